@@ -80,6 +80,23 @@ def require_header_value(secret: SecretStr) -> SecretStr:
     return secret
 
 
+_TAKEN_HEADERS = ("authorization", "cookie", "host", "origin")
+
+
+def require_host_name(name: str) -> str:
+    """Return a host name without a port; refuse others."""
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", name):
+        raise ValueError("write a host name without a scheme, a port or a path")
+    return name.lower()
+
+
+def require_header_name(name: str) -> str:
+    """Return the name of a header, or an empty text; refuse others."""
+    if not re.fullmatch(r"[A-Za-z0-9-]*", name) or name.lower() in _TAKEN_HEADERS:
+        raise ValueError("write the name of a header of your proxy, such as X-Forwarded-User")
+    return name
+
+
 def require_duration(text: str) -> str:
     """Return a duration such as 12h; refuse others."""
     try:
@@ -497,6 +514,20 @@ class GrowthSettings(Section):
     hooks: Mapping[str, HookSettings] = Field(
         default_factory=dict[str, HookSettings],
         description="Hooks of the released app, by name.",
+    )
+    hosts: tuple[Annotated[str, AfterValidator(require_host_name)], ...] = Field(
+        default=(),
+        description="Let the released app answer to these host names as well, such as the name "
+        "of a proxy before it (default: only the loopback).",
+    )
+    proxy_user_header: Annotated[str, AfterValidator(require_header_name)] = Field(
+        default="",
+        description="Let a proxy before an app with roles name the user in this header, such as "
+        "`X-Forwarded-User`; links to sign in end.",
+    )
+    users: Mapping[str, str] = Field(
+        default_factory=dict[str, str],
+        description="Role of each user that the proxy names.",
     )
 
 

@@ -15,6 +15,9 @@ from attractor.base.dataclasses import dataclass
 from attractor.growth.evidence import evidence_changes
 from attractor.growth.specification.document import IDENTITY
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
+from attractor.growth.specification.rights import may_see
+
+_Forbidden = Literal["reads", "writes", "shows", "guards", "sees", "does", "edits"]
 
 
 class Binding(BaseModel):
@@ -25,7 +28,7 @@ class Binding(BaseModel):
     line: str = Field(description="a line of safety_envelope or prohibited_changes")
     guardrail: str = Field(default="", description="the id of the guardrail that carries the line")
     frozen_node: str = Field(default="", description="the id of a node that never changes")
-    forbidden: tuple[str, Literal["reads", "writes", "shows", "guards"], str] | None = Field(
+    forbidden: tuple[str, _Forbidden, str] | None = Field(
         default=None, description="a relation that never exists: id, relation, id"
     )
     path_to: str = Field(
@@ -190,7 +193,11 @@ def _broken_predicate(before: SpecGraph, after: SpecGraph, binding: Binding) -> 
     if binding.forbidden:
         source, relation, target = binding.forbidden
         node = after.get(source)
-        if node and target in node.targets(Relation(relation)):
+        if node and (
+            may_see(node, target)
+            if relation == Relation.SEES
+            else target in node.targets(Relation(relation))
+        ):
             message = f"{source} {relation} {target}, which is forbidden"
             yield Breach(BreachKind.FORBIDDEN, binding.line, message)
     if binding.gate:

@@ -76,6 +76,9 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("factory.max_same_cause", 5, "default"),
         ("growth.adapters", {}, "default"),
         ("growth.hooks", {}, "default"),
+        ("growth.hosts", (), "default"),
+        ("growth.proxy_user_header", "", "default"),
+        ("growth.users", {}, "default"),
         ("server.max_processes", None, "default"),
         ("rules", {}, "default"),
     ]

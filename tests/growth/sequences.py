@@ -88,6 +88,10 @@ MAKERS: Mapping[str, Make] = {
         "runs": _one(r, g, "pipeline"),
         "when": r.choice(["0 8 * * mon", "*/20 6-22 * * *", "0 0 31 2 *"]),
     },
+    "add_role": lambda r, g, new: {
+        **{"name": new, "sees": [*_some(r, g, "panel"), *_some(r, g, "entity")]},
+        **{"does": _some(r, g, "pipeline"), "edits": _some(r, g, "entity")},
+    },
     "insert_gate": lambda r, g, new: {"name": new, "after": _one(r, g, "step")},
     "allocate": lambda r, g, new: {"strategy": new, "step": _one(r, g, "step")},
     "add_field": lambda r, g, new: {

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error
+from attractor.base.json import Json, parse_json
 from attractor.environments.environment import ExecutionEnvironment, Inherit, RunningCommand
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.sandbox.bubblewrap import BindMount
 from attractor.environments.selection import EnvironmentChoice, choose_environment
+from attractor.growth.apps.access import KEY_HASH, hash_of_key, key_header, new_key
 from attractor.growth.apps.service_gateway import service_gateway
 from attractor.growth.apps.services import Services, no_services
 from attractor.growth.apps.skeleton import APP_FOLDERS, STACK
@@ -49,6 +51,8 @@ class RunningApp:
     """Waits for the end of the app."""
     stop: Callable[[], Awaitable[int]]
     """Ends the app, which answers its requests first."""
+    headers: Mapping[str, str]
+    """The key of the harness, with which an app with roles allows every request."""
 
 
 async def app_sandbox(
@@ -92,7 +96,8 @@ async def running_app(
         services(tree, seed) as outside,
         service_gateway(tree, place.environment, outside) as reached,
     ):
-        given = {**fixed, **reached, **(variables or {})}
+        key = new_key()
+        given = {**fixed, **reached, KEY_HASH: hash_of_key(key), **(variables or {})}
         variables = {**place.variables, "APP_SEED": str(seed), **given}
         command = _command(*stacks()[STACK].serve)
         service = await place.environment.start_service(command, env_vars=variables)
@@ -102,7 +107,8 @@ async def running_app(
         try:
             async with place.environment.reach(await _started(port, output)) as address:
                 ended = asyncio.shield(reading)
-                yield RunningApp(f"http://{address}", output, ended, service.stop)
+                headers = key_header(key)
+                yield RunningApp(f"http://{address}", output, ended, service.stop, headers)
         finally:
             await service.stop()
             reading.cancel()
@@ -161,6 +167,14 @@ async def import_state(
             await place.run("import", Path(folder))
 
 
+async def ask_app(
+    tree: Path, state: Path, *words: str, sandbox: EnvironmentChoice | None = None
+) -> Json:
+    """Return the JSON that a command of an app prints, or raise AppFailed with its words."""
+    async with _place(tree, state, sandbox) as place:
+        return parse_json(await place.execute(*words))
+
+
 @dataclass(frozen=True)
 class _Place:
     """Where an app runs: in a sandbox that shows its code in its state, or in its tree."""
@@ -178,13 +192,21 @@ class _Place:
     async def run(self, name: str, folder: Path) -> None:
         """Run a command of the app on a folder within its state."""
         path = folder.name if self.is_sandboxed else str(folder)
+        try:
+            await self.execute(name, path)
+        except AppFailed as cause:
+            fault = f"the app cannot {name} its state: {cause.message}"
+            raise AppFailed(fault) from cause
+
+    async def execute(self, *words: str) -> str:
+        """Run a command of the app and return its output, or raise AppFailed with its words."""
         result = await self.environment.exec_command(
-            _command("-m", "app", name, path), timeout_ms=_COMMAND_MS, env_vars=self.variables
+            _command("-m", "app", *words), timeout_ms=_COMMAND_MS, env_vars=self.variables
         )
         if result.exit_code:
             last = result.stderr.strip().rpartition("\n")[2].removeprefix("error: ")
-            why = "time limit exceeded" if result.timed_out else last
-            raise AppFailed(f"the app cannot {name} its state: {why}")
+            raise AppFailed("time limit exceeded" if result.timed_out else last)
+        return result.stdout
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ from attractor.base.json import Json
 from attractor.engine.stage.no_workspace import NoEnvironment
 from attractor.environments.selection import EnvironmentChoice
 from attractor.factory.registration.first_suite import toml_text
+from attractor.growth.apps.access import KEY_HASH, hash_of_key, key_header
 from attractor.growth.apps.process import running_app
 from attractor.growth.apps.services import service_twins
 from attractor.growth.crew.app_tree import AppTree
@@ -39,6 +40,8 @@ PACKAGES = "packages"
 """The folder beside an app with the packages that it needs, which trials carry."""
 
 _ANSWER_TIME = 10.0
+_TRIAL_KEY = "trial"
+"""No secret: the app of a trial, which may get roles later, ends with the trial."""
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
 
@@ -115,6 +118,7 @@ def scenario_text(draft: Draft, *, baseline: str = "any") -> str:
                 "APP_STATE": "state",
                 "APP_CLOCK": draft.clock.isoformat(),
                 "APP_SEED": "1",
+                KEY_HASH: hash_of_key(_TRIAL_KEY),
             },
             "health": {"path": "/health"},
         }
@@ -126,10 +130,12 @@ def scenario_text(draft: Draft, *, baseline: str = "any") -> str:
                 "port": PORT,
                 "method": "POST",
                 "path": f"/data/{entity}",
+                "headers": {**key_header(_TRIAL_KEY)},
                 "json": list(records),
             }
         )
-    steps.append({"name": "run", "port": PORT, "method": "POST", "path": f"/run/{draft.run}"})
+    run = {"name": "run", "port": PORT, "method": "POST", "path": f"/run/{draft.run}"}
+    steps.append({**run, "headers": {**key_header(_TRIAL_KEY)}})
     checks: list[dict[str, Json]] = []
     for number, one in enumerate(draft.expect, 1):
         steps.append(
@@ -137,7 +143,7 @@ def scenario_text(draft: Draft, *, baseline: str = "any") -> str:
                 "name": f"look-{number}",
                 "port": PORT,
                 "path": one.get,
-                "headers": {"accept": "application/json"},
+                "headers": {"accept": "application/json", **key_header(_TRIAL_KEY)},
             }
         )
         checks.append({"kind": "json", "step": f"look-{number}", **one.options})
@@ -312,7 +318,9 @@ async def start_app(
         )
         async with (
             running as app,
-            httpx.AsyncClient(base_url=app.url, timeout=_ANSWER_TIME) as client,
+            httpx.AsyncClient(
+                base_url=app.url, headers=app.headers, timeout=_ANSWER_TIME
+            ) as client,
         ):
             yield client
 

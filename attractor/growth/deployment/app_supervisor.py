@@ -28,6 +28,7 @@ from attractor.base.files import write_whole
 from attractor.base.json import JsonObject, canonical_json, content_hash, parse_object
 from attractor.base.records import read_record
 from attractor.engine.storage.secrets import Redactor
+from attractor.growth.apps.access import KEY_HASH, access_in, hash_of_key, key_header, new_key
 from attractor.growth.apps.files import remove_compiled
 from attractor.growth.apps.services import urls_in, variables_in
 from attractor.growth.cron import next_time
@@ -67,7 +68,7 @@ def app_process(folder: Path) -> StayingProcess:
 
 def settings_hash(environ: Mapping[str, str], release: Release) -> str:
     """Return a hash of the settings of the services that a release calls."""
-    settings: JsonObject = {**variables_in(environ, release.tree)}
+    settings: JsonObject = {**variables_in(environ, release.tree), **access_in(environ)}
     return content_hash(canonical_json(settings).encode())
 
 
@@ -141,6 +142,7 @@ class AppSupervisor:
         self._process: subprocess.Popen[str] | None = None
         self._reading: threading.Thread | None = None
         self._begun = 0.0
+        self._key = new_key()
 
     def ensure(self) -> None:
         """Start the app unless it is healthy, or raise AppFailed."""
@@ -155,7 +157,7 @@ class AppSupervisor:
         # The address stays the same over releases and restarts, if its port is free.
         for port in (last_port(self.folder), 0):
             self._begun = time.monotonic()
-            environ = dict(os.environ)
+            environ = {**os.environ, KEY_HASH: hash_of_key(self._key)}
             passed = os.environ.pop(service.LISTENER, "")
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", service.__name__, str(self.folder), str(port), *words],
@@ -268,7 +270,8 @@ class AppSupervisor:
             noted = {key: moment.timestamp() for key, moment in ran.items()}
             write_whole(self.folder / RUNS, json.dumps(noted))
             if not is_first:
-                request = urllib.request.Request(f"{self.url}/run/{one.pipeline}", method="POST")
+                address, headers = f"{self.url}/run/{one.pipeline}", {**key_header(self._key)}
+                request = urllib.request.Request(address, headers=headers, method="POST")
                 try:
                     urllib.request.urlopen(request, timeout=_LONGEST_RUN_S).close()
                 except OSError as error:

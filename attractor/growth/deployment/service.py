@@ -19,6 +19,7 @@ from pathlib import Path
 from attractor.base.errors import AttractorError
 from attractor.environments.environment import Inherit, inherited
 from attractor.environments.sandbox.sockets import Address, forwarded, listen
+from attractor.growth.apps.access import access_in
 from attractor.growth.apps.process import app_sandbox, running_app
 from attractor.growth.apps.services import hook_variables, variables_in
 from attractor.growth.deployment.release import BUBBLEWRAP, RECORDED, Release, Releases
@@ -44,7 +45,7 @@ def main(folder: Path, port: int, stage: str, sandbox: str) -> None:
     if number := os.environ.get(LISTENER):
         # This app listens itself: it can't take a socket over.
         os.close(int(number))
-    services = variables_in(os.environ, release.tree)
+    services = {**variables_in(os.environ, release.tree), **access_in(os.environ)}
     core = inherited(os.environ, Inherit.CORE)
     trusted = certificates_in(os.environ)
     mark = carried_mark(os.environ)
@@ -74,7 +75,9 @@ async def _serve(release: Release, folder: Path, port: int) -> None:
     # Of `runs/growth/releases`: everything that runs and growth wrote.
     sandbox = await app_sandbox(os.environ, hide=[folder.parents[1]], kind=BUBBLEWRAP)
     # The folder of the app is its state.
-    variables = {"APP_RECORDING": RECORDED} if release.record_mark.exists() else {}
+    variables = access_in(os.environ)
+    if release.record_mark.exists():
+        variables["APP_RECORDING"] = RECORDED
     # The secret of a hook protects the app alone, which checks the signatures itself.
     hooks = [one for one in hook_variables(release.tree) if one in os.environ]
     variables |= {one: os.environ[one] for one in hooks}

@@ -10,6 +10,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.factory.open_project import open_project
 from attractor.factory.project import ProjectFolder, list_project_folders
+from attractor.growth.apps.access import access_of
 from attractor.growth.apps.services import settings_for
 from attractor.growth.control_plane import ControlPlane, releases_in
 from attractor.growth.deployment.app_notices import settings_of
@@ -50,7 +51,7 @@ async def start_release(
     if current is None:
         raise AppFailed(f"{releases.folder} has no current release")
     expected = await expected_release(project, releases)
-    services = settings_for(project, current.tree)
+    services = {**settings_for(project, current.tree), **access_of(project)}
     environ, notices = project.machine.environ, settings_of(project)
     return target.start(releases, environ, expected, services, notices, resting)
 

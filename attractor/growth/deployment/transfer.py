@@ -10,8 +10,10 @@ from urllib.request import urlopen
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, VerificationError
+from attractor.base.files import read_regular, write_whole
 from attractor.base.json import Json
 from attractor.environments.selection import EnvironmentChoice
+from attractor.growth.apps.access import PEOPLE
 from attractor.growth.apps.process import export_state, import_state, running_app
 from attractor.growth.deployment.draft_store import carry_feedback
 from attractor.growth.deployment.release import Release
@@ -68,6 +70,7 @@ async def transfer(
     """
     moved = await move(await export_state(old.tree, old.state, sandbox=sandbox) if old else {})
     if old:
+        _carry_people(old, new)
         await import_state(new.tree, new.state, moved.state, sandbox=sandbox)
     written = await export_state(new.tree, new.state, sandbox=sandbox)
     if old:
@@ -77,6 +80,19 @@ async def transfer(
     async with running as app:
         await asyncio.to_thread(require_healthy, app.url)
     return moved
+
+
+def _carry_people(old: Release, new: Release) -> None:
+    """Copy the people of an app with roles: they are no records, and no roll-back takes them back.
+
+    The app rests, and its new links and removals wait for the lock of the deployment.
+    """
+    people = old.state / PEOPLE
+    # Another file of the operator would become readable for the app.
+    if people.is_symlink():
+        raise Refused(f"{people} is a symbolic link", hint="remove it, and invite people again")
+    if people.exists():
+        write_whole(new.state / PEOPLE, read_regular(people), mode=0o600)
 
 
 def require_healthy(url: str, *, within: float = PATIENCE_S) -> None:

@@ -2,8 +2,8 @@
 
 Two plans collide if one writes what the other reads or writes, if both create one id or use one
 slot, if their order matters, or if both together break the identity. A node that reads, writes,
-shows or guards an entity uses its fields: a plan that drops or changes one collides with a plan
-that adds or changes such a node. Clashes of meaning are not found.
+shows, guards, sees or edits an entity uses its fields: a plan that drops or changes one collides
+with a plan that adds or changes such a node. Clashes of meaning are not found.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,14 @@ from attractor.growth.plans.plan import Plan
 from attractor.growth.specification.difference import ChangeKind, SpecChange, compare_specs
 from attractor.growth.specification.graph import Relation, SpecGraph
 
-_USES = (Relation.READS, Relation.WRITES, Relation.SHOWS, Relation.GUARDS)
+_USES = (
+    Relation.READS,
+    Relation.WRITES,
+    Relation.SHOWS,
+    Relation.GUARDS,
+    Relation.SEES,
+    Relation.EDITS,
+)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from attractor.growth.morph import Morph, read_morph
 from attractor.growth.plans.plan import Proposal
 from attractor.growth.specification.difference import ChangeKind, SpecChange, compare_specs
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
+from attractor.growth.specification.rights import RIGHTS
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ def _candidates(before: SpecGraph, after: SpecGraph) -> Iterator[Mapping[str, An
             yield from _values_of(node)
     for change in changes:
         yield from _changed(after, change)
+    is_changed = {one.id: one.kind is ChangeKind.CHANGED for one in changes}
+    roles = [one for one in after.of_kind("role") if is_changed.get(one.id)]
+    yield from (_added_role(after, role) for role in roles)
 
 
 def _values_of(node: SpecNode) -> Iterator[Mapping[str, Any]]:
@@ -176,6 +180,11 @@ def _added_schedule(_: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
     return {"type": "add_schedule", "name": node.name, "runs": (*runs, "")[0], "when": when}
 
 
+def _added_role(_: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
+    rights = {relation.value: list(node.targets(relation)) for relation in RIGHTS}
+    return {"type": "add_role", "name": node.name, **rights}
+
+
 def _added_guardrail(_: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
     guarded = list(node.targets(Relation.GUARDS))
     return {"type": "add_guardrail", "name": node.name, "guards": guarded}
@@ -193,6 +202,7 @@ _ADDITIONS: Mapping[str, Callable[[SpecGraph, SpecNode], Mapping[str, Any]]] = {
     "action": _added_action,
     "trigger": _added_trigger,
     "schedule": _added_schedule,
+    "role": _added_role,
 }
 
 

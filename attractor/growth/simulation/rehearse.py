@@ -60,7 +60,12 @@ async def replay(
         )
         async with (
             running as app,
-            AsyncClient(base_url=app.url, timeout=_LONGEST_RESPONSE_S, trust_env=False) as client,
+            AsyncClient(
+                base_url=app.url,
+                headers=app.headers,
+                timeout=_LONGEST_RESPONSE_S,
+                trust_env=False,
+            ) as client,
         ):
             responses = [await _respond(client, request) for request in requests]
             return [*responses, *([await _respond(client, _HOME, _PAGE)] if shows_home else [])]

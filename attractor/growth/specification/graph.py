@@ -38,6 +38,9 @@ class Relation(StrEnum):
     REFERS_TO = "refers_to"
     ARRANGED_BY = "arranged_by"
     RUNS = "runs"
+    SEES = "sees"
+    DOES = "does"
+    EDITS = "edits"
     TESTS = "tests"
     DERIVES_FROM = "derives_from"
 

@@ -18,6 +18,7 @@ from attractor.growth.apps.routes import (
 )
 from attractor.growth.apps.stack import FilePart, GeneratedFile, Stack
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
+from attractor.growth.specification.rights import RIGHTS, sees_all
 from attractor.growth.tools import copied_adapters
 
 if TYPE_CHECKING:
@@ -56,9 +57,13 @@ def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
         "actions": [one for node in graph.of_kind("action") for one in _action(graph, node)],
         "triggers": triggered(graph),
         "hooks": [one._asdict() for one in hooks(graph)],
+        "roles": [_role(one) for one in graph.of_kind("role")],
         "labels": {id_: node.name for id_, node in sorted(graph.items()) if node.kind in _LABELED},
     }
-    nodes = {"app/spec.py": tuple(sorted(_data_nodes(graph)))}
+    nodes = {
+        "app/spec.py": tuple(sorted(_data_nodes(graph))),
+        "app/rights.py": tuple(sorted(one.id for one in graph.of_kind("role"))),
+    }
     generated = {
         path: GeneratedFile(_render(name, spec), nodes.get(path, ()), FilePart.SKELETON)
         for name in _skeleton_templates()
@@ -118,6 +123,11 @@ def _action(graph: SpecGraph, action: SpecNode) -> Iterator[dict[str, Any]]:
             "step": id_ if is_step else "",
             "confirm": tells or action.fields.get("confirm") == "true",
         }
+
+
+def _role(role: SpecNode) -> dict[str, Any]:
+    rights = {relation.value: sorted(role.targets(relation)) for relation in RIGHTS}
+    return {"id": role.id, "label": role.name, "sees_all": sees_all(role), **rights}
 
 
 def _step(graph: SpecGraph, node: SpecNode) -> dict[str, Any]:

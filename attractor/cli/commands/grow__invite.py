@@ -1,0 +1,39 @@
+"""Invite a person to the running app by a link."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.growth import control_plane_of
+
+
+@click.command("invite")
+@click.argument("name", metavar="NAME")
+@click.option("--role", metavar="ROLE", required=True, help="Role of the specification.")
+@click.option("--days", type=int, default=7, help="Days until the link ends (default: 7).")
+@json_option
+@click.pass_obj
+def invite_person(
+    invocation: Invocation, name: str, role: str, days: int, *, as_json: bool
+) -> ExitCode:
+    """Print a link by which a person signs in to the running app once, with a role.
+
+    The link is a secret: only its hash is stored. For a person who was invited before, a former
+    link ends, and the role changes at once.
+    """
+    # Imported here, because only commands of growth need it.
+    from attractor.growth.api.people import invite
+
+    record = invite(control_plane_of(invocation), name, role, days=days)
+    if as_json:
+        show_json(record)
+        return ExitCode.DONE
+    show(f"{record['name']} signs in once as {record['role']}, until {record['until']}:")
+    show(str(record["url"]))
+    if str(record["url"]).startswith("/"):
+        show("the app does not answer; start it: attractor grow start")
+    return ExitCode.DONE
+
+
+part = invite_person

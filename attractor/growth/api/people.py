@@ -1,0 +1,67 @@
+"""The people of the running app: invitations by a link, and the end of their access.
+
+Each function returns the record that a command prints with `--json`.
+"""
+
+import asyncio
+from datetime import datetime
+from typing import Any, cast
+
+from attractor.base.errors import UsageError
+from attractor.base.json import Json
+from attractor.growth.apps.process import ask_app, sandbox_of
+from attractor.growth.control_plane import ControlPlane
+from attractor.growth.deployment.deploy import PATIENCE_S
+from attractor.growth.deployment.release import Releases
+from attractor.growth.deployment.targets.local import find_address
+from attractor.growth.errors import AppFailed
+from attractor.growth.plain_text import require_plain
+
+
+def invite(control_plane: ControlPlane, name: str, role: str, *, days: int) -> dict[str, Json]:
+    """Return a link by which a person signs in once; a former link of the person ends."""
+    require_plain(name, "name", UsageError)
+    growth = control_plane.project.growth
+    if growth and growth.proxy_user_header:
+        fault = "people sign in at the proxy, because growth.proxy_user_header is set"
+        raise UsageError(fault, hint="add the user to growth.users in attractor.toml")
+    words = ("invite", "--role", role, "--days", str(days), "--", name)
+    record = cast("dict[str, Any]", _change(control_plane, *words))
+    host = f"https://{growth.hosts[0]}" if growth and growth.hosts else ""
+    address = host or find_address(Releases(control_plane.releases))
+    until = datetime.fromisoformat(record["until"]).isoformat(timespec="seconds")
+    url = f"{address}/sign-in/{record['secret']}"
+    return {"name": record["name"], "role": record["role"], "until": until, "url": url}
+
+
+def list_people(control_plane: ControlPlane) -> dict[str, Json]:
+    """Return all people with their roles, the time of an open link, and open sessions."""
+    return {"people": _ask(control_plane, "people")}
+
+
+def remove_person(control_plane: ControlPlane, name: str) -> dict[str, Json]:
+    """End the sessions and the link of a person at once."""
+    return cast("dict[str, Json]", _change(control_plane, "remove", "--", name))
+
+
+def _change(control_plane: ControlPlane, *words: str) -> Json:
+    """Change the people of the app, but not while a deployment copies them."""
+    purpose = f"attractor: change the people of the app ({words[0]})"
+    with control_plane.lock().acquire(wait=PATIENCE_S, purpose=purpose):
+        return _ask(control_plane, *words)
+
+
+def _ask(control_plane: ControlPlane, *words: str) -> Json:
+    release = Releases(control_plane.releases).current
+    if release is None:
+        raise UsageError("no app runs", hint="deploy a plan: attractor grow deploy PLAN")
+
+    async def ask() -> Json:
+        sandbox = await sandbox_of(control_plane.project)
+        return await ask_app(release.tree, release.state, *words, sandbox=sandbox)
+
+    try:
+        return asyncio.run(ask())
+    except AppFailed as cause:
+        fault = f"{release.record.stage}: {cause.message}"
+        raise UsageError(fault, hint="list the people: attractor grow people") from cause

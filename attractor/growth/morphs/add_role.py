@@ -1,0 +1,49 @@
+"""Adds a role, or gives an existing one other rights."""
+
+from attractor.growth.morph import Morph, Risk, Touched, add_child, field_slot, ids_of, new_node
+from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode, free_id
+
+
+class AddRole(Morph):
+    """Adds a role, or gives an existing one other rights; only a name may see all, do nothing."""
+
+    organ = "surfaces"
+    risk = Risk.HIGH
+
+    name: str
+    sees: tuple[str, ...] = ()
+    does: tuple[str, ...] = ()
+    edits: tuple[str, ...] = ()
+
+    def touched(self, graph: SpecGraph) -> Touched:
+        """Read what the role may see, do and edit, and write the role."""
+        role = self._existing(graph)
+        written = field_slot("rights", role.id) if role else self._new_id(graph)
+        used = (id_ for ids in self._rights(graph).values() for id_ in ids)
+        return Touched(frozenset(used), frozenset({written}))
+
+    def apply(self, graph: SpecGraph) -> SpecGraph:
+        """Return the changed graph."""
+        old = self._existing(graph)
+        role = old or new_node(graph, self.name, "role", id_=self._new_id(graph))
+        for relation, ids in self._rights(graph).items():
+            role = role.with_targets(relation, ids)
+        return graph.replace(role) if old else add_child(graph, "interface", role)
+
+    def _existing(self, graph: SpecGraph) -> SpecNode | None:
+        roles = graph.of_kind("role")
+        return next((one for one in roles if self.name in (one.name, one.id)), None)
+
+    def _new_id(self, graph: SpecGraph) -> str:
+        # People are often an entity as well.
+        return free_id(self.name, "role", lambda id_: id_ in graph)
+
+    def _rights(self, graph: SpecGraph) -> dict[Relation, list[str]]:
+        return {
+            Relation.SEES: ids_of(graph, self.sees, "panel", "entity", "output"),
+            Relation.DOES: ids_of(graph, self.does, "action", "pipeline"),
+            Relation.EDITS: ids_of(graph, self.edits, "entity"),
+        }
+
+
+part = AddRole
