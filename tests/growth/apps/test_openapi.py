@@ -14,7 +14,7 @@ from attractor.growth.specification.graph import Relation, SpecGraph
 from tests.counts import count
 from tests.growth.apps.lending import LENDING, write_lending
 from tests.growth.apps.small_app import write_with_bodies
-from tests.growth.apps.test_pages import served
+from tests.growth.apps.test_pages import ALLOWED, served
 from tests.growth.sequences import GUARDED, random_sequence
 
 # Most of its types are unknown.
@@ -52,6 +52,7 @@ def answers(address: str, document: Any, *, most: int) -> list[tuple[str, int]]:
     """Send generated requests, valid ones and others; return each with its status."""
     config = {
         "base-url": address,
+        "headers": {**ALLOWED},
         "continue-on-failure": True,
         "generation": {"max-examples": most, "deterministic": True, "no-shrink": True},
         "phases": {

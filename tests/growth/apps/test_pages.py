@@ -13,6 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
+from attractor.growth.apps.access import KEY_HASH, hash_of_key, key_header
 from attractor.growth.apps.routes import triggered
 from attractor.growth.apps.skeleton import write_app
 from attractor.growth.morph import apply_morphs, keys_of
@@ -34,12 +35,16 @@ TOOLS = (
 )
 
 
+ALLOWED = key_header("test")
+"""Headers that an app with roles allows everything."""
+
+
 @contextmanager
 def served(tree: Path, **variables: str) -> Generator[httpx.Client]:
-    variables = {"APP_CLOCK": "2026-11-26T08:00:00Z", **variables}
+    variables = {"APP_CLOCK": "2026-11-26T08:00:00Z", KEY_HASH: hash_of_key("test"), **variables}
     with (
         command(tree, **variables) as (_, url),
-        httpx.Client(base_url=url, headers={"accept": "text/html"}) as client,
+        httpx.Client(base_url=url, headers={"accept": "text/html", **ALLOWED}) as client,
     ):
         client.follow_redirects = True
         yield client
@@ -280,7 +285,9 @@ def test_pages_of_random_apps_have_no_violation_of_axe(tmp_path: Path) -> None:
         for seed in range(count(ci=1, full=30)):
             graph = apply_morphs(GUARDED, random_sequence(seed, GUARDED))
             write_app(graph, tmp_path / str(seed) / "tree")
-            page = started.new_page(viewport={"width": 390, "height": 844})
+            page = started.new_page(
+                viewport={"width": 390, "height": 844}, extra_http_headers={**ALLOWED}
+            )
             with served(tmp_path / str(seed) / "tree") as client:
                 for entity in [one.id for one in graph.of_kind("entity")][: count(ci=1, full=99)]:
                     record = any_record(Random(seed), graph, entity)
