@@ -29,7 +29,7 @@ def watch_folder(
     """Take in the desires that people put into a folder, until Ctrl-C.
 
     A file that ends with .txt, .md, .json, .yaml or .yml is read as 'attractor spec normalize
-    --base HEAD FILE' reads it, once nobody wrote it for a second. It moves to FOLDER/done or
+    --base HEAD FILE' reads it, once it did not change for a second. It moves to FOLDER/done or
     FOLDER/refused, with a note NAME.why.txt beside it: what it became, or what is wrong with it and
     what to do. Links, names with unusual characters, files that are not UTF-8 or larger than 64 kB
     are refused. The same content is taken in once, also after a kill. While the model cannot be

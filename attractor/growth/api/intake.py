@@ -1,6 +1,6 @@
 """Takes in desires that appear as files in a folder, each content once.
 
-What became of a content is recorded as `intake/<hash>.json` below the control plane, before its
+The result of a content is recorded as `intake/<hash>.json` below the control plane, before its
 file moves to `done/` or `refused/`: after a kill, the file is found again, and the record says how
 far it came. A file is read when nobody wrote it for a second.
 """
@@ -41,7 +41,7 @@ _AGAIN = "then put it into the folder again"
 
 @dataclass(frozen=True)
 class Intake:
-    """What became of the content of a file: its specification, its plan, or why there is none."""
+    """The result of the content of a file: its specification, its plan, or why there is none."""
 
     name: str
     spec_graph_id: str
