@@ -22,8 +22,11 @@ def script(example: Path, *bodies: str) -> Callable[[Conversation, int], Answer 
         task = conversation.last_user
         contract, given = _CONTRACT.search(task), _INPUT.search(task)
         if not contract or not given:
-            is_plan = "planner input" in task
-            return Answer(text=(example / "proposal.json").read_text()) if is_plan else None
+            _, is_plan, rest = task.partition("planner input")
+            if not is_plan:
+                return None
+            planned = json.JSONDecoder().raw_decode(rest[rest.index("{") :])[0]
+            return Answer(text=json.dumps(_proposal(example, planned)))
         record = _answer(contract[1], json.loads(given[1]), example, bodies or ("bodies",))
         return Answer(text=json.dumps(record))
 
@@ -33,7 +36,7 @@ def script(example: Path, *bodies: str) -> Callable[[Conversation, int], Answer 
 def _answer(role: str, given: dict[str, Any], example: Path, bodies: tuple[str, ...]) -> object:
     match role:
         case "planner":
-            return json.loads((example / "proposal.json").read_text())
+            return _proposal(example, given)
         case "compiler" | "surface":
             paths = [one["path"] for one in given["bodies"]]
             return {"bodies": [{"path": one, "text": _body(example, bodies, one)} for one in paths]}
@@ -46,6 +49,16 @@ def _answer(role: str, given: dict[str, Any], example: Path, bodies: tuple[str, 
         case _:
             changes = [f"{one['type']}: {one}" for one in given["morphs"]]
             return {"headline": f"Stage {given['stage']}", "changes": changes or ["Rebuilt."]}
+
+
+def _proposal(example: Path, given: dict[str, Any]) -> object:
+    """Return the later proposal with a word of the new desires, or the first one of the example."""
+    wanted = json.dumps(given["new_desires"]).lower()
+    for file in sorted((example / "later").glob("*.json")):
+        later = json.loads(file.read_text())
+        if any(word in wanted for word in later["words"]):
+            return later["proposal"]
+    return json.loads((example / "proposal.json").read_text())
 
 
 def _body(example: Path, bodies: tuple[str, ...], path: str) -> str:

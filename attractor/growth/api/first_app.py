@@ -28,9 +28,11 @@ from attractor.growth.first_app.files import (
     PROFILE,
     SETTINGS,
     SUITES,
+    TWINS,
     FirstApp,
     settings_text,
     suite_texts,
+    twin_texts,
 )
 from attractor.growth.specification.rendering import summary_of
 from attractor.growth.specification.store import StoredSpec
@@ -66,7 +68,7 @@ def begin_app(
     canary = f"canary-{opened.project.machine.randomness(_CANARY_BYTES).hex()}"
     if not suite.exists():
         _write_missing(folder, suite_texts(app, identity_hash(stored.graph), canary))
-    _write_missing(folder, {DEVELOPMENT: app.development})
+    _write_missing(folder, {**twin_texts(), DEVELOPMENT: app.development})
     _ignore(folder)
     copy_packages(stacks()[STACK].packages, folder / PACKAGES)
     registered = asyncio.run(_record(opened, suite, by=by, is_guarded=is_guarded))
@@ -117,7 +119,7 @@ async def _record(
     git = _Git(folder, opened.project.machine.environ, by)
     if not await find_git_dir(folder, search_path=opened.project.machine.search_path):
         await git.run("init", "--quiet", "--initial-branch", "main")
-    paths = [SETTINGS, ".gitignore", "spec", str(suite.relative_to(folder))]
+    paths = [SETTINGS, ".gitignore", "spec", str(TWINS), str(suite.relative_to(folder))]
     await git.commit(paths, f"Begin {suite.name}")
     if not opened.profiles.versions.versions(PROFILE):
         profile = make_profile(PROFILE, () if is_guarded else (_UNGUARDED,))

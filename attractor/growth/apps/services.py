@@ -37,22 +37,26 @@ def service_twins(project: Path | None = None) -> Services:
     from attractor.twins.services.service import load_service
     from attractor.twins.services.service_twin import ServiceTwin
 
-    # The shipped ones: `attractor/growth/_twins/` in a wheel, `scenarios/_twins/` in a checkout.
-    shipped = _PACKAGE if (_PACKAGE / TWINS).is_dir() else _PACKAGE.parents[1] / "scenarios"
-    own = project / "scenarios" if project else None
+    own = project / "scenarios" / TWINS if project else None
 
     @asynccontextmanager
     async def start(tree: Path, seed: int) -> AsyncGenerator[Mapping[str, str]]:
         variables: dict[str, str] = {}
         async with AsyncExitStack() as stack:
             for name in adapters_in(tree):
-                folder = own if own and (own / TWINS / name).is_dir() else shipped
-                service = load_service(folder / TWINS / name)
+                folder = own if own and (own / name).is_dir() else shipped_twins()
+                service = load_service(folder / name)
                 twin = ServiceTwin(service, seed=service.table.seed + seed)
                 variables |= (await stack.enter_async_context(twin)).environ()
             yield variables
 
     return start
+
+
+def shipped_twins() -> Path:
+    """Return the folder of the shipped twins, which in a wheel lies in this package."""
+    wheel = _PACKAGE / "_twins"
+    return wheel if wheel.is_dir() else _PACKAGE.parents[1] / "scenarios" / "_twins"
 
 
 @asynccontextmanager

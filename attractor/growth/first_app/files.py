@@ -8,17 +8,20 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import read_file
 from attractor.factory.registration.first_suite import toml_text
+from attractor.growth.apps.services import shipped_twins
 from attractor.growth.building import shipped_example
 from attractor.growth.crew.drafts import PACKAGES, Draft, read_drafts, scenario_text
 from attractor.growth.normalize.reading import Given, read_given
+from attractor.growth.tools import adapters
 from attractor.scenarios.suite_files import SCENARIO_END
 
 PROFILE = "local"
 SUITES = "scenarios"
+TWINS = Path(SUITES, "_twins")
 SETTINGS = "attractor.toml"
 IGNORED = ("/runs/", f"/{PACKAGES}/")
 _FOLDER = Path(__file__).parent
-_PLACEHOLDER = re.compile(r"\b(CANARY|HASH|MUSTS|NAME)\b")
+_PLACEHOLDER = re.compile(r"\b(CANARY|HASH|MUSTS|NAME|TWINS)\b")
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,14 @@ def settings_text(suite: str, profile: str, provider: str = "", model: str = "")
     return text
 
 
+def twin_texts() -> Mapping[Path, str]:
+    """Return the files of the twins of all services that an app may call one day."""
+    return {
+        TWINS / name / "twin.toml": read_file(shipped_twins() / name / "twin.toml").decode()
+        for name in adapters()
+    }
+
+
 def suite_texts(app: FirstApp, identity: str, canary: str) -> Mapping[Path, str]:
     """Return the files of the suite of an app whose identity has this hash."""
     folder, holdout = Path(SUITES, app.name), Path("holdout")
@@ -84,7 +95,9 @@ def suite_texts(app: FirstApp, identity: str, canary: str) -> Mapping[Path, str]
         for one in (*templates, *hidden)
         if one.parent == holdout
     )
+    twins = "\n".join(f'[[twins]]\nname = "{name}"\n' for name in adapters())
     values = {"CANARY": canary, "HASH": identity, "MUSTS": json.dumps(musts), "NAME": app.name}
+    values["TWINS"] = twins.rstrip()
     filled = {
         path: _PLACEHOLDER.sub(lambda found: values[found[0]], text)
         for path, text in templates.items()
