@@ -31,12 +31,12 @@ def deploy_plan(
 ) -> ExitCode:
     """Deploy a plan: build it, wait for a decision, promote it and switch to it.
 
-    The plan has to be simulated, current and free of collisions; otherwise exit with 4. The crew
-    builds it on a commit of its specification, and the suite judges the result: a no-go exits
-    with 5. Without a decision, exit with 3: decide, and call this command again. Then the app is
-    stopped, its state is migrated on a copy and proved, the result is promoted, and the app starts
-    again. A killed deployment is resumed by the same command. A variant is promoted to its branch
-    and not released here.
+    PLAN is an id, the beginning of one, or `latest`. It has to be simulated, current and free of
+    collisions; otherwise exit with 4. The crew builds it on a commit of its specification, and the
+    suite judges the result: a no-go exits with 5. Without a decision, exit with 3: decide, and call
+    this command again. Then the app is stopped, its state is migrated on a copy and proved, the
+    result is promoted, and the app starts again. A killed deployment is resumed by the same
+    command. A variant is promoted to its branch and not released here.
     """
     # Imported here, because only commands of growth need it.
     from attractor.growth.api.deployments import deploy

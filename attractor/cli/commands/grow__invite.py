@@ -17,7 +17,9 @@ from attractor.cli.runs.growth import control_plane_of
 def invite_person(
     invocation: Invocation, name: str, role: str, days: int, *, as_json: bool
 ) -> ExitCode:
-    """Print a link by which a person signs in to the running app once, with a role.
+    """Invite a person to the running app by a link.
+
+    The link signs in once, with a role, and is printed.
 
     The link is a secret: only its hash is stored. For a person who was invited before, a former
     link ends, and the role changes at once.

@@ -22,9 +22,9 @@ def simulate_growth(
 ) -> ExitCode:
     """Simulate a plan: what it changes, before it is deployed.
 
-    The simulation says which files, requests and records the plan touches, and which workflows,
-    outputs and panels may change. It migrates a copy of the running app's state. Recorded traffic
-    lies in runs/growth/recordings.
+    PLAN is an id, the beginning of one, or `latest`. The simulation says which files, requests and
+    records the plan touches, and which workflows, outputs and panels may change. It migrates a copy
+    of the running app's state. Recorded traffic lies in runs/growth/recordings.
 
     In a rehearsal, the crew builds the plan, and both apps get the recorded traffic and the state
     of the running app: a plan of medium or high risk needs it, and the first stage of an app. A

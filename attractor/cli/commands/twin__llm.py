@@ -42,9 +42,9 @@ def _help() -> str:
     Stop it with Ctrl-C. Set the printed environment variables to point clients at the twin. The
     supported APIs are {apis}.
 
-    With --script, rules choose the answers. With --replay, recorded answers are replayed; with
-    both, recordings answer requests that match no rule. With --record, requests are forwarded with
-    the API key of the client, and the exchanges are saved without this API key.
+    With --script or --example, rules choose the answers. With --replay, recorded answers are
+    replayed; with both, recordings answer requests that match no rule. With --record, requests are
+    forwarded with the API key of the client, and the exchanges are saved without this API key.
 
     The control API lists requests and the rules that answered them; it needs the printed token.
     It can also replace the script and reset the twin.
@@ -59,6 +59,10 @@ def _help() -> str:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Answer by the rules in this TOML or Python (.py) file. May be repeated; files are tried "
     "in the order of the options.",
+)
+@click.option(
+    "--example",
+    help="Answer as the models of an example of 'attractor grow init', such as lending.",
 )
 @click.option(
     "--replay",
@@ -94,6 +98,7 @@ def _help() -> str:
 @json_option
 def twin_llm(
     scripts: tuple[Path, ...],
+    example: str | None,
     replay: Path | None,
     pace: str | None,
     ignore: tuple[str, ...],
@@ -109,6 +114,11 @@ def twin_llm(
     for option, value in (("--pace", pace), ("--ignore", ignore)):
         if value and not replay:
             raise UsageError(f"{option} requires --replay", hint=f"add --replay or remove {option}")
+    if example:
+        # Imported here, because only commands of growth need it.
+        from attractor.growth.building import shipped_example
+
+        scripts = (*scripts, shipped_example(example) / "twin.py")
     _refuse_what_excludes(bool(scripts), replay, record, providers)
     recordings = None
     if replay:

@@ -1,7 +1,6 @@
 """Begins an app: a repository with specification, growth plates, suite, profile and packages."""
 
 import asyncio
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -57,7 +56,7 @@ def begin_app(
     suite = folder / SUITES / app.name
     if (suite / LOCK_FILE).exists():
         raise Refused(f"{folder} has the app {app.name}", hint="see it: attractor grow status")
-    provider = _PROVIDER if app.script else ""
+    provider = _PROVIDER if app.example else ""
     model = newest_model(provider) if provider else ""
     _write_missing(folder, {Path(SETTINGS): settings_text(app.name, PROFILE, provider, model)})
     opened = open_project(folder, environ)
@@ -160,9 +159,9 @@ class _Git:
 
 def _next(app: FirstApp, stored: StoredSpec) -> Iterator[str]:
     """Yield the next commands."""
-    if app.script:
+    if app.example:
         # Its answers take the place of models: no key is needed.
-        yield f"attractor twin llm --script {shlex.quote(str(app.script))} > runs/models.txt 2>&1 &"
+        yield f"attractor twin llm --example {app.example} > runs/models.txt 2>&1 &"
         yield 'sleep 3; eval "$(grep "^  export" runs/models.txt)"'
     if stored.desires:
         yield f"attractor grow plan {stored.id}"

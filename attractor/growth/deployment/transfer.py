@@ -15,7 +15,6 @@ from attractor.base.json import Json
 from attractor.environments.selection import EnvironmentChoice
 from attractor.growth.apps.access import PEOPLE
 from attractor.growth.apps.process import export_state, import_state, running_app
-from attractor.growth.deployment.draft_store import carry_feedback
 from attractor.growth.deployment.release import Release
 from attractor.growth.errors import AppFailed
 from attractor.growth.migration import Migration, State, state_text, unfit_records
@@ -74,6 +73,9 @@ async def transfer(
         await import_state(new.tree, new.state, moved.state, sandbox=sandbox)
     written = await export_state(new.tree, new.state, sandbox=sandbox)
     if old:
+        # Slow to import, and the supervisor needs only the check of health.
+        from attractor.growth.deployment.draft_store import carry_feedback
+
         carry_feedback(old, new)
         require_same(moved.state, written, "the new app")
     running = running_app(new.tree, new.state, sandbox=sandbox, variables=variables)

@@ -29,7 +29,7 @@ class FirstApp:
     """What a person gives for an app: its name, what it is for, and scenarios of a suite.
 
     `given` is a document or desires, and more desires. `train` is shown to agents, `holdouts` are
-    not. `script` answers in the place of models.
+    not. A script answers in the place of the models of an `example`.
     """
 
     name: str
@@ -37,7 +37,7 @@ class FirstApp:
     development: str
     train: Sequence[Draft] = ()
     holdouts: Sequence[Draft] = ()
-    script: Path | None = None
+    example: str = ""
 
 
 def own_app(name: str, given: Sequence[Given]) -> FirstApp:
@@ -55,7 +55,7 @@ def example_app(example: str, name: str) -> FirstApp:
         read_file(folder / "development.toml").decode(),
         read_drafts(folder / "drafts.json"),
         read_drafts(folder / "holdouts.json"),
-        folder / "twin.py",
+        example,
     )
 
 

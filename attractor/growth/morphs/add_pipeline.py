@@ -1,19 +1,23 @@
-"""Adds a pipeline with steps."""
+"""Adds a pipeline with steps, or one to which `add_step` adds them."""
 
 from attractor.growth.morph import Level, Morph, Risk, Touched, add_child, insert_step, new_node
 from attractor.growth.specification.graph import SpecGraph, slug
 
 
 class AddPipeline(Morph):
-    """Adds a pipeline with steps."""
+    """Adds a pipeline with steps, or one to which `add_step` adds them."""
 
     organ = "workflows"
     level = Level.POLICY
     risk = Risk.MEDIUM
-    sentence = "Does something new: {name}, in the steps {steps}."
 
     name: str
-    steps: tuple[str, ...]
+    steps: tuple[str, ...] = ()
+
+    def in_words(self) -> str:
+        """Return the change in words."""
+        steps = ", ".join(f"“{one}”" for one in self.steps)
+        return f"Does something new: “{self.name}”{', in the steps ' if steps else ''}{steps}."
 
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""

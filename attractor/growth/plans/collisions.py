@@ -24,6 +24,8 @@ _USES = (
     Relation.GUARDS,
     Relation.SEES,
     Relation.EDITS,
+    Relation.REFERS_TO,
+    Relation.ARRANGED_BY,
 )
 
 

@@ -61,6 +61,9 @@ class PlanState(StrEnum):
         return self in (PlanState.DEPLOYING, PlanState.INTERRUPTED)
 
 
+LATEST = "latest"
+
+
 @dataclass(frozen=True)
 class WaitingPlan:
     """A plan that goes on only when a person does something, and since when."""
@@ -116,7 +119,7 @@ class PlanStore:
             write_whole(folder / PLAN, f"{text}\n")
 
     def load(self, reference: str) -> Plan:
-        """Return the plan with an id, or with a unique prefix of an id."""
+        """Return the plan with an id, with a unique prefix of an id, or `latest`."""
         id_ = self.find(reference)
         record = read_object(self.folder_of(id_) / PLAN, InvalidMorph)
         base = self.specs.load(f"sg-{str(record.get('base', ''))[:12]}").graph
@@ -201,5 +204,7 @@ class PlanStore:
         return (self.folder_of(plan_id) / _DROPPED).is_file()
 
     def find(self, reference: str) -> str:
-        """Return the id of a plan, of which a unique prefix is given."""
+        """Return the id of a plan by a unique prefix; `latest` is the plan that was made last."""
+        if reference == LATEST and (ids := self.ids()):
+            return max(ids, key=lambda one: (self.folder_of(one) / PLAN).stat().st_mtime_ns)
         return find_id(reference, self.ids(), "plan", UnknownPlan)
