@@ -33,7 +33,13 @@ from attractor.growth.apps.files import remove_compiled
 from attractor.growth.apps.services import urls_in, variables_in
 from attractor.growth.cron import next_time
 from attractor.growth.deployment import service
-from attractor.growth.deployment.release import ExpectedRelease, Release, Releases, tree_hash
+from attractor.growth.deployment.release import (
+    BUBBLEWRAP,
+    ExpectedRelease,
+    Release,
+    Releases,
+    tree_hash,
+)
 from attractor.growth.deployment.transfer import require_healthy
 from attractor.growth.errors import AppFailed
 from attractor.growth.specification.files import read_spec
@@ -102,9 +108,9 @@ class TimedRun:
 def timed_runs(spec: SpecGraph) -> Sequence[TimedRun]:
     """Return the runs of the schedules, and by the cadence those of pipelines without one."""
     runs = [
-        TimedRun(f"{schedule.id}/{pipeline}", pipeline, str(schedule.fields["when"]))
+        TimedRun(f"{schedule.id}/{pipeline} {when}", pipeline, when)
         for schedule in spec.of_kind("schedule")
-        if "when" in schedule.fields
+        if (when := str(schedule.fields.get("when", "")))
         for pipeline in schedule.targets(Relation.RUNS)
         if spec[pipeline].kind == "pipeline"
     ]
@@ -121,6 +127,10 @@ def _read_runs(folder: Path) -> dict[str, datetime]:
     file = folder / RUNS
     ran: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
     return {key: datetime.fromtimestamp(one, UTC) for key, one in ran.items()}
+
+
+def _write_runs(folder: Path, ran: Mapping[str, datetime]) -> None:
+    write_whole(folder / RUNS, json.dumps({key: one.timestamp() for key, one in ran.items()}))
 
 
 class AppSupervisor:
@@ -182,7 +192,7 @@ class AppSupervisor:
             self._reading.start()
             with suppress(queue.Empty):
                 self.url = lines.get(timeout=_START_S)
-            if self.url:
+            if self.url or not self._lost_its_port():
                 break
             self.stop()
         if not self._is_healthy():
@@ -200,6 +210,17 @@ class AppSupervisor:
         }
         write_whole(self.folder / NOTE, canonical_json(note), mode=0o600)
 
+    def _lost_its_port(self) -> bool:
+        """Return whether the app may try another port: people know the one that it had.
+
+        An app without a sandbox does not say why it ended.
+        """
+        if self.expected.sandbox != BUBBLEWRAP or self._process is None:
+            return True
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(_POLL_S) == service.PORT_TAKEN
+        return False
+
     def _require_expected_tree(self) -> None:
         """Refuse a tree that was edited since the ledger was asked."""
         remove_compiled(self.release.tree)
@@ -209,6 +230,7 @@ class AppSupervisor:
 
     def watch(self, ended: threading.Event) -> None:
         """Run due pipelines, and start the app again if it died, until an event."""
+        self._forget_other_runs()
         has_failed = False
         while not ended.is_set():
             self.run_due()
@@ -223,6 +245,12 @@ class AppSupervisor:
                 if not has_failed:
                     self._notify(error.message, url)
                 has_failed = True
+
+    def _forget_other_runs(self) -> None:
+        """Forget schedules of earlier releases: one that comes back has missed nothing."""
+        ran, known = _read_runs(self.folder), {one.key for one in self._timed}
+        if not ran.keys() <= known:
+            _write_runs(self.folder, {key: at for key, at in ran.items() if key in known})
 
     def _pause(self, ended: threading.Event) -> None:
         """Wait for the next check: a while, or until the app dies."""
@@ -267,8 +295,7 @@ class AppSupervisor:
             if not is_first and now < one.follows(ran[one.key]):
                 continue
             ran[one.key] = now
-            noted = {key: moment.timestamp() for key, moment in ran.items()}
-            write_whole(self.folder / RUNS, json.dumps(noted))
+            _write_runs(self.folder, ran)
             if not is_first:
                 address, headers = f"{self.url}/run/{one.pipeline}", {**key_header(self._key)}
                 request = urllib.request.Request(address, headers=headers, method="POST")

@@ -5,11 +5,12 @@ that they may try again. The next supervisor of the app gets the listening socke
 wait until the app answers, and none is refused in between.
 """
 
+import json
 import socket
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from typing import Any, Self
 
 from attractor.environments.errors import PortUnusable
 from attractor.environments.sandbox.sockets import listen
@@ -18,11 +19,9 @@ RETRY_S = 2
 _MOST_BYTES = 2 * 1024 * 1024
 _PATIENCE_S = 5.0
 _POLL_S = 0.02
-_WORDS = (
-    "This app is being changed, and answers again in a few seconds. "
-    "Nothing was saved: go back, and send it again."
-)
-_PAGE = f"""<!doctype html>
+_WORDS = "This app is being changed, and answers again in a few seconds."
+_UNSAVED = " Nothing was saved: go back, and send it again."
+_PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -33,7 +32,7 @@ _PAGE = f"""<!doctype html>
 <body>
 <main>
 <h1>One moment</h1>
-<p>{_WORDS}</p>
+<p>WORDS</p>
 </main>
 </body>
 </html>
@@ -63,7 +62,7 @@ class RestingApp:
         with suppress(PortUnusable):
             made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             listener = listen(made, port, is_shared=True)
-            server = ThreadingHTTPServer(listener.getsockname(), _Handler, bind_and_activate=False)
+            server = _Server(listener.getsockname(), _Handler, bind_and_activate=False)
             server.socket.close()
             server.socket = listener
             threading.Thread(target=server.serve_forever, args=[_POLL_S], daemon=True).start()
@@ -78,6 +77,11 @@ class RestingApp:
         return server.socket
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing: a client that went away is no fault."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     timeout = _PATIENCE_S
 
@@ -87,7 +91,9 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("content-length", "0")
         self.rfile.read(min(int(length), _MOST_BYTES) if length.isdecimal() else 0)
         is_page = "text/html" in self.headers.get("accept", "")
-        content = (_PAGE if is_page else f'{{"error": "{_WORDS}"}}').encode()
+        words = _WORDS + ("" if self.command in ("GET", "HEAD") else _UNSAVED)
+        text = _PAGE.replace("WORDS", words) if is_page else json.dumps({"error": words})
+        content = text.encode()
         self.send_response(503)
         self.send_header("Retry-After", str(RETRY_S))
         self.send_header("Cache-Control", "no-store")

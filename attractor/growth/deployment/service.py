@@ -18,6 +18,7 @@ from pathlib import Path
 
 from attractor.base.errors import AttractorError
 from attractor.environments.environment import Inherit, inherited
+from attractor.environments.errors import PortUnusable
 from attractor.environments.sandbox.sockets import Address, forwarded, listen
 from attractor.growth.apps.access import access_in
 from attractor.growth.apps.process import app_sandbox, running_app
@@ -26,6 +27,8 @@ from attractor.growth.deployment.release import BUBBLEWRAP, RECORDED, Release, R
 from attractor.supervision.process import carried_mark
 
 READY = "listening on "
+PORT_TAKEN = 75
+"""The exit status if another program listens on the port."""
 LISTENER = "LISTENER_OF_APP"
 """The variable with the file descriptor of a socket that listens on the port already."""
 
@@ -39,6 +42,9 @@ def main(folder: Path, port: int, stage: str, sandbox: str) -> None:
     if sandbox == BUBBLEWRAP:
         try:
             asyncio.run(_serve(release, folder, port))
+        except PortUnusable as error:
+            sys.stdout.write(f"error: {error.message}\n")
+            sys.exit(PORT_TAKEN)
         except AttractorError as error:
             raise SystemExit(f"error: {error.message}") from error
         return
@@ -70,6 +76,8 @@ async def _serve(release: Release, folder: Path, port: int) -> None:
     if number := os.environ.get(LISTENER):
         listener = socket.socket(fileno=int(number))
     else:
+        # Another app may share its port as well: then this one would get some of its visitors.
+        listen(socket.socket(socket.AF_INET, socket.SOCK_STREAM), port).close()
         made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener = listen(made, port, is_shared=True)
     # Of `runs/growth/releases`: everything that runs and growth wrote.

@@ -123,6 +123,9 @@ def test_browser_is_shown_a_page_while_the_app_rests() -> None:
         answer = connection.getresponse()
         assert (answer.status, answer.headers["retry-after"]) == (503, "2")
         assert b"Nothing was saved" in answer.read()
+        connection.request("GET", "/", headers={"Accept": "application/json"})
+        words = json.load(connection.getresponse())["error"]
+        assert words == "This app is being changed, and answers again in a few seconds."
         connection.close()
     with resting:
         assert resting.hand_over() is None
