@@ -23,6 +23,7 @@ from attractor.twins.exchange.answer import Answer
 from attractor.twins.script.script import Rule, Script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
+from tests.counts import IS_FULL
 from tests.examples import (
     HOW_TO,
     LANGUAGES,
@@ -82,6 +83,9 @@ SHELL = re.compile(
     r"^(\$ |(attractor|cat|cd|cp|curl|docker|echo|export|git|make|mkdir|npm|pip|pipx|uv) )", re.M
 )
 # Third-party programs that a test cannot install.
+LONG = ROOT / "docs" / "tutorial" / "living-app.md"
+"""A page that deploys an app four times, played at full counts only."""
+
 NEEDED = {"curl": r"^\$ .*\bcurl ", "bwrap": r"^\$ attractor exec "}
 """Programs that examples need, and that may be missing, with a pattern of their examples."""
 
@@ -135,6 +139,8 @@ def models() -> Iterator[Mapping[str, str]]:
 def test_every_shell_example_of_a_page_runs_and_prints_what_it_says(
     page: Path, models: Mapping[str, str], tmp_path: Path
 ) -> None:
+    if page == LONG and not IS_FULL:
+        pytest.skip("deploys an app for a minute or more; set COUNTS=full")
     typed = "\n".join(one.text for one in fences("console", page=page))
     for program, pattern in NEEDED.items():
         if re.search(pattern, typed, re.M) and not shutil.which(program):
