@@ -18,6 +18,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from attractor.server.service import Service
 from attractor.twins.server.hosting import in_background
 from attractor.twins.services.service import load_service
 from attractor.twins.services.service_twin import ServiceTwin
@@ -26,6 +27,7 @@ from tests.cli.test_grow_init import AppDesk, models
 from tests.counts import IS_FULL
 from tests.examples import ROOT
 from tests.prepared import PROGRAM
+from tests.server.conftest import PAGE, serving
 
 PARKED, REFUSED = 3, 4
 DAY = timedelta(days=1)
@@ -127,6 +129,37 @@ def test_street_grows_from_an_empty_folder_to_a_third_version_and_back(street: S
             page.goto("/panels/bring_back")
             expect(page.locator("table.month")).to_have_count(0)
             expect(page.get_by_role("link", name="Drill")).to_be_visible()
+
+
+@pytest.mark.skipif(not IS_FULL, reason="builds an app for a minute or more; set COUNTS=full")
+def test_street_is_planned_decided_and_deployed_over_http(street: Street) -> None:
+    start, wait, planning = street.answer("grow", "init", "--example", "lending")["next"]
+    with models(street, start, wait) as street.models:
+        served = serving(Service.of(street.place, street.environ))
+        with served as server, server.client("decide") as client:
+            client.timeout = httpx.Timeout(120)
+            specification = {"spec_graph_id": planning.split()[-1]}
+            plan = {"plan_id": client.post("/growth/plan", json=specification).json()["plan_id"]}
+            simulated = client.post("/growth/simulate", json=plan)
+            assert simulated.status_code == 200, simulated.text
+            run_id = deployed(client, plan, "decision")
+            decision = {"verdict": "approved", "rationale": "All scenarios pass."}
+            decided = client.post(f"/api/v1/runs/{run_id}/decision", json=decision)
+            assert decided.status_code == 201, decided.text
+            deployed(client, plan, "")
+            page = httpx.get(client.post("/growth/start").json()["url"], headers=PAGE).text
+            assert "To bring back" in page
+
+
+def deployed(client: httpx.Client, plan: dict[str, str], waits_for: str) -> str:
+    """Continue a deployment until it waits for something, or for nothing; return its run."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        answer = client.post("/growth/deploy", json=plan).json()
+        if answer.get("waits_for") == waits_for:
+            return str(answer["run_id"])
+        time.sleep(0.5)
+    raise AssertionError(f"the deployment does not wait for {waits_for!r}")
 
 
 def collide(street: Street, calendar: str, board: str) -> None:
