@@ -202,11 +202,18 @@ def test_every_command_that_a_page_names_exists() -> None:
     assert not is_command("spoon RUN")
 
 
-def test_every_wish_has_a_command_or_is_named_as_missing() -> None:
-    page = (ROOT / "docs" / "explanation" / "managing-agents.md").read_text("utf-8")
+OPERATION = re.compile(r"`((?:GET |POST )?/[a-z][^`]*)`")
+
+
+@table("name", ["living-apps", "managing-agents"])
+def test_every_wish_has_a_command_or_is_named_as_missing(name: str) -> None:
+    page = (ROOT / "docs" / "explanation" / f"{name}.md").read_text("utf-8")
     rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]
     wishes = [row for row in rows if row[0] != "wish"]
-    assert [wish for wish, *rest in wishes if not re.search("`attractor |not yet", rest[-1])] == []
+    shown = re.compile(f"`attractor |not yet|{OPERATION.pattern}")
+    assert [wish for wish, *rest in wishes if not shown.search(rest[-1])] == []
+    reference = "".join(one.read_text("utf-8") for one in REFERENCE.glob("*.md"))
+    assert [one for one in OPERATION.findall(page) if f"`{one}`" not in reference] == []
 
 
 def is_command(words: str) -> bool:

@@ -15,7 +15,10 @@ from tests.prepared import begin_prepared, plain
 OVER_HTTP = HOW_TO / "run-over-http.md"  # tests/server/test_examples.py
 OTHERS = [one for one in SITUATED if one != OVER_HTTP]
 # tests/growth/deployment/test_runbooks.py, tests/spec/test_G14_divergence.py
-NAMES_OF_APPS = ("a-killed-deployment", "roll-back-an-app", "an-edited-app", "unanswered-feedback")
+NAMES_OF_APPS = (
+    *("a-killed-deployment", "roll-back-an-app", "an-edited-app", "unanswered-feedback"),
+    *("an-app-that-is-down", "plans-that-collide", "records-that-do-not-fit"),
+)
 OF_APPS = [RUNBOOKS / f"{name}.md" for name in NAMES_OF_APPS]
 PAGES = [*OTHERS, *sorted(set(RUNBOOKS.glob("*.md")) - set(OF_APPS))]
 

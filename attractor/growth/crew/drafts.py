@@ -1,7 +1,7 @@
 """Drafts of scenarios, written by the tester: tried on the app, and on mutants of it.
 
 A draft that holds for every mutant tests nothing, and is refused. Drafts speak of records and of
-requests to the app only, so none of them runs a command.
+requests to the app only, so no word of them is a command.
 """
 
 import json
@@ -26,10 +26,11 @@ from attractor.engine.stage.no_workspace import NoEnvironment
 from attractor.environments.selection import EnvironmentChoice
 from attractor.factory.registration.first_suite import toml_text
 from attractor.growth.apps.access import KEY_HASH, hash_of_key, key_header
-from attractor.growth.apps.process import running_app
+from attractor.growth.apps.process import export_state, import_state, running_app
 from attractor.growth.apps.services import service_twins
 from attractor.growth.crew.app_tree import AppTree
 from attractor.growth.crew.contract import Message
+from attractor.growth.migration import State, state_text
 from attractor.growth.specification.graph import Relation, SpecGraph
 from attractor.scenarios.check import Observation, StepRecord
 from attractor.scenarios.checks.json import JsonCheck
@@ -70,15 +71,30 @@ class Expect(Message):
 
 
 class Draft(Message):
-    """A draft of a scenario: records are given, a pipeline runs, and values are expected."""
+    """A draft of a scenario: records are given, a pipeline runs, and values are expected.
+
+    With `migration`, the given records are exported and imported instead.
+    """
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)
     title: str = Field(min_length=1)
     story: str = Field(min_length=1, description="the words of a person")
     clock: datetime = Field(description="the time at which the app runs, with a time zone")
     given: dict[str, tuple[dict[str, JsonValue], ...]] = Field(description="records by entity")
-    run: str = Field(description="the id of a pipeline")
-    expect: tuple[Expect, ...] = Field(min_length=1)
+    run: str = Field(default="", description="the id of a pipeline")
+    expect: tuple[Expect, ...] = ()
+    migration: bool = Field(
+        default=False,
+        description="true: an export and an import keep the given records; without run and expect",
+    )
+
+    @model_validator(mode="after")
+    def _tests_one_thing(self) -> "Draft":
+        if self.migration and (self.run or self.expect or not any(self.given.values())):
+            raise ValueError("with migration, give records, and neither run nor expect")
+        if not self.migration and not (self.run and self.expect):
+            raise ValueError("give run and expect, or migration")
+        return self
 
 
 def faults_of_drafts(graph: SpecGraph, drafts: Sequence[Draft]) -> list[str]:
@@ -86,7 +102,8 @@ def faults_of_drafts(graph: SpecGraph, drafts: Sequence[Draft]) -> list[str]:
     faults: list[str] = []
     kinds = {"panels": "panel", "data": "entity", "outputs": "output"}
     for draft in drafts:
-        named = [(one, "entity") for one in draft.given] + [(draft.run, "pipeline")]
+        named = [(one, "entity") for one in draft.given]
+        named += [] if draft.migration else [(draft.run, "pipeline")]
         for one in draft.expect:
             _, place, id_ = one.get.split("/")
             named.append((id_, kinds[place]))
@@ -134,9 +151,17 @@ def scenario_text(draft: Draft, *, baseline: str = "any") -> str:
                 "json": list(records),
             }
         )
-    run = {"name": "run", "port": PORT, "method": "POST", "path": f"/run/{draft.run}"}
-    steps.append({**run, "headers": {**key_header(_TRIAL_KEY)}})
     checks: list[dict[str, Json]] = []
+    if draft.migration:
+        steps += [
+            _on_state("export", "state", "mkdir recorded && python3 -m app export recorded"),
+            _on_state("import", "moved", "python3 -m app import recorded"),
+            _on_state("export-again", "moved", "mkdir exported && python3 -m app export exported"),
+        ]
+        checks.append({"kind": "migration", "imported": "recorded", "exported": "exported"})
+    else:
+        run = {"name": "run", "port": PORT, "method": "POST", "path": f"/run/{draft.run}"}
+        steps.append({**run, "headers": {**key_header(_TRIAL_KEY)}})
     for number, one in enumerate(draft.expect, 1):
         steps.append(
             {
@@ -158,6 +183,11 @@ def scenario_text(draft: Draft, *, baseline: str = "any") -> str:
             lines.append(f"\n[[{name}]]")
             lines += [f"{key} = {_toml(value)}" for key, value in table.items()]
     return "\n".join(lines) + "\n"
+
+
+def _on_state(name: str, state: str, command: str) -> dict[str, Json]:
+    """Return a step with a command of the app on a state folder."""
+    return {"name": name, "run": command, "env": {"PYTHONPATH": PACKAGES, "APP_STATE": state}}
 
 
 def adopt_drafts(run: Path, folder: Path, ids: Sequence[str], *, split: str) -> Sequence[Path]:
@@ -202,9 +232,9 @@ def _toml(value: Json) -> str:
 
 @dataclass(frozen=True)
 class Mutant:
-    """A change of one body that a useful scenario notices."""
+    """A change of one body, or of the store, that a useful scenario notices."""
 
-    kind: Literal["gate removed", "sort reversed", "output emptied"]
+    kind: Literal["gate removed", "sort reversed", "output emptied", "records lost"]
     path: str
 
 
@@ -213,6 +243,10 @@ _WRAPPERS: Mapping[str, str] = {
     "sort reversed": "return {key: one[::-1] for key, one in _original(records, context).items()}",
     "output emptied": "return {key: [] for key in _original(records, context)}",
 }
+
+
+_LOST = Mutant("records lost", "app/store.py")
+"""The mutant that a draft with `migration` notices: an import loses all records."""
 
 
 def mutants(graph: SpecGraph, bodies: Mapping[str, str]) -> Iterator[Mutant]:
@@ -228,7 +262,9 @@ def mutants(graph: SpecGraph, bodies: Mapping[str, str]) -> Iterator[Mutant]:
 
 
 def mutate(text: str, mutant: Mutant) -> str:
-    """Return the text of a body with the change of a mutant."""
+    """Return the text of a file with the change of a mutant."""
+    if mutant == _LOST:
+        return f"{text}\n\nTransaction.replace = lambda self, entity, records: None\n"
     return (
         f"{text.rstrip()}\n\n\n_original = run\n\n\n"
         f"def run(records, context):\n    {_WRAPPERS[mutant.kind]}\n"
@@ -270,7 +306,8 @@ async def _try(
     faults = await play(tree.folder, draft)
     if faults:
         return Trial(draft, tuple(faults), None)
-    for mutant in mutants(tree.graph, tree.bodies):
+    tried = [_LOST] if draft.migration else mutants(tree.graph, tree.bodies)
+    for mutant in tried:
         with tempfile.TemporaryDirectory(prefix="attractor-mutant-") as folder:
             copy = Path(folder, "app")
             shutil.copytree(tree.folder, copy)
@@ -290,12 +327,29 @@ async def play_draft(
 ) -> Sequence[str]:
     """Play a draft on an app with an empty state; return the unmet expectations."""
     async with start_app(tree, draft.clock, sandbox=sandbox, project=project) as client:
-        posts = {f"/data/{entity}": list(records) for entity, records in draft.given.items()}
-        for path, body in {**posts, f"/run/{draft.run}": None}.items():
+        posts: dict[str, Json] = {f"/data/{one}": [*draft.given[one]] for one in draft.given}
+        if draft.run:
+            posts[f"/run/{draft.run}"] = None
+        for path, body in posts.items():
             response = await client.post(path, json=body)
             if response.status_code >= httpx.codes.BAD_REQUEST:
                 return [f"{draft.id}: POST {path}: {response.text[:200]}"]
+        if draft.migration:
+            paths = {entity: f"/data/{entity}" for entity in draft.given}
+            state = {one: tuple((await client.get(paths[one])).json()["records"]) for one in paths}
+            return await _lost(tree, draft, state, sandbox)
         return [fault for one in draft.expect if (fault := await _judge(client, draft, one))]
+
+
+async def _lost(
+    tree: Path, draft: Draft, state: State, sandbox: EnvironmentChoice | None
+) -> Sequence[str]:
+    """Import records into an empty state, and return the entities that the export does not keep."""
+    with tempfile.TemporaryDirectory(prefix="attractor-moved-") as folder:
+        await import_state(tree, Path(folder), state, sandbox=sandbox)
+        kept = await export_state(tree, Path(folder), sandbox=sandbox)
+    lost = [one for one in state if state_text(state[one]) != state_text(kept.get(one, ()))]
+    return [f"{draft.id}: {one}: an export and an import do not keep its records" for one in lost]
 
 
 @asynccontextmanager

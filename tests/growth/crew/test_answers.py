@@ -40,6 +40,11 @@ DRAFT: dict[str, Any] = {
     "run": "nightly",
     "expect": [{"get": "/data/harvest", "path": "$.records", "length": 0}],
 }
+MOVING: dict[str, Any] = {
+    **{key: DRAFT[key] for key in ("title", "story", "clock", "given")},
+    "id": "records-move",
+    "migration": True,
+}
 
 
 def tree_of(folder: Path) -> AppTree:
@@ -63,7 +68,7 @@ RIGHT: dict[str, object] = {
     "surface": {"bodies": [{"path": "app/panels/brief.py", "text": BODY.replace("run", "rows")}]},
     "toolsmith": {"ready": ["compare"]},
     "safety": {"verdict": "approve"},
-    "tester": {"drafts": [DRAFT]},
+    "tester": {"drafts": [DRAFT, MOVING]},
     "historian": {"headline": "A farm", "changes": ["It can harvest."]},
 }
 WRONG: list[tuple[str, object, str]] = [
@@ -88,6 +93,10 @@ WRONG: list[tuple[str, object, str]] = [
     ("tester", changed(given={"ghost": []}), "no entity 'ghost'"),
     ("tester", changed(clock="2026-01-05T00:00:00"), "no time zone"),
     ("tester", changed(expect=[{"get": "/data/harvest", "path": "$"}]), "exactly one of equals"),
+    ("tester", changed(run=""), "give run and expect, or migration"),
+    ("tester", changed(migration=True), "neither run nor expect"),
+    ("tester", {"drafts": [{**MOVING, "given": {"block": []}}]}, "give records"),
+    ("tester", {"drafts": [{**MOVING, "given": {"ghost": [{}]}}]}, "no entity 'ghost'"),
     ("tester", changed(expect=[{"get": "/admin", "path": "$", "length": 1}]), "get"),
     ("historian", {"headline": "A farm", "changes": []}, "changes"),
 ]

@@ -1,15 +1,30 @@
 """Mutants of an app, and drafts of scenarios that must detect a mutant."""
 
+import asyncio
+import sysconfig
 import tomllib
 from datetime import date
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from attractor.growth.crew.drafts import Draft, Mutant, mutants, mutate, scenario_text
+from attractor.growth.crew.app_tree import read_app_tree
+from attractor.growth.crew.drafts import (
+    PACKAGES,
+    PORT,
+    Draft,
+    Mutant,
+    mutants,
+    mutate,
+    scenario_text,
+    try_drafts,
+)
 from attractor.scenarios.check import check_registry
 from attractor.scenarios.suite import Scenario
-from tests.growth.apps.small_app import SPEC
-from tests.growth.crew.test_answers import DRAFT
+from tests.growth.apps.small_app import SPEC, write_small_app
+from tests.growth.crew.test_answers import DRAFT, MOVING, tree_of
+from tests.ports import free_port
+from tests.scenarios.test_play import play
 from tests.tables import table
 
 BODY = """
@@ -44,3 +59,18 @@ def test_draft_is_a_valid_train_scenario() -> None:
     assert [one.kind for one in scenario.checks] == ["json"]
     assert "json" in check_registry()
     assert table["steps"][1]["json"] == [{"id": "b", "name": 'größe "x"'}]
+
+
+def test_migration_draft_notices_lost_records_and_is_a_scenario_that_passes(tmp_path: Path) -> None:
+    tree_of(tmp_path)
+    app = read_app_tree(write_small_app(tmp_path))
+    draft = Draft.model_validate({**MOVING, "given": {"block": [{"name": "größe", "kilos": 1}]}})
+    [trial] = asyncio.run(try_drafts(app, [draft]))
+    assert trial.is_kept
+    assert trial.noticed == Mutant("records lost", "app/store.py")
+    (tmp_path / PACKAGES).symlink_to(sysconfig.get_path("purelib"))
+    table = tomllib.loads(scenario_text(draft).replace(str(PORT), str(free_port())))
+    scenario = Scenario.model_validate({**table, "split": "train"})
+    assert [(one.kind, one.passed) for one in play(tmp_path, scenario).checks] == [
+        ("migration", True)
+    ]

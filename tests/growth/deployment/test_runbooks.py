@@ -1,24 +1,29 @@
 """Every command in the runbooks of apps works in the situation of its page."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from attractor.growth.api import deployments
+from attractor.growth.api import deployments, plans
 from attractor.growth.deployment.draft_store import read_feedback
+from attractor.growth.deployment.start import start_release
+from attractor.growth.deployment.targets import local
 from attractor.growth.development import DEVELOPMENT
+from attractor.growth.plans.store import PlanState
 from tests import examples
 from tests.counts import IS_FULL
 from tests.growth.deployment.living import NEW_FIELD, Living, make_living, make_released
 from tests.growth.deployment.test_draft_store import IDS, current, said, told, write_feedback
 from tests.growth.deployment.test_killed_deployments import live
+from tests.growth.deployment.test_start import kill_all
 from tests.pipeline.projects import git
 from tests.test_runbooks import OF_APPS
 
 KILLED, ROLLED_BACK = OF_APPS[:2]
-UNANSWERED = OF_APPS[3]
+UNANSWERED, DOWN, COLLIDING, UNFIT = OF_APPS[3:]
 PLATE = """
 [organs.panels]
 kind = "surfaces"
@@ -92,3 +97,31 @@ def test_unanswered_feedback_is_answered(tmp_path: Path) -> None:
     app = told(tmp_path, said("3f9c2a71d0b4", release="v0"), hidden)
     examples.play(UNANSWERED, app.folder, variables(app))
     assert app.stage == "v0"
+
+
+def test_app_that_is_down_is_started(tmp_path: Path) -> None:
+    app = make_released(tmp_path / "app")
+    try:
+        asyncio.run(start_release(app.plane.project, app.releases, local.part))
+        kill_all(app)
+        examples.play(DOWN, app.folder, variables(app))
+        assert app.records() == [{"id": "b1", "crop": "rye"}]
+    finally:
+        app.stop()
+
+
+def test_one_of_two_colliding_plans_is_dropped(tmp_path: Path) -> None:
+    app = make_released(tmp_path / "app")
+    kept, dropped = app.plan(NEW_FIELD), app.plan({**NEW_FIELD, "default": "clay"})
+    examples.play(COLLIDING, app.folder, {**variables(app), "PLAN": dropped.id})
+    assert (app.state_of(kept), app.state_of(dropped)) == (PlanState.SIMULATED, PlanState.DROPPED)
+
+
+def test_value_that_does_not_fit_is_put_aside(tmp_path: Path) -> None:
+    app = make_released(tmp_path / "app")
+    retype = {"type": "retype_field", "entity": "Block", "field": "crop", "field_type": "boolean"}
+    app.plan(retype, is_simulated=False)
+    examples.play(UNFIT, app.folder, variables(app))
+    [plan] = app.plane.plans.open_plans()
+    plans.simulate(app.plane, plan.id)
+    assert plans.describe_simulation(app.plane, plan.id)["faults"] == []
