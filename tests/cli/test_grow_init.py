@@ -62,25 +62,34 @@ def desk(tmp_path: Path) -> Iterator[AppDesk]:
     desk.end()
 
 
-def test_example_is_begun_planned_and_simulated_offline(desk: AppDesk) -> None:
-    begun = desk.answer("grow", "init", "--example", "lending")
+@pytest.mark.parametrize(
+    ("example", "checked"),
+    [("lending", 1), ("farmer-contract-allocation", 2), ("immigration-policy-impact", 2)],
+)
+def test_example_is_begun_planned_and_simulated_offline(
+    desk: AppDesk, example: str, checked: int
+) -> None:
+    begun = desk.answer("grow", "init", "--example", example)
     assert begun["suite"]["trials"] == 6
     assert git(desk.place, "status", "--short") == ""
-    assert git(desk.place, "log", "--format=%s").splitlines() == ["Seal the suite", "Begin lending"]
+    assert git(desk.place, "log", "--format=%s").splitlines() == [
+        "Seal the suite",
+        f"Begin {example}",
+    ]
     assert not (desk.place / "spec" / "nodes").exists()
-    hidden = desk.place / "scenarios" / "lending" / "holdout"
+    hidden = desk.place / "scenarios" / example / "holdout"
     assert len({one.read_text().splitlines()[0] for one in hidden.iterdir()}) == 1
     *_, next_ = begun["next"]
     assert next_ == f"attractor grow plan {begun['spec_graph_id']}"
-    with in_background(ProviderTwin(load_script(shipped_example("lending") / "twin.py"))) as twin:
+    with in_background(ProviderTwin(load_script(shipped_example(example) / "twin.py"))) as twin:
         desk.models = twin.environ()
         plan = desk.answer(*next_.split()[1:])
     assert plan["deployable"] is True
-    assert plan["identity"]["machine_checked"] == 1
+    assert plan["identity"]["machine_checked"] == checked
     simulated = desk.answer("grow", "simulate", plan["plan_id"], "--no-rehearse")
     assert (simulated["is_first"], simulated["faults"]) == (True, [])
-    again = desk.do("grow", "init", "--example", "lending")
-    assert (again.returncode, "has the app lending" in again.stderr) == (4, True)
+    again = desk.do("grow", "init", "--example", example)
+    assert (again.returncode, f"has the app {example}" in again.stderr) == (4, True)
 
 
 def test_app_of_a_person_is_begun_in_a_repository_from_a_document_and_desires(

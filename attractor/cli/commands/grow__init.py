@@ -22,7 +22,12 @@ _WISHES = 3
 
 @click.command("init")
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
-@click.option("--example", default="", metavar="NAME", help="Begin this example: lending.")
+@click.option(
+    "--example",
+    default="",
+    metavar="NAME",
+    help="Begin this example: farmer-contract-allocation, immigration-policy-impact or lending.",
+)
 @click.option(
     "--from",
     "sources",
