@@ -114,11 +114,7 @@ def twin_llm(
     for option, value in (("--pace", pace), ("--ignore", ignore)):
         if value and not replay:
             raise UsageError(f"{option} requires --replay", hint=f"add --replay or remove {option}")
-    if example:
-        # Imported here, because only commands of growth need it.
-        from attractor.growth.building import shipped_example
-
-        scripts = (*scripts, shipped_example(example) / "twin.py")
+    scripts = (*scripts, *_script_of(example))
     _refuse_what_excludes(bool(scripts), replay, record, providers)
     recordings = None
     if replay:
@@ -160,6 +156,16 @@ def twin_llm(
     if teller:
         log_unused_rules(twin)
     return ExitCode.INTERRUPTED
+
+
+def _script_of(example: str | None) -> Sequence[Path]:
+    """Return the script of an example that an app begins with."""
+    if not example:
+        return ()
+    # Imported here, because only commands of growth need it.
+    from attractor.growth.building import shipped_example
+
+    return (shipped_example(example) / "twin.py",)
 
 
 def _refuse_what_excludes(
