@@ -83,6 +83,7 @@ def _is_valid(value: Any, schema: Mapping[str, Any]) -> bool:
         type(value) in _TYPES[schema["type"]]
         and len(str(value)) >= schema.get("minLength", 0)
         and re.search(schema.get("pattern", ""), str(value)) is not None
+        and not ("properties" in schema and _find_faults(value, schema))
         and all(_is_valid(item, schema["items"]) for item in (value if "items" in schema else ()))
     )
 

@@ -9,9 +9,11 @@ service.
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from pathlib import Path
+from pprint import pformat
 from typing import Any, Protocol
 
 from attractor.base.registry import Registry
+from attractor.growth.declared_adapter import adapters
 from attractor.growth.http_client import Operation
 
 Ask = Callable[[str], str]
@@ -38,16 +40,10 @@ def skills() -> Registry[Skill]:
     return Registry("attractor.growth.skills", Skill, noun="skill")
 
 
-@cache
-def adapters() -> Registry[dict[str, Operation]]:
-    """Return the operations of all adapters by name."""
-    return Registry("attractor.growth.adapters", dict, noun="adapter")  # pyright: ignore
-
-
 ADAPTERS = "app/adapters"
 """The folder of an app with the adapters that its steps declare."""
 _PACKAGE = Path(__file__).parent
-_CLIENT = "http_client"
+CLIENT = "http_client"
 
 
 def copied_skills(names: Collection[str]) -> Mapping[str, str]:
@@ -57,19 +53,28 @@ def copied_skills(names: Collection[str]) -> Mapping[str, str]:
 
 
 def copied_adapters(names: Collection[str]) -> Mapping[str, str]:
-    """Return the files of adapters for an app, with their client; none without an adapter."""
-    sources = {name: f"adapters/{name}.py" for name in sorted(names)}
-    if sources:
-        sources |= {"__init__": "adapters/__init__.py", _CLIENT: f"{_CLIENT}.py"}
+    """Return the files of shipped adapters for an app, with the client of all; none without names.
+
+    A declared adapter among the names is left out: `adapter_text` writes it.
+    """
+    sources = {name: f"adapters/{name}.py" for name in sorted(names) if name in adapters()}
+    if names:
+        sources |= {"__init__": "adapters/__init__.py", CLIENT: f"{CLIENT}.py"}
     return {
         f"{ADAPTERS}/{name}.py": _text(source).replace("attractor.growth.", "app.adapters.")
         for name, source in sources.items()
     }
 
 
-def adapters_in(tree: Path) -> list[str]:
-    """Return the names of the adapters that the app in a tree uses."""
-    return [adapter for adapter in adapters() if (tree / ADAPTERS / f"{adapter}.py").is_file()]
+def adapter_text(name: str, operations: Mapping[str, Operation]) -> str:
+    """Return the file of a declared adapter for an app."""
+    written = {key: tuple(one[:4]) for key, one in operations.items()}
+    return (
+        f'"""Operations of the service {name}, as the specification declares them."""\n\n'
+        "from app.adapters.http_client import Operation\n\n"
+        f"_OPERATIONS = {pformat(written, width=96, sort_dicts=False)}\n\n"
+        "part = {name: Operation(*one) for name, one in _OPERATIONS.items()}\n"
+    )
 
 
 def _text(path: str) -> str:

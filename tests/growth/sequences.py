@@ -65,6 +65,10 @@ def _typed(type_: str, has_default: bool) -> Mapping[str, Any]:
 
 MAKERS: Mapping[str, Make] = {
     "add_source": lambda r, g, new: {"name": new},
+    "add_adapter": lambda r, g, new: {
+        "name": new,
+        "operations": [{"name": "list all", "method": r.choice(["GET", "POST"]), "path": "/all"}],
+    },
     "add_surface": lambda r, g, new: {"panels": [new], "shows": _some(r, g, "entity")},
     "arrange_panel": lambda r, g, new: {
         **{"panel": _one(r, g, "panel"), "view": r.choice(["table", "board", "calendar"])},

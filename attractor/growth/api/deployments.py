@@ -17,7 +17,7 @@ from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.history.audit import AuditReport, Flaw
 from attractor.factory.open_project import open_project
 from attractor.factory.project import list_project_folders
-from attractor.growth.apps.services import configured
+from attractor.growth.apps.services import adapters_in, configured
 from attractor.growth.building import find_crew_run, read_build
 from attractor.growth.control_plane import ControlPlane, releases_in
 from attractor.growth.deployment.app_supervisor import app_process, next_run
@@ -40,7 +40,6 @@ from attractor.growth.deployment.target import target_registry
 from attractor.growth.deployment.targets.local import find_address, find_services, stop
 from attractor.growth.lineage import draw_lineage
 from attractor.growth.simulation.traffic import HEAD
-from attractor.growth.tools import adapters_in
 from attractor.supervision.process import ProcessStatus
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from attractor.growth.declared_adapter import read_adapter
+from attractor.growth.http_client import Operation
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
 from attractor.growth.tools import adapters
 
@@ -94,7 +96,7 @@ def _followers(graph: SpecGraph, node: SpecNode) -> Iterator[str]:
         case "trigger" | "action":
             yield from node.targets(Relation.RUNS)
             yield from entities_of(graph, node, Relation.WRITES)
-        case "field":
+        case "field" | "operation":
             yield graph.parents[node.id]
         case "entity" | "output" | "source":
             yield from _users(graph, node.id)
@@ -147,19 +149,27 @@ def declared_operations(graph: SpecGraph) -> Mapping[str, Collection[str]]:
 def operations_of(graph: SpecGraph, step: SpecNode) -> Mapping[str, tuple[str, ...]]:
     """Return the operations that a step may call, by adapter.
 
-    A source with the name of an adapter is its service: who reads it calls the operations that only
-    read, and who writes it the others.
+    A source with the name of an adapter, or with operations, is a service: who reads it calls the
+    operations that only read, and who writes it the others.
     """
     found: dict[str, tuple[str, ...]] = {}
     for id_ in dict.fromkeys((*step.targets(Relation.READS), *step.targets(Relation.WRITES))):
-        if _is_source(graph, id_) and id_ in adapters():
+        if service := service_operations(graph, id_):
             named = {True: Relation.READS, False: Relation.WRITES}
             found[id_] = tuple(
-                name
-                for name, one in adapters()[id_].items()
-                if id_ in step.targets(named[one.only_reads])
+                name for name, one in service.items() if id_ in step.targets(named[one.only_reads])
             )
     return found
+
+
+def service_operations(graph: SpecGraph, id_: str) -> Mapping[str, Operation]:
+    """Return the operations of a node that is a service; none of any other node."""
+    if not _is_source(graph, id_):
+        return {}
+    if id_ in adapters():
+        return adapters()[id_]
+    inside = graph.children(id_)
+    return read_adapter(id_, {one.id: one.fields for one in inside}) if inside else {}
 
 
 def declares_writes(graph: SpecGraph, step: SpecNode) -> bool:

@@ -23,10 +23,10 @@ from urllib.parse import parse_qsl, unquote
 
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.sandbox.sockets import LOOPBACK
-from attractor.growth.apps.routes import declared_operations
+from attractor.growth.apps.routes import declared_operations, service_operations
+from attractor.growth.apps.services import adapters_in
 from attractor.growth.http_client import MOST_BYTES, SECONDS, HttpClient, Operation, ServiceFailed
 from attractor.growth.specification.files import read_spec
-from attractor.growth.tools import adapters, adapters_in
 
 MOST_CONNECTIONS = 32
 """The maximum number of open connections; each has a thread."""
@@ -44,11 +44,12 @@ async def service_gateway(
     if not names:
         yield {}
         return
-    declared = declared_operations(read_spec(tree))
+    graph = read_spec(tree)
+    declared = declared_operations(graph)
     services: dict[str, _Service] = {}
     for name in names:
         url, token = (variables.get(f"{name.upper()}_{key}", "") for key in ("URL", "TOKEN"))
-        operations = adapters()[name]
+        operations = service_operations(graph, name)
         client = HttpClient(url, token, operations)
         services[name] = _Service(client, operations, declared.get(name, ()))
     key = secrets.token_urlsafe()

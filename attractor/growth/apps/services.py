@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from attractor.base.errors import Refused
-from attractor.growth.apps.routes import hooks
+from attractor.growth.apps.routes import hooks, service_operations
 from attractor.growth.specification.files import read_spec
-from attractor.growth.tools import adapters, adapters_in
+from attractor.growth.tools import ADAPTERS, CLIENT, adapters
 
 # The supervisor and the service of a released app do not need the rest, which is slow to import.
 if TYPE_CHECKING:
@@ -25,16 +25,29 @@ The number is a seed.
 """
 
 _PACKAGE = Path(__file__).parents[1]
+_NOT_ADAPTERS = frozenset({"__init__", CLIENT})
+
+
+def adapters_in(tree: Path) -> Sequence[str]:
+    """Return the names of the adapters, shipped and declared, that the app in a tree uses."""
+    files = {file.stem for file in (tree / ADAPTERS).glob("*.py")}
+    found = files & adapters().keys()
+    if files - found - _NOT_ADAPTERS:
+        sources = read_spec(tree).of_kind("source")
+        found |= files & {one.id for one in sources if one.contained}
+    return sorted(found)
 
 
 def service_twins(project: Path | None = None) -> Services:
     """Return fresh twins, one for each adapter of an app.
 
-    Twins in `scenarios/_twins/` of a project take the place of the shipped ones.
+    Twins in `scenarios/_twins/` of a project take the place of the shipped ones. A declared adapter
+    without a twin gets one with made-up answers.
     """
     # Imported here, because a released app has no twins.
+    from attractor.growth.apps.twin_draft import twin_text
     from attractor.scenarios.suite_files import TWINS
-    from attractor.twins.services.service import load_service
+    from attractor.twins.services.service import load_service, parse_service
     from attractor.twins.services.service_twin import ServiceTwin
 
     own = project / "scenarios" / TWINS if project else None
@@ -45,7 +58,11 @@ def service_twins(project: Path | None = None) -> Services:
         async with AsyncExitStack() as stack:
             for name in adapters_in(tree):
                 folder = own if own and (own / name).is_dir() else shipped_twins()
-                service = load_service(folder / name)
+                if (folder / name).is_dir():
+                    service = load_service(folder / name)
+                else:
+                    operations = service_operations(read_spec(tree), name)
+                    service = parse_service(twin_text(name, operations))
                 twin = ServiceTwin(service, seed=service.table.seed + seed)
                 variables |= (await stack.enter_async_context(twin)).environ()
             yield variables
@@ -105,7 +122,8 @@ def _remedy(name: str, key: str) -> str:
 
 def sends_by_smtp(name: str) -> bool:
     """Return whether the service of an adapter is a server of mail."""
-    return any(one.transport for one in adapters()[name].values())
+    # A declared adapter is always one of HTTP.
+    return any(one.transport for one in adapters().get(name, {}).values())
 
 
 def settings_for(project: "Project", tree: Path) -> Mapping[str, str]:

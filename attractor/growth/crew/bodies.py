@@ -6,12 +6,11 @@ from typing import Any
 
 from pydantic import Field
 
-from attractor.growth.apps.routes import operations_of
+from attractor.growth.apps.routes import operations_of, service_operations
 from attractor.growth.crew.app_tree import PANELS, STEPS
 from attractor.growth.crew.contract import Message, Work
 from attractor.growth.http_client import Operation
 from attractor.growth.specification.graph import Relation
-from attractor.growth.tools import adapters
 
 FUNCTION = {STEPS: "run", PANELS: "rows"}
 """The function of a body, by the folder of its file."""
@@ -63,7 +62,7 @@ def _open(work: Work, path: str, id_: str) -> OpenBody:
         writes=_types(work, node.targets(Relation.WRITES)),
         guards=node.targets(Relation.GUARDS),
         services={
-            adapter: {name: _schemas(adapters()[adapter][name]) for name in names}
+            adapter: {name: _schemas(service_operations(graph, adapter)[name]) for name in names}
             for adapter, names in operations_of(graph, node).items()
         },
         now=work.tree.text(path),

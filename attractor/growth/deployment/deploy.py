@@ -34,7 +34,7 @@ from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.promote import promote_run
 from attractor.growth.apps.process import sandbox_of
 from attractor.growth.apps.routes import declared_operations
-from attractor.growth.apps.services import configured, urls_in
+from attractor.growth.apps.services import adapters_in, configured, urls_in
 from attractor.growth.apps.skeleton import APP_FOLDERS
 from attractor.growth.building import (
     Build,
@@ -62,7 +62,6 @@ from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import DECISION, DEPLOYMENT, DEPLOYMENT_LOCK, REJECTION, PlanState
 from attractor.growth.simulation.recorded import take_over
 from attractor.growth.specification.files import read_spec
-from attractor.growth.tools import adapters_in
 from attractor.pipeline.project.project import Project
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import Repository, open_repository

@@ -20,7 +20,7 @@ from attractor.base.records import read_record, write_record
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.resources.versions import split_pin
 from attractor.growth.apps.process import export_state, sandbox_of
-from attractor.growth.apps.services import configured
+from attractor.growth.apps.services import adapters_in, configured
 from attractor.growth.apps.skeleton import APP_FOLDERS
 from attractor.growth.building import Build, commit_stage, stages_at, work_tree
 from attractor.growth.control_plane import ControlPlane
@@ -40,7 +40,6 @@ from attractor.growth.development import DEVELOPMENT, read_development
 from attractor.growth.lineage import LINEAGE, rollback_stage, undone_by
 from attractor.growth.migration import KEY, State
 from attractor.growth.plans.store import DEPLOYMENT, PlanState
-from attractor.growth.tools import adapters_in
 from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run
 from attractor.workspaces.git.repository import Repository, open_repository

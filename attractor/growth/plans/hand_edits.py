@@ -93,6 +93,12 @@ def _removed(change: SpecChange) -> Mapping[str, str]:
     return {change.node_kind: change.id}
 
 
+def _added_source(graph: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
+    if operations := [dict(one.fields) for one in graph.children(node.id, "operation")]:
+        return {"type": "add_adapter", "name": node.name, "operations": operations}
+    return {"type": "add_source", "name": node.name}
+
+
 def _added_entity(graph: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
     """Return the morph for an entity with its fields; those that it cannot write follow."""
     fields = [_new_field(one) for one in graph.children(node.id, "field")]
@@ -191,7 +197,8 @@ def _added_guardrail(_: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
 
 
 _ADDITIONS: Mapping[str, Callable[[SpecGraph, SpecNode], Mapping[str, Any]]] = {
-    "source": lambda _, node: {"type": "add_source", "name": node.name},
+    "source": _added_source,
+    "operation": lambda graph, node: _added_source(graph, graph[graph.parents[node.id]]),
     "preference": lambda _, node: {"type": "set_preference", "name": node.name},
     "entity": _added_entity,
     "field": _added_field,

@@ -24,7 +24,7 @@ from attractor.growth.specification.graph import (
     slug,
 )
 from attractor.growth.specification.names import faults_of_name
-from attractor.growth.specification.node_kind import NodeKind, kinds_in
+from attractor.growth.specification.node_kind import NodeKind, kinds_in, node_kinds
 from attractor.growth.specification.yaml_text import parse_yaml
 
 IDENTITY = ("purpose", "beneficiaries", "safety_envelope", "prohibited_changes")
@@ -47,8 +47,10 @@ SCALARS = frozenset({"cadence"})
 ID, ORDER = "id", "order"
 """The keys of an id that does not follow from the words, and of an order of different lists."""
 
-_NAMED = frozenset({"entity", "field", "pipeline", "step", "panel"})
+_NAMED = frozenset({"entity", "field", "operation", "pipeline", "step", "panel"})
 """The kinds whose words are names; words of other kinds may be sentences."""
+OWNED = frozenset({"field", "operation"})
+"""The kinds whose ids begin with the id of their parent."""
 RELATIONS_OF_ALL = {"derives_from": Relation.DERIVES_FROM}
 
 
@@ -192,9 +194,10 @@ class _Reader:
         if ID not in entry:
             if id_ := id_of_words(words, kind, owner, self._name_of):
                 return id_
-            raise InvalidSpec(f"{self.source}: {owner} has two fields {words!r}")
+            inner = node_kinds()[kind].key
+            raise InvalidSpec(f"{self.source}: {owner} has two {inner} {words!r}")
         id_, place = self._text(entry[ID], f"{place}.{ID}"), f"{place}.{ID}"
-        before = f"{owner}." if kind == "field" else ""
+        before = f"{owner}." if kind in OWNED else ""
         if not NODE_ID.fullmatch(id_) or id_[: id_.find(".") + 1] != before:
             hint = f"write {before}NAME, with letters a to z, digits and _"
             raise self._fault(place, f"invalid id {id_!r}", hint)
@@ -263,11 +266,11 @@ class _Reader:
 
 
 def id_of_words(words: str, kind: str, owner: str, name_of: Callable[[str], str | None]) -> str:
-    """Return the id of an entry that names none; "" for a second field with these words.
+    """Return the id of an entry that names none; "" for a second one with these words.
 
     `name_of` returns the name of the node with an id, or None.
     """
-    if kind != "field":
+    if kind not in OWNED:
         return free_id(words, kind, lambda one: one in SECTIONS or name_of(one) is not None)
     # Many entities have a field `date`.
     id_ = first = f"{owner}.{slug(words) or kind}"

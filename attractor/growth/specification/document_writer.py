@@ -11,6 +11,7 @@ from attractor.growth.specification.document import (
     ID,
     IDENTITY,
     ORDER,
+    OWNED,
     RELATIONS_OF_ALL,
     SECTION,
     SECTIONS,
@@ -18,7 +19,10 @@ from attractor.growth.specification.document import (
     in_order,
 )
 from attractor.growth.specification.graph import ROOT, SpecGraph, SpecNode
-from attractor.growth.specification.node_kind import kinds_in, node_kinds
+from attractor.growth.specification.node_kind import node_kinds
+
+_MAPPINGS = frozenset({"entity", "pipeline"})
+"""The kinds that are always mappings."""
 
 # YAML would read them as a line feed, outside of double quotes.
 _BREAK = re.compile("[\x85\u2028\u2029]")
@@ -84,7 +88,7 @@ class _Writer:
         """Return a node as written: its words, or a mapping if there is more to say."""
         kind = node_kinds()[node.kind]
         entry: dict[str, Any] = {kind.label: node.name}
-        owner = parent if node.kind == "field" else ""
+        owner = parent if node.kind in OWNED else ""
         if id_of_words(node.name, node.kind, owner, self._names.get) != node.id:
             entry[ID] = node.id
         self._names[node.id] = node.name
@@ -93,8 +97,8 @@ class _Writer:
             if targets := node.targets(relation):
                 entry[key] = list(targets)
         entry |= self._lists(node.id)
-        # An entity or a pipeline is always a mapping; other words stand alone if there is no more.
-        return node.name if len(entry) == 1 and not kinds_in(node.kind) else entry
+        # Words stand alone if there is no more to say.
+        return node.name if len(entry) == 1 and node.kind not in _MAPPINGS else entry
 
     def _order(self, parent: str) -> list[str]:
         """Return the ids of the entries of a section, unless each list follows another one."""

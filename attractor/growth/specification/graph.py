@@ -325,7 +325,7 @@ def free_id(words: str, kind: str, is_taken: Callable[[str], bool]) -> str:
 def check_graph(graph: SpecGraph) -> None:
     """Raise InvalidSpec unless every relation leads to a node and all nodes form one tree.
 
-    The times of schedules are valid.
+    The times of schedules and the operations of sources are valid.
     """
     for node in graph.values():
         _check_node(graph, node)
@@ -353,3 +353,13 @@ def _check_node(graph: SpecGraph, node: SpecNode) -> None:
             parse_cron(str(node.fields["when"]))
         except InvalidCron as cause:
             raise InvalidSpec(f"{node.id}: {cause}") from cause
+    if node.kind == "source" and node.contained:
+        check_adapter(graph, node)
+
+
+def check_adapter(graph: SpecGraph, source: SpecNode) -> None:
+    """Raise InvalidSpec unless the operations of a source are valid."""
+    # Imported here: few specifications declare adapters, and HTTP is slow to import.
+    from attractor.growth.declared_adapter import read_adapter
+
+    read_adapter(source.id, {one.id: one.fields for one in graph.children(source.id)})

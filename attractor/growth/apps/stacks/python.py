@@ -14,12 +14,13 @@ from attractor.growth.apps.routes import (
     guarded_steps,
     hooks,
     operations_of,
+    service_operations,
     triggered,
 )
 from attractor.growth.apps.stack import FilePart, GeneratedFile, Stack
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
 from attractor.growth.specification.rights import RIGHTS, sees_all
-from attractor.growth.tools import copied_adapters
+from attractor.growth.tools import ADAPTERS, adapter_text, adapters, copied_adapters
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -69,8 +70,13 @@ def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
         for name in _skeleton_templates()
         for path in [f"app/{name.removesuffix(_SUFFIX)}"]
     }
-    for path, text in copied_adapters(declared_operations(graph)).items():
+    services = declared_operations(graph)
+    for path, text in copied_adapters(services).items():
         generated[path] = GeneratedFile(text, (), FilePart.SKELETON)
+    for name in services.keys() - adapters().keys():
+        text = adapter_text(name, service_operations(graph, name))
+        nodes = (name, *graph.children_ids(name))
+        generated[f"{ADAPTERS}/{name}.py"] = GeneratedFile(text, nodes, FilePart.SKELETON)
     for kind, folder in _BODIES.items():
         for node in graph.of_kind(kind):
             text = _render(f"bodies/{kind}.py{_SUFFIX}", _body(graph, node))
