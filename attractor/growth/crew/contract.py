@@ -67,6 +67,9 @@ class Role:
     updates: Callable[[Any], Mapping[str, Json]] = lambda _answer: {}
     """The context values that later stages read, besides the answer itself."""
 
+    proposes: Callable[[Work, Any], Mapping[str, str]] = lambda _work, _answer: {}
+    """Files in the folder of the stage about which a person decides before the crew goes on."""
+
     has_work: Callable[[Any], bool] = lambda _input: True
     """Whether the agent has to be asked."""
 

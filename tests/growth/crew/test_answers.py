@@ -19,8 +19,11 @@ from attractor.growth.crew.app_tree import AppTree, read_app_tree
 from attractor.growth.crew.contract import Answered, Work, ask_agent, prompt_of, read_answer, roles
 from attractor.growth.development import DEVELOPMENT
 from attractor.growth.errors import InvalidAnswer, UnknownGraph
+from attractor.growth.morph import type_of
+from attractor.growth.plans.plan import read_proposal
 from attractor.growth.specification.files import write_spec
 from attractor.pipeline.source.files import SHIPPED
+from attractor.twins.services.service import parse_service
 from tests.growth.app import DEVELOPMENT_TEXT, PROPOSAL
 from tests.growth.apps.small_app import SPEC, write_small_app
 from tests.growth.seed import farm
@@ -31,6 +34,14 @@ BODY = "def run(records, context):\n    return {}\n"
 STEPS = [f"app/steps/{one}.py" for one in ("allocate", "phi_gate", "weigh")]
 CALLING = "def run(records, context):\n    context.call('slack', 'post_message', {})\n"
 BODIES = [{"path": one, "text": BODY} for one in STEPS]
+FORECAST: dict[str, Any] = {
+    "name": "Forecast",
+    "method": "GET",
+    "path": "/v1/forecast",
+    "output": '{"type": "object", "required": ["c"], "properties": {"c": {"type": "number"}}}',
+    "answer": '{"c": 3.5}',
+}
+ADAPTER = {"name": "Weather", "why": "It rains.", "operations": [FORECAST]}
 DRAFT: dict[str, Any] = {
     "id": "locked",
     "title": "Locked",
@@ -87,6 +98,9 @@ WRONG: list[tuple[str, object, str]] = [
     ("compiler", {"needs": ["compare"], "bodies": BODIES}, "either bodies or needs"),
     ("toolsmith", {"ready": ["compare", "brief"]}, "brief is not needed"),
     ("toolsmith", {"ready": []}, "compare is missing"),
+    ("toolsmith", {"ready": ["compare"], "adapter": ADAPTER}, "no body needs a service"),
+    ("compiler", {"services": ["slack"]}, "if it reads or writes the source slack"),
+    ("compiler", {"services": ["weather"], "bodies": BODIES}, "either bodies or needs"),
     ("safety", {"verdict": "veto"}, "a veto names its reasons"),
     ("safety", {"verdict": "perhaps"}, "verdict"),
     ("tester", changed(run="daily"), "no pipeline 'daily'"),
@@ -222,3 +236,44 @@ def test_instructions_in_a_desire_stay_inside_the_input(tree: AppTree) -> None:
     )
     assert json.loads(inside) == given.model_dump(mode="json")
     assert json.loads(inside)["new_desires"][0]["goal"] == attack
+
+
+WRONG_ADAPTERS: Sequence[tuple[dict[str, Any], str]] = [
+    ({"answer": "{}"}, "forecast: answer: c is missing"),
+    ({"answer": "no JSON"}, "adapter: answer: "),
+    ({"answer": '{"c": 1, "words": "{{ state }}"}'}, "are expressions of twins"),
+    ({"answer": '{"c": 1, "words": null}'}, "the service"),
+    ({"path": "https://evil.example/x"}, "invalid path"),
+    ({"path": "/a/../b"}, "invalid path"),
+    ({"output": '{"type": "any"}'}, "not a JSON Schema"),
+    ({"output": '{"type": "string", "minLength": 9000000000}'}, "invalid minLength"),
+    ({"host": "evil.example"}, "Extra inputs"),
+]
+
+
+@table("wrong, fault", WRONG_ADAPTERS)
+def test_wrong_proposal_of_an_adapter_goes_back(
+    wrong: dict[str, Any], fault: str, tmp_path: Path
+) -> None:
+    asked = Work(tree_of(tmp_path), {"compiler.services": ["weather"]})
+    operation = {**FORECAST, **wrong}
+    answer: dict[str, Any] = {"ready": [], "adapter": {**ADAPTER, "operations": [operation]}}
+    with pytest.raises(InvalidAnswer, match=re.escape(fault)):
+        read_answer(json.dumps(answer), roles()["toolsmith"], asked)
+
+
+def test_tried_adapter_is_a_proposal_of_a_plan_with_its_twin(tmp_path: Path) -> None:
+    asked = Work(tree_of(tmp_path), {"compiler.services": ["weather"]})
+    toolsmith = roles()["toolsmith"]
+    with pytest.raises(InvalidAnswer, match="adapter: missing"):
+        read_answer('{"ready": []}', toolsmith, asked)
+    twice = {**ADAPTER, "operations": [FORECAST, FORECAST]}
+    for wrong in ({**ADAPTER, "name": "Slack"}, {**ADAPTER, "name": "Attractor"}, twice):
+        with pytest.raises(InvalidAnswer):
+            read_answer(json.dumps({"ready": [], "adapter": wrong}), toolsmith, asked)
+    text = json.dumps({"ready": [], "adapter": ADAPTER})
+    answer = read_answer(text, toolsmith, asked)
+    files = toolsmith.proposes(asked, answer)
+    [morph] = read_proposal(json.loads(files["adapter.json"])).morphs
+    assert (type_of(morph), morph.risk) == ("add_adapter", "high")
+    assert parse_service(files["twin.toml"]).routes[0].endpoint == "GET /v1/forecast"

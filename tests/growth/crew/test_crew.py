@@ -20,6 +20,7 @@ from tests.counts import IS_FULL
 from tests.growth.app import make_app
 from tests.growth.apps.test_services import write_own_twin
 from tests.growth.crew.crew_script import BODY, HOME, STEP
+from tests.growth.crew.test_answers import ADAPTER
 from tests.growth.model import objects, project_with_model
 from tests.pipeline.projects import adjusted, git
 from tests.scenarios.suites import write_suite
@@ -148,3 +149,34 @@ def test_safety_agent_permits_no_breach_and_its_veto_stands(
         request = RunRequest(file=pipeline, sandbox="none", evaluate=False)
         result = asyncio.run(start_run(request, OpenProject(opened)))
     assert (reason in result.reason) if reason else result.reason == "completed"
+
+
+PROPOSE = """
+digraph propose {
+  start [shape=Mdiamond]
+  exit [shape=Msquare]
+  skeleton [type="growth.skeleton"]
+  compiler [type="growth.crew", agent="compiler"]
+  toolsmith [type="growth.crew", agent="toolsmith"]
+  start -> skeleton -> compiler -> toolsmith -> exit
+}
+"""
+
+
+def test_run_ends_with_a_proposed_adapter_that_a_person_plans(tmp_path: Path) -> None:
+    folder = tmp_path / "app"
+    make_app(folder, SPEC)
+    pipeline = tmp_path / "propose.dot"
+    pipeline.write_text(PROPOSE)
+    script = objects({"services": ["weather"]}, {"ready": [], "adapter": ADAPTER})
+    with in_background(ProviderTwin(script)) as twin:
+        opened = adjusted(project_with_model(twin, folder), root=folder)
+        request = RunRequest(file=pipeline, sandbox="none", evaluate=False)
+        result = asyncio.run(start_run(request, OpenProject(opened)))
+    assert "toolsmith proposes adapter.json, twin.toml: a person decides" in result.reason
+    tree = f"refs/heads/attractor/run/{result.run_id}"
+    assert "weather" not in git(folder, "ls-tree", "-r", "--name-only", tree)
+    file = result.directory / "toolsmith" / "adapter.json"
+    done = attractor("grow", "plan", "--proposal", str(file), folder=folder)
+    assert "add_adapter name=Weather" in done.stdout, done.stderr
+    assert "risk high" in done.stdout

@@ -46,6 +46,11 @@ class Crew:
             given = await ask_agent(stage, self.parts.backend, name, work)
             if isinstance(given, Outcome):
                 return given
+            if proposed := role.proposes(work, given.answer):
+                for file, text in proposed.items():
+                    stage.files.write(file, text)
+                reason = f"{name} proposes {', '.join(proposed)}: a person decides, and plans it"
+                return replace(failure(reason, FailureClass.VERDICT), usage=given.usage)
             files = role.files(work, given.answer)
             written = await write_changes(stage, tree, partial(_write, work, files))
             updates: dict[str, Json] = {f"{name}.answer": dict(record_of(given.answer))}

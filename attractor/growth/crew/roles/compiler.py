@@ -6,9 +6,11 @@ from typing import Any
 from pydantic import Field
 
 from attractor.base.json import Json
+from attractor.growth.apps.routes import service_operations
 from attractor.growth.crew.app_tree import STEPS, AppTree
 from attractor.growth.crew.bodies import Body, OpenBody, faults_of, open_bodies, text_by_path
 from attractor.growth.crew.contract import Message, Role, Work
+from attractor.growth.specification.graph import SpecGraph
 from attractor.growth.tools import Skill, adapters, skills
 
 
@@ -29,6 +31,9 @@ class Answer(Message):
 
     bodies: tuple[Body, ...] = ()
     needs: tuple[str, ...] = Field(default=(), description="names of skills")
+    services: tuple[str, ...] = Field(
+        default=(), description="services without which no body can be written; a person decides"
+    )
 
 
 def gather(work: Work) -> Input:
@@ -56,14 +61,21 @@ def sentences(tree: AppTree) -> list[str]:
 
 def find_faults(work: Work, answer: Answer) -> Sequence[str]:
     """Refuse unknown tools, and bodies that are missing, invalid or not asked for."""
-    unknown = [_refusal(need) for need in answer.needs if need not in skills()]
-    if answer.needs and answer.bodies:
+    unknown = [_refusal(work.tree.graph, need) for need in answer.needs if need not in skills()]
+    asks = bool(answer.needs or answer.services)
+    if asks and answer.bodies:
         return ["answer either bodies or needs"]
-    return unknown or ([] if answer.needs else faults_of(work, STEPS, answer.bodies))
+    graph = work.tree.graph
+    unknown += [_refusal(graph, one) for one in answer.services if _is_service(graph, one)]
+    return unknown or ([] if asks else faults_of(work, STEPS, answer.bodies))
 
 
-def _refusal(name: str) -> str:
-    if name in adapters():
+def _is_service(graph: SpecGraph, name: str) -> bool:
+    return name in adapters() or (name in graph and bool(service_operations(graph, name)))
+
+
+def _refusal(graph: SpecGraph, name: str) -> str:
+    if _is_service(graph, name):
         return (
             f"needs: {name} is an adapter: a step calls it if it reads or writes the source {name}"
         )
@@ -77,7 +89,19 @@ def files(_work: Work, answer: Answer) -> Mapping[str, str]:
 
 def updates(answer: Answer) -> Mapping[str, Json]:
     """Say whether toolsmith comes next."""
-    return {"compiler.needs": list[Json](answer.needs), "compiler.waits": bool(answer.needs)}
+    return {
+        "compiler.needs": list[Json](answer.needs),
+        "compiler.services": list[Json](answer.services),
+        "compiler.waits": bool(answer.needs or answer.services),
+    }
 
 
-part = Role(Input, Answer, gather, find_faults, files, updates, lambda given: bool(given.bodies))
+part = Role(
+    Input,
+    Answer,
+    gather,
+    find_faults,
+    files,
+    updates,
+    has_work=lambda given: bool(given.bodies),
+)

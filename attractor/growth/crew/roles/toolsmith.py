@@ -1,4 +1,4 @@
-"""Makes skills ready that the compiler needs."""
+"""Makes skills ready that the compiler needs; proposes an adapter for a service that it misses."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,8 @@ from pydantic import Field
 
 from attractor.base.json import Json
 from attractor.growth.crew.contract import Message, Role, Work
-from attractor.growth.tools import copied_skills, skills
+from attractor.growth.crew.proposed_adapter import ProposedAdapter
+from attractor.growth.tools import adapters, copied_skills, skills
 
 
 class Input(Message):
@@ -14,12 +15,15 @@ class Input(Message):
 
     needs: tuple[str, ...]
     tools: tuple[str, ...] = Field(description="skills that exist")
+    services: tuple[str, ...] = Field(description="services that no adapter covers")
+    adapters: tuple[str, ...] = Field(description="adapters that exist")
 
 
 class Answer(Message):
-    """The skills to copy into the app."""
+    """The skills to copy into the app, and an adapter that a person may accept."""
 
     ready: tuple[str, ...]
+    adapter: ProposedAdapter | None = None
 
 
 def gather(work: Work) -> Input:
@@ -27,6 +31,8 @@ def gather(work: Work) -> Input:
     return Input(
         needs=tuple(work.left("compiler.needs") or ()),
         tools=tuple(skills()),
+        services=tuple(work.left("compiler.services") or ()),
+        adapters=tuple(adapters()),
     )
 
 
@@ -35,7 +41,18 @@ def find_faults(work: Work, answer: Answer) -> Sequence[str]:
     needs: set[str] = set(work.left("compiler.needs") or ())
     faults = [f"ready: unknown skill {one!r}" for one in answer.ready if one not in skills()]
     faults += [f"ready: {one} is not needed" for one in answer.ready if one not in needs]
-    return faults + [f"ready: {need} is missing" for need in sorted(needs - set(answer.ready))]
+    faults += [f"ready: {need} is missing" for need in sorted(needs - set(answer.ready))]
+    is_asked = bool(work.left("compiler.services"))
+    if is_asked != bool(answer.adapter):
+        return [*faults, f"adapter: {'missing' if is_asked else 'no body needs a service'}"]
+    if answer.adapter and not faults:
+        return answer.adapter.faults(work.tree.graph)
+    return faults
+
+
+def proposes(work: Work, answer: Answer) -> Mapping[str, str]:
+    """Return the plan and the twin of a proposed adapter."""
+    return answer.adapter.files(work.tree.graph) if answer.adapter else {}
 
 
 def files(_work: Work, answer: Answer) -> Mapping[str, str]:
@@ -48,4 +65,4 @@ def updates(answer: Answer) -> Mapping[str, Json]:
     return {"toolsmith.ready": list[Json](answer.ready)}
 
 
-part = Role(Input, Answer, gather, find_faults, files, updates)
+part = Role(Input, Answer, gather, find_faults, files, updates, proposes)
