@@ -15,7 +15,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.growth.evidence import evidence_changes
 from attractor.growth.specification.document import IDENTITY
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
-from attractor.growth.specification.rights import may_see
+from attractor.growth.specification.rights import ways_to
 
 _Forbidden = Literal["reads", "writes", "shows", "guards", "sees", "does", "edits"]
 
@@ -193,13 +193,8 @@ def _broken_predicate(before: SpecGraph, after: SpecGraph, binding: Binding) -> 
     if binding.forbidden:
         source, relation, target = binding.forbidden
         node = after.get(source)
-        if node and (
-            may_see(node, target)
-            if relation == Relation.SEES
-            else target in node.targets(Relation(relation))
-        ):
-            message = f"{source} {relation} {target}, which is forbidden"
-            yield Breach(BreachKind.FORBIDDEN, binding.line, message)
+        for way in ways_to(after, node, Relation(relation), target) if node else ():
+            yield Breach(BreachKind.FORBIDDEN, binding.line, f"{way}, which is forbidden")
     if binding.gate:
         yield from _broken_gate(before, after, binding)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, VerificationError
+from attractor.base.errors import AttractorError, UsageError, VerificationError
 from attractor.base.files import write_whole
 from attractor.base.json import Json, canonical_json, content_hash
 from attractor.base.locks import FileLock
@@ -308,7 +308,7 @@ def _rows_of_drafts(
     # Imported here, because only projects with an app need it.
     from attractor.growth.deployment.draft_store import DraftStore
 
-    at = f"cd {shlex.quote(str(project.root))} && attractor grow feedback"
+    at = f"{_in(project)}attractor grow feedback"
     try:
         for draft in DraftStore(growth).open(now):
             fault = f"\nIt cannot become a desire: {draft.fault}" if draft.fault else ""
@@ -337,7 +337,10 @@ def settle_draft(
 
     plane = ControlPlane(opened.project)
     if choice == "accept":
-        return str(accept_draft(plane, row.name, by=by)["next"])
+        if reason:
+            hint = "dismiss the draft with the reason, or accept it without one"
+            raise UsageError("an accepted draft keeps no reason", hint=hint)
+        return f"{_in(row.project)}{accept_draft(plane, row.name, by=by)['next']}"
     dismiss_draft(plane, row.name, by=by, reason=reason)
     return ""
 
@@ -383,6 +386,11 @@ def _limit_row(run: RunOverview, project: ProjectFolder, option: Sequence[str]) 
     )
 
 
+def _in(project: ProjectFolder) -> str:
+    """Return the beginning of a command of a project."""
+    return f"cd {shlex.quote(str(project.root))} && "
+
+
 def _rows_of_growth(project: ProjectFolder) -> Iterator[AttentionRow]:
     """Yield the plans of an app that wait for a person, and the app if it went down."""
     if not (growth := project.runs_dir / "growth").is_dir():
@@ -392,7 +400,7 @@ def _rows_of_growth(project: ProjectFolder) -> Iterator[AttentionRow]:
     from attractor.growth.plans.store import plans_that_wait
     from attractor.supervision.process import ProcessStatus
 
-    at = f"cd {shlex.quote(str(project.root))} && attractor grow status"
+    at = f"{_in(project)}attractor grow status"
     for plan in plans_that_wait(growth):
         yield AttentionRow(
             id=f"plan:{plan.id}:{plan.state}",

@@ -64,6 +64,19 @@ def test_new_run_has_another_goal_and_other_inputs(
     assert read_manifest(RunDirectory(server.service.root(same))).goal == "Wave"
 
 
+def test_unchanged_settings_stay_as_they_were(
+    forked: tuple[RunningServer, httpx.Client, str],
+) -> None:
+    server, browser, _ = forked
+    given = {"model": "small", "provider": "openai", "max_tokens": 99}
+    with server.client() as client:
+        run = start(client, ASKED, inputs={"who": "Ann", "mood": "glad"}, **given)
+        await_rest(client, run)
+    new = send(browser, run, model="small", max_tokens="99").headers["location"]
+    manifest = read_manifest(RunDirectory(server.service.root(new.rpartition("/")[2])))
+    assert (manifest.options["model"], manifest.options["provider"]) == ("small", "openai")
+
+
 def test_refused_form_names_the_fault_at_its_field_and_keeps_what_was_typed(
     forked: tuple[RunningServer, httpx.Client, str],
 ) -> None:

@@ -4,6 +4,7 @@ import html
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -52,9 +53,13 @@ def test_draft_is_answered_over_http(app: Living, server: RunningServer) -> None
     first, second, _ = [f"/api/v1/attention/{quote(row.id, safe='')}/draft" for row in rows_of(app)]
     with server.client() as client:
         done = client.post(first, json={"choice": "accept"})
-        assert done.json()["next"].startswith("attractor grow plan --desires runs/growth/desires/")
+        plan = "attractor grow plan --desires runs/growth/desires/"
+        assert done.json()["next"].startswith(f"cd {shlex.quote(str(app.folder))} && {plan}")
         assert client.post(first, json={"choice": "accept"}).status_code == 404
         body = {"choice": "dismiss", "reason": "not now"}
+        refused = client.post(second, json={**body, "choice": "accept"})
+        assert refused.status_code in (400, 422)
+        assert "an accepted draft keeps no reason" in refused.text
         assert client.post(second, json=body).status_code == 200
         assert client.post(second, json={"choice": "deploy"}).status_code == 422
         [left] = [one for one in client.get("/api/v1/attention").json() if one["need"] == "draft"]
@@ -72,11 +77,13 @@ def test_draft_is_answered_on_the_page_which_shows_html_as_text(
             assert dangerous not in page
         assert "<script>alert(1)</script>" in html.unescape(page)
         place = re.findall('action="([^"]+/draft)"', page)[0]
+        # Enter in the field of the reason presses the first button.
+        assert re.findall('name="choice" value="([^"]+)"', page)[:2] == ["dismiss", "accept"]
         [first, second, _] = re.findall('name="row" value="([^"]+)"', page)
         form = {"csrf": csrf_in(page), "row": first, "choice": "dismiss", "reason": "spam"}
         assert browser.post(place, data={**form, "csrf": "wrong"}).status_code == 403
         browser.post(place, data=form)
-        browser.post(place, data={**form, "row": second, "choice": "accept"})
+        browser.post(place, data={**form, "row": second, "choice": "accept", "reason": ""})
         page = browser.get("/attention").text
         assert "attractor grow plan --desires" in page
         assert page.count("/draft") == 1
@@ -87,7 +94,7 @@ def test_draft_is_answered_on_the_page_which_shows_html_as_text(
 def test_draft_is_answered_at_the_terminal(app: Living) -> None:
     typed = "accept\ndismiss it is there\nwhat\n"
     done = attractor("attention", "next", folder=app.folder, variables=environ_of(app), typed=typed)
-    assert "next: attractor grow plan --desires" in done.stdout
+    assert "attractor grow plan --desires" in done.stdout
     assert f"dismissed feedback-{IDS[1]}" in done.stdout
     assert "not understood: what" in done.stderr
     [row] = rows_of(app)

@@ -33,7 +33,9 @@ def invite_person(
         return ExitCode.DONE
     show(f"{record['name']} signs in once as {record['role']}, until {record['until']}:")
     show(str(record["url"]))
-    if str(record["url"]).startswith("/"):
+    if record["url_here"] != record["url"] and not str(record["url_here"]).startswith("/"):
+        show(f"or, on this machine: {record['url_here']}")
+    if str(record["url_here"]).startswith("/"):
         show("the app does not answer; start it: attractor grow start")
     return ExitCode.DONE
 

@@ -22,10 +22,12 @@ from attractor.base.locks import FileLock
 from attractor.base.records import read_object, read_record, write_fields, write_record
 from attractor.growth.api.plans import plan as plan_growth
 from attractor.growth.api.specs import normalize_given
+from attractor.growth.apps.skeleton import APP_FOLDERS
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.errors import InvalidDesire, InvalidSpec, ModelAnswerRefused
 from attractor.growth.normalize.reading import STRUCTURED, read_given
 from attractor.growth.plain_text import faults_of_text
+from attractor.growth.plans.store import PlanState
 from attractor.growth.specification.store import HEAD, spec_id
 
 DONE, REFUSED = "done", "refused"
@@ -190,6 +192,7 @@ class DesireFolder:
         record = self._plane.folder / "intake" / f"{content_hash(content)}.json"
         if record.exists():
             intake = read_record(Intake, read_object(record, UsageError))
+            self._require_no_dropped(intake)
         else:
             try:
                 given = read_given(_decoded(content), source=name)
@@ -202,6 +205,15 @@ class DesireFolder:
             intake = self._planned(intake)
             _save(intake, record)
         return intake
+
+    def _require_no_dropped(self, intake: Intake) -> None:
+        """Raise InvalidDesire if a person dropped or rejected the plan of these words."""
+        plans, id_ = self._plane.plans, intake.plan_id
+        if id_ in plans.ids() and plans.recorded_state(id_) is PlanState.DROPPED:
+            raise InvalidDesire(
+                f"these words came before, in {intake.name}, and their plan {id_} was dropped",
+                hint=f"see why: attractor grow status {id_}; write what is different",
+            )
 
     def _planned(self, intake: Intake) -> Intake:
         """Return the intake with its plan, also one that was made before a kill."""
@@ -237,6 +249,10 @@ def _require_inbox(folder: Path, control_plane: ControlPlane) -> None:
     if control_plane.repository.resolve().is_relative_to(folder.resolve()):
         hint = "files of the folder are moved: name a folder that has nothing but desires"
         raise UsageError(f"{folder} contains the app", hint=hint)
+    for own in (*(control_plane.repository / name for name in APP_FOLDERS), control_plane.folder):
+        if folder.resolve().is_relative_to(own.resolve()):
+            hint = "files of the folder are moved: make another one for desires, such as wishes/"
+            raise UsageError(f"{folder} belongs to the app", hint=hint)
     if control_plane.head is None:
         hint = "deploy its first plan: attractor grow status"
         raise Refused("the app has no specification in its repository yet", hint=hint)

@@ -19,7 +19,11 @@ from attractor.growth.plain_text import require_plain
 
 
 def invite(control_plane: ControlPlane, name: str, role: str, *, days: int) -> dict[str, Json]:
-    """Return a link by which a person signs in once; a former link of the person ends."""
+    """Return a link by which a person signs in once; a former link of the person ends.
+
+    `url` has the first name of growth.hosts, if it is set, and `url_here` the address of the app on
+    this machine.
+    """
     require_plain(name, "name", UsageError)
     growth = control_plane.project.growth
     if growth and growth.proxy_user_header:
@@ -27,11 +31,12 @@ def invite(control_plane: ControlPlane, name: str, role: str, *, days: int) -> d
         raise UsageError(fault, hint="add the user to growth.users in attractor.toml")
     words = ("invite", "--role", role, "--days", str(days), "--", name)
     record = cast("dict[str, Any]", _change(control_plane, *words))
+    here = f"{find_address(Releases(control_plane.releases))}/sign-in/{record['secret']}"
     host = f"https://{growth.hosts[0]}" if growth and growth.hosts else ""
-    address = host or find_address(Releases(control_plane.releases))
     until = datetime.fromisoformat(record["until"]).isoformat(timespec="seconds")
-    url = f"{address}/sign-in/{record['secret']}"
-    return {"name": record["name"], "role": record["role"], "until": until, "url": url}
+    url = f"{host}/sign-in/{record['secret']}" if host else here
+    person = {"name": record["name"], "role": record["role"], "until": until}
+    return {**person, "url": url, "url_here": here}
 
 
 def list_people(control_plane: ControlPlane) -> dict[str, Json]:

@@ -9,7 +9,7 @@ nothing, and does nothing twice when it is repeated.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -17,9 +17,9 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from attractor.base.errors import Refused, UnknownName
+from attractor.base.errors import NotCanonical, Refused, UnknownName
 from attractor.base.files import file_error, read_file, write_whole
-from attractor.base.json import Json, canonical_json
+from attractor.base.json import Json, canonical_json, parse_json
 from attractor.base.locks import FileLock
 from attractor.base.records import read_object, read_record, write_fields, write_record
 from attractor.growth.deployment.monitor import TELEMETRY
@@ -171,10 +171,24 @@ def read_feedback(release: Release) -> Iterator[FeedbackEntry]:
 
 
 def carry_feedback(old: Release, new: Release) -> None:
-    """Copy the feedback of a release into the next one; it is no record, and no migration."""
-    lines = [canonical_json(write_fields(entry)) for entry in read_feedback(old)]
+    """Copy the open feedback of a release into the next one; it is no record, and no migration."""
+    closed = _closed_of(old)
+    entries = (entry for entry in read_feedback(old) if entry.id not in closed)
+    lines = [canonical_json(write_fields(entry)) for entry in entries]
     if lines:
         write_whole(new.state / FEEDBACK, "".join(f"{line}\n" for line in lines))
+
+
+def _closed_of(release: Release) -> Collection[Json]:
+    """Return the ids of the entries that are answered; the app can write this file as well."""
+    file = release.state / CLOSED
+    if file.is_symlink() or not file.is_file() or file.stat().st_size > _LARGEST:
+        return ()
+    try:
+        closed = parse_json(read_file(file))
+    except NotCanonical:
+        return ()
+    return closed if isinstance(closed, list) else ()
 
 
 @lru_cache(maxsize=16)

@@ -33,13 +33,14 @@ from attractor.growth.deployment.deploy import (
     undertake,
     write_tree,
 )
-from attractor.growth.deployment.release import Releases
+from attractor.growth.deployment.release import Release, Releases
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, Moved
 from attractor.growth.development import DEVELOPMENT, read_development
 from attractor.growth.lineage import LINEAGE, rollback_stage, undone_by
 from attractor.growth.migration import KEY, State
 from attractor.growth.plans.store import DEPLOYMENT, PlanState
+from attractor.growth.specification.files import read_spec
 from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run
 from attractor.workspaces.git.repository import Repository, open_repository
@@ -110,6 +111,7 @@ async def _begin(
     """Commit the code and specification of the earlier stage as the next stage."""
     project = control_plane.project
     to = _released_before(releases, to)
+    _require_guarded(project, releases, to)
     repository = await open_repository(project.root, search_path=project.machine.search_path)
     tip = await repository.commit(f"refs/heads/{branch}")
     stages = await stages_at(project, repository, tip)
@@ -162,6 +164,21 @@ def _released_before(releases: Releases, to: str) -> str:
         hint = f"known: {', '.join(released) or 'none'}"
         raise UsageError(f"{to} was not released before {current.record.stage}", hint=hint)
     return to
+
+
+def _require_guarded(project: Project, releases: Releases, to: str) -> None:
+    """Refuse to go back to a stage without roles while others than this machine reach the app."""
+    growth, current = project.growth, releases.current
+    if not growth or not (growth.hosts or growth.proxy_user_header) or current is None:
+        return
+    if _has_roles(current) and not _has_roles(releases.open(to)):
+        fault = f"{to} has no roles: everybody who reaches growth.hosts could do everything"
+        hint = "remove growth.hosts and growth.proxy_user_header from attractor.toml, then: "
+        raise Refused(fault, hint=f"{hint}attractor grow restart; {_COMMAND} {to}")
+
+
+def _has_roles(release: Release) -> bool:
+    return any(read_spec(release.tree).of_kind("role"))
 
 
 async def _plates_since(

@@ -11,13 +11,14 @@ class AddPipeline(Morph):
     level = Level.POLICY
     risk = Risk.MEDIUM
 
+    sentence = "Does something new: {name}, in the steps {steps}."
+
     name: str
     steps: tuple[str, ...] = ()
 
     def in_words(self) -> str:
         """Return the change in words."""
-        steps = ", ".join(f"“{one}”" for one in self.steps)
-        return f"Does something new: “{self.name}”{', in the steps ' if steps else ''}{steps}."
+        return super().in_words() if self.steps else f"Does something new: “{self.name}”."
 
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""

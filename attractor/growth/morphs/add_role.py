@@ -31,8 +31,9 @@ class AddRole(Morph):
         return graph.replace(role) if old else add_child(graph, "interface", role)
 
     def _existing(self, graph: SpecGraph) -> SpecNode | None:
-        roles = graph.of_kind("role")
-        return next((one for one in roles if self.name in (one.name, one.id)), None)
+        roles = [*graph.of_kind("role")]
+        named = [one for one in roles if one.name == self.name]
+        return next(iter(named or [one for one in roles if one.id == self.name]), None)
 
     def _new_id(self, graph: SpecGraph) -> str:
         # People are often an entity as well.

@@ -192,12 +192,22 @@ def _named(node: SpecNode) -> str:
 
 
 def _numbered(draft: Draft, known: Mapping[str, AnsweredDraft]) -> Draft | None:
-    """Return a draft with an id that nobody answered, or None if it has to grow first."""
+    """Return a draft with an id that nobody answered, or None if it has to grow first.
+
+    An accepted draft about errors or slow answers that comes in another release was not repaired.
+    """
     id_, number = draft.id, 1
     last: AnsweredDraft | None = None
     while id_ in known:
         last, number = known[id_], number + 1
         id_ = f"{draft.id}-{number}"
-    if last and (draft.cause is Cause.FEEDBACK or draft.number < FACTOR * last.draft.number):
-        return None
-    return replace(draft, id=id_)
+    if last is None or _is_repeated(draft, last):
+        return replace(draft, id=id_)
+    has_grown = draft.number >= FACTOR * last.draft.number
+    return replace(draft, id=id_) if has_grown and draft.cause is not Cause.FEEDBACK else None
+
+
+def _is_repeated(draft: Draft, last: AnsweredDraft) -> bool:
+    is_counted = draft.cause in (Cause.ERRORS, Cause.SLOW)
+    is_accepted = last.choice is Choice.ACCEPTED
+    return is_counted and is_accepted and draft.release != last.draft.release

@@ -133,9 +133,11 @@ def _changes(earlier: EarlierRun, fields: Mapping[str, str]) -> Mapping[str, str
     changed = {
         name: text for name, text in {**defaults, **written}.items() if text != stored.get(name)
     }
-    goal = fields.get("goal", "")
+    goal, before = fields.get("goal", ""), values_of(earlier.request)
+    options = {name: text for name in CHANGES if (text := fields.get(name, ""))}
     return {
-        **{name: fields[name] for name in CHANGES if fields.get(name)},
+        # A model that is named again would imply its usual provider.
+        **{name: text for name, text in options.items() if text != before.get(name)},
         **({"goal": goal} if goal and goal != earlier.goal else {}),
         **({"inputs": changed} if changed else {}),
     }

@@ -156,10 +156,13 @@ def test_hostile_file_is_refused_with_a_note(case: str, app: ControlPlane, wishe
 
 
 def test_folder_with_other_files_is_refused(app: ControlPlane, tmp_path: Path) -> None:
+    (app.folder / "intake").mkdir(parents=True)
     for folder, fault in (
         (app.repository, "contains the app"),
         (tmp_path, "contains the app"),
         (tmp_path / "none", "no such folder"),
+        (app.repository / "spec" / "nodes", "belongs to the app"),
+        (app.folder / "intake", "belongs to the app"),
     ):
         with pytest.raises(UsageError, match=fault):
             DesireFolder(app, folder)
@@ -191,6 +194,14 @@ def test_plan_is_made_for_each_file_or_the_note_says_why_not(
     assert planned.next == f"attractor grow simulate {planned.plan_id}"
     assert (unclear.state, unclear.plan_id) == ("taken", "")
     assert "No plan was made: " in (wishes / "done" / "b.yaml.why.txt").read_text()
+    plane.plans.drop(planned.plan_id, "not now")
+    (wishes / "c.yaml").write_text(WISH)
+    [again] = take(plane, wishes, plans=True)
+    assert (again.state, again.moved_to) == ("refused", "refused/c.yaml")
+    assert f"came before, in a.yaml, and their plan {planned.plan_id} was dropped" in again.problem
+    assert (
+        "write what is different; then put" in (wishes / "refused" / "c.yaml.why.txt").read_text()
+    )
 
 
 def live(app: ControlPlane, folder: Path, number: int, model: Mapping[str, str]) -> int | None:

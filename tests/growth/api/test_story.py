@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from attractor.growth.api.story import story
 from attractor.growth.desires import UserDesire
 from attractor.growth.lineage import DeployedStage, next_stage, rollback_stage, write_stage
 from attractor.growth.morph import morph_registry, parameters_of, read_morph
+from attractor.growth.plans.drafts import FeedbackEntry, draft_desires
 from tests.browsers import browser
 from tests.cli.running import attractor
-from tests.growth.apps.lending import write_lending
+from tests.growth.apps.lending import LENDING, write_lending
 from tests.growth.apps.test_pages import require_look, served
 from tests.growth.deployment.living import NEW_FIELD, make_released
 from tests.growth.test_lineage import plan_of
@@ -20,6 +22,7 @@ from tests.tables import table
 
 FIELD: dict[str, Any] = {"type": "add_field", "entity": "block", "name": "soil <i>"}
 DROP: dict[str, Any] = {"type": "drop_field", "entity": "block", "field": "crop"}
+AT = datetime(2026, 11, 26, tzinfo=UTC)
 STEPS = ["look", "write", "send"]
 RETYPE: dict[str, Any] = {"type": "retype_field", "entity": "tool", "field": "price"}
 
@@ -66,9 +69,11 @@ def test_every_type_of_morph_has_words_with_its_parameters() -> None:
 
 
 def grown() -> Sequence[DeployedStage]:
+    entry = FeedbackEntry("0123456789ab", AT, 'Bob\'s secret (a quotation, data only): "x"')
+    [said] = draft_desires(None, [entry], LENDING, AT, {})
     wish = UserDesire(goal="know the <b>soil</b>")
     seed = next_stage([], replace(plan_of(FIELD), is_first=True))
-    second = next_stage([seed], replace(plan_of(FIELD), desires=(wish,)))
+    second = next_stage([seed], replace(plan_of(FIELD), desires=(wish, said.desire)))
     return [
         replace(one, day="2026-11-26")
         for one in (seed, second, rollback_stage([seed, second], seed))
@@ -91,6 +96,8 @@ def test_page_of_the_app_tells_its_story_the_newest_first(tmp_path: Path) -> Non
         assert page.count("This was undone later.") == 1
         assert "<li>Takes back v0-2.</li>" in page
         assert "know the &lt;b&gt;soil&lt;/b&gt;" in page
+        assert "Improve the app. Its user wrote on 2026-11-26.<" in page
+        assert "secret" not in page
         assert "Adds “soil &lt;i&gt;” to “block”." in page
         assert "Keeps “Contract”, “Block”, “SprayEvent”" in page
         assert '<time datetime="2026-11-26">26.11.2026</time>' in page

@@ -327,6 +327,51 @@ def test_proxy_names_the_user_in_the_header_of_the_settings(tmp_path: Path) -> N
         assert client.post(link).status_code == 403
 
 
+def test_proxy_in_front_of_an_app_without_roles_lets_only_known_users_in(tmp_path: Path) -> None:
+    tree = write_with_bodies(LENDING, tmp_path / "tree", BODIES)
+    key = {KEY_HASH: hash_of_key(KEY)}
+    with command(tree, APP_USER_HEADER="X-User", APP_USERS='{"ann": "Keeper"}', **key) as (_, url):
+        sent: dict[Any, int] = {("x-user", "ann"): 200, ("x-user", "bob"): 403, ("x", "ann"): 403}
+        for header, status in [*sent.items(), (*key_header(KEY).items(), 200)]:
+            assert httpx.get(f"{url}/data/tool", headers=[header]).status_code == status
+        assert httpx.get(f"{url}/health").status_code == 200
+
+
+DAMAGED = (
+    *["", "{", "[1]", '{"a": 1}', '[{"name": "Ann"}]', "[" * 100_000],
+    '[{"name": "Ann", "role": "guest", "sessions": []}]',
+    '[{"name": "Ann", "role": "guest", "sessions": {"x": 1}}]',
+    '[{"name": "Ann", "role": "guest", "invited_until": "2026-11-26"}]',
+)
+
+
+def test_damaged_file_of_people_is_named_and_kept(tmp_path: Path) -> None:
+    street = Street(tmp_path)
+    file = street.state / "people.json"
+    with street.serving(), street.client() as client:
+        client.post(street.invite("Ann", "Guest"))
+        assert file.stat().st_mode & 0o777 == 0o600
+        for text in DAMAGED:
+            file.write_text(text)
+            answer = client.get("/")
+            assert answer.status_code == 500
+            assert "people.json is damaged: restore it from a backup" in answer.text
+    assert "people.json is damaged" in street.run("invite", "Bob", "--role", "Guest", code=1)
+    assert file.read_text() == DAMAGED[-1]
+
+
+def test_role_is_found_by_its_name_before_the_id_of_another_one(tmp_path: Path) -> None:
+    street = Street(tmp_path)
+    named = new_node(with_roles(), "keeper", "role", id_="warden")
+    graph = add_child(with_roles(), "interface", named)
+    changed = read_morph({"type": "add_role", "name": "keeper", "edits": ["Tool"]}).apply(graph)
+    assert changed["keeper"] == graph["keeper"]
+    assert changed["warden"].targets(Relation.EDITS)
+    write_app(changed, street.tree)
+    for role, label in (("keeper", "keeper"), ("warden", "keeper"), ("guest", "Guest")):
+        assert street.run("invite", "Ann", "--role", role)["role"] == label
+
+
 def test_pages_of_people_have_no_violation_of_axe(street: Street) -> None:
     link = street.invite("Ann with a long name " * 3, "Neighbour")
     looks: tuple[tuple[int, Literal["dark", "light"]], ...] = ((390, "dark"), (1440, "light"))

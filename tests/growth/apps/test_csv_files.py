@@ -96,6 +96,14 @@ WRONG: Mapping[str, tuple[str, str]] = {
     "choice": ("name,kind\nAxe,hand\nHoe,blunt", "Line 3, Kind: choose one of the values"),
     "missing value": ("name,kind\n,hand", "Line 2, Name: fill this in"),
     "number": ("name,kind,price\nAxe,hand,much", "Line 2, Price: write a number, such as 12.5"),
+    "thousands": (
+        'name,kind,price\nAxe,hand,"1,200"',
+        "Line 2, Price: write it without a comma between thousands",
+    ),
+    "thousands of a whole number": (
+        "name;kind;weight\nAxe;hand;-12,345,678",
+        "Line 2, Weight: write it without a comma between thousands",
+    ),
     "infinite": ("name,kind,price\nAxe,hand,1e999", "Line 2, Price: write a number"),
     "date": ("name,kind,bought\nAxe,hand,2026-02-30", "Line 2, Bought: write a date"),
     "twice": ("name,kind\nAxe,hand\n\nAxe,power", "Line 4: the same record as in line 2"),

@@ -2,11 +2,13 @@
 
 import html
 import re
+import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from random import Random
+from subprocess import run
 from typing import Any
 
 import httpx
@@ -126,6 +128,7 @@ WRONG: Mapping[str, tuple[dict[str, str], str, str]] = {
     "choice": ({"kind": "blunt"}, "kind", "choose one of the values"),
     "number": ({"price": "much"}, "price", "write a number, such as 12.5"),
     "infinite": ({"price": "inf"}, "price", "write a number, such as 12.5"),
+    "thousands": ({"price": "1,200"}, "price", "write it without a comma between thousands"),
     "integer": ({"weight": "2.5"}, "weight", "write a whole number, such as 12"),
     "date": ({"bought": "2026-02-30"}, "bought", "write a date, such as 2026-05-31"),
     "boolean": ({"works": "maybe"}, "works", "choose yes or no"),
@@ -156,6 +159,52 @@ def test_reference_to_no_record_is_refused(filled: httpx.Client) -> None:
     assert "no record of tool has this id" in filled.post("/records/wish", data=sent).text
     answer = filled.post("/data/wish", json={"id": "1", **sent})
     assert answer.json() == {"error": "wish.tool: no record of tool has this id"}
+
+
+def test_stale_form_overwrites_no_change_of_another_person(client: httpx.Client) -> None:
+    fill(client)
+    seen = values_in(client.get("/records/tool/Drill").text)
+    other = {**seen, "price": "90", "note": "Oiled"}
+    assert "Saved Drill." in client.post("/records/tool/Drill", data=other).text
+    stale = client.post("/records/tool/Drill", data={**seen, "note": "Line\r\nbreak"})
+    assert stale.status_code == 409
+    assert "Somebody changed this meanwhile. Check it, then save again." in stale.text
+    assert records(client, "tool")[0]["note"] == "Oiled"
+    again = values_in(stale.text)
+    assert (again["price"], again["note"]) == ("90", "Line\r\nbreak")
+    assert "Saved Drill." in client.post("/records/tool/Drill", data=again).text
+    assert records(client, "tool")[0]["note"] == "Line\nbreak"
+    client.delete("/data/tool/Drill")
+    assert client.post("/records/tool/Drill", data=again).status_code == 404
+
+
+def test_form_that_another_request_overtakes_is_refused(tmp_path: Path) -> None:
+    tree = write_lending(tmp_path / "tree")
+    code = (
+        "from app.answers import App; from app.contract import Changed; from pathlib import Path\n"
+        "app = App(Path('state'), None, 0); old = {'id': 'Ann', 'mail': None, 'name': 'Ann'}\n"
+        "app.add('neighbour', old); app.put('neighbour', 'Ann', {**old, 'mail': 'a'}, before=old)\n"
+        "try: app.put('neighbour', 'Ann', {**old, 'mail': 'b'}, before=old)\n"
+        "except Changed: print(app.records('neighbour')['records'][0]['mail'])\n"
+    )
+    done = run([sys.executable, "-c", code], cwd=tree, capture_output=True, text=True, check=True)
+    assert done.stdout == "a\n"
+
+
+def test_long_numbers_as_ids_leave_the_next_numbers_free(client: httpx.Client) -> None:
+    fill(client)
+    wish = {"tool": "Drill", "neighbour": "Ann"}
+    for id_ in ("9" * 5000, "9" * 15, "1" + "0" * 15):
+        assert client.post("/data/wish", json={"id": id_, **wish}).status_code == 201
+    assert "Added Wish." in client.post("/records/wish", data={**wish, "tool": "Saw"}).text
+    assert "1" + "0" * 14 + "1" in [one["id"] for one in records(client, "wish")]
+
+
+def test_large_body_is_refused_by_the_api(client: httpx.Client) -> None:
+    large = b'{"name": "' + b"x" * (1 << 20) + b'"}'
+    for method, path in (("POST", "/data/tool"), ("PUT", "/data/tool/Saw")):
+        assert client.request(method, path, content=large).status_code == 413
+    assert records(client, "tool") == []
 
 
 def test_table_is_searched_sorted_and_shown_in_the_language_of_the_person(

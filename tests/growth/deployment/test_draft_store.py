@@ -14,7 +14,7 @@ import pytest
 
 from attractor.base.errors import Refused, UnknownName
 from attractor.growth.api.drafts import accept_draft, dismiss_draft, list_drafts
-from attractor.growth.deployment.draft_store import DraftStore, read_feedback
+from attractor.growth.deployment.draft_store import DraftStore, carry_feedback, read_feedback
 from attractor.growth.deployment.release import Release, ReleaseRecord, Releases
 from attractor.growth.desires import read_desires_file
 from attractor.growth.errors import InvalidDesire
@@ -188,6 +188,21 @@ def test_feedback_goes_to_the_next_release_and_is_no_record(tmp_path: Path) -> N
     [line] = (new.state / "feedback.jsonl").read_text().splitlines()
     # The app reads all of these.
     assert sorted(json.loads(line)) == ["at", "id", "panel", "release", "words"]
+
+
+@pytest.mark.parametrize(
+    ("closed", "left"),
+    [(json.dumps(IDS[:2]), IDS[2:]), ("[", IDS), ('{"0": 1}', IDS), ("[[1], {}]", IDS)],
+)
+def test_answered_feedback_stays_closed_in_the_next_release(
+    closed: str, left: Sequence[str], tmp_path: Path
+) -> None:
+    old, new = (Release(tmp_path / one, ReleaseRecord(one, run_id="")) for one in ("v0", "v1"))
+    write_feedback(old.state, *map(said, IDS))
+    new.state.mkdir(parents=True)
+    (old.state / "feedback.closed.json").write_text(closed)
+    carry_feedback(old, new)
+    assert [one.id for one in read_feedback(new)] == [*left]
 
 
 def test_app_without_a_release_has_no_drafts(tmp_path: Path) -> None:

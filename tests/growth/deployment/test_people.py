@@ -1,5 +1,6 @@
 """Invite people to a released app with roles, through restarts, cadence and deployments."""
 
+import asyncio
 import json
 import os
 from collections.abc import Generator
@@ -24,6 +25,8 @@ from attractor.growth.deployment.release import (
     ReleaseRecord,
     tree_hash,
 )
+from attractor.growth.deployment.rollback import roll_back
+from attractor.growth.deployment.targets import local
 from attractor.growth.deployment.transfer import Moved, transfer
 from attractor.growth.migration import State
 from attractor.growth.morph import read_morph
@@ -32,14 +35,15 @@ from tests.cli.running import attractor
 from tests.growth.apps.lending import BODIES
 from tests.growth.apps.small_app import write_with_bodies
 from tests.growth.apps.test_access import with_roles
-from tests.growth.deployment.living import Living, make_living
+from tests.growth.deployment.living import Living, make_living, make_released
 from tests.needs import needs_bubblewrap
 
 HOURLY = {"type": "set_cadence", "section": "deployment", "cadence": "hourly"}
 
 
-def release(app: Living, stage: str, sandbox: str = NONE) -> Release:
-    new = app.releases.begin(ReleaseRecord(stage, run_id="", sandbox=sandbox))
+def release(app: Living, stage: str, sandbox: str = NONE, follows: str = "") -> Release:
+    record = ReleaseRecord(stage, run_id="", sandbox=sandbox, follows=follows)
+    new = app.releases.begin(record)
     graph = read_morph(HOURLY).apply(with_roles())
     write_spec(graph, new.tree)
     write_with_bodies(graph, new.tree, BODIES)
@@ -85,6 +89,28 @@ def test_people_sign_in_stay_and_are_removed_at_once(tmp_path: Path, sandbox: st
             assert ann.get(f"{supervisor.url}/data/tool").status_code == 403
     with pytest.raises(UsageError, match="unknown person 'Ann'"):
         people.remove_person(app.plane, "Ann")
+
+
+def test_roll_back_to_a_stage_without_roles_opens_no_published_app(tmp_path: Path) -> None:
+    app = make_released(tmp_path / "app")
+    switch(app, release(app, "v1", follows="v0"))
+    settings = app.folder / "attractor.toml"
+    plain = settings.read_text()
+
+    def go_back() -> None:
+        environ = {"PATH": os.environ["PATH"]}
+        plane = ControlPlane(open_project(app.folder, environ).project)
+        asyncio.run(roll_back(plane, "", branch="main", target=local.part, by="ann"))
+
+    for line in ('hosts = ["tools.example"]', 'proxy_user_header = "X-User"'):
+        settings.write_text(f"{plain}\n[growth]\n{line}\n")
+        with pytest.raises(Refused, match="v0 has no roles") as refused:
+            go_back()
+        assert "remove growth.hosts and growth.proxy_user_header" in refused.value.hint
+    settings.write_text(plain)
+    # The stage v1 of this test is not in the lineage.
+    with pytest.raises(UsageError, match="v0 is the newest stage"):
+        go_back()
 
 
 @pytest.mark.anyio
@@ -144,3 +170,12 @@ def test_settings_become_variables_and_start_the_app_again(tmp_path: Path) -> No
     assert settings_hash(given, current) != settings_hash({}, current)
     with pytest.raises(UsageError, match="people sign in at the proxy"):
         people.invite(ControlPlane(project), "Ann", "Keeper", days=1)
+    settings.write_text(settings.read_text().replace("proxy_user_header", "# proxy_user_header"))
+    plane = ControlPlane(open_project(app.folder, {}).project)
+    try:
+        app.start(os.environ)
+        made = people.invite(plane, "Ann", "Keeper", days=1)
+        assert str(made["url"]).startswith("https://tools.example/sign-in/")
+        assert made["url_here"] == f"{app.url}/sign-in/{str(made['url'])[-43:]}"
+    finally:
+        app.stop()

@@ -1,6 +1,7 @@
 """Draft desires from feedback and telemetry: one per node and cause, with evidence."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -94,6 +95,24 @@ def test_answered_draft_comes_again_when_its_number_doubled(choice: Choice) -> N
         "12: errors-lend-3",
         "24: errors-lend-4",
     ]
+
+
+@table(
+    ("choice", "release", "ids"),
+    [
+        (Choice.ACCEPTED, "v0-1", ["errors-lend-2"]),
+        (Choice.ACCEPTED, "v0-2", []),
+        (Choice.DISMISSED, "v0-1", []),
+    ],
+)
+def test_accepted_draft_comes_again_when_its_repair_failed(
+    choice: Choice, release: str, ids: list[str]
+) -> None:
+    counts = {"lend": {"runs": 9, "errors": 5}}
+    [draft] = drafts_of(counts)
+    known = {draft.id: AnsweredDraft(replace(draft, release=release), choice, "ann", NOW)}
+    assert [one.id for one in drafts_of({"lend": {"runs": 9, "errors": 4}}, known=known)] == ids
+    assert drafts_of({"lend": {"runs": 9, "errors": 2}}, known=known) == []
 
 
 def test_words_of_a_person_stay_one_quoted_text() -> None:

@@ -1,17 +1,19 @@
 """Roles in a document, in morphs, in edits by hand, in collisions and in the identity."""
 
+from collections.abc import Mapping
+
 import pytest
 import yaml
 
 from attractor.growth.errors import InvalidMorph
 from attractor.growth.identity import Binding, find_breaches
-from attractor.growth.morph import Level, Morph, Risk, read_morph
+from attractor.growth.morph import Level, Morph, Risk, add_child, new_node, read_morph
 from attractor.growth.plans.collisions import find_collision
 from attractor.growth.plans.hand_edits import morphs_of_edits
 from attractor.growth.plans.plan import Plan, PlannedMorph
 from attractor.growth.specification.document import read_document
 from attractor.growth.specification.document_writer import write_document
-from attractor.growth.specification.graph import SpecGraph
+from attractor.growth.specification.graph import Relation, SpecGraph
 from attractor.growth.specification.rights import may_see, sees_all
 from tests.growth.apps.lending import LENDING
 from tests.tables import table
@@ -76,6 +78,41 @@ def test_identity_may_forbid_a_right(forbidden: tuple[str, str, str]) -> None:
     assert breach.message == f"{' '.join(forbidden)}, which is forbidden"
     other = Binding.model_validate({"line": "x", "forbidden": ("keeper", "sees", "wish")})
     assert find_breaches(LENDING, grown(KEEPER, GUEST), [other]) == []
+
+
+DETOURS: Mapping[str, tuple[dict[str, object], tuple[str, str, str], str]] = {
+    "panel": (
+        {"sees": ["Tools"]},
+        ("keeper", "sees", "tool"),
+        "keeper sees tools, which shows tool, which is forbidden",
+    ),
+    "output": (
+        {"sees": ["Lent"]},
+        ("keeper", "sees", "loan"),
+        "keeper sees lent, which shows loan, which is forbidden",
+    ),
+    "button": (
+        {"does": ["Lend again"]},
+        ("keeper", "does", "lending"),
+        "keeper does lend_again, which runs steps of lending, which is forbidden",
+    ),
+    "button of a step": ({"does": ["Lend without more"]}, ("keeper", "does", "lending"), "keeper"),
+    "pipeline of a button": ({"does": ["Lending"]}, ("keeper", "does", "lend_again"), "keeper"),
+    "other panel": ({"sees": ["Due back"]}, ("keeper", "sees", "tool"), ""),
+    "button without steps": ({"sees": ["Tools"]}, ("keeper", "does", "lending"), ""),
+}
+
+
+@table("detour", DETOURS)
+def test_identity_forbids_a_right_by_a_detour(detour: str) -> None:
+    rights, forbidden, message = DETOURS[detour]
+    output = new_node(LENDING, "Lent", "output").with_targets(Relation.READS, ["loan.tool"])
+    before = add_child(LENDING, "workflows", output)
+    after = grown({"type": "add_role", "name": "Keeper", **rights}, graph=before)
+    binding = Binding.model_validate({"line": "x", "forbidden": forbidden})
+    found = [one.message for one in find_breaches(before, after, [binding])]
+    assert len(found) == bool(message)
+    assert all(one.startswith(message) for one in found)
 
 
 def plan_of(id_: str, morph: Morph) -> Plan:
