@@ -7,6 +7,7 @@ delivers it to a hook.
 import csv
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,7 +29,7 @@ from tests.growth.test_lineage import plan_of
 from tests.pipeline.projects import git
 
 WEATHER = {"morphs": [{"type": "add_source", "name": "weather"}], "tests": []}
-FIELDS = ("name", "kind", "note")
+FIELDS: Sequence[str] = ("name", "kind", "note")
 
 
 def rows(source: str) -> list[dict[str, str]]:
