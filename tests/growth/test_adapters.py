@@ -103,7 +103,7 @@ def test_wrong_key_and_silence_are_errors_without_values_of_the_input() -> None:
 
 @contextmanager
 def raw_service(
-    body: bytes, *, pause_s: float = 0.0, tls: ssl.SSLContext | None = None
+    body: bytes, *, pause_s: float = 0.0, tls: ssl.SSLContext | None = None, status: str = "200 OK"
 ) -> Generator[str]:
     """Yield the URL of a service that sends one answer, with a pause after each byte if given."""
 
@@ -114,7 +114,7 @@ def raw_service(
             tls.wrap_socket(plain, server_side=True) if tls else plain as near,
         ):
             near.recv(65536)
-            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
             near.sendall(head if pause_s else head + body)
             for byte in body if pause_s else b"":
                 near.sendall(bytes([byte]))
@@ -125,6 +125,14 @@ def raw_service(
         thread.start()
         yield f"{'https://localhost' if tls else 'http://127.0.0.1'}:{listener.getsockname()[1]}"
         thread.join()
+
+
+def test_redirect_of_a_service_is_not_followed() -> None:
+    with twin_of("github") as (inside, token):
+        status = f"307 Other\r\nLocation: {inside}/repos/ada/farm/issues"
+        with raw_service(b"[]", status=status) as url, pytest.raises(ServiceFailed) as refused:
+            HttpClient(url, token, adapters()["github"]).call("list_issues", REPOSITORY)
+    assert refused.value.status == 307
 
 
 def test_slow_nested_and_misled_requests_fail(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ from attractor.growth.deployment.deploy import (
 from attractor.growth.deployment.history import read_history
 from attractor.growth.deployment.integrity import check_release
 from attractor.growth.deployment.monitor import compare_telemetry
-from attractor.growth.deployment.release import CURRENT, Release, Releases
+from attractor.growth.deployment.release import Release, Releases
 from attractor.growth.deployment.resting_app import RestingApp
 from attractor.growth.deployment.rollback import roll_back
 from attractor.growth.deployment.start import start_release
@@ -75,7 +75,7 @@ def record_traffic(
     The app is started again, because a recording begins with the state of that moment.
     """
     releases, place = Releases(control_plane.releases), target_registry()[target]
-    current = _current(releases)
+    current = _current(control_plane, releases)
     name, mark = "", current.record_mark
     # Before the app is stopped: a missing setting is refused.
     configured(control_plane.project, adapters_in(current.tree))
@@ -92,7 +92,7 @@ def record_traffic(
 def stop_app(control_plane: ControlPlane) -> dict[str, Json]:
     """Stop the running app: it answers its requests, and is not started again by itself."""
     releases = Releases(control_plane.releases)
-    current = _current(releases)
+    current = _current(control_plane, releases)
     with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow stop"):
         stop(releases)
     return {"stopped": current.record.stage}
@@ -101,7 +101,7 @@ def stop_app(control_plane: ControlPlane) -> dict[str, Json]:
 def start_app(control_plane: ControlPlane, *, is_again: bool = False) -> dict[str, Json]:
     """Start the current release unless it runs, or stop it first; return its stage and address."""
     releases, place = Releases(control_plane.releases), target_registry()["local"]
-    current = _current(releases)
+    current = _current(control_plane, releases)
     # Before the app is stopped: a missing setting is refused.
     configured(control_plane.project, adapters_in(current.tree))
     lock = control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow start")
@@ -115,14 +115,16 @@ def start_app(control_plane: ControlPlane, *, is_again: bool = False) -> dict[st
 def find_app(control_plane: ControlPlane) -> dict[str, Json]:
     """Return the stage and the address of the running app; refuse one that does not answer."""
     releases = Releases(control_plane.releases)
-    stage = _current(releases).record.stage
+    stage = _current(control_plane, releases).record.stage
     if url := find_address(releases):
         return {"running": stage, "url": url}
     raise UsageError(f"{stage} does not answer", hint="start it: attractor grow start")
 
 
-def _current(releases: Releases) -> Release:
+def _current(control_plane: ControlPlane, releases: Releases) -> Release:
     if releases.current is None:
+        # Names a missing link.
+        asyncio.run(check_release(control_plane.project, releases))
         raise UsageError("no app runs", hint="deploy a plan: attractor grow deploy PLAN")
     return releases.current
 
@@ -166,20 +168,21 @@ def audit_releases(report: AuditReport, state: Path, environ: Mapping[str, str])
     """Verify the running releases of all projects of a state folder, and add their flaws."""
     for folder in list_project_folders(state):
         releases = Releases(releases_in(folder.runs_dir))
-        if not folder.has_runs or not (releases.folder / CURRENT).is_symlink():
+        if not folder.has_runs or not releases.folder.is_dir():
             continue
-        report.releases += 1
         place = f"the app in {folder.root}"
         try:
             given = {**environ, "ATTRACTOR_STATE_DIR": str(state)}
             project = open_project(folder.root, given).project
             check = asyncio.run(check_release(project, releases))
-            run_id = check.release.record.run_id if check else ""
-            for fault in check.faults if check else ():
+            if check is None:
+                continue
+            for fault in check.faults:
                 problem = f"{place}: {fault.describe()}"
-                report.flaws.append(Flaw(run_id, problem, fault.remedy))
+                report.flaws.append(Flaw(check.release.record.run_id, problem, fault.remedy))
         except AttractorError as fault:
             report.flaws.append(Flaw("", f"{place}: {fault.message}", fault.hint))
+        report.releases += 1
 
 
 _WAITS_FOR = {AWAITING_DECISION: "decision", AWAITING_ANSWER: "answer", APPROVED: ""}

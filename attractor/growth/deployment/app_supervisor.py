@@ -123,10 +123,11 @@ def timed_runs(spec: SpecGraph) -> Sequence[TimedRun]:
 
 
 def _read_runs(folder: Path) -> dict[str, datetime]:
-    """Return the time of the last run by key (default: none)."""
-    file = folder / RUNS
-    ran: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
-    return {key: datetime.fromtimestamp(one, UTC) for key, one in ran.items()}
+    """Return the time of the last run by key (default: none, also of a damaged file)."""
+    with suppress(OSError, ValueError, TypeError, AttributeError):
+        ran: dict[str, float] = json.loads((folder / RUNS).read_text())
+        return {key: datetime.fromtimestamp(one, UTC) for key, one in ran.items()}
+    return {}
 
 
 def _write_runs(folder: Path, ran: Mapping[str, datetime]) -> None:
@@ -157,6 +158,7 @@ class AppSupervisor:
     def ensure(self) -> None:
         """Start the app unless it is healthy, or raise AppFailed."""
         if self._process and self._process.poll() is None and self._is_healthy():
+            self._write_note()
             return
         if self._process:
             _log(f"{self.release.record.stage} does not answer: starting it again")
@@ -199,6 +201,10 @@ class AppSupervisor:
             self.stop()
             self.url = ""
             raise AppFailed(f"{self.release.record.stage} is not healthy")
+        self._write_note()
+
+    def _write_note(self) -> None:
+        """Note the address of the app; a note that was edited is written again."""
         services = urls_in(os.environ, self.release.tree)
         stage = self.release.record.stage
         note: JsonObject = {
@@ -208,7 +214,9 @@ class AppSupervisor:
             "services": dict(services),
             "settings": settings_hash(os.environ, self.release),
         }
-        write_whole(self.folder / NOTE, canonical_json(note), mode=0o600)
+        file, text = self.folder / NOTE, canonical_json(note)
+        if not file.is_file() or file.read_bytes() != text.encode():
+            write_whole(file, text, mode=0o600)
 
     def _lost_its_port(self) -> bool:
         """Return whether the app may try another port: people know the one that it had.

@@ -49,7 +49,7 @@ from attractor.growth.building import (
 )
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.checkout import require_clean, require_clean_before_run
-from attractor.growth.deployment.integrity import record_release
+from attractor.growth.deployment.integrity import record_release, require_right_release
 from attractor.growth.deployment.monitor import Change, compare_telemetry
 from attractor.growth.deployment.release import BUBBLEWRAP, NONE, Release, ReleaseRecord, Releases
 from attractor.growth.deployment.requirements import NotDeployable, require_deployable
@@ -133,6 +133,7 @@ async def deploy(
             with control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow deploy"):
                 if not variant:
                     configured(project, declared_operations(plan.result))
+                    await require_right_release(project, Releases(control_plane.releases))
                 _require_deployable(control_plane, plan, journal)
                 note(journal, PlanState.DEPLOYING, by=by)
             kept = await build_plan(project, folder, plan, branch=branch, variant=variant)
@@ -330,6 +331,8 @@ async def _release(
     Until the switch, the old release is only read: a killed deployment leaves it as it was.
     """
     project, build = control_plane.project, undertaking.build
+    # Again, because days may pass before a decision.
+    await require_right_release(project, releases)
     old, sandbox = releases.current, await sandbox_of(project)
     record = ReleaseRecord(
         stage=build.stage,

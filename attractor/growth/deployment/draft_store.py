@@ -17,7 +17,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from attractor.base.errors import NotCanonical, Refused, UnknownName
+from attractor.base.errors import NotCanonical, Refused, UnknownName, UsageError
 from attractor.base.files import file_error, read_file, write_whole
 from attractor.base.json import Json, canonical_json, parse_json
 from attractor.base.locks import FileLock
@@ -76,10 +76,7 @@ class DraftStore:
 
     def answered(self) -> Mapping[str, AnsweredDraft]:
         """Return the drafts that a person answered, by their ids."""
-        files = sorted(self._answers.glob("*.json"))
-        return {
-            one.stem: read_record(AnsweredDraft, read_object(one, InvalidFeedback)) for one in files
-        }
+        return {one.stem: _read_answer(one) for one in sorted(self._answers.glob("*.json"))}
 
     def desire_file(self, draft_id: str) -> Path:
         """Return the file of the desire of an accepted draft."""
@@ -151,6 +148,15 @@ class DraftStore:
                     first[id_] = _started(release).date()
         days = {id_: day or first[id_] for id_, day in opened.items()}
         return AppUse(current.record.stage, _started(current), counts, days)
+
+
+def _read_answer(file: Path) -> AnsweredDraft:
+    try:
+        return read_record(AnsweredDraft, read_object(file, InvalidFeedback))
+    except UsageError as cause:
+        hint = f"restore it from a backup, or remove it and answer again: rm {file}"
+        fault = f"{file} is no answer: {cause.message.removeprefix(f'{file}: ')}"
+        raise InvalidFeedback(fault, hint=hint) from cause
 
 
 def read_feedback(release: Release) -> Iterator[FeedbackEntry]:

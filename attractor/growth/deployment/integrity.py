@@ -90,13 +90,17 @@ class ReleaseCheck:
     @property
     def expected(self) -> ExpectedRelease:
         """The facts for a start of the app; refuse a release with a fault."""
+        self.require_right()
+        assert self.record
+        assert self.files is not None
+        return ExpectedRelease(self.record.sandbox, tree_hash(self.files))
+
+    def require_right(self) -> None:
+        """Refuse a release with a fault."""
         for fault in self.faults[:1]:
             more = f", and {len(self.faults) - 1} more" if len(self.faults) > 1 else ""
             stage = self.release.folder.name
             raise ReleaseDiffers(f"{stage}: {fault.describe()}{more}", hint=fault.remedy)
-        assert self.record
-        assert self.files is not None
-        return ExpectedRelease(self.record.sandbox, tree_hash(self.files))
 
 
 def record_release(project: Project, release: Release) -> None:
@@ -119,9 +123,10 @@ def record_release(project: Project, release: Release) -> None:
 
 
 async def check_release(project: Project, releases: Releases) -> ReleaseCheck | None:
-    """Check the running release; None without one."""
+    """Check the running release; None before the first one."""
     current = releases.current
     if current is None:
+        _require_no_release(project, releases)
         return None
     promoted, released = _lines(project, current.record.run_id)
     if promoted is None:
@@ -173,6 +178,12 @@ async def expected_release(project: Project, releases: Releases) -> ExpectedRele
     if check is None:
         raise ReleaseDiffers(f"{releases.folder} has no current release")
     return check.expected
+
+
+async def require_right_release(project: Project, releases: Releases) -> None:
+    """Refuse a running release with a fault before its code exports the state."""
+    if check := await check_release(project, releases):
+        check.require_right()
 
 
 def restore_release(check: ReleaseCheck, repository: Path) -> tuple[str, Sequence[str]]:
@@ -252,16 +263,31 @@ def _order_faults(
     project: Project, releases: Releases, stages: Sequence[DeployedStage]
 ) -> Iterator[ReleaseFault]:
     """Yield a fault if an earlier release than the last one is the running one."""
+    last = _last_release(project)
+    if last and last not in [one.stage for one in stages]:
+        link = releases.folder / CURRENT
+        problem = f"leads to {link.readlink()}; the ledger's last release is {last}"
+        yield ReleaseFault(CURRENT, problem, f"ln -sfn {last} {link}")
+
+
+def _require_no_release(project: Project, releases: Releases) -> None:
+    """Refuse a missing link: without it, a deployment would begin without records."""
+    last = _last_release(project)
+    if last and (releases.folder / last).is_dir():
+        link = releases.folder / CURRENT
+        fault = f"{link} is missing; the ledger's last release is {last}"
+        raise ReleaseDiffers(fault, hint=f"ln -s {last} {link}")
+
+
+def _last_release(project: Project) -> str:
+    """Return the stage of the last release in the ledger, or ""."""
     project_id = OpenProject(project).identity.project_id()
     entries = Ledger(project.machine.state_dir).mentioning(project_id) if project_id else ()
     last = ""
     for entry in entries:
         if entry.kind == LineKind.RELEASED and entry.data["project"] == project_id:
             last = str(entry.data["stage"])
-    if last and last not in [one.stage for one in stages]:
-        link = releases.folder / CURRENT
-        problem = f"leads to {link.readlink()}; the ledger's last release is {last}"
-        yield ReleaseFault(CURRENT, problem, f"ln -sfn {last} {link}")
+    return last
 
 
 def _packages(known: Mapping[str, JsonObject]) -> tuple[Sequence[ReleaseFault], Sequence[str]]:

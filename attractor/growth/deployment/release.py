@@ -17,9 +17,9 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.files import read_file, read_regular, remove_tree, sync_folder, write_whole
+from attractor.base.files import read_regular, remove_tree, sync_folder, write_whole
 from attractor.base.json import Json, canonical_json, content_hash, parse_json
-from attractor.base.records import read_record, write_record
+from attractor.base.records import read_object, read_record, write_record
 from attractor.growth.apps.files import COMPILED, Files, read_below
 
 CURRENT = "current"
@@ -108,19 +108,28 @@ class Releases:
     @property
     def current(self) -> Release | None:
         """The running release, or None before the first one."""
+        link = self.folder / CURRENT
         try:
-            name = (self.folder / CURRENT).readlink().name
+            name = link.readlink().name
         except FileNotFoundError:
             return None
+        except OSError as cause:
+            hint = f"move it away, and link the stage that ran: ln -s STAGE {link}"
+            raise UsageError(f"{link} is not a link to a release", hint=hint) from cause
+        if not (self.folder / name / RECORD).is_file():
+            hint = f"link the stage that ran: ln -sfn STAGE {link}"
+            raise UsageError(f"{link} leads to {name}, which is not a release", hint=hint)
         return self.open(name)
 
     def open(self, stage: str) -> Release:
         """Return the release of a stage."""
         folder = self.folder / stage
-        record = parse_json(read_file(folder / RECORD))
-        if not isinstance(record, dict):
-            raise UsageError(f"{folder / RECORD} is not an object")
-        return Release(folder, read_record(ReleaseRecord, record))
+        try:
+            record = read_record(ReleaseRecord, read_object(folder / RECORD, UsageError))
+        except UsageError as cause:
+            hint = "restore it from a backup of the releases"
+            raise UsageError(f"{folder / RECORD} is damaged: {cause.message}", hint=hint) from cause
+        return Release(folder, record)
 
     def begin(self, record: ReleaseRecord) -> Release:
         """Return an empty folder for the next release; remove an incomplete one."""

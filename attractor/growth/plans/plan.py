@@ -249,5 +249,6 @@ def read_plan(record: JsonObject, base: SpecGraph, *, place: str = "plan") -> Pl
         text_hash=str(value.get("text", "")),
     )
     if canonical_json(named(plan).to_dict()) != canonical_json(dict(record)):
-        raise InvalidMorph(f"{place} was changed by hand", hint="make a new plan")
+        hint = f"drop it, and plan again: attractor grow drop {plan.id}"
+        raise InvalidMorph(f"{place} was changed by hand", hint=hint)
     return plan

@@ -125,7 +125,8 @@ class PlanStore:
         base = self.specs.load(f"sg-{str(record.get('base', ''))[:12]}").graph
         plan = read_plan(record, base, place=f"{id_}/{PLAN}")
         if plan.id != id_:
-            raise InvalidMorph(f"{id_}/{PLAN} describes {plan.id}")
+            hint = f"drop the plan, and plan again: attractor grow drop {id_}"
+            raise InvalidMorph(f"{id_}/{PLAN} describes {plan.id}", hint=hint)
         return plan
 
     def mutation(self, plan: Plan) -> str:

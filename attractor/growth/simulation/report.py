@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from attractor.base.files import read_file, write_whole
+from attractor.base.json import canonical_json, content_hash
 from attractor.growth.errors import InvalidSimulation
 from attractor.growth.morph import Risk
 
@@ -123,6 +124,8 @@ class Simulation(_Part):
     screenshots: tuple[str, ...] = ()
     """Files beside the report."""
     rehearsal: Rehearsal | None = None
+    hash: str = ""
+    """The hash of all other members, in a stored report."""
 
     def is_enough_for(self, risk: Risk) -> bool:
         """Whether the simulation is as deep as the risk of its plan needs."""
@@ -144,19 +147,31 @@ class Simulation(_Part):
 
 def save_simulation(simulation: Simulation, folder: Path) -> None:
     """Write the report into its folder, last of all files."""
-    write_whole(folder / REPORT, f"{simulation.model_dump_json(indent=1)}\n")
+    sealed = simulation.model_copy(update={"hash": _hash_of(simulation)})
+    write_whole(folder / REPORT, f"{sealed.model_dump_json(indent=1)}\n")
 
 
 def read_simulation(folder: Path) -> Simulation:
-    """Read a report, or raise InvalidSimulation."""
+    """Read a report, or raise InvalidSimulation, also if it was edited."""
     file = folder / REPORT
+    plan_id = folder.parents[1].name
+    hint = f"remove {folder}, and simulate the plan again: attractor grow simulate {plan_id}"
     try:
-        return Simulation.model_validate_json(read_file(file))
+        found = Simulation.model_validate_json(read_file(file))
     except ValidationError as cause:
         error = cause.errors(include_url=False)[0]
         key = ".".join(str(one) for one in error["loc"])
-        hint = "simulate the plan again"
         raise InvalidSimulation(f"{file}: {key}: {error['msg'].lower()}", hint=hint) from cause
+    if found.hash != _hash_of(found):
+        fault = f"{file} was edited, or an earlier version wrote it"
+        raise InvalidSimulation(fault, hint=hint)
+    return found
+
+
+def _hash_of(simulation: Simulation) -> str:
+    # Without defaults: a member that a later version adds keeps the hash.
+    record = simulation.model_dump(mode="json", exclude={"hash"}, exclude_defaults=True)
+    return content_hash(canonical_json(record).encode())
 
 
 def simulations_of(plan_folder: Path, plan_hash: str) -> Sequence[Simulation]:

@@ -199,6 +199,15 @@ def test_link_signs_in_once_and_a_preview_does_not_use_it_up(street: Street) -> 
         assert thief.get("/").status_code == 403
 
 
+def test_new_link_ends_the_former_one_and_no_session(street: Street) -> None:
+    with street.client() as client, street.client() as other:
+        assert client.post(street.invite("Flo", "Guest")).status_code == 200
+        former, new = street.invite("Flo", "Guest"), street.invite("Flo", "Guest")
+        assert other.post(former).status_code == 403
+        assert other.post(new).status_code == 200
+        assert client.get("/").status_code == 200
+
+
 def test_secure_cookie_is_set_behind_https_only(tmp_path: Path) -> None:
     street = Street(tmp_path)
     with street.serving(APP_HOSTS="tools.example"), street.client() as client:
@@ -355,7 +364,7 @@ def test_damaged_file_of_people_is_named_and_kept(tmp_path: Path) -> None:
             file.write_text(text)
             answer = client.get("/")
             assert answer.status_code == 500
-            assert "people.json is damaged: restore it from a backup" in answer.text
+            assert "people.json is damaged: stop the app, and restore its state" in answer.text
     assert "people.json is damaged" in street.run("invite", "Bob", "--role", "Guest", code=1)
     assert file.read_text() == DAMAGED[-1]
 

@@ -131,3 +131,13 @@ def test_views_of_panels_and_slow_answers_are_counted(tmp_path: Path) -> None:
     assert counts["wishes"] == {"runs": 1, **none, "slow": 1}
     # The 26th of November 2026.
     assert counts["tools"] == {"runs": 3, **none, "views": 2, "last_view": 739_946}
+
+
+def test_lines_that_the_app_did_not_write_are_left_out(
+    client: httpx.Client, tmp_path: Path
+) -> None:
+    client.post("/tell", data={"words": "One"})
+    with (state(tmp_path) / "feedback.jsonl").open("a") as file:
+        file.write('{\n[]\n{"words": "Two"}\n')
+    assert "Thank you." in client.post("/tell", data={"words": "Three"}).text
+    assert [one["words"] for one in kept(tmp_path)] == ["One", "Three"]

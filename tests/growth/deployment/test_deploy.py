@@ -24,6 +24,7 @@ from attractor.growth.errors import AppFailed
 from attractor.growth.lineage import next_stage, read_stages, write_stage
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import DEPLOYMENT, DEPLOYMENT_LOCK, PlanState
+from attractor.growth.simulation.report import read_simulation, save_simulation
 from attractor.supervision.process import ProcessStatus
 from tests.copies import copies
 from tests.growth.deployment.life import live
@@ -46,10 +47,12 @@ def _make(folder: Path) -> None:
 def test_plan_without_a_fitting_simulation_is_refused(app: Living) -> None:
     plan = app.plan(NEW_FIELD)
     [report] = app.plane.plans.folder_of(plan.id).glob("simulation/*/report.json")
-    whole = json.loads(report.read_text())
-    faulty = {**whole, "migration": {**whole["migration"], "fault": "loses a record"}}
-    other = {**whole, "pins": {**whole["pins"], "plan_hash": "0" * 64}}
-    for record, message, hint in (
+    whole = read_simulation(report.parent)
+    moved = whole.migration.model_copy(update={"fault": "loses a record"})
+    faulty = whole.model_copy(update={"migration": moved})
+    pins = whole.pins.model_copy(update={"plan_hash": "0" * 64})
+    other = whole.model_copy(update={"pins": pins})
+    for simulation, message, hint in (
         (
             faulty,
             "shows a fault: loses a record",
@@ -57,7 +60,7 @@ def test_plan_without_a_fitting_simulation_is_refused(app: Living) -> None:
         ),
         (other, "no simulation", f"attractor grow simulate {plan.id}"),
     ):
-        report.write_text(json.dumps(record))
+        save_simulation(simulation, report.parent)
         with pytest.raises(Refused, match=message) as refused:
             app.deploy(plan)
         assert refused.value.exit_code is ExitCode.REFUSED

@@ -39,9 +39,9 @@ class Writer:
     def write(self, ended: threading.Event) -> None:
         """Write until an event."""
         while not ended.wait(0.01):
-            id_ = f"{self.name}-{len(self.written):05}"
+            id_ = self.next_id
             try:
-                status, wait = self._post({"id": id_, "crop": "rye"})
+                status, wait = self.send(id_)
             except OSError as error:
                 self.faults.append(f"{id_}: {error!r}")
                 continue
@@ -52,7 +52,13 @@ class Writer:
             else:
                 self.faults.append(f"{id_}: {status}, Retry-After {wait!r}")
 
-    def _post(self, record: Record) -> tuple[int, str]:
+    @property
+    def next_id(self) -> str:
+        return f"{self.name}-{len(self.written):05}"
+
+    def send(self, id_: str) -> tuple[int, str]:
+        """Send a record; return the status of the answer, and its Retry-After."""
+        record = {"id": id_, "crop": "rye"}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
             connection.request("POST", "/data/block", json.dumps(record))

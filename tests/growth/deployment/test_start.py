@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import signal
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,9 @@ from tests.server.conftest import csrf_in, serving
 def kill_all(app: Living) -> None:
     """Kill supervisor and app at once, as the end of a machine does."""
     for one in processes_of(app):
-        os.kill(int(one.split()[0]), signal.SIGKILL)
+        # A child ends with its parent.
+        with suppress(ProcessLookupError):
+            os.kill(int(one.split()[0]), signal.SIGKILL)
     wait_until(lambda: app_process(app.releases.folder).status is ProcessStatus.GONE)
 
 
