@@ -108,7 +108,7 @@ def test_9_6_every_event_there_is_is_documented() -> None:
 def _emitted() -> Iterator[str]:
     """Yield the event types that are emitted by name, or by a constant with the name."""
     texts = [one.read_text("utf-8") for one in (ROOT / "attractor").rglob("*.py")]
-    named = dict(one for text in texts for one in re.findall(r'^(\w+) = "(\w+)"$', text, re.M))
+    named = dict(one for text in texts for one in re.findall(r'^([A-Z_]+) = "(\w+)"$', text, re.M))
     trees = [ast.parse(text) for text in texts if "emit(" in text]
     for tree in trees:
         for node in ast.walk(tree):

@@ -54,7 +54,7 @@ class Totals:
 async def test_changes_of_the_other_half_were_announced(tmp_path: Path) -> None:
     sandbox = await app_sandbox({}, hide=[])
     totals = Totals()
-    for number in range(count(ci=2, full=40)):
+    for number in range(count(ci=4, full=40)):
         example = EXAMPLES[number % 2]
         await compare(example, number, tmp_path / str(number), sandbox, totals)
     # A panel that is only arranged in another way may look different, with equal data.
