@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import re
 import select
 import signal
 import sys
@@ -19,7 +20,15 @@ import pytest
 from hypothesis import given, strategies as st
 
 from attractor.base.errors import ExitCode, FileError, JournalError, LockHeld
-from attractor.base.journal import Journal, JournalLine, SharedSync, TornLine, read_lines, read_torn
+from attractor.base.journal import (
+    Journal,
+    JournalLine,
+    SharedSync,
+    TornLine,
+    find_lines,
+    read_lines,
+    read_torn,
+)
 from tests.base.journal_child import line_of
 from tests.base.start_child import start_child
 from tests.counts import count
@@ -36,6 +45,23 @@ class Interruption(Exception):
 
 def contents(path: Path) -> list[bytes]:
     return [line.content for line in read_lines(path)]
+
+
+@given(
+    lines=st.lists(st.binary(max_size=9).map(lambda one: one.replace(b"\n", b"")), max_size=20),
+    torn=st.binary(max_size=3),
+    size=st.integers(1, 12),
+)
+def test_lines_with_a_pattern_are_found_in_blocks_of_any_size(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], torn: bytes, size: int
+) -> None:
+    path = tmp_path_factory.mktemp("found") / "journal"
+    path.write_bytes(b"".join(line + b"\n" for line in lines) + torn)
+    pattern = re.compile(rb"[\x0b-\x60]\x00?")
+    wanted = [line for line in read_lines(path) if pattern.search(line.content)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("attractor.base.journal._SEARCHED", size)
+        assert [*find_lines(path, pattern)] == wanted
 
 
 def swap_file_under(journal: Journal, other: int) -> None:

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from attractor.base.hash_chain import (
     parse_intact,
     verify,
 )
-from attractor.base.journal import JournalLine, read_lines
+from attractor.base.journal import JournalLine, find_lines, read_lines
 from attractor.base.json import parse_json, parse_object
 from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.checkpoint import Position
@@ -109,8 +109,8 @@ def all_events(journal: Path) -> Iterator[Event]:
 
 def events_of(journal: Path, kinds: Collection[str]) -> Iterator[Event]:
     """Yield the events of some types, without verification; other lines are not parsed."""
-    wanted = _pattern(kinds)
-    events = (_parsed(line, journal) for line in _lines(journal) if wanted(line.content))
+    lines = find_lines(journal, _pattern(kinds)) if journal.exists() else ()
+    events = (_parsed(line, journal) for line in lines)
     return (event for event in events if event.type in kinds)
 
 
@@ -127,7 +127,7 @@ def selected_from(journal: Path, kinds: Iterable[str], offset: int) -> Iterator[
     wanted = _pattern(kinds)
     skipped: JournalLine | None = None
     for line in _lines(journal, offset):
-        if line.offset == 0 or wanted(line.content):
+        if line.offset == 0 or wanted.search(line.content):
             skipped = None
             yield _parsed(line, journal), line.end
         else:
@@ -140,9 +140,9 @@ def _lines(journal: Path, offset: int = 0) -> Iterable[JournalLine]:
     return read_lines(journal, offset=offset) if journal.exists() else ()
 
 
-def _pattern(kinds: Iterable[str]) -> Callable[[bytes], object]:
-    """Return a function that finds the types of events in a line."""
-    return re.compile(rb'"type":"(?:%s)"' % "|".join(kinds).encode()).search
+def _pattern(kinds: Iterable[str]) -> re.Pattern[bytes]:
+    """Return the pattern of lines with events of some types."""
+    return re.compile(rb'"type":"(?:%s)"' % "|".join(kinds).encode())
 
 
 def _parsed(line: JournalLine, journal: Path) -> Event:

@@ -12,6 +12,7 @@ Without the index, a list of 100,000 runs takes some minutes; with it, a quarter
 
 import re
 import sqlite3
+import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -50,6 +51,9 @@ INDEX_FILE = "index.sqlite3"
 PATIENCE_S = 60.0
 MOST_PAST = 200
 """The number of runs among which runs with the same cause are counted."""
+
+TYPICAL_S = 30.0
+"""For so long the typical time of a pipeline is not read again."""
 
 MOST_TYPICAL = 10
 """The number of runs whose time is typical of a pipeline."""
@@ -206,6 +210,7 @@ class RunIndex:
         self._on_progress = on_progress
         self._guard = Lock()
         self._progress: dict[Path, Progress | None] = {}
+        self._typical: dict[tuple[Path, str], tuple[float, float]] = {}
 
     def catch_up(self, folder: Path) -> Progress | None:
         """Return how far a thread has read a folder with many new runs; start it if need be.
@@ -275,7 +280,14 @@ class RunIndex:
             return {run.pipeline: run for run in index.newest(folder)}
 
     def typical_seconds(self, folder: Path, pipeline: str) -> float:
-        """Return the median time of the last successful runs of a pipeline; 0 without any."""
+        """Return the median time of the last successful runs of a pipeline; 0 without any.
+
+        For a while the same answer holds: bringing the index up to date reads all live runs again,
+        and each update of a page asks.
+        """
+        until, seconds = self._typical.get((folder, pipeline), (0.0, 0.0))
+        if time.monotonic() < until:
+            return seconds
         sql = (
             "SELECT wall_seconds FROM runs WHERE folder = ? AND pipeline = ? "
             "AND outcome = 'success' ORDER BY directory DESC LIMIT ?"
@@ -283,7 +295,10 @@ class RunIndex:
         is_behind = self.catch_up(folder) is not None
         with self._opened() if is_behind else self.reading(folder) as db:
             rows = db.conn.execute(sql, [str(folder), pipeline, MOST_TYPICAL]).fetchall()
-        return float(median(seconds for (seconds,) in rows)) if rows else 0.0
+        seconds = float(median(seconds for (seconds,) in rows)) if rows else 0.0
+        if not is_behind:
+            self._typical[folder, pipeline] = time.monotonic() + TYPICAL_S, seconds
+        return seconds
 
     @contextmanager
     def reading(self, folder: Path) -> Generator["Database"]:
