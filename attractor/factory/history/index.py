@@ -12,7 +12,6 @@ Without the index, a list of 100,000 runs takes some minutes; with it, a quarter
 
 import re
 import sqlite3
-import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -51,9 +50,6 @@ INDEX_FILE = "index.sqlite3"
 PATIENCE_S = 60.0
 MOST_PAST = 200
 """The number of runs among which runs with the same cause are counted."""
-
-TYPICAL_S = 30.0
-"""For so long the typical time of a pipeline is not read again."""
 
 MOST_TYPICAL = 10
 """The number of runs whose time is typical of a pipeline."""
@@ -210,7 +206,6 @@ class RunIndex:
         self._on_progress = on_progress
         self._guard = Lock()
         self._progress: dict[Path, Progress | None] = {}
-        self._typical: dict[tuple[Path, str], tuple[float, float]] = {}
 
     def catch_up(self, folder: Path) -> Progress | None:
         """Return how far a thread has read a folder with many new runs; start it if need be.
@@ -282,23 +277,18 @@ class RunIndex:
     def typical_seconds(self, folder: Path, pipeline: str) -> float:
         """Return the median time of the last successful runs of a pipeline; 0 without any.
 
-        For a while the same answer holds: bringing the index up to date reads all live runs again,
-        and each update of a page asks.
+        Live runs are not read again for it: each update of a page asks.
         """
-        until, seconds = self._typical.get((folder, pipeline), (0.0, 0.0))
-        if time.monotonic() < until:
-            return seconds
         sql = (
             "SELECT wall_seconds FROM runs WHERE folder = ? AND pipeline = ? "
             "AND outcome = 'success' ORDER BY directory DESC LIMIT ?"
         )
         is_behind = self.catch_up(folder) is not None
-        with self._opened() if is_behind else self.reading(folder) as db:
+        with self._opened() as db:
+            if not is_behind:
+                OpenIndex(db, self._ledger, self._on_progress).update(folder, with_live=False)
             rows = db.conn.execute(sql, [str(folder), pipeline, MOST_TYPICAL]).fetchall()
-        seconds = float(median(seconds for (seconds,) in rows)) if rows else 0.0
-        if not is_behind:
-            self._typical[folder, pipeline] = time.monotonic() + TYPICAL_S, seconds
-        return seconds
+        return float(median(seconds for (seconds,) in rows)) if rows else 0.0
 
     @contextmanager
     def reading(self, folder: Path) -> Generator["Database"]:
@@ -394,9 +384,9 @@ class OpenIndex:
         self._db = db
         self._update = IndexUpdate(db, ledger, on_progress)
 
-    def update(self, folder: Path) -> None:
+    def update(self, folder: Path, *, with_live: bool = True) -> None:
         """Read new lines of the ledger, new and removed runs of a folder, and changed runs."""
-        self._update.update(folder)
+        self._update.update(folder, with_live=with_live)
 
     def count_unread(self, folder: Path) -> int:
         """Return the number of runs of a folder that have to be read."""

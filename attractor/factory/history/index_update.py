@@ -161,19 +161,22 @@ class IndexUpdate:
         self._on_progress = on_progress
         self._has_restarted = False
 
-    def update(self, folder: Path) -> None:
-        """Read new lines of the ledger, new and removed runs of a folder, and changed runs."""
+    def update(self, folder: Path, *, with_live: bool = True) -> None:
+        """Read new lines of the ledger, new and removed runs of a folder, and changed runs.
+
+        Without `with_live`, runs at work stay as they are: reading them takes the time.
+        """
         while self._add_lines():
             pass
         self._compare(folder)
-        self.refresh("folder = ? AND is_unsure", [str(folder)])
+        self.refresh("folder = ? AND is_unsure", [str(folder)], with_live=with_live)
 
-    def refresh(self, selected: str, values: Sequence[object]) -> None:
+    def refresh(self, selected: str, values: Sequence[object], *, with_live: bool = True) -> None:
         """Read again the runs among selected rows that differ from their files, or are live.
 
         `selected` is what follows WHERE in a statement, with its values.
         """
-        self._reread(self._changed_among(selected, values))
+        self._reread(self._changed_among(selected, values, with_live=with_live))
 
     def count_unread(self, folder: Path) -> int:
         """Return the number of runs of a folder to read: new ones, and those of another version."""
@@ -250,13 +253,19 @@ class IndexUpdate:
             row: dict[str, object] = {"folder": str(folder), "changed": changed if is_quiet else 0}
             self._db.table("folders").insert(row, pk="folder", replace=True)
 
-    def _changed_among(self, where: str, values: Sequence[object]) -> list[Path]:
+    def _changed_among(
+        self, where: str, values: Sequence[object], *, with_live: bool
+    ) -> list[Path]:
         """Return the directories of rows that differ from their files, or whose run is live."""
         sql = f"SELECT directory, signature FROM runs WHERE {where}"
         return [
             Path(directory)
             for directory, signature in self._db.conn.execute(sql, values)
-            if (now := _signature(RunDirectory(Path(directory)))) != signature or _LIVE in now
+            if (
+                with_live
+                if _LIVE in (now := _signature(RunDirectory(Path(directory))))
+                else now != signature
+            )
         ]
 
     def _reread(self, directories: Sequence[Path]) -> None:
