@@ -359,7 +359,8 @@ def test_others_may_begin_as_soon_as_a_run_passes_the_stage(tmp_path: Path) -> N
         (tmp_path / "fixed").touch()
         [row] = held(opened)
         settle_held(row, "go on", ANN, opened)
-        await_(one.read_task)
+        # A process that starts while this one still ends a stage is taken for a command of it.
+        await_(lambda: wake(one, opened, waits=True) or one.read_task())
         await_(lambda: not any(hold_of(folder, opened) for folder in others))
         assert answers(one) == 2
         (tmp_path / "fixed.more").touch()
