@@ -202,7 +202,7 @@ def read_lines(path: str | Path, *, offset: int = 0) -> Iterator[JournalLine]:
 def find_lines(path: str | Path, pattern: re.Pattern[bytes]) -> Iterator[JournalLine]:
     """Yield the complete lines of a journal in which a pattern is found.
 
-    Blocks are searched, which takes a twentieth of the time of `read_lines` where few lines match.
+    Blocks are searched: a fifth of the time of `read_lines`, measured where no line matches.
     """
     try:
         with open_regular(path) as file:
