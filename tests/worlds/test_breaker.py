@@ -359,7 +359,8 @@ def test_others_may_begin_as_soon_as_a_run_passes_the_stage(tmp_path: Path) -> N
         (tmp_path / "fixed").touch()
         [row] = held(opened)
         settle_held(row, "go on", ANN, opened)
-        # A process that starts while this one still ends a stage is taken for a command of it.
+        # Known fault: if another actor went on first, its process starts this one beside a stage
+        # without a sandbox, and the new process takes itself for a command of that stage.
         await_(lambda: wake(one, opened, waits=True) or one.read_task())
         await_(lambda: not any(hold_of(folder, opened) for folder in others))
         assert answers(one) == 2
