@@ -42,24 +42,20 @@ def service_twins(project: Path | None = None) -> Services:
     """Return fresh twins, one for each adapter of an app.
 
     Twins in `scenarios/_twins/` of a project take the place of the shipped ones. A declared adapter
-    without a twin gets one with made-up answers.
+    without a twin gets one with made-up answers: see `made_up_services`.
     """
     # Imported here, because a released app has no twins.
     from attractor.growth.apps.twin_draft import twin_text
-    from attractor.scenarios.suite_files import TWINS
     from attractor.twins.services.service import load_service, parse_service
     from attractor.twins.services.service_twin import ServiceTwin
-
-    own = project / "scenarios" / TWINS if project else None
 
     @asynccontextmanager
     async def start(tree: Path, seed: int) -> AsyncGenerator[Mapping[str, str]]:
         variables: dict[str, str] = {}
         async with AsyncExitStack() as stack:
             for name in adapters_in(tree):
-                folder = own if own and (own / name).is_dir() else shipped_twins()
-                if (folder / name).is_dir():
-                    service = load_service(folder / name)
+                if folder := _twin_of(name, project):
+                    service = load_service(folder)
                 else:
                     operations = service_operations(read_spec(tree), name)
                     service = parse_service(twin_text(name, operations))
@@ -68,6 +64,18 @@ def service_twins(project: Path | None = None) -> Services:
             yield variables
 
     return start
+
+
+def made_up_services(tree: Path, project: Path | None) -> Sequence[str]:
+    """Return the services of the app in a tree that have no twin: their answers are made up."""
+    return [name for name in adapters_in(tree) if _twin_of(name, project) is None]
+
+
+def _twin_of(name: str, project: Path | None) -> Path | None:
+    """Return the folder of the twin of a service: that of the project, or the shipped one."""
+    own = [project / "scenarios" / "_twins"] if project else []
+    folders = [folder / name for folder in (*own, shipped_twins())]
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def shipped_twins() -> Path:

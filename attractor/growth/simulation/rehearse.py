@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from attractor.base.dataclasses import dataclass
 from attractor.environments.selection import EnvironmentChoice
 from attractor.growth.apps.process import import_state, running_app
-from attractor.growth.apps.services import service_twins
+from attractor.growth.apps.services import made_up_services, service_twins
 from attractor.growth.errors import AppFailed
 from attractor.growth.migration import State
 from attractor.growth.plans.plan import Plan
@@ -153,6 +153,11 @@ async def rehearse(
         faults += await find_losses(plan, running, after, sandbox)
     elif running:
         notes.append("no sandbox runs here: the built app was tried without values of persons")
+    notes += [
+        f"the answers of {name} were made up: attractor twin draft {name} --plan {plan.id}, and "
+        "correct them"
+        for name in made_up_services(after, project)
+    ]
     return Rehearsed(tuple(dict.fromkeys(found)), pages, tuple(dict.fromkeys(faults)), tuple(notes))
 
 

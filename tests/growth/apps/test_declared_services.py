@@ -23,6 +23,7 @@ from attractor.growth.apps.services import adapters_in, configured, service_twin
 from attractor.growth.apps.skeleton import generate, write_app
 from attractor.growth.apps.twin_draft import twin_text
 from attractor.growth.http_client import HttpClient
+from attractor.growth.simulation.rehearse import rehearse
 from attractor.growth.specification.files import write_spec
 from attractor.llm.json_schema import find_faults
 from attractor.twins.server.hosting import in_background
@@ -31,6 +32,7 @@ from attractor.twins.services.service_twin import ServiceTwin
 from tests.cli.running import attractor
 from tests.growth.apps.small_app import write_with_bodies
 from tests.growth.apps.test_service_gateway import ask
+from tests.growth.simulation.test_held_out_traffic import planned
 from tests.growth.test_declared_adapter import SPEC
 from tests.pipeline.projects import adjusted, open_project
 
@@ -145,6 +147,21 @@ async def test_app_in_a_sandbox_calls_a_twin_that_its_declaration_drafts(tmp_pat
         (await client.post("/run/daily")).raise_for_status()
         records = (await client.get("/data/day")).json()
     assert [one["celsius"] for one in records["records"]] == ["1.5"]
+
+
+async def test_rehearsal_says_whose_answers_were_made_up(tmp_path: Path) -> None:
+    tree = write_with_bodies(SPEC, tmp_path / "tree", BODIES)
+    write_spec(SPEC, tree)
+    sandbox, plan = await app_sandbox({}, hide=[]), planned(SPEC, [])
+
+    async def notes() -> list[str]:
+        found = await rehearse(plan, [], before=None, after=tree, sandbox=sandbox, project=tmp_path)
+        return [one for one in found.notes if "made up" in one]
+
+    [note] = await notes()
+    assert note.startswith("the answers of weather were made up: attractor twin draft weather ")
+    (tmp_path / "scenarios" / "_twins" / "weather").mkdir(parents=True)
+    assert await notes() == []
 
 
 def test_drafted_twin_answers_each_operation_as_declared() -> None:

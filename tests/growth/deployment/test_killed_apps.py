@@ -102,6 +102,16 @@ class Deployments:
             self.deployed, self._plan = self.deployed + 1, None
 
 
+def brought_up(app: Living, starter: AppStarter) -> bool:
+    """Look as `attractor up` does again and again; return whether the app answers.
+
+    A supervisor that a killed deployment told to end is still there at the first look.
+    """
+    with starter.starting() as started:
+        assert [one.fault for one in started if one.fault] == []
+    return answers(app)
+
+
 def require_records(app: Living, writers: list[PatientWriter]) -> None:
     """Require each written record once, and of others only those whose answer is not known yet."""
     wanted = {"b1", *(id_ for one in writers for id_ in one.written)}
@@ -126,9 +136,7 @@ def test_app_answers_after_kills_at_random_moments_of_writing(tmp_path: Path) ->
                     time.sleep(dice.uniform(0, 0.3))
                     kill(app)
                     begun = time.monotonic()
-                    with starter.starting() as started:
-                        assert [one.fault for one in started if one.fault] == []
-                    wait_until(lambda: answers(app))
+                    wait_until(lambda: brought_up(app, starter))
                     assert time.monotonic() - begun < LONGEST_S, kill
                     require_records(app, writers)
             deployments.finish(app)
