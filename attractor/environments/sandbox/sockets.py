@@ -1,6 +1,7 @@
 """Forwards connections into and out of a sandbox, and reads the output of commands from pipes."""
 
 import asyncio
+import ctypes
 import os
 import socket
 import struct
@@ -79,6 +80,22 @@ def listen(made: socket.socket, port: int, *, is_shared: bool = False) -> socket
         hint = "choose a free port, at least 1024"
         raise PortUnusable(f"cannot listen on port {port}: {cause}", hint=hint) from cause
     return made
+
+
+# Missing in Python's module of sockets; a program of one instruction: "return 1".
+_ATTACH_REUSEPORT_CBPF = 51
+_SECOND = struct.pack("HBBI", 0x06, 0, 0, 1)
+
+
+def take_new_connections(second: socket.socket) -> None:
+    """Direct new connections to the second listener of a shared port, from now on.
+
+    So the first one can take its last connections and close: a listener that is closed resets the
+    connections that the kernel gave it meanwhile. A listener that is alone gets all connections.
+    """
+    program = ctypes.create_string_buffer(_SECOND)
+    filter_ = struct.pack("HP", 1, ctypes.addressof(program))
+    second.setsockopt(socket.SOL_SOCKET, _ATTACH_REUSEPORT_CBPF, filter_)
 
 
 @asynccontextmanager

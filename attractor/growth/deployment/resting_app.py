@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 from attractor.environments.errors import PortUnusable
-from attractor.environments.sandbox.sockets import listen
+from attractor.environments.sandbox.sockets import listen, take_new_connections
 
 RETRY_S = 2
 _MOST_BYTES = 2 * 1024 * 1024
@@ -62,6 +62,9 @@ class RestingApp:
         with suppress(PortUnusable):
             made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             listener = listen(made, port, is_shared=True)
+            with suppress(OSError):
+                # Without such programs in the kernel, a connection may be reset.
+                take_new_connections(listener)
             server = _Server(listener.getsockname(), _Handler, bind_and_activate=False)
             server.socket.close()
             server.socket = listener

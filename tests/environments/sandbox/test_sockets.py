@@ -2,13 +2,20 @@
 
 import asyncio
 import socket
+import threading
 from contextlib import suppress
 
 import pytest
 
 from attractor.base.errors import UsageError
 from attractor.environments.errors import PortUnusable, SandboxLost
-from attractor.environments.sandbox.sockets import LOOPBACK, Address, forwarded, listen
+from attractor.environments.sandbox.sockets import (
+    LOOPBACK,
+    Address,
+    forwarded,
+    listen,
+    take_new_connections,
+)
 from tests.tables import table
 
 pytestmark = pytest.mark.anyio
@@ -126,3 +133,43 @@ def test_port_in_use_is_reported() -> None:
             listen(new_socket(), port_of(taken))
         with pytest.raises(PortUnusable):
             listen(new_socket(), 70_000)
+
+
+def test_no_connection_is_reset_when_a_listener_takes_a_shared_port_over() -> None:
+    listener = listen(socket.socket(), 0, is_shared=True)
+    address, faults, ended = listener.getsockname(), list[OSError](), threading.Event()
+
+    def connect() -> None:
+        while not ended.is_set():
+            try:
+                with socket.create_connection(address, timeout=5) as near:
+                    assert near.recv(1) == b"x"
+            except OSError as error:
+                faults.append(error)
+
+    clients = [threading.Thread(target=connect) for _ in range(3)]
+    for one in clients:
+        one.start()
+    for _ in range(100):
+        answer_for_a_while(listener)
+        successor = listen(socket.socket(), address[1], is_shared=True)
+        take_new_connections(successor)
+        answer_for_a_while(listener, rounds=1)
+        listener.close()
+        listener = successor
+    ended.set()
+    answer_for_a_while(listener)
+    for one in clients:
+        one.join()
+    listener.close()
+    assert faults == []
+
+
+def answer_for_a_while(listener: socket.socket, *, rounds: int = 50) -> None:
+    """Answer connections until none waits, in some rounds."""
+    for _ in range(rounds):
+        with suppress(BlockingIOError):
+            while True:
+                near, _ = listener.accept()
+                with near:
+                    near.send(b"x")

@@ -24,7 +24,7 @@ from tests.growth.deployment.living import Living, make_released
 from tests.growth.deployment.test_killed_deployments import ANY, CALLS
 from tests.growth.deployment.test_local import wait_until
 from tests.growth.deployment.test_resting_app import Writer
-from tests.growth.deployment.test_up import answers, kill_app, kill_supervisor, reboot
+from tests.growth.deployment.test_up import brought_up, kill_app, kill_supervisor, reboot
 
 KILLS = count(ci=3, full=30)
 """How often each of them is killed."""
@@ -100,16 +100,6 @@ class Deployments:
         self.killed += code != 0
         if code == 0:
             self.deployed, self._plan = self.deployed + 1, None
-
-
-def brought_up(app: Living, starter: AppStarter) -> bool:
-    """Look as `attractor up` does again and again; return whether the app answers.
-
-    A supervisor that a killed deployment told to end is still there at the first look.
-    """
-    with starter.starting() as started:
-        assert [one.fault for one in started if one.fault] == []
-    return answers(app)
 
 
 def require_records(app: Living, writers: list[PatientWriter]) -> None:
