@@ -1,0 +1,1 @@
+"""Many machines: where and when a run executes."""

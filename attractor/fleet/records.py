@@ -1,0 +1,181 @@
+"""What the fleet knows: runs, workers, pools and the reasons why a run waits."""
+
+from collections.abc import Mapping
+from dataclasses import field
+from enum import StrEnum
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+
+HOME = "home"
+"""The universe of all that names no other one."""
+
+NO_DETAILS: Mapping[str, Json] = {}
+
+
+class RunState(StrEnum):
+    """What happens to a run of the fleet at this moment."""
+
+    QUEUED = "queued"
+    """An attempt waits for a worker."""
+    RUNNING = "running"
+    """A worker owns it."""
+    PARKED = "parked"
+    """It waits for something outside, without a process."""
+    ENDED = "ended"
+
+
+class ReasonKind(StrEnum):
+    """Why a run does not run; each has figures, and a command that changes it."""
+
+    NO_WORKER = "no_worker"
+    POOL_FULL = "pool_full"
+    UNIVERSE_FULL = "universe_full"
+    BEHIND = "behind"
+    LIMIT = "limit"
+    BUDGET = "budget"
+    PAUSED = "paused"
+    HUMAN = "human"
+    TIMER = "timer"
+    DRAINING = "draining"
+    TAKING_OVER = "taking_over"
+    STORE_UNREACHABLE = "store_unreachable"
+    POISON = "poison"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a run waits, with its figures."""
+
+    kind: ReasonKind
+    details: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewRun:
+    """A run that begins in the fleet: where it may run, and its first head.
+
+    `engine` is the version of Attractor that it keeps. A `label` is one that its worker must have.
+    Runs with a lower `priority` number begin first. Of the runs of one `actor`, at most one is
+    open.
+    """
+
+    run_id: str
+    head: str
+    pool: str
+    engine: str
+    universe: str = HOME
+    project: str = ""
+    label: str = ""
+    priority: int = 100
+    actor: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetRun:
+    """A run as its row says.
+
+    An attempt is one process that executes the run; the epoch rises with each owner. `head` is
+    what the last owner committed, and `seq` counts the commits. With `wants_run`, another attempt
+    follows the present one. `lost` counts the workers that were lost since the last commit.
+    """
+
+    run_id: str
+    universe: str
+    project: str
+    pool: str
+    engine: str
+    label: str
+    priority: int
+    actor: str
+    attempt: int
+    epoch: int
+    owner: str
+    state: RunState
+    wants_run: bool
+    head: str
+    seq: int
+    wake_at: float
+    reason: Reason | None
+    cancel: bool
+    lost: int
+    created: float
+    changed: float
+
+    @property
+    def queue(self) -> str:
+        """The name of the queue of its attempts."""
+        return queue_name(self.pool, self.engine, self.label)
+
+
+def queue_name(pool: str, engine: str, label: str = "") -> str:
+    """Return the name of the queue of a pool, for one version of the engine and one label."""
+    return f"{pool}@{engine}+{label}" if label else f"{pool}@{engine}"
+
+
+def attempt_id(run_id: str, attempt: int) -> str:
+    """Return the id of an attempt."""
+    return f"{run_id}:{attempt}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right of one owner to commit for a run; another epoch ends it.
+
+    `head` and `seq` are those of the last commit.
+    """
+
+    run_id: str
+    attempt: int
+    epoch: int
+    owner: str
+    head: str
+    seq: int
+
+
+@dataclass(frozen=True)
+class NotClaimed:
+    """An attempt that does not begin. Without a reason, another one took its place."""
+
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptEnd:
+    """How an attempt ended: the run is parked for a reason, has ended, or another one follows.
+
+    With `yields`, the next attempt begins as soon as a worker is free. `wake_at` is the time of
+    the database at which a parked run continues.
+    """
+
+    state: RunState
+    reason: Reason | None = None
+    wake_at: float = 0.0
+    yields: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """A process that executes attempts, as its row says. Times are those of the database."""
+
+    id: str
+    name: str
+    pool: str
+    engine: str
+    slots: int
+    labels: tuple[str, ...]
+    began: float
+    beat: float
+    is_draining: bool = False
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The limits of a pool: runs at once over all workers, and the share of one universe.
+
+    0 is no limit.
+    """
+
+    name: str
+    concurrency: int = 0
+    share: float = 1.0

@@ -1,0 +1,138 @@
+"""What the fleet needs of a database, a queue and a store of blobs."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Protocol
+
+from attractor.fleet.records import (
+    AttemptEnd,
+    Claim,
+    FleetRun,
+    NewRun,
+    NotClaimed,
+    Pool,
+    Reason,
+    RunState,
+    Worker,
+)
+
+
+class Blobs(Protocol):
+    """Contents by their SHA-256. A blob never changes; each read is checked."""
+
+    async def put(self, content: bytes) -> str:
+        """Store a content unless it is there, durably, and return its hash."""
+        ...
+
+    async def get(self, digest: str) -> bytes:
+        """Return a content; raise BlobMissing or BlobChanged."""
+        ...
+
+    def digests(self) -> AsyncIterator[tuple[str, float]]:
+        """Yield the hash and the age in seconds of each blob."""
+        ...
+
+    async def remove(self, digests: Collection[str]) -> None:
+        """Remove blobs; missing ones are no error."""
+        ...
+
+
+class Table(Protocol):
+    """The rows of runs and workers. Each method is one transaction, with the queue.
+
+    Whatever enqueues or cancels an attempt does so in the transaction of the row. Times are those
+    of the database. Without the database, a method raises DatabaseAway.
+    """
+
+    async def add(self, new: NewRun) -> None:
+        """Add a run and enqueue its first attempt; refuse a second open run of an actor."""
+        ...
+
+    async def claim(self, run_id: str, attempt: int, worker: str) -> Claim | NotClaimed:
+        """Make a worker the owner of a run, with a new epoch.
+
+        Without room in the pool or for the universe, the row gets the reason, and the attempt
+        ends: who frees room enqueues the run that waits longest.
+        """
+        ...
+
+    async def commit(self, claim: Claim, head: str) -> Claim:
+        """Record a head, and return the claim of the next commit; raise Fenced without the epoch.
+
+        A commit that is repeated because its reply was lost returns the same claim again.
+        """
+        ...
+
+    async def end(self, claim: Claim, end: AttemptEnd) -> None:
+        """Release a run at the end of its attempt; raise Fenced without the epoch.
+
+        A run that is wanted, or yields, is enqueued again at once. The freed room goes to the run
+        that waits longest for it.
+        """
+        ...
+
+    async def want(self, run_id: str) -> FleetRun:
+        """Let a run continue: enqueue it if it is parked, or note it for the end of its attempt."""
+        ...
+
+    async def hold(self, run_id: str, owner: str) -> Claim | NotClaimed:
+        """Own a run that no worker owns, to change it here; its queued attempt is dropped."""
+        ...
+
+    async def set_reason(self, claim: Claim, reason: Reason | None) -> None:
+        """Note why a run stands still while its owner keeps it."""
+        ...
+
+    async def cancel(self, run_id: str) -> FleetRun:
+        """Let nothing claim a run any more, and let its owner end it."""
+        ...
+
+    async def run(self, run_id: str) -> FleetRun | None:
+        """Return a run, or None."""
+        ...
+
+    async def runs(
+        self, *, states: Collection[RunState] = (), universe: str = "", limit: int = 0
+    ) -> Sequence[FleetRun]:
+        """Return runs, oldest change first (default: all)."""
+        ...
+
+    async def owned(self, worker: str) -> Sequence[FleetRun]:
+        """Return the runs that a worker owns; one with `cancel` is to be ended."""
+        ...
+
+    async def beat(self, worker: Worker) -> Worker:
+        """Note that a worker is alive, and return its row: someone may have drained it."""
+        ...
+
+    async def drain(self, worker: str) -> None:
+        """Let a worker take no more attempts."""
+        ...
+
+    async def leave(self, worker: str) -> None:
+        """Forget a worker that ended."""
+        ...
+
+    async def workers(self) -> Sequence[Worker]:
+        """Return all workers whose row is there."""
+        ...
+
+    async def pools(self) -> Sequence[Pool]:
+        """Return the pools with limits."""
+        ...
+
+    async def set_pool(self, pool: Pool) -> None:
+        """Set the limits of a pool."""
+        ...
+
+    async def now(self) -> float:
+        """Return the time of the database, in seconds."""
+        ...
+
+    async def sweep(self, sweeper: str) -> Sequence[str]:
+        """Bring together what crashes left apart; return a line for each change.
+
+        One sweeper at a time holds the lease. Dead owners are taken over by a new attempt, unless
+        the run lost too many workers in one stage; due timers wake their runs; a queued row
+        without an attempt in the queue is enqueued again.
+        """
+        ...
