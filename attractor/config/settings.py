@@ -420,6 +420,30 @@ class ServerSettings(Section):
     )
 
 
+class FleetSettings(Section):
+    """Settings of the fleet: many machines that execute runs (needs the extra `fleet`)."""
+
+    url: SecretStr = Field(
+        default=SecretStr(""),
+        description="Keep the rows of the fleet in this database, such as "
+        "`postgresql://host/fleet` (default: a SQLite file in the state folder).",
+    )
+    store: str = Field(
+        default="",
+        description="Keep run directories in this folder, or in a bucket: `s3://bucket/prefix` "
+        "(default: a folder in the state folder).",
+    )
+    pool: str = Field(
+        default="agents", description="The pool of a worker, and of runs that name none."
+    )
+    slots: int = Field(
+        default=2, ge=1, le=1000, description="Let a worker execute at most this many runs at once."
+    )
+    labels: tuple[str, ...] = Field(
+        default=(), description="The labels of a worker, for runs that demand one."
+    )
+
+
 class BackendsSettings(Section):
     """Settings of the backends that execute stages."""
 
@@ -560,6 +584,7 @@ class Settings(Section):
     agent: CodingAgentSettings = CodingAgentSettings()
     factory: FactorySettings = FactorySettings()
     growth: GrowthSettings = GrowthSettings()
+    fleet: FleetSettings = FleetSettings()
     server: ServerSettings = ServerSettings()
     rules: Mapping[str, Level] = Field(
         default_factory=dict[str, Level],

@@ -25,3 +25,7 @@ class BlobChanged(VerificationError):
 
 class ActorBusy(Refused):
     """The actor has an open run in the fleet."""
+
+
+class NotInFleet(Refused):
+    """The run is in no fleet."""

@@ -144,7 +144,8 @@ class NotClaimed:
 class AttemptEnd:
     """How an attempt ended: the run is parked for a reason, has ended, or another one follows.
 
-    With `yields`, the next attempt begins as soon as a worker is free. `wake_at` is the time of
+    With `yields`, the next attempt begins as soon as a worker is free. With `has_crashed`, the
+    process died by itself, which counts as a lost worker. `wake_at` is the time of
     the database at which a parked run continues.
     """
 
@@ -152,6 +153,7 @@ class AttemptEnd:
     reason: Reason | None = None
     wake_at: float = 0.0
     yields: bool = False
+    has_crashed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

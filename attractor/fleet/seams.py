@@ -1,8 +1,10 @@
 """What the fleet needs of a database, a queue and a store of blobs."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import JsonObject
 from attractor.fleet.records import (
     AttemptEnd,
     Claim,
@@ -34,6 +36,10 @@ class Blobs(Protocol):
     async def remove(self, digests: Collection[str]) -> None:
         """Remove blobs; missing ones are no error."""
         ...
+
+
+BlobsOf = Callable[[str], Awaitable[Blobs]]
+"""Opens the blobs of a universe."""
 
 
 class Table(Protocol):
@@ -135,4 +141,68 @@ class Table(Protocol):
         the run lost too many workers in one stage; due timers wake their runs; a queued row
         without an attempt in the queue is enqueued again.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class KeepAsked:
+    """An attempt waits until its worker has committed what is written."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class AttemptEnded:
+    """The process of an attempt ended by itself, with its report."""
+
+    report: JsonObject
+
+
+@dataclass(frozen=True)
+class AttemptGone:
+    """The process of an attempt is gone without a report."""
+
+    code: int
+
+
+AttemptSign = KeepAsked | AttemptEnded | AttemptGone
+
+
+class SiteAttempt(Protocol):
+    """The process of one attempt, as its worker sees it."""
+
+    async def next(self) -> AttemptSign:
+        """Return the next sign of the process."""
+        ...
+
+    async def save(self) -> str:
+        """Store what is written, and return its head."""
+        ...
+
+    async def answer(self, number: int) -> None:
+        """Let the process continue after a commit."""
+        ...
+
+    async def cancel(self) -> None:
+        """Let the process cancel its run, as on an order of a person."""
+        ...
+
+    async def stop(self) -> None:
+        """Let the process end after its stages in flight."""
+        ...
+
+    async def kill(self, why: str, *, keeps: bool) -> None:
+        """End the process with its stages at once; with `keeps`, keep what is not committed."""
+        ...
+
+    async def close(self) -> None:
+        """Remove what was laid out."""
+        ...
+
+
+class Site(Protocol):
+    """Where a worker executes attempts."""
+
+    async def begin(self, run: FleetRun, claim: Claim) -> SiteAttempt:
+        """Lay out the head of a run, and start the process of an attempt."""
         ...

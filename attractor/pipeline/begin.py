@@ -35,8 +35,9 @@ def open_observed(
     root: Path, project: Project, redactor: Redactor, before_end: BeforeEnd
 ) -> OpenRun:
     """Open a run, and pass its events to the observer."""
-    clock, console = project.machine.clock, project.console
-    run = open_run(root, clock=clock, redactor=redactor, before_end=before_end)
+    machine, console = project.machine, project.console
+    clock, fences = machine.clock, machine.fences
+    run = open_run(root, clock=clock, redactor=redactor, fences=fences, before_end=before_end)
     if console.observer:
         console.subscriptions.subscribe(run.events, console.observer)
     return run

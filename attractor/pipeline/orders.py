@@ -20,7 +20,13 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import Action, OperatorAction
 from attractor.engine.questions.question import UNVERIFIED, Answer, Question, sort_questions
 from attractor.engine.run_folder.inbox import Order, leave_order
-from attractor.engine.run_folder.layout import RunDirectory, is_held, read_manifest
+from attractor.engine.run_folder.layout import (
+    Fences,
+    RunDirectory,
+    file_fence,
+    is_held,
+    read_manifest,
+)
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, end_run, open_run
 from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, WAITING, RunState
 from attractor.engine.storage.secrets import Redactor
@@ -121,6 +127,7 @@ class Orders:
     before_end: BeforeEnd | None = None
     runs_dir: Path | None = None
     proof: str = UNVERIFIED
+    fences: Fences = file_fence
 
     def questions(self, question: str = "") -> tuple[Question, ...]:
         """Return the open questions of the run: all, or the questions with an id or of a node."""
@@ -370,7 +377,11 @@ class Orders:
             return ""
         try:
             with open_run(
-                self.root, clock=self.clock, redactor=self.redactor, before_end=self.before_end
+                self.root,
+                clock=self.clock,
+                redactor=self.redactor,
+                fences=self.fences,
+                before_end=self.before_end,
             ) as run:
                 if not all(file.exists() for file in files):
                     return ""

@@ -135,6 +135,20 @@ from attractor.records.request import RunRequest
 )
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Store the run in this folder.")
 @click.option(
+    "--on",
+    "pool",
+    metavar="POOL",
+    help="Let a worker of this pool of the fleet execute the run, and print its id.",
+)
+@click.option(
+    "--priority",
+    type=click.IntRange(0, 1_000_000),
+    default=100,
+    help="With --on: runs with a lower number begin first (default: 100).",
+)
+@click.option("--label", default="", help="With --on: the worker must have this label.")
+@click.option("--follow", is_flag=True, help="With --on: print events until the run stops.")
+@click.option(
     "--preflight",
     "only_checks",
     is_flag=True,
@@ -165,6 +179,9 @@ def run(
     profile: str,
     feedback: str | None,
     run_dir: Path | None,
+    pool: str | None,
+    priority: int,
+    label: str,
     only_checks: bool,
     as_json: bool,
     **flags: bool,
@@ -201,6 +218,12 @@ def run(
     earlier = find_run(feedback, opened.project.runs_dir) if feedback else None
     if only_checks:
         return _check(request, opened, earlier, as_json=as_json)
+    if pool:
+        # Imported here, because only the fleet needs a database.
+        from attractor.cli.runs.dispatch import Where, run_on
+
+        where = Where(pool=pool, priority=priority, label=label)
+        return run_on(invocation, opened, request, where, feedback=earlier, follow=flags["follow"], as_json=as_json)
     work = start_run(request, opened, root=root, feedback=earlier)
     return show_end(_walk(work, request.file, opened, watcher), opened.project, as_json=as_json)
 

@@ -13,6 +13,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import (
     FileError,
     JournalError,
+    LockHeld,
     Refused,
     VerificationError,
     require_format,
@@ -150,6 +151,11 @@ class RunDirectory:
         return self.root / "run.lock"
 
     @property
+    def elsewhere(self) -> Path:
+        """The file that says where the run is executed, beside a copy of its directory."""
+        return self.root / "elsewhere.json"
+
+    @property
     def inbox(self) -> Path:
         """The folder of orders for the process that runs the run."""
         return self.root / "inbox"
@@ -267,7 +273,7 @@ LOCK_WAIT_S = 0.2
 
 
 class Fence(Protocol):
-    """Reserves a run directory for one process.
+    """Reserves a run for one process.
 
     `begin` can be called several times; the directory is released after as many calls of `end`.
     """
@@ -275,6 +281,11 @@ class Fence(Protocol):
     @property
     def is_lost(self) -> bool:
         """Whether another process took over the run."""
+        ...
+
+    @property
+    def leaves(self) -> str:
+        """Why this process leaves the run after the stages in flight, or ""."""
         ...
 
     def begin(self) -> None:
@@ -285,16 +296,34 @@ class Fence(Protocol):
         """Raise FenceLost if another process took over the run; called before each write."""
         ...
 
+    def keep(self) -> None:
+        """Let the next owner continue from what is written; called after each step of a walk.
+
+        Raise FenceLost if another process took over the run.
+        """
+        ...
+
     def end(self) -> None:
         """Release the directory."""
         ...
 
 
 class FileFence:
-    """A fence with a lock of the kernel, lost if another process replaced the lock file."""
+    """A fence with a lock of the kernel, lost if another process replaced the lock file.
 
-    def __init__(self, path: Path, *, purpose: str = "", wait: float = LOCK_WAIT_S) -> None:
+    A directory that only is a copy of one elsewhere is refused, except with `is_copy`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        purpose: str = "",
+        wait: float = LOCK_WAIT_S,
+        is_copy: bool = False,
+    ) -> None:
         self._path = path
+        self._is_copy = is_copy
         self._where = os.fspath(path)
         self._purpose = purpose
         self._wait = wait
@@ -307,9 +336,15 @@ class FileFence:
         """Whether another process took over the run."""
         return self._file is None or self._file != self._found()
 
+    @property
+    def leaves(self) -> str:
+        """Nothing: no other process wants the run."""
+        return ""
+
     def begin(self) -> None:
         """Lock the directory, or raise an error with the name of the locking process."""
         if not self._begun:
+            self._require_here()
             self._lock.acquire(wait=self._wait, purpose=self._purpose)
             self._file = self._found()
         self._begun += 1
@@ -319,12 +354,24 @@ class FileFence:
         if self.is_lost:
             raise FenceLost(f"{self._path.parent} was taken over by another process")
 
+    def keep(self) -> None:
+        """Do nothing: the next owner reads the same directory."""
+
     def end(self) -> None:
         """Release the directory."""
         self._begun = max(0, self._begun - 1)
         if not self._begun:
             self._file = None
             self._lock.release()
+
+    def _require_here(self) -> None:
+        file = RunDirectory(self._path.parent).elsewhere
+        if not self._is_copy and file.exists():
+            record = read_document(file)
+            raise LockHeld(
+                f"{self._path.parent.name} is executed {record.text('where')}",
+                hint=record.text("hint"),
+            )
 
     def _found(self) -> tuple[int, int] | None:
         try:
@@ -338,3 +385,11 @@ class FileFence:
 
 
 is_held = FileLock.is_held
+
+Fences = Callable[[RunDirectory, str], Fence]
+"""Returns the fence of a run directory, for a purpose."""
+
+
+def file_fence(directory: RunDirectory, purpose: str) -> Fence:
+    """Return the fence of a run on this machine."""
+    return FileFence(directory.lock, purpose=purpose)

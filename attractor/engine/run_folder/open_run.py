@@ -42,9 +42,10 @@ from attractor.engine.questions.question import Answer, Question
 from attractor.engine.run_folder.inbox import Inbox, InboxEntry, action_of, refuse_order
 from attractor.engine.run_folder.layout import (
     Fence,
-    FileFence,
+    Fences,
     Manifest,
     RunDirectory,
+    file_fence,
     read_manifest,
 )
 from attractor.engine.run_folder.result import (
@@ -123,6 +124,11 @@ class OpenRun:
             raise UsageError(f"the walk of {self.manifest.run_id} has not begun")
         return self._state.progress
 
+    @property
+    def leaves(self) -> str:
+        """Why this process leaves the run after the stages in flight, or ""."""
+        return self._fence.leaves
+
     def record(
         self, happening: EngineEvent, *, place: StageReference = NO_PLACE, sync: bool = False
     ) -> Event:
@@ -159,6 +165,7 @@ class OpenRun:
         with self._lock:
             if step is not None and not self._is_due():
                 self._record_step(step, place, sync=True)
+                self._fence.keep()
                 return
             if step is None:
                 node = (self._state.progress or _NO_PROGRESS).current_node
@@ -186,6 +193,8 @@ class OpenRun:
             write_whole(self.directory.checkpoint, drawn.text, sync=False)
             self._checkpoint_size = len(drawn.text)
             self._checkpoint_offset = self.events.offset
+            if step is not None:
+                self._fence.keep()
 
     async def commit(self, step: Step, *, place: StageReference = NO_PLACE) -> None:
         """Record a step, and return when the step is on the disk.
@@ -199,6 +208,8 @@ class OpenRun:
         with self._lock:
             self._record_step(step, place, sync=False)
         await self._shared.wait()
+        with self._lock:
+            self._fence.keep()
 
     def change_status(
         self, status: RunStatus, reason: str = "", *, wait: Wait | None = None
@@ -330,7 +341,7 @@ def open_run(
     *,
     clock: Clock,
     redactor: Redactor | None = None,
-    fence: Fence | None = None,
+    fences: Fences = file_fence,
     before_end: BeforeEnd | None,
 ) -> OpenRun:
     """Lock a run directory, verify the journal, and read the state of the run.
@@ -339,7 +350,7 @@ def open_run(
     """
     directory = RunDirectory(root)
     manifest = read_manifest(directory)
-    fence = fence or FileFence(directory.lock, purpose=f"run {manifest.run_id}")
+    fence = fences(directory, f"run {manifest.run_id}")
     redactor = redactor or Redactor()
     with ExitStack() as undo:
         fence.begin()

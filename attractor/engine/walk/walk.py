@@ -10,7 +10,7 @@ from attractor.engine.prompts.inherited_context import Threads, subgraph_classes
 from attractor.engine.questions.question import Interviewer
 from attractor.engine.routing.next_move import NO_BOUNDS, Bounds
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.seams import Branches, ChildRuns, Handler, ParentRun, Workspace
+from attractor.engine.seams import Branches, ChildRuns, Handler, ParentRun, Suspended, Workspace
 from attractor.engine.state.attempts import MAIN, InFlight, StageReference
 from attractor.engine.state.progress import Progress
 from attractor.engine.state.walks import WalkState
@@ -69,8 +69,13 @@ class Walk:
         return StageReference(node, visit, attempt, self.key or None)
 
     def require_budget(self) -> None:
-        """Halt the walk if a budget of the run, or of a parent run, is exhausted."""
+        """Halt the walk if a budget of the run, or of a parent run, is exhausted.
+
+        Also halt it if another process is to continue the run.
+        """
         self.budgets.require_remaining(self.run)
+        if why := self.run.leaves:
+            raise Suspended(why)
         if self.parent:
             self.parent.require_budget()
 

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from attractor.engine.run_folder.layout import LOCK_WAIT_S, FileFence
+from attractor.engine.run_folder.layout import LOCK_WAIT_S, FileFence, RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
 from attractor.factory.candidate_run import read_candidate_run
@@ -23,13 +23,16 @@ def lock_run(root: Path, opened: OpenProject) -> OpenRun:
     opened.require_own(root)
     project, facts = opened.project, read_candidate_run(root)
     wait = _ENDING_S if facts.state.status in (AWAITING_DECISION, APPROVED) else LOCK_WAIT_S
-    fence = FileFence(facts.directory.lock, purpose=f"run {facts.run_id}", wait=wait)
+
+    def waiting(directory: RunDirectory, purpose: str) -> FileFence:
+        return FileFence(directory.lock, purpose=purpose, wait=wait)
+
     with ExitStack() as undo:
         run = open_run(
             root,
             clock=project.machine.clock,
             redactor=project.redactor,
-            fence=fence,
+            fences=waiting,
             before_end=partial(record_end, opened),
         )
         undo.callback(run.close)

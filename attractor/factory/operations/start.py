@@ -12,7 +12,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.policy import rules_of, unregistered_suite
 from attractor.factory.resources.versions import Version
 from attractor.language.preparation.prepare import path_below
-from attractor.pipeline.execute import start
+from attractor.pipeline.execute import execute
 from attractor.pipeline.plan.origins import New
 from attractor.pipeline.plan.plan_run import plan_run
 from attractor.pipeline.plan.run_plan import RunPlan
@@ -35,13 +35,26 @@ async def start_run(
     `feedback` is the directory of an earlier run, whose verdict enters the context of the new run.
     `run_id` is the id of the run (default: a new id).
     """
+    plan = await plan_start(request, opened, root=root, feedback=feedback, run_id=run_id)
+    return await execute(plan)
+
+
+async def plan_start(
+    request: RunRequest,
+    opened: OpenProject,
+    *,
+    root: Path | None = None,
+    feedback: Path | None = None,
+    run_id: str = "",
+) -> RunPlan:
+    """Plan a run as `start_run` starts it, and register its suite."""
     origin = changed(_origin(request, opened, root, feedback), run_id=run_id)
     if name := unregistered_suite(origin, opened):
         # Suites are slow to import.
         from attractor.factory.registration.register_suite import register_by_lock
 
         await register_by_lock(name, request, opened)
-    return await start(origin, opened.project, rules_of(opened))
+    return await plan_run(origin, opened.project, rules_of(opened))
 
 
 async def check_run(

@@ -282,7 +282,11 @@ class Children:
 
     def _open(self, directory: RunDirectory) -> OpenRun:
         return open_run(
-            directory.root, clock=self.parent.clock, redactor=self.parent.redactor, before_end=None
+            directory.root,
+            clock=self.parent.clock,
+            redactor=self.parent.redactor,
+            fences=self.plan.scope.project.machine.fences,
+            before_end=None,
         )
 
     def _read(self, child: Child, run: OpenRun) -> PipelineSource:

@@ -266,8 +266,14 @@ def settle_parent(
         root = next((one for one in found if _has_id(one, manifest.parent)), root)
     if not _has_id(root, manifest.parent):
         return
-    clock = scope.project.machine.clock
-    with open_run(root, clock=clock, redactor=scope.redactor, before_end=before_end) as parent:
+    machine = scope.project.machine
+    with open_run(
+        root,
+        clock=machine.clock,
+        redactor=scope.redactor,
+        fences=machine.fences,
+        before_end=before_end,
+    ) as parent:
         state = parent.state
         if state.restarted_as == manifest.run_id and not state.status.is_final:
             end_run(parent)

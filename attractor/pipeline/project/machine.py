@@ -8,6 +8,7 @@ from attractor import __version__
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.ids import new_run_id
+from attractor.engine.run_folder.layout import Fences, file_fence
 from attractor.engine.storage.secrets import is_secret_name
 from attractor.language.declarations.inputs import is_of_input
 
@@ -26,6 +27,8 @@ class Machine:
     randomness: Callable[[int], bytes] = os.urandom
     version: str = __version__
     adopts_orphans: bool = False
+    fences: Fences = file_fence
+    """How a process reserves the runs that it walks."""
 
     @property
     def search_path(self) -> str:

@@ -1,0 +1,118 @@
+"""The process of one attempt: executes a run in its place, and commits by its worker.
+
+It has no address of the fleet, no ledger and no holdouts. It evaluates nothing, sends no notice,
+and delivers only into its own place: the server does the rest from the committed head.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from attractor.base.errors import AttractorError
+from attractor.base.files import read_regular
+from attractor.base.json import Json, JsonObject, parse_object
+from attractor.config.load import load_configuration
+from attractor.config.user_folders import user_config_file
+from attractor.engine.errors import FenceLost
+from attractor.engine.run_folder.result import RunResult
+from attractor.factory.resources.effective import policy_of_profile
+from attractor.factory.resources.profiles import Profile
+from attractor.fleet.fence import WorkerChannel, fences_of
+from attractor.fleet.places import AGENTS, Place
+from attractor.pipeline.execute import resume
+from attractor.pipeline.plan.origins import Origin
+from attractor.pipeline.plan.run_plan import Policy, RunRules
+from attractor.pipeline.project.console import Console
+from attractor.pipeline.project.machine import Machine
+from attractor.pipeline.project.project import Notify, Project, project_from
+from attractor.records.request import Overrides, RunRequest
+
+PROFILE = "fleet-profile.json"
+"""The file beside the settings of the project with the profile of its runs."""
+
+_RESULT = ("status", "phase", "reason", "outcome")
+
+
+def open_project(place: Place, environ: Mapping[str, str], channel: WorkerChannel) -> Project:
+    """Open the project of a place, with the settings of the run and of this machine."""
+    where = {
+        "ATTRACTOR_STATE_DIR": str(place.state),
+        "ATTRACTOR_RUNS_DIR": str(place.runs),
+    }
+    environ = {**environ, **where}
+    configuration = load_configuration(
+        start=place.project, cwd=place.project, environ=environ, user_file=user_config_file()
+    )
+    machine = Machine(
+        state_dir=place.state, environ=environ, adopts_orphans=True, fences=fences_of(channel)
+    )
+    console = Console(
+        input=StringIO(),
+        output=sys.stderr,
+        tell=lambda sentence: print(sentence, file=sys.stderr),
+    )
+    project = project_from(configuration, machine=machine, console=console)
+    return replace(project, notify=Notify())
+
+
+def _record(project: Path) -> dict[str, Any]:
+    return dict(parse_object(read_regular(project / PROFILE)) or {})
+
+
+async def _policy(project: Project, request: RunRequest) -> Policy:
+    """Return the policy of the profile with which the run began; nothing is evaluated here."""
+    record = _record(project.root)
+    policy = policy_of_profile(Profile.model_validate(record["profile"]), project)
+    note = record["task_note"]
+    return replace(policy, suite=request.suite, profile=request.profile, task_note=note)
+
+
+async def execute(root: Path, project: Project) -> RunResult:
+    """Execute a run until it waits, stops or ends."""
+
+    async def find_policy(origin: Origin, request: RunRequest) -> Policy:
+        return await _policy(project, request)
+
+    task = asyncio.current_task()
+    assert task
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    # A run that waits takes no process.
+    overrides = Overrides(waits_for_limits=False)
+    return await resume(root, project, overrides, RunRules(find_policy))
+
+
+def _report(result: RunResult) -> JsonObject:
+    outcome: Json = result.outcome.value if result.outcome else ""
+    status = result.status
+    values = (status.word.value, status.phase.value, result.reason, outcome)
+    return dict(zip(_RESULT, values, strict=True))
+
+
+def main(root: Path, run_id: str, end: socket.socket) -> int:
+    """Execute a run in its place, and tell the worker how it ended."""
+    channel, place = WorkerChannel(end), Place.below(root)
+    # An empty folder of agents has no files that a head could name.
+    (place.state / AGENTS / _record(place.project)["agents"]).mkdir(parents=True, exist_ok=True)
+    try:
+        project = open_project(place, os.environ, channel)
+        result = asyncio.run(execute(place.runs / run_id, project))
+    except asyncio.CancelledError:
+        return 130
+    except FenceLost:
+        return 1
+    except AttractorError as error:
+        channel.tell_end({"error": error.in_one_line, "exit_code": int(error.exit_code)})
+        return 0
+    channel.tell_end(_report(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], socket.socket(fileno=int(sys.argv[3]))))

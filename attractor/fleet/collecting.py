@@ -1,0 +1,145 @@
+"""Finds what changed in the folders of a run since it was collected last."""
+
+import os
+import stat
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import field
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+
+JOURNAL = "events.jsonl"
+"""The file that only grows; others are collected whole."""
+
+_NOT_MOVED = frozenset({"run.lock", "elsewhere.json"})
+_FINAL = frozenset({"artifacts", "history", "done"})
+"""The folders whose entries do not change once they are complete."""
+
+_COMPLETE = "status.json"
+"""The file that the folder of an attempt has once the attempt ended."""
+
+# The clock of a file system is coarse: a folder that changed just now may change in the same tick.
+_TICK_NS = 50_000_000
+_ID_LENGTHS = (38, 62)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a file of a head: a new content, more content, or None if it was removed."""
+
+    name: str
+    content: bytes | None
+    mode: int = 0o644
+    grows: bool = False
+
+
+@dataclass(frozen=True)
+class _File:
+    """What a file was when it was collected last."""
+
+    size: int
+    changed: int
+    inode: int
+
+
+@dataclass
+class SeenFolder:
+    """What a folder had when it was collected last."""
+
+    files: dict[str, _File] = field(default_factory=dict[str, _File])
+    folders: dict[str, "SeenFolder"] = field(default_factory=dict[str, "SeenFolder"])
+
+    def changes(
+        self, name: str, path: Path, *, only: Collection[str] | None = None
+    ) -> Iterator[Change]:
+        """Yield the changes of a folder, whose files have names below `name` in a head."""
+        try:
+            entries = {one.name: one for one in os.scandir(path) if only is None or one.name in only}
+        except FileNotFoundError:
+            entries = {}
+        is_final = path.name in _FINAL
+        for known in [one for one in (*self.files, *self.folders) if one not in entries]:
+            yield from self._removed(known, f"{name}/{known}")
+        for one, entry in entries.items():
+            if is_final and (one in self.files or _is_complete(self.folders.get(one))):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                inside = self.folders.setdefault(one, SeenFolder())
+                yield from inside.changes(f"{name}/{one}", path / one)
+            elif one not in _NOT_MOVED and not _is_temporary(one):
+                yield from self._of_file(one, f"{name}/{one}", path / one)
+
+    def _of_file(self, own: str, name: str, path: Path) -> Iterator[Change]:
+        try:
+            with path.open("rb") as file:
+                found = os.fstat(file.fileno())
+                before = self.files.get(own)
+                seen = _File(found.st_size, found.st_mtime_ns, found.st_ino)
+                if seen == before or not stat.S_ISREG(found.st_mode):
+                    return
+                grows = own == JOURNAL and before is not None and before.inode == seen.inode
+                at = before.size if grows and before else 0
+                file.seek(at)
+                content = file.read(seen.size - at)
+        except FileNotFoundError:
+            # The next scan of its folder finds that it is gone.
+            return
+        self.files[own] = seen
+        yield Change(name, content, stat.S_IMODE(found.st_mode), grows)
+
+    def _removed(self, own: str, name: str) -> Iterator[Change]:
+        if inside := self.folders.pop(own, None):
+            for one in (*inside.files, *inside.folders):
+                yield from inside._removed(one, f"{name}/{one}")
+        elif self.files.pop(own, None):
+            yield Change(name, None)
+
+
+@dataclass
+class SeenObjects:
+    """The loose Git objects of a store that were collected."""
+
+    ids: set[str] = field(default_factory=set[str])
+    _unchanged: dict[str, int] = field(default_factory=dict[str, int])
+
+    def added(self, objects: Path) -> bytes:
+        """Return the objects that are new since the last time, as a piece of an object log."""
+        pieces, now = list[bytes](), time.time_ns()
+        for number in range(256):
+            fan_out = f"{number:02x}"
+            folder = objects / fan_out
+            try:
+                changed = folder.stat().st_mtime_ns
+            except FileNotFoundError:
+                continue
+            if self._unchanged.get(fan_out) == changed:
+                continue
+            for entry in sorted(one.name for one in os.scandir(folder)):
+                digest = fan_out + entry
+                is_object = len(entry) in _ID_LENGTHS and entry.isalnum()
+                if is_object and digest not in self.ids:
+                    self.ids.add(digest)
+                    content = (folder / entry).read_bytes()
+                    pieces.append(b"%s %d\n%s" % (digest.encode(), len(content), content))
+            if now - changed > _TICK_NS:
+                self._unchanged[fan_out] = changed
+        return b"".join(pieces)
+
+
+def split_objects(log: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the ids and the contents of an object log."""
+    at = 0
+    while at < len(log):
+        end = log.index(b"\n", at)
+        digest, _, size = log[at:end].partition(b" ")
+        at = end + 1 + int(size)
+        yield digest.decode(), log[end + 1 : at]
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".attractor-") and name.endswith(".tmp")
+
+
+def _is_complete(folder: SeenFolder | None) -> bool:
+    return folder is not None and _COMPLETE in folder.files

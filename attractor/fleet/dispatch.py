@@ -1,0 +1,231 @@
+"""Brings runs of a project into the fleet, and their committed heads back.
+
+The run directory of a run in the fleet is a copy of its last head; the file `elsewhere.json` in it
+keeps every other process from executing the run here.
+"""
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import Refused
+from attractor.base.files import make_private_folder, read_regular, write_whole
+from attractor.base.json import Json, canonical_json, parse_object
+from attractor.base.locks import FileLock
+from attractor.config.projects import PROJECT_FILE
+from attractor.engine.run_folder.layout import FileFence, RunDirectory
+from attractor.factory.open_project import OpenProject
+from attractor.fleet.attempt import PROFILE
+from attractor.fleet.errors import NotInFleet
+from attractor.fleet.heads import FileEntry, HeadTree, changed_files
+from attractor.fleet.places import PROJECT, RUNS, Collector, Place, lay_out
+from attractor.fleet.records import AttemptEnd, Claim, FleetRun, NewRun, NotClaimed, RunState
+from attractor.fleet.seams import BlobsOf, Table
+from attractor.fleet.site import BASE
+from attractor.pipeline.begin import begin
+from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
+from attractor.workspaces.create.registry import workspace_registry
+from attractor.workspaces.git.repository import Git
+from attractor.workspaces.run_store import STORES
+
+def copy_fence(directory: RunDirectory, purpose: str) -> FileFence:
+    """Return the fence by which the owner of a copied run changes it."""
+    return FileFence(directory.lock, purpose=purpose, is_copy=True)
+
+
+COPIES = "fleet/copies"
+"""The folder of the state folder with the head that each copied run has."""
+
+_PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a new run executes."""
+
+    pool: str
+    priority: int = 100
+    label: str = ""
+    universe: str = "home"
+
+
+class Dispatch:
+    """The runs of one project in a fleet."""
+
+    def __init__(
+        self, opened: OpenProject, table: Table, blobs_of: BlobsOf, owner: str
+    ) -> None:
+        self._opened = opened
+        self._table = table
+        self._blobs_of = blobs_of
+        self._owner = owner
+        project = opened.project
+        self._place = Place(project.runs_dir, project.machine.state_dir, project.root)
+
+    async def submit(self, plan: RunPlan, where: Where) -> str:
+        """Begin a planned run here, and let a worker of a pool execute it; return its id."""
+        _require_movable(plan)
+        with ExitStack() as stack:
+            begun = await begin(plan, stack)
+            plan.policy.begin(begun)
+            await begun.workspace.close()
+        tree = await HeadTree.load(await self._blobs_of(where.universe), "")
+        await self._collector(plan.run_id).collect(tree)
+        await self._put_agents(tree, begun)
+        await self._put_project(tree, begun)
+        head = await tree.save()
+        new = NewRun(
+            run_id=plan.run_id,
+            head=head,
+            pool=where.pool,
+            engine=plan.scope.project.machine.version,
+            universe=where.universe,
+            project=self._opened.identity.create_id(),
+            label=where.label,
+            priority=where.priority,
+        )
+        self._mark(plan.run_id, where.pool)
+        self._note(plan.run_id, head)
+        await self._table.add(new)
+        return plan.run_id
+
+    async def sync(self, run_id: str) -> FleetRun:
+        """Bring the last committed head of a run into its copy here."""
+        with self._locked(run_id):
+            return await self._sync(run_id)
+
+    @asynccontextmanager
+    async def held(self, run_id: str) -> AsyncGenerator[Path]:
+        """Own a run that no worker executes during a block that changes its directory.
+
+        Afterwards it continues in its pool if it can.
+        """
+        with self._locked(run_id):
+            claim = await self._table.hold(run_id, self._owner)
+            if isinstance(claim, NotClaimed):
+                raise Refused(
+                    f"a worker executes run {run_id}",
+                    hint=f"look who: attractor fleet why {run_id}",
+                )
+            end = AttemptEnd(state=RunState.PARKED)
+            try:
+                run = await self._sync(run_id)
+                tree = await HeadTree.load(await self._blobs_of(run.universe), claim.head)
+                collector = self._collector(run_id)
+                collector.skip()
+                yield self._place.runs / run_id
+                await collector.collect(tree)
+                head = await tree.save()
+                claim = await self._table.commit(claim, head)
+                self._note(run_id, head)
+                end = AttemptEnd(state=RunState.QUEUED, yields=True)
+            finally:
+                await self._table.end(claim, end)
+
+    async def _sync(self, run_id: str) -> FleetRun:
+        run = await self._table.run(run_id)
+        if run is None:
+            raise NotInFleet(
+                f"run {run_id} is in no fleet of this project",
+                hint="list its runs: attractor fleet queue",
+            )
+        known = self._noted(run_id)
+        if run.head != known:
+            blobs = await self._blobs_of(run.universe)
+            tree = await HeadTree.load(blobs, run.head)
+            await lay_out(tree, _of_runs(changed_files(blobs, known, run.head)), self._place)
+            self._note(run_id, run.head)
+        if run.state is RunState.ENDED:
+            RunDirectory(self._place.runs / run_id).elsewhere.unlink(missing_ok=True)
+        return run
+
+    def _collector(self, run_id: str) -> Collector:
+        return Collector(self._place, lambda: [run_id], with_project=False)
+
+    async def _put_agents(self, tree: HeadTree, begun: BegunRun) -> None:
+        """Put the agents with which the run began into its head."""
+        digest = begun.run.manifest.agents
+        folder = self._place.state / "agents" / digest
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                name = f"agents/{digest}/{path.relative_to(folder).as_posix()}"
+                await tree.put(name, path.read_bytes())
+
+    async def _put_project(self, tree: HeadTree, begun: BegunRun) -> None:
+        """Put the settings, the profile and the base files of a run into its head."""
+        plan, project = begun.plan, self._opened.project
+        settings = project.root / PROJECT_FILE
+        if settings.exists():
+            await tree.put(f"{PROJECT}/{PROJECT_FILE}", read_regular(settings))
+        profile = self._opened.profile(plan.policy.profile)
+        record: dict[str, Json] = {
+            "profile": profile.to_record(),
+            "task_note": plan.policy.task_note,
+            "agents": begun.run.manifest.agents,
+        }
+        await tree.put(f"{PROJECT}/{PROFILE}", canonical_json(record).encode())
+        if begun.workspace.base.commit:
+            await tree.put(f"{PROJECT}/{BASE}", await self._base_pack(begun))
+
+    async def _base_pack(self, begun: BegunRun) -> bytes:
+        """Return the Git objects of the files that the run may see, and of the names of others."""
+        base, machine = begun.workspace.base, self._opened.project.machine
+        store = self._place.state / STORES / begun.plan.run_id
+        git = Git(store, machine.search_path)
+        listed = await git.run("rev-list", "--objects", "--no-object-names", base.candidate)
+        folders = await git.run("ls-tree", "-r", "-d", "--format=%(objectname)", base.tree)
+        ids = {*listed.split(), *folders.split(), base.tree, base.commit}
+        pack = store / f"{BASE}.tmp"
+        try:
+            await git.run_to(
+                pack, "pack-objects", "--stdout", "--quiet", stdin="\n".join(sorted(ids)).encode()
+            )
+            return pack.read_bytes()
+        finally:
+            pack.unlink(missing_ok=True)
+
+    def _mark(self, run_id: str, pool: str) -> None:
+        record = {
+            "where": f"by the pool {pool} of the fleet",
+            "hint": f"look where it is: attractor fleet why {run_id}",
+        }
+        write_whole(RunDirectory(self._place.runs / run_id).elsewhere, canonical_json(record))
+
+    def _note(self, run_id: str, head: str) -> None:
+        make_private_folder(self._copies)
+        write_whole(self._copies / f"{run_id}.json", canonical_json({"head": head}), sync=False)
+
+    def _noted(self, run_id: str) -> str:
+        file = self._copies / f"{run_id}.json"
+        record = parse_object(read_regular(file)) if file.exists() else None
+        return str((record or {}).get("head", ""))
+
+    def _locked(self, run_id: str) -> FileLock:
+        make_private_folder(self._copies)
+        lock = FileLock(self._copies / f"{run_id}.lock")
+        return lock.acquire(wait=_PATIENCE_S, purpose="attractor: fleet")
+
+    @property
+    def _copies(self) -> Path:
+        return self._place.state / COPIES
+
+
+def _require_movable(plan: RunPlan) -> None:
+    """Refuse a run that works on files of this machine only."""
+    kind = workspace_registry()[plan.request.workspace]
+    if not kind.is_apart and kind.create is not None:
+        raise Refused(
+            f"a run with the workspace {plan.request.workspace} works on files of this machine",
+            hint="choose another one: --workspace isolated",
+        )
+
+
+async def _of_runs(
+    files: AsyncIterator[tuple[str, FileEntry | None]],
+) -> AsyncIterator[tuple[str, FileEntry | None]]:
+    """Keep the files of runs and their stores: the project here has its own ones."""
+    async for name, entry in files:
+        if name.startswith((f"{RUNS}/", f"{STORES}/")):
+            yield name, entry

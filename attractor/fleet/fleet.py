@@ -1,0 +1,74 @@
+"""A fleet as a process sees it: its rows, and the blobs of its universes."""
+
+import os
+import socket
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import make_private_folder
+from attractor.fleet.blobs import open_blobs
+from attractor.fleet.database import Database, open_database
+from attractor.fleet.queue import Queue
+from attractor.fleet.seams import Blobs, Table
+from attractor.fleet.table import RunTable
+
+FOLDER = "fleet"
+"""The folder of the state folder with what belongs to a fleet of this machine."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the rows and the blobs of a fleet are."""
+
+    database: str
+    store: str
+
+    @classmethod
+    def of(cls, state: Path, database: str = "", store: str = "") -> "Addresses":
+        """Return the addresses; without any, those of a fleet of this machine only."""
+        folder = state / FOLDER
+        if not database or not store:
+            make_private_folder(folder)
+        return cls(
+            database or f"sqlite:///{folder.absolute() / 'fleet.sqlite'}",
+            store or str(folder / "store"),
+        )
+
+
+class Fleet:
+    """The open rows and blobs of a fleet."""
+
+    def __init__(
+        self, addresses: Addresses, database: Database, environ: Mapping[str, str]
+    ) -> None:
+        self.addresses = addresses
+        self.database = database
+        self.table: Table = RunTable(database, Queue(database))
+        self._environ = environ
+        self._blobs: dict[str, Blobs] = {}
+
+    async def blobs_of(self, universe: str) -> Blobs:
+        """Return the blobs of a universe."""
+        if universe not in self._blobs:
+            opened = await open_blobs(self.addresses.store, self._environ, universe=universe)
+            self._blobs[universe] = opened
+        return self._blobs[universe]
+
+
+@asynccontextmanager
+async def open_fleet(
+    addresses: Addresses, environ: Mapping[str, str]
+) -> AsyncGenerator[Fleet, None]:
+    """Open a fleet during a block."""
+    database = await open_database(addresses.database)
+    try:
+        yield Fleet(addresses, database, environ)
+    finally:
+        database.close()
+
+
+def process_name() -> str:
+    """Return a name of this process for people."""
+    return f"{socket.gethostname()}-{os.getpid()}"

@@ -1,0 +1,150 @@
+"""The process of a worker: beats, listens to its queues, sweeps, and drains on a signal."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from attractor import __version__
+from attractor.base.clock import Clock, SystemClock
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import ExitCode
+from attractor.base.files import remove_tree
+from attractor.fleet.errors import DatabaseAway
+from attractor.fleet.fleet import Addresses, Fleet, open_fleet, process_name
+from attractor.fleet.queue import Listener
+from attractor.fleet.records import Worker, queue_name
+from attractor.fleet.site import INCIDENTS, FolderSite
+from attractor.fleet.worker import BEAT_S, RunWorker
+
+SWEEP_S = 2.0
+_DRAIN_S = 24 * 3600.0
+_PLACES = "places"
+
+
+class Tell(Protocol):
+    """Tells people what happened."""
+
+    def __call__(self, happened: str, **details: str) -> None:
+        """Tell one thing."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerPlan:
+    """What a worker is to be."""
+
+    addresses: Addresses
+    folder: Path
+    pool: str
+    slots: int
+    labels: Sequence[str]
+    environ: Mapping[str, str]
+    engine: str = __version__
+
+
+class ServingWorker:
+    """A worker that serves its pool until a signal ends it."""
+
+    def __init__(self, plan: WorkerPlan, tell: Tell, clock: Clock | None = None) -> None:
+        self._plan = plan
+        self._tell = tell
+        self._clock = clock or SystemClock()
+        self._signals = 0
+        self._woken = asyncio.Event()
+        self._is_over = False
+
+    async def serve(self) -> ExitCode:
+        """Serve until the first signal, end the stages in flight, and leave."""
+        plan = self._plan
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._count_signal)
+        async with open_fleet(plan.addresses, plan.environ) as fleet:
+            worker = await self._register(fleet)
+            places = plan.folder / _PLACES / worker.worker.id
+            queues = [queue_name(plan.pool, plan.engine, label) for label in ("", *plan.labels)]
+            listener = Listener(
+                fleet.database,
+                worker=worker.worker.id,
+                queues=queues,
+                slots=plan.slots,
+                execute=worker.execute,
+            )
+            beats = asyncio.create_task(worker.beat_until(lambda: self._is_over))
+            sweeps = asyncio.create_task(self._sweep(fleet, worker))
+            await listener.start()
+            self._tell("ready", worker=worker.worker.id, pool=plan.pool, slots=f"{plan.slots}")
+            try:
+                await self._until_drained(worker)
+                await self._drain(fleet, worker, listener)
+            finally:
+                self._is_over = True
+                for one in (beats, sweeps):
+                    one.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await one
+                await asyncio.to_thread(_remove_places, places)
+        return ExitCode.INTERRUPTED if self._signals > 1 else ExitCode.DONE
+
+    async def _register(self, fleet: Fleet) -> RunWorker:
+        plan, now = self._plan, await fleet.table.now()
+        row = Worker(
+            id=secrets.token_hex(8),
+            name=process_name(),
+            pool=plan.pool,
+            engine=plan.engine,
+            slots=plan.slots,
+            labels=tuple(plan.labels),
+            began=now,
+            beat=now,
+        )
+        site = FolderSite(plan.folder / _PLACES / row.id, fleet.blobs_of, plan.environ)
+        worker = RunWorker(row, fleet.table, site, self._clock)
+        await worker.beat()
+        return worker
+
+    async def _until_drained(self, worker: RunWorker) -> None:
+        while not self._signals and not worker.worker.is_draining:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), BEAT_S)
+
+    async def _drain(self, fleet: Fleet, worker: RunWorker, listener: Listener) -> None:
+        with suppress(DatabaseAway):
+            await fleet.table.drain(worker.worker.id)
+        await worker.beat()
+        self._tell("draining", runs=f"{len(worker.attempts)}")
+        closing = asyncio.create_task(listener.close(_DRAIN_S))
+        while not closing.done() and self._signals < 2:
+            await asyncio.wait([closing], timeout=BEAT_S)
+        if self._signals > 1:
+            for running in [*worker.attempts.values()]:
+                await running.kill("the worker was ended", keeps=True)
+        await closing
+        with suppress(DatabaseAway):
+            await fleet.table.leave(worker.worker.id)
+        self._tell("left")
+
+    async def _sweep(self, fleet: Fleet, worker: RunWorker) -> None:
+        while not self._is_over:
+            with suppress(DatabaseAway):
+                for line in await fleet.table.sweep(worker.worker.id):
+                    self._tell(line)
+            await asyncio.sleep(SWEEP_S)
+
+    def _count_signal(self) -> None:
+        self._signals += 1
+        self._woken.set()
+
+
+def _remove_places(folder: Path) -> None:
+    """Remove the laid out runs, which the store has, but no incidents."""
+    if folder.exists():
+        for one in folder.iterdir():
+            if one.name != INCIDENTS:
+                remove_tree(one)
+        with suppress(OSError):
+            folder.rmdir()

@@ -1,0 +1,215 @@
+"""The folder of a worker: lays out runs, and executes each attempt as a process of its own."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attractor.base.files import make_private_folder, remove_tree, write_whole
+from attractor.base.ids import new_run_id
+from attractor.base.json import JsonObject, canonical_json, parse_object
+from attractor.config.user_folders import OPERATOR_VARIABLE, TOKEN_VARIABLE
+from attractor.engine.run_folder.inbox import Order, leave_order
+from attractor.engine.journal.events import Action
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.fleet import attempt as attempt_module
+from attractor.fleet.fence import ENDED, KEEP, KEPT, LEAVE, LOST
+from attractor.fleet.heads import FileEntry, HeadTree
+from attractor.fleet.places import AGENTS, PROJECT, Collector, Place, lay_out
+from attractor.fleet.records import Claim, FleetRun
+from attractor.fleet.seams import (
+    AttemptEnded,
+    AttemptGone,
+    AttemptSign,
+    BlobsOf,
+    KeepAsked,
+    SiteAttempt,
+)
+from attractor.workspaces.git.repository import Git
+
+PROGRAM = (sys.executable, "-P", "-m", attempt_module.__name__)
+BASE = "base.pack"
+"""The Git objects of the files with which a run began, beside the settings of its project."""
+
+INCIDENTS = "incidents"
+_NOT_FOR_RUNS = (TOKEN_VARIABLE, OPERATOR_VARIABLE)
+
+
+class FolderSite:
+    """A folder of this machine, with a place for each run."""
+
+    def __init__(
+        self,
+        folder: Path,
+        blobs_of: BlobsOf,
+        environ: Mapping[str, str],
+        program: Sequence[str] = PROGRAM,
+    ) -> None:
+        self._folder = folder
+        self._blobs_of = blobs_of
+        self._environ = {
+            name: value
+            for name, value in environ.items()
+            if name not in _NOT_FOR_RUNS and not name.startswith("ATTRACTOR_FLEET__")
+        }
+        self._program = program
+
+    async def begin(self, run: FleetRun, claim: Claim) -> SiteAttempt:
+        """Lay out the head of a run, and start the process of an attempt."""
+        root = self._folder / run.run_id
+        place = Place.below(root)
+        tree = await HeadTree.load(await self._blobs_of(run.universe), claim.head)
+        await asyncio.to_thread(_clear, root)
+        await lay_out(tree, _all(tree), place)
+        await self._make_repository(place)
+        collector = Collector(place, lambda: sorted(os.listdir(place.runs)))  # noqa: PTH208
+        await asyncio.to_thread(collector.skip)
+        process, end = await self._start(root, run.run_id)
+        return _Attempt(run.run_id, root, tree, collector, process, end)
+
+    async def _make_repository(self, place: Place) -> None:
+        git = Git(place.project / ".git", self._environ.get("PATH", ""))
+        await git.run("init", "--quiet", "--template=")
+        pack = place.project / BASE
+        if pack.exists():
+            await git.run_from(pack, "index-pack", "--stdin")
+
+    async def _start(
+        self, root: Path, run_id: str
+    ) -> tuple[asyncio.subprocess.Process, socket.socket]:
+        ours, theirs = socket.socketpair()
+        with theirs, (root / "attempt.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *self._program,
+                str(root),
+                run_id,
+                str(theirs.fileno()),
+                cwd=root / PROJECT,
+                env=self._environ,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        return process, ours
+
+
+class _Attempt:
+    """A process of an attempt on this machine."""
+
+    def __init__(
+        self,
+        run_id: str,
+        root: Path,
+        tree: HeadTree,
+        collector: Collector,
+        process: asyncio.subprocess.Process,
+        end: socket.socket,
+    ) -> None:
+        self._run_id = run_id
+        self._root = root
+        self._tree = tree
+        self._collector = collector
+        self._process = process
+        self._end = end
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._is_canceled = False
+
+    async def next(self) -> AttemptSign:
+        """Return the next sign of the process."""
+        reader, _ = await self._connected()
+        while line := await reader.readline():
+            message = parse_object(line) or {}
+            if isinstance(number := message.get(KEEP), int):
+                return KeepAsked(number)
+            if isinstance(report := message.get(ENDED), dict):
+                await self._process.wait()
+                return AttemptEnded(report)
+        return AttemptGone(await self._process.wait())
+
+    async def save(self) -> str:
+        """Store what is written, and return its head."""
+        await self._collector.collect(self._tree)
+        return await self._tree.save()
+
+    async def answer(self, number: int) -> None:
+        """Let the process continue after a commit."""
+        await self._say({KEPT: number})
+
+    async def cancel(self) -> None:
+        """Let the process cancel its run, as on an order of a person."""
+        if not self._is_canceled:
+            self._is_canceled = True
+            order = Order(Action.CANCEL, "fleet", "canceled in the fleet")
+            inbox = RunDirectory(Place.below(self._root).runs / self._run_id).inbox
+            leave_order(inbox, order, name=new_run_id(datetime.now(UTC), os.urandom))
+
+    async def stop(self) -> None:
+        """Let the process end after its stages in flight."""
+        await self._say({LEAVE: "the worker takes no more work"})
+
+    async def kill(self, why: str, *, keeps: bool) -> None:
+        """End the process with its stages at once; with `keeps`, keep what is not committed."""
+        with suppress(OSError):
+            await self._say({LOST: why})
+        try:
+            await asyncio.wait_for(self._process.wait(), _GRACE_S)
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
+        if keeps:
+            await asyncio.to_thread(_set_aside, self._root, self._run_id)
+
+    async def close(self) -> None:
+        """Remove what is laid out: the store has it."""
+        self._end.close()
+        await asyncio.to_thread(_remove, self._root)
+
+    async def _say(self, message: JsonObject) -> None:
+        _, writer = await self._connected()
+        writer.write(canonical_json(message).encode() + b"\n")
+        await writer.drain()
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(sock=self._end)
+        return self._streams
+
+
+_GRACE_S = 3.0
+
+
+async def _all(tree: HeadTree) -> AsyncIterator[tuple[str, FileEntry | None]]:
+    async for name, entry in tree.files():
+        yield name, entry
+
+
+def _clear(root: Path) -> None:
+    _remove(root)
+    place = Place.below(root)
+    for folder in (root, place.project, place.runs, place.state, place.state / AGENTS):
+        make_private_folder(folder)
+
+
+def _remove(root: Path) -> None:
+    if root.exists():
+        remove_tree(root)
+
+
+def _set_aside(root: Path, run_id: str) -> None:
+    """Keep the files of an attempt that lost its run, of each run the last ones."""
+    aside = root.parent / INCIDENTS / run_id
+    if not root.exists():
+        return
+    make_private_folder(aside.parent)
+    if aside.exists():
+        remove_tree(aside)
+    root.rename(aside)
