@@ -56,10 +56,14 @@ def open_project(place: Place, environ: Mapping[str, str], channel: WorkerChanne
     console = Console(
         input=StringIO(),
         output=sys.stderr,
-        tell=lambda sentence: print(sentence, file=sys.stderr),
+        tell=_tell,
     )
     project = project_from(configuration, machine=machine, console=console)
     return replace(project, notify=Notify())
+
+
+def _tell(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
 
 
 def _record(project: Path) -> dict[str, Any]:

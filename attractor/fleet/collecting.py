@@ -55,7 +55,9 @@ class SeenFolder:
     ) -> Iterator[Change]:
         """Yield the changes of a folder, whose files have names below `name` in a head."""
         try:
-            entries = {one.name: one for one in os.scandir(path) if only is None or one.name in only}
+            entries = {
+                one.name: one for one in os.scandir(path) if only is None or one.name in only
+            }
         except FileNotFoundError:
             entries = {}
         is_final = path.name in _FINAL

@@ -4,8 +4,7 @@ The run directory of a run in the fleet is a copy of its last head; the file `el
 keeps every other process from executing the run here.
 """
 
-import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -15,13 +14,14 @@ from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.json import Json, canonical_json, parse_object
 from attractor.base.locks import FileLock
 from attractor.config.projects import PROJECT_FILE
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import FileFence, RunDirectory
 from attractor.factory.open_project import OpenProject
 from attractor.fleet.attempt import PROFILE
-from attractor.fleet.errors import NotInFleet
+from attractor.fleet.errors import UnknownRun
 from attractor.fleet.heads import FileEntry, HeadTree, changed_files
 from attractor.fleet.places import PROJECT, RUNS, Collector, Place, lay_out
-from attractor.fleet.records import AttemptEnd, Claim, FleetRun, NewRun, NotClaimed, RunState
+from attractor.fleet.records import AttemptEnd, FleetRun, NewRun, NotClaimed, RunState
 from attractor.fleet.seams import BlobsOf, Table
 from attractor.fleet.site import BASE
 from attractor.pipeline.begin import begin
@@ -29,6 +29,7 @@ from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.git.repository import Git
 from attractor.workspaces.run_store import STORES
+
 
 def copy_fence(directory: RunDirectory, purpose: str) -> FileFence:
     """Return the fence by which the owner of a copied run changes it."""
@@ -54,9 +55,7 @@ class Where:
 class Dispatch:
     """The runs of one project in a fleet."""
 
-    def __init__(
-        self, opened: OpenProject, table: Table, blobs_of: BlobsOf, owner: str
-    ) -> None:
+    def __init__(self, opened: OpenProject, table: Table, blobs_of: BlobsOf, owner: str) -> None:
         self._opened = opened
         self._table = table
         self._blobs_of = blobs_of
@@ -120,17 +119,14 @@ class Dispatch:
                 head = await tree.save()
                 claim = await self._table.commit(claim, head)
                 self._note(run_id, head)
-                end = AttemptEnd(state=RunState.QUEUED, yields=True)
+                end = _after_change(self._place.runs / run_id)
             finally:
                 await self._table.end(claim, end)
 
     async def _sync(self, run_id: str) -> FleetRun:
         run = await self._table.run(run_id)
         if run is None:
-            raise NotInFleet(
-                f"run {run_id} is in no fleet of this project",
-                hint="list its runs: attractor fleet queue",
-            )
+            raise UnknownRun(f"run {run_id} is not in the fleet")
         known = self._noted(run_id)
         if run.head != known:
             blobs = await self._blobs_of(run.universe)
@@ -142,7 +138,7 @@ class Dispatch:
         return run
 
     def _collector(self, run_id: str) -> Collector:
-        return Collector(self._place, lambda: [run_id], with_project=False)
+        return Collector(self._place, lambda: [run_id])
 
     async def _put_agents(self, tree: HeadTree, begun: BegunRun) -> None:
         """Put the agents with which the run began into its head."""
@@ -210,6 +206,14 @@ class Dispatch:
     @property
     def _copies(self) -> Path:
         return self._place.state / COPIES
+
+
+def _after_change(root: Path) -> AttemptEnd:
+    """Return what follows a change of a run by a person: it goes on, unless it has ended."""
+    directory = RunDirectory(root)
+    if open_journal(directory.events, directory.checkpoint).state.status.is_final:
+        return AttemptEnd(state=RunState.ENDED)
+    return AttemptEnd(state=RunState.QUEUED, yields=True)
 
 
 def _require_movable(plan: RunPlan) -> None:

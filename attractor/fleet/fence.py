@@ -42,7 +42,7 @@ class WorkerChannel:
 
     def tell_end(self, report: JsonObject) -> None:
         """Tell the worker how the attempt ended."""
-        self._send({ENDED: report})
+        self._send({ENDED: {**report}})
 
     def _send(self, message: JsonObject) -> None:
         try:

@@ -12,7 +12,7 @@ from attractor.fleet.blobs import open_blobs
 from attractor.fleet.database import Database, open_database
 from attractor.fleet.queue import Queue
 from attractor.fleet.seams import Blobs, Table
-from attractor.fleet.table import RunTable
+from attractor.fleet.table import SqlTable
 
 FOLDER = "fleet"
 """The folder of the state folder with what belongs to a fleet of this machine."""
@@ -28,13 +28,14 @@ class Addresses:
     @classmethod
     def of(cls, state: Path, database: str = "", store: str = "") -> "Addresses":
         """Return the addresses; without any, those of a fleet of this machine only."""
-        folder = state / FOLDER
+        folder = (state / FOLDER).absolute()
+        file = folder / "fleet.sqlite"
         if not database or not store:
             make_private_folder(folder)
-        return cls(
-            database or f"sqlite:///{folder.absolute() / 'fleet.sqlite'}",
-            store or str(folder / "store"),
-        )
+        if not database:
+            # SQLite gives its other files the permissions of this one.
+            file.touch(mode=0o600)
+        return cls(database or f"sqlite:///{file}", store or str(folder / "store"))
 
 
 class Fleet:
@@ -45,7 +46,7 @@ class Fleet:
     ) -> None:
         self.addresses = addresses
         self.database = database
-        self.table: Table = RunTable(database, Queue(database))
+        self.table: Table = SqlTable(database, Queue(database))
         self._environ = environ
         self._blobs: dict[str, Blobs] = {}
 

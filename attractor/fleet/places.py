@@ -63,13 +63,12 @@ class Place:
 class Collector:
     """Collects what changed in a place since the last time.
 
-    `run_ids` returns the runs: a run and its restarts. Nothing else writes into the run directories
+    `run_ids` returns the runs: a run and its restarts. Agents and project do not change. Nothing else writes into the run directories
     meanwhile, except stages in flight, whose files the next attempt sets aside.
     """
 
     place: Place
     run_ids: Callable[[], Iterable[str]]
-    with_project: bool = True
     _folders: dict[str, SeenFolder] = field(default_factory=dict[str, SeenFolder])
     _objects: dict[str, SeenObjects] = field(default_factory=dict[str, SeenObjects])
 
@@ -97,9 +96,6 @@ class Collector:
             yield from self._in(f"{name}/{_PACKS}", store / "objects" / _PACKS)
             if log := self._objects.setdefault(name, SeenObjects()).added(store / "objects"):
                 yield Change(f"{name}/{OBJECTS}", log, grows=True)
-        if self.with_project:
-            yield from self._in(AGENTS, place.state / AGENTS)
-            yield from self._in(PROJECT, place.project)
 
     def _in(self, name: str, path: Path, only: Iterable[str] | None = None) -> Iterator[Change]:
         names = None if only is None else frozenset(only)
@@ -161,6 +157,9 @@ def _write_store_record(path: Path, content: bytes, place: Place) -> None:
         # The place has its own folder already.
         return
     _write_file(path, content, 0o600)
+    # Git knows a store by its folders, and a head has no empty ones.
+    for name in ("refs", "objects"):
+        (path.parent / name).mkdir(exist_ok=True)
     record = read_record(path.parent)
     assert record
     folder = place.state / WORKSPACES / record.folder.name

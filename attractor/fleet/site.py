@@ -2,21 +2,20 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attractor.base.files import make_private_folder, remove_tree, write_whole
+from attractor.base.files import make_private_folder, remove_tree
 from attractor.base.ids import new_run_id
 from attractor.base.json import JsonObject, canonical_json, parse_object
 from attractor.config.user_folders import OPERATOR_VARIABLE, TOKEN_VARIABLE
-from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.journal.events import Action
+from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.fleet import attempt as attempt_module
 from attractor.fleet.fence import ENDED, KEEP, KEPT, LEAVE, LOST
@@ -32,6 +31,7 @@ from attractor.fleet.seams import (
     SiteAttempt,
 )
 from attractor.workspaces.git.repository import Git
+from attractor.workspaces.run_store import read_record
 
 PROGRAM = (sys.executable, "-P", "-m", attempt_module.__name__)
 BASE = "base.pack"
@@ -67,15 +67,22 @@ class FolderSite:
         tree = await HeadTree.load(await self._blobs_of(run.universe), claim.head)
         await asyncio.to_thread(_clear, root)
         await lay_out(tree, _all(tree), place)
-        await self._make_repository(place)
+        await self._make_repository(place, run.run_id)
         collector = Collector(place, lambda: sorted(os.listdir(place.runs)))  # noqa: PTH208
         await asyncio.to_thread(collector.skip)
         process, end = await self._start(root, run.run_id)
         return _Attempt(run.run_id, root, tree, collector, process, end)
 
-    async def _make_repository(self, place: Place) -> None:
-        git = Git(place.project / ".git", self._environ.get("PATH", ""))
-        await git.run("init", "--quiet", "--template=")
+    async def _make_repository(self, place: Place, run_id: str) -> None:
+        """Make the repository whose objects the store of a run borrows."""
+        record = read_record(place.store(run_id))
+        if record is None:
+            return
+        git_dir = place.project / ".git"
+        git_dir.mkdir()
+        git = Git(git_dir, self._environ.get("PATH", ""), place.project)
+        kind = f"--object-format={record.object_format}"
+        await git.run("init", "--quiet", "--template=", kind)
         pack = place.project / BASE
         if pack.exists():
             await git.run_from(pack, "index-pack", "--stdin")

@@ -6,21 +6,10 @@ from datetime import timedelta
 from typing import TypeVar
 
 from attractor.base.clock import Clock
+from attractor.base.errors import AttractorError
 from attractor.base.json import JsonObject
-from attractor.engine.state.run_state import (
-    AWAITING_ANSWER,
-    EXECUTING,
-    Phase,
-    RunStatus,
-    StatusWord,
-)
-from attractor.fleet.errors import (
-    BlobChanged,
-    BlobMissing,
-    DatabaseAway,
-    Fenced,
-    StoreAway,
-)
+from attractor.engine.state.run_state import AWAITING_ANSWER, Phase, RunStatus, StatusWord
+from attractor.fleet.errors import DatabaseAway, Fenced, StoreAway
 from attractor.fleet.records import (
     AttemptEnd,
     Claim,
@@ -81,7 +70,9 @@ class RunWorker:
         if self.worker.is_draining or self.is_alone:
             return
         claim = await self._insist(lambda: self._table.claim(run_id, attempt, self.worker.id))
-        run = None if isinstance(claim, NotClaimed) else await self._insist(lambda: self._row(run_id))
+        run = (
+            None if isinstance(claim, NotClaimed) else await self._insist(lambda: self._row(run_id))
+        )
         if isinstance(claim, NotClaimed) or run is None:
             return
         try:
@@ -125,9 +116,16 @@ class RunWorker:
     async def _execute(self, run: FleetRun, claim: Claim) -> None:
         try:
             running = await self._insist(lambda: self._site.begin(run, claim), claim)
-        except (BlobMissing, BlobChanged) as damage:
-            await self._end(claim, _parked(damage.message))
-            return
+        except (StoreAway, DatabaseAway):
+            raise
+        except Exception as error:
+            # Whatever it is, a person must see it: nothing else ends this attempt.
+            is_ours = isinstance(error, AttractorError)
+            words = error.in_one_line if is_ours else f"internal error: {error!r}"
+            await self._end(claim, _parked(words))
+            if is_ours:
+                return
+            raise
         self.attempts[run.run_id] = running
         while isinstance(sign := await running.next(), KeepAsked):
             claim = await self._commit(running, claim)

@@ -10,7 +10,9 @@ from attractor.config.projects import PROJECT_FILE
 from attractor.engine.run_folder.layout import Manifest, create_run_directory
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, open_run
 from attractor.engine.seams import Workspace
+from attractor.engine.state.attempts import MAIN
 from attractor.engine.state.run_state import QUEUED
+from attractor.engine.state.walks import last_tree
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.selection import with_repository
 from attractor.pipeline.fork.create import create_fork
@@ -84,7 +86,8 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
         case Resumed(run=run):
             await _settle(plan, run)
     left_out.run = run
-    workspace = await open_workspace(*where, on_snapshot=left_out.record_new)
+    tree = last_tree(run.state.walks, MAIN) if run.state.walks else run.manifest.base.candidate
+    workspace = await open_workspace(*where, on_snapshot=left_out.record_new, tree=tree)
     await fill_repository(repository, workspace, project)
     record_set_aside(run, workspace)
     if not plan.origin.is_resumed:

@@ -37,6 +37,7 @@ from attractor.workspaces.setup.run_setup import (
     prepare_folder,
 )
 from attractor.workspaces.snapshot import (
+    NO_FILES,
     Snapshot,
     SnapshotRules,
     export_tree,
@@ -147,6 +148,19 @@ class TrackedFolder:
             taken = await self._take()
         self._context.on_snapshot(subject, taken)
         return taken.tree
+
+    async def fill(self, tree: TreeId) -> None:
+        """Write a tree into the empty folder, with a repository for agents."""
+        context = self._context
+        await fill_fork(
+            self.store,
+            self._index,
+            self.folder,
+            tree=tree,
+            materials=context.rules.materials,
+            parent=NO_FILES,
+        )
+        self._cache = self._index.stat_cache()
 
     async def restore(self, tree: TreeId, *, set_aside: Path | None = None) -> None:
         """Restore a tree in the folder; write removed changes to a patch in `set_aside`."""

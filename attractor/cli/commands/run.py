@@ -223,7 +223,15 @@ def run(
         from attractor.cli.runs.dispatch import Where, run_on
 
         where = Where(pool=pool, priority=priority, label=label)
-        return run_on(invocation, opened, request, where, feedback=earlier, follow=flags["follow"], as_json=as_json)
+        return run_on(
+            invocation,
+            opened,
+            request,
+            where,
+            feedback=earlier,
+            follow=flags["follow"],
+            as_json=as_json,
+        )
     work = start_run(request, opened, root=root, feedback=earlier)
     return show_end(_walk(work, request.file, opened, watcher), opened.project, as_json=as_json)
 

@@ -40,7 +40,7 @@ def worker(
 
     settings = invocation.configuration.settings
     plan = WorkerPlan(
-        addresses,
+        addresses=addresses,
         folder=settings.state_dir / "fleet",
         pool=pool or settings.fleet.pool,
         slots=slots or settings.fleet.slots,

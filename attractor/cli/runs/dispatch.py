@@ -1,22 +1,31 @@
 """Runs in the fleet, for commands that begin, follow and change them."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
-from attractor.base.errors import ExitCode
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import ExitCode, Unavailable
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.fleet import addresses_of
+from attractor.cli.runs.setup import opened_of
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import plan_start
-from attractor.fleet.dispatch import Dispatch, Where
+from attractor.fleet.dispatch import Dispatch, Where, copy_fence
 from attractor.fleet.fleet import open_fleet, process_name
 from attractor.fleet.records import FleetRun, RunState
+from attractor.pipeline.orders import Orders, Receipt
 from attractor.records.request import RunRequest
 
 _LOOK_S = 0.5
+
+
+def _no_change(order: Callable[[Orders], Any]) -> Any:
+    raise NotImplementedError
 
 
 @asynccontextmanager
@@ -61,6 +70,51 @@ async def _follow(dispatch: Dispatch, run_id: str) -> FleetRun:
         if run.state in (RunState.PARKED, RunState.ENDED):
             return run
         await asyncio.sleep(_LOOK_S)
+
+
+def bring_copy(invocation: Invocation, root: Path) -> None:
+    """Bring the copy of a run to its last committed head; say if the fleet does not answer."""
+
+    async def work() -> None:
+        async with open_dispatch(invocation, opened_of(invocation)) as dispatch:
+            await dispatch.sync(root.name)
+
+    try:
+        asyncio.run(work())
+    except Unavailable as away:
+        show(f"This is what was known last: {away.message}.", err=True)
+
+
+@dataclass(frozen=True)
+class FleetOrders(Orders):
+    """Orders to a run of the fleet: a run that waits is changed here, and continues in its pool."""
+
+    change: Callable[[Callable[[Orders], Any]], Any] = _no_change
+
+    @classmethod
+    def of(cls, orders: Orders, invocation: Invocation, opened: OpenProject) -> "FleetOrders":
+        """Return the orders of the same person to a run in the fleet."""
+        here = replace(orders, fences=copy_fence)
+
+        async def work(order: Callable[[Orders], Any]) -> Any:
+            async with open_dispatch(invocation, opened) as dispatch:
+                async with dispatch.held(orders.root.name):
+                    return await asyncio.to_thread(order, here)
+
+        values = {one.name: getattr(orders, one.name) for one in fields(Orders)}
+        return cls(**values, change=lambda order: asyncio.run(work(order)))
+
+    def answer(self, choice: str, *, question: str = "", why: str = "") -> Receipt:
+        """Answer a question, and let the run continue in its pool."""
+        return self.change(lambda orders: orders.answer(choice, question=question, why=why))
+
+    def answer_all(self, choice: str, *, question: str = "", why: str = "") -> Sequence[Receipt]:
+        """Answer all questions alike, and let the run continue in its pool."""
+        return self.change(lambda orders: orders.answer_all(choice, question=question, why=why))
+
+    def cancel(self, why: str = "") -> Receipt:
+        """Cancel a run that waits."""
+        return self.change(lambda orders: orders.cancel(why))
 
 
 def _show_stop(run: FleetRun, *, as_json: bool) -> ExitCode:

@@ -12,6 +12,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.setup import opened_of
 from attractor.config.user_folders import OPERATOR_VARIABLE, TOKEN_VARIABLE
 from attractor.engine.questions.question import TERMINAL, UNVERIFIED, token_proof
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.operator_process import refuse_while_unguarded
 from attractor.pipeline.orders import Orders, Receipt
 from attractor.records.lookup import find_run
@@ -97,7 +98,7 @@ def orders_in(invocation: Invocation, opened: "OpenProject", root: Path) -> Orde
     from attractor.factory.operations.run_end import record_end
 
     by = operator_name(invocation, Scope.OPERATE)
-    return Orders(
+    orders = Orders(
         root=root,
         by=by,
         clock=opened.project.machine.clock,
@@ -107,6 +108,12 @@ def orders_in(invocation: Invocation, opened: "OpenProject", root: Path) -> Orde
         runs_dir=opened.project.runs_dir,
         proof=proof_of(invocation, by),
     )
+    if not RunDirectory(root).elsewhere.exists():
+        return orders
+    # Imported here, because most runs are executed on this machine.
+    from attractor.cli.runs.dispatch import FleetOrders
+
+    return FleetOrders.of(orders, invocation, opened)
 
 
 def continue_actor_of(root: Path, opened: "OpenProject") -> str:

@@ -13,6 +13,7 @@ from attractor.cli.invocation import C, Invocation
 from attractor.cli.output.streams import show
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.errors import NoRun
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.records.lookup import find_run, run_names
 
 if TYPE_CHECKING:
@@ -30,8 +31,23 @@ def run_argument(**more: Any) -> Callable[[C], C]:
 
 
 def _enter_project(ctx: click.Context, param: click.Parameter, reference: str) -> str:
-    """Make the project of the run the project of this command, if the run is not in this one."""
+    """Make the project of the run the project of this command, if the run is not in this one.
+
+    The copy of a run of the fleet is brought to its last committed head.
+    """
     invocation = ctx.ensure_object(Invocation)
+    reference = _enter(invocation, reference)
+    with suppress(NoRun, UnknownName, UsageError):
+        root = find_run(reference, invocation.configuration.settings.runs_dir)
+        if RunDirectory(root).elsewhere.exists():
+            # Imported here, because most runs are executed on this machine.
+            from attractor.cli.runs.dispatch import bring_copy
+
+            bring_copy(invocation, root)
+    return reference
+
+
+def _enter(invocation: Invocation, reference: str) -> str:
     name = reference.partition(":")[0].upper()
     if len(name) < _SHORTEST or not is_run_id((name + _FILL)[: len(_FILL)]):
         return reference

@@ -14,6 +14,7 @@ from attractor.base.files import make_private, make_private_folder, make_tree_pr
 from attractor.config.projects import PROJECT_FILE
 from attractor.engine.seams import Workspace
 from attractor.engine.stage.no_workspace import NoWorkspace
+from attractor.engine.state.attempts import TreeId
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.orphan_processes import UNGUARDED, Guardian
 from attractor.environments.read_only import ReadOnlyExecutionEnvironment
@@ -79,12 +80,16 @@ def prepare_state_folder(project: Project) -> Path:
     return place
 
 
+_FLEET = "fleet"
+"""The folder of a fleet of this machine, whose store is large."""
+
+
 def _close(state: Path) -> Iterator[list[Path]]:
     yield make_private(state)
     for one in state.iterdir():
         if one.name == folders_NAME:  # its content belongs to agents
             yield make_private(one)
-        elif one.name in (STORES, SUBMISSIONS, SETUPS):
+        elif one.name in (STORES, SUBMISSIONS, SETUPS, _FLEET):
             yield make_private(one)
             yield from map(_close_store, one.iterdir())
         else:
@@ -321,8 +326,9 @@ async def open_workspace(
     sandbox: EnvironmentChoice,
     *,
     on_snapshot: OnSnapshot,
+    tree: TreeId = "",
 ) -> Workspace:
-    """Open the workspace of a resumed run."""
+    """Open the workspace of a resumed run; a lost folder gets the files of `tree`."""
     project = scope.project
     kind, folder = workspace_registry()[request.workspace], work_folder(request, project)
     make = _make_environments(sandbox, scope, request, run_id)
@@ -336,6 +342,7 @@ async def open_workspace(
         on_snapshot=on_snapshot,
         borrow_from=await objects_of(request, project),
         sets_back=kind.sets_back,
+        tree=tree,
     )
     return _complete(workspace, sandbox, scope, run_id)
 

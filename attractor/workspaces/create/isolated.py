@@ -8,6 +8,7 @@ from pathlib import Path
 from attractor.base.callables import do_nothing
 from attractor.base.files import file_error
 from attractor.engine.seams import Base
+from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.create.registry import NewWorkspace, WorkspaceKind
 from attractor.workspaces.errors import NotARepository
 from attractor.workspaces.folders import make_workspaces_folder, new_folder, require_folder
@@ -71,14 +72,16 @@ async def reopen_workspace(
     on_snapshot: OnSnapshot = do_nothing,
     borrow_from: Path | None = None,
     sets_back: bool = True,
+    tree: TreeId = "",
 ) -> TrackedFolder:
     """Reopen the workspace of a run; no other process may have this workspace open.
 
     `borrow_from` is the current folder of the project's objects. Without `sets_back`, the folder is
-    a person's.
+    a person's; otherwise a lost folder gets the files of `tree`.
     """
     store, record = open_store(state, run_id, search_path=search_path, borrow_from=borrow_from)
-    return await _open_workspace(
+    is_lost = sets_back and not record.folder.is_dir()
+    workspace = await _open_workspace(
         state,
         store,
         record,
@@ -86,6 +89,9 @@ async def reopen_workspace(
         on_snapshot=on_snapshot,
         sets_back=sets_back,
     )
+    if is_lost and tree:
+        await workspace.fill(tree)
+    return workspace
 
 
 async def _open_workspace(
