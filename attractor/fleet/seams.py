@@ -20,7 +20,10 @@ class Blobs(Protocol):
     """Contents by their SHA-256. A blob never changes; each read is checked."""
 
     async def put(self, content: bytes) -> str:
-        """Store a content unless it is there, durably, and return its hash."""
+        """Store a content unless it is there, durably, and return its hash.
+
+        A content that is there counts as new again: a sweep keeps what a running commit needs.
+        """
         ...
 
     async def get(self, digest: str) -> bytes:
@@ -28,11 +31,14 @@ class Blobs(Protocol):
         ...
 
     def digests(self) -> AsyncIterator[tuple[str, float]]:
-        """Yield the hash and the age in seconds of each blob."""
+        """Yield the hash of each blob, and the seconds since its last put."""
         ...
 
-    async def remove(self, digests: Collection[str]) -> None:
-        """Remove blobs; missing ones are no error."""
+    async def remove(self, digests: Collection[str], older_s: float) -> None:
+        """Remove blobs whose last put is longer ago than a time; missing ones are no error.
+
+        A put that comes in between wins.
+        """
         ...
 
 
