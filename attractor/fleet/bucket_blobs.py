@@ -1,0 +1,270 @@
+"""A store of blobs in a bucket, over S3.
+
+No object is ever overwritten, so a worker needs no right to do that, or to delete. A bucket cannot
+compare and delete in one step: a blob that is removed is set aside first, where `get` still finds
+it, and removed for good when it was aside for as long again. So a put, or a delayed request, that
+comes in between loses nothing.
+
+    attractor-store.json                    the marker
+    universes/U/blobs/HASH
+    universes/U/puts/HASH/RANDOM            empty: a put of a content that was there
+    universes/U/aside/HASH
+    universes/U/clock                       empty: written to learn the time of the store
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Collection, Generator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+from obstore.store import S3Store
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import Refused, UsageError
+from attractor.base.json import content_hash
+from attractor.fleet.blobs import (
+    MARKER,
+    checked,
+    is_digest,
+    missing,
+    new_marker,
+    require_marker,
+    run_each,
+)
+from attractor.fleet.errors import StoreAway
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta  # exists for types only
+
+_TRIES = 3
+
+_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
+    "AWS_SERVER_SIDE_ENCRYPTION",
+    "AWS_SSE_KMS_KEY_ID",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+)
+"""The variables that obstore gets, by the names that it knows."""
+
+
+async def open_bucket(url: str, environ: Mapping[str, str], universe: str) -> "BucketBlobs":
+    """Open the area of a universe in a bucket, `s3://bucket/prefix`."""
+    place = urlsplit(url)
+    if not place.netloc or place.query or place.fragment or "@" in place.netloc:
+        raise UsageError(f"invalid store {url!r}", hint="write s3://bucket/prefix")
+    given = {name: environ[name] for name in _VARIABLES if environ.get(name)}
+    try:
+        store = S3Store(
+            place.netloc,
+            prefix=place.path.strip("/") or None,
+            config=given,  # pyright: ignore[reportArgumentType]  # obstore knows these names too
+            client_options={
+                "allow_http": _may_use_http(given, environ),
+                "connect_timeout": timedelta(seconds=3),
+                "timeout": timedelta(seconds=30),
+            },
+            retry_config={
+                "max_retries": 3,
+                "retry_timeout": timedelta(seconds=10),
+                "backoff": {
+                    "init_backoff": timedelta(milliseconds=100),
+                    "max_backoff": timedelta(seconds=1),
+                    "base": 2,
+                },
+            },
+        )
+    except (BaseError, ValueError) as cause:
+        raise UsageError(f"invalid store {url}: {_first_line(cause)}") from cause
+    blobs = BucketBlobs(store, url, universe)
+    await blobs.require_ours()
+    return blobs
+
+
+class BucketBlobs:
+    """Blobs of one universe in a bucket."""
+
+    def __init__(self, store: S3Store, url: str, universe: str) -> None:
+        self.store, self._url = store, url
+        self._area = f"universes/{universe}"
+
+    async def require_ours(self) -> None:
+        """Make the marker if the store is empty; refuse a store without a valid one."""
+        content = await self._read(MARKER)
+        if content is None:
+            with _errors_of(self._url):
+                if not await anext(self._list(""), None):
+                    await self._create(MARKER, new_marker())
+            # Another process may have made it meanwhile.
+            content = await self._read(MARKER)
+        require_marker(content, self._url)
+
+    async def put(self, content: bytes) -> str:
+        """Store a content, or note one more put."""
+        digest = content_hash(content)
+        with _errors_of(self._url):
+            for _ in range(_TRIES):
+                if await self._create(f"{self._area}/blobs/{digest}", content):
+                    return digest
+                await self._create(f"{self._area}/puts/{digest}/{secrets.token_hex(8)}", b"")
+                # It is missing if it was set aside, or if another request is under way.
+                if await self._time(f"{self._area}/blobs/{digest}"):
+                    return digest
+        raise StoreAway(f"the store {self._url} does not take the blob {digest}")
+
+    async def get(self, digest: str) -> bytes:
+        """Return a content."""
+        for kind in ("blobs", "aside") if is_digest(digest) else ():
+            content = await self._read(f"{self._area}/{kind}/{digest}")
+            if content is not None:
+                return checked(digest, content, self._url)
+        raise missing(digest, self._url)
+
+    async def digests(self) -> AsyncIterator[tuple[str, float]]:
+        """Yield hashes and ages."""
+        for digest, age_s in _ages(await self._objects()).items():
+            yield digest, age_s
+
+    async def remove(self, digests: Collection[str], older_s: float) -> None:
+        """Set old blobs aside, and remove those that are aside for that time."""
+        objects = await self._objects()
+        ages = _ages(objects)
+        old = {digest for digest in digests if ages.get(digest, 0.0) > older_s}
+        present = [item for item in objects if item.digest in old and item.kind == "blobs"]
+        with _errors_of(self._url):
+            await run_each(self._set_aside, present)
+            kept = {item.digest for item in present}
+            done = [
+                item.key
+                for item in objects
+                if item.digest in old and not (item.kind == "aside" and item.digest in kept)
+            ]
+            if done:
+                await self.store.delete_async(done)
+
+    async def _set_aside(self, item: "_Object") -> None:
+        await self.store.copy_async(item.key, f"{self._area}/aside/{item.digest}")
+
+    async def _create(self, key: str, content: bytes) -> bool:
+        """Create an object; return False if it exists."""
+        try:
+            await self.store.put_async(key, content, mode="create")
+        except AlreadyExistsError:
+            return False
+        return True
+
+    async def _read(self, key: str) -> bytes | None:
+        with _errors_of(self._url):
+            try:
+                found = await self.store.get_async(key)
+                return bytes(await found.bytes_async())
+            except FileNotFoundError:
+                return None
+
+    async def _time(self, key: str) -> datetime | None:
+        try:
+            return (await self.store.head_async(key))["last_modified"]
+        except FileNotFoundError:
+            return None
+
+    async def _list(self, prefix: str) -> "AsyncIterator[ObjectMeta]":
+        listing = self.store.list(prefix, chunk_size=1000)  # pyright: ignore[reportUnknownMemberType]
+        async for chunk in listing:
+            for item in chunk:
+                yield item
+
+    async def _objects(self) -> "list[_Object]":
+        """Return all objects of the universe, with their ages by the clock of the store."""
+        with _errors_of(self._url):
+            await self.store.put_async(f"{self._area}/clock", b"")
+            now = await self._time(f"{self._area}/clock")
+            assert now
+            found: list[_Object] = []
+            async for item in self._list(f"{self._area}/"):
+                kind, _, rest = item["path"].removeprefix(f"{self._area}/").partition("/")
+                age = (now - item["last_modified"]).total_seconds()
+                found.append(_Object(item["path"], kind, rest[:64], max(0.0, age)))
+        return found
+
+
+@dataclass(frozen=True)
+class _Object:
+    """An object of a bucket: its kind is the folder in the area of the universe."""
+
+    key: str
+    kind: str
+    digest: str
+    age_s: float
+
+
+def _ages(objects: Collection[_Object]) -> dict[str, float]:
+    """Return the time since the last put, or since it was set aside, of each blob."""
+    stored = {item.digest for item in objects if item.kind in ("blobs", "aside")}
+    ages: dict[str, float] = {}
+    for item in objects:
+        if item.digest in stored:
+            ages[item.digest] = min(item.age_s, ages.get(item.digest, item.age_s))
+    return ages
+
+
+def _may_use_http(given: Mapping[str, str], environ: Mapping[str, str]) -> bool:
+    """Return whether the endpoint is on loopback, or the environment allows HTTP."""
+    if environ.get("AWS_ALLOW_HTTP", "").lower() == "true":
+        return True
+    endpoints = [urlsplit(value) for name, value in given.items() if "ENDPOINT" in name]
+    plain = [endpoint for endpoint in endpoints if endpoint.scheme == "http"]
+    for endpoint in plain:
+        if not _is_loopback(endpoint.hostname or ""):
+            raise UsageError(
+                f"the endpoint {endpoint.geturl()} of the store is not encrypted",
+                hint="use https, or set AWS_ALLOW_HTTP=true in a network that you trust",
+            )
+    return bool(plain)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@contextmanager
+def _errors_of(url: str) -> Generator[None]:
+    """Translate the errors of obstore."""
+    try:
+        yield
+    except (PermissionDeniedError, UnauthenticatedError) as cause:
+        raise Refused(
+            f"the store {url} denies access: {_first_line(cause)}",
+            hint="check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the policy of the bucket",
+        ) from cause
+    except (BaseError, OSError) as cause:
+        if "<Code>NoSuchBucket</Code>" in str(cause):
+            hint = "create the bucket, then try again"
+            raise Refused(f"no bucket at {url}", hint=hint) from cause
+        raise StoreAway(f"the store {url} does not answer: {_first_line(cause)}") from cause
+
+
+def _first_line(cause: BaseException) -> str:
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0][:300]
