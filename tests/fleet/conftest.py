@@ -1,0 +1,9 @@
+"""The fixtures of this folder."""
+
+from tests.fleet.postgres import cluster as cluster
+from tests.fleet.rigs import (
+    database_url as database_url,
+    postgres_template as postgres_template,
+    rig as rig,
+    sqlite_template as sqlite_template,
+)
