@@ -1,6 +1,6 @@
 """Errors of the fleet."""
 
-from attractor.base.errors import Refused, Unavailable, VerificationError
+from attractor.base.errors import Refused, Unavailable, UsageError, VerificationError
 
 
 class Fenced(Refused):
@@ -27,5 +27,17 @@ class ActorBusy(Refused):
     """The actor has an open run in the fleet."""
 
 
-class NotInFleet(Refused):
-    """The run is in no fleet."""
+class ForeignDatabase(Refused):
+    """The database belongs to something else than a fleet."""
+
+    hint = "give the fleet an empty database of its own"
+
+
+class UnknownRun(UsageError):
+    """The fleet has no such run."""
+
+    hint = "list its runs with: attractor fleet queue"
+
+
+class RunEnded(Refused):
+    """The run has ended."""

@@ -1,0 +1,288 @@
+"""The database of a fleet: SQLite for one machine, PostgreSQL for many.
+
+Holds the connection of our own statements; DBOS has others to the same database.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from dbos import DBOS
+from sqlalchemy import event, exc
+
+from attractor.base.errors import UsageError, require_format
+from attractor.base.locks import FileLock
+from attractor.fleet.errors import DatabaseAway, ForeignDatabase
+from attractor.fleet.schema import FORMAT, LEASES, META, SWEEP, TABLES
+
+T = TypeVar("T")
+
+LIMIT_S = 12.0
+"""A transaction that takes longer, because the database is frozen, is given up."""
+
+OPEN_LIMIT_S = 60.0
+BUSY_S = 10.0
+CONNECT_S = 3
+POLL_LOCK_S = 0.1
+DBOS_SCHEMA = "dbos"
+
+# A frozen client keeps no row locked for long: the server ends its transaction.
+_POSTGRES_LIMITS = (
+    "-c statement_timeout=10000 -c lock_timeout=8000 -c idle_in_transaction_session_timeout=5000"
+)
+_MIGRATION_LOCK = 4_729_118_203
+_CLOCKS = {
+    "sqlite": "select (julianday('now') - 2440587.5) * 86400.0",
+    "postgresql": "select extract(epoch from clock_timestamp())::double precision",
+}
+
+
+class Database:
+    """The open database of a fleet."""
+
+    def __init__(self, engine: sa.Engine, url: sa.URL, fleet: str) -> None:
+        self.engine = engine
+        self.url = url
+        self.fleet = fleet
+        """The random id of the fleet."""
+
+    @property
+    def name(self) -> str:
+        """The address without the password."""
+        return self.url.render_as_string(hide_password=True)
+
+    async def transact(
+        self, work: Callable[[sa.Connection, float], T], *, is_reading: bool = False
+    ) -> T:
+        """Return the result of work that gets a connection and the time of the database.
+
+        The work is one transaction; it may run again, but only if nothing was written.
+        """
+        call = _Call()
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                return await asyncio.to_thread(self._transact, work, call, is_reading)
+        except TimeoutError as cause:
+            call.abort()
+            raise DatabaseAway(f"{self.name} did not answer within {LIMIT_S:g} s") from cause
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def _transact(
+        self, work: Callable[[sa.Connection, float], T], call: "_Call", is_reading: bool
+    ) -> T:
+        with away_errors(self.name):
+            try:
+                return self._once(work, call, is_reading)
+            except _StaleConnection:
+                # The server was restarted since the connection was last used.
+                return self._once(work, call, is_reading)
+
+    def _once(
+        self, work: Callable[[sa.Connection, float], T], call: "_Call", is_reading: bool
+    ) -> T:
+        with self.engine.connect() as connection:
+            call.connection = connection
+            connection.execution_options(is_reading=is_reading)
+            with connection.begin():
+                try:
+                    now = connection.exec_driver_sql(_CLOCKS[self.engine.dialect.name]).scalar_one()
+                except exc.DBAPIError as error:
+                    if error.connection_invalidated:
+                        raise _StaleConnection from error
+                    raise
+                return work(connection, now)
+
+
+class _StaleConnection(Exception):
+    """A connection of the pool ended before its first statement."""
+
+
+class _Call:
+    """A transaction in a thread, which another thread can end."""
+
+    connection: sa.Connection | None = None
+
+    def abort(self) -> None:
+        """End the connection, so that the thread does not wait for ever."""
+        if self.connection is None or self.connection.closed:
+            return
+        driver: Any = self.connection.connection.driver_connection
+        if isinstance(driver, sqlite3.Connection):
+            driver.interrupt()
+        else:
+            with socket.socket(fileno=os.dup(driver.fileno())) as line:
+                line.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def away_errors(name: str) -> Generator[None]:
+    """Raise DatabaseAway for errors that mean that the database does not answer."""
+    try:
+        yield
+    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
+        first_line = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+        raise DatabaseAway(f"{name} does not answer: {first_line}") from error
+    except exc.DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise DatabaseAway(f"{name} closed the connection") from error
+
+
+async def open_database(address: str) -> Database:
+    """Open the database of a fleet; make its tables, and those of DBOS, where they are missing."""
+    try:
+        async with asyncio.timeout(OPEN_LIMIT_S):
+            return await asyncio.to_thread(_open, address)
+    except TimeoutError as cause:
+        name = _url(address).render_as_string(hide_password=True)
+        raise DatabaseAway(f"{name} did not answer within {OPEN_LIMIT_S:g} s") from cause
+
+
+def silence_dbos() -> None:
+    """Let DBOS write nothing to the terminal: it adds no handler of its own beside another one."""
+    logger = logging.getLogger("dbos")
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+
+
+def _url(address: str) -> sa.URL:
+    try:
+        url = sa.make_url(address)
+    except exc.ArgumentError as cause:
+        raise UsageError("invalid address of a database", hint=_ADDRESSES) from cause
+    if url.drivername == "sqlite" and url.database and url.database != ":memory:":
+        return url
+    if url.drivername in ("postgresql", "postgresql+psycopg"):
+        return url.set(drivername="postgresql+psycopg")
+    raise UsageError(f"unsupported database {url.drivername!r}", hint=_ADDRESSES)
+
+
+_ADDRESSES = "write sqlite:////PATH, or postgresql://USER:PASSWORD@HOST/DATABASE"
+
+
+def _open(address: str) -> Database:
+    silence_dbos()
+    url = _url(address)
+    is_sqlite = url.drivername == "sqlite"
+    engine = _sqlite_engine(url) if is_sqlite else _postgres_engine(url)
+    name = url.render_as_string(hide_password=True)
+    try:
+        with away_errors(name), _sqlite_lock(url) if is_sqlite else _postgres_lock(engine):
+            fleet = _make_tables(engine, name)
+            # Its own URL: the driver of SQLAlchemy is chosen by DBOS.
+            DBOS.migrate(
+                url.set(drivername="sqlite" if is_sqlite else "postgresql").render_as_string(
+                    hide_password=False
+                ),
+                schema=DBOS_SCHEMA,
+            )
+    except BaseException:
+        engine.dispose()
+        raise
+    return Database(engine, url, fleet)
+
+
+def _make_tables(engine: sa.Engine, name: str) -> str:
+    """Make our tables in an empty database, and return the id of the fleet."""
+    with engine.begin() as connection:
+        inspector = sa.inspect(connection)
+        tables = inspector.get_table_names()
+        if META.name in tables:
+            fleet, number = connection.execute(sa.select(META.c.fleet, META.c.format)).one()
+            require_format(name, number, current=FORMAT, oldest=FORMAT)
+            return fleet
+        if engine.dialect.name == "postgresql":
+            tables += inspector.get_table_names(DBOS_SCHEMA)
+        _require_empty(name, tables)
+        TABLES.create_all(connection)
+        fleet = uuid.uuid4().hex
+        connection.execute(sa.insert(META).values(fleet=fleet, format=FORMAT))
+        connection.execute(sa.insert(LEASES).values(name=SWEEP, holder="", until=0.0))
+        return fleet
+
+
+def _require_empty(name: str, tables: list[str]) -> None:
+    if tables:
+        raise ForeignDatabase(
+            f"{name} is not the database of a fleet: it has the table {min(tables)}"
+        )
+
+
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_S}, pool_timeout=BUSY_S)
+
+    def on_connect(connection: sqlite3.Connection, _: object) -> None:
+        # Otherwise Python begins a transaction at the first write, after what was read before it.
+        connection.isolation_level = None
+
+    def on_begin(connection: sa.Connection) -> None:
+        is_reading = connection.get_execution_options().get("is_reading")
+        connection.exec_driver_sql("begin" if is_reading else "begin immediate")
+
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "begin", on_begin)
+    return engine
+
+
+def _postgres_engine(url: sa.URL) -> sa.Engine:
+    limits = {
+        "connect_timeout": CONNECT_S,
+        "application_name": "attractor-fleet",
+        "options": _POSTGRES_LIMITS,
+        "tcp_user_timeout": int(LIMIT_S * 1000),
+    }
+    return sa.create_engine(url, connect_args=limits, max_overflow=5, pool_timeout=BUSY_S)
+
+
+@contextmanager
+def _sqlite_lock(url: sa.URL) -> Generator[None]:
+    """Hold the right to make tables, in a database that is empty or ours, in WAL mode."""
+    path = Path(url.database or "")
+    if not path.parent.is_dir():
+        raise DatabaseAway(f"{path} cannot be opened: no folder {path.parent}")
+    with FileLock(path.with_name(f"{path.name}.lock")).acquire(wait=OPEN_LIMIT_S):
+        try:
+            with closing(sqlite3.connect(path, timeout=BUSY_S)) as connection:
+                rows = connection.execute("select name from sqlite_master where type = 'table'")
+                tables = [name for (name,) in rows]
+                if META.name not in tables:
+                    _require_empty(str(path), tables)
+                # DBOS keeps the mode that it finds, and a rollback journal makes it three times
+                # slower.
+                connection.execute("pragma journal_mode = wal")
+        except sqlite3.OperationalError as error:
+            raise DatabaseAway(f"{path} cannot be opened: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise ForeignDatabase(f"{path} is not the database of a fleet: {error}") from error
+        yield
+
+
+@contextmanager
+def _postgres_lock(engine: sa.Engine) -> Generator[None]:
+    """Hold the right to make tables, until the session ends."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        deadline = time.monotonic() + OPEN_LIMIT_S
+        # A statement that waits for the lock would keep DBOS from making an index concurrently.
+        while not connection.exec_driver_sql(
+            f"select pg_try_advisory_lock({_MIGRATION_LOCK})"
+        ).scalar_one():
+            if time.monotonic() > deadline:
+                raise DatabaseAway("another process makes the tables of the fleet for too long")
+            time.sleep(POLL_LOCK_S)
+        try:
+            yield
+        finally:
+            connection.invalidate()

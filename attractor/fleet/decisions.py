@@ -1,0 +1,130 @@
+"""Decides what happens to runs, from their rows, the workers and the time alone."""
+
+import math
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+from attractor.base.dataclasses import dataclass
+from attractor.fleet.records import FleetRun, Pool, Reason, ReasonKind, RunState
+
+STALE_S = 4.0
+"""A worker that has not beaten for so long is dead."""
+
+LEASE_S = 10.0
+"""Another one sweeps when the last sweep is older."""
+
+FORGOTTEN_S = 3600.0
+"""A dead worker is shown for so long."""
+
+MOST_LOST = 3
+"""A run that loses so many workers in one stage is not tried again by itself."""
+
+FULL = (ReasonKind.POOL_FULL, ReasonKind.UNIVERSE_FULL)
+"""The reasons of runs that get an attempt when room is freed."""
+
+HOLDER = "server:"
+"""The owners that change a run but do not execute it: they take no room."""
+
+
+class Fate(StrEnum):
+    """What a sweep does with a run."""
+
+    KEEP = "keep"
+    END = "end"
+    """It is to be canceled, and nobody owns it."""
+    TAKE_OVER = "take over"
+    """Its worker is dead: another attempt follows."""
+    PARK_AS_POISON = "park as poison"
+    GIVE_BACK = "give back"
+    """Who held it is dead: it returns to where it was."""
+    WAKE = "wake"
+    """Its timer is due."""
+    ENQUEUE = "enqueue"
+    """The queue has lost its attempt."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A run without room; `since` is the time at which it was queued."""
+
+    run_id: str
+    universe: str
+    priority: int
+    since: float
+
+
+def is_holder(owner: str) -> bool:
+    """Return whether an owner changes a run without executing it."""
+    return owner.startswith(HOLDER)
+
+
+def fate_of(run: FleetRun, *, is_owner_alive: bool, is_pending: bool, now: float) -> Fate:
+    """Return what a sweep does with a run.
+
+    `is_pending` says that its attempt is in the queue, or at a living worker.
+    """
+    match run.state:
+        case RunState.RUNNING:
+            return Fate.KEEP if is_owner_alive else _fate_without_owner(run)
+        case RunState.ENDED:
+            return Fate.KEEP
+        case _ if run.cancel:
+            return Fate.END
+        case RunState.PARKED:
+            return Fate.WAKE if 0 < run.wake_at <= now else Fate.KEEP
+        case RunState.QUEUED:
+            is_full = run.reason is not None and run.reason.kind in FULL
+            return Fate.KEEP if is_full or is_pending else Fate.ENQUEUE
+
+
+def _fate_without_owner(run: FleetRun) -> Fate:
+    if run.cancel:
+        return Fate.END
+    if is_holder(run.owner):
+        return Fate.GIVE_BACK
+    return Fate.PARK_AS_POISON if run.lost + 1 >= MOST_LOST else Fate.TAKE_OVER
+
+
+def state_after_hold(held_from: RunState, *, wants_run: bool) -> RunState:
+    """Return the state of a run whose holder died."""
+    if held_from is RunState.ENDED:
+        return RunState.ENDED
+    return RunState.QUEUED if wants_run else RunState.PARKED
+
+
+def share_of(pool: Pool) -> int:
+    """Return the number of runs of one universe that a limited pool runs at once."""
+    # A share of 0.29 of 100 is 28.999999999999996.
+    return max(1, math.floor(pool.share * pool.concurrency + 1e-9))
+
+
+def why_full(pool: Pool | None, universe: str, running: Mapping[str, int]) -> Reason | None:
+    """Return why a pool has no room for a run of a universe, or None.
+
+    `running` counts the runs of each universe over all engines and labels.
+    """
+    if pool is None or not pool.concurrency:
+        return None
+    total, own = sum(running.values()), running.get(universe, 0)
+    if total >= pool.concurrency:
+        figures = {"pool": pool.name, "running": total, "concurrency": pool.concurrency}
+        return Reason(ReasonKind.POOL_FULL, {**figures})
+    if own >= share_of(pool):
+        figures = {"pool": pool.name, "universe": universe, "running": own, "share": share_of(pool)}
+        return Reason(ReasonKind.UNIVERSE_FULL, {**figures})
+    return None
+
+
+def next_in(
+    pool: Pool, running: Mapping[str, int], waiting: Sequence[Waiting], *, most: int | None = None
+) -> Sequence[str]:
+    """Return the runs that get the room of a pool: those that wait longest, within priority."""
+    counts = dict(running)
+    chosen: list[str] = []
+    for run in sorted(waiting, key=lambda run: (run.priority, run.since, run.run_id)):
+        if len(chosen) == most:
+            break
+        if why_full(pool, run.universe, counts) is None:
+            counts[run.universe] = counts.get(run.universe, 0) + 1
+            chosen.append(run.run_id)
+    return chosen

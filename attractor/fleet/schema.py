@@ -1,0 +1,99 @@
+"""The tables of a fleet, which stand beside those of DBOS in one database."""
+
+import sqlalchemy as sa
+
+FORMAT = 1
+"""Rises when a table changes in a way that other versions cannot read."""
+
+SWEEP = "sweep"
+"""The name of the lease of who sweeps."""
+
+TABLES = sa.MetaData()
+
+RUNS = sa.Table(
+    "fleet_run",
+    TABLES,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("universe", sa.Text, nullable=False),
+    sa.Column("project", sa.Text, nullable=False),
+    sa.Column("pool", sa.Text, nullable=False),
+    sa.Column("engine", sa.Text, nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("wants_run", sa.Boolean, nullable=False),
+    sa.Column("head", sa.Text, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("wake_at", sa.Double, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("details", sa.JSON, nullable=False),
+    sa.Column("cancel", sa.Boolean, nullable=False),
+    sa.Column("lost", sa.Integer, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("changed", sa.Double, nullable=False),
+    # Since when it waits for its turn: a run that is refused or taken over keeps its place.
+    sa.Column("queued_at", sa.Double, nullable=False),
+    # The state in which the server found a run that it holds.
+    sa.Column("held_from", sa.Text, nullable=False),
+    sa.Index("fleet_run_by_state", "state", "pool", "priority", "queued_at"),
+    sa.Index("fleet_run_by_owner", "owner"),
+    sa.Index("fleet_run_by_change", "changed"),
+    sa.Index(
+        "fleet_run_of_actor",
+        "universe",
+        "actor",
+        unique=True,
+        sqlite_where=sa.text("actor <> '' and state <> 'ended'"),
+        postgresql_where=sa.text("actor <> '' and state <> 'ended'"),
+    ),
+)
+
+WORKERS = sa.Table(
+    "fleet_worker",
+    TABLES,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("pool", sa.Text, nullable=False),
+    sa.Column("engine", sa.Text, nullable=False),
+    sa.Column("slots", sa.Integer, nullable=False),
+    sa.Column("labels", sa.JSON, nullable=False),
+    sa.Column("began", sa.Double, nullable=False),
+    sa.Column("beat", sa.Double, nullable=False),
+    sa.Column("is_draining", sa.Boolean, nullable=False),
+)
+
+POOLS = sa.Table(
+    "fleet_pool",
+    TABLES,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("concurrency", sa.Integer, nullable=False),
+    sa.Column("share", sa.Double, nullable=False),
+)
+
+UNIVERSES = sa.Table(
+    "fleet_universe",
+    TABLES,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("caps", sa.JSON, nullable=False),
+    sa.Column("archived", sa.Boolean, nullable=False),
+)
+
+LEASES = sa.Table(
+    "fleet_lease",
+    TABLES,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("until", sa.Double, nullable=False),
+)
+
+META = sa.Table(
+    "fleet_meta",
+    TABLES,
+    # A random id, so that a store or a server finds out that the database is another one.
+    sa.Column("fleet", sa.Text, primary_key=True),
+    sa.Column("format", sa.Integer, nullable=False),
+)

@@ -1,0 +1,612 @@
+"""The rows of runs and workers in SQLite or PostgreSQL, each change with the queue.
+
+A transaction locks the row of the pool first, if the pool has limits, and the row of the run then:
+so claims of one pool count one after the other, and no two transactions wait for each other. SQLite
+has one writer at a time. Each change that may be repeated because its reply was lost does nothing
+the second time.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from attractor.base.dataclasses import changed
+from attractor.base.errors import Refused, UsageError
+from attractor.fleet.database import Database
+from attractor.fleet.decisions import (
+    FORGOTTEN_S,
+    FULL,
+    LEASE_S,
+    STALE_S,
+    Fate,
+    Waiting,
+    fate_of,
+    is_holder,
+    next_in,
+    state_after_hold,
+    why_full,
+)
+from attractor.fleet.errors import ActorBusy, Fenced, RunEnded, UnknownRun
+from attractor.fleet.queue import Queue
+from attractor.fleet.records import (
+    AttemptEnd,
+    Claim,
+    FleetRun,
+    NewRun,
+    NotClaimed,
+    Pool,
+    Reason,
+    ReasonKind,
+    RunState,
+    Worker,
+    attempt_id,
+)
+from attractor.fleet.schema import LEASES, POOLS, RUNS, SWEEP, WORKERS
+
+_OUTSIDE = ("details", "held_from", "queued_at")
+"""The columns that are no field of a run."""
+
+
+class SqlTable:
+    """The table of a fleet in its database."""
+
+    def __init__(self, database: Database, queue: Queue) -> None:
+        self._database = database
+        self._queue = queue
+
+    async def add(self, new: NewRun) -> None:
+        """Add a run and enqueue its first attempt; refuse a second open run of an actor."""
+
+        def work(connection: sa.Connection, now: float) -> None:
+            if known := _read(connection, new.run_id):
+                return _require_same(known, new)
+            _require_idle(connection, new)
+            run = _insert(connection, new, now)
+            return self._queue.enqueue(connection, run)
+
+        try:
+            await self._database.transact(work)
+        except exc.IntegrityError as error:
+            # Another one added the same run, or a run of the same actor, in this moment.
+            raise ActorBusy(f"run {new.run_id}: {error.orig}") from error
+
+    async def claim(self, run_id: str, attempt: int, worker: str) -> Claim | NotClaimed:
+        """Make a worker the owner of a run, with a new epoch, if its pool has room."""
+
+        def work(connection: sa.Connection, now: float) -> Claim | NotClaimed:
+            run, pool = _lock(connection, run_id)
+            if run is None or run.attempt != attempt:
+                return NotClaimed()
+            if run.owner == worker:
+                return _claim_of(run)
+            if run.state is not RunState.QUEUED or run.cancel:
+                return NotClaimed()
+            if reason := why_full(pool, run.universe, _running(connection, pool)):
+                _set(connection, run, now, reason=reason)
+                return NotClaimed(reason)
+            values = {"state": RunState.RUNNING, "owner": worker, "epoch": run.epoch + 1}
+            return _claim_of(_set(connection, run, now, **values, reason=None))
+
+        return await self._database.transact(work)
+
+    async def commit(self, claim: Claim, head: str) -> Claim:
+        """Record a head, and return the claim of the next commit."""
+
+        def work(connection: sa.Connection, now: float) -> Claim:
+            done = connection.execute(
+                _owned_by(claim)
+                .where(RUNS.c.seq == claim.seq)
+                .values(head=head, seq=claim.seq + 1, lost=0, changed=now)
+            )
+            following: Claim = changed(claim, head=head, seq=claim.seq + 1)
+            if not done.rowcount:
+                run = _read(connection, claim.run_id)
+                if run is None or (run.epoch, run.seq, run.head) != (
+                    claim.epoch,
+                    following.seq,
+                    head,
+                ):
+                    raise _fenced(claim, run)
+            return following
+
+        return await self._database.transact(work)
+
+    async def end(self, claim: Claim, end: AttemptEnd) -> None:
+        """Release a run at the end of its attempt, and let another run have the freed room."""
+
+        def work(connection: sa.Connection, now: float) -> None:
+            run, pool = _lock(connection, claim.run_id)
+            if run is None or run.epoch != claim.epoch:
+                raise _fenced(claim, run)
+            if run.owner != claim.owner:
+                return
+            self._release(connection, run, end, now)
+            # A run that yields keeps its place in front of others.
+            if not end.yields and not is_holder(claim.owner):
+                self._give_room(connection, pool, now, most=1)
+
+        await self._database.transact(work)
+
+    async def want(self, run_id: str) -> FleetRun:
+        """Let a run continue: enqueue it if it is parked, or note it for the end of its attempt."""
+
+        def work(connection: sa.Connection, now: float) -> FleetRun:
+            run = _lock_known(connection, run_id)
+            if run.state is RunState.ENDED:
+                raise RunEnded(f"run {run_id} has ended")
+            if run.state is RunState.RUNNING:
+                return _set(connection, run, now, wants_run=True)
+            return self._wake(connection, run, now) if run.state is RunState.PARKED else run
+
+        return await self._database.transact(work)
+
+    async def hold(self, run_id: str, owner: str) -> Claim | NotClaimed:
+        """Own a run that no worker owns, to change it here; its queued attempt is dropped."""
+
+        def work(connection: sa.Connection, now: float) -> Claim | NotClaimed:
+            run, _ = _lock(connection, run_id)
+            if run is None or run.owner not in ("", owner):
+                return NotClaimed(run and run.reason)
+            if run.owner == owner:
+                return _claim_of(run)
+            self._queue.cancel(connection, run)
+            held = _set(
+                connection,
+                run,
+                now,
+                state=RunState.RUNNING,
+                owner=owner,
+                epoch=run.epoch + 1,
+                attempt=run.attempt + 1,
+                wants_run=run.wants_run or run.state is RunState.QUEUED,
+                held_from=run.state,
+            )
+            return _claim_of(held)
+
+        if not is_holder(owner):
+            raise UsageError(f"invalid holder {owner!r}")
+        try:
+            return await self._database.transact(work)
+        except exc.IntegrityError as error:
+            raise ActorBusy(f"run {run_id} has ended, and its actor has an open run") from error
+
+    async def set_reason(self, claim: Claim, reason: Reason | None) -> None:
+        """Note why a run stands still while its owner keeps it."""
+
+        def work(connection: sa.Connection, now: float) -> None:
+            values = _columns({"reason": reason, "changed": now})
+            if not connection.execute(_owned_by(claim).values(**values)).rowcount:
+                raise _fenced(claim, _read(connection, claim.run_id))
+
+        await self._database.transact(work)
+
+    async def cancel(self, run_id: str) -> FleetRun:
+        """Let nothing claim a run any more, and let its owner end it; without an owner, it ends."""
+
+        def work(connection: sa.Connection, now: float) -> FleetRun:
+            run = _lock_known(connection, run_id)
+            if run.state is RunState.ENDED:
+                return run
+            run = _set(connection, run, now, cancel=True)
+            return run if run.owner else self._end_unowned(connection, run, now)
+
+        return await self._database.transact(work)
+
+    async def run(self, run_id: str) -> FleetRun | None:
+        """Return a run, or None."""
+        return await self._database.transact(
+            lambda connection, _: _read(connection, run_id), is_reading=True
+        )
+
+    async def runs(
+        self, *, states: Collection[RunState] = (), universe: str = "", limit: int = 0
+    ) -> Sequence[FleetRun]:
+        """Return runs, oldest change first (default: all)."""
+        rows = sa.select(RUNS).order_by(RUNS.c.changed, RUNS.c.run_id)
+        if states:
+            rows = rows.where(RUNS.c.state.in_(states))
+        if universe:
+            rows = rows.where(RUNS.c.universe == universe)
+        return await self._select_runs(rows.limit(limit) if limit else rows)
+
+    async def owned(self, worker: str) -> Sequence[FleetRun]:
+        """Return the runs that a worker owns; one with `cancel` is to be ended."""
+        rows = sa.select(RUNS).where(RUNS.c.owner == worker)
+        return await self._select_runs(rows.order_by(RUNS.c.run_id))
+
+    async def beat(self, worker: Worker) -> Worker:
+        """Note that a worker is alive, and return its row: someone may have drained it."""
+
+        def work(connection: sa.Connection, now: float) -> Worker:
+            known = sa.update(WORKERS).where(WORKERS.c.id == worker.id)
+            beaten = connection.execute(known.values(beat=now).returning(WORKERS))
+            row = beaten.mappings().one_or_none()
+            if row is None:
+                values = vars(worker) | {"began": now, "beat": now, "labels": [*worker.labels]}
+                inserted = sa.insert(WORKERS).values(**values).returning(WORKERS)
+                row = connection.execute(inserted).mappings().one()
+            return _worker_of(row)
+
+        return await self._database.transact(work)
+
+    async def drain(self, worker: str) -> None:
+        """Let a worker take no more attempts."""
+        drained = sa.update(WORKERS).where(WORKERS.c.id == worker).values(is_draining=True)
+        await self._database.transact(lambda connection, _: connection.execute(drained) and None)
+
+    async def leave(self, worker: str) -> None:
+        """Forget a worker that ended."""
+        left = sa.delete(WORKERS).where(WORKERS.c.id == worker)
+        await self._database.transact(lambda connection, _: connection.execute(left) and None)
+
+    async def workers(self) -> Sequence[Worker]:
+        """Return all workers whose row is there."""
+        rows = sa.select(WORKERS).order_by(WORKERS.c.id)
+        return await self._database.transact(
+            lambda connection, _: [_worker_of(row) for row in connection.execute(rows).mappings()],
+            is_reading=True,
+        )
+
+    async def pools(self) -> Sequence[Pool]:
+        """Return the pools with limits."""
+        return await self._database.transact(
+            lambda connection, _: _pools(connection, is_locked=False), is_reading=True
+        )
+
+    async def set_pool(self, pool: Pool) -> None:
+        """Set the limits of a pool; runs that have room now get an attempt."""
+
+        def work(connection: sa.Connection, now: float) -> None:
+            values = {"concurrency": pool.concurrency, "share": pool.share}
+            row = sa.update(POOLS).where(POOLS.c.name == pool.name).values(**values)
+            if not connection.execute(row).rowcount:
+                connection.execute(sa.insert(POOLS).values(name=pool.name, **values))
+            self._give_room(connection, pool, now)
+
+        if pool.concurrency < 0 or not 0 < pool.share <= 1:
+            raise UsageError(
+                f"invalid limits of pool {pool.name}: concurrency {pool.concurrency}, "
+                f"share {pool.share:g}",
+                hint="concurrency is 0 (no limit) or more; a share is more than 0 and at most 1",
+            )
+        await self._database.transact(work)
+
+    async def now(self) -> float:
+        """Return the time of the database, in seconds."""
+        return await self._database.transact(lambda _, now: now, is_reading=True)
+
+    async def sweep(self, sweeper: str) -> Sequence[str]:
+        """Bring together what crashes left apart; return a line for each change."""
+
+        def work(connection: sa.Connection, now: float) -> Sequence[str]:
+            if not _take_lease(connection, sweeper, now):
+                return []
+            pools = _pools(connection, is_locked=True)
+            lines = [
+                self._sweep_one(connection, run, held_from, now)
+                for run, held_from in self._left_apart(connection, now)
+            ]
+            for pool in pools:
+                lines += self._give_room(connection, pool, now)
+            connection.execute(sa.delete(WORKERS).where(WORKERS.c.beat < now - FORGOTTEN_S))
+            return [line for line in lines if line]
+
+        return await self._database.transact(work)
+
+    async def _select_runs(self, rows: sa.Select[Any]) -> Sequence[FleetRun]:
+        return await self._database.transact(
+            lambda connection, _: [_run_of(row) for row in connection.execute(rows).mappings()],
+            is_reading=True,
+        )
+
+    def _enqueue_again(
+        self,
+        connection: sa.Connection,
+        run: FleetRun,
+        now: float,
+        *,
+        is_ahead: bool = False,
+        **values: object,
+    ) -> FleetRun:
+        """Enqueue the next attempt of a run that nobody executes any more."""
+        values = {
+            "state": RunState.QUEUED,
+            "owner": "",
+            "wants_run": False,
+            "wake_at": 0.0,
+        } | values
+        run = _set(connection, run, now, attempt=run.attempt + 1, **values)
+        self._queue.enqueue(connection, run, is_ahead=is_ahead)
+        return run
+
+    def _wake(self, connection: sa.Connection, run: FleetRun, now: float) -> FleetRun:
+        is_poison = run.reason is not None and run.reason.kind is ReasonKind.POISON
+        lost = 0 if is_poison else run.lost
+        return self._enqueue_again(connection, run, now, reason=None, lost=lost, queued_at=now)
+
+    def _end_unowned(self, connection: sa.Connection, run: FleetRun, now: float) -> FleetRun:
+        self._queue.cancel(connection, run)
+        return _set(
+            connection,
+            run,
+            now,
+            state=RunState.ENDED,
+            owner="",
+            epoch=run.epoch + 1,
+            wants_run=False,
+            reason=None,
+            wake_at=0.0,
+        )
+
+    def _release(
+        self, connection: sa.Connection, run: FleetRun, end: AttemptEnd, now: float
+    ) -> None:
+        if run.cancel or end.state is RunState.ENDED:
+            values = {"state": RunState.ENDED, "wants_run": False, "wake_at": 0.0}
+            _set(connection, run, now, owner="", reason=end.reason, **values)
+        elif end.yields:
+            self._enqueue_again(connection, run, now, is_ahead=True, reason=end.reason)
+        elif run.wants_run:
+            self._enqueue_again(connection, run, now, reason=None, queued_at=now)
+        else:
+            values = {"state": RunState.PARKED, "wake_at": end.wake_at}
+            _set(connection, run, now, owner="", reason=end.reason, **values)
+
+    def _give_room(
+        self, connection: sa.Connection, pool: Pool | None, now: float, *, most: int | None = None
+    ) -> list[str]:
+        """Enqueue the runs that wait for the room that a pool has now."""
+        if pool is None:
+            return []
+        waiting = _waiting(connection, pool)
+        running = _running(connection, pool)
+        lines: list[str] = []
+        for run_id in next_in(pool, running, waiting, most=most):
+            run = _lock_known(connection, run_id)
+            run = self._enqueue_again(connection, run, now, is_ahead=True, reason=None)
+            lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {pool.name}")
+        return lines
+
+    def _left_apart(
+        self, connection: sa.Connection, now: float
+    ) -> Sequence[tuple[FleetRun, RunState]]:
+        """Return the runs that a sweep may change, with the state before a hold."""
+        living = sa.select(WORKERS.c.id).where(WORKERS.c.beat > now - STALE_S)
+        attempt = RUNS.c.run_id + ":" + sa.cast(RUNS.c.attempt, sa.Text)
+        rows = sa.select(RUNS).where(
+            sa.or_(
+                sa.and_(RUNS.c.state == RunState.RUNNING, RUNS.c.owner.not_in(living)),
+                sa.and_(RUNS.c.state != RunState.ENDED, RUNS.c.owner == "", RUNS.c.cancel),
+                sa.and_(RUNS.c.state == RunState.PARKED, RUNS.c.wake_at > 0, RUNS.c.wake_at <= now),
+                sa.and_(
+                    RUNS.c.state == RunState.QUEUED,
+                    RUNS.c.reason.not_in(FULL),
+                    ~self._queue.is_pending(attempt, living),
+                ),
+            )
+        )
+        # Who changes a run of a pool without limits now is not waited for.
+        rows = rows.order_by(RUNS.c.run_id).with_for_update(of=RUNS, skip_locked=True)
+        return [
+            (_run_of(row), RunState(row["held_from"]))
+            for row in connection.execute(rows).mappings()
+        ]
+
+    def _sweep_one(
+        self, connection: sa.Connection, run: FleetRun, held_from: RunState, now: float
+    ) -> str:
+        """Change one run, and return a line about it."""
+        match fate_of(run, is_owner_alive=False, is_pending=False, now=now):
+            case Fate.KEEP:
+                return ""
+            case Fate.END:
+                self._end_unowned(connection, run, now)
+                return f"run {run.run_id}: ended, because it was canceled"
+            case Fate.WAKE:
+                self._wake(connection, run, now)
+                return f"run {run.run_id}: its timer is due"
+            case Fate.ENQUEUE:
+                self._queue.cancel(connection, run)
+                run = self._enqueue_again(connection, run, now, reason=run.reason)
+                return f"run {run.run_id}: attempt {run.attempt} replaces one that was lost"
+            case Fate.GIVE_BACK:
+                return self._give_back(connection, run, held_from, now)
+            case Fate.TAKE_OVER:
+                self._queue.cancel(connection, run)
+                dead, lost = run.owner, run.lost + 1
+                reason = Reason(ReasonKind.TAKING_OVER, {"worker": dead, "lost": lost})
+                values = {"epoch": run.epoch + 1, "lost": lost, "reason": reason}
+                run = self._enqueue_again(connection, run, now, is_ahead=True, **values)
+                return f"run {run.run_id}: attempt {run.attempt} takes over from {dead}"
+            case Fate.PARK_AS_POISON:
+                self._queue.cancel(connection, run)
+                lost = run.lost + 1
+                reason = Reason(ReasonKind.POISON, {"worker": run.owner, "lost": lost})
+                values = {"state": RunState.PARKED, "owner": "", "epoch": run.epoch + 1}
+                values |= {"wants_run": False, "wake_at": 0.0, "lost": lost}
+                _set(connection, run, now, reason=reason, **values)
+                return f"run {run.run_id}: parked, because it lost {lost} workers in one stage"
+
+    def _give_back(
+        self, connection: sa.Connection, run: FleetRun, held_from: RunState, now: float
+    ) -> str:
+        state = state_after_hold(held_from, wants_run=run.wants_run)
+        if state is RunState.QUEUED:
+            self._enqueue_again(connection, run, now, epoch=run.epoch + 1, reason=None)
+        else:
+            _set(connection, run, now, state=state, owner="", epoch=run.epoch + 1)
+        return f"run {run.run_id}: {state} again, because {run.owner} is gone"
+
+
+def _set(connection: sa.Connection, run: FleetRun, now: float, **values: object) -> FleetRun:
+    """Change a run that this transaction has locked, and return it."""
+    row = connection.execute(
+        sa.update(RUNS)
+        .where(RUNS.c.run_id == run.run_id)
+        .values(**_columns(values | {"changed": now}))
+        .returning(RUNS)
+    )
+    return _run_of(row.mappings().one())
+
+
+def _columns(values: Mapping[str, object]) -> dict[str, object]:
+    columns = dict(values)
+    if "reason" in columns:
+        reason = columns["reason"]
+        is_known = isinstance(reason, Reason)
+        columns["reason"] = reason.kind if is_known else ""
+        columns["details"] = dict(reason.details) if is_known else {}
+    return columns
+
+
+def _insert(connection: sa.Connection, new: NewRun, now: float) -> FleetRun:
+    row = connection.execute(
+        sa.insert(RUNS)
+        .values(
+            **vars(new),
+            attempt=1,
+            epoch=0,
+            owner="",
+            state=RunState.QUEUED,
+            wants_run=False,
+            seq=0,
+            wake_at=0.0,
+            reason="",
+            details={},
+            cancel=False,
+            lost=0,
+            created=now,
+            changed=now,
+            queued_at=now,
+            held_from=RunState.QUEUED,
+        )
+        .returning(RUNS)
+    )
+    return _run_of(row.mappings().one())
+
+
+def _require_same(known: FleetRun, new: NewRun) -> None:
+    """Accept a run that is added again because a reply was lost."""
+    if any(getattr(known, name) != value for name, value in vars(new).items() if name != "head"):
+        raise Refused(f"run {new.run_id} is in the fleet, with other values")
+
+
+def _require_idle(connection: sa.Connection, new: NewRun) -> None:
+    if not new.actor:
+        return
+    open_run = connection.scalar(
+        sa.select(RUNS.c.run_id).where(
+            RUNS.c.universe == new.universe,
+            RUNS.c.actor == new.actor,
+            RUNS.c.state != RunState.ENDED,
+        )
+    )
+    if open_run:
+        raise ActorBusy(f"actor {new.actor} has the open run {open_run}")
+
+
+def _read(connection: sa.Connection, run_id: str) -> FleetRun | None:
+    return _first_run(connection, sa.select(RUNS).where(RUNS.c.run_id == run_id))
+
+
+def _first_run(connection: sa.Connection, rows: sa.Select[Any]) -> FleetRun | None:
+    row = connection.execute(rows).mappings().one_or_none()
+    return None if row is None else _run_of(row)
+
+
+def _lock(connection: sa.Connection, run_id: str) -> tuple[FleetRun | None, Pool | None]:
+    """Return a run and its pool with limits, locked until the end of the transaction."""
+    of_run = sa.select(RUNS.c.pool).where(RUNS.c.run_id == run_id).scalar_subquery()
+    pool = connection.execute(
+        sa.select(POOLS).where(POOLS.c.name == of_run).with_for_update()
+    ).one_or_none()
+    run = _first_run(connection, sa.select(RUNS).where(RUNS.c.run_id == run_id).with_for_update())
+    return run, None if pool is None else Pool(*pool)
+
+
+def _lock_known(connection: sa.Connection, run_id: str) -> FleetRun:
+    run, _ = _lock(connection, run_id)
+    if run is None:
+        raise UnknownRun(f"unknown run {run_id!r}")
+    return run
+
+
+def _owned_by(claim: Claim) -> sa.Update:
+    return sa.update(RUNS).where(
+        RUNS.c.run_id == claim.run_id, RUNS.c.epoch == claim.epoch, RUNS.c.owner == claim.owner
+    )
+
+
+def _running(connection: sa.Connection, pool: Pool | None) -> Mapping[str, int]:
+    """Count the executed runs of a pool by universe."""
+    if pool is None:
+        return {}
+    rows = connection.execute(
+        sa.select(RUNS.c.universe, RUNS.c.owner, sa.func.count())
+        .where(RUNS.c.pool == pool.name, RUNS.c.state == RunState.RUNNING)
+        .group_by(RUNS.c.universe, RUNS.c.owner)
+    )
+    counts: dict[str, int] = {}
+    for universe, owner, number in rows:
+        if not is_holder(owner):
+            counts[universe] = counts.get(universe, 0) + number
+    return counts
+
+
+def _waiting(connection: sa.Connection, pool: Pool) -> Sequence[Waiting]:
+    """Return the runs that may get the room of a pool: of each universe, those in front."""
+    order = (RUNS.c.priority, RUNS.c.queued_at, RUNS.c.run_id)
+    place = sa.func.row_number().over(partition_by=RUNS.c.universe, order_by=order)
+    ranked = (
+        sa.select(RUNS.c.run_id, RUNS.c.universe, *order[:2], place.label("place"))
+        .where(RUNS.c.pool == pool.name, RUNS.c.state == RunState.QUEUED)
+        .where(RUNS.c.reason.in_(FULL), ~RUNS.c.cancel)
+        .subquery()
+    )
+    rows = sa.select(*list(ranked.c)[:4])
+    if pool.concurrency:
+        rows = rows.where(ranked.c.place <= pool.concurrency)
+    return [Waiting(*row) for row in connection.execute(rows)]
+
+
+def _pools(connection: sa.Connection, *, is_locked: bool) -> Sequence[Pool]:
+    rows = sa.select(POOLS).order_by(POOLS.c.name)
+    return [Pool(*row) for row in connection.execute(rows.with_for_update() if is_locked else rows)]
+
+
+def _take_lease(connection: sa.Connection, sweeper: str, now: float) -> bool:
+    taken = connection.execute(
+        sa.update(LEASES)
+        .where(LEASES.c.name == SWEEP)
+        .where(sa.or_(LEASES.c.holder == sweeper, LEASES.c.until <= now))
+        .values(holder=sweeper, until=now + LEASE_S)
+    )
+    return bool(taken.rowcount)
+
+
+def _claim_of(run: FleetRun) -> Claim:
+    return Claim(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq)
+
+
+def _run_of(row: sa.RowMapping) -> FleetRun:
+    values: dict[str, Any] = {name: value for name, value in row.items() if name not in _OUTSIDE}
+    reason = Reason(ReasonKind(row["reason"]), row["details"]) if row["reason"] else None
+    return FleetRun(**values | {"state": RunState(row["state"]), "reason": reason})
+
+
+def _worker_of(row: sa.RowMapping) -> Worker:
+    values: dict[str, Any] = {**row}
+    return Worker(**values | {"labels": tuple(row["labels"])})
+
+
+def _fenced(claim: Claim, run: FleetRun | None) -> Fenced:
+    place = f"attempt {attempt_id(claim.run_id, claim.attempt)} of {claim.owner}"
+    if run is None:
+        return Fenced(f"{place}: the run is gone")
+    owner = f"owned by {run.owner}" if run.owner else f"{run.state}"
+    return Fenced(
+        f"{place}: epoch {claim.epoch}, commit {claim.seq}; the run is {owner}, epoch {run.epoch}, "
+        f"commit {run.seq}"
+    )

@@ -1,0 +1,38 @@
+"""A stand-in for S3, as a process of its own."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Mapping
+from contextlib import suppress
+
+import pytest
+
+from tests.ports import free_port
+
+
+@pytest.fixture(scope="session")
+def s3_environ() -> Generator[Mapping[str, str]]:
+    """Start the stand-in; return the environment of its users."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            _await_port(port)
+            yield {
+                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+                "AWS_ACCESS_KEY_ID": "fleet",
+                "AWS_SECRET_ACCESS_KEY": "secret",
+                "AWS_REGION": "us-east-1",
+            }
+        finally:
+            process.kill()
+
+
+def _await_port(port: int) -> None:
+    for _ in range(600):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.1)
+    raise TimeoutError("the stand-in for S3 does not start")

@@ -1,0 +1,125 @@
+from attractor.base.dataclasses import changed
+from attractor.fleet.decisions import (
+    Fate,
+    Waiting,
+    fate_of,
+    next_in,
+    share_of,
+    state_after_hold,
+    why_full,
+)
+from attractor.fleet.records import FleetRun, Pool, Reason, ReasonKind, RunState
+from tests.tables import table
+
+NOW = 1000.0
+RUN = FleetRun(
+    run_id="r",
+    universe="home",
+    project="",
+    pool="p",
+    engine="1",
+    label="",
+    priority=100,
+    actor="",
+    attempt=1,
+    epoch=1,
+    owner="w",
+    state=RunState.RUNNING,
+    wants_run=False,
+    head="h",
+    seq=0,
+    wake_at=0.0,
+    reason=None,
+    cancel=False,
+    lost=0,
+    created=0.0,
+    changed=0.0,
+)
+FULL = Reason(ReasonKind.POOL_FULL)
+TAKING_OVER = Reason(ReasonKind.TAKING_OVER)
+
+
+@table(
+    ("values", "is_owner_alive", "is_pending", "fate"),
+    [
+        ({}, True, False, Fate.KEEP),
+        ({"cancel": True, "lost": 9}, True, False, Fate.KEEP),
+        ({}, False, True, Fate.TAKE_OVER),
+        ({"lost": 1}, False, False, Fate.TAKE_OVER),
+        ({"lost": 2}, False, False, Fate.PARK_AS_POISON),
+        ({"lost": 2, "cancel": True}, False, False, Fate.END),
+        ({"owner": "server:a", "lost": 2}, False, False, Fate.GIVE_BACK),
+        ({"state": RunState.QUEUED}, False, True, Fate.KEEP),
+        ({"state": RunState.QUEUED}, False, False, Fate.ENQUEUE),
+        ({"state": RunState.QUEUED, "reason": FULL}, False, False, Fate.KEEP),
+        ({"state": RunState.QUEUED, "reason": TAKING_OVER}, False, False, Fate.ENQUEUE),
+        ({"state": RunState.QUEUED, "cancel": True}, False, True, Fate.END),
+        ({"state": RunState.PARKED}, False, False, Fate.KEEP),
+        ({"state": RunState.PARKED, "wake_at": NOW}, False, False, Fate.WAKE),
+        ({"state": RunState.PARKED, "wake_at": NOW + 1}, False, False, Fate.KEEP),
+        ({"state": RunState.PARKED, "cancel": True}, False, False, Fate.END),
+        ({"state": RunState.ENDED, "cancel": True, "wake_at": 1.0}, False, False, Fate.KEEP),
+    ],
+)
+def test_fate_of_a_run(
+    values: dict[str, object], is_owner_alive: bool, is_pending: bool, fate: Fate
+) -> None:
+    run = changed(RUN, **values)
+    found = fate_of(run, is_owner_alive=is_owner_alive, is_pending=is_pending, now=NOW)
+    assert found is fate
+
+
+@table(
+    ("held_from", "wants_run", "state"),
+    [
+        (RunState.PARKED, False, RunState.PARKED),
+        (RunState.PARKED, True, RunState.QUEUED),
+        (RunState.QUEUED, True, RunState.QUEUED),
+        (RunState.ENDED, True, RunState.ENDED),
+    ],
+)
+def test_state_after_a_hold(held_from: RunState, wants_run: bool, state: RunState) -> None:
+    assert state_after_hold(held_from, wants_run=wants_run) is state
+
+
+@table(
+    ("concurrency", "share", "runs"),
+    [(100, 1.0, 100), (20, 0.25, 5), (3, 0.25, 1), (1, 0.01, 1), (100, 0.29, 29), (7, 0.5, 3)],
+)
+def test_share_is_at_least_one_run(concurrency: int, share: float, runs: int) -> None:
+    assert share_of(Pool("p", concurrency, share)) == runs
+
+
+@table(
+    ("pool", "running", "kind"),
+    [
+        (None, {"home": 99}, None),
+        (Pool("p"), {"home": 99}, None),
+        (Pool("p", 2), {"home": 1}, None),
+        (Pool("p", 2), {"home": 2}, ReasonKind.POOL_FULL),
+        (Pool("p", 2), {"other": 3}, ReasonKind.POOL_FULL),
+        (Pool("p", 4, 0.5), {"home": 2}, ReasonKind.UNIVERSE_FULL),
+        (Pool("p", 4, 0.5), {"other": 2, "home": 1}, None),
+    ],
+)
+def test_room_counts_the_pool_and_the_universe(
+    pool: Pool | None, running: dict[str, int], kind: ReasonKind | None
+) -> None:
+    reason = why_full(pool, "home", running)
+    assert (reason and reason.kind) == kind
+
+
+def test_freed_room_goes_to_those_who_wait_longest_within_priority() -> None:
+    waiting = [
+        Waiting("late", "a", 100, 3.0),
+        Waiting("first", "a", 100, 1.0),
+        Waiting("urgent", "a", 1, 9.0),
+        Waiting("second", "b", 100, 2.0),
+    ]
+    pool = Pool("p", 3)
+    assert next_in(pool, {}, waiting) == ["urgent", "first", "second"]
+    assert next_in(pool, {"a": 2}, waiting) == ["urgent"]
+    assert next_in(pool, {}, waiting, most=1) == ["urgent"]
+    assert next_in(pool, {"a": 3}, waiting) == []
+    assert next_in(Pool("p"), {"a": 3}, waiting) == ["urgent", "first", "second", "late"]
+    assert next_in(Pool("p", 4, 0.5), {"a": 1}, waiting) == ["urgent", "second"]
