@@ -63,8 +63,9 @@ class Place:
 class Collector:
     """Collects what changed in a place since the last time.
 
-    `run_ids` returns the runs: a run and its restarts. Agents and project do not change. Nothing else writes into the run directories
-    meanwhile, except stages in flight, whose files the next attempt sets aside.
+    `run_ids` returns the runs: a run and its restarts. Agents and project do not change. Nothing
+    else writes into the run directories meanwhile, except stages in flight, whose files the next
+    attempt sets aside.
     """
 
     place: Place

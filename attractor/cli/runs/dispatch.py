@@ -97,9 +97,11 @@ class FleetOrders(Orders):
         here = replace(orders, fences=copy_fence)
 
         async def work(order: Callable[[Orders], Any]) -> Any:
-            async with open_dispatch(invocation, opened) as dispatch:
-                async with dispatch.held(orders.root.name):
-                    return await asyncio.to_thread(order, here)
+            async with (
+                open_dispatch(invocation, opened) as dispatch,
+                dispatch.held(orders.root.name),
+            ):
+                return await asyncio.to_thread(order, here)
 
         values = {one.name: getattr(orders, one.name) for one in fields(Orders)}
         return cls(**values, change=lambda order: asyncio.run(work(order)))
