@@ -75,7 +75,8 @@ async def _policy(project: Project, request: RunRequest) -> Policy:
     record = _record(project.root)
     policy = policy_of_profile(Profile.model_validate(record["profile"]), project)
     note = record["task_note"]
-    return replace(policy, suite=request.suite, profile=request.profile, task_note=note)
+    pinned = {"suite": request.suite, "profile": request.profile}
+    return replace(policy, **pinned, task_note=note, delivers=False)
 
 
 async def execute(root: Path, project: Project) -> RunResult:

@@ -4,6 +4,7 @@ The run directory of a run in the fleet is a copy of its last head; the file `el
 keeps every other process from executing the run here.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from attractor.fleet.attempt import PROFILE
 from attractor.fleet.errors import UnknownRun
 from attractor.fleet.heads import FileEntry, HeadTree, changed_files
 from attractor.fleet.places import PROJECT, RUNS, Collector, Place, lay_out
-from attractor.fleet.records import AttemptEnd, FleetRun, NewRun, NotClaimed, RunState
+from attractor.fleet.records import AttemptEnd, Claim, FleetRun, NewRun, RunState
 from attractor.fleet.seams import BlobsOf, Table
 from attractor.fleet.site import BASE
 from attractor.pipeline.begin import begin
@@ -40,6 +41,7 @@ COPIES = "fleet/copies"
 """The folder of the state folder with the head that each copied run has."""
 
 _PATIENCE_S = 60.0
+_PARKING_TRIES, _PARKING_PAUSE_S = 20, 0.25
 
 
 @dataclass(frozen=True)
@@ -102,12 +104,7 @@ class Dispatch:
         Afterwards it continues in its pool if it can.
         """
         with self._locked(run_id):
-            claim = await self._table.hold(run_id, self._owner)
-            if isinstance(claim, NotClaimed):
-                raise Refused(
-                    f"a worker executes run {run_id}",
-                    hint=f"look who: attractor fleet why {run_id}",
-                )
+            claim = await self._hold(run_id)
             end = AttemptEnd(state=RunState.PARKED)
             try:
                 run = await self._sync(run_id)
@@ -122,6 +119,17 @@ class Dispatch:
                 end = _after_change(self._place.runs / run_id)
             finally:
                 await self._table.end(claim, end)
+
+    async def _hold(self, run_id: str) -> Claim:
+        """Own a run; a worker that is about to park it gets some seconds for that."""
+        for _ in range(_PARKING_TRIES):
+            claim = await self._table.hold(run_id, self._owner)
+            if isinstance(claim, Claim):
+                return claim
+            await asyncio.sleep(_PARKING_PAUSE_S)
+        raise Refused(
+            f"a worker executes run {run_id}", hint=f"look who: attractor fleet why {run_id}"
+        )
 
     async def _sync(self, run_id: str) -> FleetRun:
         run = await self._table.run(run_id)

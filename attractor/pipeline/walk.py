@@ -48,7 +48,8 @@ async def _walk(begun: BegunRun) -> RunResult:
         if result.is_restarting:
             await make_next(run, plan)
             return result
-        await deliver(run, workspace, graph=graph, request=plan.request, project=scope.project)
+        if policy.delivers:
+            await deliver(run, workspace, graph=graph, request=plan.request, project=scope.project)
         if result.status == EVALUATING and policy.finish:
             try:
                 await policy.finish(begun)

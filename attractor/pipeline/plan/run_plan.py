@@ -27,7 +27,8 @@ class Policy:
     `readable` are paths, and `passed_variables` the names of variables, that a sandbox shows;
     `sandbox_env` are variables that it adds. `carry` are more paths that workspaces get. The run
     does not exceed `budgets`. With `asks_providers`, the first stage begins only if the model
-    providers of the run answer. `notices` are sentences for a person. `task_note` ends the prompt
+    providers of the run answer. Without `delivers`, another process delivers the result. `notices`
+    are sentences for a person. `task_note` ends the prompt
     of each task for an agent.
 
     `admit` refuses a pipeline before a run exists. `begin` is called before the first stage, and
@@ -44,6 +45,7 @@ class Policy:
     transforms: Sequence[Transform] = ()
     budgets: Budgets = NO_BUDGETS
     asks_providers: bool = True
+    delivers: bool = True
     notices: Sequence[str] = ()
     task_note: str = ""
     admit: Callable[[PipelineSource, Path], None] = do_nothing

@@ -1,0 +1,154 @@
+"""A fleet of real processes over one project: the command line, and workers that may be killed."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from attractor.fleet.fleet import Addresses, open_fleet
+from attractor.fleet.records import FleetRun, RunState
+from tests.pipeline.projects import make_project
+
+PROGRAM = (sys.executable, "-P", "-m", "attractor")
+PATIENCE_S = 60.0
+
+
+@dataclass
+class LivingFleet:
+    """A project whose runs are executed by workers, each a process with a state of its own."""
+
+    folder: Path
+    pipeline: str
+    database: str = ""
+    store: str = ""
+    more: dict[str, str] = field(default_factory=dict[str, str])
+    workers: list[subprocess.Popen[str]] = field(default_factory=list[subprocess.Popen[str]])
+
+    def __post_init__(self) -> None:
+        self.project = make_project(self.folder / "project", self.pipeline)
+        state = self.folder / "state" / "fleet"
+        state.mkdir(parents=True, mode=0o700)
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "ATTRACTOR_STATE_DIR": str(self.folder / "state"),
+            "ATTRACTOR_FLEET__URL": self.database or f"sqlite:///{state / 'fleet.sqlite'}",
+            "ATTRACTOR_FLEET__STORE": self.store or str(state / "store"),
+            **self.more,
+        }
+
+    def attractor(self, *words: str, code: int = 0) -> str:
+        """Type a command; return its output."""
+        done = subprocess.run(
+            [*PROGRAM, *words],
+            cwd=self.project,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def begin(self, *words: str) -> str:
+        """Begin a run in the pool `agents`; return its id."""
+        shown = self.attractor("run", "pipeline.dot", "--on", "agents", *words)
+        return shown.split()[0]
+
+    def start_worker(self, *words: str) -> subprocess.Popen[str]:
+        """Start a worker, which has a state folder of its own, as on another machine."""
+        state = self.folder / f"machine-{len(self.workers)}"
+        with (self.folder / f"worker-{len(self.workers)}.log").open("w") as log:
+            worker = subprocess.Popen(
+                [*PROGRAM, "worker", *words],
+                cwd=self.folder,
+                env={**self.environ, "ATTRACTOR_STATE_DIR": str(state)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+        self.workers.append(worker)
+        return worker
+
+    def kill(self, worker: subprocess.Popen[str]) -> None:
+        """Kill a worker; what it started must end by itself."""
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.wait()
+
+    def status(self, run_id: str) -> dict[str, Any]:
+        """Return the state of a run from its last committed head."""
+        return json.loads(self.attractor("status", run_id, "--json"))
+
+    def wait(self, run_id: str, *words: str) -> dict[str, Any]:
+        """Wait until a run has one of some statuses."""
+        until = time.monotonic() + PATIENCE_S
+        while (found := self.status(run_id))["status"] not in words:
+            assert time.monotonic() < until, (found, self.logs())
+            time.sleep(0.2)
+        return found
+
+    def row(self, run_id: str) -> FleetRun:
+        """Return the row of a run."""
+
+        async def read() -> FleetRun | None:
+            where = Addresses(
+                self.environ["ATTRACTOR_FLEET__URL"], self.environ["ATTRACTOR_FLEET__STORE"]
+            )
+            async with open_fleet(where, self.environ) as fleet:
+                return await fleet.table.run(run_id)
+
+        found = asyncio.run(read())
+        assert found
+        return found
+
+    def wait_parked(self, run_id: str) -> None:
+        """Wait until a run waits for a person, without a process."""
+        wait_until(lambda: self.row(run_id).state is RunState.PARKED, self.logs)
+
+    def events(self, run_id: str) -> Sequence[dict[str, Any]]:
+        """Return the events of the copy of a run."""
+        file = self.project / "runs" / run_id / "events.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()]
+
+    def stages(self, run_id: str) -> Sequence[str]:
+        """Return the stages that were committed, in their order."""
+        return [
+            str(one["node"])
+            for one in self.events(run_id)
+            if one["type"] == "CheckpointSaved" and one["data"]["step"] is not None
+        ]
+
+    def logs(self) -> str:
+        """Return what the workers said."""
+        return "\n".join(one.read_text() for one in sorted(self.folder.glob("worker-*.log")))
+
+
+@contextmanager
+def living(folder: Path, pipeline: str, **more: Any) -> Generator[LivingFleet]:
+    """Make a fleet; its workers are killed at the end."""
+    fleet = LivingFleet(folder, pipeline, **more)
+    try:
+        yield fleet
+    finally:
+        for worker in fleet.workers:
+            if worker.poll() is None:
+                fleet.kill(worker)
+
+
+def wait_until(holds: Callable[[], bool], why: Callable[[], object] = str) -> None:
+    """Wait until something holds."""
+    until = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < until, why()
+        time.sleep(0.05)

@@ -1,0 +1,130 @@
+"""Real workers execute, move, lose and give back runs."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.fleet.living import LivingFleet, living, wait_until
+from tests.pipeline.projects import git
+
+GATE = """digraph gate {
+  start [shape=Mdiamond]; done [shape=Msquare]
+  make [shape=parallelogram, tool_command="echo made >> made.txt"]
+  ask [shape=hexagon, label="Good?"]
+  more [shape=parallelogram, tool_command="cat readme.txt made.txt > both.txt"]
+  start -> make -> ask
+  ask -> more [label="[Y] Yes"]
+  ask -> make [label="[N] No"]
+  more -> done
+}
+"""
+SLOW = """digraph slow {
+  start [shape=Mdiamond]; done [shape=Msquare]
+  one [shape=parallelogram, tool_command="echo 1 >> steps.txt"]
+  two [shape=parallelogram, tool_command="test -e FLAG || sleep 30; echo 2 >> steps.txt"]
+  three [shape=parallelogram, tool_command="echo 3 >> steps.txt"]
+  start -> one -> two -> three -> done
+}
+"""
+
+
+def test_run_waits_without_a_process_and_goes_on_after_the_answer(tmp_path: Path) -> None:
+    with living(tmp_path, GATE) as fleet:
+        run_id = fleet.begin()
+        fleet.start_worker()
+        fleet.wait_parked(run_id)
+        wait_until(lambda: not processes_of(run_id), lambda: processes_of(run_id))
+        fleet.attractor("answer", run_id, "No")
+        fleet.wait_parked(run_id)
+        fleet.attractor("answer", run_id, "Yes")
+        fleet.wait(run_id, "evaluating")
+        assert fleet.stages(run_id) == ["start", "make", "ask", "make", "ask", "more"]
+        fleet.attractor("resume", run_id)
+        shown = git(fleet.project, "show", f"attractor/run/{run_id}:both.txt")
+        assert shown == "hello\nmade\nmade\n"
+        assert "No problems found" in fleet.attractor("audit", "verify")
+
+
+def processes_of(run_id: str) -> list[str]:
+    """Return the commands of the processes that execute a run."""
+    found: list[str] = []
+    for one in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (one / "cmdline").read_bytes().decode().split("\0")
+        except OSError:
+            continue
+        if run_id in words:
+            found.append(" ".join(words))
+    return found
+
+
+def begin_slow(fleet: LivingFleet, flag: Path) -> str:
+    """Begin a run that stays in its second stage until a file exists."""
+    file = fleet.project / "pipeline.dot"
+    file.write_text(SLOW.replace("FLAG", str(flag)))
+    git(fleet.project, "commit", "--quiet", "--all", "--message", "Slow")
+    return fleet.begin("--sandbox", "none")
+
+
+@pytest.mark.crash
+def test_another_worker_takes_over_from_a_killed_one(tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    with living(tmp_path, SLOW) as fleet:
+        run_id = begin_slow(fleet, flag)
+        first = fleet.start_worker()
+        wait_until(lambda: "start" in fleet_stages(fleet, run_id), fleet.logs)
+        wait_until(lambda: "one" in fleet_stages(fleet, run_id), fleet.logs)
+        fleet.start_worker()
+        fleet.kill(first)
+        killed = time.monotonic()
+        flag.touch()
+        fleet.wait(run_id, "evaluating")
+        assert time.monotonic() - killed < 20
+        assert fleet.stages(run_id) == ["start", "one", "two", "three"]
+        fleet.attractor("resume", run_id)
+        assert git(fleet.project, "show", f"attractor/run/{run_id}:steps.txt") == "1\n2\n3\n"
+
+
+def fleet_stages(fleet: LivingFleet, run_id: str) -> list[str]:
+    fleet.status(run_id)
+    return [*fleet.stages(run_id)]
+
+
+@pytest.mark.crash
+def test_frozen_worker_commits_nothing_after_it_wakes(tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    with living(tmp_path, SLOW) as fleet:
+        run_id = begin_slow(fleet, flag)
+        first = fleet.start_worker()
+        wait_until(lambda: "one" in fleet_stages(fleet, run_id), fleet.logs)
+        os.kill(first.pid, signal.SIGSTOP)
+        fleet.start_worker()
+        wait_until(lambda: "takes over" in fleet.logs(), fleet.logs)
+        flag.touch()
+        fleet.wait(run_id, "evaluating")
+        before = fleet.events(run_id)
+        os.kill(first.pid, signal.SIGCONT)
+        wait_until(lambda: not processes_of(run_id), fleet.logs)
+        fleet.status(run_id)
+        assert fleet.events(run_id) == before
+        assert [*fleet.stages(run_id)] == ["start", "one", "two", "three"]
+
+
+def test_drained_worker_ends_its_stage_and_another_one_goes_on(tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    with living(tmp_path, SLOW) as fleet:
+        run_id = begin_slow(fleet, flag)
+        first = fleet.start_worker()
+        wait_until(lambda: "one" in fleet_stages(fleet, run_id), fleet.logs)
+        first.terminate()
+        time.sleep(1.5)
+        flag.touch()
+        assert first.wait(timeout=40) == 0, fleet.logs()
+        fleet.start_worker()
+        fleet.wait(run_id, "evaluating")
+        assert fleet.stages(run_id) == ["start", "one", "two", "three"]
+        started = [one for one in fleet.events(run_id) if one["type"] == "StageStarted"]
+        assert [one["node"] for one in started] == ["start", "one", "two", "three"]
