@@ -125,7 +125,8 @@ class Listener:
         self._queues = queues
         self._slots = slots
         self._execute = execute
-        self._running: dict[str, str] = {}
+        self.running: dict[str, str] = {}
+        """The attempts of this process, each with its queue."""
         self._is_closing = False
         self._free = asyncio.Semaphore(slots)
 
@@ -139,7 +140,7 @@ class Listener:
         """Stop dequeuing at once, wait for what runs, and end the rest."""
         self._is_closing = True
         # DBOS looks once a second, and records the ends in the meantime.
-        patience = max(1, math.ceil(patience_s)) if self._running or patience_s else 0
+        patience = max(1, math.ceil(patience_s)) if self.running or patience_s else 0
         await asyncio.to_thread(
             DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=patience
         )
@@ -193,7 +194,7 @@ class Listener:
         def get_queue(name: str, **options: Any) -> Any:
             queue = read(name, **options)
             if queue is not None:
-                others = sum(other != name for other in self._running.values())
+                others = sum(other != name for other in self.running.values())
                 queue._worker_concurrency = max(0, self._slots - others)
             return queue
 
@@ -202,14 +203,14 @@ class Listener:
     async def _run(self, name: str, queue: str) -> None:
         """Execute an attempt on the loop of the worker, when one of its slots is free."""
         run_id, _, attempt = name.rpartition(":")
-        self._running[name] = queue
+        self.running[name] = queue
         try:
             async with self._free:
                 # A sweep enqueues again what ends without a claim.
                 if not self._is_closing:
                     await self._execute(run_id, int(attempt))
         finally:
-            del self._running[name]
+            del self.running[name]
 
 
 def _refuse_pickle(self: object, serialized_data: str) -> NoReturn:

@@ -45,9 +45,6 @@ from attractor.fleet.records import (
 )
 from attractor.fleet.schema import LEASES, POOLS, RUNS, SWEEP, WORKERS
 
-_OUTSIDE = ("details", "held_from", "queued_at")
-"""The columns that are no field of a run."""
-
 
 class SqlTable:
     """The table of a fleet in its database."""
@@ -591,14 +588,18 @@ def _claim_of(run: FleetRun) -> Claim:
 
 
 def _run_of(row: sa.RowMapping) -> FleetRun:
-    values: dict[str, Any] = {name: value for name, value in row.items() if name not in _OUTSIDE}
-    reason = Reason(ReasonKind(row["reason"]), row["details"]) if row["reason"] else None
-    return FleetRun(**values | {"state": RunState(row["state"]), "reason": reason})
+    values: dict[str, Any] = {**row}
+    for name in ("details", "held_from", "queued_at"):
+        del values[name]
+    values["state"] = RunState(row["state"])
+    values["reason"] = Reason(ReasonKind(row["reason"]), row["details"]) if row["reason"] else None
+    return FleetRun(**values)
 
 
 def _worker_of(row: sa.RowMapping) -> Worker:
     values: dict[str, Any] = {**row}
-    return Worker(**values | {"labels": tuple(row["labels"])})
+    values["labels"] = tuple(row["labels"])
+    return Worker(**values)
 
 
 def _fenced(claim: Claim, run: FleetRun | None) -> Fenced:
