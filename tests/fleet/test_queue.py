@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from attractor.fleet.errors import DatabaseAway
 from attractor.fleet.queue import Listener
 from attractor.fleet.records import NewRun, queue_name
+from tests.fleet.postgres import Cluster
 from tests.fleet.rigs import SqlRig, sql_rig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.crash]
@@ -196,6 +198,26 @@ async def test_close_ends_what_outlasts_its_patience(database_url: str) -> None:
             await until(lambda: listener.running)
         assert done == []
         assert not listener.running
+
+
+async def test_listener_outlasts_a_restart_of_the_database(cluster: Cluster) -> None:
+    done: list[str] = []
+    async with sql_rig(cluster.new_database()) as rig:
+        async with listening(rig, done):
+            cluster.stop()
+            await asyncio.sleep(1)
+            cluster.start()
+            await rig.table.add(NewRun(run_id="r", head="h", pool="p", engine="1"))
+            await until(lambda: done)
+        cluster.stop()
+        began = time.monotonic()
+        try:
+            with pytest.raises(DatabaseAway):
+                async with listening(rig, done):
+                    pass
+        finally:
+            cluster.start()
+        assert time.monotonic() - began < 15
 
 
 async def test_pickled_argument_is_not_executed(database_url: str, tmp_path: Path) -> None:
