@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from dbos import DBOS
 from sqlalchemy import event, exc
 
 from attractor.base.errors import UsageError, require_format
@@ -174,6 +173,9 @@ _ADDRESSES = "write sqlite:////PATH, or postgresql://USER:PASSWORD@HOST/DATABASE
 
 
 def _open(address: str) -> Database:
+    # The import of DBOS takes half a second, and starts a program.
+    from dbos import DBOS
+
     silence_dbos()
     url = _url(address)
     is_sqlite = url.drivername == "sqlite"

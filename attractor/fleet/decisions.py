@@ -116,7 +116,7 @@ def why_full(pool: Pool | None, universe: str, running: Mapping[str, int]) -> Re
 
 
 def next_in(
-    pool: Pool, running: Mapping[str, int], waiting: Sequence[Waiting], *, most: int | None = None
+    pool: Pool, running: Mapping[str, int], waiting: Sequence[Waiting], *, most: int
 ) -> Sequence[str]:
     """Return the runs that get the room of a pool: those that wait longest, within priority."""
     counts = dict(running)

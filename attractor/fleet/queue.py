@@ -7,14 +7,15 @@ The table of workflows is declared here by the few columns that are used; DBOS d
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import sqlalchemy as sa
-from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions, WorkflowSerializationFormat
-from dbos._serialization import DefaultSerializer
 
 from attractor.fleet.database import DBOS_SCHEMA, Database, away_errors, silence_dbos
 from attractor.fleet.records import FleetRun, attempt_id
+
+if TYPE_CHECKING:
+    from dbos import DBOS, EnqueueOptions
 
 APPLICATION = "attractor-fleet"
 VERSION = "1"
@@ -31,7 +32,11 @@ class Queue:
     """The attempts of a fleet, changed in the transactions of its rows."""
 
     def __init__(self, database: Database) -> None:
+        # The import of DBOS takes half a second, and starts a program.
+        from dbos import DBOSClient, WorkflowSerializationFormat
+
         silence_dbos()
+        self._arguments_format = WorkflowSerializationFormat.PORTABLE
         self._client = DBOSClient(
             system_database_engine=database.engine,
             dbos_system_schema=DBOS_SCHEMA,
@@ -54,14 +59,14 @@ class Queue:
         """Enqueue the present attempt of a run, ahead of others of its priority if so wished."""
         # DBOS begins with the lowest number, from 1.
         priority = min(max(run.priority, 0), _HIGHEST_PRIORITY) * 2 + (1 if is_ahead else 2)
-        options = EnqueueOptions(
-            workflow_name=WORKFLOW,
-            queue_name=run.queue,
-            workflow_id=attempt_id(run.run_id, run.attempt),
-            app_version=VERSION,
-            priority=min(priority, 2**31 - 1),
-            serialization_type=WorkflowSerializationFormat.PORTABLE,
-        )
+        options: EnqueueOptions = {
+            "workflow_name": WORKFLOW,
+            "queue_name": run.queue,
+            "workflow_id": attempt_id(run.run_id, run.attempt),
+            "app_version": VERSION,
+            "priority": min(priority, 2**31 - 1),
+            "serialization_type": self._arguments_format,
+        }
         self._client.enqueue_in_transaction(connection, options, run.queue)
 
     def cancel(self, connection: sa.Connection, run: FleetRun) -> None:
@@ -125,7 +130,8 @@ class Listener:
         self._queues = queues
         self._slots = slots
         self._execute = execute
-        self._running: dict[str, str] = {}
+        self.running: dict[str, str] = {}
+        """The attempts of this process, each with its queue."""
         self._is_closing = False
         self._free = asyncio.Semaphore(slots)
 
@@ -138,13 +144,20 @@ class Listener:
     async def close(self, patience_s: float) -> None:
         """Stop dequeuing at once, wait for what runs, and end the rest."""
         self._is_closing = True
+        # Late, as above.
+        from dbos import DBOS
+
         # DBOS looks once a second, and records the ends in the meantime.
-        patience = max(1, math.ceil(patience_s)) if self._running or patience_s else 0
+        patience = max(1, math.ceil(patience_s)) if self.running or patience_s else 0
         await asyncio.to_thread(
             DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=patience
         )
 
     def _launch(self) -> None:
+        # Late, as above.
+        from dbos import DBOS, DBOSConfig
+        from dbos._serialization import DefaultSerializer
+
         async def attempt(queue: str) -> None:
             running = self._run(DBOS.workflow_id or "", queue)
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(running, self._loop))
@@ -181,7 +194,7 @@ class Listener:
             DBOS.destroy(destroy_registry=True)
             raise
 
-    def _share_slots(self, dbos: DBOS) -> None:
+    def _share_slots(self, dbos: "DBOS") -> None:
         """Let all queues of this process share its slots.
 
         DBOS counts for each queue by itself, and its `worker_concurrency` is one number for all
@@ -193,7 +206,7 @@ class Listener:
         def get_queue(name: str, **options: Any) -> Any:
             queue = read(name, **options)
             if queue is not None:
-                others = sum(other != name for other in self._running.values())
+                others = sum(other != name for other in self.running.values())
                 queue._worker_concurrency = max(0, self._slots - others)
             return queue
 
@@ -202,14 +215,14 @@ class Listener:
     async def _run(self, name: str, queue: str) -> None:
         """Execute an attempt on the loop of the worker, when one of its slots is free."""
         run_id, _, attempt = name.rpartition(":")
-        self._running[name] = queue
+        self.running[name] = queue
         try:
             async with self._free:
                 # A sweep enqueues again what ends without a claim.
                 if not self._is_closing:
                     await self._execute(run_id, int(attempt))
         finally:
-            del self._running[name]
+            del self.running[name]
 
 
 def _refuse_pickle(self: object, serialized_data: str) -> NoReturn:

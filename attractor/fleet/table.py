@@ -45,8 +45,8 @@ from attractor.fleet.records import (
 )
 from attractor.fleet.schema import LEASES, POOLS, RUNS, SWEEP, WORKERS
 
-_OUTSIDE = ("details", "held_from", "queued_at")
-"""The columns that are no field of a run."""
+MOST_AT_ONCE = 1000
+"""Limits a transaction to some seconds; the next sweep does the rest."""
 
 
 class SqlTable:
@@ -79,7 +79,7 @@ class SqlTable:
             run, pool = _lock(connection, run_id)
             if run is None or run.attempt != attempt:
                 return NotClaimed()
-            if run.owner == worker:
+            if run.owner and run.owner == worker:
                 return _claim_of(run)
             if run.state is not RunState.QUEUED or run.cancel:
                 return NotClaimed()
@@ -355,12 +355,12 @@ class SqlTable:
             _set(connection, run, now, owner="", reason=end.reason, **values)
 
     def _give_room(
-        self, connection: sa.Connection, pool: Pool | None, now: float, *, most: int | None = None
+        self, connection: sa.Connection, pool: Pool | None, now: float, *, most: int = MOST_AT_ONCE
     ) -> list[str]:
         """Enqueue the runs that wait for the room that a pool has now."""
         if pool is None:
             return []
-        waiting = _waiting(connection, pool)
+        waiting = _waiting(connection, pool, most)
         running = _running(connection, pool)
         lines: list[str] = []
         for run_id in next_in(pool, running, waiting, most=most):
@@ -388,7 +388,8 @@ class SqlTable:
             )
         )
         # Who changes a run of a pool without limits now is not waited for.
-        rows = rows.order_by(RUNS.c.run_id).with_for_update(of=RUNS, skip_locked=True)
+        rows = rows.order_by(RUNS.c.run_id).limit(MOST_AT_ONCE)
+        rows = rows.with_for_update(of=RUNS, skip_locked=True)
         return [
             (_run_of(row), RunState(row["held_from"]))
             for row in connection.execute(rows).mappings()
@@ -555,7 +556,7 @@ def _running(connection: sa.Connection, pool: Pool | None) -> Mapping[str, int]:
     return counts
 
 
-def _waiting(connection: sa.Connection, pool: Pool) -> Sequence[Waiting]:
+def _waiting(connection: sa.Connection, pool: Pool, most: int) -> Sequence[Waiting]:
     """Return the runs that may get the room of a pool: of each universe, those in front."""
     order = (RUNS.c.priority, RUNS.c.queued_at, RUNS.c.run_id)
     place = sa.func.row_number().over(partition_by=RUNS.c.universe, order_by=order)
@@ -565,9 +566,7 @@ def _waiting(connection: sa.Connection, pool: Pool) -> Sequence[Waiting]:
         .where(RUNS.c.reason.in_(FULL), ~RUNS.c.cancel)
         .subquery()
     )
-    rows = sa.select(*list(ranked.c)[:4])
-    if pool.concurrency:
-        rows = rows.where(ranked.c.place <= pool.concurrency)
+    rows = sa.select(*list(ranked.c)[:4]).where(ranked.c.place <= most)
     return [Waiting(*row) for row in connection.execute(rows)]
 
 
@@ -591,14 +590,18 @@ def _claim_of(run: FleetRun) -> Claim:
 
 
 def _run_of(row: sa.RowMapping) -> FleetRun:
-    values: dict[str, Any] = {name: value for name, value in row.items() if name not in _OUTSIDE}
-    reason = Reason(ReasonKind(row["reason"]), row["details"]) if row["reason"] else None
-    return FleetRun(**values | {"state": RunState(row["state"]), "reason": reason})
+    values: dict[str, Any] = {**row}
+    for name in ("details", "held_from", "queued_at"):
+        del values[name]
+    values["state"] = RunState(row["state"])
+    values["reason"] = Reason(ReasonKind(row["reason"]), row["details"]) if row["reason"] else None
+    return FleetRun(**values)
 
 
 def _worker_of(row: sa.RowMapping) -> Worker:
     values: dict[str, Any] = {**row}
-    return Worker(**values | {"labels": tuple(row["labels"])})
+    values["labels"] = tuple(row["labels"])
+    return Worker(**values)
 
 
 def _fenced(claim: Claim, run: FleetRun | None) -> Fenced:

@@ -60,7 +60,7 @@ class Cluster:
             assert time.monotonic() < deadline, self._log.read_text()
             time.sleep(0.02)
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Send a signal to the server and the processes of its connections."""
         assert self._process
         pid = self._process.pid
@@ -69,10 +69,10 @@ class Cluster:
             with suppress(ProcessLookupError):
                 os.kill(one, number)
 
-    def stop(self) -> None:
-        """End all connections and the server."""
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        """End all connections and the server; with SIGQUIT, without writing what it knows."""
         if self._process:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(number)
             self._process.wait(30)
             self._process = None
 
@@ -111,5 +111,5 @@ def cluster() -> Iterator[Cluster]:
     cluster = Cluster(programs, folder)
     cluster.start()
     yield cluster
-    cluster.stop()
+    cluster.stop(signal.SIGQUIT)
     shutil.rmtree(folder)

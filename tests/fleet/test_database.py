@@ -167,11 +167,11 @@ async def test_frozen_database_is_away(cluster: Cluster, monkeypatch: pytest.Mon
     monkeypatch.setattr(database, "LIMIT_S", 1.0)
     async with sql_rig(cluster.new_database()) as rig:
         await rig.table.add(RUN)
-        cluster.signal(signal.SIGSTOP)
+        cluster.send(signal.SIGSTOP)
         try:
             await takes_at_most(5, lambda: rig.table.want("r"))
         finally:
-            cluster.signal(signal.SIGCONT)
+            cluster.send(signal.SIGCONT)
         monkeypatch.undo()
         assert (await rig.table.want("r")).state == "queued"
 

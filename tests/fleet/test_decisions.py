@@ -117,9 +117,9 @@ def test_freed_room_goes_to_those_who_wait_longest_within_priority() -> None:
         Waiting("second", "b", 100, 2.0),
     ]
     pool = Pool("p", 3)
-    assert next_in(pool, {}, waiting) == ["urgent", "first", "second"]
-    assert next_in(pool, {"a": 2}, waiting) == ["urgent"]
+    assert next_in(pool, {}, waiting, most=9) == ["urgent", "first", "second"]
+    assert next_in(pool, {"a": 2}, waiting, most=9) == ["urgent"]
     assert next_in(pool, {}, waiting, most=1) == ["urgent"]
-    assert next_in(pool, {"a": 3}, waiting) == []
-    assert next_in(Pool("p"), {"a": 3}, waiting) == ["urgent", "first", "second", "late"]
-    assert next_in(Pool("p", 4, 0.5), {"a": 1}, waiting) == ["urgent", "second"]
+    assert next_in(pool, {"a": 3}, waiting, most=9) == []
+    assert next_in(Pool("p"), {"a": 3}, waiting, most=9) == ["urgent", "first", "second", "late"]
+    assert next_in(Pool("p", 4, 0.5), {"a": 1}, waiting, most=9) == ["urgent", "second"]
