@@ -153,6 +153,7 @@ PURPOSES = {
     ),
     "Run pipelines": "run agent exec resume fork rewind answer steer pause cancel",
     "Let agents stay": "actor dimension comment message attention snooze tui up world",
+    "Run on many machines": "worker",
     "Watch runs": "serve runs status logs diagnose",
     "Judge results": "evaluate gate suite pipeline profile token",
     "Decide and promote": "decide amend promote rebase rollback history audit report",
@@ -198,6 +199,7 @@ OPERATOR_COMMANDS = (
     "token",
     "tui",
     "up",
+    "worker",
 )
 """The commands and groups that act for a person: they are refused in processes of a run."""
 

@@ -130,6 +130,8 @@ async def _write(tree: HeadTree, name: str, entry: FileEntry, place: Place) -> N
         await asyncio.to_thread(_write_objects, path.parent / "objects", content)
     elif path.name == RECORD_FILE and name.startswith(STORES):
         await asyncio.to_thread(_write_store_record, path, content, place)
+    elif path.name == JOURNAL:
+        await asyncio.to_thread(_write_journal, path, content, entry.mode)
     else:
         await asyncio.to_thread(_write_file, path, content, entry.mode)
 
@@ -141,6 +143,16 @@ def _write_file(path: Path, content: bytes, mode: int) -> None:
         path.chmod(mode)
     except OSError as cause:
         raise file_error("write", path, cause) from cause
+
+
+def _write_journal(path: Path, content: bytes, mode: int) -> None:
+    """Append what is new: readers that follow a journal keep its file open."""
+    known = path.read_bytes() if path.exists() else b""
+    if not known or not content.startswith(known):
+        _write_file(path, content, mode)
+        return
+    with path.open("ab") as file:
+        file.write(content[len(known) :])
 
 
 def _write_objects(objects: Path, log: bytes) -> None:

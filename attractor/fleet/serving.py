@@ -3,10 +3,9 @@
 import asyncio
 import secrets
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 from attractor import __version__
 from attractor.base.clock import Clock, SystemClock
@@ -25,12 +24,8 @@ _DRAIN_S = 24 * 3600.0
 _PLACES = "places"
 
 
-class Tell(Protocol):
-    """Tells people what happened."""
-
-    def __call__(self, happened: str, **details: str) -> None:
-        """Tell one thing."""
-        ...
+Tell = Callable[..., None]
+"""Tells people what happened, with details by name."""
 
 
 @dataclass(frozen=True, kw_only=True)

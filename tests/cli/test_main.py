@@ -85,8 +85,8 @@ SIMULATED = """
 import sys
 from attractor.cli.main import main
 main(["run", "one.dot", "--backend", "simulate", "--sandbox", "none", "--workspace", "none"])
-heavy = ("agent", "llm", "scenarios", "server", "growth", "language.comparison")
-names = tuple(f"attractor.{one}" for one in heavy)
+heavy = ("agent", "llm", "scenarios", "server", "growth", "language.comparison", "fleet")
+names = (*(f"attractor.{one}" for one in heavy), "dbos", "obstore", "sqlalchemy")
 print("loaded", sorted(one for one in sys.modules if one.startswith(names)))
 """
 

@@ -79,6 +79,11 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("growth.hosts", (), "default"),
         ("growth.proxy_user_header", "", "default"),
         ("growth.users", {}, "default"),
+        ("fleet.url", SecretStr(""), "default"),
+        ("fleet.store", "", "default"),
+        ("fleet.pool", "agents", "default"),
+        ("fleet.slots", 2, "default"),
+        ("fleet.labels", (), "default"),
         ("server.max_processes", None, "default"),
         ("rules", {}, "default"),
     ]

@@ -1,4 +1,4 @@
-"""Real workers execute, move, lose and give back runs."""
+"""Real workers execute, move, lose and give back runs: a `Site`, and each `SiteAttempt` in it."""
 
 import os
 import signal

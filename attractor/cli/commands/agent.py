@@ -15,9 +15,10 @@ from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import read_outlook
 from attractor.cli.runs.results import as_record, show_changes
-from attractor.cli.runs.setup import budget_options, budgets_of, chosen_model_options, opened_of
+from attractor.cli.runs.setup import budget_options, chosen_model_options, opened_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
+from attractor.engine.budgets import Budgets
 from attractor.engine.outcome import describe_usage
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
@@ -102,9 +103,7 @@ def agent(
     continues: bool,
     reference: str,
     is_fresh: bool,
-    max_cost_usd: float | None,
-    max_tokens: int | None,
-    max_duration: str,
+    budgets: Budgets,
     as_json: bool,
 ) -> ExitCode:
     """Let one coding agent work on TASK in the project folder.
@@ -121,7 +120,7 @@ def agent(
         provider=provider,
         workspace=dimension,
         sandbox=sandbox,
-        budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
+        budgets=budgets,
         evaluate=False,
     )
     runs_dir = invocation.configuration.settings.runs_dir

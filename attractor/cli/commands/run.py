@@ -12,11 +12,11 @@ import click
 from attractor.base.errors import AttractorError, ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.fleet import OnPool, pool_options
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.setup import (
     INPUT_FORMS,
     budget_options,
-    budgets_of,
     node_model_options,
     opened_of,
     read_inputs,
@@ -28,6 +28,7 @@ from attractor.cli.shell_completion import (
     complete_suites,
     complete_workspaces,
 )
+from attractor.engine.budgets import Budgets
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.simulation.outcomes import open_outcomes
 from attractor.factory.open_project import OpenProject
@@ -134,20 +135,7 @@ from attractor.records.request import RunRequest
     "waiting for its reset. The limit of an outside program fails its stage.",
 )
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Store the run in this folder.")
-@click.option(
-    "--on",
-    "pool",
-    metavar="POOL",
-    help="Let a worker of this pool of the fleet execute the run, and print its id.",
-)
-@click.option(
-    "--priority",
-    type=click.IntRange(0, 1_000_000),
-    default=100,
-    help="With --on: runs with a lower number begin first (default: 100).",
-)
-@click.option("--label", default="", help="With --on: the worker must have this label.")
-@click.option("--follow", is_flag=True, help="With --on: print events until the run stops.")
+@pool_options
 @click.option(
     "--preflight",
     "only_checks",
@@ -172,16 +160,12 @@ def run(
     interviewer: str,
     auto_approve: bool,
     answers: tuple[str, ...],
-    max_cost_usd: float | None,
-    max_tokens: int | None,
-    max_duration: str,
+    budgets: Budgets,
     suite: str,
     profile: str,
     feedback: str | None,
     run_dir: Path | None,
-    pool: str | None,
-    priority: int,
-    label: str,
+    on: OnPool | None,
     only_checks: bool,
     as_json: bool,
     **flags: bool,
@@ -189,9 +173,10 @@ def run(
     """Run a pipeline and evaluate the result.
 
     All stages are recorded in a run directory, so that 'attractor resume' can continue an
-    interrupted run. PIPELINE.dot can also be a registered version, such as plan@3, or '-' for
-    standard input. Progress is printed to standard error. Exit with 0 if the pipeline succeeds,
-    with 1 if it fails, and with 3 if it waits for a person or has used up a budget.
+    interrupted run. With --on, a worker of the fleet executes it. PIPELINE.dot can also be a
+    registered version, such as plan@3, or '-' for standard input. Progress is printed to standard
+    error. Exit with 0 if the pipeline succeeds, with 1 if it fails, and with 3 if it waits for a
+    person or has used up a budget.
     """
     watcher = Watcher(invocation, root := run_dir and run_dir.absolute(), as_json=as_json)
     opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
@@ -209,7 +194,7 @@ def run(
         interviewer=_interviewer(invocation, interviewer, auto_approve, answers),
         answers=answers,
         outcomes=open_outcomes(outcomes) if outcomes else None,
-        budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
+        budgets=budgets,
         suite=suite,
         profile=profile,
         evaluate=not flags["no_evaluate"],
@@ -218,20 +203,8 @@ def run(
     earlier = find_run(feedback, opened.project.runs_dir) if feedback else None
     if only_checks:
         return _check(request, opened, earlier, as_json=as_json)
-    if pool:
-        # Imported here, because only the fleet needs a database.
-        from attractor.cli.runs.dispatch import Where, run_on
-
-        where = Where(pool=pool, priority=priority, label=label)
-        return run_on(
-            invocation,
-            opened,
-            request,
-            where,
-            feedback=earlier,
-            follow=flags["follow"],
-            as_json=as_json,
-        )
+    if on:
+        return _run_elsewhere(on, request, opened, watcher, feedback=earlier, as_json=as_json)
     work = start_run(request, opened, root=root, feedback=earlier)
     return show_end(_walk(work, request.file, opened, watcher), opened.project, as_json=as_json)
 
@@ -258,6 +231,22 @@ def _walk(
 
         start_waiting(opened, is_hold_over=True)
     return result
+
+
+def _run_elsewhere(
+    on: OnPool,
+    request: RunRequest,
+    opened: OpenProject,
+    watcher: Watcher,
+    *,
+    feedback: Path | None,
+    as_json: bool,
+) -> ExitCode:
+    """Let a worker of the fleet execute a run."""
+    # Imported here, because only the fleet needs a database.
+    from attractor.cli.runs.dispatch import run_on
+
+    return run_on(on, request, opened, watcher, feedback=feedback, as_json=as_json)
 
 
 def _find_pipeline(pipeline: Path, opened: OpenProject) -> tuple[Path, OpenProject]:

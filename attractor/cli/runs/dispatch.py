@@ -11,9 +11,12 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, Unavailable
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.fleet import addresses_of
+from attractor.cli.runs.fleet import OnPool, addresses_of
+from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.setup import opened_of
+from attractor.cli.runs.walk import Watcher, walk
 from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.start import plan_start
 from attractor.fleet.dispatch import Dispatch, Where, copy_fence
 from attractor.fleet.fleet import open_fleet, process_name
@@ -38,30 +41,37 @@ async def open_dispatch(
 
 
 def run_on(
-    invocation: Invocation,
-    opened: OpenProject,
+    on: OnPool,
     request: RunRequest,
-    where: Where,
+    opened: OpenProject,
+    watcher: Watcher,
     *,
     feedback: Path | None,
-    follow: bool,
     as_json: bool,
 ) -> ExitCode:
-    """Begin a run that a worker executes; with `follow`, wait until it stops."""
+    """Begin a run that a worker executes; if it is followed, wait until it stops.
 
-    async def work() -> ExitCode:
-        async with open_dispatch(invocation, opened) as dispatch:
+    Then deliver and evaluate the result here.
+    """
+    where = Where(pool=on.pool, priority=on.priority, label=on.label)
+
+    async def work() -> FleetRun | None:
+        async with open_dispatch(on.invocation, opened) as dispatch:
             plan = await plan_start(request, opened, feedback=feedback)
             run_id = await dispatch.submit(plan, where)
             if as_json:
                 show_json({"run_id": run_id, "pool": where.pool}, is_line=True)
             else:
                 show(run_id)
-            if not follow:
-                return ExitCode.DONE
-            return _show_stop(await _follow(dispatch, run_id), as_json=as_json)
+            return await _follow(dispatch, run_id) if on.follows else None
 
-    return asyncio.run(work())
+    run = asyncio.run(work())
+    if run is None:
+        return ExitCode.DONE
+    if run.state is RunState.ENDED:
+        root = opened.project.runs_dir / run.run_id
+        return show_end(walk(resume_run(root, opened), watcher), opened.project, as_json=as_json)
+    return _show_stop(run, as_json=as_json)
 
 
 async def _follow(dispatch: Dispatch, run_id: str) -> FleetRun:
@@ -126,4 +136,4 @@ def _show_stop(run: FleetRun, *, as_json: bool) -> ExitCode:
         show_json(record, is_line=True)
     else:
         show(f"run {run.run_id}: {run.state.value}{f' ({reason})' if reason else ''}")
-    return ExitCode.DONE if run.state is RunState.ENDED else ExitCode.UNFINISHED
+    return ExitCode.UNFINISHED

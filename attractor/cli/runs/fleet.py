@@ -3,15 +3,70 @@
 import asyncio
 import importlib.util
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from attractor.base.errors import Unavailable
+import click
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import ExitCode, Unavailable, UsageError
 from attractor.cli.invocation import Invocation
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Addresses, Fleet
 
 _Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class OnPool:
+    """Where a new run executes, and whether the command follows it."""
+
+    invocation: Invocation
+    pool: str
+    priority: int
+    label: str
+    follows: bool
+
+
+def pool_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
+    """Add the options of a run in the fleet to a command, which gets them as `on`, or None."""
+
+    @wraps(command)
+    def with_pool(
+        *, pool: str, priority: int, label: str, follows: bool, **options: Any
+    ) -> ExitCode:
+        invocation: Invocation = click.get_current_context().obj
+        on = OnPool(invocation, pool, priority, label, follows) if pool else None
+        if on is None and (label or follows):
+            raise UsageError("--label and --follow need --on POOL")
+        return command(on=on, **options)
+
+    wrapped: Callable[..., ExitCode] = with_pool
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+_OPTIONS = (
+    click.option(
+        "--on",
+        "pool",
+        default="",
+        metavar="POOL",
+        help="Let a worker of this pool of the fleet execute the run, and print its id.",
+    ),
+    click.option(
+        "--priority",
+        type=click.IntRange(0, 1_000_000),
+        default=100,
+        help="With --on: runs with a lower number begin first (default: 100).",
+    ),
+    click.option("--label", default="", help="With --on: the worker must have this label."),
+    click.option(
+        "--follow", "follows", is_flag=True, help="With --on: wait until the run stops or ends."
+    ),
+)
 
 
 def require_extra() -> None:

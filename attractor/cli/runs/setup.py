@@ -224,11 +224,19 @@ _OPTIONS = (
 )
 
 
-def budget_options(function: F) -> F:
-    """Add the budget options to a command."""
+def budget_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
+    """Add the budget options to a command, which gets the values as `budgets`."""
+
+    @wraps(command)
+    def with_budgets(
+        *, max_cost_usd: float | None, max_tokens: int | None, max_duration: str, **options: Any
+    ) -> ExitCode:
+        return command(budgets=budgets_of(max_cost_usd, max_tokens, max_duration), **options)
+
+    wrapped: Callable[..., ExitCode] = with_budgets
     for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+        wrapped = option(wrapped)
+    return wrapped
 
 
 def budgets_of(max_cost_usd: float | None, max_tokens: int | None, max_duration: str) -> Budgets:
@@ -311,9 +319,7 @@ def _overriding(command: Callable[..., ExitCode], added: Sequence[Wrap]) -> Call
     def with_overrides(
         *,
         interviewer: str,
-        max_cost_usd: float | None,
-        max_tokens: int | None,
-        max_duration: str,
+        budgets: Budgets,
         goal: str,
         pairs: tuple[str, ...],
         evaluate: bool | None,
@@ -323,7 +329,7 @@ def _overriding(command: Callable[..., ExitCode], added: Sequence[Wrap]) -> Call
         invocation: Invocation = click.get_current_context().obj
         overrides = Overrides(
             interviewer=placed_name(interviewer, invocation.folder),
-            budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
+            budgets=budgets,
             goal=goal,
             inputs=read_inputs(pairs, None, environ=invocation.environ),
             evaluate=evaluate,

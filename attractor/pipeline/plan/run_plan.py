@@ -28,8 +28,7 @@ class Policy:
     `sandbox_env` are variables that it adds. `carry` are more paths that workspaces get. The run
     does not exceed `budgets`. With `asks_providers`, the first stage begins only if the model
     providers of the run answer. Without `delivers`, another process delivers the result. `notices`
-    are sentences for a person. `task_note` ends the prompt
-    of each task for an agent.
+    are sentences for a person. `task_note` ends the prompt of each task for an agent.
 
     `admit` refuses a pipeline before a run exists. `begin` is called before the first stage, and
     `finish` after a successful walk; without `finish`, the run keeps waiting for its evaluation.

@@ -1,0 +1,128 @@
+"""What a head of a run has, and what its next owner gets of it."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import VerificationError
+from attractor.engine.seams import Base
+from attractor.fleet.blobs import MemoryBlobs
+from attractor.fleet.collecting import SeenObjects, split_objects
+from attractor.fleet.heads import HeadTree, changed_files
+from attractor.fleet.places import Collector, Place, lay_out
+from attractor.workspaces.run_store import WorkspaceRecord, read_record, write_record
+from tests.tables import table
+
+RUN = "01RUN"
+
+
+def make_place(root: Path) -> Place:
+    place = Place.below(root)
+    for folder in (place.runs / RUN / "a", place.store(RUN) / "objects" / "ab", place.project):
+        folder.mkdir(parents=True)
+    (place.runs / RUN / "events.jsonl").write_text("1\n")
+    (place.runs / RUN / "a" / "status.json").write_text("{}")
+    (place.runs / RUN / "run.lock").touch()
+    (place.runs / RUN / "elsewhere.json").write_text("{}")
+    (place.store(RUN) / "objects" / "ab" / ("c" * 38)).write_bytes(b"an object\n1 2")
+    folder = root / "state" / "workspaces" / "w"
+    record = WorkspaceRecord(folder, Base("", "t", "t"), (), (), "sha1")
+    write_record(place.store(RUN), record)
+    return place
+
+
+class Moving:
+    """A run that is collected in one place, and laid out in others."""
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.blobs, self.head = place, MemoryBlobs(), ""
+        self.collector = Collector(place, lambda: [RUN])
+
+    async def collect(self) -> str:
+        tree = await HeadTree.load(self.blobs, self.head)
+        await self.collector.collect(tree)
+        self.head = await tree.save()
+        return self.head
+
+    async def lay_out(self, place: Place, old: str = "") -> None:
+        tree = await HeadTree.load(self.blobs, self.head)
+        await lay_out(tree, changed_files(self.blobs, old, self.head), place)
+
+
+def files(place: Place) -> Mapping[str, bytes]:
+    root = place.runs / RUN
+    return {
+        str(one.relative_to(root)): one.read_bytes() for one in root.rglob("*") if one.is_file()
+    }
+
+
+def test_next_owner_gets_all_files_but_locks(tmp_path: Path) -> None:
+    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+
+    async def move() -> None:
+        await moving.collect()
+        await moving.lay_out(there)
+
+    asyncio.run(move())
+    here = files(moving.place)
+    assert files(there) == {
+        name: here[name] for name in here if name not in ("run.lock", "elsewhere.json")
+    }
+    moved = there.store(RUN) / "objects" / "ab" / ("c" * 38)
+    assert moved.read_bytes() == b"an object\n1 2"
+    record = read_record(there.store(RUN))
+    assert record
+    assert record.folder == there.state / "workspaces" / "w"
+
+
+def test_copy_follows_each_change(tmp_path: Path) -> None:
+    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    root = moving.place.runs / RUN
+
+    async def move() -> None:
+        before = await moving.collect()
+        await moving.lay_out(there)
+        journal = there.runs / RUN / "events.jsonl"
+        inode = journal.stat().st_ino
+        with (root / "events.jsonl").open("a") as file:
+            file.write("2\n")
+        (root / "a" / "history" / "1.1").mkdir(parents=True)
+        (root / "a" / "status.json").rename(root / "a" / "history" / "1.1" / "status.json")
+        await moving.collect()
+        await moving.lay_out(there, before)
+        # Readers that follow a journal keep it open.
+        assert journal.stat().st_ino == inode
+
+    asyncio.run(move())
+    assert files(there)["events.jsonl"] == b"1\n2\n"
+    assert "a/status.json" not in files(there)
+    assert files(there)["a/history/1.1/status.json"] == b"{}"
+
+
+def test_unchanged_place_has_the_same_head(tmp_path: Path) -> None:
+    moving = Moving(make_place(tmp_path / "here"))
+
+    async def collect_twice() -> tuple[str, str]:
+        return await moving.collect(), await moving.collect()
+
+    first, second = asyncio.run(collect_twice())
+    assert first == second
+
+
+def test_object_that_follows_within_a_tick_is_not_missed(tmp_path: Path) -> None:
+    objects, seen = tmp_path / "objects", SeenObjects()
+    (objects / "ab").mkdir(parents=True)
+    for number in range(200):
+        name = f"{number:038x}"
+        (objects / "ab" / name).write_bytes(b"x")
+        os.utime(objects / "ab", ns=((at := (objects / "ab").stat().st_mtime_ns), at))
+        assert [digest for digest, _ in split_objects(seen.added(objects))] == [f"ab{name}"]
+
+
+@table("name", ["/etc/passwd", "runs/../x", "runs", "other/x", "", "stores/a/../../x"])
+def test_head_names_no_file_outside_of_the_place(name: str, tmp_path: Path) -> None:
+    with pytest.raises(VerificationError, match="no file of a run"):
+        Place.below(tmp_path).path(name)
