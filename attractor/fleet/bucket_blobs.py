@@ -1,20 +1,22 @@
-"""A store of blobs in a bucket, over S3.
+"""A store of blobs in a bucket, over S3, with these objects:
 
-No object is ever overwritten, so a worker needs no right to do that, or to delete. A bucket cannot
-compare and delete in one step: a blob that is removed is set aside first, where `get` still finds
-it, and removed for good when it was aside for as long again. So a put, or a delayed request, that
-comes in between loses nothing.
-
-    attractor-store.json                    the marker
+    attractor-store.json             the marker
     universes/U/blobs/HASH
-    universes/U/puts/HASH/RANDOM            empty: a put of a content that was there
     universes/U/aside/HASH
-    universes/U/clock                       empty: written to learn the time of the store
+    universes/U/clock                empty: written by `digests` to learn the time of the store
+
+A put overwrites nothing, so a worker needs no right to do that, or to delete. A second put leaves
+no trace, and a bucket cannot compare and delete in one step. Therefore `remove` moves an old blob
+to `aside`, where `get` still finds it, and deletes it when it was there for as long again: a put,
+or a delayed request, that comes in between loses nothing.
+
+Requests run in threads: after an error of an `async` function of obstore, 3 of 40 processes that
+ended soon were aborted.
 """
 
-import secrets
+import asyncio
 from collections.abc import AsyncIterator, Collection, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -120,14 +122,13 @@ class BucketBlobs:
         require_marker(content, self._url)
 
     async def put(self, content: bytes) -> str:
-        """Store a content, or note one more put."""
+        """Store a content."""
         digest = content_hash(content)
         with _errors_of(self._url):
             for _ in range(_TRIES):
                 if await self._create(f"{self._area}/blobs/{digest}", content):
                     return digest
-                await self._create(f"{self._area}/puts/{digest}/{secrets.token_hex(8)}", b"")
-                # It is missing if it was set aside, or if another request is under way.
+                # It is missing if it was moved, or if another request is under way.
                 if await self._time(f"{self._area}/blobs/{digest}"):
                     return digest
         raise StoreAway(f"the store {self._url} does not take the blob {digest}")
@@ -151,24 +152,24 @@ class BucketBlobs:
         ages = _ages(objects)
         old = {digest for digest in digests if ages.get(digest, 0.0) > older_s}
         present = [item for item in objects if item.digest in old and item.kind == "blobs"]
+        aside = [item for item in objects if item.digest in old and item.kind == "aside"]
+        moved = {item.digest for item in present}
         with _errors_of(self._url):
             await run_each(self._set_aside, present)
-            kept = {item.digest for item in present}
-            done = [
-                item.key
-                for item in objects
-                if item.digest in old and not (item.kind == "aside" and item.digest in kept)
-            ]
+            done = [*present, *(item for item in aside if item.digest not in moved)]
             if done:
-                await self.store.delete_async(done)
+                await asyncio.to_thread(self.store.delete, [item.key for item in done])
 
     async def _set_aside(self, item: "_Object") -> None:
-        await self.store.copy_async(item.key, f"{self._area}/aside/{item.digest}")
+        aside = f"{self._area}/aside/{item.digest}"
+        # Missing if another sweep moved it.
+        with suppress(FileNotFoundError):
+            await asyncio.to_thread(self.store.copy, item.key, aside)
 
     async def _create(self, key: str, content: bytes) -> bool:
         """Create an object; return False if it exists."""
         try:
-            await self.store.put_async(key, content, mode="create")
+            await asyncio.to_thread(self.store.put, key, content, mode="create")
         except AlreadyExistsError:
             return False
         return True
@@ -176,40 +177,40 @@ class BucketBlobs:
     async def _read(self, key: str) -> bytes | None:
         with _errors_of(self._url):
             try:
-                found = await self.store.get_async(key)
-                return bytes(await found.bytes_async())
+                return await asyncio.to_thread(lambda: bytes(self.store.get(key).bytes()))
             except FileNotFoundError:
                 return None
 
     async def _time(self, key: str) -> datetime | None:
         try:
-            return (await self.store.head_async(key))["last_modified"]
+            return (await asyncio.to_thread(self.store.head, key))["last_modified"]
         except FileNotFoundError:
             return None
 
     async def _list(self, prefix: str) -> "AsyncIterator[ObjectMeta]":
         listing = self.store.list(prefix, chunk_size=1000)  # pyright: ignore[reportUnknownMemberType]
-        async for chunk in listing:
+        while chunk := await asyncio.to_thread(next, listing, None):
             for item in chunk:
                 yield item
 
     async def _objects(self) -> "list[_Object]":
-        """Return all objects of the universe, with their ages by the clock of the store."""
+        """Return what is stored in the universe, with ages by the clock of the store."""
         with _errors_of(self._url):
-            await self.store.put_async(f"{self._area}/clock", b"")
+            await asyncio.to_thread(self.store.put, f"{self._area}/clock", b"")
             now = await self._time(f"{self._area}/clock")
             assert now
             found: list[_Object] = []
             async for item in self._list(f"{self._area}/"):
-                kind, _, rest = item["path"].removeprefix(f"{self._area}/").partition("/")
+                kind, _, digest = item["path"].removeprefix(f"{self._area}/").partition("/")
                 age = (now - item["last_modified"]).total_seconds()
-                found.append(_Object(item["path"], kind, rest[:64], max(0.0, age)))
+                if kind in ("blobs", "aside") and is_digest(digest):
+                    found.append(_Object(item["path"], kind, digest, max(0.0, age)))
         return found
 
 
 @dataclass(frozen=True)
 class _Object:
-    """An object of a bucket: its kind is the folder in the area of the universe."""
+    """A blob in `blobs` or `aside`."""
 
     key: str
     kind: str
@@ -219,11 +220,9 @@ class _Object:
 
 def _ages(objects: Collection[_Object]) -> dict[str, float]:
     """Return the time since the last put, or since it was set aside, of each blob."""
-    stored = {item.digest for item in objects if item.kind in ("blobs", "aside")}
     ages: dict[str, float] = {}
     for item in objects:
-        if item.digest in stored:
-            ages[item.digest] = min(item.age_s, ages.get(item.digest, item.age_s))
+        ages[item.digest] = min(item.age_s, ages.get(item.digest, item.age_s))
     return ages
 
 

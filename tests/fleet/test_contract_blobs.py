@@ -115,6 +115,20 @@ async def test_put_that_comes_before_the_deletion_of_an_object_loses_nothing(
     await late.remove([digest], -1.0)
     assert await blobs.get(digest) == b"content"
     assert await digests(blobs) == [digest]
+    # Again, with an object that was set aside before.
+    await blobs.put(b"content")
+    await blobs.remove([digest], -1.0)
+    assert await blobs.get(digest) == b"content"
+
+
+async def test_removal_during_a_put_loses_nothing(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "store")
+    blobs = await store.open()
+    for _ in range(50):
+        digest = await blobs.put(b"content")
+        await store.age()
+        await asyncio.gather(blobs.put(b"content"), blobs.remove([digest], OLD_S))
+        assert await blobs.get(digest) == b"content"
 
 
 async def test_blob_of_one_universe_is_not_in_another(

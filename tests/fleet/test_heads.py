@@ -159,16 +159,17 @@ def test_same_files_in_another_order_have_the_same_head() -> None:
         tree = HeadTree(blobs)
         for path in (*paths, *more):
             await tree.put(path, FILES.get(path, b"more"))
-        await tree.save()
+        tree = await HeadTree.load(blobs, await tree.save())
         for path in more:
             await tree.remove(path)
         return await tree.save()
 
-    paths, more = list(FILES), [f"dir/more{number}" for number in range(300)]
-    heads = {run(scene(paths, ())), run(scene(paths[::-1], more)), run(scene(paths[300:], more))}
-    assert len(heads) == 2
-    small = {run(scene(order, ())) for order in permutations(["a/b/c", "a/c", "b"])}
-    assert len(small) == 1
+    all_paths, more = list(FILES), [f"dir/more{number}" for number in range(300)]
+    for number in (600, 257, 256, 5):
+        paths = all_paths[:number]
+        head = run(scene(paths, ()))
+        assert head == run(scene(paths[::-1], more)) == run(scene(paths, more[:1]))
+    assert len({run(scene(order, ())) for order in permutations(["a/b/c", "a/c", "b"])}) == 1
     assert run(scene((), more)) == ""
 
 
@@ -317,14 +318,19 @@ def test_invalid_listing_is_refused(value: Json) -> None:
     run(scene())
 
 
-@table("part", [{"entries": {"a": FILE}}, {"entries": {"b": FILE, "c": FILE}}])
-def test_part_with_names_of_another_part_is_refused(part: Json) -> None:
+IN_1 = [name for name in map(str, range(90)) if content_hash(name.encode()).startswith("1")][:2]
+MANY: Json = {"entries": {f"{number}": FILE for number in range(256)}}
+
+
+@table("part", [{"entries": {"a": FILE}}, {"entries": dict.fromkeys(IN_1, FILE)}, MANY])
+def test_part_with_other_names_or_another_number_of_names_is_refused(part: Json) -> None:
     async def scene() -> None:
         blobs = MemoryBlobs()
-        inner = await blobs.put(canonical_json(part).encode())
-        parts: Json = {"parts": {"0": [inner, 1], "1": [inner, 299]}}
+        many = await blobs.put(canonical_json(MANY).encode())
+        one = await blobs.put(canonical_json(part).encode())
+        parts: Json = {"parts": {"0": [many, 256], "1": [one, 1]}}
         head = await blobs.put(canonical_json(parts).encode())
-        with pytest.raises(VerificationError, match=f"invalid listing {inner}"):
+        with pytest.raises(VerificationError, match=f"invalid listing {one}"):
             await listed((await HeadTree.load(blobs, head)).files())
 
     run(scene())
