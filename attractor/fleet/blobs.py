@@ -269,11 +269,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _make_folder(folder: Path) -> None:
-<<<<<<< HEAD
-    """Make a folder in an existing one: a store that was unmounted is not made anew."""
-=======
     """Make a folder in an existing one: an unmounted store is not replaced."""
->>>>>>> heads
     if not folder.is_dir():
         folder.mkdir(mode=0o700, exist_ok=True)
         sync_folder(folder.parent)
