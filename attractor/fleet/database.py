@@ -84,7 +84,9 @@ class Database:
         with away_errors(self.name):
             try:
                 return self._once(work, call, is_reading)
-            except _StaleConnection:
+            except _StaleConnection as error:
+                if call.is_aborted:
+                    raise DatabaseAway(f"{self.name} does not answer") from error
                 # The server was restarted since the connection was last used.
                 return self._once(work, call, is_reading)
 
@@ -93,6 +95,8 @@ class Database:
     ) -> T:
         with self.engine.connect() as connection:
             call.connection = connection
+            if call.is_aborted:
+                raise DatabaseAway(f"{self.name} does not answer")
             connection.execution_options(is_reading=is_reading)
             with connection.begin():
                 try:
@@ -112,9 +116,11 @@ class _Call:
     """A transaction in a thread, which another thread can end."""
 
     connection: sa.Connection | None = None
+    is_aborted = False
 
     def abort(self) -> None:
         """End the connection, so that the thread does not wait for ever."""
+        self.is_aborted = True
         if self.connection is None or self.connection.closed:
             return
         driver: Any = self.connection.connection.driver_connection

@@ -176,6 +176,8 @@ class Listener:
                 executor_id=self._worker,
                 sys_db_pool_size=5,
                 run_migrations=False,
+                # Nothing here waits for a message; each listener would keep a connection for it.
+                use_listen_notify=False,
                 log_level="CRITICAL",
                 enable_otlp=False,
             )

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,6 +18,8 @@ import pytest
 from tests.ports import free_port
 
 USER = "postgres"
+PATIENCE_S = 120
+"""A busy disk makes a restart slow."""
 
 
 class Cluster:
@@ -55,7 +57,7 @@ class Cluster:
                 stderr=log,
                 cwd="/",
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while not self._answers():
             assert time.monotonic() < deadline, self._log.read_text()
             time.sleep(0.02)
@@ -73,8 +75,17 @@ class Cluster:
         """End all connections and the server; with SIGQUIT, without writing what it knows."""
         if self._process:
             self._process.send_signal(number)
-            self._process.wait(30)
+            self._process.wait(PATIENCE_S)
             self._process = None
+
+    @contextmanager
+    def stopped(self) -> Generator[None]:
+        """Stop the server, and start it again whatever happens."""
+        try:
+            self.stop()
+            yield
+        finally:
+            self.start()
 
     def new_database(self, *, template: str = "template1") -> str:
         """Make a database, and return its URL."""
