@@ -6,7 +6,7 @@ keeps every other process from executing the run here.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -19,10 +19,11 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import FileFence, RunDirectory
 from attractor.factory.open_project import OpenProject
 from attractor.fleet.attempt import PROFILE
-from attractor.fleet.errors import UnknownRun
+from attractor.fleet.decisions import HOLDER
+from attractor.fleet.errors import DatabaseAway, UnknownRun
 from attractor.fleet.heads import FileEntry, HeadTree, changed_files
 from attractor.fleet.places import PROJECT, RUNS, Collector, Place, lay_out
-from attractor.fleet.records import AttemptEnd, Claim, FleetRun, NewRun, RunState
+from attractor.fleet.records import AttemptEnd, Claim, FleetRun, NewRun, RunState, Worker
 from attractor.fleet.seams import BlobsOf, Table
 from attractor.fleet.site import BASE
 from attractor.pipeline.begin import begin
@@ -42,6 +43,7 @@ COPIES = "fleet/copies"
 
 _PATIENCE_S = 60.0
 _PARKING_TRIES, _PARKING_PAUSE_S = 20, 0.25
+_BEAT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -104,21 +106,53 @@ class Dispatch:
         Afterwards it continues in its pool if it can.
         """
         with self._locked(run_id):
-            claim = await self._hold(run_id)
-            end = AttemptEnd(state=RunState.PARKED)
+            async with self._beating(), self._changing(run_id) as root:
+                yield root
+
+    @asynccontextmanager
+    async def _changing(self, run_id: str) -> AsyncGenerator[Path]:
+        claim = await self._hold(run_id)
+        end = AttemptEnd(state=RunState.PARKED)
+        try:
+            run = await self._sync(run_id)
+            tree = await HeadTree.load(await self._blobs_of(run.universe), claim.head)
+            collector = self._collector(run_id)
+            await asyncio.to_thread(collector.skip)
+            # Until the commit, the copy may have more than the head.
+            self._note(run_id, "")
             try:
-                run = await self._sync(run_id)
-                tree = await HeadTree.load(await self._blobs_of(run.universe), claim.head)
-                collector = self._collector(run_id)
-                collector.skip()
                 yield self._place.runs / run_id
-                await collector.collect(tree)
-                head = await tree.save()
-                claim = await self._table.commit(claim, head)
-                self._note(run_id, head)
                 end = _after_change(self._place.runs / run_id)
             finally:
-                await self._table.end(claim, end)
+                # Also what a refused order left in the journal.
+                await collector.collect(tree)
+                claim = await self._table.commit(claim, await tree.save())
+                self._note(run_id, claim.head)
+        finally:
+            await self._table.end(claim, end)
+
+    @asynccontextmanager
+    async def _beating(self) -> AsyncGenerator[None]:
+        """Be known as alive during a block: a dead holder loses its run."""
+        now = await self._table.now()
+        name = self._owner.removeprefix(HOLDER)
+        row = Worker(
+            id=self._owner, name=name, pool="", engine="", slots=0, labels=(), began=now, beat=now
+        )
+        await self._table.beat(row)
+
+        async def beat() -> None:
+            while True:
+                await asyncio.sleep(_BEAT_S)
+                with suppress(DatabaseAway):
+                    await self._table.beat(row)
+
+        beats = asyncio.create_task(beat())
+        try:
+            yield
+        finally:
+            beats.cancel()
+            await self._table.leave(self._owner)
 
     async def _hold(self, run_id: str) -> Claim:
         """Own a run; a worker that is about to park it gets some seconds for that."""

@@ -158,7 +158,6 @@ def run(
     workspace: str,
     sandbox: str,
     interviewer: str,
-    auto_approve: bool,
     answers: tuple[str, ...],
     budgets: Budgets,
     suite: str,
@@ -166,7 +165,6 @@ def run(
     feedback: str | None,
     run_dir: Path | None,
     on: OnPool | None,
-    only_checks: bool,
     as_json: bool,
     **flags: bool,
 ) -> ExitCode:
@@ -191,7 +189,7 @@ def run(
         workspace=workspace,
         include_dirty=flags["include_dirty"],
         sandbox=sandbox,
-        interviewer=_interviewer(invocation, interviewer, auto_approve, answers),
+        interviewer=_interviewer(invocation, interviewer, flags["auto_approve"], answers),
         answers=answers,
         outcomes=open_outcomes(outcomes) if outcomes else None,
         budgets=budgets,
@@ -201,7 +199,7 @@ def run(
         waits_for_limits=not flags["no_wait_for_limits"],
     )
     earlier = find_run(feedback, opened.project.runs_dir) if feedback else None
-    if only_checks:
+    if flags["only_checks"]:
         return _check(request, opened, earlier, as_json=as_json)
     if on:
         return _run_elsewhere(on, request, opened, watcher, feedback=earlier, as_json=as_json)

@@ -18,6 +18,7 @@ from attractor.cli.runs.walk import Watcher, walk
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.start import plan_start
+from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch import Dispatch, Where, copy_fence
 from attractor.fleet.fleet import open_fleet, process_name
 from attractor.fleet.records import FleetRun, RunState
@@ -37,7 +38,7 @@ async def open_dispatch(
 ) -> AsyncGenerator[Dispatch, None]:
     """Open the fleet of the settings for the runs of a project."""
     async with open_fleet(addresses_of(invocation), invocation.environ) as fleet:
-        yield Dispatch(opened, fleet.table, fleet.blobs_of, f"server:{process_name()}")
+        yield Dispatch(opened, fleet.table, fleet.blobs_of, f"{HOLDER}{process_name()}")
 
 
 def run_on(
