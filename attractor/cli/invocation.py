@@ -134,6 +134,7 @@ GROUP_SUMMARIES = {
     "actor": "Let agents stay: spawn, list, prompt, stop and archive actors",
     "audit": "Verify all records, and build the index of runs again",
     "dimension": "Make, list, compare and remove folders in which runs work",
+    "fleet": "Show, explain and limit the runs that workers execute on many machines",
     "grow": "Plan, simulate and deploy the growth of an app",
     "message": "Send messages to actors, and list them",
     "pipeline": "Manage the registered pipelines of the project",
@@ -153,6 +154,7 @@ PURPOSES = {
     ),
     "Run pipelines": "run agent exec resume fork rewind answer steer pause cancel",
     "Let agents stay": "actor dimension comment message attention snooze tui up world",
+    "Run on many machines": "worker fleet",
     "Watch runs": "serve runs status logs diagnose",
     "Judge results": "evaluate gate suite pipeline profile token",
     "Decide and promote": "decide amend promote rebase rollback history audit report",
@@ -175,6 +177,8 @@ OPERATOR_COMMANDS = (
     "dimension",
     "evaluate",
     "exec",
+    "fleet.drain",
+    "fleet.limit",
     "fork",
     "gc",
     "grow",
@@ -198,6 +202,7 @@ OPERATOR_COMMANDS = (
     "token",
     "tui",
     "up",
+    "worker",
 )
 """The commands and groups that act for a person: they are refused in processes of a run."""
 
