@@ -15,6 +15,7 @@ from attractor.base.json import Json
 from attractor.fleet.decisions import FULL, STALE_S, is_holder, why_full
 from attractor.fleet.loads import PoolLoad
 from attractor.fleet.records import FleetRun, Reason, ReasonKind, RunState, Worker
+from attractor.records.diagnosis.failures import budget_option
 
 
 def is_alive(worker: Worker, now: float) -> bool:
@@ -132,6 +133,9 @@ def remedy(reason: Reason, run: FleetRun) -> str:
             return f"attractor answer {run.run_id}"
         case ReasonKind.STORE_UNREACHABLE:
             return "attractor fleet status"
+        case ReasonKind.BUDGET:
+            more = budget_option(str(figures.get("stopped", "")))
+            return " ".join(["attractor resume", run.run_id, *more])
         case ReasonKind.PAUSED if "holder" in figures:
             return f"attractor fleet why {run.run_id}"
         case _:
@@ -161,7 +165,7 @@ def _no_worker_in_words(figures: _Figures) -> str:
     wanted = _place(figures["pool"], figures["engine"], label)
     lost = f"worker {figures['lost']} is lost, and " if "lost" in figures else ""
     others = figures["others"]
-    there = f"there are {'; '.join(others)}" if others else "there are no workers"
+    there = f"there are workers of {'; '.join(others)}" if others else "there are no workers"
     return f"{lost}no worker serves {wanted} ({there})"
 
 

@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import sqlalchemy as sa
 
 from attractor import __version__
+from attractor.fleet.decisions import STALE_S
 from attractor.fleet.fleet import Addresses, Fleet, open_fleet
 from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import AttemptEnd, Claim, FleetRun, NewRun, Worker
+from attractor.fleet.schema import WORKERS
 from tests.cli.running import attractor
 from tests.fleet.rigs import SqlRig, sqlite_template as sqlite_template
+from tests.pipeline.projects import make_project
+
+LONG_S = 3000.0
 
 _Result = TypeVar("_Result")
 
@@ -23,9 +29,9 @@ _Result = TypeVar("_Result")
 class FleetDesk:
     """Runs commands beside a fleet on SQLite, whose rows a test makes."""
 
-    def __init__(self, folder: Path, template: Path) -> None:
-        self.project, self.state = folder / "project", folder / "state"
-        self.project.mkdir(parents=True)
+    def __init__(self, folder: Path, template: Path, pipeline: str = "") -> None:
+        self.state = folder / "state"
+        self.project = make_project(folder / "project", pipeline)
         (self.state / "fleet").mkdir(parents=True)
         shutil.copy(template, self.state / "fleet" / "fleet.sqlite")
 
@@ -62,11 +68,22 @@ class FleetDesk:
 
         self.within(work)
 
-    def beat(self, name: str = "w", **values: Any) -> Worker:
-        """Let a worker be alive."""
-        row = {"id": name, "name": name, "pool": "p", "engine": __version__, "slots": 2}
-        worker = Worker(**row | {"labels": (), "began": 0.0, "beat": 0.0} | values)
-        return self.within(lambda fleet: fleet.table.beat(worker))
+    def beat(self, worker: str = "w", **values: Any) -> Worker:
+        """Let a worker be alive for a long time, however slow this machine is."""
+        row = {"id": worker, "name": worker, "pool": "p", "engine": __version__, "slots": 2}
+        new = Worker(**row | {"labels": (), "began": 0.0, "beat": 0.0} | values)
+        known = self.within(lambda fleet: fleet.table.beat(new))
+
+        def outlive(connection: sa.Connection, now: float) -> None:
+            worker_row = sa.update(WORKERS).where(WORKERS.c.id == new.id)
+            connection.execute(worker_row.values(beat=now + LONG_S))
+
+        self.within(lambda fleet: fleet.database.transact(outlive))
+        return known
+
+    def lose_workers(self) -> None:
+        """Let all workers be dead."""
+        self.rig(lambda rig: rig.pass_time(LONG_S + STALE_S))
 
     def claim(self, run_id: str, worker: str = "w") -> object:
         """Let a worker claim the present attempt of a run."""

@@ -35,7 +35,7 @@ def fleet_why(invocation: Invocation, reference: str, as_json: bool) -> ExitCode
         show_json(found.to_record())
         return ExitCode.DONE
     run, reason = found.run, found.reason
-    show(f"run {run.run_id}: {run.state} in pool {run.pool} since {found.age}")
+    show(f"run {run.run_id}: {run.state} in pool {run.pool} for {found.age}")
     if reason:
         show(f"why: {found.words} ({reason.kind.value})")
         show(f"change it: {remedy(reason, run)}")

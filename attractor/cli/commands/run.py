@@ -147,7 +147,11 @@ from attractor.records.request import RunRequest
     help="With --on: runs with a lower number begin first (default: 100).",
 )
 @click.option("--label", default="", help="With --on: the worker must have this label.")
-@click.option("--follow", is_flag=True, help="With --on: print events until the run stops.")
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="With --on: wait until the run stops; deliver and evaluate it.",
+)
 @click.option(
     "--preflight",
     "only_checks",
