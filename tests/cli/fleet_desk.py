@@ -63,15 +63,17 @@ class FleetDesk:
             tree = await HeadTree.load(await fleet.blobs_of(values.get("universe", "home")), "")
             await tree.put(f"runs/{run_id}/manifest.json", run_id.encode())
             await tree.put(f"runs/{run_id}/events.jsonl", b"all runs have this")
-            new = {"run_id": run_id, "head": await tree.save(), "pool": "p", "engine": __version__}
-            await fleet.table.add(NewRun(**new | values))
+            new: dict[str, Any] = {"run_id": run_id, "head": await tree.save(), "pool": "p"}
+            new |= {"engine": __version__, **values}
+            await fleet.table.add(NewRun(**new))
 
         self.within(work)
 
     def beat(self, worker: str = "w", **values: Any) -> Worker:
         """Let a worker be alive for a long time, however slow this machine is."""
-        row = {"id": worker, "name": worker, "pool": "p", "engine": __version__, "slots": 2}
-        new = Worker(**row | {"labels": (), "began": 0.0, "beat": 0.0} | values)
+        row: dict[str, Any] = {"id": worker, "name": worker, "pool": "p", "engine": __version__}
+        row |= {"slots": 2, "labels": (), "began": 0.0, "beat": 0.0, **values}
+        new = Worker(**row)
         known = self.within(lambda fleet: fleet.table.beat(new))
 
         def outlive(connection: sa.Connection, now: float) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -70,19 +71,19 @@ def taking_over(desk: FleetDesk) -> None:
     desk.beat("other")
 
 
+def full_pool(desk: FleetDesk) -> None:
+    full(desk, Pool("p", 2), "home", "v")
+
+
+def full_share(desk: FleetDesk) -> None:
+    full(desk, Pool("p", 5, 0.4), "u", "u")
+
+
 BY_PLACE = [
     (no_worker, "no_worker", "attractor worker --pool p --label gpu"),
     (draining, "draining", "attractor worker --pool p"),
-    (
-        lambda desk: full(desk, Pool("p", 2), "home", "v"),
-        "pool_full",
-        "attractor fleet limit p --concurrency 3",
-    ),
-    (
-        lambda desk: full(desk, Pool("p", 5, 0.4), "u", "u"),
-        "universe_full",
-        "attractor fleet limit p --share 0.6",
-    ),
+    (full_pool, "pool_full", "attractor fleet limit p --concurrency 3"),
+    (full_share, "universe_full", "attractor fleet limit p --share 0.6"),
     (taking_over, "taking_over", "attractor worker --pool p"),
 ]
 
@@ -91,9 +92,9 @@ BY_PLACE = [
 def test_reason_is_gone_after_its_command(
     tmp_path: Path,
     sqlite_template: Path,
-    make,
+    make: Callable[[FleetDesk], None],
     kind: str,
-    command: str,  # pyright: ignore
+    command: str,
 ) -> None:
     desk = FleetDesk(tmp_path, sqlite_template)
     make(desk)

@@ -174,7 +174,6 @@ def run(
     workspace: str,
     sandbox: str,
     interviewer: str,
-    auto_approve: bool,
     answers: tuple[str, ...],
     max_cost_usd: float | None,
     max_tokens: int | None,
@@ -183,12 +182,8 @@ def run(
     profile: str,
     feedback: str | None,
     run_dir: Path | None,
-    pool: str | None,
-    priority: int,
-    label: str,
-    only_checks: bool,
     as_json: bool,
-    **flags: bool,
+    **flags: Any,
 ) -> ExitCode:
     """Run a pipeline and evaluate the result.
 
@@ -210,7 +205,7 @@ def run(
         workspace=workspace,
         include_dirty=flags["include_dirty"],
         sandbox=sandbox,
-        interviewer=_interviewer(invocation, interviewer, auto_approve, answers),
+        interviewer=_interviewer(invocation, interviewer, flags["auto_approve"], answers),
         answers=answers,
         outcomes=open_outcomes(outcomes) if outcomes else None,
         budgets=budgets_of(max_cost_usd, max_tokens, max_duration),
@@ -220,24 +215,35 @@ def run(
         waits_for_limits=not flags["no_wait_for_limits"],
     )
     earlier = find_run(feedback, opened.project.runs_dir) if feedback else None
-    if only_checks:
+    if flags["only_checks"]:
         return _check(request, opened, earlier, as_json=as_json)
-    if pool:
-        # Imported here, because only the fleet needs a database.
-        from attractor.cli.runs.dispatch import Where, run_on
-
-        where = Where(pool=pool, priority=priority, label=label)
-        return run_on(
-            invocation,
-            opened,
-            request,
-            where,
-            feedback=earlier,
-            follow=flags["follow"],
-            as_json=as_json,
-        )
+    if flags["pool"]:
+        return _run_on(invocation, opened, request, earlier, as_json=as_json, **flags)
     work = start_run(request, opened, root=root, feedback=earlier)
     return show_end(_walk(work, request.file, opened, watcher), opened.project, as_json=as_json)
+
+
+def _run_on(
+    invocation: Invocation,
+    opened: OpenProject,
+    request: RunRequest,
+    feedback: Path | None,
+    *,
+    pool: str,
+    priority: int,
+    label: str,
+    follow: bool,
+    as_json: bool,
+    **_: bool,
+) -> ExitCode:
+    """Let a worker of the fleet execute a run."""
+    # Imported here, because only the fleet needs a database.
+    from attractor.cli.runs.dispatch import Where, run_on
+
+    where = Where(pool=pool, priority=priority, label=label)
+    return run_on(
+        invocation, opened, request, where, feedback=feedback, follow=follow, as_json=as_json
+    )
 
 
 def _walk(
