@@ -13,6 +13,7 @@ from attractor.fleet.database import Database, open_database
 from attractor.fleet.queue import Queue
 from attractor.fleet.seams import Blobs, Table
 from attractor.fleet.table import SqlTable
+from attractor.fleet.views import Views
 
 FOLDER = "fleet"
 """The folder of the state folder with what belongs to a fleet of this machine."""
@@ -46,7 +47,9 @@ class Fleet:
     ) -> None:
         self.addresses = addresses
         self.database = database
-        self.table: Table = SqlTable(database, Queue(database))
+        queue = Queue(database)
+        self.table: Table = SqlTable(database, queue)
+        self.views = Views(database, queue)
         self._environ = environ
         self._blobs: dict[str, Blobs] = {}
 

@@ -103,7 +103,12 @@ class Table(Protocol):
         ...
 
     async def runs(
-        self, *, states: Collection[RunState] = (), universe: str = "", limit: int = 0
+        self,
+        *,
+        states: Collection[RunState] = (),
+        universe: str = "",
+        pool: str = "",
+        limit: int = 0,
     ) -> Sequence[FleetRun]:
         """Return runs, oldest change first (default: all)."""
         ...

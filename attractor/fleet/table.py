@@ -201,7 +201,12 @@ class SqlTable:
         )
 
     async def runs(
-        self, *, states: Collection[RunState] = (), universe: str = "", limit: int = 0
+        self,
+        *,
+        states: Collection[RunState] = (),
+        universe: str = "",
+        pool: str = "",
+        limit: int = 0,
     ) -> Sequence[FleetRun]:
         """Return runs, oldest change first (default: all)."""
         rows = sa.select(RUNS).order_by(RUNS.c.changed, RUNS.c.run_id)
@@ -209,6 +214,8 @@ class SqlTable:
             rows = rows.where(RUNS.c.state.in_(states))
         if universe:
             rows = rows.where(RUNS.c.universe == universe)
+        if pool:
+            rows = rows.where(RUNS.c.pool == pool)
         return await self._select_runs(rows.limit(limit) if limit else rows)
 
     async def owned(self, worker: str) -> Sequence[FleetRun]:

@@ -110,7 +110,7 @@ def test_simulated_run_loads_no_suites_agents_or_models(tmp_path: Path) -> None:
 def test_help_imports_no_command_and_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys; from attractor.cli.main import main; main(['--help']);"
-        "heavy = {'pydantic', 'asyncio', 'rich', 'litellm', 'httpx'};"
+        "heavy = {'pydantic', 'asyncio', 'rich', 'litellm', 'httpx', 'attractor.fleet', 'dbos'};"
         "commands = {one for one in sys.modules if one.startswith('attractor.cli.commands.')};"
         "sys.stderr.write(' '.join(commands | heavy & set(sys.modules)))"
     )

@@ -37,8 +37,11 @@ WORDS = {
     "exec": ["exec", "1"],
     "new": ["new", "Work"],
     "spec.show": ["spec", "show"],
+    "worker": ["worker"],
+    "fleet.drain": ["fleet", "drain", "w"],
+    "fleet.limit": ["fleet", "limit", "p"],
 }
-GROUPS = ("token", "profile", "suite", "spec", "models")
+GROUPS = ("fleet", "token", "profile", "suite", "spec", "models")
 PARTS = [
     ["models", "test", "m"],
     ["gate", "--operator"],

@@ -263,3 +263,4 @@ def test_validate_imports_no_heavy_module(folder: Path) -> None:
     heavy = {"lark", "pydantic", "asyncio", "litellm", "rich", "httpx", "platformdirs"}
     assert not heavy & imported
     assert not {"watchfiles", "difflib", "tomllib", "secrets", "attractor.llm"} & imported
+    assert not {"attractor.fleet", "dbos", "obstore", "sqlalchemy"} & imported

@@ -166,7 +166,7 @@ def run(
     run_dir: Path | None,
     on: OnPool | None,
     as_json: bool,
-    **flags: bool,
+    **flags: Any,
 ) -> ExitCode:
     """Run a pipeline and evaluate the result.
 
@@ -202,9 +202,24 @@ def run(
     if flags["only_checks"]:
         return _check(request, opened, earlier, as_json=as_json)
     if on:
-        return _run_elsewhere(on, request, opened, watcher, feedback=earlier, as_json=as_json)
+        return _run_on(on, request, opened, earlier, as_json=as_json)
     work = start_run(request, opened, root=root, feedback=earlier)
     return show_end(_walk(work, request.file, opened, watcher), opened.project, as_json=as_json)
+
+
+def _run_on(
+    on: OnPool,
+    request: RunRequest,
+    opened: OpenProject,
+    feedback: Path | None,
+    *,
+    as_json: bool,
+) -> ExitCode:
+    """Let a worker of the fleet execute a run."""
+    # Imported here, because only the fleet needs a database.
+    from attractor.cli.runs.dispatch import run_on
+
+    return run_on(on, request, opened, feedback=feedback, as_json=as_json)
 
 
 def _walk(
@@ -229,22 +244,6 @@ def _walk(
 
         start_waiting(opened, is_hold_over=True)
     return result
-
-
-def _run_elsewhere(
-    on: OnPool,
-    request: RunRequest,
-    opened: OpenProject,
-    watcher: Watcher,
-    *,
-    feedback: Path | None,
-    as_json: bool,
-) -> ExitCode:
-    """Let a worker of the fleet execute a run."""
-    # Imported here, because only the fleet needs a database.
-    from attractor.cli.runs.dispatch import run_on
-
-    return run_on(on, request, opened, watcher, feedback=feedback, as_json=as_json)
 
 
 def _find_pipeline(pipeline: Path, opened: OpenProject) -> tuple[Path, OpenProject]:

@@ -1,34 +1,49 @@
 """Runs in the fleet, for commands that begin, follow and change them."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import ExitCode, Unavailable
+from attractor.base.errors import ExitCode, Refused, Unavailable, UsageError
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.fleet import OnPool, addresses_of
+from attractor.cli.runs.fleet import ExplainedRun, OnPool, addresses_of, explain
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.walk import Watcher, walk
+from attractor.engine.budgets import NO_BUDGETS, record_budgets
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.journal.events import Action
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.open_run import open_run
+from attractor.engine.run_folder.result import result_of
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.start import plan_start
-from attractor.fleet.decisions import HOLDER
+from attractor.fleet.decisions import HOLDER, is_holder
 from attractor.fleet.dispatch import Dispatch, Where, copy_fence
-from attractor.fleet.fleet import open_fleet, process_name
+from attractor.fleet.fleet import Fleet, open_fleet, process_name
+from attractor.fleet.reasons import remedy
 from attractor.fleet.records import FleetRun, RunState
-from attractor.pipeline.orders import Orders, Receipt
-from attractor.records.request import RunRequest
+from attractor.pipeline.orders import CANCEL_PATIENCE_S, Orders, Receipt
+from attractor.pipeline.workspace.deliver import deliver_ended_run
+from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest, current_request
 
 _LOOK_S = 0.5
+_CANCEL_S = 3 * CANCEL_PATIENCE_S
+"""The time in which a worker notices that a run is canceled, ends its stages and commits."""
 
 
 def _no_change(order: Callable[[Orders], Any]) -> Any:
+    raise NotImplementedError
+
+
+def _no_cancel() -> bool:
     raise NotImplementedError
 
 
@@ -37,50 +52,155 @@ async def open_dispatch(
     invocation: Invocation, opened: OpenProject
 ) -> AsyncGenerator[Dispatch, None]:
     """Open the fleet of the settings for the runs of a project."""
+    async with _open_both(invocation, opened) as (_, dispatch):
+        yield dispatch
+
+
+@asynccontextmanager
+async def _open_both(
+    invocation: Invocation, opened: OpenProject
+) -> AsyncGenerator[tuple[Fleet, Dispatch], None]:
     async with open_fleet(addresses_of(invocation), invocation.environ) as fleet:
-        yield Dispatch(opened, fleet.table, fleet.blobs_of, f"{HOLDER}{process_name()}")
+        yield fleet, Dispatch(opened, fleet.table, fleet.blobs_of, f"{HOLDER}{process_name()}")
 
 
 def run_on(
     on: OnPool,
     request: RunRequest,
     opened: OpenProject,
-    watcher: Watcher,
     *,
     feedback: Path | None,
     as_json: bool,
 ) -> ExitCode:
-    """Begin a run that a worker executes; if it is followed, wait until it stops.
-
-    Then deliver and evaluate the result here.
-    """
+    """Begin a run that a worker executes; if it is followed, wait until it stops, and finish it."""
+    invocation = on.invocation
     where = Where(pool=on.pool, priority=on.priority, label=on.label)
 
-    async def work() -> FleetRun | None:
-        async with open_dispatch(on.invocation, opened) as dispatch:
+    async def submit() -> str:
+        async with open_dispatch(invocation, opened) as dispatch:
             plan = await plan_start(request, opened, feedback=feedback)
-            run_id = await dispatch.submit(plan, where)
-            if as_json:
-                show_json({"run_id": run_id, "pool": where.pool}, is_line=True)
-            else:
-                show(run_id)
-            return await _follow(dispatch, run_id) if on.follows else None
+            return await dispatch.submit(plan, where)
+
+    run_id = asyncio.run(submit())
+    if as_json:
+        show_json({"run_id": run_id, "pool": where.pool}, is_line=True)
+    else:
+        show(run_id)
+    if on.follows:
+        return _follow(invocation, opened, run_id, as_json=as_json)
+    if not as_json:
+        show(f"after its end, 'attractor resume {run_id}' delivers and evaluates it", err=True)
+    return ExitCode.DONE
+
+
+def _follow(invocation: Invocation, opened: OpenProject, run_id: str, *, as_json: bool) -> ExitCode:
+    """Wait until a run of the fleet stops; if it has ended, deliver and evaluate it here."""
+
+    async def wait() -> ExplainedRun:
+        async with _open_both(invocation, opened) as (fleet, dispatch):
+            while (run := await dispatch.sync(run_id)).state not in _STOPPED:
+                await asyncio.sleep(_LOOK_S)
+            [stopped] = await explain(fleet, [run])
+            return stopped
+
+    stopped = asyncio.run(wait())
+    if stopped.run.state is RunState.PARKED:
+        return _show_parked(stopped, as_json=as_json)
+    return _finish(invocation, opened.project.runs_dir / run_id, as_json=as_json)
+
+
+_STOPPED = (RunState.PARKED, RunState.ENDED)
+
+
+def _finish(invocation: Invocation, root: Path, *, as_json: bool) -> ExitCode:
+    """Deliver and evaluate a run that has ended in the fleet, and show its end."""
+    watcher = Watcher(invocation, root, as_json=as_json)
+    opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    directory = RunDirectory(root)
+    state = open_journal(directory.events, directory.checkpoint).state
+    if state.status.is_final:
+        asyncio.run(deliver_ended_run(root, opened.project))
+        result = result_of(read_manifest(directory), root, state)
+    else:
+        result = walk(resume_run(root, opened), watcher)
+    return show_end(result, opened.project, as_json=as_json)
+
+
+def _show_parked(stopped: ExplainedRun, *, as_json: bool) -> ExitCode:
+    if as_json:
+        show_json(stopped.to_record(), is_line=True)
+    elif stopped.reason:
+        show(f"run {stopped.run.run_id}: {stopped.words}")
+        show(f"  continue: {remedy(stopped.reason, stopped.run)}")
+    return ExitCode.UNFINISHED
+
+
+def resume_in_fleet(
+    invocation: Invocation, root: Path, overrides: Overrides, *, as_json: bool
+) -> ExitCode:
+    """Let a parked run of the fleet continue in its pool, with larger budgets if any are given."""
+    opened = opened_of(invocation)
+    opened.require_own(root)
+    if replace(overrides, budgets=NO_BUDGETS) != NO_OVERRIDES:
+        raise UsageError(
+            f"run {root.name} is in the fleet: it continues with its own options",
+            hint="only budgets can be changed: --max-cost-usd, --max-tokens, --max-duration",
+        )
+
+    async def work() -> FleetRun:
+        async with _open_both(invocation, opened) as (fleet, dispatch):
+            [explained] = await explain(fleet, [await dispatch.sync(root.name)])
+            _require_parked(explained)
+            _require_no_question(root)
+            if overrides.budgets == NO_BUDGETS:
+                return await fleet.table.want(root.name)
+            async with dispatch.held(root.name):
+                await asyncio.to_thread(_raise_budgets, root, opened, overrides)
+            return await dispatch.sync(root.name)
 
     run = asyncio.run(work())
-    if run is None:
-        return ExitCode.DONE
+    if as_json:
+        show_json({"run_id": run.run_id, "pool": run.pool, "state": run.state}, is_line=True)
+    else:
+        show(f"run {run.run_id}: continues in pool {run.pool}")
+    return ExitCode.DONE
+
+
+def _require_parked(explained: ExplainedRun) -> None:
+    run, reason = explained.run, explained.reason
+    if run.state is RunState.PARKED:
+        return
     if run.state is RunState.ENDED:
-        root = opened.project.runs_dir / run.run_id
-        return show_end(walk(resume_run(root, opened), watcher), opened.project, as_json=as_json)
-    return _show_stop(run, as_json=as_json)
+        hint = f"deliver and evaluate it: attractor resume {run.run_id}"
+        raise Refused(f"run {run.run_id} has ended in the fleet", hint=hint)
+    if reason:
+        hint = f"change it: {remedy(reason, run)}"
+        raise Refused(f"run {run.run_id} is {run.state}: {explained.words}", hint=hint)
+    hint = f"see its state: attractor status {run.run_id}"
+    raise Refused(f"a worker executes run {run.run_id}", hint=hint)
 
 
-async def _follow(dispatch: Dispatch, run_id: str) -> FleetRun:
-    while True:
-        run = await dispatch.sync(run_id)
-        if run.state in (RunState.PARKED, RunState.ENDED):
-            return run
-        await asyncio.sleep(_LOOK_S)
+def _require_no_question(root: Path) -> None:
+    directory = RunDirectory(root)
+    if questions := open_journal(directory.events, directory.checkpoint).state.questions:
+        asked = ", ".join(question.stage for question in questions)
+        hint = f"answer it: attractor answer {root.name}"
+        raise Refused(f"run {root.name} waits for an answer: {asked}", hint=hint)
+
+
+def _raise_budgets(root: Path, opened: OpenProject, overrides: Overrides) -> None:
+    """Record the budgets with which the next process of a run continues."""
+    machine = opened.project.machine
+    with open_run(
+        root,
+        clock=machine.clock,
+        redactor=opened.project.redactor,
+        fences=copy_fence,
+        before_end=None,
+    ) as run:
+        known = current_request(run.manifest, run.state).budgets
+        budgets = overrides.budgets.over(known)
+        record_budgets(run, budgets, by_caller=budgets)
 
 
 def bring_copy(invocation: Invocation, root: Path) -> None:
@@ -101,6 +221,7 @@ class FleetOrders(Orders):
     """Orders to a run of the fleet: a run that waits is changed here, and continues in its pool."""
 
     change: Callable[[Callable[[Orders], Any]], Any] = _no_change
+    cancel_at_worker: Callable[[], bool] = _no_cancel
 
     @classmethod
     def of(cls, orders: Orders, invocation: Invocation, opened: OpenProject) -> "FleetOrders":
@@ -114,8 +235,16 @@ class FleetOrders(Orders):
             ):
                 return await asyncio.to_thread(order, here)
 
+        async def cancel() -> bool:
+            async with _open_both(invocation, opened) as (fleet, dispatch):
+                return await _cancel_at_worker(fleet, dispatch, orders.root.name)
+
         values = {one.name: getattr(orders, one.name) for one in fields(Orders)}
-        return cls(**values, change=lambda order: asyncio.run(work(order)))
+        return cls(
+            **values,
+            change=lambda order: asyncio.run(work(order)),
+            cancel_at_worker=lambda: asyncio.run(cancel()),
+        )
 
     def answer(self, choice: str, *, question: str = "", why: str = "") -> Receipt:
         """Answer a question, and let the run continue in its pool."""
@@ -126,15 +255,40 @@ class FleetOrders(Orders):
         return self.change(lambda orders: orders.answer_all(choice, question=question, why=why))
 
     def cancel(self, why: str = "") -> Receipt:
-        """Cancel a run that waits."""
+        """Cancel a run: here if it waits, or by the worker that executes it."""
+        if self.cancel_at_worker():
+            return Receipt(self.root.name, Action.CANCEL, True, "canceled by its worker")
         return self.change(lambda orders: orders.cancel(why))
 
+    def pause(self, why: str = "") -> NoReturn:
+        """Refuse: a run of the fleet that does not work takes no process."""
+        raise Refused(
+            f"run {self.root.name} is in the fleet and cannot be paused",
+            hint=f"cancel it: attractor cancel {self.root.name}; "
+            "or let its worker give it back: attractor fleet drain WORKER",
+        )
 
-def _show_stop(run: FleetRun, *, as_json: bool) -> ExitCode:
-    reason = run.reason.kind.value if run.reason else ""
-    if as_json:
-        record = {"run_id": run.run_id, "state": run.state.value, "reason": reason}
-        show_json(record, is_line=True)
-    else:
-        show(f"run {run.run_id}: {run.state.value}{f' ({reason})' if reason else ''}")
-    return ExitCode.UNFINISHED
+    def steer(self, text: str, *, node: str = "", why: str = "") -> NoReturn:
+        """Refuse: no order reaches a stage on a worker."""
+        raise Refused(
+            f"run {self.root.name} is in the fleet: its stages take no messages",
+            hint=f"cancel it: attractor cancel {self.root.name}; "
+            "or start it again with another goal: attractor run",
+        )
+
+
+async def _cancel_at_worker(fleet: Fleet, dispatch: Dispatch, run_id: str) -> bool:
+    """Let the worker of a run cancel it, and wait for the end; False if no worker owns the run."""
+    run = await fleet.table.run(run_id)
+    if run is None or run.state is not RunState.RUNNING or is_holder(run.owner):
+        return False
+    await fleet.table.cancel(run_id)
+    until = time.monotonic() + _CANCEL_S
+    while (await dispatch.sync(run_id)).state is not RunState.ENDED:
+        if time.monotonic() > until:
+            raise Refused(
+                f"run {run_id} is to be canceled, but its worker has not ended it yet",
+                hint=f"look who: attractor fleet why {run_id}",
+            )
+        await asyncio.sleep(_LOOK_S)
+    return True

@@ -1,0 +1,78 @@
+"""Count the runs that would start on new workers, for autoscalers."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.base.records import write_fields
+from attractor.cli.invocation import JSON, Invocation, chosen_format, json_option
+from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.runs.fleet import in_fleet
+from attractor.fleet.loads import Demand, demand_of
+from attractor.fleet.records import RunState
+
+if TYPE_CHECKING:
+    from attractor.fleet.fleet import Fleet
+
+PROMETHEUS = "prometheus"
+METRIC = "attractor_fleet_startable_runs"
+_KINDS = ("pool", "engine", "label", "universe")
+
+
+@click.command()
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice((PROMETHEUS, JSON)),
+    help="Print the demand in this format (default: a table).",
+)
+@json_option
+@click.pass_obj
+def fleet_demand(invocation: Invocation, format_: str | None, as_json: bool) -> ExitCode:
+    """Count the runs that would start on new workers, for autoscalers.
+
+    Runs are counted by pool, version of Attractor, label and universe. A run that waits for room in
+    its pool is not counted, a run whose worker is lost is.
+    """
+    chosen = chosen_format(format_, as_json=as_json)
+    demand = in_fleet(invocation, _read)
+    if chosen == JSON:
+        show_json([write_fields(one) for one in demand])
+    elif chosen == PROMETHEUS:
+        show("\n".join(prometheus_lines(demand)))
+    elif demand:
+        rows = [(*_KINDS, "runs")]
+        rows += [
+            (one.pool, one.engine, one.label or "-", one.universe, str(one.startable))
+            for one in demand
+        ]
+        show("\n".join(table(rows)))
+    else:
+        show("No run needs another worker.")
+    return ExitCode.DONE
+
+
+async def _read(fleet: "Fleet") -> Sequence[Demand]:
+    open_states = (RunState.QUEUED, RunState.RUNNING, RunState.PARKED)
+    return demand_of(await fleet.table.pools(), await fleet.views.counts(open_states))
+
+
+def prometheus_lines(demand: Sequence[Demand]) -> Sequence[str]:
+    """Return the demand as a metric in the text format of Prometheus."""
+    lines = [
+        f"# HELP {METRIC} Runs that would start on new workers.",
+        f"# TYPE {METRIC} gauge",
+    ]
+    for one in demand:
+        labels = ",".join(f'{name}="{_escaped(getattr(one, name))}"' for name in _KINDS)
+        lines.append(f"{METRIC}{{{labels}}} {one.startable}")
+    return lines
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+part = fleet_demand

@@ -1,0 +1,58 @@
+"""Let a worker end its stages in flight, give its runs back and leave."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from attractor.base.amounts import number_of
+from attractor.base.errors import ExitCode, UnknownName, UsageError
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.fleet import in_fleet
+from attractor.fleet.records import Worker
+
+if TYPE_CHECKING:
+    from attractor.fleet.fleet import Fleet
+
+
+@click.command()
+@click.argument("name", metavar="WORKER")
+@json_option
+@click.pass_obj
+def fleet_drain(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
+    """Let a worker end its stages in flight, give its runs back and leave.
+
+    WORKER is the name or the id of a worker, or the unique beginning of one. It takes nothing new;
+    its runs continue on other workers.
+    """
+
+    async def drain(fleet: "Fleet") -> tuple[Worker, int]:
+        worker = find_worker(name, list(await fleet.table.workers()))
+        await fleet.table.drain(worker.id)
+        return worker, len(await fleet.table.owned(worker.id))
+
+    worker, runs = in_fleet(invocation, drain)
+    if as_json:
+        show_json({"worker": worker.id, "name": worker.name, "runs": runs})
+    else:
+        show(f"worker {worker.name} takes nothing new; it executes {number_of(runs, 'run')}")
+    return ExitCode.DONE
+
+
+def find_worker(name: str, workers: list[Worker]) -> Worker:
+    """Return the worker with a name or an id, or with the unique beginning of one."""
+    whole = [one for one in workers if name in (one.id, one.name)]
+    found = whole or [
+        one for one in workers if one.id.startswith(name) or one.name.startswith(name)
+    ]
+    if not found:
+        raise UnknownName("worker", name, [one.name for one in workers])
+    if len(found) > 1:
+        raise UsageError(
+            f"{name!r} means {len(found)} workers",
+            hint=f"write one of the ids: {', '.join(one.id for one in found)}",
+        )
+    return found[0]
+
+
+part = fleet_drain

@@ -1,0 +1,64 @@
+"""Show what a run of the fleet committed last."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from attractor.base.amounts import format_size, number_of
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import ExitCode
+from attractor.base.records import write_fields
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.fleet import find_in_fleet, in_fleet
+from attractor.cli.shell_completion import complete_runs
+from attractor.fleet.heads import HeadTree
+
+if TYPE_CHECKING:
+    from attractor.fleet.fleet import Fleet
+
+
+@dataclass(frozen=True)
+class RunHead:
+    """The last commit of a run: the hash of its files, its number, and who owned the run."""
+
+    run_id: str
+    head: str
+    seq: int
+    epoch: int
+    attempt: int
+    owner: str
+    files: int
+    size: int
+
+
+@click.command()
+@click.argument("reference", metavar="RUN", shell_complete=complete_runs)
+@json_option
+@click.pass_obj
+def fleet_head(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
+    """Show what a run of the fleet committed last: its head, and the files of the head.
+
+    RUN is a run id, a unique prefix of a run id, a run directory, or 'latest'. Exit with 6 if a
+    listing of the head is missing or has changed.
+    """
+
+    async def read(fleet: "Fleet") -> RunHead:
+        run = await find_in_fleet(invocation, fleet, reference)
+        tree = await HeadTree.load(await fleet.blobs_of(run.universe), run.head)
+        sizes = [entry.size async for _, entry in tree.files()]
+        counted = (len(sizes), sum(sizes))
+        return RunHead(run.run_id, run.head, run.seq, run.epoch, run.attempt, run.owner, *counted)
+
+    found = in_fleet(invocation, read)
+    if as_json:
+        show_json(write_fields(found))
+        return ExitCode.DONE
+    show(f"run {found.run_id}: commit {found.seq}")
+    show(f"head: {found.head} ({number_of(found.files, 'file')}, {format_size(found.size)})")
+    owner = f", owner {found.owner}" if found.owner else ""
+    show(f"attempt: {found.attempt}, epoch {found.epoch}{owner}")
+    return ExitCode.DONE
+
+
+part = fleet_head

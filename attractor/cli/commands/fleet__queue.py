@@ -1,0 +1,67 @@
+"""List the runs of the fleet that have not ended, and why each one waits."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from attractor.base.amounts import number_of
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.runs.fleet import ExplainedRun, explain, in_fleet
+from attractor.fleet.records import FleetRun, RunState
+
+if TYPE_CHECKING:
+    from attractor.fleet.fleet import Fleet
+
+_SHOWN = 100
+_ORDER = (RunState.RUNNING, RunState.QUEUED, RunState.PARKED)
+
+
+@click.command()
+@click.option("--universe", default="", help="List the runs of this universe only.")
+@click.option("--pool", default="", help="List the runs of this pool only.")
+@click.option("--all", "is_whole", is_flag=True, help=f"List all runs (default: {_SHOWN}).")
+@json_option
+@click.pass_obj
+def fleet_queue(
+    invocation: Invocation, universe: str, pool: str, is_whole: bool, as_json: bool
+) -> ExitCode:
+    """List the runs of the fleet that have not ended, and why each one waits.
+
+    Running runs come first, then queued and parked ones, each since the longest time first.
+    """
+
+    async def read(fleet: "Fleet") -> tuple[Sequence[ExplainedRun], int]:
+        runs = list[FleetRun]()
+        for state in _ORDER:
+            limit = 0 if is_whole else _SHOWN - len(runs)
+            if is_whole or limit:
+                runs += await fleet.table.runs(
+                    states=(state,), universe=universe, pool=pool, limit=limit
+                )
+        total = sum(
+            count.number
+            for count in await fleet.views.counts(_ORDER)
+            if universe in ("", count.universe) and pool in ("", count.pool)
+        )
+        return await explain(fleet, runs), max(0, total - len(runs))
+
+    runs, more = in_fleet(invocation, read)
+    if as_json:
+        show_json({"runs": [one.to_record() for one in runs], "more": more})
+        return ExitCode.DONE
+    rows = [("run", "universe", "pool", "state", "since", "why")]
+    rows += [
+        (one.run.run_id, one.run.universe, one.run.pool, one.run.state, one.age, one.words)
+        for one in runs
+    ]
+    lines = table(rows) if runs else ["No runs wait or run."]
+    if more:
+        lines.append(f"and {number_of(more, 'run')} more: attractor fleet queue --all")
+    show("\n".join(lines))
+    return ExitCode.DONE
+
+
+part = fleet_queue

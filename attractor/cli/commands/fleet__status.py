@@ -1,0 +1,100 @@
+"""Show the fleet: its runs by pool, its workers, its database and its store."""
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from attractor.base.amounts import number_of
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, ExitCode
+from attractor.base.records import write_fields
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.runs.fleet import in_fleet
+from attractor.fleet.reasons import is_alive
+from attractor.fleet.records import HOME, RunState
+
+if TYPE_CHECKING:
+    from attractor.fleet.fleet import Fleet
+
+
+@dataclass(frozen=True)
+class FleetStatus:
+    """What a fleet is and does; `trouble` says why its store does not answer."""
+
+    database: str
+    store: str
+    trouble: str
+    workers: int
+    draining: int
+    silent: int
+    slots: int
+    pools: dict[str, dict[str, int]]
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def fleet_status(invocation: Invocation, as_json: bool) -> ExitCode:
+    """Show the fleet: its runs by pool, its workers, its database and its store.
+
+    Exit with 3 if the store does not answer.
+    """
+    status = in_fleet(invocation, _read)
+    if as_json:
+        show_json(write_fields(status))
+    else:
+        show("\n".join(_lines(status)))
+    return ExitCode.UNFINISHED if status.trouble else ExitCode.DONE
+
+
+async def _read(fleet: "Fleet") -> FleetStatus:
+    now = await fleet.table.now()
+    workers = await fleet.table.workers()
+    living = [one for one in workers if is_alive(one, now)]
+    pools: dict[str, Counter[str]] = {}
+    for count in await fleet.views.counts():
+        pools.setdefault(count.pool, Counter())[count.state.value] += count.number
+    trouble = ""
+    try:
+        await fleet.blobs_of(HOME)
+    except AttractorError as error:
+        trouble = error.in_one_line
+    return FleetStatus(
+        database=fleet.database.name,
+        store=fleet.addresses.store,
+        trouble=trouble,
+        workers=len(living),
+        draining=sum(one.is_draining for one in living),
+        silent=len(workers) - len(living),
+        slots=sum(one.slots for one in living if not one.is_draining),
+        pools={
+            name: {state: counts[state] for state in RunState} for name, counts in pools.items()
+        },
+    )
+
+
+def _lines(status: FleetStatus) -> list[str]:
+    details = [
+        number_of(status.slots, "slot"),
+        *([f"{status.draining} draining"] if status.draining else []),
+        *([f"{status.silent} silent"] if status.silent else []),
+    ]
+    lines = [
+        f"database: {status.database}",
+        f"store: {status.store}"
+        + (f" (does not answer: {status.trouble})" if status.trouble else ""),
+        f"workers: {status.workers} ({', '.join(details)})",
+    ]
+    if not status.pools:
+        return [*lines, "There are no runs yet: attractor run PIPELINE.dot --on POOL"]
+    rows = [("pool", *(state.value for state in RunState))]
+    rows += [
+        (name, *(str(counts[state]) for state in RunState))
+        for name, counts in sorted(status.pools.items())
+    ]
+    return [*lines, "", *table(rows)]
+
+
+part = fleet_status

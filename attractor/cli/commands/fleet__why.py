@@ -1,0 +1,47 @@
+"""Show why a run of the fleet does not run, and the command that changes it."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.fleet import ExplainedRun, explain, find_in_fleet, in_fleet
+from attractor.cli.shell_completion import complete_runs
+from attractor.fleet.reasons import remedy
+from attractor.fleet.records import RunState
+
+if TYPE_CHECKING:
+    from attractor.fleet.fleet import Fleet
+
+
+@click.command()
+@click.argument("reference", metavar="RUN", shell_complete=complete_runs)
+@json_option
+@click.pass_obj
+def fleet_why(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
+    """Show why a run of the fleet does not run, and the command that changes it.
+
+    RUN is a run id, a unique prefix of a run id, a run directory, or 'latest'.
+    """
+
+    async def read(fleet: "Fleet") -> ExplainedRun:
+        [explained] = await explain(fleet, [await find_in_fleet(invocation, fleet, reference)])
+        return explained
+
+    found = in_fleet(invocation, read)
+    if as_json:
+        show_json(found.to_record())
+        return ExitCode.DONE
+    run, reason = found.run, found.reason
+    show(f"run {run.run_id}: {run.state} in pool {run.pool} for {found.age}")
+    if reason:
+        show(f"why: {found.words} ({reason.kind.value})")
+        show(f"change it: {remedy(reason, run)}")
+    elif run.state is RunState.RUNNING:
+        show(f"worker: {run.owner}, attempt {run.attempt}")
+    return ExitCode.DONE
+
+
+part = fleet_why

@@ -1,0 +1,226 @@
+"""Compares the rows of a fleet with its queue, its heads and its blobs."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import field
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attractor.base.clock import Clock
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import VerificationError
+from attractor.base.json import Json
+from attractor.base.records import write_fields
+from attractor.fleet.decisions import FULL, is_holder
+from attractor.fleet.errors import BlobMissing
+from attractor.fleet.heads import reachable
+from attractor.fleet.reasons import is_alive
+from attractor.fleet.records import FleetRun, RunState, attempt_id
+from attractor.fleet.seams import Blobs, BlobsOf, Table
+
+if TYPE_CHECKING:
+    from attractor.fleet.views import Views
+
+SETTLE_S = 2.5
+"""A little longer than the pause between two sweeps, which bring much together by themselves."""
+
+
+class Kind(StrEnum):
+    """Kinds of differences."""
+
+    BLOB_MISSING = "blob_missing"
+    """A head, or a blob that it reaches, is not in the store."""
+    BLOB_CHANGED = "blob_changed"
+    ATTEMPT_MISSING = "attempt_missing"
+    """A row says queued, and the queue has no attempt."""
+    ATTEMPT_UNKNOWN = "attempt_unknown"
+    """The queue has an attempt that is not the present one of a row."""
+    OWNER_DEAD = "owner_dead"
+    ROW_MISSING = "row_missing"
+    """A run directory says that its run is in the fleet, and it has no row."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference: the run, the difference in words, and how to repair it."""
+
+    run_id: str
+    kind: Kind
+    words: str
+    remedy: str
+
+
+@dataclass(kw_only=True)
+class CheckReport:
+    """The result of a check; unreached blobs are no difference: a sweep removes the old ones.
+
+    `unreached_bytes` is only known after a deep check.
+    """
+
+    runs: int = 0
+    blobs: int = 0
+    unreached: int = 0
+    unreached_bytes: int | None = None
+    differences: list[Difference] = field(default_factory=list[Difference])
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the report as JSON."""
+        return write_fields(self)
+
+
+async def check(
+    table: Table,
+    views: "Views",
+    blobs_of: BlobsOf,
+    clock: Clock,
+    *,
+    copies: Mapping[str, Path],
+    deep: bool,
+) -> CheckReport:
+    """Compare everything; with `deep`, read all blobs.
+
+    `copies` are the files by which run directories say that their run is in the fleet.
+    """
+    found = await _compare_rows(table, views, copies)
+    if found:
+        # Much is on its way at any moment; what stays is a difference.
+        await clock.sleep(timedelta(seconds=SETTLE_S))
+        found &= await _compare_rows(table, views, copies)
+    report = CheckReport(differences=sorted(found, key=lambda one: (one.run_id, one.words)))
+    by_universe: dict[str, list[FleetRun]] = {}
+    for run in await table.runs():
+        by_universe.setdefault(run.universe, []).append(run)
+        report.runs += 1
+    for universe, runs in sorted(by_universe.items()):
+        await _compare_blobs(await blobs_of(universe), runs, report, deep=deep)
+    return report
+
+
+async def _compare_rows(
+    table: Table, views: "Views", copies: Mapping[str, Path]
+) -> set[Difference]:
+    pending = await views.pending()
+    rows = {run.run_id: run for run in await table.runs()}
+    now = await table.now()
+    living = {one.id for one in await table.workers() if is_alive(one, now)}
+    found = {one for run in rows.values() for one in _of_row(run, pending, living)}
+    for name, worker in pending.items():
+        run_id, _, attempt = name.rpartition(":")
+        run = rows.get(run_id)
+        # One that a dead worker left is never given to another one.
+        if run is None or (not worker and f"{run.attempt}" != attempt):
+            words = f"attempt {name} is in the queue, but " + (
+                f"the present one is {run.attempt}" if run else "the run has no row"
+            )
+            remedy = "nothing: a worker of its pool drops it"
+            found.add(Difference(run_id, Kind.ATTEMPT_UNKNOWN, words, remedy))
+    for run_id, file in copies.items():
+        if run_id not in rows:
+            words = f"{file} says that the run is in the fleet, but it has no row"
+            remedy = f"to continue it here: rm {file}; attractor resume {run_id}"
+            found.add(Difference(run_id, Kind.ROW_MISSING, words, remedy))
+    return found
+
+
+def _of_row(
+    run: FleetRun, pending: Mapping[str, str], living: Collection[str]
+) -> Iterable[Difference]:
+    """Yield what is wrong with a row that its queue or its owner shows."""
+    start = f"attractor worker --pool {run.pool}"
+    if run.state is RunState.QUEUED and not (run.reason and run.reason.kind in FULL):
+        if attempt_id(run.run_id, run.attempt) not in pending:
+            words = f"the row says queued, but attempt {run.attempt} is not in the queue"
+            yield Difference(
+                run.run_id, Kind.ATTEMPT_MISSING, words, f"any worker enqueues it again: {start}"
+            )
+    elif run.state is RunState.RUNNING and run.owner not in living and not is_holder(run.owner):
+        words = f"the row says running, but its worker {run.owner} is dead"
+        yield Difference(run.run_id, Kind.OWNER_DEAD, words, f"any worker takes over: {start}")
+
+
+async def _compare_blobs(
+    blobs: Blobs, runs: Sequence[FleetRun], report: CheckReport, *, deep: bool
+) -> None:
+    """Compare the heads of a universe with its blobs."""
+    known = {digest async for digest, _ in blobs.digests()}
+    reading = _Reading(blobs, known, deep=deep)
+    reached = set[str]()
+    try:
+        # All at once: heads have most of their blobs in common.
+        async for digest in reachable(blobs, [run.head for run in runs]):
+            reached.add(digest)
+        flawed = await reading.first_flaw(reached) is not None
+    except VerificationError:
+        flawed = True
+    if flawed:
+        for run in runs:
+            if flaw := await _flaw_of(blobs, reading, run, reached):
+                report.differences.append(flaw)
+    report.blobs += len(known)
+    unreached = known - reached
+    report.unreached += len(unreached)
+    if deep:
+        sizes = [await reading.size_of(digest) for digest in sorted(unreached)]
+        report.unreached_bytes = (report.unreached_bytes or 0) + sum(sizes)
+
+
+async def _flaw_of(
+    blobs: Blobs, reading: "_Reading", run: FleetRun, reached: set[str]
+) -> Difference | None:
+    own = set[str]()
+    try:
+        async for digest in reachable(blobs, [run.head]):
+            own.add(digest)
+        flaw = await reading.first_flaw(own)
+    except VerificationError as error:
+        flaw = error
+    reached |= own
+    if flaw is None:
+        return None
+    kind = Kind.BLOB_MISSING if isinstance(flaw, BlobMissing) else Kind.BLOB_CHANGED
+    words = f"head {run.head[:12]}, commit {run.seq}: {flaw.message}"
+    return Difference(
+        run.run_id,
+        kind,
+        words,
+        f"restore the blob from a copy of the store, or: attractor cancel {run.run_id}",
+    )
+
+
+class _Reading:
+    """Looks at blobs, each once."""
+
+    def __init__(self, blobs: Blobs, known: Collection[str], *, deep: bool) -> None:
+        self._blobs = blobs
+        self._known = known
+        self._deep = deep
+        self._whole: set[str] = set()
+        self._flaws: dict[str, VerificationError] = {}
+
+    async def first_flaw(self, digests: Collection[str]) -> VerificationError | None:
+        """Return the error of the first blob that is missing or changed."""
+        for digest in sorted(digests):
+            if flaw := await self._flaw(digest):
+                return flaw
+        return None
+
+    async def size_of(self, digest: str) -> int:
+        """Return the size of a blob; 0 if it is gone or has changed."""
+        try:
+            return len(await self._blobs.get(digest))
+        except VerificationError:
+            return 0
+
+    async def _flaw(self, digest: str) -> VerificationError | None:
+        if digest in self._whole or (digest in self._known and not self._deep):
+            return None
+        if digest not in self._flaws:
+            try:
+                await self._blobs.get(digest)
+            except VerificationError as error:
+                self._flaws[digest] = error
+            else:
+                # Also one that was put after the listing.
+                self._whole.add(digest)
+        return self._flaws.get(digest)

@@ -1,0 +1,81 @@
+"""Reads many rows at once: counts of runs, places in queues, pending attempts."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from attractor.fleet.database import Database
+from attractor.fleet.decisions import FULL, HOLDER, STALE_S
+from attractor.fleet.loads import RunCount
+from attractor.fleet.queue import Queue
+from attractor.fleet.records import RunState
+from attractor.fleet.schema import RUNS, WORKERS
+
+
+class Views:
+    """Reads from the rows of a fleet what no single row says."""
+
+    def __init__(self, database: Database, queue: Queue) -> None:
+        self._database = database
+        self._queue = queue
+
+    async def counts(self, states: Collection[RunState] = tuple(RunState)) -> Sequence[RunCount]:
+        """Count runs by kind."""
+
+        def work(connection: sa.Connection, now: float) -> Sequence[RunCount]:
+            living = sa.select(WORKERS.c.id).where(WORKERS.c.beat > now - STALE_S)
+            is_running, is_held = RUNS.c.state == RunState.RUNNING, RUNS.c.owner.startswith(HOLDER)
+            is_lost = sa.and_(is_running, ~is_held, RUNS.c.owner.not_in(living))
+            is_due = sa.and_(
+                RUNS.c.state == RunState.PARKED, RUNS.c.wake_at > 0, RUNS.c.wake_at <= now
+            )
+            could_start = sa.or_(RUNS.c.state == RunState.QUEUED, is_lost, is_due)
+            kind = (RUNS.c.universe, RUNS.c.pool, RUNS.c.engine, RUNS.c.label, RUNS.c.state)
+            marks = (
+                sa.case((is_held, True), else_=False).label("is_held"),
+                sa.case((sa.and_(could_start, ~RUNS.c.cancel), True), else_=False).label("starts"),
+            )
+            rows = sa.select(*kind, *marks, sa.func.count()).where(RUNS.c.state.in_(states))
+            rows = rows.group_by(*kind, *(mark.name for mark in marks)).order_by(*kind)
+            return [_count_of(row) for row in connection.execute(rows)]
+
+        return await self._database.transact(work, is_reading=True)
+
+    async def ahead(self) -> Mapping[str, int]:
+        """Return how many runs of the same queue begin before each queued run.
+
+        Runs without room in their pool are not in a queue.
+        """
+        place = sa.func.row_number().over(
+            partition_by=(RUNS.c.pool, RUNS.c.engine, RUNS.c.label),
+            order_by=(RUNS.c.priority, RUNS.c.queued_at, RUNS.c.run_id),
+        )
+        rows = sa.select(RUNS.c.run_id, place).where(
+            RUNS.c.state == RunState.QUEUED, RUNS.c.reason.not_in(FULL)
+        )
+        return await self._database.transact(
+            lambda connection, _: {name: at - 1 for name, at in connection.execute(rows)},
+            is_reading=True,
+        )
+
+    async def pending(self) -> Mapping[str, str]:
+        """Return the attempts in the queue, each with its worker or an empty text."""
+        return await self._database.transact(
+            lambda connection, _: self._queue.pending(connection), is_reading=True
+        )
+
+    async def beginning_with(self, prefix: str, most: int) -> Sequence[str]:
+        """Return the ids of runs that begin with a text: the first ones."""
+        rows = sa.select(RUNS.c.run_id).where(RUNS.c.run_id.startswith(prefix, autoescape=True))
+        return await self._database.transact(
+            lambda connection, _: list(connection.scalars(rows.order_by("run_id").limit(most))),
+            is_reading=True,
+        )
+
+
+def _count_of(row: Sequence[Any]) -> RunCount:
+    universe, pool, engine, label, state, is_held, is_startable, number = row
+    return RunCount(
+        universe, pool, engine, label, RunState(state), bool(is_held), bool(is_startable), number
+    )

@@ -1,0 +1,50 @@
+"""Commands that begin, follow and cancel runs, with a real worker."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.fleet.living import living, wait_until
+from tests.pipeline.projects import git
+
+QUICK = """digraph quick {
+  start [shape=Mdiamond]; done [shape=Msquare]
+  make [shape=parallelogram, tool_command="echo made >> made.txt"]
+  start -> make -> done
+}
+"""
+ASKS = """digraph asks {
+  start [shape=Mdiamond]; done [shape=Msquare]
+  ask [shape=hexagon, label="Good?"]
+  wait [shape=parallelogram, tool_command="sleep 600"]
+  start -> ask -> wait [label="[Y] Yes"]
+  wait -> done
+}
+"""
+
+
+@pytest.mark.crash
+def test_followed_run_is_delivered_and_shown_as_any_other(tmp_path: Path) -> None:
+    with living(tmp_path, QUICK) as fleet:
+        fleet.start_worker()
+        shown = fleet.attractor("run", "pipeline.dot", "--on", "agents", "--follow")
+        run_id = shown.split()[0]
+        assert f"run {run_id}: success: completed" in shown
+        assert f"git merge attractor/run/{run_id}" in shown
+        assert git(fleet.project, "show", f"attractor/run/{run_id}:made.txt") == "made\n"
+        assert "No problems found" in fleet.attractor("fleet", "check", "--deep")
+
+
+@pytest.mark.crash
+def test_worker_cancels_the_run_that_it_executes(tmp_path: Path) -> None:
+    with living(tmp_path, ASKS) as fleet:
+        fleet.start_worker()
+        shown = fleet.attractor("run", "pipeline.dot", "--on", "agents", "--follow", code=3)
+        run_id = shown.split()[0]
+        assert f"waits for the answer of a person\n  continue: attractor answer {run_id}" in shown
+        fleet.attractor("resume", run_id, code=4)
+        fleet.attractor("answer", run_id, "Yes")
+        wait_until(lambda: fleet.row(run_id).owner != "", fleet.logs)
+        assert f"run {run_id}: canceled by its worker" in fleet.attractor("cancel", run_id)
+        assert fleet.status(run_id)["status"] == "canceled"
+        assert not (fleet.project / "runs" / run_id / "elsewhere.json").exists()
