@@ -21,7 +21,9 @@ from attractor.fleet.decisions import (
     LEASE_S,
     STALE_S,
     Fate,
+    Following,
     Waiting,
+    after_end,
     fate_of,
     is_holder,
     next_in,
@@ -343,16 +345,20 @@ class SqlTable:
     def _release(
         self, connection: sa.Connection, run: FleetRun, end: AttemptEnd, now: float
     ) -> None:
-        if run.cancel or end.state is RunState.ENDED:
-            values = {"state": RunState.ENDED, "wants_run": False, "wake_at": 0.0}
-            _set(connection, run, now, owner="", reason=end.reason, **values)
-        elif end.yields:
-            self._enqueue_again(connection, run, now, is_ahead=True, reason=end.reason)
-        elif run.wants_run:
-            self._enqueue_again(connection, run, now, reason=None, queued_at=now)
-        else:
-            values = {"state": RunState.PARKED, "wake_at": end.wake_at}
-            _set(connection, run, now, owner="", reason=end.reason, **values)
+        match after_end(run, end):
+            case Following.END:
+                values = {"state": RunState.ENDED, "wants_run": False, "wake_at": 0.0}
+                _set(connection, run, now, owner="", reason=end.reason, **values)
+            case Following.YIELD:
+                values = {"reason": end.reason, "lost": run.lost + end.has_crashed}
+                self._enqueue_again(connection, run, now, is_ahead=True, **values)
+            case Following.GO_ON:
+                self._enqueue_again(connection, run, now, reason=None, queued_at=now)
+            case Following.PARK:
+                values = {"state": RunState.PARKED, "wake_at": end.wake_at}
+                _set(connection, run, now, owner="", reason=end.reason, **values)
+            case Following.PARK_AS_POISON:
+                _park_as_poison(connection, run, now)
 
     def _give_room(
         self, connection: sa.Connection, pool: Pool | None, now: float, *, most: int = MOST_AT_ONCE
@@ -423,12 +429,8 @@ class SqlTable:
                 return f"run {run.run_id}: attempt {run.attempt} takes over from {dead}"
             case Fate.PARK_AS_POISON:
                 self._queue.cancel(connection, run)
-                lost = run.lost + 1
-                reason = Reason(ReasonKind.POISON, {"worker": run.owner, "lost": lost})
-                values = {"state": RunState.PARKED, "owner": "", "epoch": run.epoch + 1}
-                values |= {"wants_run": False, "wake_at": 0.0, "lost": lost}
-                _set(connection, run, now, reason=reason, **values)
-                return f"run {run.run_id}: parked, because it lost {lost} workers in one stage"
+                run = _park_as_poison(connection, run, now, epoch=run.epoch + 1)
+                return f"run {run.run_id}: parked, because it lost {run.lost} workers in one stage"
 
     def _give_back(
         self, connection: sa.Connection, run: FleetRun, held_from: RunState, now: float
@@ -450,6 +452,15 @@ def _set(connection: sa.Connection, run: FleetRun, now: float, **values: object)
         .returning(RUNS)
     )
     return _run_of(row.mappings().one())
+
+
+def _park_as_poison(
+    connection: sa.Connection, run: FleetRun, now: float, **values: object
+) -> FleetRun:
+    lost = run.lost + 1
+    reason = Reason(ReasonKind.POISON, {"worker": run.owner, "lost": lost})
+    values |= {"state": RunState.PARKED, "owner": "", "wants_run": False, "wake_at": 0.0}
+    return _set(connection, run, now, reason=reason, lost=lost, **values)
 
 
 def _columns(values: Mapping[str, object]) -> dict[str, object]:

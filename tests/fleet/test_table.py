@@ -28,6 +28,7 @@ pytestmark = pytest.mark.anyio
 PARKED = AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.HUMAN, {"gate": "review"}))
 ENDED = AttemptEnd(state=RunState.ENDED)
 YIELDED = AttemptEnd(state=RunState.QUEUED, yields=True)
+CRASHED = AttemptEnd(state=RunState.QUEUED, yields=True, has_crashed=True)
 
 
 def a_run(run_id: str = "r", **values: object) -> NewRun:
@@ -382,6 +383,23 @@ async def test_run_that_loses_many_workers_in_one_stage_is_parked(rig: Rig) -> N
         await rig.table.commit(claim, "head2")  # pyright: ignore
     assert await rig.table.sweep("s") == []
     assert (await rig.table.want("r")).lost == 0
+
+
+async def test_process_that_dies_by_itself_counts_as_a_lost_worker(rig: Rig) -> None:
+    await rig.table.add(a_run())
+    for lost in range(MOST_LOST):
+        run = await get(rig.table)
+        assert (run.state, run.lost) == ("queued", lost)
+        await rig.table.end(await claimed(rig.table), CRASHED)
+    run = await get(rig.table)
+    poison = Reason(ReasonKind.POISON, {"worker": "w", "lost": MOST_LOST})
+    assert (run.state, run.lost, run.owner, run.reason) == ("parked", MOST_LOST, "", poison)
+    assert f"r:{run.attempt + 1}" not in await rig.pending()
+    await rig.table.want("r")
+    claim = await claimed(rig.table)
+    await rig.table.cancel("r")
+    await rig.table.end(claim, CRASHED)
+    assert (await get(rig.table)).state == "ended"
 
 
 async def test_one_sweeper_at_a_time(rig: Rig) -> None:
