@@ -105,7 +105,7 @@ class Dispatch:
         """
         with self._locked(run_id):
             claim = await self._hold(run_id)
-            end = AttemptEnd(state=RunState.PARKED)
+            end = AttemptEnd(state=RunState.PARKED, is_undone=True)
             try:
                 run = await self._sync(run_id)
                 tree = await HeadTree.load(await self._blobs_of(run.universe), claim.head)
@@ -114,6 +114,8 @@ class Dispatch:
                 yield self._place.runs / run_id
                 await collector.collect(tree)
                 head = await tree.save()
+                # A run that is changed continues, also if this process dies before the end.
+                await self._table.want(run_id)
                 claim = await self._table.commit(claim, head)
                 self._note(run_id, head)
                 end = _after_change(self._place.runs / run_id)

@@ -124,6 +124,9 @@ class SqlTable:
                 raise _fenced(claim, run)
             if run.owner != claim.owner:
                 return
+            if end.is_undone and not run.cancel:
+                self._give_back(connection, run, now)
+                return
             self._release(connection, run, end, now)
             # A run that yields keeps its place in front of others.
             if not end.yields and not is_holder(claim.owner):
@@ -287,8 +290,7 @@ class SqlTable:
                 return []
             pools = _pools(connection, is_locked=True)
             lines = [
-                self._sweep_one(connection, run, held_from, now)
-                for run, held_from in self._left_apart(connection, now)
+                self._sweep_one(connection, run, now) for run in self._left_apart(connection, now)
             ]
             for pool in pools:
                 lines += self._give_room(connection, pool, now)
@@ -375,10 +377,8 @@ class SqlTable:
             lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {pool.name}")
         return lines
 
-    def _left_apart(
-        self, connection: sa.Connection, now: float
-    ) -> Sequence[tuple[FleetRun, RunState]]:
-        """Return the runs that a sweep may change, with the state before a hold."""
+    def _left_apart(self, connection: sa.Connection, now: float) -> Sequence[FleetRun]:
+        """Return the runs that a sweep may change."""
         living = sa.select(WORKERS.c.id).where(WORKERS.c.beat > now - STALE_S)
         attempt = RUNS.c.run_id + ":" + sa.cast(RUNS.c.attempt, sa.Text)
         rows = sa.select(RUNS).where(
@@ -396,14 +396,9 @@ class SqlTable:
         # Who changes a run of a pool without limits now is not waited for.
         rows = rows.order_by(RUNS.c.run_id).limit(MOST_AT_ONCE)
         rows = rows.with_for_update(of=RUNS, skip_locked=True)
-        return [
-            (_run_of(row), RunState(row["held_from"]))
-            for row in connection.execute(rows).mappings()
-        ]
+        return [_run_of(row) for row in connection.execute(rows).mappings()]
 
-    def _sweep_one(
-        self, connection: sa.Connection, run: FleetRun, held_from: RunState, now: float
-    ) -> str:
+    def _sweep_one(self, connection: sa.Connection, run: FleetRun, now: float) -> str:
         """Change one run, and return a line about it."""
         match fate_of(run, is_owner_alive=False, is_pending=False, now=now):
             case Fate.KEEP:
@@ -419,7 +414,8 @@ class SqlTable:
                 run = self._enqueue_again(connection, run, now, reason=run.reason)
                 return f"run {run.run_id}: attempt {run.attempt} replaces one that was lost"
             case Fate.GIVE_BACK:
-                return self._give_back(connection, run, held_from, now)
+                state = self._give_back(connection, run, now)
+                return f"run {run.run_id}: {state} again, because {run.owner} is gone"
             case Fate.TAKE_OVER:
                 self._queue.cancel(connection, run)
                 dead, lost = run.owner, run.lost + 1
@@ -432,15 +428,16 @@ class SqlTable:
                 run = _park_as_poison(connection, run, now, epoch=run.epoch + 1)
                 return f"run {run.run_id}: parked, because it lost {run.lost} workers in one stage"
 
-    def _give_back(
-        self, connection: sa.Connection, run: FleetRun, held_from: RunState, now: float
-    ) -> str:
+    def _give_back(self, connection: sa.Connection, run: FleetRun, now: float) -> RunState:
+        """Let a run be as before its hold, and return its state."""
+        before = sa.select(RUNS.c.held_from).where(RUNS.c.run_id == run.run_id)
+        held_from = RunState(connection.scalar(before))
         state = state_after_hold(held_from, wants_run=run.wants_run)
         if state is RunState.QUEUED:
             self._enqueue_again(connection, run, now, epoch=run.epoch + 1, reason=None)
         else:
             _set(connection, run, now, state=state, owner="", epoch=run.epoch + 1)
-        return f"run {run.run_id}: {state} again, because {run.owner} is gone"
+        return state
 
 
 def _set(connection: sa.Connection, run: FleetRun, now: float, **values: object) -> FleetRun:

@@ -149,10 +149,15 @@ class RunWorker:
         with suppress(Fenced, DatabaseAway):
             await self._table.end(claim, AttemptEnd(state=RunState.QUEUED, yields=True))
 
-    def _kill(self, running: SiteAttempt, why: str) -> None:
+    async def end_all(self, why: str) -> None:
+        """End the processes of all attempts."""
+        await asyncio.gather(*(self._kill(running, why) for running in self.attempts.values()))
+
+    def _kill(self, running: SiteAttempt, why: str) -> asyncio.Task[None]:
         """End a process; beats do not wait for that."""
         if running not in self._kills:
             self._kills[running] = asyncio.create_task(running.kill(why, keeps=True))
+        return self._kills[running]
 
     async def _execute(self, run: FleetRun, claim: Claim) -> None:
         try:

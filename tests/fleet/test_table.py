@@ -277,6 +277,35 @@ async def test_parked_and_ended_runs_can_be_held(rig: Rig) -> None:
         assert (await get(rig.table, run_id)).state == "parked"
 
 
+async def test_hold_that_changed_nothing_leaves_the_run_as_before(rig: Rig) -> None:
+    timer = Reason(ReasonKind.TIMER)
+    wake_at = await rig.table.now() + 60
+    await rig.table.add(a_run("queued"))
+    for run_id, end in (
+        ("parked", AttemptEnd(state=RunState.PARKED, reason=timer, wake_at=wake_at)),
+        ("ended", ENDED),
+        ("wanted", PARKED),
+        ("canceled", PARKED),
+    ):
+        await rig.table.end(await running(rig.table, run_id), end)
+    before = await get(rig.table, "parked")
+    for run_id in await names(rig.table):
+        held = await rig.table.hold(run_id, "server:s")
+        assert isinstance(held, Claim)
+        if run_id == "wanted":
+            await rig.table.want(run_id)
+        elif run_id == "canceled":
+            await rig.table.cancel(run_id)
+        await rig.table.end(held, AttemptEnd(state=RunState.PARKED, is_undone=True))
+        with pytest.raises(Fenced):
+            await rig.table.commit(held, "head1")
+    states = {run.run_id: (run.state, run.owner) for run in await rig.table.runs()}
+    expected = {"queued": "queued", "wanted": "queued", "canceled": "ended", "ended": "ended"}
+    assert states == {run: (state, "") for run, state in (expected | {"parked": "parked"}).items()}
+    parked = await get(rig.table, "parked")
+    assert (parked.reason, parked.wake_at) == (timer, before.wake_at)
+
+
 async def test_run_of_a_dead_holder_returns_to_its_state(rig: Rig) -> None:
     await rig.table.add(a_run("queued"))
     for run_id, end in (("parked", PARKED), ("ended", ENDED), ("wanted", PARKED)):

@@ -87,3 +87,17 @@ def _smaller(scenario: Scenario) -> Sequence[Scenario]:
     fewer = [events[: len(events) // 2], events[len(events) // 2 :]] if len(events) > 3 else []
     fewer += [(*events[:at], *events[at + 1 :]) for at in range(len(events))]
     return [changed(scenario, events=some) for some in fewer]
+
+
+def describe(history: History, mutant: str = "") -> str:
+    """Return a history for people, with the command that repeats it."""
+    scenario, violation = history.scenario, history.violation
+    command = f"python -m tests.fleet.simulation {scenario.seed} {mutant}".rstrip()
+    end = f"{violation.invariant}: {violation.words}" if violation else "no violation"
+    plans = [
+        f"{plan.run_id}: {' '.join(name for step in plan.steps for name in step.names)}"
+        for plan in scenario.plans
+    ]
+    kinds = " ".join(event.kind for event in scenario.events) or "none"
+    words = [f"hash {history.hash}", f"events: {kinds}", f"repeat: {command}", end]
+    return "\n".join([*plans, f"pool: {scenario.pool}", *history.lines, *words])

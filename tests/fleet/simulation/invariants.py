@@ -94,6 +94,7 @@ class Watch:
 
     def removed(self, digests: Sequence[str]) -> None:
         """Check a sweep of blobs."""
+        self._write(f"{len(digests)} blobs removed")
         self._swept |= dict.fromkeys(digests)
         for row in self._table.rows.values():
             if lost := {*digests}.intersection(self.head(row.run.head).digests):

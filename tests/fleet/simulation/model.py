@@ -35,6 +35,9 @@ from attractor.fleet.records import (
 )
 
 
+MOST_AT_ONCE = 1000
+
+
 @dataclass
 class Row:
     """A run, and what its row has beside it."""
@@ -102,7 +105,7 @@ class ModelTable:
         if row is None or row.run.attempt != attempt:
             return NotClaimed()
         run = row.run
-        if run.owner == worker:
+        if run.owner and run.owner == worker:
             return _claim_of(run)
         if run.state is not RunState.QUEUED or run.cancel:
             return NotClaimed()
@@ -135,6 +138,9 @@ class ModelTable:
         if row is None or row.run.epoch != claim.epoch:
             raise Fenced(self._place(claim))
         if row.run.owner != claim.owner:
+            return
+        if end.is_undone and not row.run.cancel:
+            self._give_back(row)
             return
         self._release(row.run, end)
         if not end.yields and not is_holder(claim.owner):
@@ -281,11 +287,7 @@ class ModelTable:
                 self._dequeue(run)
                 self._enqueue_again("replace", run, reason=run.reason)
             case Fate.GIVE_BACK:
-                state = state_after_hold(row.held_from, wants_run=run.wants_run)
-                if state is RunState.QUEUED:
-                    self._enqueue_again("give back", run, epoch=run.epoch + 1, reason=None)
-                else:
-                    self._set("give back", run, state=state, owner="", epoch=run.epoch + 1)
+                self._give_back(row)
             case Fate.TAKE_OVER:
                 self._dequeue(run)
                 reason = Reason(ReasonKind.TAKING_OVER, {"worker": run.owner, "lost": lost})
@@ -297,6 +299,14 @@ class ModelTable:
                 self._dequeue(run)
                 self._park_as_poison(run, epoch=run.epoch + 1)
         return f"run {run.run_id}: {fate}"
+
+    def _give_back(self, row: Row) -> None:
+        run = row.run
+        state = state_after_hold(row.held_from, wants_run=run.wants_run)
+        if state is RunState.QUEUED:
+            self._enqueue_again("give back", run, epoch=run.epoch + 1, reason=None)
+        else:
+            self._set("give back", run, state=state, owner="", epoch=run.epoch + 1)
 
     def _release(self, run: FleetRun, end: AttemptEnd) -> None:
         match after_end(run, end):
@@ -343,7 +353,7 @@ class ModelTable:
         values = {"state": RunState.ENDED, "owner": "", "epoch": run.epoch + 1}
         return self._set("end", run, **values, wants_run=False, reason=None, wake_at=0.0)
 
-    def _give_room(self, name: str, *, most: int | None = None) -> list[str]:
+    def _give_room(self, name: str, *, most: int = MOST_AT_ONCE) -> list[str]:
         pool = self.limits.get(name)
         if pool is None:
             return []

@@ -1,7 +1,7 @@
 """The machines and people of a history: workers, a server, and who answers, cancels and kills."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from random import Random
 from typing import Any, cast
@@ -87,6 +87,20 @@ class Scenario:
     events: tuple[Event, ...]
 
 
+class WatchedBlobs(MemoryBlobs):
+    """A store that tells what it removes."""
+
+    def __init__(
+        self, now: Callable[[], float], removed: Callable[[Sequence[str]], object]
+    ) -> None:
+        super().__init__(now)
+        self._removed = removed
+
+    async def remove(self, digests: Collection[str], older_s: float) -> None:
+        await super().remove(digests, older_s)
+        self._removed([one for one in digests if one not in self.contents])
+
+
 class World:
     """All that happens in one history, below one event loop."""
 
@@ -97,7 +111,7 @@ class World:
         self.lines: list[str] = []
         self.met: dict[str, None] = {}
         self.plans = {plan.run_id: plan for plan in scenario.plans}
-        self.store = MemoryBlobs(self.loop.time)
+        self.store = WatchedBlobs(self.loop.time, lambda digests: self.watch.removed(digests))
         self.watch = Watch(self.store, self.plans, self.write)
         self.table = ModelTable(self.loop.time, self.watch.changed)
         self.watch.attach(self.table)
@@ -201,12 +215,15 @@ class World:
             run = row.run
             if run.state is not RunState.PARKED or run_id in self._answering:
                 continue
-            if run.reason and run.reason.kind is ReasonKind.POISON:
+            head = self.watch.head(run.head)
+            wait = self.plans[run_id].waits_for(head.done, head.answers)
+            kind, details = (run.reason.kind, run.reason.details) if run.reason else (None, {})
+            if details.get("stopped"):
+                self.watch.fail(Invariant.FINISHES, f"{run_id} was stopped: {details['stopped']}")
+            if kind is ReasonKind.POISON or (kind is ReasonKind.PAUSED and not wait):
                 self._answering[run_id] = None
                 self.start(self._order("want", run_id))
-                continue
-            head = self.watch.head(run.head)
-            if wait := self.plans[run_id].waits_for(head.done, head.answers):
+            elif wait:
                 self._answering[run_id] = None
                 self.start(self._answer_one(run_id, wait))
 
@@ -401,11 +418,13 @@ class Server:
             self._holding.pop(run_id, None)
 
     async def _write_answer(self, claim: Claim, wait: Step) -> None:
-        end = AttemptEnd(state=RunState.PARKED)
+        end = AttemptEnd(state=RunState.PARKED, is_undone=True)
         try:
             tree = await HeadTree.load(self._blobs, claim.head)
             await tree.put(f"answers/{wait.names[0]}", b"yes")
             head = await tree.save()
+            if wait.kind == "gate":
+                await self._table.want(claim.run_id)
             claim = await self._table.commit(claim, head)
             end = AttemptEnd(state=RunState.QUEUED, yields=True)
             if wait.kind == "timer":
@@ -420,26 +439,22 @@ class Server:
         row = Worker(
             id=self.id, name="", pool="", engine="", slots=0, labels=(), began=0.0, beat=0.0
         )
+        undone = AttemptEnd(state=RunState.PARKED, is_undone=True)
         while True:
             known = dict(self._holding)
             with suppress(AttractorError):
                 await self._table.beat(row)
                 for run in await self._table.owned(self.id):
                     if run.run_id not in known and run.run_id not in self._holding:
-                        await self._table.end(_claim_of(run), AttemptEnd(state=RunState.PARKED))
+                        await self._table.end(_claim_of(run), undone)
             await self.machine.wait(BEAT_S)
 
     async def _remove_blobs(self) -> None:
         while True:
             await self.machine.wait(7.0)
-            before = [*self._world.store.contents]
             with suppress(AttractorError):
                 rows = await self._table.runs()
                 await heads.sweep_blobs(self._blobs, [run.head for run in rows], KEEP_S)
-            contents = self._world.store.contents
-            if removed := [one for one in before if one not in contents]:
-                self._world.write(f"{len(removed)} blobs removed")
-                self._world.watch.removed(removed)
 
 
 def _claim_of(run: FleetRun) -> Claim:
