@@ -112,18 +112,21 @@ class RunWorker:
             return
         # What began or ended since the look is left for the next one.
         for run_id, running in attempts.items():
-            run = owned.get(run_id)
-            if self.attempts.get(run_id) is not running:
-                continue
-            if run is None or run.epoch != epochs[run_id]:
-                self._kill(running, "another worker owns the run")
-            elif run.cancel:
-                await running.cancel()
-            elif self.worker.is_draining:
-                await running.stop()
+            if self.attempts.get(run_id) is running:
+                run = owned.get(run_id)
+                is_own = run is not None and run.epoch == epochs[run_id]
+                await self._steer(running, run if is_own else None)
         for run_id, run in owned.items():
             if run_id not in epochs and run_id not in self._epochs:
                 await self._give_back(run)
+
+    async def _steer(self, running: SiteAttempt, run: FleetRun | None) -> None:
+        if run is None:
+            self._kill(running, "another worker owns the run")
+        elif run.cancel:
+            await running.cancel()
+        elif self.worker.is_draining:
+            await running.stop()
 
     async def beat_until(self, is_over: Callable[[], bool]) -> None:
         """Beat until something is over, and end all stages when no beat succeeds for long."""

@@ -1,4 +1,4 @@
-"""Histories of a fleet with faults keep the eleven invariants, and each invariant sees its mutant."""
+"""Histories of a fleet with faults keep eleven invariants, and each of these has a mutant."""
 
 import os
 import subprocess

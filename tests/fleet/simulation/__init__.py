@@ -1,1 +1,1 @@
-"""Histories of a fleet with faults, in virtual time: the worker is real, what is around it is a model."""
+"""Histories of a fleet with faults in virtual time: its worker is real, the rest a model."""

@@ -163,9 +163,9 @@ class Watch:
         """Check what must hold some time after the last fault; `busy` runs have a process."""
         for run_id, row in self._table.rows.items():
             run = row.run
-            if run.state is RunState.RUNNING and not is_holder(run.owner):
-                if run_id not in executing.get(run.owner, ()):
-                    self.fail(Invariant.OWNED, f"{run_id}: {run.owner} does not execute it")
+            is_executed = is_holder(run.owner) or run_id in executing.get(run.owner, ())
+            if run.state is RunState.RUNNING and not is_executed:
+                self.fail(Invariant.OWNED, f"{run_id}: {run.owner} does not execute it")
             if run.state is RunState.PARKED and run_id in busy:
                 self.fail(Invariant.PARKED_FREE, f"{run_id} is parked, but has a process")
 

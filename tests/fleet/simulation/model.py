@@ -1,24 +1,12 @@
 """The table of a fleet and its queue in memory, by the same decisions as that of the database."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import Refused, UsageError
-from attractor.fleet.decisions import (
-    FORGOTTEN_S,
-    FULL,
-    LEASE_S,
-    STALE_S,
-    Fate,
-    Following,
-    Waiting,
-    after_end,
-    fate_of,
-    is_holder,
-    next_in,
-    state_after_hold,
-    why_full,
-)
+from attractor.fleet import decisions
+from attractor.fleet.decisions import Fate, Following
 from attractor.fleet.errors import ActorBusy, Fenced, RunEnded, UnknownRun
 from attractor.fleet.records import (
     AttemptEnd,
@@ -34,8 +22,12 @@ from attractor.fleet.records import (
     attempt_id,
 )
 
-
 MOST_AT_ONCE = 1000
+_NEW: Mapping[str, Any] = (
+    {"attempt": 1, "state": RunState.QUEUED, "owner": "", "reason": None, "wake_at": 0.0}
+    | dict.fromkeys(("epoch", "seq", "lost"), 0)
+    | dict.fromkeys(("wants_run", "cancel"), False)
+)
 
 
 @dataclass
@@ -65,7 +57,7 @@ class ModelTable:
 
     def __init__(self, now: Callable[[], float], noticed: Noticed | None = None) -> None:
         self._now = now
-        self._noticed = noticed or (lambda cause, before, after, claim: None)
+        self._noticed = noticed
         self.rows: dict[str, Row] = {}
         self.queue: dict[str, Queued] = {}
         self.alive: dict[str, Worker] = {}
@@ -81,24 +73,10 @@ class ModelTable:
             return
         self._require_idle(new.universe, new.actor)
         now = self._now()
-        run = FleetRun(
-            **vars(new),
-            attempt=1,
-            epoch=0,
-            owner="",
-            state=RunState.QUEUED,
-            wants_run=False,
-            seq=0,
-            wake_at=0.0,
-            reason=None,
-            cancel=False,
-            lost=0,
-            created=now,
-            changed=now,
-        )
+        run = FleetRun(**vars(new), **_NEW, created=now, changed=now)
         self.rows[new.run_id] = Row(run, now)
         self._enqueue(run, is_ahead=False)
-        self._noticed("add", None, run, None)
+        self._notice("add", None, run)
 
     async def claim(self, run_id: str, attempt: int, worker: str) -> Claim | NotClaimed:
         row = self.rows.get(run_id)
@@ -110,7 +88,7 @@ class ModelTable:
         if run.state is not RunState.QUEUED or run.cancel:
             return NotClaimed()
         pool = self.limits.get(run.pool)
-        if reason := why_full(pool, run.universe, self._running(run.pool)):
+        if reason := decisions.why_full(pool, run.universe, self._running(run.pool)):
             self._set("refuse", run, reason=reason)
             return NotClaimed(reason)
         values = {"state": RunState.RUNNING, "owner": worker, "epoch": run.epoch + 1}
@@ -122,11 +100,7 @@ class ModelTable:
         if row and self.may_commit(row.run, claim):
             values = {"head": head, "seq": following.seq, "lost": 0}
             self._set("commit", row.run, claim, **values)
-        elif row is None or (row.run.epoch, row.run.seq, row.run.head) != (
-            claim.epoch,
-            following.seq,
-            head,
-        ):
+        elif row is None or _claim_of(row.run) != changed(following, owner=row.run.owner):
             raise Fenced(self._place(claim))
         return following
 
@@ -143,7 +117,7 @@ class ModelTable:
             self._give_back(row)
             return
         self._release(row.run, end)
-        if not end.yields and not is_holder(claim.owner):
+        if not end.yields and not decisions.is_holder(claim.owner):
             self._give_room(row.run.pool, most=1)
 
     async def want(self, run_id: str) -> FleetRun:
@@ -155,7 +129,7 @@ class ModelTable:
         return self._wake("want", run) if run.state is RunState.PARKED else run
 
     async def hold(self, run_id: str, owner: str) -> Claim | NotClaimed:
-        if not is_holder(owner):
+        if not decisions.is_holder(owner):
             raise UsageError(f"invalid holder {owner!r}")
         row = self.rows.get(run_id)
         if row is None or row.run.owner not in ("", owner):
@@ -167,16 +141,10 @@ class ModelTable:
             self._require_idle(run.universe, run.actor)
         self._dequeue(run)
         row.held_from = run.state
-        held = self._set(
-            "hold",
-            run,
-            state=RunState.RUNNING,
-            owner=owner,
-            epoch=run.epoch + 1,
-            attempt=run.attempt + 1,
-            wants_run=run.wants_run or run.state is RunState.QUEUED,
-        )
-        return _claim_of(held)
+        values = {"state": RunState.RUNNING, "owner": owner, "epoch": run.epoch + 1}
+        values |= {"attempt": run.attempt + 1}
+        wants_run = run.wants_run or run.state is RunState.QUEUED
+        return _claim_of(self._set("hold", run, **values, wants_run=wants_run))
 
     async def set_reason(self, claim: Claim, reason: Reason | None) -> None:
         row = self.rows.get(claim.run_id)
@@ -242,43 +210,43 @@ class ModelTable:
         holder, until = self.lease
         if holder != sweeper and until > now:
             return []
-        self.lease = (sweeper, now + LEASE_S)
-        lines = [self._sweep_one(self.rows[run_id], now) for run_id in sorted(self.rows)]
+        self.lease = (sweeper, now + decisions.LEASE_S)
+        lines = [
+            self._sweep_one(self.rows[run_id], fate)
+            for run_id in sorted(self.rows)
+            if (fate := self._fate_of(self.rows[run_id].run, now)) is not Fate.KEEP
+        ]
         for pool in sorted(self.limits):
             lines += self._give_room(pool)
         for name, worker in [*self.alive.items()]:
-            if worker.beat < now - FORGOTTEN_S:
+            if worker.beat < now - decisions.FORGOTTEN_S:
                 del self.alive[name]
-        return [line for line in lines if line]
+        return lines
 
     def take(self, queue: str, worker: str) -> str:
         """Let a worker have the first attempt of a queue, if there is one."""
         waiting = [
-            (one.place, name)
-            for name, one in self.queue.items()
-            if one.queue == queue and not one.worker
+            name for name, one in self.queue.items() if (one.queue, one.worker) == (queue, "")
         ]
-        if not waiting:
-            return ""
-        _, name = min(waiting)
-        self.queue[name].worker = worker
-        return name
+        first = min(waiting, key=lambda name: self.queue[name].place, default="")
+        if first:
+            self.queue[first].worker = worker
+        return first
 
     def is_alive(self, worker: str) -> bool:
-        return worker in self.alive and self.alive[worker].beat > self._now() - STALE_S
+        return worker in self.alive and self.alive[worker].beat > self._now() - decisions.STALE_S
 
     def _is_pending(self, run: FleetRun) -> bool:
         queued = self.queue.get(attempt_id(run.run_id, run.attempt))
         return queued is not None and (not queued.worker or self.is_alive(queued.worker))
 
-    def _sweep_one(self, row: Row, now: float) -> str:
-        run = row.run
+    def _fate_of(self, run: FleetRun, now: float) -> Fate:
         is_alive, is_pending = self.is_alive(run.owner), self._is_pending(run)
-        fate = fate_of(run, is_owner_alive=is_alive, is_pending=is_pending, now=now)
-        lost = run.lost + 1
+        return decisions.fate_of(run, is_owner_alive=is_alive, is_pending=is_pending, now=now)
+
+    def _sweep_one(self, row: Row, fate: Fate) -> str:
+        run, owner, lost = row.run, row.run.owner, row.run.lost + 1
         match fate:
-            case Fate.KEEP:
-                return ""
             case Fate.END:
                 self._end_unowned(run)
             case Fate.WAKE:
@@ -290,26 +258,25 @@ class ModelTable:
                 self._give_back(row)
             case Fate.TAKE_OVER:
                 self._dequeue(run)
-                reason = Reason(ReasonKind.TAKING_OVER, {"worker": run.owner, "lost": lost})
+                reason = Reason(ReasonKind.TAKING_OVER, {"worker": owner, "lost": lost})
                 values = {"epoch": run.epoch + 1, "lost": lost, "reason": reason}
                 run = self._enqueue_again("take over", run, is_ahead=True, **values)
-                owner = row.run.reason.details["worker"] if row.run.reason else ""
                 return f"run {run.run_id}: attempt {run.attempt} takes over from {owner}"
-            case Fate.PARK_AS_POISON:
+            case _:
                 self._dequeue(run)
                 self._park_as_poison(run, epoch=run.epoch + 1)
         return f"run {run.run_id}: {fate}"
 
     def _give_back(self, row: Row) -> None:
         run = row.run
-        state = state_after_hold(row.held_from, wants_run=run.wants_run)
+        state = decisions.state_after_hold(row.held_from, wants_run=run.wants_run)
         if state is RunState.QUEUED:
             self._enqueue_again("give back", run, epoch=run.epoch + 1, reason=None)
         else:
             self._set("give back", run, state=state, owner="", epoch=run.epoch + 1)
 
     def _release(self, run: FleetRun, end: AttemptEnd) -> None:
-        match after_end(run, end):
+        match decisions.after_end(run, end):
             case Following.END:
                 values = {"state": RunState.ENDED, "wants_run": False, "wake_at": 0.0}
                 self._set("end", run, owner="", reason=end.reason, **values)
@@ -324,24 +291,18 @@ class ModelTable:
             case Following.PARK_AS_POISON:
                 self._park_as_poison(run)
 
-    def _park_as_poison(self, run: FleetRun, **values: object) -> None:
+    def _park_as_poison(self, run: FleetRun, **values: Any) -> None:
         lost = run.lost + 1
         reason = Reason(ReasonKind.POISON, {"worker": run.owner, "lost": lost})
         values |= {"state": RunState.PARKED, "owner": "", "wants_run": False}
         self._set("poison", run, reason=reason, lost=lost, wake_at=0.0, **values)
 
     def _enqueue_again(
-        self, cause: str, run: FleetRun, *, is_ahead: bool = False, **values: object
+        self, cause: str, run: FleetRun, *, is_ahead: bool = False, **values: Any
     ) -> FleetRun:
-        values = {
-            "state": RunState.QUEUED,
-            "owner": "",
-            "wants_run": False,
-            "wake_at": 0.0,
-            "attempt": run.attempt + 1,
-        } | values
+        free = {"state": RunState.QUEUED, "owner": "", "wants_run": False, "wake_at": 0.0}
         self._enqueue(changed(run, attempt=run.attempt + 1), is_ahead=is_ahead)
-        return self._set(cause, run, **values)
+        return self._set(cause, run, **free | values, attempt=run.attempt + 1)
 
     def _wake(self, cause: str, run: FleetRun) -> FleetRun:
         is_poison = run.reason is not None and run.reason.kind is ReasonKind.POISON
@@ -358,14 +319,13 @@ class ModelTable:
         if pool is None:
             return []
         waiting = [
-            Waiting(run.run_id, run.universe, run.priority, row.queued_at)
+            decisions.Waiting(run.run_id, run.universe, run.priority, row.queued_at)
             for row in self.rows.values()
-            for run in (row.run,)
-            if run.pool == name and run.state is RunState.QUEUED and not run.cancel
-            if run.reason is not None and run.reason.kind in FULL
+            if (run := row.run).pool == name and run.state is RunState.QUEUED and not run.cancel
+            if run.reason and run.reason.kind in decisions.FULL
         ]
         lines: list[str] = []
-        for run_id in next_in(pool, self._running(name), waiting, most=most):
+        for run_id in decisions.next_in(pool, self._running(name), waiting, most=most):
             run = self._enqueue_again("room", self.rows[run_id].run, is_ahead=True, reason=None)
             lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {name}")
         return lines
@@ -374,19 +334,29 @@ class ModelTable:
         counts: dict[str, int] = {}
         for row in self.rows.values():
             run = row.run
-            if run.pool == pool and run.state is RunState.RUNNING and not is_holder(run.owner):
+            if (
+                run.pool == pool
+                and run.state is RunState.RUNNING
+                and not decisions.is_holder(run.owner)
+            ):
                 counts[run.universe] = counts.get(run.universe, 0) + 1
         return counts
 
     def _set(
-        self, cause: str, run: FleetRun, claim: Claim | None = None, **values: object
+        self, cause: str, run: FleetRun, claim: Claim | None = None, **values: Any
     ) -> FleetRun:
         row = self.rows[run.run_id]
         if isinstance(queued_at := values.pop("queued_at", None), float):
             row.queued_at = queued_at
         row.run = changed(run, **values, changed=self._now())
-        self._noticed(cause, run, row.run, claim)
+        self._notice(cause, run, row.run, claim)
         return row.run
+
+    def _notice(
+        self, cause: str, before: FleetRun | None, after: FleetRun, claim: Claim | None = None
+    ) -> None:
+        if self._noticed:
+            self._noticed(cause, before, after, claim)
 
     def _enqueue(self, run: FleetRun, *, is_ahead: bool) -> None:
         self._enqueued += 1
@@ -402,14 +372,13 @@ class ModelTable:
         return self.rows[run_id].run
 
     def _require_idle(self, universe: str, actor: str) -> None:
-        for row in self.rows.values():
-            if actor and (row.run.universe, row.run.actor) == (universe, actor):
-                if row.run.state is not RunState.ENDED:
-                    raise ActorBusy(f"actor {actor} has the open run {row.run.run_id}")
+        for row in self.rows.values() if actor else ():
+            is_open = row.run.state is not RunState.ENDED
+            if is_open and (row.run.universe, row.run.actor) == (universe, actor):
+                raise ActorBusy(f"actor {actor} has the open run {row.run.run_id}")
 
     def _place(self, claim: Claim) -> str:
-        row = self.rows.get(claim.run_id)
-        state = row.run.state if row else "gone"
+        state = self.rows[claim.run_id].run.state if claim.run_id in self.rows else "gone"
         return f"attempt {attempt_id(claim.run_id, claim.attempt)} of {claim.owner}: {state}"
 
 

@@ -1,6 +1,6 @@
 """Wrong variants of the code under test, one for each invariant, which must notice it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,10 +10,10 @@ from attractor.base.dataclasses import changed
 from attractor.fleet import decisions, heads
 from attractor.fleet.decisions import Fate
 from attractor.fleet.errors import StoreAway
-from attractor.fleet.heads import HeadTree, sweep_blobs
+from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import AttemptEnd, Claim, FleetRun, RunState
+from attractor.fleet.seams import Blobs
 from attractor.fleet.worker import RunWorker
-from tests.fleet.simulation import model
 from tests.fleet.simulation.history import History, play, scenario_of
 from tests.fleet.simulation.invariants import Invariant
 from tests.fleet.simulation.model import ModelTable
@@ -31,7 +31,10 @@ def commit_without_number(patch: Patch) -> None:
 
 
 def commit_without_epoch(patch: Patch) -> None:
-    patch.setattr(ModelTable, "may_commit", lambda self, run, claim: run.seq == claim.seq)
+    def may_commit(self: ModelTable, run: FleetRun, claim: Claim) -> bool:
+        return run.seq == claim.seq
+
+    patch.setattr(ModelTable, "may_commit", may_commit)
 
 
 def accept_answer_before_it_is_written(patch: Patch) -> None:
@@ -74,7 +77,10 @@ def keep_claims_without_reply(patch: Patch) -> None:
 
 
 def claim_without_counting(patch: Patch) -> None:
-    patch.setattr(model, "why_full", lambda pool, universe, running: None)
+    def why_full(*arguments: object) -> None:
+        """Find room everywhere."""
+
+    patch.setattr(decisions, "why_full", why_full)
 
 
 def wake_ended_runs(patch: Patch) -> None:
@@ -88,15 +94,22 @@ def wake_ended_runs(patch: Patch) -> None:
 
 
 def remove_young_blobs(patch: Patch) -> None:
-    patch.setattr(heads, "sweep_blobs", lambda blobs, heads, keep_s: sweep_blobs(blobs, heads, 0.0))
+    sweep = heads.sweep_blobs
+
+    async def sweep_all(blobs: Blobs, rooted: Sequence[str], keep_s: float) -> int:
+        return await sweep(blobs, rooted, 0.0)
+
+    patch.setattr(heads, "sweep_blobs", sweep_all)
 
 
 def replace_no_lost_attempt(patch: Patch) -> None:
+    decide = decisions.fate_of
+
     def fate_of(run: FleetRun, **options: Any) -> Fate:
-        fate = decisions.fate_of(run, **options)
+        fate = decide(run, **options)
         return Fate.KEEP if fate is Fate.ENQUEUE else fate
 
-    patch.setattr(model, "fate_of", fate_of)
+    patch.setattr(decisions, "fate_of", fate_of)
 
 
 def end_runs_of_dead_processes(patch: Patch) -> None:
@@ -124,7 +137,7 @@ MUTANTS: Mapping[Invariant, Callable[[Patch], None]] = {
 
 
 @contextmanager
-def mutated(invariant: Invariant) -> Iterator[None]:
+def mutated(invariant: Invariant) -> Generator[None]:
     """Exchange the code during a block."""
     with Patch.context() as patch:
         MUTANTS[invariant](patch)

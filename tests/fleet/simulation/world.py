@@ -1,7 +1,7 @@
 """The machines and people of a history: workers, a server, and who answers, cancels and kills."""
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from random import Random
 from typing import Any, cast
@@ -147,14 +147,16 @@ class World:
             self._answer()
             if self.loop.time() > calm + CALM_S:
                 self._check_calm()
-            rows = [row.run.state for row in self.table.rows.values()]
-            if self.loop.time() > calm and len(rows) == len(self.plans):
-                if all(state is RunState.ENDED for state in rows):
-                    break
+            if self.loop.time() > calm and self._is_over():
+                break
         if self.watch.violation is None:
             self.watch.check_end(self.executions)
         for machine in (self.server.machine, *(worker.machine for worker in self.workers)):
             machine.die()
+
+    def _is_over(self) -> bool:
+        states = [row.run.state for row in self.table.rows.values()]
+        return len(states) == len(self.plans) and {*states} == {RunState.ENDED}
 
     def add_worker(self) -> None:
         self._born += 1
@@ -217,9 +219,9 @@ class World:
                 continue
             head = self.watch.head(run.head)
             wait = self.plans[run_id].waits_for(head.done, head.answers)
-            kind, details = (run.reason.kind, run.reason.details) if run.reason else (None, {})
-            if details.get("stopped"):
-                self.watch.fail(Invariant.FINISHES, f"{run_id} was stopped: {details['stopped']}")
+            kind = run.reason and run.reason.kind
+            if run.reason and run.reason.details.get("stopped"):
+                self.watch.fail(Invariant.FINISHES, f"{run_id}: {run.reason}")
             if kind is ReasonKind.POISON or (kind is ReasonKind.PAUSED and not wait):
                 self._answering[run_id] = None
                 self.start(self._order("want", run_id))
@@ -246,35 +248,33 @@ class World:
         target = self.workers[event.target % len(self.workers)]
         name = target.machine.name
         self.write(f"event {event.number}: {event.kind} {name} {event.seconds:.1f} s")
+        if event.kind in (*CALLS, *OUTAGES):
+            await self._disturb(event, name)
+        elif event.kind in ORDERS:
+            run_id = sorted(self.plans)[event.target % len(self.plans)]
+            if run_id in self.table.rows:
+                await self._order(event.kind, run_id)
+        elif event.kind == "kill_sweeper":
+            self.kills_sweeper = True
+        elif event.kind != "kill_process" or self.processes:
+            self._meet(event.kind)
+            await self._hit(event, target)
+
+    async def _hit(self, event: Event, target: "SimWorker") -> None:
         match event.kind:
             case "kill_worker":
                 self.kill(target.machine)
             case "kill_server":
                 self.kill(self.server.machine)
-            case "kill_sweeper":
-                self.kills_sweeper = True
-                return
             case "kill_process":
-                processes = self.processes()
-                if not processes:
-                    return
-                processes[event.target % len(processes)].die()
-            case "freeze" | "suspend":
-                self._meet(event.kind)
-                with_clock = event.kind == "suspend"
-                await target.machine.stand_still(event.seconds, with_clock=with_clock)
+                self.processes[event.target % len(self.processes)].die()
             case "clock_jump":
                 target.machine.wall_offset += (event.target - 500) * 60.0
             case "drain":
-                await self.table.drain(target.worker.worker.id)
-            case "cancel" | "want":
-                run_id = sorted(self.plans)[event.target % len(self.plans)]
-                if run_id in self.table.rows:
-                    await self._order(event.kind, run_id)
+                await self.table.drain(target.machine.name)
             case _:
-                await self._disturb(event, name)
-                return
-        self._meet(event.kind)
+                with_clock = event.kind == "suspend"
+                await target.machine.stand_still(event.seconds, with_clock=with_clock)
 
     async def _disturb(self, event: Event, name: str) -> None:
         place = {"database_away": DATABASE, "store_away": STORE, "torn": STORE}.get(event.kind, "")
@@ -290,21 +290,18 @@ class World:
         await asyncio.sleep(event.seconds)
         self.network.disturbances.remove(disturbance)
 
+    @property
     def processes(self) -> Sequence[SimAttempt]:
-        return [
-            one
-            for worker in self.workers
-            if not worker.machine.is_dead
-            for one in worker.site.processes
-        ]
+        living = [worker for worker in self.workers if not worker.machine.is_dead]
+        return [process for worker in living for process in worker.site.processes]
 
     def _check_calm(self) -> None:
-        executing: Mapping[str, Sequence[str]] = {
-            worker.worker.worker.id: [name.partition(":")[0] for name in worker.executing]
+        executing = {
+            worker.machine.name: [name.partition(":")[0] for name in worker.executing]
             for worker in self.workers
             if not worker.machine.is_dead
         }
-        self.watch.check_calm(executing, [one.plan.run_id for one in self.processes()])
+        self.watch.check_calm(executing, [one.plan.run_id for one in self.processes])
 
 
 class SimWorker:
@@ -320,16 +317,7 @@ class SimWorker:
             self.machine, remote, world.plans, world.store, world.executions, random
         )
         self.table = cast("Table", RemoteTable(world.network, self.machine, world.table))
-        row = Worker(
-            id=name,
-            name=name,
-            pool=POOL,
-            engine=ENGINE,
-            slots=SLOTS,
-            labels=(),
-            began=0.0,
-            beat=0.0,
-        )
+        row = _worker(name)
         self.worker = RunWorker(row, self.table, self.site, self.machine)
         self._start(self._serve())
 
@@ -346,10 +334,10 @@ class SimWorker:
         self._start(self._sweep())
         queue, network = queue_name(POOL, ENGINE), self.world.network
         while not self.worker.worker.is_draining:
-            if len(self.executing) < SLOTS and network.reaches(self.machine, DATABASE):
-                if name := self.world.table.take(queue, self.machine.name):
-                    self.executing[name] = None
-                    self._start(self._execute(name))
+            is_free = len(self.executing) < SLOTS and network.reaches(self.machine, DATABASE)
+            if is_free and (name := self.world.table.take(queue, self.machine.name)):
+                self.executing[name] = None
+                self._start(self._execute(name))
             await self.machine.wait(POLL_S)
         while self.executing:
             await self.machine.wait(POLL_S)
@@ -398,10 +386,8 @@ class Server:
         tree = await HeadTree.load(self._blobs, "")
         await tree.put("plan", plan.run_id.encode())
         head = await tree.save()
-        new = NewRun(
-            run_id=plan.run_id, head=head, pool=POOL, engine=ENGINE, universe=plan.universe
-        )
-        await self._table.add(new)
+        where = {"pool": POOL, "engine": ENGINE, "universe": plan.universe}
+        await self._table.add(NewRun(run_id=plan.run_id, head=head, **where))
 
     async def order(self, kind: str, run_id: str) -> None:
         await (self._table.cancel(run_id) if kind == "cancel" else self._table.want(run_id))
@@ -429,16 +415,13 @@ class Server:
             end = AttemptEnd(state=RunState.QUEUED, yields=True)
             if wait.kind == "timer":
                 wake_at = await self._table.now() + wait.seconds
-                end = AttemptEnd(
-                    state=RunState.PARKED, reason=Reason(ReasonKind.TIMER), wake_at=wake_at
-                )
+                timer = Reason(ReasonKind.TIMER)
+                end = AttemptEnd(state=RunState.PARKED, reason=timer, wake_at=wake_at)
         finally:
             await self._table.end(claim, end)
 
     async def _beat(self) -> None:
-        row = Worker(
-            id=self.id, name="", pool="", engine="", slots=0, labels=(), began=0.0, beat=0.0
-        )
+        row = _worker(self.id)
         undone = AttemptEnd(state=RunState.PARKED, is_undone=True)
         while True:
             known = dict(self._holding)
@@ -455,6 +438,11 @@ class Server:
             with suppress(AttractorError):
                 rows = await self._table.runs()
                 await heads.sweep_blobs(self._blobs, [run.head for run in rows], KEEP_S)
+
+
+def _worker(name: str) -> Worker:
+    where = {"name": name, "pool": POOL, "engine": ENGINE}
+    return Worker(id=name, **where, slots=SLOTS, labels=(), began=0.0, beat=0.0)
 
 
 def _claim_of(run: FleetRun) -> Claim:
