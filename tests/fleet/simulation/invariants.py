@@ -1,6 +1,6 @@
 """The eleven invariants, watched at every change of a row and of the store."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
@@ -42,12 +42,28 @@ class Violation:
     words: str
 
 
+class WatchedBlobs(MemoryBlobs):
+    """A store that tells what it removes."""
+
+    removed: Callable[[Sequence[str]], None]
+
+    async def remove(self, digests: Collection[str], older_s: float) -> None:
+        await super().remove(digests, older_s)
+        self.removed([one for one in digests if one not in self.contents])
+
+
 class Watch:
     """Looks at all that happens; the first violation stays."""
 
     def __init__(
-        self, store: MemoryBlobs, plans: Mapping[str, Plan], write: Callable[[str], None]
+        self,
+        table: ModelTable,
+        store: WatchedBlobs,
+        plans: Mapping[str, Plan],
+        write: Callable[[str], None],
     ) -> None:
+        table.noticed, store.removed = self.changed, self.removed
+        self._table = table
         self.violation: Violation | None = None
         self.acknowledged: dict[str, list[str]] = {}
         self.canceled: dict[str, None] = {}
@@ -58,9 +74,6 @@ class Watch:
         self._commits: dict[tuple[str, int], int] = {}
         self._heads: dict[str, Head] = {}
         self._swept: dict[str, None] = {}
-
-    def attach(self, table: ModelTable) -> None:
-        self._table = table
 
     def head(self, digest: str) -> Head:
         if digest not in self._heads:
@@ -137,14 +150,9 @@ class Watch:
             parked = Invariant.PARKED_FREE
             invariant = parked if run.state is RunState.PARKED else Invariant.OWNED
             self.fail(invariant, f"{run.run_id}: {run.state}, owner {run.owner or '-'}")
-        if run.state is RunState.PARKED:
-            waiting = [
-                name
-                for name, one in self._table.queue.items()
-                if name.startswith(f"{run.run_id}:") and not one.worker
-            ]
-            if waiting:
-                self.fail(Invariant.PARKED_FREE, f"{waiting[0]} is queued, but its run is parked")
+        names = [name for name, one in self._table.queue.items() if not one.worker]
+        if run.state is RunState.PARKED and any(one.startswith(f"{run.run_id}:") for one in names):
+            self.fail(Invariant.PARKED_FREE, f"{run.run_id} is parked, and an attempt is queued")
 
     def _check_limits(self, run: FleetRun) -> None:
         pool = self._table.limits.get(run.pool)

@@ -55,9 +55,9 @@ Noticed = Callable[[str, FleetRun | None, FleetRun, Claim | None], None]
 class ModelTable:
     """A table in memory. `now` is the time of the database."""
 
-    def __init__(self, now: Callable[[], float], noticed: Noticed | None = None) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._noticed = noticed
+        self.noticed: Noticed | None = None
         self.rows: dict[str, Row] = {}
         self.queue: dict[str, Queued] = {}
         self.alive: dict[str, Worker] = {}
@@ -298,7 +298,7 @@ class ModelTable:
         self._set("poison", run, reason=reason, lost=lost, wake_at=0.0, **values)
 
     def _enqueue_again(
-        self, cause: str, run: FleetRun, *, is_ahead: bool = False, **values: Any
+        self, cause: str, run: FleetRun, /, *, is_ahead: bool = False, **values: Any
     ) -> FleetRun:
         free = {"state": RunState.QUEUED, "owner": "", "wants_run": False, "wake_at": 0.0}
         self._enqueue(changed(run, attempt=run.attempt + 1), is_ahead=is_ahead)
@@ -343,7 +343,7 @@ class ModelTable:
         return counts
 
     def _set(
-        self, cause: str, run: FleetRun, claim: Claim | None = None, **values: Any
+        self, cause: str, run: FleetRun, claim: Claim | None = None, /, **values: Any
     ) -> FleetRun:
         row = self.rows[run.run_id]
         if isinstance(queued_at := values.pop("queued_at", None), float):
@@ -355,8 +355,8 @@ class ModelTable:
     def _notice(
         self, cause: str, before: FleetRun | None, after: FleetRun, claim: Claim | None = None
     ) -> None:
-        if self._noticed:
-            self._noticed(cause, before, after, claim)
+        if self.noticed:
+            self.noticed(cause, before, after, claim)
 
     def _enqueue(self, run: FleetRun, *, is_ahead: bool) -> None:
         self._enqueued += 1

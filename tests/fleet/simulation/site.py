@@ -8,7 +8,6 @@ from random import Random
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
-from attractor.fleet.blobs import MemoryBlobs
 from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import Claim, FleetRun
 from attractor.fleet.seams import AttemptEnded, AttemptGone, AttemptSign, Blobs, KeepAsked
@@ -103,7 +102,6 @@ class SimSite:
         machine: Machine,
         blobs: Blobs,
         plans: Mapping[str, Plan],
-        store: MemoryBlobs,
         executions: dict[tuple[str, str], int],
         random: Random,
     ) -> None:
@@ -113,30 +111,29 @@ class SimSite:
         self.random = random
         self.processes: dict[SimAttempt, None] = {}
         self._blobs = blobs
-        self._store = store
 
     async def begin(self, run: FleetRun, claim: Claim) -> "SimAttempt":
         tree = await HeadTree.load(self._blobs, claim.head)
-        if claim.head:
-            async for _, entry in tree.files():
-                async for _ in tree.content(entry):
-                    pass
+        files = [one async for one in tree.files()]
+        pieces = [piece for path, one in files if path == DONE async for piece in tree.content(one)]
+        answers = [path.partition("/")[2] for path, _ in files]
         await self.machine.wait(self.random.uniform(0.0, 1.0))
-        return SimAttempt(
-            self, self.plans[run.run_id], tree, read_head(self._store.contents, claim.head)
-        )
+        done = b"".join(pieces).decode().split()
+        return SimAttempt(self, self.plans[run.run_id], tree, done, answers)
 
 
 class SimAttempt:
     """The process of an attempt."""
 
-    def __init__(self, site: SimSite, plan: Plan, tree: HeadTree, head: Head) -> None:
+    def __init__(
+        self, site: SimSite, plan: Plan, tree: HeadTree, done: list[str], answers: Sequence[str]
+    ) -> None:
         self.plan = plan
         self._site = site
         self._machine = site.machine
         self._tree = tree
-        self._done, self._saved = [*head.done], len(head.done)
-        self._answers = head.answers
+        self._done, self._saved = done, len(done)
+        self._answers = answers
         self._signs = asyncio.Queue[AttemptSign]()
         self._kept: list[asyncio.Future[None]] = []
         self._leaves = False

@@ -1,7 +1,7 @@
 """The machines and people of a history: workers, a server, and who answers, cancels and kills."""
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from random import Random
 from typing import Any, cast
@@ -9,7 +9,6 @@ from typing import Any, cast
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, Refused
 from attractor.fleet import heads
-from attractor.fleet.blobs import MemoryBlobs
 from attractor.fleet.errors import DatabaseAway
 from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import (
@@ -28,7 +27,7 @@ from attractor.fleet.records import (
 from attractor.fleet.seams import Table
 from attractor.fleet.serving import SWEEP_S
 from attractor.fleet.worker import BEAT_S, RunWorker
-from tests.fleet.simulation.invariants import Invariant, Watch
+from tests.fleet.simulation.invariants import Invariant, Watch, WatchedBlobs
 from tests.fleet.simulation.model import ModelTable
 from tests.fleet.simulation.network import (
     DATABASE,
@@ -52,18 +51,8 @@ PATIENCE_S = 240.0
 CALLS = ("slow", "lost", "reply_lost", "doubled", "late", "torn")
 """The faults of some calls."""
 OUTAGES = ("partition", "database_away", "store_away")
-FAULTS = (
-    *CALLS,
-    *OUTAGES,
-    "kill_worker",
-    "kill_process",
-    "kill_sweeper",
-    "kill_server",
-    "freeze",
-    "suspend",
-    "clock_jump",
-    "drain",
-)
+_KILLS = ("kill_worker", "kill_process", "kill_sweeper", "kill_server")
+FAULTS = (*CALLS, *OUTAGES, *_KILLS, "freeze", "suspend", "clock_jump", "drain")
 ORDERS = ("cancel", "want")
 """What people do beside answering."""
 
@@ -87,20 +76,6 @@ class Scenario:
     events: tuple[Event, ...]
 
 
-class WatchedBlobs(MemoryBlobs):
-    """A store that tells what it removes."""
-
-    def __init__(
-        self, now: Callable[[], float], removed: Callable[[Sequence[str]], object]
-    ) -> None:
-        super().__init__(now)
-        self._removed = removed
-
-    async def remove(self, digests: Collection[str], older_s: float) -> None:
-        await super().remove(digests, older_s)
-        self._removed([one for one in digests if one not in self.contents])
-
-
 class World:
     """All that happens in one history, below one event loop."""
 
@@ -111,10 +86,9 @@ class World:
         self.lines: list[str] = []
         self.met: dict[str, None] = {}
         self.plans = {plan.run_id: plan for plan in scenario.plans}
-        self.store = WatchedBlobs(self.loop.time, lambda digests: self.watch.removed(digests))
-        self.watch = Watch(self.store, self.plans, self.write)
-        self.table = ModelTable(self.loop.time, self.watch.changed)
-        self.watch.attach(self.table)
+        self.table = ModelTable(self.loop.time)
+        self.store = WatchedBlobs(self.loop.time)
+        self.watch = Watch(self.table, self.store, self.plans, self.write)
         self.table.limits[POOL] = scenario.pool
         self.network = Network(Random(f"network {scenario.seed}"), self._meet)
         self.executions: dict[tuple[str, str], int] = {}
@@ -145,18 +119,19 @@ class World:
         while self.watch.violation is None and self.loop.time() < calm + PATIENCE_S:
             await asyncio.sleep(1.0)
             self._answer()
-            if self.loop.time() > calm + CALM_S:
-                self._check_calm()
-            if self.loop.time() > calm and self._is_over():
+            if self._is_over(calm):
                 break
         if self.watch.violation is None:
             self.watch.check_end(self.executions)
         for machine in (self.server.machine, *(worker.machine for worker in self.workers)):
             machine.die()
 
-    def _is_over(self) -> bool:
+    def _is_over(self, calm: float) -> bool:
+        if self.loop.time() > calm + CALM_S:
+            self._check_calm()
         states = [row.run.state for row in self.table.rows.values()]
-        return len(states) == len(self.plans) and {*states} == {RunState.ENDED}
+        is_ended = len(states) == len(self.plans) and {*states} == {RunState.ENDED}
+        return is_ended and self.loop.time() > calm
 
     def add_worker(self) -> None:
         self._born += 1
@@ -313,9 +288,7 @@ class SimWorker:
         self.executing: dict[str, None] = {}
         remote = RemoteBlobs(world.network, self.machine, world.store)
         random = Random(f"{world.scenario.seed} {name}")
-        self.site = SimSite(
-            self.machine, remote, world.plans, world.store, world.executions, random
-        )
+        self.site = SimSite(self.machine, remote, world.plans, world.executions, random)
         self.table = cast("Table", RemoteTable(world.network, self.machine, world.table))
         row = _worker(name)
         self.worker = RunWorker(row, self.table, self.site, self.machine)
@@ -386,8 +359,9 @@ class Server:
         tree = await HeadTree.load(self._blobs, "")
         await tree.put("plan", plan.run_id.encode())
         head = await tree.save()
-        where = {"pool": POOL, "engine": ENGINE, "universe": plan.universe}
-        await self._table.add(NewRun(run_id=plan.run_id, head=head, **where))
+        run_id, universe = plan.run_id, plan.universe
+        new = NewRun(run_id=run_id, head=head, pool=POOL, engine=ENGINE, universe=universe)
+        await self._table.add(new)
 
     async def order(self, kind: str, run_id: str) -> None:
         await (self._table.cancel(run_id) if kind == "cancel" else self._table.want(run_id))
@@ -441,8 +415,8 @@ class Server:
 
 
 def _worker(name: str) -> Worker:
-    where = {"name": name, "pool": POOL, "engine": ENGINE}
-    return Worker(id=name, **where, slots=SLOTS, labels=(), began=0.0, beat=0.0)
+    where: dict[str, Any] = {"pool": POOL, "engine": ENGINE, "slots": SLOTS, "labels": ()}
+    return Worker(id=name, name=name, began=0.0, beat=0.0, **where)
 
 
 def _claim_of(run: FleetRun) -> Claim:
