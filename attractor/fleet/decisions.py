@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
-from attractor.fleet.records import FleetRun, Pool, Reason, ReasonKind, RunState
+from attractor.fleet.records import AttemptEnd, FleetRun, Pool, Reason, ReasonKind, RunState
 
 STALE_S = 4.0
 """A worker that has not beaten for so long is dead."""
@@ -41,6 +41,18 @@ class Fate(StrEnum):
     """Its timer is due."""
     ENQUEUE = "enqueue"
     """The queue has lost its attempt."""
+
+
+class Following(StrEnum):
+    """What happens to a run at the end of its attempt."""
+
+    END = "end"
+    YIELD = "yield"
+    """The next attempt begins at once, in front of others."""
+    GO_ON = "go on"
+    """Something wants it to continue: the next attempt begins in its turn."""
+    PARK = "park"
+    PARK_AS_POISON = "park as poison"
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,17 @@ def _fate_without_owner(run: FleetRun) -> Fate:
     if is_holder(run.owner):
         return Fate.GIVE_BACK
     return Fate.PARK_AS_POISON if run.lost + 1 >= MOST_LOST else Fate.TAKE_OVER
+
+
+def after_end(run: FleetRun, end: AttemptEnd) -> Following:
+    """Return what happens to a run at the end of its attempt."""
+    if run.cancel or end.state is RunState.ENDED:
+        return Following.END
+    if end.has_crashed and run.lost + 1 >= MOST_LOST:
+        return Following.PARK_AS_POISON
+    if end.yields:
+        return Following.YIELD
+    return Following.GO_ON if run.wants_run else Following.PARK
 
 
 def state_after_hold(held_from: RunState, *, wants_run: bool) -> RunState:

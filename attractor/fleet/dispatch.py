@@ -112,7 +112,7 @@ class Dispatch:
     @asynccontextmanager
     async def _changing(self, run_id: str) -> AsyncGenerator[Path]:
         claim = await self._hold(run_id)
-        end = AttemptEnd(state=RunState.PARKED)
+        end = AttemptEnd(state=RunState.PARKED, is_undone=True)
         try:
             run = await self._sync(run_id)
             tree = await HeadTree.load(await self._blobs_of(run.universe), claim.head)
@@ -122,6 +122,8 @@ class Dispatch:
             self._note(run_id, "")
             try:
                 yield self._place.runs / run_id
+                # A run that is changed continues, also if this process dies before the end.
+                await self._table.want(run_id)
                 end = _after_change(self._place.runs / run_id)
             finally:
                 # Also what a refused order left in the journal.

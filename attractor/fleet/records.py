@@ -145,8 +145,9 @@ class AttemptEnd:
     """How an attempt ended: the run is parked for a reason, has ended, or another one follows.
 
     With `yields`, the next attempt begins as soon as a worker is free. With `has_crashed`, the
-    process died by itself, which counts as a lost worker. `wake_at` is the time of
-    the database at which a parked run continues.
+    process died by itself, which counts as a lost worker. With `is_undone`, the holder of a run
+    changed nothing, and the run is as before. `wake_at` is the time of the database at which a
+    parked run continues.
     """
 
     state: RunState
@@ -154,6 +155,7 @@ class AttemptEnd:
     wake_at: float = 0.0
     yields: bool = False
     has_crashed: bool = False
+    is_undone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,8 +116,7 @@ class ServingWorker:
         while not closing.done() and self._signals < 2:
             await asyncio.wait([closing], timeout=BEAT_S)
         if self._signals > 1:
-            for running in [*worker.attempts.values()]:
-                await running.kill("the worker was ended", keeps=True)
+            await worker.end_all("the worker was ended")
         await closing
         with suppress(DatabaseAway):
             await fleet.table.leave(worker.worker.id)

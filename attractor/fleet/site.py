@@ -164,8 +164,7 @@ class _Attempt:
 
     async def kill(self, why: str, *, keeps: bool) -> None:
         """End the process with its stages at once; with `keeps`, keep what is not committed."""
-        with suppress(OSError):
-            await self._say({LOST: why})
+        await self._say({LOST: why})
         try:
             await asyncio.wait_for(self._process.wait(), _GRACE_S)
         except TimeoutError:
@@ -182,8 +181,10 @@ class _Attempt:
 
     async def _say(self, message: JsonObject) -> None:
         _, writer = await self._connected()
-        writer.write(canonical_json(message).encode() + b"\n")
-        await writer.drain()
+        # A process that is gone is found by `next`.
+        with suppress(OSError):
+            writer.write(canonical_json(message).encode() + b"\n")
+            await writer.drain()
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is None:

@@ -21,7 +21,9 @@ from attractor.fleet.decisions import (
     LEASE_S,
     STALE_S,
     Fate,
+    Following,
     Waiting,
+    after_end,
     fate_of,
     is_holder,
     next_in,
@@ -121,6 +123,9 @@ class SqlTable:
             if run is None or run.epoch != claim.epoch:
                 raise _fenced(claim, run)
             if run.owner != claim.owner:
+                return
+            if end.is_undone and not run.cancel:
+                self._give_back(connection, run, now)
                 return
             self._release(connection, run, end, now)
             # A run that yields keeps its place in front of others.
@@ -292,8 +297,7 @@ class SqlTable:
                 return []
             pools = _pools(connection, is_locked=True)
             lines = [
-                self._sweep_one(connection, run, held_from, now)
-                for run, held_from in self._left_apart(connection, now)
+                self._sweep_one(connection, run, now) for run in self._left_apart(connection, now)
             ]
             for pool in pools:
                 lines += self._give_room(connection, pool, now)
@@ -350,16 +354,20 @@ class SqlTable:
     def _release(
         self, connection: sa.Connection, run: FleetRun, end: AttemptEnd, now: float
     ) -> None:
-        if run.cancel or end.state is RunState.ENDED:
-            values = {"state": RunState.ENDED, "wants_run": False, "wake_at": 0.0}
-            _set(connection, run, now, owner="", reason=end.reason, **values)
-        elif end.yields:
-            self._enqueue_again(connection, run, now, is_ahead=True, reason=end.reason)
-        elif run.wants_run:
-            self._enqueue_again(connection, run, now, reason=None, queued_at=now)
-        else:
-            values = {"state": RunState.PARKED, "wake_at": end.wake_at}
-            _set(connection, run, now, owner="", reason=end.reason, **values)
+        match after_end(run, end):
+            case Following.END:
+                values = {"state": RunState.ENDED, "wants_run": False, "wake_at": 0.0}
+                _set(connection, run, now, owner="", reason=end.reason, **values)
+            case Following.YIELD:
+                values = {"reason": end.reason, "lost": run.lost + end.has_crashed}
+                self._enqueue_again(connection, run, now, is_ahead=True, **values)
+            case Following.GO_ON:
+                self._enqueue_again(connection, run, now, reason=None, queued_at=now)
+            case Following.PARK:
+                values = {"state": RunState.PARKED, "wake_at": end.wake_at}
+                _set(connection, run, now, owner="", reason=end.reason, **values)
+            case Following.PARK_AS_POISON:
+                _park_as_poison(connection, run, now)
 
     def _give_room(
         self, connection: sa.Connection, pool: Pool | None, now: float, *, most: int = MOST_AT_ONCE
@@ -376,10 +384,8 @@ class SqlTable:
             lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {pool.name}")
         return lines
 
-    def _left_apart(
-        self, connection: sa.Connection, now: float
-    ) -> Sequence[tuple[FleetRun, RunState]]:
-        """Return the runs that a sweep may change, with the state before a hold."""
+    def _left_apart(self, connection: sa.Connection, now: float) -> Sequence[FleetRun]:
+        """Return the runs that a sweep may change."""
         living = sa.select(WORKERS.c.id).where(WORKERS.c.beat > now - STALE_S)
         attempt = RUNS.c.run_id + ":" + sa.cast(RUNS.c.attempt, sa.Text)
         rows = sa.select(RUNS).where(
@@ -397,14 +403,9 @@ class SqlTable:
         # Who changes a run of a pool without limits now is not waited for.
         rows = rows.order_by(RUNS.c.run_id).limit(MOST_AT_ONCE)
         rows = rows.with_for_update(of=RUNS, skip_locked=True)
-        return [
-            (_run_of(row), RunState(row["held_from"]))
-            for row in connection.execute(rows).mappings()
-        ]
+        return [_run_of(row) for row in connection.execute(rows).mappings()]
 
-    def _sweep_one(
-        self, connection: sa.Connection, run: FleetRun, held_from: RunState, now: float
-    ) -> str:
+    def _sweep_one(self, connection: sa.Connection, run: FleetRun, now: float) -> str:
         """Change one run, and return a line about it."""
         match fate_of(run, is_owner_alive=False, is_pending=False, now=now):
             case Fate.KEEP:
@@ -420,7 +421,8 @@ class SqlTable:
                 run = self._enqueue_again(connection, run, now, reason=run.reason)
                 return f"run {run.run_id}: attempt {run.attempt} replaces one that was lost"
             case Fate.GIVE_BACK:
-                return self._give_back(connection, run, held_from, now)
+                state = self._give_back(connection, run, now)
+                return f"run {run.run_id}: {state} again, because {run.owner} is gone"
             case Fate.TAKE_OVER:
                 self._queue.cancel(connection, run)
                 dead, lost = run.owner, run.lost + 1
@@ -430,22 +432,19 @@ class SqlTable:
                 return f"run {run.run_id}: attempt {run.attempt} takes over from {dead}"
             case Fate.PARK_AS_POISON:
                 self._queue.cancel(connection, run)
-                lost = run.lost + 1
-                reason = Reason(ReasonKind.POISON, {"worker": run.owner, "lost": lost})
-                values = {"state": RunState.PARKED, "owner": "", "epoch": run.epoch + 1}
-                values |= {"wants_run": False, "wake_at": 0.0, "lost": lost}
-                _set(connection, run, now, reason=reason, **values)
-                return f"run {run.run_id}: parked, because it lost {lost} workers in one stage"
+                run = _park_as_poison(connection, run, now, epoch=run.epoch + 1)
+                return f"run {run.run_id}: parked, because it lost {run.lost} workers in one stage"
 
-    def _give_back(
-        self, connection: sa.Connection, run: FleetRun, held_from: RunState, now: float
-    ) -> str:
+    def _give_back(self, connection: sa.Connection, run: FleetRun, now: float) -> RunState:
+        """Let a run be as before its hold, and return its state."""
+        before = sa.select(RUNS.c.held_from).where(RUNS.c.run_id == run.run_id)
+        held_from = RunState(connection.scalar(before))
         state = state_after_hold(held_from, wants_run=run.wants_run)
         if state is RunState.QUEUED:
             self._enqueue_again(connection, run, now, epoch=run.epoch + 1, reason=None)
         else:
             _set(connection, run, now, state=state, owner="", epoch=run.epoch + 1)
-        return f"run {run.run_id}: {state} again, because {run.owner} is gone"
+        return state
 
 
 def _set(connection: sa.Connection, run: FleetRun, now: float, **values: object) -> FleetRun:
@@ -457,6 +456,15 @@ def _set(connection: sa.Connection, run: FleetRun, now: float, **values: object)
         .returning(RUNS)
     )
     return _run_of(row.mappings().one())
+
+
+def _park_as_poison(
+    connection: sa.Connection, run: FleetRun, now: float, **values: object
+) -> FleetRun:
+    lost = run.lost + 1
+    reason = Reason(ReasonKind.POISON, {"worker": run.owner, "lost": lost})
+    values |= {"state": RunState.PARKED, "owner": "", "wants_run": False, "wake_at": 0.0}
+    return _set(connection, run, now, reason=reason, lost=lost, **values)
 
 
 def _columns(values: Mapping[str, object]) -> dict[str, object]:

@@ -1,7 +1,8 @@
 """What a worker does: claims attempts, commits their steps, and ends what is no longer its own."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
 
@@ -59,6 +60,9 @@ class RunWorker:
         self._site = site
         self._clock = clock
         self._last_beat = clock.monotonic()
+        # The runs that `execute` is busy with, each with its epoch, or 0 before the claim.
+        self._epochs: dict[str, int] = {}
+        self._kills: dict[SiteAttempt, asyncio.Task[None]] = {}
 
     @property
     def is_alone(self) -> bool:
@@ -66,52 +70,97 @@ class RunWorker:
         return self._clock.monotonic() - self._last_beat > ALONE_S
 
     async def execute(self, run_id: str, attempt: int) -> None:
-        """Execute one attempt, unless another one took its place or there is no room."""
-        if self.worker.is_draining or self.is_alone:
+        """Execute one attempt, unless another one took its place or there is no room.
+
+        A sweep enqueues again what returns without a claim.
+        """
+        # An older attempt of the same run may still be ending here.
+        if self.worker.is_draining or self.is_alone or run_id in self._epochs:
             return
-        claim = await self._insist(lambda: self._table.claim(run_id, attempt, self.worker.id))
-        run = (
-            None if isinstance(claim, NotClaimed) else await self._insist(lambda: self._row(run_id))
-        )
-        if isinstance(claim, NotClaimed) or run is None:
-            return
+        self._epochs[run_id] = 0
+        try:
+            claim = await self._insist(lambda: self._table.claim(run_id, attempt, self.worker.id))
+            if isinstance(claim, NotClaimed):
+                return
+            self._epochs[run_id] = claim.epoch
+            if run := await self._insist(lambda: self._table.run(run_id)):
+                await self._execute_claimed(run, claim)
+        finally:
+            del self._epochs[run_id]
+
+    async def _execute_claimed(self, run: FleetRun, claim: Claim) -> None:
         try:
             await self._execute(run, claim)
         except (Fenced, DatabaseAway) as lost:
-            if running := self.attempts.get(run_id):
-                await running.kill(lost.message, keeps=True)
+            if running := self.attempts.get(run.run_id):
+                self._kill(running, lost.message)
         finally:
-            if done := self.attempts.pop(run_id, None):
+            if done := self.attempts.pop(run.run_id, None):
+                if kill := self._kills.get(done):
+                    await kill
+                    del self._kills[done]
                 await done.close()
 
     async def beat(self) -> None:
         """Note that this worker is alive, and end the runs that are not its own any more."""
+        asked, epochs, attempts = self._clock.monotonic(), {**self._epochs}, {**self.attempts}
         try:
             self.worker = await self._table.beat(self.worker)
+            self._last_beat = asked
             owned = {run.run_id: run for run in await self._table.owned(self.worker.id)}
         except DatabaseAway:
-            if self.is_alone:
-                why = f"the worker could not reach the database for {ALONE_S:.0f} s"
-                for running in [*self.attempts.values()]:
-                    await running.kill(why, keeps=True)
             return
-        self._last_beat = self._clock.monotonic()
-        for run_id, running in [*self.attempts.items()]:
-            if run_id not in owned:
-                await running.kill("another worker owns the run", keeps=True)
-            elif owned[run_id].cancel:
-                await running.cancel()
-            elif self.worker.is_draining:
-                await running.stop()
+        # What began or ended since the look is left for the next one.
+        for run_id, running in attempts.items():
+            if self.attempts.get(run_id) is running:
+                run = owned.get(run_id)
+                is_own = run is not None and run.epoch == epochs[run_id]
+                await self._steer(running, run if is_own else None)
+        for run_id, run in owned.items():
+            if run_id not in epochs and run_id not in self._epochs:
+                await self._give_back(run)
+
+    async def _steer(self, running: SiteAttempt, run: FleetRun | None) -> None:
+        if run is None:
+            self._kill(running, "another worker owns the run")
+        elif run.cancel:
+            await running.cancel()
+        elif self.worker.is_draining:
+            await running.stop()
 
     async def beat_until(self, is_over: Callable[[], bool]) -> None:
-        """Beat until something is over."""
-        while not is_over():
-            await self.beat()
-            await self._sleep(BEAT_S)
+        """Beat until something is over, and end all stages when no beat succeeds for long."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            while not is_over():
+                await self.beat()
+                await self._sleep(BEAT_S)
+        finally:
+            watch.cancel()
 
-    async def _row(self, run_id: str) -> FleetRun | None:
-        return await self._table.run(run_id)
+    async def _watch(self) -> None:
+        # Apart from the beats: one of them may wait for its answer for long.
+        while True:
+            await self._sleep(BEAT_S / 2)
+            if self.is_alone:
+                for running in self.attempts.values():
+                    self._kill(running, f"the worker had no database for {ALONE_S:.0f} s")
+
+    async def _give_back(self, run: FleetRun) -> None:
+        """Release a run whose claim this worker made, but never heard of."""
+        claim = Claim(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq)
+        with suppress(Fenced, DatabaseAway):
+            await self._table.end(claim, AttemptEnd(state=RunState.QUEUED, yields=True))
+
+    async def end_all(self, why: str) -> None:
+        """End the processes of all attempts."""
+        await asyncio.gather(*(self._kill(running, why) for running in self.attempts.values()))
+
+    def _kill(self, running: SiteAttempt, why: str) -> asyncio.Task[None]:
+        """End a process; beats do not wait for that."""
+        if running not in self._kills:
+            self._kills[running] = asyncio.create_task(running.kill(why, keeps=True))
+        return self._kills[running]
 
     async def _execute(self, run: FleetRun, claim: Claim) -> None:
         try:
@@ -137,7 +186,9 @@ class RunWorker:
                 end = AttemptEnd(state=RunState.QUEUED, yields=True)
             await self._end(claim, end)
         else:
-            await self._end(claim, replace(_CRASHED, yields=True))
+            has_crashed = running not in self._kills
+            end = AttemptEnd(state=RunState.QUEUED, yields=True, has_crashed=has_crashed)
+            await self._end(claim, end)
 
     async def _commit(self, running: SiteAttempt, claim: Claim) -> Claim:
         head = await self._insist(running.save, claim)
@@ -174,9 +225,6 @@ class RunWorker:
 
     async def _sleep(self, seconds: float) -> None:
         await self._clock.sleep(timedelta(seconds=seconds))
-
-
-_CRASHED = AttemptEnd(state=RunState.QUEUED, has_crashed=True)
 
 
 def _parked(words: str) -> AttemptEnd:

@@ -19,8 +19,10 @@ from attractor.fleet.schema import LEASES, RUNS, WORKERS
 from attractor.fleet.seams import Table
 from attractor.fleet.table import SqlTable
 from tests.fleet.postgres import Cluster
+from tests.fleet.simulation.model import ModelTable
 
-RIGS = ("sqlite", "postgres")
+DATABASES = ("sqlite", "postgres")
+RIGS = (*DATABASES, "model")
 
 
 class Rig(Protocol):
@@ -80,6 +82,31 @@ class SqlRig:
         await self.database.transact(lambda connection, _: connection.execute(changed) and None)
 
 
+class ModelRig:
+    """A rig on the model of the simulation; each look at its clock takes a millisecond."""
+
+    def __init__(self) -> None:
+        self._now = 1.0
+        self._model = ModelTable(self._tick)
+        self.table: Table = self._model
+
+    def _tick(self) -> float:
+        self._now += 0.001
+        return self._now
+
+    async def pending(self) -> Mapping[str, str]:
+        return {name: one.worker for name, one in self._model.queue.items()}
+
+    async def dequeue(self, attempt: str, worker: str) -> None:
+        self._model.queue[attempt].worker = worker
+
+    async def finish(self, attempt: str) -> None:
+        self._model.queue.pop(attempt, None)
+
+    async def pass_time(self, seconds: float) -> None:
+        self._now += seconds
+
+
 @asynccontextmanager
 async def sql_rig(url: str) -> AsyncGenerator[SqlRig]:
     database = await open_database(url)
@@ -110,18 +137,31 @@ async def _make(url: str) -> None:
     (await open_database(url)).close()
 
 
-@pytest.fixture(params=RIGS)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest) -> str:
     """The URL of a fleet's database that has all tables and no rows."""
-    if request.param == "sqlite":
-        path = tmp_path / "fleet.db"
+    return _new_database(request.param, request)
+
+
+def _new_database(kind: str, request: pytest.FixtureRequest) -> str:
+    if kind == "sqlite":
+        path: Path = request.getfixturevalue("tmp_path") / "fleet.db"
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         return f"sqlite:///{path}"
     template: str = request.getfixturevalue("postgres_template")
     return request.getfixturevalue("cluster").new_database(template=template)
 
 
+@pytest.fixture(params=RIGS)
+def rig_url(request: pytest.FixtureRequest) -> str:
+    """The URL of the database of a rig; a model has none."""
+    return "" if request.param == "model" else _new_database(request.param, request)
+
+
 @pytest.fixture
-async def rig(database_url: str) -> AsyncIterator[Rig]:
-    async with sql_rig(database_url) as made:
+async def rig(rig_url: str) -> AsyncIterator[Rig]:
+    if not rig_url:
+        yield ModelRig()
+        return
+    async with sql_rig(rig_url) as made:
         yield made

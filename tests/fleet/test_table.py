@@ -28,6 +28,7 @@ pytestmark = pytest.mark.anyio
 PARKED = AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.HUMAN, {"gate": "review"}))
 ENDED = AttemptEnd(state=RunState.ENDED)
 YIELDED = AttemptEnd(state=RunState.QUEUED, yields=True)
+CRASHED = AttemptEnd(state=RunState.QUEUED, yields=True, has_crashed=True)
 
 
 def a_run(run_id: str = "r", **values: object) -> NewRun:
@@ -276,6 +277,35 @@ async def test_parked_and_ended_runs_can_be_held(rig: Rig) -> None:
         assert (await get(rig.table, run_id)).state == "parked"
 
 
+async def test_hold_that_changed_nothing_leaves_the_run_as_before(rig: Rig) -> None:
+    timer = Reason(ReasonKind.TIMER)
+    wake_at = await rig.table.now() + 60
+    await rig.table.add(a_run("queued"))
+    for run_id, end in (
+        ("parked", AttemptEnd(state=RunState.PARKED, reason=timer, wake_at=wake_at)),
+        ("ended", ENDED),
+        ("wanted", PARKED),
+        ("canceled", PARKED),
+    ):
+        await rig.table.end(await running(rig.table, run_id), end)
+    before = await get(rig.table, "parked")
+    for run_id in await names(rig.table):
+        held = await rig.table.hold(run_id, "server:s")
+        assert isinstance(held, Claim)
+        if run_id == "wanted":
+            await rig.table.want(run_id)
+        elif run_id == "canceled":
+            await rig.table.cancel(run_id)
+        await rig.table.end(held, AttemptEnd(state=RunState.PARKED, is_undone=True))
+        with pytest.raises(Fenced):
+            await rig.table.commit(held, "head1")
+    states = {run.run_id: (run.state, run.owner) for run in await rig.table.runs()}
+    expected = {"queued": "queued", "wanted": "queued", "canceled": "ended", "ended": "ended"}
+    assert states == {run: (state, "") for run, state in (expected | {"parked": "parked"}).items()}
+    parked = await get(rig.table, "parked")
+    assert (parked.reason, parked.wake_at) == (timer, before.wake_at)
+
+
 async def test_run_of_a_dead_holder_returns_to_its_state(rig: Rig) -> None:
     await rig.table.add(a_run("queued"))
     for run_id, end in (("parked", PARKED), ("ended", ENDED), ("wanted", PARKED)):
@@ -382,6 +412,23 @@ async def test_run_that_loses_many_workers_in_one_stage_is_parked(rig: Rig) -> N
         await rig.table.commit(claim, "head2")  # pyright: ignore
     assert await rig.table.sweep("s") == []
     assert (await rig.table.want("r")).lost == 0
+
+
+async def test_process_that_dies_by_itself_counts_as_a_lost_worker(rig: Rig) -> None:
+    await rig.table.add(a_run())
+    for lost in range(MOST_LOST):
+        run = await get(rig.table)
+        assert (run.state, run.lost) == ("queued", lost)
+        await rig.table.end(await claimed(rig.table), CRASHED)
+    run = await get(rig.table)
+    poison = Reason(ReasonKind.POISON, {"worker": "w", "lost": MOST_LOST})
+    assert (run.state, run.lost, run.owner, run.reason) == ("parked", MOST_LOST, "", poison)
+    assert f"r:{run.attempt + 1}" not in await rig.pending()
+    await rig.table.want("r")
+    claim = await claimed(rig.table)
+    await rig.table.cancel("r")
+    await rig.table.end(claim, CRASHED)
+    assert (await get(rig.table)).state == "ended"
 
 
 async def test_one_sweeper_at_a_time(rig: Rig) -> None:

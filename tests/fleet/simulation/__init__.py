@@ -1,0 +1,1 @@
+"""Histories of a fleet with faults in virtual time: its worker is real, the rest a model."""

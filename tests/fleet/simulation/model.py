@@ -1,0 +1,390 @@
+"""The table of a fleet and its queue in memory, by the same decisions as that of the database."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from attractor.base.dataclasses import changed, dataclass
+from attractor.base.errors import Refused, UsageError
+from attractor.fleet import decisions
+from attractor.fleet.decisions import Fate, Following
+from attractor.fleet.errors import ActorBusy, Fenced, RunEnded, UnknownRun
+from attractor.fleet.records import (
+    AttemptEnd,
+    Claim,
+    FleetRun,
+    NewRun,
+    NotClaimed,
+    Pool,
+    Reason,
+    ReasonKind,
+    RunState,
+    Worker,
+    attempt_id,
+)
+
+MOST_AT_ONCE = 1000
+_NEW: Mapping[str, Any] = (
+    {"attempt": 1, "state": RunState.QUEUED, "owner": "", "reason": None, "wake_at": 0.0}
+    | dict.fromkeys(("epoch", "seq", "lost"), 0)
+    | dict.fromkeys(("wants_run", "cancel"), False)
+)
+
+
+@dataclass
+class Row:
+    """A run, and what its row has beside it."""
+
+    run: FleetRun
+    queued_at: float
+    held_from: RunState = RunState.QUEUED
+
+
+@dataclass
+class Queued:
+    """An attempt that has not ended; `worker` has dequeued it."""
+
+    queue: str
+    place: tuple[int, bool, int]
+    worker: str = ""
+
+
+Noticed = Callable[[str, FleetRun | None, FleetRun, Claim | None], None]
+"""Gets each change of a row: its cause, the run before and after it, and the claim behind it."""
+
+
+class ModelTable:
+    """A table in memory. `now` is the time of the database."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self.noticed: Noticed | None = None
+        self.rows: dict[str, Row] = {}
+        self.queue: dict[str, Queued] = {}
+        self.alive: dict[str, Worker] = {}
+        self.limits: dict[str, Pool] = {}
+        self.lease = ("", 0.0)
+        self._enqueued = 0
+
+    async def add(self, new: NewRun) -> None:
+        if known := self.rows.get(new.run_id):
+            values = vars(new).items()
+            if any(getattr(known.run, name) != one for name, one in values if name != "head"):
+                raise Refused(f"run {new.run_id} is in the fleet, with other values")
+            return
+        self._require_idle(new.universe, new.actor)
+        now = self._now()
+        run = FleetRun(**vars(new), **_NEW, created=now, changed=now)
+        self.rows[new.run_id] = Row(run, now)
+        self._enqueue(run, is_ahead=False)
+        self._notice("add", None, run)
+
+    async def claim(self, run_id: str, attempt: int, worker: str) -> Claim | NotClaimed:
+        row = self.rows.get(run_id)
+        if row is None or row.run.attempt != attempt:
+            return NotClaimed()
+        run = row.run
+        if run.owner and run.owner == worker:
+            return _claim_of(run)
+        if run.state is not RunState.QUEUED or run.cancel:
+            return NotClaimed()
+        pool = self.limits.get(run.pool)
+        if reason := decisions.why_full(pool, run.universe, self._running(run.pool)):
+            self._set("refuse", run, reason=reason)
+            return NotClaimed(reason)
+        values = {"state": RunState.RUNNING, "owner": worker, "epoch": run.epoch + 1}
+        return _claim_of(self._set("claim", run, **values, reason=None))
+
+    async def commit(self, claim: Claim, head: str) -> Claim:
+        row = self.rows.get(claim.run_id)
+        following: Claim = changed(claim, head=head, seq=claim.seq + 1)
+        if row and self.may_commit(row.run, claim):
+            values = {"head": head, "seq": following.seq, "lost": 0}
+            self._set("commit", row.run, claim, **values)
+        elif row is None or _claim_of(row.run) != changed(following, owner=row.run.owner):
+            raise Fenced(self._place(claim))
+        return following
+
+    def may_commit(self, run: FleetRun, claim: Claim) -> bool:
+        return _is_owned(run, claim) and run.seq == claim.seq
+
+    async def end(self, claim: Claim, end: AttemptEnd) -> None:
+        row = self.rows.get(claim.run_id)
+        if row is None or row.run.epoch != claim.epoch:
+            raise Fenced(self._place(claim))
+        if row.run.owner != claim.owner:
+            return
+        if end.is_undone and not row.run.cancel:
+            self._give_back(row)
+            return
+        self._release(row.run, end)
+        if not end.yields and not decisions.is_holder(claim.owner):
+            self._give_room(row.run.pool, most=1)
+
+    async def want(self, run_id: str) -> FleetRun:
+        run = self._known(run_id)
+        if run.state is RunState.ENDED:
+            raise RunEnded(f"run {run_id} has ended")
+        if run.state is RunState.RUNNING:
+            return self._set("want", run, wants_run=True)
+        return self._wake("want", run) if run.state is RunState.PARKED else run
+
+    async def hold(self, run_id: str, owner: str) -> Claim | NotClaimed:
+        if not decisions.is_holder(owner):
+            raise UsageError(f"invalid holder {owner!r}")
+        row = self.rows.get(run_id)
+        if row is None or row.run.owner not in ("", owner):
+            return NotClaimed(row and row.run.reason)
+        run = row.run
+        if run.owner == owner:
+            return _claim_of(run)
+        if run.state is RunState.ENDED:
+            self._require_idle(run.universe, run.actor)
+        self._dequeue(run)
+        row.held_from = run.state
+        values = {"state": RunState.RUNNING, "owner": owner, "epoch": run.epoch + 1}
+        values |= {"attempt": run.attempt + 1}
+        wants_run = run.wants_run or run.state is RunState.QUEUED
+        return _claim_of(self._set("hold", run, **values, wants_run=wants_run))
+
+    async def set_reason(self, claim: Claim, reason: Reason | None) -> None:
+        row = self.rows.get(claim.run_id)
+        if row is None or not _is_owned(row.run, claim):
+            raise Fenced(self._place(claim))
+        self._set("reason", row.run, reason=reason)
+
+    async def cancel(self, run_id: str) -> FleetRun:
+        run = self._known(run_id)
+        if run.state is RunState.ENDED:
+            return run
+        run = self._set("cancel", run, cancel=True)
+        return run if run.owner else self._end_unowned(run)
+
+    async def run(self, run_id: str) -> FleetRun | None:
+        row = self.rows.get(run_id)
+        return row and row.run
+
+    async def runs(
+        self, *, states: Collection[RunState] = (), universe: str = "", limit: int = 0
+    ) -> Sequence[FleetRun]:
+        found = [
+            row.run
+            for row in self.rows.values()
+            if (not states or row.run.state in states) and universe in ("", row.run.universe)
+        ]
+        found.sort(key=lambda run: (run.changed, run.run_id))
+        return found[:limit] if limit else found
+
+    async def owned(self, worker: str) -> Sequence[FleetRun]:
+        return [row.run for _, row in sorted(self.rows.items()) if row.run.owner == worker]
+
+    async def beat(self, worker: Worker) -> Worker:
+        now = self._now()
+        known = self.alive.get(worker.id) or changed(worker, began=now)
+        self.alive[worker.id] = changed(known, beat=now)
+        return self.alive[worker.id]
+
+    async def drain(self, worker: str) -> None:
+        if known := self.alive.get(worker):
+            self.alive[worker] = changed(known, is_draining=True)
+
+    async def leave(self, worker: str) -> None:
+        self.alive.pop(worker, None)
+
+    async def workers(self) -> Sequence[Worker]:
+        return [self.alive[name] for name in sorted(self.alive)]
+
+    async def pools(self) -> Sequence[Pool]:
+        return [self.limits[name] for name in sorted(self.limits)]
+
+    async def set_pool(self, pool: Pool) -> None:
+        if pool.concurrency < 0 or not 0 < pool.share <= 1:
+            raise UsageError(f"invalid limits of pool {pool.name}")
+        self.limits[pool.name] = pool
+        self._give_room(pool.name)
+
+    async def now(self) -> float:
+        return self._now()
+
+    async def sweep(self, sweeper: str) -> Sequence[str]:
+        now = self._now()
+        holder, until = self.lease
+        if holder != sweeper and until > now:
+            return []
+        self.lease = (sweeper, now + decisions.LEASE_S)
+        lines = [
+            self._sweep_one(self.rows[run_id], fate)
+            for run_id in sorted(self.rows)
+            if (fate := self._fate_of(self.rows[run_id].run, now)) is not Fate.KEEP
+        ]
+        for pool in sorted(self.limits):
+            lines += self._give_room(pool)
+        for name, worker in [*self.alive.items()]:
+            if worker.beat < now - decisions.FORGOTTEN_S:
+                del self.alive[name]
+        return lines
+
+    def take(self, queue: str, worker: str) -> str:
+        """Let a worker have the first attempt of a queue, if there is one."""
+        waiting = [
+            name for name, one in self.queue.items() if (one.queue, one.worker) == (queue, "")
+        ]
+        first = min(waiting, key=lambda name: self.queue[name].place, default="")
+        if first:
+            self.queue[first].worker = worker
+        return first
+
+    def is_alive(self, worker: str) -> bool:
+        return worker in self.alive and self.alive[worker].beat > self._now() - decisions.STALE_S
+
+    def _is_pending(self, run: FleetRun) -> bool:
+        queued = self.queue.get(attempt_id(run.run_id, run.attempt))
+        return queued is not None and (not queued.worker or self.is_alive(queued.worker))
+
+    def _fate_of(self, run: FleetRun, now: float) -> Fate:
+        is_alive, is_pending = self.is_alive(run.owner), self._is_pending(run)
+        return decisions.fate_of(run, is_owner_alive=is_alive, is_pending=is_pending, now=now)
+
+    def _sweep_one(self, row: Row, fate: Fate) -> str:
+        run, owner, lost = row.run, row.run.owner, row.run.lost + 1
+        match fate:
+            case Fate.END:
+                self._end_unowned(run)
+            case Fate.WAKE:
+                self._wake("timer", run)
+            case Fate.ENQUEUE:
+                self._dequeue(run)
+                self._enqueue_again("replace", run, reason=run.reason)
+            case Fate.GIVE_BACK:
+                self._give_back(row)
+            case Fate.TAKE_OVER:
+                self._dequeue(run)
+                reason = Reason(ReasonKind.TAKING_OVER, {"worker": owner, "lost": lost})
+                values = {"epoch": run.epoch + 1, "lost": lost, "reason": reason}
+                run = self._enqueue_again("take over", run, is_ahead=True, **values)
+                return f"run {run.run_id}: attempt {run.attempt} takes over from {owner}"
+            case _:
+                self._dequeue(run)
+                self._park_as_poison(run, epoch=run.epoch + 1)
+        return f"run {run.run_id}: {fate}"
+
+    def _give_back(self, row: Row) -> None:
+        run = row.run
+        state = decisions.state_after_hold(row.held_from, wants_run=run.wants_run)
+        if state is RunState.QUEUED:
+            self._enqueue_again("give back", run, epoch=run.epoch + 1, reason=None)
+        else:
+            self._set("give back", run, state=state, owner="", epoch=run.epoch + 1)
+
+    def _release(self, run: FleetRun, end: AttemptEnd) -> None:
+        match decisions.after_end(run, end):
+            case Following.END:
+                values = {"state": RunState.ENDED, "wants_run": False, "wake_at": 0.0}
+                self._set("end", run, owner="", reason=end.reason, **values)
+            case Following.YIELD:
+                lost = run.lost + end.has_crashed
+                self._enqueue_again("yield", run, is_ahead=True, reason=end.reason, lost=lost)
+            case Following.GO_ON:
+                self._enqueue_again("go on", run, reason=None, queued_at=self._now())
+            case Following.PARK:
+                values = {"state": RunState.PARKED, "wake_at": end.wake_at}
+                self._set("park", run, owner="", reason=end.reason, **values)
+            case Following.PARK_AS_POISON:
+                self._park_as_poison(run)
+
+    def _park_as_poison(self, run: FleetRun, **values: Any) -> None:
+        lost = run.lost + 1
+        reason = Reason(ReasonKind.POISON, {"worker": run.owner, "lost": lost})
+        values |= {"state": RunState.PARKED, "owner": "", "wants_run": False}
+        self._set("poison", run, reason=reason, lost=lost, wake_at=0.0, **values)
+
+    def _enqueue_again(
+        self, cause: str, run: FleetRun, /, *, is_ahead: bool = False, **values: Any
+    ) -> FleetRun:
+        free = {"state": RunState.QUEUED, "owner": "", "wants_run": False, "wake_at": 0.0}
+        self._enqueue(changed(run, attempt=run.attempt + 1), is_ahead=is_ahead)
+        return self._set(cause, run, **free | values, attempt=run.attempt + 1)
+
+    def _wake(self, cause: str, run: FleetRun) -> FleetRun:
+        is_poison = run.reason is not None and run.reason.kind is ReasonKind.POISON
+        lost = 0 if is_poison else run.lost
+        return self._enqueue_again(cause, run, reason=None, lost=lost, queued_at=self._now())
+
+    def _end_unowned(self, run: FleetRun) -> FleetRun:
+        self._dequeue(run)
+        values = {"state": RunState.ENDED, "owner": "", "epoch": run.epoch + 1}
+        return self._set("end", run, **values, wants_run=False, reason=None, wake_at=0.0)
+
+    def _give_room(self, name: str, *, most: int = MOST_AT_ONCE) -> list[str]:
+        pool = self.limits.get(name)
+        if pool is None:
+            return []
+        waiting = [
+            decisions.Waiting(run.run_id, run.universe, run.priority, row.queued_at)
+            for row in self.rows.values()
+            if (run := row.run).pool == name and run.state is RunState.QUEUED and not run.cancel
+            if run.reason and run.reason.kind in decisions.FULL
+        ]
+        lines: list[str] = []
+        for run_id in decisions.next_in(pool, self._running(name), waiting, most=most):
+            run = self._enqueue_again("room", self.rows[run_id].run, is_ahead=True, reason=None)
+            lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {name}")
+        return lines
+
+    def _running(self, pool: str) -> Mapping[str, int]:
+        counts: dict[str, int] = {}
+        for row in self.rows.values():
+            run = row.run
+            if (
+                run.pool == pool
+                and run.state is RunState.RUNNING
+                and not decisions.is_holder(run.owner)
+            ):
+                counts[run.universe] = counts.get(run.universe, 0) + 1
+        return counts
+
+    def _set(
+        self, cause: str, run: FleetRun, claim: Claim | None = None, /, **values: Any
+    ) -> FleetRun:
+        row = self.rows[run.run_id]
+        if isinstance(queued_at := values.pop("queued_at", None), float):
+            row.queued_at = queued_at
+        row.run = changed(run, **values, changed=self._now())
+        self._notice(cause, run, row.run, claim)
+        return row.run
+
+    def _notice(
+        self, cause: str, before: FleetRun | None, after: FleetRun, claim: Claim | None = None
+    ) -> None:
+        if self.noticed:
+            self.noticed(cause, before, after, claim)
+
+    def _enqueue(self, run: FleetRun, *, is_ahead: bool) -> None:
+        self._enqueued += 1
+        place = (run.priority, not is_ahead, self._enqueued)
+        self.queue[attempt_id(run.run_id, run.attempt)] = Queued(run.queue, place)
+
+    def _dequeue(self, run: FleetRun) -> None:
+        self.queue.pop(attempt_id(run.run_id, run.attempt), None)
+
+    def _known(self, run_id: str) -> FleetRun:
+        if run_id not in self.rows:
+            raise UnknownRun(f"unknown run {run_id!r}")
+        return self.rows[run_id].run
+
+    def _require_idle(self, universe: str, actor: str) -> None:
+        for row in self.rows.values() if actor else ():
+            is_open = row.run.state is not RunState.ENDED
+            if is_open and (row.run.universe, row.run.actor) == (universe, actor):
+                raise ActorBusy(f"actor {actor} has the open run {row.run.run_id}")
+
+    def _place(self, claim: Claim) -> str:
+        state = self.rows[claim.run_id].run.state if claim.run_id in self.rows else "gone"
+        return f"attempt {attempt_id(claim.run_id, claim.attempt)} of {claim.owner}: {state}"
+
+
+def _is_owned(run: FleetRun, claim: Claim) -> bool:
+    return (run.epoch, run.owner) == (claim.epoch, claim.owner)
+
+
+def _claim_of(run: FleetRun) -> Claim:
+    return Claim(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq)

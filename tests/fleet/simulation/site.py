@@ -1,0 +1,214 @@
+"""Runs that are plans of stages, and the processes of their attempts, as a worker sees them."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from random import Random
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import JsonObject
+from attractor.fleet.heads import HeadTree
+from attractor.fleet.records import Claim, FleetRun
+from attractor.fleet.seams import AttemptEnded, AttemptGone, AttemptSign, Blobs, KeepAsked
+from tests.fleet.simulation.virtual import Machine
+
+DONE = "done"
+
+
+@dataclass(frozen=True)
+class Step:
+    """Stages that execute at once, or a wait: for a person (`gate`) or for a time (`timer`).
+
+    The process of an attempt dies in the step for the first `crashes` times.
+    """
+
+    names: tuple[str, ...]
+    kind: str = "stage"
+    seconds: float = 1.0
+    crashes: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    run_id: str
+    universe: str
+    steps: tuple[Step, ...]
+
+    @property
+    def stages(self) -> Sequence[str]:
+        return [name for step in self.steps if step.kind == "stage" for name in step.names]
+
+    def waits_for(self, done: Sequence[str], answers: Sequence[str]) -> Step | None:
+        """Return the wait at which a run stands."""
+        for step in self.steps:
+            if step.kind == "stage" and not set(step.names) <= {*done}:
+                return None
+            if step.kind != "stage" and step.names[0] not in answers:
+                return step
+        return None
+
+
+def plan_of(number: int, random: Random) -> Plan:
+    """Return the plan of a run."""
+    steps: list[Step] = []
+    for place in range(random.randint(2, 5)):
+        kind = random.choice(("stage", "stage", "stage", "parallel", "gate", "timer"))
+        names = tuple(f"{kind}{place}.{branch}" for branch in range(3 if kind == "parallel" else 1))
+        crashes = random.choice((0, 0, 0, 1, 1, 3)) if kind == "stage" else 0
+        is_wait = kind in ("gate", "timer")
+        seconds = random.choice((0.3, 1.0, 2.0, 6.0))
+        steps.append(Step(names, kind if is_wait else "stage", seconds, crashes))
+    return Plan(f"r{number}", random.choice("uv"), (*steps, Step(("last",))))
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a head holds: the stages done, in order, the answers, and all blobs that it reaches."""
+
+    done: tuple[str, ...]
+    answers: tuple[str, ...]
+    digests: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def read_head(contents: Mapping[str, bytes], head: str) -> Head:
+    """Read a head in memory, without the code that wrote it."""
+    digests: list[str] = []
+    done, answers = "", tuple[str, ...]()
+    waiting = [("", head)] if head else []
+    while waiting:
+        path, digest = waiting.pop()
+        digests.append(digest)
+        entries = json.loads(contents.get(digest, b"{}")).get("entries", {})
+        for name, entry in entries.items():
+            if folder := entry.get("folder"):
+                waiting.append((name, folder))
+            elif path == "answers":
+                answers += (name,)
+            segments = [segment for segment, _ in entry.get("segments", ())]
+            digests += segments
+            if name == DONE:
+                done = "".join(contents.get(one, b"?\n").decode() for one in segments)
+    missing = tuple(one for one in digests if one not in contents)
+    return Head(tuple(done.split()), answers, tuple(digests), missing)
+
+
+class SimSite:
+    """Where the attempts of one worker execute."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        blobs: Blobs,
+        plans: Mapping[str, Plan],
+        executions: dict[tuple[str, str], int],
+        random: Random,
+    ) -> None:
+        self.machine = machine
+        self.plans = plans
+        self.executions = executions
+        self.random = random
+        self.processes: dict[SimAttempt, None] = {}
+        self._blobs = blobs
+
+    async def begin(self, run: FleetRun, claim: Claim) -> "SimAttempt":
+        tree = await HeadTree.load(self._blobs, claim.head)
+        files = [one async for one in tree.files()]
+        pieces = [piece for path, one in files if path == DONE async for piece in tree.content(one)]
+        answers = [path.partition("/")[2] for path, _ in files]
+        await self.machine.wait(self.random.uniform(0.0, 1.0))
+        done = b"".join(pieces).decode().split()
+        return SimAttempt(self, self.plans[run.run_id], tree, done, answers)
+
+
+class SimAttempt:
+    """The process of an attempt."""
+
+    def __init__(
+        self, site: SimSite, plan: Plan, tree: HeadTree, done: list[str], answers: Sequence[str]
+    ) -> None:
+        self.plan = plan
+        self._site = site
+        self._machine = site.machine
+        self._tree = tree
+        self._done, self._saved = done, len(done)
+        self._answers = answers
+        self._signs = asyncio.Queue[AttemptSign]()
+        self._kept: list[asyncio.Future[None]] = []
+        self._leaves = False
+        self._process = self._machine.start(self._execute())
+        site.processes[self] = None
+
+    async def next(self) -> AttemptSign:
+        sign = await self._signs.get()
+        await self._machine.go_on()
+        return sign
+
+    async def save(self) -> str:
+        while self._saved < len(self._done):
+            line = f"{self._done[self._saved]}\n"
+            await self._tree.append(DONE, line.encode())
+            self._saved += 1
+        return await self._tree.save()
+
+    async def answer(self, number: int) -> None:
+        if not self._kept[number].done():
+            self._kept[number].set_result(None)
+
+    async def cancel(self) -> None:
+        if self in self._site.processes:
+            self._process.cancel()
+            self._end(AttemptEnded(_report("canceled")))
+
+    async def stop(self) -> None:
+        self._leaves = True
+
+    async def kill(self, why: str, *, keeps: bool) -> None:
+        """End the process; one that does not end by itself takes three seconds."""
+        if self in self._site.processes:
+            await self._machine.wait(self._site.random.choice((0.1, 3.0)))
+            self.die()
+
+    async def close(self) -> None:
+        self._process.cancel()
+        self._site.processes.pop(self, None)
+
+    def die(self) -> None:
+        self._process.cancel()
+        self._end(AttemptGone(-9))
+
+    def _end(self, sign: AttemptSign) -> None:
+        if self._site.processes.pop(self, self) is None:
+            self._signs.put_nowait(sign)
+
+    async def _execute(self) -> None:
+        for step in self.plan.steps:
+            names = [name for name in step.names if name not in self._done]
+            if step.kind != "stage" and names[0] not in self._answers:
+                status = "awaiting_human" if step.kind == "gate" else "waiting"
+                return self._end(AttemptEnded(_report(status)))
+            if step.kind == "stage" and names:
+                if self._leaves:
+                    return self._end(AttemptEnded(_report("executing")))
+                branches = [self._stage(name, step, place) for place, name in enumerate(names)]
+                await asyncio.gather(*branches)
+        return self._end(AttemptEnded(_report("approved")))
+
+    async def _stage(self, name: str, step: Step, place: int) -> None:
+        key = (self.plan.run_id, name)
+        self._site.executions[key] = self._site.executions.get(key, 0) + 1
+        await self._machine.sleep(timedelta(seconds=step.seconds * (1 + place / 4)))
+        if self._site.executions[key] <= step.crashes:
+            return self.die()
+        self._done.append(name)
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._kept.append(kept)
+        self._signs.put_nowait(KeepAsked(len(self._kept) - 1))
+        await kept
+        return await self._machine.go_on()
+
+
+def _report(status: str) -> JsonObject:
+    phase = "stage" if status == "awaiting_human" else ""
+    return {"status": status, "phase": phase, "reason": "", "outcome": ""}

@@ -1,0 +1,138 @@
+"""A worker in virtual time whose database, processes or replies are slow."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, cast
+
+from attractor.fleet.errors import DatabaseAway
+from attractor.fleet.records import Claim, FleetRun, NewRun, RunState, Worker
+from attractor.fleet.seams import AttemptGone, Table
+from attractor.fleet.worker import ALONE_S, BEAT_S, RunWorker
+from tests.fleet.simulation.model import ModelTable
+from tests.fleet.simulation.virtual import Machine, VirtualLoop
+
+
+class SlowTable(ModelTable):
+    """A table whose beats and looks may take long."""
+
+    beat_s = owned_s = 0.0
+
+    async def beat(self, worker: Worker) -> Worker:
+        await asyncio.sleep(self.beat_s)
+        if self.beat_s > ALONE_S:
+            raise DatabaseAway("no answer")
+        return await super().beat(worker)
+
+    async def owned(self, worker: str) -> list[FleetRun]:
+        found = [*await super().owned(worker)]
+        await asyncio.sleep(self.owned_s)
+        return found
+
+
+class Process:
+    """A process that works until it is killed, and takes a time for its end."""
+
+    def __init__(self, kill_s: float) -> None:
+        self.kill_s, self.killed_at, self.gone = kill_s, 0.0, asyncio.Event()
+
+    async def next(self) -> AttemptGone:
+        await self.gone.wait()
+        return AttemptGone(-9)
+
+    async def kill(self, why: str, *, keeps: bool) -> None:
+        self.killed_at = asyncio.get_running_loop().time()
+        await asyncio.sleep(self.kill_s)
+        self.gone.set()
+
+    async def close(self) -> None:
+        assert self.gone.is_set()
+
+
+class Bench:
+    """A worker with one process after the other."""
+
+    def __init__(self, kill_s: float = 0.0) -> None:
+        self.table = SlowTable(asyncio.get_running_loop().time)
+        self.processes: list[Process] = []
+        self.kill_s = kill_s
+        row = Worker(
+            id="w", name="w", pool="p", engine="1", slots=2, labels=(), began=0.0, beat=0.0
+        )
+        self.worker = RunWorker(row, cast("Table", self.table), cast("Any", self), Machine("w"))
+        self.tasks = [asyncio.create_task(self.worker.beat_until(lambda: False))]
+
+    async def begin(self, run: FleetRun, claim: Claim) -> Process:
+        self.processes.append(Process(self.kill_s))
+        return self.processes[-1]
+
+    async def run(self) -> None:
+        await self.table.add(NewRun(run_id="r", head="", pool="p", engine="1"))
+        self.execute(1)
+        await asyncio.sleep(0.5)
+
+    def execute(self, attempt: int) -> None:
+        self.tasks.append(asyncio.create_task(self.worker.execute("r", attempt)))
+
+
+def in_virtual_time(work: Coroutine[Any, Any, None]) -> None:
+    loop = VirtualLoop()
+    try:
+        loop.run_until_complete(loop.create_task(work))
+    finally:
+        loop.abandon()
+
+
+def test_worker_without_an_answer_ends_its_stages_before_others_take_them() -> None:
+    async def happen() -> None:
+        bench = Bench()
+        await bench.run()
+        bench.table.beat_s = 12.0
+        await asyncio.sleep(8.0)
+        assert ALONE_S < bench.processes[0].killed_at < 2 * BEAT_S + ALONE_S
+
+    in_virtual_time(happen())
+
+
+def test_worker_beats_while_a_process_ends() -> None:
+    async def happen() -> None:
+        bench = Bench(kill_s=10.0)
+        await bench.run()
+        await bench.table.leave("w")
+        await bench.table.sweep("s")
+        for _ in range(5):
+            await asyncio.sleep(2.0)
+            assert bench.table.is_alive("w")
+        assert bench.processes[0].killed_at
+        # The next attempt is not executed beside the one that ends.
+        bench.execute(2)
+        await asyncio.sleep(0.1)
+        assert len(bench.processes) == 1
+        assert bench.table.rows["r"].run.owner == ""
+
+    in_virtual_time(happen())
+
+
+def test_run_that_was_claimed_after_the_look_is_left_alone() -> None:
+    async def happen() -> None:
+        bench = Bench()
+        bench.table.owned_s = 2.0
+        await asyncio.sleep(1.5)
+        await bench.run()
+        await asyncio.sleep(6.0)
+        run = bench.table.rows["r"].run
+        assert (run.state, run.attempt, run.lost) == (RunState.RUNNING, 1, 0)
+        assert not bench.processes[0].killed_at
+
+    in_virtual_time(happen())
+
+
+def test_worker_gives_back_a_claim_that_it_never_heard_of() -> None:
+    async def happen() -> None:
+        bench = Bench()
+        await bench.table.add(NewRun(run_id="r", head="", pool="p", engine="1"))
+        await bench.table.claim("r", 1, "w")
+        await asyncio.sleep(2 * BEAT_S)
+        run = bench.table.rows["r"].run
+        assert (run.state, run.owner, run.attempt) == (RunState.QUEUED, "", 2)
+
+    in_virtual_time(happen())
