@@ -164,12 +164,19 @@ class ModelTable:
         return row and row.run
 
     async def runs(
-        self, *, states: Collection[RunState] = (), universe: str = "", limit: int = 0
+        self,
+        *,
+        states: Collection[RunState] = (),
+        universe: str = "",
+        pool: str = "",
+        limit: int = 0,
     ) -> Sequence[FleetRun]:
         found = [
             row.run
             for row in self.rows.values()
-            if (not states or row.run.state in states) and universe in ("", row.run.universe)
+            if (not states or row.run.state in states)
+            and universe in ("", row.run.universe)
+            and pool in ("", row.run.pool)
         ]
         found.sort(key=lambda run: (run.changed, run.run_id))
         return found[:limit] if limit else found
