@@ -12,7 +12,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import VerificationError
 from attractor.base.json import Json
 from attractor.base.records import write_fields
-from attractor.fleet.decisions import FULL, is_holder
+from attractor.fleet.decisions import FULL
 from attractor.fleet.errors import BlobMissing
 from attractor.fleet.heads import reachable
 from attractor.fleet.reasons import is_alive
@@ -134,8 +134,8 @@ def _of_row(
             yield Difference(
                 run.run_id, Kind.ATTEMPT_MISSING, words, f"any worker enqueues it again: {start}"
             )
-    elif run.state is RunState.RUNNING and run.owner not in living and not is_holder(run.owner):
-        words = f"the row says running, but its worker {run.owner} is dead"
+    elif run.state is RunState.RUNNING and run.owner not in living:
+        words = f"the row says running, but its owner {run.owner} is dead"
         yield Difference(run.run_id, Kind.OWNER_DEAD, words, f"any worker takes over: {start}")
 
 

@@ -23,6 +23,11 @@ def is_alive(worker: Worker, now: float) -> bool:
     return worker.beat > now - STALE_S
 
 
+def without_holders(workers: Sequence[Worker]) -> Sequence[Worker]:
+    """Return the workers, without those who only change runs and beat meanwhile."""
+    return [one for one in workers if not is_holder(one.id)]
+
+
 def serves(worker: Worker, run: FleetRun) -> bool:
     """Return whether a worker listens to the queue of a run."""
     is_labeled = run.label == "" or run.label in worker.labels
@@ -98,7 +103,7 @@ def _no_worker(run: FleetRun, workers: Sequence[Worker], now: float) -> Reason |
     if any(_takes(one, run, now) for one in workers):
         return None
     where: dict[str, Json] = {"pool": run.pool, "engine": run.engine, "label": run.label}
-    living = [one for one in workers if is_alive(one, now)]
+    living = [one for one in without_holders(workers) if is_alive(one, now)]
     if draining := [one.name for one in living if serves(one, run)]:
         return Reason(ReasonKind.DRAINING, {**where, "workers": [*draining]})
     others = sorted({_place(one.pool, one.engine, one.labels) for one in living})

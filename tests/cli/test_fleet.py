@@ -195,6 +195,8 @@ def test_lists_for_people(fleet_desk: FleetDesk, snapshot: SnapshotAssertion) ->
     desk.beat("w1", labels=("gpu", "laptop"))
     desk.beat("w2", name="second", pool="evaluate")
     desk.within(lambda fleet: fleet.table.drain("w2"))
+    # Who changes a run now is no worker.
+    desk.beat("server:s", pool="", engine="", slots=0)
     desk.add("a")
     desk.claim("a", "w1")
     desk.add("b", universe="u")

@@ -1,5 +1,6 @@
 """Let a worker end its stages in flight, give its runs back and leave."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ from attractor.base.errors import ExitCode, UnknownName, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.fleet import in_fleet
+from attractor.fleet.reasons import without_holders
 from attractor.fleet.records import Worker
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ def fleet_drain(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
     """
 
     async def drain(fleet: "Fleet") -> tuple[Worker, int]:
-        worker = find_worker(name, list(await fleet.table.workers()))
+        worker = find_worker(name, without_holders(await fleet.table.workers()))
         await fleet.table.drain(worker.id)
         return worker, len(await fleet.table.owned(worker.id))
 
@@ -39,7 +41,7 @@ def fleet_drain(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
     return ExitCode.DONE
 
 
-def find_worker(name: str, workers: list[Worker]) -> Worker:
+def find_worker(name: str, workers: Sequence[Worker]) -> Worker:
     """Return the worker with a name or an id, or with the unique beginning of one."""
     whole = [one for one in workers if name in (one.id, one.name)]
     found = whole or [

@@ -10,7 +10,8 @@ from attractor.base.errors import ExitCode
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.fleet import find_in_fleet, in_fleet
+from attractor.cli.runs.fleet import in_fleet
+from attractor.cli.runs.fleet_runs import find_in_fleet
 from attractor.cli.shell_completion import complete_runs
 from attractor.fleet.heads import HeadTree
 

@@ -12,7 +12,7 @@ from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.fleet import in_fleet
-from attractor.fleet.reasons import is_alive
+from attractor.fleet.reasons import is_alive, without_holders
 from attractor.fleet.records import Pool, RunState
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def fleet_pool(invocation: Invocation, as_json: bool) -> ExitCode:
 async def _read(fleet: "Fleet") -> Sequence[PoolView]:
     limits = {pool.name: pool for pool in await fleet.table.pools()}
     now = await fleet.table.now()
-    living = [one for one in await fleet.table.workers() if is_alive(one, now)]
+    workers = without_holders(await fleet.table.workers())
+    living = [one for one in workers if is_alive(one, now)]
     runs: dict[str, Counter[str]] = {}
     for count in await fleet.views.counts(_OPEN):
         runs.setdefault(count.pool, Counter())[count.state.value] += count.number

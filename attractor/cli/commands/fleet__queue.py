@@ -9,7 +9,8 @@ from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
-from attractor.cli.runs.fleet import ExplainedRun, explain, in_fleet
+from attractor.cli.runs.fleet import in_fleet
+from attractor.cli.runs.fleet_runs import ExplainedRun, explain
 from attractor.fleet.records import FleetRun, RunState
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.fleet import in_fleet
-from attractor.fleet.reasons import is_alive
+from attractor.fleet.reasons import is_alive, without_holders
 from attractor.fleet.records import HOME, RunState
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def fleet_status(invocation: Invocation, as_json: bool) -> ExitCode:
 
 async def _read(fleet: "Fleet") -> FleetStatus:
     now = await fleet.table.now()
-    workers = await fleet.table.workers()
+    workers = without_holders(await fleet.table.workers())
     living = [one for one in workers if is_alive(one, now)]
     pools: dict[str, Counter[str]] = {}
     for count in await fleet.views.counts():

@@ -7,7 +7,8 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.fleet import ExplainedRun, explain, find_in_fleet, in_fleet
+from attractor.cli.runs.fleet import in_fleet
+from attractor.cli.runs.fleet_runs import ExplainedRun, explain, find_in_fleet
 from attractor.cli.shell_completion import complete_runs
 from attractor.fleet.reasons import remedy
 from attractor.fleet.records import RunState

@@ -14,7 +14,7 @@ from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.fleet import in_fleet
-from attractor.fleet.reasons import is_alive
+from attractor.fleet.reasons import is_alive, without_holders
 from attractor.fleet.records import RunState, Worker
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ async def _read(fleet: "Fleet") -> Sequence[WorkerView]:
             now - worker.beat,
             is_alive(worker, now),
         )
-        for worker in await fleet.table.workers()
+        for worker in without_holders(await fleet.table.workers())
     ]
 
 

@@ -12,7 +12,8 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, Refused, Unavailable, UsageError
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.fleet import ExplainedRun, OnPool, addresses_of, explain
+from attractor.cli.runs.fleet import OnPool, addresses_of
+from attractor.cli.runs.fleet_runs import ExplainedRun, explain
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.walk import Watcher, walk
