@@ -71,11 +71,11 @@ def report(figures: str) -> None:
 
 
 def kill(folder: ActorFolder, *, is_group: bool = False) -> None:
-    """Kill the process of an actor, or its group, and wait for the release of its lock."""
+    """Kill the process of an actor, or its group, and wait until it is gone."""
     if holder := holder_of(folder.lock):
         with suppress(ProcessLookupError):
             (os.killpg if is_group else os.kill)(holder.pid, signal.SIGKILL)
-    await_(lambda: holder_of(folder.lock) is None)
+        await_(lambda: holder_of(folder.lock) != holder)
 
 
 def up(opened: OpenProject) -> str:
@@ -129,10 +129,13 @@ def test_each_message_is_answered_once_in_its_order_whatever_is_killed(folder: P
         assert time.monotonic() < began + PATIENCE_S, [
             read_actor(one).status for one in crowd.actors
         ]
+        is_due = killed < KILLS and answered >= (total - ACTORS) * killed // KILLS
+        if is_due and crowd.kill_one():
+            # On a busy machine, a start takes long: nothing is sent until the kills have kept up.
+            killed += 1
+            continue
         while crowd.sent < min(TASKS, answered + 5 * ACTORS):
             crowd.send()
-        if killed < KILLS and answered >= (total - ACTORS) * killed // KILLS:
-            killed += crowd.kill_one()
         time.sleep(0.01)
     report(f"{total} messages, {TASKS} tasks, {killed} kills in {time.monotonic() - began:.0f} s")
     assert killed >= count(ci=1, full=KILLS)
