@@ -70,6 +70,11 @@ def sync_folder(path: str | Path) -> None:
         raise file_error("sync", path, cause) from cause
 
 
+def is_temporary(name: str) -> bool:
+    """Return whether a file of this name is written at the moment, or was left by a killed writer."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
 def remove_abandoned_files(folder: str | Path) -> int:
     """Remove temporary files of killed writers from a folder; return their number.
 

@@ -101,6 +101,8 @@ class FileLock:
             raise file_error("read", path, cause) from cause
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            # Closing is not enough while a child between fork and exec has the file open.
+            fcntl.flock(file, fcntl.LOCK_UN)
         except BlockingIOError:
             return True
         except OSError as cause:
@@ -173,13 +175,22 @@ def take_slot(folder: Path, most: int) -> io.FileIO | None:
     """
     try:
         for number in range(most):
-            slot = open_to_lock(folder / f"slot-{number}")
+            slot = open_to_lock(folder / _slot_name(number))
             if try_lock(slot):
                 return slot
             slot.close()
     except OSError as cause:
         raise file_error("lock", folder, cause) from cause
     return None
+
+
+def has_free_slot(folder: Path, most: int) -> bool:
+    """Return whether one of `most` files in a folder is not locked; this locks none for long."""
+    return any(not FileLock.is_held(folder / _slot_name(number)) for number in range(most))
+
+
+def _slot_name(number: int) -> str:
+    return f"slot-{number}"
 
 
 def try_lock(file: io.FileIO) -> bool:

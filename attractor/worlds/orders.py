@@ -40,8 +40,9 @@ from attractor.worlds.dimensions import add_dimension
 from attractor.worlds.errors import ActorArchived
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Message, Sender, TaskAtWork
-from attractor.worlds.process import refusal, settle, wake
+from attractor.worlds.process import refusal, settle
 from attractor.worlds.status import ActorStatus, ActorView, read_actor, read_actors
+from attractor.worlds.waking import wake
 
 _LONGEST_NAME = 32
 _STOP_PATIENCE_S = 30.0
@@ -308,6 +309,9 @@ def leave_held(hold: Hold, held: Iterable[ActorView], by: Sender, opened: OpenPr
                 settle(refusal(message, reason, now=opened.now()), view.folder, opened)
             if now.can_begin:
                 mark_seen(view.folder, by, opened)
+        # A message that was sent meanwhile started no process.
+        if read_actor(view.folder).can_begin:
+            wake(view.folder, opened)
 
 
 def _give_up(

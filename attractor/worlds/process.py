@@ -22,8 +22,7 @@ from typing import Any
 
 from attractor.base.errors import AttractorError, LockHeld, ProcessNotStarted
 from attractor.base.files import make_private_folder
-from attractor.base.locks import FileLock, take_slot, unlock
-from attractor.config.user_folders import TOKEN_VARIABLE
+from attractor.base.locks import FileLock, has_free_slot, take_slot, unlock
 from attractor.engine.budgets import Budgets
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
@@ -37,7 +36,6 @@ from attractor.factory.operator_process import refuse_in_run
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.lookup import is_run, remove_incomplete, run_root
 from attractor.records.request import ActorTask, ContinuedRun, RunRequest
-from attractor.supervision.process import begin_process
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.worlds.actors import ActorFolder, ActorHistory, Answered, KnownLines, list_actors
 from attractor.worlds.breaker import beginning, hold_of
@@ -59,15 +57,12 @@ from attractor.worlds.sessions import (
     read_answer,
     read_session,
 )
-from attractor.worlds.status import read_actor, read_actors
-
-MODULE = "attractor.worlds.process"
-"""This module, also in the process of an actor, where its name is `__main__`."""
+from attractor.worlds.status import ActorView, read_actor, read_actors
+from attractor.worlds.waking import Waker, find_by_words, wake
 
 LINGER_S = 5.0
 _POLL_S = 0.05
 _BUSY_POLL_S = 1.0
-_START_PATIENCE_S = 30.0
 _LOCK_PATIENCE_S = 0.5
 """A process that only looks whether a lock is held holds it for a moment."""
 
@@ -83,6 +78,20 @@ def most_working(opened: OpenProject) -> int:
     if most := opened.project.worlds.max_working_actors:
         return most
     return max(1, available_memory() // _MEMORY_OF_AN_ACTOR)
+
+
+def may_work(opened: OpenProject) -> bool:
+    """Return whether one more actor may work on this machine; a killed one frees its slot soon."""
+    until = time.monotonic() + _LOCK_PATIENCE_S
+    while not has_free_slot(_slots_of(opened), most_working(opened)):
+        if time.monotonic() > until:
+            return False
+        time.sleep(_POLL_S)
+    return True
+
+
+def _slots_of(opened: OpenProject) -> Path:
+    return opened.project.machine.state_dir / _SLOTS
 
 
 def available_memory(file: Path = Path("/proc/meminfo")) -> int:
@@ -104,11 +113,13 @@ class ActorProcess:
         self._opened = opened
         self._inbox = Inbox(folder.inbox)
         self._known = KnownLines()
-        self._slots = opened.project.machine.state_dir / _SLOTS
 
     def work(self, linger_s: float = LINGER_S) -> None:
-        """Answer messages until none waits, or the actor has to wait for something else."""
-        while self._has_work() and self._may_work() and (lock := self._hold()):
+        """Answer messages until none waits, or the actor has to wait for something else.
+
+        Without a free slot, the process ends: one that gives its slot back starts the next.
+        """
+        while self._has_work(self._look()) and may_work(self._opened) and (lock := self._hold()):
             try:
                 self._answer_all(linger_s)
             finally:
@@ -122,21 +133,17 @@ class ActorProcess:
         except LockHeld:
             return None
 
-    def _has_work(self) -> bool:
-        view = read_actor(self._folder, has_process=False, known=self._known)
+    def _look(self) -> ActorView:
+        return read_actor(self._folder, has_process=False, known=self._known)
+
+    def _has_work(self, view: ActorView) -> bool:
         return view.can_go_on or (view.can_begin and not hold_of(self._folder, self._opened))
 
-    def _may_work(self) -> bool:
-        """Return whether a slot is free; an ending process starts the actors that wait for one."""
-        make_private_folder(self._slots)
-        if slot := self._take_slot():
-            unlock(slot)
-        return slot is not None
-
     def _take_slot(self) -> io.FileIO | None:
-        """Take a free slot; another process that only looks for one takes it for a moment."""
-        until = time.monotonic() + _LOCK_PATIENCE_S
-        while (slot := take_slot(self._slots, most_working(self._opened))) is None:
+        """Take a free slot; another process that only looks at one delays this for a moment."""
+        slots, until = _slots_of(self._opened), time.monotonic() + _LOCK_PATIENCE_S
+        make_private_folder(slots)
+        while (slot := take_slot(slots, most_working(self._opened))) is None:
             if time.monotonic() > until:
                 return None
             time.sleep(_POLL_S)
@@ -149,8 +156,9 @@ class ActorProcess:
                 time.sleep(_POLL_S)
                 continue
             seen = now
-            if not self._has_work():
-                if self._folder.read(self._known).stopped:
+            if not self._has_work(view := self._look()):
+                # A cut task waits for a person, or for `up`, which needs to see a free lock.
+                if view.history.stopped or view.task:
                     return
                 continue
             slot = self._take_slot()
@@ -191,11 +199,7 @@ class ActorProcess:
 
     @contextmanager
     def _letting_others_follow(self) -> Generator[None]:
-        """Start the held actors as soon as a run that a person let go on passes the stage.
-
-        As long as a stage executes without a sandbox, the processes are refused: they are started
-        again at the end of the run.
-        """
+        """Start the held actors as soon as a run that a person let go on passes the stage."""
         if not hold_of(self._folder, self._opened):
             yield
             return
@@ -329,7 +333,7 @@ def _send_result(answered: Answered, folder: ActorFolder, opened: OpenProject) -
         _write_result(answered, inbox, folder, opened)
     # Also after a result that was sent before: a killed process sent it and started nothing.
     if read_actor(sender).can_begin:
-        wake(sender, opened)
+        _let_begin(sender, opened)
 
 
 def _write_result(
@@ -380,40 +384,6 @@ def _tell(sentence: str) -> None:
     sys.stderr.flush()
 
 
-def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> None:
-    """Start the process of an actor unless it has one.
-
-    With `waits`, it holds its lock when this returns.
-    """
-    if FileLock.is_held(folder.lock):
-        return
-    machine, project = opened.project.machine, folder.project
-    if not project.root.is_dir():
-        raise ProcessNotStarted(
-            f"the folder of the project of the actor {folder.name} is gone: {project.root}",
-            hint="move it back; or in its new place: attractor doctor --project "
-            f"{project.project_id}",
-        )
-    words = [str(machine.state_dir), folder.project.project_id, folder.name]
-    # Whoever sends a message proves it once; a process that stays keeps no proof.
-    variables = {name: one for name, one in machine.environ.items() if name != TOKEN_VARIABLE}
-    process = begin_process(
-        [sys.executable, "-P", "-m", MODULE, *words],
-        cwd=project.root,
-        environ={**variables, "ATTRACTOR_STATE_DIR": str(machine.state_dir)},
-        log=folder.log,
-    )
-    if waits:
-        until = time.monotonic() + _START_PATIENCE_S
-        while process.poll() is None and not FileLock.is_held(folder.lock):
-            if time.monotonic() > until:
-                raise ProcessNotStarted(
-                    f"the process of the actor {folder.name} has not begun in time",
-                    hint=f"look at its log: {folder.log}",
-                )
-            time.sleep(_POLL_S)
-
-
 def start_waiting(
     opened: OpenProject, *, besides: ActorFolder | None = None, is_hold_over: bool = False
 ) -> None:
@@ -433,9 +403,17 @@ def start_waiting(
     ]
     for view in sorted(waiting, key=lambda view: view.waits_since):
         if view.can_go_on or not _is_held(view.folder, opened):
-            wake(view.folder, opened)
+            _let_begin(view.folder, opened)
             if not is_hold_over:
                 return
+
+
+def _let_begin(folder: ActorFolder, opened: OpenProject) -> None:
+    """Start the process of another actor; the work of this one does not end if that fails."""
+    try:
+        wake(folder, opened)
+    except ProcessNotStarted as fault:
+        _tell(f"{fault.in_one_line}; try: attractor up")
 
 
 def _is_held(folder: ActorFolder, opened: OpenProject) -> bool:
@@ -451,12 +429,12 @@ def main(arguments: list[str]) -> None:
     """Work as the process of an actor: `STATE PROJECT NAME`."""
     refuse_in_run("the process of an actor", os.environ)
     state, project_id, name = arguments
-    folders = list_actors(Path(state))
-    folder = next(
-        one for one in folders if (one.project.project_id, one.name) == (project_id, name)
-    )
-    opened = open_project(folder.project.root, os.environ)
-    ActorProcess(folder, opened).work()
+    folder = find_by_words(Path(state), project_id, name)
+    project = open_project(folder.project.root, os.environ).project
+    # A command that leaves its stage becomes a child of this process: it stays recognized.
+    opened = OpenProject(replace(project, machine=replace(project.machine, adopts_orphans=True)))
+    with Waker.started(opened):
+        ActorProcess(folder, opened).work()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Starts again what a crash or a reboot ended, and asks where a program should not decide."""
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError
+from attractor.base.locks import holder_of
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.open_project import OpenProject, open_project
 from attractor.pipeline.garbage import end_orphans_of
@@ -23,12 +25,15 @@ from attractor.worlds.breaker import Hold, hold_of
 from attractor.worlds.dimension_folders import place_of, try_repository
 from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import go_on
-from attractor.worlds.process import wake
+from attractor.worlds.process import may_work
 from attractor.worlds.status import ActorStatus, ActorView, read_actors
+from attractor.worlds.waking import wake
 
 UP = Sender(SenderKind.HARNESS, "up")
 _AT_ONCE, _OF_AN_ACCOUNT = 4, 2
 """How many actors start at the same time, and how many of them with the same account."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 30.0
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,14 @@ class FoundActor:
         if self.question:
             return f"asks whether to go on, since {self.question}: attractor attention next"
         return "goes on" if self.view.task else "begins with the messages that wait"
+
+    @property
+    def key(self) -> str:
+        """The same text as long as the actor waits for the same thing."""
+        task = self.view.task
+        oldest = task.message if task else self.view.waiting[0]
+        times = len(self.view.times_gone_on)
+        return f"{self.view.folder.root}:{oldest.id}:{times}:{self.question}"
 
 
 def question_about(
@@ -69,9 +82,14 @@ def find_actors(
     resume_within: timedelta,
     is_merged: Callable[[ActorView], bool] = lambda view: False,
     tell: Callable[[str], None] = do_nothing,
+    *,
+    patience_s: float = 0.0,
 ) -> Sequence[FoundActor]:
-    """Return the actors that have work and no process: first what a person waits for, by age."""
-    views = [view for view in read_actors(list_actors(state), tell) if not view.has_process]
+    """Return the actors that have work and no process: first what a person waits for, by age.
+
+    This waits `patience_s` for processes that have yet to show whether they work or end.
+    """
+    views = [view for view in _read_settled(state, tell, patience_s) if not view.has_process]
     found = [
         FoundActor(
             view,
@@ -81,6 +99,32 @@ def find_actors(
         if view.can_begin or view.can_go_on or view.status is ActorStatus.INTERRUPTED
     ]
     return sorted(found, key=lambda one: (not _is_for_a_person(one.view), one.view.waits_since))
+
+
+def _read_settled(
+    state: Path, tell: Callable[[str], None], patience_s: float
+) -> Sequence[ActorView]:
+    until = time.monotonic() + patience_s
+    views = read_actors(list_actors(state), tell)
+    while (open_ := [view for view in views if _may_end(view)]) and time.monotonic() < until:
+        time.sleep(_POLL_S)
+        again = {view.folder.root: view for view in read_actors([one.folder for one in open_])}
+        views = [again.get(view.folder.root, view) for view in views]
+    return views
+
+
+def _may_end(view: ActorView) -> bool:
+    """Return whether a process holds the lock, and may end without its work.
+
+    A killed process holds the lock until its last thread has ended. One that waited for the lock
+    meanwhile finds a cut task, and ends.
+    """
+    if not view.has_process:
+        return False
+    is_at_work = view.run is not None and view.run.is_live
+    return holder_of(view.folder.lock) is None or (
+        not is_at_work and bool(view.task or view.waiting)
+    )
 
 
 def _is_for_a_person(view: ActorView) -> bool:
@@ -95,14 +139,23 @@ def _account_of(view: ActorView) -> tuple[str, str]:
 
 
 class Starter:
-    """Starts actors of all projects of a state folder, a few at a time."""
+    """Starts actors of all projects of a state folder, a few at a time.
+
+    One that still has work and no process is started again, after longer and longer pauses.
+    """
 
     def __init__(
-        self, state: Path, environ: Mapping[str, str], tell: Callable[[str], None]
+        self,
+        state: Path,
+        environ: Mapping[str, str],
+        tell: Callable[[str], None],
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._environ = {**environ, "ATTRACTOR_STATE_DIR": str(state)}
         self._tell = tell
+        self._now = now
         self._free = Semaphore(_AT_ONCE)
+        self._next: dict[str, tuple[float, float]] = {}
 
     def is_merged(self, view: ActorView) -> bool:
         """Return whether a person merged the branch of an actor's worktree."""
@@ -118,7 +171,7 @@ class Starter:
     def start(self, found: Sequence[FoundActor]) -> None:
         """End what dead processes left running, and start the actors that go on by themselves."""
         by_account: defaultdict[tuple[str, str], list[FoundActor]] = defaultdict(list)
-        for one in found:
+        for one in self._due(found):
             by_account[_account_of(one.view)].append(one)
         with ExitStack() as stack:
             # A pool starts them in their order, and the first that start get the free places.
@@ -128,6 +181,14 @@ class Starter:
                 for pool, ones in zip(pools, by_account.values(), strict=True)
             ]:
                 list(started)
+
+    def _due(self, found: Sequence[FoundActor]) -> Iterator[FoundActor]:
+        now = self._now()
+        for one in found:
+            at, pause = self._next.get(one.key, (now, _FIRST_PAUSE_S))
+            if at <= now and not (one.question and one.key in self._next):
+                self._next[one.key] = now + pause, min(2 * pause, _LONGEST_PAUSE_S)
+                yield one
 
     def _try(self, one: FoundActor) -> None:
         try:
@@ -147,7 +208,8 @@ class Starter:
             self._tell(f"{folder.qualified_name} waits: {hold.words}")
         elif view.task and not (one.question or view.can_go_on):
             go_on(folder, UP, opened)
-        elif not one.question:
+        elif not one.question and may_work(opened):
+            # Otherwise the next process that gives its slot back starts it.
             wake(folder, opened, waits=True)
 
 

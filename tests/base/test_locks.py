@@ -16,7 +16,16 @@ from typing import BinaryIO
 import pytest
 
 from attractor.base.errors import ExitCode, FileError, LockHeld, UsageError
-from attractor.base.locks import FileLock, LockHolder, holder_of, open_to_lock, try_lock, unlock
+from attractor.base.locks import (
+    FileLock,
+    LockHolder,
+    has_free_slot,
+    holder_of,
+    open_to_lock,
+    take_slot,
+    try_lock,
+    unlock,
+)
 from tests.base.start_child import start_child
 from tests.counts import count
 from tests.tables import table
@@ -247,6 +256,18 @@ def test_processes_that_look_at_a_lock_are_no_holders(tmp_path: Path) -> None:
     with open_to_lock(lock.path) as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
         assert not FileLock.is_held(lock.path)
+
+
+def test_look_at_slots_takes_none(tmp_path: Path) -> None:
+    assert has_free_slot(tmp_path, 1)
+    slot = take_slot(tmp_path, 1)
+    assert slot
+    assert not has_free_slot(tmp_path, 1)
+    assert has_free_slot(tmp_path, 2)
+    unlock(slot)
+    with open_to_lock(tmp_path / "slot-0") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert has_free_slot(tmp_path, 1)
 
 
 def test_zombie_holds_no_lock(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from attractor.worlds.status import ActorStatus, read_actor
 from tests.agent.twinned import MODELS, says
 from tests.cli.git_desk import await_
 from tests.cli.running import run_here
-from tests.counts import IS_FULL, count
+from tests.counts import count
 from tests.pipeline.projects import git, make_project
 from tests.worlds.flows import ANN, actor_in, open_at, send_to
 
@@ -71,11 +71,11 @@ def report(figures: str) -> None:
 
 
 def kill(folder: ActorFolder, *, is_group: bool = False) -> None:
-    """Kill the process of an actor, or its group, and wait for the release of its lock."""
+    """Kill the process of an actor, or its group, and wait until it is gone."""
     if holder := holder_of(folder.lock):
         with suppress(ProcessLookupError):
             (os.killpg if is_group else os.kill)(holder.pid, signal.SIGKILL)
-    await_(lambda: holder_of(folder.lock) is None)
+        await_(lambda: holder_of(folder.lock) != holder)
 
 
 def up(opened: OpenProject) -> str:
@@ -121,8 +121,6 @@ class Crowd:
         return True
 
 
-# Known fault: in some runs a killed process leaves two idle actors, and nothing wakes them.
-@pytest.mark.skipif(not IS_FULL, reason="stands still in some runs; set COUNTS=full")
 @pytest.mark.crash
 def test_each_message_is_answered_once_in_its_order_whatever_is_killed(folder: Path) -> None:
     crowd, killed, total = Crowd(folder, random.Random("many")), 0, TASKS + TASKS // 2
@@ -131,10 +129,13 @@ def test_each_message_is_answered_once_in_its_order_whatever_is_killed(folder: P
         assert time.monotonic() < began + PATIENCE_S, [
             read_actor(one).status for one in crowd.actors
         ]
+        is_due = killed < KILLS and answered >= (total - ACTORS) * killed // KILLS
+        if is_due and crowd.kill_one():
+            # On a busy machine, a start takes long: nothing is sent until the kills have kept up.
+            killed += 1
+            continue
         while crowd.sent < min(TASKS, answered + 5 * ACTORS):
             crowd.send()
-        if killed < KILLS and answered >= (total - ACTORS) * killed // KILLS:
-            killed += crowd.kill_one()
         time.sleep(0.01)
     report(f"{total} messages, {TASKS} tasks, {killed} kills in {time.monotonic() - began:.0f} s")
     assert killed >= count(ci=1, full=KILLS)
@@ -171,7 +172,7 @@ def leave_process(run_id: str, stranger: int) -> subprocess.Popen[bytes]:
 
 
 def count_starting(locks: Mapping[str, Path], begun: set[int]) -> int:
-    """Count the processes of actors that never held their lock yet."""
+    """Count the processes of actors, without their wakers, that never held their lock yet."""
     found: dict[int, Path] = {}
     for number in process_numbers():
         with suppress(OSError):
@@ -180,7 +181,8 @@ def count_starting(locks: Mapping[str, Path], begun: set[int]) -> int:
                 found[number] = locks["/".join(words[-3:-1])]
     holders = [holder_of(lock) for lock in found.values()]
     begun |= {holder.pid for holder in holders if holder}
-    return sum(1 for number in found if number not in begun and find_process(number))
+    left = [one for number in found if number not in begun and (one := find_process(number))]
+    return sum(1 for one in left if one.session == one.number)
 
 
 @pytest.mark.crash

@@ -1,5 +1,6 @@
 """The process of an actor: lock, slots, kills, answers, and the look after the release."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,27 @@ def test_task_without_a_run_begins_when_a_person_says_so(tmp_path: Path) -> None
     folder.record(GoneOn(task.run_id, ANN, opened.now()))
     ActorProcess(folder, opened).work(linger_s=0.1)
     assert len(folder.read().answers) == 1
+
+
+def test_process_that_gets_the_lock_of_a_killed_one_leaves_the_cut_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A held lock would hide the task from `attractor up`."""
+    opened = open_at(tmp_path)
+    folder = actor_in(opened)
+    task = TaskAtWork(send_to(folder, opened, "one"), opened.project.machine.new_run_id())
+    acquire = FileLock.acquire
+
+    def after_a_kill(lock: FileLock, *, wait: float = 0.0, purpose: str = "") -> FileLock:
+        if lock.path == folder.lock:
+            folder.write_task(task)
+        return acquire(lock, wait=wait, purpose=purpose)
+
+    monkeypatch.setattr(FileLock, "acquire", after_a_kill)
+    began = time.monotonic()
+    ActorProcess(folder, opened).work(linger_s=60.0)
+    assert time.monotonic() < began + 30
+    assert read_actor(folder).status is ActorStatus.INTERRUPTED
 
 
 def test_stopped_actor_takes_no_message(tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ import os
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from threading import Barrier, BrokenBarrierError
+from threading import Barrier, BrokenBarrierError, Timer
 
 import pytest
 
+from attractor.base.locks import FileLock
 from attractor.factory.open_project import OpenProject
 from attractor.worlds import up
 from attractor.worlds.actors import ActorFolder, GoneOn
@@ -82,6 +83,35 @@ def test_four_actors_start_at_a_time_and_two_of_an_account(
     up.Starter(tmp_path / "state", opened.project.machine.environ, print).start(found)
     together, of_an_account = zip(*counts, strict=True)
     assert (len(counts), max(together), max(of_an_account)) == (9, 4, 2)
+
+
+def test_actor_that_has_not_begun_is_started_again_after_longer_pauses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, begun, seconds = open_at(tmp_path), list[int](), 0
+
+    def start(folder: ActorFolder, opened: OpenProject, *, waits: bool) -> None:
+        begun.append(seconds)
+
+    monkeypatch.setattr(up, "wake", start)
+    send_to(actor_in(opened), opened, "work")
+    state, environ = tmp_path / "state", opened.project.machine.environ
+    starter = up.Starter(state, environ, print, now=lambda: seconds)
+    for seconds in range(100):  # noqa: B007 - the clock
+        starter.start(find_actors(state, opened.now(), HOURS))
+    assert begun == [0, 2, 6, 14, 30, 60, 90]
+
+
+def test_actor_whose_process_ends_a_moment_later_is_found(tmp_path: Path) -> None:
+    opened = open_at(tmp_path)
+    folder = actor_in(opened)
+    message = send_to(folder, opened, "work")
+    folder.write_task(TaskAtWork(message, opened.project.machine.new_run_id()))
+    lock = FileLock(folder.lock).acquire()
+    assert find_actors(tmp_path / "state", opened.now(), HOURS) == []
+    Timer(0.3, lock.release).start()
+    [found] = find_actors(tmp_path / "state", opened.now(), HOURS, patience_s=30.0)
+    assert found.words == "goes on"
 
 
 @pytest.mark.parametrize("is_second", [False, True])

@@ -4,7 +4,6 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from functools import partial
 
 import click
 
@@ -20,6 +19,7 @@ from attractor.worlds.records import actor_record
 from attractor.worlds.up import FoundActor, Starter, find_actors
 
 _PAUSE_S = 2.0
+_SETTLE_S = 5.0
 _UNIT = """\
 [Unit]
 Description=Attractor: agents that stay
@@ -56,24 +56,32 @@ def up(invocation: Invocation, once: bool, install: bool, as_json: bool) -> Exit
         )
         return ExitCode.DONE
     within = parse_duration(settings.worlds.resume_within)
-    starter = Starter(settings.state_dir, invocation.environ, partial(show, err=True))
-    apps = AppStarter(settings.state_dir, invocation.environ)
-    shown, troubles = set[str](), set[str]()
+    shown, troubles, told = set[str](), set[str](), set[str]()
 
-    def tell(trouble: str) -> None:
-        if trouble not in troubles:
-            show(visible(trouble), err=True)
+    def tell(sentence: str) -> None:
+        if sentence not in told:
+            show(visible(sentence), err=True)
+        told.add(sentence)
+
+    def report(trouble: str) -> None:
         troubles.add(trouble)
+        tell(trouble)
 
+    starter = Starter(settings.state_dir, invocation.environ, tell)
+    apps = AppStarter(settings.state_dir, invocation.environ)
     while True:
         with apps.starting() as starting:
             found = find_actors(
-                settings.state_dir, SystemClock().now(), within, starter.is_merged, tell
+                settings.state_dir,
+                SystemClock().now(),
+                within,
+                starter.is_merged,
+                report,
+                patience_s=_SETTLE_S if once else 0.0,
             )
-            new = [one for one in found if _key(one) not in shown]
-            shown |= {_key(one) for one in new}
-            _show(new, as_json=as_json)
-            starter.start(new)
+            _show([one for one in found if one.key not in shown], as_json=as_json)
+            shown |= {one.key for one in found}
+            starter.start(found)
             started = [*starting]
         _show_apps(started, as_json=as_json)
         if once and not (found or started or troubles or as_json):
@@ -93,13 +101,6 @@ def _show_apps(started: Sequence[StartedApp], *, as_json: bool) -> None:
             show_json({**record, "url": one.url, "fault": one.fault}, is_line=True)
         elif one.words:
             show(visible(f"{project.root.name}: {one.words}"), err=bool(one.fault))
-
-
-def _key(one: FoundActor) -> str:
-    """Return what is the same as long as the actor waits for the same thing."""
-    task = one.view.task
-    oldest = task.message if task else one.view.waiting[0]
-    return f"{one.view.folder.root}:{oldest.id}:{len(one.view.times_gone_on)}:{one.question}"
 
 
 def _show(found: list[FoundActor], *, as_json: bool) -> None:

@@ -8,7 +8,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from attractor.base.files import file_error, read_regular, read_text, remove_file, write_whole
+from attractor.base.files import (
+    file_error,
+    is_temporary,
+    read_regular,
+    read_text,
+    remove_abandoned_files,
+    remove_file,
+    write_whole,
+)
 from attractor.base.json import Json, NotCanonical, parse_json
 from attractor.base.records import read_record, write_record
 from attractor.growth.errors import InvalidSpec
@@ -89,7 +97,7 @@ def read_spec(repository: Path) -> SpecGraph:
         raise InvalidSpec(f"{repository} contains no specification ({NODES})", hint=hint)
     nodes: dict[str, SpecNode] = {}
     for file in sorted(folder.rglob("*")):
-        if file.is_dir() and not file.is_symlink():
+        if (file.is_dir() and not file.is_symlink()) or is_temporary(file.name):
             continue
         place = str(file.relative_to(repository))
         node = parse_node(read_text(file, InvalidSpec), place=place)
@@ -108,6 +116,8 @@ def write_spec(graph: SpecGraph, repository: Path) -> None:
     for file in folder.rglob("*.json"):
         if file.relative_to(repository) not in wanted:
             remove_file(file)
+    for kind in folder.glob("*/"):
+        remove_abandoned_files(kind)
     for path, node in wanted.items():
         write_file(repository / path, node_text(node).encode())
 

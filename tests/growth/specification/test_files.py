@@ -52,6 +52,16 @@ def test_faults_name_the_file(tmp_path: Path, before: str, after: str, fault: st
         read_spec(tmp_path)
 
 
+def test_file_of_a_killed_writer_is_no_node_and_is_removed(tmp_path: Path) -> None:
+    write_spec(farm(), tmp_path)
+    # No process has so high a number.
+    left = tmp_path / NODES / "device" / ".attractor-99999999-0123456789abcdef.tmp"
+    left.write_text("{")
+    assert dict(read_spec(tmp_path)) == dict(farm())
+    write_spec(farm(), tmp_path)
+    assert not left.exists()
+
+
 def test_a_folder_without_specification_has_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(InvalidSpec) as caught:
         read_spec(tmp_path)
