@@ -71,7 +71,7 @@ def sync_folder(path: str | Path) -> None:
 
 
 def is_temporary(name: str) -> bool:
-    """Return whether a file of this name is written at the moment, or was left by a killed writer."""
+    """Return whether a file of this name is being written, or was left by a killed writer."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
