@@ -10,6 +10,9 @@ from attractor.fleet.records import AttemptEnd, FleetRun, Pool, Reason, ReasonKi
 STALE_S = 4.0
 """A worker that has not beaten for so long is dead."""
 
+UNCLAIMED_S = 30.0
+"""An attempt that its worker has had for so long without a claim is lost: the reply was."""
+
 LEASE_S = 10.0
 """Another one sweeps when the last sweep is older."""
 
@@ -73,7 +76,7 @@ def is_holder(owner: str) -> bool:
 def fate_of(run: FleetRun, *, is_owner_alive: bool, is_pending: bool, now: float) -> Fate:
     """Return what a sweep does with a run.
 
-    `is_pending` says that its attempt is in the queue, or at a living worker.
+    `is_pending` says that its attempt is in the queue, or at a living worker since a short time.
     """
     match run.state:
         case RunState.RUNNING:

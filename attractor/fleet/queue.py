@@ -80,15 +80,17 @@ class Queue:
         )
 
     def is_pending(
-        self, attempt: sa.ColumnElement[str], living: sa.Select[tuple[str]]
+        self, attempt: sa.ColumnElement[str], living: sa.Select[tuple[str]], since: float
     ) -> sa.ColumnElement[bool]:
-        """Return the condition that an attempt is queued, or is at a living worker."""
+        """Return the condition that an attempt is queued, or came later to a living worker."""
         attempts = self._attempts.c
+        # DBOS notes the time of the database.
+        is_new = attempts.started_at_epoch_ms > int(since * 1000)
         return sa.exists().where(
             attempts.workflow_uuid == attempt,
             sa.or_(
                 attempts.status.in_(("ENQUEUED", "DELAYED")),
-                sa.and_(attempts.status == "PENDING", attempts.executor_id.in_(living)),
+                sa.and_(attempts.status == "PENDING", attempts.executor_id.in_(living), is_new),
             ),
         )
 

@@ -20,6 +20,7 @@ from attractor.fleet.decisions import (
     FULL,
     LEASE_S,
     STALE_S,
+    UNCLAIMED_S,
     Fate,
     Following,
     Waiting,
@@ -396,7 +397,7 @@ class SqlTable:
                 sa.and_(
                     RUNS.c.state == RunState.QUEUED,
                     RUNS.c.reason.not_in(FULL),
-                    ~self._queue.is_pending(attempt, living),
+                    ~self._queue.is_pending(attempt, living, now - UNCLAIMED_S),
                 ),
             )
         )

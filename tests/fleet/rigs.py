@@ -52,15 +52,21 @@ class SqlRig:
         self.database = database
         self.queue = Queue(database)
         self.table: Table = SqlTable(database, self.queue)
+        texts = [sa.column(name, sa.Text) for name in ("workflow_uuid", "status", "executor_id")]
+        began = sa.column("started_at_epoch_ms", sa.BigInteger)
+        schema = "dbos" if database.engine.dialect.name == "postgresql" else None
+        self._attempts = sa.table("workflow_status", *texts, began, schema=schema)
 
     async def pending(self) -> Mapping[str, str]:
         return await self.database.transact(lambda connection, _: self.queue.pending(connection))
 
     async def dequeue(self, attempt: str, worker: str) -> None:
-        await self._set_attempt(attempt, status="PENDING", executor_id=worker)
+        now = int(await self.table.now() * 1000)
+        values = {"status": "PENDING", "executor_id": worker, "started_at_epoch_ms": now}
+        await self._set(self._attempts.c.workflow_uuid == attempt, values)
 
     async def finish(self, attempt: str) -> None:
-        await self._set_attempt(attempt, status="SUCCESS")
+        await self._set(self._attempts.c.workflow_uuid == attempt, {"status": "SUCCESS"})
 
     async def pass_time(self, seconds: float) -> None:
         def work(connection: sa.Connection, _: float) -> None:
@@ -73,12 +79,11 @@ class SqlRig:
             )
 
         await self.database.transact(work)
+        began = self._attempts.c.started_at_epoch_ms
+        await self._set(began > 0, {began.name: began - int(seconds * 1000)})
 
-    async def _set_attempt(self, attempt: str, **values: str) -> None:
-        schema = "dbos" if self.database.engine.dialect.name == "postgresql" else None
-        columns = [sa.column(name, sa.Text) for name in ("workflow_uuid", "status", "executor_id")]
-        attempts = sa.table("workflow_status", *columns, schema=schema)
-        changed = sa.update(attempts).where(attempts.c.workflow_uuid == attempt).values(**values)
+    async def _set(self, which: sa.ColumnElement[bool], values: Mapping[str, object]) -> None:
+        changed = sa.update(self._attempts).where(which).values(**values)
         await self.database.transact(lambda connection, _: connection.execute(changed) and None)
 
 
@@ -98,7 +103,8 @@ class ModelRig:
         return {name: one.worker for name, one in self._model.queue.items()}
 
     async def dequeue(self, attempt: str, worker: str) -> None:
-        self._model.queue[attempt].worker = worker
+        queued = self._model.queue[attempt]
+        queued.worker, queued.taken_at = worker, self._now
 
     async def finish(self, attempt: str) -> None:
         self._model.queue.pop(attempt, None)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from attractor.base.errors import Refused, UsageError
-from attractor.fleet.decisions import FORGOTTEN_S, LEASE_S, MOST_LOST, STALE_S
+from attractor.fleet.decisions import FORGOTTEN_S, LEASE_S, MOST_LOST, STALE_S, UNCLAIMED_S
 from attractor.fleet.errors import ActorBusy, Fenced, RunEnded, UnknownRun
 from attractor.fleet.records import (
     AttemptEnd,
@@ -461,6 +461,12 @@ async def test_attempt_that_the_queue_lost_is_replaced(rig: Rig) -> None:
         "orphan:2": "",
     }
     assert await rig.table.sweep("s") == []
+    # The worker lives, but did not get the reply of its queue.
+    await rig.pass_time(UNCLAIMED_S + 1)
+    await rig.table.beat(a_worker("alive"))
+    assert len(await rig.table.sweep("s")) == 1
+    assert (await rig.pending())["dequeued:2"] == ""
+    assert await rig.table.claim("dequeued", 1, "alive") == NotClaimed()
 
 
 async def test_pool_limits_all_engines_and_labels(rig: Rig) -> None:

@@ -41,11 +41,12 @@ class Row:
 
 @dataclass
 class Queued:
-    """An attempt that has not ended; `worker` has dequeued it."""
+    """An attempt that has not ended; `worker` has dequeued it, at a time."""
 
     queue: str
     place: tuple[int, bool, int]
     worker: str = ""
+    taken_at: float = 0.0
 
 
 Noticed = Callable[[str, FleetRun | None, FleetRun, Claim | None], None]
@@ -230,14 +231,14 @@ class ModelTable:
                 del self.alive[name]
         return lines
 
-    def take(self, queue: str, worker: str) -> str:
+    async def take(self, queue: str, worker: str) -> str:
         """Let a worker have the first attempt of a queue, if there is one."""
         waiting = [
             name for name, one in self.queue.items() if (one.queue, one.worker) == (queue, "")
         ]
         first = min(waiting, key=lambda name: self.queue[name].place, default="")
         if first:
-            self.queue[first].worker = worker
+            self.queue[first].worker, self.queue[first].taken_at = worker, self._now()
         return first
 
     def is_alive(self, worker: str) -> bool:
@@ -245,7 +246,10 @@ class ModelTable:
 
     def _is_pending(self, run: FleetRun) -> bool:
         queued = self.queue.get(attempt_id(run.run_id, run.attempt))
-        return queued is not None and (not queued.worker or self.is_alive(queued.worker))
+        if queued is None or not queued.worker:
+            return queued is not None
+        is_new = queued.taken_at > self._now() - decisions.UNCLAIMED_S
+        return is_new and self.is_alive(queued.worker)
 
     def _fate_of(self, run: FleetRun, now: float) -> Fate:
         is_alive, is_pending = self.is_alive(run.owner), self._is_pending(run)

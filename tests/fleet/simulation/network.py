@@ -70,10 +70,6 @@ class Network:
             raise reply
         return reply
 
-    def reaches(self, machine: Machine, place: str) -> bool:
-        """Return whether calls of a machine arrive in general."""
-        return not any(one.is_total and one.meets(machine, place) for one in self.disturbances)
-
     async def _give_up(self, machine: Machine, place: str) -> None:
         await machine.wait(self._random.choice(_PATIENCE_S))
         raise _AWAY[place](f"the {place} did not answer")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
 from random import Random
 from typing import Any, cast
 
@@ -305,10 +306,8 @@ class SimWorker:
         await self.worker.beat()
         self._start(self.worker.beat_until(lambda: False))
         self._start(self._sweep())
-        queue, network = queue_name(POOL, ENGINE), self.world.network
         while not self.worker.worker.is_draining:
-            is_free = len(self.executing) < SLOTS and network.reaches(self.machine, DATABASE)
-            if is_free and (name := self.world.table.take(queue, self.machine.name)):
+            if len(self.executing) < SLOTS and (name := await self._take()):
                 self.executing[name] = None
                 self._start(self._execute(name))
             await self.machine.wait(POLL_S)
@@ -317,6 +316,12 @@ class SimWorker:
         with suppress(DatabaseAway):
             await self.table.leave(self.worker.worker.id)
         self.world.kill(self.machine)
+
+    async def _take(self) -> str:
+        take = partial(self.world.table.take, queue_name(POOL, ENGINE), self.machine.name)
+        with suppress(DatabaseAway):
+            return await self.world.network.call(self.machine, DATABASE, take)
+        return ""
 
     async def _execute(self, name: str) -> None:
         run_id, _, attempt = name.partition(":")
