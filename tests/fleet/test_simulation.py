@@ -58,14 +58,17 @@ def test_mutant_is_caught_by_its_invariant(invariant: Invariant) -> None:
 
 
 def test_failing_seed_shows_a_short_history_and_its_command() -> None:
+    found = caught(Invariant.FENCED, 300)
+    assert found
+    seed = str(found.scenario.seed)
     shown = subprocess.run(
-        [sys.executable, "-m", "tests.fleet.simulation", "47", "fenced"],
+        [sys.executable, "-m", "tests.fleet.simulation", seed, "fenced"],
         capture_output=True,
         text=True,
     )
     assert shown.returncode == 1
     *lines, kinds, command, end = shown.stdout.splitlines()
     assert any("VIOLATION fenced" in line for line in lines)
-    assert command == "repeat: python -m tests.fleet.simulation 47 fenced"
+    assert command == f"repeat: python -m tests.fleet.simulation {seed} fenced"
     assert end.startswith("fenced: ")
-    assert len(kinds.split()) - 1 < len(scenario_of(47).events)
+    assert len(kinds.split()) - 1 < len(found.scenario.events)
