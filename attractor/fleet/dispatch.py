@@ -112,7 +112,7 @@ class Dispatch:
     @asynccontextmanager
     async def _changing(self, run_id: str) -> AsyncGenerator[Path]:
         claim = await self._hold(run_id)
-        end = AttemptEnd(state=RunState.PARKED, is_undone=True)
+        end = following = AttemptEnd(state=RunState.PARKED, is_undone=True)
         try:
             run = await self._sync(run_id)
             tree = await HeadTree.load(await self._blobs_of(run.universe), claim.head)
@@ -124,12 +124,14 @@ class Dispatch:
                 yield self._place.runs / run_id
                 # A run that is changed continues, also if this process dies before the end.
                 await self._table.want(run_id)
-                end = _after_change(self._place.runs / run_id)
+                following = _after_change(self._place.runs / run_id)
             finally:
                 # Also what a refused order left in the journal.
                 await collector.collect(tree)
                 claim = await self._table.commit(claim, await tree.save())
                 self._note(run_id, claim.head)
+                # Nothing follows from a change that was not committed.
+                end = following
         finally:
             await self._table.end(claim, end)
 

@@ -214,7 +214,9 @@ class RunWorker:
                 tries += 1
             else:
                 if claim and tries:
-                    await self._note(claim, None)
+                    # What is done must not be lost: the next commit finds that the run is.
+                    with suppress(Fenced):
+                        await self._note(claim, None)
                 return done
 
     async def _note(self, claim: Claim, reason: Reason | None) -> None:

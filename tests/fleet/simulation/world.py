@@ -120,6 +120,7 @@ class World:
         while self.watch.violation is None and self.loop.time() < calm + PATIENCE_S:
             await asyncio.sleep(1.0)
             self._answer()
+            self._check_processes()
             if self._is_over(calm):
                 break
         if self.watch.violation is None:
@@ -270,6 +271,14 @@ class World:
     def processes(self) -> Sequence[SimAttempt]:
         living = [worker for worker in self.workers if not worker.machine.is_dead]
         return [process for worker in living for process in worker.site.processes]
+
+    def _check_processes(self) -> None:
+        for worker in self.workers:
+            known = [name.partition(":")[0] for name in worker.executing]
+            for process in worker.site.processes if not worker.machine.is_dead else ():
+                if process.plan.run_id not in known:
+                    words = f"{process.plan.run_id}: {worker.machine.name} forgot its process"
+                    self.watch.fail(Invariant.PARKED_FREE, words)
 
     def _check_calm(self) -> None:
         executing = {
