@@ -9,19 +9,25 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from attractor.base.callables import do_nothing
+from attractor.base.clock import SystemClock
 from attractor.base.errors import AttractorError
+from attractor.base.events import Event
 from attractor.base.files import read_regular
 from attractor.base.json import Json, JsonObject, parse_object
+from attractor.base.records import read_record
 from attractor.config.load import load_configuration
 from attractor.config.user_folders import user_config_file
 from attractor.engine.errors import FenceLost
+from attractor.engine.journal.events import RunStatusChanged
 from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import StatusWord, Wait
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.profiles import Profile
 from attractor.fleet.fence import WorkerChannel, fences_of
@@ -29,10 +35,10 @@ from attractor.fleet.places import AGENTS, Place
 from attractor.pipeline.execute import resume
 from attractor.pipeline.plan.origins import Origin
 from attractor.pipeline.plan.run_plan import Policy, RunRules
-from attractor.pipeline.project.console import Console
+from attractor.pipeline.project.console import Console, Observer
 from attractor.pipeline.project.machine import Machine
 from attractor.pipeline.project.project import Notify, Project, project_from
-from attractor.records.request import Overrides, RunRequest
+from attractor.records.request import RunRequest
 
 PROFILE = "fleet-profile.json"
 """The file beside the settings of the project with the profile of its runs."""
@@ -40,7 +46,9 @@ PROFILE = "fleet-profile.json"
 _RESULT = ("status", "phase", "reason", "outcome")
 
 
-def open_project(place: Place, environ: Mapping[str, str], channel: WorkerChannel) -> Project:
+def open_project(
+    place: Place, environ: Mapping[str, str], channel: WorkerChannel, observer: Observer
+) -> Project:
     """Open the project of a place, with the settings of the run and of this machine."""
     where = {
         "ATTRACTOR_STATE_DIR": str(place.state),
@@ -56,6 +64,7 @@ def open_project(place: Place, environ: Mapping[str, str], channel: WorkerChanne
     console = Console(
         input=StringIO(),
         output=sys.stderr,
+        observer=observer,
         tell=_tell,
     )
     project = project_from(configuration, machine=machine, console=console)
@@ -79,7 +88,44 @@ async def _policy(project: Project, request: RunRequest) -> Policy:
     return replace(policy, **pinned, task_note=note, delivers=False)
 
 
-async def execute(root: Path, project: Project) -> RunResult:
+class LongWait:
+    """Ends this process when its run waits for long: a run that waits takes no process."""
+
+    def __init__(self) -> None:
+        self.words, self.reason, self.seconds = "", "", 0.0
+        self._end: Callable[[], object] = do_nothing
+
+    def begin(self, task: "asyncio.Task[Any]") -> None:
+        """End a task at a long wait from now on."""
+        loop = asyncio.get_running_loop()
+        self._end = lambda: loop.call_soon_threadsafe(task.cancel)
+
+    def __call__(self, event: Event) -> None:
+        """Look whether the run began to wait."""
+        if event.type != RunStatusChanged.__name__:
+            return
+        wait = event.data.get("wait")
+        if event.data["status"] != StatusWord.WAITING or not isinstance(wait, dict):
+            return
+        found = read_record(Wait, wait)
+        seconds = (found.until - SystemClock().now()).total_seconds() if found.until else 0
+        if seconds > _LONG_S:
+            self.words, self.reason = str(event.data["reason"]), found.reason.value
+            self.seconds = seconds
+            self._end()
+
+    def report(self) -> JsonObject:
+        """Return the report of a process that ended because of the wait."""
+        return {"status": "waiting", "phase": "", "reason": self.words, "outcome": ""} | {
+            "wait": self.reason,
+            "wait_s": self.seconds,
+        }
+
+
+_LONG_S = 10.0
+
+
+async def execute(root: Path, project: Project, wait: LongWait) -> RunResult:
     """Execute a run until it waits, stops or ends."""
 
     async def find_policy(origin: Origin, request: RunRequest) -> Policy:
@@ -88,9 +134,8 @@ async def execute(root: Path, project: Project) -> RunResult:
     task = asyncio.current_task()
     assert task
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    # A run that waits takes no process.
-    overrides = Overrides(waits_for_limits=False)
-    return await resume(root, project, overrides, RunRules(find_policy))
+    wait.begin(task)
+    return await resume(root, project, rules=RunRules(find_policy))
 
 
 def _report(result: RunResult) -> JsonObject:
@@ -102,14 +147,17 @@ def _report(result: RunResult) -> JsonObject:
 
 def main(root: Path, run_id: str, end: socket.socket) -> int:
     """Execute a run in its place, and tell the worker how it ended."""
-    channel, place = WorkerChannel(end), Place.below(root)
+    channel, place, wait = WorkerChannel(end), Place.below(root), LongWait()
     # An empty folder of agents has no files that a head could name.
     (place.state / AGENTS / _record(place.project)["agents"]).mkdir(parents=True, exist_ok=True)
     try:
-        project = open_project(place, os.environ, channel)
-        result = asyncio.run(execute(place.runs / run_id, project))
+        project = open_project(place, os.environ, channel, wait)
+        result = asyncio.run(execute(place.runs / run_id, project, wait))
     except asyncio.CancelledError:
-        return 130
+        if not wait.reason or channel.lost:
+            return 130
+        channel.tell_end(wait.report())
+        return 0
     except FenceLost:
         return 1
     except AttractorError as error:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from attractor.backends.accounts import FOLDER as ACCOUNTS
 from attractor.base.files import make_private_folder, remove_tree
 from attractor.base.ids import new_run_id
 from attractor.base.json import JsonObject, canonical_json, parse_object
@@ -65,7 +66,7 @@ class FolderSite:
         root = self._folder / run.run_id
         place = Place.below(root)
         tree = await HeadTree.load(await self._blobs_of(run.universe), claim.head)
-        await asyncio.to_thread(_clear, root)
+        await asyncio.to_thread(_clear, root, self._folder.parent / ACCOUNTS)
         await lay_out(tree, _all(tree), place)
         await self._make_repository(place, run.run_id)
         collector = Collector(place, lambda: sorted(os.listdir(place.runs)))  # noqa: PTH208
@@ -200,11 +201,13 @@ async def _all(tree: HeadTree) -> AsyncIterator[tuple[str, FileEntry | None]]:
         yield name, entry
 
 
-def _clear(root: Path) -> None:
+def _clear(root: Path, accounts: Path) -> None:
+    """Make an empty place; all places of a worker know the limits of the same accounts."""
     _remove(root)
     place = Place.below(root)
-    for folder in (root, place.project, place.runs, place.state, place.state / AGENTS):
+    for folder in (root, place.project, place.runs, place.state, place.state / AGENTS, accounts):
         make_private_folder(folder)
+    (place.state / ACCOUNTS).symlink_to(accounts)
 
 
 def _remove(root: Path) -> None:

@@ -9,7 +9,13 @@ from typing import TypeVar
 from attractor.base.clock import Clock
 from attractor.base.errors import AttractorError
 from attractor.base.json import JsonObject
-from attractor.engine.state.run_state import AWAITING_ANSWER, Phase, RunStatus, StatusWord
+from attractor.engine.state.run_state import (
+    AWAITING_ANSWER,
+    Phase,
+    RunStatus,
+    StatusWord,
+    WaitReason,
+)
 from attractor.fleet.errors import DatabaseAway, Fenced, StoreAway
 from attractor.fleet.records import (
     AttemptEnd,
@@ -32,8 +38,8 @@ _PAUSES_S = (0.2, 0.5, 1.0, 2.0)
 _Result = TypeVar("_Result")
 
 
-def end_of(report: JsonObject) -> AttemptEnd:
-    """Return how an attempt ended, from the report of its process."""
+def end_of(report: JsonObject, now: float) -> AttemptEnd:
+    """Return how an attempt ended, from the report of its process, at a time of the database."""
     if "error" in report:
         details = {"stopped": report["error"]}
         return AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.PAUSED, details))
@@ -41,13 +47,19 @@ def end_of(report: JsonObject) -> AttemptEnd:
     words = str(report["reason"])
     if status == AWAITING_ANSWER:
         return AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.HUMAN))
+    if "wait" in report:
+        kind = ReasonKind.TIMER if report["wait"] == WaitReason.TIMER else ReasonKind.LIMIT
+        wake_at = now + float(str(report["wait_s"]))
+        return AttemptEnd(
+            state=RunState.PARKED, reason=Reason(kind, {"stopped": words}), wake_at=wake_at
+        )
     if status.word in (StatusWord.EXECUTING, StatusWord.BOOTING, StatusWord.WAITING):
-        kind = ReasonKind.BUDGET if words.startswith(_BUDGETS) else ReasonKind.PAUSED
+        kind = ReasonKind.BUDGET if words.startswith(_BUDGET) else ReasonKind.PAUSED
         return AttemptEnd(state=RunState.PARKED, reason=Reason(kind, {"stopped": words}))
     return AttemptEnd(state=RunState.ENDED)
 
 
-_BUDGETS = ("budget", "max_")
+_BUDGET = "the budget "
 
 
 class RunWorker:
@@ -181,7 +193,7 @@ class RunWorker:
             await running.answer(sign.number)
         if isinstance(sign, AttemptEnded):
             claim = await self._commit(running, claim)
-            end = end_of(sign.report)
+            end = end_of(sign.report, await self._insist(self._table.now))
             if end.reason and end.reason.kind is ReasonKind.PAUSED and self.worker.is_draining:
                 end = AttemptEnd(state=RunState.QUEUED, yields=True)
             await self._end(claim, end)

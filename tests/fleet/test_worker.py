@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, cast
 
+from attractor.base.json import JsonObject
 from attractor.fleet.errors import DatabaseAway
-from attractor.fleet.records import Claim, FleetRun, NewRun, RunState, Worker
+from attractor.fleet.records import Claim, FleetRun, NewRun, ReasonKind, RunState, Worker
 from attractor.fleet.seams import AttemptGone, Table
-from attractor.fleet.worker import ALONE_S, BEAT_S, RunWorker
+from attractor.fleet.worker import ALONE_S, BEAT_S, RunWorker, end_of
 from tests.fleet.simulation.model import ModelTable
 from tests.fleet.simulation.virtual import Machine, VirtualLoop
+from tests.tables import table
 
 
 class SlowTable(ModelTable):
@@ -136,3 +138,43 @@ def test_worker_gives_back_a_claim_that_it_never_heard_of() -> None:
         assert (run.state, run.owner, run.attempt) == (RunState.QUEUED, "", 2)
 
     in_virtual_time(happen())
+
+
+def ended(status: str, reason: str = "", phase: str = "", **more: object) -> JsonObject:
+    record: dict[str, Any] = {"status": status, "phase": phase, "reason": reason, "outcome": ""}
+    return {**record, **more}
+
+
+@table(
+    ("report", "state", "reason", "wake_at"),
+    [
+        (ended("evaluating"), RunState.ENDED, None, 0.0),
+        (ended("failed", "node a failed"), RunState.ENDED, None, 0.0),
+        (ended("awaiting_human", phase="stage"), RunState.PARKED, ReasonKind.HUMAN, 0.0),
+        (
+            ended("executing", "the budget max_tokens is exhausted: 2 of 1"),
+            RunState.PARKED,
+            ReasonKind.BUDGET,
+            0.0,
+        ),
+        (ended("executing", "stage a: no key"), RunState.PARKED, ReasonKind.PAUSED, 0.0),
+        (
+            ended("waiting", "a limit", wait="limit", wait_s=30),
+            RunState.PARKED,
+            ReasonKind.LIMIT,
+            130.0,
+        ),
+        (
+            ended("waiting", "till 8", wait="timer", wait_s=5),
+            RunState.PARKED,
+            ReasonKind.TIMER,
+            105.0,
+        ),
+        ({"error": "no git", "exit_code": 3}, RunState.PARKED, ReasonKind.PAUSED, 0.0),
+    ],
+)
+def test_end_of_an_attempt_follows_from_its_report(
+    report: JsonObject, state: RunState, reason: ReasonKind | None, wake_at: float
+) -> None:
+    end = end_of(report, 100.0)
+    assert (end.state, end.reason and end.reason.kind, end.wake_at) == (state, reason, wake_at)

@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from attractor.fleet.records import ReasonKind
+from attractor.twins.script.script import parse_script
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
 from tests.fleet.living import LivingFleet, living, wait_until
 from tests.pipeline.projects import git
+from tests.prepared import plain
+from tests.spec.runs import between
+from tests.spec.test_account_limits import LIMITED, MODEL, reset_in
 
 GATE = """digraph gate {
   start [shape=Mdiamond]; done [shape=Msquare]
@@ -128,3 +135,21 @@ def test_drained_worker_ends_its_stage_and_another_one_goes_on(tmp_path: Path) -
         assert fleet.stages(run_id) == ["start", "one", "two", "three"]
         started = [one for one in fleet.events(run_id) if one["type"] == "StageStarted"]
         assert [one["node"] for one in started] == ["start", "one", "two", "three"]
+
+
+def test_run_at_a_limit_of_its_account_takes_no_process_until_the_reset(tmp_path: Path) -> None:
+    rules = LIMITED.format(times=1, message=reset_in(20), wait="", delay="0s")
+    ask = 'ask [shape=box, type=prompt, prompt="How many?"]'
+    pipeline = between(ask, "start -> ask -> exit")
+    with (
+        in_background(ProviderTwin(parse_script(rules))) as twin,
+        living(tmp_path, pipeline, more=plain(twin.environ())) as fleet,
+    ):
+        run_id = fleet.begin("--backend", "agent", "--model", MODEL, "--sandbox", "none")
+        fleet.start_worker()
+        fleet.wait_parked(run_id)
+        row = fleet.row(run_id)
+        assert row.reason
+        assert row.reason.kind is ReasonKind.LIMIT
+        wait_until(lambda: not processes_of(run_id), fleet.logs)
+        fleet.wait(run_id, "evaluating")
