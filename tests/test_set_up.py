@@ -22,7 +22,10 @@ case "$*" in
 esac
 echo "$(basename "$0") $*" >> "$NOTES"
 """
-PROGRAMS = {"git": "git", "dot": "graphviz", "bwrap": "bubblewrap", "rg": "ripgrep"}
+PROGRAMS = {
+    **{"git": "git", "dot": "graphviz", "bwrap": "bubblewrap", "rg": "ripgrep"},
+    "pg_ctlcluster": "postgresql",
+}
 if not (os.access("/usr/sbin/sshd", os.X_OK) or Path("/run/systemd/system").is_dir()):
     PROGRAMS["sshd"] = "openssh-server"
 
