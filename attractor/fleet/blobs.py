@@ -13,11 +13,17 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from attractor.base.errors import Refused, UsageError, require_format
-from attractor.base.files import file_error, make_private_folder, read_regular, sync_folder
+from attractor.base.errors import FileError, Refused, UsageError, require_format
+from attractor.base.files import (
+    file_error,
+    make_private_folder,
+    read_regular,
+    reason_of,
+    sync_folder,
+)
 from attractor.base.json import canonical_json, content_hash, parse_object
 from attractor.fleet.errors import BlobChanged, BlobMissing, StoreAway
 from attractor.fleet.records import HOME
@@ -35,26 +41,38 @@ _AT_ONCE = 16
 Item = TypeVar("Item")
 
 
-async def open_blobs(url: str, environ: Mapping[str, str], *, universe: str = HOME) -> Blobs:
+class OpenedBlobs(Blobs, Protocol):
+    """Blobs of a store, whose marker has an id."""
+
+    @property
+    def store_id(self) -> str:
+        """The id of the store."""
+        ...
+
+
+async def open_blobs(
+    url: str, environ: Mapping[str, str], *, universe: str = HOME, known: str = ""
+) -> OpenedBlobs:
     """Open the area of a universe in a store: a folder, `file:///folder` or `s3://bucket/prefix`.
 
-    A bucket is reached with the variables `AWS_*` of `environ`. An empty store gets a marker.
+    A bucket is reached with the variables `AWS_*` of `environ`. An empty store gets a marker,
+    unless the id of the store is `known`: then the store is not there, such as an unmounted disk.
     """
     if not _UNIVERSE.fullmatch(universe):
         raise UsageError(f"invalid name {universe!r} of a universe")
     scheme, colon, _ = url.partition("://")
     if not colon:
-        return await _open_folder(Path(url), universe)
+        return await _open_folder(Path(url), universe, known)
     if scheme == "file":
         parts = urlsplit(url)
         if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
             raise UsageError(f"invalid store {url!r}", hint="write file:///folder")
-        return await _open_folder(Path(unquote(parts.path)), universe)
+        return await _open_folder(Path(unquote(parts.path)), universe, known)
     if scheme == "s3":
         # Loaded late: obstore belongs to an extra, and only a bucket needs it.
         from attractor.fleet.bucket_blobs import open_bucket
 
-        return await open_bucket(url, environ, universe)
+        return await open_bucket(url, environ, universe, known)
     hint = "use a folder, file:///folder or s3://bucket/prefix"
     raise UsageError(f"unknown kind {scheme!r} of store in {url!r}", hint=hint)
 
@@ -98,8 +116,9 @@ class FolderBlobs:
     The time of a file is the time of its last put.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store_id: str) -> None:
         self._folder = folder
+        self.store_id = store_id
 
     async def put(self, content: bytes) -> str:
         """Store a content, synced with its name."""
@@ -135,10 +154,14 @@ class FolderBlobs:
                 create_only(path, content, self._folder)
             # Also for a file that another writer has not synced yet.
             sync_folder(path.parent)
-        except FileNotFoundError as cause:
-            raise StoreAway(f"the store {self._folder} is gone") from cause
-        except OSError as cause:
-            raise file_error("write", path, cause) from cause
+        except (OSError, FileError) as cause:
+            # Also a full disk: the stage waits until there is room.
+            raise self._away(cause) from cause
+
+    def _away(self, cause: OSError | FileError) -> StoreAway:
+        is_there = self._folder.is_dir()
+        words = cause.message if isinstance(cause, FileError) else reason_of(cause)
+        return StoreAway(f"the store {self._folder} {f'fails: {words}' if is_there else 'is gone'}")
 
     def _get(self, digest: str) -> bytes:
         path = self._path(digest)
@@ -149,7 +172,7 @@ class FolderBlobs:
                 raise StoreAway(f"the store {self._folder} is gone") from cause
             raise missing(digest, self._folder) from cause
         except OSError as cause:
-            raise file_error("read", path, cause) from cause
+            raise self._away(cause) from cause
 
     def _ages(self, folder: Path) -> list[tuple[str, float]]:
         found: list[tuple[str, float]] = []
@@ -196,10 +219,12 @@ def new_marker() -> bytes:
     return canonical_json({"format": FORMAT, "id": secrets.token_hex(16)}).encode()
 
 
-def require_marker(content: bytes | None, place: object) -> None:
-    """Refuse a store that is not a store of Attractor, or has another format."""
+def require_marker(content: bytes | None, place: object, known: str = "") -> str:
+    """Return the id of a store; refuse one that is not the known one, or not of Attractor."""
     marker = parse_object(content) if content is not None else None
     number = marker.get("format") if marker else None
+    if content is None and known:
+        raise StoreAway(f"{place} has no marker {MARKER}: the store is not there")
     if type(number) is not int:
         fault = "has no marker" if content is None else "has an invalid marker"
         raise Refused(
@@ -207,6 +232,13 @@ def require_marker(content: bytes | None, place: object) -> None:
             hint="choose an empty folder or prefix",
         )
     require_format(place, number, current=FORMAT)
+    found = str((marker or {}).get("id", ""))
+    if known and found != known:
+        raise Refused(
+            f"{place} is the store {found[:8]} of another fleet, not {known[:8]}",
+            hint="give each fleet a store of its own: fleet.store",
+        )
+    return found
 
 
 async def run_each(work: Callable[[Item], Awaitable[object]], items: Iterable[Item]) -> None:
@@ -225,27 +257,28 @@ async def run_each(work: Callable[[Item], Awaitable[object]], items: Iterable[It
         raise errors.exceptions[0] from None
 
 
-async def _open_folder(folder: Path, universe: str) -> FolderBlobs:
-    return await asyncio.to_thread(_opened_folder, folder.absolute(), universe)
+async def _open_folder(folder: Path, universe: str, known: str) -> FolderBlobs:
+    return await asyncio.to_thread(_opened_folder, folder.absolute(), universe, known)
 
 
-def _opened_folder(folder: Path, universe: str) -> FolderBlobs:
-    make_private_folder(folder)
+def _opened_folder(folder: Path, universe: str, known: str) -> FolderBlobs:
+    if not known:
+        make_private_folder(folder)
     marker = folder / MARKER
     try:
-        if not marker.exists() and {path.name for path in folder.iterdir()} <= {_NEW}:
+        if not known and not marker.exists() and {path.name for path in folder.iterdir()} <= {_NEW}:
             create_only(marker, new_marker(), folder)
             sync_folder(folder)
         # Another process may have made it meanwhile.
         content = read_regular(marker) if marker.exists() else None
     except OSError as cause:
         raise file_error("open", folder, cause) from cause
-    require_marker(content, folder)
+    store_id = require_marker(content, folder, known)
     area = folder / "universes" / universe
     make_private_folder(area)
     sync_folder(area.parent)
     sync_folder(folder)
-    return FolderBlobs(area)
+    return FolderBlobs(area, store_id)
 
 
 def create_only(path: Path, content: bytes, folder: Path) -> None:

@@ -70,7 +70,9 @@ _VARIABLES = (
 """The variables that obstore gets, by the names that it knows."""
 
 
-async def open_bucket(url: str, environ: Mapping[str, str], universe: str) -> "BucketBlobs":
+async def open_bucket(
+    url: str, environ: Mapping[str, str], universe: str, known: str
+) -> "BucketBlobs":
     """Open the area of a universe in a bucket, `s3://bucket/prefix`."""
     place = urlsplit(url)
     if not place.netloc or place.query or place.fragment or "@" in place.netloc:
@@ -99,7 +101,7 @@ async def open_bucket(url: str, environ: Mapping[str, str], universe: str) -> "B
     except (BaseError, ValueError) as cause:
         raise UsageError(f"invalid store {url}: {_first_line(cause)}") from cause
     blobs = BucketBlobs(store, url, universe)
-    await blobs.require_ours()
+    await blobs.require_ours(known)
     return blobs
 
 
@@ -109,17 +111,18 @@ class BucketBlobs:
     def __init__(self, store: S3Store, url: str, universe: str) -> None:
         self.store, self._url = store, url
         self._area = f"universes/{universe}"
+        self.store_id = ""
 
-    async def require_ours(self) -> None:
-        """Make the marker if the store is empty; refuse a store without a valid one."""
+    async def require_ours(self, known: str) -> None:
+        """Make the marker if the store is empty and new; refuse one without a valid marker."""
         content = await self._read(MARKER)
-        if content is None:
+        if content is None and not known:
             with _errors_of(self._url):
                 if not await anext(self._list(""), None):
                     await self._create(MARKER, new_marker())
             # Another process may have made it meanwhile.
             content = await self._read(MARKER)
-        require_marker(content, self._url)
+        self.store_id = require_marker(content, self._url, known)
 
     async def put(self, content: bytes) -> str:
         """Store a content."""

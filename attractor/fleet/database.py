@@ -74,6 +74,16 @@ class Database:
             call.abort()
             raise DatabaseAway(f"{self.name} did not answer within {LIMIT_S:g} s") from cause
 
+    async def store_id(self, made: str = "") -> str:
+        """Return the id of the store, which is that of the first one that was made."""
+
+        def work(connection: sa.Connection, _: float) -> str:
+            if made:
+                connection.execute(sa.update(META).where(META.c.store == "").values(store=made))
+            return connection.execute(sa.select(META.c.store)).scalar_one()
+
+        return await self.transact(work)
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
@@ -217,7 +227,7 @@ def _make_tables(engine: sa.Engine, name: str) -> str:
         _require_empty(name, tables)
         TABLES.create_all(connection)
         fleet = uuid.uuid4().hex
-        connection.execute(sa.insert(META).values(fleet=fleet, format=FORMAT))
+        connection.execute(sa.insert(META).values(fleet=fleet, format=FORMAT, store=""))
         connection.execute(sa.insert(LEASES).values(name=SWEEP, holder="", until=0.0))
         return fleet
 

@@ -5,6 +5,7 @@ keeps every other process from executing the run here.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ from attractor.engine.run_folder.layout import FileFence, RunDirectory
 from attractor.factory.open_project import OpenProject
 from attractor.fleet.attempt import PROFILE
 from attractor.fleet.decisions import HOLDER
-from attractor.fleet.errors import DatabaseAway, UnknownRun
+from attractor.fleet.errors import DatabaseAway, StoreAway, UnknownRun
 from attractor.fleet.heads import FileEntry, HeadTree, changed_files
 from attractor.fleet.places import PROJECT, RUNS, Collector, Place, lay_out
 from attractor.fleet.records import AttemptEnd, Claim, FleetRun, NewRun, RunState, Worker
@@ -44,6 +45,7 @@ COPIES = "fleet/copies"
 _PATIENCE_S = 60.0
 _PARKING_TRIES, _PARKING_PAUSE_S = 20, 0.25
 _BEAT_S = 1.0
+_PUSH_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,34 @@ class Dispatch:
         self._place = Place(project.runs_dir, project.machine.state_dir, project.root)
 
     async def submit(self, plan: RunPlan, where: Where) -> str:
-        """Begin a planned run here, and let a worker of a pool execute it; return its id."""
+        """Begin a planned run here, and let a worker of a pool execute it; return its id.
+
+        Nothing begins while the fleet does not answer. If it stops to answer in between, the run
+        stays here.
+        """
         _require_movable(plan)
+        await self._table.now()
+        await self._blobs_of(where.universe)
         with ExitStack() as stack:
             begun = await begin(plan, stack)
             plan.policy.begin(begun)
             await begun.workspace.close()
+        until = time.monotonic() + _PUSH_S
+        while True:
+            try:
+                await self._push(begun, where)
+            except (StoreAway, DatabaseAway) as away:
+                if time.monotonic() > until:
+                    RunDirectory(self._place.runs / plan.run_id).elsewhere.unlink(missing_ok=True)
+                    away.hint = f"execute it here: attractor resume {plan.run_id}"
+                    raise
+                await asyncio.sleep(_PARKING_PAUSE_S)
+            else:
+                return plan.run_id
+
+    async def _push(self, begun: BegunRun, where: Where) -> None:
+        """Store a begun run, and add its row."""
+        plan = begun.plan
         tree = await HeadTree.load(await self._blobs_of(where.universe), "")
         await self._collector(plan.run_id).collect(tree)
         await self._put_agents(tree, begun)
@@ -92,7 +116,6 @@ class Dispatch:
         self._mark(plan.run_id, where.pool)
         self._note(plan.run_id, head)
         await self._table.add(new)
-        return plan.run_id
 
     async def sync(self, run_id: str) -> FleetRun:
         """Bring the last committed head of a run into its copy here."""

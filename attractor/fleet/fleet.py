@@ -56,7 +56,12 @@ class Fleet:
     async def blobs_of(self, universe: str) -> Blobs:
         """Return the blobs of a universe."""
         if universe not in self._blobs:
-            opened = await open_blobs(self.addresses.store, self._environ, universe=universe)
+            known = await self.database.store_id()
+            where = self.addresses.store, self._environ
+            opened = await open_blobs(*where, universe=universe, known=known)
+            if not known and opened.store_id != await self.database.store_id(opened.store_id):
+                # Another process made another store at the same time.
+                return await self.blobs_of(universe)
             self._blobs[universe] = opened
         return self._blobs[universe]
 

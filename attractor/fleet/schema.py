@@ -96,4 +96,6 @@ META = sa.Table(
     # A random id, so that a store or a server finds out that the database is another one.
     sa.Column("fleet", sa.Text, primary_key=True),
     sa.Column("format", sa.Integer, nullable=False),
+    # The id of the store, once it is made.
+    sa.Column("store", sa.Text, nullable=False),
 )

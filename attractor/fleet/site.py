@@ -177,7 +177,10 @@ class _Attempt:
 
     async def close(self) -> None:
         """Remove what is laid out: the store has it."""
-        self._end.close()
+        if self._streams:
+            self._streams[1].close()
+        else:
+            self._end.close()
         await asyncio.to_thread(_remove, self._root)
 
     async def _say(self, message: JsonObject) -> None:

@@ -12,10 +12,11 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from attractor import __version__
 from attractor.engine.context import ResolvedValues
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory
@@ -64,7 +65,7 @@ PIPELINES = {
   start -> before -> inner -> done
 }}""",
 }
-LONGEST_S = 600.0
+LONGEST_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def result_of(root: Path) -> Result:
         state = _state(root)
     assert state.progress
     values = ResolvedValues(state.progress.context, Blobs(root))
-    context = {name: values[name] for name in values if not _is_own(name)}
+    context = {name: _without_times(values[name]) for name in values if not _is_own(name)}
     outcome = outcome_of(state)
     visits = Counter(state.progress.completed)
     return Result(outcome.value if outcome else "", context, state.progress.tree, visits)
@@ -94,6 +95,12 @@ def result_of(root: Path) -> Result:
 def _state(root: Path) -> EngineState:
     directory = RunDirectory(root)
     return open_journal(directory.events, directory.checkpoint).state
+
+
+def _without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_times(one) for key, one in value.items() if key != "seconds"}
+    return [*map(_without_times, value)] if isinstance(value, list) else value
 
 
 def _is_own(name: str) -> bool:
@@ -121,7 +128,8 @@ class Chaos:
 
     @property
     def opened(self) -> OpenProject:
-        return OpenProject(open_project(self.living.project))
+        project = open_project(self.living.project)
+        return OpenProject(replace(project, machine=replace(project.machine, version=__version__)))
 
     def request(self, name: str) -> RunRequest:
         file = self.living.project / f"{name}.dot"

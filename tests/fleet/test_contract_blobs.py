@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -236,3 +236,25 @@ def test_obstore_is_loaded_for_a_bucket_only(tmp_path: Path) -> None:
         "sys.exit('obstore' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", text], check=True)
+
+
+async def test_known_store_is_never_made_again(
+    tmp_path: Path, s3_environ: Mapping[str, str]
+) -> None:
+    async def check(store: FolderStore | BucketStore, environ: Mapping[str, str]) -> None:
+        known = (await open_blobs(store.url, environ)).store_id
+        again = await open_blobs(store.url, environ, universe="other", known=known)
+        assert again.store_id == known
+        with pytest.raises(Refused, match="of another fleet"):
+            await open_blobs(store.url, environ, known="0" * 32)
+
+    async def check_missing(url: str, environ: Mapping[str, str]) -> None:
+        with pytest.raises(StoreAway, match="has no marker"):
+            await open_blobs(url, environ, known="0" * 32)
+
+    await check(FolderStore(tmp_path / "store"), {})
+    await check_missing(str(tmp_path / "unmounted"), {})
+    assert not (tmp_path / "unmounted").exists()
+    bucket = BucketStore(s3_environ, "known")
+    await check(bucket, s3_environ)
+    await check_missing(f"s3://{bucket.bucket}/else", s3_environ)
