@@ -258,7 +258,8 @@ class Chaos:
 
     async def _restart_database(self, _: subprocess.Popen[str]) -> None:
         assert self.restart_database
-        await asyncio.to_thread(self.restart_database)
+        # Here, not in a thread: the server ends with the thread that started it.
+        self.restart_database()
 
     async def _take_store_away(self, _: subprocess.Popen[str]) -> None:
         store = Path(self.living.environ["ATTRACTOR_FLEET__STORE"])
