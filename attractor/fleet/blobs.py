@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from attractor.base.errors import FileError, Refused, UsageError, require_format
@@ -27,7 +27,9 @@ from attractor.base.files import (
 from attractor.base.json import canonical_json, content_hash, parse_object
 from attractor.fleet.errors import BlobChanged, BlobMissing, StoreAway
 from attractor.fleet.records import HOME
-from attractor.fleet.seams import Blobs
+
+if TYPE_CHECKING:
+    from attractor.fleet.bucket_blobs import BucketBlobs
 
 MARKER = "attractor-store.json"
 FORMAT = 1
@@ -41,18 +43,9 @@ _AT_ONCE = 16
 Item = TypeVar("Item")
 
 
-class OpenedBlobs(Blobs, Protocol):
-    """Blobs of a store, whose marker has an id."""
-
-    @property
-    def store_id(self) -> str:
-        """The id of the store."""
-        ...
-
-
 async def open_blobs(
     url: str, environ: Mapping[str, str], *, universe: str = HOME, known: str = ""
-) -> OpenedBlobs:
+) -> "FolderBlobs | BucketBlobs":
     """Open the area of a universe in a store: a folder, `file:///folder` or `s3://bucket/prefix`.
 
     A bucket is reached with the variables `AWS_*` of `environ`. An empty store gets a marker,

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from attractor import __version__
 from attractor.engine.context import ResolvedValues
@@ -98,9 +98,14 @@ def _state(root: Path) -> EngineState:
 
 
 def _without_times(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_times(one) for key, one in value.items() if key != "seconds"}
-    return [*map(_without_times, value)] if isinstance(value, list) else value
+    match value:
+        case dict():
+            members = cast("dict[str, Any]", value)
+            return {key: _without_times(one) for key, one in members.items() if key != "seconds"}
+        case list():
+            return [*map(_without_times, cast("list[Any]", value))]
+        case _:
+            return value
 
 
 def _is_own(name: str) -> bool:

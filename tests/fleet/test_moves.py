@@ -45,8 +45,7 @@ def test_moved_run_ends_as_one_that_stayed(
         run_id = fleet.begin("--sandbox", "none")
         worker = fleet.start_worker()
         for move in range(MOVES):
-            done = (move + 1) * STAGES // (MOVES + 1)
-            wait_until(lambda done=done: committed(fleet, run_id) >= done, fleet.logs)
+            await_commits(fleet, run_id, move + 1, (move + 1) * STAGES // (MOVES + 1))
             worker.terminate()
             assert worker.wait(timeout=60) == 0, fleet.logs()
             worker = fleet.start_worker()
@@ -61,5 +60,7 @@ def test_moved_run_ends_as_one_that_stayed(
         assert "No problems found" in fleet.attractor("fleet", "check", "--deep")
 
 
-def committed(fleet: LivingFleet, run_id: str) -> int:
-    return fleet.row(run_id).seq
+def await_commits(fleet: LivingFleet, run_id: str, epoch: int, commits: int) -> None:
+    """Wait until the owner of an epoch is at work, and the run has some commits."""
+    wait_until(lambda: fleet.row(run_id).epoch == epoch, fleet.logs)
+    wait_until(lambda: fleet.row(run_id).seq >= commits, fleet.logs)

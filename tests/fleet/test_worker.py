@@ -140,7 +140,7 @@ def test_worker_gives_back_a_claim_that_it_never_heard_of() -> None:
     in_virtual_time(happen())
 
 
-def ended(status: str, reason: str = "", phase: str = "", **more: object) -> JsonObject:
+def ended(status: str, reason: str = "", phase: str = "", **more: Any) -> JsonObject:
     record: dict[str, Any] = {"status": status, "phase": phase, "reason": reason, "outcome": ""}
     return {**record, **more}
 
