@@ -1,6 +1,7 @@
 """Registers runs in the ledger: their begin, their end, and the files that must be unchanged."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.base.hash_chain import GENESIS
@@ -17,7 +18,7 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import AWAITING_DECISION, BOOTING, QUEUED
 from attractor.engine.storage.json_files import write_document
 from attractor.environments.environment import Promises
-from attractor.factory.candidate_run import CandidateRun, facts_of
+from attractor.factory.candidate_run import CandidateRun, facts_of, read_candidate_run
 from attractor.factory.gate_records import GateReport, without_suite
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
@@ -40,7 +41,7 @@ def record_begin(opened: OpenProject, begun: BegunRun) -> None:
     Also record in the journal of the run how the stages are isolated.
     """
     run, plan = begun.run, begun.plan
-    facts, place = facts_of(run), plan.sandbox
+    facts = facts_of(run)
     is_begun = run.state.status not in UNBEGUN
     if is_begun:
         require_manifest(opened, facts, list(opened.ledger.entries(facts.run_id)))
@@ -67,7 +68,30 @@ def record_begin(opened: OpenProject, begun: BegunRun) -> None:
         opened.ledger.append(LineKind.CREATED, facts.run_id, made, now=run.clock.now(), once=True)
         # A process that died may have begun with another manifest.
         require_manifest(opened, facts, list(opened.ledger.entries(facts.run_id)))
-    run.emit(GUARDED, {"kind": place.kind, **promises_to_record(place.promises)}, sync=True)
+    record_guard(begun)
+
+
+def record_guard(begun: BegunRun) -> None:
+    """Record in the journal of a run how its stages are isolated from now on."""
+    place = begun.plan.sandbox
+    guard = {"kind": place.kind, **promises_to_record(place.promises)}
+    begun.run.emit(GUARDED, guard, sync=True)
+
+
+def record_restart(opened: OpenProject, root: Path) -> None:
+    """Record a restart that began on another machine, with the pipeline of the run before it."""
+    restart = read_candidate_run(root)
+    known = opened.ledger.entries(restart.run_id)
+    if any(entry.kind == LineKind.CREATED for entry in known):
+        return
+    before = opened.ledger.entries(restart.manifest.parent)
+    pinned = [one.data["pipeline"] for one in before if one.kind == LineKind.CREATED]
+    made = {
+        "manifest": restart.manifest_hash(),
+        "pipeline": pinned[0],
+        **opened.identity.describe(root),
+    }
+    opened.ledger.append(LineKind.CREATED, restart.run_id, made, now=opened.now(), once=True)
 
 
 def promises_kept_in(directory: RunDirectory) -> Promises:

@@ -28,6 +28,7 @@ from attractor.engine.errors import FenceLost
 from attractor.engine.journal.events import RunStatusChanged
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import StatusWord, Wait
+from attractor.factory.register import record_guard
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.profiles import Profile
 from attractor.fleet.fence import WorkerChannel, fences_of
@@ -85,7 +86,7 @@ async def _policy(project: Project, request: RunRequest) -> Policy:
     policy = policy_of_profile(Profile.model_validate(record["profile"]), project)
     note = record["task_note"]
     pinned = {"suite": request.suite, "profile": request.profile}
-    return replace(policy, **pinned, task_note=note, delivers=False)
+    return replace(policy, **pinned, task_note=note, delivers=False, begin=record_guard)
 
 
 class LongWait:

@@ -6,7 +6,7 @@ keeps every other process from executing the run here.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from attractor.base.locks import FileLock
 from attractor.config.projects import PROJECT_FILE
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import FileFence, RunDirectory
+from attractor.engine.state.run_state import RunState as EngineState
 from attractor.factory.open_project import OpenProject
+from attractor.factory.register import record_restart
 from attractor.fleet.attempt import PROFILE
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.errors import DatabaseAway, StoreAway, UnknownRun
@@ -201,10 +203,21 @@ class Dispatch:
             blobs = await self._blobs_of(run.universe)
             tree = await HeadTree.load(blobs, run.head)
             await lay_out(tree, _of_runs(changed_files(blobs, known, run.head)), self._place)
+            for restart in self._restarts(run_id):
+                record_restart(self._opened, restart)
             self._note(run_id, run.head)
         if run.state is RunState.ENDED:
             RunDirectory(self._place.runs / run_id).elsewhere.unlink(missing_ok=True)
         return run
+
+    def _restarts(self, run_id: str) -> Iterator[Path]:
+        """Yield the directories of the runs that continue a run after a restart."""
+        root = self._place.runs / run_id
+        while restart := _state(root).restarted_as:
+            root = root.parent / restart
+            if not RunDirectory(root).manifest.exists():
+                return
+            yield root
 
     def _collector(self, run_id: str) -> Collector:
         return Collector(self._place, lambda: [run_id])
@@ -279,10 +292,14 @@ class Dispatch:
 
 def _after_change(root: Path) -> AttemptEnd:
     """Return what follows a change of a run by a person: it goes on, unless it has ended."""
-    directory = RunDirectory(root)
-    if open_journal(directory.events, directory.checkpoint).state.status.is_final:
+    if _state(root).status.is_final:
         return AttemptEnd(state=RunState.ENDED)
     return AttemptEnd(state=RunState.QUEUED, yields=True)
+
+
+def _state(root: Path) -> EngineState:
+    directory = RunDirectory(root)
+    return open_journal(directory.events, directory.checkpoint).state
 
 
 def _require_movable(plan: RunPlan) -> None:
