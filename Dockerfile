@@ -2,7 +2,7 @@
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /source
 COPY . .
-RUN pip wheel --no-cache-dir --wheel-dir /wheels --constraint constraints.txt .
+RUN pip wheel --no-cache-dir --wheel-dir /wheels --constraint constraints.txt '.[fleet]'
 
 FROM python:3.12-slim-bookworm
 # hadolint ignore=DL3008
@@ -12,7 +12,7 @@ RUN apt-get update \
 COPY --from=build /wheels /wheels
 # All versions are pinned in the folder.
 # hadolint ignore=DL3013
-RUN pip install --no-cache-dir --no-index --find-links /wheels attractor && rm -rf /wheels \
+RUN pip install --no-cache-dir --no-index --find-links /wheels 'attractor[fleet]' && rm -rf /wheels \
     && attractor --help > /dev/null
 # The owner of what is mounted at /work, so that Git and Attractor may write there.
 ARG UID=1000

@@ -20,7 +20,7 @@ PYTEST := $(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) PYTHONDONTWRITEBYTECODE=
 PYTHON_FILES := attractor tests benchmarks docs examples
 PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
 
-.PHONY: tables help demo agents-demo grow-demo e2e test check fmt docs site pictures bench mutants coverage build thorough crash agents live clean
+.PHONY: tables help demo agents-demo grow-demo e2e test check fmt docs site pictures bench mutants coverage build thorough crash chaos agents live clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -89,6 +89,9 @@ thorough: $(READY) ## run everything at full counts, then the benchmarks
 
 crash: $(READY) ## kill real processes, at full counts
 	@COUNTS=full $(PYTEST) -m crash
+
+chaos: $(READY) ## let faults befall a fleet of four workers and 150 runs for five minutes
+	@CHAOS_S=300 CHAOS_RUNS=150 $(PYTEST) -n 0 -k postgres tests/fleet/test_chaos.py
 
 # Where scripts/external-agents has installed both sets.
 AGENTS := .cache/agents

@@ -14,7 +14,7 @@ from tests.fleet.living import living
 from tests.fleet.postgres import Cluster
 
 SECONDS = float(os.environ.get("CHAOS_S", count(ci=8, full=60)))
-RUNS = int(os.environ.get("CHAOS_RUNS", count(ci=10, full=150)))
+RUNS = int(os.environ.get("CHAOS_RUNS", count(ci=10, full=40)))
 
 
 @pytest.mark.crash
