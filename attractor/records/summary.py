@@ -21,7 +21,7 @@ from attractor.engine.questions.question import (
     question_from_record,
     question_to_record,
 )
-from attractor.engine.run_folder.layout import Manifest, RunDirectory, is_held, read_manifest
+from attractor.engine.run_folder.layout import Manifest, RunDirectory, is_executed, read_manifest
 from attractor.engine.run_folder.result import Landing
 from attractor.engine.state.run_state import (
     APPROVED,
@@ -228,7 +228,7 @@ def summarize(root: Path) -> RunOverview:
         parent=manifest.parent,
         restart=manifest.restart,
         actor=_actor_of(manifest),
-        is_live=is_held(directory.lock),
+        is_live=is_executed(directory),
         written=_written(directory.events),
     )
     # An error in one run must not hide its other fields, nor other runs in a list.
@@ -262,7 +262,7 @@ def summarize_any(root: Path) -> RunOverview:
             pipeline="",
             goal="",
             started=began or written or datetime.fromtimestamp(0, UTC),
-            is_live=is_held(directory.lock),
+            is_live=is_executed(directory),
             written=written,
         )
         return _with_trouble(nameless, fault)
