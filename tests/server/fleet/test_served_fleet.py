@@ -1,5 +1,6 @@
 """A server starts workers, and does for their runs what they may not: real processes."""
 
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -7,7 +8,7 @@ import pytest
 
 from tests.fleet.living import wait_until
 from tests.server.conftest import PAGE
-from tests.server.fleet.living import ServedFleet, served_fleet
+from tests.server.fleet.living import PROGRAM, ServedFleet, served_fleet
 
 pytestmark = pytest.mark.crash
 
@@ -82,6 +83,28 @@ def test_end_of_a_run_that_fails_or_is_canceled_on_a_worker_is_recorded_and_told
         kinds = [one["kind"] for one in fleet.flat_notices()]
         assert sorted(kinds) == ["failed", "question", "question", "question"]
         assert client.get(f"/pipelines/{waiting}").json()["status"] == "awaiting_human"
+
+
+def test_workers_without_the_extra_name_the_command_that_adds_it(tmp_path: Path) -> None:
+    fleet = served_fleet(tmp_path)
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    # Python looks here first, and finds that obstore is not there.
+    hide = "import sys, importlib.util as u; found = u.find_spec; "
+    hide += "u.find_spec = lambda name, *more: None if name == 'obstore' else found(name, *more)"
+    (hidden / "sitecustomize.py").write_text(hide)
+    done = subprocess.run(
+        [*PROGRAM[:1], *PROGRAM[2:], "serve", "--workers", "1"],
+        cwd=fleet.project,
+        env={**fleet.environ, "PYTHONPATH": str(hidden)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert "the fleet is not installed" in done.stderr
+    assert "pip install 'attractor[fleet]'" in done.stderr
 
 
 def start(fleet: ServedFleet, client: httpx.Client) -> str:
