@@ -48,8 +48,13 @@ class FleetOrders(Orders):
         here = replace(orders, fences=copy_fence)
 
         async def work(order: Callable[[Orders], Any]) -> Any:
-            async with open_dispatch(opened) as dispatch, dispatch.held(orders.root.name):
-                return await asyncio.to_thread(order, here)
+            run_id = orders.root.name
+            async with open_dispatch(opened) as dispatch:
+                async with dispatch.held(run_id):
+                    done = await asyncio.to_thread(order, here)
+                # The copy now says that the run continues, or has ended.
+                await dispatch.sync(run_id)
+                return done
 
         async def cancel() -> bool:
             async with open_dispatch(opened) as dispatch:

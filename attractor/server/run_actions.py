@@ -223,7 +223,9 @@ def resume_walk(service: Service, run: str, caller: Caller, body: ResumeBody) ->
     if orders.is_paused():
         return _result(orders, orders.resume())
     command = body.command(name_of(service, orders.root))
-    return _continued(service, orders.root, command, caller, "resumed")
+    is_in_fleet = RunDirectory(orders.root).elsewhere.exists()
+    words = "continues in its pool" if is_in_fleet else "resumed"
+    return _continued(service, orders.root, command, caller, words)
 
 
 def evaluate_again(service: Service, run: str, caller: Caller) -> ActionResult:

@@ -14,6 +14,7 @@ from attractor.factory.register import ENDS
 from attractor.pipeline.end_notices import notify_end
 from attractor.pipeline.orders import Orders
 from attractor.pipeline.workspace.deliver import deliver_ended_run
+from attractor.records.delivery import read_delivery
 
 
 async def settle_ended(root: Path, opened: OpenProject, *, is_canceled: bool = False) -> RunState:
@@ -29,11 +30,13 @@ async def settle_ended(root: Path, opened: OpenProject, *, is_canceled: bool = F
     if state.status not in (FAILED, CANCELED):
         return state
     opened.require_own(root)
-    run_id = read_manifest(RunDirectory(root)).run_id
+    directory = RunDirectory(root)
+    if not read_delivery(directory).changed:
+        await deliver_ended_run(root, opened.project)
+    run_id = read_manifest(directory).run_id
     kinds = {entry.kind for entry in opened.ledger.entries(run_id)}
     if LineKind.CREATED not in kinds or kinds.intersection(ENDS):
         return state
-    await deliver_ended_run(root, opened.project)
     project = opened.project
     with open_run(
         root, clock=project.machine.clock, redactor=project.redactor, before_end=None

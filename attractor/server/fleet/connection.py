@@ -46,6 +46,14 @@ class Away:
     since: datetime
 
 
+@dataclass(frozen=True)
+class RunFault:
+    """Why a step for a run of a project failed; without a project, one for all."""
+
+    project: str
+    words: str
+
+
 class FleetConnection:
     """The fleet that the settings name, or the one in the state folder.
 
@@ -64,7 +72,7 @@ class FleetConnection:
         """The name of this server in the rows of the fleet."""
         self.has_workers = False
         """Whether the server starts workers, which may not have begun yet."""
-        self.faults: dict[str, str] = {}
+        self.faults: dict[str, RunFault] = {}
         """Why the server's last step for a run failed, by the id of the run."""
         self.away: Mapping[str, Away] = {}
         self.waits: Sequence[tuple[ExplainedRun, int]] = ()

@@ -7,8 +7,8 @@ Each step may be repeated: what is done is noted after it.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ from attractor.factory.operations.settle import settle_ended
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.overview import explain, fault_of_store
 from attractor.fleet.records import FleetRun, RunState
-from attractor.server.fleet.connection import FleetConnection
+from attractor.server.fleet.connection import FleetConnection, RunFault
 from attractor.server.fleet.notices import notify_of_wait
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet
 
 EVERY_S = 1.0
-SWEEP_S = 2.0
+SWEEP_S = WATCH_S = 2.0
 LATE_S = 15.0
 """A transaction may end so long after the time that it notes as that of its change."""
 
@@ -115,8 +115,7 @@ class FleetLoop:
         turns = asyncio.Semaphore(AT_ONCE)
         is_alone = False
         while not self._stopped.is_set():
-            # The page shows that the database is away; this goes on when it is back.
-            with suppress(AttractorError):
+            with self._noted("the server"):
                 if not is_alone:
                     lock.acquire(purpose="attractor serve")
                     is_alone = True
@@ -127,20 +126,33 @@ class FleetLoop:
 
     async def _watch(self) -> None:
         """Note what is away, and what waits, for pages that are shown often."""
-        connection = self._connection
         while not self._stopped.is_set():
-            away = {"database": "", "store": ""}
-            try:
-                fleet = await asyncio.to_thread(connection.open)
-                found = await fleet.views.alike()
-                explained = await explain(fleet, [run for run, _ in found])
-                numbers = {run.run_id: number for run, number in found}
-                connection.waits = [(one, numbers[one.run.run_id]) for one in explained]
-                away["store"] = await fault_of_store(fleet)
-            except AttractorError as fault:
-                away["database"] = fault.in_one_line
-            connection.note(away, self._clock.now())
-            await asyncio.sleep(EVERY_S)
+            with self._noted("the server"):
+                await self._look_around()
+            await asyncio.sleep(WATCH_S)
+
+    async def _look_around(self) -> None:
+        connection, away = self._connection, {"database": "", "store": ""}
+        try:
+            fleet = await asyncio.to_thread(connection.open)
+            found = await fleet.views.alike()
+            explained = await explain(fleet, [run for run, _ in found])
+            numbers = {run.run_id: number for run, number in found}
+            connection.waits = [(one, numbers[one.run.run_id]) for one in explained]
+            away["store"] = await fault_of_store(fleet)
+        except AttractorError as fault:
+            away["database"] = fault.in_one_line
+        connection.note(away, self._clock.now())
+
+    @contextmanager
+    def _noted(self, name: str) -> Generator[None]:
+        """Go on after an error: the page shows a defect, and that the database is away."""
+        try:
+            yield
+        except AttractorError:
+            return
+        except Exception as error:  # noqa: BLE001 - a person must see it, and the server goes on
+            self._connection.faults[name] = RunFault("", f"internal error: {error!r}")
 
     async def _look(self, fleet: "Fleet") -> None:
         """Sweep, and find the runs that changed."""
@@ -171,9 +183,11 @@ class FleetLoop:
         except LockHeld as held:
             fault = held.in_one_line
         except AttractorError as error:
-            fault = faults[run.run_id] = error.in_one_line
+            fault = error.in_one_line
+            faults[run.run_id] = RunFault(run.project, fault)
         except Exception as error:  # noqa: BLE001 - a person must see it, and other runs go on
-            fault = faults[run.run_id] = f"internal error: {error!r}"
+            fault = f"internal error: {error!r}"
+            faults[run.run_id] = RunFault(run.project, fault)
         finally:
             del self._busy[run.run_id]
         if fault:

@@ -53,30 +53,47 @@ class FleetView:
     demand: Sequence[Demand] = ()
 
 
-def read_fleet(connection: FleetConnection, reaches: Callable[[str], bool]) -> FleetView:
-    """Return the fleet, with the runs of projects that a caller may reach."""
+def read_fleet(
+    connection: FleetConnection, reaches: Callable[[str], bool], *, is_whole: bool
+) -> FleetView:
+    """Return the fleet, with the runs of projects that a caller may reach.
+
+    `is_whole`: the caller reaches all projects.
+    """
     if not connection.is_there:
         return FleetView(is_there=False)
     away = [f"the {one.name} is away: {one.words}" for one in connection.away.values()]
-    faults = [*away, *(f"run {name}: {fault}" for name, fault in connection.faults.items())]
+    own = [
+        f"{name}: {fault.words}"
+        for name, fault in connection.faults.items()
+        if is_whole or reaches(fault.project)
+    ]
+    faults = [*away, *own]
     if "database" in connection.away:
         return FleetView(is_there=True, faults=faults)
     try:
-        return connection.read(partial(_read, reaches=reaches, faults=faults))
+        read = partial(_read, reaches=reaches, is_whole=is_whole, faults=faults)
+        return connection.read(read)
     except AttractorError as fault:
         return FleetView(is_there=True, faults=[*faults, fault.in_one_line])
 
 
 async def _read(
-    fleet: "Fleet", *, reaches: Callable[[str], bool], faults: Sequence[str]
+    fleet: "Fleet", *, reaches: Callable[[str], bool], is_whole: bool, faults: Sequence[str]
 ) -> FleetView:
     waiting = list[FleetRun]()
     more = 0
+    counts = await fleet.views.counts(OPEN)
     for state in _WAITING:
-        found = [run for run in await fleet.table.runs(states=(state,)) if reaches(run.project)]
-        shown = found[: MOST_SHOWN - len(waiting)]
-        waiting += shown
-        more += len(found) - len(shown)
+        room = MOST_SHOWN - len(waiting)
+        if is_whole:
+            found = await fleet.table.runs(states=(state,), limit=room) if room else []
+            total = sum(count.number for count in counts if count.state is state)
+        else:
+            found = [run for run in await fleet.table.runs(states=(state,)) if reaches(run.project)]
+            total = len(found)
+        waiting += found[:room]
+        more += max(0, total - room)
     running = await fleet.table.runs(states=(RunState.RUNNING,))
     reached = {run.run_id for run in running if reaches(run.project)}
     explained = await explain(fleet, [*waiting, *(run for run in running if run.run_id in reached)])
@@ -91,7 +108,7 @@ async def _read(
         running=explained[len(waiting) :],
         workers=await view_workers(fleet),
         pools=await view_pools(fleet),
-        demand=demand_of(await fleet.table.pools(), await fleet.views.counts(OPEN)),
+        demand=demand_of(await fleet.table.pools(), counts),
     )
 
 

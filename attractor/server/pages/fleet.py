@@ -32,7 +32,7 @@ def show_fleet(
     """Show what waits in the fleet, its workers and its pools."""
     state = service.project.machine.state_dir
     values = {
-        "view": read_fleet(service.fleet, caller.reaches),
+        "view": read_fleet(service.fleet, caller.reaches, is_whole=not caller.projects),
         "install": "" if is_installed() else INSTALL,
         # A run of another machine's project has no page here.
         "here_ids": {one.project_id for one in list_project_folders(state)},

@@ -135,7 +135,7 @@ class FleetAnswer(AnswerModel):
 @part.get("/api/v1/fleet", dependencies=[READ])
 def show_fleet(service: ServerService, caller: Calling) -> FleetAnswer:
     """Show what waits in the fleet and why, its workers, its pools, and the demand for workers."""
-    view = read_fleet(service.fleet, caller.reaches)
+    view = read_fleet(service.fleet, caller.reaches, is_whole=not caller.projects)
     return FleetAnswer(
         database=view.database,
         store=view.store,
