@@ -87,7 +87,7 @@ async def _read(
     for state in _WAITING:
         room = MOST_SHOWN - len(waiting)
         if is_whole:
-            found = await fleet.table.runs(states=(state,), limit=room) if room else []
+            found = await fleet.table.runs(states=(state,), limit=max(1, room))
             total = sum(count.number for count in counts if count.state is state)
         else:
             found = [run for run in await fleet.table.runs(states=(state,)) if reaches(run.project)]
