@@ -24,6 +24,7 @@ from attractor.fleet.decisions import HOLDER
 from attractor.fleet.errors import DatabaseAway, StoreAway, UnknownRun
 from attractor.fleet.heads import FileEntry, HeadTree, changed_files
 from attractor.fleet.places import PROJECT, RUNS, Collector, Place, lay_out
+from attractor.fleet.reasons import in_words
 from attractor.fleet.records import AttemptEnd, Claim, FleetRun, NewRun, RunState, Worker
 from attractor.fleet.seams import BlobsOf, Table
 from attractor.fleet.site import BASE
@@ -203,9 +204,10 @@ class Dispatch:
             tree = await HeadTree.load(blobs, run.head)
             await lay_out(tree, _of_runs(changed_files(blobs, head, run.head)), self._place)
             state = ""
-        if state not in (run.state, _SETTLED):
-            self._mark(run_id, run.pool, run.state)
-            self._note(run_id, run.head, run.state)
+        now = f"{run.state}:{run.attempt}"
+        if state not in (now, _SETTLED):
+            self._mark(run_id, run.pool, run.state, in_words(run.reason) if run.reason else "")
+            self._note(run_id, run.head, now)
         return run
 
     def is_settled(self, run: FleetRun) -> bool:
@@ -262,14 +264,15 @@ class Dispatch:
         finally:
             pack.unlink(missing_ok=True)
 
-    def _mark(self, run_id: str, pool: str, state: RunState) -> None:
+    def _mark(self, run_id: str, pool: str, state: RunState, why: str = "") -> None:
         directory = RunDirectory(self._place.runs / run_id)
         if state is RunState.ENDED:
             directory.elsewhere.unlink(missing_ok=True)
             return
         where, hint = f"by the pool {pool} of the fleet", f"attractor fleet why {run_id}"
         is_live = state is not RunState.PARKED
-        note_elsewhere(directory, where=where, hint=f"look where it is: {hint}", is_live=is_live)
+        hint = f"look where it is: {hint}"
+        note_elsewhere(directory, where=where, hint=hint, is_live=is_live, why=why)
 
     def _note(self, run_id: str, head: str, state: str = "") -> None:
         make_private_folder(self._copies)

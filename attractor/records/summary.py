@@ -21,7 +21,13 @@ from attractor.engine.questions.question import (
     question_from_record,
     question_to_record,
 )
-from attractor.engine.run_folder.layout import Manifest, RunDirectory, is_executed, read_manifest
+from attractor.engine.run_folder.layout import (
+    Manifest,
+    RunDirectory,
+    is_executed,
+    read_manifest,
+    why_stopped_elsewhere,
+)
 from attractor.engine.run_folder.result import Landing
 from attractor.engine.state.run_state import (
     APPROVED,
@@ -279,7 +285,7 @@ def _read_journal(summary: RunOverview, directory: RunDirectory) -> RunOverview:
         outcome=outcome.value if outcome else "",
         reason=state.reason,
         wait=state.wait,
-        why_stopped=state.stopped,
+        why_stopped=state.stopped or why_stopped_elsewhere(directory),
         next_node=state.progress.next_node if state.progress else "",
         questions=tuple(state.questions),
         answers={

@@ -136,6 +136,10 @@ def test_page_of_a_run_says_why_it_waits_and_lists_its_attempts(desk: Desk) -> N
         assert 'epoch <b class="number">1</b>' in page
         form = browser.get("/start").text
         assert '<option value="p">pool p</option>' in form
+        poison = Reason(ReasonKind.POISON, {"worker": "w1", "lost": 3})
+        desk.rows.end(desk.run, AttemptEnd(state=RunState.PARKED, reason=poison), "w1")
+        stopped = "Stopped: not tried again, because it lost 3 workers in one stage."
+        wait_until(lambda: stopped in browser.get(f"/runs/{desk.run}").text)
 
 
 def grow_old(connection: sa.Connection, now: float) -> None:

@@ -389,9 +389,14 @@ is_held = FileLock.is_held
 _LIVE = "live"
 
 
-def note_elsewhere(directory: RunDirectory, *, where: str, hint: str, is_live: bool) -> None:
-    """Note that a directory is a copy of one elsewhere, and whether the run is executed there."""
-    record: JsonObject = {"where": where, "hint": hint, _LIVE: is_live}
+def note_elsewhere(
+    directory: RunDirectory, *, where: str, hint: str, is_live: bool, why: str = ""
+) -> None:
+    """Note that a directory is a copy of one elsewhere.
+
+    `is_live`: the run is executed there. `why`: the reason why it is not.
+    """
+    record: JsonObject = {"where": where, "hint": hint, _LIVE: is_live, "why": why}
     write_whole(directory.elsewhere, canonical_json(record))
 
 
@@ -399,10 +404,19 @@ def is_executed(directory: RunDirectory) -> bool:
     """Return whether a process executes the run, here or, as far as is known, elsewhere."""
     if is_held(directory.lock):
         return True
+    return _read_elsewhere(directory).get(_LIVE) is True
+
+
+def why_stopped_elsewhere(directory: RunDirectory) -> str:
+    """Return why a run of which the directory is a copy is not executed; "" for any other run."""
+    return str(_read_elsewhere(directory).get("why", ""))
+
+
+def _read_elsewhere(directory: RunDirectory) -> JsonObject:
     try:
-        return (parse_object(read_regular(directory.elsewhere)) or {}).get(_LIVE) is True
+        return parse_object(read_regular(directory.elsewhere)) or {}
     except OSError:
-        return False
+        return {}
 
 
 Fences = Callable[[RunDirectory, str], Fence]
