@@ -60,10 +60,11 @@ def _notices(
         )
         yield question.id, notice.to_record()
     if run.reason and run.reason.kind is ReasonKind.BUDGET:
-        command = " ".join(["attractor resume", reference, *budget_option(state.stopped)])
+        stopped = str(run.reason.details.get("stopped", ""))
+        command = " ".join(["attractor resume", reference, *budget_option(stopped)])
         yield (
-            f"{NoticeKind.BUDGET}:{state.stopped}",
-            record_of(NoticeKind.BUDGET, state.stopped, command, root, project),
+            f"{NoticeKind.BUDGET}:{stopped}",
+            record_of(NoticeKind.BUDGET, stopped, command, root, project),
         )
 
 

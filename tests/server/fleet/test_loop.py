@@ -1,5 +1,7 @@
 """The server's steps for runs in the fleet, over rows of a real database."""
 
+import json
+import time
 from pathlib import Path
 
 from attractor.factory.ledger.ledger import Ledger, LineKind
@@ -35,6 +37,31 @@ def test_run_that_was_canceled_without_an_owner_is_canceled_here_and_recorded(
     with serving(service_of(rows)) as server, server.client("read") as client:
         wait_until(lambda: ends(rows, run) == ["canceled"])
         assert client.get(f"/pipelines/{run}").json()["status"] == "canceled"
+
+
+def test_people_are_told_once_of_a_budget_that_is_used_up(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    rows = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    told = tmp_path / "told"
+    settings = f'[notify]\ncommand = "cat >> {told}"\n'
+    (rows.project / "attractor.toml").write_text(settings)
+    run = begin(rows)
+    rows.beat()
+    spent = {"stopped": "the budget max_cost_usd is exhausted: 2 of 1"}
+    end = AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.BUDGET, spent))
+    rows.end(run, end)
+    for _ in range(2):
+        with serving(service_of(rows)) as server, server.client() as client:
+            wait_until(told.exists)
+            # Each resume is another attempt, which stops for the same reason.
+            assert client.post(f"/api/v1/runs/{run}/resume").json()["taken"]
+            wait_until(lambda: rows.run(run).state is RunState.QUEUED)
+            rows.end(run, end)
+            time.sleep(3)
+    [notice] = [json.loads(line) for line in told.read_text().splitlines()]
+    assert (notice["kind"], notice["run_id"], notice["text"]) == ("budget", run, spent["stopped"])
+    assert notice["command"] == f"attractor resume {run} --max-cost-usd 4.00"
 
 
 def test_another_server_of_the_state_folder_does_the_work_when_the_first_one_ends(
