@@ -115,7 +115,7 @@ class Dispatch:
             label=where.label,
             priority=where.priority,
         )
-        self._mark(plan.run_id, where.pool, RunState.QUEUED)
+        self._mark(plan.run_id, where.pool, is_live=True)
         self._note(plan.run_id, head)
         await self.table.add(new)
 
@@ -206,7 +206,13 @@ class Dispatch:
             state = ""
         now = f"{run.state}:{run.attempt}"
         if state not in (now, _SETTLED):
-            self._mark(run_id, run.pool, run.state, in_words(run.reason) if run.reason else "")
+            # A run that waits for a time goes on by itself.
+            is_live = run.state is not RunState.PARKED or run.wake_at > 0
+            why = in_words(run.reason) if run.reason else ""
+            if run.state is RunState.ENDED:
+                RunDirectory(self._place.runs / run_id).elsewhere.unlink(missing_ok=True)
+            else:
+                self._mark(run_id, run.pool, is_live=is_live, why=why)
             self._note(run_id, run.head, now)
         return run
 
@@ -264,14 +270,10 @@ class Dispatch:
         finally:
             pack.unlink(missing_ok=True)
 
-    def _mark(self, run_id: str, pool: str, state: RunState, why: str = "") -> None:
+    def _mark(self, run_id: str, pool: str, *, is_live: bool, why: str = "") -> None:
         directory = RunDirectory(self._place.runs / run_id)
-        if state is RunState.ENDED:
-            directory.elsewhere.unlink(missing_ok=True)
-            return
-        where, hint = f"by the pool {pool} of the fleet", f"attractor fleet why {run_id}"
-        is_live = state is not RunState.PARKED
-        hint = f"look where it is: {hint}"
+        where = f"by the pool {pool} of the fleet"
+        hint = f"look where it is: attractor fleet why {run_id}"
         note_elsewhere(directory, where=where, hint=hint, is_live=is_live, why=why)
 
     def _note(self, run_id: str, head: str, state: str = "") -> None:

@@ -59,13 +59,14 @@ def _notices(
             address=run_address(project, root),
         )
         yield question.id, notice.to_record()
+    stopped = str(run.reason.details.get("stopped", "")) if run.reason else ""
     if run.reason and run.reason.kind is ReasonKind.BUDGET:
-        stopped = str(run.reason.details.get("stopped", ""))
-        command = " ".join(["attractor resume", reference, *budget_option(stopped)])
-        yield (
-            f"{NoticeKind.BUDGET}:{stopped}",
-            record_of(NoticeKind.BUDGET, stopped, command, root, project),
-        )
+        kind, command = NoticeKind.BUDGET, ["attractor resume", reference, *budget_option(stopped)]
+    elif run.reason and run.reason.kind is ReasonKind.LIMIT:
+        kind, command = NoticeKind.LIMIT, ["attractor status", reference]
+    else:
+        return
+    yield f"{kind}:{stopped}", record_of(kind, stopped, " ".join(command), root, project)
 
 
 async def _send(records: list[JsonObject], project: Project) -> None:
