@@ -442,6 +442,9 @@ class FleetSettings(Section):
     labels: tuple[str, ...] = Field(
         default=(), description="The labels of a worker, for runs that demand one."
     )
+    workers: int = Field(
+        default=0, ge=0, le=100, description="Let `attractor serve` start this many workers."
+    )
 
 
 class BackendsSettings(Section):

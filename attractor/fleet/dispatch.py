@@ -6,18 +6,23 @@ keeps every other process from executing the run here.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused
 from attractor.base.files import make_private_folder, read_regular, write_whole
-from attractor.base.json import Json, canonical_json, parse_object
+from attractor.base.json import Json, JsonObject, canonical_json, parse_object
 from attractor.base.locks import FileLock
 from attractor.config.projects import PROJECT_FILE
 from attractor.engine.journal.checkpoint import open_journal
-from attractor.engine.run_folder.layout import FileFence, RunDirectory
+from attractor.engine.run_folder.layout import (
+    FileFence,
+    RunDirectory,
+    note_elsewhere,
+    read_manifest,
+)
 from attractor.engine.state.run_state import RunState as EngineState
 from attractor.factory.open_project import OpenProject
 from attractor.factory.register import record_restart
@@ -26,6 +31,7 @@ from attractor.fleet.decisions import HOLDER
 from attractor.fleet.errors import DatabaseAway, StoreAway, UnknownRun
 from attractor.fleet.heads import FileEntry, HeadTree, changed_files
 from attractor.fleet.places import PROJECT, RUNS, Collector, Place, lay_out
+from attractor.fleet.reasons import in_words
 from attractor.fleet.records import AttemptEnd, Claim, FleetRun, NewRun, RunState, Worker
 from attractor.fleet.seams import BlobsOf, Table
 from attractor.fleet.site import BASE
@@ -44,6 +50,7 @@ def copy_fence(directory: RunDirectory, purpose: str) -> FileFence:
 COPIES = "fleet/copies"
 """The folder of the state folder with the head that each copied run has."""
 
+_SETTLED = "settled"
 _PATIENCE_S = 60.0
 _PARKING_TRIES, _PARKING_PAUSE_S = 20, 0.25
 _BEAT_S = 1.0
@@ -65,7 +72,7 @@ class Dispatch:
 
     def __init__(self, opened: OpenProject, table: Table, blobs_of: BlobsOf, owner: str) -> None:
         self._opened = opened
-        self._table = table
+        self.table = table
         self._blobs_of = blobs_of
         self._owner = owner
         project = opened.project
@@ -78,7 +85,7 @@ class Dispatch:
         stays here.
         """
         _require_movable(plan)
-        await self._table.now()
+        await self.table.now()
         await self._blobs_of(where.universe)
         with ExitStack() as stack:
             begun = await begin(plan, stack)
@@ -115,9 +122,10 @@ class Dispatch:
             label=where.label,
             priority=where.priority,
         )
-        self._mark(plan.run_id, where.pool)
+        directory = begun.run.directory
+        self._note_elsewhere(directory, plan.run_id, where.pool, is_live=True)
         self._note(plan.run_id, head)
-        await self._table.add(new)
+        await self.table.add(new)
 
     async def sync(self, run_id: str) -> FleetRun:
         """Bring the last committed head of a run into its copy here."""
@@ -148,45 +156,45 @@ class Dispatch:
             try:
                 yield self._place.runs / run_id
                 # A run that is changed continues, also if this process dies before the end.
-                await self._table.want(run_id)
+                await self.table.want(run_id)
                 following = _after_change(self._place.runs / run_id)
             finally:
                 # Also what a refused order left in the journal.
                 await collector.collect(tree)
-                claim = await self._table.commit(claim, await tree.save())
+                claim = await self.table.commit(claim, await tree.save())
                 self._note(run_id, claim.head)
                 # Nothing follows from a change that was not committed.
                 end = following
         finally:
-            await self._table.end(claim, end)
+            await self.table.end(claim, end)
 
     @asynccontextmanager
     async def _beating(self) -> AsyncGenerator[None]:
         """Be known as alive during a block: a dead holder loses its run."""
-        now = await self._table.now()
+        now = await self.table.now()
         name = self._owner.removeprefix(HOLDER)
         row = Worker(
             id=self._owner, name=name, pool="", engine="", slots=0, labels=(), began=now, beat=now
         )
-        await self._table.beat(row)
+        await self.table.beat(row)
 
         async def beat() -> None:
             while True:
                 await asyncio.sleep(_BEAT_S)
                 with suppress(DatabaseAway):
-                    await self._table.beat(row)
+                    await self.table.beat(row)
 
         beats = asyncio.create_task(beat())
         try:
             yield
         finally:
             beats.cancel()
-            await self._table.leave(self._owner)
+            await self.table.leave(self._owner)
 
     async def _hold(self, run_id: str) -> Claim:
         """Own a run; a worker that is about to park it gets some seconds for that."""
         for _ in range(_PARKING_TRIES):
-            claim = await self._table.hold(run_id, self._owner)
+            claim = await self.table.hold(run_id, self._owner)
             if isinstance(claim, Claim):
                 return claim
             await asyncio.sleep(_PARKING_PAUSE_S)
@@ -195,32 +203,45 @@ class Dispatch:
         )
 
     async def _sync(self, run_id: str) -> FleetRun:
-        run = await self._table.run(run_id)
+        run = await self.table.run(run_id)
         if run is None:
             raise UnknownRun(f"run {run_id} is not in the fleet")
-        known = self._noted(run_id)
-        if run.head != known:
+        head, state = self._noted(run_id)
+        if run.head != head:
             blobs = await self._blobs_of(run.universe)
             tree = await HeadTree.load(blobs, run.head)
-            await lay_out(tree, _of_runs(changed_files(blobs, known, run.head)), self._place)
-            for restart in self._restarts(run_id):
+            await lay_out(tree, _of_runs(changed_files(blobs, head, run.head)), self._place)
+            for restart in self._chain(run_id)[1:]:
                 record_restart(self._opened, restart)
-            self._note(run_id, run.head)
-        if run.state is RunState.ENDED:
-            RunDirectory(self._place.runs / run_id).elsewhere.unlink(missing_ok=True)
+            state = ""
+        now = f"{run.state}:{run.attempt}"
+        if state not in (now, _SETTLED):
+            for root in self._chain(run_id):
+                self._mark(root, run)
+            self._note(run_id, run.head, now)
         return run
 
-    def _restarts(self, run_id: str) -> Iterator[Path]:
-        """Yield the directories of the runs that continue a run after a restart."""
-        root = self._place.runs / run_id
-        while restart := _state(root).restarted_as:
-            root = root.parent / restart
+    def is_settled(self, run: FleetRun) -> bool:
+        """Return whether the last head of a run that has ended is delivered and recorded here."""
+        return self._noted(run.run_id) == (run.head, _SETTLED)
+
+    def note_settled(self, run: FleetRun) -> None:
+        """Note that a run that has ended is delivered and recorded here."""
+        with self._locked(run.run_id):
+            self._note(run.run_id, run.head, _SETTLED)
+
+    def _chain(self, run_id: str) -> Sequence[Path]:
+        """Return the directories of a run and of the runs that continue it after restarts."""
+        found = [self._place.runs / run_id]
+        while restart := _state(found[-1]).restarted_as:
+            root = self._place.runs / restart
             if not RunDirectory(root).manifest.exists():
-                return
-            yield root
+                break
+            found.append(root)
+        return found
 
     def _collector(self, run_id: str) -> Collector:
-        return Collector(self._place, lambda: [run_id])
+        return Collector(self._place, lambda: [root.name for root in self._chain(run_id)])
 
     async def _put_agents(self, tree: HeadTree, begun: BegunRun) -> None:
         """Put the agents with which the run began into its head."""
@@ -264,21 +285,34 @@ class Dispatch:
         finally:
             pack.unlink(missing_ok=True)
 
-    def _mark(self, run_id: str, pool: str) -> None:
-        record = {
-            "where": f"by the pool {pool} of the fleet",
-            "hint": f"look where it is: attractor fleet why {run_id}",
-        }
-        write_whole(RunDirectory(self._place.runs / run_id).elsewhere, canonical_json(record))
+    def _mark(self, root: Path, run: FleetRun) -> None:
+        """Note what is known of a run that is executed elsewhere, or that it is no more."""
+        directory = RunDirectory(root)
+        if run.state is RunState.ENDED:
+            directory.elsewhere.unlink(missing_ok=True)
+            return
+        # A run that waits for a time goes on by itself.
+        is_live = run.state is not RunState.PARKED or run.wake_at > 0
+        why = in_words(run.reason) if run.reason else ""
+        self._note_elsewhere(directory, run.run_id, run.pool, is_live=is_live, why=why)
 
-    def _note(self, run_id: str, head: str) -> None:
+    def _note_elsewhere(
+        self, directory: RunDirectory, run_id: str, pool: str, *, is_live: bool, why: str = ""
+    ) -> None:
+        where = f"by the pool {pool} of the fleet"
+        hint = f"look where it is: attractor fleet why {run_id}"
+        note_elsewhere(directory, where=where, hint=hint, is_live=is_live, why=why)
+
+    def _note(self, run_id: str, head: str, state: str = "") -> None:
         make_private_folder(self._copies)
-        write_whole(self._copies / f"{run_id}.json", canonical_json({"head": head}), sync=False)
+        note: JsonObject = {"head": head, "state": state}
+        write_whole(self._copies / f"{run_id}.json", canonical_json(note), sync=False)
 
-    def _noted(self, run_id: str) -> str:
+    def _noted(self, run_id: str) -> tuple[str, str]:
+        """Return the head that the copy of a run has, and the state of the run then."""
         file = self._copies / f"{run_id}.json"
-        record = parse_object(read_regular(file)) if file.exists() else None
-        return str((record or {}).get("head", ""))
+        record = (parse_object(read_regular(file)) if file.exists() else None) or {}
+        return str(record.get("head", "")), str(record.get("state", ""))
 
     def _locked(self, run_id: str) -> FileLock:
         make_private_folder(self._copies)
@@ -300,6 +334,13 @@ def _after_change(root: Path) -> AttemptEnd:
 def _state(root: Path) -> EngineState:
     directory = RunDirectory(root)
     return open_journal(directory.events, directory.checkpoint).state
+
+
+def first_of(root: Path) -> Path:
+    """Return the directory of the run that a run continues after restarts: the fleet knows that."""
+    while (manifest := read_manifest(RunDirectory(root))).restart:
+        root = root.parent / manifest.parent
+    return root
 
 
 def _require_movable(plan: RunPlan) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import sqlalchemy as sa
 
 from attractor.fleet.database import DBOS_SCHEMA, Database, away_errors, silence_dbos
-from attractor.fleet.records import FleetRun, attempt_id
+from attractor.fleet.records import AttemptRow, FleetRun, attempt_id
 
 if TYPE_CHECKING:
     from dbos import DBOS, EnqueueOptions
@@ -51,7 +51,10 @@ class Queue:
                 sa.column(name, sa.Text)
                 for name in ("workflow_uuid", "name", "status", "executor_id", "queue_name")
             ),
-            sa.column("started_at_epoch_ms", sa.BigInteger),
+            *(
+                sa.column(name, sa.BigInteger)
+                for name in ("created_at", "started_at_epoch_ms", "completed_at")
+            ),
             schema=None if is_sqlite else DBOS_SCHEMA,
         )
 
@@ -105,6 +108,30 @@ class Queue:
         return {
             name: (worker or "") if status == "PENDING" else "" for name, status, worker in rows
         }
+
+    def attempts(self, connection: sa.Connection, run_id: str) -> Sequence[AttemptRow]:
+        """Return the attempts of a run, the first one first."""
+        attempts = self._attempts.c
+        rows = connection.execute(
+            sa.select(
+                *(attempts.workflow_uuid, attempts.status, attempts.executor_id),
+                *(attempts.created_at, attempts.started_at_epoch_ms, attempts.completed_at),
+            )
+            .where(attempts.workflow_uuid.startswith(f"{run_id}:", autoescape=True))
+            .where(attempts.name == WORKFLOW)
+        )
+        found = [
+            AttemptRow(
+                number=int(name.rpartition(":")[2]),
+                status=status.lower(),
+                worker=worker or "",
+                queued=queued / 1000,
+                began=(began or 0) / 1000,
+                ended=(ended or 0) / 1000,
+            )
+            for name, status, worker, queued, began, ended in rows
+        ]
+        return sorted(found, key=lambda attempt: attempt.number)
 
     def close(self) -> None:
         """Release the client of DBOS."""

@@ -174,6 +174,26 @@ class Worker:
 
 
 @dataclass(frozen=True)
+class QueuePlace:
+    """The place of a run in its queue: how many begin before it, and which one right before."""
+
+    ahead: int = 0
+    front: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptRow:
+    """An attempt as its queue says: the id of its worker, and times in seconds (0: not yet)."""
+
+    number: int
+    status: str
+    worker: str
+    queued: float
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True)
 class Pool:
     """The limits of a pool: runs at once over all workers, and the share of one universe.
 

@@ -309,7 +309,7 @@ class SqlTable:
 
     async def _select_runs(self, rows: sa.Select[Any]) -> Sequence[FleetRun]:
         return await self._database.transact(
-            lambda connection, _: [_run_of(row) for row in connection.execute(rows).mappings()],
+            lambda connection, _: [run_of(row) for row in connection.execute(rows).mappings()],
             is_reading=True,
         )
 
@@ -404,7 +404,7 @@ class SqlTable:
         # Who changes a run of a pool without limits now is not waited for.
         rows = rows.order_by(RUNS.c.run_id).limit(MOST_AT_ONCE)
         rows = rows.with_for_update(of=RUNS, skip_locked=True)
-        return [_run_of(row) for row in connection.execute(rows).mappings()]
+        return [run_of(row) for row in connection.execute(rows).mappings()]
 
     def _sweep_one(self, connection: sa.Connection, run: FleetRun, now: float) -> str:
         """Change one run, and return a line about it."""
@@ -456,7 +456,7 @@ def _set(connection: sa.Connection, run: FleetRun, now: float, **values: object)
         .values(**_columns(values | {"changed": now}))
         .returning(RUNS)
     )
-    return _run_of(row.mappings().one())
+    return run_of(row.mappings().one())
 
 
 def _park_as_poison(
@@ -501,7 +501,7 @@ def _insert(connection: sa.Connection, new: NewRun, now: float) -> FleetRun:
         )
         .returning(RUNS)
     )
-    return _run_of(row.mappings().one())
+    return run_of(row.mappings().one())
 
 
 def _require_same(known: FleetRun, new: NewRun) -> None:
@@ -530,7 +530,7 @@ def _read(connection: sa.Connection, run_id: str) -> FleetRun | None:
 
 def _first_run(connection: sa.Connection, rows: sa.Select[Any]) -> FleetRun | None:
     row = connection.execute(rows).mappings().one_or_none()
-    return None if row is None else _run_of(row)
+    return None if row is None else run_of(row)
 
 
 def _lock(connection: sa.Connection, run_id: str) -> tuple[FleetRun | None, Pool | None]:
@@ -605,7 +605,8 @@ def _claim_of(run: FleetRun) -> Claim:
     return Claim(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq)
 
 
-def _run_of(row: sa.RowMapping) -> FleetRun:
+def run_of(row: sa.RowMapping) -> FleetRun:
+    """Return the run of a row."""
     values: dict[str, Any] = {**row}
     for name in ("details", "held_from", "queued_at"):
         del values[name]

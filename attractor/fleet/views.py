@@ -9,8 +9,9 @@ from attractor.fleet.database import Database
 from attractor.fleet.decisions import FULL, HOLDER, STALE_S
 from attractor.fleet.loads import RunCount
 from attractor.fleet.queue import Queue
-from attractor.fleet.records import RunState
+from attractor.fleet.records import AttemptRow, FleetRun, QueuePlace, RunState
 from attractor.fleet.schema import RUNS, WORKERS
+from attractor.fleet.table import run_of
 
 
 class Views:
@@ -42,20 +43,66 @@ class Views:
 
         return await self._database.transact(work, is_reading=True)
 
-    async def ahead(self) -> Mapping[str, int]:
-        """Return how many runs of the same queue begin before each queued run.
+    async def places(self) -> Mapping[str, QueuePlace]:
+        """Return the place of each queued run in its queue.
 
         Runs without room in their pool are not in a queue.
         """
-        place = sa.func.row_number().over(
-            partition_by=(RUNS.c.pool, RUNS.c.engine, RUNS.c.label),
-            order_by=(RUNS.c.priority, RUNS.c.queued_at, RUNS.c.run_id),
-        )
-        rows = sa.select(RUNS.c.run_id, place).where(
+        queue: dict[str, Any] = {
+            "partition_by": (RUNS.c.pool, RUNS.c.engine, RUNS.c.label),
+            "order_by": (RUNS.c.priority, RUNS.c.queued_at, RUNS.c.run_id),
+        }
+        place = sa.func.row_number().over(**queue)
+        front = sa.func.lag(RUNS.c.run_id, 1, "").over(**queue)
+        rows = sa.select(RUNS.c.run_id, place - 1, front).where(
             RUNS.c.state == RunState.QUEUED, RUNS.c.reason.not_in(FULL)
         )
         return await self._database.transact(
-            lambda connection, _: {name: at - 1 for name, at in connection.execute(rows)},
+            lambda connection, _: {
+                name: QueuePlace(ahead, before) for name, ahead, before in connection.execute(rows)
+            },
+            is_reading=True,
+        )
+
+    async def changed_since(self, since: float, projects: Collection[str]) -> Sequence[FleetRun]:
+        """Return the runs of some projects that changed after a time, oldest change first."""
+        rows = sa.select(RUNS).where(RUNS.c.changed > since, RUNS.c.project.in_(projects))
+        return await self._runs(rows.order_by(RUNS.c.changed, RUNS.c.run_id))
+
+    async def alike(self) -> Sequence[tuple[FleetRun, int]]:
+        """Return one of the waiting runs of each kind, and the number of runs of that kind.
+
+        Runs of a kind wait for the same reason.
+        """
+        kind = (
+            *(
+                RUNS.c.project,
+                RUNS.c.universe,
+                RUNS.c.pool,
+                RUNS.c.engine,
+                RUNS.c.label,
+                RUNS.c.state,
+            ),
+            *(RUNS.c.reason, sa.case((RUNS.c.wake_at > 0, True), else_=False)),
+        )
+        waiting = RUNS.c.state.in_((RunState.QUEUED, RunState.PARKED))
+        counts = sa.select(sa.func.min(RUNS.c.run_id), sa.func.count()).where(waiting)
+        rows = await self._database.transact(
+            lambda connection, _: connection.execute(counts.group_by(*kind)).all(), is_reading=True
+        )
+        found = {str(row[0]): int(row[1]) for row in rows}
+        runs = await self._runs(sa.select(RUNS).where(RUNS.c.run_id.in_(found)))
+        return [(run, found[run.run_id]) for run in runs]
+
+    async def attempts(self, run_id: str) -> Sequence[AttemptRow]:
+        """Return the attempts of a run that the database still has, the first one first."""
+        return await self._database.transact(
+            lambda connection, _: self._queue.attempts(connection, run_id), is_reading=True
+        )
+
+    async def _runs(self, rows: sa.Select[Any]) -> Sequence[FleetRun]:
+        return await self._database.transact(
+            lambda connection, _: [run_of(row) for row in connection.execute(rows).mappings()],
             is_reading=True,
         )
 

@@ -46,7 +46,7 @@ from attractor.engine.questions.question import (
     describe_branches,
     question_to_record,
 )
-from attractor.engine.run_folder.layout import LOCK_WAIT_S
+from attractor.engine.run_folder.layout import LOCK_WAIT_S, RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import OpenRun, end_run
 from attractor.engine.seams import Parked
 from attractor.engine.state.attempts import NO_PLACE, StageReference
@@ -350,17 +350,7 @@ class Notifier:
             self._sent_before().add(name)
             data: JsonObject = {"notice": name, "messengers": [*self._notify.messengers]}
             run.emit(STARTED, data, sync=True)
-            root, manifest = run.directory.root, run.manifest
-            record: JsonObject = {
-                "kind": kind.value,
-                "title": f"{manifest.pipeline}: {_TITLES[kind]}",
-                "text": text,
-                "command": command,
-                "address": run_address(self._project, root),
-                "run_id": manifest.run_id,
-                "pipeline": manifest.pipeline,
-                "directory": str(root),
-            }
+            record = record_of(kind, text, command, run.directory.root, self._project)
             return await self._send_record(record, {"notice": name}, NO_PLACE)
         return False
 
@@ -413,6 +403,23 @@ class Notifier:
         if self._sent is None:
             self._sent = _questions_sent(self._run)
         return self._sent
+
+
+def record_of(
+    kind: NoticeKind, text: str, command: str, root: Path, project: Project
+) -> JsonObject:
+    """Return the JSON record of a notice about a run that asks nothing."""
+    manifest = read_manifest(RunDirectory(root))
+    return {
+        "kind": kind.value,
+        "title": f"{manifest.pipeline}: {_TITLES[kind]}",
+        "text": text,
+        "command": command,
+        "address": run_address(project, root),
+        "run_id": manifest.run_id,
+        "pipeline": manifest.pipeline,
+        "directory": str(root),
+    }
 
 
 def limit_in(event: Event) -> str:

@@ -21,7 +21,13 @@ from attractor.engine.questions.question import (
     question_from_record,
     question_to_record,
 )
-from attractor.engine.run_folder.layout import Manifest, RunDirectory, is_held, read_manifest
+from attractor.engine.run_folder.layout import (
+    Manifest,
+    RunDirectory,
+    is_executed,
+    read_manifest,
+    why_stopped_elsewhere,
+)
 from attractor.engine.run_folder.result import Landing
 from attractor.engine.state.run_state import (
     APPROVED,
@@ -228,7 +234,7 @@ def summarize(root: Path) -> RunOverview:
         parent=manifest.parent,
         restart=manifest.restart,
         actor=_actor_of(manifest),
-        is_live=is_held(directory.lock),
+        is_live=is_executed(directory),
         written=_written(directory.events),
     )
     # An error in one run must not hide its other fields, nor other runs in a list.
@@ -262,7 +268,7 @@ def summarize_any(root: Path) -> RunOverview:
             pipeline="",
             goal="",
             started=began or written or datetime.fromtimestamp(0, UTC),
-            is_live=is_held(directory.lock),
+            is_live=is_executed(directory),
             written=written,
         )
         return _with_trouble(nameless, fault)
@@ -279,7 +285,7 @@ def _read_journal(summary: RunOverview, directory: RunDirectory) -> RunOverview:
         outcome=outcome.value if outcome else "",
         reason=state.reason,
         wait=state.wait,
-        why_stopped=state.stopped,
+        why_stopped=state.stopped or why_stopped_elsewhere(directory),
         next_node=state.progress.next_node if state.progress else "",
         questions=tuple(state.questions),
         answers={

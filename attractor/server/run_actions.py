@@ -14,10 +14,10 @@ from pydantic import BaseModel, Field
 from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.engine.run_folder.layout import RunDirectory, is_held, read_manifest
 from attractor.factory.decisions.run_locations import RunLocations
-from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.evaluate import request_evaluation
 from attractor.factory.operations.run_end import record_end
 from attractor.factory.operations.start import with_registered
+from attractor.fleet.orders import FleetOrders
 from attractor.language.reading import open_source
 from attractor.language.source.text import Source
 from attractor.pipeline.garbage import Collector, Rules, Sweep
@@ -30,6 +30,7 @@ from attractor.pipeline.source.read import STDIN, context_of, open_pipeline, rea
 from attractor.pipeline.workspace.deliver import deliver_ended_run
 from attractor.records.summary import summarize
 from attractor.server.access.callers import Caller
+from attractor.server.fleet.connection import no_fleet
 from attractor.server.processes.bodies import ResumeBody, StartBody
 from attractor.server.processes.run_processes import RunCommand
 from attractor.server.service import Service
@@ -83,6 +84,8 @@ def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
     """Start a run in a process of its own, after a check of its pipeline."""
     body.require_one_pipeline()
     project = service.project
+    if body.on and not service.fleet.is_there:
+        raise no_fleet()
     if body.feedback:
         body = body.model_copy(update={"feedback": name_of(service, service.root(body.feedback))})
     if body.source:
@@ -132,13 +135,14 @@ def walk(service: Service, command: RunCommand, caller: Caller) -> StartedRun:
 
 def orders_to(service: Service, run: str, caller: Caller) -> Orders:
     """Return the object by which a caller sends orders to a run of the server's project."""
-    return orders_in(service.opened, service.root(run), caller)
+    return orders_in(service, service.root(run), caller)
 
 
-def orders_in(opened: OpenProject, root: Path, caller: Caller) -> Orders:
+def orders_in(service: Service, root: Path, caller: Caller) -> Orders:
     """Return the object by which a caller sends orders to a run of a project."""
+    opened = service.opened
     project = opened.project
-    return Orders(
+    orders = Orders(
         root=root,
         by=caller.name,
         clock=project.machine.clock,
@@ -148,6 +152,9 @@ def orders_in(opened: OpenProject, root: Path, caller: Caller) -> Orders:
         runs_dir=project.runs_dir,
         proof=caller.proof,
     )
+    if RunDirectory(root).elsewhere.exists():
+        return FleetOrders.of(orders, opened, service.fleet.dispatch)
+    return orders
 
 
 def answer_question(
@@ -216,7 +223,9 @@ def resume_walk(service: Service, run: str, caller: Caller, body: ResumeBody) ->
     if orders.is_paused():
         return _result(orders, orders.resume())
     command = body.command(name_of(service, orders.root))
-    return _continued(service, orders.root, command, caller, "resumed")
+    is_in_fleet = RunDirectory(orders.root).elsewhere.exists()
+    words = "continues in its pool" if is_in_fleet else "resumed"
+    return _continued(service, orders.root, command, caller, words)
 
 
 def evaluate_again(service: Service, run: str, caller: Caller) -> ActionResult:

@@ -28,8 +28,10 @@ from attractor.server.access.sights import FirstSights
 from attractor.server.drawings import GraphDrawings, RunDrawings
 from attractor.server.events.streams import EventStreams
 from attractor.server.evidence import NO_EVIDENCE, Evidence, KeptEvidence
+from attractor.server.fleet.connection import FleetConnection
+from attractor.server.fleet.loop import FleetLoop, FleetProject
 from attractor.server.pieces import PieceVersions
-from attractor.server.processes.run_processes import PROGRAM, RunProcesses
+from attractor.server.processes.run_processes import PROGRAM, RunCommand, RunProcesses
 from attractor.server.snippets import SnippetThread
 from attractor.server.timelines import KeptTimelines
 from attractor.worlds.status import KnownJournals
@@ -61,6 +63,7 @@ class Service:
     turns: AbstractAsyncContextManager[object]
     """Taken by each request that computes for long, such as the check of a pipeline."""
 
+    fleet: FleetConnection
     others: dict[Path, "Service"]
     named: str = ""
     """The id of the project in addresses; empty for that of the server."""
@@ -80,9 +83,10 @@ class Service:
         environ, folder = os.environ if environ is None else environ, folder.absolute()
         factory = Factory.open(folder, environ=environ, flags=flags)
         project, state = factory.opened.project, factory.opened.project.machine.state_dir
-        settings = load_configuration(
+        configured = load_configuration(
             start=folder, cwd=folder, environ=environ, flags=flags, user_file=user_config_file()
-        ).settings.server
+        ).settings
+        settings, fleet = configured.server, configured.fleet
         processes = RunProcesses(
             state / "server" / "processes",
             # Not the root of the project: variables and flags may have relative paths.
@@ -106,6 +110,7 @@ class Service:
             KnownJournals(),
             SnippetThread(project),
             asyncio.Semaphore(COMPUTED_AT_ONCE),
+            FleetConnection(state, fleet.url.get_secret_value(), fleet.store, fleet.pool, environ),
             {},
             flags=tuple(flags),
         )
@@ -219,13 +224,28 @@ class Service:
             raise UnknownName("run", run, [])
         return found
 
+    def _project_ids(self) -> Sequence[str]:
+        return [one.project_id for one in list_project_folders(self.project.machine.state_dir)]
+
+    def _fleet_project(self, project_id: str) -> FleetProject:
+        service = self.of_project(project_id)
+        return FleetProject(
+            service.opened,
+            lambda run_id: service.processes.start(RunCommand("resume", [run_id]), by="fleet"),
+        )
+
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Keep background work running, such as tails of journals."""
         self.processes.remove_old_logs(self.project.machine.clock.now().timestamp())
+        clock = self.project.machine.clock
+        loop = FleetLoop(self.fleet, self._project_ids, self._fleet_project, clock)
+        loop.start()
         try:
             yield
         finally:
+            await asyncio.to_thread(loop.stop)
+            self.fleet.close()
             await self.events.close()
             for one in (self, *self.others.values()):
                 await one.snippets.close()

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -183,7 +184,12 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
 class Server(uvicorn.Server):
     """A uvicorn server that reports when it accepts requests."""
 
-    def __init__(self, application: ASGIApp, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        application: ASGIApp,
+        ready: Callable[[], None],
+        interrupted: Callable[[], None] = lambda: None,
+    ) -> None:
         logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)
         super().__init__(
             uvicorn.Config(
@@ -202,6 +208,12 @@ class Server(uvicorn.Server):
             )
         )
         self._ready = ready
+        self._interrupted = interrupted
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop on a signal, and report each one."""
+        super().handle_exit(sig, frame)
+        self._interrupted()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and report that requests are accepted."""

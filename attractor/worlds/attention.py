@@ -54,6 +54,7 @@ class Need(StrEnum):
     PLAN = "plan"
     APP = "app"
     DRAFT = "draft"
+    FLEET = "fleet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,14 +122,16 @@ def read_attention(
     views: Sequence[ActorView] | None = None,
     known: KnownJournals | None = None,
     only_known: bool = False,
+    others: Sequence[AttentionRow] = (),
 ) -> Attention:
     """Return what needs a person in all projects of a state folder, without what is snoozed.
 
     The settings of a project are read with `environ`. `reaches` says which projects are read, by
     their ids; `views` has their actors, if they are read already; `known` are the parts of journals
     that were read before. With `only_known`, runs that the index does not have yet are left out.
+    `others` are rows of what is above this room.
     """
-    rows, troubles = list[AttentionRow](), list[str]()
+    rows, troubles = [*others], list[str]()
     if views is None:
         actors = [one for one in list_actors(state) if reaches(one.project.project_id)]
         views = read_actors(actors, troubles.append, known)

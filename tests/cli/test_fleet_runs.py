@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet.living import living, wait_until
+from attractor.factory.ledger.ledger import Ledger, LineKind
+from tests.fleet.living import LivingFleet, living, wait_until
 from tests.pipeline.projects import git
 
 QUICK = """digraph quick {
@@ -48,3 +49,24 @@ def test_worker_cancels_the_run_that_it_executes(tmp_path: Path) -> None:
         assert f"run {run_id}: canceled by its worker" in fleet.attractor("cancel", run_id)
         assert fleet.status(run_id)["status"] == "canceled"
         assert not (fleet.project / "runs" / run_id / "elsewhere.json").exists()
+        assert ends(fleet, run_id) == ["canceled"]
+
+
+@pytest.mark.crash
+def test_end_of_a_run_that_failed_on_a_worker_is_recorded_once(tmp_path: Path) -> None:
+    with living(tmp_path, QUICK.replace("echo made >> made.txt", "false")) as fleet:
+        fleet.start_worker()
+        followed = fleet.attractor("run", "pipeline.dot", "--on", "agents", "--follow", code=1)
+        assert ends(fleet, followed.split()[0]) == ["failed"]
+        run_id = fleet.begin()
+        fleet.wait(run_id, "failed")
+        assert ends(fleet, run_id) == []
+        for _ in range(2):
+            fleet.attractor("resume", run_id, code=4)
+            assert ends(fleet, run_id) == ["failed"]
+
+
+def ends(fleet: LivingFleet, run_id: str) -> list[str]:
+    """Return the ends of a run in the ledger."""
+    entries = Ledger(fleet.folder / "state").entries(run_id)
+    return [str(one.data["status"]) for one in entries if one.kind == LineKind.ENDED]

@@ -13,6 +13,7 @@ from attractor.cli.runs.questions import questions_text
 from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.walk import Watcher, walk
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.operations.resume import resume_run
 from attractor.records.lookup import reference_of
 from attractor.records.open_work import question_records
@@ -70,6 +71,9 @@ def answer(
 
 def _go_on(invocation: Invocation, root: Path, resumes: bool, as_json: bool) -> ExitCode:
     """Continue a run that has no process, or print the command to continue the run."""
+    if RunDirectory(root).elsewhere.exists():
+        # Its pool continues it.
+        return ExitCode.DONE
     opened = opened_of(invocation)
     if actor := continue_actor_of(root, opened):
         if not as_json:

@@ -139,7 +139,7 @@ def _answer(invocation: Invocation, row: AttentionRow) -> None:
             _answer_group(invocation, opened, row)
         case Need.QUESTION:
             _answer_questions(invocation, opened, row)
-        case Need.DECISION | Need.LIMIT | Need.PLAN | Need.APP:
+        case Need.DECISION | Need.LIMIT | Need.PLAN | Need.APP | Need.FLEET:
             show(f"  {visible(row.reason)}\n  {row.command}")
             _prompt(invocation, row, "Enter: next", [])
         case Need.INTERRUPTED:

@@ -11,14 +11,13 @@ from attractor.cli.invocation import JSON, Invocation, chosen_format, json_optio
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.fleet import in_fleet
 from attractor.fleet.loads import Demand, demand_of
+from attractor.fleet.overview import DEMAND_LABELS, demand_lines
 from attractor.fleet.records import RunState
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet
 
 PROMETHEUS = "prometheus"
-METRIC = "attractor_fleet_startable_runs"
-_KINDS = ("pool", "engine", "label", "universe")
 
 
 @click.command()
@@ -41,9 +40,9 @@ def fleet_demand(invocation: Invocation, format_: str | None, as_json: bool) -> 
     if chosen == JSON:
         show_json([write_fields(one) for one in demand])
     elif chosen == PROMETHEUS:
-        show("\n".join(prometheus_lines(demand)))
+        show("\n".join(demand_lines(demand)))
     elif demand:
-        rows = [(*_KINDS, "runs")]
+        rows = [(*DEMAND_LABELS, "runs")]
         rows += [
             (one.pool, one.engine, one.label or "-", one.universe, str(one.startable))
             for one in demand
@@ -57,22 +56,6 @@ def fleet_demand(invocation: Invocation, format_: str | None, as_json: bool) -> 
 async def _read(fleet: "Fleet") -> Sequence[Demand]:
     open_states = (RunState.QUEUED, RunState.RUNNING, RunState.PARKED)
     return demand_of(await fleet.table.pools(), await fleet.views.counts(open_states))
-
-
-def prometheus_lines(demand: Sequence[Demand]) -> Sequence[str]:
-    """Return the demand as a metric in the text format of Prometheus."""
-    lines = [
-        f"# HELP {METRIC} Runs that would start on new workers.",
-        f"# TYPE {METRIC} gauge",
-    ]
-    for one in demand:
-        labels = ",".join(f'{name}="{_escaped(getattr(one, name))}"' for name in _KINDS)
-        lines.append(f"{METRIC}{{{labels}}} {one.startable}")
-    return lines
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 part = fleet_demand

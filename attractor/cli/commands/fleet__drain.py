@@ -1,15 +1,15 @@
 """Let a worker end its stages in flight, give its runs back and leave."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from attractor.base.amounts import number_of
-from attractor.base.errors import ExitCode, UnknownName, UsageError
+from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.fleet import in_fleet
+from attractor.fleet.overview import find_worker
 from attractor.fleet.reasons import without_holders
 from attractor.fleet.records import Worker
 
@@ -39,22 +39,6 @@ def fleet_drain(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
     else:
         show(f"worker {worker.name} takes nothing new; it executes {number_of(runs, 'run')}")
     return ExitCode.DONE
-
-
-def find_worker(name: str, workers: Sequence[Worker]) -> Worker:
-    """Return the worker with a name or an id, or with the unique beginning of one."""
-    whole = [one for one in workers if name in (one.id, one.name)]
-    found = whole or [
-        one for one in workers if one.id.startswith(name) or one.name.startswith(name)
-    ]
-    if not found:
-        raise UnknownName("worker", name, [one.name for one in workers])
-    if len(found) > 1:
-        raise UsageError(
-            f"{name!r} means {len(found)} workers",
-            hint=f"write one of the ids: {', '.join(one.id for one in found)}",
-        )
-    return found[0]
 
 
 part = fleet_drain

@@ -10,14 +10,13 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.fleet import in_fleet
-from attractor.cli.runs.fleet_runs import ExplainedRun, explain
-from attractor.fleet.records import FleetRun, RunState
+from attractor.fleet.overview import OPEN, ExplainedRun, explain
+from attractor.fleet.records import FleetRun
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet
 
 _SHOWN = 100
-_ORDER = (RunState.RUNNING, RunState.QUEUED, RunState.PARKED)
 
 
 @click.command()
@@ -36,7 +35,7 @@ def fleet_queue(
 
     async def read(fleet: "Fleet") -> tuple[Sequence[ExplainedRun], int]:
         runs = list[FleetRun]()
-        for state in _ORDER:
+        for state in OPEN:
             limit = 0 if is_whole else _SHOWN - len(runs)
             if is_whole or limit:
                 runs += await fleet.table.runs(
@@ -44,7 +43,7 @@ def fleet_queue(
                 )
         total = sum(
             count.number
-            for count in await fleet.views.counts(_ORDER)
+            for count in await fleet.views.counts(OPEN)
             if universe in ("", count.universe) and pool in ("", count.pool)
         )
         return await explain(fleet, runs), max(0, total - len(runs))

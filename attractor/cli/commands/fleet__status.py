@@ -7,13 +7,14 @@ import click
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, ExitCode
+from attractor.base.errors import ExitCode
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.fleet import in_fleet
+from attractor.fleet.overview import fault_of_store
 from attractor.fleet.reasons import is_alive, without_holders
-from attractor.fleet.records import HOME, RunState
+from attractor.fleet.records import RunState
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet
@@ -56,15 +57,10 @@ async def _read(fleet: "Fleet") -> FleetStatus:
     pools: dict[str, Counter[str]] = {}
     for count in await fleet.views.counts():
         pools.setdefault(count.pool, Counter())[count.state.value] += count.number
-    trouble = ""
-    try:
-        await fleet.blobs_of(HOME)
-    except AttractorError as error:
-        trouble = error.in_one_line
     return FleetStatus(
         database=fleet.database.name,
         store=fleet.addresses.store,
-        trouble=trouble,
+        trouble=await fault_of_store(fleet),
         workers=len(living),
         draining=sum(one.is_draining for one in living),
         silent=len(workers) - len(living),

@@ -8,9 +8,9 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.fleet import in_fleet
-from attractor.cli.runs.fleet_runs import ExplainedRun, explain, find_in_fleet
+from attractor.cli.runs.fleet_runs import find_in_fleet
 from attractor.cli.shell_completion import complete_runs
-from attractor.fleet.reasons import remedy
+from attractor.fleet.overview import ExplainedRun, explain
 from attractor.fleet.records import RunState
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def fleet_why(invocation: Invocation, reference: str, as_json: bool) -> ExitCode
     show(f"run {run.run_id}: {run.state} in pool {run.pool} for {found.age}")
     if reason:
         show(f"why: {found.words} ({reason.kind.value})")
-        show(f"change it: {remedy(reason, run)}")
+        show(f"change it: {found.command}")
     elif run.state is RunState.RUNNING:
         show(f"worker: {run.owner}, attempt {run.attempt}")
     return ExitCode.DONE

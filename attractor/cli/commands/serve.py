@@ -1,18 +1,23 @@
 """Serve the project over HTTP: API, event streams and web pages."""
 
+import signal
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.main import describe_failure
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.fleet import require_extra
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from attractor.server.access.log import LoggedRequest
     from attractor.server.service import Service
@@ -34,23 +39,46 @@ if TYPE_CHECKING:
     multiple=True,
     help="Also answer requests to this name, such as the name of a reverse proxy.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 100),
+    help="Start this many workers of the fleet, which end with the server (default: "
+    "fleet.workers).",
+)
+@click.option("--fleet", "database", default="", metavar="URL", help="Override fleet.url.")
+@click.option("--store", default="", metavar="URL", help="Override fleet.store.")
 @json_option
 @click.pass_obj
 def serve(
-    invocation: Invocation, host: str, port: int, names: tuple[str, ...], as_json: bool
+    invocation: Invocation,
+    host: str,
+    port: int,
+    names: tuple[str, ...],
+    workers: int | None,
+    database: str,
+    store: str,
+    as_json: bool,
 ) -> ExitCode:
     """Serve the project over HTTP: API, event streams and web pages.
 
     Print a one-time address that signs a browser in, and log each request to stderr. Runs that
-    are started over HTTP are processes of their own, and continue when the server ends.
+    are started over HTTP are processes of their own, and continue when the server ends. Workers
+    end their stages in flight after the first Ctrl-C, and end at once after the second one; they
+    survive a server that is killed, and the next one of the project takes them over.
     """
+    number = invocation.configuration.settings.fleet.workers if workers is None else workers
+    if number or database or store:
+        require_extra()
     # Imported here, because only this command needs a web framework.
     from attractor.pipeline.notifications import note_address
     from attractor.server.application import build_application
     from attractor.server.service import Service
     from attractor.server.serving import Server, address_of, is_loopback, listen
 
-    service = Service.of(Path.cwd(), invocation.environ, flags=invocation.flags)
+    # Not as flags, which all users of the machine see in the list of processes.
+    places = {"ATTRACTOR_FLEET__URL": database, "ATTRACTOR_FLEET__STORE": store}
+    environ = {**invocation.environ, **{name: one for name, one in places.items() if one}}
+    service = Service.of(Path.cwd(), environ, flags=invocation.flags)
     with listen(host, port, machine=service.project.machine) as listener:
         if not is_loopback(listener):
             show(_EXPOSED.format(host=host), err=True)
@@ -71,12 +99,46 @@ def serve(
         application = build_application(service, names=names, log=_log(service, as_json=as_json))
         note_address(service.project, named)
         try:
-            Server(application, ready).run([listener])
+            with _workers(service, number) as interrupt_workers:
+                Server(application, ready, interrupt_workers).run([listener])
         except KeyboardInterrupt as interrupt:
             # Ctrl-C is the way to end a server, and no error for a person.
             if as_json:
                 show_json(describe_failure(interrupt).record(), is_line=True)
     return ExitCode.INTERRUPTED
+
+
+@contextmanager
+def _workers(service: "Service", number: int) -> "Generator[Callable[[], None]]":
+    """Have workers during a block, which gets the function that passes signals on to them."""
+    # Imported here, because only this command needs the server.
+    from attractor.server.processes.own_workers import OwnWorkers
+
+    own = OwnWorkers(
+        service.project.machine.state_dir,
+        service.processes.project,
+        service.processes.environ,
+        number=number,
+        program=(*service.processes.program, "worker"),
+    )
+    own.start()
+    service.fleet.has_workers = number > 0
+    # A server without workers ends at once on this signal, as any program.
+    if number:
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield own.interrupt
+    finally:
+        if waiting := len(own.living):
+            show(_DRAINING.format(workers=number_of(waiting, "worker")), err=True)
+        own.end()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+_DRAINING = "waiting for the stages in flight of {workers} (Ctrl-C: end them at once)"
 
 
 _EXPOSED = (

@@ -2,50 +2,39 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
 
-from attractor.base.dataclasses import dataclass
-from attractor.base.errors import ExitCode, Refused, Unavailable, UsageError
+from attractor.base.errors import ExitCode, LockHeld, Refused, Unavailable, UsageError
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.fleet import OnPool, addresses_of
-from attractor.cli.runs.fleet_runs import ExplainedRun, explain
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.budgets import NO_BUDGETS, record_budgets
 from attractor.engine.journal.checkpoint import open_journal
-from attractor.engine.journal.events import Action
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.run_folder.result import result_of
+from attractor.engine.state.run_state import EVALUATING
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import resume_run
+from attractor.factory.operations.settle import settle_ended
 from attractor.factory.operations.start import plan_start
-from attractor.fleet.decisions import HOLDER, is_holder
-from attractor.fleet.dispatch import Dispatch, Where, copy_fence
+from attractor.fleet.decisions import HOLDER
+from attractor.fleet.dispatch import Dispatch, Where, copy_fence, first_of
 from attractor.fleet.fleet import Fleet, open_fleet, process_name
-from attractor.fleet.reasons import remedy
+from attractor.fleet.orders import FleetOrders
+from attractor.fleet.overview import ExplainedRun, explain
 from attractor.fleet.records import FleetRun, RunState
-from attractor.pipeline.orders import CANCEL_PATIENCE_S, Orders, Receipt
-from attractor.pipeline.workspace.deliver import deliver_ended_run
+from attractor.pipeline.orders import Orders
 from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest, current_request
 
 _LOOK_S = 0.5
-_CANCEL_S = 3 * CANCEL_PATIENCE_S
-"""The time in which a worker notices that a run is canceled, ends its stages and commits."""
-
-
-def _no_change(order: Callable[[Orders], Any]) -> Any:
-    raise NotImplementedError
-
-
-def _no_cancel() -> bool:
-    raise NotImplementedError
 
 
 @asynccontextmanager
@@ -107,24 +96,31 @@ def _follow(invocation: Invocation, opened: OpenProject, run_id: str, *, as_json
     stopped = asyncio.run(wait())
     if stopped.run.state is RunState.PARKED:
         return _show_parked(stopped, as_json=as_json)
-    return _finish(invocation, opened.project.runs_dir / run_id, as_json=as_json)
+    root = opened.project.runs_dir / run_id
+    return _finish(invocation, root, is_canceled=stopped.run.cancel, as_json=as_json)
 
 
 _STOPPED = (RunState.PARKED, RunState.ENDED)
 
 
-def _finish(invocation: Invocation, root: Path, *, as_json: bool) -> ExitCode:
-    """Deliver and evaluate a run that has ended in the fleet, and show its end."""
+def _finish(invocation: Invocation, root: Path, *, is_canceled: bool, as_json: bool) -> ExitCode:
+    """Deliver and evaluate a run that has ended in the fleet, and show its end.
+
+    A server of the project may do the same at this moment: what it does is waited for.
+    """
     watcher = Watcher(invocation, root, as_json=as_json)
     opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
-    directory = RunDirectory(root)
-    state = open_journal(directory.events, directory.checkpoint).state
-    if state.status.is_final:
-        asyncio.run(deliver_ended_run(root, opened.project))
-        result = result_of(read_manifest(directory), root, state)
-    else:
-        result = walk(resume_run(root, opened), watcher)
-    return show_end(result, opened.project, as_json=as_json)
+    while True:
+        try:
+            state = asyncio.run(settle_ended(root, opened, is_canceled=is_canceled))
+            if state.status == EVALUATING or state.is_restarting:
+                result = walk(resume_run(root, opened), watcher)
+            else:
+                result = result_of(read_manifest(RunDirectory(root)), root, state)
+        except LockHeld:
+            time.sleep(_LOOK_S)
+        else:
+            return show_end(result, opened.project, as_json=as_json)
 
 
 def _show_parked(stopped: ExplainedRun, *, as_json: bool) -> ExitCode:
@@ -132,7 +128,7 @@ def _show_parked(stopped: ExplainedRun, *, as_json: bool) -> ExitCode:
         show_json(stopped.to_record(), is_line=True)
     elif stopped.reason:
         show(f"run {stopped.run.run_id}: {stopped.words}")
-        show(f"  continue: {remedy(stopped.reason, stopped.run)}")
+        show(f"  continue: {stopped.command}")
     return ExitCode.UNFINISHED
 
 
@@ -150,14 +146,14 @@ def resume_in_fleet(
 
     async def work() -> FleetRun:
         async with _open_both(invocation, opened) as (fleet, dispatch):
-            [explained] = await explain(fleet, [await dispatch.sync(root.name)])
+            [explained] = await explain(fleet, [await dispatch.sync(first_of(root).name)])
             _require_parked(explained)
             _require_no_question(root)
             if overrides.budgets == NO_BUDGETS:
-                return await fleet.table.want(root.name)
-            async with dispatch.held(root.name):
+                return await fleet.table.want(first_of(root).name)
+            async with dispatch.held(first_of(root).name):
                 await asyncio.to_thread(_raise_budgets, root, opened, overrides)
-            return await dispatch.sync(root.name)
+            return await dispatch.sync(first_of(root).name)
 
     run = asyncio.run(work())
     if as_json:
@@ -175,7 +171,7 @@ def _require_parked(explained: ExplainedRun) -> None:
         hint = f"deliver and evaluate it: attractor resume {run.run_id}"
         raise Refused(f"run {run.run_id} has ended in the fleet", hint=hint)
     if reason:
-        hint = f"change it: {remedy(reason, run)}"
+        hint = f"change it: {explained.command}"
         raise Refused(f"run {run.run_id} is {run.state}: {explained.words}", hint=hint)
     hint = f"see its state: attractor status {run.run_id}"
     raise Refused(f"a worker executes run {run.run_id}", hint=hint)
@@ -209,7 +205,7 @@ def bring_copy(invocation: Invocation, root: Path) -> None:
 
     async def work() -> None:
         async with open_dispatch(invocation, opened_of(invocation)) as dispatch:
-            await dispatch.sync(root.name)
+            await dispatch.sync(first_of(root).name)
 
     try:
         asyncio.run(work())
@@ -217,79 +213,6 @@ def bring_copy(invocation: Invocation, root: Path) -> None:
         show(f"This is what was known last: {away.message}.", err=True)
 
 
-@dataclass(frozen=True)
-class FleetOrders(Orders):
-    """Orders to a run of the fleet: a run that waits is changed here, and continues in its pool."""
-
-    change: Callable[[Callable[[Orders], Any]], Any] = _no_change
-    cancel_at_worker: Callable[[], bool] = _no_cancel
-
-    @classmethod
-    def of(cls, orders: Orders, invocation: Invocation, opened: OpenProject) -> "FleetOrders":
-        """Return the orders of the same person to a run in the fleet."""
-        here = replace(orders, fences=copy_fence)
-
-        async def work(order: Callable[[Orders], Any]) -> Any:
-            async with (
-                open_dispatch(invocation, opened) as dispatch,
-                dispatch.held(orders.root.name),
-            ):
-                return await asyncio.to_thread(order, here)
-
-        async def cancel() -> bool:
-            async with _open_both(invocation, opened) as (fleet, dispatch):
-                return await _cancel_at_worker(fleet, dispatch, orders.root.name)
-
-        values = {one.name: getattr(orders, one.name) for one in fields(Orders)}
-        return cls(
-            **values,
-            change=lambda order: asyncio.run(work(order)),
-            cancel_at_worker=lambda: asyncio.run(cancel()),
-        )
-
-    def answer(self, choice: str, *, question: str = "", why: str = "") -> Receipt:
-        """Answer a question, and let the run continue in its pool."""
-        return self.change(lambda orders: orders.answer(choice, question=question, why=why))
-
-    def answer_all(self, choice: str, *, question: str = "", why: str = "") -> Sequence[Receipt]:
-        """Answer all questions alike, and let the run continue in its pool."""
-        return self.change(lambda orders: orders.answer_all(choice, question=question, why=why))
-
-    def cancel(self, why: str = "") -> Receipt:
-        """Cancel a run: here if it waits, or by the worker that executes it."""
-        if self.cancel_at_worker():
-            return Receipt(self.root.name, Action.CANCEL, True, "canceled by its worker")
-        return self.change(lambda orders: orders.cancel(why))
-
-    def pause(self, why: str = "") -> NoReturn:
-        """Refuse: a run of the fleet that does not work takes no process."""
-        raise Refused(
-            f"run {self.root.name} is in the fleet and cannot be paused",
-            hint=f"cancel it: attractor cancel {self.root.name}; "
-            "or let its worker give it back: attractor fleet drain WORKER",
-        )
-
-    def steer(self, text: str, *, node: str = "", why: str = "") -> NoReturn:
-        """Refuse: no order reaches a stage on a worker."""
-        raise Refused(
-            f"run {self.root.name} is in the fleet: its stages take no messages",
-            hint=f"cancel it: attractor cancel {self.root.name}; "
-            "or start it again with another goal: attractor run",
-        )
-
-
-async def _cancel_at_worker(fleet: Fleet, dispatch: Dispatch, run_id: str) -> bool:
-    """Let the worker of a run cancel it, and wait for the end; False if no worker owns the run."""
-    run = await fleet.table.run(run_id)
-    if run is None or run.state is not RunState.RUNNING or is_holder(run.owner):
-        return False
-    await fleet.table.cancel(run_id)
-    until = time.monotonic() + _CANCEL_S
-    while (await dispatch.sync(run_id)).state is not RunState.ENDED:
-        if time.monotonic() > until:
-            raise Refused(
-                f"run {run_id} is to be canceled, but its worker has not ended it yet",
-                hint=f"look who: attractor fleet why {run_id}",
-            )
-        await asyncio.sleep(_LOOK_S)
-    return True
+def orders_in_fleet(orders: Orders, invocation: Invocation, opened: OpenProject) -> FleetOrders:
+    """Return the orders of the same person to a run in the fleet."""
+    return FleetOrders.of(orders, opened, partial(open_dispatch, invocation))

@@ -111,9 +111,9 @@ def orders_in(invocation: Invocation, opened: "OpenProject", root: Path) -> Orde
     if not RunDirectory(root).elsewhere.exists():
         return orders
     # Imported here, because most runs are executed on this machine.
-    from attractor.cli.runs.dispatch import FleetOrders
+    from attractor.cli.runs.dispatch import orders_in_fleet
 
-    return FleetOrders.of(orders, invocation, opened)
+    return orders_in_fleet(orders, invocation, opened)
 
 
 def continue_actor_of(root: Path, opened: "OpenProject") -> str:

@@ -18,8 +18,8 @@ from attractor.base.errors import (
     VerificationError,
     require_format,
 )
-from attractor.base.files import file_error, sync_folder, write_whole
-from attractor.base.json import Json, JsonObject
+from attractor.base.files import file_error, read_regular, sync_folder, write_whole
+from attractor.base.json import Json, JsonObject, canonical_json, parse_object
 from attractor.base.locks import FileLock
 from attractor.base.records import write_fields
 from attractor.engine.errors import FenceLost
@@ -385,6 +385,39 @@ class FileFence:
 
 
 is_held = FileLock.is_held
+
+_LIVE = "live"
+
+
+def note_elsewhere(
+    directory: RunDirectory, *, where: str, hint: str, is_live: bool, why: str = ""
+) -> None:
+    """Note that a directory is a copy of one elsewhere.
+
+    `is_live`: the run is executed there. `why`: the reason why it is not.
+    """
+    record: JsonObject = {"where": where, "hint": hint, _LIVE: is_live, "why": why}
+    write_whole(directory.elsewhere, canonical_json(record))
+
+
+def is_executed(directory: RunDirectory) -> bool:
+    """Return whether a process executes the run, here or, as far as is known, elsewhere."""
+    if is_held(directory.lock):
+        return True
+    return _read_elsewhere(directory).get(_LIVE) is True
+
+
+def why_stopped_elsewhere(directory: RunDirectory) -> str:
+    """Return why a run of which the directory is a copy is not executed; "" for any other run."""
+    return str(_read_elsewhere(directory).get("why", ""))
+
+
+def _read_elsewhere(directory: RunDirectory) -> JsonObject:
+    try:
+        return parse_object(read_regular(directory.elsewhere)) or {}
+    except OSError:
+        return {}
+
 
 Fences = Callable[[RunDirectory, str], Fence]
 """Returns the fence of a run directory, for a purpose."""

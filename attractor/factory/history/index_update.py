@@ -17,7 +17,7 @@ from attractor.base.hash_chain import GENESIS, ChainHead
 from attractor.base.journal import read_lines
 from attractor.base.json import JsonObject, canonical_json, parse_json
 from attractor.base.records import write_record
-from attractor.engine.run_folder.layout import RunDirectory, is_held
+from attractor.engine.run_folder.layout import RunDirectory, is_executed
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.ledger import LineKind
 from attractor.pipeline.status import plain_status
@@ -371,7 +371,7 @@ _LIVE = "live"
 
 def _signature(directory: RunDirectory) -> str:
     """Return a text that changes when a run changes, or when a process begins or ends it."""
-    words = [_LIVE] if is_held(directory.lock) else []
+    words = [_LIVE] if is_executed(directory) else []
     for file in (directory.events, directory.run, directory.manifest):
         with suppress(OSError):
             found = file.stat()

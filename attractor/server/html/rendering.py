@@ -37,6 +37,9 @@ from attractor.server.http.unsent import UnsentForm
 from attractor.server.pieces import PieceSource
 from attractor.server.service import Service
 
+FLEET = "/fleet"
+"""The page that is linked only where a fleet is."""
+
 _FLASH = "attractor_flash"
 _LONGEST_FLASH = 2900
 """The bytes of a message: browsers drop a cookie above 4096 bytes."""
@@ -94,6 +97,8 @@ def render(
     """Return a page: a template that extends `layout.html.j2`."""
     path = request.url.path
     entries: Sequence[NavigationEntry] = request.app.state.navigation
+    if not _shown(request).fleet.is_there:
+        entries = [entry for entry in entries if entry.address != FLEET]
     inside = [entry for entry in entries if entry.length_at(path)]
     service = _shown(request)
     caller: Caller | None = getattr(request.state, "caller", None)

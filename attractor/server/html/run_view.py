@@ -272,6 +272,8 @@ def actions_of(view: RunView) -> Actions:
     """Return the actions that make sense for a run."""
     summary = view.summary
     is_walking = summary.is_live and not summary.is_paused
+    # No order but a cancel reaches a stage on a worker.
+    is_walking = is_walking and not RunDirectory(view.root).elsewhere.exists()
     return Actions(
         pause=is_walking,
         resume=summary.is_live and summary.is_paused or summary.is_stopped or summary.is_answered,

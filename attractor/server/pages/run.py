@@ -18,6 +18,7 @@ from attractor.records.context import read_context
 from attractor.records.stage_output import read_output
 from attractor.records.timeline import find_attempt, read_stages
 from attractor.server.drawings import PLAIN, FoldKind, Look
+from attractor.server.fleet.view import at, read_run
 from attractor.server.html.highlighting import highlighted
 from attractor.server.html.json_parts import part_at, pretty
 from attractor.server.html.rendering import (
@@ -53,7 +54,7 @@ RUN = "/runs/{run}"
 MOST_BRANCHES = 500
 """The number of branches that are unfolded, or drawn beside others, in an address."""
 
-FRAGMENTS = fragments_pattern("head", "question", "graph", "stage", "timeline")
+FRAGMENTS = fragments_pattern("head", "fleet", "question", "graph", "stage", "timeline")
 Word = Annotated[str, Query(max_length=200)]
 Stream = Annotated[str, Query(pattern="^(stdout|stderr|)$")]
 
@@ -156,6 +157,8 @@ def _values(
         if view.plain.word is not PlainWord.ENDED
         else 0.0,
         "frozen": False,
+        "in_fleet": read_run(service.fleet, view.root.name),
+        "fleet_at": at,
         "query": "",
         "look_address": f"{address}{choice.query}",
     }

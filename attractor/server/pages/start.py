@@ -28,6 +28,7 @@ from attractor.pipeline.source.files import (
 from attractor.pipeline.source.read import STDIN, context_of, pipeline_name, prepare_source
 from attractor.records.request import read_request
 from attractor.server.access.callers import Caller
+from attractor.server.fleet.view import known_pools
 from attractor.server.html.rendering import PageRouter, in_address, render, see_other
 from attractor.server.html.run_fields import (
     INPUT,
@@ -177,6 +178,7 @@ def _form(service: Service, name: str, earlier: RunDirectory | None) -> dict[str
         "suites": _suites_for(opened, pipeline_name(graph, place)),
         "profiles": sorted(opened.profiles.versions.names(), key=natural_key),
         "models": known_models(project.machine.environ),
+        "pools": known_pools(service.fleet),
     }
 
 
@@ -229,6 +231,7 @@ def _start(
             profile=fields.get("profile", ""),
             feedback=wanted.feedback,
             model=fields.get("model", ""),
+            on=fields.get("on", ""),
             max_duration=fields.get("max_duration", ""),
             **{name: fields[name] for name in ("max_cost_usd", "max_tokens") if fields.get(name)},
             **dict(_kept(service, wanted, fields)),

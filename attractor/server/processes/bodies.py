@@ -179,6 +179,9 @@ class StartBody(WalkBody):
     profile: Word = Field(
         default="", description="Judge the run by this profile: `NAME[@REVISION]`."
     )
+    on: Word = Field(
+        default="", description="Let a worker of this pool of the fleet execute the run."
+    )
     feedback: Word = Field(
         default="", description="Put the verdict on this earlier run into the context."
     )
@@ -188,7 +191,7 @@ class StartBody(WalkBody):
         yield from super().options()
         for name in (
             *("backend", "model", "provider", "workspace", "sandbox"),
-            *("suite", "profile", "feedback"),
+            *("suite", "profile", "feedback", "on"),
         ):
             yield from _option(name, getattr(self, name))
         yield from _flag("include-dirty", self.include_dirty)

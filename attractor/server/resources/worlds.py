@@ -1,6 +1,7 @@
 """Worlds, dimensions, actors, messages and what needs a person, over all projects."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Literal
@@ -13,9 +14,9 @@ from attractor.base.errors import UnknownName
 from attractor.base.records import write_fields
 from attractor.config.tables import NAME_PATTERN
 from attractor.factory.dimensions import DimensionRecords
-from attractor.factory.open_project import OpenProject
 from attractor.factory.project import list_project_folders
 from attractor.server.access.callers import Caller
+from attractor.server.fleet.attention import rows_of_fleet
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord
 from attractor.server.http.scopes import (
@@ -34,6 +35,7 @@ from attractor.server.service import Service
 from attractor.worlds.actors import Actor, ActorFolder, find_actor, list_actors
 from attractor.worlds.attention import (
     Attention,
+    AttentionRow,
     Need,
     mark_rows_seen,
     read_attention,
@@ -327,9 +329,16 @@ def attention_of(service: Service, caller: Caller, *, only_known: bool = False) 
         now,
         environ,
         reaches=caller.reaches,
+        others=_rows_of_fleet(service, caller),
         known=service.journals,
         only_known=only_known,
     )
+
+
+def _rows_of_fleet(service: Service, caller: Caller) -> Sequence[AttentionRow]:
+    state = service.project.machine.state_dir
+    projects = {one.project_id: one for one in list_project_folders(state)}
+    return [*rows_of_fleet(service.fleet, projects, service.project_id, caller.reaches)]
 
 
 @part.post("/api/v1/attention/{row:path}/snooze", status_code=204, dependencies=[OPERATE])
@@ -450,7 +459,7 @@ def see_actor(service: PathProjectService, caller: Calling, name: str) -> ActorA
 def stop_actor(service: PathProjectService, caller: Calling, name: str) -> ActorAnswer:
     """Cancel the run of an actor, and end its process."""
     folder, opened = actor_of(service, name), service.opened
-    cancel = partial(_cancel, opened, caller, "the actor is stopped")
+    cancel = partial(_cancel, service, caller, "the actor is stopped")
     stop(folder, sender_of(caller), opened, cancel)
     return _answer(folder)
 
@@ -469,7 +478,7 @@ def settle_interrupted(
 ) -> ActorAnswer:
     """Decide what becomes of a task whose process died."""
     folder, opened, by = actor_of(service, name), service.opened, sender_of(caller)
-    cancel = partial(_cancel, opened, caller, body.choice)
+    cancel = partial(_cancel, service, caller, body.choice)
     match body.choice:
         case "go on":
             go_on(folder, by, opened)
@@ -480,8 +489,8 @@ def settle_interrupted(
     return _answer(folder)
 
 
-def _cancel(opened: OpenProject, caller: Caller, why: str, run_id: str) -> None:
-    orders_in(opened, opened.project.runs_dir / run_id, caller).cancel(why)
+def _cancel(service: Service, caller: Caller, why: str, run_id: str) -> None:
+    orders_in(service, service.project.runs_dir / run_id, caller).cancel(why)
 
 
 @part.post("/api/v1/dimensions", status_code=201, dependencies=[OPERATE, IN_TURN])

@@ -1,0 +1,66 @@
+"""Settles a run that ended on another machine, which has no ledger and notifies nobody."""
+
+from functools import partial
+from pathlib import Path
+
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.open_run import open_run
+from attractor.engine.state.run_state import CANCELED, FAILED, RunState
+from attractor.factory.ledger.ledger import LineKind
+from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.run_end import record_end
+from attractor.factory.register import ENDS
+from attractor.pipeline.end_notices import notify_end
+from attractor.pipeline.orders import Orders
+from attractor.pipeline.workspace.deliver import deliver_ended_run
+from attractor.records.delivery import read_delivery
+
+
+async def settle_ended(root: Path, opened: OpenProject, *, is_canceled: bool = False) -> RunState:
+    """Deliver a run that failed or was canceled, record its end, and notify people, all once.
+
+    `is_canceled`: it was to be canceled, and no process was left that could record this. A run
+    that succeeded is left as it is: a resume delivers and evaluates it.
+    """
+    state = _state(root)
+    if is_canceled and not state.status.is_final:
+        _cancel(root, opened)
+        state = _state(root)
+    if state.status not in (FAILED, CANCELED):
+        return state
+    opened.require_own(root)
+    directory = RunDirectory(root)
+    if not read_delivery(directory).changed:
+        await deliver_ended_run(root, opened.project)
+    run_id = read_manifest(directory).run_id
+    kinds = {entry.kind for entry in opened.ledger.entries(run_id)}
+    if LineKind.CREATED not in kinds or kinds.intersection(ENDS):
+        return state
+    project = opened.project
+    with open_run(
+        root, clock=project.machine.clock, redactor=project.redactor, before_end=None
+    ) as run:
+        if not run.state.is_restarting:
+            # Before the record: after a crash between both, this function begins again.
+            await notify_end(run, project)
+        record_end(opened, run, run.state.status)
+    return state
+
+
+def _state(root: Path) -> RunState:
+    directory = RunDirectory(root)
+    return open_journal(directory.events, directory.checkpoint).state
+
+
+def _cancel(root: Path, opened: OpenProject) -> None:
+    project = opened.project
+    Orders(
+        root=root,
+        by="fleet",
+        clock=project.machine.clock,
+        randomness=project.machine.randomness,
+        redactor=project.redactor,
+        before_end=partial(record_end, opened),
+        runs_dir=project.runs_dir,
+    ).cancel("canceled in the fleet")

@@ -1,0 +1,207 @@
+"""What a fleet does now, for people: runs with the reasons why they wait, workers and pools."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.durations import format_age
+from attractor.base.errors import AttractorError, UnknownName, UsageError
+from attractor.base.json import Json
+from attractor.base.records import write_fields
+from attractor.fleet.errors import BlobMissing
+from attractor.fleet.loads import Demand, loads_of
+from attractor.fleet.reasons import in_words, is_alive, remedy, why, without_holders
+from attractor.fleet.records import HOME, FleetRun, Pool, QueuePlace, Reason, RunState, Worker
+
+if TYPE_CHECKING:
+    # It loads the database, and most processes that show an overview need no fleet.
+    from attractor.fleet.fleet import Fleet
+
+OPEN = (RunState.RUNNING, RunState.QUEUED, RunState.PARKED)
+"""The states of runs that have not ended, in the order of lists."""
+
+
+@dataclass(frozen=True)
+class ExplainedRun:
+    """A run, why it does not run, and since when it is as it is, in seconds.
+
+    `front` is the run of its queue that begins right before it.
+    """
+
+    run: FleetRun
+    reason: Reason | None
+    since_s: float
+    front: str = ""
+
+    @property
+    def words(self) -> str:
+        """The reason for people."""
+        return in_words(self.reason) if self.reason else ""
+
+    @property
+    def command(self) -> str:
+        """The command that changes the reason."""
+        return remedy(self.reason, self.run) if self.reason else ""
+
+    @property
+    def age(self) -> str:
+        """The time since when it is as it is."""
+        return format_age(timedelta(seconds=self.since_s))
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the run as JSON, with the command that changes its reason."""
+        reason = self.reason
+        explained: Json = reason and {
+            "kind": reason.kind.value,
+            "details": dict(reason.details),
+            "words": self.words,
+            "command": self.command,
+        }
+        return {**write_fields(self.run, reason=""), "since_s": self.since_s, "reason": explained}
+
+
+async def explain(fleet: "Fleet", runs: Sequence[FleetRun]) -> Sequence[ExplainedRun]:
+    """Return runs with their reasons, from what the rows say now."""
+    now, workers = await fleet.table.now(), await fleet.table.workers()
+    pools = await fleet.table.pools()
+    loads = loads_of(pools, await fleet.views.counts((RunState.RUNNING,)))
+    is_queued = any(run.state is RunState.QUEUED for run in runs)
+    places: Mapping[str, QueuePlace] = await fleet.views.places() if is_queued else {}
+    return [
+        ExplainedRun(
+            run, why(run, workers, loads, place.ahead, now), now - run.changed, place.front
+        )
+        for run in runs
+        for place in [places.get(run.run_id, QueuePlace())]
+    ]
+
+
+@dataclass(frozen=True)
+class WorkerView:
+    """A worker, its runs, and the seconds since its start and its last beat."""
+
+    worker: Worker
+    runs: tuple[str, ...]
+    age_s: float
+    silent_s: float
+    is_alive: bool
+
+    @property
+    def status(self) -> str:
+        """The status in a word."""
+        if not self.is_alive:
+            return "lost"
+        return "draining" if self.worker.is_draining else "serving"
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the worker as JSON."""
+        return {**write_fields(self.worker), "status": self.status, **write_fields(self, worker="")}
+
+
+async def view_workers(fleet: "Fleet") -> Sequence[WorkerView]:
+    """Return the workers, each with what it executes."""
+    now, running = await fleet.table.now(), await fleet.table.runs(states=(RunState.RUNNING,))
+    return [
+        WorkerView(
+            worker,
+            tuple(run.run_id for run in running if run.owner == worker.id),
+            now - worker.began,
+            now - worker.beat,
+            is_alive(worker, now),
+        )
+        for worker in without_holders(await fleet.table.workers())
+    ]
+
+
+def find_worker(name: str, workers: Sequence[Worker]) -> Worker:
+    """Return the worker with a name or an id, or with the unique beginning of one."""
+    whole = [one for one in workers if name in (one.id, one.name)]
+    found = whole or [
+        one for one in workers if one.id.startswith(name) or one.name.startswith(name)
+    ]
+    if not found:
+        raise UnknownName("worker", name, [one.name for one in workers])
+    if len(found) > 1:
+        raise UsageError(
+            f"{name!r} means {len(found)} workers",
+            hint=f"write one of the ids: {', '.join(one.id for one in found)}",
+        )
+    return found[0]
+
+
+@dataclass(frozen=True)
+class PoolView:
+    """A pool: its limits (0 is no limit), its living workers, and its open runs."""
+
+    name: str
+    concurrency: int
+    share: float
+    workers: int
+    slots: int
+    running: int
+    queued: int
+    parked: int
+
+
+async def view_pools(fleet: "Fleet") -> Sequence[PoolView]:
+    """Return the pools that have limits, workers or runs."""
+    limits = {pool.name: pool for pool in await fleet.table.pools()}
+    now = await fleet.table.now()
+    workers = without_holders(await fleet.table.workers())
+    living = [one for one in workers if is_alive(one, now)]
+    runs: dict[str, Counter[RunState]] = {}
+    for count in await fleet.views.counts(OPEN):
+        runs.setdefault(count.pool, Counter())[count.state] += count.number
+    names = sorted({*limits, *runs, *(one.pool for one in living)})
+    return [
+        PoolView(
+            name,
+            limits.get(name, Pool(name)).concurrency,
+            limits.get(name, Pool(name)).share,
+            sum(one.pool == name for one in living),
+            sum(one.slots for one in living if one.pool == name),
+            *(runs.get(name, Counter[RunState]())[state] for state in OPEN),
+        )
+        for name in names
+    ]
+
+
+DEMAND_LABELS = ("pool", "engine", "label", "universe")
+
+
+def demand_lines(demand: Sequence[Demand]) -> Sequence[str]:
+    """Return the demand for workers as a metric in the text format of Prometheus."""
+    return metric_lines(
+        "attractor_fleet_startable_runs",
+        "Runs that would start on new workers.",
+        [({name: getattr(one, name) for name in DEMAND_LABELS}, one.startable) for one in demand],
+    )
+
+
+async def fault_of_store(fleet: "Fleet") -> str:
+    """Return why the store does not answer; "" if it does."""
+    try:
+        blobs = await fleet.blobs_of(HOME)
+        await blobs.get("0" * 64)
+    except BlobMissing:
+        return ""
+    except AttractorError as error:
+        return error.in_one_line
+    return ""
+
+
+def metric_lines(
+    name: str, about: str, rows: Iterable[tuple[Mapping[str, str], float]]
+) -> Sequence[str]:
+    """Return a gauge in the text format of Prometheus; rows are its labels and its value."""
+    lines = [f"# HELP {name} {about}", f"# TYPE {name} gauge"]
+    for labels, value in rows:
+        shown = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
+        lines.append(f"{name}{{{shown}}} {value:g}" if shown else f"{name} {value:g}")
+    return lines
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -1,0 +1,156 @@
+"""The fleet of a server, opened at the first use and shared by all its requests."""
+
+import asyncio
+import importlib.util
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, Refused
+from attractor.factory.open_project import OpenProject
+from attractor.fleet.decisions import HOLDER
+from attractor.fleet.dispatch import Dispatch
+from attractor.fleet.overview import ExplainedRun
+
+if TYPE_CHECKING:
+    # It loads the database, which belongs to an extra.
+    from attractor.fleet.fleet import Fleet
+
+Result = TypeVar("Result")
+
+INSTALL = "install it: pip install 'attractor[fleet]'"
+
+PAUSE_S = 3.0
+"""A fleet that could not be opened is tried again after this time."""
+
+
+def is_installed() -> bool:
+    """Return whether the extra `fleet` is installed."""
+    return all(importlib.util.find_spec(name) for name in ("dbos", "obstore"))
+
+
+@dataclass(frozen=True)
+class Away:
+    """A part of the fleet that does not answer: `database` or `store`."""
+
+    name: str
+    words: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class RunFault:
+    """Why a step for a run of a project failed; without a project, one for all."""
+
+    project: str
+    words: str
+
+
+class FleetConnection:
+    """The fleet that the settings name, or the one in the state folder.
+
+    It may be used by any thread: its transactions and its requests to the store have no loop of
+    their own.
+    """
+
+    def __init__(
+        self, state: Path, database: str, store: str, pool: str, environ: Mapping[str, str]
+    ) -> None:
+        self.state = state
+        self.pool = pool
+        """The pool of workers that name none."""
+        self.environ = environ
+        self.name = f"{socket.gethostname()}-{os.getpid()}"
+        """The name of this server in the rows of the fleet."""
+        self.has_workers = False
+        """Whether the server starts workers, which may not have begun yet."""
+        self.faults: dict[str, RunFault] = {}
+        """Why the server's last step for a run failed, by the id of the run."""
+        self.away: Mapping[str, Away] = {}
+        self.waits: Sequence[tuple[ExplainedRun, int]] = ()
+        """Waiting runs, one of each kind with their number, as they were a moment ago."""
+        self._database = database
+        self._store = store
+        self._fleet: Fleet | None = None
+        self._fault: AttractorError | None = None
+        self._tried = 0.0
+        self._opening = Lock()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a fleet: the settings name one, or this machine has had a worker."""
+        file = self.state / "fleet" / "fleet.sqlite"
+        return is_installed() and bool(self._database or self.has_workers or file.exists())
+
+    def note(self, faults: Mapping[str, str], now: datetime) -> None:
+        """Note which parts of the fleet do not answer now, and why."""
+        before = self.away
+        self.away = {
+            name: Away(name, words, before[name].since if name in before else now)
+            for name, words in faults.items()
+            if words
+        }
+
+    def read(self, work: "Callable[[Fleet], Awaitable[Result]]") -> Result:
+        """Return the result of work with the fleet; not for threads with a loop."""
+        fleet = self.open()
+
+        async def do() -> Result:
+            return await work(fleet)
+
+        return asyncio.run(do())
+
+    def open(self) -> "Fleet":
+        """Return the open fleet; raise an error if there is none, or its database is away."""
+        if not self.is_there:
+            raise no_fleet()
+        with self._opening:
+            if self._fleet is None:
+                self._fleet = self._open()
+            return self._fleet
+
+    def _open(self) -> "Fleet":
+        if self._fault and time.monotonic() < self._tried + PAUSE_S:
+            raise self._fault
+        # It loads the database, which takes a second.
+        from attractor.fleet.database import open_database
+        from attractor.fleet.fleet import Addresses, Fleet
+
+        addresses = Addresses.of(self.state, self._database, self._store)
+        try:
+            database = asyncio.run(open_database(addresses.database))
+        except AttractorError as fault:
+            self._fault, self._tried = fault, time.monotonic()
+            raise
+        self._fault = None
+        return Fleet(addresses, database, self.environ)
+
+    @asynccontextmanager
+    async def dispatch(self, opened: OpenProject) -> AsyncGenerator[Dispatch, None]:
+        """Return the runs of a project in the fleet, during a block."""
+        fleet = await asyncio.to_thread(self.open)
+        # Each holder of its own: one that leaves must not end the beats of another.
+        owner = f"{HOLDER}{self.name}-{secrets.token_hex(3)}"
+        yield Dispatch(opened, fleet.table, fleet.blobs_of, owner)
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._opening:
+            if self._fleet:
+                self._fleet.database.close()
+                self._fleet = None
+
+
+def no_fleet() -> Refused:
+    """Return the error of a request that needs a fleet where none is."""
+    if not is_installed():
+        return Refused("the fleet is not installed", hint=INSTALL)
+    return Refused("there is no fleet", hint="start a worker: attractor serve --workers 1")

@@ -1,0 +1,225 @@
+"""Does for runs of the fleet what workers may not: once a second, in a thread of its own.
+
+It brings their committed heads into the projects of the server, notifies people, records the ends
+and starts the evaluations. Of the servers of a state folder, one does it; if it dies, another one.
+Each step may be repeated: what is done is noted after it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+from attractor.base.clock import Clock
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, LockHeld
+from attractor.base.files import make_private_folder
+from attractor.base.locks import FileLock
+from attractor.engine.run_folder.layout import RunDirectory, is_held
+from attractor.engine.state.run_state import EVALUATING
+from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.settle import settle_ended
+from attractor.fleet.decisions import HOLDER
+from attractor.fleet.overview import explain, fault_of_store
+from attractor.fleet.records import FleetRun, RunState
+from attractor.server.fleet.connection import FleetConnection, RunFault
+from attractor.server.fleet.notices import notify_of_wait
+
+if TYPE_CHECKING:
+    # It loads the database, which belongs to an extra.
+    from attractor.fleet.fleet import Fleet
+
+EVERY_S = 1.0
+SWEEP_S = WATCH_S = 2.0
+LATE_S = 15.0
+"""A transaction may end so long after the time that it notes as that of its change."""
+
+AGAIN_S, MOST_AGAIN_S = 5.0, 600.0
+"""A step that failed is tried again after this time, and later each time."""
+
+AT_ONCE = 3
+
+
+@dataclass(frozen=True)
+class FleetProject:
+    """A project of the server: `resume` starts the process that evaluates one of its runs."""
+
+    opened: OpenProject
+    resume: Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class _Left:
+    """A run with a step to do, at a monotonic time; `tries` have failed."""
+
+    run: FleetRun
+    at: float = 0.0
+    tries: int = 0
+
+
+class FleetLoop:
+    """Does the server's part for the runs of its projects.
+
+    `projects` returns their ids, `project_of` one of them.
+    """
+
+    def __init__(
+        self,
+        connection: FleetConnection,
+        projects: Callable[[], Collection[str]],
+        project_of: Callable[[str], FleetProject],
+        clock: Clock,
+    ) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._projects = projects
+        self._project_of = project_of
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name="fleet", daemon=True)
+        self._since = self._swept = 0.0
+        self._seen: dict[str, float] = {}
+        self._left: dict[str, _Left] = {}
+        self._busy: dict[str, asyncio.Task[None]] = {}
+
+    def start(self) -> None:
+        """Begin as soon as there is a fleet."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the present step."""
+        self._stopped.set()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        while not self._connection.is_there:
+            if self._stopped.wait(EVERY_S):
+                return
+        folder = self._connection.state / "fleet"
+        make_private_folder(folder)
+        lock = FileLock(folder / "server.lock")
+        try:
+            asyncio.run(self._work(lock))
+        finally:
+            lock.release()
+
+    async def _work(self, lock: FileLock) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._act(lock))
+            group.create_task(self._watch())
+
+    async def _act(self, lock: FileLock) -> None:
+        """Do what the rows want, while no other server of the state folder does."""
+        turns = asyncio.Semaphore(AT_ONCE)
+        is_alone = False
+        while not self._stopped.is_set():
+            with self._noted("the server"):
+                if not is_alone:
+                    lock.acquire(purpose="attractor serve")
+                    is_alone = True
+                fleet = await asyncio.to_thread(self._connection.open)
+                await self._look(fleet)
+                self._begin(turns)
+            await asyncio.sleep(EVERY_S)
+
+    async def _watch(self) -> None:
+        """Note what is away, and what waits, for pages that are shown often."""
+        while not self._stopped.is_set():
+            with self._noted("the server"):
+                await self._look_around()
+            await asyncio.sleep(WATCH_S)
+
+    async def _look_around(self) -> None:
+        connection, away = self._connection, {"database": "", "store": ""}
+        try:
+            fleet = await asyncio.to_thread(connection.open)
+            found = await fleet.views.alike()
+            explained = await explain(fleet, [run for run, _ in found])
+            numbers = {run.run_id: number for run, number in found}
+            connection.waits = [(one, numbers[one.run.run_id]) for one in explained]
+            away["store"] = await fault_of_store(fleet)
+        except AttractorError as fault:
+            away["database"] = fault.in_one_line
+        connection.note(away, self._clock.now())
+
+    @contextmanager
+    def _noted(self, name: str) -> Generator[None]:
+        """Go on after an error: the page shows a defect, and that the database is away."""
+        try:
+            yield
+        except AttractorError:
+            return
+        except Exception as error:  # noqa: BLE001 - a person must see it, and the server goes on
+            self._connection.faults[name] = RunFault("", f"internal error: {error!r}")
+
+    async def _look(self, fleet: "Fleet") -> None:
+        """Sweep, and find the runs that changed."""
+        if time.monotonic() > self._swept + SWEEP_S:
+            self._swept = time.monotonic()
+            await fleet.table.sweep(f"{HOLDER}{self._connection.name}")
+        now = await fleet.table.now()
+        changed = await fleet.views.changed_since(self._since, self._projects())
+        for run in changed:
+            if self._seen.get(run.run_id) != run.changed:
+                self._left[run.run_id] = _Left(run)
+        self._seen = {run.run_id: run.changed for run in changed}
+        self._since = now - LATE_S
+
+    def _begin(self, turns: asyncio.Semaphore) -> None:
+        now = time.monotonic()
+        for run_id, left in list(self._left.items()):
+            if left.at <= now and run_id not in self._busy:
+                del self._left[run_id]
+                self._busy[run_id] = asyncio.create_task(self._do(left, turns))
+
+    async def _do(self, left: _Left, turns: asyncio.Semaphore) -> None:
+        run, faults = left.run, self._connection.faults
+        fault = ""
+        try:
+            async with turns:
+                await asyncio.to_thread(self._settle, run)
+        except LockHeld as held:
+            fault = held.in_one_line
+        except AttractorError as error:
+            fault = error.in_one_line
+            faults[run.run_id] = RunFault(run.project, fault)
+        except Exception as error:  # noqa: BLE001 - a person must see it, and other runs go on
+            fault = f"internal error: {error!r}"
+            faults[run.run_id] = RunFault(run.project, fault)
+        finally:
+            del self._busy[run.run_id]
+        if fault:
+            pause = min(MOST_AGAIN_S, AGAIN_S * 2**left.tries)
+            again = _Left(run, time.monotonic() + pause, left.tries + 1)
+            # A newer change has replaced it.
+            self._left.setdefault(run.run_id, again)
+        else:
+            faults.pop(run.run_id, None)
+
+    def _settle(self, run: FleetRun) -> None:
+        asyncio.run(self._bring(run, self._project_of(run.project)))
+
+    async def _bring(self, run: FleetRun, project: FleetProject) -> None:
+        """Bring a run into its project, and do what its state wants."""
+        opened = project.opened
+        async with self._connection.dispatch(opened) as dispatch:
+            if run.state is RunState.ENDED and dispatch.is_settled(run):
+                return
+            run = await dispatch.sync(run.run_id)
+            root = opened.project.runs_dir / run.run_id
+            if run.state is RunState.PARKED:
+                await notify_of_wait(run, root, opened.project)
+            if run.state is RunState.ENDED:
+                state = await settle_ended(root, opened, is_canceled=run.cancel)
+                if state.status == EVALUATING or state.is_restarting:
+                    _require_free(root)
+                    project.resume(run.run_id)
+                dispatch.note_settled(run)
+
+
+def _require_free(root: Path) -> None:
+    """Refuse while another process, such as that of a person, evaluates a run."""
+    if is_held(RunDirectory(root).lock):
+        raise LockHeld(f"{root.name} is evaluated by another process")

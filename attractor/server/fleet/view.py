@@ -1,0 +1,251 @@
+"""What the page of the fleet, its record and the page of a run show, as the rows are now."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, UnknownName
+from attractor.fleet.dispatch import COPIES
+from attractor.fleet.errors import UnknownRun
+from attractor.fleet.loads import Demand, demand_of
+from attractor.fleet.overview import (
+    OPEN,
+    ExplainedRun,
+    PoolView,
+    WorkerView,
+    demand_lines,
+    explain,
+    metric_lines,
+    view_pools,
+    view_workers,
+)
+from attractor.fleet.records import AttemptRow, FleetRun, ReasonKind, RunState, Worker
+from attractor.server.fleet.connection import FleetConnection
+
+if TYPE_CHECKING:
+    # It loads the database, which belongs to an extra.
+    from attractor.fleet.fleet import Fleet
+
+MOST_SHOWN = 100
+_WAITING = (RunState.QUEUED, RunState.PARKED)
+_RESUMED = (ReasonKind.BUDGET, ReasonKind.PAUSED, ReasonKind.POISON, ReasonKind.LIMIT)
+
+
+@dataclass(frozen=True)
+class FleetView:
+    """A fleet: its runs, the first ones that wait and all that a worker executes, and the rest.
+
+    `more` is the number of further runs that wait. Without `is_there`, there is none. `faults` say
+    what does not answer, and which runs the server cannot bring here.
+    """
+
+    is_there: bool
+    database: str = ""
+    store: str = ""
+    faults: Sequence[str] = ()
+    waiting: Sequence[ExplainedRun] = ()
+    more: int = 0
+    running: Sequence[ExplainedRun] = ()
+    workers: Sequence[WorkerView] = ()
+    pools: Sequence[PoolView] = ()
+    demand: Sequence[Demand] = ()
+
+
+def read_fleet(
+    connection: FleetConnection, reaches: Callable[[str], bool], *, is_whole: bool
+) -> FleetView:
+    """Return the fleet, with the runs of projects that a caller may reach.
+
+    `is_whole`: the caller reaches all projects.
+    """
+    if not connection.is_there:
+        return FleetView(is_there=False)
+    away = [f"the {one.name} is away: {one.words}" for one in connection.away.values()]
+    own = [
+        f"{name}: {fault.words}"
+        for name, fault in connection.faults.items()
+        if is_whole or reaches(fault.project)
+    ]
+    faults = [*away, *own]
+    if "database" in connection.away:
+        return FleetView(is_there=True, faults=faults)
+    try:
+        read = partial(_read, reaches=reaches, is_whole=is_whole, faults=faults)
+        return connection.read(read)
+    except AttractorError as fault:
+        return FleetView(is_there=True, faults=[*faults, fault.in_one_line])
+
+
+async def _read(
+    fleet: "Fleet", *, reaches: Callable[[str], bool], is_whole: bool, faults: Sequence[str]
+) -> FleetView:
+    waiting = list[FleetRun]()
+    more = 0
+    counts = await fleet.views.counts(OPEN)
+    for state in _WAITING:
+        room = MOST_SHOWN - len(waiting)
+        if is_whole:
+            found = await fleet.table.runs(states=(state,), limit=max(1, room))
+            total = sum(count.number for count in counts if count.state is state)
+        else:
+            found = [run for run in await fleet.table.runs(states=(state,)) if reaches(run.project)]
+            total = len(found)
+        waiting += found[:room]
+        more += max(0, total - room)
+    running = await fleet.table.runs(states=(RunState.RUNNING,))
+    reached = {run.run_id for run in running if reaches(run.project)}
+    explained = await explain(fleet, [*waiting, *(run for run in running if run.run_id in reached)])
+    stuck = [one for one in explained if one.run.state is RunState.RUNNING and one.reason]
+    return FleetView(
+        is_there=True,
+        database=fleet.database.name,
+        store=fleet.addresses.store,
+        faults=faults,
+        waiting=[*stuck, *explained[: len(waiting)]],
+        more=more,
+        running=explained[len(waiting) :],
+        workers=await view_workers(fleet),
+        pools=await view_pools(fleet),
+        demand=demand_of(await fleet.table.pools(), counts),
+    )
+
+
+def changed_at(explained: ExplainedRun) -> datetime:
+    """Return the time since when a run is as it is."""
+    return at(explained.run.changed)
+
+
+def at(seconds: float) -> datetime:
+    """Return a time of the database, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def may_resume(explained: ExplainedRun) -> bool:
+    """Return whether a person lets a run continue by a button, without anything else."""
+    reason, is_parked = explained.reason, explained.run.state is RunState.PARKED
+    return is_parked and reason is not None and reason.kind in _RESUMED
+
+
+@dataclass(frozen=True)
+class FleetRunView:
+    """A run in the fleet, with its attempts; `names` are those of workers, by their ids."""
+
+    explained: ExplainedRun
+    attempts: Sequence[AttemptRow]
+    names: dict[str, str]
+
+    def name_of(self, worker: str) -> str:
+        """Return the name of a worker; its id if its row is gone."""
+        return self.names.get(worker, worker)
+
+
+def read_run(connection: FleetConnection, run_id: str) -> FleetRunView | str | None:
+    """Return a run in the fleet, why it cannot be read, or None for a run that never was there."""
+    if not (connection.state / COPIES / f"{run_id}.json").exists() or not connection.is_there:
+        return None
+    if away := connection.away.get("database"):
+        return f"the database of the fleet is away: {away.words}"
+    try:
+        return connection.read(partial(_read_run, run_id))
+    except UnknownRun:
+        return None
+    except AttractorError as fault:
+        return fault.in_one_line
+
+
+async def _read_run(run_id: str, fleet: "Fleet") -> FleetRunView:
+    run = await fleet.table.run(run_id)
+    if run is None:
+        raise UnknownRun(f"the fleet has no run {run_id}")
+    [explained] = await explain(fleet, [run])
+    names = {worker.id: worker.name for worker in await fleet.table.workers()}
+    return FleetRunView(explained, await fleet.views.attempts(run_id), names)
+
+
+def known_pools(connection: FleetConnection) -> Sequence[str]:
+    """Return the pools on which a run can be started; none without a fleet that answers."""
+    if not connection.is_there or "database" in connection.away:
+        return ()
+    try:
+        found = connection.read(view_pools)
+    except AttractorError:
+        return ()
+    return sorted({connection.pool, *(pool.name for pool in found)})
+
+
+def drain_worker(connection: FleetConnection, worker_id: str) -> Worker:
+    """Let a worker take nothing new, and return it."""
+
+    async def drain(fleet: "Fleet") -> Worker:
+        workers = {one.id: one for one in await fleet.table.workers()}
+        if worker_id not in workers:
+            raise UnknownName("worker", worker_id, workers)
+        await fleet.table.drain(worker_id)
+        return workers[worker_id]
+
+    if not connection.is_there:
+        raise UnknownName("worker", worker_id, [])
+    return connection.read(drain)
+
+
+def metrics_of(connection: FleetConnection) -> str:
+    """Return the numbers of the fleet in the text format of Prometheus."""
+    if not connection.is_there:
+        return ""
+    lines = list[str]()
+    if "database" not in connection.away:
+        try:
+            lines += connection.read(_metrics)
+        except AttractorError:
+            lines += metric_lines(_UP, _UP_ABOUT, [({"part": "database"}, 0)])
+            return _text(lines)
+    parts = ("database", "store")
+    up = [({"part": part}, float(part not in connection.away)) for part in parts]
+    return _text([*lines, *metric_lines(_UP, _UP_ABOUT, up)])
+
+
+_UP, _UP_ABOUT = "attractor_fleet_up", "Whether the database and the store of the fleet answer."
+
+
+async def _metrics(fleet: "Fleet") -> Sequence[str]:
+    counts = await fleet.views.counts(OPEN)
+    pools = await view_pools(fleet)
+    waiting = dict[str, int]()
+    alike = dict[str, int]()
+    runs = await fleet.views.alike()
+    alike = {run.run_id: number for run, number in runs}
+    for one in await explain(fleet, [run for run, _ in runs]):
+        if one.reason:
+            kind = one.reason.kind.value
+            waiting[kind] = waiting.get(kind, 0) + alike[one.run.run_id]
+    workers = dict[tuple[str, str], int]()
+    for view in await view_workers(fleet):
+        key = (view.worker.pool, view.status)
+        workers[key] = workers.get(key, 0) + 1
+    return [
+        *demand_lines(demand_of(await fleet.table.pools(), counts)),
+        *metric_lines(
+            "attractor_fleet_running_runs",
+            "Runs that workers execute.",
+            [({"pool": pool.name}, pool.running) for pool in pools],
+        ),
+        *metric_lines(
+            "attractor_fleet_waiting_runs",
+            "Runs that wait, by the reason.",
+            [({"reason": kind}, number) for kind, number in sorted(waiting.items())],
+        ),
+        *metric_lines(
+            "attractor_fleet_workers",
+            "Workers, by pool and status.",
+            [
+                ({"pool": pool, "status": status}, number)
+                for (pool, status), number in sorted(workers.items())
+            ],
+        ),
+    ]
+
+
+def _text(lines: Sequence[str]) -> str:
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,104 @@
+"""The server's steps for runs in the fleet, over rows of a real database."""
+
+import json
+import time
+from pathlib import Path
+
+from attractor.factory.ledger.ledger import Ledger, LineKind
+from attractor.fleet.records import AttemptEnd, Reason, ReasonKind, RunState
+from tests.cli.fleet_desk import (
+    FleetDesk,
+    sqlite_template as sqlite_template,  # a fixture
+)
+from tests.fleet.living import wait_until
+from tests.server.conftest import serving
+from tests.server.test_fleet_page import PIPELINE, service_of
+
+
+def ends(rows: FleetDesk, run: str) -> list[str]:
+    """Return the ends of a run in the ledger."""
+    entries = Ledger(rows.state).entries(run)
+    return [str(one.data["status"]) for one in entries if one.kind == LineKind.ENDED]
+
+
+def begin(rows: FleetDesk) -> str:
+    begun = rows.do("run", "pipeline.dot", "--on", "p")
+    assert begun.returncode == 0, begun.stderr
+    return begun.stdout.strip()
+
+
+def test_run_that_was_canceled_without_an_owner_is_canceled_here_and_recorded(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    rows = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    run = begin(rows)
+    rows.within(lambda fleet: fleet.table.cancel(run))
+    assert rows.run(run).state is RunState.ENDED
+    with serving(service_of(rows)) as server, server.client("read") as client:
+        wait_until(lambda: ends(rows, run) == ["canceled"])
+        assert client.get(f"/pipelines/{run}").json()["status"] == "canceled"
+
+
+def test_people_are_told_once_of_a_budget_that_is_used_up(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    rows = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    told = tmp_path / "told"
+    settings = f'[notify]\ncommand = "cat >> {told}"\n'
+    (rows.project / "attractor.toml").write_text(settings)
+    run = begin(rows)
+    rows.beat()
+    spent = {"stopped": "the budget max_cost_usd is exhausted: 2 of 1"}
+    end = AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.BUDGET, spent))
+    rows.end(run, end)
+    for _ in range(2):
+        with serving(service_of(rows)) as server, server.client() as client:
+            wait_until(told.exists)
+            # Each resume is another attempt, which stops for the same reason.
+            assert client.post(f"/api/v1/runs/{run}/resume").json()["taken"]
+            wait_until(lambda: rows.run(run).state is RunState.QUEUED)
+            rows.end(run, end)
+            time.sleep(3)
+    [notice] = [json.loads(line) for line in told.read_text().splitlines()]
+    assert (notice["kind"], notice["run_id"], notice["text"]) == ("budget", run, spent["stopped"])
+    assert notice["command"] == f"attractor resume {run} --max-cost-usd 4.00"
+
+
+def test_another_server_of_the_state_folder_does_the_work_when_the_first_one_ends(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    rows = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    first, second = begin(rows), begin(rows)
+    with serving(service_of(rows)) as other:
+        with serving(service_of(rows)), other.client("read") as client:
+            rows.within(lambda fleet: fleet.table.cancel(first))
+            wait_until(lambda: ends(rows, first) == ["canceled"])
+            assert client.get("/api/v1/fleet").json()["faults"] == []
+        rows.within(lambda fleet: fleet.table.cancel(second))
+        wait_until(lambda: ends(rows, second) == ["canceled"])
+    assert ends(rows, first) == ["canceled"]
+
+
+def test_fault_of_one_run_is_shown_and_keeps_no_other_one_back(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    rows = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    broken, good = begin(rows), begin(rows)
+    project = rows.run(good).project
+    rows.add("lost", project=project)
+    store = rows.state / "fleet" / "store" / "universes" / "home"
+    head = rows.run("lost").head
+    (store / head[:2] / head[2:4] / head).unlink()
+    rows.beat()
+    reason = Reason(ReasonKind.PAUSED, {"stopped": "enough"})
+    rows.end("lost", AttemptEnd(state=RunState.PARKED, reason=reason))
+    with serving(service_of(rows)) as server, server.client("read") as client:
+
+        def faults() -> list[str]:
+            return client.get("/api/v1/fleet").json()["faults"]
+
+        wait_until(lambda: [one for one in faults() if "no blob" in one] != [])
+        rows.within(lambda fleet: fleet.table.cancel(good))
+        wait_until(lambda: ends(rows, good) == ["canceled"])
+        assert [one.partition(":")[0] for one in faults()] == ["lost"]
+    assert ends(rows, broken) == []
