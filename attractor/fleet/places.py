@@ -22,7 +22,7 @@ RUNS, AGENTS, PROJECT = "runs", "agents", "project"
 OBJECTS = "objects.log"
 """The Git objects of a store: of each its id, its size and its content, as Git stores it."""
 
-_PACKS = "pack"
+_PACKS, _MANIFEST = "pack", "manifest.json"
 _OF_STORE = (RECORD_FILE, "HEAD", "config", "refs")
 
 
@@ -134,6 +134,9 @@ async def _write(tree: HeadTree, name: str, entry: FileEntry, place: Place) -> N
         await asyncio.to_thread(_write_journal, path, content, entry.mode)
     else:
         await asyncio.to_thread(_write_file, path, content, entry.mode)
+    if path.name == _MANIFEST and path.parent.parent == place.runs:
+        # A head has no empty folders, and orders need this one.
+        (path.parent / "inbox" / "done").mkdir(parents=True, exist_ok=True)
 
 
 def _write_file(path: Path, content: bytes, mode: int) -> None:

@@ -55,6 +55,32 @@ def test_run_waits_without_a_process_and_goes_on_after_the_answer(tmp_path: Path
         assert "No problems found" in fleet.attractor("audit", "verify")
 
 
+ROUNDS = """digraph rounds {
+  start [shape=Mdiamond]; done [shape=Msquare]
+  work [shape=parallelogram, tool_command="test -e r.txt || { touch r.txt; exit 1; }"]
+  ask [shape=hexagon, label="Good?"]
+  start -> work
+  work -> work [condition="outcome=fail", loop_restart=true]
+  work -> ask [condition="outcome=success"]
+  ask -> done [label="[Y] Yes"]
+}
+"""
+
+
+def test_question_of_a_restart_is_answered_by_the_id_of_either_run(tmp_path: Path) -> None:
+    with living(tmp_path, ROUNDS) as fleet:
+        run_id = fleet.begin("--sandbox", "none")
+        fleet.start_worker()
+        fleet.wait_parked(run_id)
+        fleet.status(run_id)
+        [restart] = [one.name for one in (fleet.project / "runs").glob("0*") if one.name != run_id]
+        assert "Good?" in fleet.attractor("answer", restart)
+        fleet.attractor("answer", restart, "Yes")
+        fleet.wait(restart, "evaluating")
+        fleet.attractor("resume", run_id)
+        assert "No problems found" in fleet.attractor("audit", "verify")
+
+
 def processes_of(run_id: str) -> list[str]:
     """Return the commands of the processes that execute a run."""
     found: list[str] = []
