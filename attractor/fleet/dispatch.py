@@ -6,11 +6,11 @@ keeps every other process from executing the run here.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
-from attractor.base.dataclasses import dataclass
+from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import Refused
 from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.json import Json, canonical_json, parse_object
@@ -26,11 +26,17 @@ from attractor.fleet.decisions import HOLDER
 from attractor.fleet.errors import DatabaseAway, StoreAway, UnknownRun
 from attractor.fleet.heads import FileEntry, HeadTree, changed_files
 from attractor.fleet.places import PROJECT, RUNS, Collector, Place, lay_out
-from attractor.fleet.records import AttemptEnd, Claim, FleetRun, NewRun, RunState, Worker
+from attractor.fleet.records import HOME, AttemptEnd, Claim, FleetRun, NewRun, RunState, Worker
 from attractor.fleet.seams import BlobsOf, Table
 from attractor.fleet.site import BASE
+from attractor.fleet.universes import Account, accounts_in, caps_in, need_of, require_allowed
 from attractor.pipeline.begin import begin
+from attractor.pipeline.components.backends import SIMULATE
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
+from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
+from attractor.pipeline.preflight.models import list_models
+from attractor.pipeline.preflight.preflight import nodes_by_backend
+from attractor.pipeline.source.read import context_of
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.git.repository import Git
 from attractor.workspaces.run_store import STORES
@@ -52,12 +58,12 @@ _PUSH_S = 30.0
 
 @dataclass(frozen=True)
 class Where:
-    """Where a new run executes."""
+    """Where a new run executes; without a universe, in that of the project, or in `home`."""
 
     pool: str
     priority: int = 100
     label: str = ""
-    universe: str = "home"
+    universe: str = ""
 
 
 class Dispatch:
@@ -78,8 +84,23 @@ class Dispatch:
         stays here.
         """
         _require_movable(plan)
-        await self._table.now()
-        await self._blobs_of(where.universe)
+        project = self._opened.identity.create_id()
+        accounts = await self._accounts(where.universe, project)
+        universe = accounts[0].universe
+        new = NewRun(
+            run_id=plan.run_id,
+            head="",
+            pool=where.pool,
+            engine=plan.scope.project.machine.version,
+            universe=universe,
+            project=project,
+            label=where.label,
+            priority=where.priority,
+            max_cost_usd=plan.budgets.cost_usd,
+            max_tokens=plan.budgets.tokens,
+        )
+        _require_allowed(plan, new, accounts)
+        await self._blobs_of(universe)
         with ExitStack() as stack:
             begun = await begin(plan, stack)
             plan.policy.begin(begun)
@@ -87,7 +108,7 @@ class Dispatch:
         until = time.monotonic() + _PUSH_S
         while True:
             try:
-                await self._push(begun, where)
+                await self._push(begun, new)
             except (StoreAway, DatabaseAway) as away:
                 if time.monotonic() > until:
                     RunDirectory(self._place.runs / plan.run_id).elsewhere.unlink(missing_ok=True)
@@ -97,27 +118,24 @@ class Dispatch:
             else:
                 return plan.run_id
 
-    async def _push(self, begun: BegunRun, where: Where) -> None:
+    async def _push(self, begun: BegunRun, new: NewRun) -> None:
         """Store a begun run, and add its row."""
-        plan = begun.plan
-        tree = await HeadTree.load(await self._blobs_of(where.universe), "")
-        await self._collector(plan.run_id).collect(tree)
+        tree = await HeadTree.load(await self._blobs_of(new.universe), "")
+        await self._collector(new.run_id).collect(tree)
         await self._put_agents(tree, begun)
         await self._put_project(tree, begun)
-        head = await tree.save()
-        new = NewRun(
-            run_id=plan.run_id,
-            head=head,
-            pool=where.pool,
-            engine=plan.scope.project.machine.version,
-            universe=where.universe,
-            project=self._opened.identity.create_id(),
-            label=where.label,
-            priority=where.priority,
-        )
-        self._mark(plan.run_id, where.pool)
-        self._note(plan.run_id, head)
+        new = changed(new, head=await tree.save())
+        self._mark(new.run_id, new.pool)
+        self._note(new.run_id, new.head)
         await self._table.add(new)
+
+    async def _accounts(self, name: str, project: str) -> Sequence[Account]:
+        """Return the accounts of the project, which becomes a world of the named universe."""
+        if name:
+            await self._table.assign(project, name, self._opened.project.root.name)
+        accounts = await self._table.accounts()
+        universe = next((one.universe for one in accounts if one.id == project), HOME)
+        return accounts_in(accounts, universe, project)
 
     async def sync(self, run_id: str) -> FleetRun:
         """Bring the last committed head of a run into its copy here."""
@@ -300,6 +318,19 @@ def _after_change(root: Path) -> AttemptEnd:
 def _state(root: Path) -> EngineState:
     directory = RunDirectory(root)
     return open_journal(directory.events, directory.checkpoint).state
+
+
+def _require_allowed(plan: RunPlan, new: NewRun, accounts: Sequence[Account]) -> None:
+    """Refuse a run that the caps of its universe or its world do not allow."""
+    for account in accounts:
+        account.require_admitted(need_of(vars(new)))
+    caps, request, scope = caps_in(accounts), plan.request, plan.scope
+    if not {"backends", "models"} & caps.keys():
+        return
+    children = find_child_pipelines(plan.pipeline.graph, request.file, context_of(scope))
+    nodes = nodes_by_backend([plan.pipeline.graph, *children.graphs], request, scope)
+    asking = [node for name in nodes if name != SIMULATE for node in nodes[name]]
+    require_allowed(caps, {"backends": nodes, "models": list_models(asking, request, scope)})
 
 
 def _require_movable(plan: RunPlan) -> None:

@@ -19,10 +19,10 @@ from attractor.engine.journal.events import Action
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.fleet import attempt as attempt_module
-from attractor.fleet.fence import ENDED, KEEP, KEPT, LEAVE, LOST
+from attractor.fleet.fence import ENDED, KEEP, KEPT, LEAVE, LOST, USED
 from attractor.fleet.heads import FileEntry, HeadTree
 from attractor.fleet.places import AGENTS, PROJECT, Collector, Place, lay_out
-from attractor.fleet.records import Claim, FleetRun
+from attractor.fleet.records import Claim, FleetRun, Spent
 from attractor.fleet.seams import (
     AttemptEnded,
     AttemptGone,
@@ -136,10 +136,10 @@ class _Attempt:
         while line := await reader.readline():
             message = parse_object(line) or {}
             if isinstance(number := message.get(KEEP), int):
-                return KeepAsked(number)
+                return KeepAsked(number, _spent(message))
             if isinstance(report := message.get(ENDED), dict):
                 await self._process.wait()
-                return AttemptEnded(report)
+                return AttemptEnded(report, _spent(report))
         return AttemptGone(await self._process.wait())
 
     async def save(self) -> str:
@@ -197,6 +197,14 @@ class _Attempt:
 
 
 _GRACE_S = 3.0
+
+
+def _spent(message: JsonObject) -> Spent | None:
+    match message.get(USED):
+        case [int() | float() as cost, int() as tokens] if min(cost, tokens) >= 0:
+            return Spent(float(cost), tokens)
+        case _:
+            return None
 
 
 async def _all(tree: HeadTree) -> AsyncIterator[tuple[str, FileEntry | None]]:

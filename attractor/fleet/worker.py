@@ -25,6 +25,7 @@ from attractor.fleet.records import (
     Reason,
     ReasonKind,
     RunState,
+    Spent,
     Worker,
 )
 from attractor.fleet.seams import AttemptEnded, KeepAsked, Site, SiteAttempt, Table
@@ -189,10 +190,10 @@ class RunWorker:
             raise
         self.attempts[run.run_id] = running
         while isinstance(sign := await running.next(), KeepAsked):
-            claim = await self._commit(running, claim)
+            claim = await self._commit(running, claim, sign.spent)
             await running.answer(sign.number)
         if isinstance(sign, AttemptEnded):
-            claim = await self._commit(running, claim)
+            claim = await self._commit(running, claim, sign.spent)
             end = end_of(sign.report, await self._insist(self._table.now))
             if end.reason and end.reason.kind is ReasonKind.PAUSED and self.worker.is_draining:
                 end = AttemptEnd(state=RunState.QUEUED, yields=True)
@@ -202,9 +203,9 @@ class RunWorker:
             end = AttemptEnd(state=RunState.QUEUED, yields=True, has_crashed=has_crashed)
             await self._end(claim, end)
 
-    async def _commit(self, running: SiteAttempt, claim: Claim) -> Claim:
+    async def _commit(self, running: SiteAttempt, claim: Claim, spent: Spent | None) -> Claim:
         head = await self._insist(running.save, claim)
-        return await self._insist(lambda: self._table.commit(claim, head))
+        return await self._insist(lambda: self._table.commit(claim, head, spent))
 
     async def _end(self, claim: Claim, end: AttemptEnd) -> None:
         await self._insist(lambda: self._table.end(claim, end))

@@ -11,6 +11,7 @@ from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation
+from attractor.cli.runs.universes import require_reach
 from attractor.engine.errors import NoRun
 from attractor.fleet.errors import UnknownRun
 from attractor.fleet.loads import loads_of
@@ -82,4 +83,5 @@ async def find_in_fleet(invocation: Invocation, fleet: "Fleet", reference: str) 
         )
     if run is None:
         raise UnknownRun(f"the fleet has no run {reference!r}")
+    require_reach(invocation, [run.project], f"run {run.run_id}")
     return run

@@ -9,7 +9,7 @@ from random import Random
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
 from attractor.fleet.heads import HeadTree
-from attractor.fleet.records import Claim, FleetRun
+from attractor.fleet.records import Claim, FleetRun, Spent
 from attractor.fleet.seams import AttemptEnded, AttemptGone, AttemptSign, Blobs, KeepAsked
 from tests.fleet.simulation.virtual import Machine
 
@@ -204,7 +204,8 @@ class SimAttempt:
         self._done.append(name)
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._kept.append(kept)
-        self._signs.put_nowait(KeepAsked(len(self._kept) - 1))
+        # Each stage takes a token.
+        self._signs.put_nowait(KeepAsked(len(self._kept) - 1, Spent(0.0, len(self._done))))
         await kept
         return await self._machine.go_on()
 
