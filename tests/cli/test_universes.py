@@ -168,6 +168,8 @@ def test_token_of_a_universe_reaches_no_other_one(tmp_path: Path, desk: FleetDes
         ["universe", "show", "u"],
     ):
         refused(desk, 2, "for other projects", *words, **bound)
+    for words in ((), ("--universe", "u"), ("--universe", "home")):
+        refused(desk, 2, "for other projects", *ON, *words, **bound)
     for words in (["create", "w"], ["caps", "u", "--share", "0.5"], ["archive", "u"]):
         refused(desk, 2, "for some projects only", "universe", *words, **bound)
     desk.do("universe", "create", "w")

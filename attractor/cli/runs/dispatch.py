@@ -17,6 +17,7 @@ from attractor.cli.runs.fleet_runs import ExplainedRun, explain
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
+from attractor.cli.runs.universes import require_reach
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.budgets import NO_BUDGETS, record_budgets
 from attractor.engine.journal.checkpoint import open_journal
@@ -77,6 +78,7 @@ def run_on(
 ) -> ExitCode:
     """Begin a run that a worker executes; if it is followed, wait until it stops, and finish it."""
     invocation = on.invocation
+    require_reach(invocation, [opened.identity.project_id()], "this one")
     where = Where(on.pool, on.priority, on.label, on.universe)
 
     async def submit() -> str:
