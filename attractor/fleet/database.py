@@ -23,7 +23,7 @@ from attractor.base.locks import FileLock
 from attractor.fleet.errors import DatabaseAway, ForeignDatabase
 from attractor.fleet.records import HOME
 from attractor.fleet.schema import FORMAT, LEASES, META, SWEEP, TABLES
-from attractor.fleet.universe_rows import insert_account
+from attractor.fleet.universe_rows import insert_tenant
 from attractor.fleet.universes import NO_CAPS
 
 T = TypeVar("T")
@@ -232,7 +232,7 @@ def _make_tables(engine: sa.Engine, name: str) -> str:
         fleet = uuid.uuid4().hex
         connection.execute(sa.insert(META).values(fleet=fleet, format=FORMAT, store=""))
         connection.execute(sa.insert(LEASES).values(name=SWEEP, holder="", until=0.0))
-        insert_account(connection, HOME, uuid.uuid4().hex, NO_CAPS)
+        insert_tenant(connection, HOME, uuid.uuid4().hex, NO_CAPS)
         return fleet
 
 

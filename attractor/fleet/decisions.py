@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.fleet.records import AttemptEnd, FleetRun, Pool, Reason, ReasonKind, RunState
-from attractor.fleet.universes import Account, Need
+from attractor.fleet.universes import Need, Tenant
 
 STALE_S = 4.0
 """A worker that has not beaten for so long is dead."""
@@ -146,17 +146,17 @@ def why_full(pool: Pool | None, universe: str, running: Mapping[str, int]) -> Re
 
 
 def why_no_room(
-    pool: Pool | None, need: Need, running: Mapping[str, int], accounts: Sequence[Account]
+    pool: Pool | None, need: Need, running: Mapping[str, int], tenants: Sequence[Tenant]
 ) -> Reason | None:
     """Return why a run must wait for room in the caps of its universe or in its pool, or None."""
-    for account in accounts:
-        if account.is_of(need) and (reason := account.why_full(need)):
+    for tenant in tenants:
+        if tenant.is_of(need) and (reason := tenant.why_full(need)):
             return reason
-        share = account.caps.share
-        if account.is_of(need) and not account.is_world and pool and share and share < pool.share:
+        share = tenant.caps.share
+        if tenant.is_of(need) and not tenant.is_world and pool and share and share < pool.share:
             full = why_full(changed(pool, share=share), need.universe, running)
             if full and full.kind is ReasonKind.UNIVERSE_FULL:
-                figures = {"cap": "share", "address": account.address}
+                figures = {"cap": "share", "address": tenant.address}
                 figures |= {"concurrency": pool.concurrency}
                 return Reason(ReasonKind.LIMIT, {**full.details, **figures})
     return why_full(pool, need.universe, running)
@@ -166,13 +166,13 @@ def next_in(
     pool: Pool,
     running: Mapping[str, int],
     waiting: Sequence[Waiting],
-    accounts: Sequence[Account] = (),
+    tenants: Sequence[Tenant] = (),
     *,
     most: int,
 ) -> Sequence[str]:
     """Return the runs that get the room of a pool: those that wait longest, within priority."""
     counts = dict(running)
-    held = [*accounts]
+    held = [*tenants]
     chosen: list[str] = []
     for run in sorted(waiting, key=lambda run: (run.priority, run.since, run.run_id)):
         if len(chosen) == most:
@@ -180,6 +180,6 @@ def next_in(
         need = run.need
         if why_no_room(pool, need, counts, held) is None:
             counts[need.universe] = counts.get(need.universe, 0) + 1
-            held[:] = (account.with_run(need) for account in held)
+            held[:] = (tenant.with_run(need) for tenant in held)
             chosen.append(run.run_id)
     return chosen

@@ -29,7 +29,7 @@ from attractor.fleet.places import PROJECT, RUNS, Collector, Place, lay_out
 from attractor.fleet.records import HOME, AttemptEnd, Claim, FleetRun, NewRun, RunState, Worker
 from attractor.fleet.seams import BlobsOf, Table
 from attractor.fleet.site import BASE
-from attractor.fleet.universes import Account, accounts_in, caps_in, need_of, require_allowed
+from attractor.fleet.universes import Tenant, caps_in, need_of, require_allowed, tenants_in
 from attractor.pipeline.begin import begin
 from attractor.pipeline.components.backends import SIMULATE
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
@@ -85,8 +85,8 @@ class Dispatch:
         """
         _require_movable(plan)
         project = self._opened.identity.create_id()
-        accounts = await self._accounts(where.universe, project)
-        universe = accounts[0].universe
+        tenants = await self._tenants(where.universe, project)
+        universe = tenants[0].universe
         new = NewRun(
             run_id=plan.run_id,
             head="",
@@ -99,7 +99,7 @@ class Dispatch:
             max_cost_usd=plan.budgets.cost_usd,
             max_tokens=plan.budgets.tokens,
         )
-        _require_allowed(plan, new, accounts)
+        _require_allowed(plan, new, tenants)
         await self._blobs_of(universe)
         with ExitStack() as stack:
             begun = await begin(plan, stack)
@@ -129,13 +129,13 @@ class Dispatch:
         self._note(new.run_id, new.head)
         await self._table.add(new)
 
-    async def _accounts(self, name: str, project: str) -> Sequence[Account]:
-        """Return the accounts of the project, which becomes a world of the named universe."""
+    async def _tenants(self, name: str, project: str) -> Sequence[Tenant]:
+        """Return the tenants of the project, which becomes a world of the named universe."""
         if name:
             await self._table.assign(project, name, self._opened.project.root.name)
-        accounts = await self._table.accounts()
-        universe = next((one.universe for one in accounts if one.id == project), HOME)
-        return accounts_in(accounts, universe, project)
+        tenants = await self._table.tenants()
+        universe = next((one.universe for one in tenants if one.id == project), HOME)
+        return tenants_in(tenants, universe, project)
 
     async def sync(self, run_id: str) -> FleetRun:
         """Bring the last committed head of a run into its copy here."""
@@ -320,11 +320,11 @@ def _state(root: Path) -> EngineState:
     return open_journal(directory.events, directory.checkpoint).state
 
 
-def _require_allowed(plan: RunPlan, new: NewRun, accounts: Sequence[Account]) -> None:
+def _require_allowed(plan: RunPlan, new: NewRun, tenants: Sequence[Tenant]) -> None:
     """Refuse a run that the caps of its universe or its world do not allow."""
-    for account in accounts:
-        account.require_admitted(need_of(vars(new)))
-    caps, request, scope = caps_in(accounts), plan.request, plan.scope
+    for tenant in tenants:
+        tenant.require_admitted(need_of(vars(new)))
+    caps, request, scope = caps_in(tenants), plan.request, plan.scope
     if not {"backends", "models"} & caps.keys():
         return
     children = find_child_pipelines(plan.pipeline.graph, request.file, context_of(scope))

@@ -17,7 +17,7 @@ from attractor.fleet.records import (
     Spent,
     Worker,
 )
-from attractor.fleet.universes import NO_CAPS, Account, Caps
+from attractor.fleet.universes import NO_CAPS, Caps, Tenant
 
 
 class Blobs(Protocol):
@@ -152,7 +152,7 @@ class Table(Protocol):
         """Set the limits of a pool."""
         ...
 
-    async def accounts(self) -> Sequence[Account]:
+    async def tenants(self) -> Sequence[Tenant]:
         """Return all universes and worlds, by address; `home` is always there."""
         ...
 

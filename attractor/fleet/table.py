@@ -56,18 +56,18 @@ from attractor.fleet.schema import LEASES, POOLS, RUNS, SWEEP, WORKERS
 from attractor.fleet.universe_rows import (
     NEED,
     admit,
-    change_account,
+    change_tenant,
     charge,
-    held_accounts,
-    insert_account,
+    held_tenants,
+    insert_tenant,
     insert_world,
     lock_universe,
-    locked_accounts,
+    locked_tenants,
     of_run,
-    read_accounts,
+    read_tenants,
     require_world,
 )
-from attractor.fleet.universes import NO_CAPS, Account, Caps, need_of, require_name
+from attractor.fleet.universes import NO_CAPS, Caps, Tenant, need_of, require_name
 
 MOST_AT_ONCE = 1000
 """Limits a transaction to some seconds; the next sweep does the rest."""
@@ -102,7 +102,7 @@ class SqlTable:
         """Make a worker the owner of a run, with a new epoch, if its pool has room."""
 
         def work(connection: sa.Connection, now: float) -> Claim | NotClaimed:
-            accounts = locked_accounts(connection, now, of_run(run_id))
+            tenants = locked_tenants(connection, now, of_run(run_id))
             run, pool = _lock(connection, run_id)
             if run is None or run.attempt != attempt:
                 return NotClaimed()
@@ -111,7 +111,7 @@ class SqlTable:
             if run.state is not RunState.QUEUED or run.cancel:
                 return NotClaimed()
             running = _running(connection, pool)
-            if reason := why_no_room(pool, need_of(vars(run)), running, accounts):
+            if reason := why_no_room(pool, need_of(vars(run)), running, tenants):
                 _set(connection, run, now, reason=reason)
                 return NotClaimed(reason)
             values = {"state": RunState.RUNNING, "owner": worker, "epoch": run.epoch + 1}
@@ -317,16 +317,16 @@ class SqlTable:
             )
         await self._database.transact(work)
 
-    async def accounts(self) -> Sequence[Account]:
+    async def tenants(self) -> Sequence[Tenant]:
         """Return all universes and worlds, by address."""
-        return await self._database.transact(read_accounts, is_reading=True)
+        return await self._database.transact(read_tenants, is_reading=True)
 
     async def add_universe(self, name: str, caps: Caps = NO_CAPS) -> None:
         """Add a universe; refuse a name that another one has."""
         require_name(name)
         try:
             await self._database.transact(
-                lambda connection, _: insert_account(connection, name, uuid.uuid4().hex, caps)
+                lambda connection, _: insert_tenant(connection, name, uuid.uuid4().hex, caps)
             )
         except exc.IntegrityError as error:
             raise Refused(f"universe {name} already exists") from error
@@ -336,7 +336,7 @@ class SqlTable:
 
         def work(connection: sa.Connection, now: float) -> None:
             lock_universe(connection, address.partition("/")[0])
-            change_account(connection, address, caps=write_record(caps))
+            change_tenant(connection, address, caps=write_record(caps))
             self._give_room_in_all(connection, now)
 
         await self._database.transact(work)
@@ -360,7 +360,7 @@ class SqlTable:
         if universe == HOME:
             raise Refused(f"universe {HOME} cannot be archived")
         await self._database.transact(
-            lambda connection, _: change_account(connection, universe, archived=True)
+            lambda connection, _: change_tenant(connection, universe, archived=True)
         )
 
     async def assign(self, project: str, universe: str, name: str) -> None:
@@ -469,9 +469,9 @@ class SqlTable:
         waiting = _waiting(connection, pool, most)
         if not waiting:
             return []
-        running, accounts = _running(connection, pool), held_accounts(connection, now)
+        running, tenants = _running(connection, pool), held_tenants(connection, now)
         lines: list[str] = []
-        for run_id in next_in(pool, running, waiting, accounts, most=most):
+        for run_id in next_in(pool, running, waiting, tenants, most=most):
             run = _lock_known(connection, run_id)
             run = self._enqueue_again(connection, run, now, is_ahead=True, reason=None)
             lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {pool.name}")

@@ -14,7 +14,7 @@ from attractor.fleet.decisions import HOLDER
 from attractor.fleet.errors import CapRefused
 from attractor.fleet.records import NOTHING_SPENT, RunState, Spent
 from attractor.fleet.schema import RUNS, UNIVERSES
-from attractor.fleet.universes import Account, Caps, accounts_in, day_of, free_address, need_of
+from attractor.fleet.universes import Caps, Tenant, day_of, free_address, need_of, tenants_in
 
 _NEED = ("universe", "project", "actor", "max_cost_usd", "max_tokens", "cost_usd", "tokens")
 NEED = tuple(RUNS.c[name] for name in _NEED)
@@ -24,15 +24,15 @@ _NO_CAPS = "{}"
 _Name = str | sa.ScalarSelect[str]
 
 
-def read_accounts(
+def read_tenants(
     connection: sa.Connection, now: float, universe: _Name | None = None, without: str = ""
-) -> Sequence[Account]:
-    """Return the accounts of a universe (default: of all), leaving out some caps."""
+) -> Sequence[Tenant]:
+    """Return the tenants of a universe (default: of all), leaving out some caps."""
     rows = sa.select(UNIVERSES).order_by(UNIVERSES.c.address)
     rows = rows.where(sa.cast(UNIVERSES.c.caps, sa.Text) != without)
     rows = rows if universe is None else rows.where(UNIVERSES.c.universe == universe)
     return [
-        Account(
+        Tenant(
             row["address"],
             row["id"],
             read_record(Caps, row["caps"]),
@@ -43,14 +43,14 @@ def read_accounts(
     ]
 
 
-def insert_account(connection: sa.Connection, address: str, id_: str, caps: Caps) -> None:
+def insert_tenant(connection: sa.Connection, address: str, id_: str, caps: Caps) -> None:
     """Add a universe or a world."""
     values = {"address": address, "universe": address.partition("/")[0], "id": id_}
     values |= {"caps": write_record(caps), "archived": False}
     connection.execute(sa.insert(UNIVERSES).values(**values, day=0, **vars(NOTHING_SPENT)))
 
 
-def change_account(connection: sa.Connection, name: str, **values: object) -> None:
+def change_tenant(connection: sa.Connection, name: str, **values: object) -> None:
     """Set values of a universe or a world, which this locks."""
     row = sa.update(UNIVERSES).where(UNIVERSES.c.address == name).values(**values)
     if not connection.execute(row).rowcount:
@@ -60,10 +60,10 @@ def change_account(connection: sa.Connection, name: str, **values: object) -> No
 
 def insert_world(connection: sa.Connection, project: str, universe: str, name: str) -> None:
     """Make a project a world of a universe; one of another universe stays there."""
-    change_account(connection, universe, address=universe)
+    change_tenant(connection, universe, address=universe)
     if not require_world(connection, project, universe):
         taken = connection.scalars(sa.select(UNIVERSES.c.address)).all()
-        insert_account(connection, free_address(universe, name, taken), project, Caps())
+        insert_tenant(connection, free_address(universe, name, taken), project, Caps())
 
 
 def require_world(connection: sa.Connection, project: str, universe: str) -> bool:
@@ -77,9 +77,9 @@ def require_world(connection: sa.Connection, project: str, universe: str) -> boo
 
 def admit(connection: sa.Connection, run: Mapping[str, Any], now: float, *, is_new: bool) -> None:
     """Refuse a run that its universe or its world does not allow on any day."""
-    accounts = read_accounts(connection, now, run["universe"])
-    for account in accounts_in(accounts, run["universe"], run["project"]):
-        account.require_admitted(need_of(run), is_new=is_new)
+    tenants = read_tenants(connection, now, run["universe"])
+    for tenant in tenants_in(tenants, run["universe"], run["project"]):
+        tenant.require_admitted(need_of(run), is_new=is_new)
 
 
 def of_run(run_id: str, name: str = "universe") -> sa.ScalarSelect[str]:
@@ -93,25 +93,25 @@ def lock_universe(connection: sa.Connection, universe: _Name) -> None:
     connection.execute(row.with_for_update()).all()
 
 
-def locked_accounts(connection: sa.Connection, now: float, universe: _Name) -> Sequence[Account]:
-    """Return the accounts that have caps of a universe, which nobody else changes meanwhile."""
-    if not held_accounts(connection, now, universe):
+def locked_tenants(connection: sa.Connection, now: float, universe: _Name) -> Sequence[Tenant]:
+    """Return the tenants that have caps of a universe, which nobody else changes meanwhile."""
+    if not held_tenants(connection, now, universe):
         return ()
     lock_universe(connection, universe)
-    return held_accounts(connection, now, universe)
+    return held_tenants(connection, now, universe)
 
 
-def held_accounts(
+def held_tenants(
     connection: sa.Connection, now: float, universe: _Name | None = None
-) -> Sequence[Account]:
-    """Return the accounts that have caps, with what the executed runs take."""
-    found = read_accounts(connection, now, universe, _NO_CAPS)
+) -> Sequence[Tenant]:
+    """Return the tenants that have caps, with what the executed runs take."""
+    found = read_tenants(connection, now, universe, _NO_CAPS)
     if not found:
         return ()
     is_executed = sa.and_(RUNS.c.state == RunState.RUNNING, ~RUNS.c.owner.startswith(HOLDER))
-    is_capped = RUNS.c.universe.in_({account.universe for account in found})
+    is_capped = RUNS.c.universe.in_({tenant.universe for tenant in found})
     for row in connection.execute(sa.select(*NEED).where(is_executed, is_capped)).mappings():
-        found = [account.with_run(need_of({**row})) for account in found]
+        found = [tenant.with_run(need_of({**row})) for tenant in found]
     return found
 
 

@@ -125,7 +125,7 @@ def need_of(row: Mapping[str, Any]) -> Need:
 
 
 @dataclass(frozen=True)
-class Account:
+class Tenant:
     """A universe or one of its worlds: its caps, its day, and what its executed runs take.
 
     The address of a world is `universe/world`. The id never changes; a world has that of its
@@ -156,8 +156,8 @@ class Account:
         """Return whether a run counts here: those of all its worlds count in a universe."""
         return self.universe == need.universe and (not self.is_world or self.id == need.project)
 
-    def with_run(self, need: Need) -> "Account":
-        """Return the account after a run began, if it counts here."""
+    def with_run(self, need: Need) -> "Tenant":
+        """Return the tenant after a run began, if it counts here."""
         if not self.is_of(need):
             return self
         values = {name: getattr(self.held, name) + getattr(need, name) for _, _, name in _COUNTED}
@@ -201,12 +201,12 @@ _COUNTED = (
 )
 
 
-def accounts_in(accounts: Iterable[Account], universe: str, project: str) -> Sequence[Account]:
-    """Return the accounts in which a run of a project counts: its universe, and its world."""
-    found = (account for account in accounts if account.is_of(Need(universe, project)))
-    return sorted(found, key=lambda account: account.is_world)
+def tenants_in(tenants: Iterable[Tenant], universe: str, project: str) -> Sequence[Tenant]:
+    """Return the tenants in which a run of a project counts: its universe, and its world."""
+    found = (tenant for tenant in tenants if tenant.is_of(Need(universe, project)))
+    return sorted(found, key=lambda tenant: tenant.is_world)
 
 
-def caps_in(accounts: Iterable[Account]) -> Mapping[str, Effective]:
-    """Return the caps in force of accounts, a universe first."""
-    return effective_caps((str(account), account.caps) for account in accounts)
+def caps_in(tenants: Iterable[Tenant]) -> Mapping[str, Effective]:
+    """Return the caps in force of tenants, a universe first."""
+    return effective_caps((str(tenant), tenant.caps) for tenant in tenants)

@@ -22,7 +22,7 @@ from attractor.fleet.records import (
     Worker,
 )
 from attractor.fleet.seams import Table
-from attractor.fleet.universes import Account, Caps
+from attractor.fleet.universes import Caps, Tenant
 from tests.fleet.rigs import Rig
 
 pytestmark = pytest.mark.anyio
@@ -610,14 +610,14 @@ def of_u(run_id: str, **values: object) -> NewRun:
     return a_run(run_id, **{"universe": "u", "max_cost_usd": 4.0, "max_tokens": 40} | values)
 
 
-async def account(table: Table, address: str = "u") -> Account:
-    return {one.address: one for one in await table.accounts()}[address]
+async def tenant(table: Table, address: str = "u") -> Tenant:
+    return {one.address: one for one in await table.tenants()}[address]
 
 
 async def test_universes_have_names_ids_worlds_and_caps(rig: Rig) -> None:
-    assert [one.address for one in await rig.table.accounts()] == ["home"]
+    assert [one.address for one in await rig.table.tenants()] == ["home"]
     await rig.table.add_universe("u", Caps(max_tokens_per_day=9))
-    before = await account(rig.table)
+    before = await tenant(rig.table)
     for refused in (rig.table.add_universe("u"), rig.table.archive("home")):
         with pytest.raises(Refused):
             await refused
@@ -631,10 +631,10 @@ async def test_universes_have_names_ids_worlds_and_caps(rig: Rig) -> None:
         await rig.table.assign("p1", "home", "Shop")
     await rig.table.set_caps("u", Caps(share=0.5))
     await rig.table.set_caps("u/shop-2", Caps(models=("m",)))
-    after = await account(rig.table)
+    after = await tenant(rig.table)
     assert (after.id, after.caps) == (before.id, Caps(share=0.5))
-    assert after.id != (await account(rig.table, "home")).id
-    _, _, *worlds = await rig.table.accounts()
+    assert after.id != (await tenant(rig.table, "home")).id
+    _, _, *worlds = await rig.table.tenants()
     found = [(one.id, one.address, one.universe, one.caps.models) for one in worlds]
     assert found == [("p1", "u/shop", "u", None), ("p2", "u/shop-2", "u", ("m",))]
     for no_universe in (rig.table.archive("u/shop"), rig.table.assign("p3", "u/shop", "x")):
@@ -702,7 +702,7 @@ async def test_claims_reserve_and_commits_settle(rig: Rig) -> None:
     assert await rig.table.commit(before, "head1", Spent(1.0, 10)) == first
     with pytest.raises(Fenced):
         await rig.table.commit(before, "head2", Spent(9.0, 90))
-    assert (await account(rig.table)).spent == Spent(1.0, 10)
+    assert (await tenant(rig.table)).spent == Spent(1.0, 10)
     # What it spent is no longer reserved.
     assert (await rig.table.claim("c", 1, "w")).reason.details["held"] == 7.0  # pyright: ignore
     first = await rig.table.commit(first, "head2", Spent(1.5, 15))
@@ -713,7 +713,7 @@ async def test_claims_reserve_and_commits_settle(rig: Rig) -> None:
     assert "c:2" in await rig.pending()
     await claimed(rig.table, "c")
     await rig.table.end(await rig.table.commit(second, "x", Spent(4.0, 1)), ENDED)
-    assert (await account(rig.table)).spent == Spent(5.5, 16)
+    assert (await tenant(rig.table)).spent == Spent(5.5, 16)
     # It goes on with what is left of its budget, which nobody else took meanwhile.
     await rig.table.want("a")
     assert isinstance(await rig.table.claim("d", 1, "w"), NotClaimed)
@@ -731,7 +731,7 @@ async def test_next_day_gives_room(rig: Rig) -> None:
     await rig.finish("b:1")
     assert await rig.table.sweep("s") == []
     await rig.pass_time(86_400)
-    assert (await account(rig.table)).spent == Spent()
+    assert (await tenant(rig.table)).spent == Spent()
     await rig.table.sweep("s")
     assert "b:2" in await rig.pending()
 
@@ -747,7 +747,7 @@ async def test_world_narrows_its_universe(rig: Rig) -> None:
     await claimed(rig.table, "c")
     await rig.table.commit(claim, "x", Spent(2.0, 5))
     for address in ("u", "u/shop"):
-        assert (await account(rig.table, address)).spent == Spent(2.0, 5)
+        assert (await tenant(rig.table, address)).spent == Spent(2.0, 5)
 
 
 async def test_raised_caps_give_room_in_every_pool(rig: Rig) -> None:
@@ -803,4 +803,4 @@ async def test_caps_are_never_exceeded_by_workers_at_once(rig: Rig) -> None:
 
     async with asyncio.timeout(60):
         await asyncio.gather(*(work() for _ in range(3)))
-    assert (await account(rig.table)).spent == Spent(36.0, 9)
+    assert (await tenant(rig.table)).spent == Spent(36.0, 9)

@@ -12,16 +12,16 @@ from attractor.fleet.decisions import Waiting, next_in, why_no_room
 from attractor.fleet.errors import CapRefused
 from attractor.fleet.records import NewRun, Pool, ReasonKind, Spent
 from attractor.fleet.universes import (
-    Account,
     Caps,
     Need,
-    accounts_in,
+    Tenant,
     caps_in,
     effective_caps,
     free_address,
     need_of,
     require_allowed,
     require_name,
+    tenants_in,
 )
 from tests.tables import table
 
@@ -75,21 +75,21 @@ def test_no_level_exceeds_the_caps_of_those_above(pool: Caps, outer: Caps, inner
 def test_admitted_runs_never_exceed_the_caps_together(
     outer: Caps, inner: Caps, runs: list[NewRun], cost: float, tokens: int
 ) -> None:
-    accounts = [
-        Account("u", "1", outer, spent=Spent(cost, tokens)),
-        Account("u/shop", "p1", inner, spent=Spent(cost, tokens)),
+    tenants = [
+        Tenant("u", "1", outer, spent=Spent(cost, tokens)),
+        Tenant("u/shop", "p1", inner, spent=Spent(cost, tokens)),
     ]
     admitted = list[NewRun]()
     for run in runs:
         with suppress(CapRefused):
-            for account in accounts_in(accounts, "u", run.project):
-                account.require_admitted(need_of(vars(run)))
+            for tenant in tenants_in(tenants, "u", run.project):
+                tenant.require_admitted(need_of(vars(run)))
             admitted.append(run)
     waiting = [Waiting(run.run_id, need_of(vars(run)), run.priority, 0.0) for run in admitted]
-    chosen = next_in(Pool("p"), {}, waiting, accounts, most=99)
-    for account in accounts:
-        needs = [one.need for one in waiting if one.run_id in chosen and account.is_of(one.need)]
-        caps, spent = account.caps, account.spent
+    chosen = next_in(Pool("p"), {}, waiting, tenants, most=99)
+    for tenant in tenants:
+        needs = [one.need for one in waiting if one.run_id in chosen and tenant.is_of(one.need)]
+        caps, spent = tenant.caps, tenant.spent
         for limit, before, taken in (
             (caps.max_working_actors, 0, sum(one.actors for one in needs)),
             (caps.max_cost_usd_per_day, spent.cost_usd, sum(one.cost_usd for one in needs)),
@@ -106,18 +106,18 @@ def test_share_of_a_universe_narrows_that_of_the_pool() -> None:
         (0.9, 4, None),
         (0.9, 5, ReasonKind.UNIVERSE_FULL),
     ):
-        reason = why_no_room(pool, need, {"u": own}, [Account("u", "1", Caps(share=share))])
+        reason = why_no_room(pool, need, {"u": own}, [Tenant("u", "1", Caps(share=share))])
         assert (reason and reason.kind) == kind
-    assert why_no_room(pool, need, {"u": 2}, [Account("v", "2", Caps(share=0.2))]) is None
+    assert why_no_room(pool, need, {"u": 2}, [Tenant("v", "2", Caps(share=0.2))]) is None
 
 
 def test_run_without_a_budget_takes_all() -> None:
-    account = Account("u", "1", Caps(max_cost_usd_per_day=5))
+    tenant = Tenant("u", "1", Caps(max_cost_usd_per_day=5))
     run = NewRun(run_id="r", head="", pool="p", engine="1", universe="u")
     need = need_of(vars(run))
     assert need.cost_usd == need.tokens == math.inf
-    assert account.why_full(need) is None
-    assert account.with_run(need).why_full(need)
+    assert tenant.why_full(need) is None
+    assert tenant.with_run(need).why_full(need)
 
 
 @table(
@@ -148,14 +148,14 @@ def test_world_gets_a_name_that_is_free() -> None:
 
 
 def test_backends_and_models_that_no_level_lists_are_refused() -> None:
-    accounts = [
-        Account("u/shop", "p", Caps(models=("small",))),
-        Account("u", "1", Caps(backends=("agent", "codex"))),
-        Account("u/other", "q", Caps(models=("none",))),
+    tenants = [
+        Tenant("u/shop", "p", Caps(models=("small",))),
+        Tenant("u", "1", Caps(backends=("agent", "codex"))),
+        Tenant("u/other", "q", Caps(models=("none",))),
     ]
-    caps = caps_in(accounts_in(accounts, "u", "p"))
+    caps = caps_in(tenants_in(tenants, "u", "p"))
     require_allowed(caps, {"backends": ["agent"], "models": ["small"]})
-    others = caps_in(accounts_in(accounts, "u", ""))
+    others = caps_in(tenants_in(tenants, "u", ""))
     require_allowed(others, {"backends": ["agent"], "models": ["large"]})
     with pytest.raises(CapRefused, match=r"universe u does not allow these backends: claude"):
         require_allowed(caps, {"backends": ["claude"], "models": []})

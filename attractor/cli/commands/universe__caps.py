@@ -20,7 +20,7 @@ from attractor.cli.runs.universes import (
     read_caps,
     require_whole_fleet,
 )
-from attractor.fleet.universes import Account
+from attractor.fleet.universes import Tenant
 
 if TYPE_CHECKING:
     from attractor.factory.project import ProjectFolder
@@ -53,7 +53,7 @@ def universe_caps(
         raise UsageError("a world has no share of pools", hint="set that of the universe")
     project = _project(invocation, world)
 
-    async def change(fleet: "Fleet") -> Account:
+    async def change(fleet: "Fleet") -> Tenant:
         found, *worlds = await find_universe(fleet, name)
         if world:
             found = await _world(fleet, worlds, name, world, project)
@@ -61,13 +61,13 @@ def universe_caps(
         await fleet.table.set_caps(found.address, found.caps)
         return found
 
-    account = in_fleet(invocation, change)
+    tenant = in_fleet(invocation, change)
     if as_json:
-        show_json(write_record(account.caps))
+        show_json(write_record(tenant.caps))
         return ExitCode.DONE
-    values = {key: value for key, value in vars(account.caps).items() if value is not None}
+    values = {key: value for key, value in vars(tenant.caps).items() if value is not None}
     words = "; ".join(f"{key} {cap_in_words(key, value)}" for key, value in values.items())
-    show(f"{account}: {words or 'no caps'}")
+    show(f"{tenant}: {words or 'no caps'}")
     return ExitCode.DONE
 
 
@@ -81,11 +81,11 @@ def _project(invocation: Invocation, name: str) -> "ProjectFolder | None":
 
 async def _world(
     fleet: "Fleet",
-    worlds: Sequence[Account],
+    worlds: Sequence[Tenant],
     universe: str,
     name: str,
     project: "ProjectFolder | None",
-) -> Account:
+) -> Tenant:
     """Return a world of a universe, which a project becomes if there is none with its name."""
     try:
         return find_world(worlds, name)

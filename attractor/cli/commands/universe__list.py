@@ -49,8 +49,8 @@ def universe_list(invocation: Invocation, as_json: bool) -> ExitCode:
         for count in await fleet.views.counts():
             counts[count.universe, count.state] += count.number
         worlds: dict[str, list[str]] = {}
-        accounts = await fleet.table.accounts()
-        for one in accounts:
+        tenants = await fleet.table.tenants()
+        for one in tenants:
             worlds.setdefault(one.universe, []).extend([one.id] if one.is_world else ())
         return [
             UniverseRow(
@@ -64,7 +64,7 @@ def universe_list(invocation: Invocation, as_json: bool) -> ExitCode:
                 one.spent.cost_usd,
                 one.spent.tokens,
             )
-            for one in accounts
+            for one in tenants
             if not one.is_world and (not reached or {*reached} & {*worlds[one.address]})
         ]
 

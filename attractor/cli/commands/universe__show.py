@@ -21,7 +21,7 @@ from attractor.cli.runs.universes import (
     require_reach,
 )
 from attractor.fleet.records import Pool, RunState
-from attractor.fleet.universes import Account, Caps, Effective, accounts_in, caps_in, effective_caps
+from attractor.fleet.universes import Caps, Effective, Tenant, caps_in, effective_caps, tenants_in
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet
@@ -33,16 +33,16 @@ _OPEN = (RunState.RUNNING, RunState.QUEUED, RunState.PARKED)
 class UniverseView:
     """A universe and its worlds, its shares of limited pools, its open runs, and its space."""
 
-    universe: Account
-    worlds: Sequence[Account]
+    universe: Tenant
+    worlds: Sequence[Tenant]
     shares: Mapping[str, Effective]
     runs: Sequence[ExplainedRun]
     blobs: int
     bytes: int
 
-    def caps_of(self, account: Account) -> Mapping[str, Effective]:
+    def caps_of(self, tenant: Tenant) -> Mapping[str, Effective]:
         """Return the caps in force for the universe or for one of its worlds."""
-        return caps_in(accounts_in([self.universe, account], account.universe, account.id))
+        return caps_in(tenants_in([self.universe, tenant], tenant.universe, tenant.id))
 
     def to_record(self) -> dict[str, Json]:
         """Return the universe as JSON."""
@@ -55,8 +55,8 @@ class UniverseView:
             "bytes": self.bytes,
         }
 
-    def _record(self, account: Account) -> dict[str, Json]:
-        return {**write_fields(account, held=""), "effective": _record(self.caps_of(account))}
+    def _record(self, tenant: Tenant) -> dict[str, Json]:
+        return {**write_fields(tenant, held=""), "effective": _record(self.caps_of(tenant))}
 
 
 @click.command()
@@ -93,7 +93,7 @@ async def _read(invocation: Invocation, fleet: "Fleet", name: str) -> UniverseVi
     )
 
 
-def _share(pool: Pool, universe: Account) -> Effective:
+def _share(pool: Pool, universe: Tenant) -> Effective:
     own = Caps(share=universe.caps.share)
     return effective_caps([(f"pool {pool.name}", Caps(share=pool.share)), (str(universe), own)])[
         "share"

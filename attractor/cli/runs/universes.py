@@ -16,7 +16,7 @@ from attractor.factory.ledger.tokens import Scope
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet
-    from attractor.fleet.universes import Account, Caps
+    from attractor.fleet.universes import Caps, Tenant
 
 NONE = "none"
 
@@ -65,16 +65,16 @@ def cap_in_words(name: str, value: Any) -> str:
     return format_cost(value) if "cost" in name else format_number(value)
 
 
-async def find_universe(fleet: "Fleet", name: str) -> "Sequence[Account]":
-    """Return the account of the universe with a name, and those of its worlds."""
-    accounts = await fleet.table.accounts()
-    found = [one for one in accounts if one.universe == name]
+async def find_universe(fleet: "Fleet", name: str) -> "Sequence[Tenant]":
+    """Return the tenant of the universe with a name, and those of its worlds."""
+    tenants = await fleet.table.tenants()
+    found = [one for one in tenants if one.universe == name]
     if not found:
-        raise UnknownName("universe", name, {one.universe for one in accounts})
+        raise UnknownName("universe", name, {one.universe for one in tenants})
     return sorted(found, key=lambda one: one.is_world)
 
 
-def find_world(worlds: "Sequence[Account]", name: str) -> "Account":
+def find_world(worlds: "Sequence[Tenant]", name: str) -> "Tenant":
     """Return the world with an address, or with a name in its universe."""
     found = [one for one in worlds if name in (one.address, one.address.partition("/")[2])]
     if not found:

@@ -26,13 +26,13 @@ from attractor.fleet.records import (
 )
 from attractor.fleet.universes import (
     NO_CAPS,
-    Account,
     Caps,
-    accounts_in,
+    Tenant,
     day_of,
     free_address,
     need_of,
     require_name,
+    tenants_in,
 )
 
 MOST_AT_ONCE = 1000
@@ -77,7 +77,7 @@ class ModelTable:
         self.alive: dict[str, Worker] = {}
         self.limits: dict[str, Pool] = {}
         self.lease = ("", 0.0)
-        self.known = {HOME: Account(HOME, HOME)}
+        self.known = {HOME: Tenant(HOME, HOME)}
         self.spent: dict[tuple[str, int], Spent] = {}
         self._enqueued = 0
 
@@ -228,7 +228,7 @@ class ModelTable:
         self.limits[pool.name] = pool
         self._give_room(pool.name)
 
-    async def accounts(self) -> Sequence[Account]:
+    async def tenants(self) -> Sequence[Tenant]:
         return [
             changed(one, spent=self._spent(address)) for address, one in sorted(self.known.items())
         ]
@@ -237,10 +237,10 @@ class ModelTable:
         require_name(name)
         if name in self.known:
             raise Refused(f"universe {name} already exists")
-        self.known[name] = Account(name, f"id of {name}", caps)
+        self.known[name] = Tenant(name, f"id of {name}", caps)
 
     async def set_caps(self, address: str, caps: Caps) -> None:
-        self._change_account(address, caps=caps)
+        self._change_tenant(address, caps=caps)
         self._give_room_in_all()
 
     async def set_budget(
@@ -254,14 +254,14 @@ class ModelTable:
         require_name(universe)
         if universe == HOME:
             raise Refused("home cannot be archived")
-        self._change_account(universe, archived=True)
+        self._change_tenant(universe, archived=True)
 
     async def assign(self, project: str, universe: str, name: str) -> None:
         require_name(universe)
-        self._change_account(universe)
+        self._change_tenant(universe)
         if not self._require_world(project, universe):
             address = free_address(universe, name, self.known)
-            self.known[address] = Account(address, project)
+            self.known[address] = Tenant(address, project)
 
     async def now(self) -> float:
         return self._now()
@@ -382,7 +382,7 @@ class ModelTable:
         return [line for name in names for line in self._give_room(name)]
 
     def _give_room(self, name: str, *, most: int = MOST_AT_ONCE) -> list[str]:
-        pool, accounts = self.limits.get(name, Pool(name)), self._held()
+        pool, tenants = self.limits.get(name, Pool(name)), self._held()
         waiting = [
             decisions.Waiting(run.run_id, need_of(vars(run)), run.priority, row.queued_at)
             for row in self.rows.values()
@@ -390,7 +390,7 @@ class ModelTable:
             if run.reason and run.reason.kind in decisions.FULL
         ]
         lines: list[str] = []
-        for run_id in decisions.next_in(pool, self._running(name), waiting, accounts, most=most):
+        for run_id in decisions.next_in(pool, self._running(name), waiting, tenants, most=most):
             run = self._enqueue_again("room", self.rows[run_id].run, is_ahead=True, reason=None)
             lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {name}")
         return lines
@@ -408,8 +408,8 @@ class ModelTable:
         return counts
 
     def _admit(self, run: Mapping[str, Any], *, is_new: bool) -> None:
-        for account in accounts_in(self.known.values(), run["universe"], run["project"]):
-            account.require_admitted(need_of(run), is_new=is_new)
+        for tenant in tenants_in(self.known.values(), run["universe"], run["project"]):
+            tenant.require_admitted(need_of(run), is_new=is_new)
 
     def _require_world(self, project: str, universe: str) -> bool:
         before = [one.universe for one in self.known.values() if one.id == project]
@@ -417,12 +417,12 @@ class ModelTable:
             raise CapRefused(f"the project is a world of universe {before[0]}")
         return bool(before)
 
-    def _change_account(self, address: str, **values: Any) -> None:
+    def _change_tenant(self, address: str, **values: Any) -> None:
         if address not in self.known:
             raise UnknownName("universe", address, self.known)
         self.known[address] = changed(self.known[address], **values)
 
-    def _held(self) -> Sequence[Account]:
+    def _held(self) -> Sequence[Tenant]:
         found = [
             changed(one, spent=self._spent(one.address))
             for one in self.known.values()
@@ -430,17 +430,17 @@ class ModelTable:
         ]
         for row in self.rows.values() if found else ():
             if row.run.state is RunState.RUNNING and not decisions.is_holder(row.run.owner):
-                found = [account.with_run(need_of(vars(row.run))) for account in found]
+                found = [tenant.with_run(need_of(vars(row.run))) for tenant in found]
         return found
 
     def _spent(self, address: str) -> Spent:
         return self.spent.get((address, day_of(self._now())), NOTHING_SPENT)
 
     def _charge(self, run: FleetRun, more: Spent) -> None:
-        for account in accounts_in(self.known.values(), run.universe, run.project):
-            before = self._spent(account.address)
+        for tenant in tenants_in(self.known.values(), run.universe, run.project):
+            before = self._spent(tenant.address)
             after = Spent(before.cost_usd + more.cost_usd, before.tokens + more.tokens)
-            self.spent[account.address, day_of(self._now())] = after
+            self.spent[tenant.address, day_of(self._now())] = after
 
     def _set(
         self, cause: str, run: FleetRun, claim: Claim | None = None, /, **values: Any
