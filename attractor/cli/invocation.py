@@ -143,6 +143,7 @@ GROUP_SUMMARIES = {
     "suite": "Manage suites of scenarios",
     "token": "Manage tokens that identify the person who decides",
     "world": "Show the projects of the state folder with their dimensions and actors",
+    "universe": "Make and limit the universes of the fleet: names in front of worlds",
     "twin": "Serve and check twins (mock servers) of model providers and services",
 }
 """Summaries of the built-in groups; a group of another distribution lists its commands instead."""
@@ -154,7 +155,7 @@ PURPOSES = {
     ),
     "Run pipelines": "run agent exec resume fork rewind answer steer pause cancel",
     "Let agents stay": "actor dimension comment message attention snooze tui up world",
-    "Run on many machines": "worker fleet",
+    "Run on many machines": "worker fleet universe",
     "Watch runs": "serve runs status logs diagnose",
     "Judge results": "evaluate gate suite pipeline profile token",
     "Decide and promote": "decide amend promote rebase rollback history audit report",
@@ -201,6 +202,9 @@ OPERATOR_COMMANDS = (
     "suite",
     "token",
     "tui",
+    "universe.archive",
+    "universe.caps",
+    "universe.create",
     "up",
     "worker",
 )

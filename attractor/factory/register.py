@@ -78,14 +78,29 @@ def record_guard(begun: BegunRun) -> None:
     begun.run.emit(GUARDED, guard, sync=True)
 
 
+_KEPT_BY_RESTARTS = ("suite", "profile", "pipeline", "content_hash", "base", "promises")
+
+
 def record_restart(opened: OpenProject, root: Path) -> None:
     """Record a restart that began on another machine, with the pipeline of the run before it."""
     restart = read_candidate_run(root)
     known = opened.ledger.entries(restart.run_id)
     if any(entry.kind == LineKind.CREATED for entry in known):
         return
-    before = opened.ledger.entries(restart.manifest.parent)
-    pinned = [one.data["pipeline"] for one in before if one.kind == LineKind.CREATED]
+    parent = restart.manifest.parent
+    pinned = [
+        one.data["pipeline"]
+        for one in opened.ledger.entries(parent)
+        if one.kind == LineKind.CREATED
+    ]
+    before = read_manifest(RunDirectory(root.parent / parent)) if pinned else restart.manifest
+    if not pinned or any(
+        getattr(before, name) != getattr(restart.manifest, name) for name in _KEPT_BY_RESTARTS
+    ):
+        raise VerificationError(
+            f"run {restart.run_id} does not continue run {parent} as it was begun",
+            hint="a worker changed its manifest: look at its machine",
+        )
     made = {
         "manifest": restart.manifest_hash(),
         "pipeline": pinned[0],

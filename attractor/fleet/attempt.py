@@ -31,7 +31,7 @@ from attractor.engine.state.run_state import StatusWord, Wait
 from attractor.factory.register import record_guard
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.profiles import Profile
-from attractor.fleet.fence import WorkerChannel, fences_of
+from attractor.fleet.fence import USED, WorkerChannel, fences_of, used_record
 from attractor.fleet.places import AGENTS, Place
 from attractor.pipeline.execute import resume
 from attractor.pipeline.plan.origins import Origin
@@ -143,7 +143,7 @@ def _report(result: RunResult) -> JsonObject:
     outcome: Json = result.outcome.value if result.outcome else ""
     status = result.status
     values = (status.word.value, status.phase.value, result.reason, outcome)
-    return dict(zip(_RESULT, values, strict=True))
+    return {**dict(zip(_RESULT, values, strict=True)), USED: used_record(result.usage)}
 
 
 def main(root: Path, run_id: str, end: socket.socket) -> int:

@@ -96,6 +96,10 @@ class MemoryBlobs:
         for digest, put_at in list(self._times.items()):
             yield digest, self._now() - put_at
 
+    async def size(self) -> int:
+        """Return the number of bytes."""
+        return sum(map(len, self.contents.values()))
+
     async def remove(self, digests: Collection[str], older_s: float) -> None:
         """Remove old blobs."""
         for digest in digests:
@@ -130,6 +134,19 @@ class FolderBlobs:
         for number in range(256):
             for found in await asyncio.to_thread(self._ages, self._folder / f"{number:02x}"):
                 yield found
+
+    async def size(self) -> int:
+        """Return the number of bytes."""
+
+        def added() -> int:
+            total = 0
+            for path in self._folder.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]/*"):
+                # Removed meanwhile, if it is missing.
+                with suppress(FileNotFoundError):
+                    total += path.stat().st_size
+            return total
+
+        return await asyncio.to_thread(added)
 
     async def remove(self, digests: Collection[str], older_s: float) -> None:
         """Remove old blobs, and what killed writers left."""

@@ -149,6 +149,10 @@ class BucketBlobs:
         for digest, age_s in _ages(await self._objects()).items():
             yield digest, age_s
 
+    async def size(self) -> int:
+        """Return the number of bytes."""
+        return sum(item.size for item in await self._objects())
+
     async def remove(self, digests: Collection[str], older_s: float) -> None:
         """Set old blobs aside, and remove those that are aside for that time."""
         objects = await self._objects()
@@ -207,7 +211,7 @@ class BucketBlobs:
                 kind, _, digest = item["path"].removeprefix(f"{self._area}/").partition("/")
                 age = (now - item["last_modified"]).total_seconds()
                 if kind in ("blobs", "aside") and is_digest(digest):
-                    found.append(_Object(item["path"], kind, digest, max(0.0, age)))
+                    found.append(_Object(item["path"], kind, digest, max(0.0, age), item["size"]))
         return found
 
 
@@ -219,6 +223,7 @@ class _Object:
     kind: str
     digest: str
     age_s: float
+    size: int
 
 
 def _ages(objects: Collection[_Object]) -> dict[str, float]:

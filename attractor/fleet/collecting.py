@@ -1,6 +1,8 @@
 """Finds what changed in the folders of a run since it was collected last."""
 
+import errno
 import os
+import re
 import stat
 import time
 from collections.abc import Collection, Iterator
@@ -8,13 +10,14 @@ from dataclasses import field
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.files import file_error
 
 JOURNAL = "events.jsonl"
 """The file that only grows; others are collected whole."""
 
 _NOT_MOVED = frozenset({"run.lock", "elsewhere.json"})
-_FINAL = frozenset({"artifacts", "history", "done"})
-"""The folders whose entries do not change once they are complete."""
+_FINAL = re.compile(r"artifacts|history|inbox/done")
+"""The ends of the folders whose entries do not change once they are complete."""
 
 _COMPLETE = "status.json"
 """The file that the folder of an attempt has once the attempt ended."""
@@ -60,7 +63,7 @@ class SeenFolder:
             }
         except FileNotFoundError:
             entries = {}
-        is_final = path.name in _FINAL
+        is_final = any(map(_FINAL.fullmatch, (path.name, f"{path.parent.name}/{path.name}")))
         for known in [one for one in (*self.files, *self.folders) if one not in entries]:
             yield from self._removed(known, f"{name}/{known}")
         for one, entry in entries.items():
@@ -74,7 +77,8 @@ class SeenFolder:
 
     def _of_file(self, own: str, name: str, path: Path) -> Iterator[Change]:
         try:
-            with path.open("rb") as file:
+            # An agent may have made a link or a pipe of it.
+            with open(path, "rb", opener=_open_plain) as file:
                 found = os.fstat(file.fileno())
                 before = self.files.get(own)
                 seen = _File(found.st_size, found.st_mtime_ns, found.st_ino)
@@ -84,9 +88,11 @@ class SeenFolder:
                 at = before.size if grows and before else 0
                 file.seek(at)
                 content = file.read(seen.size - at)
-        except FileNotFoundError:
-            # The next scan of its folder finds that it is gone.
-            return
+        except OSError as error:
+            if error.errno in _NOT_THERE:
+                # The next scan of its folder finds that it is gone.
+                return
+            raise file_error("read", path, error) from error
         self.files[own] = seen
         yield Change(name, content, stat.S_IMODE(found.st_mode), grows)
 
@@ -137,6 +143,13 @@ def split_objects(log: bytes) -> Iterator[tuple[str, bytes]]:
         digest, _, size = log[at:end].partition(b" ")
         at = end + 1 + int(size)
         yield digest.decode(), log[end + 1 : at]
+
+
+def _open_plain(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+_NOT_THERE = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENOTDIR)
 
 
 def _is_temporary(name: str) -> bool:

@@ -21,7 +21,10 @@ from sqlalchemy import event, exc
 from attractor.base.errors import UsageError, require_format
 from attractor.base.locks import FileLock
 from attractor.fleet.errors import DatabaseAway, ForeignDatabase
+from attractor.fleet.records import HOME
 from attractor.fleet.schema import FORMAT, LEASES, META, SWEEP, TABLES
+from attractor.fleet.universe_rows import insert_tenant
+from attractor.fleet.universes import NO_CAPS
 
 T = TypeVar("T")
 
@@ -229,6 +232,7 @@ def _make_tables(engine: sa.Engine, name: str) -> str:
         fleet = uuid.uuid4().hex
         connection.execute(sa.insert(META).values(fleet=fleet, format=FORMAT, store=""))
         connection.execute(sa.insert(LEASES).values(name=SWEEP, holder="", until=0.0))
+        insert_tenant(connection, HOME, uuid.uuid4().hex, NO_CAPS)
         return fleet
 
 

@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-from attractor.base.dataclasses import dataclass
+from attractor.base.dataclasses import changed, dataclass
 from attractor.fleet.records import AttemptEnd, FleetRun, Pool, Reason, ReasonKind, RunState
+from attractor.fleet.universes import Need, Tenant
 
 STALE_S = 4.0
 """A worker that has not beaten for so long is dead."""
@@ -22,7 +23,10 @@ FORGOTTEN_S = 3600.0
 MOST_LOST = 3
 """A run that loses so many workers in one stage is not tried again by itself."""
 
-FULL = (ReasonKind.POOL_FULL, ReasonKind.UNIVERSE_FULL)
+CAPPED = (ReasonKind.LIMIT, ReasonKind.BUDGET)
+"""The reasons of queued runs that wait for room in the caps of their universe."""
+
+FULL = (ReasonKind.POOL_FULL, ReasonKind.UNIVERSE_FULL, *CAPPED)
 """The reasons of runs that get an attempt when room is freed."""
 
 HOLDER = "server:"
@@ -63,7 +67,7 @@ class Waiting:
     """A run without room; `since` is the time at which it was queued."""
 
     run_id: str
-    universe: str
+    need: Need
     priority: int
     since: float
 
@@ -141,16 +145,41 @@ def why_full(pool: Pool | None, universe: str, running: Mapping[str, int]) -> Re
     return None
 
 
+def why_no_room(
+    pool: Pool | None, need: Need, running: Mapping[str, int], tenants: Sequence[Tenant]
+) -> Reason | None:
+    """Return why a run must wait for room in the caps of its universe or in its pool, or None."""
+    for tenant in tenants:
+        if tenant.is_of(need) and (reason := tenant.why_full(need)):
+            return reason
+        share = tenant.caps.share
+        if tenant.is_of(need) and not tenant.is_world and pool and share and share < pool.share:
+            full = why_full(changed(pool, share=share), need.universe, running)
+            if full and full.kind is ReasonKind.UNIVERSE_FULL:
+                figures = {"cap": "share", "address": tenant.address}
+                figures |= {"concurrency": pool.concurrency}
+                return Reason(ReasonKind.LIMIT, {**full.details, **figures})
+    return why_full(pool, need.universe, running)
+
+
 def next_in(
-    pool: Pool, running: Mapping[str, int], waiting: Sequence[Waiting], *, most: int
+    pool: Pool,
+    running: Mapping[str, int],
+    waiting: Sequence[Waiting],
+    tenants: Sequence[Tenant] = (),
+    *,
+    most: int,
 ) -> Sequence[str]:
     """Return the runs that get the room of a pool: those that wait longest, within priority."""
     counts = dict(running)
+    held = [*tenants]
     chosen: list[str] = []
     for run in sorted(waiting, key=lambda run: (run.priority, run.since, run.run_id)):
         if len(chosen) == most:
             break
-        if why_full(pool, run.universe, counts) is None:
-            counts[run.universe] = counts.get(run.universe, 0) + 1
+        need = run.need
+        if why_no_room(pool, need, counts, held) is None:
+            counts[need.universe] = counts.get(need.universe, 0) + 1
+            held[:] = (tenant.with_run(need) for tenant in held)
             chosen.append(run.run_id)
     return chosen

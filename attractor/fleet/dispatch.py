@@ -5,14 +5,17 @@ keeps every other process from executing the run here.
 """
 
 import asyncio
+import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import tomllib
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
-from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Refused
+from attractor.base.dataclasses import changed, dataclass
+from attractor.base.errors import Refused, VerificationError
 from attractor.base.files import make_private_folder, read_regular, write_whole
+from attractor.base.ids import is_run_id
 from attractor.base.json import Json, JsonObject, canonical_json, parse_object
 from attractor.base.locks import FileLock
 from attractor.config.projects import PROJECT_FILE
@@ -30,13 +33,19 @@ from attractor.fleet.attempt import PROFILE
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.errors import DatabaseAway, StoreAway, UnknownRun
 from attractor.fleet.heads import FileEntry, HeadTree, changed_files
-from attractor.fleet.places import PROJECT, RUNS, Collector, Place, lay_out
+from attractor.fleet.places import PROJECT, RUNS, Collector, Place, chain_of, lay_out
 from attractor.fleet.reasons import in_words
-from attractor.fleet.records import AttemptEnd, Claim, FleetRun, NewRun, RunState, Worker
+from attractor.fleet.records import HOME, AttemptEnd, Claim, FleetRun, NewRun, RunState, Worker
 from attractor.fleet.seams import BlobsOf, Table
 from attractor.fleet.site import BASE
+from attractor.fleet.universes import Tenant, caps_in, need_of, require_allowed, tenants_in
 from attractor.pipeline.begin import begin
+from attractor.pipeline.components.backends import SIMULATE
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
+from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
+from attractor.pipeline.preflight.models import list_models
+from attractor.pipeline.preflight.preflight import nodes_by_backend
+from attractor.pipeline.source.read import context_of
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.git.repository import Git
 from attractor.workspaces.run_store import STORES
@@ -46,6 +55,10 @@ def copy_fence(directory: RunDirectory, purpose: str) -> FileFence:
     """Return the fence by which the owner of a copied run changes it."""
     return FileFence(directory.lock, purpose=purpose, is_copy=True)
 
+
+_NEVER_MOVED = frozenset({"elsewhere.json", "run.lock", "evaluation"})
+_NOT_FOR_WORKERS = frozenset({"fleet", "notify", "server"})
+"""The settings that have passwords and addresses, or are for the server only."""
 
 COPIES = "fleet/copies"
 """The folder of the state folder with the head that each copied run has."""
@@ -59,12 +72,12 @@ _PUSH_S = 30.0
 
 @dataclass(frozen=True)
 class Where:
-    """Where a new run executes."""
+    """Where a new run executes; without a universe, in that of the project, or in `home`."""
 
     pool: str
     priority: int = 100
     label: str = ""
-    universe: str = "home"
+    universe: str = ""
 
 
 class Dispatch:
@@ -81,12 +94,26 @@ class Dispatch:
     async def submit(self, plan: RunPlan, where: Where) -> str:
         """Begin a planned run here, and let a worker of a pool execute it; return its id.
 
-        Nothing begins while the fleet does not answer. If it stops to answer in between, the run
-        stays here.
+        Nothing begins while the fleet does not answer.
         """
         _require_movable(plan)
-        await self.table.now()
-        await self._blobs_of(where.universe)
+        project = self._opened.identity.create_id()
+        tenants = await self._tenants(where.universe, project)
+        universe = tenants[0].universe
+        new = NewRun(
+            run_id=plan.run_id,
+            head="",
+            pool=where.pool,
+            engine=plan.scope.project.machine.version,
+            universe=universe,
+            project=project,
+            label=where.label,
+            priority=where.priority,
+            max_cost_usd=plan.budgets.cost_usd,
+            max_tokens=plan.budgets.tokens,
+        )
+        _require_allowed(plan, new, tenants)
+        await self._blobs_of(universe)
         with ExitStack() as stack:
             begun = await begin(plan, stack)
             plan.policy.begin(begun)
@@ -94,38 +121,35 @@ class Dispatch:
         until = time.monotonic() + _PUSH_S
         while True:
             try:
-                await self._push(begun, where)
+                await self._push(begun, new)
             except (StoreAway, DatabaseAway) as away:
                 if time.monotonic() > until:
-                    RunDirectory(self._place.runs / plan.run_id).elsewhere.unlink(missing_ok=True)
-                    away.hint = f"execute it here: attractor resume {plan.run_id}"
+                    # The row may be there although no reply said so: nothing executes it here.
+                    away.hint = f"look whether it is there: attractor fleet why {plan.run_id}"
                     raise
                 await asyncio.sleep(_PARKING_PAUSE_S)
             else:
                 return plan.run_id
 
-    async def _push(self, begun: BegunRun, where: Where) -> None:
+    async def _push(self, begun: BegunRun, new: NewRun) -> None:
         """Store a begun run, and add its row."""
-        plan = begun.plan
-        tree = await HeadTree.load(await self._blobs_of(where.universe), "")
-        await self._collector(plan.run_id).collect(tree)
+        tree = await HeadTree.load(await self._blobs_of(new.universe), "")
+        await self._collector(new.run_id).collect(tree)
         await self._put_agents(tree, begun)
         await self._put_project(tree, begun)
-        head = await tree.save()
-        new = NewRun(
-            run_id=plan.run_id,
-            head=head,
-            pool=where.pool,
-            engine=plan.scope.project.machine.version,
-            universe=where.universe,
-            project=self._opened.identity.create_id(),
-            label=where.label,
-            priority=where.priority,
-        )
+        new = changed(new, head=await tree.save())
         directory = begun.run.directory
-        self._note_elsewhere(directory, plan.run_id, where.pool, is_live=True)
-        self._note(plan.run_id, head)
+        self._note_elsewhere(directory, new.run_id, new.pool, is_live=True)
+        self._note(new.run_id, new.head)
         await self.table.add(new)
+
+    async def _tenants(self, name: str, project: str) -> Sequence[Tenant]:
+        """Return the tenants of the project, which becomes a world of the named universe."""
+        if name:
+            await self.table.assign(project, name, self._opened.project.root.name)
+        tenants = await self.table.tenants()
+        universe = next((one.universe for one in tenants if one.id == project), HOME)
+        return tenants_in(tenants, universe, project)
 
     async def sync(self, run_id: str) -> FleetRun:
         """Bring the last committed head of a run into its copy here."""
@@ -154,10 +178,10 @@ class Dispatch:
             # Until the commit, the copy may have more than the head.
             self._note(run_id, "")
             try:
-                yield self._place.runs / run_id
+                yield self._chain(run_id)[-1]
                 # A run that is changed continues, also if this process dies before the end.
                 await self.table.want(run_id)
-                following = _after_change(self._place.runs / run_id)
+                following = _after_change(self._chain(run_id)[-1])
             finally:
                 # Also what a refused order left in the journal.
                 await collector.collect(tree)
@@ -210,7 +234,8 @@ class Dispatch:
         if run.head != head:
             blobs = await self._blobs_of(run.universe)
             tree = await HeadTree.load(blobs, run.head)
-            await lay_out(tree, _of_runs(changed_files(blobs, head, run.head)), self._place)
+            files = self._of_chain(run_id, changed_files(blobs, head, run.head))
+            await lay_out(tree, files, self._place, grows=bool(head))
             for restart in self._chain(run_id)[1:]:
                 record_restart(self._opened, restart)
             state = ""
@@ -232,13 +257,34 @@ class Dispatch:
 
     def _chain(self, run_id: str) -> Sequence[Path]:
         """Return the directories of a run and of the runs that continue it after restarts."""
-        found = [self._place.runs / run_id]
-        while restart := _state(found[-1]).restarted_as:
-            root = self._place.runs / restart
-            if not RunDirectory(root).manifest.exists():
-                break
-            found.append(root)
-        return found
+        return chain_of(self._place.runs, run_id)
+
+    async def _of_chain(
+        self, run_id: str, files: AsyncIterator[tuple[str, FileEntry | None]]
+    ) -> AsyncIterator[tuple[str, FileEntry | None]]:
+        """Keep the files of a run, of its restarts and of their stores; refuse those of others.
+
+        The project here has its own agents and settings.
+        """
+        own = {root.name for root in self._chain(run_id)}
+        async for name, entry in files:
+            kind, _, rest = name.partition("/")
+            owner, _, below = rest.partition("/")
+            if kind not in (RUNS, STORES):
+                continue
+            if owner not in own and not self._may_continue(owner, own):
+                raise VerificationError(f"the head of {run_id} has a file of another run: {name}")
+            if kind == RUNS and below.partition("/")[0] in _NEVER_MOVED:
+                raise VerificationError(f"the head of {run_id} has a file of the server: {name}")
+            own.add(owner)
+            yield name, entry
+
+    def _may_continue(self, name: str, own: Collection[str]) -> bool:
+        """Return whether a run is new here, or is the restart of one of some runs."""
+        directory = RunDirectory(self._place.runs / name)
+        if not is_run_id(name):
+            return False
+        return not directory.manifest.exists() or read_manifest(directory).parent in own
 
     def _collector(self, run_id: str) -> Collector:
         return Collector(self._place, lambda: [root.name for root in self._chain(run_id)])
@@ -257,7 +303,8 @@ class Dispatch:
         plan, project = begun.plan, self._opened.project
         settings = project.root / PROJECT_FILE
         if settings.exists():
-            await tree.put(f"{PROJECT}/{PROJECT_FILE}", read_regular(settings))
+            text = without_tables(read_regular(settings).decode(), _NOT_FOR_WORKERS)
+            await tree.put(f"{PROJECT}/{PROJECT_FILE}", text.encode())
         profile = self._opened.profile(plan.policy.profile)
         record: dict[str, Json] = {
             "profile": profile.to_record(),
@@ -336,11 +383,47 @@ def _state(root: Path) -> EngineState:
     return open_journal(directory.events, directory.checkpoint).state
 
 
+def without_tables(text: str, names: Collection[str]) -> str:
+    """Return the text of a TOML file without the tables, and the keys at the top, of some names."""
+    kept: list[str] = []
+    is_left_out = is_in_table = False
+    for line in text.splitlines(keepends=True):
+        if header := _HEADER.match(line):
+            is_in_table, is_left_out = True, header[1] in names
+        is_key = not is_in_table and (key := _KEY.match(line)) and key[1] in names
+        if not is_left_out and not is_key:
+            kept.append(line)
+    found = "".join(kept)
+    if left := sorted(set(tomllib.loads(found)) & set(names)):
+        raise Refused(
+            f"{PROJECT_FILE} has {left[0]} in a form that cannot be kept from workers",
+            hint=f"write it as a table: [{left[0]}]",
+        )
+    return found
+
+
+_HEADER = re.compile(r"\s*\[\[?\s*\"?([\w-]+)\"?\s*[\].]")
+_KEY = re.compile(r"\s*\"?([\w-]+)\"?\s*[.=]")
+
+
 def first_of(root: Path) -> Path:
     """Return the directory of the run that a run continues after restarts: the fleet knows that."""
     while (manifest := read_manifest(RunDirectory(root))).restart:
         root = root.parent / manifest.parent
     return root
+
+
+def _require_allowed(plan: RunPlan, new: NewRun, tenants: Sequence[Tenant]) -> None:
+    """Refuse a run that the caps of its universe or its world do not allow."""
+    for tenant in tenants:
+        tenant.require_admitted(need_of(vars(new)))
+    caps, request, scope = caps_in(tenants), plan.request, plan.scope
+    if not {"backends", "models"} & caps.keys():
+        return
+    children = find_child_pipelines(plan.pipeline.graph, request.file, context_of(scope))
+    nodes = nodes_by_backend([plan.pipeline.graph, *children.graphs], request, scope)
+    asking = [node for name in nodes if name != SIMULATE for node in nodes[name]]
+    require_allowed(caps, {"backends": nodes, "models": list_models(asking, request, scope)})
 
 
 def _require_movable(plan: RunPlan) -> None:
@@ -351,12 +434,3 @@ def _require_movable(plan: RunPlan) -> None:
             f"a run with the workspace {plan.request.workspace} works on files of this machine",
             hint="choose another one: --workspace isolated",
         )
-
-
-async def _of_runs(
-    files: AsyncIterator[tuple[str, FileEntry | None]],
-) -> AsyncIterator[tuple[str, FileEntry | None]]:
-    """Keep the files of runs and their stores: the project here has its own ones."""
-    async for name, entry in files:
-        if name.startswith((f"{RUNS}/", f"{STORES}/")):
-            yield name, entry

@@ -41,3 +41,7 @@ class UnknownRun(UsageError):
 
 class RunEnded(Refused):
     """The run has ended."""
+
+
+class CapRefused(Refused):
+    """A cap of the universe, or of the world, does not allow the run."""

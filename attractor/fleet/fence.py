@@ -10,13 +10,19 @@ import socket
 import threading
 from collections.abc import Callable
 
-from attractor.base.json import JsonObject, canonical_json, parse_object
+from attractor.base.json import Json, JsonObject, canonical_json, parse_object
 from attractor.engine.errors import FenceLost
+from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.layout import FileFence, RunDirectory
 
-KEEP, KEPT, LEAVE, LOST, ENDED = "keep", "kept", "leave", "lost", "ended"
+KEEP, KEPT, LEAVE, LOST, ENDED, USED = "keep", "kept", "leave", "lost", "ended", "used"
 
 _GRACE_S = 2.0
+
+
+def used_record(used: Usage) -> list[Json]:
+    """Return how a process tells its worker what the run has spent so far."""
+    return [used.cost_usd, used.tokens]
 
 
 class WorkerChannel:
@@ -30,12 +36,12 @@ class WorkerChannel:
         self._listener = threading.Thread(target=self._listen, name="worker", daemon=True)
         self._listener.start()
 
-    def keep(self) -> None:
+    def keep(self, used: Usage) -> None:
         """Wait until the worker has committed what is written; raise FenceLost if it cannot."""
         with self._said:
             self._asked += 1
             number = self._asked
-            self._send({KEEP: number})
+            self._send({KEEP: number, USED: used_record(used)})
             self._said.wait_for(lambda: self.lost or self._kept >= number)
         if self.lost:
             raise FenceLost(self.lost)
@@ -93,9 +99,9 @@ class WorkerFence(FileFence):
         """Why the worker gives the run back."""
         return self._channel.leaves
 
-    def keep(self) -> None:
+    def keep(self, used: Usage) -> None:
         """Wait until the worker has committed what is written."""
-        self._channel.keep()
+        self._channel.keep(used)
 
 
 def fences_of(channel: WorkerChannel) -> Callable[[RunDirectory, str], WorkerFence]:

@@ -6,13 +6,20 @@ the same however many there were. No head has holdouts.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+import hashlib
+import re
+import zlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import field, replace
 from pathlib import Path, PurePosixPath
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import VerificationError
 from attractor.base.files import file_error, make_private_folder, write_whole
+from attractor.base.ids import is_run_id
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.fleet.collecting import JOURNAL, Change, SeenFolder, SeenObjects, split_objects
 from attractor.fleet.heads import FileEntry, HeadTree
 from attractor.workspaces.folders import NAME as WORKSPACES
@@ -23,7 +30,16 @@ OBJECTS = "objects.log"
 """The Git objects of a store: of each its id, its size and its content, as Git stores it."""
 
 _PACKS, _MANIFEST = "pack", "manifest.json"
-_OF_STORE = (RECORD_FILE, "HEAD", "config", "refs")
+_OF_STORE = (RECORD_FILE, "HEAD", "refs")
+_OBJECT_LOG = re.compile(rf"{STORES}/[^/]+/{re.escape(OBJECTS)}")
+_STORE_RECORD = re.compile(rf"{STORES}/[^/]+/{re.escape(RECORD_FILE)}")
+
+# Not from the head: a configuration can name programs.
+_CONFIG = b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
+_CONFIG_SHA256 = (
+    b"[core]\n\trepositoryformatversion = 1\n\tfilemode = true\n\tbare = true\n"
+    b"[extensions]\n\tobjectFormat = sha256\n"
+)
 
 
 @dataclass(frozen=True)
@@ -70,18 +86,23 @@ class Collector:
 
     place: Place
     run_ids: Callable[[], Iterable[str]]
+    _waiting: deque[Change] = field(default_factory=deque[Change])
     _folders: dict[str, SeenFolder] = field(default_factory=dict[str, SeenFolder])
     _objects: dict[str, SeenObjects] = field(default_factory=dict[str, SeenObjects])
 
     async def collect(self, tree: HeadTree) -> None:
         """Bring all changes into a head."""
-        for change in await asyncio.to_thread(lambda: list(self._changes())):
+        self._waiting += await asyncio.to_thread(lambda: list(self._changes()))
+        # A change leaves the line when it is in the head: the store may fail in between.
+        while self._waiting:
+            change = self._waiting[0]
             if change.content is None:
                 await tree.remove(change.name)
             elif change.grows:
                 await tree.append(change.name, change.content)
             else:
                 await tree.put(change.name, change.content, change.mode)
+            self._waiting.popleft()
 
     def skip(self) -> None:
         """Let everything that is there now count as collected."""
@@ -104,12 +125,29 @@ class Collector:
         return seen.changes(name, path, only=names)
 
 
+def chain_of(runs: Path, run_id: str) -> Sequence[Path]:
+    """Return the directories of a run and of the runs that continue it after restarts."""
+    found = [runs / run_id]
+    while True:
+        directory = RunDirectory(found[-1])
+        restart = open_journal(directory.events, directory.checkpoint).state.restarted_as
+        root = runs / restart
+        if not is_run_id(restart) or root in found or not RunDirectory(root).manifest.exists():
+            return found
+        found.append(root)
+
+
 async def lay_out(
-    tree: HeadTree, files: AsyncIterator[tuple[str, FileEntry | None]], place: Place
+    tree: HeadTree,
+    files: AsyncIterator[tuple[str, FileEntry | None]],
+    place: Place,
+    *,
+    grows: bool = False,
 ) -> None:
     """Write files of a head into a place; None removes a file.
 
-    Journals come last: a reader of the place never sees an event whose files are missing.
+    Journals come last: a reader of the place never sees an event whose files are missing. With
+    `grows`, a journal that does not begin with the one of the place is refused.
     """
     journals: list[tuple[str, FileEntry]] = []
     async for name, entry in files:
@@ -120,23 +158,26 @@ async def lay_out(
         else:
             await _write(tree, name, entry, place)
     for name, entry in journals:
-        await _write(tree, name, entry, place)
+        content = await _content(tree, entry)
+        path = place.path(name)
+        await asyncio.to_thread(_write_journal, path, content, entry.mode, grows=grows)
 
 
 async def _write(tree: HeadTree, name: str, entry: FileEntry, place: Place) -> None:
-    content = b"".join([piece async for piece in tree.content(entry)])
-    path = place.path(name)
-    if path.name == OBJECTS:
+    content, path = await _content(tree, entry), place.path(name)
+    if _OBJECT_LOG.fullmatch(name):
         await asyncio.to_thread(_write_objects, path.parent / "objects", content)
-    elif path.name == RECORD_FILE and name.startswith(STORES):
+    elif _STORE_RECORD.fullmatch(name):
         await asyncio.to_thread(_write_store_record, path, content, place)
-    elif path.name == JOURNAL:
-        await asyncio.to_thread(_write_journal, path, content, entry.mode)
     else:
         await asyncio.to_thread(_write_file, path, content, entry.mode)
     if path.name == _MANIFEST and path.parent.parent == place.runs:
         # A head has no empty folders, and orders need this one.
         (path.parent / "inbox" / "done").mkdir(parents=True, exist_ok=True)
+
+
+async def _content(tree: HeadTree, entry: FileEntry) -> bytes:
+    return b"".join([piece async for piece in tree.content(entry)])
 
 
 def _write_file(path: Path, content: bytes, mode: int) -> None:
@@ -148,10 +189,15 @@ def _write_file(path: Path, content: bytes, mode: int) -> None:
         raise file_error("write", path, cause) from cause
 
 
-def _write_journal(path: Path, content: bytes, mode: int) -> None:
+def _write_journal(path: Path, content: bytes, mode: int, *, grows: bool) -> None:
     """Append what is new: readers that follow a journal keep its file open."""
     known = path.read_bytes() if path.exists() else b""
     if not known or not content.startswith(known):
+        if known and grows:
+            raise VerificationError(
+                f"the journal of the next head does not continue {path}",
+                hint="a worker changed what was committed before: look at its machine",
+            )
         _write_file(path, content, mode)
         return
     with path.open("ab") as file:
@@ -159,12 +205,27 @@ def _write_journal(path: Path, content: bytes, mode: int) -> None:
 
 
 def _write_objects(objects: Path, log: bytes) -> None:
+    """Write Git objects, each only with the content of its id."""
     make_private_folder(objects)
     for digest, content in split_objects(log):
+        if not _is_object(digest, content):
+            raise VerificationError(f"the object {digest[:80]!r} of {objects} has another content")
         path = objects / digest[:2] / digest[2:]
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
             write_whole(path, content, sync=False, mode=0o400)
+
+
+def _is_object(digest: str, content: bytes) -> bool:
+    algorithm = _ALGORITHMS.get(len(digest))
+    try:
+        whole = zlib.decompress(content)
+    except zlib.error:
+        return False
+    return algorithm is not None and hashlib.new(algorithm, whole).hexdigest() == digest
+
+
+_ALGORITHMS = {40: "sha1", 64: "sha256"}
 
 
 def _write_store_record(path: Path, content: bytes, place: Place) -> None:
@@ -173,10 +234,14 @@ def _write_store_record(path: Path, content: bytes, place: Place) -> None:
         # The place has its own folder already.
         return
     _write_file(path, content, 0o600)
+    _write_file(path.parent / "config", _CONFIG, 0o600)
     # Git knows a store by its folders, and a head has no empty ones.
     for name in ("refs", "objects"):
         (path.parent / name).mkdir(exist_ok=True)
     record = read_record(path.parent)
-    assert record
+    if record is None or record.folder.name in ("", ".."):
+        raise VerificationError(f"{path} is no record of a store")
+    if record.object_format == "sha256":
+        _write_file(path.parent / "config", _CONFIG_SHA256, 0o600)
     folder = place.state / WORKSPACES / record.folder.name
     write_record(path.parent, replace(record, folder=folder))

@@ -12,7 +12,7 @@ from typing import Any
 from attractor import __version__
 from attractor.base.amounts import format_seconds, number_of
 from attractor.base.json import Json
-from attractor.fleet.decisions import FULL, STALE_S, is_holder, why_full
+from attractor.fleet.decisions import STALE_S, is_holder, why_full
 from attractor.fleet.loads import PoolLoad
 from attractor.fleet.records import FleetRun, Reason, ReasonKind, RunState, Worker
 from attractor.records.diagnosis.failures import budget_option
@@ -87,7 +87,7 @@ def _why_queued(
 ) -> Reason:
     if missing := _no_worker(run, workers, now):
         return missing
-    if run.reason and run.reason.kind in FULL:
+    if run.reason and run.reason.kind in (ReasonKind.POOL_FULL, ReasonKind.UNIVERSE_FULL):
         load = pools.get(run.pool)
         if load and (full := why_full(load.pool, run.universe, load.running)):
             return Reason(full.kind, {**full.details, "concurrency": load.pool.concurrency})
@@ -121,15 +121,17 @@ def _place(pool: str, engine: str, labels: Sequence[str]) -> str:
 
 def remedy(reason: Reason, run: FleetRun) -> str:
     """Return a command that changes a reason."""
+    return _raise_cap(reason.details) if "cap" in reason.details else _remedy(reason, run)
+
+
+def _remedy(reason: Reason, run: FleetRun) -> str:
     figures: Mapping[str, Any] = reason.details
     match reason.kind:
         case ReasonKind.POOL_FULL:
             limit = int(figures["concurrency"]) + 1
             return f"attractor fleet limit {shlex.quote(run.pool)} --concurrency {limit}"
         case ReasonKind.UNIVERSE_FULL:
-            # Room for one more run of this universe.
-            share = min(1.0, math.ceil(100 * (figures["share"] + 1) / figures["concurrency"]) / 100)
-            return f"attractor fleet limit {shlex.quote(run.pool)} --share {share:g}"
+            return f"attractor fleet limit {shlex.quote(run.pool)} --share {_larger(figures):g}"
         case (
             ReasonKind.NO_WORKER | ReasonKind.DRAINING | ReasonKind.BEHIND | ReasonKind.TAKING_OVER
         ):
@@ -145,6 +147,22 @@ def remedy(reason: Reason, run: FleetRun) -> str:
             return f"attractor fleet why {run.run_id}"
         case _:
             return f"attractor resume {run.run_id}"
+
+
+def _larger(figures: Mapping[str, Any]) -> float:
+    """Return a share of a pool with room for one more run of a universe."""
+    return min(1.0, math.ceil(100 * (figures["share"] + 1) / figures["concurrency"]) / 100)
+
+
+def _raise_cap(figures: Mapping[str, Any]) -> str:
+    """Return the command that raises a cap of a universe or of a world."""
+    cap, (universe, _, world) = figures["cap"], figures["address"].partition("/")
+    if cap == "share":
+        value = _larger(figures)
+    else:
+        value = math.ceil(100 * (figures["spent"] + figures["held"] + figures["needs"])) / 100
+    where = f"{universe} --world {world}" if world else universe
+    return f"attractor universe caps {where} --{cap.replace('_', '-')} {value:.12g}"
 
 
 def _another_worker(run: FleetRun) -> str:
@@ -186,6 +204,14 @@ def _pool_full_in_words(figures: _Figures) -> str:
 def _universe_full_in_words(figures: _Figures) -> str:
     runs = f"{figures['running']} of {number_of(int(figures['share']), 'run')}"
     return f"universe {figures['universe']} has its share of pool {figures['pool']}: {runs}"
+
+
+def _cap_in_words(figures: _Figures) -> str:
+    if figures["cap"] == "share":
+        return _universe_full_in_words(figures)
+    used = f"{figures['spent']:.12g} used, {figures['held']:.12g} reserved by executed runs"
+    cap = f"{figures['cap']} of {figures['address']} is {figures['limit']:.12g}"
+    return f"{cap}: {used}, and the run needs {figures['needs']:.12g}"
 
 
 def _behind_in_words(figures: _Figures) -> str:
@@ -232,9 +258,13 @@ _WORDS: Mapping[ReasonKind, Callable[[_Figures], str]] = {
     ReasonKind.HUMAN: lambda figures: "waits for the answer of a person",
     ReasonKind.TIMER: lambda figures: f"waits for a timer{_until(figures)}",
     ReasonKind.LIMIT: lambda figures: (
-        f"the account of a model is at its limit{_until(figures)}{_stopped(figures)}"
+        _cap_in_words(figures)
+        if "cap" in figures
+        else f"the account of a model is at its limit{_until(figures)}{_stopped(figures)}"
     ),
-    ReasonKind.BUDGET: lambda figures: f"has used up a budget{_stopped(figures)}",
+    ReasonKind.BUDGET: lambda figures: (
+        _cap_in_words(figures) if "cap" in figures else f"has used up a budget{_stopped(figures)}"
+    ),
     ReasonKind.PAUSED: _paused_in_words,
     ReasonKind.STORE_UNREACHABLE: lambda figures: (
         "its worker cannot reach the store, and keeps what is finished"

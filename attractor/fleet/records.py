@@ -69,6 +69,22 @@ class NewRun:
     label: str = ""
     priority: int = 100
     actor: str = ""
+    max_cost_usd: float | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What models have cost."""
+
+    cost_usd: float = 0.0
+    tokens: int = 0
+
+    def __sub__(self, other: "Spent") -> "Spent":
+        return Spent(self.cost_usd - other.cost_usd, self.tokens - other.tokens)
+
+
+NOTHING_SPENT = Spent()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +94,7 @@ class FleetRun:
     An attempt is one process that executes the run; the epoch rises with each owner. `head` is
     what the last owner committed, and `seq` counts the commits. With `wants_run`, another attempt
     follows the present one. `lost` counts the workers that were lost since the last commit.
+    `cost_usd` and `tokens` are what it has spent until that commit.
     """
 
     run_id: str
@@ -101,6 +118,10 @@ class FleetRun:
     lost: int
     created: float
     changed: float
+    max_cost_usd: float | None = None
+    max_tokens: int | None = None
+    cost_usd: float = 0.0
+    tokens: int = 0
 
     @property
     def queue(self) -> str:
@@ -122,7 +143,7 @@ def attempt_id(run_id: str, attempt: int) -> str:
 class Claim:
     """The right of one owner to commit for a run; another epoch ends it.
 
-    `head` and `seq` are those of the last commit.
+    `head`, `seq` and `spent` are those of the last commit.
     """
 
     run_id: str
@@ -131,6 +152,7 @@ class Claim:
     owner: str
     head: str
     seq: int
+    spent: Spent = NOTHING_SPENT
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,10 @@ RUNS = sa.Table(
     sa.Column("queued_at", sa.Double, nullable=False),
     # The state in which the server found a run that it holds.
     sa.Column("held_from", sa.Text, nullable=False),
+    sa.Column("max_cost_usd", sa.Double),
+    sa.Column("max_tokens", sa.BigInteger),
+    sa.Column("cost_usd", sa.Double, nullable=False),
+    sa.Column("tokens", sa.BigInteger, nullable=False),
     sa.Index("fleet_run_by_state", "state", "pool", "priority", "queued_at"),
     sa.Index("fleet_run_by_owner", "owner"),
     sa.Index("fleet_run_by_change", "changed"),
@@ -74,12 +78,18 @@ POOLS = sa.Table(
     sa.Column("share", sa.Double, nullable=False),
 )
 
+# A row for each universe, and for each of its worlds, with what was spent on a day (since 1970).
 UNIVERSES = sa.Table(
     "fleet_universe",
     TABLES,
-    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("address", sa.Text, primary_key=True),
+    sa.Column("universe", sa.Text, nullable=False, index=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
     sa.Column("caps", sa.JSON, nullable=False),
     sa.Column("archived", sa.Boolean, nullable=False),
+    sa.Column("day", sa.Integer, nullable=False),
+    sa.Column("cost_usd", sa.Double, nullable=False),
+    sa.Column("tokens", sa.BigInteger, nullable=False),
 )
 
 LEASES = sa.Table(

@@ -14,8 +14,10 @@ from attractor.fleet.records import (
     Pool,
     Reason,
     RunState,
+    Spent,
     Worker,
 )
+from attractor.fleet.universes import NO_CAPS, Caps, Tenant
 
 
 class Blobs(Protocol):
@@ -34,6 +36,10 @@ class Blobs(Protocol):
 
     def digests(self) -> AsyncIterator[tuple[str, float]]:
         """Yield the hash of each blob, and the seconds since its last put."""
+        ...
+
+    async def size(self) -> int:
+        """Return the number of bytes that all blobs take."""
         ...
 
     async def remove(self, digests: Collection[str], older_s: float) -> None:
@@ -56,19 +62,24 @@ class Table(Protocol):
     """
 
     async def add(self, new: NewRun) -> None:
-        """Add a run and enqueue its first attempt; refuse a second open run of an actor."""
+        """Add a run and enqueue its first attempt; refuse a second open run of an actor.
+
+        Raise CapRefused for what its universe or world does not allow on any day.
+        """
         ...
 
     async def claim(self, run_id: str, attempt: int, worker: str) -> Claim | NotClaimed:
         """Make a worker the owner of a run, with a new epoch.
 
-        Without room in the pool or for the universe, the row gets the reason, and the attempt
+        Without room in the pool or in the caps, the row gets the reason, and the attempt
         ends: who frees room enqueues the run that waits longest.
         """
         ...
 
-    async def commit(self, claim: Claim, head: str) -> Claim:
+    async def commit(self, claim: Claim, head: str, spent: Spent | None = None) -> Claim:
         """Record a head, and return the claim of the next commit; raise Fenced without the epoch.
+
+        What the run has spent so far is settled with its universe and its world.
 
         A commit that is repeated because its reply was lost returns the same claim again.
         """
@@ -141,6 +152,32 @@ class Table(Protocol):
         """Set the limits of a pool."""
         ...
 
+    async def tenants(self) -> Sequence[Tenant]:
+        """Return all universes and worlds, by address; `home` is always there."""
+        ...
+
+    async def add_universe(self, name: str, caps: Caps = NO_CAPS) -> None:
+        """Add a universe; refuse a name that another one has."""
+        ...
+
+    async def set_caps(self, address: str, caps: Caps) -> None:
+        """Set the caps of a universe or of a world."""
+        ...
+
+    async def set_budget(
+        self, run_id: str, max_cost_usd: float | None, max_tokens: int | None
+    ) -> None:
+        """Let a run spend more or less; raise CapRefused as for a new run."""
+        ...
+
+    async def archive(self, universe: str) -> None:
+        """Let a universe take no new runs."""
+        ...
+
+    async def assign(self, project: str, universe: str, name: str) -> None:
+        """Make a project a world of a universe, unless it is one; refuse one of another."""
+        ...
+
     async def now(self) -> float:
         """Return the time of the database, in seconds."""
         ...
@@ -157,9 +194,10 @@ class Table(Protocol):
 
 @dataclass(frozen=True)
 class KeepAsked:
-    """An attempt waits until its worker has committed what is written."""
+    """An attempt waits until its worker has committed what is written, and what it has spent."""
 
     number: int
+    spent: Spent | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +205,7 @@ class AttemptEnded:
     """The process of an attempt ended by itself, with its report."""
 
     report: JsonObject
+    spent: Spent | None = None
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from attractor.engine.journal.events import Action
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.fleet import attempt as attempt_module
-from attractor.fleet.fence import ENDED, KEEP, KEPT, LEAVE, LOST
+from attractor.fleet.fence import ENDED, KEEP, KEPT, LEAVE, LOST, USED
 from attractor.fleet.heads import FileEntry, HeadTree
-from attractor.fleet.places import AGENTS, PROJECT, Collector, Place, lay_out
-from attractor.fleet.records import Claim, FleetRun
+from attractor.fleet.places import AGENTS, PROJECT, Collector, Place, chain_of, lay_out
+from attractor.fleet.records import Claim, FleetRun, Spent
 from attractor.fleet.seams import (
     AttemptEnded,
     AttemptGone,
@@ -39,6 +39,9 @@ BASE = "base.pack"
 """The Git objects of the files with which a run began, beside the settings of its project."""
 
 INCIDENTS = "incidents"
+_OF_FLEET = ("ATTRACTOR_FLEET__", "PG")
+"""The beginnings of variables that reach the database."""
+
 _NOT_FOR_RUNS = (TOKEN_VARIABLE, OPERATOR_VARIABLE)
 
 
@@ -57,22 +60,24 @@ class FolderSite:
         self._environ = {
             name: value
             for name, value in environ.items()
-            if name not in _NOT_FOR_RUNS and not name.startswith("ATTRACTOR_FLEET__")
+            if name not in _NOT_FOR_RUNS and not name.startswith(_OF_FLEET)
         }
         self._program = program
 
     async def begin(self, run: FleetRun, claim: Claim) -> SiteAttempt:
         """Lay out the head of a run, and start the process of an attempt."""
-        root = self._folder / run.run_id
+        # Processes that an earlier attempt left behind know another folder.
+        root = self._folder / f"{run.run_id}-{claim.epoch}"
         place = Place.below(root)
         tree = await HeadTree.load(await self._blobs_of(run.universe), claim.head)
         await asyncio.to_thread(_clear, root, self._folder.parent / ACCOUNTS)
         await lay_out(tree, _all(tree), place)
         await self._make_repository(place, run.run_id)
-        collector = Collector(place, lambda: sorted(os.listdir(place.runs)))  # noqa: PTH208
+        collector = Collector(place, lambda: _run_ids(place.runs, run.run_id))
         await asyncio.to_thread(collector.skip)
         process, end = await self._start(root, run.run_id)
-        return _Attempt(run.run_id, root, tree, collector, process, end)
+        streams = await asyncio.open_connection(sock=end, limit=_LONGEST_LINE)
+        return _Attempt(run.run_id, root, tree, collector, process, streams)
 
     async def _make_repository(self, place: Place, run_id: str) -> None:
         """Make the repository whose objects the store of a run borrows."""
@@ -119,27 +124,25 @@ class _Attempt:
         tree: HeadTree,
         collector: Collector,
         process: asyncio.subprocess.Process,
-        end: socket.socket,
+        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     ) -> None:
         self._run_id = run_id
         self._root = root
         self._tree = tree
         self._collector = collector
         self._process = process
-        self._end = end
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._reader, self._writer = streams
         self._is_canceled = False
 
     async def next(self) -> AttemptSign:
         """Return the next sign of the process."""
-        reader, _ = await self._connected()
-        while line := await reader.readline():
+        while line := await self._reader.readline():
             message = parse_object(line) or {}
             if isinstance(number := message.get(KEEP), int):
-                return KeepAsked(number)
+                return KeepAsked(number, _spent(message))
             if isinstance(report := message.get(ENDED), dict):
-                await self._process.wait()
-                return AttemptEnded(report)
+                await self._await_end()
+                return AttemptEnded(report, _spent(report))
         return AttemptGone(await self._process.wait())
 
     async def save(self) -> str:
@@ -166,37 +169,41 @@ class _Attempt:
     async def kill(self, why: str, *, keeps: bool) -> None:
         """End the process with its stages at once; with `keeps`, keep what is not committed."""
         await self._say({LOST: why})
+        await self._await_end()
+        if keeps:
+            await asyncio.to_thread(_set_aside, self._root, self._run_id)
+
+    async def close(self) -> None:
+        """Remove what is laid out: the store has it."""
+        self._writer.close()
+        await asyncio.to_thread(_remove, self._root)
+
+    async def _await_end(self) -> None:
+        """Wait for the end of the process, and kill it if that takes long."""
         try:
             await asyncio.wait_for(self._process.wait(), _GRACE_S)
         except TimeoutError:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()
-        if keeps:
-            await asyncio.to_thread(_set_aside, self._root, self._run_id)
-
-    async def close(self) -> None:
-        """Remove what is laid out: the store has it."""
-        if self._streams:
-            self._streams[1].close()
-        else:
-            self._end.close()
-        await asyncio.to_thread(_remove, self._root)
 
     async def _say(self, message: JsonObject) -> None:
-        _, writer = await self._connected()
         # A process that is gone is found by `next`.
         with suppress(OSError):
-            writer.write(canonical_json(message).encode() + b"\n")
-            await writer.drain()
-
-    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if self._streams is None:
-            self._streams = await asyncio.open_connection(sock=self._end)
-        return self._streams
+            self._writer.write(canonical_json(message).encode() + b"\n")
+            await self._writer.drain()
 
 
 _GRACE_S = 3.0
+_LONGEST_LINE = 1 << 24
+
+
+def _spent(message: JsonObject) -> Spent | None:
+    match message.get(USED):
+        case [int() | float() as cost, int() as tokens] if min(cost, tokens) >= 0:
+            return Spent(float(cost), tokens)
+        case _:
+            return None
 
 
 async def _all(tree: HeadTree) -> AsyncIterator[tuple[str, FileEntry | None]]:
@@ -211,6 +218,13 @@ def _clear(root: Path, accounts: Path) -> None:
     for folder in (root, place.project, place.runs, place.state, place.state / AGENTS, accounts):
         make_private_folder(folder)
     (place.state / ACCOUNTS).symlink_to(accounts)
+
+
+def _run_ids(runs: Path, run_id: str) -> Sequence[str]:
+    """Return the ids of a run and of its restarts, but no folder that an agent made."""
+    if os.listdir(runs) == [run_id]:  # noqa: PTH208 - before each commit
+        return [run_id]
+    return [root.name for root in chain_of(runs, run_id)]
 
 
 def _remove(root: Path) -> None:

@@ -1,11 +1,13 @@
 """The rows of runs and workers in SQLite or PostgreSQL, each change with the queue.
 
-A transaction locks the row of the pool first, if the pool has limits, and the row of the run then:
-so claims of one pool count one after the other, and no two transactions wait for each other. SQLite
+A transaction locks the row of a universe whose money it reserves or settles, then that of the pool,
+if the pool has limits, and then that of the run: so claims of one pool count one after the other,
+and no two transactions wait for each other. SQLite
 has one writer at a time. Each change that may be repeated because its reply was lost does nothing
 the second time.
 """
 
+import uuid
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +16,7 @@ from sqlalchemy import exc
 
 from attractor.base.dataclasses import changed
 from attractor.base.errors import Refused, UsageError
+from attractor.base.records import write_record
 from attractor.fleet.database import Database
 from attractor.fleet.decisions import (
     FORGOTTEN_S,
@@ -29,11 +32,13 @@ from attractor.fleet.decisions import (
     is_holder,
     next_in,
     state_after_hold,
-    why_full,
+    why_no_room,
 )
 from attractor.fleet.errors import ActorBusy, Fenced, RunEnded, UnknownRun
 from attractor.fleet.queue import Queue
 from attractor.fleet.records import (
+    HOME,
+    NOTHING_SPENT,
     AttemptEnd,
     Claim,
     FleetRun,
@@ -43,10 +48,26 @@ from attractor.fleet.records import (
     Reason,
     ReasonKind,
     RunState,
+    Spent,
     Worker,
     attempt_id,
 )
 from attractor.fleet.schema import LEASES, POOLS, RUNS, SWEEP, WORKERS
+from attractor.fleet.universe_rows import (
+    NEED,
+    admit,
+    change_tenant,
+    charge,
+    held_tenants,
+    insert_tenant,
+    insert_world,
+    lock_universe,
+    locked_tenants,
+    of_run,
+    read_tenants,
+    require_world,
+)
+from attractor.fleet.universes import NO_CAPS, Caps, Tenant, need_of, require_name
 
 MOST_AT_ONCE = 1000
 """Limits a transaction to some seconds; the next sweep does the rest."""
@@ -66,6 +87,8 @@ class SqlTable:
             if known := _read(connection, new.run_id):
                 return _require_same(known, new)
             _require_idle(connection, new)
+            require_world(connection, new.project, new.universe)
+            admit(connection, vars(new), now, is_new=True)
             run = _insert(connection, new, now)
             return self._queue.enqueue(connection, run)
 
@@ -79,6 +102,7 @@ class SqlTable:
         """Make a worker the owner of a run, with a new epoch, if its pool has room."""
 
         def work(connection: sa.Connection, now: float) -> Claim | NotClaimed:
+            tenants = locked_tenants(connection, now, of_run(run_id))
             run, pool = _lock(connection, run_id)
             if run is None or run.attempt != attempt:
                 return NotClaimed()
@@ -86,7 +110,8 @@ class SqlTable:
                 return _claim_of(run)
             if run.state is not RunState.QUEUED or run.cancel:
                 return NotClaimed()
-            if reason := why_full(pool, run.universe, _running(connection, pool)):
+            running = _running(connection, pool)
+            if reason := why_no_room(pool, need_of(vars(run)), running, tenants):
                 _set(connection, run, now, reason=reason)
                 return NotClaimed(reason)
             values = {"state": RunState.RUNNING, "owner": worker, "epoch": run.epoch + 1}
@@ -94,16 +119,22 @@ class SqlTable:
 
         return await self._database.transact(work)
 
-    async def commit(self, claim: Claim, head: str) -> Claim:
-        """Record a head, and return the claim of the next commit."""
+    async def commit(self, claim: Claim, head: str, spent: Spent | None = None) -> Claim:
+        """Record a head and what the run has spent, and return the claim of the next commit."""
+        following: Claim = changed(claim, head=head, seq=claim.seq + 1, spent=spent or claim.spent)
+        more = following.spent - claim.spent
 
         def work(connection: sa.Connection, now: float) -> Claim:
+            if more != NOTHING_SPENT:
+                lock_universe(connection, of_run(claim.run_id))
+            values = {"head": head, "seq": following.seq, "lost": 0, "changed": now}
             done = connection.execute(
                 _owned_by(claim)
                 .where(RUNS.c.seq == claim.seq)
-                .values(head=head, seq=claim.seq + 1, lost=0, changed=now)
+                .values(**values, **vars(following.spent))
             )
-            following: Claim = changed(claim, head=head, seq=claim.seq + 1)
+            if done.rowcount and more != NOTHING_SPENT:
+                charge(connection, claim.run_id, more, now)
             if not done.rowcount:
                 run = _read(connection, claim.run_id)
                 if run is None or (run.epoch, run.seq, run.head) != (
@@ -131,7 +162,7 @@ class SqlTable:
             self._release(connection, run, end, now)
             # A run that yields keeps its place in front of others.
             if not end.yields and not is_holder(claim.owner):
-                self._give_room(connection, pool, now, most=1)
+                self._give_room(connection, pool or Pool(run.pool), now, most=1)
 
         await self._database.transact(work)
 
@@ -286,6 +317,59 @@ class SqlTable:
             )
         await self._database.transact(work)
 
+    async def tenants(self) -> Sequence[Tenant]:
+        """Return all universes and worlds, by address."""
+        return await self._database.transact(read_tenants, is_reading=True)
+
+    async def add_universe(self, name: str, caps: Caps = NO_CAPS) -> None:
+        """Add a universe; refuse a name that another one has."""
+        require_name(name)
+        try:
+            await self._database.transact(
+                lambda connection, _: insert_tenant(connection, name, uuid.uuid4().hex, caps)
+            )
+        except exc.IntegrityError as error:
+            raise Refused(f"universe {name} already exists") from error
+
+    async def set_caps(self, address: str, caps: Caps) -> None:
+        """Set the caps of a universe or of a world; runs with room get an attempt."""
+
+        def work(connection: sa.Connection, now: float) -> None:
+            lock_universe(connection, address.partition("/")[0])
+            change_tenant(connection, address, caps=write_record(caps))
+            self._give_room_in_all(connection, now)
+
+        await self._database.transact(work)
+
+    async def set_budget(
+        self, run_id: str, max_cost_usd: float | None, max_tokens: int | None
+    ) -> None:
+        """Let a run spend more or less."""
+
+        def work(connection: sa.Connection, now: float) -> None:
+            values = {"max_cost_usd": max_cost_usd, "max_tokens": max_tokens}
+            run = _lock_known(connection, run_id)
+            admit(connection, vars(run) | values, now, is_new=False)
+            _set(connection, run, now, **values)
+
+        await self._database.transact(work)
+
+    async def archive(self, universe: str) -> None:
+        """Let a universe take no new runs."""
+        require_name(universe)
+        if universe == HOME:
+            raise Refused(f"universe {HOME} cannot be archived")
+        await self._database.transact(
+            lambda connection, _: change_tenant(connection, universe, archived=True)
+        )
+
+    async def assign(self, project: str, universe: str, name: str) -> None:
+        """Make a project a world of a universe, unless it is one; refuse one of another."""
+        require_name(universe)
+        await self._database.transact(
+            lambda connection, _: insert_world(connection, project, universe, name)
+        )
+
     async def now(self) -> float:
         """Return the time of the database, in seconds."""
         return await self._database.transact(lambda _, now: now, is_reading=True)
@@ -296,12 +380,12 @@ class SqlTable:
         def work(connection: sa.Connection, now: float) -> Sequence[str]:
             if not _take_lease(connection, sweeper, now):
                 return []
-            pools = _pools(connection, is_locked=True)
+            # Locked before the runs.
+            _pools(connection, is_locked=True)
             lines = [
                 self._sweep_one(connection, run, now) for run in self._left_apart(connection, now)
             ]
-            for pool in pools:
-                lines += self._give_room(connection, pool, now)
+            lines += self._give_room_in_all(connection, now)
             connection.execute(sa.delete(WORKERS).where(WORKERS.c.beat < now - FORGOTTEN_S))
             return [line for line in lines if line]
 
@@ -370,16 +454,24 @@ class SqlTable:
             case Following.PARK_AS_POISON:
                 _park_as_poison(connection, run, now)
 
+    def _give_room_in_all(self, connection: sa.Connection, now: float) -> list[str]:
+        """Enqueue the runs that have room now, in all pools."""
+        pools = {pool.name: pool for pool in _pools(connection, is_locked=True)}
+        rows = sa.select(RUNS.c.pool).where(_IS_WAITING).distinct()
+        names = sorted({*pools, *connection.scalars(rows)})
+        found = (self._give_room(connection, pools.get(one, Pool(one)), now) for one in names)
+        return [line for lines in found for line in lines]
+
     def _give_room(
-        self, connection: sa.Connection, pool: Pool | None, now: float, *, most: int = MOST_AT_ONCE
+        self, connection: sa.Connection, pool: Pool, now: float, *, most: int = MOST_AT_ONCE
     ) -> list[str]:
         """Enqueue the runs that wait for the room that a pool has now."""
-        if pool is None:
-            return []
         waiting = _waiting(connection, pool, most)
-        running = _running(connection, pool)
+        if not waiting:
+            return []
+        running, tenants = _running(connection, pool), held_tenants(connection, now)
         lines: list[str] = []
-        for run_id in next_in(pool, running, waiting, most=most):
+        for run_id in next_in(pool, running, waiting, tenants, most=most):
             run = _lock_known(connection, run_id)
             run = self._enqueue_again(connection, run, now, is_ahead=True, reason=None)
             lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {pool.name}")
@@ -489,6 +581,7 @@ def _insert(connection: sa.Connection, new: NewRun, now: float) -> FleetRun:
             state=RunState.QUEUED,
             wants_run=False,
             seq=0,
+            **vars(NOTHING_SPENT),
             wake_at=0.0,
             reason="",
             details={},
@@ -535,10 +628,8 @@ def _first_run(connection: sa.Connection, rows: sa.Select[Any]) -> FleetRun | No
 
 def _lock(connection: sa.Connection, run_id: str) -> tuple[FleetRun | None, Pool | None]:
     """Return a run and its pool with limits, locked until the end of the transaction."""
-    of_run = sa.select(RUNS.c.pool).where(RUNS.c.run_id == run_id).scalar_subquery()
-    pool = connection.execute(
-        sa.select(POOLS).where(POOLS.c.name == of_run).with_for_update()
-    ).one_or_none()
+    limits = sa.select(POOLS).where(POOLS.c.name == of_run(run_id, "pool"))
+    pool = connection.execute(limits.with_for_update()).one_or_none()
     run = _first_run(connection, sa.select(RUNS).where(RUNS.c.run_id == run_id).with_for_update())
     return run, None if pool is None else Pool(*pool)
 
@@ -577,13 +668,17 @@ def _waiting(connection: sa.Connection, pool: Pool, most: int) -> Sequence[Waiti
     order = (RUNS.c.priority, RUNS.c.queued_at, RUNS.c.run_id)
     place = sa.func.row_number().over(partition_by=RUNS.c.universe, order_by=order)
     ranked = (
-        sa.select(RUNS.c.run_id, RUNS.c.universe, *order[:2], place.label("place"))
-        .where(RUNS.c.pool == pool.name, RUNS.c.state == RunState.QUEUED)
-        .where(RUNS.c.reason.in_(FULL), ~RUNS.c.cancel)
+        sa.select(RUNS.c.run_id, *order[:2], place.label("place"), *NEED)
+        .where(RUNS.c.pool == pool.name, _IS_WAITING)
         .subquery()
     )
-    rows = sa.select(*list(ranked.c)[:4]).where(ranked.c.place <= most)
-    return [Waiting(*row) for row in connection.execute(rows)]
+    rows = connection.execute(sa.select(ranked).where(ranked.c.place <= most)).mappings()
+    return [
+        Waiting(row["run_id"], need_of({**row}), row["priority"], row["queued_at"]) for row in rows
+    ]
+
+
+_IS_WAITING = sa.and_(RUNS.c.state == RunState.QUEUED, RUNS.c.reason.in_(FULL), ~RUNS.c.cancel)
 
 
 def _pools(connection: sa.Connection, *, is_locked: bool) -> Sequence[Pool]:
@@ -602,7 +697,8 @@ def _take_lease(connection: sa.Connection, sweeper: str, now: float) -> bool:
 
 
 def _claim_of(run: FleetRun) -> Claim:
-    return Claim(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq)
+    spent = Spent(run.cost_usd, run.tokens)
+    return Claim(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq, spent)
 
 
 def run_of(row: sa.RowMapping) -> FleetRun:

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from attractor.fleet.database import Database
-from attractor.fleet.decisions import FULL, HOLDER, STALE_S
+from attractor.fleet.decisions import CAPPED, FULL, HOLDER, STALE_S
 from attractor.fleet.loads import RunCount
 from attractor.fleet.queue import Queue
 from attractor.fleet.records import AttemptRow, FleetRun, QueuePlace, RunState
@@ -31,7 +31,8 @@ class Views:
             is_due = sa.and_(
                 RUNS.c.state == RunState.PARKED, RUNS.c.wake_at > 0, RUNS.c.wake_at <= now
             )
-            could_start = sa.or_(RUNS.c.state == RunState.QUEUED, is_lost, is_due)
+            is_queued = sa.and_(RUNS.c.state == RunState.QUEUED, RUNS.c.reason.not_in(CAPPED))
+            could_start = sa.or_(is_queued, is_lost, is_due)
             kind = (RUNS.c.universe, RUNS.c.pool, RUNS.c.engine, RUNS.c.label, RUNS.c.state)
             marks = (
                 sa.case((is_held, True), else_=False).label("is_held"),

@@ -25,6 +25,7 @@ from attractor.fleet.records import (
     Reason,
     ReasonKind,
     RunState,
+    Spent,
     Worker,
 )
 from attractor.fleet.seams import AttemptEnded, KeepAsked, Site, SiteAttempt, Table
@@ -160,9 +161,8 @@ class RunWorker:
 
     async def _give_back(self, run: FleetRun) -> None:
         """Release a run whose claim this worker made, but never heard of."""
-        claim = Claim(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq)
         with suppress(Fenced, DatabaseAway):
-            await self._table.end(claim, AttemptEnd(state=RunState.QUEUED, yields=True))
+            await self._table.end(_claim_of(run), AttemptEnd(state=RunState.QUEUED, yields=True))
 
     async def end_all(self, why: str) -> None:
         """End the processes of all attempts."""
@@ -181,20 +181,34 @@ class RunWorker:
             raise
         except Exception as error:
             # Whatever it is, a person must see it: nothing else ends this attempt.
-            is_ours = isinstance(error, AttractorError)
-            words = error.in_one_line if is_ours else f"internal error: {error!r}"
-            await self._end(claim, _parked(words))
-            if is_ours:
-                return
-            raise
+            await self._end(claim, _parked(_words_of(error)))
+            if not isinstance(error, AttractorError):
+                raise
+            return
         self.attempts[run.run_id] = running
+        try:
+            await self._serve(running, claim)
+        except (Fenced, StoreAway, DatabaseAway):
+            raise
+        except Exception as error:
+            # A repetition would fail again, and pay for the stage again: a person must see it.
+            await self._kill(running, _words_of(error))
+            owned = await self._insist(lambda: self._table.run(run.run_id))
+            if owned and owned.epoch == claim.epoch:
+                await self._end(_claim_of(owned), _parked(_words_of(error)))
+            if not isinstance(error, AttractorError):
+                raise
+
+    async def _serve(self, running: SiteAttempt, claim: Claim) -> None:
+        """Commit each step of a process until it ends, and release the run."""
         while isinstance(sign := await running.next(), KeepAsked):
-            claim = await self._commit(running, claim)
+            claim = await self._commit(running, claim, sign.spent)
             await running.answer(sign.number)
         if isinstance(sign, AttemptEnded):
-            claim = await self._commit(running, claim)
+            claim = await self._commit(running, claim, sign.spent)
             end = end_of(sign.report, await self._insist(self._table.now))
-            if end.reason and end.reason.kind is ReasonKind.PAUSED and self.worker.is_draining:
+            is_stopped = end.reason is not None and end.reason.kind is ReasonKind.PAUSED
+            if is_stopped and "error" not in sign.report and self.worker.is_draining:
                 end = AttemptEnd(state=RunState.QUEUED, yields=True)
             await self._end(claim, end)
         else:
@@ -202,9 +216,9 @@ class RunWorker:
             end = AttemptEnd(state=RunState.QUEUED, yields=True, has_crashed=has_crashed)
             await self._end(claim, end)
 
-    async def _commit(self, running: SiteAttempt, claim: Claim) -> Claim:
+    async def _commit(self, running: SiteAttempt, claim: Claim, spent: Spent | None) -> Claim:
         head = await self._insist(running.save, claim)
-        return await self._insist(lambda: self._table.commit(claim, head))
+        return await self._insist(lambda: self._table.commit(claim, head, spent))
 
     async def _end(self, claim: Claim, end: AttemptEnd) -> None:
         await self._insist(lambda: self._table.end(claim, end))
@@ -239,6 +253,15 @@ class RunWorker:
 
     async def _sleep(self, seconds: float) -> None:
         await self._clock.sleep(timedelta(seconds=seconds))
+
+
+def _claim_of(run: FleetRun) -> Claim:
+    """Return the claim of the owner of a run."""
+    return Claim(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq)
+
+
+def _words_of(error: Exception) -> str:
+    return error.in_one_line if isinstance(error, AttractorError) else f"internal error: {error!r}"
 
 
 def _parked(words: str) -> AttemptEnd:

@@ -12,6 +12,7 @@ from attractor import __version__
 from attractor.fleet.decisions import STALE_S
 from attractor.fleet.records import AttemptEnd, Claim, Pool, Reason, ReasonKind, RunState
 from attractor.fleet.schema import RUNS
+from attractor.fleet.universes import Caps
 from tests.cli.fleet_desk import (
     LONG_S,
     FleetDesk,
@@ -79,7 +80,33 @@ def full_share(desk: FleetDesk) -> None:
     full(desk, Pool("p", 5, 0.4), "u", "u")
 
 
+def capped(desk: FleetDesk, caps: Caps, *names: str) -> None:
+    desk.beat(slots=9)
+    desk.within(lambda fleet: fleet.table.set_pool(Pool("p", 9)))
+    desk.within(lambda fleet: fleet.table.add_universe("u", caps))
+    for name in (*names, "r"):
+        desk.add(name, universe="u", actor=name, max_cost_usd=2.5)
+    for name in names:
+        assert isinstance(desk.claim(name), Claim)
+    assert not isinstance(desk.claim("r"), Claim)
+
+
+def capped_actors(desk: FleetDesk) -> None:
+    capped(desk, Caps(max_working_actors=1), "a")
+
+
+def capped_cost(desk: FleetDesk) -> None:
+    capped(desk, Caps(max_cost_usd_per_day=5.5), "a", "b")
+
+
+def capped_share(desk: FleetDesk) -> None:
+    capped(desk, Caps(share=0.2), "a")
+
+
 BY_PLACE = [
+    (capped_actors, "limit", "attractor universe caps u --max-working-actors 2"),
+    (capped_cost, "budget", "attractor universe caps u --max-cost-usd-per-day 7.5"),
+    (capped_share, "limit", "attractor universe caps u --share 0.23"),
     (no_worker, "no_worker", "attractor worker --pool p --label gpu"),
     (draining, "draining", "attractor worker --pool p"),
     (full_pool, "pool_full", "attractor fleet limit p --concurrency 3"),

@@ -40,8 +40,11 @@ WORDS = {
     "worker": ["worker"],
     "fleet.drain": ["fleet", "drain", "w"],
     "fleet.limit": ["fleet", "limit", "p"],
+    "universe.archive": ["universe", "archive", "u"],
+    "universe.caps": ["universe", "caps", "u"],
+    "universe.create": ["universe", "create", "u"],
 }
-GROUPS = ("fleet", "token", "profile", "suite", "spec", "models")
+GROUPS = ("fleet", "universe", "token", "profile", "suite", "spec", "models")
 PARTS = [
     ["models", "test", "m"],
     ["gate", "--operator"],

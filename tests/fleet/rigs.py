@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from attractor.fleet.database import Database, open_database
 from attractor.fleet.queue import Queue
-from attractor.fleet.schema import LEASES, RUNS, WORKERS
+from attractor.fleet.schema import LEASES, RUNS, UNIVERSES, WORKERS
 from attractor.fleet.seams import Table
 from attractor.fleet.table import SqlTable
 from tests.fleet.postgres import Cluster
@@ -79,12 +79,18 @@ class SqlRig:
             )
 
         await self.database.transact(work)
+        await self.database.transact(lambda connection, _: _make_older(connection, seconds))
         began = self._attempts.c.started_at_epoch_ms
         await self._set(began > 0, {began.name: began - int(seconds * 1000)})
 
     async def _set(self, which: sa.ColumnElement[bool], values: Mapping[str, object]) -> None:
         changed = sa.update(self._attempts).where(which).values(**values)
         await self.database.transact(lambda connection, _: connection.execute(changed) and None)
+
+
+def _make_older(connection: sa.Connection, seconds: float) -> None:
+    day = UNIVERSES.c.day
+    connection.execute(sa.update(UNIVERSES).values({day: day - int(seconds // 86_400)}))
 
 
 class ModelRig:

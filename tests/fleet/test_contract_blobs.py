@@ -51,6 +51,17 @@ async def digests(blobs: Blobs) -> list[str]:
     return sorted([digest async for digest, _ in blobs.digests()])
 
 
+async def test_size_is_that_of_one_universe(store: Store) -> None:
+    home, other = await store.open(), await store.open("u")
+    assert await home.size() == 0
+    for content in (b"12", b"12", b"345"):
+        await home.put(content)
+    assert await home.size() == 5
+    if not isinstance(store, MemoryStore):
+        await other.put(b"6")
+        assert (await home.size(), await other.size()) == (5, 1)
+
+
 async def test_contents_are_read_as_they_were_put_by_many_at_once(store: Store) -> None:
     blobs = await store.open()
     contents = [b"", b"small", os.urandom(300_000)]

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from attractor.base.errors import Refused, UsageError
+from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.fleet.decisions import FORGOTTEN_S, LEASE_S, MOST_LOST, STALE_S, UNCLAIMED_S
-from attractor.fleet.errors import ActorBusy, Fenced, RunEnded, UnknownRun
+from attractor.fleet.errors import ActorBusy, CapRefused, Fenced, RunEnded, UnknownRun
 from attractor.fleet.records import (
     AttemptEnd,
     Claim,
@@ -18,9 +18,11 @@ from attractor.fleet.records import (
     Reason,
     ReasonKind,
     RunState,
+    Spent,
     Worker,
 )
 from attractor.fleet.seams import Table
+from attractor.fleet.universes import Caps, Tenant
 from tests.fleet.rigs import Rig
 
 pytestmark = pytest.mark.anyio
@@ -602,3 +604,203 @@ async def test_pool_is_never_exceeded_by_workers_at_once(rig: Rig) -> None:
     async with asyncio.timeout(60):
         await asyncio.gather(*(work(f"w{number}") for number in range(4)))
     assert len(await names(rig.table, RunState.ENDED)) == len(runs)
+
+
+def of_u(run_id: str, **values: object) -> NewRun:
+    return a_run(run_id, **{"universe": "u", "max_cost_usd": 4.0, "max_tokens": 40} | values)
+
+
+async def tenant(table: Table, address: str = "u") -> Tenant:
+    return {one.address: one for one in await table.tenants()}[address]
+
+
+async def test_universes_have_names_ids_worlds_and_caps(rig: Rig) -> None:
+    assert [one.address for one in await rig.table.tenants()] == ["home"]
+    await rig.table.add_universe("u", Caps(max_tokens_per_day=9))
+    before = await tenant(rig.table)
+    for refused in (rig.table.add_universe("u"), rig.table.archive("home")):
+        with pytest.raises(Refused):
+            await refused
+    for invalid in ("U", "u/x", ""):
+        with pytest.raises(UsageError, match="invalid name"):
+            await rig.table.add_universe(invalid)
+    await rig.table.assign("p1", "u", "Shop")
+    await rig.table.assign("p1", "u", "Other")
+    await rig.table.assign("p2", "u", "Shop")
+    with pytest.raises(CapRefused, match="universe u"):
+        await rig.table.assign("p1", "home", "Shop")
+    await rig.table.set_caps("u", Caps(share=0.5))
+    await rig.table.set_caps("u/shop-2", Caps(models=("m",)))
+    after = await tenant(rig.table)
+    assert (after.id, after.caps) == (before.id, Caps(share=0.5))
+    assert after.id != (await tenant(rig.table, "home")).id
+    _, _, *worlds = await rig.table.tenants()
+    found = [(one.id, one.address, one.universe, one.caps.models) for one in worlds]
+    assert found == [("p1", "u/shop", "u", None), ("p2", "u/shop-2", "u", ("m",))]
+    for no_universe in (rig.table.archive("u/shop"), rig.table.assign("p3", "u/shop", "x")):
+        with pytest.raises(UsageError, match="invalid name"):
+            await no_universe
+    for unknown in (
+        rig.table.set_caps("v", Caps()),
+        rig.table.set_caps("home/shop", Caps()),
+        rig.table.archive("v"),
+        rig.table.assign("p3", "v", "x"),
+    ):
+        with pytest.raises(UnknownName):
+            await unknown
+
+
+async def test_archived_universe_takes_no_new_runs(rig: Rig) -> None:
+    await rig.table.add_universe("u")
+    await rig.table.add(of_u("old"))
+    await rig.table.archive("u")
+    with pytest.raises(CapRefused, match="archived"):
+        await rig.table.add(of_u("new"))
+    # A reply was lost.
+    await rig.table.add(of_u("old"))
+    await rig.table.end(await claimed(rig.table, "old"), PARKED)
+    await rig.table.want("old")
+    await rig.table.end(await claimed(rig.table, "old"), ENDED)
+
+
+async def test_run_that_no_day_has_room_for_is_refused(rig: Rig) -> None:
+    await rig.table.add_universe("u", Caps(max_cost_usd_per_day=10.0))
+    await rig.table.assign("p1", "u", "shop")
+    await rig.table.set_caps("u/shop", Caps(max_cost_usd_per_day=3.0, max_tokens_per_day=40))
+    for values, words in (
+        ({"max_cost_usd": 10.5}, "universe u is 10, and the run may use 10.5"),
+        ({"max_cost_usd": None}, "universe u is 10, and the run has no budget"),
+        ({"project": "p1"}, "world u/shop is 3, and the run may use 4"),
+        ({"project": "p1", "max_cost_usd": 1.0, "max_tokens": None}, "has no budget"),
+        ({"project": "p1", "universe": "home"}, "universe u"),
+    ):
+        with pytest.raises(CapRefused, match=words):
+            await rig.table.add(of_u("r", **values))
+    await rig.table.add(of_u("r"))
+    with pytest.raises(CapRefused):
+        await rig.table.set_budget("r", 11.0, 40)
+    await rig.table.set_budget("r", 9.0, 90)
+    assert ((await get(rig.table)).max_cost_usd, (await get(rig.table)).max_tokens) == (9.0, 90)
+
+
+async def test_claims_reserve_and_commits_settle(rig: Rig) -> None:
+    await rig.table.add_universe("u", Caps(max_cost_usd_per_day=10.0))
+    for name in ("a", "b", "c", "d"):
+        await rig.table.add(of_u(name))
+    await rig.table.add(a_run("elsewhere"))
+    first, second = [await claimed(rig.table, name) for name in ("a", "b")]
+    full = Reason(
+        ReasonKind.BUDGET,
+        {"address": "u", "cap": "max_cost_usd_per_day", "limit": 10.0}
+        | {"spent": 0.0, "held": 8.0, "needs": 4.0},
+    )
+    assert await rig.table.claim("c", 1, "w") == NotClaimed(full)
+    await claimed(rig.table, "elsewhere")
+    before = first
+    first = await rig.table.commit(first, "head1", Spent(1.0, 10))
+    # The reply was lost; and nobody else commits.
+    assert await rig.table.commit(before, "head1", Spent(1.0, 10)) == first
+    with pytest.raises(Fenced):
+        await rig.table.commit(before, "head2", Spent(9.0, 90))
+    assert (await tenant(rig.table)).spent == Spent(1.0, 10)
+    # What it spent is no longer reserved.
+    assert (await rig.table.claim("c", 1, "w")).reason.details["held"] == 7.0  # pyright: ignore
+    first = await rig.table.commit(first, "head2", Spent(1.5, 15))
+    first = await rig.table.commit(first, "head3")
+    assert (await get(rig.table, "a")).cost_usd == first.spent.cost_usd == 1.5
+    await rig.finish("c:1")
+    await rig.table.end(first, PARKED)
+    assert "c:2" in await rig.pending()
+    await claimed(rig.table, "c")
+    await rig.table.end(await rig.table.commit(second, "x", Spent(4.0, 1)), ENDED)
+    assert (await tenant(rig.table)).spent == Spent(5.5, 16)
+    # It goes on with what is left of its budget, which nobody else took meanwhile.
+    await rig.table.want("a")
+    assert isinstance(await rig.table.claim("d", 1, "w"), NotClaimed)
+    run = await get(rig.table, "a")
+    assert isinstance(await rig.table.claim("a", run.attempt, "w"), NotClaimed)
+
+
+async def test_next_day_gives_room(rig: Rig) -> None:
+    await rig.table.add_universe("u", Caps(max_tokens_per_day=50))
+    for name in ("a", "b"):
+        await rig.table.add(of_u(name))
+    claim = await claimed(rig.table, "a")
+    await rig.table.end(await rig.table.commit(claim, "x", Spent(0.0, 40)), ENDED)
+    assert isinstance(await rig.table.claim("b", 1, "w"), NotClaimed)
+    await rig.finish("b:1")
+    assert await rig.table.sweep("s") == []
+    await rig.pass_time(86_400)
+    assert (await tenant(rig.table)).spent == Spent()
+    await rig.table.sweep("s")
+    assert "b:2" in await rig.pending()
+
+
+async def test_world_narrows_its_universe(rig: Rig) -> None:
+    await rig.table.add_universe("u")
+    await rig.table.assign("p1", "u", "shop")
+    await rig.table.set_caps("u/shop", Caps(max_cost_usd_per_day=5.0))
+    for name, project in (("a", "p1"), ("b", "p1"), ("c", "p2")):
+        await rig.table.add(of_u(name, project=project))
+    claim = await claimed(rig.table, "a")
+    assert (await rig.table.claim("b", 1, "w")).reason.details["address"] == "u/shop"  # pyright: ignore
+    await claimed(rig.table, "c")
+    await rig.table.commit(claim, "x", Spent(2.0, 5))
+    for address in ("u", "u/shop"):
+        assert (await tenant(rig.table, address)).spent == Spent(2.0, 5)
+
+
+async def test_raised_caps_give_room_in_every_pool(rig: Rig) -> None:
+    await rig.table.add_universe("u", Caps(max_working_actors=1))
+    for number in range(3):
+        await rig.table.add(of_u(f"r{number}", actor=f"a{number}", pool=f"p{number}"))
+    await rig.table.add(of_u("plain"))
+    await claimed(rig.table, "r0")
+    await claimed(rig.table, "plain")
+    for name in ("r1", "r2"):
+        full = await rig.table.claim(name, 1, "w")
+        assert isinstance(full, NotClaimed)
+        assert full.reason
+        assert (full.reason.kind, full.reason.details["held"]) == (ReasonKind.LIMIT, 1)
+        await rig.finish(f"{name}:1")
+    assert await rig.table.sweep("s") == []
+    await rig.table.set_caps("u", Caps(max_working_actors=3))
+    assert {"r1:2", "r2:2"} <= {*await rig.pending()}
+
+
+async def test_share_of_a_universe_limits_it_in_each_pool(rig: Rig) -> None:
+    await rig.table.set_pool(Pool("p", 4))
+    await rig.table.add_universe("u", Caps(share=0.25))
+    for name in ("a", "b"):
+        await rig.table.add(of_u(name))
+    await claimed(rig.table, "a")
+    full = {"pool": "p", "universe": "u", "running": 1, "share": 1, "concurrency": 4}
+    reason = Reason(ReasonKind.LIMIT, {**full, "cap": "share", "address": "u"})
+    assert await rig.table.claim("b", 1, "w") == NotClaimed(reason)
+    await running(rig.table, "c")
+
+
+async def test_caps_are_never_exceeded_by_workers_at_once(rig: Rig) -> None:
+    await rig.table.add_universe("u", Caps(max_cost_usd_per_day=40.0, max_working_actors=3))
+    runs = [f"r{number}" for number in range(9)]
+    for number, run_id in enumerate(runs):
+        await rig.table.add(of_u(run_id, actor=f"a{number}"))
+    await rig.table.beat(a_worker("w"))
+    ended: list[str] = []
+
+    async def work() -> None:
+        while len(ended) < len(runs):
+            for attempt in await rig.pending():
+                run_id, _, number = attempt.rpartition(":")
+                claim = await rig.table.claim(run_id, int(number), "w")
+                await rig.finish(attempt)
+                assert len(await rig.table.runs(states=[RunState.RUNNING])) <= 3
+                if isinstance(claim, Claim) and run_id not in ended:
+                    ended.append(run_id)
+                    claim = await rig.table.commit(claim, "x", Spent(4.0, 1))
+                    await rig.table.end(claim, ENDED)
+            await rig.table.sweep("s")
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(work() for _ in range(3)))
+    assert (await tenant(rig.table)).spent == Spent(36.0, 9)

@@ -9,6 +9,7 @@ from attractor.fleet.decisions import (
     why_full,
 )
 from attractor.fleet.records import FleetRun, Pool, Reason, ReasonKind, RunState
+from attractor.fleet.universes import Need
 from tests.tables import table
 
 NOW = 1000.0
@@ -110,11 +111,12 @@ def test_room_counts_the_pool_and_the_universe(
 
 
 def test_freed_room_goes_to_those_who_wait_longest_within_priority() -> None:
+    a, b = (Need(name, "", 0, 0.0, 0) for name in "ab")
     waiting = [
-        Waiting("late", "a", 100, 3.0),
-        Waiting("first", "a", 100, 1.0),
-        Waiting("urgent", "a", 1, 9.0),
-        Waiting("second", "b", 100, 2.0),
+        Waiting("late", a, 100, 3.0),
+        Waiting("first", a, 100, 1.0),
+        Waiting("urgent", a, 1, 9.0),
+        Waiting("second", b, 100, 2.0),
     ]
     pool = Pool("p", 3)
     assert next_in(pool, {}, waiting, most=9) == ["urgent", "first", "second"]

@@ -10,6 +10,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.fleet import in_fleet
+from attractor.cli.runs.universes import reached_projects
 from attractor.fleet.overview import OPEN, ExplainedRun, explain
 from attractor.fleet.records import FleetRun
 
@@ -30,8 +31,12 @@ def fleet_queue(
 ) -> ExitCode:
     """List the runs of the fleet that have not ended, and why each one waits.
 
-    Running runs come first, then queued and parked ones, each since the longest time first.
+    Running runs come first, then queued and parked ones, each since the longest time first. A token
+    that is for some projects lists their runs only.
     """
+
+    reached = reached_projects(invocation)
+    is_whole = is_whole or bool(reached)
 
     async def read(fleet: "Fleet") -> tuple[Sequence[ExplainedRun], int]:
         runs = list[FleetRun]()
@@ -41,6 +46,8 @@ def fleet_queue(
                 runs += await fleet.table.runs(
                     states=(state,), universe=universe, pool=pool, limit=limit
                 )
+        if reached:
+            return await explain(fleet, [run for run in runs if run.project in reached]), 0
         total = sum(
             count.number
             for count in await fleet.views.counts(OPEN)

@@ -1,13 +1,15 @@
 """Create a token that identifies an operator."""
 
 import secrets
+from collections.abc import Mapping
 
 import click
 
 from attractor.base.clock import SystemClock
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.orders import operator_name, token_store
 from attractor.cli.runs.references import find_project
 from attractor.config.user_folders import TOKEN_VARIABLE
@@ -33,18 +35,29 @@ from attractor.language.source.text import visible
     multiple=True,
     help="Allow them only in this project, the name or path of its folder (default: in all).",
 )
+@click.option(
+    "--universe", default="", help="Allow them only in the present worlds of this universe."
+)
 @json_option
 @click.pass_obj
 def create(
-    invocation: Invocation, name: str, scope: str, projects: tuple[str, ...], as_json: bool
+    invocation: Invocation,
+    name: str,
+    scope: str,
+    projects: tuple[str, ...],
+    universe: str,
+    as_json: bool,
 ) -> ExitCode:
     """Create a token that proves who decides.
 
     Asks for confirmation at a terminal; without a terminal, set ATTRACTOR_TOKEN to a token with the
     scope 'decide'. The new token is printed once and not stored. Pass it to 'attractor decide' in
-    the variable ATTRACTOR_TOKEN. Never give it to an agent.
+    the variable ATTRACTOR_TOKEN. Never give it to an agent. A world that a universe gets later
+    needs a new token.
     """
-    chosen = [find_project(invocation, one) for one in projects]
+    folders = [find_project(invocation, one) for one in projects]
+    chosen = {one.project_id: one.root.name for one in folders}
+    chosen |= _worlds(invocation, universe) if universe else {}
     if invocation.environ.get(TOKEN_VARIABLE):
         creator = Operator(operator_name(invocation, everywhere=True), Proof.TOKEN)
     else:
@@ -53,13 +66,13 @@ def create(
                 "cannot prove who creates the token: there is no terminal",
                 hint=f"run it at a terminal, or set {TOKEN_VARIABLE} to a token of scope decide",
             )
-        within = " for " + ", ".join(one.root.name for one in chosen) if chosen else ""
+        within = " for " + ", ".join(chosen.values()) if chosen else ""
         asked = f"Create the token {name!r} with the scope {scope}{within}?"
         click.confirm(visible(asked), abort=True, err=True)
         creator = Operator(operator_name(invocation, everywhere=True), Proof.TERMINAL)
     secret = secrets.token_urlsafe(32)
     by = f"{creator.name} ({creator.proof})"
-    ids = [one.project_id for one in chosen]
+    ids = [*chosen]
     token = token_store(invocation).create(
         name, scope, secret, by=by, now=SystemClock().now(), projects=ids
     )
@@ -68,6 +81,20 @@ def create(
     else:
         show(secret)
     return ExitCode.DONE
+
+
+def _worlds(invocation: Invocation, name: str) -> Mapping[str, str]:
+    """Return the names of the worlds of a universe, by the ids of their projects."""
+    # Imported here, because only the fleet needs a database.
+    from attractor.cli.runs.universes import find_universe
+
+    _, *worlds = in_fleet(invocation, lambda fleet: find_universe(fleet, name))
+    if not worlds:
+        raise UsageError(
+            f"universe {name} has no worlds yet",
+            hint=f"let one come: attractor universe caps {name} --world PROJECT",
+        )
+    return {one.id: one.address for one in worlds}
 
 
 part = create

@@ -13,7 +13,9 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.fleet import OnPool, addresses_of
 from attractor.cli.runs.observers import show_end
+from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
+from attractor.cli.runs.universes import require_reach
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.budgets import NO_BUDGETS, record_budgets
 from attractor.engine.journal.checkpoint import open_journal
@@ -21,6 +23,7 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.run_folder.result import result_of
 from attractor.engine.state.run_state import EVALUATING
+from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.settle import settle_ended
@@ -64,7 +67,8 @@ def run_on(
 ) -> ExitCode:
     """Begin a run that a worker executes; if it is followed, wait until it stops, and finish it."""
     invocation = on.invocation
-    where = Where(pool=on.pool, priority=on.priority, label=on.label)
+    require_reach(invocation, [opened.identity.project_id()], "this one")
+    where = Where(on.pool, on.priority, on.label, on.universe)
 
     async def submit() -> str:
         async with open_dispatch(invocation, opened) as dispatch:
@@ -136,6 +140,7 @@ def resume_in_fleet(
     invocation: Invocation, root: Path, overrides: Overrides, *, as_json: bool
 ) -> ExitCode:
     """Let a parked run of the fleet continue in its pool, with larger budgets if any are given."""
+    operator_name(invocation, Scope.OPERATE)
     opened = opened_of(invocation)
     opened.require_own(root)
     if replace(overrides, budgets=NO_BUDGETS) != NO_OVERRIDES:
@@ -151,6 +156,12 @@ def resume_in_fleet(
             _require_no_question(root)
             if overrides.budgets == NO_BUDGETS:
                 return await fleet.table.want(first_of(root).name)
+            cost, tokens = overrides.budgets.cost_usd, overrides.budgets.tokens
+            await fleet.table.set_budget(
+                first_of(root).name,
+                explained.run.max_cost_usd if cost is None else cost,
+                explained.run.max_tokens if tokens is None else tokens,
+            )
             async with dispatch.held(first_of(root).name):
                 await asyncio.to_thread(_raise_budgets, root, opened, overrides)
             return await dispatch.sync(first_of(root).name)

@@ -26,6 +26,7 @@ class OnPool:
     pool: str
     priority: int
     label: str
+    universe: str
     follows: bool
 
 
@@ -34,12 +35,12 @@ def pool_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
 
     @wraps(command)
     def with_pool(
-        *, pool: str, priority: int, label: str, follows: bool, **options: Any
+        *, pool: str, priority: int, label: str, universe: str, follows: bool, **options: Any
     ) -> ExitCode:
         invocation: Invocation = click.get_current_context().obj
-        on = OnPool(invocation, pool, priority, label, follows) if pool else None
-        if on is None and (label or follows):
-            raise UsageError("--label and --follow need --on POOL")
+        on = OnPool(invocation, pool, priority, label, universe, follows) if pool else None
+        if on is None and (label or universe or follows):
+            raise UsageError("--label, --universe and --follow need --on POOL")
         return command(on=on, **options)
 
     wrapped: Callable[..., ExitCode] = with_pool
@@ -63,6 +64,12 @@ _OPTIONS = (
         help="With --on: runs with a lower number begin first (default: 100).",
     ),
     click.option("--label", default="", help="With --on: the worker must have this label."),
+    click.option(
+        "--universe",
+        default="",
+        help="With --on: the universe, of which the project becomes a world (default: its own, or "
+        "home).",
+    ),
     click.option(
         "--follow", "follows", is_flag=True, help="With --on: wait until the run stops or ends."
     ),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from attractor.base.errors import UnknownName, UsageError
 from attractor.cli.invocation import Invocation
+from attractor.cli.runs.universes import require_reach
 from attractor.engine.errors import NoRun
 from attractor.fleet.errors import UnknownRun
 from attractor.fleet.records import FleetRun
@@ -29,4 +30,5 @@ async def find_in_fleet(invocation: Invocation, fleet: "Fleet", reference: str) 
         )
     if run is None:
         raise UnknownRun(f"the fleet has no run {reference!r}")
+    require_reach(invocation, [run.project], f"run {run.run_id}")
     return run

@@ -23,6 +23,7 @@ from attractor.base.json import Json, JsonObject, canonical_json, parse_object
 from attractor.base.locks import FileLock
 from attractor.base.records import write_fields
 from attractor.engine.errors import FenceLost
+from attractor.engine.outcome import Usage
 from attractor.engine.seams import Base
 from attractor.engine.storage.json_files import Fields, read_document, write_document
 from attractor.engine.storage.secrets import Redactor
@@ -296,10 +297,10 @@ class Fence(Protocol):
         """Raise FenceLost if another process took over the run; called before each write."""
         ...
 
-    def keep(self) -> None:
+    def keep(self, used: Usage) -> None:
         """Let the next owner continue from what is written; called after each step of a walk.
 
-        Raise FenceLost if another process took over the run.
+        `used` is the usage of the run so far. Raise FenceLost if another process took over the run.
         """
         ...
 
@@ -354,7 +355,7 @@ class FileFence:
         if self.is_lost:
             raise FenceLost(f"{self._path.parent} was taken over by another process")
 
-    def keep(self) -> None:
+    def keep(self, used: Usage) -> None:
         """Do nothing: the next owner reads the same directory."""
 
     def end(self) -> None:

@@ -165,7 +165,7 @@ class OpenRun:
         with self._lock:
             if step is not None and not self._is_due():
                 self._record_step(step, place, sync=True)
-                self._fence.keep()
+                self._fence.keep(self._state.used)
                 return
             if step is None:
                 node = (self._state.progress or _NO_PROGRESS).current_node
@@ -194,7 +194,7 @@ class OpenRun:
             self._checkpoint_size = len(drawn.text)
             self._checkpoint_offset = self.events.offset
             if step is not None:
-                self._fence.keep()
+                self._fence.keep(self._state.used)
 
     async def commit(self, step: Step, *, place: StageReference = NO_PLACE) -> None:
         """Record a step, and return when the step is on the disk.
@@ -209,7 +209,7 @@ class OpenRun:
             self._record_step(step, place, sync=False)
         await self._shared.wait()
         with self._lock:
-            self._fence.keep()
+            self._fence.keep(self._state.used)
 
     def change_status(
         self, status: RunStatus, reason: str = "", *, wait: Wait | None = None

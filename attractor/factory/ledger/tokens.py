@@ -146,16 +146,21 @@ class TokenStore:
 
         `project` returns the id of the project to act in, or "" for all.
         """
+        token = self.find(secret, scope)
+        if token.projects and not token.is_for(project()):
+            raise InvalidToken(
+                f"the token {token.name!r} is for other projects",
+                hint="use a token for this project: attractor token create NAME",
+            )
+        return token.name
+
+    def find(self, secret: str, scope: Scope) -> StoredToken:
+        """Return the token with this secret, if it allows the scope in any project."""
         digest = digest_of(secret)
         for one in self.list():
             if hmac.compare_digest(one.digest, digest) and one.scope.includes(scope):
                 self.require_recorded(one)
-                if one.projects and not one.is_for(project()):
-                    raise InvalidToken(
-                        f"the token {one.name!r} is for other projects",
-                        hint="use a token for this project: attractor token create NAME",
-                    )
-                return one.name
+                return one
         raise InvalidToken(f"invalid token for the scope {scope.value!r}")
 
     def require_recorded(self, token: StoredToken) -> None:

@@ -53,6 +53,12 @@ def find_setting_faults(settings: LlmSettings | None) -> Iterator[Diagnostic]:
         yield error(f"the setting {key}: {unknown.message}", fix=unknown.hint)
 
 
+def list_models(nodes: Sequence[Node], request: RunRequest, scope: RunScope) -> set[str]:
+    """Return the models of nodes; "" is the default of a program."""
+    defaults = _defaults(request, scope)
+    return {defaults.choose(node).model for node in nodes}
+
+
 def list_providers(nodes: Sequence[Node], request: RunRequest, scope: RunScope) -> tuple[str, ...]:
     """Return the providers that must answer before the first stage."""
     return providers_to_ask(nodes, _defaults(request, scope), scope.project)

@@ -89,11 +89,8 @@ def _program_backends(
     graphs: Sequence[Graph], request: RunRequest, scope: RunScope
 ) -> Iterator[tuple[NeedsProgram, Sequence[Node]]]:
     """Yield each chosen backend that needs a program, with its nodes."""
-    of_run, registry = _backend_of_run(request, scope), backend_registry()
-    by_name: dict[str, list[Node]] = {}
-    for node in _all_backend_nodes(graphs, scope):
-        by_name.setdefault(backend_of(node, of_run), []).append(node)
-    for name, nodes in by_name.items():
+    registry = backend_registry()
+    for name, nodes in nodes_by_backend(graphs, request, scope).items():
         if name in registry and name not in (AGENT, SIMULATE):
             # Models and agents are slow to import.
             from attractor.pipeline.components.models import outside_parts
@@ -101,6 +98,17 @@ def _program_backends(
             backend = registry[name](outside_parts(request, scope))
             if isinstance(backend, NeedsProgram):
                 yield backend, nodes
+
+
+def nodes_by_backend(
+    graphs: Sequence[Graph], request: RunRequest, scope: RunScope
+) -> Mapping[str, Sequence[Node]]:
+    """Return the nodes whose stages call a backend, by the name of the backend."""
+    of_run = _backend_of_run(request, scope)
+    by_name: dict[str, list[Node]] = {}
+    for node in _all_backend_nodes(graphs, scope):
+        by_name.setdefault(backend_of(node, of_run), []).append(node)
+    return by_name
 
 
 def _all_backend_nodes(graphs: Sequence[Graph], scope: RunScope) -> Sequence[Node]:

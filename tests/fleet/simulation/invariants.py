@@ -189,3 +189,9 @@ class Watch:
             is_other = sorted(done) != sorted(plan.stages) and not row.run.cancel
             if is_other or any((run_id, stage) not in executions for stage in done):
                 self.fail(Invariant.SAME_RESULT, f"{run_id}: {done}, not {plan.stages}")
+            # A canceled run may have ended between a commit and the next word of its process.
+            if not (row.run.cancel and row.run.tokens <= len(done)) and row.run.tokens != len(done):
+                self.fail(Invariant.SAME_RESULT, f"{run_id}: {row.run.tokens} of {len(done)} paid")
+        settled = sum(spent.tokens for spent in self._table.spent.values())
+        if settled != (paid := sum(row.run.tokens for row in self._table.rows.values())):
+            self.fail(Invariant.SAME_RESULT, f"{settled} tokens settled, {paid} paid")

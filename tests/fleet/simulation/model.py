@@ -4,11 +4,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.errors import Refused, UsageError
+from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.fleet import decisions
 from attractor.fleet.decisions import Fate, Following
-from attractor.fleet.errors import ActorBusy, Fenced, RunEnded, UnknownRun
+from attractor.fleet.errors import ActorBusy, CapRefused, Fenced, RunEnded, UnknownRun
 from attractor.fleet.records import (
+    HOME,
+    NOTHING_SPENT,
     AttemptEnd,
     Claim,
     FleetRun,
@@ -18,8 +20,19 @@ from attractor.fleet.records import (
     Reason,
     ReasonKind,
     RunState,
+    Spent,
     Worker,
     attempt_id,
+)
+from attractor.fleet.universes import (
+    NO_CAPS,
+    Caps,
+    Tenant,
+    day_of,
+    free_address,
+    need_of,
+    require_name,
+    tenants_in,
 )
 
 MOST_AT_ONCE = 1000
@@ -64,6 +77,8 @@ class ModelTable:
         self.alive: dict[str, Worker] = {}
         self.limits: dict[str, Pool] = {}
         self.lease = ("", 0.0)
+        self.known = {HOME: Tenant(HOME, HOME)}
+        self.spent: dict[tuple[str, int], Spent] = {}
         self._enqueued = 0
 
     async def add(self, new: NewRun) -> None:
@@ -73,6 +88,8 @@ class ModelTable:
                 raise Refused(f"run {new.run_id} is in the fleet, with other values")
             return
         self._require_idle(new.universe, new.actor)
+        self._require_world(new.project, new.universe)
+        self._admit(vars(new), is_new=True)
         now = self._now()
         run = FleetRun(**vars(new), **_NEW, created=now, changed=now)
         self.rows[new.run_id] = Row(run, now)
@@ -88,19 +105,20 @@ class ModelTable:
             return _claim_of(run)
         if run.state is not RunState.QUEUED or run.cancel:
             return NotClaimed()
-        pool = self.limits.get(run.pool)
-        if reason := decisions.why_full(pool, run.universe, self._running(run.pool)):
+        pool, running = self.limits.get(run.pool), self._running(run.pool)
+        if reason := decisions.why_no_room(pool, need_of(vars(run)), running, self._held()):
             self._set("refuse", run, reason=reason)
             return NotClaimed(reason)
         values = {"state": RunState.RUNNING, "owner": worker, "epoch": run.epoch + 1}
         return _claim_of(self._set("claim", run, **values, reason=None))
 
-    async def commit(self, claim: Claim, head: str) -> Claim:
+    async def commit(self, claim: Claim, head: str, spent: Spent | None = None) -> Claim:
         row = self.rows.get(claim.run_id)
-        following: Claim = changed(claim, head=head, seq=claim.seq + 1)
+        following: Claim = changed(claim, head=head, seq=claim.seq + 1, spent=spent or claim.spent)
         if row and self.may_commit(row.run, claim):
-            values = {"head": head, "seq": following.seq, "lost": 0}
+            values = {"head": head, "seq": following.seq, "lost": 0, **vars(following.spent)}
             self._set("commit", row.run, claim, **values)
+            self._charge(row.run, following.spent - claim.spent)
         elif row is None or _claim_of(row.run) != changed(following, owner=row.run.owner):
             raise Fenced(self._place(claim))
         return following
@@ -210,6 +228,41 @@ class ModelTable:
         self.limits[pool.name] = pool
         self._give_room(pool.name)
 
+    async def tenants(self) -> Sequence[Tenant]:
+        return [
+            changed(one, spent=self._spent(address)) for address, one in sorted(self.known.items())
+        ]
+
+    async def add_universe(self, name: str, caps: Caps = NO_CAPS) -> None:
+        require_name(name)
+        if name in self.known:
+            raise Refused(f"universe {name} already exists")
+        self.known[name] = Tenant(name, f"id of {name}", caps)
+
+    async def set_caps(self, address: str, caps: Caps) -> None:
+        self._change_tenant(address, caps=caps)
+        self._give_room_in_all()
+
+    async def set_budget(
+        self, run_id: str, max_cost_usd: float | None, max_tokens: int | None
+    ) -> None:
+        values = {"max_cost_usd": max_cost_usd, "max_tokens": max_tokens}
+        self._admit(vars(self._known(run_id)) | values, is_new=False)
+        self._set("budget", self._known(run_id), **values)
+
+    async def archive(self, universe: str) -> None:
+        require_name(universe)
+        if universe == HOME:
+            raise Refused("home cannot be archived")
+        self._change_tenant(universe, archived=True)
+
+    async def assign(self, project: str, universe: str, name: str) -> None:
+        require_name(universe)
+        self._change_tenant(universe)
+        if not self._require_world(project, universe):
+            address = free_address(universe, name, self.known)
+            self.known[address] = Tenant(address, project)
+
     async def now(self) -> float:
         return self._now()
 
@@ -224,8 +277,7 @@ class ModelTable:
             for run_id in sorted(self.rows)
             if (fate := self._fate_of(self.rows[run_id].run, now)) is not Fate.KEEP
         ]
-        for pool in sorted(self.limits):
-            lines += self._give_room(pool)
+        lines += self._give_room_in_all()
         for name, worker in [*self.alive.items()]:
             if worker.beat < now - decisions.FORGOTTEN_S:
                 del self.alive[name]
@@ -325,18 +377,20 @@ class ModelTable:
         values = {"state": RunState.ENDED, "owner": "", "epoch": run.epoch + 1}
         return self._set("end", run, **values, wants_run=False, reason=None, wake_at=0.0)
 
+    def _give_room_in_all(self) -> list[str]:
+        names = sorted({*self.limits, *(row.run.pool for row in self.rows.values())})
+        return [line for name in names for line in self._give_room(name)]
+
     def _give_room(self, name: str, *, most: int = MOST_AT_ONCE) -> list[str]:
-        pool = self.limits.get(name)
-        if pool is None:
-            return []
+        pool, tenants = self.limits.get(name, Pool(name)), self._held()
         waiting = [
-            decisions.Waiting(run.run_id, run.universe, run.priority, row.queued_at)
+            decisions.Waiting(run.run_id, need_of(vars(run)), run.priority, row.queued_at)
             for row in self.rows.values()
             if (run := row.run).pool == name and run.state is RunState.QUEUED and not run.cancel
             if run.reason and run.reason.kind in decisions.FULL
         ]
         lines: list[str] = []
-        for run_id in decisions.next_in(pool, self._running(name), waiting, most=most):
+        for run_id in decisions.next_in(pool, self._running(name), waiting, tenants, most=most):
             run = self._enqueue_again("room", self.rows[run_id].run, is_ahead=True, reason=None)
             lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {name}")
         return lines
@@ -352,6 +406,41 @@ class ModelTable:
             ):
                 counts[run.universe] = counts.get(run.universe, 0) + 1
         return counts
+
+    def _admit(self, run: Mapping[str, Any], *, is_new: bool) -> None:
+        for tenant in tenants_in(self.known.values(), run["universe"], run["project"]):
+            tenant.require_admitted(need_of(run), is_new=is_new)
+
+    def _require_world(self, project: str, universe: str) -> bool:
+        before = [one.universe for one in self.known.values() if one.id == project]
+        if before not in ([], [universe]):
+            raise CapRefused(f"the project is a world of universe {before[0]}")
+        return bool(before)
+
+    def _change_tenant(self, address: str, **values: Any) -> None:
+        if address not in self.known:
+            raise UnknownName("universe", address, self.known)
+        self.known[address] = changed(self.known[address], **values)
+
+    def _held(self) -> Sequence[Tenant]:
+        found = [
+            changed(one, spent=self._spent(one.address))
+            for one in self.known.values()
+            if one.caps != NO_CAPS
+        ]
+        for row in self.rows.values() if found else ():
+            if row.run.state is RunState.RUNNING and not decisions.is_holder(row.run.owner):
+                found = [tenant.with_run(need_of(vars(row.run))) for tenant in found]
+        return found
+
+    def _spent(self, address: str) -> Spent:
+        return self.spent.get((address, day_of(self._now())), NOTHING_SPENT)
+
+    def _charge(self, run: FleetRun, more: Spent) -> None:
+        for tenant in tenants_in(self.known.values(), run.universe, run.project):
+            before = self._spent(tenant.address)
+            after = Spent(before.cost_usd + more.cost_usd, before.tokens + more.tokens)
+            self.spent[tenant.address, day_of(self._now())] = after
 
     def _set(
         self, cause: str, run: FleetRun, claim: Claim | None = None, /, **values: Any
@@ -398,4 +487,5 @@ def _is_owned(run: FleetRun, claim: Claim) -> bool:
 
 
 def _claim_of(run: FleetRun) -> Claim:
-    return Claim(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq)
+    spent = Spent(run.cost_usd, run.tokens)
+    return Claim(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq, spent)

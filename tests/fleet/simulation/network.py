@@ -135,6 +135,9 @@ class RemoteBlobs:
         for one in await self._call(listed):
             yield one
 
+    async def size(self) -> int:
+        return await self._call(self._blobs.size)
+
     async def remove(self, digests: Collection[str], older_s: float) -> None:
         await self._call(lambda: self._blobs.remove(digests, older_s))
 

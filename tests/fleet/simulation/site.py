@@ -9,7 +9,7 @@ from random import Random
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
 from attractor.fleet.heads import HeadTree
-from attractor.fleet.records import Claim, FleetRun
+from attractor.fleet.records import Claim, FleetRun, Spent
 from attractor.fleet.seams import AttemptEnded, AttemptGone, AttemptSign, Blobs, KeepAsked
 from tests.fleet.simulation.virtual import Machine
 
@@ -159,7 +159,7 @@ class SimAttempt:
     async def cancel(self) -> None:
         if self in self._site.processes:
             self._process.cancel()
-            self._end(AttemptEnded(_report("canceled")))
+            self._end(self._ended("canceled"))
 
     async def stop(self) -> None:
         self._leaves = True
@@ -178,6 +178,14 @@ class SimAttempt:
         self._process.cancel()
         self._end(AttemptGone(-9))
 
+    def _ended(self, status: str) -> AttemptEnded:
+        return AttemptEnded(_report(status), self._spent)
+
+    @property
+    def _spent(self) -> Spent:
+        """Each stage takes a token."""
+        return Spent(0.0, len(self._done))
+
     def _end(self, sign: AttemptSign) -> None:
         if self._site.processes.pop(self, self) is None:
             self._signs.put_nowait(sign)
@@ -187,13 +195,13 @@ class SimAttempt:
             names = [name for name in step.names if name not in self._done]
             if step.kind != "stage" and names[0] not in self._answers:
                 status = "awaiting_human" if step.kind == "gate" else "waiting"
-                return self._end(AttemptEnded(_report(status)))
+                return self._end(self._ended(status))
             if step.kind == "stage" and names:
                 if self._leaves:
-                    return self._end(AttemptEnded(_report("executing")))
+                    return self._end(self._ended("executing"))
                 branches = [self._stage(name, step, place) for place, name in enumerate(names)]
                 await asyncio.gather(*branches)
-        return self._end(AttemptEnded(_report("approved")))
+        return self._end(self._ended("approved"))
 
     async def _stage(self, name: str, step: Step, place: int) -> None:
         key = (self.plan.run_id, name)
@@ -204,7 +212,7 @@ class SimAttempt:
         self._done.append(name)
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._kept.append(kept)
-        self._signs.put_nowait(KeepAsked(len(self._kept) - 1))
+        self._signs.put_nowait(KeepAsked(len(self._kept) - 1, self._spent))
         await kept
         return await self._machine.go_on()
 

@@ -27,6 +27,7 @@ from attractor.fleet.records import (
 )
 from attractor.fleet.seams import Table
 from attractor.fleet.serving import SWEEP_S
+from attractor.fleet.universes import Tenant
 from attractor.fleet.worker import BEAT_S, RunWorker
 from tests.fleet.simulation.invariants import Invariant, Watch, WatchedBlobs
 from tests.fleet.simulation.model import ModelTable
@@ -88,6 +89,7 @@ class World:
         self.met: dict[str, None] = {}
         self.plans = {plan.run_id: plan for plan in scenario.plans}
         self.table = ModelTable(self.loop.time)
+        self.table.known |= {name: Tenant(name, name) for name in "uv"}
         self.store = WatchedBlobs(self.loop.time)
         self.watch = Watch(self.table, self.store, self.plans, self.write)
         self.table.limits[POOL] = scenario.pool

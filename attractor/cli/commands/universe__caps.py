@@ -1,0 +1,99 @@
+"""Set the caps of a universe or of one of its worlds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from attractor.base.errors import ExitCode, UnknownName, UsageError
+from attractor.base.records import write_record
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.fleet import in_fleet
+from attractor.cli.runs.references import find_project
+from attractor.cli.runs.universes import (
+    cap_in_words,
+    cap_options,
+    find_universe,
+    find_world,
+    read_caps,
+    require_whole_fleet,
+)
+from attractor.fleet.universes import Tenant
+
+if TYPE_CHECKING:
+    from attractor.factory.project import ProjectFolder
+    from attractor.fleet.fleet import Fleet
+
+
+@click.command()
+@click.argument("name", metavar="UNIVERSE")
+@click.option(
+    "--world",
+    default="",
+    metavar="WORLD|PROJECT",
+    help="Set the caps of this world; a project that is in no universe becomes a world.",
+)
+@cap_options
+@json_option
+@click.pass_obj
+def universe_caps(
+    invocation: Invocation, name: str, world: str, as_json: bool, **given: str | None
+) -> ExitCode:
+    """Set the caps of a universe or of one of its worlds.
+
+    A cap that is not named stays; 'none' removes it. A world can only narrow the caps of its
+    universe. Runs that execute already are not ended; runs that have room now start.
+    """
+    require_whole_fleet(invocation)
+    if not world and not any(given.values()):
+        raise UsageError("missing cap", hint=f"see the caps: attractor universe show {name}")
+    if world and given["share"]:
+        raise UsageError("a world has no share of pools", hint="set that of the universe")
+    project = _project(invocation, world)
+
+    async def change(fleet: "Fleet") -> Tenant:
+        found, *worlds = await find_universe(fleet, name)
+        if world:
+            found = await _world(fleet, worlds, name, world, project)
+        found = replace(found, caps=read_caps(given, found.caps))
+        await fleet.table.set_caps(found.address, found.caps)
+        return found
+
+    tenant = in_fleet(invocation, change)
+    if as_json:
+        show_json(write_record(tenant.caps))
+        return ExitCode.DONE
+    values = {key: value for key, value in vars(tenant.caps).items() if value is not None}
+    words = "; ".join(f"{key} {cap_in_words(key, value)}" for key, value in values.items())
+    show(f"{tenant}: {words or 'no caps'}")
+    return ExitCode.DONE
+
+
+def _project(invocation: Invocation, name: str) -> "ProjectFolder | None":
+    """Return the project of this state folder with a name, if there is one."""
+    try:
+        return find_project(invocation, name) if name else None
+    except UnknownName:
+        return None
+
+
+async def _world(
+    fleet: "Fleet",
+    worlds: Sequence[Tenant],
+    universe: str,
+    name: str,
+    project: "ProjectFolder | None",
+) -> Tenant:
+    """Return a world of a universe, which a project becomes if there is none with its name."""
+    try:
+        return find_world(worlds, name)
+    except UnknownName:
+        if project is None:
+            raise
+    await fleet.table.assign(project.project_id, universe, project.root.name)
+    return next(one for one in await find_universe(fleet, universe) if one.id == project.project_id)
+
+
+part = universe_caps

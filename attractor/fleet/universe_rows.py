@@ -1,0 +1,127 @@
+"""The statements on the rows of universes and worlds, in the transactions of the table.
+
+Whoever changes or reserves the money of a universe locks its row first, before pools and runs.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from attractor.base.errors import UnknownName
+from attractor.base.records import read_record, write_record
+from attractor.fleet.decisions import HOLDER
+from attractor.fleet.errors import CapRefused
+from attractor.fleet.records import NOTHING_SPENT, RunState, Spent
+from attractor.fleet.schema import RUNS, UNIVERSES
+from attractor.fleet.universes import Caps, Tenant, day_of, free_address, need_of, tenants_in
+
+_NEED = ("universe", "project", "actor", "max_cost_usd", "max_tokens", "cost_usd", "tokens")
+NEED = tuple(RUNS.c[name] for name in _NEED)
+"""The columns that say what a run takes."""
+
+_NO_CAPS = "{}"
+_Name = str | sa.ScalarSelect[str]
+
+
+def read_tenants(
+    connection: sa.Connection, now: float, universe: _Name | None = None, without: str = ""
+) -> Sequence[Tenant]:
+    """Return the tenants of a universe (default: of all), leaving out some caps."""
+    rows = sa.select(UNIVERSES).order_by(UNIVERSES.c.address)
+    rows = rows.where(sa.cast(UNIVERSES.c.caps, sa.Text) != without)
+    rows = rows if universe is None else rows.where(UNIVERSES.c.universe == universe)
+    return [
+        Tenant(
+            row["address"],
+            row["id"],
+            read_record(Caps, row["caps"]),
+            row["archived"],
+            Spent(row["cost_usd"], row["tokens"]) if row["day"] == day_of(now) else NOTHING_SPENT,
+        )
+        for row in connection.execute(rows).mappings()
+    ]
+
+
+def insert_tenant(connection: sa.Connection, address: str, id_: str, caps: Caps) -> None:
+    """Add a universe or a world."""
+    values = {"address": address, "universe": address.partition("/")[0], "id": id_}
+    values |= {"caps": write_record(caps), "archived": False}
+    connection.execute(sa.insert(UNIVERSES).values(**values, day=0, **vars(NOTHING_SPENT)))
+
+
+def change_tenant(connection: sa.Connection, name: str, **values: object) -> None:
+    """Set values of a universe or a world, which this locks."""
+    row = sa.update(UNIVERSES).where(UNIVERSES.c.address == name).values(**values)
+    if not connection.execute(row).rowcount:
+        kind = "world" if "/" in name else "universe"
+        raise UnknownName(kind, name, connection.scalars(sa.select(UNIVERSES.c.address)).all())
+
+
+def insert_world(connection: sa.Connection, project: str, universe: str, name: str) -> None:
+    """Make a project a world of a universe; one of another universe stays there."""
+    change_tenant(connection, universe, address=universe)
+    if not require_world(connection, project, universe):
+        taken = connection.scalars(sa.select(UNIVERSES.c.address)).all()
+        insert_tenant(connection, free_address(universe, name, taken), project, Caps())
+
+
+def require_world(connection: sa.Connection, project: str, universe: str) -> bool:
+    """Return whether a project is a world of a universe; refuse one of another universe."""
+    known = sa.select(UNIVERSES.c.universe).where(UNIVERSES.c.id == project)
+    before = connection.scalar(known)
+    if before not in (None, universe):
+        raise CapRefused(f"the project is a world of universe {before}, not of {universe}")
+    return before is not None
+
+
+def admit(connection: sa.Connection, run: Mapping[str, Any], now: float, *, is_new: bool) -> None:
+    """Refuse a run that its universe or its world does not allow on any day."""
+    tenants = read_tenants(connection, now, run["universe"])
+    for tenant in tenants_in(tenants, run["universe"], run["project"]):
+        tenant.require_admitted(need_of(run), is_new=is_new)
+
+
+def of_run(run_id: str, name: str = "universe") -> sa.ScalarSelect[str]:
+    """Return a column of a run for other statements."""
+    return sa.select(RUNS.c[name]).where(RUNS.c.run_id == run_id).scalar_subquery()
+
+
+def lock_universe(connection: sa.Connection, universe: _Name) -> None:
+    """Let nobody else change the money of a universe until the end of the transaction."""
+    row = sa.select(UNIVERSES.c.address).where(UNIVERSES.c.address == universe)
+    connection.execute(row.with_for_update()).all()
+
+
+def locked_tenants(connection: sa.Connection, now: float, universe: _Name) -> Sequence[Tenant]:
+    """Return the tenants that have caps of a universe, which nobody else changes meanwhile."""
+    if not held_tenants(connection, now, universe):
+        return ()
+    lock_universe(connection, universe)
+    return held_tenants(connection, now, universe)
+
+
+def held_tenants(
+    connection: sa.Connection, now: float, universe: _Name | None = None
+) -> Sequence[Tenant]:
+    """Return the tenants that have caps, with what the executed runs take."""
+    found = read_tenants(connection, now, universe, _NO_CAPS)
+    if not found:
+        return ()
+    is_executed = sa.and_(RUNS.c.state == RunState.RUNNING, ~RUNS.c.owner.startswith(HOLDER))
+    is_capped = RUNS.c.universe.in_({tenant.universe for tenant in found})
+    for row in connection.execute(sa.select(*NEED).where(is_executed, is_capped)).mappings():
+        found = [tenant.with_run(need_of({**row})) for tenant in found]
+    return found
+
+
+def charge(connection: sa.Connection, run_id: str, more: Spent, now: float) -> None:
+    """Add what a run has spent to the day of its universe and its world."""
+    day, universe, project = day_of(now), of_run(run_id), of_run(run_id, "project")
+    is_own = sa.or_(UNIVERSES.c.address == universe, UNIVERSES.c.id == project)
+    cost, tokens = (
+        sa.case((UNIVERSES.c.day == day, UNIVERSES.c[name]), else_=0) + amount
+        for name, amount in vars(more).items()
+    )
+    rows = sa.update(UNIVERSES).where(UNIVERSES.c.universe == universe, is_own)
+    connection.execute(rows.values(day=day, cost_usd=cost, tokens=tokens))

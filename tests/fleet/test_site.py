@@ -1,0 +1,53 @@
+"""What a process of an attempt tells its worker, over a real pair of sockets."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from attractor.base.json import Json, canonical_json
+from attractor.engine.outcome import Usage
+from attractor.fleet.blobs import MemoryBlobs
+from attractor.fleet.fence import used_record
+from attractor.fleet.records import Claim, Spent
+from attractor.fleet.seams import AttemptEnded, KeepAsked
+from attractor.fleet.site import FolderSite
+from tests.fleet.test_decisions import RUN
+
+pytestmark = pytest.mark.anyio
+
+SAYS = """
+import socket, sys
+end = socket.socket(fileno=int(sys.argv[3]))
+end.sendall(LINES)
+"""
+
+
+async def test_process_tells_what_its_run_has_spent(tmp_path: Path) -> None:
+    invalid: list[Json] = [[-1, 0], [1, -8], ["1", 8], [1], "x", [1, 8.5]]
+    said: list[dict[str, Json]] = [
+        {"keep": 1, "used": used_record(Usage(3, 4, 0.5))},
+        {"keep": 2, "used": [1, 8]},
+        *({"keep": 3, "used": used} for used in invalid),
+        {"keep": 4},
+        {"ended": {"status": "approved", "used": [2.5, 9]}},
+    ]
+    lines = b"".join(canonical_json(one).encode() + b"\n" for one in said)
+    program = (sys.executable, "-c", SAYS.replace("LINES", repr(lines)))
+    blobs = MemoryBlobs()
+
+    async def blobs_of(universe: str) -> MemoryBlobs:
+        return blobs
+
+    site = FolderSite(tmp_path, blobs_of, os.environ, program)
+    attempt = await site.begin(RUN, Claim(RUN.run_id, 1, 1, "w", "", 0))
+    signs = [await attempt.next() for _ in said]
+    await attempt.close()
+    assert [one.spent for one in signs if isinstance(one, KeepAsked)] == [
+        Spent(0.5, 7),
+        Spent(1.0, 8),
+        *[None] * 7,
+    ]
+    assert isinstance(signs[-1], AttemptEnded)
+    assert signs[-1].spent == Spent(2.5, 9)
