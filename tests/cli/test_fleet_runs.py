@@ -14,6 +14,17 @@ QUICK = """digraph quick {
   start -> make -> done
 }
 """
+ROUNDS = """digraph rounds {
+  start [shape=Mdiamond]; done [shape=Msquare]
+  make [shape=parallelogram, max_retries=0, tool_command="echo made >> made.txt"]
+  test [shape=parallelogram, max_retries=0, tool_command="test $(wc -l < made.txt) -ge 2"]
+  start -> make -> test
+  test -> make [condition="outcome=fail", loop_restart=true]
+  test -> lose [condition="outcome=success"]
+  lose [shape=parallelogram, max_retries=0, tool_command="false"]
+  lose -> done
+}
+"""
 ASKS = """digraph asks {
   start [shape=Mdiamond]; done [shape=Msquare]
   ask [shape=hexagon, label="Good?"]
@@ -64,6 +75,17 @@ def test_end_of_a_run_that_failed_on_a_worker_is_recorded_once(tmp_path: Path) -
         for _ in range(2):
             fleet.attractor("resume", run_id, code=4)
             assert ends(fleet, run_id) == ["failed"]
+
+
+@pytest.mark.crash
+def test_round_that_failed_on_a_worker_is_recorded_with_the_one_before_it(tmp_path: Path) -> None:
+    with living(tmp_path, ROUNDS) as fleet:
+        fleet.start_worker()
+        followed = fleet.attractor("run", "pipeline.dot", "--on", "agents", "--follow", code=1)
+        first = followed.split()[0]
+        last = fleet.status(first)["restarted_as"]
+        assert f"run {last}: fail" in followed
+        assert (ends(fleet, first), ends(fleet, last)) == (["canceled"], ["failed"])
 
 
 def ends(fleet: LivingFleet, run_id: str) -> list[str]:

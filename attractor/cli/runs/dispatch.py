@@ -22,7 +22,6 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.run_folder.result import result_of
-from attractor.engine.state.run_state import EVALUATING
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import resume_run
@@ -116,11 +115,12 @@ def _finish(invocation: Invocation, root: Path, *, is_canceled: bool, as_json: b
     opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
     while True:
         try:
-            state = asyncio.run(settle_ended(root, opened, is_canceled=is_canceled))
-            if state.status == EVALUATING or state.is_restarting:
-                result = walk(resume_run(root, opened), watcher)
+            ended = asyncio.run(settle_ended(root, opened, is_canceled=is_canceled))
+            if ended.needs_resume:
+                result = walk(resume_run(ended.root, opened), watcher)
             else:
-                result = result_of(read_manifest(RunDirectory(root)), root, state)
+                manifest = read_manifest(RunDirectory(ended.root))
+                result = result_of(manifest, ended.root, ended.state)
         except LockHeld:
             time.sleep(_LOOK_S)
         else:

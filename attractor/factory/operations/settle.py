@@ -3,10 +3,11 @@
 from functools import partial
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import open_run
-from attractor.engine.state.run_state import CANCELED, FAILED, RunState
+from attractor.engine.state.run_state import CANCELED, EVALUATING, FAILED, RunState
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.run_end import record_end
@@ -17,12 +18,34 @@ from attractor.pipeline.workspace.deliver import deliver_ended_run
 from attractor.records.delivery import read_delivery
 
 
-async def settle_ended(root: Path, opened: OpenProject, *, is_canceled: bool = False) -> RunState:
+@dataclass(frozen=True)
+class SettledRun:
+    """A run that ended elsewhere, or the last one that continues it after restarts."""
+
+    root: Path
+    state: RunState
+
+    @property
+    def needs_resume(self) -> bool:
+        """Whether a resume delivers and evaluates it."""
+        return self.state.status == EVALUATING or self.state.is_restarting
+
+
+async def settle_ended(root: Path, opened: OpenProject, *, is_canceled: bool = False) -> SettledRun:
     """Deliver a run that failed or was canceled, record its end, and notify people, all once.
 
-    `is_canceled`: it was to be canceled, and no process was left that could record this. A run
-    that succeeded is left as it is: a resume delivers and evaluates it.
+    The same for the runs that continue it. `is_canceled`: it was to be canceled, and no process was
+    left that could record this. A run that succeeded is left as it is, for a resume.
     """
+    while True:
+        state = await _settle(root, opened, is_canceled=is_canceled)
+        following = root.parent / state.restarted_as
+        if not state.restarted_as or not RunDirectory(following).manifest.exists():
+            return SettledRun(root, state)
+        root = following
+
+
+async def _settle(root: Path, opened: OpenProject, *, is_canceled: bool) -> RunState:
     state = _state(root)
     if is_canceled and not state.status.is_final:
         _cancel(root, opened)

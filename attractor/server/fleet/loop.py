@@ -19,7 +19,6 @@ from attractor.base.errors import AttractorError, LockHeld
 from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock
 from attractor.engine.run_folder.layout import RunDirectory, is_held
-from attractor.engine.state.run_state import EVALUATING
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.settle import settle_ended
 from attractor.fleet.decisions import HOLDER
@@ -137,8 +136,8 @@ class FleetLoop:
             fleet = await asyncio.to_thread(connection.open)
             found = await fleet.views.alike()
             explained = await explain(fleet, [run for run, _ in found])
-            numbers = {run.run_id: number for run, number in found}
-            connection.waits = [(one, numbers[one.run.run_id]) for one in explained]
+            numbers = [number for _, number in found]
+            connection.waits = list(zip(explained, numbers, strict=True))
             away["store"] = await fault_of_store(fleet)
         except AttractorError as fault:
             away["database"] = fault.in_one_line
@@ -212,10 +211,10 @@ class FleetLoop:
             if run.state is RunState.PARKED:
                 await notify_of_wait(run, root, opened.project)
             if run.state is RunState.ENDED:
-                state = await settle_ended(root, opened, is_canceled=run.cancel)
-                if state.status == EVALUATING or state.is_restarting:
-                    _require_free(root)
-                    project.resume(run.run_id)
+                ended = await settle_ended(root, opened, is_canceled=run.cancel)
+                if ended.needs_resume:
+                    _require_free(ended.root)
+                    project.resume(ended.root.name)
                 dispatch.note_settled(run)
 
 

@@ -1,5 +1,6 @@
 """What the page of the fleet, its record and the page of a run show, as the rows are now."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -194,36 +195,29 @@ def metrics_of(connection: FleetConnection) -> str:
     """Return the numbers of the fleet in the text format of Prometheus."""
     if not connection.is_there:
         return ""
-    lines = list[str]()
-    if "database" not in connection.away:
+    away, lines = {*connection.away}, list[str]()
+    if "database" not in away:
         try:
             lines += connection.read(_metrics)
         except AttractorError:
-            lines += metric_lines(_UP, _UP_ABOUT, [({"part": "database"}, 0)])
-            return _text(lines)
-    parts = ("database", "store")
-    up = [({"part": part}, float(part not in connection.away)) for part in parts]
-    return _text([*lines, *metric_lines(_UP, _UP_ABOUT, up)])
-
-
-_UP, _UP_ABOUT = "attractor_fleet_up", "Whether the database and the store of the fleet answer."
+            away.add("database")
+    about = "Whether the database and the store of the fleet answer."
+    up = [({"part": part}, float(part not in away)) for part in ("database", "store")]
+    lines += metric_lines("attractor_fleet_up", about, up)
+    return "\n".join(lines) + "\n"
 
 
 async def _metrics(fleet: "Fleet") -> Sequence[str]:
     counts = await fleet.views.counts(OPEN)
     pools = await view_pools(fleet)
-    waiting = dict[str, int]()
-    alike = dict[str, int]()
+    waiting = Counter[str]()
     runs = await fleet.views.alike()
-    alike = {run.run_id: number for run, number in runs}
-    for one in await explain(fleet, [run for run, _ in runs]):
+    explained = await explain(fleet, [run for run, _ in runs])
+    for one, (_, number) in zip(explained, runs, strict=True):
         if one.reason:
-            kind = one.reason.kind.value
-            waiting[kind] = waiting.get(kind, 0) + alike[one.run.run_id]
-    workers = dict[tuple[str, str], int]()
-    for view in await view_workers(fleet):
-        key = (view.worker.pool, view.status)
-        workers[key] = workers.get(key, 0) + 1
+            waiting[one.reason.kind.value] += number
+    views = await view_workers(fleet)
+    workers = Counter((view.worker.pool, view.status) for view in views)
     return [
         *demand_lines(demand_of(await fleet.table.pools(), counts)),
         *metric_lines(
@@ -245,7 +239,3 @@ async def _metrics(fleet: "Fleet") -> Sequence[str]:
             ],
         ),
     ]
-
-
-def _text(lines: Sequence[str]) -> str:
-    return "\n".join(lines) + "\n"
