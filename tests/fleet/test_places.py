@@ -1,8 +1,11 @@
 """What a head of a run has, and what its next owner gets of it."""
 
 import asyncio
+import hashlib
 import os
+import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,23 +14,30 @@ from attractor.base.errors import VerificationError
 from attractor.engine.seams import Base
 from attractor.fleet.blobs import MemoryBlobs
 from attractor.fleet.collecting import SeenObjects, split_objects
+from attractor.fleet.errors import StoreAway
 from attractor.fleet.heads import HeadTree, changed_files
 from attractor.fleet.places import Collector, Place, lay_out
 from attractor.workspaces.run_store import WorkspaceRecord, read_record, write_record
 from tests.tables import table
 
 RUN = "01RUN"
+WHOLE = b"blob 4\0a\n1 2"
+OBJECT, CONTENT = hashlib.sha1(WHOLE).hexdigest(), zlib.compress(WHOLE)
 
 
 def make_place(root: Path) -> Place:
     place = Place.below(root)
-    for folder in (place.runs / RUN / "a", place.store(RUN) / "objects" / "ab", place.project):
+    for folder in (
+        place.runs / RUN / "a",
+        place.store(RUN) / "objects" / OBJECT[:2],
+        place.project,
+    ):
         folder.mkdir(parents=True)
     (place.runs / RUN / "events.jsonl").write_text("1\n")
     (place.runs / RUN / "a" / "status.json").write_text("{}")
     (place.runs / RUN / "run.lock").touch()
     (place.runs / RUN / "elsewhere.json").write_text("{}")
-    (place.store(RUN) / "objects" / "ab" / ("c" * 38)).write_bytes(b"an object\n1 2")
+    (place.store(RUN) / "objects" / OBJECT[:2] / OBJECT[2:]).write_bytes(CONTENT)
     folder = root / "state" / "workspaces" / "w"
     record = WorkspaceRecord(folder, Base("", "t", "t"), (), (), "sha1")
     write_record(place.store(RUN), record)
@@ -71,8 +81,7 @@ def test_next_owner_gets_all_files_but_locks(tmp_path: Path) -> None:
     assert files(there) == {
         name: here[name] for name in here if name not in ("run.lock", "elsewhere.json")
     }
-    moved = there.store(RUN) / "objects" / "ab" / ("c" * 38)
-    assert moved.read_bytes() == b"an object\n1 2"
+    assert (there.store(RUN) / "objects" / OBJECT[:2] / OBJECT[2:]).read_bytes() == CONTENT
     record = read_record(there.store(RUN))
     assert record
     assert record.folder == there.state / "workspaces" / "w"
@@ -126,3 +135,82 @@ def test_object_that_follows_within_a_tick_is_not_missed(tmp_path: Path) -> None
 def test_head_names_no_file_outside_of_the_place(name: str, tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match="no file of a run"):
         Place.below(tmp_path).path(name)
+
+
+FORGED = b"%s %d\n%s" % (b"0" * 40, len(CONTENT), CONTENT)
+OUTSIDE = b"../../../outside 3\nabc"
+
+
+@table("log", [FORGED, OUTSIDE, b"ab 1\nx"])
+def test_object_with_another_content_or_place_is_refused(log: bytes, tmp_path: Path) -> None:
+    async def move() -> None:
+        tree = await HeadTree.load(moving.blobs, await moving.collect())
+        await tree.append(f"stores/{RUN}/objects.log", log)
+        moving.head = await tree.save()
+        await moving.lay_out(Place.below(tmp_path / "there"))
+
+    moving = Moving(make_place(tmp_path / "here"))
+    with pytest.raises(VerificationError, match="has another content"):
+        asyncio.run(move())
+    assert not (tmp_path / "outside").exists()
+
+
+def test_journal_that_does_not_continue_the_known_one_is_refused(tmp_path: Path) -> None:
+    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+
+    async def move() -> None:
+        await moving.collect()
+        await moving.lay_out(there)
+        (moving.place.runs / RUN / "events.jsonl").unlink()
+        (moving.place.runs / RUN / "events.jsonl").write_text("other\n")
+        before = moving.head
+        tree = await HeadTree.load(moving.blobs, await moving.collect())
+        changed = changed_files(moving.blobs, before, moving.head)
+        await lay_out(tree, changed, there, grows=True)
+
+    with pytest.raises(VerificationError, match="does not continue"):
+        asyncio.run(move())
+
+
+def test_link_and_pipe_of_an_agent_are_not_read(tmp_path: Path) -> None:
+    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    (moving.place.runs / RUN / "a" / "link").symlink_to("/etc/passwd")
+    os.mkfifo(moving.place.runs / RUN / "a" / "pipe")
+
+    async def move() -> None:
+        await moving.collect()
+        await moving.lay_out(there)
+
+    asyncio.run(move())
+    assert not {"a/link", "a/pipe"} & files(there).keys()
+
+
+class FailingBlobs(MemoryBlobs):
+    """Blobs whose store is away once, at a request."""
+
+    away_at = 0
+
+    async def put(self, content: bytes) -> str:
+        self.away_at -= 1
+        if self.away_at == 0:
+            raise StoreAway("no store")
+        return await super().put(content)
+
+
+@table("at", range(1, 8))
+def test_nothing_is_missed_when_the_store_fails_in_between(at: int, tmp_path: Path) -> None:
+    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    moving.blobs = blobs = FailingBlobs()
+    blobs.away_at = at
+
+    async def move() -> None:
+        tree = await HeadTree.load(blobs, "")
+        while not moving.head:
+            with suppress(StoreAway):
+                await moving.collector.collect(tree)
+                moving.head = await tree.save()
+        await moving.lay_out(there)
+
+    asyncio.run(move())
+    assert files(there)["events.jsonl"] == b"1\n"
+    assert (there.store(RUN) / "objects" / OBJECT[:2] / OBJECT[2:]).exists()

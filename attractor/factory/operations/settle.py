@@ -1,4 +1,4 @@
-"""Settles a run that ended on another machine, which has no ledger and notifies nobody."""
+"""Settles a run that ended on another machine, which has no ledger and sends no notices."""
 
 from functools import partial
 from pathlib import Path
