@@ -6,6 +6,7 @@ keeps every other process from executing the run here.
 
 import asyncio
 import re
+import secrets
 import time
 import tomllib
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
@@ -163,12 +164,14 @@ class Dispatch:
         Afterwards it continues in its pool if it can.
         """
         with self._locked(run_id):
-            async with self._beating(), self._changing(run_id) as root:
+            # Of its own for each block: the end of one must not be that of another.
+            owner = f"{self._owner}-{secrets.token_hex(4)}"
+            async with self._beating(owner), self._changing(run_id, owner) as root:
                 yield root
 
     @asynccontextmanager
-    async def _changing(self, run_id: str) -> AsyncGenerator[Path]:
-        claim = await self._hold(run_id)
+    async def _changing(self, run_id: str, owner: str) -> AsyncGenerator[Path]:
+        claim = await self._hold(run_id, owner)
         end = following = AttemptEnd(state=RunState.PARKED, is_undone=True)
         try:
             run = await self._sync(run_id)
@@ -193,12 +196,12 @@ class Dispatch:
             await self.table.end(claim, end)
 
     @asynccontextmanager
-    async def _beating(self) -> AsyncGenerator[None]:
+    async def _beating(self, owner: str) -> AsyncGenerator[None]:
         """Be known as alive during a block: a dead holder loses its run."""
         now = await self.table.now()
-        name = self._owner.removeprefix(HOLDER)
+        name = owner.removeprefix(HOLDER)
         row = Worker(
-            id=self._owner, name=name, pool="", engine="", slots=0, labels=(), began=now, beat=now
+            id=owner, name=name, pool="", engine="", slots=0, labels=(), began=now, beat=now
         )
         await self.table.beat(row)
 
@@ -213,12 +216,12 @@ class Dispatch:
             yield
         finally:
             beats.cancel()
-            await self.table.leave(self._owner)
+            await self.table.leave(owner)
 
-    async def _hold(self, run_id: str) -> Claim:
+    async def _hold(self, run_id: str, owner: str) -> Claim:
         """Own a run; a worker that is about to park it gets some seconds for that."""
         for _ in range(_PARKING_TRIES):
-            claim = await self.table.hold(run_id, self._owner)
+            claim = await self.table.hold(run_id, owner)
             if isinstance(claim, Claim):
                 return claim
             await asyncio.sleep(_PARKING_PAUSE_S)

@@ -80,7 +80,7 @@ def require_extra() -> None:
     """Refuse a command that needs the extra `fleet` if it is not installed."""
     if any(importlib.util.find_spec(name) is None for name in ("dbos", "obstore")):
         raise Unavailable(
-            "the fleet is not installed", hint="install it: pip install 'attractor[fleet]'"
+            "the fleet is not installed", hint="install it from the clone: pip install '.[fleet]'"
         )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-INSTALL = "install it: pip install 'attractor[fleet]'"
+INSTALL = "install it from the clone: pip install '.[fleet]'"
 
 PAUSE_S = 3.0
 """A fleet that could not be opened is tried again after this time."""

@@ -104,7 +104,7 @@ def test_workers_without_the_extra_name_the_command_that_adds_it(tmp_path: Path)
     )
     assert done.returncode == 3
     assert "the fleet is not installed" in done.stderr
-    assert "pip install 'attractor[fleet]'" in done.stderr
+    assert "pip install '.[fleet]'" in done.stderr
 
 
 def start(fleet: ServedFleet, client: httpx.Client) -> str:
