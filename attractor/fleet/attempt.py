@@ -148,6 +148,8 @@ def _report(result: RunResult) -> JsonObject:
 
 def main(root: Path, run_id: str, end: socket.socket) -> int:
     """Execute a run in its place, and tell the worker how it ended."""
+    # No command of a stage may speak with the worker.
+    end.set_inheritable(False)
     channel, place, wait = WorkerChannel(end), Place.below(root), LongWait()
     # An empty folder of agents has no files that a head could name.
     (place.state / AGENTS / _record(place.project)["agents"]).mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from attractor.base.json import Json, JsonObject, canonical_json, parse_object
 from attractor.engine.errors import FenceLost
@@ -57,6 +58,16 @@ class WorkerChannel:
             raise FenceLost("the worker of the run is gone") from cause
 
     def _listen(self) -> None:
+        # The kernel resets the sockets of a killed worker that had not read everything.
+        with suppress(OSError):
+            self._hear()
+        with self._said:
+            self.lost = self.lost or _GONE
+            self._said.notify_all()
+        _end_this_process()
+
+    def _hear(self) -> None:
+        """Take the messages of the worker until it is gone, or has lost the run."""
         with self._end.makefile("rb") as lines:
             for line in lines:
                 message = parse_object(line) or {}
@@ -67,11 +78,10 @@ class WorkerChannel:
                     self.lost = str(message.get(LOST, ""))
                     self._said.notify_all()
                 if self.lost:
-                    break
-        with self._said:
-            self.lost = self.lost or "the worker of the run is gone"
-            self._said.notify_all()
-        _end_this_process()
+                    return
+
+
+_GONE = "the worker of the run is gone"
 
 
 def _end_this_process() -> None:
