@@ -38,7 +38,7 @@ class Fate(StrEnum):
 
     KEEP = "keep"
     END = "end"
-    """It is to be canceled, and nobody owns it."""
+    """It is to be canceled and has no owner."""
     TAKE_OVER = "take over"
     """Its worker is dead: another attempt follows."""
     PARK_AS_POISON = "park as poison"

@@ -85,12 +85,12 @@ class _Listing:
             digit = self.digit(name)
             part = self.parts.setdefault(digit, _Listing(prefix=self.prefix + digit))
             part.set(name, entry)
-            self.count = sum(one.count for one in self.parts.values())
+            self.count = sum(part.count for part in self.parts.values())
             if not part.count:
                 del self.parts[digit]
             if self.count <= LARGEST_LISTING:
                 # A part of so few names has no parts.
-                self._fill({n: e for one in self.parts.values() for n, e in one.entries.items()})
+                self._fill({n: e for part in self.parts.values() for n, e in part.entries.items()})
         elif entry is None:
             del self.entries[name]
             self.count -= 1
@@ -214,8 +214,8 @@ class HeadTree:
         for limit in _SMALL:
             start = _start_of_run(segments, end, limit)
             run = segments[start:end]
-            if len(run) >= _RUN or (len(run) > 1 and sum(one.size for one in run) >= limit):
-                content = b"".join([await self._segment(one) for one in run])
+            if len(run) >= _RUN or (len(run) > 1 and sum(segment.size for segment in run) >= limit):
+                content = b"".join([await self._segment(segment) for segment in run])
                 segments[start:end] = [await self._keep(content)]
                 start += segments[start].size >= limit
             end = start
@@ -324,10 +324,10 @@ async def _entries(blobs: Blobs, listing: _Listing) -> dict[str, _Entry]:
     entries: dict[str, _Entry] = {}
     waiting = [listing]
     while waiting:
-        one = waiting.pop()
-        await _load(blobs, one)
-        entries |= one.entries
-        waiting.extend(one.parts.values())
+        part = waiting.pop()
+        await _load(blobs, part)
+        entries |= part.entries
+        waiting.extend(part.parts.values())
     return entries
 
 
@@ -349,11 +349,11 @@ async def _files(
     """Yield the file at a path, or the files in the folder there."""
     waiting = [(path, entry)]
     while waiting:
-        at, one = waiting.pop()
-        if isinstance(one, FileEntry):
-            yield at, one
-        elif one is not None:
-            entries = await _entries(blobs, one)
+        at, entry = waiting.pop()
+        if isinstance(entry, FileEntry):
+            yield at, entry
+        elif entry is not None:
+            entries = await _entries(blobs, entry)
             names = sorted(entries, reverse=True)
             waiting.extend((_joined(at, name), entries[name]) for name in names)
 

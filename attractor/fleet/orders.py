@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import fields, replace
+from dataclasses import field, fields, replace
 from typing import Any, NoReturn
 
 from attractor.base.dataclasses import dataclass
@@ -27,20 +27,12 @@ _CANCEL_S = 3 * CANCEL_PATIENCE_S
 _CONTINUES = "; it continues in its pool"
 
 
-def _no_change(order: Callable[[Orders], Any]) -> Any:
-    raise NotImplementedError
-
-
-def _no_cancel() -> bool:
-    raise NotImplementedError
-
-
 @dataclass(frozen=True)
 class FleetOrders(Orders):
     """Orders to a run of the fleet: a run that waits is changed here, and continues in its pool."""
 
-    change: Callable[[Callable[[Orders], Any]], Any] = _no_change
-    cancel_at_worker: Callable[[], bool] = _no_cancel
+    change: Callable[[Callable[[Orders], Any]], Any] = field(kw_only=True)
+    cancel_at_worker: Callable[[], bool] = field(kw_only=True)
 
     @classmethod
     def of(cls, orders: Orders, opened: OpenProject, open_dispatch: OpenDispatch) -> "FleetOrders":
@@ -63,7 +55,7 @@ class FleetOrders(Orders):
             await settle_ended(orders.root, opened, is_canceled=True)
             return True
 
-        values = {one.name: getattr(orders, one.name) for one in fields(Orders)}
+        values = {known.name: getattr(orders, known.name) for known in fields(Orders)}
         return cls(
             **values,
             change=lambda order: asyncio.run(work(order)),

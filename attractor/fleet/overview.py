@@ -117,16 +117,16 @@ async def view_workers(fleet: "Fleet") -> Sequence[WorkerView]:
 
 def find_worker(name: str, workers: Sequence[Worker]) -> Worker:
     """Return the worker with a name or an id, or with the unique beginning of one."""
-    whole = [one for one in workers if name in (one.id, one.name)]
+    whole = [worker for worker in workers if name in (worker.id, worker.name)]
     found = whole or [
-        one for one in workers if one.id.startswith(name) or one.name.startswith(name)
+        worker for worker in workers if worker.id.startswith(name) or worker.name.startswith(name)
     ]
     if not found:
-        raise UnknownName("worker", name, [one.name for one in workers])
+        raise UnknownName("worker", name, [worker.name for worker in workers])
     if len(found) > 1:
         raise UsageError(
             f"{name!r} means {len(found)} workers",
-            hint=f"write one of the ids: {', '.join(one.id for one in found)}",
+            hint=f"write one of the ids: {', '.join(worker.id for worker in found)}",
         )
     return found[0]
 
@@ -150,18 +150,18 @@ async def view_pools(fleet: "Fleet") -> Sequence[PoolView]:
     limits = {pool.name: pool for pool in await fleet.table.pools()}
     now = await fleet.table.now()
     workers = without_holders(await fleet.table.workers())
-    living = [one for one in workers if is_alive(one, now)]
+    living = [worker for worker in workers if is_alive(worker, now)]
     runs: dict[str, Counter[RunState]] = {}
     for count in await fleet.views.counts(OPEN):
         runs.setdefault(count.pool, Counter())[count.state] += count.number
-    names = sorted({*limits, *runs, *(one.pool for one in living)})
+    names = sorted({*limits, *runs, *(worker.pool for worker in living)})
     return [
         PoolView(
             name,
             limits.get(name, Pool(name)).concurrency,
             limits.get(name, Pool(name)).share,
-            sum(one.pool == name for one in living),
-            sum(one.slots for one in living if one.pool == name),
+            sum(worker.pool == name for worker in living),
+            sum(worker.slots for worker in living if worker.pool == name),
             *(runs.get(name, Counter[RunState]())[state] for state in OPEN),
         )
         for name in names
@@ -176,7 +176,7 @@ def demand_lines(demand: Sequence[Demand]) -> Sequence[str]:
     return metric_lines(
         "attractor_fleet_startable_runs",
         "Runs that would start on new workers.",
-        [({name: getattr(one, name) for name in DEMAND_LABELS}, one.startable) for one in demand],
+        [({name: getattr(row, name) for name in DEMAND_LABELS}, row.startable) for row in demand],
     )
 
 

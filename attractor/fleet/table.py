@@ -406,7 +406,7 @@ class SqlTable:
         is_ahead: bool = False,
         **values: object,
     ) -> FleetRun:
-        """Enqueue the next attempt of a run that nobody executes any more."""
+        """Enqueue the next attempt of a run whose last one has ended."""
         values = {
             "state": RunState.QUEUED,
             "owner": "",
@@ -459,7 +459,7 @@ class SqlTable:
         pools = {pool.name: pool for pool in _pools(connection, is_locked=True)}
         rows = sa.select(RUNS.c.pool).where(_IS_WAITING).distinct()
         names = sorted({*pools, *connection.scalars(rows)})
-        found = (self._give_room(connection, pools.get(one, Pool(one)), now) for one in names)
+        found = (self._give_room(connection, pools.get(name, Pool(name)), now) for name in names)
         return [line for lines in found for line in lines]
 
     def _give_room(

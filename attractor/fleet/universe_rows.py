@@ -1,6 +1,6 @@
 """The statements on the rows of universes and worlds, in the transactions of the table.
 
-Whoever changes or reserves the money of a universe locks its row first, before pools and runs.
+A transaction that changes or reserves the money of a universe locks its row before pools and runs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -88,13 +88,13 @@ def of_run(run_id: str, name: str = "universe") -> sa.ScalarSelect[str]:
 
 
 def lock_universe(connection: sa.Connection, universe: _Name) -> None:
-    """Let nobody else change the money of a universe until the end of the transaction."""
+    """Keep the money of a universe from other transactions until the end of this one."""
     row = sa.select(UNIVERSES.c.address).where(UNIVERSES.c.address == universe)
     connection.execute(row.with_for_update()).all()
 
 
 def locked_tenants(connection: sa.Connection, now: float, universe: _Name) -> Sequence[Tenant]:
-    """Return the tenants that have caps of a universe, which nobody else changes meanwhile."""
+    """Lock the caps of a universe, and return the tenants that have some."""
     if not held_tenants(connection, now, universe):
         return ()
     lock_universe(connection, universe)

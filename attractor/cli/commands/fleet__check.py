@@ -49,7 +49,7 @@ def fleet_check(invocation: Invocation, is_deep: bool, as_json: bool) -> ExitCod
 def _copies(invocation: Invocation) -> dict[str, Path]:
     """Return the files that say that a run is in the fleet, by run."""
     settings = invocation.configuration.settings
-    folders = {one.runs_dir for one in list_project_folders(settings.state_dir)}
+    folders = {folder.runs_dir for folder in list_project_folders(settings.state_dir)}
     files = {
         root.name: RunDirectory(root).elsewhere
         for folder in (*folders, settings.runs_dir)
@@ -65,7 +65,10 @@ def _lines(report: CheckReport) -> list[str]:
     lines = [compared, f"blobs that no head reaches: {report.unreached}{size}"]
     if not report.differences:
         return [*lines, "No problems found."]
-    return lines + [f"run {one.run_id}: {one.words} ({one.remedy})" for one in report.differences]
+    return lines + [
+        f"run {difference.run_id}: {difference.words} ({difference.remedy})"
+        for difference in report.differences
+    ]
 
 
 part = fleet_check

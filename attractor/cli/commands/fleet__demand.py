@@ -38,14 +38,14 @@ def fleet_demand(invocation: Invocation, format_: str | None, as_json: bool) -> 
     chosen = chosen_format(format_, as_json=as_json)
     demand = in_fleet(invocation, _read)
     if chosen == JSON:
-        show_json([write_fields(one) for one in demand])
+        show_json([write_fields(row) for row in demand])
     elif chosen == PROMETHEUS:
         show("\n".join(demand_lines(demand)))
     elif demand:
         rows = [(*DEMAND_LABELS, "runs")]
         rows += [
-            (one.pool, one.engine, one.label or "-", one.universe, str(one.startable))
-            for one in demand
+            (row.pool, row.engine, row.label or "-", row.universe, str(row.startable))
+            for row in demand
         ]
         show("\n".join(table(rows)))
     else:

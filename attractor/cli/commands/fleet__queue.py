@@ -57,12 +57,19 @@ def fleet_queue(
 
     runs, more = in_fleet(invocation, read)
     if as_json:
-        show_json({"runs": [one.to_record() for one in runs], "more": more})
+        show_json({"runs": [explained.to_record() for explained in runs], "more": more})
         return ExitCode.DONE
     rows = [("run", "universe", "pool", "state", "since", "why")]
     rows += [
-        (one.run.run_id, one.run.universe, one.run.pool, one.run.state, one.age, one.words)
-        for one in runs
+        (
+            explained.run.run_id,
+            explained.run.universe,
+            explained.run.pool,
+            explained.run.state,
+            explained.age,
+            explained.words,
+        )
+        for explained in runs
     ]
     lines = table(rows) if runs else ["No runs wait or run."]
     if more:

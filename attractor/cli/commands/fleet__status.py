@@ -53,7 +53,7 @@ def fleet_status(invocation: Invocation, as_json: bool) -> ExitCode:
 async def _read(fleet: "Fleet") -> FleetStatus:
     now = await fleet.table.now()
     workers = without_holders(await fleet.table.workers())
-    living = [one for one in workers if is_alive(one, now)]
+    living = [worker for worker in workers if is_alive(worker, now)]
     pools: dict[str, Counter[str]] = {}
     for count in await fleet.views.counts():
         pools.setdefault(count.pool, Counter())[count.state.value] += count.number
@@ -62,9 +62,9 @@ async def _read(fleet: "Fleet") -> FleetStatus:
         store=fleet.addresses.store,
         trouble=await fault_of_store(fleet),
         workers=len(living),
-        draining=sum(one.is_draining for one in living),
+        draining=sum(worker.is_draining for worker in living),
         silent=len(workers) - len(living),
-        slots=sum(one.slots for one in living if not one.is_draining),
+        slots=sum(worker.slots for worker in living if not worker.is_draining),
         pools={
             name: {state: counts[state] for state in RunState} for name, counts in pools.items()
         },

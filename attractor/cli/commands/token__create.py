@@ -55,8 +55,8 @@ def create(
     the variable ATTRACTOR_TOKEN. Never give it to an agent. A world that a universe gets later
     needs a new token.
     """
-    folders = [find_project(invocation, one) for one in projects]
-    chosen = {one.project_id: one.root.name for one in folders}
+    folders = [find_project(invocation, name) for name in projects]
+    chosen = {folder.project_id: folder.root.name for folder in folders}
     chosen |= _worlds(invocation, universe) if universe else {}
     if invocation.environ.get(TOKEN_VARIABLE):
         creator = Operator(operator_name(invocation, everywhere=True), Proof.TOKEN)
@@ -94,7 +94,7 @@ def _worlds(invocation: Invocation, name: str) -> Mapping[str, str]:
             f"universe {name} has no worlds yet",
             hint=f"let one come: attractor universe caps {name} --world PROJECT",
         )
-    return {one.id: one.address for one in worlds}
+    return {world.id: world.address for world in worlds}
 
 
 part = create

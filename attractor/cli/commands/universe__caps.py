@@ -86,14 +86,16 @@ async def _world(
     name: str,
     project: "ProjectFolder | None",
 ) -> Tenant:
-    """Return a world of a universe, which a project becomes if there is none with its name."""
+    """Return a world of a universe; the project becomes one if the name is unknown."""
     try:
         return find_world(worlds, name)
     except UnknownName:
         if project is None:
             raise
     await fleet.table.assign(project.project_id, universe, project.root.name)
-    return next(one for one in await find_universe(fleet, universe) if one.id == project.project_id)
+    return next(
+        tenant for tenant in await find_universe(fleet, universe) if tenant.id == project.project_id
+    )
 
 
 part = universe_caps

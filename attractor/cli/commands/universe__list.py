@@ -50,37 +50,37 @@ def universe_list(invocation: Invocation, as_json: bool) -> ExitCode:
             counts[count.universe, count.state] += count.number
         worlds: dict[str, list[str]] = {}
         tenants = await fleet.table.tenants()
-        for one in tenants:
-            worlds.setdefault(one.universe, []).extend([one.id] if one.is_world else ())
+        for tenant in tenants:
+            worlds.setdefault(tenant.universe, []).extend([tenant.id] if tenant.is_world else ())
         return [
             UniverseRow(
-                one.address,
-                one.id,
-                one.archived,
-                len(worlds[one.address]),
-                counts[one.address, RunState.QUEUED],
-                counts[one.address, RunState.RUNNING],
-                counts[one.address, RunState.PARKED],
-                one.spent.cost_usd,
-                one.spent.tokens,
+                tenant.address,
+                tenant.id,
+                tenant.archived,
+                len(worlds[tenant.address]),
+                counts[tenant.address, RunState.QUEUED],
+                counts[tenant.address, RunState.RUNNING],
+                counts[tenant.address, RunState.PARKED],
+                tenant.spent.cost_usd,
+                tenant.spent.tokens,
             )
-            for one in tenants
-            if not one.is_world and (not reached or {*reached} & {*worlds[one.address]})
+            for tenant in tenants
+            if not tenant.is_world and (not reached or {*reached} & {*worlds[tenant.address]})
         ]
 
     found = in_fleet(invocation, read)
     if as_json:
-        show_json([write_fields(one) for one in found])
+        show_json([write_fields(row) for row in found])
         return ExitCode.DONE
     rows = [("universe", "worlds", "running", "queued", "parked", "spent today", "")]
     rows += [
         (
-            one.name,
-            *map(str, (one.worlds, one.running, one.queued, one.parked)),
-            f"{format_cost(one.cost_usd)}, {format_number(one.tokens)} tokens",
-            "archived" if one.archived else "",
+            row.name,
+            *map(str, (row.worlds, row.running, row.queued, row.parked)),
+            f"{format_cost(row.cost_usd)}, {format_number(row.tokens)} tokens",
+            "archived" if row.archived else "",
         )
-        for one in found
+        for row in found
     ]
     show("\n".join(table(rows)))
     return ExitCode.DONE

@@ -49,8 +49,8 @@ class UniverseView:
         return {
             **self._record(self.universe),
             "shares": _record(self.shares),
-            "worlds": [self._record(one) for one in self.worlds],
-            "runs": [one.to_record() for one in self.runs],
+            "worlds": [self._record(world) for world in self.worlds],
+            "runs": [run.to_record() for run in self.runs],
             "blobs": self.blobs,
             "bytes": self.bytes,
         }
@@ -78,7 +78,7 @@ def universe_show(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
 
 async def _read(invocation: Invocation, fleet: "Fleet", name: str) -> UniverseView:
     universe, *worlds = await find_universe(fleet, name)
-    require_reach(invocation, [one.id for one in worlds], str(universe))
+    require_reach(invocation, [world.id for world in worlds], str(universe))
     reached = reached_projects(invocation)
     runs = await fleet.table.runs(states=_OPEN, universe=name)
     runs = [run for run in runs if not reached or run.project in reached]
@@ -101,7 +101,7 @@ def _share(pool: Pool, universe: Tenant) -> Effective:
 
 
 def _record(caps: Mapping[str, Effective]) -> dict[str, Json]:
-    return {name: write_fields(one) for name, one in caps.items()}
+    return {name: write_fields(cap) for name, cap in caps.items()}
 
 
 def _lines(view: UniverseView) -> list[str]:
@@ -121,12 +121,14 @@ def _lines(view: UniverseView) -> list[str]:
     if not view.runs:
         return [*lines, "No runs wait or run."]
     rows: list[tuple[Any, ...]] = [("run", "pool", "state", "since", "why")]
-    rows += [(one.run.run_id, one.run.pool, one.run.state, one.age, one.words) for one in view.runs]
+    for shown in view.runs:
+        run = shown.run
+        rows.append((run.run_id, run.pool, run.state, shown.age, shown.words))
     return [*lines, "", *table(rows)]
 
 
 def _caps_in_lines(caps: Mapping[str, Effective]) -> list[str]:
-    found = [f"{key}: {cap_in_words(key, one.value)} ({one.source})" for key, one in caps.items()]
+    found = [f"{key}: {cap_in_words(key, cap.value)} ({cap.source})" for key, cap in caps.items()]
     return found or ["no caps"]
 
 

@@ -22,7 +22,7 @@ NONE = "none"
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(one.strip() for one in text.split(",") if one.strip())
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 _CAPS: dict[str, tuple[Callable[[str], Any], str, str]] = {
@@ -68,17 +68,17 @@ def cap_in_words(name: str, value: Any) -> str:
 async def find_universe(fleet: "Fleet", name: str) -> "Sequence[Tenant]":
     """Return the tenant of the universe with a name, and those of its worlds."""
     tenants = await fleet.table.tenants()
-    found = [one for one in tenants if one.universe == name]
+    found = [tenant for tenant in tenants if tenant.universe == name]
     if not found:
-        raise UnknownName("universe", name, {one.universe for one in tenants})
-    return sorted(found, key=lambda one: one.is_world)
+        raise UnknownName("universe", name, {tenant.universe for tenant in tenants})
+    return sorted(found, key=lambda tenant: tenant.is_world)
 
 
 def find_world(worlds: "Sequence[Tenant]", name: str) -> "Tenant":
     """Return the world with an address, or with a name in its universe."""
-    found = [one for one in worlds if name in (one.address, one.address.partition("/")[2])]
+    found = [world for world in worlds if name in (world.address, world.address.partition("/")[2])]
     if not found:
-        raise UnknownName("world", name, [one.address for one in worlds])
+        raise UnknownName("world", name, [world.address for world in worlds])
     return found[0]
 
 

@@ -109,7 +109,7 @@ class FleetConnection:
         return asyncio.run(do())
 
     def open(self) -> "Fleet":
-        """Return the open fleet; raise an error if there is none, or its database is away."""
+        """Return the open fleet; raise an error without a fleet, or while its database is away."""
         if not self.is_there:
             raise no_fleet()
         with self._opening:

@@ -38,8 +38,8 @@ _RESUMED = (ReasonKind.BUDGET, ReasonKind.PAUSED, ReasonKind.POISON, ReasonKind.
 class FleetView:
     """A fleet: its runs, the first ones that wait and all that a worker executes, and the rest.
 
-    `more` is the number of further runs that wait. Without `is_there`, there is none. `faults` say
-    what does not answer, and which runs the server cannot bring here.
+    `more` is the number of further runs that wait. `is_there` is False on a machine without a
+    fleet. `faults` say what does not answer, and which runs the server cannot bring here.
     """
 
     is_there: bool
@@ -63,7 +63,7 @@ def read_fleet(
     """
     if not connection.is_there:
         return FleetView(is_there=False)
-    away = [f"the {one.name} is away: {one.words}" for one in connection.away.values()]
+    away = [f"the {fault.name} is away: {fault.words}" for fault in connection.away.values()]
     own = [
         f"{name}: {fault.words}"
         for name, fault in connection.faults.items()
@@ -98,7 +98,7 @@ async def _read(
     running = await fleet.table.runs(states=(RunState.RUNNING,))
     reached = {run.run_id for run in running if reaches(run.project)}
     explained = await explain(fleet, [*waiting, *(run for run in running if run.run_id in reached)])
-    stuck = [one for one in explained if one.run.state is RunState.RUNNING and one.reason]
+    stuck = [item for item in explained if item.run.state is RunState.RUNNING and item.reason]
     return FleetView(
         is_there=True,
         database=fleet.database.name,
@@ -180,7 +180,7 @@ def drain_worker(connection: FleetConnection, worker_id: str) -> Worker:
     """Let a worker take nothing new, and return it."""
 
     async def drain(fleet: "Fleet") -> Worker:
-        workers = {one.id: one for one in await fleet.table.workers()}
+        workers = {worker.id: worker for worker in await fleet.table.workers()}
         if worker_id not in workers:
             raise UnknownName("worker", worker_id, workers)
         await fleet.table.drain(worker_id)
