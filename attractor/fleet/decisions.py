@@ -8,6 +8,9 @@ from attractor.base.dataclasses import changed, dataclass
 from attractor.fleet.records import AttemptEnd, FleetRun, Pool, Reason, ReasonKind, RunState
 from attractor.fleet.universes import Need, Tenant
 
+BEAT_S = 1.0
+"""Workers, and others that own runs, beat so often."""
+
 STALE_S = 4.0
 """A worker that has not beaten for so long is dead."""
 

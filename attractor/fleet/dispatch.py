@@ -31,10 +31,10 @@ from attractor.engine.state.run_state import RunState as EngineState
 from attractor.factory.open_project import OpenProject
 from attractor.factory.register import record_restart
 from attractor.fleet.attempt import PROFILE
-from attractor.fleet.decisions import HOLDER
+from attractor.fleet.decisions import BEAT_S, HOLDER
 from attractor.fleet.errors import DatabaseAway, StoreAway, UnknownRun
 from attractor.fleet.heads import FileEntry, HeadTree, changed_files
-from attractor.fleet.places import PROJECT, RUNS, Collector, Place, chain_of, lay_out
+from attractor.fleet.places import AGENTS, PROJECT, RUNS, Collector, Place, chain_of, lay_out
 from attractor.fleet.reasons import in_words
 from attractor.fleet.records import HOME, AttemptEnd, Claim, FleetRun, NewRun, RunState, Worker
 from attractor.fleet.seams import BlobsOf, Table
@@ -67,7 +67,6 @@ COPIES = "fleet/copies"
 _SETTLED = "settled"
 _PATIENCE_S = 60.0
 _PARKING_TRIES, _PARKING_PAUSE_S = 20, 0.25
-_BEAT_S = 1.0
 _PUSH_S = 30.0
 
 
@@ -207,7 +206,7 @@ class Dispatch:
 
         async def beat() -> None:
             while True:
-                await asyncio.sleep(_BEAT_S)
+                await asyncio.sleep(BEAT_S)
                 with suppress(DatabaseAway):
                     await self.table.beat(row)
 
@@ -295,10 +294,10 @@ class Dispatch:
     async def _put_agents(self, tree: HeadTree, begun: BegunRun) -> None:
         """Put the agents with which the run began into its head."""
         digest = begun.run.manifest.agents
-        folder = self._place.state / "agents" / digest
+        folder = self._place.state / AGENTS / digest
         for path in sorted(folder.rglob("*")):
             if path.is_file():
-                name = f"agents/{digest}/{path.relative_to(folder).as_posix()}"
+                name = f"{AGENTS}/{digest}/{path.relative_to(folder).as_posix()}"
                 await tree.put(name, path.read_bytes())
 
     async def _put_project(self, tree: HeadTree, begun: BegunRun) -> None:

@@ -16,6 +16,7 @@ from attractor.engine.state.run_state import (
     StatusWord,
     WaitReason,
 )
+from attractor.fleet.decisions import BEAT_S
 from attractor.fleet.errors import DatabaseAway, Fenced, StoreAway
 from attractor.fleet.records import (
     AttemptEnd,
@@ -30,7 +31,6 @@ from attractor.fleet.records import (
 )
 from attractor.fleet.seams import AttemptEnded, KeepAsked, Site, SiteAttempt, Table
 
-BEAT_S = 1.0
 ALONE_S = 3.0
 """The time without a beat after which a worker ends its stages: soon others may take them."""
 

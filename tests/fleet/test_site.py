@@ -51,3 +51,27 @@ async def test_process_tells_what_its_run_has_spent(tmp_path: Path) -> None:
     ]
     assert isinstance(signs[-1], AttemptEnded)
     assert signs[-1].spent == Spent(2.5, 9)
+
+
+async def test_process_gets_nothing_that_reaches_the_database(tmp_path: Path) -> None:
+    says = SAYS.replace("LINES", "json.dumps({'ended': {'status': ' '.join(os.environ)}}).encode()")
+    program = (sys.executable, "-c", f"import json, os\n{says.rstrip()[:-1]} + b'\\n')")
+    environ = {
+        **os.environ,
+        "PGPASSWORD": "x",
+        "ATTRACTOR_FLEET__URL": "x",
+        "ATTRACTOR_TOKEN": "x",
+        "KEPT": "x",
+    }
+
+    async def blobs_of(universe: str) -> MemoryBlobs:
+        return MemoryBlobs()
+
+    site = FolderSite(tmp_path, blobs_of, environ, program)
+    attempt = await site.begin(RUN, Claim(RUN.run_id, 1, 1, "w", "", 0))
+    ended = await attempt.next()
+    await attempt.close()
+    assert isinstance(ended, AttemptEnded)
+    names = str(ended.report["status"]).split()
+    assert "KEPT" in names
+    assert not {"PGPASSWORD", "ATTRACTOR_FLEET__URL", "ATTRACTOR_TOKEN"} & {*names}

@@ -5,10 +5,11 @@ from collections.abc import Coroutine
 from typing import Any, cast
 
 from attractor.base.json import JsonObject
+from attractor.fleet.decisions import BEAT_S
 from attractor.fleet.errors import DatabaseAway
 from attractor.fleet.records import Claim, FleetRun, NewRun, ReasonKind, RunState, Worker
 from attractor.fleet.seams import AttemptGone, Table
-from attractor.fleet.worker import ALONE_S, BEAT_S, RunWorker, end_of
+from attractor.fleet.worker import ALONE_S, RunWorker, end_of
 from tests.fleet.simulation.model import ModelTable
 from tests.fleet.simulation.virtual import Machine, VirtualLoop
 from tests.tables import table

@@ -10,6 +10,7 @@ from typing import Any, cast
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, Refused
 from attractor.fleet import heads
+from attractor.fleet.decisions import BEAT_S
 from attractor.fleet.errors import DatabaseAway
 from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import (
@@ -28,7 +29,7 @@ from attractor.fleet.records import (
 from attractor.fleet.seams import Table
 from attractor.fleet.serving import SWEEP_S
 from attractor.fleet.universes import Tenant
-from attractor.fleet.worker import BEAT_S, RunWorker
+from attractor.fleet.worker import RunWorker
 from tests.fleet.simulation.invariants import Invariant, Watch, WatchedBlobs
 from tests.fleet.simulation.model import ModelTable
 from tests.fleet.simulation.network import (

@@ -1,0 +1,78 @@
+"""What a head may bring into a project, and what of a project a worker may see."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from attractor.base.errors import Refused
+from attractor.fleet.decisions import HOLDER
+from attractor.fleet.dispatch import without_tables
+from attractor.fleet.fleet import Fleet
+from attractor.fleet.heads import HeadTree
+from attractor.fleet.records import AttemptEnd, Claim, RunState
+from tests.cli.fleet_desk import (
+    FleetDesk,
+    sqlite_template as sqlite_template,  # a fixture
+)
+
+PIPELINE = "digraph one { start [shape=Mdiamond]; done [shape=Msquare]; start -> done }"
+KEPT = frozenset({"fleet", "notify"})
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("runs/{other}/manifest.json", "a file of another run"),
+        ("stores/{other}/HEAD", "a file of another run"),
+        ("runs/{run}/elsewhere.json", "a file of the server"),
+        ("runs/{run}/run.lock", "a file of the server"),
+        ("runs/{run}/evaluation/1/report.json", "a file of the server"),
+    ],
+)
+def test_head_with_a_file_that_is_not_of_its_run_is_refused(
+    name: str, fault: str, tmp_path: Path, sqlite_template: Path
+) -> None:
+    desk = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    run, other = (desk.do("run", "pipeline.dot", "--on", "p").stdout.strip() for _ in range(2))
+    desk.beat()
+    name = name.format(run=run, other=other)
+
+    async def commit(fleet: Fleet) -> None:
+        found = await fleet.table.run(run)
+        assert found
+        claim = await fleet.table.claim(run, found.attempt, "w")
+        assert isinstance(claim, Claim)
+        tree = await HeadTree.load(await fleet.blobs_of(found.universe), claim.head)
+        await tree.put(name, b"mine")
+        claim = await fleet.table.commit(claim, await tree.save())
+        await fleet.table.end(claim, AttemptEnd(state=RunState.PARKED))
+
+    desk.within(commit)
+    done = desk.do("cancel", run)
+    assert done.returncode != 0
+    assert f"the head of {run} has {fault}: {name}" in done.stderr
+    assert not [
+        path
+        for path in tmp_path.rglob("*")
+        if path.is_file() and path.read_bytes() == b"mine" and "store" not in path.parts
+    ]
+    assert not desk.run(run).owner.startswith(HOLDER)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'fleet.url = "x"\n"notify" = {command = "x"}\nkeep = 1\n[project]\nname = "n"\n',
+        '[fleet]\nurl = "x"\n[fleet.more]\na = 1\n[project]\nname = "fleet"\n',
+        '[project]\nfleet = "kept"\n[[notify]]\na = 1\n[ notify . more ]\na = 1\n[other]\na = 1\n',
+    ],
+)
+def test_settings_without_tables_say_the_rest_alike(text: str) -> None:
+    rest = {name: value for name, value in tomllib.loads(text).items() if name not in KEPT}
+    assert tomllib.loads(without_tables(text, KEPT)) == rest
+
+
+def test_settings_whose_secrets_cannot_be_cut_out_are_refused() -> None:
+    with pytest.raises(Refused, match="fleet in a form that cannot be kept from workers"):
+        without_tables("['fleet']\nurl = 'x'\n", KEPT)
