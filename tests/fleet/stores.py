@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 import boto3  # pyright: ignore[reportMissingTypeStubs]
 
-from attractor.fleet.blobs import MemoryBlobs, open_blobs
+from attractor.fleet.blobs import open_blobs
 from attractor.fleet.seams import Blobs
+from tests.fleet.memory_blobs import MemoryBlobs
 
 OLD_S = 1.0
 """A blob is older after `age`."""

@@ -12,12 +12,12 @@ import pytest
 
 from attractor.base.errors import VerificationError
 from attractor.engine.seams import Base
-from attractor.fleet.blobs import MemoryBlobs
 from attractor.fleet.collecting import SeenObjects, split_objects
 from attractor.fleet.errors import StoreAway
 from attractor.fleet.heads import HeadTree, changed_files
 from attractor.fleet.places import Collector, Place, lay_out
 from attractor.workspaces.run_store import WorkspaceRecord, read_record, write_record
+from tests.fleet.memory_blobs import MemoryBlobs
 from tests.tables import table
 
 RUN = "01RUN"
@@ -161,8 +161,10 @@ def test_journal_that_does_not_continue_the_known_one_is_refused(tmp_path: Path)
     async def move() -> None:
         await moving.collect()
         await moving.lay_out(there)
-        (moving.place.runs / RUN / "events.jsonl").unlink()
-        (moving.place.runs / RUN / "events.jsonl").write_text("other\n")
+        # Written beside the known one: a file system may give the id of a removed file again.
+        other = tmp_path / "other"
+        other.write_text("other\n")
+        other.replace(moving.place.runs / RUN / "events.jsonl")
         before = moving.head
         tree = await HeadTree.load(moving.blobs, await moving.collect())
         changed = changed_files(moving.blobs, before, moving.head)

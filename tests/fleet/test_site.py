@@ -8,11 +8,11 @@ import pytest
 
 from attractor.base.json import Json, canonical_json
 from attractor.engine.outcome import Usage
-from attractor.fleet.blobs import MemoryBlobs
 from attractor.fleet.fence import used_record
 from attractor.fleet.records import Claim, Spent
 from attractor.fleet.seams import AttemptEnded, KeepAsked
 from attractor.fleet.site import FolderSite
+from tests.fleet.memory_blobs import MemoryBlobs
 from tests.fleet.test_decisions import RUN
 
 pytestmark = pytest.mark.anyio

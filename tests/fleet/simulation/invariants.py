@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
-from attractor.fleet.blobs import MemoryBlobs
 from attractor.fleet.decisions import is_holder, share_of
 from attractor.fleet.records import Claim, FleetRun, RunState
+from tests.fleet.memory_blobs import MemoryBlobs
 from tests.fleet.simulation.model import ModelTable
 from tests.fleet.simulation.site import Head, Plan, read_head
 

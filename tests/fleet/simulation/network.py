@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
-from attractor.fleet.blobs import MemoryBlobs
 from attractor.fleet.errors import DatabaseAway, StoreAway
+from tests.fleet.memory_blobs import MemoryBlobs
 from tests.fleet.simulation.model import ModelTable
 from tests.fleet.simulation.virtual import Machine
 
