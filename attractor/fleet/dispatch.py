@@ -32,7 +32,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.register import record_restart
 from attractor.fleet.attempt import PROFILE
 from attractor.fleet.decisions import BEAT_S, HOLDER
-from attractor.fleet.errors import DatabaseAway, StoreAway, UnknownRun
+from attractor.fleet.errors import BlobMissing, DatabaseAway, StoreAway, UnknownRun
 from attractor.fleet.heads import FileEntry, HeadTree, changed_files
 from attractor.fleet.places import AGENTS, PROJECT, RUNS, Collector, Place, chain_of, lay_out
 from attractor.fleet.reasons import in_words
@@ -234,10 +234,11 @@ class Dispatch:
             raise UnknownRun(f"run {run_id} is not in the fleet")
         head, state = self._noted(run_id)
         if run.head != head:
-            blobs = await self._blobs_of(run.universe)
-            tree = await HeadTree.load(blobs, run.head)
-            files = self._of_chain(run_id, changed_files(blobs, head, run.head))
-            await lay_out(tree, files, self._place, grows=bool(head))
+            try:
+                await self._lay_out(run, head)
+            except BlobMissing:
+                # The store keeps earlier heads for some days only.
+                await self._lay_out(run, "")
             for restart in self._chain(run_id)[1:]:
                 record_restart(self._opened, restart)
             state = ""
@@ -247,6 +248,13 @@ class Dispatch:
                 self._mark(root, run)
             self._note(run_id, run.head, now)
         return run
+
+    async def _lay_out(self, run: FleetRun, known: str) -> None:
+        """Bring what differs between a known head and that of a run into the project."""
+        blobs = await self._blobs_of(run.universe)
+        tree = await HeadTree.load(blobs, run.head)
+        files = self._of_chain(run.run_id, changed_files(blobs, known, run.head))
+        await lay_out(tree, files, self._place, grows=bool(self._noted(run.run_id)[0]))
 
     def is_settled(self, run: FleetRun) -> bool:
         """Return whether the last head of a run that has ended is delivered and recorded here."""

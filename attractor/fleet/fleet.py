@@ -10,6 +10,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.files import make_private_folder
 from attractor.fleet.blobs import open_blobs
 from attractor.fleet.database import Database, open_database
+from attractor.fleet.heads import sweep_blobs
 from attractor.fleet.queue import Queue
 from attractor.fleet.seams import Blobs, Table
 from attractor.fleet.table import SqlTable
@@ -17,6 +18,9 @@ from attractor.fleet.views import Views
 
 FOLDER = "fleet"
 """The folder of the state folder with what belongs to a fleet of this machine."""
+
+KEEP_BLOBS_S = 7 * 24 * 3600.0
+"""Blobs that no head reaches are kept so long: a commit may be about to name them."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,14 @@ class Fleet:
                 return await self.blobs_of(universe)
             self._blobs[universe] = opened
         return self._blobs[universe]
+
+    async def remove_old_blobs(self) -> None:
+        """Remove from the store what only earlier heads of the runs reach."""
+        heads: dict[str, list[str]] = {}
+        for run in await self.table.runs():
+            heads.setdefault(run.universe, []).append(run.head)
+        for universe, reached in heads.items():
+            await sweep_blobs(await self.blobs_of(universe), reached, KEEP_BLOBS_S)
 
 
 @asynccontextmanager

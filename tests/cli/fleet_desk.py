@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping
@@ -82,6 +83,12 @@ class FleetDesk:
 
         self.within(lambda fleet: fleet.database.transact(outlive))
         return known
+
+    def age_blobs(self, seconds: float) -> None:
+        """Let all blobs of the store have been put earlier."""
+        for path in (self.state / "fleet" / "store").rglob("*"):
+            put = path.stat().st_mtime - seconds
+            os.utime(path, (put, put))
 
     def lose_workers(self) -> None:
         """Let all workers be dead."""

@@ -8,7 +8,7 @@ import pytest
 from attractor.base.errors import Refused
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch import without_tables
-from attractor.fleet.fleet import Fleet
+from attractor.fleet.fleet import KEEP_BLOBS_S, Fleet
 from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import AttemptEnd, Claim, RunState
 from tests.cli.fleet_desk import (
@@ -38,17 +38,7 @@ def test_head_with_a_file_that_is_not_of_its_run_is_refused(
     desk.beat()
     name = name.format(run=run, other=other)
 
-    async def commit(fleet: Fleet) -> None:
-        found = await fleet.table.run(run)
-        assert found
-        claim = await fleet.table.claim(run, found.attempt, "w")
-        assert isinstance(claim, Claim)
-        tree = await HeadTree.load(await fleet.blobs_of(found.universe), claim.head)
-        await tree.put(name, b"mine")
-        claim = await fleet.table.commit(claim, await tree.save())
-        await fleet.table.end(claim, AttemptEnd(state=RunState.PARKED))
-
-    desk.within(commit)
+    commit(desk, run, name)
     done = desk.do("cancel", run)
     assert done.returncode != 0
     assert f"the head of {run} has {fault}: {name}" in done.stderr
@@ -58,6 +48,38 @@ def test_head_with_a_file_that_is_not_of_its_run_is_refused(
         if path.is_file() and path.read_bytes() == b"mine" and "store" not in path.parts
     ]
     assert not desk.run(run).owner.startswith(HOLDER)
+
+
+def test_copy_whose_head_the_store_has_no_longer_gets_the_last_one(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    desk = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    run = desk.do("run", "pipeline.dot", "--on", "p").stdout.strip()
+    desk.beat()
+    first = desk.run(run).head
+    commit(desk, run, f"runs/{run}/note.txt")
+    desk.age_blobs(KEEP_BLOBS_S + 60)
+    desk.within(lambda fleet: fleet.remove_old_blobs())
+    assert not [*(desk.state / "fleet" / "store").rglob(first)]
+    done = desk.do("cancel", run)
+    assert done.returncode == 0, done.stderr
+    assert (desk.project / "runs" / run / "note.txt").read_bytes() == b"mine"
+
+
+def commit(desk: FleetDesk, run_id: str, name: str) -> None:
+    """Let a worker add a file to the head of a run, and park the run."""
+
+    async def work(fleet: Fleet) -> None:
+        run = await fleet.table.run(run_id)
+        assert run
+        claim = await fleet.table.claim(run_id, run.attempt, "w")
+        assert isinstance(claim, Claim)
+        tree = await HeadTree.load(await fleet.blobs_of(run.universe), claim.head)
+        await tree.put(name, b"mine")
+        claim = await fleet.table.commit(claim, await tree.save())
+        await fleet.table.end(claim, AttemptEnd(state=RunState.PARKED))
+
+    desk.within(work)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 EVERY_S = 1.0
 SWEEP_S = WATCH_S = 2.0
+REMOVE_S = 24 * 3600.0
 LATE_S = 15.0
 """A transaction may end so long after the time that it notes as that of its change."""
 
@@ -78,6 +79,7 @@ class FleetLoop:
         self._project_of = project_of
         self._stopped = Event()
         self._thread = Thread(target=self._run, name="fleet", daemon=True)
+        self._is_alone = False
         self._since = self._swept = 0.0
         self._seen: dict[str, float] = {}
         self._left: dict[str, _Left] = {}
@@ -106,22 +108,43 @@ class FleetLoop:
 
     async def _work(self, lock: FileLock) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._act(lock))
+            removing = group.create_task(self._remove())
             group.create_task(self._watch())
+            await self._act(lock)
+            removing.cancel()
 
     async def _act(self, lock: FileLock) -> None:
         """Do what the rows want, while no other server of the state folder does."""
         turns = asyncio.Semaphore(AT_ONCE)
-        is_alone = False
         while not self._stopped.is_set():
             with self._noted("the server"):
-                if not is_alone:
+                if not self._is_alone:
                     lock.acquire(purpose="attractor serve")
-                    is_alone = True
+                    self._is_alone = True
                 fleet = await asyncio.to_thread(self._connection.open)
                 await self._look(fleet)
                 self._begin(turns)
             await asyncio.sleep(EVERY_S)
+
+    async def _remove(self) -> None:
+        """Remove old blobs once a day, also if the server is started often."""
+        mark = self._connection.state / "fleet" / "old-blobs-removed"
+        while True:
+            await asyncio.sleep(EVERY_S)
+            last = mark.stat().st_mtime if mark.exists() else 0.0
+            if self._is_alone and time.time() > last + REMOVE_S:
+                mark.touch()
+                await self._remove_old_blobs()
+
+    async def _remove_old_blobs(self) -> None:
+        name, faults = "old blobs of the store", self._connection.faults
+        with self._noted(name):
+            try:
+                fleet = await asyncio.to_thread(self._connection.open)
+                await fleet.remove_old_blobs()
+                faults.pop(name, None)
+            except AttractorError as error:
+                faults[name] = RunFault("", error.in_one_line)
 
     async def _watch(self) -> None:
         """Note what is away, and what waits, for pages that are shown often."""
