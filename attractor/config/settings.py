@@ -442,8 +442,12 @@ class FleetSettings(Section):
     labels: tuple[str, ...] = Field(
         default=(), description="The labels of a worker, for runs that demand one."
     )
-    workers: int = Field(
-        default=0, ge=0, le=100, description="Let `attractor serve` start this many workers."
+    workers: int | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="Let `attractor serve` start this many workers (default: one, as soon as a run "
+        "waits for it in the SQLite file; none for another database).",
     )
 
 

@@ -84,7 +84,7 @@ def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
     """Start a run in a process of its own, after a check of its pipeline."""
     body.require_one_pipeline()
     project = service.project
-    if body.on and not service.fleet.is_there:
+    if body.on and not service.fleet.takes_runs:
         raise no_fleet()
     if body.feedback:
         body = body.model_copy(update={"feedback": name_of(service, service.root(body.feedback))})

@@ -84,7 +84,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("fleet.pool", "agents", "default"),
         ("fleet.slots", 2, "default"),
         ("fleet.labels", (), "default"),
-        ("fleet.workers", 0, "default"),
+        ("fleet.workers", None, "default"),
         ("server.max_processes", None, "default"),
         ("rules", {}, "default"),
     ]

@@ -192,7 +192,7 @@ def test_server_without_a_fleet_shows_none_and_refuses_a_pool(server: RunningSer
         assert (started.status_code, "there is no fleet" in started.text) == (409, True)
     with closing(server.browser()) as browser:
         assert 'href="/fleet"' not in browser.get("/system").text
-        assert "attractor serve --workers 1" in browser.get("/fleet").text
+        assert "attractor run PIPELINE.dot --on agents" in browser.get("/fleet").text
         assert 'name="on"' not in browser.get("/start").text
 
 

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 @click.option(
     "--workers",
     type=click.IntRange(0, 100),
-    help="Start this many workers of the fleet, which end with the server (default: "
-    "fleet.workers).",
+    help="Start this many workers of the fleet at once, which end with the server (default: "
+    "fleet.workers, or one when a run waits for it).",
 )
 @click.option("--fleet", "database", default="", metavar="URL", help="Override fleet.url.")
 @click.option("--store", default="", metavar="URL", help="Override fleet.store.")
@@ -109,8 +109,11 @@ def serve(
 
 
 @contextmanager
-def _workers(service: "Service", number: int) -> "Generator[Callable[[], None]]":
-    """Have workers during a block, which gets the function that passes signals on to them."""
+def _workers(service: "Service", number: int | None) -> "Generator[Callable[[], None]]":
+    """Have workers during a block, which gets the function that passes signals on to them.
+
+    Without a number, one begins when a run waits for it.
+    """
     # Imported here, because only this command needs the server.
     from attractor.server.processes.own_workers import OwnWorkers
 
@@ -118,24 +121,29 @@ def _workers(service: "Service", number: int) -> "Generator[Callable[[], None]]"
         service.project.machine.state_dir,
         service.processes.project,
         service.processes.environ,
-        number=number,
+        number=1 if number is None else number,
         program=(*service.processes.program, "worker"),
     )
-    own.start()
-    service.fleet.has_workers = number > 0
-    # A server without workers ends at once on this signal, as any program.
-    if number:
-        signal.signal(signal.SIGTERM, _interrupt)
+    if number is None:
+        service.fleet.begin_worker = own.start
+    else:
+        own.start()
+    service.fleet.has_workers = bool(number)
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        if not own.living:
+            # A server without workers ends at once on this signal, as any program.
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         yield own.interrupt
     finally:
         if waiting := len(own.living):
             show(_DRAINING.format(workers=number_of(waiting, "worker")), err=True)
         own.end()
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 _DRAINING = "waiting for the stages in flight of {workers} (Ctrl-C: end them at once)"

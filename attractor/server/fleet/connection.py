@@ -13,12 +13,14 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
+from attractor import __version__
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, Refused
 from attractor.factory.open_project import OpenProject
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch import Dispatch
 from attractor.fleet.overview import ExplainedRun
+from attractor.fleet.records import ReasonKind
 
 if TYPE_CHECKING:
     # It loads the database, which belongs to an extra.
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 INSTALL = "install it from the clone: pip install '.[fleet]'"
+
+BEGIN_S = 30.0
+"""A worker that the server starts has this time to begin, before another one is started."""
 
 PAUSE_S = 3.0
 """A fleet that could not be opened is tried again after this time."""
@@ -72,6 +77,8 @@ class FleetConnection:
         """The name of this server in the rows of the fleet."""
         self.has_workers = False
         """Whether the server starts workers, which may not have begun yet."""
+        self.begin_worker: Callable[[], None] | None = None
+        """Starts a worker of the pool, in a server that has one only if a run waits for it."""
         self.faults: dict[str, RunFault] = {}
         """Why the server's last step for a run failed, by the id of the run."""
         self.away: Mapping[str, Away] = {}
@@ -82,6 +89,7 @@ class FleetConnection:
         self._fleet: Fleet | None = None
         self._fault: AttractorError | None = None
         self._tried = 0.0
+        self._begun = -BEGIN_S
         self._opening = Lock()
 
     @property
@@ -89,6 +97,26 @@ class FleetConnection:
         """Whether there is a fleet: the settings name one, or this machine has had a worker."""
         file = self.state / "fleet" / "fleet.sqlite"
         return is_installed() and bool(self._database or self.has_workers or file.exists())
+
+    @property
+    def takes_runs(self) -> bool:
+        """Whether a run can begin in the fleet, which may be made for it."""
+        return self.is_there or (is_installed() and self.begin_worker is not None)
+
+    def begin_worker_for(self, waiting: Sequence[ExplainedRun]) -> None:
+        """Start a worker if a run of this machine waits for one, and none was started lately."""
+        is_early = time.monotonic() < self._begun + BEGIN_S
+        if self.begin_worker is None or self._database or is_early:
+            return
+        kind = (self.pool, "", __version__)
+        if any(
+            one.reason
+            and one.reason.kind is ReasonKind.NO_WORKER
+            and (one.run.pool, one.run.label, one.run.engine) == kind
+            for one in waiting
+        ):
+            self._begun = time.monotonic()
+            self.begin_worker()
 
     def note(self, faults: Mapping[str, str], now: datetime) -> None:
         """Note which parts of the fleet do not answer now, and why."""
@@ -153,4 +181,6 @@ def no_fleet() -> Refused:
     """Return the error of a request that needs a fleet where none is."""
     if not is_installed():
         return Refused("the fleet is not installed", hint=INSTALL)
-    return Refused("there is no fleet", hint="start a worker: attractor serve --workers 1")
+    return Refused(
+        "there is no fleet", hint="begin a run in it: attractor run PIPELINE.dot --on POOL"
+    )

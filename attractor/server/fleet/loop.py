@@ -161,6 +161,7 @@ class FleetLoop:
             explained = await explain(fleet, [run for run, _ in found])
             numbers = [number for _, number in found]
             connection.waits = list(zip(explained, numbers, strict=True))
+            connection.begin_worker_for(explained)
             away["store"] = await fault_of_store(fleet)
         except AttractorError as fault:
             away["database"] = fault.in_one_line

@@ -167,7 +167,9 @@ async def _read_run(run_id: str, fleet: "Fleet") -> FleetRunView:
 
 def known_pools(connection: FleetConnection) -> Sequence[str]:
     """Return the pools on which a run can be started; none without a fleet that answers."""
-    if not connection.is_there or "database" in connection.away:
+    if not connection.is_there:
+        return (connection.pool,) if connection.takes_runs else ()
+    if "database" in connection.away:
         return ()
     try:
         found = connection.read(view_pools)

@@ -47,17 +47,16 @@ class OwnWorkers:
         }
         self._number = number
         self._program = program
-        self._slots: list[Path] = []
+        left = (self._folder / f"slot-{number}" for number in range(number))
+        self._slots = {slot for slot in left if FileLock.is_held(slot)}
         self._children: list[Popen[bytes]] = []
         self._signals = 0
 
     def start(self) -> None:
-        """Start workers until all slots are taken."""
-        if not self._number:
+        """Start workers until all slots are taken, unless they are to end."""
+        if not self._number or self._signals:
             return
         make_private_folder(self._folder)
-        left = (self._folder / f"slot-{number}" for number in range(self._number))
-        self._slots += [slot for slot in left if FileLock.is_held(slot)]
         while slot := take_slot(self._folder, self._number):
             path = Path(os.fsdecode(slot.name))
             with slot, path.with_suffix(".log").open("ab") as log:
@@ -74,7 +73,7 @@ class OwnWorkers:
                 )
                 slot.truncate(0)
                 slot.write(f"{child.pid}".encode())
-            self._slots.append(path)
+            self._slots.add(path)
             self._children.append(child)
 
     @property
@@ -82,7 +81,7 @@ class OwnWorkers:
         """The slots of the workers that have not ended."""
         for child in self._children:
             child.poll()
-        return [slot for slot in self._slots if FileLock.is_held(slot)]
+        return [slot for slot in sorted(self._slots) if FileLock.is_held(slot)]
 
     def interrupt(self) -> None:
         """Let the workers drain; the second time, let them end at once."""

@@ -63,7 +63,9 @@ def test_end_of_a_run_that_fails_or_is_canceled_on_a_worker_is_recorded_and_told
     tmp_path: Path,
 ) -> None:
     fleet = served_fleet(tmp_path)
-    with fleet.serve("--workers", "1") as client:
+    with fleet.serve() as client:
+        assert 'name="on"' in client.get("/start", headers=PAGE).text
+        assert fleet.processes() == 0
         runs = [start(fleet, client) for _ in range(3)]
         failing, canceled, waiting = runs
         for run in runs:
@@ -83,6 +85,9 @@ def test_end_of_a_run_that_fails_or_is_canceled_on_a_worker_is_recorded_and_told
         kinds = [one["kind"] for one in fleet.flat_notices()]
         assert sorted(kinds) == ["failed", "question", "question", "question"]
         assert client.get(f"/pipelines/{waiting}").json()["status"] == "awaiting_human"
+        # A run that waited for a worker got one.
+        assert fleet.processes() == 1
+    assert fleet.processes() == 0
 
 
 def test_workers_without_the_extra_name_the_command_that_adds_it(tmp_path: Path) -> None:
