@@ -260,6 +260,13 @@ class Dispatch:
         """Return whether the last head of a run that has ended is delivered and recorded here."""
         return self._noted(run.run_id) == (run.head, _SETTLED)
 
+    async def forget(self, run: FleetRun) -> None:
+        """Remove the row of a run of which the fleet has nothing that is not recorded here."""
+        with self._locked(run.run_id):
+            if self.is_settled(run):
+                await self.table.forget(run.run_id)
+                (self._copies / f"{run.run_id}.json").unlink()
+
     def note_settled(self, run: FleetRun) -> None:
         """Note that a run that has ended is delivered and recorded here."""
         with self._locked(run.run_id):

@@ -116,9 +116,7 @@ class Queue:
             sa.select(
                 *(attempts.workflow_uuid, attempts.status, attempts.executor_id),
                 *(attempts.created_at, attempts.started_at_epoch_ms, attempts.completed_at),
-            )
-            .where(attempts.workflow_uuid.startswith(f"{run_id}:", autoescape=True))
-            .where(attempts.name == WORKFLOW)
+            ).where(self._is_of(run_id))
         )
         found = [
             AttemptRow(
@@ -132,6 +130,14 @@ class Queue:
             for name, status, worker, queued, began, ended in rows
         ]
         return sorted(found, key=lambda attempt: attempt.number)
+
+    def forget(self, connection: sa.Connection, run_id: str) -> None:
+        """Remove the attempts of a run."""
+        connection.execute(sa.delete(self._attempts).where(self._is_of(run_id)))
+
+    def _is_of(self, run_id: str) -> sa.ColumnElement[bool]:
+        is_its_own = self._attempts.c.workflow_uuid.startswith(f"{run_id}:", autoescape=True)
+        return sa.and_(is_its_own, self._attempts.c.name == WORKFLOW)
 
     def close(self) -> None:
         """Release the client of DBOS."""

@@ -109,6 +109,10 @@ class Table(Protocol):
         """Let nothing claim a run any more, and let its owner end it."""
         ...
 
+    async def forget(self, run_id: str) -> None:
+        """Remove the row of a run that has ended, with its attempts."""
+        ...
+
     async def run(self, run_id: str) -> FleetRun | None:
         """Return a run, or None."""
         ...

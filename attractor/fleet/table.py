@@ -231,6 +231,16 @@ class SqlTable:
 
         return await self._database.transact(work)
 
+    async def forget(self, run_id: str) -> None:
+        """Remove the row of a run that has ended, with its attempts."""
+        row = sa.delete(RUNS).where(RUNS.c.run_id == run_id, RUNS.c.state == RunState.ENDED)
+
+        def work(connection: sa.Connection, now: float) -> None:
+            if connection.execute(row).rowcount:
+                self._queue.forget(connection, run_id)
+
+        await self._database.transact(work)
+
     async def run(self, run_id: str) -> FleetRun | None:
         """Return a run, or None."""
         return await self._database.transact(

@@ -70,7 +70,13 @@ class SqlRig:
 
     async def pass_time(self, seconds: float) -> None:
         def work(connection: sa.Connection, _: float) -> None:
-            times = (WORKERS.c.beat, WORKERS.c.began, LEASES.c.until, RUNS.c.queued_at)
+            times = (
+                WORKERS.c.beat,
+                WORKERS.c.began,
+                LEASES.c.until,
+                RUNS.c.queued_at,
+                RUNS.c.changed,
+            )
             for time in times:
                 connection.execute(sa.update(time.table).values({time: time - seconds}))
             wake_at = RUNS.c.wake_at

@@ -211,6 +211,18 @@ async def test_ended_run_stays_ended(rig: Rig) -> None:
         await rig.table.cancel("other")
 
 
+async def test_run_that_has_ended_can_be_forgotten(rig: Rig) -> None:
+    claim = await running(rig.table)
+    await rig.table.forget("r")
+    assert await rig.table.run("r")
+    await rig.table.end(claim, ENDED)
+    await rig.table.forget("r")
+    assert await rig.table.run("r") is None
+    await rig.table.add(a_run("r"))
+    assert (await get(rig.table)).attempt == 1
+    assert "r:1" in await rig.pending()
+
+
 async def test_timer_wakes_its_run(rig: Rig) -> None:
     claim = await running(rig.table)
     wake_at = await rig.table.now() + 60

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 EVERY_S = 1.0
 SWEEP_S = WATCH_S = 2.0
 REMOVE_S = 24 * 3600.0
+KEEP_ENDED_S = 30 * 24 * 3600.0
 LATE_S = 15.0
 """A transaction may end so long after the time that it notes as that of its change."""
 
@@ -127,24 +128,35 @@ class FleetLoop:
             await asyncio.sleep(EVERY_S)
 
     async def _remove(self) -> None:
-        """Remove old blobs once a day, also if the server is started often."""
-        mark = self._connection.state / "fleet" / "old-blobs-removed"
+        """Remove what is old once a day, also if the server is started often."""
+        mark = self._connection.state / "fleet" / "old-removed"
         while True:
             await asyncio.sleep(EVERY_S)
             last = mark.stat().st_mtime if mark.exists() else 0.0
             if self._is_alone and time.time() > last + REMOVE_S:
                 mark.touch()
-                await self._remove_old_blobs()
+                await self._remove_old()
 
-    async def _remove_old_blobs(self) -> None:
-        name, faults = "old blobs of the store", self._connection.faults
+    async def _remove_old(self) -> None:
+        name, faults = "old runs and blobs", self._connection.faults
         with self._noted(name):
             try:
                 fleet = await asyncio.to_thread(self._connection.open)
+                await self._forget_ended(fleet)
                 await fleet.remove_old_blobs()
                 faults.pop(name, None)
             except AttractorError as error:
                 faults[name] = RunFault("", error.in_one_line)
+
+    async def _forget_ended(self, fleet: "Fleet") -> None:
+        """Remove the rows of runs that ended long ago, and whose results are in their projects."""
+        until = await fleet.table.now() - KEEP_ENDED_S
+        own = self._projects()
+        for run in await fleet.table.runs(states=(RunState.ENDED,)):
+            if run.changed < until and run.project in own:
+                opened = self._project_of(run.project).opened
+                async with self._connection.dispatch(opened) as dispatch:
+                    await dispatch.forget(run)
 
     async def _watch(self) -> None:
         """Note what is away, and what waits, for pages that are shown often."""

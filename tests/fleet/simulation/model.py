@@ -178,6 +178,10 @@ class ModelTable:
         run = self._set("cancel", run, cancel=True)
         return run if run.owner else self._end_unowned(run)
 
+    async def forget(self, run_id: str) -> None:
+        if run_id in self.rows and self.rows[run_id].run.state is RunState.ENDED:
+            del self.rows[run_id]
+
     async def run(self, run_id: str) -> FleetRun | None:
         row = self.rows.get(run_id)
         return row and row.run

@@ -7,6 +7,7 @@ from pathlib import Path
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.fleet.fleet import KEEP_BLOBS_S, Fleet
 from attractor.fleet.records import AttemptEnd, Reason, ReasonKind, RunState
+from attractor.server.fleet.loop import KEEP_ENDED_S
 from tests.cli.fleet_desk import (
     FleetDesk,
     sqlite_template as sqlite_template,  # a fixture
@@ -102,8 +103,26 @@ def test_fault_of_one_run_is_shown_and_keeps_no_other_one_back(
         rows.within(lambda fleet: fleet.table.cancel(good))
         wait_until(lambda: ends(rows, good) == ["canceled"])
         # Without a whole head, no old blob is removed.
-        assert {one.partition(":")[0] for one in faults()} <= {"lost", "old blobs of the store"}
+        assert {one.partition(":")[0] for one in faults()} <= {"lost", "old runs and blobs"}
     assert ends(rows, broken) == []
+
+
+def test_run_that_ended_long_ago_leaves_the_fleet_and_stays_in_its_project(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    rows = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    old, waiting = begin(rows), begin(rows)
+    rows.within(lambda fleet: fleet.table.cancel(old))
+    with serving(service_of(rows)):
+        wait_until(lambda: ends(rows, old) == ["canceled"])
+    rows.rig(lambda rig: rig.pass_time(KEEP_ENDED_S + 60))
+    # It is done once a day.
+    (rows.state / "fleet" / "old-removed").unlink()
+    with serving(service_of(rows)) as server, server.client("read") as client:
+        wait_until(lambda: rows.within(lambda fleet: fleet.table.run(old)) is None)
+        assert client.get(f"/pipelines/{old}").json()["status"] == "canceled"
+    assert rows.run(waiting).state is RunState.QUEUED
+    assert rows.read("fleet", "check", "--deep")["differences"] == []
 
 
 def test_blobs_that_no_run_has_are_removed_from_the_store_after_a_week(
