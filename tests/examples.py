@@ -173,10 +173,15 @@ def _write(name: str, text: str) -> Iterable[str]:
         yield f"chmod +x {name}"
 
 
+def path_of_programs() -> str:
+    """Return the folders in which the commands of pages are found."""
+    return f"{quick_programs()}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+
 def _shell(lines: Iterable[str], folder: Path, more: Mapping[str, str] | None) -> list[str]:
     # Without the variables of the developer, which must not appear in the output.
     environ = {
-        "PATH": f"{quick_programs()}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": path_of_programs(),
         "HOME": str(folder),
         "LANG": "C.UTF-8",
         "NO_COLOR": "1",

@@ -206,7 +206,7 @@ def test_every_command_that_a_page_names_exists() -> None:
 OPERATION = re.compile(r"`((?:GET |POST )?/[a-z][^`]*)`")
 
 
-@table("name", ["living-apps", "managing-agents"])
+@table("name", ["factory-on-many-machines", "living-apps", "managing-agents"])
 def test_every_wish_has_a_command_or_is_named_as_missing(name: str) -> None:
     page = (ROOT / "docs" / "explanation" / f"{name}.md").read_text("utf-8")
     rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")]

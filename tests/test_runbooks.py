@@ -20,7 +20,15 @@ NAMES_OF_APPS = (
     *("an-app-that-is-down", "plans-that-collide", "records-that-do-not-fit"),
 )
 OF_APPS = [RUNBOOKS / f"{name}.md" for name in NAMES_OF_APPS]
-PAGES = [*OTHERS, *sorted(set(RUNBOOKS.glob("*.md")) - set(OF_APPS))]
+# tests/fleet/test_runbooks.py
+OF_FLEET = [
+    RUNBOOKS / f"a-{name}.md"
+    for name in (
+        *("lost-worker", "frozen-worker", "database-that-is-away", "store-that-is-away"),
+        *("missing-blob", "server-that-is-away", "poisoned-run"),
+    )
+]
+PAGES = [*OTHERS, *sorted({*RUNBOOKS.glob("*.md")} - {*OF_APPS, *OF_FLEET})]
 
 GRAPH = """
 digraph {name} {{

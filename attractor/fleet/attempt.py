@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attractor.base.callables import do_nothing
 from attractor.base.clock import SystemClock
@@ -40,6 +40,11 @@ from attractor.pipeline.project.console import Console, Observer
 from attractor.pipeline.project.machine import Machine
 from attractor.pipeline.project.project import Notify, Project, project_from
 from attractor.records.request import RunRequest
+from attractor.records.tracing.begin import begin_tracing
+from attractor.records.tracing.settings import Traced
+
+if TYPE_CHECKING:
+    from attractor.records.tracing.export import Tracing
 
 PROFILE = "fleet-profile.json"
 """The file beside the settings of the project with the profile of its runs."""
@@ -49,8 +54,11 @@ _RESULT = ("status", "phase", "reason", "outcome")
 
 def open_project(
     place: Place, environ: Mapping[str, str], channel: WorkerChannel, observer: Observer
-) -> Project:
-    """Open the project of a place, with the settings of the run and of this machine."""
+) -> tuple[Project, "Tracing | None"]:
+    """Open the project of a place, with the settings of the run and of this machine.
+
+    Also return the tracing of the run, if it is enabled.
+    """
     where = {
         "ATTRACTOR_STATE_DIR": str(place.state),
         "ATTRACTOR_RUNS_DIR": str(place.runs),
@@ -59,17 +67,26 @@ def open_project(
     configuration = load_configuration(
         start=place.project, cwd=place.project, environ=environ, user_file=user_config_file()
     )
+    tracing = begin_tracing(Traced(configuration.settings.tracing.enabled), environ, _tell)
     machine = Machine(
         state_dir=place.state, environ=environ, adopts_orphans=True, fences=fences_of(channel)
     )
     console = Console(
         input=StringIO(),
         output=sys.stderr,
-        observer=observer,
+        observer=_both(tracing, observer) if tracing else observer,
         tell=_tell,
     )
     project = project_from(configuration, machine=machine, console=console)
-    return replace(project, notify=Notify())
+    return replace(project, notify=Notify()), tracing
+
+
+def _both(first: Observer, second: Observer) -> Observer:
+    def observe(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return observe
 
 
 def _tell(sentence: str) -> None:
@@ -154,8 +171,13 @@ def main(root: Path, run_id: str, end: socket.socket) -> int:
     # An empty folder of agents has no files that a head could name.
     (place.state / AGENTS / _record(place.project)["agents"]).mkdir(parents=True, exist_ok=True)
     try:
-        project = open_project(place, os.environ, channel, wait)
-        result = asyncio.run(execute(place.runs / run_id, project, wait))
+        project, tracing = open_project(place, os.environ, channel, wait)
+        try:
+            result = asyncio.run(execute(place.runs / run_id, project, wait))
+        finally:
+            # Not for a lost run: its worker kills a process that takes long to end.
+            if tracing and not channel.lost:
+                tracing.end()
     except asyncio.CancelledError:
         if not wait.reason or channel.lost:
             return 130

@@ -98,7 +98,8 @@ class ServingWorker:
             began=now,
             beat=now,
         )
-        site = FolderSite(plan.folder / _PLACES / row.id, fleet.blobs_of, plan.environ)
+        environ = {**plan.environ, _SPANS: _naming(row.name, plan.environ.get(_SPANS, ""))}
+        site = FolderSite(plan.folder / _PLACES / row.id, fleet.blobs_of, environ)
         worker = RunWorker(row, fleet.table, site, self._clock)
         await worker.beat()
         return worker
@@ -133,6 +134,15 @@ class ServingWorker:
     def _count_signal(self) -> None:
         self._signals += 1
         self._woken.set()
+
+
+_SPANS = "OTEL_RESOURCE_ATTRIBUTES"
+"""The variable with attributes of all spans of a process."""
+
+
+def _naming(worker: str, given: str) -> str:
+    """Return attributes of spans that name a worker, and the given ones."""
+    return ",".join(filter(None, [given, f"attractor.worker={worker}"]))
 
 
 def _remove_places(folder: Path) -> None:

@@ -3,7 +3,7 @@
 A transaction that changes or reserves the money of a universe locks its row before pools and runs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,16 +31,40 @@ def read_tenants(
     rows = sa.select(UNIVERSES).order_by(UNIVERSES.c.address)
     rows = rows.where(sa.cast(UNIVERSES.c.caps, sa.Text) != without)
     rows = rows if universe is None else rows.where(UNIVERSES.c.universe == universe)
-    return [
-        Tenant(
-            row["address"],
-            row["id"],
-            read_record(Caps, row["caps"]),
-            row["archived"],
-            Spent(row["cost_usd"], row["tokens"]) if row["day"] == day_of(now) else NOTHING_SPENT,
-        )
-        for row in connection.execute(rows).mappings()
-    ]
+    return [_tenant_of({**row}, now) for row in connection.execute(rows).mappings()]
+
+
+def _tenant_of(row: Mapping[str, Any], now: float) -> Tenant:
+    return Tenant(
+        row["address"],
+        row["id"],
+        read_record(Caps, row["caps"]),
+        row["archived"],
+        Spent(row["cost_usd"], row["tokens"]) if row["day"] == day_of(now) else NOTHING_SPENT,
+    )
+
+
+def read_universes(
+    connection: sa.Connection, now: float, projects: Collection[str], after: str, limit: int
+) -> Sequence[tuple[Tenant, int]]:
+    """Return universes after a name, each with the number of its worlds (limit 0: all).
+
+    With `projects`, only those with these worlds, and no other worlds are counted.
+    """
+    world = UNIVERSES.alias()
+    is_counted = sa.and_(
+        world.c.address != world.c.universe, world.c.id.in_(projects) if projects else sa.true()
+    )
+    counted = sa.select(world.c.universe, sa.func.count().label("worlds")).where(is_counted)
+    worlds = counted.group_by(world.c.universe).subquery()
+    rows = (
+        sa.select(UNIVERSES, sa.func.coalesce(worlds.c.worlds, 0).label("worlds"))
+        .join(worlds, worlds.c.universe == UNIVERSES.c.address, isouter=not projects)
+        .where(UNIVERSES.c.address == UNIVERSES.c.universe, UNIVERSES.c.address > after)
+        .order_by(UNIVERSES.c.address)
+    )
+    found = connection.execute(rows.limit(limit) if limit else rows).mappings()
+    return [(_tenant_of({**row}, now), int(row["worlds"])) for row in found]
 
 
 def insert_tenant(connection: sa.Connection, address: str, id_: str, caps: Caps) -> None:

@@ -12,6 +12,8 @@ from attractor.fleet.queue import Queue
 from attractor.fleet.records import AttemptRow, FleetRun, QueuePlace, RunState
 from attractor.fleet.schema import RUNS, WORKERS
 from attractor.fleet.table import run_of
+from attractor.fleet.universe_rows import read_tenants, read_universes
+from attractor.fleet.universes import Tenant
 
 
 class Views:
@@ -94,6 +96,21 @@ class Views:
         found = {str(row[0]): int(row[1]) for row in rows}
         runs = await self._runs(sa.select(RUNS).where(RUNS.c.run_id.in_(found)))
         return [(run, found[run.run_id]) for run in runs]
+
+    async def tenants(self, universe: str) -> Sequence[Tenant]:
+        """Return a universe and its worlds, by address."""
+        return await self._database.transact(
+            lambda connection, now: read_tenants(connection, now, universe), is_reading=True
+        )
+
+    async def universes(
+        self, projects: Collection[str] = (), after: str = "", limit: int = 0
+    ) -> Sequence[tuple[Tenant, int]]:
+        """Return universes by name, each with the number of its worlds."""
+        return await self._database.transact(
+            lambda connection, now: read_universes(connection, now, projects, after, limit),
+            is_reading=True,
+        )
 
     async def attempts(self, run_id: str) -> Sequence[AttemptRow]:
         """Return the attempts of a run that the database still has, the first one first."""

@@ -1,7 +1,8 @@
 """The status of an actor, read from its journal, inbox, lock and run at the moment of asking."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +17,7 @@ from attractor.records.lookup import is_run, run_root
 from attractor.records.summary import RunOverview, summarize_any
 from attractor.worlds.actors import ActorFolder, ActorHistory, GoneOn, KnownLines
 from attractor.worlds.inbox import Inbox
-from attractor.worlds.messages import Message, TaskAtWork
+from attractor.worlds.messages import Message, SenderKind, TaskAtWork
 
 
 class ActorStatus(StrEnum):
@@ -182,4 +183,19 @@ def read_actors(
         except (AttractorError, OSError) as fault:
             words = fault.in_one_line if isinstance(fault, AttractorError) else str(fault)
             tell(f"The actor {folder.qualified_name} cannot be read: {words}.")
+    return found
+
+
+def count_messages(folders: Iterable[ActorFolder], known: KnownJournals) -> Counter[SenderKind]:
+    """Count the messages that were sent to actors, by their senders; damaged actors have none."""
+    found = Counter[SenderKind]()
+    for folder in folders:
+        with suppress(AttractorError, OSError):
+            # The inbox first: a message that is answered in between is in the journal.
+            sent = {one.id: one for one in Inbox(folder.inbox).waiting()}
+            answered = (one.message for one in folder.read(known.of(folder)).answers)
+            sent |= {one.id: one for one in answered}
+            if task := folder.read_task():
+                sent[task.message.id] = task.message
+            found.update(one.sender.kind for one in sent.values())
     return found

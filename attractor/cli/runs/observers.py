@@ -18,13 +18,14 @@ from attractor.base.json import canonical_json
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.results import NextStepFacts, as_record, as_text, read_next_step_facts
-from attractor.cli.runs.setup import tracing_of
 from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.event_lines import ALWAYS_PRINTED, describe_event
+from attractor.records.tracing.begin import begin_tracing
+from attractor.records.tracing.settings import Traced
 from attractor.records.transcript import EntryKind, TranscriptReader, read_entry
 
 
@@ -219,8 +220,10 @@ def run_observers(
 
     With `stage`, the transcript of this stage is printed in place of the events.
     """
-    runs_dir = invocation.configuration.settings.runs_dir
-    found: list[RunObserver] = [*tracing_of(invocation)]
+    settings = invocation.configuration.settings
+    runs_dir, choice = settings.runs_dir, Traced(settings.tracing.enabled)
+    tracing = begin_tracing(choice, invocation.environ, lambda words: show(words, err=True))
+    found: list[RunObserver] = [tracing] if tracing else []
     if as_json:
         found.append(JsonLinePrinter(runs_dir))
     if stage:

@@ -1,6 +1,5 @@
 """Prepares a run from the options and inputs of a command."""
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -8,11 +7,10 @@ from functools import wraps
 from io import StringIO
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
-from attractor import __version__
 from attractor.base.durations import parse_duration
 from attractor.base.errors import AttractorError, ExitCode, NotCanonical, UsageError
 from attractor.base.json import parse_json
@@ -28,11 +26,6 @@ from attractor.pipeline.project.console import PARK, Console, Observer
 from attractor.pipeline.project.machine import Machine
 from attractor.pipeline.project.project import Project, project_from
 from attractor.records.request import Overrides
-from attractor.records.tracing.settings import REMEDY, Traced, is_wanted, require_supported
-
-if TYPE_CHECKING:
-    from attractor.records.tracing.export import Tracing
-
 
 _VARIABLE, _FILE = "@env:", "@file:"
 
@@ -151,42 +144,6 @@ def opened_of(
 def project_of(invocation: Invocation) -> Project:
     """Return the project of this command, for commands that need no records of the factory."""
     return opened_of(invocation).project
-
-
-def tracing_of(invocation: Invocation) -> "Sequence[Tracing]":
-    """Return the tracing of the run that this process starts, if tracing is enabled.
-
-    If the environment variables request an unsupported feature, a notice is printed, because the
-    variables may be meant for other programs. An unsupported setting is an error.
-    """
-    choice = Traced(invocation.configuration.settings.tracing.enabled)
-    if not is_wanted(choice, invocation.environ):
-        return ()
-    try:
-        return (_tracing(invocation),)
-    except UsageError as obstacle:
-        if choice is Traced.ON:
-            raise
-        show(f"This run is not traced: {obstacle.message} ({obstacle.hint}).", err=True)
-        return ()
-
-
-def _tracing(invocation: Invocation) -> "Tracing":
-    require_supported(invocation.environ)
-    # An optional dependency that is slow to import.
-    try:
-        from attractor.records.tracing.export import Tracing, otlp_exporter
-    except ModuleNotFoundError as cause:
-        message = f"{cause.name} is not installed"
-        raise UsageError(
-            message, hint=f"{REMEDY}, or turn it off: OTEL_SDK_DISABLED=true"
-        ) from cause
-    return Tracing(
-        otlp_exporter(invocation.environ),
-        salt=os.urandom(8),
-        version=__version__,
-        tell=lambda sentence: show(sentence, err=True),
-    )
 
 
 class _Amount(click.FloatRange):

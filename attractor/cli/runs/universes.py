@@ -6,19 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from attractor.base.amounts import format_cost, format_number
 from attractor.base.errors import ExitCode, UnknownName, UsageError
 from attractor.cli.invocation import Invocation
 from attractor.cli.runs.orders import token_store
 from attractor.config.user_folders import TOKEN_VARIABLE
 from attractor.factory.errors import InvalidToken
 from attractor.factory.ledger.tokens import Scope
+from attractor.fleet.universe_views import NONE
 
 if TYPE_CHECKING:
-    from attractor.fleet.fleet import Fleet
     from attractor.fleet.universes import Caps, Tenant
-
-NONE = "none"
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -54,24 +51,6 @@ def read_caps(given: Mapping[str, str | None], known: "Caps") -> "Caps":
                 option = f"--{name.replace('_', '-')}"
                 raise UsageError(f"invalid value {text!r} of {option}") from cause
     return replace(known, **values)
-
-
-def cap_in_words(name: str, value: Any) -> str:
-    """Return the value of a cap for people."""
-    if name in ("backends", "models"):
-        return ", ".join(value) or NONE
-    if name == "share":
-        return f"{value:.0%}"
-    return format_cost(value) if "cost" in name else format_number(value)
-
-
-async def find_universe(fleet: "Fleet", name: str) -> "Sequence[Tenant]":
-    """Return the tenant of the universe with a name, and those of its worlds."""
-    tenants = await fleet.table.tenants()
-    found = [tenant for tenant in tenants if tenant.universe == name]
-    if not found:
-        raise UnknownName("universe", name, {tenant.universe for tenant in tenants})
-    return sorted(found, key=lambda tenant: tenant.is_world)
 
 
 def find_world(worlds: "Sequence[Tenant]", name: str) -> "Tenant":

@@ -59,6 +59,15 @@ class RunFault:
     words: str
 
 
+@dataclass(frozen=True)
+class UsedSpace:
+    """The bytes of the blobs of a universe at a time; stale after the monotonic time `until`."""
+
+    bytes: int
+    at: datetime
+    until: float
+
+
 class FleetConnection:
     """The fleet that the settings name, or the one in the state folder.
 
@@ -84,6 +93,10 @@ class FleetConnection:
         self.away: Mapping[str, Away] = {}
         self.waits: Sequence[tuple[ExplainedRun, int]] = ()
         """Waiting runs, one of each kind with their number, as they were a moment ago."""
+        self.spaces: dict[str, UsedSpace] = {}
+        """The space of universes, as it was measured last."""
+        self.unmeasured: set[str] = set()
+        """Universes that were shown, whose space is to be measured."""
         self._database = database
         self._store = store
         self._fleet: Fleet | None = None
@@ -126,6 +139,16 @@ class FleetConnection:
             for name, words in faults.items()
             if words
         }
+
+    def space_of(self, universe: str) -> UsedSpace | None:
+        """Return the space of a universe, unless it was never measured; it will be, if stale.
+
+        Nothing is measured here, because that lists the store.
+        """
+        found = self.spaces.get(universe)
+        if found is None or found.until < time.monotonic():
+            self.unmeasured.add(universe)
+        return found
 
     def read(self, work: "Callable[[Fleet], Awaitable[Result]]") -> Result:
         """Return the result of work with the fleet; not for threads with a loop."""

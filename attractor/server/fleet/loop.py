@@ -24,7 +24,7 @@ from attractor.factory.operations.settle import settle_ended
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.overview import explain, fault_of_store
 from attractor.fleet.records import FleetRun, RunState
-from attractor.server.fleet.connection import FleetConnection, RunFault
+from attractor.server.fleet.connection import FleetConnection, RunFault, UsedSpace
 from attractor.server.fleet.notices import notify_of_wait
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ EVERY_S = 1.0
 SWEEP_S = WATCH_S = 2.0
 REMOVE_S = 24 * 3600.0
 KEEP_ENDED_S = 30 * 24 * 3600.0
+SPACE_S = 600.0
+"""The space of a universe that is shown is measured again after this time."""
 LATE_S = 15.0
 """A transaction may end so long after the time that it notes as that of its change."""
 
@@ -109,10 +111,11 @@ class FleetLoop:
 
     async def _work(self, lock: FileLock) -> None:
         async with asyncio.TaskGroup() as group:
-            removing = group.create_task(self._remove())
+            others = [group.create_task(one) for one in (self._remove(), self._measure())]
             group.create_task(self._watch())
             await self._act(lock)
-            removing.cancel()
+            for one in others:
+                one.cancel()
 
     async def _act(self, lock: FileLock) -> None:
         """Do what the rows want, while no other server of the state folder does."""
@@ -157,6 +160,19 @@ class FleetLoop:
                 opened = self._project_of(run.project).opened
                 async with self._connection.dispatch(opened) as dispatch:
                     await dispatch.forget(run)
+
+    async def _measure(self) -> None:
+        """Measure the space of universes that are shown, one after the other."""
+        connection = self._connection
+        while True:
+            await asyncio.sleep(EVERY_S)
+            while connection.unmeasured:
+                universe = connection.unmeasured.pop()
+                with self._noted("the space of universes"):
+                    fleet = await asyncio.to_thread(connection.open)
+                    size = await (await fleet.blobs_of(universe)).size()
+                    stale = time.monotonic() + SPACE_S
+                    connection.spaces[universe] = UsedSpace(size, self._clock.now(), stale)
 
     async def _watch(self) -> None:
         """Note what is away, and what waits, for pages that are shown often."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from attractor.base.dataclasses import dataclass
+from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import AttractorError, UnknownName
 from attractor.fleet.dispatch import COPIES
 from attractor.fleet.errors import UnknownRun
@@ -82,35 +82,61 @@ def read_fleet(
 async def _read(
     fleet: "Fleet", *, reaches: Callable[[str], bool], is_whole: bool, faults: Sequence[str]
 ) -> FleetView:
-    waiting = list[FleetRun]()
-    more = 0
-    counts = await fleet.views.counts(OPEN)
-    for state in _WAITING:
-        room = MOST_SHOWN - len(waiting)
-        if is_whole:
-            found = await fleet.table.runs(states=(state,), limit=max(1, room))
-            total = sum(count.number for count in counts if count.state is state)
-        else:
-            found = [run for run in await fleet.table.runs(states=(state,)) if reaches(run.project)]
-            total = len(found)
-        waiting += found[:room]
-        more += max(0, total - room)
-    running = await fleet.table.runs(states=(RunState.RUNNING,))
-    reached = {run.run_id for run in running if reaches(run.project)}
-    explained = await explain(fleet, [*waiting, *(run for run in running if run.run_id in reached)])
-    stuck = [item for item in explained if item.run.state is RunState.RUNNING and item.reason]
+    runs = await read_open_runs(fleet, reaches, is_whole=is_whole)
     return FleetView(
         is_there=True,
         database=fleet.database.name,
         store=fleet.addresses.store,
         faults=faults,
-        waiting=[*stuck, *explained[: len(waiting)]],
-        more=more,
-        running=explained[len(waiting) :],
+        waiting=runs.waiting,
+        more=runs.more,
+        running=runs.running,
         workers=await view_workers(fleet),
         pools=await view_pools(fleet),
-        demand=demand_of(await fleet.table.pools(), counts),
+        demand=demand_of(await fleet.table.pools(), await fleet.views.counts(OPEN)),
     )
+
+
+@dataclass(frozen=True)
+class OpenRuns:
+    """Open runs: the first ones that wait, the number of further ones, and the executed ones."""
+
+    waiting: Sequence[ExplainedRun]
+    more: int
+    running: Sequence[ExplainedRun]
+
+
+async def read_open_runs(
+    fleet: "Fleet", reaches: Callable[[str], bool], *, is_whole: bool, universe: str = ""
+) -> OpenRuns:
+    """Return the open runs of a universe (default: of all), as `read_fleet` does."""
+    waiting = list[FleetRun]()
+    more = 0
+    counts = await fleet.views.counts(OPEN)
+    for state in _WAITING:
+        room = MOST_SHOWN - len(waiting)
+        of_state = partial(fleet.table.runs, states=(state,), universe=universe)
+        if is_whole:
+            found = await of_state(limit=max(1, room))
+            total = sum(
+                count.number
+                for count in counts
+                if count.state is state and universe in ("", count.universe)
+            )
+        else:
+            found = [run for run in await of_state() if reaches(run.project)]
+            total = len(found)
+        waiting += found[:room]
+        more += max(0, total - room)
+    running = await fleet.table.runs(states=(RunState.RUNNING,), universe=universe)
+    reached = [run for run in running if reaches(run.project)]
+    explained = await explain(fleet, [*waiting, *reached])
+    if not is_whole:
+        own = {run.run_id for run in waiting}
+        # Runs of other projects are not named.
+        explained = [one if one.front in own else changed(one, front="") for one in explained]
+    stuck = [item for item in explained if item.run.state is RunState.RUNNING and item.reason]
+    return OpenRuns([*stuck, *explained[: len(waiting)]], more, explained[len(waiting) :])
 
 
 def changed_at(explained: ExplainedRun) -> datetime:

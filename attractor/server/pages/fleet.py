@@ -6,7 +6,6 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 
 from attractor.factory.project import list_project_folders
-from attractor.fleet.records import ReasonKind
 from attractor.server.fleet.connection import INSTALL, is_installed
 from attractor.server.fleet.view import at, changed_at, drain_worker, may_resume, read_fleet
 from attractor.server.html.rendering import (
@@ -40,7 +39,6 @@ def show_fleet(
         "at": at,
         "changed_at": changed_at,
         "may_resume": may_resume,
-        "HUMAN": ReasonKind.HUMAN,
     }
     if fragment:
         return render_fragments(request, "fleet", fragment, values)

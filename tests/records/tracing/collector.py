@@ -21,6 +21,7 @@ class Received:
     parent: str
     attributes: Mapping[str, str]
     error: str
+    resource: Mapping[str, str]
 
 
 @dataclass
@@ -34,23 +35,28 @@ class Collector:
     @property
     def spans(self) -> Sequence[Received]:
         return [
-            one
+            _received(span, _texts(resource.resource))
             for body in self.bodies
             for resource in ExportTraceServiceRequest.FromString(body).resource_spans
             for scope in resource.scope_spans
-            for one in map(_received, scope.spans)
+            for span in scope.spans
         ]
 
 
-def _received(span: Any) -> Received:
+def _received(span: Any, resource: Mapping[str, str]) -> Received:
     return Received(
         span.name,
         span.trace_id.hex(),
         span.span_id.hex(),
         span.parent_span_id.hex(),
-        {one.key: one.value.string_value for one in span.attributes},
+        _texts(span),
         span.status.message,
+        resource,
     )
+
+
+def _texts(attributed: Any) -> Mapping[str, str]:
+    return {one.key: one.value.string_value for one in attributed.attributes}
 
 
 @contextmanager
