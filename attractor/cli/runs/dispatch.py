@@ -27,7 +27,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.settle import settle_ended
 from attractor.factory.operations.start import plan_start
-from attractor.fleet.decisions import HOLDER
+from attractor.fleet.decisions import HOLDER, pause_of
 from attractor.fleet.dispatch import Dispatch, Where, copy_fence, first_of
 from attractor.fleet.fleet import Fleet, open_fleet, process_name
 from attractor.fleet.orders import FleetOrders
@@ -176,7 +176,7 @@ def resume_in_fleet(
 
 def _require_parked(explained: ExplainedRun) -> None:
     run, reason = explained.run, explained.reason
-    if run.state is RunState.PARKED:
+    if run.state is RunState.PARKED or pause_of(run):
         return
     if run.state is RunState.ENDED:
         hint = f"deliver and evaluate it: attractor resume {run.run_id}"
