@@ -211,8 +211,8 @@ def _raise_budgets(root: Path, opened: OpenProject, overrides: Overrides) -> Non
         record_budgets(run, budgets, by_caller=budgets)
 
 
-def bring_copy(invocation: Invocation, root: Path) -> None:
-    """Bring the copy of a run to its last committed head; say if the fleet does not answer."""
+def bring_copy(invocation: Invocation, root: Path) -> str:
+    """Bring the copy of a run to its last committed head; return why the fleet does not answer."""
 
     async def work() -> None:
         async with open_dispatch(invocation, opened_of(invocation)) as dispatch:
@@ -221,7 +221,8 @@ def bring_copy(invocation: Invocation, root: Path) -> None:
     try:
         asyncio.run(work())
     except Unavailable as away:
-        show(f"This is what was known last: {away.message}.", err=True)
+        return away.message
+    return ""
 
 
 def orders_in_fleet(orders: Orders, invocation: Invocation, opened: OpenProject) -> FleetOrders:
