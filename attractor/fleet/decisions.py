@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from attractor.base.dataclasses import changed, dataclass
+from attractor.base.json import JsonObject
+from attractor.engine.journal.events import Action
 from attractor.fleet.records import AttemptEnd, FleetRun, Pool, Reason, ReasonKind, RunState
 from attractor.fleet.universes import Need, Tenant
 
@@ -80,6 +82,28 @@ def is_holder(owner: str) -> bool:
     return owner.startswith(HOLDER)
 
 
+def is_executed(run: FleetRun) -> bool:
+    """Return whether a worker owns a run."""
+    return run.state is RunState.RUNNING and not is_holder(run.owner)
+
+
+def why_paused(order: JsonObject) -> Reason:
+    """Return the reason of a run that an order of a person paused."""
+    why = f": {order['why']}" if order["why"] else ""
+    return Reason(ReasonKind.PAUSED, {"stopped": f"paused by {order['by']}{why}"})
+
+
+def pause_of(run: FleetRun) -> Reason | None:
+    """Return the reason of a run that is to be parked after its stages in flight, or None."""
+    found = [one for one in run.orders.values() if one["action"] == Action.PAUSE]
+    return why_paused(found[0]) if found else None
+
+
+def without_pauses(run: FleetRun) -> Mapping[str, JsonObject]:
+    """Return the orders that stay when a run is parked, or is to continue."""
+    return {name: one for name, one in run.orders.items() if one["action"] != Action.PAUSE}
+
+
 def fate_of(run: FleetRun, *, is_owner_alive: bool, is_pending: bool, now: float) -> Fate:
     """Return what a sweep does with a run.
 
@@ -113,9 +137,24 @@ def after_end(run: FleetRun, end: AttemptEnd) -> Following:
         return Following.END
     if end.has_crashed and run.lost + 1 >= MOST_LOST:
         return Following.PARK_AS_POISON
+    if pause_of(run):
+        return Following.PARK
     if end.yields:
         return Following.YIELD
-    return Following.GO_ON if run.wants_run else Following.PARK
+    return Following.GO_ON if run.wants_run or _is_answered(run, end) else Following.PARK
+
+
+def _is_answered(run: FleetRun, end: AttemptEnd) -> bool:
+    """Return whether an answer came when the process did not hear it any more."""
+    is_asking = end.reason is not None and end.reason.kind is ReasonKind.HUMAN
+    return is_asking and any(one["action"] == Action.ANSWER for one in run.orders.values())
+
+
+def parked(run: FleetRun, end: AttemptEnd) -> AttemptEnd:
+    """Return the end of an attempt of a run that is parked; a pause stops what would go on."""
+    goes_on = end.yields or end.wake_at or end.reason is None
+    pause = pause_of(run)
+    return changed(end, reason=pause, wake_at=0.0) if pause and goes_on else end
 
 
 def state_after_hold(held_from: RunState, *, wants_run: bool) -> RunState:

@@ -5,39 +5,104 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import field, fields, replace
-from typing import Any, NoReturn
+from typing import Any
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused
+from attractor.base.records import write_fields
+from attractor.engine.errors import NoRunningProcess
 from attractor.engine.journal.events import Action
+from attractor.engine.run_folder.inbox import Order
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.settle import settle_ended
-from attractor.fleet.decisions import is_holder
+from attractor.fleet.decisions import is_executed
 from attractor.fleet.dispatch import Dispatch, copy_fence, first_of
 from attractor.fleet.records import RunState
-from attractor.pipeline.orders import CANCEL_PATIENCE_S, Orders, Receipt
+from attractor.pipeline.orders import CANCEL_PATIENCE_S, OrderReply, Orders, Receipt, find_verdict
 
 OpenDispatch = Callable[[OpenProject], AbstractAsyncContextManager[Dispatch]]
 """Opens the fleet for the runs of a project."""
 
 _LOOK_S = 0.5
-_CANCEL_S = 3 * CANCEL_PATIENCE_S
-"""The time in which a worker notices that a run is canceled, ends its stages and commits."""
+_PATIENCE_S = 3 * CANCEL_PATIENCE_S
+"""The time in which a worker, or the one that takes over from it, carries out an order."""
 
 _CONTINUES = "; it continues in its pool"
 
 
 @dataclass(frozen=True)
+class WorkerOrders(Orders):
+    """Orders to a run that a worker executes: its process gets them through the row of the run."""
+
+    dispatch: Dispatch = field(kw_only=True)
+
+    def _has_process(self) -> bool:
+        # The transaction that takes an order looks.
+        return True
+
+    def _give_all(self, orders: Sequence[Order], *, taken: str) -> Sequence[Receipt]:
+        orders = [self._without_secrets(replace(one, proof=self.proof)) for one in orders]
+        return [self._receipt_of(order, self._deliver(order), taken) for order in orders]
+
+    def _receipt_of(self, order: Order, reply: OrderReply | None, taken: str) -> Receipt:
+        if reply and not reply.is_taken:
+            raise Refused(reply.why, hint=self._status_hint)
+        sent = f"sent; its worker has not replied yet: {self._command('logs')}"
+        if order.action is Action.PAUSE:
+            sent = "sent to its worker, which parks the run after the stages in flight"
+        return self._receipt(order, is_taken=bool(reply), words=taken if reply else sent)
+
+    def _deliver(self, order: Order) -> OrderReply | None:
+        return asyncio.run(self._send(order))
+
+    async def _send(self, order: Order) -> OrderReply | None:
+        """Let the worker have an order, and return its reply; None if it takes long.
+
+        Raise NoRunningProcess if no worker executes the run.
+        """
+        run_id, name = first_of(self.root).name, self._new_name()
+        run = await self.dispatch.table.order(run_id, name, write_fields(order))
+        if run is None:
+            raise NoRunningProcess(
+                f"no worker executes run {run_id}", hint=f"look why: attractor fleet why {run_id}"
+            )
+        if order.action is Action.PAUSE:
+            return OrderReply(True) if run.state is RunState.PARKED else None
+        until = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < until:
+            run = await self.dispatch.sync(run_id)
+            if reply := find_verdict(RunDirectory(self.root), f"{name}.json"):
+                return reply
+            if run.state is RunState.ENDED:
+                raise Refused(
+                    f"run {run_id} ended before its worker took the order", hint=self._status_hint
+                )
+            await asyncio.sleep(_LOOK_S)
+        return None
+
+
+@dataclass(frozen=True)
 class FleetOrders(Orders):
-    """Orders to a run of the fleet: a run that waits is changed here, and continues in its pool."""
+    """Orders to a run of the fleet: one that waits is changed here, and continues in its pool.
+
+    A run that a worker executes gets them by `to_worker`.
+    """
 
     change: Callable[[Callable[[Orders], Any]], Any] = field(kw_only=True)
+    to_worker: Callable[[Callable[[Orders], Any]], Any] = field(kw_only=True)
     cancel_at_worker: Callable[[], bool] = field(kw_only=True)
 
     @classmethod
     def of(cls, orders: Orders, opened: OpenProject, open_dispatch: OpenDispatch) -> "FleetOrders":
         """Return the orders of the same person to a run in the fleet."""
+        values = {known.name: getattr(orders, known.name) for known in fields(Orders)}
         here = replace(orders, fences=copy_fence)
+
+        async def send(order: Callable[[Orders], Any]) -> Any:
+            async with open_dispatch(opened) as dispatch:
+                await dispatch.sync(first_of(orders.root).name)
+                return await asyncio.to_thread(order, WorkerOrders(**values, dispatch=dispatch))
 
         async def work(order: Callable[[Orders], Any]) -> Any:
             run_id = first_of(orders.root).name
@@ -55,21 +120,29 @@ class FleetOrders(Orders):
             await settle_ended(orders.root, opened, is_canceled=True)
             return True
 
-        values = {known.name: getattr(orders, known.name) for known in fields(Orders)}
         return cls(
             **values,
             change=lambda order: asyncio.run(work(order)),
+            to_worker=lambda order: asyncio.run(send(order)),
             cancel_at_worker=lambda: asyncio.run(cancel()),
         )
 
     def answer(self, choice: str, *, question: str = "", why: str = "") -> Receipt:
         """Answer a question, and let the run continue in its pool."""
-        receipt = self.change(lambda orders: orders.answer(choice, question=question, why=why))
-        return replace(receipt, words=f"{receipt.words}{_CONTINUES}")
+        receipt = self._anywhere(lambda orders: orders.answer(choice, question=question, why=why))
+        continues = _CONTINUES if receipt.is_taken else ""
+        return replace(receipt, words=f"{receipt.words}{continues}")
 
     def answer_all(self, choice: str, *, question: str = "", why: str = "") -> Sequence[Receipt]:
         """Answer all questions alike, and let the run continue in its pool."""
-        return self.change(lambda orders: orders.answer_all(choice, question=question, why=why))
+        return self._anywhere(lambda orders: orders.answer_all(choice, question=question, why=why))
+
+    def _anywhere(self, order: Callable[[Orders], Any]) -> Any:
+        """Let a worker carry out an order, or do it here if none executes the run."""
+        try:
+            return self.to_worker(order)
+        except NoRunningProcess:
+            return self.change(order)
 
     def needs_process(self, question: str) -> bool:
         """Return False: its pool continues a run of the fleet."""
@@ -81,30 +154,22 @@ class FleetOrders(Orders):
             return Receipt(self.root.name, Action.CANCEL, True, "canceled by its worker")
         return self.change(lambda orders: orders.cancel(why))
 
-    def pause(self, why: str = "") -> NoReturn:
-        """Refuse: a run of the fleet that does not work takes no process."""
-        raise Refused(
-            f"run {self.root.name} is in the fleet and cannot be paused",
-            hint=f"cancel it: attractor cancel {self.root.name}; "
-            "or let its worker give it back: attractor fleet drain WORKER",
-        )
+    def pause(self, why: str = "") -> Receipt:
+        """Park the run: at once if it waits for its turn, or after the stages in flight."""
+        return self.to_worker(lambda orders: orders.pause(why))
 
-    def steer(self, text: str, *, node: str = "", why: str = "") -> NoReturn:
-        """Refuse: no order reaches a stage on a worker."""
-        raise Refused(
-            f"run {self.root.name} is in the fleet: its stages take no messages",
-            hint=f"cancel it: attractor cancel {self.root.name}; "
-            "or start it again with another goal: attractor run",
-        )
+    def steer(self, text: str, *, node: str = "", why: str = "") -> Receipt:
+        """Send a message to the stages that a worker executes, and return the reply."""
+        return self.to_worker(lambda orders: orders.steer(text, node=node, why=why))
 
 
 async def _cancel_at_worker(dispatch: Dispatch, run_id: str) -> bool:
     """Let the worker of a run cancel it, and wait for the end; False if no worker owns the run."""
     run = await dispatch.table.run(run_id)
-    if run is None or run.state is not RunState.RUNNING or is_holder(run.owner):
+    if run is None or not is_executed(run):
         return False
     await dispatch.table.cancel(run_id)
-    until = time.monotonic() + _CANCEL_S
+    until = time.monotonic() + _PATIENCE_S
     while (await dispatch.sync(run_id)).state is not RunState.ENDED:
         if time.monotonic() > until:
             raise Refused(

@@ -5,7 +5,7 @@ from dataclasses import field
 from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json
+from attractor.base.json import Json, JsonObject
 
 HOME = "home"
 """The universe of all that names no other one."""
@@ -94,7 +94,8 @@ class FleetRun:
     An attempt is one process that executes the run; the epoch rises with each owner. `head` is
     what the last owner committed, and `seq` counts the commits. With `wants_run`, another attempt
     follows the present one. `lost` counts the workers that were lost since the last commit.
-    `cost_usd` and `tokens` are what it has spent until that commit.
+    `cost_usd` and `tokens` are what it has spent until that commit. `orders` are those that its
+    worker has not carried out yet, by their names.
     """
 
     run_id: str
@@ -122,6 +123,7 @@ class FleetRun:
     max_tokens: int | None = None
     cost_usd: float = 0.0
     tokens: int = 0
+    orders: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
 
     @property
     def queue(self) -> str:

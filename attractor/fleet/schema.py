@@ -43,6 +43,8 @@ RUNS = sa.Table(
     sa.Column("max_tokens", sa.BigInteger),
     sa.Column("cost_usd", sa.Double, nullable=False),
     sa.Column("tokens", sa.BigInteger, nullable=False),
+    # The orders that its worker has not carried out yet, by their names.
+    sa.Column("orders", sa.JSON, nullable=False),
     sa.Index("fleet_run_by_state", "state", "pool", "priority", "queued_at"),
     sa.Index("fleet_run_by_owner", "owner"),
     sa.Index("fleet_run_by_change", "changed"),

@@ -1,6 +1,6 @@
 """What the fleet needs of a database, a queue and a store of blobs."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
@@ -76,10 +76,17 @@ class Table(Protocol):
         """
         ...
 
-    async def commit(self, claim: Claim, head: str, spent: Spent | None = None) -> Claim:
+    async def commit(
+        self,
+        claim: Claim,
+        head: str,
+        spent: Spent | None = None,
+        carried_out: Collection[str] = (),
+    ) -> Claim:
         """Record a head, and return the claim of the next commit; raise Fenced without the epoch.
 
-        What the run has spent so far is settled with its universe and its world.
+        What the run has spent so far is settled with its universe and its world. The orders that
+        the head has as carried out leave the row.
 
         A commit that is repeated because its reply was lost returns the same claim again.
         """
@@ -94,7 +101,18 @@ class Table(Protocol):
         ...
 
     async def want(self, run_id: str) -> FleetRun:
-        """Let a run continue: enqueue it if it is parked, or note it for the end of its attempt."""
+        """Let a run continue: enqueue it if it is parked, or note it for the end of its attempt.
+
+        A pause that is not carried out yet is dropped.
+        """
+        ...
+
+    async def order(self, run_id: str, name: str, order: JsonObject) -> FleetRun | None:
+        """Let the worker that owns a run have an order; return None if no worker does.
+
+        The order stays until a commit has it as carried out. A pause parks the run at the end of
+        the attempt; one of a run that waits for a worker or for a time parks it at once.
+        """
         ...
 
     async def hold(self, run_id: str, owner: str) -> Claim | NotClaimed:
@@ -223,7 +241,12 @@ AttemptSign = KeepAsked | AttemptEnded | AttemptGone
 
 
 class SiteAttempt(Protocol):
-    """The process of one attempt, as its worker sees it."""
+    """The process of one attempt, as its worker sees it.
+
+    `carried_out` names the orders that the head of the last `save` has as carried out.
+    """
+
+    carried_out: Collection[str]
 
     async def next(self) -> AttemptSign:
         """Return the next sign of the process."""
@@ -241,7 +264,11 @@ class SiteAttempt(Protocol):
         """Let the process cancel its run, as on an order of a person."""
         ...
 
-    async def stop(self) -> None:
+    async def give(self, orders: Mapping[str, JsonObject]) -> None:
+        """Let the process have orders of people, each once; those to pause are not for it."""
+        ...
+
+    async def stop(self, why: str) -> None:
         """Let the process end after its stages in flight."""
         ...
 

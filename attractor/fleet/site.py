@@ -5,16 +5,19 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from attractor.backends.accounts import FOLDER as ACCOUNTS
+from attractor.base.errors import FileError
 from attractor.base.files import make_private_folder, remove_tree
 from attractor.base.ids import new_run_id
 from attractor.base.json import JsonObject, canonical_json, parse_object
+from attractor.base.records import read_record as read_fields
 from attractor.config.user_folders import OPERATOR_VARIABLE, TOKEN_VARIABLE
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import Action
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import RunDirectory
@@ -73,11 +76,12 @@ class FolderSite:
         await asyncio.to_thread(_clear, root, self._folder.parent / ACCOUNTS)
         await lay_out(tree, _all(tree), place)
         await self._make_repository(place, run.run_id)
+        given = await asyncio.to_thread(_leave_orders, place.runs, run.run_id, run.orders)
         collector = Collector(place, lambda: _run_ids(place.runs, run.run_id))
         await asyncio.to_thread(collector.skip)
         process, end = await self._start(root, run.run_id)
         streams = await asyncio.open_connection(sock=end, limit=_LONGEST_LINE)
-        return _Attempt(run.run_id, root, tree, collector, process, streams)
+        return _Attempt(run.run_id, root, tree, collector, process, streams, given)
 
     async def _make_repository(self, place: Place, run_id: str) -> None:
         """Make the repository whose objects the store of a run borrows."""
@@ -125,9 +129,13 @@ class _Attempt:
         collector: Collector,
         process: asyncio.subprocess.Process,
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        given: Collection[str],
     ) -> None:
+        self.carried_out: Collection[str] = ()
         self._run_id = run_id
+        self._given = {*given}
         self._root = root
+        self._runs = Place.below(root).runs
         self._tree = tree
         self._collector = collector
         self._process = process
@@ -147,6 +155,8 @@ class _Attempt:
 
     async def save(self) -> str:
         """Store what is written, and return its head."""
+        # Before the files are collected, so that the head has them.
+        self.carried_out = await asyncio.to_thread(_done, self._runs, self._run_id, self._given)
         await self._collector.collect(self._tree)
         return await self._tree.save()
 
@@ -159,12 +169,19 @@ class _Attempt:
         if not self._is_canceled:
             self._is_canceled = True
             order = Order(Action.CANCEL, "fleet", "canceled in the fleet")
-            inbox = RunDirectory(Place.below(self._root).runs / self._run_id).inbox
+            inbox = RunDirectory(chain_of(self._runs, self._run_id)[-1]).inbox
             leave_order(inbox, order, name=new_run_id(datetime.now(UTC), os.urandom))
 
-    async def stop(self) -> None:
+    async def give(self, orders: Mapping[str, JsonObject]) -> None:
+        """Leave orders of people in the inbox of the run, each once."""
+        new = {name: orders[name] for name in orders.keys() - self._given}
+        # If this attempt ends now, the next one gets them.
+        with suppress(FileError):
+            self._given |= await asyncio.to_thread(_leave_orders, self._runs, self._run_id, new)
+
+    async def stop(self, why: str) -> None:
         """Let the process end after its stages in flight."""
-        await self._say({LEAVE: "the worker takes no more work"})
+        await self._say({LEAVE: why})
 
     async def kill(self, why: str, *, keeps: bool) -> None:
         """End the process with its stages at once; with `keeps`, keep what is not committed."""
@@ -225,6 +242,32 @@ def _run_ids(runs: Path, run_id: str) -> Sequence[str]:
     if os.listdir(runs) == [run_id]:  # noqa: PTH208 - before each commit
         return [run_id]
     return [root.name for root in chain_of(runs, run_id)]
+
+
+def _leave_orders(runs: Path, run_id: str, orders: Mapping[str, JsonObject]) -> set[str]:
+    """Leave orders in the inbox of the last run of a chain; a message waits for a stage.
+
+    Return those that the process has now, or has carried out before.
+    """
+    if not orders:
+        return set()
+    directory = RunDirectory(chain_of(runs, run_id)[-1])
+    walks = open_journal(directory.events, directory.checkpoint).state.walks
+    is_at_work = any(walk.in_flight for walk in walks.values())
+    given = _done(runs, run_id, orders)
+    for name in orders.keys() - given:
+        order = read_fields(Order, orders[name])
+        is_early = order.action is Action.STEER and not is_at_work
+        if order.action is not Action.PAUSE and not is_early:
+            leave_order(directory.inbox, order, name=name)
+            given.add(name)
+    return given
+
+
+def _done(runs: Path, run_id: str, orders: Collection[str]) -> set[str]:
+    """Return the orders that the process of a run has carried out or refused."""
+    done = [RunDirectory(one).inbox / "done" for one in (chain_of(runs, run_id) if orders else ())]
+    return {name for name in orders if any((one / f"{name}.json").exists() for one in done)}
 
 
 def _remove(root: Path) -> None:

@@ -16,7 +16,9 @@ from sqlalchemy import exc
 
 from attractor.base.dataclasses import changed
 from attractor.base.errors import Refused, UsageError
+from attractor.base.json import JsonObject
 from attractor.base.records import write_record
+from attractor.engine.journal.events import Action
 from attractor.fleet.database import Database
 from attractor.fleet.decisions import (
     FORGOTTEN_S,
@@ -29,10 +31,14 @@ from attractor.fleet.decisions import (
     Waiting,
     after_end,
     fate_of,
+    is_executed,
     is_holder,
     next_in,
+    parked,
     state_after_hold,
     why_no_room,
+    why_paused,
+    without_pauses,
 )
 from attractor.fleet.errors import ActorBusy, Fenced, RunEnded, UnknownRun
 from attractor.fleet.queue import Queue
@@ -119,7 +125,13 @@ class SqlTable:
 
         return await self._database.transact(work)
 
-    async def commit(self, claim: Claim, head: str, spent: Spent | None = None) -> Claim:
+    async def commit(
+        self,
+        claim: Claim,
+        head: str,
+        spent: Spent | None = None,
+        carried_out: Collection[str] = (),
+    ) -> Claim:
         """Record a head and what the run has spent, and return the claim of the next commit."""
         following: Claim = changed(claim, head=head, seq=claim.seq + 1, spent=spent or claim.spent)
         more = following.spent - claim.spent
@@ -135,6 +147,9 @@ class SqlTable:
             )
             if done.rowcount and more != NOTHING_SPENT:
                 charge(connection, claim.run_id, more, now)
+            if done.rowcount and carried_out and (run := _read(connection, claim.run_id)):
+                left = {name: one for name, one in run.orders.items() if name not in carried_out}
+                _set(connection, run, now, orders=left)
             if not done.rowcount:
                 run = _read(connection, claim.run_id)
                 if run is None or (run.epoch, run.seq, run.head) != (
@@ -173,9 +188,26 @@ class SqlTable:
             run = _lock_known(connection, run_id)
             if run.state is RunState.ENDED:
                 raise RunEnded(f"run {run_id} has ended")
-            if run.state is RunState.RUNNING:
-                return _set(connection, run, now, wants_run=True)
-            return self._wake(connection, run, now) if run.state is RunState.PARKED else run
+            if run.state is RunState.PARKED:
+                return self._wake(connection, run, now)
+            wants_run = run.wants_run or run.state is RunState.RUNNING
+            return _set(connection, run, now, wants_run=wants_run, orders=without_pauses(run))
+
+        return await self._database.transact(work)
+
+    async def order(self, run_id: str, name: str, order: JsonObject) -> FleetRun | None:
+        """Let the worker that owns a run have an order; return None if no worker does."""
+
+        def work(connection: sa.Connection, now: float) -> FleetRun | None:
+            run = _lock_known(connection, run_id)
+            if is_executed(run):
+                return _set(connection, run, now, orders={**run.orders, name: {**order}})
+            is_waiting = run.state is RunState.QUEUED or (run.wake_at > 0 and not run.owner)
+            if order["action"] != Action.PAUSE or not is_waiting:
+                return None
+            self._queue.cancel(connection, run)
+            values = {"state": RunState.PARKED, "wake_at": 0.0, "reason": why_paused(order)}
+            return _set(connection, run, now, **values, orders=without_pauses(run))
 
         return await self._database.transact(work)
 
@@ -459,8 +491,10 @@ class SqlTable:
             case Following.GO_ON:
                 self._enqueue_again(connection, run, now, reason=None, queued_at=now)
             case Following.PARK:
-                values = {"state": RunState.PARKED, "wake_at": end.wake_at}
-                _set(connection, run, now, owner="", reason=end.reason, **values)
+                end = parked(run, end)
+                values = {"state": RunState.PARKED, "wake_at": end.wake_at, "wants_run": False}
+                values |= {"owner": "", "orders": without_pauses(run)}
+                _set(connection, run, now, reason=end.reason, **values)
             case Following.PARK_AS_POISON:
                 _park_as_poison(connection, run, now)
 
@@ -601,6 +635,7 @@ def _insert(connection: sa.Connection, new: NewRun, now: float) -> FleetRun:
             changed=now,
             queued_at=now,
             held_from=RunState.QUEUED,
+            orders={},
         )
         .returning(RUNS)
     )

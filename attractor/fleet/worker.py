@@ -16,7 +16,7 @@ from attractor.engine.state.run_state import (
     StatusWord,
     WaitReason,
 )
-from attractor.fleet.decisions import BEAT_S
+from attractor.fleet.decisions import BEAT_S, pause_of
 from attractor.fleet.errors import DatabaseAway, Fenced, StoreAway
 from attractor.fleet.records import (
     AttemptEnd,
@@ -136,10 +136,15 @@ class RunWorker:
     async def _steer(self, running: SiteAttempt, run: FleetRun | None) -> None:
         if run is None:
             self._kill(running, "another worker owns the run")
-        elif run.cancel:
+            return
+        if run.cancel:
             await running.cancel()
+        elif pause := pause_of(run):
+            await running.stop(str(pause.details["stopped"]))
         elif self.worker.is_draining:
-            await running.stop()
+            await running.stop("the worker takes no more work")
+        if run.orders:
+            await running.give(run.orders)
 
     async def beat_until(self, is_over: Callable[[], bool]) -> None:
         """Beat until something is over, and end all stages when no beat succeeds for long."""
@@ -218,7 +223,8 @@ class RunWorker:
 
     async def _commit(self, running: SiteAttempt, claim: Claim, spent: Spent | None) -> Claim:
         head = await self._insist(running.save, claim)
-        return await self._insist(lambda: self._table.commit(claim, head, spent))
+        carried_out = running.carried_out
+        return await self._insist(lambda: self._table.commit(claim, head, spent, carried_out))
 
     async def _end(self, claim: Claim, end: AttemptEnd) -> None:
         await self._insist(lambda: self._table.end(claim, end))

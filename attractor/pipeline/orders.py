@@ -237,9 +237,7 @@ class Orders:
         self._require_node(node)
         order = Order(Action.STEER, self.by, why, question=node, value=text, proof=self.proof)
         order = self._without_secrets(order)
-        directory = RunDirectory(self.root)
-        file = leave_order(directory.inbox, order, name=self._new_name())
-        verdict = await_verdict(directory, file.name)
+        verdict = self._deliver(order)
         if verdict is None:
             words = f"sent; the process of the run has not replied yet: {self._command('logs')}"
             return self._receipt(order, is_taken=False, words=words)
@@ -269,6 +267,15 @@ class Orders:
             receipt = self.cancel(why)
         return receipt
 
+    def _deliver(self, order: Order) -> OrderReply | None:
+        """Send an order to the process of the run; return its reply, or None if it takes long."""
+        directory = RunDirectory(self.root)
+        file = leave_order(directory.inbox, order, name=self._new_name())
+        return await_verdict(directory, file.name)
+
+    def _has_process(self) -> bool:
+        return is_held(RunDirectory(self.root).lock)
+
     def _state(self) -> RunState:
         directory = RunDirectory(self.root)
         return open_journal(directory.events, directory.checkpoint).state
@@ -280,7 +287,7 @@ class Orders:
         if not (state.may_walk or state.is_restarting):
             message = f"all stages of the run have ended, so it cannot be {what}"
             raise NoRunningProcess(message, hint=self._status_hint)
-        if is_held(RunDirectory(self.root).lock):
+        if self._has_process():
             return
         raise NoRunningProcess(
             f"no process runs this run, so it cannot be {what}{self._continued_by(state)}",

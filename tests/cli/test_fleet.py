@@ -185,7 +185,13 @@ def test_parked_run_continues_in_its_pool(tmp_path: Path, sqlite_template: Path)
     assert (other.returncode, "only budgets can be changed" in other.stderr) == (2, True)
     for words in (["pause", run_id], ["steer", run_id, "Hurry"]):
         refused = desk.do(*words)
-        assert (refused.returncode, "is in the fleet" in refused.stderr) == (4, True)
+        assert (refused.returncode, "no worker executes" in refused.stderr) == (4, True)
+    desk.do("resume", run_id)
+    assert f"run {run_id}: paused" in desk.do("pause", run_id, "--why", "lunch").stdout
+    kind, said, command = desk.why(run_id)
+    assert (kind, command) == ("paused", f"attractor resume {run_id}")
+    assert "paused by" in said
+    assert ": lunch" in said
 
 
 def test_run_of_a_worker_says_what_it_waits_for(fleet_desk: FleetDesk) -> None:

@@ -1,10 +1,12 @@
 """Commands that begin, follow and cancel runs, with a real worker."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from attractor.factory.ledger.ledger import Ledger, LineKind
+from attractor.fleet.records import RunState
 from tests.fleet.living import LivingFleet, living, wait_until
 from tests.pipeline.projects import git
 
@@ -45,6 +47,23 @@ def test_followed_run_is_delivered_and_shown_as_any_other(tmp_path: Path) -> Non
         assert f"git merge attractor/run/{run_id}" in shown
         assert git(fleet.project, "show", f"attractor/run/{run_id}:made.txt") == "made\n"
         assert "No problems found" in fleet.attractor("fleet", "check", "--deep")
+
+
+@pytest.mark.crash
+def test_logs_follow_a_run_on_a_worker_and_fork_begins_with_its_last_commit(
+    tmp_path: Path,
+) -> None:
+    with living(tmp_path, QUICK) as fleet:
+        followed, forked = fleet.begin(), fleet.begin()
+        fleet.start_worker()
+        lines = fleet.attractor("logs", followed, "--follow", "--json").splitlines()
+        assert [json.loads(line) for line in lines] == fleet.events(followed)
+        assert "make" in fleet.stages(followed)
+        wait_until(lambda: fleet.row(forked).state is RunState.ENDED, fleet.logs)
+        other = json.loads(fleet.attractor("fork", forked, "make", "--json").splitlines()[-1])
+        assert (other["parent"], other["outcome"]) == (forked, "success")
+        made = git(fleet.project, "show", f"attractor/run/{other['run_id']}:made.txt")
+        assert made == "made\n"
 
 
 @pytest.mark.crash

@@ -32,6 +32,11 @@ ENDED = AttemptEnd(state=RunState.ENDED)
 YIELDED = AttemptEnd(state=RunState.QUEUED, yields=True)
 CRASHED = AttemptEnd(state=RunState.QUEUED, yields=True, has_crashed=True)
 
+STEER = {"action": "steer", "by": "ada", "why": "", "value": "Hurry"}
+ANSWER = {"action": "answer", "by": "ada", "why": "", "question": "q", "value": "Y"}
+PAUSE = {"action": "pause", "by": "ada", "why": "lunch"}
+PAUSED = Reason(ReasonKind.PAUSED, {"stopped": "paused by ada: lunch"})
+
 
 def a_run(run_id: str = "r", **values: object) -> NewRun:
     return NewRun(**{"run_id": run_id, "head": "head0", "pool": "p", "engine": "1"} | values)  # pyright: ignore
@@ -186,6 +191,74 @@ async def test_run_wanted_while_it_runs_continues_after_its_attempt(rig: Rig) ->
     run = await get(rig.table)
     assert (run.state, run.attempt, run.wants_run, run.reason) == ("queued", 2, False, None)
     assert await rig.pending() == {"r:2": ""}
+
+
+async def test_order_stays_in_the_row_until_a_commit_has_it(rig: Rig) -> None:
+    await rig.table.add(a_run())
+    assert await rig.table.order("r", "o1", STEER) is None
+    await claimed(rig.table)
+    for name in ("o1", "o1", "o2"):
+        assert await rig.table.order("r", name, STEER)
+    await rig.pass_time(STALE_S + 1)
+    await rig.table.sweep("s")
+    claim = await claimed(rig.table, worker="v")
+    claim = await rig.table.commit(claim, "head1")
+    assert (await get(rig.table)).orders == {"o1": STEER, "o2": STEER}
+    following = await rig.table.commit(claim, "head2", None, ["o1"])
+    assert await rig.table.commit(claim, "head2", None, ["o1"]) == following
+    assert [run.orders for run in await rig.table.owned("v")] == [{"o2": STEER}]
+    await rig.table.end(following, PARKED)
+    assert await rig.table.order("r", "o3", STEER) is None
+    with pytest.raises(UnknownRun):
+        await rig.table.order("other", "o1", STEER)
+
+
+@pytest.mark.parametrize("end", [YIELDED, CRASHED, AttemptEnd(state=RunState.PARKED, wake_at=9e9)])
+async def test_pause_parks_a_run_that_would_go_on(rig: Rig, end: AttemptEnd) -> None:
+    claim = await running(rig.table)
+    await rig.table.want("r")
+    await rig.table.order("r", "o1", STEER)
+    assert await rig.table.order("r", "o2", PAUSE)
+    await rig.table.end(claim, end)
+    run = await get(rig.table)
+    assert (run.state, run.reason, run.wake_at, run.wants_run) == ("parked", PAUSED, 0.0, False)
+    assert run.orders == {"o1": STEER}
+    await rig.finish("r:1")
+    assert (await rig.table.want("r")).state == "queued"
+
+
+async def test_pause_of_a_waiting_run_parks_it_at_once(rig: Rig) -> None:
+    claim = await running(rig.table, "timer")
+    await rig.table.end(claim, AttemptEnd(state=RunState.PARKED, wake_at=9e9))
+    await rig.finish("timer:1")
+    await rig.table.add(a_run("queued"))
+    for run_id in ("timer", "queued"):
+        held = await rig.table.hold(run_id, "server:s")
+        assert isinstance(held, Claim)
+        assert await rig.table.order(run_id, "o1", PAUSE) is None
+        await rig.table.end(held, AttemptEnd(state=RunState.PARKED, is_undone=True))
+        run = await rig.table.order(run_id, "o1", PAUSE)
+        assert run
+        assert (run.state, run.reason, run.wake_at) == ("parked", PAUSED, 0.0)
+        assert run.orders == {}
+        assert await rig.table.order(run_id, "o1", PAUSE) is None
+    assert await rig.pending() == {}
+
+
+async def test_run_that_is_wanted_again_is_not_paused(rig: Rig) -> None:
+    claim = await running(rig.table)
+    await rig.table.order("r", "o1", PAUSE)
+    assert (await rig.table.want("r")).orders == {}
+    await rig.table.end(claim, AttemptEnd(state=RunState.PARKED, reason=PAUSED))
+    assert (await get(rig.table)).state == "queued"
+
+
+async def test_answer_that_came_after_the_last_stage_continues_the_run(rig: Rig) -> None:
+    claim = await running(rig.table)
+    await rig.table.order("r", "o1", ANSWER)
+    await rig.table.end(claim, PARKED)
+    run = await get(rig.table)
+    assert (run.state, run.attempt, {*run.orders}) == ("queued", 2, {"o1"})
 
 
 async def test_yielded_run_is_queued_again(rig: Rig) -> None:

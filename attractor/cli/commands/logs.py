@@ -25,11 +25,11 @@ from attractor.cli.output.files import show_diff
 from attractor.cli.output.streams import is_terminal, printable, show, show_json
 from attractor.cli.runs.listings import read_since
 from attractor.cli.runs.live.render import PrintedLines
-from attractor.cli.runs.references import run_argument
+from attractor.cli.runs.references import run_argument, update_copy
 from attractor.cli.runs.setup import project_of
 from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.engine.journal.reader import JournalReader, VerifiedLine, all_events
-from attractor.engine.run_folder.layout import RunDirectory, is_held
+from attractor.engine.run_folder.layout import RunDirectory, is_executed, is_held
 from attractor.pipeline.workspace.diffs import read_run_diff, read_stage_diff
 from attractor.records.event_lines import describe_logged
 from attractor.records.lookup import find_run, reference_of
@@ -39,6 +39,9 @@ from attractor.records.transcript import TRANSCRIPT, TranscriptReader, read_entr
 
 OFTEN_S = 0.2
 """The pause in seconds between two checks for new lines."""
+
+FLEET_S = 1.0
+"""The least pause in seconds between two looks for new commits of a run of the fleet."""
 
 _AT_WORK = ("queued", "booting", "executing", "waiting")
 
@@ -57,10 +60,10 @@ class JournalFollower:
 
     def lines(self, reading: JournalReader) -> Iterator[VerifiedLine]:
         """Yield existing and new lines until the run stops, ends, or a line is corrupt."""
-        lock, rests, logs_requests = RunDirectory(self.root).lock, False, False
+        directory, rests, logs_requests = RunDirectory(self.root), False, False
         while True:
             # Checked before reading, so that lines written before the release of the lock are read.
-            is_at_work = is_held(lock)
+            is_at_work = is_executed(directory)
             for line in reading.more():
                 yield line
                 rests = _rests(rests, line.event) if line.event else rests
@@ -144,16 +147,16 @@ def logs(
         echo(line if as_json and not is_terminal(sys.stdout) else printable(line))
 
     shown = _LineFilter(node, read_since(since) if since else None, as_json, write)
-    _show_events(root, runs_dir, shown, follow=follow)
+    _show_events(invocation, root, shown, follow=follow)
     return ExitCode.DONE
 
 
-def _show_events(root: Path, runs_dir: Path, shown: "_LineFilter", *, follow: bool) -> None:
+def _show_events(invocation: Invocation, root: Path, shown: "_LineFilter", *, follow: bool) -> None:
     directory, node = RunDirectory(root), shown.node
     reading, printed = JournalReader(directory.events), PrintedLines(directory, node)
     if node:
         _require_node(directory, node)
-    for line in _lines(root, runs_dir, reading, shown, printed) if follow else reading.more():
+    for line in _lines(invocation, root, reading, shown, printed) if follow else reading.more():
         shown.show(line)
         if follow and line.event:
             printed.hear(line.event)
@@ -241,17 +244,27 @@ def _show_output(root: Path, stage: str, *, color: bool | None, as_json: bool) -
 
 
 def _lines(
-    root: Path, runs_dir: Path, reading: JournalReader, shown: "_LineFilter", printed: PrintedLines
+    invocation: Invocation,
+    root: Path,
+    reading: JournalReader,
+    shown: "_LineFilter",
+    printed: PrintedLines,
 ) -> Iterator[VerifiedLine]:
+    runs_dir = invocation.configuration.settings.runs_dir
     words = (
         f"The run has no live process. Resume it: attractor resume {reference_of(root, runs_dir)}"
     )
+    looked = 0.0
 
     def wait() -> None:
         # With --json, only events are printed.
         for line in () if shown.as_json else printed.more():
             shown.write(line)
         time.sleep(OFTEN_S)
+        nonlocal looked
+        if time.monotonic() > looked + FLEET_S:
+            update_copy(invocation, root)
+            looked = time.monotonic()
 
     return JournalFollower(root, wait=wait, report_idle=lambda: show(words, err=True)).lines(
         reading

@@ -17,8 +17,9 @@ def pause(invocation: Invocation, reference: str, why: str, as_json: bool) -> Ex
     """Pause a run after the current stage.
 
     RUN is a run id, a unique prefix of a run id, a run directory, or 'latest'. The process stays
-    alive and waits for 'attractor resume'. Refused with exit status 4 if the run has no live
-    process.
+    alive and waits for 'attractor resume'. A run of the fleet is parked: after its stages in
+    flight, or at once if it waits for a worker or a time. Refused with exit status 4 if nothing
+    executes the run.
     """
     return show_receipt(orders_to(invocation, reference).pause(why), as_json=as_json)
 

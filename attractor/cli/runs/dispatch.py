@@ -27,7 +27,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.settle import settle_ended
 from attractor.factory.operations.start import plan_start
-from attractor.fleet.decisions import HOLDER
+from attractor.fleet.decisions import HOLDER, pause_of
 from attractor.fleet.dispatch import Dispatch, Where, copy_fence, first_of
 from attractor.fleet.fleet import Fleet, open_fleet, process_name
 from attractor.fleet.orders import FleetOrders
@@ -176,7 +176,7 @@ def resume_in_fleet(
 
 def _require_parked(explained: ExplainedRun) -> None:
     run, reason = explained.run, explained.reason
-    if run.state is RunState.PARKED:
+    if run.state is RunState.PARKED or pause_of(run):
         return
     if run.state is RunState.ENDED:
         hint = f"deliver and evaluate it: attractor resume {run.run_id}"
@@ -211,8 +211,8 @@ def _raise_budgets(root: Path, opened: OpenProject, overrides: Overrides) -> Non
         record_budgets(run, budgets, by_caller=budgets)
 
 
-def bring_copy(invocation: Invocation, root: Path) -> None:
-    """Bring the copy of a run to its last committed head; say if the fleet does not answer."""
+def bring_copy(invocation: Invocation, root: Path) -> str:
+    """Bring the copy of a run to its last committed head; return why the fleet does not answer."""
 
     async def work() -> None:
         async with open_dispatch(invocation, opened_of(invocation)) as dispatch:
@@ -221,7 +221,8 @@ def bring_copy(invocation: Invocation, root: Path) -> None:
     try:
         asyncio.run(work())
     except Unavailable as away:
-        show(f"This is what was known last: {away.message}.", err=True)
+        return away.message
+    return ""
 
 
 def orders_in_fleet(orders: Orders, invocation: Invocation, opened: OpenProject) -> FleetOrders:

@@ -12,9 +12,10 @@ from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import orders_to
+from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import change_options, opened_of
 from attractor.cli.runs.walk import Watcher, walk
-from attractor.cli.shell_completion import complete_models, complete_runs
+from attractor.cli.shell_completion import complete_models
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.operations.fork import fork_run
 from attractor.pipeline.plan.fork_point import ForkPoint
@@ -35,7 +36,7 @@ class ForkOptions(TypedDict):
 
 
 _OPTIONS = (
-    click.argument("reference", metavar="RUN", shell_complete=complete_runs),
+    run_argument(),
     click.argument("at", metavar="NODE[@VISIT]"),
     click.option(
         "--graph",

@@ -39,12 +39,19 @@ def _enter_project(ctx: click.Context, param: click.Parameter, reference: str) -
     reference = _enter(invocation, reference)
     with suppress(NoRun, UnknownName, UsageError):
         root = find_run(reference, invocation.configuration.settings.runs_dir)
-        if RunDirectory(root).elsewhere.exists():
-            # Imported here, because most runs are executed on this machine.
-            from attractor.cli.runs.dispatch import bring_copy
-
-            bring_copy(invocation, root)
+        if away := update_copy(invocation, root):
+            show(f"This is what was known last: {away}.", err=True)
     return reference
+
+
+def update_copy(invocation: Invocation, root: Path) -> str:
+    """Bring the copy of a run of the fleet to its last committed head; return why it cannot."""
+    if not RunDirectory(root).elsewhere.exists():
+        return ""
+    # Imported here, because most runs are executed on this machine.
+    from attractor.cli.runs.dispatch import bring_copy
+
+    return bring_copy(invocation, root)
 
 
 def _enter(invocation: Invocation, reference: str) -> str:

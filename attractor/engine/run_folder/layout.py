@@ -298,8 +298,9 @@ class Fence(Protocol):
         ...
 
     def keep(self, used: Usage) -> None:
-        """Let the next owner continue from what is written; called after each step of a walk.
+        """Let the next owner continue from what is written.
 
+        Called after each step of a walk, each order, and each question beside which others work.
         `used` is the usage of the run so far. Raise FenceLost if another process took over the run.
         """
         ...

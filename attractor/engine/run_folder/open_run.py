@@ -208,6 +208,10 @@ class OpenRun:
         with self._lock:
             self._record_step(step, place, sync=False)
         await self._shared.wait()
+        self.keep()
+
+    def keep(self) -> None:
+        """Let the next owner of the run continue from what is written."""
         with self._lock:
             self._fence.keep(self._state.used)
 
@@ -271,8 +275,10 @@ class OpenRun:
     def settle(self, received: InboxEntry, refusal: str) -> OperatorAction:
         """Record the result of an order, and move the file of the order to `done/`."""
         action = action_of(received, refusal)
-        self.record(action, sync=True)
-        self._inbox.put_away(received)
+        with self._lock:
+            self.record(action, sync=True)
+            self._inbox.put_away(received)
+        self.keep()
         return action
 
     def answer_to(self, question: Question) -> Answer | None:

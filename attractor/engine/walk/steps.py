@@ -291,6 +291,9 @@ def _park(walk: Walk, question: Question) -> None:
             deadline = _deadline(walk, flight.node)
     named = RunQuestions(walk.run).named(replace(question, deadline=deadline))
     walk.run.record(StageParked(question_to_record(named)), place=place)
+    if len(walk.run.state.walks) > 1:
+        # It can be answered while other branches work.
+        walk.run.keep()
 
 
 def _deadline(walk: Walk, node: str) -> str:

@@ -272,12 +272,12 @@ def actions_of(view: RunView) -> Actions:
     """Return the actions that make sense for a run."""
     summary = view.summary
     is_walking = summary.is_live and not summary.is_paused
-    # No order but a cancel reaches a stage on a worker.
-    is_walking = is_walking and not RunDirectory(view.root).elsewhere.exists()
+    # The copy of a run does not know the stages in flight on a worker.
+    is_at_work = bool(view.status.at_work) or RunDirectory(view.root).elsewhere.exists()
     return Actions(
         pause=is_walking,
         resume=summary.is_live and summary.is_paused or summary.is_stopped or summary.is_answered,
-        steer=is_walking and bool(view.status.at_work),
+        steer=is_walking and is_at_work,
         cancel=view.plain.word is not PlainWord.ENDED,
         fork=view.can_fork,
     )

@@ -17,7 +17,7 @@ class Invariant(StrEnum):
     FENCED = "fenced"
     """An older epoch commits nothing."""
     ACKNOWLEDGED = "acknowledged"
-    """An accepted answer or cancel is never lost."""
+    """An accepted answer, order or cancel is never lost."""
     WHOLE_HEAD = "whole_head"
     """The store has all blobs of every head in a row."""
     PARKED_FREE = "parked_free"
@@ -66,6 +66,7 @@ class Watch:
         self._table = table
         self.violation: Violation | None = None
         self.acknowledged: dict[str, list[str]] = {}
+        self.ordered: dict[str, list[str]] = {}
         self.canceled: dict[str, None] = {}
         self._store = store
         self._plans = plans
@@ -144,6 +145,9 @@ class Watch:
         answers = self.head(run.head).answers
         if lost := [one for one in self.acknowledged.get(run.run_id, ()) if one not in answers]:
             self.fail(Invariant.ACKNOWLEDGED, f"{run.run_id}: answer {lost[0]} is lost")
+        known = {*run.orders, *self.head(run.head).orders}
+        if lost := [one for one in self.ordered.get(run.run_id, ()) if one not in known]:
+            self.fail(Invariant.ACKNOWLEDGED, f"{run.run_id}: order {lost[0]} is lost")
         if run.run_id in self.canceled and not run.cancel:
             self.fail(Invariant.ACKNOWLEDGED, f"{run.run_id}: its cancel is lost")
         if (run.state is RunState.RUNNING) != bool(run.owner):

@@ -5,6 +5,8 @@ from typing import Any
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import Refused, UnknownName, UsageError
+from attractor.base.json import JsonObject
+from attractor.engine.journal.events import Action
 from attractor.fleet import decisions
 from attractor.fleet.decisions import Fate, Following
 from attractor.fleet.errors import ActorBusy, CapRefused, Fenced, RunEnded, UnknownRun
@@ -112,11 +114,19 @@ class ModelTable:
         values = {"state": RunState.RUNNING, "owner": worker, "epoch": run.epoch + 1}
         return _claim_of(self._set("claim", run, **values, reason=None))
 
-    async def commit(self, claim: Claim, head: str, spent: Spent | None = None) -> Claim:
+    async def commit(
+        self,
+        claim: Claim,
+        head: str,
+        spent: Spent | None = None,
+        carried_out: Collection[str] = (),
+    ) -> Claim:
         row = self.rows.get(claim.run_id)
         following: Claim = changed(claim, head=head, seq=claim.seq + 1, spent=spent or claim.spent)
         if row and self.may_commit(row.run, claim):
             values = {"head": head, "seq": following.seq, "lost": 0, **vars(following.spent)}
+            orders = row.run.orders.items()
+            values["orders"] = {name: one for name, one in orders if name not in carried_out}
             self._set("commit", row.run, claim, **values)
             self._charge(row.run, following.spent - claim.spent)
         elif row is None or _claim_of(row.run) != changed(following, owner=row.run.owner):
@@ -143,9 +153,22 @@ class ModelTable:
         run = self._known(run_id)
         if run.state is RunState.ENDED:
             raise RunEnded(f"run {run_id} has ended")
-        if run.state is RunState.RUNNING:
-            return self._set("want", run, wants_run=True)
-        return self._wake("want", run) if run.state is RunState.PARKED else run
+        if run.state is RunState.PARKED:
+            return self._wake("want", run)
+        wants_run = run.wants_run or run.state is RunState.RUNNING
+        orders = decisions.without_pauses(run)
+        return self._set("want", run, wants_run=wants_run, orders=orders)
+
+    async def order(self, run_id: str, name: str, order: JsonObject) -> FleetRun | None:
+        run = self._known(run_id)
+        if decisions.is_executed(run):
+            return self._set("order", run, orders={**run.orders, name: order})
+        is_waiting = run.state is RunState.QUEUED or (run.wake_at > 0 and not run.owner)
+        if order["action"] != Action.PAUSE or not is_waiting:
+            return None
+        self._dequeue(run)
+        values = {"state": RunState.PARKED, "reason": decisions.why_paused(order), "wake_at": 0.0}
+        return self._set("pause", run, **values, orders=decisions.without_pauses(run))
 
     async def hold(self, run_id: str, owner: str) -> Claim | NotClaimed:
         if not decisions.is_holder(owner):
@@ -353,8 +376,9 @@ class ModelTable:
             case Following.GO_ON:
                 self._enqueue_again("go on", run, reason=None, queued_at=self._now())
             case Following.PARK:
-                values = {"state": RunState.PARKED, "wake_at": end.wake_at}
-                self._set("park", run, owner="", reason=end.reason, **values)
+                end, orders = decisions.parked(run, end), decisions.without_pauses(run)
+                values = {"state": RunState.PARKED, "wake_at": end.wake_at, "wants_run": False}
+                self._set("park", run, owner="", reason=end.reason, **values, orders=orders)
             case Following.PARK_AS_POISON:
                 self._park_as_poison(run)
 

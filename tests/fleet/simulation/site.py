@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from random import Random
 
@@ -64,10 +64,11 @@ def plan_of(number: int, random: Random) -> Plan:
 
 @dataclass(frozen=True)
 class Head:
-    """What a head holds: the stages done, in order, the answers, and all blobs that it reaches."""
+    """What a head holds: the stages done, in order, answers, orders and all blobs it reaches."""
 
     done: tuple[str, ...]
     answers: tuple[str, ...]
+    orders: tuple[str, ...]
     digests: tuple[str, ...]
     missing: tuple[str, ...]
 
@@ -75,7 +76,7 @@ class Head:
 def read_head(contents: Mapping[str, bytes], head: str) -> Head:
     """Read a head in memory, without the code that wrote it."""
     digests: list[str] = []
-    done, answers = "", tuple[str, ...]()
+    done, answers, orders = "", tuple[str, ...](), tuple[str, ...]()
     waiting = [("", head)] if head else []
     while waiting:
         path, digest = waiting.pop()
@@ -86,12 +87,14 @@ def read_head(contents: Mapping[str, bytes], head: str) -> Head:
                 waiting.append((name, folder))
             elif path == "answers":
                 answers += (name,)
+            elif path == "orders":
+                orders += (name,)
             segments = [segment for segment, _ in entry.get("segments", ())]
             digests += segments
             if name == DONE:
                 done = "".join(contents.get(one, b"?\n").decode() for one in segments)
     missing = tuple(one for one in digests if one not in contents)
-    return Head(tuple(done.split()), answers, tuple(digests), missing)
+    return Head(tuple(done.split()), answers, orders, tuple(digests), missing)
 
 
 class SimSite:
@@ -119,7 +122,9 @@ class SimSite:
         answers = [path.partition("/")[2] for path, _ in files]
         await self.machine.wait(self.random.uniform(0.0, 1.0))
         done = b"".join(pieces).decode().split()
-        return SimAttempt(self, self.plans[run.run_id], tree, done, answers)
+        attempt = SimAttempt(self, self.plans[run.run_id], tree, done, answers)
+        await attempt.give(run.orders)
+        return attempt
 
 
 class SimAttempt:
@@ -136,7 +141,9 @@ class SimAttempt:
         self._answers = answers
         self._signs = asyncio.Queue[AttemptSign]()
         self._kept: list[asyncio.Future[None]] = []
-        self._leaves = False
+        self._leaves = ""
+        self._orders: dict[str, None] = {}
+        self.carried_out: Collection[str] = ()
         self._process = self._machine.start(self._execute())
         site.processes[self] = None
 
@@ -150,6 +157,9 @@ class SimAttempt:
             line = f"{self._done[self._saved]}\n"
             await self._tree.append(DONE, line.encode())
             self._saved += 1
+        self.carried_out = [*self._orders]
+        for name in self.carried_out:
+            await self._tree.put(f"orders/{name}", b"heard")
         return await self._tree.save()
 
     async def answer(self, number: int) -> None:
@@ -161,8 +171,15 @@ class SimAttempt:
             self._process.cancel()
             self._end(self._ended("canceled"))
 
-    async def stop(self) -> None:
-        self._leaves = True
+    async def give(self, orders: Mapping[str, JsonObject]) -> None:
+        """Carry out orders, and commit that."""
+        new = [name for name, one in orders.items() if one["action"] != "pause"]
+        if self in self._site.processes and not {*new} <= self._orders.keys():
+            self._orders |= dict.fromkeys(new)
+            self._ask_keep()
+
+    async def stop(self, why: str) -> None:
+        self._leaves = why
 
     async def kill(self, why: str, *, keeps: bool) -> None:
         """End the process; one that does not end by itself takes three seconds."""
@@ -178,8 +195,8 @@ class SimAttempt:
         self._process.cancel()
         self._end(AttemptGone(-9))
 
-    def _ended(self, status: str) -> AttemptEnded:
-        return AttemptEnded(_report(status), self._spent)
+    def _ended(self, status: str, reason: str = "") -> AttemptEnded:
+        return AttemptEnded({**_report(status), "reason": reason}, self._spent)
 
     @property
     def _spent(self) -> Spent:
@@ -198,7 +215,7 @@ class SimAttempt:
                 return self._end(self._ended(status))
             if step.kind == "stage" and names:
                 if self._leaves:
-                    return self._end(self._ended("executing"))
+                    return self._end(self._ended("executing", self._leaves))
                 branches = [self._stage(name, step, place) for place, name in enumerate(names)]
                 await asyncio.gather(*branches)
         return self._end(self._ended("approved"))
@@ -210,11 +227,14 @@ class SimAttempt:
         if self._site.executions[key] <= step.crashes:
             return self.die()
         self._done.append(name)
+        await self._ask_keep()
+        return await self._machine.go_on()
+
+    def _ask_keep(self) -> asyncio.Future[None]:
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._kept.append(kept)
         self._signs.put_nowait(KeepAsked(len(self._kept) - 1, self._spent))
-        await kept
-        return await self._machine.go_on()
+        return kept
 
 
 def _report(status: str) -> JsonObject:

@@ -56,7 +56,7 @@ CALLS = ("slow", "lost", "reply_lost", "doubled", "late", "torn")
 OUTAGES = ("partition", "database_away", "store_away")
 _KILLS = ("kill_worker", "kill_process", "kill_sweeper", "kill_server")
 FAULTS = (*CALLS, *OUTAGES, *_KILLS, "freeze", "suspend", "clock_jump", "drain")
-ORDERS = ("cancel", "want")
+ORDERS = ("cancel", "want", "pause", "steer")
 """What people do beside answering."""
 
 
@@ -200,7 +200,8 @@ class World:
             head = self.watch.head(run.head)
             wait = self.plans[run_id].waits_for(head.done, head.answers)
             kind = run.reason and run.reason.kind
-            if run.reason and run.reason.details.get("stopped"):
+            stopped = str(run.reason.details.get("stopped", "")) if run.reason else ""
+            if stopped and not stopped.startswith("paused by"):
                 self.watch.fail(Invariant.FINISHES, f"{run_id}: {run.reason}")
             if kind is ReasonKind.POISON or (kind is ReasonKind.PAUSED and not wait):
                 self._answering[run_id] = None
@@ -217,7 +218,10 @@ class World:
         self._answering.pop(run_id, None)
 
     async def _order(self, kind: str, run_id: str) -> None:
-        is_done = await self._ask("order", kind, run_id)
+        name = f"{kind}-{self.loop.time():.3f}"
+        is_done = await self._ask("order", kind, run_id, name)
+        if is_done and kind == "steer":
+            self.watch.ordered.setdefault(run_id, []).append(name)
         self.write(f"{run_id} {kind} {'accepted' if is_done else 'refused'}")
         if is_done and kind == "cancel" and self.table.rows[run_id].run.cancel:
             self.watch.canceled[run_id] = None
@@ -380,8 +384,13 @@ class Server:
         new = NewRun(run_id=run_id, head=head, pool=POOL, engine=ENGINE, universe=universe)
         await self._table.add(new)
 
-    async def order(self, kind: str, run_id: str) -> None:
-        await (self._table.cancel(run_id) if kind == "cancel" else self._table.want(run_id))
+    async def order(self, kind: str, run_id: str, name: str) -> None:
+        if kind in ("pause", "steer"):
+            order = {"action": kind, "by": "ada", "why": ""}
+            if await self._table.order(run_id, name, order) is None:
+                raise Refused(f"no worker executes run {run_id}")
+        else:
+            await (self._table.cancel(run_id) if kind == "cancel" else self._table.want(run_id))
 
     async def answer(self, run_id: str, wait: Step) -> None:
         """Write an answer into a run, as `Dispatch.held` does."""
