@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from attractor.base.errors import UsageError, require_format
+from attractor.base.errors import Refused, UsageError, require_format
 from attractor.base.locks import FileLock
 from attractor.fleet.errors import DatabaseAway, ForeignDatabase
 from attractor.fleet.records import HOME
@@ -46,16 +46,20 @@ _CLOCKS = {
     "sqlite": "select (julianday('now') - 2440587.5) * 86400.0",
     "postgresql": "select extract(epoch from clock_timestamp())::double precision",
 }
+_PRESENT = ", set_config('fleet.token', %s, true)"
+_DENIED = "42501"
 
 
 class Database:
     """The open database of a fleet."""
 
-    def __init__(self, engine: sa.Engine, url: sa.URL, fleet: str) -> None:
+    def __init__(self, engine: sa.Engine, url: sa.URL, fleet: str, token: str = "") -> None:
         self.engine = engine
         self.url = url
         self.fleet = fleet
         """The random id of the fleet."""
+        self.token = token
+        """The secret of a worker, kept in memory only: PostgreSQL sees it in each transaction."""
 
     @property
     def name(self) -> str:
@@ -113,12 +117,19 @@ class Database:
             connection.execution_options(is_reading=is_reading)
             with connection.begin():
                 try:
-                    now = connection.exec_driver_sql(_CLOCKS[self.engine.dialect.name]).scalar_one()
+                    now = self._begin(connection)
                 except exc.DBAPIError as error:
                     if error.connection_invalidated:
                         raise _StaleConnection from error
                     raise
                 return work(connection, now)
+
+    def _begin(self, connection: sa.Connection) -> float:
+        """Say who this is, and return the time of the database."""
+        clock = _CLOCKS[self.engine.dialect.name]
+        if not self.token or self.engine.dialect.name == "sqlite":
+            return connection.exec_driver_sql(clock).scalar_one()
+        return connection.exec_driver_sql(clock + _PRESENT, (self.token,)).scalar_one()
 
 
 class _StaleConnection(Exception):
@@ -150,19 +161,25 @@ def away_errors(name: str) -> Generator[None]:
     try:
         yield
     except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
-        first_line = str(getattr(error, "orig", error)).strip().partition("\n")[0]
-        raise DatabaseAway(f"{name} does not answer: {first_line}") from error
+        raise DatabaseAway(f"{name} does not answer: {_first_line(error)}") from error
     except exc.DBAPIError as error:
+        if getattr(error.orig, "sqlstate", "") == _DENIED:
+            hint = "use the login of the server: one of a worker may only execute runs"
+            raise Refused(f"{name} denies access: {_first_line(error)}", hint=hint) from error
         if not error.connection_invalidated:
             raise
         raise DatabaseAway(f"{name} closed the connection") from error
 
 
-async def open_database(address: str) -> Database:
+def _first_line(error: BaseException) -> str:
+    return str(getattr(error, "orig", error)).strip().partition("\n")[0]
+
+
+async def open_database(address: str, token: str = "") -> Database:
     """Open the database of a fleet; make its tables, and those of DBOS, where they are missing."""
     try:
         async with asyncio.timeout(OPEN_LIMIT_S):
-            return await asyncio.to_thread(_open, address)
+            return await asyncio.to_thread(_open, address, token)
     except TimeoutError as cause:
         name = _url(address).render_as_string(hide_password=True)
         raise DatabaseAway(f"{name} did not answer within {OPEN_LIMIT_S:g} s") from cause
@@ -191,7 +208,7 @@ def _url(address: str) -> sa.URL:
 _ADDRESSES = "write sqlite:////PATH, or postgresql://USER:PASSWORD@HOST/DATABASE"
 
 
-def _open(address: str) -> Database:
+def _open(address: str, token: str) -> Database:
     # The import of DBOS takes half a second, and starts a program.
     from dbos import DBOS
 
@@ -213,7 +230,7 @@ def _open(address: str) -> Database:
     except BaseException:
         engine.dispose()
         raise
-    return Database(engine, url, fleet)
+    return Database(engine, url, fleet, token)
 
 
 def _make_tables(engine: sa.Engine, name: str) -> str:

@@ -80,10 +80,10 @@ class Fleet:
 
 @asynccontextmanager
 async def open_fleet(
-    addresses: Addresses, environ: Mapping[str, str]
+    addresses: Addresses, environ: Mapping[str, str], token: str = ""
 ) -> AsyncGenerator[Fleet, None]:
-    """Open a fleet during a block."""
-    database = await open_database(addresses.database)
+    """Open a fleet during a block, as the worker that has a token."""
+    database = await open_database(addresses.database, token)
     try:
         yield Fleet(addresses, database, environ)
     finally:

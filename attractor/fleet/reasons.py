@@ -121,7 +121,10 @@ def _place(pool: str, engine: str, labels: Sequence[str]) -> str:
 
 def remedy(reason: Reason, run: FleetRun) -> str:
     """Return a command that changes a reason."""
-    return _raise_cap(reason.details) if "cap" in reason.details else _remedy(reason, run)
+    try:
+        return _raise_cap(reason.details) if "cap" in reason.details else _remedy(reason, run)
+    except _INVALID:
+        return f"attractor fleet why {run.run_id}"
 
 
 def _remedy(reason: Reason, run: FleetRun) -> str:
@@ -161,8 +164,9 @@ def _raise_cap(figures: Mapping[str, Any]) -> str:
         value = _larger(figures)
     else:
         value = math.ceil(100 * (figures["spent"] + figures["held"] + figures["needs"])) / 100
-    where = f"{universe} --world {world}" if world else universe
-    return f"attractor universe caps {where} --{cap.replace('_', '-')} {value:.12g}"
+    where = [universe, "--world", world] if world else [universe]
+    option = f"--{cap.replace('_', '-')}"
+    return shlex.join(["attractor", "universe", "caps", *where, option, f"{value:.12g}"])
 
 
 def _another_worker(run: FleetRun) -> str:
@@ -177,8 +181,14 @@ def _another_worker(run: FleetRun) -> str:
 
 def in_words(reason: Reason) -> str:
     """Return a reason as a sentence for people, without a full stop."""
-    return _WORDS[reason.kind](reason.details)
+    try:
+        return _WORDS[reason.kind](reason.details)
+    except _INVALID:
+        return f"{reason.kind}, with invalid figures"
 
+
+_INVALID = (ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
+"""Errors of figures that are not of their reason: a worker may have written anything."""
 
 _Figures = Mapping[str, Any]
 

@@ -5,7 +5,7 @@ from dataclasses import field
 from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json, JsonObject
+from attractor.base.json import Json, JsonObject, content_hash
 
 HOME = "home"
 """The universe of all that names no other one."""
@@ -81,7 +81,9 @@ class Spent:
     tokens: int = 0
 
     def __sub__(self, other: "Spent") -> "Spent":
-        return Spent(self.cost_usd - other.cost_usd, self.tokens - other.tokens)
+        # Never less than nothing: what a run has spent stays spent when it is rewound.
+        cost, tokens = self.cost_usd - other.cost_usd, self.tokens - other.tokens
+        return Spent(max(0.0, cost), max(0, tokens))
 
 
 NOTHING_SPENT = Spent()
@@ -195,6 +197,11 @@ class Worker:
     began: float
     beat: float
     is_draining: bool = False
+
+
+def worker_id(token: str) -> str:
+    """Return the id of the worker that has a token: a hash, by which PostgreSQL knows it too."""
+    return content_hash(token.encode())[:24]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from attractor.fleet.decisions import BEAT_S
 from attractor.fleet.errors import DatabaseAway
 from attractor.fleet.fleet import Addresses, Fleet, open_fleet, process_name
 from attractor.fleet.queue import Listener
-from attractor.fleet.records import Worker, queue_name
+from attractor.fleet.records import Worker, queue_name, worker_id
 from attractor.fleet.site import INCIDENTS, FolderSite
 from attractor.fleet.worker import RunWorker
 
@@ -59,7 +59,8 @@ class ServingWorker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._count_signal)
-        async with open_fleet(plan.addresses, plan.environ) as fleet:
+        token = secrets.token_hex(32)
+        async with open_fleet(plan.addresses, plan.environ, token) as fleet:
             worker = await self._register(fleet)
             places = plan.folder / _PLACES / worker.worker.id
             queues = [queue_name(plan.pool, plan.engine, label) for label in ("", *plan.labels)]
@@ -89,7 +90,7 @@ class ServingWorker:
     async def _register(self, fleet: Fleet) -> RunWorker:
         plan, now = self._plan, await fleet.table.now()
         row = Worker(
-            id=secrets.token_hex(8),
+            id=worker_id(fleet.database.token),
             name=process_name(),
             pool=plan.pool,
             engine=plan.engine,

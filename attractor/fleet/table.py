@@ -324,16 +324,19 @@ class SqlTable:
 
     async def leave(self, worker: str) -> None:
         """Forget a worker that ended."""
-        left = sa.delete(WORKERS).where(WORKERS.c.id == worker)
+        # Not deleted: who may delete rows of PostgreSQL may lock the table.
+        left = sa.update(WORKERS).where(WORKERS.c.id == worker).values(beat=0.0)
         await self._database.transact(lambda connection, _: connection.execute(left) and None)
 
     async def workers(self) -> Sequence[Worker]:
-        """Return all workers whose row is there."""
-        rows = sa.select(WORKERS).order_by(WORKERS.c.id)
-        return await self._database.transact(
-            lambda connection, _: [_worker_of(row) for row in connection.execute(rows).mappings()],
-            is_reading=True,
-        )
+        """Return the workers that are not forgotten."""
+
+        def work(connection: sa.Connection, now: float) -> Sequence[Worker]:
+            known = sa.select(WORKERS).where(WORKERS.c.beat > now - FORGOTTEN_S)
+            rows = connection.execute(known.order_by(WORKERS.c.id))
+            return [_worker_of(row) for row in rows.mappings()]
+
+        return await self._database.transact(work, is_reading=True)
 
     async def pools(self) -> Sequence[Pool]:
         """Return the pools with limits."""
@@ -428,7 +431,8 @@ class SqlTable:
                 self._sweep_one(connection, run, now) for run in self._left_apart(connection, now)
             ]
             lines += self._give_room_in_all(connection, now)
-            connection.execute(sa.delete(WORKERS).where(WORKERS.c.beat < now - FORGOTTEN_S))
+            if is_holder(sweeper):
+                connection.execute(sa.delete(WORKERS).where(WORKERS.c.beat < now - FORGOTTEN_S))
             return [line for line in lines if line]
 
         return await self._database.transact(work)
@@ -517,6 +521,8 @@ class SqlTable:
         lines: list[str] = []
         for run_id in next_in(pool, running, waiting, tenants, most=most):
             run = _lock_known(connection, run_id)
+            if run.state is not RunState.QUEUED:
+                continue  # canceled meanwhile
             run = self._enqueue_again(connection, run, now, is_ahead=True, reason=None)
             lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {pool.name}")
         return lines
@@ -752,13 +758,15 @@ def run_of(row: sa.RowMapping) -> FleetRun:
     for name in ("details", "held_from", "queued_at"):
         del values[name]
     values["state"] = RunState(row["state"])
-    values["reason"] = Reason(ReasonKind(row["reason"]), row["details"]) if row["reason"] else None
+    # A worker may have written anything.
+    is_known = row["reason"] in [*ReasonKind]
+    values["reason"] = Reason(ReasonKind(row["reason"]), row["details"]) if is_known else None
     return FleetRun(**values)
 
 
 def _worker_of(row: sa.RowMapping) -> Worker:
     values: dict[str, Any] = {**row}
-    values["labels"] = tuple(row["labels"])
+    values["labels"] = tuple(map(str, row["labels"]))
     return Worker(**values)
 
 

@@ -30,6 +30,7 @@ class LivingFleet:
     database: str = ""
     store: str = ""
     more: dict[str, str] = field(default_factory=dict[str, str])
+    at_workers: dict[str, str] = field(default_factory=dict[str, str])
     workers: list[subprocess.Popen[str]] = field(default_factory=list[subprocess.Popen[str]])
 
     def __post_init__(self) -> None:
@@ -71,7 +72,7 @@ class LivingFleet:
             worker = subprocess.Popen(
                 [*PROGRAM, "worker", *words],
                 cwd=self.folder,
-                env={**self.environ, "ATTRACTOR_STATE_DIR": str(state)},
+                env={**self.environ, "ATTRACTOR_STATE_DIR": str(state), **self.at_workers},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

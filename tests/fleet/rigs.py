@@ -126,8 +126,8 @@ class ModelRig:
 
 
 @asynccontextmanager
-async def sql_rig(url: str) -> AsyncGenerator[SqlRig]:
-    database = await open_database(url)
+async def sql_rig(url: str, token: str = "") -> AsyncGenerator[SqlRig]:
+    database = await open_database(url, token)
     rig = SqlRig(database)
     try:
         yield rig

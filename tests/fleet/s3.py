@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -14,7 +14,14 @@ from tests.ports import free_port
 
 @pytest.fixture(scope="session")
 def s3_environ() -> Generator[Mapping[str, str]]:
-    """Start the stand-in; return the environment of its users."""
+    """The environment of users of a stand-in that allows everything."""
+    with s3_server() as environ:
+        yield environ
+
+
+@contextmanager
+def s3_server() -> Generator[Mapping[str, str]]:
+    """Start a stand-in; return the environment of its users."""
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
