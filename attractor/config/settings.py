@@ -266,6 +266,11 @@ class WorldsSettings(Section):
         description="`attractor up` continues a task by itself if its process died not longer ago "
         "than this; otherwise it asks.",
     )
+    pool: str = Field(
+        default="",
+        description="Let workers of this pool of the fleet execute the runs of new actors, unless "
+        "`--pool` names one (default: this machine executes them).",
+    )
 
 
 class TracingSettings(Section):

@@ -22,6 +22,7 @@ from attractor.base.locks import FileLock
 from attractor.config.projects import PROJECT_FILE
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import (
+    RESERVED_NAMES,
     FileFence,
     RunDirectory,
     note_elsewhere,
@@ -29,6 +30,7 @@ from attractor.engine.run_folder.layout import (
 )
 from attractor.engine.state.run_state import RunState as EngineState
 from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.policy import rules_of
 from attractor.factory.register import record_restart
 from attractor.fleet.attempt import PROFILE
 from attractor.fleet.decisions import BEAT_S, HOLDER
@@ -40,13 +42,16 @@ from attractor.fleet.records import HOME, AttemptEnd, Claim, FleetRun, NewRun, R
 from attractor.fleet.seams import BlobsOf, Table
 from attractor.fleet.site import BASE
 from attractor.fleet.universes import Tenant, caps_in, need_of, require_allowed, tenants_in
-from attractor.pipeline.begin import begin
+from attractor.pipeline.begin import begin, open_observed
 from attractor.pipeline.components.backends import SIMULATE
+from attractor.pipeline.plan.origins import Resumed
+from attractor.pipeline.plan.plan_run import plan_run
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
 from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
 from attractor.pipeline.preflight.models import list_models
 from attractor.pipeline.preflight.preflight import nodes_by_backend
 from attractor.pipeline.source.read import context_of
+from attractor.records.request import RunRequest, read_request
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.git.repository import Git
 from attractor.workspaces.run_store import STORES
@@ -58,6 +63,9 @@ def copy_fence(directory: RunDirectory, purpose: str) -> FileFence:
 
 
 _NEVER_MOVED = frozenset({"elsewhere.json", "run.lock", "evaluation"})
+_NOT_CONTINUED = _NEVER_MOVED | RESERVED_NAMES
+"""The names in the directory of a run before that the run after it does not need."""
+
 _NOT_FOR_WORKERS = frozenset({"fleet", "notify", "server"})
 """The settings that have passwords and addresses, or are for the server only."""
 
@@ -94,9 +102,11 @@ class Dispatch:
     async def submit(self, plan: RunPlan, where: Where) -> str:
         """Begin a planned run here, and let a worker of a pool execute it; return its id.
 
-        Nothing begins while the fleet does not answer.
+        Nothing begins while the fleet does not answer. Of the runs for messages to one actor, one
+        is open at a time.
         """
         _require_movable(plan)
+        task = plan.request.task
         project = self._opened.identity.create_id()
         tenants = await self._tenants(where.universe, project)
         universe = tenants[0].universe
@@ -109,6 +119,7 @@ class Dispatch:
             project=project,
             label=where.label,
             priority=where.priority,
+            actor=f"{project}/{task.actor}" if task else "",
             max_cost_usd=plan.budgets.cost_usd,
             max_tokens=plan.budgets.tokens,
         )
@@ -131,12 +142,20 @@ class Dispatch:
             else:
                 return plan.run_id
 
+    async def submit_begun(self, root: Path, where: Where) -> str:
+        """Submit a run that a dead process began here, and that has no row yet."""
+        RunDirectory(root).elsewhere.unlink(missing_ok=True)
+        project, rules = self._opened.project, rules_of(self._opened)
+        with open_observed(root, project, project.redactor, rules.before_end) as run:
+            return await self.submit(await plan_run(Resumed(run), project, rules), where)
+
     async def _push(self, begun: BegunRun, new: NewRun) -> None:
         """Store a begun run, and add its row."""
         tree = await HeadTree.load(await self._blobs_of(new.universe), "")
         await self._collector(new.run_id).collect(tree)
         await self._put_agents(tree, begun)
         await self._put_project(tree, begun)
+        await self._put_before(tree, begun)
         new = changed(new, head=await tree.save())
         directory = begun.run.directory
         self._note_elsewhere(directory, new.run_id, new.pool, is_live=True)
@@ -242,7 +261,7 @@ class Dispatch:
             for restart in self._chain(run_id)[1:]:
                 record_restart(self._opened, restart)
             state = ""
-        now = f"{run.state}:{run.attempt}"
+        now = f"{run.state}:{run.attempt}:{run.reason.kind if run.reason else ''}"
         if state not in (now, _SETTLED):
             for root in self._chain(run_id):
                 self._mark(root, run)
@@ -284,10 +303,13 @@ class Dispatch:
         The project here has its own agents and settings.
         """
         own = {root.name for root in self._chain(run_id)}
+        directory = RunDirectory(self._place.runs / run_id)
+        is_here = directory.manifest.exists()
+        before = runs_before(read_request(read_manifest(directory))) if is_here else ()
         async for name, entry in files:
             kind, _, rest = name.partition("/")
             owner, _, below = rest.partition("/")
-            if kind not in (RUNS, STORES):
+            if kind not in (RUNS, STORES) or (kind == RUNS and owner in before):
                 continue
             if owner not in own and not self._may_continue(owner, own):
                 raise VerificationError(f"the head of {run_id} has a file of another run: {name}")
@@ -305,6 +327,16 @@ class Dispatch:
 
     def _collector(self, run_id: str) -> Collector:
         return Collector(self._place, lambda: [root.name for root in self._chain(run_id)])
+
+    async def _put_before(self, tree: HeadTree, begun: BegunRun) -> None:
+        """Put the run whose conversation and files a run continues into its head."""
+        for name in runs_before(begun.plan.request):
+            folder = self._place.runs / name
+            for path in sorted(folder.rglob("*")):
+                below = path.relative_to(folder)
+                if below.parts[0] not in _NOT_CONTINUED and path.is_file():
+                    mode = path.stat().st_mode & 0o777
+                    await tree.put(f"{RUNS}/{name}/{below.as_posix()}", path.read_bytes(), mode)
 
     async def _put_agents(self, tree: HeadTree, begun: BegunRun) -> None:
         """Put the agents with which the run began into its head."""
@@ -428,6 +460,12 @@ def first_of(root: Path) -> Path:
     while (manifest := read_manifest(RunDirectory(root))).restart:
         root = root.parent / manifest.parent
     return root
+
+
+def runs_before(request: RunRequest) -> Collection[str]:
+    """Return the ids of the runs whose conversation and files a run continues."""
+    continued = request.continues.run_id if request.continues else ""
+    return {request.builds_on, continued} - {""}
 
 
 def _require_allowed(plan: RunPlan, new: NewRun, tenants: Sequence[Tenant]) -> None:

@@ -10,13 +10,13 @@ from attractor.config.projects import PROJECT_FILE
 from attractor.engine.run_folder.layout import Manifest, create_run_directory
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, open_run
 from attractor.engine.seams import Workspace
-from attractor.engine.state.attempts import MAIN
+from attractor.engine.state.attempts import MAIN, TreeId
 from attractor.engine.state.run_state import QUEUED
 from attractor.engine.state.walks import last_tree
 from attractor.engine.storage.secrets import Redactor
 from attractor.environments.selection import with_repository
 from attractor.pipeline.fork.create import create_fork
-from attractor.pipeline.fork.linked_run import create_on_result, settle_parent
+from attractor.pipeline.fork.linked_run import create_on_result, result_tree, settle_parent
 from attractor.pipeline.garbage import end_orphans
 from attractor.pipeline.plan.origins import Forked, New, Resumed
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
@@ -86,7 +86,7 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
         case Resumed(run=run):
             await _settle(plan, run)
     left_out.run = run
-    tree = last_tree(run.state.walks, MAIN) if run.state.walks else run.manifest.base.candidate
+    tree = _last_tree(plan, run)
     workspace = await open_workspace(*where, on_snapshot=left_out.record_new, tree=tree)
     await fill_repository(repository, workspace, project)
     record_set_aside(run, workspace)
@@ -103,6 +103,13 @@ _COMMITS = (
     "The project is a linked worktree: its commands commit to a repository that is removed at the "
     "end. The files stay: commit them yourself."
 )
+
+
+def _last_tree(plan: RunPlan, run: OpenRun) -> TreeId:
+    """Return the tree of the last stage, or that with which the run begins."""
+    if run.state.walks:
+        return last_tree(run.state.walks, MAIN)
+    return result_tree(plan.request, plan.scope.project) or run.manifest.base.candidate
 
 
 def _lock_folder(plan: RunPlan, stack: ExitStack) -> None:

@@ -232,6 +232,7 @@ class Service:
         return FleetProject(
             service.opened,
             lambda run_id: service.processes.start(RunCommand("resume", [run_id]), by="fleet"),
+            lambda run_id: service.processes.complete(RunCommand("resume", [run_id]), by="fleet"),
         )
 
     @asynccontextmanager

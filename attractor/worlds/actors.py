@@ -44,7 +44,7 @@ class Actor:
     """An actor: a name for a chain of runs in one dimension.
 
     Without a `pipeline`, each run is one stage of a coding agent. `life_usd` is the limit of the
-    cost of all runs.
+    cost of all runs. Workers of a `pool` of the fleet execute the runs (default: a process here).
     """
 
     name: str
@@ -60,6 +60,7 @@ class Actor:
     provider: str = ""
     sandbox: str = "auto"
     life_usd: float | None = None
+    pool: str = ""
 
 
 class Mark(StrEnum):

@@ -18,7 +18,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
 from attractor.records.request import RunRequest
 from attractor.records.summary import summarize_any
-from attractor.workspaces.create.registry import READ_ONLY, workspace_registry
+from attractor.workspaces.create.registry import ISOLATED, READ_ONLY, workspace_registry
 from attractor.workspaces.errors import DimensionBusy
 from attractor.worlds.actors import (
     Actor,
@@ -40,6 +40,7 @@ from attractor.worlds.dimensions import add_dimension
 from attractor.worlds.errors import ActorArchived
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Message, Sender, TaskAtWork
+from attractor.worlds.pools import require_movable
 from attractor.worlds.process import refusal, settle
 from attractor.worlds.status import ActorStatus, ActorView, read_actor, read_actors
 from attractor.worlds.waking import wake
@@ -83,8 +84,9 @@ def spawn(
     """Create an actor, and send it its first message.
 
     It works in the dimension or the kind of workspace `where`; by default, a dimension of its name
-    is made: a worktree, or outside of Git a copy. An actor that `only_reads` works where others do,
-    by default in the folder of the project.
+    is made: a worktree, or outside of Git a copy; for an actor in a pool, an isolated one. An actor
+    that `only_reads` works where others do, by default in the folder of the project. Without a pool
+    of its own, it is in that of the settings.
     """
     opened.refuse_in_run("'attractor actor spawn'")
     require_actor_name(actor.name)
@@ -96,6 +98,7 @@ def spawn(
             hint="remove --sandbox none",
         )
     project, state = here(opened), opened.project.machine.state_dir
+    actor = replace(actor, pool=actor.pool or opened.project.worlds.pool)
     # Unknown names, and names that are taken, are refused before anything is made.
     backend = backend_registry()[actor.backend]
     with lock_actors(project, state):
@@ -103,7 +106,8 @@ def spawn(
         if only_reads and not where:
             where = READ_ONLY
         if not where:
-            where = asyncio.run(add_dimension(opened, actor.name)).name
+            kind = ISOLATED if actor.pool else ""
+            where = asyncio.run(add_dimension(opened, actor.name, kind=kind)).name
         wanted = RunRequest(file=opened.project.root, workspace=where)
         placed = with_dimension(wanted, opened)
         if only_reads:
@@ -111,6 +115,7 @@ def spawn(
         actor = replace(
             actor, workspace=placed.workspace, folder=placed.folder, dimension=placed.dimension
         )
+        require_movable(actor)
         _require_alone(actor, opened)
         folder = create_actor(actor, project, state)
     if not getattr(backend, "keeps_sessions", True):
@@ -216,9 +221,15 @@ def mark_seen(folder: ActorFolder, by: Sender, opened: OpenProject, message: str
 def stop(
     folder: ActorFolder, by: Sender, opened: OpenProject, cancel: Callable[[str], object]
 ) -> None:
-    """Stop an actor: cancel its run, and wait until its process has ended."""
+    """Stop an actor: cancel its run, and wait until its process has ended.
+
+    The message of an actor in a pool is answered by the server.
+    """
     opened.refuse_in_run("'attractor actor stop'")
     folder.record(Marked(Mark.STOPPED, by, opened.now()))
+    if read_actor(folder).pool:
+        _cancel_run(folder, cancel)
+        return
     until = time.monotonic() + _STOP_PATIENCE_S
     canceled, process = "", None
     while True:
@@ -240,6 +251,12 @@ def stop(
                 hint=f"look at its log: {folder.log}",
             )
         time.sleep(_POLL_S)
+
+
+def _cancel_run(folder: ActorFolder, cancel: Callable[[str], object]) -> None:
+    view = read_actor(folder)
+    if view.task and view.run and not (view.run.outcome or view.run.is_final):
+        cancel(view.task.run_id)
 
 
 def _is_there(process: Process | None) -> bool:

@@ -33,6 +33,7 @@ from attractor.factory.open_project import OpenProject, open_project
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.start import start_run
 from attractor.factory.operator_process import refuse_in_run
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.lookup import is_run, remove_incomplete, run_root
 from attractor.records.request import ActorTask, ContinuedRun, RunRequest
@@ -179,21 +180,9 @@ class ActorProcess:
         First end what a killed process left, then go on with a run or begin one.
         """
         history = self._folder.read(self._known)
-        step = find_next_step(self._inbox.waiting(), self._folder.read_task(), history.answered_ids)
-        for message in step.settled:
-            self._inbox.remove(message)
-        if step.settled and step.at_work is None:
-            self._folder.remove_task()
-        task = step.at_work
-        if task is None and step.message:
-            # Of several actors that are let go on, one begins.
-            with beginning(self._folder, self._opened.project.machine.state_dir):
-                if hold_of(self._folder, self._opened):
-                    return False
-                task = TaskAtWork(step.message, self._opened.project.machine.new_run_id())
-                self._folder.write_task(task)
+        task = take_next(self._folder, history, self._opened)
         if task is None:
-            return True
+            return not self._inbox.has_messages()
         with self._letting_others_follow():
             return self._work_on(task, history)
 
@@ -245,67 +234,100 @@ class ActorProcess:
             return True
         if result.status == AWAITING_ANSWER:
             return False
-        settle(self._answer_of(task.message, result), self._folder, self._opened)
+        settle(answer_of(task.message, result, self._opened), self._folder, self._opened)
         return True
 
     def _start(self, task: TaskAtWork, history: ActorHistory) -> RunResult:
-        request = self._request(task.message, history)
-        project = replace(self._opened.project, suite="")
-        if not history.actor.pipeline:
-            project = project.with_texts({str(request.file): pipeline_text(history.actor.agent)})
-        opened = OpenProject(project)
+        request, opened = prepare_run(task.message, history, self._opened)
         return _once_free(lambda: start_run(request, opened, run_id=task.run_id))
 
-    def _request(self, message: Message, history: ActorHistory) -> RunRequest:
-        actor, project = history.actor, self._opened.project
-        left = None if actor.life_usd is None else max(0, actor.life_usd - history.cost_usd)
-        request = RunRequest(
-            file=Path(actor.pipeline) if actor.pipeline else project.root / FILE,
-            goal=message.goal,
-            backend=actor.backend,
-            model=actor.model,
-            provider=actor.provider,
-            workspace=actor.workspace,
-            folder=actor.folder,
-            dimension=actor.dimension,
-            sandbox=actor.sandbox,
-            budgets=Budgets(cost_usd=left),
-            evaluate=False,
-            task=ActorTask(actor.name, message.id, message.hash, str(message.sender)),
-        )
-        before = history.before
-        if workspace_registry()[request.workspace].is_apart:
-            request = replace(request, builds_on=before)
-        directory = RunDirectory(project.runs_dir / before)
-        if not before or not is_run(directory):
-            return request
-        if actor.pipeline:
-            head = open_journal(directory.events, directory.checkpoint).head
-            return replace(request, continues=ContinuedRun(before, head.seq, head.hash))
-        session = read_session(directory.root)
-        request = keep_model(request, session)
-        return continue_session(request, session, project.runs_dir, tell=_tell)
 
-    def _answer_of(self, message: Message, result: RunResult) -> Answered:
-        project = self._opened.project
-        stat = asyncio.run(read_diffstat(project, result.run_id, result.tree))
-        files = [one.path for one in stat.files] if stat else []
-        directory = RunDirectory(result.directory)
-        # The last stage of a pipeline that said something; an agent has only one stage.
-        said = (read_answer(directory.stage(node)) for node in (*result.completed[::-1], STAGE))
-        words = next(filter(None, said), "")
-        succeeded = bool(result.outcome and result.outcome.is_success)
-        return Answered(
-            message=message,
-            run_id=result.run_id,
-            succeeded=succeeded,
-            reason="" if succeeded else result.reason,
-            words=project.redactor.text(shorten(words, _LONGEST_WORDS)),
-            changed=len(files),
-            files=files[:_MOST_FILES],
-            cost_usd=result.usage.cost_usd,
-            at=self._opened.now(),
-        )
+def take_next(folder: ActorFolder, history: ActorHistory, opened: OpenProject) -> TaskAtWork | None:
+    """Return the task in work, or else take the oldest message; None if none may be taken now.
+
+    First end what a killed process left. The caller holds the lock of the actor.
+    """
+    inbox = Inbox(folder.inbox)
+    step = find_next_step(inbox.waiting(), folder.read_task(), history.answered_ids)
+    for message in step.settled:
+        inbox.remove(message)
+    if step.settled and step.at_work is None:
+        folder.remove_task()
+    if step.at_work or step.message is None:
+        return step.at_work
+    machine = opened.project.machine
+    # Of several actors that are let go on, one begins.
+    with beginning(folder, machine.state_dir):
+        if hold_of(folder, opened):
+            return None
+        task = TaskAtWork(step.message, machine.new_run_id())
+        folder.write_task(task)
+        return task
+
+
+def prepare_run(
+    message: Message, history: ActorHistory, opened: OpenProject
+) -> tuple[RunRequest, OpenProject]:
+    """Return the request of the run for a message, and the project in which it begins."""
+    request = _request(message, history, opened.project)
+    project = replace(opened.project, suite="")
+    if not history.actor.pipeline:
+        project = project.with_texts({str(request.file): pipeline_text(history.actor.agent)})
+    return request, OpenProject(project)
+
+
+def _request(message: Message, history: ActorHistory, project: Project) -> RunRequest:
+    actor = history.actor
+    left = None if actor.life_usd is None else max(0, actor.life_usd - history.cost_usd)
+    request = RunRequest(
+        file=Path(actor.pipeline) if actor.pipeline else project.root / FILE,
+        goal=message.goal,
+        backend=actor.backend,
+        model=actor.model,
+        provider=actor.provider,
+        workspace=actor.workspace,
+        folder=actor.folder,
+        dimension=actor.dimension,
+        sandbox=actor.sandbox,
+        budgets=Budgets(cost_usd=left),
+        evaluate=False,
+        task=ActorTask(actor.name, message.id, message.hash, str(message.sender)),
+    )
+    before = history.before
+    if workspace_registry()[request.workspace].is_apart:
+        request = replace(request, builds_on=before)
+    directory = RunDirectory(project.runs_dir / before)
+    if not before or not is_run(directory):
+        return request
+    if actor.pipeline:
+        head = open_journal(directory.events, directory.checkpoint).head
+        return replace(request, continues=ContinuedRun(before, head.seq, head.hash))
+    session = read_session(directory.root)
+    request = keep_model(request, session)
+    return continue_session(request, session, project.runs_dir, tell=_tell)
+
+
+def answer_of(message: Message, result: RunResult, opened: OpenProject) -> Answered:
+    """Return the answer to a message whose run has ended."""
+    project = opened.project
+    stat = asyncio.run(read_diffstat(project, result.run_id, result.tree))
+    files = [one.path for one in stat.files] if stat else []
+    directory = RunDirectory(result.directory)
+    # The last stage of a pipeline that said something; an agent has only one stage.
+    said = (read_answer(directory.stage(node)) for node in (*result.completed[::-1], STAGE))
+    words = next(filter(None, said), "")
+    succeeded = bool(result.outcome and result.outcome.is_success)
+    return Answered(
+        message=message,
+        run_id=result.run_id,
+        succeeded=succeeded,
+        reason="" if succeeded else result.reason,
+        words=project.redactor.text(shorten(words, _LONGEST_WORDS)),
+        changed=len(files),
+        files=files[:_MOST_FILES],
+        cost_usd=result.usage.cost_usd,
+        at=opened.now(),
+    )
 
 
 def refusal(message: Message, reason: str, *, now: datetime) -> Answered:
@@ -399,7 +421,7 @@ def start_waiting(
     waiting = [
         view
         for view in read_actors(folders)
-        if (view.can_begin or view.can_go_on) and not view.has_process
+        if (view.can_begin or view.can_go_on) and not (view.has_process or view.pool)
     ]
     for view in sorted(waiting, key=lambda view: view.waits_since):
         if view.can_go_on or not _is_held(view.folder, opened):

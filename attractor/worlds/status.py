@@ -50,6 +50,11 @@ class ActorView:
         return self.history.actor.name
 
     @property
+    def pool(self) -> str:
+        """The pool of the fleet in which its runs are executed; "" for this machine."""
+        return self.history.actor.pool
+
+    @property
     def status(self) -> ActorStatus:
         """The status in one word."""
         last = self.history.last
@@ -59,7 +64,7 @@ class ActorView:
             if self.run and self.run.questions:
                 return ActorStatus.ASKING
             # A run that needs no person goes on as soon as its process has started.
-            goes_on = self.has_process or self.can_go_on
+            goes_on = self.has_process or self.can_go_on or self.pool
             return ActorStatus.WORKING if goes_on else ActorStatus.INTERRUPTED
         if self.history.stopped:
             return ActorStatus.STOPPED
@@ -86,7 +91,8 @@ class ActorView:
                 return PlainStatus(PlainWord.RUNNING, "queued")
             case _:
                 return PlainStatus(PlainWord.ENDED, self.status.value)
-        return of_run if of_run and of_run.word is word else PlainStatus(word, reason)
+        words = (word, PlainWord.NEEDS_YOU) if self.pool else (word,)
+        return of_run if of_run and of_run.word in words else PlainStatus(word, reason)
 
     @property
     def since(self) -> datetime:
@@ -138,12 +144,16 @@ class ActorView:
 def read_actor(
     folder: ActorFolder, *, has_process: bool | None = None, known: KnownLines | None = None
 ) -> ActorView:
-    """Return an actor as it is now; `has_process` says whether its lock is held, if known."""
+    """Return an actor as it is now; `has_process` says whether its lock is held, if known.
+
+    An actor in a pool has no process: a server only holds its lock while it takes a message.
+    """
     if has_process is None:
         has_process = FileLock.is_held(folder.lock)
     # The inbox before the journal: a message that is answered in between is in the journal.
     waiting, task = Inbox(folder.inbox).waiting(), folder.read_task()
     history = folder.read(known)
+    has_process = has_process and not history.actor.pool
     answered = history.answered_ids
     if task and task.message.id in answered:
         task = None

@@ -46,6 +46,8 @@ class FoundActor:
     @property
     def words(self) -> str:
         """What becomes of it, for people."""
+        if pool := self.view.pool:
+            return f"stays here without a process: it is in pool {pool}"
         if self.question:
             return f"asks whether to go on, since {self.question}: attractor attention next"
         return "goes on" if self.view.task else "begins with the messages that wait"
@@ -200,6 +202,8 @@ class Starter:
 
     def _start(self, one: FoundActor) -> None:
         view, folder = one.view, one.view.folder
+        if view.pool:
+            return
         opened = open_project(folder.project.root, self._environ)
         if one.question and view.run:
             # A run that goes on does this itself.

@@ -43,11 +43,11 @@ def find_by_words(state: Path, project_id: str, name: str) -> ActorFolder:
 
 
 def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> None:
-    """Start the process of an actor unless it has one.
+    """Start the process of an actor unless it has one, or its runs are executed in a pool.
 
     With `waits`, it holds its lock when this returns.
     """
-    if _has_process(folder):
+    if folder.read().actor.pool or _has_process(folder):
         return
     machine, project = opened.project.machine, folder.project
     if not project.root.is_dir():

@@ -45,6 +45,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("sandbox.env", {}, "default"),
         ("worlds.max_working_actors", None, "default"),
         ("worlds.resume_within", "12h", "default"),
+        ("worlds.pool", "", "default"),
         ("tracing.enabled", "auto", "default"),
         ("notify.command", "", "default"),
         ("notify.url", SecretStr(""), "default"),

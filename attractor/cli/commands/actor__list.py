@@ -44,9 +44,10 @@ def actor_list(invocation: Invocation, here: bool, with_archived: bool, as_json:
         return code
     projects = {one.folder.project.project_id: one.folder.project.root.name for one in views}
     show("\n".join(actor_table(views, projects if len(projects) > 1 else {})))
-    working = sum(one.status is ActorStatus.WORKING for one in views)
+    local = [one for one in views if not one.pool]
+    working = sum(one.status is ActorStatus.WORKING for one in local)
     most = most_working(opened)
-    if working >= most and any(one.can_begin and not one.has_process for one in views):
+    if working >= most and any(one.can_begin and not one.has_process for one in local):
         show(
             f"{working} actors work, which is the limit (worlds.max_working_actors); the others "
             "begin as soon as one of them ends.",

@@ -4,9 +4,17 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.runs.actors import ActorFollower, find, sender_of, show_answer, wait_for_answer
+from attractor.cli.runs.actors import (
+    ActorFollower,
+    find,
+    sender_of,
+    show_answer,
+    show_where,
+    wait_for_answer,
+)
 from attractor.worlds.actors import Answered
 from attractor.worlds.orders import mark_seen, send
+from attractor.worlds.status import read_actor
 
 
 @click.command()
@@ -25,6 +33,7 @@ def actor_prompt(
     folder, opened = find(invocation, name)
     sender = sender_of(invocation)
     message = send(folder, " ".join(words), sender, opened)
+    show_where(read_actor(folder))
     follower = ActorFollower(invocation, folder)
     found = wait_for_answer(folder, message, follower.show_more)
     last = folder.read().last

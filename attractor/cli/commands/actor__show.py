@@ -5,7 +5,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.actors import answered_lines, describe_status, find
+from attractor.cli.runs.actors import answered_lines, describe_status, find, why_in_fleet
 from attractor.language.source.text import visible
 from attractor.worlds.records import actor_record
 from attractor.worlds.status import read_actor
@@ -34,6 +34,8 @@ def actor_show(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
     show(f"spawned by {visible(str(actor.spawner))} at {actor.created.astimezone():%Y-%m-%d %H:%M}")
     if view.task:
         show(f"works on: {visible(view.task.message.text)}\n  run {view.task.run_id}")
+        if why := why_in_fleet(invocation, view):
+            show(f"  {why}")
     for message in view.waiting:
         show(f"waits: {visible(message.text)} (from {visible(str(message.sender))})")
     for one in history.answers[-_SHOWN:]:

@@ -8,7 +8,7 @@ import click
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.actors import sender_of
+from attractor.cli.runs.actors import sender_of, show_where
 from attractor.cli.runs.setup import chosen_model_options, opened_of
 from attractor.workspaces.create.registry import READ_ONLY
 from attractor.worlds.actors import Actor, ActorFolder
@@ -62,6 +62,13 @@ from attractor.worlds.status import read_actor
     type=click.FloatRange(min=0, min_open=True),
     help="Limit the cost of all runs of the actor.",
 )
+@click.option(
+    "--pool",
+    default="",
+    metavar="POOL",
+    help="Let workers of this pool of the fleet execute its runs, in an isolated dimension "
+    "(default: worlds.pool).",
+)
 @json_option
 @click.pass_obj
 def actor_spawn(
@@ -78,6 +85,7 @@ def actor_spawn(
     count: int,
     sandbox: str,
     max_cost_usd: float | None,
+    pool: str,
     as_json: bool,
 ) -> ExitCode:
     """Spawn an actor, with WORDS as its first task.
@@ -104,6 +112,7 @@ def actor_spawn(
             provider=provider,
             sandbox=sandbox,
             life_usd=max_cost_usd,
+            pool=pool,
         )
         spawned.append(spawn(actor, task, opened, where, only_reads=only_reads))
     if as_json:
@@ -111,11 +120,12 @@ def actor_spawn(
         return ExitCode.DONE
     for folder in spawned:
         name = shlex.quote(folder.name)
-        show(f"The actor {folder.name} works on it.")
+        made = folder.read().actor
+        show(f"The actor {folder.name} works on it{f' in pool {made.pool}' if made.pool else ''}.")
+        show_where(read_actor(folder))
         show(f"  watch it:       attractor actor attach {name}")
         show(f"  its next task:  attractor actor prompt {name} TEXT")
         show(f"  stop it:        attractor actor stop {name}")
-        made = folder.read().actor
         if (dimension := made.dimension) and made.workspace != READ_ONLY:
             show(f"  its changes:    attractor dimension diff {dimension}")
             show(f"  have it judged: attractor dimension submit {dimension} --suite SUITE")

@@ -6,7 +6,14 @@ from attractor.base.errors import ExitCode
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.actors import describe_status, find, sender_of, show_answer, wait_for_answer
+from attractor.cli.runs.actors import (
+    describe_status,
+    find,
+    sender_of,
+    show_answer,
+    show_where,
+    wait_for_answer,
+)
 from attractor.worlds.orders import send
 from attractor.worlds.status import ActorStatus, read_actor
 
@@ -27,6 +34,7 @@ def message_send(
     """
     folder, opened = find(invocation, name)
     message = send(folder, " ".join(words), sender_of(invocation), opened)
+    show_where(view := read_actor(folder))
     if waits:
         found = wait_for_answer(folder, message, lambda view: None)
         return show_answer(invocation, found, as_json=as_json)
@@ -34,7 +42,6 @@ def message_send(
         show_json({**write_fields(message), "status": "taken", "actor": folder.name})
         return ExitCode.DONE
     show(f"taken: message {message.id} to {folder.name}")
-    view = read_actor(folder)
     if view.status in (ActorStatus.INTERRUPTED, ActorStatus.ASKING):
         show(f"It waits: {view.name} is {describe_status(view)}", err=True)
     return ExitCode.DONE

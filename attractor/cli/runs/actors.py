@@ -4,11 +4,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from attractor.base.amounts import format_cost, number_of
 from attractor.base.clock import SystemClock
 from attractor.base.durations import format_age
-from attractor.base.errors import ExitCode
+from attractor.base.errors import AttractorError, ExitCode
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.orders import operator_name, proof_of
@@ -23,9 +24,13 @@ from attractor.records.open_work import answer_command
 from attractor.records.transcript import TranscriptReader, read_entry
 from attractor.worlds.actors import ActorFolder, Answered, find_actor, list_actors
 from attractor.worlds.messages import Message, Sender, SenderKind
+from attractor.worlds.pools import is_fleet_installed, why_not_taken
 from attractor.worlds.records import actor_record, message_record
 from attractor.worlds.sessions import STAGE
 from attractor.worlds.status import ActorStatus, ActorView, read_actor, read_actors
+
+if TYPE_CHECKING:
+    from attractor.fleet.fleet import Fleet
 
 _LONGEST_TASK = 48
 POLL_S = 0.1
@@ -73,9 +78,42 @@ def _cause(view: ActorView) -> str:
         case ActorStatus.REVIEW if history.unreviewed:
             return f": {number_of(history.unreviewed.changed, 'file')} changed"
         case _ if view.waiting and not view.has_process:
-            return f"; {number_of(len(view.waiting), 'message')} waiting"
+            return f"; {number_of(len(view.waiting), 'message')} waiting{_missing(view)}"
         case _:
             return ""
+
+
+def _missing(view: ActorView) -> str:
+    """Return why messages to an actor in a pool stay in its inbox, with the command; or ""."""
+    why = why_not_taken(view.folder) if view.pool else ""
+    return f": {why}" if why else ""
+
+
+def show_where(view: ActorView) -> None:
+    """Print that a message goes to a pool, and what is missing for that."""
+    if view.pool:
+        show(f"It goes to pool {view.pool}{_missing(view)}", err=True)
+
+
+def why_in_fleet(invocation: Invocation, view: ActorView) -> str:
+    """Return why the run of an actor in a pool does not work now, with the command, or ""."""
+    if not view.pool or view.task is None or not is_fleet_installed():
+        return ""
+    # Imported here, because most actors need no fleet.
+    from attractor.cli.runs.fleet import in_fleet
+    from attractor.fleet.overview import ExplainedRun, explain
+
+    run_id = view.task.run_id
+
+    async def work(fleet: "Fleet") -> Sequence[ExplainedRun]:
+        run = await fleet.table.run(run_id)
+        return await explain(fleet, [run]) if run else ()
+
+    try:
+        found = in_fleet(invocation, work)
+    except AttractorError as fault:
+        return fault.in_one_line
+    return "".join(f"{one.words}: {one.command}" for one in found if one.reason)
 
 
 def read_unarchived(folders: Iterable[ActorFolder]) -> list[ActorView]:

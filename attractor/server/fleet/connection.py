@@ -1,7 +1,6 @@
 """The fleet of a server, opened at the first use and shared by all its requests."""
 
 import asyncio
-import importlib.util
 import os
 import secrets
 import socket
@@ -21,6 +20,7 @@ from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch import Dispatch
 from attractor.fleet.overview import ExplainedRun
 from attractor.fleet.records import ReasonKind
+from attractor.worlds.pools import INSTALL_FLEET, is_fleet_installed
 
 if TYPE_CHECKING:
     # It loads the database, which belongs to an extra.
@@ -28,18 +28,13 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-INSTALL = "install it from the clone: pip install '.[fleet]'"
+INSTALL = f"install it from the clone: {INSTALL_FLEET}"
 
 BEGIN_S = 30.0
 """A worker that the server starts has this time to begin, before another one is started."""
 
 PAUSE_S = 3.0
 """A fleet that could not be opened is tried again after this time."""
-
-
-def is_installed() -> bool:
-    """Return whether the extra `fleet` is installed."""
-    return all(importlib.util.find_spec(name) for name in ("dbos", "obstore"))
 
 
 @dataclass(frozen=True)
@@ -109,12 +104,19 @@ class FleetConnection:
     def is_there(self) -> bool:
         """Whether there is a fleet: the settings name one, or this machine has had a worker."""
         file = self.state / "fleet" / "fleet.sqlite"
-        return is_installed() and bool(self._database or self.has_workers or file.exists())
+        return is_fleet_installed() and bool(self._database or self.has_workers or file.exists())
 
     @property
     def takes_runs(self) -> bool:
         """Whether a run can begin in the fleet, which may be made for it."""
-        return self.is_there or (is_installed() and self.begin_worker is not None)
+        return self.is_there or (is_fleet_installed() and self.begin_worker is not None)
+
+    def make(self) -> None:
+        """Make the fleet of this machine: a message to an actor in a pool waits for it."""
+        # It loads the database, which takes a second.
+        from attractor.fleet.fleet import Addresses
+
+        Addresses.of(self.state, self._database, self._store)
 
     def begin_worker_for(self, waiting: Sequence[ExplainedRun]) -> None:
         """Start a worker if a run of this machine waits for one, and none was started lately."""
@@ -202,7 +204,7 @@ class FleetConnection:
 
 def no_fleet() -> Refused:
     """Return the error of a request that needs a fleet where none is."""
-    if not is_installed():
+    if not is_fleet_installed():
         return Refused("the fleet is not installed", hint=INSTALL)
     return Refused(
         "there is no fleet", hint="begin a run in it: attractor run PIPELINE.dot --on POOL"

@@ -1,20 +1,22 @@
 """Does for runs of the fleet what workers may not: once a second, in a thread of its own.
 
-It brings their committed heads into the projects of the server, notifies people, records the ends
-and starts the evaluations. Of the servers of a state folder, one does it; if it dies, another one.
+It brings their committed heads into the projects of the server, notifies people, records the ends,
+starts the evaluations, and begins and answers the runs of actors in pools. Of the servers of a
+state folder, one does it; if it dies, another one.
 Each step may be repeated: what is done is noted after it.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Generator, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from attractor.base.clock import Clock
-from attractor.base.dataclasses import dataclass
+from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import AttractorError, LockHeld
 from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock
@@ -24,8 +26,13 @@ from attractor.factory.operations.settle import settle_ended
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.overview import explain, fault_of_store
 from attractor.fleet.records import FleetRun, RunState
+from attractor.server.fleet.actors import answer_message, begin_next
 from attractor.server.fleet.connection import FleetConnection, RunFault, UsedSpace
 from attractor.server.fleet.notices import notify_of_wait
+from attractor.worlds.actors import ActorFolder, list_actors
+from attractor.worlds.inbox import Inbox
+from attractor.worlds.pools import SERVER_LOCK
+from attractor.worlds.status import KnownJournals
 
 if TYPE_CHECKING:
     # It loads the database, which belongs to an extra.
@@ -48,17 +55,23 @@ AT_ONCE = 3
 
 @dataclass(frozen=True)
 class FleetProject:
-    """A project of the server: `resume` starts the process that evaluates one of its runs."""
+    """A project of the server: `resume` starts the process that evaluates one of its runs.
+
+    `complete` does that, and waits for the end of the process.
+    """
 
     opened: OpenProject
     resume: Callable[[str], object]
+    complete: Callable[[str], object]
 
 
 @dataclass(frozen=True)
 class _Left:
-    """A run with a step to do, at a monotonic time; `tries` have failed."""
+    """A step for a run or an actor of a project, at a monotonic time; `tries` have failed."""
 
-    run: FleetRun
+    name: str
+    project: str
+    do: Callable[[], object]
     at: float = 0.0
     tries: int = 0
 
@@ -87,6 +100,8 @@ class FleetLoop:
         self._seen: dict[str, float] = {}
         self._left: dict[str, _Left] = {}
         self._busy: dict[str, asyncio.Task[None]] = {}
+        self._journals = KnownJournals()
+        self._settled: dict[str, tuple[int, ...]] = {}
 
     def start(self) -> None:
         """Begin as soon as there is a fleet."""
@@ -99,11 +114,13 @@ class FleetLoop:
 
     def _run(self) -> None:
         while not self._connection.is_there:
-            if self._stopped.wait(EVERY_S):
+            if self._connection.takes_runs and any(self._actors_with_messages()):
+                self._connection.make()
+            elif self._stopped.wait(EVERY_S):
                 return
-        folder = self._connection.state / "fleet"
-        make_private_folder(folder)
-        lock = FileLock(folder / "server.lock")
+        place = self._connection.state / SERVER_LOCK
+        make_private_folder(place.parent)
+        lock = FileLock(place)
         try:
             asyncio.run(self._work(lock))
         finally:
@@ -127,6 +144,7 @@ class FleetLoop:
                     self._is_alone = True
                 fleet = await asyncio.to_thread(self._connection.open)
                 await self._look(fleet)
+                await asyncio.to_thread(self._look_at_actors)
                 self._begin(turns)
             await asyncio.sleep(EVERY_S)
 
@@ -211,43 +229,70 @@ class FleetLoop:
             self._swept = time.monotonic()
             await fleet.table.sweep(f"{HOLDER}{self._connection.name}")
         now = await fleet.table.now()
-        changed = await fleet.views.changed_since(self._since, self._projects())
-        for run in changed:
+        found = await fleet.views.changed_since(self._since, self._projects())
+        for run in found:
             if self._seen.get(run.run_id) != run.changed:
-                self._left[run.run_id] = _Left(run)
-        self._seen = {run.run_id: run.changed for run in changed}
+                step = partial(self._settle, run)
+                self._left[run.run_id] = _Left(run.run_id, run.project, step)
+        self._seen = {run.run_id: run.changed for run in found}
         self._since = now - LATE_S
+
+    def _look_at_actors(self) -> None:
+        """Find the actors in pools that changed, and have messages."""
+        for folder, now in self._actors_with_messages():
+            name = _name_of(folder)
+            is_waiting = name in self._left or name in self._busy
+            if not is_waiting and self._settled.get(name) != now:
+                self._settled[name] = now
+                step = partial(self._take, folder)
+                self._left[name] = _Left(name, folder.project.project_id, step)
+
+    def _actors_with_messages(self) -> Iterator[tuple[ActorFolder, tuple[int, ...]]]:
+        """Yield the actors in pools that have messages, with their signatures."""
+        for folder in list_actors(self._connection.state):
+            # A damaged one is reported where actors are listed.
+            with suppress(AttractorError, OSError):
+                if Inbox(folder.inbox).has_messages():
+                    now = folder.signature()
+                    if folder.read(self._journals.of(folder)).actor.pool:
+                        yield folder, now
+
+    def _take(self, folder: ActorFolder) -> None:
+        opened = self._project_of(folder.project.project_id).opened
+        if not asyncio.run(begin_next(folder, opened, self._connection)):
+            # A person is asked, whose answer changes nothing in the folder.
+            self._settled.pop(_name_of(folder), None)
 
     def _begin(self, turns: asyncio.Semaphore) -> None:
         now = time.monotonic()
-        for run_id, left in list(self._left.items()):
-            if left.at <= now and run_id not in self._busy:
-                del self._left[run_id]
-                self._busy[run_id] = asyncio.create_task(self._do(left, turns))
+        for name, left in list(self._left.items()):
+            if left.at <= now and name not in self._busy:
+                del self._left[name]
+                self._busy[name] = asyncio.create_task(self._do(left, turns))
 
     async def _do(self, left: _Left, turns: asyncio.Semaphore) -> None:
-        run, faults = left.run, self._connection.faults
+        faults = self._connection.faults
         fault = ""
         try:
             async with turns:
-                await asyncio.to_thread(self._settle, run)
+                await asyncio.to_thread(left.do)
         except LockHeld as held:
             fault = held.in_one_line
         except AttractorError as error:
             fault = error.in_one_line
-            faults[run.run_id] = RunFault(run.project, fault)
+            faults[left.name] = RunFault(left.project, fault)
         except Exception as error:  # noqa: BLE001 - a person must see it, and other runs go on
             fault = f"internal error: {error!r}"
-            faults[run.run_id] = RunFault(run.project, fault)
+            faults[left.name] = RunFault(left.project, fault)
         finally:
-            del self._busy[run.run_id]
+            del self._busy[left.name]
         if fault:
             pause = min(MOST_AGAIN_S, AGAIN_S * 2**left.tries)
-            again = _Left(run, time.monotonic() + pause, left.tries + 1)
+            again = changed(left, at=time.monotonic() + pause, tries=left.tries + 1)
             # A newer change has replaced it.
-            self._left.setdefault(run.run_id, again)
+            self._left.setdefault(left.name, again)
         else:
-            faults.pop(run.run_id, None)
+            faults.pop(left.name, None)
 
     def _settle(self, run: FleetRun) -> None:
         asyncio.run(self._bring(run, self._project_of(run.project)))
@@ -266,8 +311,15 @@ class FleetLoop:
                 ended = await settle_ended(root, opened, is_canceled=run.cancel)
                 if ended.needs_resume:
                     _require_free(ended.root)
-                    project.resume(ended.root.name)
+                    finish = project.complete if run.actor else project.resume
+                    finish(ended.root.name)
+                if run.actor:
+                    await asyncio.to_thread(answer_message, run, ended.root, opened)
                 dispatch.note_settled(run)
+
+
+def _name_of(folder: ActorFolder) -> str:
+    return f"{folder.project.project_id}/{folder.name}"
 
 
 def _require_free(root: Path) -> None:
