@@ -50,11 +50,13 @@ class ProjectInFleet:
         """The runs of the project in the fleet."""
         return Dispatch(self.opened, self.fleet.table, self.fleet.blobs_of, f"{HOLDER}test")
 
-    async def submit(self, file: str = "pipeline.dot", **where: Any) -> str:
+    async def submit(
+        self, file: str = "pipeline.dot", *, pool: str = "agents", **where: Any
+    ) -> str:
         """Begin a run in the pool `agents`, or in another one; return its id."""
         request = RunRequest(file=self.folder / file, backend="simulate", sandbox="none")
         plan = await plan_start(request, self.opened)
-        return await self.dispatch.submit(plan, Where(**{"pool": "agents", **where}))
+        return await self.dispatch.submit(plan, Where(pool=pool, **where))
 
     async def park(self, **where: Any) -> str:
         """Begin a run, and execute it here until it asks; leave it as a worker does."""

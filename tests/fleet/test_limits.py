@@ -88,5 +88,6 @@ async def submit_all(fleet: Fleet, folder: Path, number: int, marks: Path) -> No
     project = make_project(folder, pipeline_of(universe, marks))
     for run in range(RUNS // UNIVERSES):
         version = NEWER if run % 2 else __version__
-        where = {"universe": universe, "priority": 100 * (1 + (number + run) % 3)}
-        await ProjectInFleet(fleet, project, version).submit(**where)
+        priority = 100 * (1 + (number + run) % 3)
+        world = ProjectInFleet(fleet, project, version)
+        await world.submit(universe=universe, priority=priority)
