@@ -91,7 +91,7 @@ crash: $(READY) ## kill real processes, at full counts
 	@COUNTS=full $(PYTEST) -m crash
 
 chaos: $(READY) ## let faults befall a fleet of four workers and 150 runs for five minutes
-	@CHAOS_S=300 CHAOS_RUNS=150 $(PYTEST) -n 0 -k postgres tests/fleet/test_chaos.py
+	@COUNTS=full CHAOS_S=300 CHAOS_RUNS=150 $(PYTEST) -n 0 -k postgres tests/fleet/test_chaos.py
 
 # Where scripts/external-agents has installed both sets.
 AGENTS := .cache/agents

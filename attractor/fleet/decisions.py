@@ -19,8 +19,8 @@ STALE_S = 4.0
 UNCLAIMED_S = 30.0
 """An attempt that its worker has had for so long without a claim is lost: the reply was."""
 
-LEASE_S = 10.0
-"""Another one sweeps when the last sweep is older."""
+LEASE_S = STALE_S
+"""Another one sweeps when the last sweep is older: the sweeper may have died with its runs."""
 
 FORGOTTEN_S = 3600.0
 """A dead worker is shown for so long."""

@@ -20,6 +20,7 @@ from tests.cli.fleet_desk import (
     sqlite_template as sqlite_template,  # a fixture
 )
 from tests.fleet.rigs import SqlRig
+from tests.fleet.runs import ASKS, ProjectInFleet
 from tests.tables import table
 
 
@@ -112,6 +113,7 @@ BY_PLACE = [
     (full_pool, "pool_full", "attractor fleet limit p --concurrency 3"),
     (full_share, "universe_full", "attractor fleet limit p --share 0.6"),
     (taking_over, "taking_over", "attractor worker --pool p"),
+    (behind, "behind", "attractor worker --pool p"),
 ]
 
 
@@ -192,6 +194,19 @@ def test_parked_run_continues_in_its_pool(tmp_path: Path, sqlite_template: Path)
     assert (kind, command) == ("paused", f"attractor resume {run_id}")
     assert "paused by" in said
     assert ": lunch" in said
+
+
+def test_question_is_gone_after_its_answer(tmp_path: Path, sqlite_template: Path) -> None:
+    desk = FleetDesk(tmp_path, sqlite_template, ASKS)
+    run_id = desk.within(lambda fleet: ProjectInFleet(fleet, desk.project).park(pool="p"))
+    kind, _, command = desk.why(run_id)
+    assert (kind, command) == ("human", f"attractor answer {run_id}")
+    assert "Good?" in desk.do(*command.split()[1:]).stdout
+    obey(desk, f"{command} Yes")
+    desk.beat()
+    assert desk.why(run_id)[0] == "behind"
+    assert isinstance(desk.claim(run_id), Claim)
+    assert desk.why(run_id) == ("", "", "")
 
 
 def test_run_of_a_worker_says_what_it_waits_for(fleet_desk: FleetDesk) -> None:

@@ -10,13 +10,12 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from attractor import __version__
 from attractor.engine.context import ResolvedValues
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory
@@ -27,12 +26,14 @@ from attractor.factory.operations.start import plan_start, start_run
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch import Dispatch, Where, copy_fence
 from attractor.fleet.errors import DatabaseAway, StoreAway
-from attractor.fleet.fleet import Addresses, Fleet, open_fleet
+from attractor.fleet.fleet import Fleet
 from attractor.fleet.records import FleetRun, ReasonKind, RunState
 from attractor.pipeline.orders import Orders
+from attractor.records.delivery import read_delivery
 from attractor.records.request import RunRequest
-from tests.fleet.living import LivingFleet
-from tests.pipeline.projects import git, open_project
+from tests.fleet.living import LivingFleet, until
+from tests.fleet.runs import opened_project
+from tests.pipeline.projects import git
 
 EDGES = "start [shape=Mdiamond]; done [shape=Msquare]"
 PIPELINES = {
@@ -80,16 +81,21 @@ class Result:
 
 def result_of(root: Path) -> Result:
     """Return the result of a run, or of the last run that continues it."""
+    root = last_of(root)
     state = _state(root)
-    while state.restarted_as:
-        root = root.parent / state.restarted_as
-        state = _state(root)
     assert state.progress
     values = ResolvedValues(state.progress.context, Blobs(root))
     context = {name: _without_times(values[name]) for name in values if not _is_own(name)}
     outcome = outcome_of(state)
     visits = Counter(state.progress.completed)
     return Result(outcome.value if outcome else "", context, state.progress.tree, visits)
+
+
+def last_of(root: Path) -> Path:
+    """Return the directory of a run, or of the last run that continues it."""
+    while restart := _state(root).restarted_as:
+        root = root.parent / restart
+    return root
 
 
 def _state(root: Path) -> EngineState:
@@ -133,8 +139,7 @@ class Chaos:
 
     @property
     def opened(self) -> OpenProject:
-        project = open_project(self.living.project)
-        return OpenProject(replace(project, machine=replace(project.machine, version=__version__)))
+        return opened_project(self.living.project)
 
     def request(self, name: str) -> RunRequest:
         file = self.living.project / f"{name}.dot"
@@ -154,9 +159,7 @@ class Chaos:
 
     @asynccontextmanager
     async def fleet(self) -> AsyncGenerator[tuple[Fleet, Dispatch]]:
-        environ = self.living.environ
-        where = Addresses(environ["ATTRACTOR_FLEET__URL"], environ["ATTRACTOR_FLEET__STORE"])
-        async with open_fleet(where, environ) as fleet:
+        async with self.living.open() as fleet:
             yield fleet, Dispatch(self.opened, fleet.table, fleet.blobs_of, f"{HOLDER}chaos")
 
     async def play(self, runs: int, seconds: float, workers: int = 4) -> Mapping[str, str]:
@@ -166,11 +169,12 @@ class Chaos:
         """
         for _ in range(workers):
             self.living.start_worker("--slots", "3")
+        self.living.start_server()
         names = [*PIPELINES]
         begun: dict[str, str] = {}
         async with self.fleet() as (fleet, dispatch):
-            until, longest = time.monotonic() + seconds, time.monotonic() + seconds + LONGEST_S
-            trouble = asyncio.create_task(self._trouble(until))
+            end, longest = time.monotonic() + seconds, time.monotonic() + seconds + LONGEST_S
+            trouble = asyncio.create_task(self._trouble(end))
             for number in range(runs):
                 name = names[number % len(names)]
                 request = self.request(name)
@@ -187,7 +191,14 @@ class Chaos:
             await trouble
             for run_id in begun:
                 await _insist(lambda run_id=run_id: dispatch.sync(run_id))
+            # The server delivers them, once it lives.
+            await until(lambda: self._are_delivered(begun), self.living.logs, LONGEST_S)
         return begun
+
+    async def _are_delivered(self, runs: Collection[str]) -> bool:
+        folder = self.living.project / "runs"
+        roots = [last_of(folder / run_id) for run_id in runs]
+        return all(read_delivery(RunDirectory(root)).branch for root in roots)
 
     async def _open(self, fleet: Fleet) -> Sequence[FleetRun]:
         states = (RunState.QUEUED, RunState.RUNNING, RunState.PARKED)
@@ -226,17 +237,21 @@ class Chaos:
                     await asyncio.to_thread(orders.answer, choice)
                     answered[run_id] += 1
 
-    async def _trouble(self, until: float) -> None:
+    async def _trouble(self, end: float) -> None:
         """Let one fault after the other happen, and in the end no more."""
         faults = [self._kill, self._kill, self._freeze, self._kill_attempt, self._take_store_away]
+        faults.append(self._kill_server)
         if self.restart_database:
             faults.append(self._restart_database)
-        while time.monotonic() < until:
+        following: list[Callable[[subprocess.Popen[str]], Awaitable[None]]] = []
+        while time.monotonic() < end:
             await asyncio.sleep(self.dice.uniform(0.5, 3))
-            fault = self.dice.choice(faults)
             awake = [one for one in self.living.workers if one.poll() is None]
             awake = [one for one in awake if one.pid not in self.frozen]
             if len(awake) > 2:
+                # Each of them once, in some order, then again.
+                following = following or self.dice.sample(faults, len(faults))
+                fault = following.pop()
                 await fault(self.dice.choice(awake))
                 self.faults[fault.__name__] += 1
         await asyncio.gather(*self.frozen.values())
@@ -244,6 +259,12 @@ class Chaos:
     async def _kill(self, worker: subprocess.Popen[str]) -> None:
         self.living.kill(worker)
         self.living.start_worker("--slots", "3")
+
+    async def _kill_server(self, _: subprocess.Popen[str]) -> None:
+        assert self.living.server
+        self.living.kill(self.living.server)
+        await asyncio.sleep(self.dice.uniform(0, 1))
+        self.living.start_server()
 
     async def _freeze(self, worker: subprocess.Popen[str]) -> None:
         async def thaw() -> None:
@@ -271,7 +292,7 @@ class Chaos:
         away = store.with_name("away")
         store.rename(away)
         try:
-            await asyncio.sleep(self.dice.uniform(0.2, self.store_away_s))
+            await asyncio.sleep(self.dice.choice((0.1, 1.0)) * self.store_away_s)
         finally:
             away.rename(store)
 

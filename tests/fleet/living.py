@@ -3,17 +3,21 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from attractor.fleet.fleet import Addresses, open_fleet
+import attractor
+from attractor import __version__
+from attractor.fleet.fleet import Addresses, Fleet, open_fleet
 from attractor.fleet.records import FleetRun, RunState
 from tests.pipeline.projects import make_project
 
@@ -32,6 +36,7 @@ class LivingFleet:
     more: dict[str, str] = field(default_factory=dict[str, str])
     at_workers: dict[str, str] = field(default_factory=dict[str, str])
     workers: list[subprocess.Popen[str]] = field(default_factory=list[subprocess.Popen[str]])
+    server: subprocess.Popen[str] | None = None
 
     def __post_init__(self) -> None:
         self.project = make_project(self.folder / "project", self.pipeline)
@@ -45,6 +50,22 @@ class LivingFleet:
             "ATTRACTOR_FLEET__STORE": self.store or str(state / "store"),
             **self.more,
         }
+
+    def of_version(self, version: str) -> "LivingFleet":
+        """Return the same fleet, with commands and workers of another version.
+
+        Another package has all files of this one, except for the number of the version.
+        """
+        own, other = Path(attractor.__file__).parent, self.folder / version / attractor.__name__
+        other.mkdir(parents=True)
+        for path in own.iterdir():
+            if path.name not in ("__init__.py", "__pycache__"):
+                (other / path.name).symlink_to(path)
+        text = (own / "__init__.py").read_text()
+        (other / "__init__.py").write_text(text.replace(f'"{__version__}"', f'"{version}"'))
+        fleet = copy(self)
+        fleet.environ = {**self.environ, "PYTHONPATH": str(other.parent)}
+        return fleet
 
     def attractor(self, *words: str, code: int = 0) -> str:
         """Type a command; return its output."""
@@ -82,8 +103,29 @@ class LivingFleet:
         self.workers.append(worker)
         return worker
 
+    def id_of(self, worker: subprocess.Popen[str]) -> str:
+        """Return the id of a worker in its row; "" before it is ready."""
+        log = self.folder / f"worker-{self.workers.index(worker)}.log"
+        found = re.search(r"ready worker=(\w+)", log.read_text())
+        return found[1] if found else ""
+
+    def start_server(self) -> subprocess.Popen[str]:
+        """Start a server of the project, which does its part for runs in the fleet."""
+        with (self.folder / "server.log").open("a") as log:
+            self.server = subprocess.Popen(
+                [*PROGRAM, "serve", "--port", "0", "--json"],
+                cwd=self.project,
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+        return self.server
+
     def kill(self, worker: subprocess.Popen[str]) -> None:
-        """Kill a worker; what it started must end by itself."""
+        """Kill a worker or the server; what it started must end by itself."""
         os.kill(worker.pid, signal.SIGKILL)
         worker.wait()
 
@@ -99,14 +141,19 @@ class LivingFleet:
             time.sleep(0.2)
         return found
 
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[Fleet]:
+        """Open the rows and the store of the fleet in this process."""
+        environ = self.environ
+        where = Addresses(environ["ATTRACTOR_FLEET__URL"], environ["ATTRACTOR_FLEET__STORE"])
+        async with open_fleet(where, environ) as fleet:
+            yield fleet
+
     def row(self, run_id: str) -> FleetRun:
         """Return the row of a run."""
 
         async def read() -> FleetRun | None:
-            where = Addresses(
-                self.environ["ATTRACTOR_FLEET__URL"], self.environ["ATTRACTOR_FLEET__STORE"]
-            )
-            async with open_fleet(where, self.environ) as fleet:
+            async with self.open() as fleet:
                 return await fleet.table.run(run_id)
 
         found = asyncio.run(read())
@@ -131,20 +178,21 @@ class LivingFleet:
         ]
 
     def logs(self) -> str:
-        """Return what the workers said."""
-        return "\n".join(one.read_text() for one in sorted(self.folder.glob("worker-*.log")))
+        """Return what the workers and the server said."""
+        files = sorted([*self.folder.glob("worker-*.log"), *self.folder.glob("server.log")])
+        return "\n".join(one.read_text() for one in files)
 
 
 @contextmanager
 def living(folder: Path, pipeline: str, **more: Any) -> Generator[LivingFleet]:
-    """Make a fleet; its workers are killed at the end."""
+    """Make a fleet; its workers and its server are killed at the end."""
     fleet = LivingFleet(folder, pipeline, **more)
     try:
         yield fleet
     finally:
-        for worker in fleet.workers:
-            if worker.poll() is None:
-                fleet.kill(worker)
+        for process in (*fleet.workers, fleet.server):
+            if process and process.poll() is None:
+                fleet.kill(process)
 
 
 def wait_until(holds: Callable[[], bool], why: Callable[[], object] = str) -> None:
@@ -153,3 +201,15 @@ def wait_until(holds: Callable[[], bool], why: Callable[[], object] = str) -> No
     while not holds():
         assert time.monotonic() < until, why()
         time.sleep(0.05)
+
+
+async def until(
+    holds: Callable[[], Awaitable[bool]],
+    why: Callable[[], object] = str,
+    within_s: float = PATIENCE_S,
+) -> None:
+    """Wait until something holds, in a loop of other tasks."""
+    deadline = time.monotonic() + within_s
+    while not await holds():
+        assert time.monotonic() < deadline, why()
+        await asyncio.sleep(0.05)

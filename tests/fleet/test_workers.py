@@ -1,5 +1,6 @@
 """Real workers execute, move, lose and give back runs: a `Site`, and each `SiteAttempt` in it."""
 
+import json
 import os
 import signal
 import time
@@ -31,7 +32,8 @@ GATE = """digraph gate {
 SLOW = """digraph slow {
   start [shape=Mdiamond]; done [shape=Msquare]
   one [shape=parallelogram, tool_command="echo 1 >> steps.txt"]
-  two [shape=parallelogram, tool_command="test -e FLAG || sleep 30; echo 2 >> steps.txt"]
+  two [shape=parallelogram,
+    tool_command="until test -e FLAG; do sleep 0.1; done; echo 2 >> steps.txt"]
   three [shape=parallelogram, tool_command="echo 3 >> steps.txt"]
   start -> one -> two -> three -> done
 }
@@ -112,10 +114,8 @@ def test_another_worker_takes_over_from_a_killed_one(tmp_path: Path) -> None:
         wait_until(lambda: "one" in fleet_stages(fleet, run_id), fleet.logs)
         fleet.start_worker()
         fleet.kill(first)
-        killed = time.monotonic()
         flag.touch()
         fleet.wait(run_id, "evaluating")
-        assert time.monotonic() - killed < 20
         assert fleet.stages(run_id) == ["start", "one", "two", "three"]
         fleet.attractor("resume", run_id)
         assert git(fleet.project, "show", f"attractor/run/{run_id}:steps.txt") == "1\n2\n3\n"
@@ -161,6 +161,26 @@ def test_drained_worker_ends_its_stage_and_another_one_goes_on(tmp_path: Path) -
         assert fleet.stages(run_id) == ["start", "one", "two", "three"]
         started = [one for one in fleet.events(run_id) if one["type"] == "StageStarted"]
         assert [one["node"] for one in started] == ["start", "one", "two", "three"]
+
+
+def test_run_whose_store_is_away_says_so_until_it_is_back(tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    with living(tmp_path, SLOW) as fleet:
+        run_id = begin_slow(fleet, flag)
+        fleet.start_worker()
+        wait_until(lambda: "one" in fleet_stages(fleet, run_id), fleet.logs)
+        store = Path(fleet.environ["ATTRACTOR_FLEET__STORE"])
+        away = store.rename(store.with_name("away"))
+        flag.touch()
+        wait_until(lambda: fleet.row(run_id).reason is not None, fleet.logs)
+        reason = json.loads(fleet.attractor("fleet", "why", run_id, "--json"))["reason"]
+        assert reason["kind"] == "store_unreachable"
+        assert reason["command"] == "attractor fleet status"
+        assert "the store is not there" in fleet.attractor("fleet", "status", code=3)
+        away.rename(store)
+        wait_until(lambda: fleet.row(run_id).reason is None, fleet.logs)
+        fleet.wait(run_id, "evaluating")
+        assert fleet.stages(run_id) == ["start", "one", "two", "three"]
 
 
 def test_run_at_a_limit_of_its_account_takes_no_process_until_the_reset(tmp_path: Path) -> None:
