@@ -34,6 +34,11 @@ begin
     and new.lost between 0 and old.lost + 1
     and new.tokens >= 0
     and json_typeof(new.details) = 'object'
+    -- Orders come from people only.
+    and not exists (
+      select from json_each_text(new.orders) given
+      where given.value is distinct from old.orders ->> given.key
+    )
     -- Also no NaN, which is larger than every number.
     and least(new.wake_at, new.changed, new.queued_at, new.cost_usd) >= 0
     and greatest(new.wake_at, new.changed, new.queued_at, new.cost_usd) < 1e11
@@ -45,8 +50,8 @@ begin
         and (new.seq = old.seq + 1 or (new.seq, new.head) = (old.seq, old.head))
       else
         -- Others change no result. They claim, take over from a dead owner, and enqueue.
-        (new.seq, new.head, new.cost_usd, new.tokens)
-          = (old.seq, old.head, old.cost_usd, old.tokens)
+        (new.seq, new.head, new.cost_usd, new.tokens, new.orders::text)
+          = (old.seq, old.head, old.cost_usd, old.tokens, old.orders::text)
         and new.epoch between old.epoch + (old.owner <> '')::int and old.epoch + 1
         and case new.state
           when 'running' then old.state = 'queued' and not old.cancel and new.epoch > old.epoch
@@ -136,7 +141,7 @@ grant select on fleet_run, fleet_worker, fleet_universe, fleet_pool, fleet_lease
 -- Rights on columns: who may update or delete a whole table may also lock it, and so keep living
 -- workers from beating until they count as dead.
 grant update (attempt, epoch, owner, state, wants_run, head, seq, wake_at, reason, details, lost,
-  changed, queued_at, cost_usd, tokens) on fleet_run to attractor_agents;
+  changed, queued_at, cost_usd, tokens, orders) on fleet_run to attractor_agents;
 grant insert, update (beat, is_draining) on fleet_worker to attractor_agents;
 grant update (day, cost_usd, tokens) on fleet_universe to attractor_agents;
 grant update (share) on fleet_pool to attractor_agents;

@@ -121,7 +121,9 @@ async def test_workers_claim_commit_park_and_take_over_with_their_rights(rows: R
     await rows.mine.set_reason(claim, Reason(ReasonKind.STORE_UNREACHABLE))
     assert (await rows.owner.table.tenants())[0].spent == Spent(1.5, 10)
     # Models paid for what was rewound, too.
-    claim = await rows.mine.commit(claim, "h2", Spent(1.0, 5))
+    assert await rows.owner.table.order("r", "steer", {"text": "hurry"})
+    claim = await rows.mine.commit(claim, "h2", Spent(1.0, 5), ["steer"])
+    assert not (await rows.run("r")).orders
     assert (await rows.owner.table.tenants())[0].spent == Spent(1.5, 10)
     await rows.mine.end(claim, AttemptEnd(state=RunState.PARKED, wake_at=1.0))
     assert (await rows.run("next")).attempt == 2
@@ -158,6 +160,8 @@ ATTACKS: Sequence[LiteralString] = (
     "update fleet_run set cost_usd = 0 where run_id = 'theirs'",
     # With a commit of its own.
     "update fleet_run set head = 'x' where run_id = 'mine'",
+    """update fleet_run set orders = '{"steer": {}}' where run_id = 'mine'""",
+    "update fleet_run set orders = '{}' where run_id = 'ordered'",
     "update fleet_run set seq = seq + 2 where run_id = 'mine'",
     "update fleet_run set epoch = epoch + 1 where run_id = 'mine'",
     "update fleet_run set cost_usd = 'nan' where run_id = 'mine'",
@@ -225,14 +229,16 @@ ATTACKS: Sequence[LiteralString] = (
 @pytest.mark.anyio
 async def test_attacks_by_sql_fail_and_change_nothing(rows: Rows) -> None:
     await rows.owner.table.set_pool(Pool("p", 9))
-    for name in ("mine", "theirs", "waiting", "queued", "ended"):
+    for name in ("mine", "theirs", "ordered", "waiting", "queued", "ended"):
         await rows.add(name)
     for name, end in (("waiting", HUMAN), ("ended", ENDED)):
         claim = await rows.mine.commit(await rows.claim(name), "h1", Spent(1.0, 10))
         await rows.mine.end(claim, end)
     await rows.claim("mine")
     await rows.theirs.beat(a_worker(THEIRS))
-    assert isinstance(await rows.theirs.claim("theirs", 1, THEIRS), Claim)
+    for name in ("theirs", "ordered"):
+        assert isinstance(await rows.theirs.claim(name, 1, THEIRS), Claim)
+    await rows.owner.table.order("ordered", "steer", {"text": "hurry"})
     with psycopg.connect(rows.url) as connection:
         for attack in ATTACKS:
             await rows.theirs.beat(a_worker(THEIRS))
