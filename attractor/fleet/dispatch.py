@@ -11,10 +11,11 @@ import time
 import tomllib
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.errors import Refused, VerificationError
+from attractor.base.errors import Refused, UnknownName, VerificationError
 from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.ids import is_run_id
 from attractor.base.json import Json, JsonObject, canonical_json, parse_object
@@ -28,6 +29,7 @@ from attractor.engine.run_folder.layout import (
     read_manifest,
 )
 from attractor.engine.state.run_state import RunState as EngineState
+from attractor.factory.dimensions import with_dimension
 from attractor.factory.open_project import OpenProject
 from attractor.factory.register import record_restart
 from attractor.fleet.attempt import PROFILE
@@ -47,6 +49,7 @@ from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
 from attractor.pipeline.preflight.models import list_models
 from attractor.pipeline.preflight.preflight import nodes_by_backend
 from attractor.pipeline.source.read import context_of
+from attractor.records.request import RunRequest
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.git.repository import Git
 from attractor.workspaces.run_store import STORES
@@ -96,7 +99,7 @@ class Dispatch:
 
         Nothing begins while the fleet does not answer.
         """
-        _require_movable(plan)
+        _require_movable(plan, where.label)
         project = self._opened.identity.create_id()
         tenants = await self._tenants(where.universe, project)
         universe = tenants[0].universe
@@ -436,11 +439,37 @@ def _require_allowed(plan: RunPlan, new: NewRun, tenants: Sequence[Tenant]) -> N
     require_allowed(caps, {"backends": nodes, "models": list_models(asking, request, scope)})
 
 
-def _require_movable(plan: RunPlan) -> None:
-    """Refuse a run that works on files of this machine only."""
-    kind = workspace_registry()[plan.request.workspace]
-    if not kind.is_apart and kind.create is not None:
+def of_labeled_machine(request: RunRequest, opened: OpenProject) -> RunRequest:
+    """Return the request of a run that a worker with a label executes.
+
+    A name that is no kind is a dimension of the machine of that worker; its folder is found there.
+    """
+    name, kind = request.workspace, "directory"
+    if name in workspace_registry():
+        return request
+    with suppress(UnknownName):
+        placed = with_dimension(request, opened)
+        if not workspace_registry()[placed.workspace].needs_folder:
+            return placed
+        kind = placed.workspace
+    return replace(request, workspace=kind, dimension=name)
+
+
+def _require_movable(plan: RunPlan, label: str) -> None:
+    """Refuse a run that works on files of one machine, except in a dimension of a label."""
+    request = plan.request
+    kind, name = workspace_registry()[request.workspace], request.dimension or request.workspace
+    if kind.is_apart or kind.create is None:
+        return
+    if not (kind.needs_folder and label):
         raise Refused(
-            f"a run with the workspace {plan.request.workspace} works on files of this machine",
-            hint="choose another one: --workspace isolated",
+            f"a run with the workspace {name} works on files of one machine",
+            hint=f"name the label of a worker there: --label LABEL --workspace {name}"
+            if kind.needs_folder
+            else "choose another one: --workspace isolated",
+        )
+    if plan.policy.suite:
+        raise Refused(
+            f"the suite {plan.policy.suite} cannot judge a run in a dimension of another machine",
+            hint=f"judge its files there later: attractor dimension submit {name} --suite SUITE",
         )

@@ -46,7 +46,10 @@ _NOT_FOR_RUNS = (TOKEN_VARIABLE, OPERATOR_VARIABLE)
 
 
 class FolderSite:
-    """A folder of this machine, with a place for each run."""
+    """A folder of this machine, with a place for each run.
+
+    `home` is the project in whose dimensions runs with a label of this worker may work.
+    """
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class FolderSite:
         blobs_of: BlobsOf,
         environ: Mapping[str, str],
         program: Sequence[str] = PROGRAM,
+        home: Place | None = None,
     ) -> None:
         self._folder = folder
         self._blobs_of = blobs_of
@@ -63,6 +67,7 @@ class FolderSite:
             if name not in _NOT_FOR_RUNS and not name.startswith(_OF_FLEET)
         }
         self._program = program
+        self._home = home
 
     async def begin(self, run: FleetRun, claim: Claim) -> SiteAttempt:
         """Lay out the head of a run, and start the process of an attempt."""
@@ -75,7 +80,7 @@ class FolderSite:
         await self._make_repository(place, run.run_id)
         collector = Collector(place, lambda: _run_ids(place.runs, run.run_id))
         await asyncio.to_thread(collector.skip)
-        process, end = await self._start(root, run.run_id)
+        process, end = await self._start(root, run)
         streams = await asyncio.open_connection(sock=end, limit=_LONGEST_LINE)
         return _Attempt(run.run_id, root, tree, collector, process, streams)
 
@@ -94,15 +99,20 @@ class FolderSite:
             await git.run_from(pack, "index-pack", "--stdin")
 
     async def _start(
-        self, root: Path, run_id: str
+        self, root: Path, run: FleetRun
     ) -> tuple[asyncio.subprocess.Process, socket.socket]:
         ours, theirs = socket.socketpair()
+        of_label = list[str]()
+        if self._home and run.label:
+            home = self._home
+            of_label = [str(home.runs), str(home.state), str(home.project), run.project]
         with theirs, (root / "attempt.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *self._program,
                 str(root),
-                run_id,
+                run.run_id,
                 str(theirs.fileno()),
+                *of_label,
                 cwd=root / PROJECT,
                 env=self._environ,
                 stdin=asyncio.subprocess.DEVNULL,
