@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 HOST = "127.0.0.1"
 
@@ -28,17 +28,21 @@ class Wire:
 
     def serve(self) -> None:
         """Pass connections on until the wire is closed."""
-        with suppress(OSError):
+        with ExitStack() as stack, suppress(OSError):
             while True:
-                ours, _ = self._listener.accept()
-                theirs = socket.create_connection((HOST, self._target))
-                for ends in ((ours, theirs), (theirs, ours)):
-                    threading.Thread(target=self._pump, args=ends, daemon=True).start()
+                near = stack.enter_context(self._listener.accept()[0])
+                far = stack.enter_context(socket.create_connection((HOST, self._target)))
+                for ends in ((near, far), (far, near)):
+                    pump = threading.Thread(target=self._pump, args=ends)
+                    stack.callback(pump.join)
+                    pump.start()
+                # First, the pumps end.
+                stack.callback(_end, near, far)
 
     def close(self) -> None:
-        """Take no connection any more."""
+        """End all connections."""
         self.join()
-        self._listener.shutdown(socket.SHUT_RDWR)
+        _end(self._listener)
         self._listener.close()
 
     def _pump(self, source: socket.socket, target: socket.socket) -> None:
@@ -46,17 +50,20 @@ class Wire:
             while data := source.recv(1 << 16):
                 self._joined.wait()
                 target.sendall(data)
-        # The other direction ends too.
-        for end in (source, target):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+        _end(source, target)
+
+
+def _end(*ends: socket.socket) -> None:
+    for end in ends:
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
 def wire_to(port: int) -> Generator[Wire]:
     """Have a wire to a port of this machine during a block."""
     wire = Wire(port)
-    thread = threading.Thread(target=wire.serve, daemon=True)
+    thread = threading.Thread(target=wire.serve)
     thread.start()
     try:
         yield wire
