@@ -94,9 +94,9 @@ def record_restart(opened: OpenProject, root: Path) -> None:
         if one.kind == LineKind.CREATED
     ]
     before = read_manifest(RunDirectory(root.parent / parent)) if pinned else restart.manifest
-    if not pinned or any(
-        getattr(before, name) != getattr(restart.manifest, name) for name in _KEPT_BY_RESTARTS
-    ):
+    # The files of a dimension of another machine are known only there.
+    kept = [name for name in _KEPT_BY_RESTARTS if name != "base" or before.base.tree]
+    if not pinned or any(getattr(before, one) != getattr(restart.manifest, one) for one in kept):
         raise VerificationError(
             f"run {restart.run_id} does not continue run {parent} as it was begun",
             hint="a worker changed its manifest: look at its machine",

@@ -1,7 +1,8 @@
 """The process of one attempt: executes a run in its place, and commits by its worker.
 
 It has no address of the fleet, no ledger and no holdouts. It evaluates nothing, sends no notice,
-and delivers only into its own place: the server does the rest from the committed head.
+and delivers only into its own place: the server does the rest from the committed head. A run in a
+dimension of this machine works as one of its project does; only its directory is in the place.
 """
 
 import asyncio
@@ -13,11 +14,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
 from attractor.base.callables import do_nothing
 from attractor.base.clock import SystemClock
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, Refused, UnknownName
 from attractor.base.events import Event
 from attractor.base.files import read_regular
 from attractor.base.json import Json, JsonObject, parse_object
@@ -26,8 +28,12 @@ from attractor.config.load import load_configuration
 from attractor.config.user_folders import user_config_file
 from attractor.engine.errors import FenceLost
 from attractor.engine.journal.events import RunStatusChanged
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import StatusWord, Wait
+from attractor.factory.dimensions import with_dimension
+from attractor.factory.open_project import OpenProject
+from attractor.factory.project import list_project_ids
 from attractor.factory.register import record_guard
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.profiles import Profile
@@ -38,10 +44,13 @@ from attractor.pipeline.plan.origins import Origin
 from attractor.pipeline.plan.run_plan import Policy, RunRules
 from attractor.pipeline.project.console import Console, Observer
 from attractor.pipeline.project.machine import Machine
+from attractor.pipeline.project.pinned_agents import keep_agents
 from attractor.pipeline.project.project import Notify, Project, project_from
-from attractor.records.request import RunRequest
+from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest, read_request
 from attractor.records.tracing.begin import begin_tracing
 from attractor.records.tracing.settings import Traced
+from attractor.workspaces.create.registry import workspace_registry
+from attractor.workspaces.folders import require_folder
 
 if TYPE_CHECKING:
     from attractor.records.tracing.export import Tracing
@@ -55,7 +64,7 @@ _RESULT = ("status", "phase", "reason", "outcome")
 def open_project(
     place: Place, environ: Mapping[str, str], channel: WorkerChannel, observer: Observer
 ) -> tuple[Project, "Tracing | None"]:
-    """Open the project of a place, with the settings of the run and of this machine.
+    """Open the project of a place, with its settings and those of this machine.
 
     Also return the tracing of the run, if it is enabled.
     """
@@ -97,9 +106,8 @@ def _record(project: Path) -> dict[str, Any]:
     return dict(parse_object(read_regular(project / PROFILE)) or {})
 
 
-async def _policy(project: Project, request: RunRequest) -> Policy:
+async def _policy(project: Project, record: Mapping[str, Any], request: RunRequest) -> Policy:
     """Return the policy of the profile with which the run began; nothing is evaluated here."""
-    record = _record(project.root)
     policy = policy_of_profile(Profile.model_validate(record["profile"]), project)
     note = record["task_note"]
     pinned = {"suite": request.suite, "profile": request.profile}
@@ -143,17 +151,45 @@ class LongWait:
 _LONG_S = 10.0
 
 
-async def execute(root: Path, project: Project, wait: LongWait) -> RunResult:
+def find_dimension(request: RunRequest, project: Project, project_id: str) -> Overrides:
+    """Return the kind and the folder of the dimension of a run, in the project of its worker.
+
+    `project_id` is the project of the run; a clone on another machine has another id.
+    """
+    name, opened = request.dimension, OpenProject(project)
+    others = {*list_project_ids(project.machine.state_dir)} - {opened.identity.project_id()}
+    if project_id in others:
+        raise Refused(
+            f"the run is of another project than {project.root}",
+            hint="start a worker in that project with a label of its own",
+        )
+    wanted = replace(request, workspace=name, dimension="")
+    try:
+        placed = with_dimension(wanted, opened)
+    except UnknownName:
+        placed = wanted
+    if not placed.folder:
+        raise Refused(
+            f"there is no dimension {name} with a folder in {project.root} on {gethostname()}",
+            hint=f"make it there: attractor dimension add {name}",
+        )
+    require_folder(Path(placed.folder))
+    return Overrides(workspace=placed.workspace, folder=placed.folder)
+
+
+async def execute(
+    root: Path, project: Project, record: Mapping[str, Any], wait: LongWait, own: Overrides
+) -> RunResult:
     """Execute a run until it waits, stops or ends."""
 
     async def find_policy(origin: Origin, request: RunRequest) -> Policy:
-        return await _policy(project, request)
+        return await _policy(project, record, request)
 
     task = asyncio.current_task()
     assert task
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     wait.begin(task)
-    return await resume(root, project, rules=RunRules(find_policy))
+    return await resume(root, project, own, RunRules(find_policy))
 
 
 def _report(result: RunResult) -> JsonObject:
@@ -163,17 +199,41 @@ def _report(result: RunResult) -> JsonObject:
     return {**dict(zip(_RESULT, values, strict=True)), USED: used_record(result.usage)}
 
 
-def main(root: Path, run_id: str, end: socket.socket) -> int:
-    """Execute a run in its place, and tell the worker how it ended."""
+def _require_home(home: Place | None) -> Place:
+    if home is None:
+        raise Refused(
+            "a run in a dimension needs a worker of its machine",
+            hint="begin another one with the label of such a worker: attractor run --label LABEL",
+        )
+    return home
+
+
+def main(
+    root: Path, run_id: str, end: socket.socket, home: Place | None = None, project_id: str = ""
+) -> int:
+    """Execute a run in its place, and tell the worker how it ended.
+
+    `home` is the project of the worker, for a run of its label, and `project_id` that of the run.
+    """
     # No command of a stage may speak with the worker.
     end.set_inheritable(False)
     channel, place, wait = WorkerChannel(end), Place.below(root), LongWait()
     # An empty folder of agents has no files that a head could name.
-    (place.state / AGENTS / _record(place.project)["agents"]).mkdir(parents=True, exist_ok=True)
+    record = _record(place.project)
+    agents = place.state / AGENTS / record["agents"]
+    agents.mkdir(parents=True, exist_ok=True)
     try:
-        project, tracing = open_project(place, os.environ, channel, wait)
+        request = read_request(read_manifest(RunDirectory(place.runs / run_id)))
+        is_here = workspace_registry()[request.workspace].needs_folder
+        opened = _require_home(home) if is_here else place
+        project, tracing = open_project(opened, os.environ, channel, wait)
         try:
-            result = asyncio.run(execute(place.runs / run_id, project, wait))
+            own = NO_OVERRIDES
+            if is_here:
+                own = find_dimension(request, project, project_id)
+                keep_agents(agents, project.machine)
+                project = replace(project, runs_dir=place.runs)
+            result = asyncio.run(execute(place.runs / run_id, project, record, wait, own))
         finally:
             # Not for a lost run: its worker kills a process that takes long to end.
             if tracing and not channel.lost:
@@ -193,4 +253,9 @@ def main(root: Path, run_id: str, end: socket.socket) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2], socket.socket(fileno=int(sys.argv[3]))))
+    root, run_id, number, *of_label = sys.argv[1:]
+    end = socket.socket(fileno=int(number))
+    if of_label:
+        *folders, project_id = of_label
+        sys.exit(main(Path(root), run_id, end, Place(*map(Path, folders)), project_id))
+    sys.exit(main(Path(root), run_id, end))

@@ -11,10 +11,11 @@ import time
 import tomllib
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.errors import Refused, VerificationError
+from attractor.base.errors import Refused, UnknownName, VerificationError
 from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.ids import is_run_id
 from attractor.base.json import Json, JsonObject, canonical_json, parse_object
@@ -29,6 +30,7 @@ from attractor.engine.run_folder.layout import (
     read_manifest,
 )
 from attractor.engine.state.run_state import RunState as EngineState
+from attractor.factory.dimensions import with_dimension
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.policy import rules_of
 from attractor.factory.register import record_restart
@@ -105,7 +107,7 @@ class Dispatch:
         Nothing begins while the fleet does not answer. Of the runs for messages to one actor, one
         is open at a time.
         """
-        _require_movable(plan)
+        _require_movable(plan, where.label)
         task = plan.request.task
         project = self._opened.identity.create_id()
         tenants = await self._tenants(where.universe, project)
@@ -481,11 +483,37 @@ def _require_allowed(plan: RunPlan, new: NewRun, tenants: Sequence[Tenant]) -> N
     require_allowed(caps, {"backends": nodes, "models": list_models(asking, request, scope)})
 
 
-def _require_movable(plan: RunPlan) -> None:
-    """Refuse a run that works on files of this machine only."""
-    kind = workspace_registry()[plan.request.workspace]
-    if not kind.is_apart and kind.create is not None:
+def of_labeled_machine(request: RunRequest, opened: OpenProject) -> RunRequest:
+    """Return the request of a run that a worker with a label executes.
+
+    A name that is no kind is a dimension of the machine of that worker; its folder is found there.
+    """
+    name, kind = request.workspace, "directory"
+    if name in workspace_registry():
+        return request
+    with suppress(UnknownName):
+        placed = with_dimension(request, opened)
+        if not workspace_registry()[placed.workspace].needs_folder:
+            return placed
+        kind = placed.workspace
+    return replace(request, workspace=kind, dimension=name)
+
+
+def _require_movable(plan: RunPlan, label: str) -> None:
+    """Refuse a run that works on files of one machine, except in a dimension of a label."""
+    request = plan.request
+    kind, name = workspace_registry()[request.workspace], request.dimension or request.workspace
+    if kind.is_apart or kind.create is None:
+        return
+    if not (kind.needs_folder and label):
         raise Refused(
-            f"a run with the workspace {plan.request.workspace} works on files of this machine",
-            hint="choose another one: --workspace isolated",
+            f"a run with the workspace {name} works on files of one machine",
+            hint=f"name the label of a worker there: --label LABEL --workspace {name}"
+            if kind.needs_folder
+            else "choose another one: --workspace isolated",
+        )
+    if plan.policy.suite:
+        raise Refused(
+            f"the suite {plan.policy.suite} cannot judge a run in a dimension of another machine",
+            hint=f"judge its files there later: attractor dimension submit {name} --suite SUITE",
         )

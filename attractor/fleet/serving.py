@@ -15,6 +15,7 @@ from attractor.base.files import remove_tree
 from attractor.fleet.decisions import BEAT_S
 from attractor.fleet.errors import DatabaseAway
 from attractor.fleet.fleet import Addresses, Fleet, open_fleet, process_name
+from attractor.fleet.places import Place
 from attractor.fleet.queue import Listener
 from attractor.fleet.records import Worker, queue_name, worker_id
 from attractor.fleet.site import INCIDENTS, FolderSite
@@ -31,7 +32,7 @@ Tell = Callable[..., None]
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerPlan:
-    """What a worker is to be."""
+    """What a worker is to be; `home` is the project in which it was started."""
 
     addresses: Addresses
     folder: Path
@@ -39,6 +40,7 @@ class WorkerPlan:
     slots: int
     labels: Sequence[str]
     environ: Mapping[str, str]
+    home: Place | None = None
     engine: str = __version__
 
 
@@ -100,7 +102,8 @@ class ServingWorker:
             beat=now,
         )
         environ = {**plan.environ, _SPANS: _naming(row.name, plan.environ.get(_SPANS, ""))}
-        site = FolderSite(plan.folder / _PLACES / row.id, fleet.blobs_of, environ)
+        place = plan.folder / _PLACES / row.id
+        site = FolderSite(place, fleet.blobs_of, environ, home=plan.home)
         worker = RunWorker(row, fleet.table, site, self._clock)
         await worker.beat()
         return worker

@@ -49,7 +49,10 @@ _NOT_FOR_RUNS = (TOKEN_VARIABLE, OPERATOR_VARIABLE)
 
 
 class FolderSite:
-    """A folder of this machine, with a place for each run."""
+    """A folder of this machine, with a place for each run.
+
+    `home` is the project in whose dimensions runs with a label of this worker may work.
+    """
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class FolderSite:
         blobs_of: BlobsOf,
         environ: Mapping[str, str],
         program: Sequence[str] = PROGRAM,
+        home: Place | None = None,
     ) -> None:
         self._folder = folder
         self._blobs_of = blobs_of
@@ -66,6 +70,7 @@ class FolderSite:
             if name not in _NOT_FOR_RUNS and not name.startswith(_OF_FLEET)
         }
         self._program = program
+        self._home = home
 
     async def begin(self, run: FleetRun, claim: Claim) -> SiteAttempt:
         """Lay out the head of a run, and start the process of an attempt."""
@@ -79,7 +84,7 @@ class FolderSite:
         given = await asyncio.to_thread(_leave_orders, place.runs, run.run_id, run.orders)
         collector = Collector(place, lambda: _run_ids(place.runs, run.run_id))
         await asyncio.to_thread(collector.skip)
-        process, end = await self._start(root, run.run_id)
+        process, end = await self._start(root, run)
         streams = await asyncio.open_connection(sock=end, limit=_LONGEST_LINE)
         return _Attempt(run.run_id, root, tree, collector, process, streams, given)
 
@@ -98,15 +103,20 @@ class FolderSite:
             await git.run_from(pack, "index-pack", "--stdin")
 
     async def _start(
-        self, root: Path, run_id: str
+        self, root: Path, run: FleetRun
     ) -> tuple[asyncio.subprocess.Process, socket.socket]:
         ours, theirs = socket.socketpair()
+        of_label = list[str]()
+        if self._home and run.label:
+            home = self._home
+            of_label = [str(home.runs), str(home.state), str(home.project), run.project]
         with theirs, (root / "attempt.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *self._program,
                 str(root),
-                run_id,
+                run.run_id,
                 str(theirs.fileno()),
+                *of_label,
                 cwd=root / PROJECT,
                 env=self._environ,
                 stdin=asyncio.subprocess.DEVNULL,

@@ -25,11 +25,15 @@ from attractor.pipeline.project.pinned_agents import find_pinned_agents, read_ag
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.source.accept_change import accept_change
 from attractor.pipeline.source.read import pipeline_name, replace_pipeline
-from attractor.pipeline.workspace.create import create_workspace, open_workspace, work_folder
+from attractor.pipeline.workspace.create import (
+    create_workspace,
+    kind_here,
+    open_workspace,
+    work_folder,
+)
 from attractor.pipeline.workspace.journal_notes import LeftOutPaths, record_paths, record_set_aside
 from attractor.pipeline.workspace.linked_worktree import borrow_repository, fill_repository
 from attractor.records.lookup import run_root
-from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.folders import lock_writer
 
 
@@ -115,7 +119,7 @@ def _last_tree(plan: RunPlan, run: OpenRun) -> TreeId:
 def _lock_folder(plan: RunPlan, stack: ExitStack) -> None:
     """Lock the folder of a person in which the run works, or refuse a second run there."""
     request, project = plan.request, plan.scope.project
-    kind = workspace_registry()[request.workspace]
+    kind = kind_here(request)
     if kind.create and not kind.is_apart:
         folder, state = work_folder(request, project), project.machine.state_dir
         stack.enter_context(lock_writer(folder, state, run_id=plan.run_id))
@@ -127,7 +131,7 @@ def _keep_settings(plan: RunPlan, stack: ExitStack, tell: Callable[[str], None])
     They name commands that Attractor starts without a sandbox. Existing ones are read-only there.
     """
     request, project = plan.request, plan.scope.project
-    kind = workspace_registry()[request.workspace]
+    kind = kind_here(request)
     file = work_folder(request, project) / PROJECT_FILE
     if kind.is_apart or plan.sandbox.settings is None or file.exists():
         return

@@ -185,7 +185,8 @@ class Overrides:
     """The changes to the request of a run when it is resumed or forked.
 
     `goal` and `inputs` repeat the values that the manifest does not store; a fork can have other
-    ones. A `model` implies its provider. If `evaluate` or
+    ones. A `model` implies its provider. `workspace` and `folder` are those of the dimension of the
+    run on this machine. If `evaluate` or
     `waits_for_limits` is None, the value of the run stays. `accepts_graph` is the name of the
     operator who accepts a changed pipeline.
     """
@@ -195,6 +196,8 @@ class Overrides:
     goal: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict[str, str])
     model: str = ""
+    workspace: str = ""
+    folder: str = ""
     evaluate: bool | None = None
     waits_for_limits: bool | None = None
     accepts_graph: str = ""
@@ -250,6 +253,8 @@ class Overrides:
             withheld=tuple(missing),
             model=self.model or request.model,
             provider="" if self.model else request.provider,
+            workspace=self.workspace or request.workspace,
+            folder=self.folder or request.folder,
             interviewer=self.interviewer or request.interviewer,
             budgets=self.budgets.over(request.budgets),
             evaluate=request.evaluate if self.evaluate is None else self.evaluate,

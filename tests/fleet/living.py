@@ -19,7 +19,7 @@ import attractor
 from attractor import __version__
 from attractor.fleet.fleet import Addresses, Fleet, open_fleet
 from attractor.fleet.records import FleetRun, RunState
-from tests.pipeline.projects import make_project
+from tests.pipeline.projects import git, make_project
 
 PROGRAM = (sys.executable, "-P", "-m", "attractor")
 PATIENCE_S = 60.0
@@ -86,14 +86,31 @@ class LivingFleet:
         shown = self.attractor("run", "pipeline.dot", "--on", "agents", *words)
         return shown.split()[0]
 
+    def machine(self, folder: Path) -> "LivingFleet":
+        """Return another machine: a clone of the project, and a state folder of its own."""
+        git(self.folder, "clone", "--quiet", str(self.project), str(folder / "project"))
+        other = copy(self)
+        other.project = folder / "project"
+        other.environ = {**self.environ, "ATTRACTOR_STATE_DIR": str(folder / "state")}
+        return other
+
     def start_worker(self, *words: str) -> subprocess.Popen[str]:
         """Start a worker, which has a state folder of its own, as on another machine."""
         state = self.folder / f"machine-{len(self.workers)}"
+        return self._start(self.folder, words, {"ATTRACTOR_STATE_DIR": str(state)})
+
+    def start_own_worker(self, *words: str, **more: str) -> subprocess.Popen[str]:
+        """Start a worker of the project of this machine."""
+        return self._start(self.project, words, more)
+
+    def _start(
+        self, cwd: Path, words: Sequence[str], more: dict[str, str]
+    ) -> subprocess.Popen[str]:
         with (self.folder / f"worker-{len(self.workers)}.log").open("w") as log:
             worker = subprocess.Popen(
                 [*PROGRAM, "worker", *words],
-                cwd=self.folder,
-                env={**self.environ, "ATTRACTOR_STATE_DIR": str(state), **self.at_workers},
+                cwd=cwd,
+                env={**self.environ, **more, **self.at_workers},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -113,7 +130,7 @@ class LivingFleet:
         """Start a server of the project, which does its part for runs in the fleet."""
         with (self.folder / "server.log").open("a") as log:
             self.server = subprocess.Popen(
-                [*PROGRAM, "serve", "--port", "0", "--json"],
+                [*PROGRAM, "serve", "--port", "0", "--workers", "0", "--json"],
                 cwd=self.project,
                 env=self.environ,
                 stdin=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 """What a head may bring into a project, and what of a project a worker may see."""
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,21 @@ def test_copy_whose_head_the_store_has_no_longer_gets_the_last_one(
     done = desk.do("cancel", run)
     assert done.returncode == 0, done.stderr
     assert (desk.project / "runs" / run / "note.txt").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("workspace", "hint"),
+    [(["desk"], "--label LABEL"), (["in-place", "--label", "l"], "--workspace isolated")],
+)
+def test_run_on_files_of_one_machine_is_refused_without_a_dimension_and_a_label(
+    workspace: Sequence[str], hint: str, tmp_path: Path, sqlite_template: Path
+) -> None:
+    desk = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    desk.do("dimension", "add", "desk")
+    done = desk.do("run", "pipeline.dot", "--on", "p", "--workspace", *workspace)
+    assert done.returncode == 4
+    assert "works on files of one machine" in done.stderr
+    assert hint in done.stderr
 
 
 def commit(desk: FleetDesk, run_id: str, name: str) -> None:

@@ -96,12 +96,12 @@ def processes_of(run_id: str) -> list[str]:
     return found
 
 
-def begin_slow(fleet: LivingFleet, flag: Path) -> str:
+def begin_slow(fleet: LivingFleet, flag: Path, *words: str) -> str:
     """Begin a run that stays in its second stage until a file exists."""
     file = fleet.project / "pipeline.dot"
     file.write_text(SLOW.replace("FLAG", str(flag)))
     git(fleet.project, "commit", "--quiet", "--all", "--message", "Slow")
-    return fleet.begin("--sandbox", "none")
+    return fleet.begin("--sandbox", "none", *words)
 
 
 @pytest.mark.crash

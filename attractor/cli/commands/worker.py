@@ -32,13 +32,16 @@ def worker(
 
     A run comes with its files and leaves with them after each stage, so another worker can continue
     it at any moment. After the first signal, the worker takes nothing new, ends the stages in
-    flight, gives its runs back and ends; after the second one it ends at once.
+    flight, gives its runs back and ends; after the second one it ends at once. Runs with one of its
+    labels can work in the dimensions of the project in which it was started.
     """
     addresses = addresses_of(invocation)
     # Imported here, because only a worker needs a queue.
+    from attractor.fleet.places import Place
     from attractor.fleet.serving import ServingWorker, WorkerPlan
 
     settings = invocation.configuration.settings
+    root = invocation.configuration.root
     plan = WorkerPlan(
         addresses=addresses,
         folder=settings.state_dir / "fleet",
@@ -46,6 +49,7 @@ def worker(
         slots=slots or settings.fleet.slots,
         labels=labels or settings.fleet.labels,
         environ=invocation.environ,
+        home=Place(settings.runs_dir, settings.state_dir, root),
     )
 
     def tell(happened: str, **details: str) -> None:

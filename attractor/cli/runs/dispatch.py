@@ -28,7 +28,7 @@ from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.settle import settle_ended
 from attractor.factory.operations.start import plan_start
 from attractor.fleet.decisions import HOLDER, pause_of
-from attractor.fleet.dispatch import Dispatch, Where, copy_fence, first_of
+from attractor.fleet.dispatch import Dispatch, Where, copy_fence, first_of, of_labeled_machine
 from attractor.fleet.fleet import Fleet, open_fleet, process_name
 from attractor.fleet.orders import FleetOrders
 from attractor.fleet.overview import ExplainedRun, explain
@@ -71,7 +71,8 @@ def run_on(
 
     async def submit() -> str:
         async with open_dispatch(invocation, opened) as dispatch:
-            plan = await plan_start(request, opened, feedback=feedback)
+            wanted = of_labeled_machine(request, opened) if on.label else request
+            plan = await plan_start(wanted, opened, feedback=feedback)
             return await dispatch.submit(plan, where)
 
     run_id = asyncio.run(submit())

@@ -63,7 +63,11 @@ _OPTIONS = (
         default=100,
         help="With --on: runs with a lower number begin first (default: 100).",
     ),
-    click.option("--label", default="", help="With --on: the worker must have this label."),
+    click.option(
+        "--label",
+        default="",
+        help="With --on: the worker must have this label; --workspace can name a dimension there.",
+    ),
     click.option(
         "--universe",
         default="",

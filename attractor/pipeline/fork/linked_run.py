@@ -42,7 +42,7 @@ from attractor.pipeline.source.read import PipelineSource
 from attractor.pipeline.workspace.create import open_workspace, require_trees, work_folder
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.lookup import remove_incomplete
-from attractor.records.request import RunRequest
+from attractor.records.request import RunRequest, read_request
 from attractor.workspaces.create.from_folder import create_in_place, create_like
 from attractor.workspaces.create.isolated import create_isolated
 from attractor.workspaces.create.registry import workspace_registry
@@ -300,7 +300,9 @@ async def _make(run: OpenRun, plan: RunPlan) -> None:
     base = await make_forked_tree(
         request, scope.project, begins.manifest.run_id, run.manifest.run_id, begins.progress.tree
     )
-    options = request.redacted_record(scope.redactor)
+    # The folder of a dimension of this machine is no fact of a run that began on another one.
+    began = replace(request, folder=read_request(run.manifest).folder)
+    options = began.redacted_record(scope.redactor)
     manifest = replace(begins.manifest, base=base, options=options)
     root = run.directory.root.parent / manifest.run_id
     _create(root, replace(begins, manifest=manifest), pipeline, scope)

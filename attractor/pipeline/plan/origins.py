@@ -34,7 +34,7 @@ from attractor.pipeline.source.read import (
     hash_of_file,
     read_saved_pipeline,
 )
-from attractor.pipeline.workspace.create import require_trees
+from attractor.pipeline.workspace.create import require_here, require_trees
 from attractor.records.lookup import RecordedRun, outermost_run_id, read_run
 from attractor.records.request import (
     NO_OVERRIDES,
@@ -158,7 +158,10 @@ class Resumed:
         request = current_request(run.manifest, run.state)
         if not self.is_restart:
             self.overrides.require_withheld(request)
-        return self.overrides.apply(request, project.machine.environ)
+        request = self.overrides.apply(request, project.machine.environ)
+        if self.walks:
+            require_here(request)
+        return request
 
     def read(self, request: RunRequest, scope: RunScope) -> Read:
         """Prepare the pipeline of the run, or its change that the operator accepts."""

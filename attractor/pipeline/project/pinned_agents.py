@@ -41,6 +41,12 @@ def read_agents(project: Project) -> PinnedAgents:
     return PinnedAgents(files, _hash(files))
 
 
+def keep_agents(folder: Path, machine: Machine) -> None:
+    """Copy agents that another machine brought into the state folder, unless a copy exists."""
+    files = _read(folder)
+    PinnedAgents(files, _hash(files)).keep(machine)
+
+
 def find_pinned_agents(machine: Machine, digest: str) -> Path:
     """Return the folder of the agents that a run pinned, and verify their hash."""
     copy = machine.agent_copies / digest

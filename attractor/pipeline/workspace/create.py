@@ -33,7 +33,12 @@ from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.request import RunRequest
 from attractor.workspaces.caches import cache_folder, make_cache_folder
 from attractor.workspaces.create.isolated import reopen_workspace
-from attractor.workspaces.create.registry import COPY, NewWorkspace, workspace_registry
+from attractor.workspaces.create.registry import (
+    COPY,
+    NewWorkspace,
+    WorkspaceKind,
+    workspace_registry,
+)
 from attractor.workspaces.errors import NotARepository
 from attractor.workspaces.folders import (
     NAME as folders_NAME,
@@ -110,6 +115,28 @@ def work_folder(request: RunRequest, project: Project) -> Path:
     return Path(request.folder) if request.folder else project.root
 
 
+_ELSEWHERE = WorkspaceKind(is_apart=True, sets_back=False, hides_scenarios=True)
+
+
+def kind_here(request: RunRequest) -> WorkspaceKind:
+    """Return the kind of the workspace of a run; a dimension of another machine has no files here.
+
+    Its folder is known only there.
+    """
+    kind = workspace_registry()[request.workspace]
+    return _ELSEWHERE if kind.needs_folder and not request.folder else kind
+
+
+def require_here(request: RunRequest) -> None:
+    """Refuse to work on the files of a dimension of another machine."""
+    if kind_here(request) is _ELSEWHERE:
+        raise Refused(
+            f"the files of the run are in the dimension {request.dimension} of another machine",
+            hint="begin a new run there: attractor run FILE --on POOL --label LABEL "
+            f"--workspace {request.dimension}",
+        )
+
+
 async def choose_sandbox(
     request: RunRequest, scope: RunScope, *, run_id: str = "", read: Sequence[Path] = ()
 ) -> EnvironmentChoice:
@@ -118,7 +145,7 @@ async def choose_sandbox(
     workspaces = prepare_state_folder(project)
     home = machine.environ.get("HOME", "")
     hidden = [project.root, machine.state_dir, project.runs_dir, *([Path(home)] if home else [])]
-    kind, at, covers = workspace_registry()[request.workspace], None, list[str]()
+    kind, at, covers = kind_here(request), None, list[str]()
     # The folder of the repository above a project may be readable, but its objects contain the
     # holdouts. A copy of a folder needs no repository.
     with suppress(NotARepository):
@@ -231,7 +258,7 @@ async def choose_workspace_kind(request: RunRequest, project: Project) -> RunReq
     A corrupt repository is an error; it is not replaced by a copy.
     """
     kind = workspace_registry()[request.workspace]
-    if kind.needs_folder and not request.folder:
+    if kind.needs_folder and not (request.folder or request.dimension):
         raise UsageError(f"{request.workspace} is the kind of a dimension, not a workspace")
     if kind.how_delivered != "branch" or _has_git_entry(project.root):
         return request
@@ -256,7 +283,7 @@ async def create_workspace(
 ) -> Workspace:
     """Create the workspace of a new run, in a repository from a commit."""
     project, machine = scope.project, scope.project.machine
-    kind, folder = workspace_registry()[request.workspace], work_folder(request, project)
+    kind, folder = kind_here(request), work_folder(request, project)
     make = _make_environments(sandbox, scope, request, run_id)
     if kind.create is None:
         return NoWorkspace(another=lambda: make(folder))
@@ -287,7 +314,7 @@ def _make_environments(
     run uses the sandbox without both.
     """
     project, folder, make = scope.project, work_folder(request, scope.project), sandbox.make
-    kind = workspace_registry()[request.workspace]
+    kind = kind_here(request)
     if kind.create:
         cache = cache_folder(project.machine.state_dir, run_id)
         caching = with_cache(sandbox, cache, project.cache_variables)
@@ -328,12 +355,17 @@ async def open_workspace(
     on_snapshot: OnSnapshot,
     tree: TreeId = "",
 ) -> Workspace:
-    """Open the workspace of a resumed run; a lost folder gets the files of `tree`."""
+    """Open the workspace of a resumed run; a lost folder gets the files of `tree`.
+
+    A run that began on another machine than that of its dimension gets its workspace here.
+    """
     project = scope.project
-    kind, folder = workspace_registry()[request.workspace], work_folder(request, project)
+    kind, folder = kind_here(request), work_folder(request, project)
     make = _make_environments(sandbox, scope, request, run_id)
     if kind.create is None:
         return NoWorkspace(another=lambda: make(folder))
+    if kind.needs_folder and not tree and not _has_store(project, run_id):
+        return await create_workspace(request, scope, run_id, sandbox, on_snapshot=on_snapshot)
     workspace = await reopen_workspace(
         state=project.machine.state_dir,
         run_id=run_id,
@@ -355,13 +387,18 @@ async def objects_of(request: RunRequest, project: Project) -> Path | None:
 
 
 def require_trees(request: RunRequest, project: Project, run_id: str) -> None:
-    """Refuse to continue a run whose trees were removed."""
+    """Refuse to continue a run whose trees were removed, or are on another machine."""
+    require_here(request)
     if workspace_registry()[request.workspace].create is None:
         return
-    if read_record(project.machine.state_dir / STORES / run_id) is None:
+    if not _has_store(project, run_id):
         raise Refused(
             f"the trees of run {run_id} were removed",
             hint=(
                 "they may be in another state folder; otherwise start a new run: attractor run FILE"
             ),
         )
+
+
+def _has_store(project: Project, run_id: str) -> bool:
+    return read_record(project.machine.state_dir / STORES / run_id) is not None

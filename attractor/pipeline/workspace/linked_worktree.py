@@ -13,10 +13,9 @@ from attractor.engine.seams import Workspace
 from attractor.environments.sandbox.bubblewrap import GIT_DIR, GIT_LINK
 from attractor.environments.selection import EnvironmentChoice
 from attractor.pipeline.project.project import Project
-from attractor.pipeline.workspace.create import work_folder
+from attractor.pipeline.workspace.create import kind_here, work_folder
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.request import RunRequest
-from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.folders import borrowed_folder, workspaces_folder
 from attractor.workspaces.git.object_store import Author, create_agent_repository
 from attractor.workspaces.result_tree import EXCLUDED, candidate_files
@@ -27,7 +26,7 @@ def borrow_repository(
     request: RunRequest, project: Project, sandbox: EnvironmentChoice, stack: ExitStack
 ) -> Path | None:
     """Return a new folder for the repository of a run in a linked worktree, otherwise None."""
-    kind = workspace_registry()[request.workspace]
+    kind = kind_here(request)
     is_linked = (work_folder(request, project) / ".git").is_file()
     if kind.is_apart or kind.create is None or not is_linked or sandbox.settings is None:
         return None
