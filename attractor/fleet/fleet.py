@@ -14,6 +14,7 @@ from attractor.fleet.heads import sweep_blobs
 from attractor.fleet.queue import Queue
 from attractor.fleet.seams import Blobs, Table
 from attractor.fleet.table import SqlTable
+from attractor.fleet.tails import Tails
 from attractor.fleet.views import Views
 
 FOLDER = "fleet"
@@ -54,6 +55,7 @@ class Fleet:
         queue = Queue(database)
         self.table: Table = SqlTable(database, queue)
         self.views = Views(database, queue)
+        self.tails = Tails(database)
         self._environ = environ
         self._blobs: dict[str, Blobs] = {}
 

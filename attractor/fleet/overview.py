@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import format_age
 from attractor.base.errors import AttractorError, UnknownName, UsageError
-from attractor.base.json import Json
+from attractor.base.events import Event
+from attractor.base.json import Json, parse_object
 from attractor.base.records import write_fields
 from attractor.fleet.errors import BlobMissing
 from attractor.fleet.loads import Demand, loads_of
@@ -166,6 +167,18 @@ async def view_pools(fleet: "Fleet") -> Sequence[PoolView]:
         )
         for name in names
     ]
+
+
+def events_in(tail: str) -> Sequence[Event]:
+    """Return the events of the end of a journal, without what is no event."""
+    found: list[Event] = []
+    for line in tail.splitlines():
+        record = parse_object(line)
+        try:
+            found += [Event.from_record(record)] if record else []
+        except AttractorError:
+            continue
+    return found
 
 
 DEMAND_LABELS = ("pool", "engine", "label", "universe")

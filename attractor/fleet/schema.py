@@ -2,8 +2,11 @@
 
 import sqlalchemy as sa
 
-FORMAT = 1
-"""Rises when a table changes in a way that other versions cannot read."""
+FORMAT = 2
+"""Rises when a table changes."""
+
+STEPS = {1: "alter table fleet_run add column orders json not null default '{}'"}
+"""The statement that brings the tables from a format to the next one; new tables are made too."""
 
 SWEEP = "sweep"
 """The name of the lease of who sweeps."""
@@ -44,7 +47,7 @@ RUNS = sa.Table(
     sa.Column("cost_usd", sa.Double, nullable=False),
     sa.Column("tokens", sa.BigInteger, nullable=False),
     # The orders that its worker has not carried out yet, by their names.
-    sa.Column("orders", sa.JSON, nullable=False),
+    sa.Column("orders", sa.JSON, nullable=False, server_default="{}"),
     sa.Index("fleet_run_by_state", "state", "pool", "priority", "queued_at"),
     sa.Index("fleet_run_by_owner", "owner"),
     sa.Index("fleet_run_by_change", "changed"),
@@ -70,6 +73,17 @@ WORKERS = sa.Table(
     sa.Column("began", sa.Double, nullable=False),
     sa.Column("beat", sa.Double, nullable=False),
     sa.Column("is_draining", sa.Boolean, nullable=False),
+)
+
+TAILS = sa.Table(
+    "fleet_tail",
+    TABLES,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("watched_until", sa.Double, nullable=False),
+    # The commit after which the tail was written.
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("tail", sa.Text, nullable=False),
 )
 
 POOLS = sa.Table(

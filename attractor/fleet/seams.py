@@ -256,6 +256,10 @@ class SiteAttempt(Protocol):
         """Store what is written, and return its head."""
         ...
 
+    async def tail(self) -> str:
+        """Return the end of what the process has recorded since the last commit."""
+        ...
+
     async def answer(self, number: int) -> None:
         """Let the process continue after a commit."""
         ...

@@ -10,7 +10,7 @@ from pathlib import Path
 from attractor import __version__
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import ExitCode
+from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.files import remove_tree
 from attractor.fleet.decisions import BEAT_S
 from attractor.fleet.errors import DatabaseAway
@@ -21,7 +21,7 @@ from attractor.fleet.records import Worker, queue_name, worker_id
 from attractor.fleet.site import INCIDENTS, FolderSite
 from attractor.fleet.worker import RunWorker
 
-SWEEP_S = 2.0
+SWEEP_S = TAILS_S = 2.0
 _DRAIN_S = 24 * 3600.0
 _PLACES = "places"
 
@@ -75,6 +75,7 @@ class ServingWorker:
             )
             beats = asyncio.create_task(worker.beat_until(lambda: self._is_over))
             sweeps = asyncio.create_task(self._sweep(fleet, worker))
+            tails = asyncio.create_task(self._show_tails(fleet, worker))
             await listener.start()
             self._tell("ready", worker=worker.worker.id, pool=plan.pool, slots=f"{plan.slots}")
             try:
@@ -82,7 +83,7 @@ class ServingWorker:
                 await self._drain(fleet, worker, listener)
             finally:
                 self._is_over = True
-                for one in (beats, sweeps):
+                for one in (beats, sweeps, tails):
                     one.cancel()
                     with suppress(asyncio.CancelledError):
                         await one
@@ -129,11 +130,27 @@ class ServingWorker:
         self._tell("left")
 
     async def _sweep(self, fleet: Fleet, worker: RunWorker) -> None:
+        told = ""
         while not self._is_over:
-            with suppress(DatabaseAway):
+            try:
                 for line in await fleet.table.sweep(worker.worker.id):
                     self._tell(line)
+            except AttractorError as error:
+                # An absent database is seen by the beats.
+                if not isinstance(error, DatabaseAway) and error.in_one_line != told:
+                    told = error.in_one_line
+                    self._tell("sweep failed", error=told)
             await asyncio.sleep(SWEEP_S)
+
+    async def _show_tails(self, fleet: Fleet, worker: RunWorker) -> None:
+        """Show what is not committed yet, of runs that somebody looks at."""
+        while not self._is_over:
+            await asyncio.sleep(TAILS_S)
+            # What is shown is a courtesy: nothing waits for it.
+            with suppress(AttractorError, OSError):
+                for one in await fleet.tails.watched(worker.worker.id) if worker.attempts else ():
+                    if running := worker.attempts.get(one.run_id):
+                        await fleet.tails.show(one, await running.tail())
 
     def _count_signal(self) -> None:
         self._signals += 1

@@ -34,6 +34,7 @@ from attractor.fleet.seams import (
     KeepAsked,
     SiteAttempt,
 )
+from attractor.fleet.tails import TAIL_BYTES
 from attractor.workspaces.git.repository import Git
 from attractor.workspaces.run_store import read_record
 
@@ -151,16 +152,19 @@ class _Attempt:
         self._process = process
         self._reader, self._writer = streams
         self._is_canceled = False
+        self._recorded = _journal_of(self._runs, run_id)
 
     async def next(self) -> AttemptSign:
         """Return the next sign of the process."""
-        while line := await self._reader.readline():
-            message = parse_object(line) or {}
-            if isinstance(number := message.get(KEEP), int):
-                return KeepAsked(number, _spent(message))
-            if isinstance(report := message.get(ENDED), dict):
-                await self._await_end()
-                return AttemptEnded(report, _spent(report))
+        # The kernel breaks the sockets of a process that dies before it has read everything.
+        with suppress(OSError):
+            while line := await self._reader.readline():
+                message = parse_object(line) or {}
+                if isinstance(number := message.get(KEEP), int):
+                    return KeepAsked(number, _spent(message))
+                if isinstance(report := message.get(ENDED), dict):
+                    await self._await_end()
+                    return AttemptEnded(report, _spent(report))
         return AttemptGone(await self._process.wait())
 
     async def save(self) -> str:
@@ -168,7 +172,13 @@ class _Attempt:
         # Before the files are collected, so that the head has them.
         self.carried_out = await asyncio.to_thread(_done, self._runs, self._run_id, self._given)
         await self._collector.collect(self._tree)
-        return await self._tree.save()
+        head = await self._tree.save()
+        self._recorded = await asyncio.to_thread(_journal_of, self._runs, self._run_id)
+        return head
+
+    async def tail(self) -> str:
+        """Return the end of what the process has recorded since the last commit."""
+        return await asyncio.to_thread(_read_after, *self._recorded)
 
     async def answer(self, number: int) -> None:
         """Let the process continue after a commit."""
@@ -272,6 +282,24 @@ def _leave_orders(runs: Path, run_id: str, orders: Mapping[str, JsonObject]) -> 
             leave_order(directory.inbox, order, name=name)
             given.add(name)
     return given
+
+
+def _journal_of(runs: Path, run_id: str) -> tuple[Path, int]:
+    """Return the journal of the last run of a chain, and its size."""
+    last = _run_ids(runs, run_id)[-1] if (runs / run_id).exists() else run_id
+    journal = RunDirectory(runs / last).events
+    return journal, journal.stat().st_size if journal.exists() else 0
+
+
+def _read_after(journal: Path, at: int) -> str:
+    """Return the lines at the end of a journal, after a place in it."""
+    with journal.open("rb") as file:
+        start = max(at, file.seek(0, os.SEEK_END) - TAIL_BYTES)
+        file.seek(start)
+        content = file.read()
+    # The first line may have lost its beginning, and the last one has no end yet.
+    content = content[: content.rfind(b"\n") + 1]
+    return (content if start == at else content.partition(b"\n")[2]).decode(errors="replace")
 
 
 def _done(runs: Path, run_id: str, orders: Collection[str]) -> set[str]:

@@ -58,7 +58,7 @@ from attractor.fleet.records import (
     Worker,
     attempt_id,
 )
-from attractor.fleet.schema import LEASES, POOLS, RUNS, SWEEP, WORKERS
+from attractor.fleet.schema import LEASES, POOLS, RUNS, SWEEP, TAILS, WORKERS
 from attractor.fleet.universe_rows import (
     NEED,
     admit,
@@ -270,6 +270,7 @@ class SqlTable:
         def work(connection: sa.Connection, now: float) -> None:
             if connection.execute(row).rowcount:
                 self._queue.forget(connection, run_id)
+                connection.execute(sa.delete(TAILS).where(TAILS.c.run_id == run_id))
 
         await self._database.transact(work)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from attractor.base.clock import Clock
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, Refused
 from attractor.base.json import JsonObject
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
@@ -121,7 +121,7 @@ class RunWorker:
             self.worker = await self._table.beat(self.worker)
             self._last_beat = asked
             owned = {run.run_id: run for run in await self._table.owned(self.worker.id)}
-        except DatabaseAway:
+        except (DatabaseAway, Refused):
             return
         # What began or ended since the look is left for the next one.
         for run_id, running in attempts.items():

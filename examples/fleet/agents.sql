@@ -109,7 +109,7 @@ declare
   name text;
 begin
   foreach name in array
-    array['fleet_run', 'fleet_worker', 'fleet_universe', 'fleet_pool', 'fleet_lease']
+    array['fleet_run', 'fleet_worker', 'fleet_universe', 'fleet_pool', 'fleet_lease', 'fleet_tail']
   loop
     execute format('alter table %I enable row level security', name);
     execute format('drop policy if exists fleet_read on %I', name);
@@ -119,6 +119,12 @@ begin
 end $$;
 create policy fleet_change on fleet_run for update to attractor_agents using (true);
 create policy fleet_change on fleet_universe for update to attractor_agents using (true);
+-- The end of a journal is shown by the owner of the run.
+create policy fleet_change on fleet_tail for update to attractor_agents
+  using (exists (
+    select from fleet_run where fleet_run.run_id = fleet_tail.run_id and owner = fleet_me()
+  ))
+  with check (length(tail) <= 20000);
 -- Locked, never changed.
 create policy fleet_change on fleet_pool for update to attractor_agents
   using (true) with check (false);
@@ -136,8 +142,8 @@ create policy fleet_change on fleet_worker for update to attractor_agents
 
 revoke create on schema public from public;
 grant usage on schema public, dbos to attractor_agents;
-grant select on fleet_run, fleet_worker, fleet_universe, fleet_pool, fleet_lease, fleet_meta
-  to attractor_agents;
+grant select on fleet_run, fleet_worker, fleet_universe, fleet_pool, fleet_lease, fleet_tail,
+  fleet_meta to attractor_agents;
 -- Rights on columns: who may update or delete a whole table may also lock it, and so keep living
 -- workers from beating until they count as dead.
 grant update (attempt, epoch, owner, state, wants_run, head, seq, wake_at, reason, details, lost,
@@ -145,6 +151,7 @@ grant update (attempt, epoch, owner, state, wants_run, head, seq, wake_at, reaso
 grant insert, update (beat, is_draining) on fleet_worker to attractor_agents;
 grant update (day, cost_usd, tokens) on fleet_universe to attractor_agents;
 grant update (share) on fleet_pool to attractor_agents;
+grant update (epoch, seq, tail) on fleet_tail to attractor_agents;
 grant update (holder, until) on fleet_lease to attractor_agents;
 
 -- The queue is shared: in it, a worker can delay, repeat or end attempts, but commit nothing.

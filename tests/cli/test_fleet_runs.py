@@ -1,13 +1,15 @@
 """Commands that begin, follow and cancel runs, with a real worker."""
 
 import json
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.fleet.records import RunState
-from tests.fleet.living import LivingFleet, living, wait_until
+from tests.fleet.living import PROGRAM, LivingFleet, living, wait_until
 from tests.pipeline.projects import git
 
 QUICK = """digraph quick {
@@ -64,6 +66,30 @@ def test_logs_follow_a_run_on_a_worker_and_fork_begins_with_its_last_commit(
         assert (other["parent"], other["outcome"]) == (forked, "success")
         made = git(fleet.project, "show", f"attractor/run/{other['run_id']}:made.txt")
         assert made == "made\n"
+
+
+@pytest.mark.crash
+def test_logs_show_what_a_worker_has_not_committed_yet_and_nothing_twice(tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    source = QUICK.replace("echo made", f"until test -e {flag}; do sleep 0.1; done; echo made")
+    with living(tmp_path, source) as fleet:
+        run_id = fleet.begin("--sandbox", "none")
+        fleet.start_worker()
+        shown = tmp_path / "shown"
+        with shown.open("w") as file:
+            follower = subprocess.Popen(
+                [*PROGRAM, "logs", run_id, "--follow"],
+                cwd=fleet.project,
+                env=fleet.environ,
+                stdout=file,
+            )
+        wait_until(lambda: re.search("^~ .*make", shown.read_text(), re.M) is not None, fleet.logs)
+        assert "make" not in fleet.stages(run_id)
+        flag.touch()
+        follower.wait(60)
+        lines = [line.removeprefix("~ ") for line in shown.read_text().splitlines()]
+        assert len([line for line in lines if "make" in line and "start" in line]) == 1
+        assert "make" in fleet.stages(run_id)
 
 
 @pytest.mark.crash

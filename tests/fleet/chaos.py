@@ -278,9 +278,11 @@ class Chaos:
     async def _kill_attempt(self, worker: subprocess.Popen[str]) -> None:
         for task in Path(f"/proc/{worker.pid}/task").glob("*/children"):
             for child in task.read_text().split():
-                with suppress(ProcessLookupError):
-                    os.kill(int(child), signal.SIGKILL)
-                    return
+                # Also a Git command of the worker is its child.
+                with suppress(ProcessLookupError, FileNotFoundError):
+                    if b"attractor.fleet.attempt" in Path(f"/proc/{child}/cmdline").read_bytes():
+                        os.kill(int(child), signal.SIGKILL)
+                        return
 
     async def _restart_database(self, _: subprocess.Popen[str]) -> None:
         assert self.restart_database

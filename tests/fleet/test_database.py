@@ -107,6 +107,22 @@ async def test_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     assert file.read_text() == "buy milk\n" * 1000
 
 
+async def test_database_of_the_first_format_gets_what_is_new(empty_url: str) -> None:
+    (await open_database(empty_url)).close()
+    execute(
+        empty_url,
+        "alter table fleet_run drop column orders",
+        f"update {META.name} set format = 1",
+    )
+    database = await open_database(empty_url)
+    try:
+        columns = {one["name"] for one in sa.inspect(database.engine).get_columns("fleet_run")}
+        assert "orders" in columns
+    finally:
+        database.close()
+    (await open_database(empty_url)).close()
+
+
 @pytest.mark.parametrize(("number", "error"), [(99, NewerFormat), (0, OlderFormat)])
 async def test_database_of_another_version_is_refused(
     empty_url: str, number: int, error: type[AttractorError]

@@ -1,5 +1,6 @@
 """What a process of an attempt tells its worker, over a real pair of sockets."""
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from attractor.base.json import Json, canonical_json
 from attractor.engine.outcome import Usage
 from attractor.fleet.fence import used_record
 from attractor.fleet.records import Claim, Spent
-from attractor.fleet.seams import AttemptEnded, KeepAsked
+from attractor.fleet.seams import AttemptEnded, AttemptGone, KeepAsked
 from attractor.fleet.site import FolderSite
 from tests.fleet.memory_blobs import MemoryBlobs
 from tests.fleet.test_decisions import RUN
@@ -51,6 +52,22 @@ async def test_process_tells_what_its_run_has_spent(tmp_path: Path) -> None:
     ]
     assert isinstance(signs[-1], AttemptEnded)
     assert signs[-1].spent == Spent(2.5, 9)
+
+
+async def test_process_that_dies_before_it_is_answered_is_gone(tmp_path: Path) -> None:
+    program = (sys.executable, "-c", SAYS.replace("LINES", repr(b'{"keep":1}\n')))
+
+    async def blobs_of(universe: str) -> MemoryBlobs:
+        return MemoryBlobs()
+
+    site = FolderSite(tmp_path, blobs_of, os.environ, program)
+    attempt = await site.begin(RUN, Claim(RUN.run_id, 1, 1, "w", "", 0))
+    assert isinstance(await attempt.next(), KeepAsked)
+    for number in range(5):
+        await attempt.answer(number)
+        await asyncio.sleep(0.1)
+    assert await attempt.next() == AttemptGone(0)
+    await attempt.close()
 
 
 async def test_process_gets_nothing_that_reaches_the_database(tmp_path: Path) -> None:

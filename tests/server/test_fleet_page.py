@@ -1,11 +1,13 @@
 """The page of the fleet and what other pages show of it, over rows of a real database."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -13,7 +15,9 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import expect
 
+from attractor.base.events import Event
 from attractor.factory.ledger.tokens import Scope
+from attractor.fleet.fleet import Fleet
 from attractor.fleet.records import AttemptEnd, Pool, Reason, ReasonKind, RunState
 from attractor.fleet.schema import RUNS
 from attractor.server.service import Service
@@ -128,18 +132,30 @@ def test_page_of_a_run_says_why_it_waits_and_lists_its_attempts(desk: Desk) -> N
         page = browser.get(f"/runs/{desk.run}").text
         assert "no worker serves pool p" in page
         assert "attractor worker --pool p" in page
-        assert f'action="/runs/{desk.run}/pause"' not in page
+        assert f'action="/runs/{desk.run}/pause"' in page
         desk.rows.beat("w1", name="box-1")
         desk.rows.claim(desk.run, "w1")
         page = browser.get(f"/runs/{desk.run}", params={"fragment": "fleet"}).text
         assert re.search(r"by <b class=\"mono\">box-1</b>", page)
         assert 'epoch <b class="number">1</b>' in page
+        assert "Not committed yet" not in page
+        desk.rows.within(lambda fleet: show_tail(fleet, desk.run))
+        page = browser.get(f"/runs/{desk.run}", params={"fragment": "fleet"}).text
+        assert "Not committed yet" in page
+        assert "make: started" in page
         form = browser.get("/start").text
         assert '<option value="p">pool p</option>' in form
         poison = Reason(ReasonKind.POISON, {"worker": "w1", "lost": 3})
         desk.rows.end(desk.run, AttemptEnd(state=RunState.PARKED, reason=poison), "w1")
         stopped = "Stopped: not tried again, because it lost 3 workers in one stage."
         wait_until(lambda: stopped in browser.get(f"/runs/{desk.run}").text)
+
+
+async def show_tail(fleet: Fleet, run_id: str) -> None:
+    """Let the worker of a run show an event, and two lines that are none."""
+    [watched] = await fleet.tails.watched("w1")
+    event = Event(type="StageStarted", run_id=run_id, node="make", time=datetime.now(UTC), data={})
+    await fleet.tails.show(watched, f"{{}}\n{json.dumps(event.to_record())}\n{{")
 
 
 def grow_old(connection: sa.Connection, now: float) -> None:

@@ -143,7 +143,7 @@ def test_document_describes_choices_patterns_and_enums(server: RunningServer) ->
         for one in document["paths"][path][method].get("parameters", ())
         if one["name"] == "cursor"
     ]
-    assert len(cursors) == 10
+    assert len(cursors) == 11
     places: list[Json] = [0, 1 << 60, "01ABC", ["todo", 1]]
     for place in places:
         assert all(re.search(pattern, write_cursor(place)) for pattern in cursors)

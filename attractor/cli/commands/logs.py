@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from attractor.cli.output.files import show_diff
 from attractor.cli.output.streams import is_terminal, printable, show, show_json
 from attractor.cli.runs.listings import read_since
 from attractor.cli.runs.live.render import PrintedLines
-from attractor.cli.runs.references import run_argument, update_copy
+from attractor.cli.runs.references import follow_copy, run_argument
 from attractor.cli.runs.setup import project_of
 from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.engine.journal.reader import JournalReader, VerifiedLine, all_events
@@ -129,7 +130,8 @@ def logs(
     RUN is a run id, a unique prefix of a run id, a run directory, or 'latest' (default: latest).
     With --json, print each event as one line of JSON, exactly as in the journal. With --follow,
     print new events until the run stops or ends. Without --json, the output of running commands is
-    printed too. With --stage, print the transcript of an agent, or the output of the command of
+    printed too. A line that begins with ~ is an event on a worker that is not committed yet. With
+    --stage, print the transcript of an agent, or the output of the command of
     NODE, NODE@VISIT or NODE@VISIT.ATTEMPT. With --diff, print the changes of the run, or of such a
     stage. Exit with 6 and print the line
     number if a line of the journal is corrupt.
@@ -263,7 +265,8 @@ def _lines(
         time.sleep(OFTEN_S)
         nonlocal looked
         if time.monotonic() > looked + FLEET_S:
-            update_copy(invocation, root)
+            for event in follow_copy(invocation, root):
+                shown.show_early(event)
             looked = time.monotonic()
 
     return JournalFollower(root, wait=wait, report_idle=lambda: show(words, err=True)).lines(
@@ -279,6 +282,15 @@ class _LineFilter:
     since: datetime | None
     as_json: bool
     write: Callable[[str], None]
+    early: set[str] = field(default_factory=set[str])
+    """The lines that were printed before they were committed."""
+
+    def show_early(self, event: Event) -> None:
+        """Print an event that a worker has not committed yet, once."""
+        words = "" if self.as_json or not self._is_wanted(event) else describe_logged(event)
+        if words and words not in self.early:
+            self.early.add(words)
+            self.write(f"~ {words}")
 
     def show(self, line: VerifiedLine) -> None:
         """Print a line if the filter selects it."""
@@ -291,7 +303,7 @@ class _LineFilter:
             return
         if self.as_json:
             self.write(line.content.decode("utf-8", "replace"))
-        elif line.event and (words := describe_logged(line.event)):
+        elif line.event and (words := describe_logged(line.event)) and words not in self.early:
             self.write(words)
 
     def _is_wanted(self, event: Event | None) -> bool:

@@ -130,11 +130,12 @@ def _workers(service: "Service", number: int | None) -> "Generator[Callable[[], 
         own.start()
     service.fleet.has_workers = bool(number)
 
+    before = signal.getsignal(signal.SIGTERM)
+
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        if not own.living:
-            # A server without workers ends at once on this signal, as any program.
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
+        # A server without workers ends at once on this signal, as any program.
+        if not own.living and callable(before):
+            before(number, frame)
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from attractor.base.errors import ExitCode, LockHeld, Refused, Unavailable, UsageError
+from attractor.base.events import Event
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.fleet import OnPool, addresses_of
@@ -31,7 +32,7 @@ from attractor.fleet.decisions import HOLDER, pause_of
 from attractor.fleet.dispatch import Dispatch, Where, copy_fence, first_of, of_labeled_machine
 from attractor.fleet.fleet import Fleet, open_fleet, process_name
 from attractor.fleet.orders import FleetOrders
-from attractor.fleet.overview import ExplainedRun, explain
+from attractor.fleet.overview import ExplainedRun, events_in, explain
 from attractor.fleet.records import FleetRun, RunState
 from attractor.pipeline.orders import Orders
 from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest, current_request
@@ -224,6 +225,21 @@ def bring_copy(invocation: Invocation, root: Path) -> str:
     except Unavailable as away:
         return away.message
     return ""
+
+
+def follow_copy(invocation: Invocation, root: Path) -> Sequence[Event]:
+    """Bring the copy of a run to its last committed head; return the events after that."""
+
+    async def work() -> Sequence[Event]:
+        async with _open_both(invocation, opened_of(invocation)) as (fleet, dispatch):
+            run_id = first_of(root).name
+            await dispatch.sync(run_id)
+            return events_in(await fleet.tails.look(run_id))
+
+    try:
+        return asyncio.run(work())
+    except Unavailable:
+        return ()
 
 
 def orders_in_fleet(orders: Orders, invocation: Invocation, opened: OpenProject) -> FleetOrders:

@@ -1,6 +1,6 @@
 """Names of runs and projects, of this project or of another one of the state folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from attractor.base.errors import UnknownName, UsageError
+from attractor.base.events import Event
 from attractor.base.ids import is_run_id
 from attractor.cli.invocation import C, Invocation
 from attractor.cli.output.streams import show
@@ -52,6 +53,16 @@ def update_copy(invocation: Invocation, root: Path) -> str:
     from attractor.cli.runs.dispatch import bring_copy
 
     return bring_copy(invocation, root)
+
+
+def follow_copy(invocation: Invocation, root: Path) -> Sequence[Event]:
+    """Do the same, and return the events that a worker has not committed yet."""
+    if not RunDirectory(root).elsewhere.exists():
+        return ()
+    # Imported here, as above.
+    from attractor.cli.runs import dispatch
+
+    return dispatch.follow_copy(invocation, root)
 
 
 def _enter(invocation: Invocation, reference: str) -> str:

@@ -17,12 +17,14 @@ from attractor.fleet.overview import (
     PoolView,
     WorkerView,
     demand_lines,
+    events_in,
     explain,
     metric_lines,
     view_pools,
     view_workers,
 )
 from attractor.fleet.records import AttemptRow, FleetRun, ReasonKind, RunState, Worker
+from attractor.records.event_lines import describe_logged
 from attractor.server.fleet.connection import FleetConnection
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet
 
 MOST_SHOWN = 100
+MOST_UNCOMMITTED = 20
 _WAITING = (RunState.QUEUED, RunState.PARKED)
 _RESUMED = (ReasonKind.BUDGET, ReasonKind.PAUSED, ReasonKind.POISON, ReasonKind.LIMIT)
 
@@ -162,6 +165,8 @@ class FleetRunView:
     explained: ExplainedRun
     attempts: Sequence[AttemptRow]
     names: dict[str, str]
+    uncommitted: Sequence[str] = ()
+    """The last events that its worker has not committed yet."""
 
     def name_of(self, worker: str) -> str:
         """Return the name of a worker; its id if its row is gone."""
@@ -188,7 +193,9 @@ async def _read_run(run_id: str, fleet: "Fleet") -> FleetRunView:
         raise UnknownRun(f"the fleet has no run {run_id}")
     [explained] = await explain(fleet, [run])
     names = {worker.id: worker.name for worker in await fleet.table.workers()}
-    return FleetRunView(explained, await fleet.views.attempts(run_id), names)
+    tail = [describe_logged(event) for event in events_in(await fleet.tails.look(run_id))]
+    uncommitted = [words for words in tail if words][-MOST_UNCOMMITTED:]
+    return FleetRunView(explained, await fleet.views.attempts(run_id), names, uncommitted)
 
 
 def known_pools(connection: FleetConnection) -> Sequence[str]:

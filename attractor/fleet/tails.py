@@ -1,0 +1,76 @@
+"""The ends of journals that workers have not committed yet, kept for who looks at them now.
+
+A worker writes the end of a journal only while somebody looks. It is what the worker says, and
+proves nothing: it is shown to people, and never becomes a part of a run.
+"""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from attractor.base.dataclasses import dataclass
+from attractor.fleet.database import Database
+from attractor.fleet.records import RunState
+from attractor.fleet.schema import RUNS, TAILS
+
+TAIL_BYTES = 16 << 10
+WATCH_S = 10.0
+"""A look counts for so long."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A run whose uncommitted events somebody looks at, with its last commit."""
+
+    run_id: str
+    epoch: int
+    seq: int
+
+
+class Tails:
+    """The uncommitted ends of journals, at most one a run."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def look(self, run_id: str) -> str:
+        """Return what the owner of a run has written since its last commit, and ask for more."""
+        mine = TAILS.c.run_id == run_id
+
+        def work(connection: sa.Connection, now: float) -> str:
+            run = sa.select(RUNS.c.epoch, RUNS.c.seq).where(
+                RUNS.c.run_id == run_id, RUNS.c.state == RunState.RUNNING
+            )
+            if (present := connection.execute(run).one_or_none()) is None:
+                return ""
+            watched = {"watched_until": now + WATCH_S}
+            if not connection.execute(sa.update(TAILS).where(mine).values(watched)).rowcount:
+                new = {"run_id": run_id, "epoch": 0, "seq": 0, "tail": "", **watched}
+                connection.execute(sa.insert(TAILS).values(new))
+            of_now = sa.and_(mine, TAILS.c.epoch == present.epoch, TAILS.c.seq == present.seq)
+            return connection.scalar(sa.select(TAILS.c.tail).where(of_now)) or ""
+
+        try:
+            return await self._database.transact(work)
+        except exc.IntegrityError:
+            # Another one looked for the first time in this moment.
+            return ""
+
+    async def watched(self, worker: str) -> Sequence[Watched]:
+        """Return the runs of a worker that somebody looks at."""
+
+        def work(connection: sa.Connection, now: float) -> Sequence[Watched]:
+            rows = sa.select(RUNS.c.run_id, RUNS.c.epoch, RUNS.c.seq).join(
+                TAILS, TAILS.c.run_id == RUNS.c.run_id
+            )
+            rows = rows.where(RUNS.c.owner == worker, TAILS.c.watched_until > now)
+            return [Watched(*row) for row in connection.execute(rows)]
+
+        return await self._database.transact(work, is_reading=True)
+
+    async def show(self, watched: Watched, tail: str) -> None:
+        """Replace what is shown of a run."""
+        values = {"epoch": watched.epoch, "seq": watched.seq, "tail": tail}
+        row = sa.update(TAILS).where(TAILS.c.run_id == watched.run_id).values(values)
+        await self._database.transact(lambda connection, _: connection.execute(row) and None)
