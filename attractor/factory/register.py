@@ -78,7 +78,7 @@ def record_guard(begun: BegunRun) -> None:
     begun.run.emit(GUARDED, guard, sync=True)
 
 
-_KEPT_BY_RESTARTS = ("suite", "profile", "pipeline", "content_hash", "base", "promises")
+_KEPT_BY_RESTARTS = ("suite", "profile", "pipeline", "content_hash", "base", "promises", "agents")
 
 
 def record_restart(opened: OpenProject, root: Path) -> None:
@@ -93,7 +93,12 @@ def record_restart(opened: OpenProject, root: Path) -> None:
         for one in opened.ledger.entries(parent)
         if one.kind == LineKind.CREATED
     ]
-    before = read_manifest(RunDirectory(root.parent / parent)) if pinned else restart.manifest
+    before = restart.manifest
+    if pinned:
+        # A worker may have changed both.
+        run = read_candidate_run(root.parent / parent)
+        require_manifest(opened, run, list(opened.ledger.entries(parent)))
+        before = run.manifest
     # The files of a dimension of another machine are known only there.
     kept = [name for name in _KEPT_BY_RESTARTS if name != "base" or before.base.tree]
     if not pinned or any(getattr(before, one) != getattr(restart.manifest, one) for one in kept):

@@ -22,7 +22,7 @@ from attractor.base.errors import Refused, UsageError, require_format
 from attractor.base.locks import FileLock
 from attractor.fleet.errors import DatabaseAway, ForeignDatabase
 from attractor.fleet.records import HOME
-from attractor.fleet.schema import FORMAT, LEASES, META, STEPS, SWEEP, TABLES
+from attractor.fleet.schema import FORMAT, LEASES, META, RUNS, STEPS, SWEEP, TABLES
 from attractor.fleet.universe_rows import insert_tenant
 from attractor.fleet.universes import NO_CAPS
 
@@ -240,11 +240,13 @@ def _make_tables(engine: sa.Engine, name: str) -> str:
         tables = inspector.get_table_names()
         if META.name in tables:
             fleet, number = connection.execute(sa.select(META.c.fleet, META.c.format)).one()
-            require_format(name, number, current=FORMAT, oldest=min(STEPS))
+            require_format(name, number, current=FORMAT, oldest=1)
             if number < FORMAT:
+                known = {one["name"] for one in inspector.get_columns(RUNS.name)}
                 TABLES.create_all(connection)
-                for step in range(number, FORMAT):
-                    connection.exec_driver_sql(STEPS[step])
+                for column, statement in STEPS.items():
+                    if column not in known:
+                        connection.exec_driver_sql(statement)
                 connection.execute(sa.update(META).values(format=FORMAT))
             return fleet
         if engine.dialect.name == "postgresql":

@@ -9,10 +9,11 @@ import re
 import secrets
 import time
 import tomllib
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import Refused, UnknownName, VerificationError
@@ -68,8 +69,8 @@ _NEVER_MOVED = frozenset({"elsewhere.json", "run.lock", "evaluation"})
 _NOT_CONTINUED = _NEVER_MOVED | RESERVED_NAMES
 """The names in the directory of a run before that the run after it does not need."""
 
-_NOT_FOR_WORKERS = frozenset({"fleet", "notify", "server"})
-"""The settings that have passwords and addresses, or are for the server only."""
+NOT_FOR_WORKERS = ("fleet", "notify", "server", "growth", "agent.mcp")
+"""The settings that have passwords and tokens, or are for the server only."""
 
 COPIES = "fleet/copies"
 """The folder of the state folder with the head that each copied run has."""
@@ -110,8 +111,9 @@ class Dispatch:
         _require_movable(plan, where.label)
         task = plan.request.task
         project = self._opened.identity.create_id()
-        tenants = await self._tenants(where.universe, project)
-        universe = tenants[0].universe
+        known = await self.table.tenants()
+        of_now = next((one.universe for one in known if one.id == project), HOME)
+        universe = where.universe or of_now
         new = NewRun(
             run_id=plan.run_id,
             head="",
@@ -125,7 +127,10 @@ class Dispatch:
             max_cost_usd=plan.budgets.cost_usd,
             max_tokens=plan.budgets.tokens,
         )
-        _require_allowed(plan, new, tenants)
+        _require_allowed(plan, new, tenants_in(known, universe, project))
+        if where.universe:
+            # Last, so that a refused run changes nothing.
+            await self.table.assign(project, universe, self._opened.project.root.name)
         await self._blobs_of(universe)
         with ExitStack() as stack:
             begun = await begin(plan, stack)
@@ -163,14 +168,6 @@ class Dispatch:
         self._note_elsewhere(directory, new.run_id, new.pool, is_live=True)
         self._note(new.run_id, new.head)
         await self.table.add(new)
-
-    async def _tenants(self, name: str, project: str) -> Sequence[Tenant]:
-        """Return the tenants of the project, which becomes a world of the named universe."""
-        if name:
-            await self.table.assign(project, name, self._opened.project.root.name)
-        tenants = await self.table.tenants()
-        universe = next((one.universe for one in tenants if one.id == project), HOME)
-        return tenants_in(tenants, universe, project)
 
     async def sync(self, run_id: str) -> FleetRun:
         """Bring the last committed head of a run into its copy here."""
@@ -267,7 +264,7 @@ class Dispatch:
         if state not in (now, _SETTLED):
             for root in self._chain(run_id):
                 self._mark(root, run)
-            self._note(run_id, run.head, now)
+            self._note(run_id, run.head, now, run.seq)
         return run
 
     async def _lay_out(self, run: FleetRun, known: str) -> None:
@@ -275,7 +272,10 @@ class Dispatch:
         blobs = await self._blobs_of(run.universe)
         tree = await HeadTree.load(blobs, run.head)
         files = self._of_chain(run.run_id, changed_files(blobs, known, run.head))
-        await lay_out(tree, files, self._place, grows=bool(self._noted(run.run_id)[0]))
+        note = self._note_of(run.run_id)
+        # With fewer commits than before, the database was restored from a backup.
+        grows = bool(note.get("head")) and run.seq >= int(str(note.get("seq", 0)))
+        await lay_out(tree, files, self._place, grows=grows)
 
     def is_settled(self, run: FleetRun) -> bool:
         """Return whether the last head of a run that has ended is delivered and recorded here."""
@@ -354,7 +354,7 @@ class Dispatch:
         plan, project = begun.plan, self._opened.project
         settings = project.root / PROJECT_FILE
         if settings.exists():
-            text = without_tables(read_regular(settings).decode(), _NOT_FOR_WORKERS)
+            text = without_tables(read_regular(settings).decode(), NOT_FOR_WORKERS)
             await tree.put(f"{PROJECT}/{PROJECT_FILE}", text.encode())
         profile = self._opened.profile(plan.policy.profile)
         record: dict[str, Json] = {
@@ -401,16 +401,19 @@ class Dispatch:
         hint = f"look where it is: attractor fleet why {run_id}"
         note_elsewhere(directory, where=where, hint=hint, is_live=is_live, why=why)
 
-    def _note(self, run_id: str, head: str, state: str = "") -> None:
+    def _note(self, run_id: str, head: str, state: str = "", seq: int = 0) -> None:
         make_private_folder(self._copies)
-        note: JsonObject = {"head": head, "state": state}
+        note: JsonObject = {"head": head, "state": state, "seq": seq}
         write_whole(self._copies / f"{run_id}.json", canonical_json(note), sync=False)
 
     def _noted(self, run_id: str) -> tuple[str, str]:
         """Return the head that the copy of a run has, and the state of the run then."""
-        file = self._copies / f"{run_id}.json"
-        record = (parse_object(read_regular(file)) if file.exists() else None) or {}
+        record = self._note_of(run_id)
         return str(record.get("head", "")), str(record.get("state", ""))
+
+    def _note_of(self, run_id: str) -> JsonObject:
+        file = self._copies / f"{run_id}.json"
+        return (parse_object(read_regular(file)) if file.exists() else None) or {}
 
     def _locked(self, run_id: str) -> FileLock:
         make_private_folder(self._copies)
@@ -435,26 +438,46 @@ def _state(root: Path) -> EngineState:
 
 
 def without_tables(text: str, names: Collection[str]) -> str:
-    """Return the text of a TOML file without the tables, and the keys at the top, of some names."""
+    """Return the text of a TOML file without the tables, and the keys, of some dotted names."""
     kept: list[str] = []
-    is_left_out = is_in_table = False
+    table = ""
+    is_left_out = False
     for line in text.splitlines(keepends=True):
         if header := _HEADER.match(line):
-            is_in_table, is_left_out = True, header[1] in names
-        is_key = not is_in_table and (key := _KEY.match(line)) and key[1] in names
-        if not is_left_out and not is_key:
+            table = f"{_plain(header[1])}."
+            is_left_out = _is_below(table, names)
+        key = _KEY.match(line)
+        if not is_left_out and not (key and _is_below(f"{table}{_plain(key[1])}.", names)):
             kept.append(line)
     found = "".join(kept)
-    if left := sorted(set(tomllib.loads(found)) & set(names)):
-        raise Refused(
-            f"{PROJECT_FILE} has {left[0]} in a form that cannot be kept from workers",
-            hint=f"write it as a table: [{left[0]}]",
-        )
+    for name in names:
+        if _has(tomllib.loads(found), name.split(".")):
+            raise Refused(
+                f"{PROJECT_FILE} has {name} in a form that cannot be kept from workers",
+                hint=f"write it as a table: [{name}]",
+            )
     return found
 
 
-_HEADER = re.compile(r"\s*\[\[?\s*\"?([\w-]+)\"?\s*[\].]")
-_KEY = re.compile(r"\s*\"?([\w-]+)\"?\s*[.=]")
+def _has(value: Mapping[str, object], path: Sequence[str]) -> bool:
+    """Return whether nested tables have a dotted key."""
+    if path[0] not in value or len(path) == 1:
+        return path[0] in value
+    inside = value[path[0]]
+    return isinstance(inside, dict) and _has(cast(dict[str, object], inside), path[1:])
+
+
+def _is_below(path: str, names: Collection[str]) -> bool:
+    return any(path.startswith(f"{name}.") for name in names)
+
+
+def _plain(key: str) -> str:
+    """Return a dotted key without spaces and quotation marks."""
+    return re.sub(r"[\s\"']", "", key)
+
+
+_HEADER = re.compile(r"\s*\[\[?([^\[\]]+)\]")
+_KEY = re.compile(r"\s*([\w\s.\"'-]+?)\s*=")
 
 
 def first_of(root: Path) -> Path:

@@ -73,7 +73,7 @@ class Fleet:
 
     async def remove_old_blobs(self) -> None:
         """Remove from the store what only earlier heads of the runs reach."""
-        heads: dict[str, list[str]] = {}
+        heads = {one.universe: list[str]() for one in await self.table.tenants()}
         for run in await self.table.runs():
             heads.setdefault(run.universe, []).append(run.head)
         for universe, reached in heads.items():

@@ -32,6 +32,12 @@ OBJECTS = "objects.log"
 _PACKS, _MANIFEST = "pack", "manifest.json"
 _OF_STORE = (RECORD_FILE, "HEAD", "refs")
 _OBJECT_LOG = re.compile(rf"{STORES}/[^/]+/{re.escape(OBJECTS)}")
+_PACK = r"pack-[0-9a-f]{40,64}\.(pack|idx|rev)"
+_OF_STORES = re.compile(
+    rf"[^/]+/({re.escape(RECORD_FILE)}|HEAD|refs/.+|{re.escape(OBJECTS)}|{_PACKS}/{_PACK})"
+)
+"""The files of stores that a head may have: others can name programs, or other stores."""
+
 _STORE_RECORD = re.compile(rf"{STORES}/[^/]+/{re.escape(RECORD_FILE)}")
 
 # Not from the head: a configuration can name programs.
@@ -70,7 +76,9 @@ class Place:
         }
         if kind not in folders or not rest or ".." in rest:
             raise VerificationError(f"a head names {name!r}, which is no file of a run")
-        if kind == STORES and len(rest) > 2 and rest[1] == _PACKS:
+        if kind == STORES and not _OF_STORES.fullmatch("/".join(rest)):
+            raise VerificationError(f"a head names {name!r}, which is no file of a store")
+        if kind == STORES and rest[1] == _PACKS:
             rest.insert(1, "objects")
         return folders[kind].joinpath(*rest)
 

@@ -5,8 +5,8 @@ import sqlalchemy as sa
 FORMAT = 2
 """Rises when a table changes."""
 
-STEPS = {1: "alter table fleet_run add column orders json not null default '{}'"}
-"""The statement that brings the tables from a format to the next one; new tables are made too."""
+STEPS = {"orders": "alter table fleet_run add column orders json not null default '{}'"}
+"""The statements that add new columns to the rows of runs."""
 
 SWEEP = "sweep"
 """The name of the lease of who sweeps."""

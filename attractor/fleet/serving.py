@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -79,7 +79,7 @@ class ServingWorker:
             await listener.start()
             self._tell("ready", worker=worker.worker.id, pool=plan.pool, slots=f"{plan.slots}")
             try:
-                await self._until_drained(worker)
+                await self._until_drained(worker, beats)
                 await self._drain(fleet, worker, listener)
             finally:
                 self._is_over = True
@@ -107,14 +107,18 @@ class ServingWorker:
         site = FolderSite(place, fleet.blobs_of, environ, home=plan.home)
         worker = RunWorker(row, fleet.table, site, self._clock)
         await worker.beat()
+        known = {one.id for one in await fleet.table.workers()}
+        await asyncio.to_thread(_remove_places_of_others, plan.folder / _PLACES, known)
         return worker
 
-    async def _until_drained(self, worker: RunWorker) -> None:
-        while not self._signals and not worker.worker.is_draining:
+    async def _until_drained(self, worker: RunWorker, beats: asyncio.Task[None]) -> None:
+        # Without beats, others take over its runs.
+        while not (self._signals or worker.worker.is_draining or beats.done()):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), BEAT_S)
 
     async def _drain(self, fleet: Fleet, worker: RunWorker, listener: Listener) -> None:
+        worker.drains = True
         with suppress(DatabaseAway):
             await fleet.table.drain(worker.worker.id)
         await worker.beat()
@@ -122,8 +126,10 @@ class ServingWorker:
         closing = asyncio.create_task(listener.close(_DRAIN_S))
         while not closing.done() and self._signals < 2:
             await asyncio.wait([closing], timeout=BEAT_S)
-        if self._signals > 1:
+        while not closing.done():
+            # An attempt may begin in this moment.
             await worker.end_all("the worker was ended")
+            await asyncio.wait([closing], timeout=BEAT_S)
         await closing
         with suppress(DatabaseAway):
             await fleet.table.leave(worker.worker.id)
@@ -164,6 +170,13 @@ _SPANS = "OTEL_RESOURCE_ATTRIBUTES"
 def _naming(worker: str, given: str) -> str:
     """Return attributes of spans that name a worker, and the given ones."""
     return ",".join(filter(None, [given, f"attractor.worker={worker}"]))
+
+
+def _remove_places_of_others(places: Path, known: Collection[str]) -> None:
+    """Remove what killed workers left; a worker is known for an hour after its death."""
+    for one in places.glob("*"):
+        if one.name not in known and one.name != INCIDENTS:
+            _remove_places(one)
 
 
 def _remove_places(folder: Path) -> None:

@@ -187,10 +187,10 @@ class _Attempt:
     async def cancel(self) -> None:
         """Let the process cancel its run, as on an order of a person."""
         if not self._is_canceled:
-            self._is_canceled = True
             order = Order(Action.CANCEL, "fleet", "canceled in the fleet")
             inbox = RunDirectory(chain_of(self._runs, self._run_id)[-1]).inbox
             leave_order(inbox, order, name=new_run_id(datetime.now(UTC), os.urandom))
+            self._is_canceled = True
 
     async def give(self, orders: Mapping[str, JsonObject]) -> None:
         """Leave orders of people in the inbox of the run, each once."""

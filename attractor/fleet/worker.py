@@ -68,6 +68,7 @@ class RunWorker:
 
     def __init__(self, worker: Worker, table: Table, site: Site, clock: Clock) -> None:
         self.worker = worker
+        self.drains = False
         self.attempts: dict[str, SiteAttempt] = {}
         self._table = table
         self._site = site
@@ -76,6 +77,11 @@ class RunWorker:
         # The runs that `execute` is busy with, each with its epoch, or 0 before the claim.
         self._epochs: dict[str, int] = {}
         self._kills: dict[SiteAttempt, asyncio.Task[None]] = {}
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether it takes nothing new: its row says so, or a signal did."""
+        return self.drains or self.worker.is_draining
 
     @property
     def is_alone(self) -> bool:
@@ -88,7 +94,7 @@ class RunWorker:
         A sweep enqueues again what returns without a claim.
         """
         # An older attempt of the same run may still be ending here.
-        if self.worker.is_draining or self.is_alone or run_id in self._epochs:
+        if self.is_draining or self.is_alone or run_id in self._epochs:
             return
         self._epochs[run_id] = 0
         try:
@@ -128,7 +134,11 @@ class RunWorker:
             if self.attempts.get(run_id) is running:
                 run = owned.get(run_id)
                 is_own = run is not None and run.epoch == epochs[run_id]
-                await self._steer(running, run if is_own else None)
+                try:
+                    await self._steer(running, run if is_own else None)
+                except (AttractorError, OSError) as error:
+                    # A worker without beats would take attempts and execute none.
+                    self._kill(running, _words_of(error))
         for run_id, run in owned.items():
             if run_id not in epochs and run_id not in self._epochs:
                 await self._give_back(run)
@@ -141,7 +151,7 @@ class RunWorker:
             await running.cancel()
         elif pause := pause_of(run):
             await running.stop(str(pause.details["stopped"]))
-        elif self.worker.is_draining:
+        elif self.is_draining:
             await running.stop("the worker takes no more work")
         if run.orders:
             await running.give(run.orders)
@@ -213,7 +223,7 @@ class RunWorker:
             claim = await self._commit(running, claim, sign.spent)
             end = end_of(sign.report, await self._insist(self._table.now))
             is_stopped = end.reason is not None and end.reason.kind is ReasonKind.PAUSED
-            if is_stopped and "error" not in sign.report and self.worker.is_draining:
+            if is_stopped and "error" not in sign.report and self.is_draining:
                 end = AttemptEnd(state=RunState.QUEUED, yields=True)
             await self._end(claim, end)
         else:
@@ -223,6 +233,9 @@ class RunWorker:
 
     async def _commit(self, running: SiteAttempt, claim: Claim, spent: Spent | None) -> Claim:
         head = await self._insist(running.save, claim)
+        if running in self._kills:
+            # Its files are set aside, perhaps while they were collected.
+            raise Fenced("the attempt was ended while its files were stored")
         carried_out = running.carried_out
         return await self._insist(lambda: self._table.commit(claim, head, spent, carried_out))
 

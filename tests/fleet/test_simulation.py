@@ -11,7 +11,7 @@ import pytest
 from tests.counts import count
 from tests.fleet.simulation.history import describe, play, scenario_of, shortest
 from tests.fleet.simulation.invariants import Invariant
-from tests.fleet.simulation.mutants import MUTANTS, caught
+from tests.fleet.simulation.mutants import MUTANTS, caught, mutated
 from tests.fleet.simulation.world import FAULTS
 
 SEEDS = count(ci=200, full=5_000)
@@ -58,9 +58,14 @@ def test_mutant_is_caught_by_its_invariant(invariant: Invariant) -> None:
 
 
 def test_failing_seed_shows_a_short_history_and_its_command() -> None:
-    found = caught(Invariant.FENCED, 300)
-    assert found
-    seed = str(found.scenario.seed)
+    # Not each history has a shorter one: every event changes what comes after it.
+    with mutated(Invariant.FENCED):
+        found = next(
+            history.scenario
+            for history in map(play, map(scenario_of, range(300)))
+            if history.violation and len(shortest(history).scenario.events) < 4
+        )
+    seed = str(found.seed)
     shown = subprocess.run(
         [sys.executable, "-m", "tests.fleet.simulation", seed, "fenced"],
         capture_output=True,
@@ -71,4 +76,4 @@ def test_failing_seed_shows_a_short_history_and_its_command() -> None:
     assert any("VIOLATION fenced" in line for line in lines)
     assert command == f"repeat: python -m tests.fleet.simulation {seed} fenced"
     assert end.startswith("fenced: ")
-    assert len(kinds.split()) - 1 < len(found.scenario.events)
+    assert len(kinds.split()) - 1 < min(4, len(found.events))

@@ -81,6 +81,7 @@ def test_the_command_gets_the_inputs_as_variables() -> None:
     assert it.shell.variables == {
         "ATTRACTOR_INPUT_FOLDER": "a b",
         "ATTRACTOR_INPUT_COUNT": "3",
+        "ATTRACTOR_IDEMPOTENCY_KEY": "nowhere:check:1",
     }
 
 

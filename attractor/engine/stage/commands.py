@@ -47,6 +47,10 @@ def find_input_fault(inputs: Mapping[str, str]) -> str:
     return next((f"the input {name} {fault}" for name, fault in faults if fault), "")
 
 
+IDEMPOTENCY_KEY = "ATTRACTOR_IDEMPOTENCY_KEY"
+"""The variable that is the same when a stage is executed again after an interruption."""
+
+
 async def run_command(
     stage: Stage,
     command: str,
@@ -68,6 +72,7 @@ async def run_command(
             timeout_ms=limit // timedelta(milliseconds=1),
             env_vars={
                 **{variable_of(name): value for name, value in inputs.items()},
+                IDEMPOTENCY_KEY: f"{stage.logs_root.name}:{stage.node.id}:{stage.visit}",
                 **(variables or {}),
             },
             on_output=on_output,

@@ -45,9 +45,15 @@ async def begin_next(folder: ActorFolder, opened: OpenProject, connection: Fleet
                 return True
             try:
                 await _begin(task, folder, view.history, opened, dispatch)
+                if folder.read().stopped and await dispatch.table.run(task.run_id):
+                    # Stopped while the run began: who stopped it saw no run.
+                    await dispatch.table.cancel(task.run_id)
             except (Unavailable, LockHeld, ActorBusy):
                 raise
             except AttractorError as fault:
+                if await dispatch.table.run(task.run_id):
+                    # Only the reply was lost.
+                    return True
                 hint = f" ({fault.hint})" if fault.hint else ""
                 _refuse(task, f"{fault.message}{hint}", folder, opened)
     return True
@@ -62,10 +68,10 @@ async def _begin(
 ) -> None:
     project, where = opened.project, Where(history.actor.pool)
     root = project.runs_dir / task.run_id
-    if is_run(RunDirectory(root)):
-        await dispatch.submit_begun(root, where)
-    elif history.stopped:
+    if folder.read().stopped:
         _refuse(task, "the actor was stopped", folder, opened)
+    elif is_run(RunDirectory(root)):
+        await dispatch.submit_begun(root, where)
     else:
         remove_incomplete(root)
         if (project.machine.state_dir / STORES / task.run_id).exists():

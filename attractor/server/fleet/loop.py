@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.errors import AttractorError, LockHeld
+from attractor.base.errors import AttractorError, LockHeld, Refused
 from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.settle import settle_ended
 from attractor.fleet.decisions import HOLDER
+from attractor.fleet.errors import DatabaseAway
 from attractor.fleet.overview import explain, fault_of_store
 from attractor.fleet.records import FleetRun, RunState
 from attractor.server.fleet.actors import answer_message, begin_next
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 EVERY_S = 1.0
 SWEEP_S = WATCH_S = 2.0
 REMOVE_S = 24 * 3600.0
+MOST_EVALUATIONS = 3
 KEEP_ENDED_S = 30 * 24 * 3600.0
 SPACE_S = 600.0
 """The space of a universe that is shown is measured again after this time."""
@@ -102,6 +104,7 @@ class FleetLoop:
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._journals = KnownJournals()
         self._settled: dict[str, tuple[int, ...]] = {}
+        self._evaluated: dict[str, int] = {}
 
     def start(self) -> None:
         """Begin as soon as there is a fleet."""
@@ -114,7 +117,10 @@ class FleetLoop:
 
     def _run(self) -> None:
         while not self._connection.is_there:
-            if self._connection.takes_runs and any(self._actors_with_messages()):
+            has_messages = False
+            with self._noted("the messages of actors"):
+                has_messages = self._connection.takes_runs and any(self._actors_with_messages())
+            if has_messages:
                 self._connection.make()
             elif self._stopped.wait(EVERY_S):
                 return
@@ -138,7 +144,7 @@ class FleetLoop:
         """Do what the rows want, while no other server of the state folder does."""
         turns = asyncio.Semaphore(AT_ONCE)
         while not self._stopped.is_set():
-            with self._noted("the server"):
+            with self._noted("the server's part for runs"):
                 if not self._is_alone:
                     lock.acquire(purpose="attractor serve")
                     self._is_alone = True
@@ -155,19 +161,11 @@ class FleetLoop:
             await asyncio.sleep(EVERY_S)
             last = mark.stat().st_mtime if mark.exists() else 0.0
             if self._is_alone and time.time() > last + REMOVE_S:
-                mark.touch()
-                await self._remove_old()
-
-    async def _remove_old(self) -> None:
-        name, faults = "old runs and blobs", self._connection.faults
-        with self._noted(name):
-            try:
-                fleet = await asyncio.to_thread(self._connection.open)
-                await self._forget_ended(fleet)
-                await fleet.remove_old_blobs()
-                faults.pop(name, None)
-            except AttractorError as error:
-                faults[name] = RunFault("", error.in_one_line)
+                with self._noted("old runs and blobs"):
+                    mark.touch()
+                    fleet = await asyncio.to_thread(self._connection.open)
+                    await self._forget_ended(fleet)
+                    await fleet.remove_old_blobs()
 
     async def _forget_ended(self, fleet: "Fleet") -> None:
         """Remove the rows of runs that ended long ago, and whose results are in their projects."""
@@ -195,7 +193,7 @@ class FleetLoop:
     async def _watch(self) -> None:
         """Note what is away, and what waits, for pages that are shown often."""
         while not self._stopped.is_set():
-            with self._noted("the server"):
+            with self._noted("what waits in the fleet"):
                 await self._look_around()
             await asyncio.sleep(WATCH_S)
 
@@ -215,13 +213,18 @@ class FleetLoop:
 
     @contextmanager
     def _noted(self, name: str) -> Generator[None]:
-        """Go on after an error: the page shows a defect, and that the database is away."""
+        """Go on after an error, which the page shows; it also shows that the database is away."""
+        faults = self._connection.faults
         try:
             yield
-        except AttractorError:
+        except (DatabaseAway, LockHeld):
             return
+        except AttractorError as error:
+            faults[name] = RunFault("", error.in_one_line)
         except Exception as error:  # noqa: BLE001 - a person must see it, and the server goes on
-            self._connection.faults[name] = RunFault("", f"internal error: {error!r}")
+            faults[name] = RunFault("", f"internal error: {error!r}")
+        else:
+            faults.pop(name, None)
 
     async def _look(self, fleet: "Fleet") -> None:
         """Sweep, and find the runs that changed."""
@@ -311,11 +314,25 @@ class FleetLoop:
                 ended = await settle_ended(root, opened, is_canceled=run.cancel)
                 if ended.needs_resume:
                     _require_free(ended.root)
-                    finish = project.complete if run.actor else project.resume
-                    finish(ended.root.name)
+                    if not run.actor:
+                        self._evaluate(run, ended.root, project)
+                        return
+                    project.complete(ended.root.name)
                 if run.actor:
                     await asyncio.to_thread(answer_message, run, ended.root, opened)
                 dispatch.note_settled(run)
+
+    def _evaluate(self, run: FleetRun, root: Path, project: FleetProject) -> None:
+        """Let a process deliver and evaluate a run, and look again: it may be killed."""
+        tries = self._evaluated.get(run.run_id, 0)
+        if tries == MOST_EVALUATIONS:
+            raise Refused(
+                f"the evaluation of {root.name} ended {tries} times without a verdict",
+                hint=f"evaluate it, and see why: attractor resume {root.name}",
+            )
+        self._evaluated[run.run_id] = tries + 1
+        project.resume(root.name)
+        raise LockHeld(f"{root.name} is evaluated by its own process")
 
 
 def _name_of(folder: ActorFolder) -> str:
