@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, cast
 
+from attractor.base.errors import FileError
 from attractor.base.json import JsonObject
 from attractor.fleet.decisions import BEAT_S
 from attractor.fleet.errors import DatabaseAway
 from attractor.fleet.records import Claim, FleetRun, NewRun, ReasonKind, RunState, Worker
-from attractor.fleet.seams import AttemptGone, Table
+from attractor.fleet.seams import AttemptGone, AttemptSign, KeepAsked, Table
 from attractor.fleet.worker import ALONE_S, RunWorker, end_of
 from tests.fleet.simulation.model import ModelTable
 from tests.fleet.simulation.virtual import Machine, VirtualLoop
@@ -37,10 +38,20 @@ class Process:
 
     def __init__(self, kill_s: float) -> None:
         self.kill_s, self.killed_at, self.gone = kill_s, 0.0, asyncio.Event()
+        self.asks, self.stored = asyncio.Event(), asyncio.Event()
+        self.carried_out: tuple[str, ...] = ()
 
-    async def next(self) -> AttemptGone:
-        await self.gone.wait()
-        return AttemptGone(-9)
+    async def next(self) -> AttemptSign:
+        waiting = [asyncio.create_task(one.wait()) for one in (self.asks, self.gone)]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        return AttemptGone(-9) if self.gone.is_set() else KeepAsked(1)
+
+    async def save(self) -> str:
+        await self.stored.wait()
+        return "without files"
+
+    async def cancel(self) -> None:
+        raise FileError("no space left")
 
     async def kill(self, why: str, *, keeps: bool) -> None:
         self.killed_at = asyncio.get_running_loop().time()
@@ -92,6 +103,40 @@ def test_worker_without_an_answer_ends_its_stages_before_others_take_them() -> N
         bench.table.beat_s = 12.0
         await asyncio.sleep(8.0)
         assert ALONE_S < bench.processes[0].killed_at < 2 * BEAT_S + ALONE_S
+
+    in_virtual_time(happen())
+
+
+def test_worker_that_cannot_tell_a_process_ends_it_and_beats_on() -> None:
+    async def happen() -> None:
+        bench = Bench()
+        await bench.run()
+        await bench.table.cancel("r")
+        await asyncio.sleep(5.0)
+        assert bench.processes[0].killed_at
+        assert bench.table.is_alive("w")
+        run = await bench.table.run("r")
+        assert run
+        assert run.state is RunState.ENDED
+
+    in_virtual_time(happen())
+
+
+def test_attempt_that_is_ended_while_its_files_are_stored_commits_nothing() -> None:
+    async def happen() -> None:
+        bench = Bench()
+        await bench.run()
+        [process] = bench.processes
+        process.asks.set()
+        await asyncio.sleep(0.5)
+        kill = asyncio.create_task(bench.worker.end_all("the worker was ended"))
+        await asyncio.sleep(0.5)
+        process.stored.set()
+        await kill
+        await asyncio.sleep(2.0)
+        run = await bench.table.run("r")
+        assert run
+        assert (run.seq, run.head) == (0, "")
 
     in_virtual_time(happen())
 
