@@ -12,6 +12,7 @@ from attractor.fleet.records import ReasonKind
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
+from tests.counts import count
 from tests.fleet.living import LivingFleet, living, wait_until
 from tests.pipeline.projects import git
 from tests.prepared import plain
@@ -140,7 +141,9 @@ def test_frozen_worker_commits_nothing_after_it_wakes(tmp_path: Path) -> None:
         fleet.wait(run_id, "evaluating")
         before = fleet.events(run_id)
         os.kill(first.pid, signal.SIGCONT)
+        woken = time.monotonic()
         wait_until(lambda: not processes_of(run_id), fleet.logs)
+        assert time.monotonic() - woken < count(ci=60, full=5)
         fleet.status(run_id)
         assert fleet.events(run_id) == before
         assert [*fleet.stages(run_id)] == ["start", "one", "two", "three"]
