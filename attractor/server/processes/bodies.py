@@ -151,7 +151,11 @@ class StartBody(WalkBody):
         max_length=LONGEST_SOURCE,
         description="A DOT source; prompt files are those of the project.",
     )
-    file: Word = Field(default="", description="A file of the project.", examples=["pipeline.dot"])
+    file: Word = Field(
+        default="",
+        description="A file of the project, or a pipeline of the gallery, as `gallery:NAME`.",
+        examples=["pipeline.dot"],
+    )
     pipeline: Word = Field(
         default="", description="A registered pipeline: `NAME` or `NAME@VERSION`."
     )
