@@ -82,7 +82,7 @@ def links_of(run: str) -> dict[str, str]:
 
 def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
     """Start a run in a process of its own, after a check of its pipeline."""
-    body.require_one_pipeline()
+    body.refuse_contradictions()
     project = service.project
     if body.on and not service.fleet.takes_runs:
         raise no_fleet()

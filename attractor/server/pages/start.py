@@ -247,6 +247,7 @@ def _start(
             feedback=wanted.feedback,
             model=fields.get("model", ""),
             on=fields.get("on", ""),
+            label=fields.get("label", ""),
             max_duration=fields.get("max_duration", ""),
             **{name: fields[name] for name in ("max_cost_usd", "max_tokens") if fields.get(name)},
             **dict(_kept(service, wanted, fields)),
