@@ -104,7 +104,9 @@ def test_page_lists_existing_pipelines_only() -> None:
     assert any("pipelines/README.md" in page.read_text("utf-8") for page in PAGES)
 
 
-def ends_well(pipeline: str, node: str, folder: Path, files: dict[str, str]) -> bool:
+def ends_well(
+    pipeline: str, node: str, folder: Path, files: dict[str, str], test: str = "make test"
+) -> bool:
     """Return whether the command of a tool node succeeds in a folder with these files."""
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -119,6 +121,7 @@ def ends_well(pipeline: str, node: str, folder: Path, files: dict[str, str]) -> 
         env={
             "PATH": os.pathsep.join(map(str, programs)),
             "HOME": str(folder),
+            "ATTRACTOR_INPUT_TEST": test,
             # The plugins of this environment take longer to load than pytest itself.
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         },
@@ -130,36 +133,52 @@ def ends_well(pipeline: str, node: str, folder: Path, files: dict[str, str]) -> 
 
 
 WITHOUT_PYTEST = {"bin/python3": '#!/bin/sh\necho "No module named pytest" >&2\nexit 1\n'}
-REGRESSIONS = "tests/test_regressions.py"
+PYTEST = "python3 -m pytest -q"
+SHOWN, NAMED = "tests/test_shown.py", {"TEST.txt": "tests/test_shown.py\n"}
 
 
-@pytest.mark.parametrize(
+@table(
+    ("files", "is_ready"),
+    [
+        ({"tests/test_a.py": TEST.format(True)}, True),
+        ({}, True),
+        ({"tests/test_a.py": TEST.format(False)}, False),
+        (WITHOUT_PYTEST, False),
+    ],
+    ids=["passes", "no test", "fails", "no pytest"],
+)
+def test_work_begins_if_no_test_fails(
+    files: dict[str, str], is_ready: bool, tmp_path: Path
+) -> None:
+    for pipeline, node in (("bug_fix", "ready"), ("refactor", "green")):
+        assert ends_well(pipeline, node, tmp_path, files, PYTEST) is is_ready
+
+
+@table(
     ("files", "is_shown"),
     [
-        ({REGRESSIONS: TEST.format(False)}, True),
-        ({REGRESSIONS: TEST.format(True)}, False),
-        ({REGRESSIONS: "import nothing_of_that_name\n"}, False),
-        ({REGRESSIONS: ""}, False),
-        ({"tests/test_other.py": TEST.format(False)}, False),
-        ({REGRESSIONS: TEST.format(False), **WITHOUT_PYTEST}, False),
+        ({SHOWN: TEST.format(False), **NAMED}, True),
+        ({SHOWN: TEST.format(True), **NAMED}, False),
+        ({SHOWN: "", **NAMED}, False),
+        ({SHOWN: TEST.format(False)}, False),
+        ({"tests/test_other.py": TEST.format(False), **NAMED}, False),
     ],
-    ids=["fails", "passes", "unreadable", "empty", "elsewhere", "no pytest"],
+    ids=["fails", "passes", "empty", "unnamed", "elsewhere"],
 )
 def test_bug_is_reproduced_by_a_failing_test(
     files: dict[str, str], is_shown: bool, tmp_path: Path
 ) -> None:
-    assert ends_well("bug_fix", "must_fail", tmp_path, files) is is_shown
+    assert ends_well("bug_fix", "must_fail", tmp_path, files, PYTEST) is is_shown
 
 
-def test_bug_is_fixed_when_its_test_passes(tmp_path: Path) -> None:
-    good = {REGRESSIONS: TEST.format(True)}
-    assert ends_well("bug_fix", "must_pass", tmp_path / "a", good)
-    assert not ends_well(
-        "bug_fix", "must_pass", tmp_path / "b", {"tests/test_a.py": good[REGRESSIONS]}
-    )
-    bad = {"tests/test_a.py": TEST.format(False)}
-    assert not ends_well("bug_fix", "must_pass", tmp_path / "c", good | bad)
-    assert not ends_well("bug_fix", "ready", tmp_path / "d", WITHOUT_PYTEST)
+def test_bug_is_fixed_when_its_unchanged_test_passes(tmp_path: Path) -> None:
+    shown = {SHOWN: "from fix import IS\n" + TEST.format("IS"), "fix.py": "IS = False\n"}
+    assert ends_well("bug_fix", "must_fail", tmp_path, shown | NAMED, PYTEST)
+    assert not ends_well("bug_fix", "must_pass", tmp_path, {}, PYTEST)
+    assert ends_well("bug_fix", "must_pass", tmp_path, {"fix.py": "IS = not False\n"}, PYTEST)
+    assert not ends_well("bug_fix", "must_pass", tmp_path, {SHOWN: TEST.format(True)}, PYTEST)
+    bad = {SHOWN: shown[SHOWN], "tests/test_a.py": TEST.format(False)}
+    assert not ends_well("bug_fix", "must_pass", tmp_path, bad, PYTEST)
 
 
 @table(
@@ -195,13 +214,13 @@ def test_migrated_file_is_removed_from_the_list(tmp_path: Path) -> None:
 
 @table(("printed", "is_number"), [("1200", True), ("1.2", False), ("12\nms", False), ("", False)])
 def test_only_a_number_can_be_beaten(printed: str, is_number: bool, tmp_path: Path) -> None:
-    files = {"Makefile": MAKEFILE, "bench.py": f"print({printed!r})\n"}
+    files = {"Makefile": MAKEFILE, "bench.sh": f"printf {printed!r}\n"}
     assert ends_well("candidates", "baseline", tmp_path, files) is is_number
 
 
 @pytest.mark.parametrize(("now", "is_faster"), [("900", True), ("1200", False), ("1500", False)])
 def test_candidate_must_beat_the_baseline(now: str, is_faster: bool, tmp_path: Path) -> None:
-    files = {"Makefile": MAKEFILE, "bench.py": f"print({now})\n", "BASELINE.txt": "1200\n"}
+    files = {"Makefile": MAKEFILE, "bench.sh": f"echo {now}\n", "BASELINE.txt": "1200\n"}
     assert ends_well("candidates", "verify", tmp_path, files) is is_faster
     del files["BASELINE.txt"]
     (tmp_path / "BASELINE.txt").unlink()

@@ -135,6 +135,7 @@ GROUP_SUMMARIES = {
     "audit": "Verify all records, and build the index of runs again",
     "dimension": "Make, list, compare and remove folders in which runs work",
     "fleet": "Show, explain and limit the runs that workers execute on many machines",
+    "gallery": "List, show and copy the pipelines that run by name",
     "grow": "Plan, simulate and deploy the growth of an app",
     "message": "Send messages to actors, and list them",
     "pipeline": "Manage the registered pipelines of the project",
@@ -151,7 +152,7 @@ GROUP_SUMMARIES = {
 
 PURPOSES = {
     "Write pipelines": (
-        "init new validate fmt render diff rules simulate test estimate convert lsp"
+        "init new gallery validate fmt render diff rules simulate test estimate convert lsp"
     ),
     "Run pipelines": "run agent exec resume fork rewind answer steer pause cancel",
     "Let agents stay": "actor dimension comment message attention snooze tui up world",

@@ -9,6 +9,7 @@ from click.shell_completion import CompletionItem
 
 from attractor.base.ids import is_run_id
 from attractor.cli.invocation import Invocation
+from attractor.pipeline.source.gallery import GALLERY
 
 MOST_RUNS = 50
 """The maximum number of completed run ids, newest first."""
@@ -97,6 +98,9 @@ def complete_files_and_runs(
     return [*complete_files(ctx, param, incomplete), *runs]
 
 
+complete_gallery = _completing(
+    lambda invocation, incomplete: [name for name in GALLERY if name.startswith(incomplete)]
+)
 complete_runs = _completing(_runs)
 complete_workspaces = _completing(_workspaces)
 complete_suites = _completing(_resources("suite"))

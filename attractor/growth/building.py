@@ -29,6 +29,7 @@ from attractor.growth.plans.plan import Plan
 from attractor.growth.specification.files import write_spec
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.source.files import SHIPPED
+from attractor.pipeline.source.gallery import SHIPPED_PIPELINES
 from attractor.records.lookup import run_names
 from attractor.records.request import Overrides, RunRequest
 from attractor.workspaces.folders import borrowed_folder, prepare_workspaces_folder
@@ -37,13 +38,11 @@ from attractor.workspaces.git.repository import Git, Repository, find_git_dir, o
 from attractor.workspaces.setup.cache import carry
 
 _PACKAGE = Path(__file__).parent
-# A wheel has the pipelines in `attractor/growth/pipelines/`, a checkout in `pipelines/`.
-_FOLDERS = (_PACKAGE / "pipelines", _PACKAGE.parents[1] / "pipelines")
 
 
 def shipped_pipeline(name: str) -> Path:
     """Return the file of a pipeline of growth, or raise UnknownGraph."""
-    for folder in _FOLDERS if name in SHIPPED else ():
+    for folder in SHIPPED_PIPELINES if name in SHIPPED else ():
         file = folder / f"{name}.dot"
         if file.is_file():
             return file
@@ -55,7 +54,7 @@ def shipped_example(name: str) -> Path:
     """Return the folder of an example with all files of a new app, or raise UnknownName."""
     found = {
         file.parent.name: file.parent
-        for folder in reversed(_FOLDERS)
+        for folder in reversed(SHIPPED_PIPELINES)
         for file in folder.glob("growth/*/holdouts.json")
     }
     if name not in found:

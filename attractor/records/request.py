@@ -79,6 +79,7 @@ class RunRequest:
     promote`. `started_by` is `mcp` if a coding agent started the run over MCP. `task` is the
     message to an actor that the run answers. `builds_on` is the run beside this one with whose
     files it begins. With a `submission`, the run only evaluates the files of a dimension.
+    `gallery` is the pipeline of the gallery that the run has, with its version.
     """
 
     file: Path
@@ -109,6 +110,7 @@ class RunRequest:
     task: ActorTask | None = None
     builds_on: str = ""
     submission: Submission | None = None
+    gallery: str = ""
 
     def with_inputs(self, inputs: Mapping[str, str]) -> "RunRequest":
         """Return the request with more inputs."""
@@ -139,6 +141,7 @@ _NEWER = (
     "task",
     "builds_on",
     "submission",
+    "gallery",
 )
 """The fields that a manifest, or one of an earlier version, does not have among the options."""
 

@@ -24,7 +24,7 @@ from attractor.pipeline.garbage import Collector, Rules, Sweep
 from attractor.pipeline.orders import Orders, Receipt
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
-from attractor.pipeline.source.files import VisibleFiles, find_place
+from attractor.pipeline.source.files import VisibleFiles, find_runnable
 from attractor.pipeline.source.find import PIPELINE_ENDINGS
 from attractor.pipeline.source.read import STDIN, context_of, open_pipeline, read_pipeline
 from attractor.pipeline.workspace.deliver import deliver_ended_run
@@ -82,7 +82,7 @@ def links_of(run: str) -> dict[str, str]:
 
 def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
     """Start a run in a process of its own, after a check of its pipeline."""
-    body.require_one_pipeline()
+    body.refuse_contradictions()
     project = service.project
     if body.on and not service.fleet.takes_runs:
         raise no_fleet()
@@ -93,7 +93,7 @@ def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
         _check(Source(body.source, str(file)), body, project)
         return walk(service, body.command("-", stdin=body.source), caller)
     if body.file:
-        file = find_place(project.root, body.file)
+        file = find_runnable(project.root, body.file)
         _check(open_source(str(file)), body, project)
         return walk(service, body.command(str(file)), caller)
     versions = service.opened.pipelines.versions

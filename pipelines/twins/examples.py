@@ -6,14 +6,18 @@ files are placeholders: a real model writes real ones.
 
 from attractor.twins import Answer, Conversation
 
-FAILS = "def test_it(): assert __import__('pathlib').Path('FIXED').exists()"
+FAILS = (
+    "import pathlib, unittest; "
+    "T = type('T', (unittest.TestCase,), "
+    "{'test_it': lambda one: one.assertTrue(pathlib.Path('FIXED').exists())})"
+)
 COMMANDS = {
     # nightly_report.dot
     "Write into CHECKS.md what you ran": "echo 'make test: ok' > CHECKS.md",
     "Write REPORT.md from CHECKS.md": "echo 'All is well.' > REPORT.md",
     # feature.dot, plan_implement_review.dot
     "Write PLAN.md": "echo '1. Do it. 2. Test it.' > PLAN.md",
-    "Read TASK.md and PLAN.md as the maintainer": "cat PLAN.md",
+    "Read PLAN.md as the maintainer": "cat PLAN.md",
     "Carry out PLAN.md": "make test",
     "Review the whole change as a stranger": "make test",
     # roles.dot
@@ -32,11 +36,18 @@ COMMANDS = {
     "Write ANSWER.md": "echo 'Run python3 example.py.' > ANSWER.md",
     "Read QUESTION.md and follow ANSWER.md": "python3 example.py",
     # bug_fix.dot
-    "Read BUG.md": f'mkdir -p tests; echo "{FAILS}" > tests/test_regressions.py',
-    "Find the cause": "echo 'FIXED is missing.' > CAUSE.md",
-    "Mend the cause that CAUSE.md names": "touch FIXED",
+    "write one test that fails": f'echo "{FAILS}" > test_it.py; echo test_it.py > TEST.txt',
+    "Write it into CAUSE.md": "echo 'FIXED is missing.' > CAUSE.md",
+    "Fix the cause that CAUSE.md names": "touch FIXED",
+    # refactor.dot
+    "A refactoring is planned": "make test",
+    "Go in small steps": "make test",
+    "Compare the code with the code before": "make test",
+    # review.dot
+    "Write FINDINGS.md": "echo '1. It forgets.' > FINDINGS.md",
+    "Try to refute each one": "echo 'Nothing holds.' > REVIEW.md",
     # candidates.dot
-    "Write bench.py": 'echo \'print(9 - open("todo.py").read().count("# fast"))\' > bench.py',
+    "Write bench.sh": "echo 'expr 9 - $(grep -o \"# fast\" todo.py | wc -l)' > bench.sh",
     "By a better algorithm": "echo '# fast # fast' >> todo.py",
     "By a better layout": "echo '# fast' >> todo.py",
     "By not doing the same work twice": "echo '# fast' >> todo.py",

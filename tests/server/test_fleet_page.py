@@ -206,6 +206,10 @@ def test_server_without_a_fleet_shows_none_and_refuses_a_pool(server: RunningSer
         assert client.get("/fleet/metrics").text == ""
         started = client.post("/api/v1/runs", json={"file": "pipeline.dot", "on": "agents"})
         assert (started.status_code, "there is no fleet" in started.text) == (409, True)
+        spawned = client.post("/api/v1/actors", json={"words": "work", "pool": "agents"})
+        assert (spawned.status_code, "there is no fleet" in spawned.text) == (409, True)
+        alone = client.post("/api/v1/runs", json={"file": "pipeline.dot", "label": "laptop"})
+        assert (alone.status_code, "a label needs a pool" in alone.text) == (400, True)
     with closing(server.browser()) as browser:
         assert 'href="/fleet"' not in browser.get("/system").text
         assert "attractor run PIPELINE.dot --on agents" in browser.get("/fleet").text

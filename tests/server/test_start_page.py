@@ -157,3 +157,19 @@ def test_run_whose_pipeline_is_no_file_of_the_project_runs_again(server: Running
         await_rest(client, again)
         graphs = [(server.service.root(one) / "graph.dot").read_text() for one in (run, again)]
         assert graphs[0] == graphs[1]
+
+
+def test_pipeline_of_the_gallery_is_started_by_its_name(server: RunningServer) -> None:
+    simulated = {"file": "gallery:review", "backend": "simulate", "goal": "Look at a.py"}
+    with server.client() as client, closing(server.browser()) as browser:
+        refused = client.post("/api/v1/runs", json={"file": "gallery:reviews"})
+        assert refused.status_code == 404
+        assert "did you mean review?" in refused.text
+        assert "<option>gallery:review</option>" in browser.get("/start").text
+        run = client.post("/api/v1/runs", json={**simulated, **UNGUARDED}).json()["id"]
+        await_rest(client, run)
+        manifest = read_manifest(RunDirectory(server.service.root(run)))
+        assert str(manifest.options["gallery"]).startswith("review@")
+        form = browser.get("/start", params={"again": run}).text
+        assert "<option selected>gallery:review</option>" in form
+        assert ">Look at a.py<" in form

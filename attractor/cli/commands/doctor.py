@@ -14,6 +14,7 @@ from attractor.base.registry import Registry
 from attractor.cli.doctor import CheckStatus, Examination, Finding, Machine, problem
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.pipelines.files import gallery_files
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
 from attractor.config.schema import Configuration
@@ -26,7 +27,13 @@ COLORS = {CheckStatus.OK: "green", CheckStatus.MISSING: "yellow", CheckStatus.PR
 
 
 @click.command()
-@click.argument("pipelines", nargs=-1, type=click.Path(path_type=Path), metavar="[PIPELINE.dot]...")
+@click.argument(
+    "pipelines",
+    nargs=-1,
+    type=click.Path(path_type=Path),
+    metavar="[PIPELINE.dot]...",
+    callback=gallery_files,
+)
 @click.option(
     "--project",
     "project_id",

@@ -14,6 +14,7 @@ from attractor.base.errors import ExitCode, UnknownName
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.pipelines.files import gallery_files
 from attractor.cli.runs.setup import node_model_options, project_of
 from attractor.language.source.text import visible
 from attractor.pipeline.components.backends import AGENT
@@ -31,7 +32,7 @@ _Write = Callable[[float], str]
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE", callback=gallery_files)
 @click.option(
     "--backend",
     default="agent",
@@ -46,10 +47,11 @@ def estimate(
 ) -> ExitCode:
     """Estimate the cost and duration of a run.
 
-    A stage is estimated from its visits in earlier runs. A run counts if it is in the runs folder
-    and its pipeline has the same name. The output shows the number of earlier visits. Without
-    earlier visits, a stage is estimated from its attributes. The number of model calls is then a
-    wide range. Prices come from the model catalogue.
+    FILE is a pipeline, or a name such as gallery:bug_fix. A stage is estimated from its visits in
+    earlier runs. A run counts if it is in the runs folder and its pipeline has the same name. The
+    output shows the number of earlier visits. Without earlier visits, a stage is estimated from its
+    attributes. The number of model calls is then a wide range. Prices come from the model
+    catalogue.
     """
     if backend not in (known := backend_registry()):
         raise UnknownName("backend", backend, known)

@@ -7,6 +7,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.pipelines.files import gallery_files
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
 from attractor.pipeline.project.run_scope import RunScope
@@ -14,7 +15,9 @@ from attractor.pipeline.source.read import context_of, open_pipeline
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path), metavar="PIPELINE.dot")
+@click.argument(
+    "file", type=click.Path(path_type=Path), metavar="PIPELINE.dot", callback=gallery_files
+)
 @json_option
 @click.pass_obj
 def register(invocation: Invocation, file: Path, as_json: bool) -> ExitCode:

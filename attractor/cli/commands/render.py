@@ -27,6 +27,7 @@ from attractor.cli.output.streams import show
 from attractor.cli.pipelines.files import (
     STANDARD_INPUT,
     find_pipelines,
+    gallery_files,
     open_pipeline,
     refuse_input,
 )
@@ -48,6 +49,7 @@ from attractor.language.preparation.prepare import TransformContext, transform_a
 from attractor.language.reading import parse
 from attractor.language.source.text import Source, visible
 from attractor.pipeline.source.find import is_pipeline_name
+from attractor.pipeline.source.gallery import gallery_version
 from attractor.pipeline.source.vocabulary import files_beside
 
 
@@ -106,8 +108,9 @@ class DrawablePipeline:
 
     @property
     def beside(self) -> Path:
-        """The path beside the pipeline file, with the name of this file."""
-        return Path(self.file).with_suffix("")
+        """The path beside the pipeline file, or of the gallery in the current folder."""
+        place = Path(self.file).with_suffix("")
+        return Path(place.name) if gallery_version(Path(self.file)) else place
 
     def files(self) -> Iterable[str]:
         """Return the pipeline file and the files that the pipeline named when it was last read."""
@@ -389,7 +392,12 @@ def _tell(error: AttractorError) -> None:
 
 @click.command()
 @click.argument(
-    "words", nargs=-1, required=True, metavar="FILE|RUN...", shell_complete=complete_files_and_runs
+    "words",
+    nargs=-1,
+    required=True,
+    metavar="FILE|RUN...",
+    callback=gallery_files,
+    shell_complete=complete_files_and_runs,
 )
 @click.option(
     "-o",
@@ -426,12 +434,12 @@ def render(
 ) -> ExitCode:
     """Draw pipelines and the progress of runs.
 
-    FILE is a pipeline, or - for standard input. RUN is a run id, a unique prefix of a run id, a run
-    directory, or 'latest'. The drawing of a run shows states, visits and times. Without --output,
-    print the drawing to standard output. In an SVG, nodes have the element id node-ID, and edges
-    have edge-FROM-TO. With --json or --format json, list every node and edge with all attributes,
-    including attributes inherited from node [...] and edge [...]; with --json and --output, draw to
-    OUT and print this list.
+    FILE is a pipeline, a name such as gallery:bug_fix, or - for standard input. RUN is a run id, a
+    unique prefix of a run id, a run directory, or 'latest'. The drawing of a run shows states,
+    visits and times. Without --output, print the drawing to standard output. In an SVG, nodes have
+    the element id node-ID, and edges have edge-FROM-TO. With --json or --format json, list every
+    node and edge with all attributes, including attributes inherited from node [...] and edge
+    [...]; with --json and --output, draw to OUT and print this list.
 
     Several pipelines, or the pipelines of a folder, are drawn beside their files or into the folder
     OUT. If a drawing fails, the other drawings are still made, and the command exits with the exit

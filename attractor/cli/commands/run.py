@@ -12,7 +12,9 @@ import click
 from attractor.base.errors import AttractorError, ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.pipelines.files import gallery_files
 from attractor.cli.runs.fleet import OnPool, pool_options
+from attractor.cli.runs.gallery import with_test_command
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.setup import (
     INPUT_FORMS,
@@ -45,7 +47,10 @@ from attractor.records.request import RunRequest
 
 @click.command()
 @click.argument(
-    "pipeline", type=click.Path(path_type=Path, allow_dash=True), metavar="PIPELINE.dot"
+    "pipeline",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="PIPELINE.dot",
+    callback=gallery_files,
 )
 @click.option("--goal", default="", help="Replace the goal of the pipeline.")
 @click.option(
@@ -171,10 +176,9 @@ def run(
     """Run a pipeline and evaluate the result.
 
     All stages are recorded in a run directory, so that 'attractor resume' can continue an
-    interrupted run. With --on, a worker of the fleet executes it. PIPELINE.dot can also be a
-    registered version, such as plan@3, or '-' for standard input. Progress is printed to standard
-    error. Exit with 0 if the pipeline succeeds, with 1 if it fails, and with 3 if it waits for a
-    person or has used up a budget.
+    interrupted run. PIPELINE.dot can also be a registered version (plan@3), one of the gallery
+    (gallery:bug_fix), or '-' for standard input. Progress is printed to standard error. Exit with 0
+    if the pipeline succeeds, 1 if it fails, and 3 if it waits for a person or its budget is spent.
     """
     watcher = Watcher(invocation, root := run_dir and run_dir.absolute(), as_json=as_json)
     opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
@@ -198,6 +202,7 @@ def run(
         evaluate=not flags["no_evaluate"],
         waits_for_limits=not flags["no_wait_for_limits"],
     )
+    request = with_test_command(request, opened.project)
     earlier = find_run(feedback, opened.project.runs_dir) if feedback else None
     if flags["only_checks"]:
         return _check(request, opened, earlier, as_json=as_json)

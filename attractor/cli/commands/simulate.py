@@ -12,7 +12,7 @@ from attractor.base.json import Json
 from attractor.cli.invocation import json_option
 from attractor.cli.output.simulation import coverage_text, walk_text
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.pipelines.files import open_pipeline
+from attractor.cli.pipelines.files import gallery_files, open_pipeline
 from attractor.cli.shell_completion import complete_files
 from attractor.engine.simulation.coverage import cover
 from attractor.engine.simulation.outcomes import SimulatedOutcomes, open_outcomes, read_outcomes
@@ -30,7 +30,7 @@ from attractor.pipeline.source.vocabulary import files_beside
 
 
 @click.command()
-@click.argument("file", metavar="FILE", shell_complete=complete_files)
+@click.argument("file", metavar="FILE", callback=gallery_files, shell_complete=complete_files)
 @click.option(
     "--outcomes",
     "outcomes_file",
@@ -75,10 +75,10 @@ def simulate(
 ) -> ExitCode:
     """Walk through a pipeline without executing it.
 
-    FILE is a pipeline, or - for standard input. By default, stages succeed, and human gates take
-    their default or first choice. Each step lists all outgoing edges, and why each edge was taken
-    or not. Loops and unvisited nodes are listed at the end. Exit with 0 for any outcome; use
-    'attractor test' to check expectations.
+    FILE is a pipeline, a name such as gallery:bug_fix, or - for standard input. By default, stages
+    succeed, and human gates take their default or first choice. Each step lists all outgoing edges,
+    and why each edge was taken or not. Loops and unvisited nodes are listed at the end. Exit with 0
+    for any outcome; use 'attractor test' to check expectations.
     """
     if coverage:
         _refuse_besides_coverage("outcomes_file", "set_", "answers", "max_steps")

@@ -20,12 +20,19 @@ from attractor.cli.pipelines.check import (
     show_diagnostics,
     without_duplicates,
 )
-from attractor.cli.pipelines.files import open_pipelines, refuse_input
+from attractor.cli.pipelines.files import gallery_files, open_pipelines, refuse_input
 from attractor.cli.shell_completion import complete_files
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_files)
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE...",
+    callback=gallery_files,
+    shell_complete=complete_files,
+)
 @click.option(
     "--format",
     "format_",
@@ -57,10 +64,11 @@ def validate(
 ) -> ExitCode:
     """Check pipelines for errors.
 
-    FILE is a pipeline, a folder, or - for standard input. In a folder, every .dot and .gv file is
-    checked, except in hidden folders and runs/. Each problem is reported with its line, its rule
-    and a fix. Nothing is executed, and without --fix nothing is changed. Exit with 1 if there is an
-    error (not for warnings or notes), and with 2 if a file cannot be read.
+    FILE is a pipeline, a folder, a name such as gallery:bug_fix, or - for standard input. In a
+    folder, every .dot and .gv file is checked, except in hidden folders and runs/. Each problem is
+    reported with its line, its rule and a fix. Nothing is executed, and without --fix nothing is
+    changed. Exit with 1 if there is an error (not for warnings or notes), and with 2 if a file
+    cannot be read.
     """
     chosen = Format(chosen_format(format_, as_json=as_json) or Format.TEXT)
     if diff and not fix:

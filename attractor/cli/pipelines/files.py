@@ -5,6 +5,9 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, cast
+
+import click
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, UsageError
@@ -13,11 +16,24 @@ from attractor.language.reading import decode
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import TEXT_OR_COMMENT, Source
 from attractor.pipeline.source.find import find_pipeline_files
+from attractor.pipeline.source.gallery import find_in_gallery, is_gallery_word
 
 STANDARD_INPUT = "-"
 UNREADABLE = "readable_file"
 _STDIN = "<stdin>"
 _MARK = "\N{BYTE ORDER MARK}"
+
+
+def gallery_files(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Return the value of an argument, with files in place of names such as `gallery:bug_fix`."""
+    match value:
+        case tuple():
+            words = cast("tuple[object, ...]", value)
+            return tuple(gallery_files(context, parameter, word) for word in words)
+        case str() | Path() if is_gallery_word(str(value)):
+            return type(value)(find_in_gallery(str(value)))
+        case _:
+            return value
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from attractor.engine.state.run_state import (
     WAITING,
 )
 from attractor.language.source.text import visible
+from attractor.pipeline.source.gallery import gallery_word
 from attractor.pipeline.status import status_words
 from attractor.pipeline.workspace.diffstat import Diffstat
 from attractor.records.delivery import DeliveredPatch, read_delivery
@@ -93,11 +94,13 @@ def read_next_step_facts(result: RunResult, runs_dir: Path) -> NextStepFacts:
 def _again(manifest: Manifest) -> str:
     """Return the command that starts a run like this one.
 
-    Return an empty text for a run with inputs, without a file, or with an unprintable goal.
+    Return an empty text for a run with inputs, without a file, or with an unprintable goal. In the
+    gallery, the only input is the test command.
     """
     request = read_request(manifest)
-    has_all = not request.inputs and not request.withheld and request.goal.isprintable()
-    if not has_all or not request.file.is_file():
+    is_plain = bool(request.gallery) or not request.inputs
+    has_all = is_plain and not request.withheld and request.goal.isprintable()
+    if not has_all or not (request.gallery or request.file.is_file()):
         return ""
     workspace = request.dimension or request.workspace
     here, file, budgets = Path.cwd(), request.file, request.budgets
@@ -116,9 +119,11 @@ def _again(manifest: Manifest) -> str:
         "--profile": manifest.profile.split("@")[0],
     }
     shown = str(file.relative_to(here) if file.is_relative_to(here) else file)
+    shown = gallery_word(request.gallery) if request.gallery else shown
+    inputs = [f"--input={name}={value}" for name, value in request.inputs.items()]
     words = [word for name, value in options.items() if value for word in (name, value)]
     words += ["--include-dirty"] if request.include_dirty else []
-    return shlex.join(["attractor", "run", shown, *words])
+    return shlex.join(["attractor", "run", shown, *words, *inputs])
 
 
 def _needs_provider(request: RunRequest) -> bool:

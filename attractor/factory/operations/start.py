@@ -18,6 +18,7 @@ from attractor.pipeline.plan.plan_run import plan_run
 from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.pipeline.preflight.preflight import find_request_faults
 from attractor.pipeline.project.run_scope import RunScope
+from attractor.pipeline.source.gallery import gallery_version
 from attractor.records.request import RunRequest
 
 
@@ -81,7 +82,11 @@ def _origin(
 ) -> New:
     project = opened.project
     request = with_dimension(request, opened)
-    request = replace(request, started_by=project.machine.environ.get(STARTED_BY_VARIABLE, ""))
+    started_by = project.machine.environ.get(STARTED_BY_VARIABLE, "")
+    # A registered version is a text in place of the file.
+    is_read = str(request.file) not in project.parts.texts
+    gallery = gallery_version(request.file) if is_read else ""
+    request = replace(request, started_by=started_by, gallery=gallery)
     origin = New(request, root, project.parts.texts)
     if request.suite or project.suite:
         _require_known(origin, opened)

@@ -226,7 +226,8 @@ class Forked:
         request = self.overrides.apply(request, project.machine.environ)
         # The caller that started the earlier run may not answer the questions of this one.
         file = self.graph.absolute() if self.graph else request.file
-        request = replace(request, file=file, started_by="")
+        gallery = "" if self.graph else request.gallery
+        request = replace(request, file=file, gallery=gallery, started_by="")
         if not self.ends_other:
             self._require_own_files(request)
         require_trees(request, project, self.run.run_id)
@@ -239,7 +240,8 @@ class Forked:
             pipeline = self._read_changed(self.graph, request, scope)
             return pipeline, PlannedChange(saved, pipeline, _difference(saved, pipeline))
         file = request.file
-        if file.is_file() and hash_of_file(file) != saved.content_hash:
+        is_own = file.is_file() and not request.gallery
+        if is_own and hash_of_file(file) != saved.content_hash:
             raise GraphChanged(
                 f"{file} was changed since run {self.run.run_id} started",
                 hint=f"fork with the changed file: --graph {file}; or restore the old content",

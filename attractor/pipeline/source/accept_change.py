@@ -53,6 +53,9 @@ def plan_change(
             raise UsageError(f"{file} is missing", hint="resume without --accept-graph")
         # A file that is gone is no change: the run has its own copy.
         return None
+    if request.gallery and not by:
+        # An update of the package is no change by the operator.
+        return None
     if hash_now(file, before) == before.content_hash:
         if by:
             project.console.tell("The pipeline was not changed: there is no change to accept.")

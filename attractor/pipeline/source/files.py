@@ -14,6 +14,7 @@ from attractor.language.diagnostics import UnreadablePipeline
 from attractor.language.preparation.prepare import Files
 from attractor.language.reading import decode
 from attractor.pipeline.source.find import PIPELINE_ENDINGS, find_pipeline_files
+from attractor.pipeline.source.gallery import find_in_gallery, is_gallery_word
 from attractor.pipeline.source.vocabulary import files_beside
 
 HIDDEN_FOLDERS = ("scenarios", "runs")
@@ -105,6 +106,11 @@ def find_place(project: Path, name: str) -> Path:
             hint=f"pass a path that ends in .dot, not in {' or '.join(HIDDEN_FOLDERS)}",
         )
     return place
+
+
+def find_runnable(project: Path, name: str) -> Path:
+    """Return the file of a pipeline that a caller runs: one of the project, or of the gallery."""
+    return find_in_gallery(name) if is_gallery_word(name) else find_place(project, name)
 
 
 class VisibleFiles:

@@ -1,4 +1,4 @@
-"""The form that starts a run: a pipeline of the project, its goal, its inputs, and a suite."""
+"""The form that starts a run: a pipeline of the project or the gallery, its inputs, and a suite."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,9 +21,15 @@ from attractor.language.source.text import Source
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.files import (
     VisibleFiles,
-    find_place,
+    find_runnable,
     list_pipeline_files,
     read_pipeline_file,
+)
+from attractor.pipeline.source.gallery import (
+    GALLERY,
+    gallery_word,
+    is_gallery_word,
+    open_gallery_pipeline,
 )
 from attractor.pipeline.source.read import STDIN, context_of, pipeline_name, prepare_source
 from attractor.records.request import read_request
@@ -93,11 +99,12 @@ def _page(
     own = _file_of(service, manifest, names) if manifest else ""
     file = wanted.file or own
     if not file and not manifest:
-        file = next(iter([*recent, *names]), "")
+        file = next(iter([*recent, *names, gallery_word(GALLERY[0])]))
     filled = values_of(read_request(manifest)) if manifest else dict[str, str]()
     values: dict[str, object] = {
         "recent": recent,
         "files": [name for name in names if name not in recent],
+        "gallery": [word for word in map(gallery_word, GALLERY) if word not in recent],
         "file": file,
         "own_graph": manifest is not None and not own,
         "graph": None,
@@ -129,7 +136,13 @@ def _recent_files(service: Service, names: Sequence[str]) -> Iterator[str]:
 
 
 def _file_of(service: Service, manifest: Manifest, names: Sequence[str]) -> str:
-    """Return the file of the project with the pipeline of a run; empty if it is elsewhere."""
+    """Return the file of the project, or the word of the gallery, with the pipeline of a run.
+
+    Return an empty text if it is elsewhere.
+    """
+    word = gallery_word(str(manifest.options.get("gallery", "")))
+    if word in map(gallery_word, GALLERY):
+        return word
     project = service.project.root
     places = [str(manifest.options.get("file", ""))]
     with suppress(AttractorError):
@@ -161,7 +174,7 @@ def _form(service: Service, name: str, earlier: RunDirectory | None) -> dict[str
     opened = service.opened
     project = opened.project
     text = _text_of(service, name, earlier)
-    place = find_place(project.root, name) if name else project.root / STDIN
+    place = find_runnable(project.root, name) if name else project.root / STDIN
     name = name or STDIN
     try:
         graph = parse(text, file=name)
@@ -185,6 +198,8 @@ def _form(service: Service, name: str, earlier: RunDirectory | None) -> dict[str
 def _text_of(service: Service, name: str, earlier: RunDirectory | None) -> str:
     if earlier and not name:
         return earlier.graph.read_text()
+    if is_gallery_word(name):
+        return open_gallery_pipeline(name).text
     return read_pipeline_file(service.project.root, name, service.project.runs_dir).text
 
 
@@ -232,6 +247,7 @@ def _start(
             feedback=wanted.feedback,
             model=fields.get("model", ""),
             on=fields.get("on", ""),
+            label=fields.get("label", ""),
             max_duration=fields.get("max_duration", ""),
             **{name: fields[name] for name in ("max_cost_usd", "max_tokens") if fields.get(name)},
             **dict(_kept(service, wanted, fields)),

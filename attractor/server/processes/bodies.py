@@ -151,7 +151,11 @@ class StartBody(WalkBody):
         max_length=LONGEST_SOURCE,
         description="A DOT source; prompt files are those of the project.",
     )
-    file: Word = Field(default="", description="A file of the project.", examples=["pipeline.dot"])
+    file: Word = Field(
+        default="",
+        description="A file of the project, or a pipeline of the gallery, as `gallery:NAME`.",
+        examples=["pipeline.dot"],
+    )
     pipeline: Word = Field(
         default="", description="A registered pipeline: `NAME` or `NAME@VERSION`."
     )
@@ -182,6 +186,11 @@ class StartBody(WalkBody):
     on: Word = Field(
         default="", description="Let a worker of this pool of the fleet execute the run."
     )
+    label: Word = Field(
+        default="",
+        description="With `on`: the worker must have this label; `workspace` can name a dimension "
+        "there.",
+    )
     feedback: Word = Field(
         default="", description="Put the verdict on this earlier run into the context."
     )
@@ -191,7 +200,7 @@ class StartBody(WalkBody):
         yield from super().options()
         for name in (
             *("backend", "model", "provider", "workspace", "sandbox"),
-            *("suite", "profile", "feedback", "on"),
+            *("suite", "profile", "feedback", "on", "label"),
         ):
             yield from _option(name, getattr(self, name))
         yield from _flag("include-dirty", self.include_dirty)
@@ -209,8 +218,10 @@ class StartBody(WalkBody):
         """Return the command that runs a pipeline, or the one on standard input."""
         return RunCommand("run", [pipeline], [*self.options()], self.files(), stdin)
 
-    def require_one_pipeline(self) -> None:
-        """Refuse a body that names no pipeline, or several."""
+    def refuse_contradictions(self) -> None:
+        """Refuse a body that names no pipeline or several, or a label without a pool."""
+        if self.label and not self.on:
+            raise UsageError("a label needs a pool", hint='name its pool: {"on": "POOL"}')
         if sum(map(bool, (self.source, self.file, self.pipeline))) != 1:
             raise UsageError(
                 "a run needs exactly one of source, file and pipeline",

@@ -17,6 +17,7 @@ from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.project import list_project_folders
 from attractor.server.access.callers import Caller
 from attractor.server.fleet.attention import rows_of_fleet
+from attractor.server.fleet.connection import no_fleet
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord
 from attractor.server.http.scopes import (
@@ -212,6 +213,11 @@ class SpawnBody(Body):
     read_only: bool = Field(default=False, description="Let it read the files and change none.")
     sandbox: Word = "auto"
     max_cost_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    pool: Word = Field(
+        default="",
+        description="Let workers of this pool of the fleet execute its runs, in an isolated "
+        "dimension (default: the setting `worlds.pool`).",
+    )
 
 
 class MessageBody(Body):
@@ -403,6 +409,8 @@ def list_all_actors(
 @part.post("/api/v1/actors", status_code=201, dependencies=[OPERATE, IN_TURN])
 def spawn_actor(service: ServerService, caller: Calling, body: SpawnBody) -> ActorAnswer:
     """Spawn an actor with its first task."""
+    if body.pool and not service.fleet.takes_runs:
+        raise no_fleet()
     opened = enter(service, caller, body.project).opened
     taken = [one.name for one in list_actors(opened.project.machine.state_dir)]
     actor = Actor(
@@ -415,6 +423,7 @@ def spawn_actor(service: ServerService, caller: Calling, body: SpawnBody) -> Act
         provider=body.provider,
         sandbox=body.sandbox,
         life_usd=body.max_cost_usd,
+        pool=body.pool,
     )
     return _answer(spawn(actor, body.words, opened, body.dimension, only_reads=body.read_only))
 

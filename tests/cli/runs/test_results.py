@@ -27,6 +27,7 @@ from attractor.engine.state.run_state import (
     FAILED,
     RunStatus,
 )
+from attractor.pipeline.source.gallery import find_in_gallery
 from attractor.records.delivery import DeliveredPatch
 from attractor.records.request import RunRequest
 from tests.pipeline.projects import make_project, open_project, start
@@ -212,3 +213,19 @@ def test_command_for_another_run_has_the_options_of_the_run(
     )
     again = read_next_step_facts(ended, opened.runs_dir).again
     assert shlex.split(again) == (["attractor", "run", str(file), *options] if options else [])
+
+
+def test_command_for_another_run_of_the_gallery_has_its_name_and_test_command(
+    tmp_path: Path,
+) -> None:
+    opened = open_project(make_project(tmp_path / "project"))
+    chosen = RunRequest(
+        file=find_in_gallery("feature"),
+        gallery="feature@0.1.0",
+        inputs={"test": "test -f readme.txt"},
+        backend="simulate",
+        sandbox="none",
+    )
+    again = read_next_step_facts(asyncio.run(start(chosen, opened)), opened.runs_dir).again
+    words = ["attractor", "run", "gallery:feature", "--backend", "simulate", "--sandbox", "none"]
+    assert shlex.split(again) == [*words, "--input=test=test -f readme.txt"]

@@ -123,6 +123,21 @@ def test_accepted_change_is_printed_recorded_and_used(opened: Project) -> None:
     assert (root / "manifest.json").read_bytes() == sealed
 
 
+def test_update_of_the_gallery_changes_no_run_unless_a_person_accepts_it(opened: Project) -> None:
+    options = simulated(opened.root, workspace="none", interviewer="park", gallery="gated@0.1.0")
+    runs = [asyncio.run(start(options, opened)).directory for _ in range(3)]
+    change(opened)
+    assert go_on(runs[0], opened, interviewer="auto_approve").exit_code is ExitCode.DONE
+    assert stages(runs[0])[-1] == "after"
+    go_on(runs[1], opened, by="Ann", interviewer="auto_approve")
+    assert stages(runs[1])[-1] == "more"
+    (opened.root / "pipeline.dot").unlink()
+    assert go_on(runs[2], opened, interviewer="auto_approve").exit_code is ExitCode.DONE
+    change(opened)
+    forked = asyncio.run(fork(runs[0], "after", opened, Overrides(interviewer="auto_approve")))
+    assert stages(forked.directory)[-1] == "after"
+
+
 def test_accepted_change_needs_no_second_acceptance(opened: Project) -> None:
     root = parked(opened)
     change(opened)

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from attractor.worlds.actors import list_actors
 from tests.fleet.living import wait_until
 from tests.server.conftest import PAGE
 from tests.server.fleet.living import PROGRAM, ServedFleet, served_fleet
@@ -90,6 +91,26 @@ def test_end_of_a_run_that_fails_or_is_canceled_on_a_worker_is_recorded_and_told
     assert fleet.processes() == 0
 
 
+def test_run_waits_for_the_label_and_an_actor_is_in_the_pool_of_the_request(
+    tmp_path: Path,
+) -> None:
+    fleet = served_fleet(tmp_path)
+    with fleet.serve() as client:
+        assert 'name="label"' in client.get("/start", headers=PAGE).text
+        run = start(fleet, client, label="laptop")
+        wait_until(lambda: client.get("/api/v1/fleet").json()["waiting"], fleet.log)
+        [waiting] = client.get("/api/v1/fleet").json()["waiting"]
+        assert (waiting["run_id"], waiting["reason"]["kind"]) == (run, "no_worker")
+        assert "--label laptop" in str(waiting)
+        body = {"words": "Say hello", "name": "helper", "pool": "agents", "sandbox": "none"}
+        spawned = client.post("/api/v1/actors", json=body)
+        assert (spawned.status_code, spawned.json()["workspace"]) == (201, "isolated")
+        client.post(f"/api/v1/actors/{spawned.json()['project']['id']}/helper/stop")
+        client.post(f"/pipelines/{run}/cancel", json={})
+    [folder] = list_actors(fleet.state)
+    assert folder.read().actor.pool == "agents"
+
+
 def test_workers_without_the_extra_name_the_command_that_adds_it(tmp_path: Path) -> None:
     fleet = served_fleet(tmp_path)
     hidden = tmp_path / "hidden"
@@ -112,8 +133,8 @@ def test_workers_without_the_extra_name_the_command_that_adds_it(tmp_path: Path)
     assert "pip install '.[fleet]'" in done.stderr
 
 
-def start(fleet: ServedFleet, client: httpx.Client) -> str:
+def start(fleet: ServedFleet, client: httpx.Client, **more: str) -> str:
     """Start a run on the pool; return its id."""
-    started = client.post("/api/v1/runs", json=START)
+    started = client.post("/api/v1/runs", json={**START, **more})
     assert started.status_code == 201, started.text + fleet.log()
     return started.json()["id"]
