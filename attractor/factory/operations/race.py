@@ -202,7 +202,7 @@ async def _look_at(
     result = AttemptResult(attempt.run_id, facts.state.status.word.value)
     if facts.state.status == AWAITING_DECISION and not left:
         changes = await read_diffstat(opened.project, facts.run_id, facts.tree)
-        files = changes.files if changes else []
+        files = changes.files if changes else ()
         result = replace(
             result,
             tree=facts.tree,
