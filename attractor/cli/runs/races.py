@@ -56,7 +56,8 @@ def _next(race: Race, views: Sequence[AttemptView], *, has_ended: bool) -> str:
     for view in views:
         if winner and view.attempt.run_id == winner.run_ids[0]:
             return f"winner: {_name(view)}; decide with: attractor decide {_name(view)}"
-    return "no attempt has a go; see: attractor gate RUN"
+    _, best = rank_views(views)[0]
+    return f"no attempt has a go; see: attractor gate {_name(best)}"
 
 
 def _name(view: AttemptView) -> str:

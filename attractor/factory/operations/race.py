@@ -132,7 +132,7 @@ def _tell_gates(plan: RunPlan, attempts: int, opened: OpenProject) -> None:
     if gates := [name for name, node in nodes.items() if node.type == "wait.human"]:
         opened.project.console.tell(
             f"The pipeline asks people ({', '.join(gates)}): each of the {attempts} attempts asks. "
-            "Answer with: attractor answer RUN; then continue with: attractor race resume"
+            "Answer them, then continue with: attractor race resume"
         )
 
 
