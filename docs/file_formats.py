@@ -603,6 +603,64 @@ class _ByPerson(Record):
     proof: Proof
 
 
+class AttemptRecord(Record):
+    """An attempt of a race."""
+
+    run_id: str
+    backend: str
+    model: str
+    provider: str
+
+
+class RaceBegun(Record):
+    """Data of `race_begun`: a race, before its first attempt."""
+
+    race_id: str
+    project: str
+    by: str
+    pipeline: str
+    suite: str
+    profile: str
+    commit: str
+    attempts: list[AttemptRecord]
+    counted: int = Field(description="the attempts of all races with this suite from this commit")
+    at_once: int
+    request: dict[str, JsonValue] = Field(description="what all attempts are asked for")
+
+
+class AttemptResultRecord(Record):
+    """The result of an attempt, as the ranking reads it."""
+
+    run_id: str
+    status: StatusWord
+    tree: str
+    verdict: str = Field(description="empty if no trial judged it")
+    satisfied: int
+    played: int
+    bound: float
+    cost_usd: float
+    changed_lines: int
+    changed_files: int
+
+
+class RaceEnded(Record):
+    """Data of `race_ended`: the results of all attempts, and their ranking."""
+
+    race: str
+    project: str
+    results: list[AttemptResultRecord]
+    ranking: list[str] = Field(description="the trees, best first")
+    winner: str = Field(description="a run, or empty")
+
+
+class RaceOfDecision(Record):
+    """The race of an approved attempt."""
+
+    race: str
+    rank: int | None
+    lost: list[str]
+
+
 class Decided(_ByPerson):
     """Data of `decided`: an approval or a rejection, and all that it is about."""
 
@@ -621,6 +679,7 @@ class Decided(_ByPerson):
     retries: int
     evaluations: list[str]
     journal_head: str
+    race: RaceOfDecision | None = None
     shown_s: float | None = None
 
 
@@ -828,6 +887,8 @@ _LINES: Mapping[str, type[Record]] = {
     LineKind.TRIALS_REPLAYED: TrialsReplayed,
     LineKind.ENDED: Ended,
     LineKind.LEAKED: Leaked,
+    LineKind.RACE_BEGUN: RaceBegun,
+    LineKind.RACE_ENDED: RaceEnded,
     LineKind.RELEASED: Released,
     LineKind.TASK_REMOVED: TaskRemoved,
     LineKind.DECIDED: Decided,

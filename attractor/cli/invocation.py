@@ -154,7 +154,7 @@ PURPOSES = {
     "Write pipelines": (
         "init new gallery validate fmt render diff rules simulate test estimate convert lsp"
     ),
-    "Run pipelines": "run agent exec resume fork rewind answer steer pause cancel",
+    "Run pipelines": "run race agent exec resume fork rewind answer steer pause cancel",
     "Let agents stay": "actor dimension comment message attention snooze tui up world",
     "Run on many machines": "worker fleet universe",
     "Watch runs": "serve runs status logs diagnose",
@@ -191,6 +191,7 @@ OPERATOR_COMMANDS = (
     "pipeline",
     "profile",
     "promote",
+    "race",
     "rebase",
     "resume",
     "rewind",

@@ -63,6 +63,16 @@ class CandidateRun:
         return content_hash(read_regular(self.directory.manifest))
 
 
+def lineage_of(run: CandidateRun) -> list[str]:
+    """Return the ids of a run and of the runs that it continues: restarts, forks and rebases."""
+    found, root, parent = [run.run_id], run.directory.root, run.manifest.parent
+    while parent and parent not in found:
+        found.append(parent)
+        directory = RunDirectory(root.with_name(parent))
+        parent = read_manifest(directory).parent if directory.manifest.is_file() else ""
+    return found
+
+
 def facts_of(run: OpenRun) -> CandidateRun:
     """Return the facts of a run that this process has locked."""
     return CandidateRun(run.directory, run.manifest, run.state, run.events.head)

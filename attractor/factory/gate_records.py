@@ -13,6 +13,7 @@ from attractor.base.records import write_fields
 from attractor.engine.outcome import Culprit
 from attractor.engine.questions.question import describe_author
 from attractor.environments.environment import Promises
+from attractor.factory.races import Race
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.suite_figures import NOT_MEASURED, SuiteFigures
 from attractor.records.summary import NOT_JUDGED
@@ -182,6 +183,7 @@ class GateInput:
     `suite_notes` are what people should know of the registration of the suite, which proved the
     baselines of scenarios if `has_baselines`.
     `measured` are the counts of what the suite noticed then, if it was measured.
+    `race` is the race of which the run, or a run that it continues, is an attempt.
     """
 
     tree: str
@@ -207,6 +209,7 @@ class GateInput:
     measured: SuiteFigures | None = None
     replays: tuple[Replay, ...] = ()
     has_baselines: bool = False
+    race: Race | None = None
 
     def is_trusted(self, evaluated: EvaluationRecord) -> bool:
         """Return whether satisfied trials count: holdouts were isolated, or isolation is not

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from attractor.base.files import read_regular
@@ -77,7 +78,7 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     match plan.origin:
         case New() as origin:
             begins = plan.request.builds_on or plan.request.submission
-            create = create_on_result if begins else create_workspace
+            create = create_on_result if begins else partial(create_workspace, commit=origin.commit)
             workspace = await create(*where, on_snapshot=left_out.record_new)
             await fill_repository(repository, workspace, project)
             left_out.run = run = stack.enter_context(_create(plan, origin, workspace, agents))

@@ -148,12 +148,17 @@ _NEWER = (
 
 def read_request(manifest: Manifest) -> RunRequest:
     """Read the request of a run from its manifest."""
-    fields = Fields({**manifest.options, "continues": _continues(manifest)}, "manifest: options")
+    options = {**manifest.options, "continues": _continues(manifest)}
+    request = request_from_record(options, "manifest: options")
+    return replace(request, suite=manifest.suite, profile=manifest.profile)
+
+
+def request_from_record(record: JsonObject, name: str) -> RunRequest:
+    """Read a request, without suite and profile, from its record, which errors call `name`."""
+    fields = Fields(record, name)
     return replace(
         fields.whole(RunRequest, *_NEWER, budgets="", **_KEYS),
         budgets=budgets_from_record(fields.inner("budgets")),
-        suite=manifest.suite,
-        profile=manifest.profile,
     )
 
 

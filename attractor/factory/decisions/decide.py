@@ -17,7 +17,7 @@ from attractor.base.errors import NoGo, UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION, REJECTED
-from attractor.factory.candidate_run import before_a_decision, facts_of
+from attractor.factory.candidate_run import before_a_decision, facts_of, lineage_of
 from attractor.factory.errors import (
     AlreadyDecided,
     ClockSetBack,
@@ -34,6 +34,7 @@ from attractor.factory.gate_records import GateInput
 from attractor.factory.history.records import copy_to_run, find_decision, marked_defects
 from attractor.factory.history.trials import events_of
 from attractor.factory.ledger.ledger import LONGEST_DELAY, Ledger, LedgerEntry, LineKind
+from attractor.factory.races import rank, results_of
 from attractor.factory.register import GATE_EVALUATED
 from attractor.records.delivery import BRANCH_WRITTEN
 from attractor.records.lookup import reference_of
@@ -125,8 +126,19 @@ def require_decidable(
     require_words(rationale)
     _require_undecided(run, evaluator)
     if verdict is DecisionKind.APPROVED:
+        _require_ended_race(run, evaluator, judged)
         require_go(run, judged, "approval", by=by, hint=_HINT)
     return judged
+
+
+def _require_ended_race(run: OpenRun, evaluator: Evaluator, judged: GateInput) -> None:
+    """Refuse to approve an attempt of a race before all its attempts are ranked."""
+    race = judged.race
+    if race and results_of(evaluator.ledger, race.race_id) is None:
+        raise NotDecidable(
+            f"{run.manifest.run_id} is an attempt of race {race.race_id}, which has not ended",
+            hint=f"continue it: attractor race resume {race.race_id}",
+        )
 
 
 def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> LedgerEntry:
@@ -380,8 +392,23 @@ def _decision(
         "retries": sum(one.retries for one in run.progress.stages.values()),
         "evaluations": [one.head.hash for one in entries if one.kind == LineKind.EVALUATED],
         "journal_head": run.events.head.hash,
+        **_race_record(run, evaluator, decision, judged),
         **({} if decision.shown_s is None else {"shown_s": round(decision.shown_s, 1)}),
     }
+
+
+def _race_record(
+    run: OpenRun, evaluator: Evaluator, decision: Decision, judged: GateInput
+) -> dict[str, Json]:
+    """Return the race of an approved attempt: its rank there, and the attempts that lost to it."""
+    race = judged.race
+    if race is None or decision.verdict is not DecisionKind.APPROVED:
+        return {}
+    own = lineage_of(facts_of(run))
+    ranked = rank(results_of(evaluator.ledger, race.race_id) or ())
+    ranks = (place for place, one in enumerate(ranked, 1) if not set(own).isdisjoint(one.run_ids))
+    lost: list[Json] = [one for one in race.run_ids if one not in own]
+    return {"race": {"race": race.race_id, "rank": next(ranks, None), "lost": lost}}
 
 
 def _set_status(run: OpenRun, entry: LedgerEntry) -> None:

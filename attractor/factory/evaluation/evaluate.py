@@ -26,6 +26,7 @@ from attractor.factory.candidate_run import (
     CandidateRun,
     before_a_decision,
     facts_of,
+    lineage_of,
     read_candidate_run,
 )
 from attractor.factory.errors import NotDecidable
@@ -51,6 +52,7 @@ from attractor.factory.history.trials import EvaluationId, TrialLog, TrialStore
 from attractor.factory.history.window import window_figures
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
+from attractor.factory.races import race_with, races_in
 from attractor.factory.register import (
     LEAKED_REASON,
     promises_kept_in,
@@ -213,6 +215,8 @@ class Evaluator:
         seal = sealed.seal if sealed else ""
         submission = read_request(run.manifest).submission
         evaluations = tuple(pool.of_run(run.run_id))
+        races = races_in(entries)
+        lineage = lineage_of(run) if races else [run.run_id]
         profile, status = self.opened.profile(run.manifest.profile), run.state.status
         # A clock that was set back does not revive an expired waiver.
         if profile.window is None:
@@ -238,7 +242,8 @@ class Evaluator:
             ),
             earlier=last_approved(entries, run.run_id, self._opaque_names(sealed)),
             now=max([self.opened.now(), *(entry.when for entry in entries[-1:])]),
-            attempts=pool.attempts(seal, run.tree),
+            attempts=pool.attempts(seal, run.tree, lineage),
+            race=race_with(races, lineage),
             cost_usd=run.cost_usd
             + self._cost_of(submission, entries)
             + sum(trial.cost_usd for evaluation in evaluations for trial in evaluation.results),
@@ -288,6 +293,8 @@ class Evaluator:
         troubles = "; ".join(map(str, count_troubles(pool.troubles(sealed.seal))))
         trouble = f" Trouble in their trials: {troubles}." if troubles else ""
         trees = "1 tree was" if count == 1 else f"{count} trees were"
+        if any(one.suite_seal == sealed.seal for one in races_in(pool.entries)):
+            trees = f"With all attempts of races, {trees}"
         words = f"{trees} evaluated with this version of the suite; the maximum is {most}.{trouble}"
         return words if count else ""
 
@@ -466,6 +473,9 @@ def _why_not(judged: GateInput) -> str:
     times = sum(judged.is_trusted(one) for one in begun)
     if times >= settings.max_evaluations:
         return f"its tree was already evaluated {times} times (max_evaluations)"
+    others = [one.run_id for one in begun if one not in judged.evaluations]
+    if judged.race and (same := [one for one in others if one in judged.race.run_ids]):
+        return f"its tree is that of {same[0]}, another attempt of race {judged.race.race_id}"
     if judged.attempts > settings.max_attempts_per_version:
         most = settings.max_attempts_per_version
         trees = "1 tree was" if most == 1 else f"{most} trees were"

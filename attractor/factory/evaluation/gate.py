@@ -27,6 +27,7 @@ from attractor.factory.gate_records import (
     report_of_one,
     without_suite,
 )
+from attractor.factory.races import corrected_confidence
 from attractor.factory.resources.protected_paths import allowing_line
 from attractor.factory.resources.suite_figures import NOT_MEASURED, STRENGTHEN, weakness
 from attractor.scenarios.evaluation import NoResult, TrialResult, count_trials, count_troubles
@@ -44,6 +45,12 @@ class _Judged:
     @property
     def settings(self) -> GateSettings:
         return self.suite.settings.gate
+
+    @property
+    def confidence(self) -> float:
+        """The confidence of the lower bound, corrected for an attempt of a race."""
+        race, wanted = self.input.race, self.settings.confidence
+        return corrected_confidence(wanted, race.counted) if race else wanted
 
     @cached_property
     def waived(self) -> frozenset[str]:
@@ -124,7 +131,7 @@ def gate(judged: GateInput) -> GateReport:
     results = judged.counting_results()
     tallies = count_trials(judged.suite.of_split("holdout"), results)
     played, satisfied = sum(one.played for one in tallies), sum(one.satisfied for one in tallies)
-    bound = lower_bound(satisfied, played, confidence=counted.settings.confidence)
+    bound = lower_bound(satisfied, played, confidence=counted.confidence)
     flaky = sum(tally.is_flaky for tally in tallies)
     troubles = count_troubles(trouble for result in results for trouble in result.troubles)
     return GateReport(
@@ -269,9 +276,16 @@ def _satisfaction(judged: _Judged) -> RuleResult:
 def _lower_bound(judged: _Judged) -> RuleResult:
     played = sum(tally.played for tally in judged.tallies)
     satisfied = sum(tally.satisfied for tally in judged.tallies)
-    settings = judged.settings
-    bound = lower_bound(satisfied, played, confidence=settings.confidence)
-    return _at_least(judged, "lower_bound", bound, settings.min_lower_bound)
+    bound = lower_bound(satisfied, played, confidence=judged.confidence)
+    found = _at_least(judged, "lower_bound", bound, judged.settings.min_lower_bound)
+    race = judged.input.race
+    if race is None:
+        return found
+    counts = (
+        f"an attempt of race {race.race_id}: the bound counts {race.counted} attempts with this "
+        f"suite from this commit (confidence {judged.confidence:.4f})"
+    )
+    return replace(found, words="; ".join(filter(None, [found.words, counts])))
 
 
 def _distinct(value: float, limit: float, *, digits: int) -> tuple[str, str]:
@@ -485,12 +499,14 @@ def _suite_burned(judged: _Judged) -> RuleResult:
     if judged.input.is_burned:
         words = "a holdout of this version of the suite leaked"
     passed = attempts <= most and not judged.input.is_burned
+    race = judged.input.race
+    counts = f"all {len(race.attempts)} attempts of race {race.race_id} count" if race else ""
     return RuleResult(
         "suite_burned",
         passed=passed,
         figure="burned" if judged.input.is_burned else trees,
         threshold=f"at most {most}",
-        words="" if passed else words,
+        words=counts if passed else words,
         remedy="register a new version of the suite with other holdouts, and start a new run",
         domain=Domain.BOOT,
         culprit=Culprit.SUITE,

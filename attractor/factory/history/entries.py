@@ -142,6 +142,17 @@ def _measured(fields: Fields) -> str:
     return f"suite {fields.text('seal')[:12]}: {fields.whole(SuiteFigures)}"
 
 
+def _race_begun(fields: Fields) -> str:
+    attempts = number_of(len(fields.items("attempts")), "attempt")
+    commit = fields.text("commit")[:SHOWN_HASH]
+    return f"{attempts} from {commit}, {fields.number('counted')} counted"
+
+
+def _race_ended(fields: Fields) -> str:
+    winner = fields.text("winner")
+    return f"{fields.text('race')}: {f'won by {winner}' if winner else 'no attempt has a go'}"
+
+
 def _released(fields: Fields) -> str:
     return f"{fields.text('stage')} runs, sandbox: {fields.text('sandbox')}"
 
@@ -181,6 +192,8 @@ _WORDS: Mapping[str, Callable[[Fields], str]] = {
     LineKind.EVALUATED: _evaluated,
     LineKind.ENDED: _ended,
     LineKind.LEAKED: _leaked,
+    LineKind.RACE_BEGUN: _race_begun,
+    LineKind.RACE_ENDED: _race_ended,
     LineKind.RELEASED: _released,
     LineKind.TASK_REMOVED: _task_removed,
     LineKind.PROFILE_REGISTERED: _version,

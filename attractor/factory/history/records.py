@@ -30,6 +30,7 @@ from attractor.factory.gate_records import (
 )
 from attractor.factory.history.trials import EvaluationId, TrialStore
 from attractor.factory.ledger.ledger import COPIED, Ledger, LedgerEntry, LineKind
+from attractor.factory.races import races_in
 from attractor.scenarios.evaluation import TrialKey, TrialResult, Trouble, troubles_of
 from attractor.scenarios.suite_setup import SetupResult
 
@@ -218,17 +219,27 @@ class EvaluationPool:
                 found.setdefault(entry.run_id, []).extend(self._read(entry).results)
         return found
 
-    def attempts(self, suite_seal: str, tree: str) -> int:
+    def attempts(self, suite_seal: str, tree: str, run_ids: Sequence[str] = ()) -> int:
         """Return the number of a tree among the trees evaluated with a version of a suite, from 1.
 
-        Trees that were evaluated later do not change it.
+        Trees that were evaluated later do not change it. A race counts with all its attempts when
+        it begins. `run_ids` are the run that made the tree, and runs that it continues.
         """
-        trees = [
-            entry.data["tree"]
-            for entry in self.entries
-            if entry.kind == LineKind.EVALUATION_BEGUN and entry.data["suite_seal"] == suite_seal
-        ]
-        return list(dict.fromkeys([*trees, tree])).index(tree) + 1
+        count, by_tree, by_run = 0, dict[str, int](), dict[str, int]()
+        for entry in self.entries:
+            if entry.kind == LineKind.RACE_BEGUN:
+                [race] = races_in([entry])
+                if race.suite_seal == suite_seal:
+                    count += len(race.attempts)
+                    by_run |= dict.fromkeys(race.run_ids, count)
+            elif entry.kind == LineKind.EVALUATION_BEGUN and entry.data["suite_seal"] == suite_seal:
+                evaluated = str(entry.data["tree"])
+                if evaluated not in by_tree:
+                    count += entry.run_id not in by_run
+                    by_tree[evaluated] = by_run.get(entry.run_id, count)
+        known = [by_run[one] for one in run_ids if one in by_run]
+        known += [by_tree[tree]] if tree in by_tree else []
+        return min(known, default=count + 1)
 
     def troubles(self, suite_seal: str) -> list[Trouble]:
         """Return the troubles in the trials of finished evaluations with a version of a suite."""

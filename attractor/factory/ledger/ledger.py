@@ -242,6 +242,12 @@ class LineKind(StrEnum):
     ROLLED_BACK = "rolled_back"
     """`branch`, `commit`, `revert`, `reason`."""
 
+    RACE_BEGUN = "race_begun"
+    """A race, before its first attempt, as `Race`."""
+
+    RACE_ENDED = "race_ended"
+    """All attempts of a `race` ended: its `results`, the `ranking` of their trees, the `winner`."""
+
     RELEASED = "released"
     """A running app: `project`, `stage`, `commit`, `tree` (a hash), `sandbox`, `packages`."""
 

@@ -19,14 +19,21 @@ from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
+from attractor.factory.operations.race import end_losers
 from attractor.workspaces.git.repository import open_repository
 
 
 def decide_run(root: Path, opened: OpenProject, decision: Decision) -> LedgerEntry:
-    """Approve or reject a run; an approval requires that the gate says go."""
+    """Approve or reject a run; an approval requires that the gate says go.
+
+    The other attempts of an approved attempt's race are canceled, and their trees freed.
+    """
     opened.refuse_in_run("a decision")
     with lock_run(root, opened) as run:
-        return decide(run, Evaluator(opened), decision)
+        entry = decide(run, Evaluator(opened), decision)
+    if "race" in entry.data:
+        asyncio.run(end_losers(entry, opened))
+    return entry
 
 
 def require_decision(

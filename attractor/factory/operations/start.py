@@ -19,6 +19,7 @@ from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.pipeline.preflight.preflight import find_request_faults
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.gallery import gallery_version
+from attractor.pipeline.workspace.create import HEAD
 from attractor.records.request import RunRequest
 
 
@@ -29,14 +30,17 @@ async def start_run(
     root: Path | None = None,
     feedback: Path | None = None,
     run_id: str = "",
+    commit: str = HEAD,
 ) -> RunResult:
     """Start a run; suite and profile are pinned before the first stage.
 
     A suite whose name the ledger does not know is registered by its lock in the last commit.
     `feedback` is the directory of an earlier run, whose verdict enters the context of the new run.
-    `run_id` is the id of the run (default: a new id).
+    `run_id` is the id of the run (default: a new id). In a repository, it begins with `commit`.
     """
-    plan = await plan_start(request, opened, root=root, feedback=feedback, run_id=run_id)
+    plan = await plan_start(
+        request, opened, root=root, feedback=feedback, run_id=run_id, commit=commit
+    )
     return await execute(plan)
 
 
@@ -47,9 +51,10 @@ async def plan_start(
     root: Path | None = None,
     feedback: Path | None = None,
     run_id: str = "",
+    commit: str = HEAD,
 ) -> RunPlan:
     """Plan a run as `start_run` starts it, and register its suite."""
-    origin = changed(_origin(request, opened, root, feedback), run_id=run_id)
+    origin = changed(_origin(request, opened, root, feedback), run_id=run_id, commit=commit)
     if name := unregistered_suite(origin, opened):
         # Suites are slow to import.
         from attractor.factory.registration.register_suite import register_by_lock

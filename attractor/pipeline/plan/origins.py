@@ -54,13 +54,14 @@ class New:
     """A request for a new run; its directory is `root` (default: in the runs folder).
 
     `texts` replace files of the pipeline, by path. `run_id` is the id of the run (default: a new
-    id).
+    id). In a repository, the workspace begins with `commit`.
     """
 
     request: RunRequest
     root: Path | None = None
     texts: Mapping[str, str] = field(default_factory=dict[str, str])
     run_id: str = ""
+    commit: str = "HEAD"
 
     is_new = walks = True
     is_resumed = is_restart = restores_sessions = False

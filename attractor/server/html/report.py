@@ -1,4 +1,4 @@
-"""The page of a run as one HTML file, which opens from disk and loads nothing."""
+"""The pages of a run and of a race, each as one HTML file that opens from disk, loading nothing."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +9,8 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.race import AttemptView, rank_views
+from attractor.factory.races import Race
 from attractor.pipeline.garbage import DRAWINGS
 from attractor.records.context import read_context
 from attractor.records.drawing import read_events
@@ -66,6 +68,19 @@ def report_of_run(root: Path, opened: OpenProject) -> str:
         "version": machine.version,
     }
     return project.redactor.text(render_text("report.html.j2", values))
+
+
+def report_of_race(race: Race, views: Sequence[AttemptView], opened: OpenProject) -> str:
+    """Return the report of a race as HTML, without secrets."""
+    machine = opened.project.machine
+    values = {
+        "race": race,
+        "ranked": rank_views(views),
+        "frozen": True,
+        "now": machine.clock.now(),
+        "version": machine.version,
+    }
+    return opened.project.redactor.text(render_text("race_report.html.j2", values))
 
 
 def _no_evidence(question: Question) -> Evidence:

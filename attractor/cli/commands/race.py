@@ -1,0 +1,227 @@
+"""Race attempts at one task: run a pipeline several times, and rank the results."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import click
+
+from attractor.base.errors import ExitCode, UsageError
+from attractor.base.files import write_whole
+from attractor.cli.invocation import Invocation, debug_option, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.races import race_lines, race_record
+from attractor.cli.runs.setup import INPUT_FORMS, opened_of, read_inputs
+from attractor.cli.shell_completion import complete_models, complete_profiles, complete_suites
+from attractor.engine.budgets import Budgets
+from attractor.factory.ledger.tokens import Scope
+from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.race import AttemptView, begin_race, look
+from attractor.factory.operations.race_process import run_race
+from attractor.factory.races import LATEST, Race, find_race, results_of, winner_of
+from attractor.records.request import RunRequest
+
+_BEGIN = "begin"
+
+
+class _RaceGroup(click.Group):
+    """The commands about races; `race FILE` is short for `race begin FILE`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Let other first words than those of the group be the arguments of `begin`."""
+        is_own = args[:1] and args[0] in self.commands or _OWN.issuperset(args)
+        return super().parse_args(ctx, args if is_own else [_BEGIN, *args])
+
+
+_OWN = frozenset({"-h", "--help", "--debug", "--json"})
+
+
+@click.group(cls=_RaceGroup, invoke_without_command=True)
+@json_option
+@click.pass_context
+def race(ctx: click.Context, as_json: bool) -> ExitCode:
+    """Race attempts at one task: run a pipeline several times, and rank the results.
+
+    'attractor race PIPELINE.dot' is short for 'attractor race begin PIPELINE.dot', and 'attractor
+    race' for 'attractor race show'. All attempts start from the last commit, and the same suite
+    judges them with the same seeds. The lower bound of each counts all attempts, because one of
+    many may pass by luck.
+    """
+    if ctx.invoked_subcommand is None:
+        return _show_named(ctx.ensure_object(Invocation), LATEST, as_json=as_json)
+    return ExitCode.DONE
+
+
+@race.command(_BEGIN)
+@click.argument("pipeline", type=click.Path(path_type=Path), metavar="PIPELINE.dot")
+@click.option(
+    "--attempts",
+    type=click.IntRange(2, 100),
+    required=True,
+    help="Run the pipeline this many times.",
+)
+@click.option(
+    "--with",
+    "backends",
+    default="",
+    metavar="NAME,...",
+    help="Execute stages with these backends, in turn (default: backends.default, or agent).",
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    shell_complete=complete_models,
+    help="Use this model for nodes without one. Repeat it: each backend takes each model in turn.",
+)
+@click.option(
+    "--at-most",
+    type=click.IntRange(1),
+    help="Execute at most this many attempts at once (default: all).",
+)
+@click.option(
+    "--max-cost-usd",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Limit the cost of all attempts together; each gets an equal share.",
+)
+@click.option("--goal", default="", help="Replace the goal of the pipeline.")
+@click.option("--input", "pairs", multiple=True, metavar="NAME=VALUE", help=f"Set {INPUT_FORMS}.")
+@click.option(
+    "--suite",
+    default="",
+    shell_complete=complete_suites,
+    metavar="S[@V]",
+    help="Judge the attempts with this suite.",
+)
+@click.option(
+    "--profile",
+    default="",
+    shell_complete=complete_profiles,
+    metavar="P[@R]",
+    help="Judge the attempts by this profile.",
+)
+@click.option(
+    "--sandbox",
+    default="auto",
+    show_default=True,
+    help="Run tools in this sandbox: auto, bubblewrap, landlock or none.",
+)
+@json_option
+@debug_option(hidden=True)
+@click.pass_obj
+def begin(
+    invocation: Invocation,
+    pipeline: Path,
+    attempts: int,
+    backends: str,
+    models: tuple[str, ...],
+    at_most: int | None,
+    max_cost_usd: float | None,
+    goal: str,
+    pairs: tuple[str, ...],
+    suite: str,
+    profile: str,
+    sandbox: str,
+    as_json: bool,
+) -> ExitCode:
+    """Begin a race, and print the table of its attempts when all have ended.
+
+    The number of attempts is recorded before the first one begins. A race is refused if it could
+    not reach min_lower_bound of its suite, or would pass max_attempts_per_version. A killed race
+    continues with 'attractor race resume'. Exit with 0 if an attempt has a go, with 1 if none has,
+    and with 3 if attempts have not ended.
+    """
+    opened = opened_of(invocation)
+    request = RunRequest(
+        file=pipeline.absolute(),
+        goal=goal,
+        inputs=read_inputs(pairs, None, environ=invocation.environ),
+        sandbox=sandbox,
+        budgets=Budgets(None if max_cost_usd is None else max_cost_usd / attempts),
+        suite=suite,
+        profile=profile,
+    )
+    names = [one.strip() for one in backends.split(",") if one.strip()]
+    if backends and not names:
+        raise UsageError("no backend in --with", hint="name some: --with claude,codex")
+    names = names or [invocation.configuration.settings.backends.default]
+    combined = product(models or ("",), names)
+    entrants = [replace(request, backend=name, model=model) for model, name in combined]
+    by = operator_name(invocation, Scope.OPERATE)
+    work = begin_race(entrants, opened, attempts=attempts, at_once=at_most or attempts, by=by)
+    begun = asyncio.run(work)
+    show(f"race {begun.race_id}: {attempts} attempts, {begun.counted} count", err=True)
+    return _execute(begun, opened, as_json=as_json)
+
+
+@race.command()
+@click.argument("reference", default=LATEST, metavar="[RACE]")
+@json_option
+@debug_option(hidden=True)
+@click.pass_obj
+def resume(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
+    """Continue a race whose attempts have not ended, such as after a kill or an answer.
+
+    RACE is a race id, a unique beginning of one, or 'latest'. Attempts that ended stay as they are.
+    """
+    opened = opened_of(invocation)
+    found = find_race(opened.ledger, opened.identity.project_id(), reference)
+    return _execute(found, opened, as_json=as_json)
+
+
+@race.command("show")
+@click.argument("reference", default=LATEST, metavar="[RACE]")
+@click.option(
+    "--html",
+    "html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Also write the table to this file: one HTML file that needs no server.",
+)
+@json_option
+@debug_option(hidden=True)
+@click.pass_obj
+def show_race(invocation: Invocation, reference: str, html: Path | None, as_json: bool) -> ExitCode:
+    """Show the attempts of a race, best first: verdict, bound, changes, cost and time.
+
+    RACE is a race id, a unique beginning of one, or 'latest'.
+    """
+    return _show_named(invocation, reference, html, as_json=as_json)
+
+
+def _show_named(
+    invocation: Invocation, reference: str, html: Path | None = None, *, as_json: bool
+) -> ExitCode:
+    opened = opened_of(invocation)
+    found = find_race(opened.ledger, opened.identity.project_id(), reference)
+    views = asyncio.run(look(found, opened))
+    if html:
+        # Imported here, because only this option needs the templates of the server's pages.
+        from attractor.server.html.report import report_of_race
+
+        write_whole(html, report_of_race(found, views, opened), sync=False)
+    _show(found, views, opened, as_json=as_json)
+    return ExitCode.DONE
+
+
+def _execute(begun: Race, opened: OpenProject, *, as_json: bool) -> ExitCode:
+    views = run_race(begun, opened)
+    if not _show(begun, views, opened, as_json=as_json):
+        return ExitCode.UNFINISHED
+    return ExitCode.DONE if winner_of(one.result for one in views) else ExitCode.FAILED
+
+
+def _show(found: Race, views: Sequence[AttemptView], opened: OpenProject, *, as_json: bool) -> bool:
+    """Print a race, and return whether it has ended."""
+    has_ended = results_of(opened.ledger, found.race_id) is not None
+    if as_json:
+        show_json(race_record(found, views, has_ended=has_ended))
+    else:
+        show("\n".join(race_lines(found, views, has_ended=has_ended)))
+    return has_ended
+
+
+part = race

@@ -1,0 +1,82 @@
+"""Prints races: a table of their attempts, best first, and what is left to do."""
+
+from collections.abc import Sequence
+
+from attractor.base.amounts import format_cost, format_seconds, number_of
+from attractor.base.json import Json
+from attractor.base.records import write_fields
+from attractor.cli.output.streams import table
+from attractor.factory.operations.race import AttemptView, rank_views
+from attractor.factory.races import Race, rank, winner_of
+from attractor.language.source.text import visible
+
+_HEAD = ("rank", "attempt", "verdict", "trials", "bound", "changes", "cost", "time", "run")
+
+
+def race_record(race: Race, views: Sequence[AttemptView], *, has_ended: bool) -> dict[str, Json]:
+    """Return the JSON record of a race at this moment."""
+    results = [one.result for one in views]
+    winner = winner_of(results) if has_ended else None
+    return {
+        **write_fields(race, attempts=""),
+        "ended": has_ended,
+        "attempts": [
+            {
+                **write_fields(view.attempt),
+                **write_fields(view.result),
+                "directory": str(view.root) if view.root else "",
+                "seconds": view.seconds,
+                "left": view.left,
+            }
+            for view in views
+        ],
+        "ranking": [write_fields(one, best="") for one in rank(results)],
+        "winner": winner.run_ids[0] if winner else "",
+    }
+
+
+def race_lines(race: Race, views: Sequence[AttemptView], *, has_ended: bool) -> list[str]:
+    """Return a race for people."""
+    lines = [
+        f"race {race.race_id} of {race.pipeline.partition('#')[0]} from {race.commit[:12]}, "
+        f"judged by {race.suite.partition('#')[0]}",
+        f"  the bound counts {race.counted} attempts with this suite from this commit",
+        *table([_HEAD, *(_row(place, view) for place, view in rank_views(views))]),
+        *(f"  {_name(view)}: {view.left}" for view in views if view.left),
+        _next(race, views, has_ended=has_ended),
+    ]
+    return [*map(visible, lines)]
+
+
+def _next(race: Race, views: Sequence[AttemptView], *, has_ended: bool) -> str:
+    """Return the winner of a race, and the next command."""
+    if not has_ended:
+        return f"The race has not ended; continue it: attractor race resume {race.race_id}"
+    winner = winner_of(one.result for one in views)
+    for view in views:
+        if winner and view.attempt.run_id == winner.run_ids[0]:
+            return f"winner: {_name(view)}; decide with: attractor decide {_name(view)}"
+    _, best = rank_views(views)[0]
+    return f"no attempt has a go; see: attractor gate {_name(best)}"
+
+
+def _name(view: AttemptView) -> str:
+    """Return the id of the newest run of an attempt."""
+    return view.root.name if view.root else view.attempt.run_id
+
+
+def _row(place: int, view: AttemptView) -> Sequence[str]:
+    result = view.result
+    figures = ["-"] * 5
+    if result.verdict:
+        files = number_of(result.changed_files, "file")
+        figures = [
+            result.verdict,
+            f"{result.satisfied} of {result.played}",
+            f"{result.bound:.3f}",
+            f"{files}, {number_of(result.changed_lines, 'line')}",
+            format_cost(result.cost_usd),
+        ]
+    run = f"{_name(view)} {result.status}"
+    rank_ = f"{place}" if place else "-"
+    return (rank_, str(view.attempt), *figures, format_seconds(view.seconds), run)

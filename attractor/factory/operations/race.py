@@ -1,0 +1,330 @@
+"""Begins a race, collects the results of its attempts, records its end, and cancels its losers."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from itertools import cycle, islice
+from pathlib import Path
+
+from attractor.base.amounts import number_of
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, Refused, UsageError
+from attractor.base.locks import FileLock
+from attractor.base.records import write_fields
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.run_folder.layout import RunDirectory, is_held
+from attractor.engine.state.run_state import AWAITING_ANSWER, AWAITING_DECISION, RunState
+from attractor.factory.candidate_run import CandidateRun, read_candidate_run
+from attractor.factory.decisions.run_locations import RunLocations
+from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.evaluation.gate import gate
+from attractor.factory.gate_records import GateInput, GateReport
+from attractor.factory.history.records import EvaluationPool
+from attractor.factory.ledger.ledger import LedgerEntry, LineKind
+from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.run_end import record_end
+from attractor.factory.operations.start import plan_start
+from attractor.factory.races import (
+    Attempt,
+    AttemptResult,
+    Race,
+    corrected_confidence,
+    count_attempts,
+    end_record,
+    races_in,
+    rank,
+    results_of,
+)
+from attractor.pipeline.garbage import Collector, Rules
+from attractor.pipeline.orders import Orders
+from attractor.pipeline.plan.run_plan import RunPlan
+from attractor.pipeline.workspace.create import HEAD
+from attractor.pipeline.workspace.diffstat import read_diffstat
+from attractor.records.lookup import is_run
+from attractor.records.request import RunRequest, secret_overrides
+from attractor.records.summary import summarize
+from attractor.scenarios.satisfaction import lower_bound, trials_needed
+from attractor.scenarios.suite import Suite
+from attractor.workspaces.git.repository import open_repository
+
+
+@dataclass(frozen=True)
+class AttemptView:
+    """An attempt at this moment: its run, if it has begun, its result, and its time of work.
+
+    `left` is what it needs before the race can end, or "".
+    """
+
+    attempt: Attempt
+    result: AttemptResult
+    root: Path | None = None
+    seconds: float = 0.0
+    left: str = ""
+
+
+async def begin_race(
+    entrants: Sequence[RunRequest], opened: OpenProject, *, attempts: int, at_once: int, by: str
+) -> Race:
+    """Check that each entrant can run, and record a race of them from the last commit.
+
+    The entrants differ in backend and model only, and take turns.
+    """
+    opened.refuse_in_run("a race")
+    project, machine = opened.project, opened.project.machine
+    if attempts < len(entrants):
+        raise UsageError(
+            f"{len(entrants)} entrants need at least {len(entrants)} attempts",
+            hint=f"pass --attempts {len(entrants)}, or fewer backends and models",
+        )
+    repository = await open_repository(project.root, search_path=machine.search_path)
+    commit = await repository.commit(HEAD)
+    plans = [await _plan(one, opened, commit) for one in entrants]
+    plan, made_by = plans[0], f"race of {by}"
+    _tell_gates(plan, attempts, opened)
+    pipeline, _ = opened.pipelines.register(
+        plan.pipeline, plan.request.file, by=made_by, now=opened.now(), renews=False
+    )
+    suite = opened.suites.open(opened.suites.versions.of_pin(plan.policy.suite)).suite
+    race = Race(
+        race_id=machine.new_run_id(),
+        project=opened.identity.project_id(),
+        by=by,
+        pipeline=pipeline.pinned,
+        suite=plan.policy.suite,
+        profile=plan.policy.profile,
+        commit=commit,
+        attempts=tuple(
+            Attempt(machine.new_run_id(), one.backend, one.model, one.provider)
+            for one in islice(cycle(entrants), attempts)
+        ),
+        counted=attempts,
+        at_once=at_once,
+        request=entrants[0].to_record(),
+    )
+    with opened.ledger.locked(f"attractor: {LineKind.RACE_BEGUN}"):
+        entries = list(opened.ledger.entries())
+        counted = attempts + count_attempts(races_in(entries), race.suite_seal, commit)
+        race = replace(race, counted=counted)
+        pool = EvaluationPool(entries, Evaluator(opened).results)
+        require_unspent(suite, pool.attempts(race.suite_seal, "") - 1, attempts)
+        require_winnable(suite, counted)
+        opened.ledger.append(LineKind.RACE_BEGUN, "", write_fields(race), now=opened.now())
+    return race
+
+
+async def _plan(request: RunRequest, opened: OpenProject, commit: str) -> RunPlan:
+    """Plan an attempt to see whether it could begin, before it counts."""
+    plan = await plan_start(request, opened, commit=commit)
+    plan.report.require_ok()
+    if not plan.policy.suite:
+        raise UsageError("no suite judges the attempts", hint="name one: --suite NAME")
+    if secrets := secret_overrides(request, plan.scope.redactor).by_name:
+        raise UsageError(
+            f"a race stores no secrets, and {', '.join(secrets)} has one",
+            hint="pass it as a secret input by its environment variable",
+        )
+    return plan
+
+
+def _tell_gates(plan: RunPlan, attempts: int, opened: OpenProject) -> None:
+    nodes = plan.pipeline.graph.nodes
+    if gates := [name for name, node in nodes.items() if node.type == "wait.human"]:
+        opened.project.console.tell(
+            f"The pipeline asks people ({', '.join(gates)}): each of the {attempts} attempts asks. "
+            "Answer them, then continue with: attractor race resume"
+        )
+
+
+def require_winnable(suite: Suite, counted: int) -> None:
+    """Refuse a race in which no attempt could reach the lower bound of the suite."""
+    limits, holdouts = suite.settings.gate, suite.of_split("holdout")
+    trials, wanted = suite.settings.trials.n * len(holdouts), limits.min_lower_bound
+    confidence = corrected_confidence(limits.confidence, counted)
+    most = lower_bound(trials, trials, confidence=confidence)
+    if most >= wanted:
+        return
+    needed = trials_needed(wanted, confidence=confidence)
+    each = -(-needed // max(1, len(holdouts)))
+    raise Refused(
+        f"{number_of(trials, 'trial')} cannot reach the lower bound {wanted} where {counted} "
+        f"attempts with this suite from this commit count: all passed, it is {most:.3f}",
+        hint=f"{needed} trials are needed: raise trials.n to {each}, add holdouts, or make fewer "
+        "attempts",
+    )
+
+
+def require_unspent(suite: Suite, before: int, attempts: int) -> None:
+    """Refuse a race that would pass the limit of attempts with a version of its suite."""
+    most = suite.settings.gate.max_attempts_per_version
+    if before + attempts > most:
+        raise Refused(
+            f"{number_of(attempts, 'attempt')} after {before} would pass "
+            f"max_attempts_per_version = {most} of the suite",
+            hint="make fewer attempts, or register a new version of the suite with other holdouts",
+        )
+
+
+def find_attempt(run_id: str, opened: OpenProject) -> list[Path]:
+    """Return the directories of the run of an attempt and of its restarts, newest first."""
+    found: list[Path] = []
+    root = opened.project.runs_dir / run_id
+    while is_run(directory := RunDirectory(root)):
+        found.insert(0, root)
+        restarted_as = open_journal(directory.events, directory.checkpoint).state.restarted_as
+        if not restarted_as:
+            break
+        root = root.with_name(restarted_as)
+    return found
+
+
+async def look(race: Race, opened: OpenProject) -> list[AttemptView]:
+    """Return the attempts of a race at this moment, in order; an ended race keeps its results."""
+    ended = {one.run_id: one for one in results_of(opened.ledger, race.race_id) or ()}
+    return [await _look_at(one, race, opened, ended.get(one.run_id)) for one in race.attempts]
+
+
+async def _look_at(
+    attempt: Attempt, race: Race, opened: OpenProject, ended: AttemptResult | None
+) -> AttemptView:
+    found = find_attempt(attempt.run_id, opened)
+    if not found:
+        result = ended or AttemptResult(attempt.run_id, "not begun")
+        return AttemptView(attempt, result, left="" if ended else _not_begun(race, attempt, opened))
+    root = found[0]
+    facts, seconds = read_candidate_run(root), summarize(root).seconds
+    if ended:
+        now = replace(ended, status=facts.state.status.word.value)
+        return AttemptView(attempt, now, root, seconds)
+    judged = Evaluator(opened).judged(facts)
+    report = gate(judged)
+    left = _left(facts, judged, report)
+    result = AttemptResult(attempt.run_id, facts.state.status.word.value)
+    if facts.state.status == AWAITING_DECISION and not left:
+        changes = await read_diffstat(opened.project, facts.run_id, facts.tree)
+        files = changes.files if changes else ()
+        result = replace(
+            result,
+            tree=facts.tree,
+            verdict=report.verdict,
+            satisfied=report.satisfied,
+            played=report.played,
+            bound=report.bound,
+            cost_usd=judged.cost_usd,
+            changed_lines=sum((one.added or 0) + (one.deleted or 0) for one in files),
+            changed_files=len(files),
+        )
+    return AttemptView(attempt, result, root, seconds, left)
+
+
+def rank_views(views: Sequence[AttemptView]) -> list[tuple[int, AttemptView]]:
+    """Return attempts with their ranks, best first; those without a verdict have the rank 0."""
+    ranking = rank(one.result for one in views)
+    places = {run_id: place for place, one in enumerate(ranking, 1) for run_id in one.run_ids}
+    ranked = [(places.get(one.attempt.run_id, 0), one) for one in views]
+    return sorted(ranked, key=lambda one: one[0] or len(views) + 1)
+
+
+def race_folder(race: Race, opened: OpenProject) -> Path:
+    """Return the folder with the locks and logs of the processes of a race."""
+    return opened.project.machine.state_dir / "races" / race.race_id
+
+
+def attempt_lock(race: Race, attempt: Attempt, opened: OpenProject) -> Path:
+    """Return the lock that the process of an attempt holds."""
+    return race_folder(race, opened) / f"{attempt.run_id}.lock"
+
+
+def attempt_log(race: Race, attempt: Attempt, opened: OpenProject) -> Path:
+    """Return the output of the processes of an attempt."""
+    return race_folder(race, opened) / f"{attempt.run_id}.log"
+
+
+def _not_begun(race: Race, attempt: Attempt, opened: OpenProject) -> str:
+    if FileLock.is_held(attempt_lock(race, attempt, opened)):
+        return "it begins"
+    log = attempt_log(race, attempt, opened)
+    return f"it has not begun; the output of its process: {log}" if log.exists() else "not begun"
+
+
+def _left(facts: CandidateRun, judged: GateInput, report: GateReport) -> str:
+    """Return what an attempt needs before the race can end, or ""."""
+    run_id, state = facts.run_id, facts.state
+    if state.status.is_final and not state.is_restarting:
+        return ""
+    if is_held(facts.directory.lock):
+        return "a process executes it"
+    if state.status == AWAITING_DECISION:
+        if not (judged.without_result() or judged.not_ended()):
+            return ""
+        [rule] = [one for one in report.reasons if one.rule == "infra_errors"]
+        return f"{rule.words}; or give it up: attractor cancel {run_id}"
+    if state.status == AWAITING_ANSWER and state.questions:
+        return f"it asks a person: attractor answer {run_id}"
+    why = state.stopped or "its process died"
+    return f"{why}; continue or give it up: attractor resume {run_id}, attractor cancel {run_id}"
+
+
+def is_over(state: RunState) -> bool:
+    """Return whether no process is needed for an attempt: it ended, or waits for a person."""
+    if state.status == AWAITING_ANSWER:
+        return bool(state.questions)
+    return state.status == AWAITING_DECISION or (state.status.is_final and not state.is_restarting)
+
+
+def end_race(race: Race, views: Sequence[AttemptView], opened: OpenProject) -> bool:
+    """Record the end of a race, once, if all its attempts ended; return whether it has ended."""
+    if any(one.left for one in views):
+        return False
+    with opened.ledger.locked(f"attractor: {LineKind.RACE_ENDED}"):
+        if results_of(opened.ledger, race.race_id) is None:
+            record = end_record(race, [one.result for one in views])
+            opened.ledger.append(LineKind.RACE_ENDED, "", record, now=opened.now())
+    return True
+
+
+async def end_losers(decided: LedgerEntry, opened: OpenProject) -> None:
+    """Cancel the attempts that lost to an approved run, and free their trees.
+
+    Trouble undoes no decision: it is told, and a resume of the race tries again.
+    """
+    lost = [found for run_id in _lost(decided) if (found := find_attempt(run_id, opened))]
+    project, machine = opened.project, opened.project.machine
+    for newest, *_ in lost:
+        if read_candidate_run(newest).state.status.is_final:
+            continue
+        orders = Orders(
+            root=newest,
+            by=str(decided.data["by"]),
+            clock=machine.clock,
+            randomness=machine.randomness,
+            redactor=project.redactor,
+            before_end=partial(record_end, opened),
+            runs_dir=project.runs_dir,
+        )
+        try:
+            orders.cancel(f"race: lost to {decided.run_id}")
+        except AttractorError as trouble:
+            project.console.tell(
+                f"{newest.name} lost the race and is not canceled: {trouble}; "
+                "try again: attractor race resume"
+            )
+    places = RunLocations(opened.ledger, project.runs_dir)
+    rules = Rules(machine.clock.now(), timedelta())
+    names = [root.name for found in lost for root in found]
+    sweep = await Collector(project, places, rules, places.run_ids).collect_of(names)
+    for trouble in sweep.troubles:
+        project.console.tell(trouble)
+
+
+def _lost(decided: LedgerEntry) -> list[str]:
+    cited = decided.data.get("race")
+    lost = cited.get("lost") if isinstance(cited, dict) else None
+    return [str(one) for one in lost] if isinstance(lost, list) else []
+
+
+async def settle_race(race: Race, opened: OpenProject) -> None:
+    """Cancel the losers of a decided race that a killed process left."""
+    for entry in opened.ledger.mentioning(race.race_id):
+        if entry.kind == LineKind.DECIDED:
+            await end_losers(entry, opened)

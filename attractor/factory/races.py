@@ -1,0 +1,175 @@
+"""Races: attempts at one task from one commit, how they count together, and their ranking.
+
+Of many attempts, one may pass all trials by luck. So the lower bound of an attempt is computed with
+a confidence that counts all attempts with its suite from its commit (Bonferroni). This corrects the
+luck of trials, not a search on these scenarios, which `max_attempts_per_version` limits.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UnknownName, UsageError
+from attractor.base.json import Json, JsonObject
+from attractor.base.records import read_record, write_fields
+from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
+
+LATEST = "latest"
+GO = "go"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A run of a race, whose id exists before it begins, and who executes its stages."""
+
+    run_id: str
+    backend: str
+    model: str = ""
+    provider: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.backend} {self.model}".rstrip()
+
+
+@dataclass(frozen=True)
+class Race:
+    """A race, as the ledger records it before the first attempt.
+
+    `pipeline`, `suite` and `profile` are pinned versions. `counted` are the attempts of all races
+    with this suite from this commit so far, its own included. At most `at_once` attempts have a
+    process. `request` is the record of what all attempts are asked for.
+    """
+
+    race_id: str
+    project: str
+    by: str
+    pipeline: str
+    suite: str
+    profile: str
+    commit: str
+    attempts: Sequence[Attempt]
+    counted: int
+    at_once: int
+    request: JsonObject
+
+    @property
+    def suite_seal(self) -> str:
+        """The hash of the suite."""
+        return self.suite.rpartition("#")[2]
+
+    @property
+    def run_ids(self) -> Sequence[str]:
+        """The ids of the attempts."""
+        return [one.run_id for one in self.attempts]
+
+
+@dataclass(frozen=True)
+class AttemptResult:
+    """The result of an attempt, as the ranking reads it and the ledger keeps it.
+
+    Without a `verdict`, it was not judged: it failed, or was canceled. `cost_usd` is what the suite
+    limits: the cost of the run and of its evaluation.
+    """
+
+    run_id: str
+    status: str
+    tree: str = ""
+    verdict: str = ""
+    satisfied: int = 0
+    played: int = 0
+    bound: float = 0.0
+    cost_usd: float = 0.0
+    changed_lines: int = 0
+    changed_files: int = 0
+
+    @property
+    def merit(self) -> tuple[bool, float, float, int, int]:
+        """What ranks it; the best one is the smallest."""
+        is_behind = self.verdict != GO
+        return is_behind, -self.bound, self.cost_usd, self.changed_lines, self.changed_files
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A tree that attempts made: equal trees are one candidate, with the best of their results."""
+
+    tree: str
+    run_ids: Sequence[str]
+    best: AttemptResult
+
+
+def rank(results: Iterable[AttemptResult]) -> list[Candidate]:
+    """Return the judged candidates, best first: a go, the bound, the cost, the size of the change.
+
+    The order of attempts, their names and their times decide nothing: their trees decide a tie.
+    """
+    by_tree: dict[str, list[AttemptResult]] = {}
+    for one in results:
+        if one.verdict:
+            by_tree.setdefault(one.tree, []).append(one)
+    candidates: list[Candidate] = []
+    for tree, found in by_tree.items():
+        ordered = sorted(found, key=lambda result: (result.merit, result.run_id))
+        candidates.append(Candidate(tree, [one.run_id for one in ordered], ordered[0]))
+    return sorted(candidates, key=lambda candidate: (candidate.best.merit, candidate.tree))
+
+
+def winner_of(results: Iterable[AttemptResult]) -> Candidate | None:
+    """Return the first candidate if its verdict is go."""
+    first = next(iter(rank(results)), None)
+    return first if first and first.best.verdict == GO else None
+
+
+def corrected_confidence(confidence: float, counted: int) -> float:
+    """Return the confidence with which the bound of one of several attempts is computed."""
+    return 1 - (1 - confidence) / counted
+
+
+def count_attempts(races: Iterable[Race], suite_seal: str, commit: str) -> int:
+    """Return the number of attempts of all races with a suite from a commit."""
+    same = [one for one in races if (one.suite_seal, one.commit) == (suite_seal, commit)]
+    return sum(len(one.attempts) for one in same)
+
+
+def races_in(entries: Iterable[LedgerEntry]) -> list[Race]:
+    """Return the races that lines of the ledger record, oldest first."""
+    return [read_record(Race, one.data) for one in entries if one.kind == LineKind.RACE_BEGUN]
+
+
+def race_with(races: Iterable[Race], run_ids: Collection[str]) -> Race | None:
+    """Return the race with one of these runs, or None."""
+    return next((one for one in races if not set(run_ids).isdisjoint(one.run_ids)), None)
+
+
+def find_race(ledger: Ledger, project: str, reference: str = LATEST) -> Race:
+    """Return the race of a project with an id, a unique beginning of an id, or the latest one."""
+    races = [one for one in races_in(ledger.entries()) if one.project == project]
+    if not races:
+        raise UsageError("no race in this project", hint="begin one: attractor race PIPELINE.dot")
+    if reference == LATEST:
+        return races[-1]
+    found = [one for one in races if reference and one.race_id.startswith(reference.upper())]
+    if len(found) != 1:
+        raise UnknownName("race", reference, [one.race_id for one in races])
+    return found[0]
+
+
+def results_of(ledger: Ledger, race_id: str) -> Sequence[AttemptResult] | None:
+    """Return the recorded results of a race; None if it has not ended."""
+    for entry in ledger.mentioning(race_id):
+        if entry.kind == LineKind.RACE_ENDED and entry.data["race"] == race_id:
+            results = entry.data["results"]
+            assert isinstance(results, list)
+            return [read_record(AttemptResult, one) for one in results if isinstance(one, dict)]
+    return None
+
+
+def end_record(race: Race, results: Sequence[AttemptResult]) -> dict[str, Json]:
+    """Return the data of the line about the end of a race: the ranking with its input."""
+    winner = winner_of(results)
+    return {
+        "race": race.race_id,
+        "project": race.project,
+        "results": [write_fields(one) for one in results],
+        "ranking": [one.tree for one in rank(results)],
+        "winner": winner.run_ids[0] if winner else "",
+    }

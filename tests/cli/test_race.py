@@ -1,0 +1,246 @@
+"""Races of real processes: the right attempt wins, also after kills; the losers are canceled."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.base.errors import ExitCode, NoGo
+from attractor.base.locks import holder_of
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.factory.decisions.decide import Decision, DecisionKind, decide
+from attractor.factory.errors import NotDecidable
+from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.ledger.ledger import LedgerEntry, LineKind
+from attractor.factory.open_project import OpenProject, open_project
+from attractor.factory.operations.decide import decide_run
+from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.lock import lock_run
+from attractor.factory.operations.race import begin_race, look
+from attractor.factory.operations.race_process import walk_attempt
+from attractor.factory.races import Race, races_in
+from attractor.factory.resources.profiles import make_profile
+from attractor.records.request import RunRequest
+from attractor.records.summary import summarize
+from tests.cli.git_desk import GitDesk
+from tests.counts import count
+from tests.factory.flows import ANN, HOLDOUT, REASON
+from tests.factory.resources.stores import register
+from tests.pipeline.projects import git
+from tests.scenarios.suites import SUITE, write_suite
+
+PIPELINE = """
+digraph linear {
+    start [shape=Mdiamond]
+    exit  [shape=Msquare]
+    make  [prompt="Make it"]
+    start -> make -> exit
+}
+"""
+ASKS = PIPELINE.replace(
+    "start -> make -> exit",
+    'ask [shape=hexagon, label="Ready?"]; start -> make -> ask; ask -> exit [label="Yes"]',
+)
+AGENT = """cat > /dev/null
+sleep PAUSE
+case $ATTRACTOR_MODEL in
+  *opus*) echo made > made.txt ;;
+  *sonnet*) echo made > made.txt; seq 50 > more.txt ;;
+  *haiku*) echo bad > made.txt ;;
+esac
+echo '{"outcome": "success"}' > $ATTRACTOR_STATUS_FILE
+"""
+SETTINGS = '[backends.command]\nrun = "bash agent.sh"\nprovider = "anthropic"\n'
+WORDY, WRONG, RIGHT = "claude-sonnet-5-5", "claude-haiku-5-5", "claude-opus-5-5"
+MODELS = ("--model", WORDY, "--model", WRONG, "--model", RIGHT)
+JUDGED = ("--suite", "todo", "--profile", "lenient", "--sandbox", "none")
+KEY = {"ANTHROPIC_API_KEY": "sk-of-the-test"}
+KILLS = count(ci=3, full=20)
+
+
+class RaceDesk(GitDesk):
+    """A project with a suite, and an agent whose work depends on its model."""
+
+    opened: OpenProject
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return {**super().environ, **KEY}
+
+    def begin_project(self, pipeline: str = PIPELINE, *, pause: str = "0", suite: str = "") -> None:
+        agent = AGENT.replace("PAUSE", pause)
+        self.make(pipeline, **{"agent.sh": agent, "attractor.toml": SETTINGS})
+        self.opened = open_project(self.project, self.environ)
+        now = self.opened.now()
+        folder = write_suite(
+            self.folder / "suite", suite=SUITE + suite, made=HOLDOUT.format(wanted="made")
+        )
+        register(self.opened.suites, folder, now=now)
+        profile = make_profile("lenient", ("isolation_unverified",))
+        self.opened.profiles.create(profile, by="ann", now=now)
+
+    def lines(self, kind: LineKind) -> list[LedgerEntry]:
+        return [one for one in self.opened.ledger.entries() if one.kind == kind]
+
+    def race_of_two(self) -> Race:
+        """Record a race whose attempts have not begun."""
+        request = RunRequest(
+            file=self.project / "pipeline.dot",
+            backend="command",
+            model=RIGHT,
+            sandbox="none",
+            suite="todo",
+            profile="lenient",
+        )
+        work = begin_race([request], self.opened, attempts=2, at_once=2, by="ann")
+        return asyncio.run(work)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[RaceDesk]:
+    desk = RaceDesk(tmp_path)
+    yield desk
+    desk.end()
+
+
+def approve(root: Path, opened: OpenProject) -> LedgerEntry:
+    return decide_run(root, opened, Decision(DecisionKind.APPROVED, ANN, REASON))
+
+
+def roots_of(shown: Any) -> dict[str, Path]:
+    return {one["run_id"]: Path(one["directory"]) for one in shown["attempts"]}
+
+
+def test_right_one_of_six_attempts_wins_and_the_others_are_canceled(desk: RaceDesk) -> None:
+    desk.begin_project()
+    words = ("--attempts", "6", "--with", "simulate,command", "--at-most", "3")
+    done = desk.do("race", "pipeline.dot", *words, *MODELS, *JUDGED)
+    assert done.returncode == ExitCode.DONE, done.stderr
+    shown = desk.json("race", "show")
+    by_run = {one["run_id"]: one for one in shown["attempts"]}
+    assert by_run[shown["winner"]]["model"] == RIGHT
+    ranked = [[by_run[one]["verdict"] for one in place["run_ids"]] for place in shown["ranking"]]
+    assert ranked == [["go"], ["go"], ["no-go"] * len(ranked[2]), ["no-go"] * len(ranked[3])]
+    [equal] = [place["run_ids"] for place in shown["ranking"] if len(place["run_ids"]) == 3]
+    assert {by_run[one]["backend"] for one in equal} == {"simulate"}
+    begun = {one.run_id for one in desk.lines(LineKind.EVALUATION_BEGUN)}
+    assert len(begun & set(equal)) == 1
+    roots, opened = roots_of(shown), desk.opened
+    with pytest.raises(NoGo):
+        approve(roots[equal[0]], opened)
+    decided = approve(roots[shown["winner"]], opened)
+    lost = [one for one in by_run if one != shown["winner"]]
+    assert decided.data["race"] == {"race": shown["race_id"], "rank": 1, "lost": lost}
+    for one in lost:
+        ended = summarize(roots[one])
+        reason = f"canceled by ann: race: lost to {shown['winner']}"
+        assert (ended.status, ended.reason) == ("canceled", reason)
+    assert desk.stores() == {shown["winner"]}
+    file = desk.folder / "race.html"
+    table = desk.do("race", "show", "--html", str(file)).stdout
+    assert table == desk.do("race").stdout
+    assert table.count("canceled") == len(lost)
+    assert f"winner: {shown['winner']}" in table
+    assert file.read_text().count("<td") >= 6
+
+
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_killed_race_continues_with_one_line_of_each_kind(desk: RaceDesk, seed: int) -> None:
+    desk.begin_project(pause="0.3")
+    words = ("pipeline.dot", "--attempts", "3", "--with", "command", "--at-most", "2")
+    process = desk.begin("race", *words, *MODELS, *JUDGED)
+    moment = random.Random(seed)
+    until = time.monotonic() + 60
+    while not desk.lines(LineKind.RACE_BEGUN) and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(moment.uniform(0, 4))
+    process.kill()
+    process.wait()
+    if moment.random() < 0.5:
+        for lock in desk.state.glob("races/*/*.lock"):
+            if holder := holder_of(lock):
+                with suppress(ProcessLookupError):
+                    os.kill(holder.pid, signal.SIGKILL)
+    while (done := desk.do("race", "resume")).returncode == int(ExitCode.UNFINISHED):
+        order = ("--replay-cut", "--rationale", "it was killed")
+        assert any(desk.do("evaluate", one.name, *order).returncode != 2 for one in desk.runs())
+    assert done.returncode == ExitCode.DONE, done.stdout + done.stderr
+    [begun], [ended] = desk.lines(LineKind.RACE_BEGUN), desk.lines(LineKind.RACE_ENDED)
+    results = ended.data["results"]
+    assert isinstance(results, list)
+    found = [(one["verdict"], one["changed_lines"]) for one in results if isinstance(one, dict)]
+    assert found == [("go", 51), ("no-go", 1), ("go", 1)]
+    attempts = begun.data["attempts"]
+    assert isinstance(attempts, list)
+    assert isinstance(attempts[2], dict)
+    assert ended.data["winner"] == attempts[2]["run_id"]
+
+
+def test_race_is_refused_before_it_counts(desk: RaceDesk) -> None:
+    desk.begin_project(suite="[gate]\nmin_lower_bound = 0.03\nmax_attempts_per_version = 4\n")
+    words = ("race", "pipeline.dot", "--with", "command", *JUDGED, "--attempts")
+    for attempts, fault in ("2", "trials are needed"), ("5", "max_attempts_per_version"):
+        done = desk.do(*words, attempts)
+        assert done.returncode == ExitCode.REFUSED, done.stderr
+        assert fault in done.stderr
+    done = desk.do("race", "pipeline.dot", "--attempts", "2", *MODELS, *JUDGED)
+    assert "3 entrants need at least 3 attempts" in done.stderr
+    assert desk.lines(LineKind.RACE_BEGUN) == []
+
+
+def test_attempts_begin_with_the_commit_and_the_pipeline_of_the_race(desk: RaceDesk) -> None:
+    desk.begin_project()
+    race = desk.race_of_two()
+    (desk.project / "readme.txt").write_text("changed\n")
+    (desk.project / "pipeline.dot").write_text(ASKS)
+    git(desk.project, "commit", "--quiet", "--all", "--message", "Go on")
+    result = walk_attempt(race.attempts[0], race, desk.opened)
+    assert result
+    assert result.run_id == race.attempts[0].run_id
+    manifest = read_manifest(RunDirectory(result.directory))
+    assert manifest.base.commit == race.commit
+    assert (manifest.suite, manifest.profile) == (race.suite, race.profile)
+    assert walk_attempt(race.attempts[0], race, desk.opened) is None
+    desk.do("fork", result.run_id, "make@1")
+    _, judged = ask_gate(desk.runs()[-1], desk.opened)
+    assert (judged.race, judged.attempts) == (race, 2)
+    with pytest.raises(NotDecidable, match="attempt of race .* which has not ended"):
+        approve(result.directory, desk.opened)
+    other = desk.race_of_two()
+    assert (race.counted, other.counted) == (2, 2)
+    git(desk.project, "reset", "--quiet", "--hard", race.commit)
+    assert desk.race_of_two().counted == 4
+
+
+def test_each_attempt_asks_people(desk: RaceDesk) -> None:
+    desk.begin_project(ASKS)
+    words = ("--attempts", "2", "--with", "command", "--model", RIGHT)
+    done = desk.do("race", "pipeline.dot", *words, *JUDGED)
+    assert done.returncode == ExitCode.UNFINISHED, done.stderr
+    assert "each of the 2 attempts asks" in done.stderr
+    [begun] = races_in(desk.opened.ledger.entries())
+    views = asyncio.run(look(begun, desk.opened))
+    assert [one.left.partition(":")[0] for one in views] == ["it asks a person"] * 2
+    for root in desk.runs():
+        desk.do("answer", root.name, "Yes")
+    assert desk.do("race", "resume").returncode == ExitCode.DONE
+
+
+def test_resume_cancels_the_losers_of_a_decision_whose_process_died(desk: RaceDesk) -> None:
+    desk.begin_project()
+    words = ("--attempts", "2", "--with", "command", "--model", RIGHT, "--model", WORDY)
+    assert desk.do("race", "pipeline.dot", *words, *JUDGED).returncode == ExitCode.DONE
+    won, lost = (Path(one["directory"]) for one in desk.json("race", "show")["attempts"])
+    with lock_run(won, desk.opened) as run:
+        decide(run, Evaluator(desk.opened), Decision(DecisionKind.APPROVED, ANN, REASON))
+    assert summarize(lost).status == "awaiting_human"
+    assert desk.do("race", "resume").returncode == ExitCode.DONE
+    assert summarize(lost).status == "canceled"
+    assert desk.stores() == {won.name}
