@@ -1,5 +1,6 @@
 """Approved runs land on a branch one after the other, or go back to a person."""
 
+import asyncio
 import json
 import subprocess
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ def rows(flow: Flow) -> list[AttentionRow]:
 
 
 def whys(flow: Flow) -> dict[str, str]:
-    return {one.run.run_id: one.why for one in explain_queues(flow.opened)}
+    return {one.run.run_id: one.why for one in asyncio.run(explain_queues(flow.opened))}
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,14 @@ def test_runs_land_in_order_and_a_conflict_goes_back_as_feedback(tmp_path: Path)
     queue = enqueue(flow, first, second, third)
     assert enqueue(flow, second) == queue
     assert whys(flow)[third.run_id] == f"waits for {second.run_id} to land"
+    overlaps = [one.overlaps for one in asyncio.run(explain_queues(flow.opened))]
+    [found] = overlaps[0]
+    assert (found.other, found.files, found.conflicts) == (
+        third.run_id,
+        ["shared.txt"],
+        ["shared.txt"],
+    )
+    assert overlaps[1] == ()
     moves = process(flow)
     assert kinds(moves) == [
         (first.run_id, MoveKind.LANDED),
@@ -191,7 +200,7 @@ def test_second_queue_of_a_branch_says_who_holds_it(tmp_path: Path) -> None:
     enqueue(flow, run)
     text, _ = begin(flow, "queue", "--json", stdout=subprocess.PIPE).communicate()
     [row] = json.loads(text)
-    assert (row["run_id"], row["position"]) == (run.run_id, 1)
+    assert (row["run_id"], row["position"], row["overlaps"]) == (run.run_id, 1, [])
     queues = PromotionQueues.of(flow.opened)
     with queues.processing("main"):
         second = begin(flow, "queue", "run", stdout=subprocess.PIPE)

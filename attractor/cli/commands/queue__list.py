@@ -1,5 +1,7 @@
 """List the runs that wait to land on a branch."""
 
+import asyncio
+
 import click
 
 from attractor.base.errors import ExitCode
@@ -19,9 +21,10 @@ from attractor.language.source.text import visible
 def queue_list(invocation: Invocation, branch: str, as_json: bool) -> ExitCode:
     """List the runs that wait to land on a branch, in their order, and why each one waits.
 
-    Returned runs come last. They did not land, and stay until 'attractor queue remove'.
+    Returned runs come last. They did not land, and stay until 'attractor queue remove'. Files that
+    two waiting runs changed are an overlap; --json names them, and those that would conflict.
     """
-    runs = explain_queues(opened_of(invocation), branch)
+    runs = asyncio.run(explain_queues(opened_of(invocation), branch))
     if as_json:
         show_json([_record(shown) for shown in runs])
     elif not runs:
@@ -33,6 +36,11 @@ def queue_list(invocation: Invocation, branch: str, as_json: bool) -> ExitCode:
             for one in runs
         ]
         show("\n".join(table(rows)))
+        for one in runs:
+            for overlap in one.overlaps:
+                # Each pair of runs once.
+                if one.run.current < overlap.other:
+                    show(f"overlap of {one.run.current} with {visible(str(overlap))}")
     return ExitCode.DONE
 
 

@@ -4,7 +4,7 @@ Each step may be repeated after a kill: the id of a rebased run is recorded befo
 created, its evaluation continues, and a promotion that was done is not done again.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
@@ -32,6 +32,7 @@ from attractor.factory.evaluation.gate import gate
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.lock import lock_run
+from attractor.factory.operations.overlap import overlaps_of_runs
 from attractor.factory.operations.promote import promote_run
 from attractor.factory.operations.rebase import rebase_run
 from attractor.factory.operations.resume import resume_run
@@ -50,6 +51,7 @@ from attractor.pipeline.orders import Orders
 from attractor.records.lookup import reference_of
 from attractor.records.request import Overrides
 from attractor.workspaces.git.repository import open_repository
+from attractor.workspaces.overlap import Overlap
 
 QUEUED, LEFT = "PromotionQueued", "PromotionLeft"
 LONGEST_LINES = 4_000
@@ -306,24 +308,27 @@ def returned_to_context(root: Path) -> dict[str, Json]:
 
 @dataclass(frozen=True)
 class ShownRun:
-    """A run of a queue, its place in the order, and why it waits."""
+    """A run of a queue, its place in the order, why it waits, and the files others change too."""
 
     branch: str
     position: int
     run: QueuedRun
     why: str
+    overlaps: Sequence[Overlap] = ()
 
 
-def explain_queues(opened: OpenProject, branch: str = "") -> list[ShownRun]:
+async def explain_queues(opened: OpenProject, branch: str = "") -> list[ShownRun]:
     """Return the runs of the queues in their order, each with the reason why it waits."""
     queues, found = PromotionQueues.of(opened), list[ShownRun]()
     for queue in queues.all():
         if branch not in ("", queue.branch):
             continue
+        overlaps = await overlaps_of_runs((run.current for run in queue.waiting), opened)
         holder = queues.holder(queue.branch)
         for run in (*queue.waiting, *(one for one in queue.runs if one.returned)):
             why = why_it_waits(queue, run, _status_of(run, opened), holder)
-            found.append(ShownRun(queue.branch, queue.position(run), run, why))
+            shared = overlaps.get(run.current, ())
+            found.append(ShownRun(queue.branch, queue.position(run), run, why, shared))
     return found
 
 
