@@ -39,6 +39,7 @@ SITUATED = [
     for name in (
         "decide-and-promote",
         "free-space",
+        "queue-promotions",
         "run-over-http",
         "stop-and-resume",
         "watch-a-run",

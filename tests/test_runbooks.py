@@ -79,6 +79,11 @@ TYPED = {
     "a-blocked-gate": BAD,
     "a-broken-chain": "attractor run greet.dot",
     "a-flaky-scenario": "attractor run luck.dot --suite luck --profile careful",
+    "a-stuck-queue": f"""
+        {GOOD}
+        attractor decide --approve --rationale "It was right at the time."
+        attractor promote latest --queue
+    """,
     "a-wrong-go": f"""
         {GOOD}
         attractor decide --approve --rationale "It was right at the time."
@@ -86,6 +91,10 @@ TYPED = {
     "approve-reject-amend": GOOD,
     "decide-and-promote": BAD,
     "free-space": "attractor run fails.dot || true",
+    "queue-promotions": f"""
+        {GOOD}
+        attractor decide --approve --rationale "It was right at the time."
+    """,
     "roll-back": f"""
         {GOOD}
         attractor decide --approve --rationale "It was right at the time."

@@ -140,6 +140,7 @@ GROUP_SUMMARIES = {
     "message": "Send messages to actors, and list them",
     "pipeline": "Manage the registered pipelines of the project",
     "profile": "Manage profiles: environment, models and policy of runs",
+    "queue": "Show and promote the approved runs that wait to land on a branch",
     "spec": "Turn desires into the specification of an app; show, draw, compare and verify it",
     "suite": "Manage suites of scenarios",
     "token": "Manage tokens that identify the person who decides",
@@ -148,6 +149,9 @@ GROUP_SUMMARIES = {
     "twin": "Serve and check twins (mock servers) of model providers and services",
 }
 """Summaries of the built-in groups; a group of another distribution lists its commands instead."""
+
+MEANT = {"queue": "list"}
+"""The commands that groups mean when no command is named."""
 
 
 PURPOSES = {
@@ -159,7 +163,7 @@ PURPOSES = {
     "Run on many machines": "worker fleet universe",
     "Watch runs": "serve runs status logs diagnose",
     "Judge results": "evaluate gate suite pipeline profile token",
-    "Decide and promote": "decide amend promote rebase rollback history audit report",
+    "Decide and promote": "decide amend promote queue rebase rollback history audit report",
     "Grow apps": "spec grow",
     "Replace and choose models": "models agents twin",
     "Set up and clean up": "doctor completion skill mcp gc help",
@@ -192,6 +196,7 @@ OPERATOR_COMMANDS = (
     "profile",
     "promote",
     "race",
+    "queue",
     "rebase",
     "resume",
     "rewind",
@@ -232,6 +237,13 @@ class FolderGroup(click.Group):
         self.parts = parts
         self.prefix = prefix
         self.purposes = purposes
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Add the command that the group means, if none is named."""
+        meant = MEANT.get(self.prefix.removesuffix("."))
+        if meant and (not args or args[0] == "--json"):
+            args = [meant, *args]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the command names, without importing the commands."""

@@ -10,7 +10,8 @@ Refused
 ├── ClockSetBack             4  a time before the last record of the ledger
 ├── StaleBase                4  the branch changed since the start of the run
 ├── NotPromoted              4  the run is not promoted to the branch
-└── MergeConflict            4  the branch and the run changed the same lines
+├── MergeConflict            4  the branch and the run changed the same lines
+└── NothingToMerge           4  the branch contains the changes of the run
 UsageError
 ├── InvalidProfile           2  an invalid profile
 ├── InvalidToken             2  an invalid token
@@ -25,6 +26,8 @@ UsageError
 VerificationError
 └── DecisionsDiffer          6  decisions of a run differ from the ledger
 """
+
+from collections.abc import Sequence
 
 from attractor.base.errors import Refused, UsageError, VerificationError
 from attractor.engine.errors import NoRun
@@ -76,6 +79,14 @@ class NotPromoted(Refused):
 
 class MergeConflict(Refused):
     """The branch and the run changed the same lines."""
+
+    paths: Sequence[str] = ()
+    lines: str = ""
+    """The lines in conflict, between the markers of Git: ours are those of the branch."""
+
+
+class NothingToMerge(Refused):
+    """The branch already contains the changes of the run."""
 
 
 class InvalidProfile(UsageError):

@@ -297,6 +297,10 @@ SENTENCES: Mapping[str, Sentence] = {
     "DecisionAmended": lambda event: _by(event, "decision amended"),
     "PromotionCompleted": lambda event: _by(event, f"promoted to {event.data['branch']}"),
     "PromotionRolledBack": lambda event: _by(event, f"rolled back from {event.data['branch']}"),
+    "PromotionQueued": lambda event: _by(event, f"queued for {event.data['branch']}"),
+    "PromotionLeft": lambda event: (
+        f"left the queue of {event.data['branch']}: {event.data['reason']}"
+    ),
     "ResultLanded": lambda event: (
         f"landed on {event.data.get('branch', '')} ({str(event.data.get('commit', ''))[:12]})"
     ),

@@ -31,6 +31,7 @@ from attractor.server.evidence import NO_EVIDENCE, Evidence, KeptEvidence
 from attractor.server.fleet.connection import FleetConnection
 from attractor.server.fleet.loop import FleetLoop, FleetProject
 from attractor.server.pieces import PieceVersions
+from attractor.server.processes.queues import QueueLoop
 from attractor.server.processes.run_processes import PROGRAM, RunCommand, RunProcesses
 from attractor.server.snippets import SnippetThread
 from attractor.server.timelines import KeptTimelines
@@ -241,10 +242,14 @@ class Service:
         self.processes.remove_old_logs(self.project.machine.clock.now().timestamp())
         clock = self.project.machine.clock
         loop = FleetLoop(self.fleet, self._project_ids, self._fleet_project, clock)
+        state = self.project.machine.state_dir
+        queues = QueueLoop(state, lambda project_id: self.of_project(project_id).processes)
         loop.start()
+        queues.start()
         try:
             yield
         finally:
+            await asyncio.to_thread(queues.stop)
             await asyncio.to_thread(loop.stop)
             self.fleet.close()
             await self.events.close()

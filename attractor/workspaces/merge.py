@@ -1,6 +1,8 @@
 """Merges trees with one base: path by path, then line by line."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 
@@ -25,13 +27,19 @@ from attractor.workspaces.git.objects import (
 # As in git: a file with a zero byte near its beginning is binary.
 _BINARY_CHECK = 8000
 
+_HUNK = re.compile(r"^<{7} .*?^>{7} [^\n]*$", re.M | re.S)
+
 
 @dataclass(frozen=True)
 class MergeResult:
-    """The merged tree; if there are conflicts, the tree is empty."""
+    """The merged tree; if there are conflicts, the tree is empty.
+
+    `lines` are the lines in conflict by path, between the markers of Git, where both are texts.
+    """
 
     tree: TreeId
     conflicts: Sequence[str] = ()
+    lines: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 async def merge_trees(store: ObjectStore, trees: Sequence[TreeId], *, base: TreeId) -> MergeResult:
@@ -53,7 +61,8 @@ async def merge_trees(store: ObjectStore, trees: Sequence[TreeId], *, base: Tree
             # A folder of one tree may be a file in another.
             conflicts |= {parent for parent in folders_above(path) if parent in files}
     if conflicts:
-        return MergeResult("", [text_of(path) for path in sorted(conflicts)])
+        lines = {text_of(path): words for path, words in merge.lines.items()}
+        return MergeResult("", [text_of(path) for path in sorted(conflicts)], lines)
     whole = await in_thread(partial(write_tree, store.objects, files))
     await in_thread(store.objects.sync)
     return MergeResult(whole.hex())
@@ -65,6 +74,7 @@ class _Merge:
     def __init__(self, store: ObjectStore) -> None:
         self.changed: dict[bytes, TreeEntry | None] = {}
         self.conflicts: set[bytes] = set()
+        self.lines: dict[bytes, str] = {}
         self._store = store
 
     async def add(self, change: TreeChange) -> None:
@@ -72,7 +82,7 @@ class _Merge:
         path, after = change.path, change.after
         if self.changed.setdefault(path, after) == after:
             return
-        merged = await self._merge_entries(change.before, self.changed[path], after)
+        merged = await self._merge_entries(path, change.before, self.changed[path], after)
         if merged is None:
             self.conflicts.add(path)
         else:
@@ -84,7 +94,11 @@ class _Merge:
         return {path: entry for path, entry in files.items() if entry is not None}
 
     async def _merge_entries(
-        self, base: TreeEntry | None, ours: TreeEntry | None, theirs: TreeEntry | None
+        self,
+        path: bytes,
+        base: TreeEntry | None,
+        ours: TreeEntry | None,
+        theirs: TreeEntry | None,
     ) -> TreeEntry | None:
         """Merge two changes of a file; return None for a conflict."""
         if ours is None or theirs is None or not (_has_lines(ours) and _has_lines(theirs)):
@@ -99,19 +113,22 @@ class _Merge:
             return TreeEntry(mode, theirs.id)
         if theirs.id == base.id:
             return TreeEntry(mode, ours.id)
-        content = await self._merge_lines([ours.id, base.id, theirs.id])
+        content = await self._merge_lines(path, [ours.id, base.id, theirs.id])
         return None if content is None else TreeEntry(mode, content)
 
-    async def _merge_lines(self, ids: Sequence[bytes]) -> bytes | None:
+    async def _merge_lines(self, path: bytes, ids: Sequence[bytes]) -> bytes | None:
         """Merge the lines of three versions, the base in the middle; return None for a conflict."""
         with self._store.empty_folder() as folder:
             files = [folder / name for name in ("one", "base", "other")]
             if not await self._store.with_blobs(ids, partial(_write_lines, files)):
                 return None
-            result = await self._store.git.answer("merge-file", "-q", *map(str, files))
+            labels = [word for name in ("ours", "base", "theirs") for word in ("-L", name)]
+            result = await self._store.git.answer("merge-file", "-q", *labels, *map(str, files))
             if result.timed_out or not 0 <= result.exit_code < 128:
                 raise GitFailed(f"git merge-file in {folder} failed: {result.stderr.strip()}")
             if result.exit_code > 0:  # the number of conflicts
+                text = (await in_thread(files[0].read_bytes)).decode("utf-8", "replace")
+                self.lines[path] = "\n".join(_HUNK.findall(text))
                 return None
             return await in_thread(partial(_store_file, self._store, files[0]))
 

@@ -45,6 +45,7 @@ class Actor:
 
     Without a `pipeline`, each run is one stage of a coding agent. `life_usd` is the limit of the
     cost of all runs. Workers of a `pool` of the fleet execute the runs (default: a process here).
+    `touches` are patterns of the files that it is expected to change.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Actor:
     sandbox: str = "auto"
     life_usd: float | None = None
     pool: str = ""
+    touches: str = ""
 
 
 class Mark(StrEnum):

@@ -5,7 +5,7 @@ Every row is read at the moment of asking, so a row that is settled anywhere is 
 
 import shlex
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +22,7 @@ from attractor.engine.state.run_state import Phase, StatusWord
 from attractor.factory.history.index import OpenIndex, RunIndex, RunQuery
 from attractor.factory.open_project import OpenProject, open_project
 from attractor.factory.project import ProjectFolder, list_project_folders
+from attractor.factory.promotion_queue import PromotionQueue, PromotionQueues, QueuedRun, is_stuck
 from attractor.records.diagnosis.causes import Cause, cause_of
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.open_work import answer_command
@@ -55,6 +56,7 @@ class Need(StrEnum):
     APP = "app"
     DRAFT = "draft"
     FLEET = "fleet"
+    QUEUE = "queue"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +149,8 @@ def read_attention(
                 read = index.known if only_known else index.runs
                 rows += _rows_of_project(read, project, of_actors, troubles.append)
                 rows += _rows_of_drafts(project, now, troubles.append)
+                asked = {row.run_id for row in rows if row.need is Need.DECISION}
+                rows += _rows_of_queues(state, project, now, asked, troubles.append)
             awake = _group([row for row in rows if row.id not in snoozed], index)
     except AttractorError as fault:
         troubles.append(f"the runs of the projects cannot be read: {fault.message}")
@@ -300,6 +304,50 @@ def _rows_of_project(
     except AttractorError as fault:
         tell(f"the runs of {project.root} cannot be read: {fault.message}")
     return []
+
+
+def _rows_of_queues(
+    state: Path,
+    project: ProjectFolder,
+    now: datetime,
+    asked: Collection[str],
+    tell: Callable[[str], None],
+) -> Iterator[AttentionRow]:
+    """Yield the runs that a queue of promotions gave back, and the queues that are stuck.
+
+    A queue that waits for a decision on a run in `asked` needs nothing else.
+    """
+    queues, at = PromotionQueues.in_state(state, project.project_id), _in(project)
+    try:
+        for queue in queues.all():
+            for run in queue.runs:
+                remove = f"{at}attractor queue remove {run.run_id}"
+                if run.returned:
+                    yield _queue_row(project, queue, run, run.returned, remove)
+            first, holder = queue.first, queues.holder(queue.branch)
+            if first and first.current not in asked and is_stuck(first, now, is_held=bool(holder)):
+                behind = number_of(len(queue.waiting) - 1, "run")
+                words = f"{first.trouble or 'no process promotes it'}; {behind} behind it"
+                next_ = f"{at}attractor queue run --branch {shlex.quote(queue.branch)}"
+                yield _queue_row(project, queue, first, words, next_)
+    except (AttractorError, OSError) as fault:
+        tell(f"the queues of {project.root} cannot be read: {fault}")
+
+
+def _queue_row(
+    project: ProjectFolder, queue: PromotionQueue, run: QueuedRun, words: str, command: str
+) -> AttentionRow:
+    return AttentionRow(
+        id=f"queue:{project.project_id}:{queue.branch}:{run.current}:{run.returned or run.trouble}",
+        need=Need.QUEUE,
+        project=project,
+        name=f"queue of {queue.branch}",
+        reason=f"{run.run_id} did not land on {queue.branch}: {words}",
+        since=run.since,
+        cost_usd=0.0,
+        command=command,
+        run_id=run.current,
+    )
 
 
 def _rows_of_drafts(

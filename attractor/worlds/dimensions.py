@@ -7,7 +7,7 @@ the next one: a worktree, a branch or a folder without a record never stays.
 import os
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from attractor.workspaces.directories import PlainDirectory, remove_old_stores
 from attractor.workspaces.errors import NotARepository
 from attractor.workspaces.folders import lock_writer, writer_of
 from attractor.workspaces.git.repository import Repository, find_git_dir, open_repository
+from attractor.workspaces.overlap import Overlap, Work, find_overlaps
 from attractor.workspaces.worktrees import LinkedWorktree, remove_old_refs, worktrees_folder
 from attractor.worlds.dimension_folders import (
     fill,
@@ -51,7 +52,7 @@ class DimensionView:
 
     `branch` is the checked-out branch, `changed` the number of changed files (None if they cannot
     be read, for the reason `trouble`), `holder` the process that works in it, `last_run` the newest
-    run in it.
+    run in it. `overlaps` are the files that it and another dimension changed.
     """
 
     dimension: Dimension
@@ -60,6 +61,7 @@ class DimensionView:
     trouble: str = ""
     holder: LockHolder | None = None
     last_run: str = ""
+    overlaps: Sequence[Overlap] = ()
 
     @property
     def is_missing(self) -> bool:
@@ -234,21 +236,31 @@ async def list_dimensions(opened: OpenProject) -> Sequence[DimensionView]:
     with _locked(opened) as records:
         await _settle(opened, records)
     repository, last_runs = await try_repository(opened), _last_runs(opened)
-    found: list[DimensionView] = []
-    for dimension in records.all():
-        last_run, state = last_runs.get(dimension.name, ""), opened.project.machine.state_dir
-        holder = writer_of(Path(dimension.folder), state) if dimension.folder else None
-        view = DimensionView(dimension, dimension.branch, holder=holder, last_run=last_run)
-        if dimension.folder and not view.is_missing:
-            view = await _look(place_of(opened, repository, dimension), view)
-        found.append(view)
-    return found
+    found, works = list[DimensionView](), list[Work]()
+    async with AsyncExitStack() as files:
+        for dimension in records.all():
+            last_run, state = last_runs.get(dimension.name, ""), opened.project.machine.state_dir
+            holder = writer_of(Path(dimension.folder), state) if dimension.folder else None
+            view = DimensionView(dimension, dimension.branch, holder=holder, last_run=last_run)
+            if dimension.folder and not view.is_missing:
+                place = place_of(opened, repository, dimension)
+                view = await _look(place, view, files, works)
+            found.append(view)
+        overlaps = await find_overlaps(works)
+    return [replace(view, overlaps=overlaps.get(view.dimension.name, ())) for view in found]
 
 
-async def _look(place: LinkedWorktree | PlainDirectory, view: DimensionView) -> DimensionView:
+async def _look(
+    place: LinkedWorktree | PlainDirectory,
+    view: DimensionView,
+    files: AsyncExitStack,
+    works: list[Work],
+) -> DimensionView:
+    """Return the view with what the folder contains; its files stay readable for a comparison."""
     try:
-        async with place.compared() as (store, since, until):
-            changed = len(await store.changes(since, until))
+        store, since, until = await files.enter_async_context(place.compared())
+        changed = len(await store.changes(since, until))
+        works.append(Work(view.dimension.name, store, since, until))
         branch = view.branch
         if isinstance(place, LinkedWorktree):
             branch = await place.checked_out_branch()

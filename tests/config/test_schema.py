@@ -46,6 +46,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("worlds.max_working_actors", None, "default"),
         ("worlds.resume_within", "12h", "default"),
         ("worlds.pool", "", "default"),
+        ("worlds.overlap", "warn", "default"),
         ("tracing.enabled", "auto", "default"),
         ("notify.command", "", "default"),
         ("notify.url", SecretStr(""), "default"),

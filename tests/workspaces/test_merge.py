@@ -107,8 +107,11 @@ def test_conflicts_are_named(
 ) -> None:
     base = tree_of(store, {"a": "a\n", "same": "same"})
     left, right = (tree_of(store, {"same": "same", **files}) for files in (one, other))
-    assert merged(store, left, right, base=base) == MergeResult("", conflicts)
-    assert merged(store, right, left, base=base) == MergeResult("", conflicts)
+    for trees in ((left, right), (right, left)):
+        result = merged(store, *trees, base=base)
+        assert (result.tree, result.conflicts) == ("", conflicts)
+        # Lines only of files that are texts on both sides.
+        assert result.lines.keys() <= {*conflicts}
 
 
 def test_every_conflict_is_named_once_and_in_order(store: ObjectStore) -> None:

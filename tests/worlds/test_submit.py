@@ -13,6 +13,7 @@ from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.dimensions import Dimension
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.queue import MoveKind
 from attractor.factory.operations.start import start_run
 from attractor.records.request import ActorTask, RunRequest, read_request
 from attractor.worlds.actors import Actor, Answered, create_actor
@@ -20,7 +21,9 @@ from attractor.worlds.dimensions import add_dimension
 from attractor.worlds.orders import here
 from attractor.worlds.process import settle
 from attractor.worlds.submit import runs_in, submit_dimension
+from tests.factory.decisions.test_rebase import commit_file
 from tests.factory.flows import Flow, make_flow
+from tests.factory.queues import approve, enqueue, process
 from tests.pipeline.projects import git, simulated
 from tests.worlds.flows import ANN, send_to
 
@@ -126,3 +129,18 @@ def test_submission_has_neither_hidden_files_nor_more_trust_than_its_work(tmp_pa
     manifest = read_manifest(RunDirectory(result.directory))
     assert read_request(manifest).submission
     assert "isolation_unverified" in flow.rules(result)
+
+
+def test_submitted_files_wait_in_a_queue(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    dimension = add(flow, "mine")
+    Path(dimension.folder, "made.txt").write_text("made\n")
+    run = submit(flow, dimension)
+    approve(flow, run.run_id)
+    enqueue(flow, run)
+    commit_file(flow, "other.txt", "meanwhile\n")
+    moves = process(flow)
+    assert [move.kind for move in moves] == [MoveKind.REBASED, MoveKind.WAITS]
+    approve(flow, moves[-1].current)
+    assert [move.kind for move in process(flow)] == [MoveKind.LANDED]
+    assert git(flow.project, "show", "main:made.txt") == "made\n"

@@ -10,11 +10,13 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.actors import sender_of, show_where
 from attractor.cli.runs.setup import chosen_model_options, opened_of
+from attractor.language.declarations.touches import read_touches
 from attractor.workspaces.create.registry import READ_ONLY
 from attractor.worlds.actors import Actor, ActorFolder
 from attractor.worlds.orders import actors_of_project, name_after, spawn
 from attractor.worlds.records import actor_record
 from attractor.worlds.status import read_actor
+from attractor.worlds.touches import warn_of_overlap
 
 
 @click.command()
@@ -69,6 +71,12 @@ from attractor.worlds.status import read_actor
     help="Let workers of this pool of the fleet execute its runs, in an isolated dimension "
     "(default: worlds.pool).",
 )
+@click.option(
+    "--touches",
+    default="",
+    metavar="PATTERNS",
+    help="Expect changes of these files, such as src/api/**, and warn of other work on them.",
+)
 @json_option
 @click.pass_obj
 def actor_spawn(
@@ -86,6 +94,7 @@ def actor_spawn(
     sandbox: str,
     max_cost_usd: float | None,
     pool: str,
+    touches: str,
     as_json: bool,
 ) -> ExitCode:
     """Spawn an actor, with WORDS as its first task.
@@ -97,8 +106,8 @@ def actor_spawn(
     task = " ".join(words)
     if pipeline and agent_name:
         raise UsageError("--pipeline names its agents itself", hint="remove --agent")
-    opened = opened_of(invocation)
-    spawned: list[ActorFolder] = []
+    opened, spawned = opened_of(invocation), list[ActorFolder]()
+    warn_of_overlap(opened, read_touches(touches))
     for _ in range(count):
         taken = [folder.name for folder in actors_of_project(opened)]
         actor = Actor(
@@ -113,24 +122,28 @@ def actor_spawn(
             sandbox=sandbox,
             life_usd=max_cost_usd,
             pool=pool,
+            touches=touches,
         )
         spawned.append(spawn(actor, task, opened, where, only_reads=only_reads))
     if as_json:
         show_json([actor_record(read_actor(folder)) for folder in spawned])
         return ExitCode.DONE
     for folder in spawned:
-        name = shlex.quote(folder.name)
-        made = folder.read().actor
-        show(f"The actor {folder.name} works on it{f' in pool {made.pool}' if made.pool else ''}.")
-        show_where(read_actor(folder))
-        show(f"  watch it:       attractor actor attach {name}")
-        show(f"  its next task:  attractor actor prompt {name} TEXT")
-        show(f"  stop it:        attractor actor stop {name}")
-        if (dimension := made.dimension) and made.workspace != READ_ONLY:
-            show(f"  its changes:    attractor dimension diff {dimension}")
-            show(f"  have it judged: attractor dimension submit {dimension} --suite SUITE")
-            show(f"  remove it:      attractor dimension remove {dimension}")
+        _show_spawned(folder)
     return ExitCode.DONE
+
+
+def _show_spawned(folder: ActorFolder) -> None:
+    name, made = shlex.quote(folder.name), folder.read().actor
+    show(f"The actor {folder.name} works on it{f' in pool {made.pool}' if made.pool else ''}.")
+    show_where(read_actor(folder))
+    show(f"  watch it:       attractor actor attach {name}")
+    show(f"  its next task:  attractor actor prompt {name} TEXT")
+    show(f"  stop it:        attractor actor stop {name}")
+    if (dimension := made.dimension) and made.workspace != READ_ONLY:
+        show(f"  its changes:    attractor dimension diff {dimension}")
+        show(f"  have it judged: attractor dimension submit {dimension} --suite SUITE")
+        show(f"  remove it:      attractor dimension remove {dimension}")
 
 
 part = actor_spawn

@@ -7,6 +7,7 @@ import click
 from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.base.json import Json
+from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.setup import opened_of
@@ -20,7 +21,8 @@ from attractor.worlds.dimensions import DimensionView, list_dimensions
 def dimension_list(invocation: Invocation, as_json: bool) -> ExitCode:
     """List the dimensions of the project: changes, branch, holder, last run, folder.
 
-    missing: the folder is gone. Attractor does not restore it.
+    missing: the folder is gone. Attractor does not restore it. Files that two dimensions changed
+    are an overlap; --json names them, and those whose lines would conflict.
     """
     views = asyncio.run(list_dimensions(opened_of(invocation)))
     if as_json:
@@ -30,6 +32,11 @@ def dimension_list(invocation: Invocation, as_json: bool) -> ExitCode:
     else:
         heads = ("name", "kind", "changes", "branch", "held by", "last run", "folder")
         show("\n".join(table([heads, *map(_row, views)])))
+        for view in views:
+            for overlap in view.overlaps:
+                # Each pair of dimensions once.
+                if view.dimension.name < overlap.other:
+                    show(f"overlap of {view.dimension.name} with {visible(str(overlap))}")
     return ExitCode.DONE
 
 
@@ -56,6 +63,7 @@ def _record(view: DimensionView) -> dict[str, Json]:
         "trouble": view.trouble,
         "holder": str(view.holder) if view.holder else "",
         "last_run": view.last_run,
+        "overlaps": [write_fields(overlap) for overlap in view.overlaps],
     }
 
 

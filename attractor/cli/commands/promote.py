@@ -1,6 +1,7 @@
 """Move a Git branch to the result of an approved run."""
 
 import asyncio
+from pathlib import Path
 
 import click
 
@@ -13,25 +14,32 @@ from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import opened_of
 from attractor.factory.candidate_run import read_candidate_run
+from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.promote import promote_run
+from attractor.factory.operations.queue import queue_run
 from attractor.pipeline.workspace.diffstat import read_diffstat
 
 
 @click.command()
 @run_argument(default="latest")
 @click.option("--to", "branch", default="main", show_default=True, help="Move this branch.")
+@click.option("--queue", "is_queued", is_flag=True, help="Wait for the runs queued before.")
 @json_option
 @click.pass_obj
-def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) -> ExitCode:
+def promote(
+    invocation: Invocation, reference: str, branch: str, is_queued: bool, as_json: bool
+) -> ExitCode:
     """Move a Git branch to the result of an approved run.
 
     The result is added to the branch as one commit. Refused with exit status 4 if the branch has
     changed since the start of the run: see 'attractor rebase'. If the branch is checked out, the
     checked-out files are updated unless they have uncommitted changes. Promoting a run again has no
-    effect.
+    effect. With --queue, the run waits its turn, and is rebased if needed: see 'attractor queue'.
     """
     opened = opened_of(invocation)
     root = opened.find(reference)
+    if is_queued:
+        return _queue(root, opened, branch, operator_name(invocation), as_json=as_json)
     promotion = asyncio.run(promote_run(root, opened, branch=branch, by=operator_name(invocation)))
     facts = read_candidate_run(root)
     changes = asyncio.run(read_diffstat(opened.project, facts.run_id, facts.tree))
@@ -53,6 +61,19 @@ def promote(invocation: Invocation, reference: str, branch: str, as_json: bool) 
         show(text)
         show_changes(changes)
         show(f"  ledger head: {ledger_head}")
+    return ExitCode.DONE
+
+
+def _queue(root: Path, opened: OpenProject, branch: str, by: str, *, as_json: bool) -> ExitCode:
+    queue = asyncio.run(queue_run(root, opened, branch=branch, by=by))
+    run_id = read_candidate_run(root).run_id
+    run = queue.find(run_id)
+    place = queue.position(run) if run else 0
+    if as_json:
+        show_json({"branch": queue.branch, "run_id": run_id, "place": place})
+    else:
+        show(f"{run_id} waits to land on {queue.branch}, at place {place}")
+        show(f"  next: attractor queue run --branch {queue.branch}")
     return ExitCode.DONE
 
 

@@ -236,11 +236,13 @@ def _walk(
     """
     # Imported here, because most projects have no actors.
     from attractor.worlds.breaker import hold_of_pipeline
+    from attractor.worlds.touches import touches_of_file, warn_of_overlap
 
     hold = None
     # A warning fails no run.
     with suppress(AttractorError):
         hold = hold_of_pipeline(str(file), opened)
+        warn_of_overlap(opened, touches_of_file(file, opened))
     if hold:
         show(visible(f"warning: {hold.words}; messages wait: attractor attention"), err=True)
     result = walk(work, watcher)

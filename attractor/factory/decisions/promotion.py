@@ -93,7 +93,7 @@ async def promote(
     branch = await branch_name(repository, branch)
     # This also verifies the records that are used below.
     judged = evaluator.judged(facts_of(run))
-    decision = _approval(run, evaluator)
+    decision = approval_of(run, evaluator)
     run_id = run.manifest.run_id
     done = _written(evaluator, run_id, branch)
     if done and done.is_rolled_back:
@@ -326,7 +326,8 @@ def _ref(branch: str) -> str:
     return f"{HEADS}{branch}"
 
 
-def _approval(run: OpenRun, evaluator: Evaluator) -> LedgerEntry:
+def approval_of(run: OpenRun, evaluator: Evaluator) -> LedgerEntry:
+    """Return the decision that approves the current tree of a run; refuse any other run."""
     decision = find_decision(evaluator.ledger, facts_of(run))
     if decision is None:
         raise NoDecision(f"no decision on {run.manifest.run_id}")

@@ -449,7 +449,11 @@ class Evaluator:
             pool = EvaluationPool(list(self.ledger.entries(run_id)), self.results)
             if pool.carried_paths(begun.evaluation_id):
                 return ""
-            reason = _why_not(self.judged(facts_of(run)))
+            judged = self.judged(facts_of(run))
+            reason = _why_not(judged)
+            if not reason and begun.evaluation_id.number == 1:
+                # A person may order a second one.
+                reason = _why_known(judged, run.manifest.rebased_from)
             if not reason:
                 self.ledger.append(
                     LineKind.EVALUATION_BEGUN, run_id, begun.to_record(), now=run.clock.now()
@@ -481,6 +485,17 @@ def _why_not(judged: GateInput) -> str:
         trees = "1 tree was" if most == 1 else f"{most} trees were"
         return f"{trees} evaluated with its version of the suite, the maximum"
     return ""
+
+
+def _why_known(judged: GateInput, parent: str) -> str:
+    """Return why a run that was rebased from another one needs no evaluation of its own, or "".
+
+    A branch may have changed only files that candidates do not contain.
+    """
+    others = [one for one in judged.by_other_runs if one.is_finished and one.results]
+    if not parent or not any(judged.is_trusted(one) for one in others):
+        return ""
+    return "the rebase did not change its tree, whose evaluation counts"
 
 
 async def _prefix_of_project(plan: RunPlan) -> str:

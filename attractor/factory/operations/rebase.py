@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 from attractor.base.errors import Refused
-from attractor.base.ids import new_run_id
 from attractor.engine.journal.events import PipelineStarted, RunForked
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, create_run_directory
 from attractor.engine.run_folder.open_run import OpenRun
@@ -20,7 +19,7 @@ from attractor.factory.decisions.promotion import (
     require_isolated,
     some_paths,
 )
-from attractor.factory.errors import MergeConflict
+from attractor.factory.errors import MergeConflict, NothingToMerge
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
@@ -40,15 +39,21 @@ from attractor.workspaces.result_tree import candidate_files
 from attractor.workspaces.run_store import WorkspaceRecord, open_store
 
 
-async def rebase_run(root: Path, opened: OpenProject, *, branch: str, by: str) -> RunResult:
-    """Merge the candidate of a run onto a branch, and evaluate the merged tree without an agent."""
+async def rebase_run(
+    root: Path, opened: OpenProject, *, branch: str, by: str, new_id: str = ""
+) -> RunResult:
+    """Merge the candidate of a run onto a branch, and evaluate the merged tree without an agent.
+
+    `new_id` is the id of the linked run (default: a new id).
+    """
     opened.refuse_in_run("a rebase")
+    new_id = new_id or opened.project.machine.new_run_id()
     with lock_run(root, opened) as run:
-        new = await _create(run, opened, branch, by)
+        new = await _create(run, opened, branch, by, new_id)
     return await resume_run(new, opened, Overrides(evaluate=True))
 
 
-async def _create(run: OpenRun, opened: OpenProject, branch: str, by: str) -> Path:
+async def _create(run: OpenRun, opened: OpenProject, branch: str, by: str, new_id: str) -> Path:
     """Create the linked run, and return its directory."""
     project, machine = opened.project, opened.project.machine
     request, run_id = require_isolated(run), run.manifest.run_id
@@ -81,7 +86,6 @@ async def _create(run: OpenRun, opened: OpenProject, branch: str, by: str) -> Pa
             hint=promote if run.state.status == APPROVED else decide,
         )
     tree = await _merge(run, store, record, await repository.tree(commit), branch)
-    new_id = new_run_id(machine.clock.now(), machine.randomness)
     base = await create_on_commit(
         project, new_id, repository, store, record.excluded, record.leave_out, commit, tree
     )
@@ -114,12 +118,14 @@ async def _merge(
     base = record.base.candidate
     merged = await merge_trees(store, [theirs, run.progress.tree], base=base)
     if merged.conflicts:
-        raise MergeConflict(
+        conflict = MergeConflict(
             f"{branch} and the run changed the same lines: {some_paths(merged.conflicts)}",
             hint="start a new run from the current commit of the branch",
         )
+        conflict.paths, conflict.lines = merged.conflicts, "\n".join(merged.lines.values())
+        raise conflict
     if merged.tree == theirs:
-        raise Refused(f"{branch} already contains the changes of {run.manifest.run_id}")
+        raise NothingToMerge(f"{branch} already contains the changes of {run.manifest.run_id}")
     return merged.tree
 
 

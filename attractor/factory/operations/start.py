@@ -98,10 +98,12 @@ def _origin(
     if feedback:
         # Suites are slow to import.
         from attractor.factory.evaluation.evaluate import read_feedback
+        from attractor.factory.operations.queue import returned_to_context
 
         found = read_feedback(feedback, opened, request.suite or project.suite)
+        values = {**found.to_context(), **returned_to_context(feedback)}
         # The copy keeps the opened pipeline.
-        origin = changed(origin, request=replace(request, feedback=found.to_context()))
+        origin = changed(origin, request=replace(request, feedback=values))
     return origin
 
 

@@ -165,6 +165,12 @@ DESCRIBING = (
         GRAPH,
         'Requirements that are checked before a run, such as `"git, node>=20, env:TOKEN"`.',
     ),
+    text(
+        "touches",
+        GRAPH,
+        'Files that runs are expected to change, as patterns such as `"src/api/**, docs/*.md"`; '
+        "work in progress that declares the same files is warned of at the start of a run.",
+    ),
     text("shape", NODE, "Shape of the node, which selects its handler.", default="box"),
     text("type", NODE, "Handler of the node; overrides the shape.", default="by the shape"),
     text(

@@ -1,0 +1,51 @@
+"""List the runs that wait to land on a branch."""
+
+import asyncio
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.base.json import Json
+from attractor.base.records import write_fields
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.runs.setup import opened_of
+from attractor.factory.operations.queue import ShownRun, explain_queues
+from attractor.language.source.text import visible
+
+
+@click.command()
+@click.option("--branch", default="", help="List the queue of this branch only.")
+@json_option
+@click.pass_obj
+def queue_list(invocation: Invocation, branch: str, as_json: bool) -> ExitCode:
+    """List the runs that wait to land on a branch, in their order, and why each one waits.
+
+    Returned runs come last. They did not land, and stay until 'attractor queue remove'. Files that
+    two waiting runs changed are an overlap; --json names them, and those that would conflict.
+    """
+    runs = asyncio.run(explain_queues(opened_of(invocation), branch))
+    if as_json:
+        show_json([_record(shown) for shown in runs])
+    elif not runs:
+        show("No runs wait. Let an approved run wait: attractor promote RUN --queue")
+    else:
+        rows = [("branch", "place", "run", "by", "why")]
+        rows += [
+            (one.branch, f"{one.position or '-'}", one.run.run_id, one.run.by, visible(one.why))
+            for one in runs
+        ]
+        show("\n".join(table(rows)))
+        for one in runs:
+            for overlap in one.overlaps:
+                # Each pair of runs once.
+                if one.run.current < overlap.other:
+                    show(f"overlap of {one.run.current} with {visible(str(overlap))}")
+    return ExitCode.DONE
+
+
+def _record(shown: ShownRun) -> dict[str, Json]:
+    return {**write_fields(shown, run=""), **write_fields(shown.run)}
+
+
+part = queue_list

@@ -1,0 +1,29 @@
+"""Remove a run from its queue."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.references import run_argument
+from attractor.cli.runs.setup import opened_of
+from attractor.factory.operations.queue import remove_run
+
+
+@click.command()
+@run_argument()
+@json_option
+@click.pass_obj
+def queue_remove(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
+    """Remove a run from its queue. Nothing else changes: it stays approved."""
+    queue = remove_run(reference, opened_of(invocation), by=operator_name(invocation))
+    waiting = len(queue.waiting)
+    if as_json:
+        show_json({"branch": queue.branch, "run": reference, "waiting": waiting})
+    else:
+        show(f"{reference} is removed from the queue of {queue.branch}; {waiting} wait")
+    return ExitCode.DONE
+
+
+part = queue_remove

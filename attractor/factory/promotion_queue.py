@@ -1,0 +1,266 @@
+"""Queues of promotions: approved runs that land on a branch one after the other.
+
+A queue is a file for each branch in the state folder, written whole, and not lines of the ledger:
+an order is no evidence, nothing is judged by it, and it changes. Decisions and promotions stay
+lines of the ledger, and joining and leaving a queue are events of the run. One lock is held for
+each change of a file, another one by the process that promotes the runs of a branch.
+"""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import quote
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import LockHeld, UnknownName
+from attractor.base.files import make_private_folder, write_whole
+from attractor.base.json import canonical_json
+from attractor.base.locks import FileLock, LockHolder, holder_of
+from attractor.base.records import read_record, write_record
+from attractor.engine.state.run_state import (
+    APPROVED,
+    AWAITING_DECISION,
+    CANCELED,
+    FAILED,
+    REJECTED,
+    RunStatus,
+)
+from attractor.engine.storage.json_files import read_document
+from attractor.factory.open_project import OpenProject
+from attractor.factory.project import project_folder
+
+IDLE = timedelta(minutes=1)
+"""After this time without a process, a queue counts as stuck."""
+
+_QUEUES = "queues"
+_PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueuedRun:
+    """An approved run that waits to land on a branch.
+
+    `current` is the run whose result lands: the queued run, or the last run that was rebased from
+    it. Its id is recorded before it is created, in place of `parent`. `trouble` is why it could not
+    land at the time `since`. `returned` is why it left the order; it is kept until a person has
+    seen it.
+    """
+
+    run_id: str
+    current: str
+    by: str
+    queued: datetime
+    since: datetime
+    parent: str = ""
+    trouble: str = ""
+    returned: str = ""
+    conflicts: Sequence[str] = ()
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The ids by which people know it."""
+        return [*dict.fromkeys(filter(None, (self.run_id, self.parent, self.current)))]
+
+
+@dataclass(frozen=True)
+class PromotionQueue:
+    """The runs that wait to land on a branch, in their order, and those that were returned."""
+
+    branch: str
+    runs: Sequence[QueuedRun] = ()
+
+    @property
+    def waiting(self) -> Sequence[QueuedRun]:
+        """The runs that are to land."""
+        return [run for run in self.runs if not run.returned]
+
+    @property
+    def first(self) -> QueuedRun | None:
+        """The run that lands next."""
+        return next(iter(self.waiting), None)
+
+    def find(self, run_id: str) -> QueuedRun | None:
+        """Return the run with an id, or None."""
+        return next((run for run in self.runs if run_id in run.names), None)
+
+    def position(self, run: QueuedRun) -> int:
+        """Return the place of a run in the order, from 1; 0 for a returned run."""
+        return 0 if run.returned else 1 + self.waiting.index(run)
+
+    def without(self, run: QueuedRun) -> "PromotionQueue":
+        """Return the queue without a run."""
+        return replace(self, runs=tuple(one for one in self.runs if one.run_id != run.run_id))
+
+    def changed(self, run: QueuedRun) -> "PromotionQueue":
+        """Return the queue with other facts about one of its runs."""
+        runs = tuple(run if one.run_id == run.run_id else one for one in self.runs)
+        return replace(self, runs=runs)
+
+
+@dataclass(frozen=True)
+class PromotionQueues:
+    """The queues of a project, in the state folder."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, opened: OpenProject) -> "PromotionQueues":
+        """Return the queues of an open project."""
+        return cls.in_state(opened.project.machine.state_dir, opened.identity.project_id())
+
+    @classmethod
+    def in_state(cls, state: Path, project_id: str) -> "PromotionQueues":
+        """Return the queues of a project of a state folder."""
+        return cls(project_folder(state, project_id or "none") / _QUEUES)
+
+    def all(self) -> Sequence[PromotionQueue]:
+        """Return the queues that have runs, by their branches."""
+        files = sorted(self.folder.glob("*.json"))
+        found = (read_record(PromotionQueue, read_document(file).all()) for file in files)
+        return [queue for queue in found if queue.runs]
+
+    def read(self, branch: str) -> PromotionQueue:
+        """Return the queue of a branch."""
+        if not (file := self.file(branch)).exists():
+            return PromotionQueue(branch)
+        return read_record(PromotionQueue, read_document(file).all())
+
+    def file(self, branch: str) -> Path:
+        """Return the file of the queue of a branch."""
+        return self._place(branch, "json")
+
+    @contextmanager
+    def locked(self, branch: str) -> Generator[PromotionQueue]:
+        """Yield the queue of a branch, which no other process changes meanwhile."""
+        make_private_folder(self.folder)
+        lock = FileLock(self._place(branch, "lock"))
+        with lock.acquire(wait=_PATIENCE_S, purpose="attractor queue"):
+            yield self.read(branch)
+
+    def write(self, queue: PromotionQueue) -> None:
+        """Write the queue of a branch, which the caller has locked."""
+        write_whole(self.file(queue.branch), canonical_json(write_record(queue)), mode=0o600)
+
+    def change(self, branch: str, run: QueuedRun) -> bool:
+        """Record other facts about a run; return whether it is still in the queue."""
+        with self.locked(branch) as queue:
+            is_there = queue.find(run.run_id) is not None
+            if is_there and queue.changed(run) != queue:
+                self.write(queue.changed(run))
+        return is_there
+
+    def find(self, run_id: str) -> tuple[PromotionQueue, QueuedRun]:
+        """Return the queue with a run."""
+        queues = self.all()
+        for queue in queues:
+            if run := queue.find(run_id):
+                return queue, run
+        known = [run.run_id for queue in queues for run in queue.runs]
+        raise UnknownName("queued run", run_id, known)
+
+    def holder(self, branch: str) -> LockHolder | None:
+        """Return the process that promotes the runs of a branch, or None."""
+        place = self._place(branch, "running")
+        return holder_of(place) if FileLock.is_held(place) else None
+
+    @contextmanager
+    def processing(self, branch: str) -> Generator[None]:
+        """Be the process that promotes the runs of a branch; refuse a second one."""
+        make_private_folder(self.folder)
+        lock = FileLock(self._place(branch, "running"))
+        try:
+            lock.acquire(purpose=f"attractor queue run --branch {branch}")
+        except LockHeld as held:
+            raise LockHeld(
+                f"the queue of {branch} is held by {self.holder(branch) or 'another process'}",
+                hint="that process promotes its runs; see: attractor queue",
+            ) from held
+        with lock:
+            yield
+
+    def _place(self, branch: str, ending: str) -> Path:
+        # A branch may contain slashes.
+        return self.folder / f"{quote(branch, safe='')}.{ending}"
+
+
+class Step(StrEnum):
+    """What is done next for the run that lands next."""
+
+    REBASE = "rebase"
+    EVALUATE = "evaluate"
+    PROMOTE = "promote"
+    RETURN = "return"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True)
+class LandingFacts:
+    """The facts about the run that lands next.
+
+    `status` is None if the rebased run was not created before its process died. The other facts are
+    those of a run that waits for a decision: whether the branch moved since its base was taken, why
+    the gate says no-go, and whether trials have no result, for which a person is asked.
+    """
+
+    status: RunStatus | None
+    is_stale: bool = False
+    no_go: str = ""
+    is_unfinished: bool = False
+
+
+def next_step(facts: LandingFacts) -> Step:
+    """Decide what is done for the run that lands next.
+
+    A decision is never made here: a rebased run waits for that of a person.
+    """
+    match facts.status:
+        case None:
+            return Step.REBASE
+        case status if status == APPROVED:
+            return Step.PROMOTE
+        case status if status in (REJECTED, FAILED, CANCELED):
+            return Step.RETURN
+        case status if status == AWAITING_DECISION:
+            if facts.is_unfinished:
+                return Step.WAIT
+            if facts.no_go:
+                return Step.RETURN
+            return Step.REBASE if facts.is_stale else Step.WAIT
+        case _:
+            return Step.EVALUATE
+
+
+def why_it_waits(
+    queue: PromotionQueue, run: QueuedRun, status: RunStatus | None, holder: LockHolder | None
+) -> str:
+    """Return why a run has not landed, with the next command; `status` is that of `current`."""
+    if run.returned:
+        return (
+            f"returned: {run.returned}; start a new run with --feedback {run.current}, then: "
+            f"attractor queue remove {run.run_id}"
+        )
+    position = queue.position(run)
+    if position > 1:
+        return f"waits for {queue.waiting[position - 2].run_id} to land"
+    if holder:
+        return f"{holder.purpose} works on it (process {holder.pid})"
+    if status == AWAITING_DECISION and not run.trouble:
+        return needs_decision(queue.branch, run)
+    words = run.trouble or "no process promotes it"
+    return f"{words}; next: attractor queue run --branch {queue.branch}"
+
+
+def needs_decision(branch: str, run: QueuedRun) -> str:
+    """Return why a rebased run needs a decision of its own."""
+    return (
+        f"rebased onto {branch} as {run.current}, whose changed files need a decision: "
+        f"attractor decide {run.current}"
+    )
+
+
+def is_stuck(run: QueuedRun, now: datetime, *, is_held: bool) -> bool:
+    """Return whether the run that lands next needs a person who looks at the queue."""
+    return not is_held and (bool(run.trouble) or now - run.since > IDLE)

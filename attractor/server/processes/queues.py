@@ -1,0 +1,78 @@
+"""Promotes queued runs while the server runs: one process for each queue that has work.
+
+The process outlives the server, and holds the lock of its queue: another server, or a person who
+types `attractor queue run`, is told who holds it.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Thread
+
+from attractor.base.errors import AttractorError
+from attractor.base.json import content_hash
+from attractor.factory.project import ProjectFolder, list_project_folders
+from attractor.factory.promotion_queue import PromotionQueues, QueuedRun
+from attractor.server.processes.run_processes import RunCommand, RunProcesses
+
+EVERY_S = 2.0
+AGAIN_S = 300.0
+"""A queue that waits for a person is tried again after this time, if nothing changed before."""
+
+
+class QueueLoop:
+    """Looks at the queues of all projects, in a thread of its own.
+
+    `processes_of` returns the processes of a project by its id.
+    """
+
+    def __init__(self, state: Path, processes_of: Callable[[str], RunProcesses]) -> None:
+        self._state = state
+        self._processes_of = processes_of
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name="queues", daemon=True)
+        self._tried: dict[tuple[str, str], str] = {}
+        self._busy: dict[tuple[str, str], Thread] = {}
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more; processes continue."""
+        self._stopped.set()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(EVERY_S):
+            # A damaged queue is a row of *Attention*.
+            with suppress(AttractorError, OSError):
+                for project in list_project_folders(self._state):
+                    self._look(project)
+
+    def _look(self, project: ProjectFolder) -> None:
+        queues = PromotionQueues.in_state(self._state, project.project_id)
+        for queue in queues.all():
+            key, first = (project.project_id, queue.branch), queue.first
+            thread = self._busy.get(key)
+            if first is None or (thread and thread.is_alive()) or queues.holder(queue.branch):
+                continue
+            now = _signature(queues.file(queue.branch), project, first)
+            if self._tried.get(key) != now:
+                self._tried[key] = now
+                self._busy[key] = Thread(target=self._process, args=key, daemon=True)
+                self._busy[key].start()
+
+    def _process(self, project_id: str, branch: str) -> None:
+        # What stops it is recorded in the queue.
+        with suppress(AttractorError, OSError):
+            command = RunCommand("queue run", options=[f"--branch={branch}"])
+            self._processes_of(project_id).complete(command, by="serve")
+
+
+def _signature(file: Path, project: ProjectFolder, run: QueuedRun) -> str:
+    """Return a text that changes if a queue, or the run that lands next, may have work."""
+    journal = project.runs_dir / run.current / "events.jsonl"
+    size = journal.stat().st_size if journal.exists() else 0
+    return f"{content_hash(file.read_bytes())} {size} {time.monotonic() // AGAIN_S}"

@@ -1,0 +1,24 @@
+"""A server promotes the runs that wait to land on a branch."""
+
+from pathlib import Path
+
+from attractor.server.processes.queues import QueueLoop
+from attractor.server.processes.run_processes import RunProcesses
+from tests.cli.git_desk import await_
+from tests.factory.flows import make_flow
+from tests.factory.queues import approved, enqueue, queue_of, subjects, variables
+
+
+def test_server_promotes_queued_runs(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    enqueue(flow, approved(flow, "one"))
+    processes = RunProcesses(
+        tmp_path / "processes", project=flow.project, environ=variables(flow), most=1
+    )
+    loop = QueueLoop(flow.machine.state_dir, lambda project_id: processes)
+    loop.start()
+    try:
+        await_(lambda: not queue_of(flow).runs)
+    finally:
+        loop.stop()
+    assert subjects(flow) == ["Begin", "one"]
