@@ -10,7 +10,11 @@ Refused
 ├── ClockSetBack             4  a time before the last record of the ledger
 ├── StaleBase                4  the branch changed since the start of the run
 ├── NotPromoted              4  the run is not promoted to the branch
-└── MergeConflict            4  the branch and the run changed the same lines
+├── MergeConflict            4  the branch and the run changed the same lines
+├── ForgeRefused             4  a forge, or a push to it, refused
+└── RoundsUsedUp             4  no further round of a pull request
+MachineryError
+└── ForgeFailed              3  a forge is unreachable, or its answer is invalid
 UsageError
 ├── InvalidProfile           2  an invalid profile
 ├── InvalidToken             2  an invalid token
@@ -20,13 +24,14 @@ UsageError
 ├── CopiedRun                2  a copy of a run directory
 ├── UnknownBranch            2  an unknown branch
 ├── InvalidBranch            2  an invalid branch name
+├── NoForge                  2  a remote that leads to no known forge, or no token for it
 └── NoRun
     └── RunGone              2  a recorded run whose directory is gone
 VerificationError
 └── DecisionsDiffer          6  decisions of a run differ from the ledger
 """
 
-from attractor.base.errors import Refused, UsageError, VerificationError
+from attractor.base.errors import MachineryError, Refused, UsageError, VerificationError
 from attractor.engine.errors import NoRun
 
 
@@ -76,6 +81,24 @@ class NotPromoted(Refused):
 
 class MergeConflict(Refused):
     """The branch and the run changed the same lines."""
+
+
+class ForgeRefused(Refused):
+    """The forge refused."""
+
+
+class RoundsUsedUp(Refused):
+    """No further round of this pull request."""
+
+
+class ForgeFailed(MachineryError):
+    """The forge is unreachable, or its answer is invalid."""
+
+    hint = "try again later"
+
+
+class NoForge(UsageError):
+    """The remote leads to no known forge, or there is no token for it."""
 
 
 class InvalidProfile(UsageError):
