@@ -414,6 +414,25 @@ class FactorySettings(Section):
     )
 
 
+class PullRequestSettings(Section):
+    """Settings of pull requests: `attractor promote --to pr`."""
+
+    remote: str = Field(
+        default="origin",
+        min_length=1,
+        description="Open pull requests in the repository of this git remote.",
+    )
+    labels: tuple[str, ...] = Field(
+        default=(), description="Add these labels to each pull request."
+    )
+    max_rounds: int = Field(
+        default=3,
+        ge=1,
+        description="Begin no further round after so many runs proposed a result in one pull "
+        "request.",
+    )
+
+
 class ServerSettings(Section):
     """Settings of `attractor serve`."""
 
@@ -595,6 +614,7 @@ class Settings(Section):
     backends: BackendsSettings = BackendsSettings()
     agent: CodingAgentSettings = CodingAgentSettings()
     factory: FactorySettings = FactorySettings()
+    pull_request: PullRequestSettings = PullRequestSettings()
     growth: GrowthSettings = GrowthSettings()
     fleet: FleetSettings = FleetSettings()
     server: ServerSettings = ServerSettings()

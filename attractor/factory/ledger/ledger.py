@@ -242,6 +242,18 @@ class LineKind(StrEnum):
     ROLLED_BACK = "rolled_back"
     """`branch`, `commit`, `revert`, `reason`."""
 
+    PROPOSED = "proposed"
+    """A pull request of the result: `forge`, `repository`, `number`, `url`, `branch`, `target`,
+    `base`, `commit`, `decision`."""
+
+    PULL_REQUEST_READ = "pull_request_read"
+    """What others said: `repository`, `number`, `failed` (checks), `remarks` (ids), `ignored`
+    (logins), and `content`, the hash of `pull_request.json`."""
+
+    PROPOSAL_ENDED = "proposal_ended"
+    """A pull request was closed, or merged without the approved changes: `repository`, `number`,
+    `how`, `commit`."""
+
     RELEASED = "released"
     """A running app: `project`, `stage`, `commit`, `tree` (a hash), `sandbox`, `packages`."""
 
@@ -279,6 +291,7 @@ BACKED_UP = (
     *COPIED,
     LineKind.PROMOTED,
     LineKind.ROLLED_BACK,
+    LineKind.PROPOSED,
     LineKind.RELEASED,
     LineKind.CLOCK_CORRECTED,
 )

@@ -87,11 +87,14 @@ def _origin(
         _require_known(origin, opened)
     if feedback:
         # Suites are slow to import.
+        from attractor.factory.decisions.proposals import pull_request_context
         from attractor.factory.evaluation.evaluate import read_feedback
 
         found = read_feedback(feedback, opened, request.suite or project.suite)
+        most, marker = project.pull_request.max_rounds, project.machine.randomness(8).hex()
+        said = pull_request_context(feedback, found.run_id, opened.ledger, most, marker)
         # The copy keeps the opened pipeline.
-        origin = changed(origin, request=replace(request, feedback=found.to_context()))
+        origin = changed(origin, request=replace(request, feedback={**found.to_context(), **said}))
     return origin
 
 

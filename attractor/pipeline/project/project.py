@@ -14,6 +14,7 @@ from attractor.config.schema import Configuration
 from attractor.config.settings import (
     CachesSettings,
     NotifySettings,
+    PullRequestSettings,
     Settings,
     WorkspaceSettings,
     WorldsSettings,
@@ -106,6 +107,7 @@ class Project:
     suite: str = ""
     profile: str = ""
     max_same_cause: int = 0
+    pull_request: PullRequestSettings = PullRequestSettings()
     secrets: tuple[str, ...] = ()
 
     @property
@@ -167,6 +169,7 @@ def project_from(
         suite=settings.factory.suite,
         profile=settings.factory.profile,
         max_same_cause=settings.factory.max_same_cause,
+        pull_request=settings.pull_request,
         secrets=tuple(_secrets(settings.agent, settings.growth)),
     )
 
