@@ -431,6 +431,11 @@ class PullRequestSettings(Section):
         description="Begin no further round after so many runs proposed a result in one pull "
         "request.",
     )
+    hook_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="Let `attractor serve` take webhooks at `/webhooks/github` with a signature by "
+        "this secret (default: none).",
+    )
 
 
 class ServerSettings(Section):

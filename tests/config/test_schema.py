@@ -78,6 +78,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("pull_request.remote", "origin", "default"),
         ("pull_request.labels", (), "default"),
         ("pull_request.max_rounds", 3, "default"),
+        ("pull_request.hook_secret", SecretStr(""), "default"),
         ("growth.adapters", {}, "default"),
         ("growth.hooks", {}, "default"),
         ("growth.hosts", (), "default"),

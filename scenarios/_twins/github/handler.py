@@ -118,7 +118,12 @@ def login_of(request: ServiceRequest, state: State) -> str:
 
 def body_of(request: ServiceRequest, *required: str) -> dict[str, Any]:
     """Return the members of the body; refuse a body without the required ones."""
-    body = request.body if isinstance(request.body, dict) else {}
+    try:
+        # GitHub reads JSON also with the content type of a form, which curl sends.
+        found = json.loads(request.content or b"{}")
+    except ValueError as cause:
+        raise Refusal(400, "Problems parsing JSON") from cause
+    body = found if isinstance(found, dict) else {}
     for name in required:
         if not body.get(name):
             raise Refusal(422, f"Validation Failed: {name} is missing")
