@@ -24,6 +24,7 @@ from attractor.engine.questions.question import AnswerKind, QuestionKind
 from attractor.engine.state.run_state import Phase, StatusWord, WaitReason
 from attractor.environments.environment import Promises
 from attractor.factory.decisions.decide import DecisionKind, Proof
+from attractor.factory.decisions.proposals import PullRequestFeedback
 from attractor.factory.evaluation.feedback import Feedback
 from attractor.factory.gate_records import Domain
 from attractor.factory.ledger.ledger import LineKind
@@ -715,6 +716,47 @@ class Promoted(Record):
     decision: str
     rebased_from: str
     by: str
+    pull_request: str = Field(default="", description="its address, if a forge merged it")
+
+
+class Proposed(Record):
+    """Data of `proposed`: a pull request of the result was opened or updated."""
+
+    pipeline: str
+    forge: str
+    repository: str
+    number: int
+    url: str
+    branch: str
+    target: str
+    base: str
+    commit: str
+    decision: str
+    by: str
+
+
+class PullRequestRead(Record):
+    """Data of `pull_request_read`: what others said about a pull request."""
+
+    pipeline: str
+    repository: str
+    number: int
+    failed: list[str] = Field(description="the names of the failed checks")
+    remarks: list[str] = Field(description="the ids of the remarks of people with write access")
+    ignored: list[str] = Field(description="the logins of people without write access")
+    content: str = Field(description="the hash of pull_request.json")
+    by: str
+
+
+class ProposalEnded(Record):
+    """Data of `proposal_ended`: a pull request that was no promotion."""
+
+    pipeline: str
+    repository: str
+    number: int
+    how: Literal["closed", "merged outside"]
+    commit: str
+    by: str
 
 
 class RolledBack(Record):
@@ -896,6 +938,9 @@ _LINES: Mapping[str, type[Record]] = {
     LineKind.AMENDED: Amended,
     LineKind.PROMOTED: Promoted,
     LineKind.ROLLED_BACK: RolledBack,
+    LineKind.PROPOSED: Proposed,
+    LineKind.PULL_REQUEST_READ: PullRequestRead,
+    LineKind.PROPOSAL_ENDED: ProposalEnded,
     LineKind.PROFILE_REGISTERED: VersionLine,
     LineKind.SUITE_REGISTERED: VersionLine,
     LineKind.SUITE_MEASURED: MeasuredRecord,
@@ -1057,6 +1102,7 @@ FORMATS: Mapping[str, Callable[[], Schema]] = {
     "order": _of(Order),
     "answers": _of(RecordedAnswer),
     "feedback": _of(Feedback),
+    "pull-request": _of(PullRequestFeedback),
     "gate-report": _of(GateRecord),
     "ledger-line": lambda: _with_data(LedgerLine, "kind", _LINES),
     "stored-trial": _of(StoredTrial),

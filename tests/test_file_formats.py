@@ -17,6 +17,8 @@ from attractor.base.records import write_record
 from attractor.engine.journal.events import Action
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.proposals import PullRequestFeedback
+from attractor.factory.forge import CheckState, ForgeCheck, ForgeRemark
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.open_project import OpenProject
@@ -231,6 +233,9 @@ def grown(folder: Path) -> Iterator[Found]:
         for file in found:
             yield from read(name, file)
     yield "proposal", PROPOSAL
+    checks = [ForgeCheck("lint", CheckState.FAILED, "unused import")]
+    remarks = [ForgeRemark("line-1", "ann", "Why?")]
+    yield "pull-request", write_record(PullRequestFeedback("ann/shop", 1, checks, remarks))
     yield "growth-intake", write_record(Intake("wish.txt", "sg-1", problem="unclear"))
     yield "desires", {"goal": "Know the weather", "cadence": "daily"}
 
@@ -263,6 +268,7 @@ def test_our_own_files_satisfy_their_schemas(ours: list[Found]) -> None:
     rare |= {LineKind.TRIAL_UNJUDGED, LineKind.UNFINISHED, LineKind.TRIALS_REPLAYED}
     rare |= {LineKind.TASK_REMOVED, LineKind.SUITE_MEASURED, LineKind.RELEASED}
     rare |= {LineKind.RACE_BEGUN, LineKind.RACE_ENDED}
+    rare |= {LineKind.PROPOSED, LineKind.PULL_REQUEST_READ, LineKind.PROPOSAL_ENDED}
     assert {*LineKind} - lines == rare
 
 

@@ -419,6 +419,30 @@ class FactorySettings(Section):
     )
 
 
+class PullRequestSettings(Section):
+    """Settings of pull requests: `attractor promote --to pr`."""
+
+    remote: str = Field(
+        default="origin",
+        min_length=1,
+        description="Open pull requests in the repository of this git remote.",
+    )
+    labels: tuple[str, ...] = Field(
+        default=(), description="Add these labels to each pull request."
+    )
+    max_rounds: int = Field(
+        default=3,
+        ge=1,
+        description="Begin no further round after so many runs proposed a result in one pull "
+        "request.",
+    )
+    hook_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="Let `attractor serve` take webhooks at `/webhooks/github` with a signature by "
+        "this secret (default: none).",
+    )
+
+
 class ServerSettings(Section):
     """Settings of `attractor serve`."""
 
@@ -600,6 +624,7 @@ class Settings(Section):
     backends: BackendsSettings = BackendsSettings()
     agent: CodingAgentSettings = CodingAgentSettings()
     factory: FactorySettings = FactorySettings()
+    pull_request: PullRequestSettings = PullRequestSettings()
     growth: GrowthSettings = GrowthSettings()
     fleet: FleetSettings = FleetSettings()
     server: ServerSettings = ServerSettings()

@@ -11,7 +11,11 @@ Refused
 ├── StaleBase                4  the branch changed since the start of the run
 ├── NotPromoted              4  the run is not promoted to the branch
 ├── MergeConflict            4  the branch and the run changed the same lines
-└── NothingToMerge           4  the branch contains the changes of the run
+├── NothingToMerge           4  the branch contains the changes of the run
+├── ForgeRefused             4  a forge, or a push to it, refused
+└── RoundsUsedUp             4  no further round of a pull request
+MachineryError
+└── ForgeFailed              3  a forge is unreachable, or its answer is invalid
 UsageError
 ├── InvalidProfile           2  an invalid profile
 ├── InvalidToken             2  an invalid token
@@ -21,6 +25,7 @@ UsageError
 ├── CopiedRun                2  a copy of a run directory
 ├── UnknownBranch            2  an unknown branch
 ├── InvalidBranch            2  an invalid branch name
+├── NoForge                  2  a remote that leads to no known forge, or no token for it
 └── NoRun
     └── RunGone              2  a recorded run whose directory is gone
 VerificationError
@@ -29,7 +34,7 @@ VerificationError
 
 from collections.abc import Sequence
 
-from attractor.base.errors import Refused, UsageError, VerificationError
+from attractor.base.errors import MachineryError, Refused, UsageError, VerificationError
 from attractor.engine.errors import NoRun
 
 
@@ -87,6 +92,24 @@ class MergeConflict(Refused):
 
 class NothingToMerge(Refused):
     """The branch already contains the changes of the run."""
+
+
+class ForgeRefused(Refused):
+    """The forge refused."""
+
+
+class RoundsUsedUp(Refused):
+    """No further round of this pull request."""
+
+
+class ForgeFailed(MachineryError):
+    """The forge is unreachable, or its answer is invalid."""
+
+    hint = "try again later"
+
+
+class NoForge(UsageError):
+    """The remote leads to no known forge, or there is no token for it."""
 
 
 class InvalidProfile(UsageError):

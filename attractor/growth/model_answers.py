@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 from attractor.backends.models import ModelChoice, choose_ready
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
+from attractor.base.fenced import fenced
 from attractor.base.json import JsonObject, content_hash
 from attractor.engine.truncation import one_line
 from attractor.growth.errors import InvalidDesire, ModelAnswerRefused
@@ -109,13 +110,6 @@ async def ask_model(
             return ModelAnswer(value, choice.model, content_hash(instruction.encode()))
     raise ModelAnswerRefused(
         f"the model gave no valid answer for {purpose} in {MOST_ANSWERS} rounds: {fault}"
-    )
-
-
-def fenced(data: Mapping[str, str], marker: str) -> str:
-    """Return named texts between lines with a marker that the texts cannot know."""
-    return "\n\n".join(
-        f"<<<data {marker}: {name}\n{text}\ndata {marker}>>>" for name, text in data.items()
     )
 
 

@@ -18,11 +18,22 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.promote import promote_run
 from attractor.factory.operations.queue import queue_run
 from attractor.pipeline.workspace.diffstat import read_diffstat
+from attractor.records.lookup import reference_of
+
+_PULL_REQUEST = "pr"
 
 
 @click.command()
 @run_argument(default="latest")
-@click.option("--to", "branch", default="main", show_default=True, help="Move this branch.")
+@click.option(
+    "--to",
+    "branch",
+    default="main",
+    show_default=True,
+    metavar="BRANCH|pr[:BRANCH]",
+    help="Move this branch; or push the result, and open a pull request to BRANCH of the remote "
+    "(default: its default branch).",
+)
 @click.option("--queue", "is_queued", is_flag=True, help="Wait for the runs queued before.")
 @json_option
 @click.pass_obj
@@ -35,9 +46,17 @@ def promote(
     changed since the start of the run: see 'attractor rebase'. If the branch is checked out, the
     checked-out files are updated unless they have uncommitted changes. Promoting a run again has no
     effect. With --queue, the run waits its turn, and is rebased if needed: see 'attractor queue'.
+
+    With --to pr, no branch of this repository moves. The result is proposed on GitHub, with the
+    token in GITHUB_TOKEN or of your git; 'attractor pr sync' records its merge. A branch with the
+    name pr is refs/heads/pr.
     """
     opened = opened_of(invocation)
     root = opened.find(reference)
+    if branch == _PULL_REQUEST or branch.startswith(f"{_PULL_REQUEST}:"):
+        if is_queued:
+            raise UsageError("--queue is for a branch of this repository, not for a pull request")
+        return _propose(invocation, opened, root, branch.partition(":")[2], as_json=as_json)
     if is_queued:
         return _queue(root, opened, branch, operator_name(invocation), as_json=as_json)
     promotion = asyncio.run(promote_run(root, opened, branch=branch, by=operator_name(invocation)))
@@ -74,6 +93,28 @@ def _queue(root: Path, opened: OpenProject, branch: str, by: str, *, as_json: bo
     else:
         show(f"{run_id} waits to land on {queue.branch}, at place {place}")
         show(f"  next: attractor queue run --branch {queue.branch}")
+    return ExitCode.DONE
+
+
+def _propose(
+    invocation: Invocation, opened: OpenProject, root: Path, target: str, *, as_json: bool
+) -> ExitCode:
+    """Open or update the pull request of a run."""
+    # Imported here, because only pull requests need a client of a forge.
+    from attractor.factory.operations.pull_request import propose_run
+
+    by = operator_name(invocation)
+    proposed = asyncio.run(propose_run(root, opened, target=target, by=by))
+    found, ledger_head = proposed.round, opened.ledger.head().hash
+    if as_json:
+        record = {**write_fields(found), "number_of_round": proposed.number}
+        show_json({**record, "is_new": proposed.is_new, "ledger_head": ledger_head})
+        return ExitCode.DONE
+    done = "opened" if proposed.is_new else "updated"
+    show(f"pull request {found.number} {done}: {found.url}")
+    show(f"  {found.commit[:12]} in {found.branch}, for {found.target}, round {proposed.number}")
+    show(f"  ledger head: {ledger_head}")
+    show(f"  next: attractor pr sync {reference_of(root, opened.project.runs_dir)}")
     return ExitCode.DONE
 
 

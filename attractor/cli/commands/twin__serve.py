@@ -29,7 +29,7 @@ from attractor.twins.services.service_twin import ServiceTwin
     "services",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path, exists=True),
+    type=click.Path(path_type=Path),
     metavar="FILE_OR_DIR...",
 )
 @click.option("--seed", type=int, help="Override the seed of the service file.")
@@ -56,7 +56,8 @@ def twin_serve(
 ) -> ExitCode:
     """Serve twins of services declared in TOML.
 
-    Each FILE_OR_DIR is a service file, a folder with a twin.toml, or a folder of such folders. The
+    Each FILE_OR_DIR is a service file, a folder with a twin.toml, a folder of such folders, or the
+    name of a shipped service: calendar, drive, github, mail, slack or web. The
     twins answer over real HTTP on this machine until Ctrl-C. Set the printed variables to point
     clients at them. The control API lists requests and sets the clock; it needs the printed
     token.
@@ -64,7 +65,7 @@ def twin_serve(
     With --record, requests are forwarded to the real service with the API key of the client, and
     the exchanges are saved without this API key, for 'attractor twin check'.
     """
-    loaded = load_services(services, is_recording=record is not None)
+    loaded = load_services([*map(_found, services)], is_recording=record is not None)
     _refuse_what_several_cannot_share(loaded, record, port or control_port)
     if to and not record:
         raise UsageError("--to requires --record", hint="add --record or remove --to")
@@ -93,6 +94,19 @@ def twin_serve(
         twins.append(twin)
     serve_until_signal(twins, ending, partial(_tell, twins, record, as_json=as_json))
     return ExitCode.INTERRUPTED
+
+
+def _found(path: Path) -> Path:
+    """Return a path that exists, or the folder of the shipped twin with this name."""
+    if path.exists():
+        return path
+    # Imported here, because most twins are files of the project.
+    from attractor.growth.apps.services import shipped_twins
+
+    shipped = shipped_twins() / path
+    if len(path.parts) == 1 and shipped.is_dir():
+        return shipped
+    raise click.BadParameter(f"Path {str(path)!r} does not exist.")
 
 
 def _refuse_what_several_cannot_share(

@@ -134,6 +134,61 @@ async def promote(
     return Promotion(branch, commit, tag, was_done)
 
 
+@dataclass(frozen=True)
+class ApprovedCommit:
+    """The commit of an approved run in the project's repository, with its base and its decision."""
+
+    commit: str
+    base: str
+    decision: LedgerEntry
+
+
+async def approved_commit(
+    run: OpenRun,
+    evaluator: Evaluator,
+    repository: Repository,
+    candidate: CandidateTree,
+    *,
+    by: str,
+) -> ApprovedCommit:
+    """Write the commit of an approved run into the repository, without moving a branch."""
+    # This also verifies the records that are used below.
+    judged = evaluator.judged(facts_of(run))
+    decision = _approval(run, evaluator)
+    commit, base = await _commit(run, candidate, decision), candidate.base.commit
+    name = reference_of(run.directory.root, evaluator.opened.project.runs_dir)
+    hint = f"fix the problems in a new run: attractor gate {name}"
+    require_go(run, judged, "pull request", by=by, hint=hint)
+    await bring_commit(commit, out_of=candidate.store.git, into=repository.git, without=base)
+    return ApprovedCommit(commit, base, decision)
+
+
+async def record_merge(
+    run: OpenRun,
+    evaluator: Evaluator,
+    approved: ApprovedCommit,
+    merge: Mapping[str, str],
+    *,
+    by: str,
+) -> None:
+    """Record that a forge merged the result: `branch`, `commit`, `tag` and `pull_request`."""
+    pinned = {
+        "base": approved.base,
+        "decision": approved.decision.head.hash,
+        "rebased_from": run.manifest.rebased_from,
+    }
+    _record(run, evaluator, LineKind.PROMOTED, {**merge, **pinned, "by": by})
+
+
+def record_proposal(
+    run: OpenRun, evaluator: Evaluator, kind: LineKind, data: Mapping[str, Json]
+) -> None:
+    """Record a line about the pull request of a run."""
+    manifest = run.manifest
+    record = run.redactor.members({"pipeline": manifest.pipeline, **data})
+    evaluator.ledger.append(kind, manifest.run_id, record, now=run.clock.now())
+
+
 def _is_on_plan(run: OpenRun) -> bool:
     """Return whether the base is a plan commit of growth: another command promotes the run."""
     return bool(run.manifest.options.get("promoted_by"))
@@ -208,7 +263,7 @@ async def roll_back(
             parents=(head,),
             author=Author(NAME, EMAIL, run.clock.now()),
             message=run.redactor.text(
-                "\n".join([f'Revert "{_subject(run)}"', "", reason.strip(), "", *trailers])
+                "\n".join([f'Revert "{subject_of(run)}"', "", reason.strip(), "", *trailers])
             ),
         )
         await bring_commit(commit, out_of=store.git, into=repository.git, without=head)
@@ -356,11 +411,12 @@ async def _commit(run: OpenRun, kept: CandidateTree, decision: LedgerEntry) -> s
         tree=result.tree,
         parents=(base.commit,),
         author=Author(NAME, EMAIL, manifest.started),
-        message="\n".join([_subject(run), "", *trailers]),
+        message="\n".join([subject_of(run), "", *trailers]),
     )
 
 
-def _subject(run: OpenRun) -> str:
+def subject_of(run: OpenRun) -> str:
+    """Return the subject of the commit of a run."""
     manifest = run.manifest
     # Goal and pipeline may be blank.
     words = "\n".join((manifest.goal, manifest.pipeline, manifest.run_id))

@@ -89,6 +89,22 @@ def _promoted(fields: Fields) -> str:
     return f"to {fields.text('branch')} as {fields.text('commit')[:SHOWN_HASH]}"
 
 
+def _proposed(fields: Fields) -> str:
+    commit = fields.text("commit")[:SHOWN_HASH]
+    return f"to {fields.text('target')} as {commit} in {fields.text('url')}"
+
+
+def _pull_request_read(fields: Fields) -> str:
+    failed, remarks = len(fields.items("failed")), len(fields.items("remarks"))
+    return f"{number_of(failed, 'failed check')}, {number_of(remarks, 'remark')}"
+
+
+def _proposal_ended(fields: Fields) -> str:
+    return f"pull request {fields.number('number')} of {fields.text('repository')}: " + (
+        fields.text("how")
+    )
+
+
 def _rolled_back(fields: Fields) -> str:
     revert = fields.text("revert")[:SHOWN_HASH]
     return f"from {fields.text('branch')} by {revert}: {fields.text('reason')}"
@@ -181,10 +197,13 @@ _LISTED: Mapping[str, Callable[[Fields], str]] = {
     LineKind.PROMOTED: _promoted,
     LineKind.ROLLED_BACK: _rolled_back,
     LineKind.TRIALS_REPLAYED: _replayed,
+    LineKind.PROPOSED: _proposed,
+    LineKind.PROPOSAL_ENDED: _proposal_ended,
 }
 _WORDS: Mapping[str, Callable[[Fields], str]] = {
     **_LISTED,
     LineKind.CREATED: _created,
+    LineKind.PULL_REQUEST_READ: _pull_request_read,
     LineKind.EVALUATION_BEGUN: _begun,
     LineKind.TRIAL_FAILED: _trial_failed,
     LineKind.TRIAL_UNJUDGED: _trial_failed,

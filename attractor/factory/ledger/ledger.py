@@ -248,6 +248,18 @@ class LineKind(StrEnum):
     RACE_ENDED = "race_ended"
     """All attempts of a `race` ended: its `results`, the `ranking` of their trees, the `winner`."""
 
+    PROPOSED = "proposed"
+    """A pull request of the result: `forge`, `repository`, `number`, `url`, `branch`, `target`,
+    `base`, `commit`, `decision`."""
+
+    PULL_REQUEST_READ = "pull_request_read"
+    """What others said: `repository`, `number`, `failed` (checks), `remarks` (ids), `ignored`
+    (logins), and `content`, the hash of `pull_request.json`."""
+
+    PROPOSAL_ENDED = "proposal_ended"
+    """A pull request was closed, or merged without the approved changes: `repository`, `number`,
+    `how`, `commit`."""
+
     RELEASED = "released"
     """A running app: `project`, `stage`, `commit`, `tree` (a hash), `sandbox`, `packages`."""
 
@@ -285,6 +297,7 @@ BACKED_UP = (
     *COPIED,
     LineKind.PROMOTED,
     LineKind.ROLLED_BACK,
+    LineKind.PROPOSED,
     LineKind.RELEASED,
     LineKind.CLOCK_CORRECTED,
 )

@@ -97,11 +97,14 @@ def _origin(
         _require_known(origin, opened)
     if feedback:
         # Suites are slow to import.
+        from attractor.factory.decisions.proposals import pull_request_context
         from attractor.factory.evaluation.evaluate import read_feedback
         from attractor.factory.operations.queue import returned_to_context
 
         found = read_feedback(feedback, opened, request.suite or project.suite)
-        values = {**found.to_context(), **returned_to_context(feedback)}
+        most, marker = project.pull_request.max_rounds, project.machine.randomness(8).hex()
+        said = pull_request_context(feedback, found.run_id, opened.ledger, most, marker)
+        values = {**found.to_context(), **returned_to_context(feedback), **said}
         # The copy keeps the opened pipeline.
         origin = changed(origin, request=replace(request, feedback=values))
     return origin

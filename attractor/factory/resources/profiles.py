@@ -42,6 +42,7 @@ class ProfilePolicy(StrictTable):
     "verified"`, the gate demands a proof of who answered each question. With `suites = "registered
     by a person"`, no run uses a suite that was registered by its committed lock. With
     `min_wrong_noticed`, no run uses a suite that noticed fewer wrong solutions at its registration.
+    With `pull_requests = "draft"`, pull requests are opened as drafts.
     """
 
     allow: tuple[Literal["isolation_unverified", "credential_exposed", "dirty_base"], ...] = ()
@@ -53,6 +54,7 @@ class ProfilePolicy(StrictTable):
     answers: Literal["any", "verified"] = "any"
     suites: Literal["any", "registered by a person"] = "any"
     min_wrong_noticed: StrictInt | None = Field(default=None, ge=1)
+    pull_requests: Literal["ready", "draft"] = "ready"
 
 
 Share = Annotated[StrictFloat, Field(ge=0, le=1)]

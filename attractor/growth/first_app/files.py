@@ -73,8 +73,10 @@ def settings_text(suite: str, profile: str, provider: str = "", model: str = "")
 def twin_texts() -> Mapping[Path, str]:
     """Return the files of the twins of all services that an app may call one day."""
     return {
-        TWINS / name / "twin.toml": read_file(shipped_twins() / name / "twin.toml").decode()
+        TWINS / name / file.name: read_file(file).decode()
         for name in adapters()
+        for file in sorted((shipped_twins() / name).iterdir())
+        if file.suffix in (".toml", ".py")
     }
 
 

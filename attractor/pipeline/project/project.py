@@ -14,6 +14,7 @@ from attractor.config.schema import Configuration
 from attractor.config.settings import (
     CachesSettings,
     NotifySettings,
+    PullRequestSettings,
     Settings,
     WorkspaceSettings,
     WorldsSettings,
@@ -106,6 +107,7 @@ class Project:
     suite: str = ""
     profile: str = ""
     max_same_cause: int = 0
+    pull_request: PullRequestSettings = PullRequestSettings()
     secrets: tuple[str, ...] = ()
 
     @property
@@ -167,14 +169,18 @@ def project_from(
         suite=settings.factory.suite,
         profile=settings.factory.profile,
         max_same_cause=settings.factory.max_same_cause,
-        secrets=tuple(_secrets(settings.agent, settings.growth)),
+        pull_request=settings.pull_request,
+        secrets=tuple(_secrets(settings)),
     )
 
 
-def _secrets(settings: "CodingAgentSettings", growth: "GrowthSettings") -> Iterator[str]:
+def _secrets(settings: Settings) -> Iterator[str]:
     """Yield tokens of services, and secrets for MCP servers in headers, URLs and variables."""
-    yield from (one.token.get_secret_value() for one in growth.adapters.values() if one.token)
-    for server in settings.mcp.values():
+    adapters = settings.growth.adapters.values()
+    yield from (one.token.get_secret_value() for one in adapters if one.token)
+    if secret := settings.pull_request.hook_secret.get_secret_value():
+        yield secret
+    for server in settings.agent.mcp.values():
         yield from (value for _, value in parse_qsl(urlsplit(server.url.get_secret_value()).query))
         # The key follows a word such as Bearer.
         yield from (one.get_secret_value().rpartition(" ")[2] for one in server.headers.values())

@@ -1,0 +1,42 @@
+"""List the pull requests of the project's results."""
+
+import click
+
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.runs.setup import opened_of
+from attractor.factory.operations.pull_request import list_rounds
+from attractor.language.source.text import visible
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def pr_list(invocation: Invocation, as_json: bool) -> ExitCode:
+    """List the pull requests of the project's results, as the ledger knows them.
+
+    'attractor pr sync' reads their state from the forge.
+    """
+    listed = list_rounds(opened_of(invocation))
+    if as_json:
+        rows = [{**vars(one.round), "rounds": one.rounds, "ending": one.ending} for one in listed]
+        show_json(rows)
+        return ExitCode.DONE
+    lines = [("run", "target", "rounds", "state", "address")]
+    lines += [
+        (
+            one.round.run_id,
+            visible(one.round.target),
+            str(one.rounds),
+            one.ending or "open",
+            visible(one.round.url),
+        )
+        for one in listed
+    ]
+    none = "There are no pull requests. Open one: attractor promote RUN --to pr"
+    show("\n".join(table(lines)) if listed else none)
+    return ExitCode.DONE
+
+
+part = pr_list

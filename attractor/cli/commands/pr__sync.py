@@ -1,0 +1,84 @@
+"""Read back what checks and people did with pull requests."""
+
+import asyncio
+from collections.abc import Iterator
+
+import click
+
+from attractor.base.errors import AttractorError, ExitCode
+from attractor.base.json import Json
+from attractor.base.records import write_fields
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.references import run_argument
+from attractor.cli.runs.setup import opened_of
+from attractor.engine.truncation import one_line
+from attractor.factory.decisions.proposals import MERGED
+from attractor.factory.operations.pull_request import SyncedPull, list_rounds, sync_pull_request
+from attractor.language.source.text import visible
+
+_LONGEST = 200
+
+
+@click.command()
+@run_argument(default="")
+@json_option
+@click.pass_obj
+def pr_sync(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
+    """Read back what checks and people did with the pull request of RUN.
+
+    Without RUN: with all open pull requests of the project. A merge, also by squash, is recorded
+    as a promotion if it brought the approved changes and no others. Failed checks, with the end of
+    their logs, and remarks of people with write access become the feedback for the next round:
+    'attractor pr next RUN'. Remarks of other people are ignored.
+    """
+    opened, by = opened_of(invocation), operator_name(invocation)
+    open_ones = [one.round.run_id for one in list_rounds(opened) if not one.ending]
+    records: list[Json] = []
+    code = ExitCode.DONE
+    for name in [reference] if reference else open_ones:
+        try:
+            synced = asyncio.run(sync_pull_request(opened.find(name), opened, by=by))
+        except AttractorError as fault:
+            if reference:
+                raise
+            # The other pull requests are read nevertheless.
+            code = fault.exit_code
+            show(visible(f"{name}: {fault.in_one_line}"), err=True)
+            continue
+        records.append(write_fields(synced))
+        if not as_json:
+            show("\n".join(visible(line) for line in _lines(synced)))
+    if as_json:
+        show_json(records)
+    elif not reference and not open_ones:
+        show("There are no open pull requests.")
+    return code
+
+
+def _lines(synced: SyncedPull) -> Iterator[str]:
+    feedback = synced.feedback
+    if synced.ending or feedback is None:
+        words = f"promoted as {synced.commit[:12]}" if synced.ending == MERGED else synced.ending
+        yield f"{synced.url}: {words if synced.commit else synced.ending}"
+        return
+    yield f"{synced.url}: open"
+    yield from (f"  failed: {check.name}" for check in feedback.checks)
+    yield from (f"  waits for: {name}" for name in synced.pending)
+    for remark in feedback.remarks:
+        place = f" {remark.place}" if remark.place else ""
+        yield f"  {remark.author}{place}: {one_line(remark.text, _LONGEST)}"
+    for login in feedback.ignored:
+        yield f"  ignored: remarks of {login or 'a deleted account'}, without write access"
+    if synced.moved_to:
+        yield f"  another person pushed {synced.moved_to[:12]}: its merge is no promotion"
+    if synced.has_conflict:
+        yield f"  conflict with the target: attractor rebase {synced.reference} --onto BRANCH"
+    if synced.next_round:
+        yield f"  next: attractor pr next {synced.reference}   (round {synced.next_round})"
+    elif feedback:
+        yield "  no round is left: continue by hand, or raise pull_request.max_rounds"
+
+
+part = pr_sync

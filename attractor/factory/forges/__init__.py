@@ -1,0 +1,1 @@
+"""The forges: one file for each service with pull requests."""

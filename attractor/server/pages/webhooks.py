@@ -1,0 +1,96 @@
+"""Takes webhooks of a forge: signed requests to read pull requests again.
+
+A webhook has no token. Its content is not believed: it names a repository, and the pull requests of
+this repository are read from the forge. So a repeated webhook could change nothing, and is refused.
+"""
+
+import asyncio
+import hmac
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.responses import Response
+from starlette.background import BackgroundTask
+
+from attractor.base.errors import AttractorError, Refused
+from attractor.base.files import make_private_folder
+from attractor.base.json import parse_object
+from attractor.factory.open_project import OpenProject
+from attractor.server.errors import Forbidden
+from attractor.server.html.rendering import PageRouter
+from attractor.server.http.problems import InvalidRequest
+from attractor.server.http.scopes import ServerService
+
+part = PageRouter()
+
+SIGNATURE = "x-hub-signature-256"
+_BY = "webhook"
+_MOST_KEPT = 1000
+
+
+async def _read_body(request: Request) -> bytes:
+    return await request.body()
+
+
+@part.post("/webhooks/github")
+def take_webhook(
+    request: Request, service: ServerService, body: Annotated[bytes, Depends(_read_body)]
+) -> Response:
+    """Check the signature of a webhook, and read the pull requests of its repository afterwards."""
+    opened = service.opened
+    signature = _require_signature(opened, request.headers, body)
+    match parse_object(body):
+        case {"repository": {"full_name": str(name)}}:
+            pass
+        case _:
+            raise InvalidRequest("the webhook names no repository")
+    _keep_once(opened, signature)
+    return Response(status_code=202, background=BackgroundTask(_sync, opened, name))
+
+
+def _require_signature(opened: OpenProject, headers: Mapping[str, str], body: bytes) -> str:
+    """Return the signature of a webhook; refuse an invalid one."""
+    secret = opened.project.pull_request.hook_secret.get_secret_value()
+    if not secret:
+        raise Forbidden(
+            "webhooks are not accepted", hint="set pull_request.hook_secret in the project"
+        )
+    expected = f"sha256={hmac.digest(secret.encode(), body, 'sha256').hex()}"
+    if not hmac.compare_digest(headers.get(SIGNATURE, "").encode(), expected.encode()):
+        raise Forbidden(
+            "invalid signature of a webhook",
+            hint="give the webhook the secret of pull_request.hook_secret",
+        )
+    return expected.partition("=")[2]
+
+
+def _keep_once(opened: OpenProject, signature: str) -> None:
+    """Remember a webhook; refuse one that came before."""
+    folder = opened.project.machine.state_dir / "server" / "webhooks"
+    make_private_folder(folder)
+    try:
+        (folder / signature).touch(exist_ok=False)
+    except FileExistsError:
+        raise Forbidden("replayed webhook") from None
+    oldest = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)[:-_MOST_KEPT]
+    for file in oldest:
+        file.unlink(missing_ok=True)
+
+
+def _sync(opened: OpenProject, repository: str) -> None:
+    """Read the open pull requests of a repository."""
+    # Imported here, because only webhooks need a client of a forge.
+    from attractor.factory.operations.pull_request import list_rounds, sync_pull_request
+
+    tell = opened.project.console.tell
+    with suppress(Refused):
+        for listed in list_rounds(opened):
+            if listed.ending or listed.round.repository != repository:
+                continue
+            try:
+                root = opened.find(listed.round.run_id)
+                asyncio.run(sync_pull_request(root, opened, by=_BY))
+            except AttractorError as fault:
+                tell(f"{listed.round.url}: {fault.in_one_line}")

@@ -1,0 +1,86 @@
+"""A webhook with a valid signature lets the server read pull requests; no other one does."""
+
+import asyncio
+import hmac
+import json
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.ledger.ledger import LineKind
+from attractor.factory.operations.pull_request import propose_run
+from attractor.server.service import Service
+from tests.factory.flows import Flow, make_flow
+from tests.forges import NAME, REVIEWER, Hub, hub
+from tests.server.conftest import RunningServer, serving
+
+SECRET = "between-us-and-the-forge"
+
+
+def sign(content: bytes, secret: str = SECRET) -> str:
+    return f"sha256={hmac.digest(secret.encode(), content, 'sha256').hex()}"
+
+
+@contextmanager
+def proposed(tmp_path: Path, secret: str = SECRET) -> Generator[tuple[Hub, Flow, RunningServer]]:
+    """Yield a server of a project whose result is proposed."""
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    flow.decide(result, DecisionKind.APPROVED)
+    with hub() as forge:
+        forge.publish(flow.project)
+        environ = {**flow.machine.environ, **forge.environ()}
+        environ |= {"ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
+        environ |= {"ATTRACTOR_PULL_REQUEST__HOOK_SECRET": secret} if secret else {}
+        opened = flow.adjusted(environ=environ).opened
+        asyncio.run(propose_run(result.directory, opened, target="", by="ann"))
+        with serving(Service.of(flow.project, environ)) as server:
+            yield forge, flow, server
+
+
+def merged_lines(flow: Flow) -> int:
+    return sum(one.kind == LineKind.PROMOTED for one in flow.evaluator.ledger.entries())
+
+
+def test_merge_is_recorded_after_a_signed_webhook(tmp_path: Path) -> None:
+    with proposed(tmp_path) as (forge, flow, server):
+        url = f"{server.url}/webhooks/github"
+        forge.ask(
+            "POST /hooks", {"config": {"url": url, "secret": SECRET}, "events": ["pull_request"]}
+        )
+        forge.ask("PUT /pulls/1/merge", {"merge_method": "squash"}, by=REVIEWER)
+        until = time.monotonic() + 60
+        while not merged_lines(flow) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert merged_lines(flow) == 1
+
+
+def test_webhook_without_a_valid_signature_is_refused(tmp_path: Path) -> None:
+    with proposed(tmp_path) as (forge, flow, server):
+        forge.ask("PUT /pulls/1/merge", {"merge_method": "squash"}, by=REVIEWER)
+        content = json.dumps({"repository": {"full_name": "another/shop"}}).encode()
+
+        def post(signature: str, content: bytes = content) -> int:
+            headers = {"x-hub-signature-256": signature}
+            url = f"{server.url}/webhooks/github"
+            return httpx.post(url, content=content, headers=headers).status_code
+
+        assert post("") == post(sign(content, "another")) == post(sign(b"other")) == 403
+        assert post(sign(b"[]"), b"[]") == 422
+        assert post(sign(content)) == 202
+        # Replayed.
+        assert post(sign(content)) == 403
+        assert httpx.get(f"{server.url}/webhooks/github").status_code in (401, 405)
+        assert merged_lines(flow) == 0
+
+
+def test_webhook_is_refused_without_a_secret(tmp_path: Path) -> None:
+    with proposed(tmp_path, secret="") as (_, _, server):
+        content = json.dumps({"repository": {"full_name": NAME}}).encode()
+        headers = {"x-hub-signature-256": sign(content, "")}
+        refused = httpx.post(f"{server.url}/webhooks/github", content=content, headers=headers)
+        assert refused.status_code == 403
