@@ -262,6 +262,7 @@ def test_our_own_files_satisfy_their_schemas(ours: list[Found]) -> None:
     rare = {LineKind.ENDED, LineKind.LEAKED, LineKind.BURNED, LineKind.CLOCK_CORRECTED}
     rare |= {LineKind.TRIAL_UNJUDGED, LineKind.UNFINISHED, LineKind.TRIALS_REPLAYED}
     rare |= {LineKind.TASK_REMOVED, LineKind.SUITE_MEASURED, LineKind.RELEASED}
+    rare |= {LineKind.AUTOMATION_CREATED, LineKind.AUTOMATION_REMOVED}
     assert {*LineKind} - lines == rare
 
 
