@@ -31,7 +31,8 @@ def test_automation_is_created_listed_run_paused_and_removed(desk: GitDesk) -> N
     assert options["inputs"] == {"ticket": "A-1"}
     assert options["trigger"]["automation"] == "nightly"
     assert options["budgets"]["cost_usd"] == 2
-    assert "automation nightly: pipeline.dot" in desk.do("automation", "show", "nightly").stdout
+    lines = desk.do("automation", "show", "nightly").stdout.splitlines()
+    assert (lines[0], "begun, run" in lines[-1]) == ("automation nightly: pipeline.dot", True)
     paused = desk.json("automation", "pause", "nightly")
     assert paused == {"name": "nightly", "is_paused": True, "is_change": True}
     assert "paused" in desk.do("automation", "list").stdout

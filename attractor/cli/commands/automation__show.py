@@ -42,7 +42,7 @@ def automation_show(invocation: Invocation, name: str, as_json: bool) -> ExitCod
         claim, fault = start.claim, start.settled.fault if start.settled else ""
         words = f"{claim.kind} {claim.occurrence}: {start.state}, run {claim.run_id}"
         lines.append(f"  {words}{f' ({fault})' if fault else ''}")
-    show(visible("\n".join(lines)))
+    show("\n".join(map(visible, lines)))
     return ExitCode.DONE
 
 
