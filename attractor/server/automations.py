@@ -7,9 +7,9 @@ that has begun is not.
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -115,8 +115,8 @@ class AutomationLoop:
     def _run(self) -> None:
         try:
             while not self._stopped.wait(EVERY_S):
-                # A damaged automation is a row of Attention, and the others go on.
-                with suppress(AttractorError, OSError):
+                # Such as a ledger that cannot be read now: the loop looks again in a second.
+                with suppress(Exception):
                     self._look()
         finally:
             self._lock.release()
@@ -144,14 +144,21 @@ class AutomationLoop:
         self._read_ledger()
         tokens = _signature(self._state / TOKENS_FILE)
         for watched in self._watched.values():
-            with suppress(AttractorError, OSError):
-                try:
-                    self._refresh(watched, tokens)
-                    self._look_at(watched)
-                except (TypeError, ValueError, LookupError) as error:
-                    # A defect: a person must see it, and the others go on.
-                    fault = f"internal error: {error!r}"
-                    watched.folder.starts.note_poll(self._clock.now(), fault)
+            # A damaged automation is a row of Attention, and the others go on.
+            with suppress(AttractorError, OSError), self._noted(watched):
+                self._refresh(watched, tokens)
+                self._look_at(watched)
+
+    @contextmanager
+    def _noted(self, watched: _Watched) -> Generator[None]:
+        """Note a defect, which a person must see, and go on with the other automations."""
+        try:
+            yield
+        except (AttractorError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a person must see it
+            fault = f"internal error: {error!r}"
+            watched.folder.starts.note_poll(self._clock.now(), fault)
 
     def _look_at(self, watched: _Watched) -> None:
         automation = watched.automation
