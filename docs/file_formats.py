@@ -480,6 +480,14 @@ class SuiteLock(Record):
     )
 
 
+class TriggerRecord(Record):
+    """The automation that started a run, and the occurrence for which it did."""
+
+    automation: str
+    kind: Literal["schedule", "http", "promotion", "ticket", "person"]
+    occurrence: str
+
+
 class Created(Record):
     """Data of `created`: a run began."""
 
@@ -487,6 +495,7 @@ class Created(Record):
     pipeline: str
     project: str
     directory: str
+    trigger: TriggerRecord | None = None
 
 
 class Carried(Record):
@@ -808,6 +817,16 @@ class TokenCreated(TokenRevoked):
     projects: list[str] = Field(
         default_factory=list[str], description="the ids of its projects; without it, all"
     )
+    automation: str = Field(default="", description="the automation whose runs it starts")
+
+
+class AutomationLine(Record):
+    """Data of `automation_created` and `automation_removed`."""
+
+    name: str
+    project: str
+    digest: str = Field(description="the hash of its record")
+    by: str
 
 
 class ProjectAdopted(Record):
@@ -949,6 +968,8 @@ _LINES: Mapping[str, type[Record]] = {
     LineKind.BURNED: VersionLine,
     LineKind.TOKEN_CREATED: TokenCreated,
     LineKind.TOKEN_REVOKED: TokenRevoked,
+    LineKind.AUTOMATION_CREATED: AutomationLine,
+    LineKind.AUTOMATION_REMOVED: AutomationLine,
     LineKind.PROJECT_ADOPTED: ProjectAdopted,
     LineKind.CLOCK_CORRECTED: ClockCorrected,
 }

@@ -269,6 +269,7 @@ def test_our_own_files_satisfy_their_schemas(ours: list[Found]) -> None:
     rare |= {LineKind.TASK_REMOVED, LineKind.SUITE_MEASURED, LineKind.RELEASED}
     rare |= {LineKind.RACE_BEGUN, LineKind.RACE_ENDED}
     rare |= {LineKind.PROPOSED, LineKind.PULL_REQUEST_READ, LineKind.PROPOSAL_ENDED}
+    rare |= {LineKind.AUTOMATION_CREATED, LineKind.AUTOMATION_REMOVED}
     assert {*LineKind} - lines == rare
 
 

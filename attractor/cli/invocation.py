@@ -132,6 +132,7 @@ def _remember_debug(ctx: click.Context, option: click.Parameter, value: bool) ->
 
 GROUP_SUMMARIES = {
     "actor": "Let agents stay: spawn, list, prompt, stop and archive actors",
+    "automation": "Start pipelines by a schedule, a request, a promotion or a ticket",
     "audit": "Verify all records, and build the index of runs again",
     "dimension": "Make, list, compare and remove folders in which runs work",
     "fleet": "Show, explain and limit the runs that workers execute on many machines",
@@ -159,7 +160,7 @@ PURPOSES = {
     "Write pipelines": (
         "init new gallery validate fmt render diff rules simulate test estimate convert lsp"
     ),
-    "Run pipelines": "run race agent exec resume fork rewind answer steer pause cancel",
+    "Run pipelines": "run race agent automation exec resume fork rewind answer steer pause cancel",
     "Let agents stay": "actor dimension comment message attention snooze tui up world",
     "Run on many machines": "worker fleet universe",
     "Watch runs": "serve runs status logs diagnose",
@@ -178,6 +179,7 @@ OPERATOR_COMMANDS = (
     "answer",
     "attention",
     "audit.clock",
+    "automation",
     "cancel",
     "comment",
     "decide",

@@ -57,13 +57,14 @@ def record_begin(opened: OpenProject, begun: BegunRun) -> None:
         # A retired pipeline stays retired: only a person registers it again.
         renews=False,
     )
-    submission = plan.request.submission
+    submission, trigger = plan.request.submission, plan.request.trigger
     if not is_begun:
         made = {
             "manifest": facts.manifest_hash(),
             "pipeline": registered.pinned,
             **opened.identity.describe(run.directory.root),
             **({"submission": write_fields(submission)} if submission else {}),
+            **({"trigger": write_fields(trigger)} if trigger else {}),
         }
         opened.ledger.append(LineKind.CREATED, facts.run_id, made, now=run.clock.now(), once=True)
         # A process that died may have begun with another manifest.

@@ -52,6 +52,18 @@ class ActorTask:
 
 
 @dataclass(frozen=True)
+class Trigger:
+    """The automation that started a run, and the occurrence for which it did, once.
+
+    `kind` is `schedule`, `http`, `promotion`, `ticket` or `person`.
+    """
+
+    automation: str
+    kind: str
+    occurrence: str
+
+
+@dataclass(frozen=True)
 class Submission:
     """The files of a dimension that a run only evaluates: their tree, and the base commit.
 
@@ -79,7 +91,8 @@ class RunRequest:
     promote`. `started_by` is `mcp` if a coding agent started the run over MCP. `task` is the
     message to an actor that the run answers. `builds_on` is the run beside this one with whose
     files it begins. With a `submission`, the run only evaluates the files of a dimension.
-    `gallery` is the pipeline of the gallery that the run has, with its version.
+    `gallery` is the pipeline of the gallery that the run has, with its version. `trigger` is the
+    occurrence for which an automation started the run.
     """
 
     file: Path
@@ -111,6 +124,7 @@ class RunRequest:
     builds_on: str = ""
     submission: Submission | None = None
     gallery: str = ""
+    trigger: Trigger | None = None
 
     def with_inputs(self, inputs: Mapping[str, str]) -> "RunRequest":
         """Return the request with more inputs."""
@@ -142,6 +156,7 @@ _NEWER = (
     "builds_on",
     "submission",
     "gallery",
+    "trigger",
 )
 """The fields that a manifest, or one of an earlier version, does not have among the options."""
 

@@ -25,6 +25,7 @@ from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run, is_run
 from attractor.server.access.callers import Access, Caller
 from attractor.server.access.sights import FirstSights
+from attractor.server.automations import AutomationLoop, AutomationProject
 from attractor.server.drawings import GraphDrawings, RunDrawings
 from attractor.server.events.streams import EventStreams
 from attractor.server.evidence import NO_EVIDENCE, Evidence, KeptEvidence
@@ -236,21 +237,28 @@ class Service:
             lambda run_id: service.processes.complete(RunCommand("resume", [run_id]), by="fleet"),
         )
 
+    def _automation_project(self, project_id: str) -> AutomationProject:
+        service = self.of_project(project_id)
+        return AutomationProject(service.opened, service.processes)
+
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Keep background work running, such as tails of journals."""
         self.processes.remove_old_logs(self.project.machine.clock.now().timestamp())
         clock = self.project.machine.clock
-        loop = FleetLoop(self.fleet, self._project_ids, self._fleet_project, clock)
         state = self.project.machine.state_dir
-        queues = QueueLoop(state, lambda project_id: self.of_project(project_id).processes)
-        loop.start()
-        queues.start()
+        loops = (
+            FleetLoop(self.fleet, self._project_ids, self._fleet_project, clock),
+            QueueLoop(state, lambda project_id: self.of_project(project_id).processes),
+            AutomationLoop(state, self._automation_project, clock),
+        )
+        for loop in loops:
+            loop.start()
         try:
             yield
         finally:
-            await asyncio.to_thread(queues.stop)
-            await asyncio.to_thread(loop.stop)
+            for loop in loops:
+                await asyncio.to_thread(loop.stop)
             self.fleet.close()
             await self.events.close()
             for one in (self, *self.others.values()):

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from attractor.automations.store import list_automations, list_faults
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError, VerificationError
@@ -57,6 +58,7 @@ class Need(StrEnum):
     DRAFT = "draft"
     FLEET = "fleet"
     QUEUE = "queue"
+    AUTOMATION = "automation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +144,7 @@ def read_attention(
     rows += _rows_of_holds(views, {**environ, "ATTRACTOR_STATE_DIR": str(state)}, troubles.append)
     of_actors = {row.run_id for row in rows if row.run_id and row.need is not Need.HELD}
     projects = [one for one in list_project_folders(state) if reaches(one.project_id)]
+    rows += _rows_of_automations(projects, state, environ, troubles.append)
     snoozed = {id_ for id_, until in read_snoozed(state).items() if until > now.isoformat()}
     try:
         with RunIndex(state).opened() as index:
@@ -292,6 +295,36 @@ def _is_for_a_person(view: ActorView) -> bool:
     last = view.history.last
     is_asked = bool(last) and last.message.sender.kind is SenderKind.PERSON
     return is_asked or view.status is not ActorStatus.IDLE
+
+
+def _rows_of_automations(
+    projects: Sequence[ProjectFolder],
+    state: Path,
+    environ: Mapping[str, str],
+    tell: Callable[[str], None],
+) -> Iterator[AttentionRow]:
+    """Yield the automations that were edited, or whose last start failed."""
+    for project in projects:
+        # Most projects have none, and are not opened.
+        is_there = bool(list_automations(state, project.project_id)) and project.root.is_dir()
+        if not is_there:
+            continue
+        try:
+            opened = open_project(project.root, {**environ, "ATTRACTOR_STATE_DIR": str(state)})
+            for fault in list_faults(opened):
+                yield AttentionRow(
+                    id=f"automation:{project.project_id}:{fault.name}:{fault.key}",
+                    need=Need.AUTOMATION,
+                    project=project,
+                    name=fault.name,
+                    reason=fault.reason,
+                    since=fault.since,
+                    cost_usd=0.0,
+                    command=f"{_in(project)}attractor automation show {fault.name}",
+                )
+        except (AttractorError, OSError) as fault:
+            words = fault.message if isinstance(fault, AttractorError) else str(fault)
+            tell(f"the automations of {project.root} cannot be read: {words}")
 
 
 def _rows_of_project(

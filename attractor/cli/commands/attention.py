@@ -47,7 +47,7 @@ def attention(invocation: Invocation, next_: str | None, watch: bool, as_json: b
 
     These are questions and decisions of runs, runs that a limit stopped, actors that failed,
     answered, or lost their process, plans of growth, drafted desires, apps that went down, stuck
-    queues of promotions, and runs that one gave back.
+    queues of promotions, runs that one gave back, and automations that could start no run.
     Failed tasks of one cause are one row. Each row has the command that settles it; what is settled
     anywhere is gone here. If something cannot be read, the exit status is 3.
     'attractor attention next' shows one after the other, and takes the answer.
@@ -140,7 +140,15 @@ def _answer(invocation: Invocation, row: AttentionRow) -> None:
             _answer_group(invocation, opened, row)
         case Need.QUESTION:
             _answer_questions(invocation, opened, row)
-        case Need.DECISION | Need.LIMIT | Need.PLAN | Need.APP | Need.FLEET | Need.QUEUE:
+        case (
+            Need.DECISION
+            | Need.LIMIT
+            | Need.PLAN
+            | Need.APP
+            | Need.FLEET
+            | Need.QUEUE
+            | Need.AUTOMATION
+        ):
             show(f"  {visible(row.reason)}\n  {row.command}")
             _prompt(invocation, row, "Enter: next", [])
         case Need.INTERRUPTED:

@@ -26,7 +26,10 @@ from attractor.records.summary import RunOverview
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-_OF_ONE_RUN = ("task", "continues", "feedback", "builds_on", "withheld", "inputs", "goal", "file")
+_OF_ONE_RUN = (
+    *("task", "trigger", "continues", "feedback", "builds_on", "withheld"),
+    *("inputs", "goal", "file"),
+)
 """The options that differ from run to run."""
 
 _SHORT = 12

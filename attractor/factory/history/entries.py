@@ -182,6 +182,10 @@ def _token(fields: Fields) -> str:
     return f"{fields.text('name')}{scope}"
 
 
+def _automation(fields: Fields) -> str:
+    return fields.text("name")
+
+
 def _adopted(fields: Fields) -> str:
     return f"in {fields.text('directory')}"
 
@@ -223,6 +227,8 @@ _WORDS: Mapping[str, Callable[[Fields], str]] = {
     LineKind.BURNED: _version,
     LineKind.TOKEN_CREATED: _token,
     LineKind.TOKEN_REVOKED: _token,
+    LineKind.AUTOMATION_CREATED: _automation,
+    LineKind.AUTOMATION_REMOVED: _automation,
     LineKind.PROJECT_ADOPTED: _adopted,
     LineKind.CLOCK_CORRECTED: _corrected,
 }

@@ -190,12 +190,12 @@ LONGEST_DELAY = timedelta(seconds=PATIENCE_S)
 class LineKind(StrEnum):
     """The kinds of lines, with their data.
 
-    Decisions, waivers, amendments, promotions, tokens and orders to play trials again also name the
-    person, in `by`.
+    Decisions, waivers, amendments, promotions, tokens, automations and orders to play trials again
+    also name the person, in `by`.
     """
 
     CREATED = "created"
-    """A run began: `manifest` (its hash), `pipeline`, `project`, `directory`."""
+    """A run began: `manifest` (its hash), `pipeline`, `project`, `directory`, `trigger`."""
 
     EVALUATION_BEGUN = "evaluation_begun"
     """`evaluation` (its number), `tree`, `suite_seal`, `promises`, `protected_paths`, `carried`."""
@@ -282,6 +282,12 @@ class LineKind(StrEnum):
 
     TOKEN_REVOKED = "token_revoked"
     """`name`, `digest`."""
+
+    AUTOMATION_CREATED = "automation_created"
+    """`name`, `project`, `digest` (the hash of its record)."""
+
+    AUTOMATION_REMOVED = "automation_removed"
+    """`name`, `project`, `digest`."""
 
     PROJECT_ADOPTED = "project_adopted"
     """A person chose the `project` of a place: `before` (the id until then), `directory`."""

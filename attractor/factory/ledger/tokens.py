@@ -30,9 +30,11 @@ PATIENCE_S = 10.0
 class Scope(StrEnum):
     """The actions that a token allows; each scope includes the scopes before it.
 
-    A token of the scope `decide` identifies a person who decides.
+    A token of the scope `decide` identifies a person who decides. One of the scope `start` starts
+    the runs of one automation, and reads nothing.
     """
 
+    START = "start"
     READ = "read"
     OPERATE = "operate"
     DECIDE = "decide"
@@ -56,6 +58,9 @@ class StoredToken(BaseModel):
     seal: str = ""
     projects: tuple[str, ...] = ()
     """The ids of the projects that the token is for; empty for all."""
+
+    automation: str = ""
+    """The automation whose runs a token of the scope `start` starts."""
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the token, without its hash."""
@@ -84,6 +89,7 @@ class TokenStore:
         by: str,
         now: datetime,
         projects: Sequence[str] = (),
+        automation: str = "",
     ) -> StoredToken:
         """Store the hash of a new token, for some projects (default: all); record it."""
         refuse_while_unguarded("a new token", self.folder)
@@ -100,6 +106,7 @@ class TokenStore:
                 created=now,
                 by=by,
                 projects=tuple(projects),
+                automation=automation,
             )
             token = token.model_copy(update={"seal": self._seal(token)})
             record: dict[str, Json] = {
@@ -108,6 +115,7 @@ class TokenStore:
                 "digest": token.digest,
                 "by": by,
                 **({"projects": [*projects]} if projects else {}),
+                **({"automation": automation} if automation else {}),
             }
             self._ledger.append(LineKind.TOKEN_CREATED, "", record, now=now)
             self._write((*tokens, token))
@@ -198,9 +206,10 @@ class TokenStore:
 
     def _seal(self, token: StoredToken) -> str:
         content = token.model_dump(mode="json", exclude={"seal"})
-        if not token.projects:
-            # As in versions whose tokens were for all projects.
-            del content["projects"]
+        for name in ("projects", "automation"):
+            if not content[name]:
+                # As in versions whose tokens did not have it.
+                del content[name]
         return self._ledger.seal_of(canonical_json({"token": content}))
 
     def _planted(self, name: str, fault: str) -> VerificationError:

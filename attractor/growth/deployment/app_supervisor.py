@@ -22,6 +22,7 @@ from types import FrameType
 from typing import IO, cast
 
 from attractor.base.clock import SystemClock
+from attractor.base.cron import next_time
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.files import write_whole
@@ -31,7 +32,6 @@ from attractor.engine.storage.secrets import Redactor
 from attractor.growth.apps.access import KEY_HASH, access_in, hash_of_key, key_header, new_key
 from attractor.growth.apps.files import remove_compiled
 from attractor.growth.apps.services import urls_in, variables_in
-from attractor.growth.cron import next_time
 from attractor.growth.deployment import service
 from attractor.growth.deployment.release import (
     BUBBLEWRAP,

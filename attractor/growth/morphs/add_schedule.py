@@ -1,6 +1,6 @@
 """Runs a pipeline at given times."""
 
-from attractor.growth.cron import InvalidCron, parse_cron
+from attractor.base.cron import InvalidCron, parse_cron
 from attractor.growth.errors import InvalidMorph
 from attractor.growth.morph import Morph, Risk, Touched, add_child, new_node
 from attractor.growth.specification.graph import Relation, SpecGraph, slug

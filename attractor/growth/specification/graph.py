@@ -13,10 +13,10 @@ from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
 
+from attractor.base.cron import InvalidCron, parse_cron
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import suggest
 from attractor.base.json import Json, JsonObject, canonical_json, content_hash
-from attractor.growth.cron import InvalidCron, parse_cron
 from attractor.growth.errors import InvalidSpec, UnknownSpecNode
 
 ROOT = "domain"

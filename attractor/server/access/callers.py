@@ -36,6 +36,9 @@ class Caller:
     projects: tuple[str, ...] = ()
     """The ids of the projects that the caller may reach; empty for all."""
 
+    automation: str = ""
+    """The automation whose runs a token of the scope `start` starts."""
+
     @property
     def proof(self) -> str:
         """How the caller of an order is identified."""
@@ -144,7 +147,7 @@ class Access:
         caller = self._holder(secret)
         if caller is None:
             raise Unauthenticated("invalid token")
-        scope = Scope.READ if caller.scope is Scope.READ else Scope.OPERATE
+        scope = caller.scope if Scope.OPERATE.includes(caller.scope) else Scope.OPERATE
         return self._sessions.begin(caller.name, scope, token=digest_of(secret))
 
     def log_out(self, headers: Mapping[str, str]) -> None:
@@ -167,7 +170,13 @@ class Access:
         token = self._verified.find(digest_of(secret)) if secret else None
         if token is None:
             return None
-        return Caller(token.name, Scope(token.scope), secret, projects=token.projects)
+        return Caller(
+            token.name,
+            Scope(token.scope),
+            secret,
+            projects=token.projects,
+            automation=token.automation,
+        )
 
     def _of_session(self, secret: str) -> Caller | None:
         session = self._sessions.find(secret)

@@ -179,7 +179,8 @@ def _to_operator(
 ToOperator = Annotated[bool, Depends(_to_operator)]
 """Whether the answer names hidden scenarios, as a parameter of an endpoint."""
 
+START = Depends(RequiredScope(Scope.START))
 READ = Depends(RequiredScope(Scope.READ))
 OPERATE = Depends(RequiredScope(Scope.OPERATE))
 DECIDE = Depends(RequiredScope(Scope.DECIDE))
-"""Each endpoint has one of these three among its `dependencies`."""
+"""Each endpoint has one of these four among its `dependencies`."""

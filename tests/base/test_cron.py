@@ -1,13 +1,14 @@
 """Times of five fields against a search minute by minute."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, strategies as st
 
-from attractor.growth.cron import InvalidCron, next_time, parse_cron
+from attractor.base.cron import InvalidCron, next_time, occurrences, parse_cron
 from tests.tables import table
 
 VIENNA = ZoneInfo("Europe/Vienna")
@@ -96,3 +97,30 @@ def test_skipped_time_is_an_hour_later_and_a_repeated_one_comes_first() -> None:
     assert f"{spring.astimezone(VIENNA):%d %H:%M}" == "29 03:30"
     autumn = next_time("30 2 * * *", datetime(2026, 10, 24, 22, 0, tzinfo=UTC), VIENNA)
     assert autumn == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+
+
+MONTHS = [datetime(2026, month, 1, tzinfo=UTC) for month in (3, 10)]
+ZONES: list[tzinfo] = [VIENNA, ZoneInfo("America/New_York"), ZoneInfo("Australia/Lord_Howe"), UTC]
+
+
+@given(WHEN, st.sampled_from(MONTHS), st.sampled_from(ZONES), st.integers(0, 31))
+def test_occurrences_are_the_next_times_one_after_the_other(
+    when: str, month: datetime, zone: tzinfo, day: int
+) -> None:
+    after = month + timedelta(days=day)
+    found = [*islice(occurrences(parse_cron(when), after, zone), 8)]
+    assert found == sorted({*found})
+    for before, then in pairwise([after, *found]):
+        assert next_time(when, before, zone) == then
+
+
+def test_day_that_a_zone_skips_has_no_occurrence_twice() -> None:
+    samoa = ZoneInfo("Pacific/Apia")
+    after = datetime(2011, 12, 29, 12, tzinfo=UTC)
+    found = [*islice(occurrences(parse_cron("0 8,20 * * *"), after, samoa), 4)]
+    assert [f"{one.astimezone(samoa):%d %H}" for one in found] == [
+        "29 08",
+        "29 20",
+        "31 08",
+        "31 20",
+    ]

@@ -7,6 +7,7 @@ have names (`jan`, `mon`), and Sunday is 0 or 7. If both days are given, either 
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from itertools import count
 
 from attractor.base.dataclasses import dataclass
 
@@ -85,23 +86,34 @@ def _number(word: str, name: str) -> int | None:
 
 
 def next_time(when: str, after: datetime, zone: tzinfo | None = None) -> datetime:
-    """Return the first time after a moment, in UTC; without a zone, the one of the machine.
-
-    A time that the clock skips in spring is an hour later, and one that it repeats in autumn is
-    the first of both.
-    """
-    cron = parse_cron(when)
-    midnight = datetime.combine(after.astimezone(zone).date(), time())
-    # A time that the clock skipped yesterday may be later than midnight.
-    for number in range(-1, _MOST_DAYS):
-        day = midnight + timedelta(days=number)
-        if not cron.is_on(day):
-            continue
-        moments = sorted(
-            day.replace(hour=hour, minute=minute, tzinfo=zone).astimezone(UTC)
-            for hour in cron.hours
-            for minute in cron.minutes
-        )
-        if found := next((one for one in moments if one > after), None):
-            return found
+    """Return the first time after a moment, in UTC; without a zone, the one of the machine."""
+    for found in occurrences(parse_cron(when), after, zone):
+        return found
     raise InvalidCron(f"invalid time {when!r}: it never comes")
+
+
+def occurrences(cron: Cron, after: datetime, zone: tzinfo | None = None) -> Iterator[datetime]:
+    """Yield the times after a moment in order, each once, in UTC.
+
+    A time that the clock skips in spring is as much later as it skips, and one that it repeats in
+    autumn is the first of both. End when no more time comes.
+    """
+    midnight = datetime.combine(after.astimezone(zone).date(), time())
+    found, silent = set[datetime](), 0
+    # A time that the clock skipped yesterday may be later than midnight.
+    for number in count(-1):
+        day = midnight + timedelta(days=number)
+        if cron.is_on(day):
+            found |= {
+                day.replace(hour=hour, minute=minute, tzinfo=zone).astimezone(UTC)
+                for hour in cron.hours
+                for minute in cron.minutes
+            }
+        if found:
+            end = (day + timedelta(days=1)).replace(tzinfo=zone).astimezone(UTC)
+            complete = sorted(moment for moment in found if moment < end)
+            found = {moment for moment in found if moment >= end}
+            yield from (moment for moment in complete if moment > after)
+            silent = 0
+        elif (silent := silent + 1) > _MOST_DAYS:
+            return

@@ -1,0 +1,151 @@
+"""Starts the run of an occurrence in the process that calls it.
+
+The process holds the lock of the automation until its run has begun. The run has the id of its
+claim: if a process is killed between claim and run, the next one begins the same run, once.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from attractor.automations.automation import SHORTEST_POLL, Automation, TriggerKind, require_inputs
+from attractor.automations.errors import InvalidAutomation
+from attractor.automations.starts import Claim
+from attractor.automations.store import AutomationFolder, hold_starts, verified
+from attractor.base.durations import format_duration
+from attractor.base.errors import AttractorError, UnknownName
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.result import RunResult
+from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.resume import resume_run
+from attractor.factory.operations.start import start_run, with_registered
+from attractor.language.declarations.inputs import Input, declared_inputs
+from attractor.pipeline.project.run_scope import RunScope
+from attractor.pipeline.source.files import find_place
+from attractor.pipeline.source.read import context_of, open_pipeline
+from attractor.records.lookup import is_run, remove_incomplete, run_root
+from attractor.records.request import RunRequest, Trigger
+
+_PATIENCE_S = 120.0
+
+
+class Starting:
+    """The start of one run by this process, which holds the lock of its automation meanwhile.
+
+    Use it as a context: an error before the run has begun is recorded, and ends the occurrence.
+    """
+
+    def __init__(self, folder: AutomationFolder, opened: OpenProject) -> None:
+        self._folder = folder
+        self._opened = opened
+        self._lock = hold_starts(folder, _PATIENCE_S)
+        self._claim: Claim | None = None
+
+    def __enter__(self) -> Self:
+        """Return the start, whose lock is held."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Record an error before the run has begun, and release the lock."""
+        if isinstance(error, AttractorError):
+            self._settle(error.in_one_line)
+        elif error is not None:
+            self._settle(f"internal error: {error!r}")
+        self._lock.release()
+
+    def take(self, run_id: str) -> bool:
+        """Take the claim with the id of a run; return False if its run has begun or was refused."""
+        start = self._folder.starts.read().find(run_id)
+        if start is None:
+            raise UnknownName("claimed run", run_id, [])
+        self._claim = None if start.settled else start.claim
+        return self._claim is not None
+
+    def claim_by_hand(self, inputs: Mapping[str, str]) -> None:
+        """Claim a start that a person wants, with further inputs."""
+        verified(self._folder, self._opened)
+        run_id, now = self._opened.project.machine.new_run_id(), self._opened.now()
+        self._claim = self._folder.starts.claim(
+            TriggerKind.PERSON, run_id, lambda: run_id, now, inputs
+        )
+
+    async def walk(self, opened: OpenProject, backend: str) -> RunResult:
+        """Execute the run of the claim; `opened` has the observer that calls `note_begun`."""
+        claim = self._claim
+        assert claim
+        automation = verified(self._folder, opened)
+        root = run_root(claim.run_id, opened.project.runs_dir)
+        if is_run(RunDirectory(root)):
+            # A killed process made it, and did not note that it had begun.
+            return await resume_run(root, opened)
+        remove_incomplete(root)
+        request, opened = request_of(automation, claim, opened, backend)
+        return await start_run(request, opened, run_id=claim.run_id)
+
+    def note_begun(self) -> None:
+        """Record that the run has begun, once, and let the next one begin."""
+        if self._claim:
+            self._settle("")
+            self._lock.release()
+
+    def _settle(self, fault: str) -> None:
+        claim, self._claim = self._claim, None
+        if claim:
+            self._folder.starts.settle(claim.run_id, self._opened.now(), fault)
+
+
+def request_of(
+    automation: Automation, claim: Claim, opened: OpenProject, backend: str
+) -> tuple[RunRequest, OpenProject]:
+    """Return the request of the run of a claim, and the project with its registered pipeline."""
+    file, opened = find_pipeline(automation.pipeline, opened)
+    request = RunRequest(
+        file=file,
+        goal=automation.goal,
+        inputs={**automation.inputs, **claim.inputs},
+        backend=backend,
+        budgets=automation.budgets,
+        suite=automation.suite,
+        profile=automation.profile,
+        trigger=Trigger(automation.name, claim.kind.value, claim.occurrence),
+    )
+    return request, opened
+
+
+def find_pipeline(name: str, opened: OpenProject) -> tuple[Path, OpenProject]:
+    """Return the file of a pipeline of the project, or of a registered version `NAME@VERSION`."""
+    versions = opened.pipelines.versions
+    if versions.is_numbered(name) and not (opened.project.root / name).exists():
+        return with_registered(versions.find_usable(name), opened)
+    return find_place(opened.project.root, name), opened
+
+
+def declared_by(name: str, opened: OpenProject) -> Sequence[Input]:
+    """Return the inputs that a pipeline declares; refuse an unknown or invalid one."""
+    file, opened = find_pipeline(name, opened)
+    return declared_inputs(
+        open_pipeline(str(file), project=context_of(RunScope.of(opened.project))).graph
+    )
+
+
+def check_automation(automation: Automation, opened: OpenProject) -> None:
+    """Refuse an automation that could start no run, before it is created."""
+    if not (
+        automation.schedule or automation.promotion or automation.tickets or automation.has_http
+    ):
+        hint = "pass --cron, --http, --after-promotion-of, --after-promotion-to or --tickets"
+        raise InvalidAutomation(f"nothing starts the automation {automation.name}", hint=hint)
+    if automation.schedule:
+        automation.schedule.require_valid(automation.created)
+    if automation.tickets and automation.tickets.pause < SHORTEST_POLL:
+        hint = f"pass --every {format_duration(SHORTEST_POLL)} or more"
+        raise InvalidAutomation("the command of tickets would run too often", hint=hint)
+    if automation.profile:
+        opened.pin_profile(automation.profile)
+    require_inputs(automation, declared_by(automation.pipeline, opened))

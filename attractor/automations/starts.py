@@ -1,0 +1,237 @@
+"""The journal of an automation: the claimed occurrences, each with its result.
+
+A claim is one synced line with the id of the run, before anything of the run is there. Therefore
+an occurrence is claimed once, by any number of servers, and a killed one leaves a claim that the
+next one carries out under the same id.
+"""
+
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import field
+from datetime import datetime
+from pathlib import Path
+
+from attractor.automations.automation import TriggerKind
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import LockHeld, UsageError, VerificationError
+from attractor.base.journal import Journal, read_lines
+from attractor.base.json import canonical_json, parse_object
+from attractor.base.records import read_record, write_record
+
+_PATIENCE_S = 10.0
+_PAUSE_S = 0.01
+_MOST_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An occurrence that one run is started for: `run_id` is the id of the run."""
+
+    kind: TriggerKind
+    occurrence: str
+    run_id: str
+    at: datetime
+    inputs: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A claim is carried out: its run began, or `fault` says why it did not."""
+
+    run_id: str
+    at: datetime
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Switched:
+    """A person paused the automation, or let it start runs again."""
+
+    is_paused: bool
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Polled:
+    """The command of tickets failed, or is well again (without a `fault`)."""
+
+    at: datetime
+    fault: str = ""
+
+
+Line = Claim | Settled | Switched | Polled
+_KINDS: Mapping[str, type[Line]] = {
+    "claimed": Claim,
+    "settled": Settled,
+    "switched": Switched,
+    "polled": Polled,
+}
+_NAMES = {type_: name for name, type_ in _KINDS.items()}
+
+
+@dataclass(frozen=True)
+class Start:
+    """A claim, and its result (None: its run is not there yet)."""
+
+    claim: Claim
+    settled: Settled | None = None
+
+    @property
+    def state(self) -> str:
+        """The state in one word."""
+        if self.settled is None:
+            return "claimed"
+        return "refused" if self.settled.fault else "begun"
+
+
+class Starts:
+    """The starts of an automation, read from its journal; `created` is when it was made.
+
+    An object reads each line once, and is used by one thread at a time.
+    """
+
+    def __init__(self, file: Path, created: datetime) -> None:
+        self.switched: Switched | None = None
+        self.polled: Polled | None = None
+        self.since = created
+        """The last claimed occurrence of the schedule, or the time from which it counts."""
+        self.counts_from = created
+        """The time of its creation, or when a person last let it start runs again."""
+        self._file = file
+        self._end = 0
+        self._keys: set[tuple[str, str]] = set()
+        self._claims: dict[str, Claim] = {}
+        self._open: dict[str, Claim] = {}
+        self._last: dict[str, Settled] = {}
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether a person paused the automation."""
+        return bool(self.switched and self.switched.is_paused)
+
+    @property
+    def pending(self) -> tuple[Claim, ...]:
+        """The claims whose runs are not there yet, oldest first."""
+        return (*self._open.values(),)
+
+    @property
+    def last(self) -> tuple[Start, ...]:
+        """The last starts, oldest first."""
+        latest = [*self._claims.values()][-_MOST_SHOWN:]
+        return tuple(Start(claim, self._last.get(claim.run_id)) for claim in latest)
+
+    def find(self, run_id: str) -> Start | None:
+        """Return the start with the id of its run."""
+        claim = self._claims.get(run_id)
+        return Start(claim, self._last.get(run_id)) if claim else None
+
+    def is_claimed(self, kind: TriggerKind, occurrence: str) -> bool:
+        """Return whether an occurrence was claimed."""
+        return (kind, occurrence) in self._keys
+
+    def read(self) -> "Starts":
+        """Read the lines that were added since."""
+        if self._file.exists():
+            for line in read_lines(self._file, offset=self._end):
+                self._take(self._parse(line.content))
+                self._end = line.end
+        return self
+
+    def claim(
+        self,
+        kind: TriggerKind,
+        occurrence: str,
+        new_run_id: Callable[[], str],
+        now: datetime,
+        inputs: Mapping[str, str] | None = None,
+    ) -> Claim | None:
+        """Claim an occurrence; None if it was claimed before, or the automation is paused.
+
+        A person starts a paused one, too.
+        """
+        with self._writing() as journal:
+            is_off = self.is_paused and kind is not TriggerKind.PERSON
+            if is_off or self.is_claimed(kind, occurrence):
+                return None
+            claim = Claim(kind, occurrence, new_run_id(), now, {**(inputs or {})})
+            journal.append(_to_line(claim))
+        self.read()
+        return claim
+
+    def settle(self, run_id: str, now: datetime, fault: str = "") -> None:
+        """Record the result of a claim, once."""
+        with self._writing() as journal:
+            if run_id in self._open:
+                journal.append(_to_line(Settled(run_id, now, fault)))
+        self.read()
+
+    def switch(self, *, is_paused: bool, by: str, now: datetime) -> bool:
+        """Pause the automation, or let it start runs again; return whether that is a change."""
+        with self._writing() as journal:
+            is_change = is_paused is not self.is_paused
+            if is_change:
+                journal.append(_to_line(Switched(is_paused, by, now)))
+        self.read()
+        return is_change
+
+    def note_poll(self, now: datetime, fault: str) -> None:
+        """Record a new fault of the command of tickets, or that it is well again."""
+        with self._writing() as journal:
+            if fault != (self.polled.fault if self.polled else ""):
+                journal.append(_to_line(Polled(now, fault)))
+        self.read()
+
+    @contextmanager
+    def _writing(self) -> Generator[Journal]:
+        """Open the journal as its only writer, after all its lines were read."""
+        until = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                journal = Journal.open(self._file)
+                break
+            except LockHeld:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_PAUSE_S)
+        with journal:
+            self.read()
+            yield journal
+
+    def _take(self, line: Line) -> None:
+        match line:
+            case Claim():
+                self._keys.add((line.kind, line.occurrence))
+                self._claims[line.run_id] = self._open[line.run_id] = line
+                if line.kind is TriggerKind.SCHEDULE:
+                    self.since = max(self.since, datetime.fromisoformat(line.occurrence))
+            case Settled():
+                self._open.pop(line.run_id, None)
+                self._last[line.run_id] = line
+            case Switched():
+                self.switched = line
+                if not line.is_paused:
+                    self.counts_from = line.at
+                    self.since = max(self.since, line.at)
+            case Polled():
+                self.polled = line
+
+    def _parse(self, content: bytes) -> Line:
+        record = parse_object(content) or {}
+        data = record.get("data")
+        kind = _KINDS.get(str(record.get("kind")))
+        try:
+            if kind and isinstance(data, dict):
+                return read_record(kind, data)
+        except UsageError as cause:
+            raise self._damaged() from cause
+        raise self._damaged()
+
+    def _damaged(self) -> VerificationError:
+        hint = "restore it from a backup, or remove the automation"
+        return VerificationError(f"invalid line in {self._file}", hint=hint)
+
+
+def _to_line(line: Line) -> str:
+    return canonical_json({"kind": _NAMES[type(line)], "data": write_record(line)})

@@ -1,0 +1,236 @@
+"""The automations of a project: their folders in the state folder, and their lines in the ledger.
+
+No sandboxed tool can reach the state folder. If another process changes a record, its hash is not
+the one in the ledger, and the automation starts no runs.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from attractor.automations.automation import Automation
+from attractor.automations.errors import ChangedAutomation, InvalidAutomation
+from attractor.automations.starts import Starts
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, Refused, UnknownName, VerificationError
+from attractor.base.files import (
+    StoredFile,
+    make_private_folder,
+    read_file,
+    store_private_folder,
+    sync_folder,
+)
+from attractor.base.json import JsonObject, canonical_json, parse_object
+from attractor.base.locks import FileLock
+from attractor.base.records import read_record, write_record
+from attractor.config.tables import require_name
+from attractor.factory.errors import InvalidToken
+from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
+from attractor.factory.ledger.tokens import Scope, TokenStore
+from attractor.factory.open_project import OpenProject
+from attractor.factory.project import PROJECTS, project_folder
+
+AUTOMATIONS = "automations"
+_RECORD, _STARTS, _LOCK = "automation.json", "starts.jsonl", "start.lock"
+_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True)
+class AutomationFolder:
+    """The folder of an automation."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """The name of the automation."""
+        return self.root.name
+
+    @property
+    def record(self) -> Path:
+        """The file with the record."""
+        return self.root / _RECORD
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock a process holds until its run has begun."""
+        return self.root / _LOCK
+
+    @cached_property
+    def starts(self) -> Starts:
+        """The starts so far; each process and thread has its own."""
+        return Starts(self.root / _STARTS, self.read().created)
+
+    def read(self) -> Automation:
+        """Read the record, whoever wrote it."""
+        try:
+            automation = read_record(Automation, parse_object(read_file(self.record)) or {})
+        except AttractorError as cause:
+            raise ChangedAutomation(self.name, f"its record is unreadable: {cause}") from cause
+        if automation.name != self.name:
+            raise ChangedAutomation(self.name, "its record is that of another one")
+        return automation
+
+
+def list_automations(state: Path, project_id: str) -> Sequence[AutomationFolder]:
+    """Return the automations of a project, by name; "" has none."""
+    folder = project_folder(state, project_id) / AUTOMATIONS
+    return [AutomationFolder(one) for one in sorted(folder.glob("[!.]*")) if one.is_dir()]
+
+
+def list_all_automations(state: Path) -> Iterator[tuple[str, AutomationFolder]]:
+    """Yield the automations of all projects of a state folder, each with the id of its project."""
+    for root in sorted(state.glob(f"{PROJECTS}/*/{AUTOMATIONS}/[!.]*")):
+        yield root.parent.parent.name, AutomationFolder(root)
+
+
+def find_automation(name: str, opened: OpenProject) -> AutomationFolder:
+    """Return the automation with a name."""
+    found = {one.name: one for one in list_automations(_state(opened), _project_id(opened))}
+    if name not in found:
+        raise UnknownName("automation", name, found)
+    return found[name]
+
+
+def create_automation(automation: Automation, opened: OpenProject) -> AutomationFolder:
+    """Record an automation in the ledger, and make its folder; refuse a name that is taken."""
+    name, state = automation.name, _state(opened)
+    try:
+        require_name(name)
+    except ValueError as cause:
+        raise InvalidAutomation(f"invalid name {name!r}", hint=str(cause)) from cause
+    place = project_folder(state, automation.project) / AUTOMATIONS
+    make_private_folder(place)
+    with FileLock(place / ".lock").acquire(wait=_PATIENCE_S, purpose="attractor: automation"):
+        if (place / name).exists():
+            raise Refused(
+                f"the automation {name} exists already",
+                hint=f"choose another name, or: attractor automation remove {name}",
+            )
+        # First the ledger: a killed process leaves a line without a folder, which starts nothing.
+        made: JsonObject = {
+            "name": name,
+            "project": automation.project,
+            "digest": automation.digest,
+            "by": automation.rights.by,
+        }
+        opened.ledger.append(LineKind.AUTOMATION_CREATED, "", made, now=opened.now())
+        content = canonical_json(write_record(automation)).encode()
+        store_private_folder(place / name, [StoredFile(_RECORD, content)])
+    return AutomationFolder(place / name)
+
+
+def remove_automation(folder: AutomationFolder, opened: OpenProject, *, by: str) -> None:
+    """Record that an automation is removed, and remove its folder and its tokens.
+
+    A process that starts a run now ends first.
+    """
+    with FileLock(folder.lock).acquire(wait=_PATIENCE_S, purpose="attractor: automation remove"):
+        for line in _created(opened.ledger):
+            if (line.data["name"], line.data["project"]) == (folder.name, _project_id(opened)):
+                data = {**line.data, "by": by}
+                opened.ledger.append(LineKind.AUTOMATION_REMOVED, "", data, now=opened.now())
+        store = TokenStore(_state(opened))
+        for token in store.list():
+            if token.automation == folder.name and token.is_for(_project_id(opened)):
+                store.revoke(token.name, by=by, now=opened.now())
+        shutil.rmtree(folder.root)
+        sync_folder(folder.root.parent)
+
+
+def verified(
+    folder: AutomationFolder, opened: OpenProject, recorded: Mapping[str, str] | None = None
+) -> Automation:
+    """Return the record of an automation; refuse an edited one, and one without its creator.
+
+    `recorded` are the `recorded_digests` of the ledger, if they are read already.
+    """
+    automation = folder.read()
+    recorded = recorded_digests(opened.ledger) if recorded is None else recorded
+    if fault := _fault_of(automation, recorded, opened):
+        raise ChangedAutomation(folder.name, fault)
+    return automation
+
+
+def recorded_digests(ledger: Ledger) -> Mapping[str, str]:
+    """Return the hashes of the automations in the ledger, each with its project."""
+    return {str(line.data["digest"]): str(line.data["project"]) for line in _created(ledger)}
+
+
+def _created(ledger: Ledger) -> Sequence[LedgerEntry]:
+    """Return the lines about automations that were not removed."""
+    gone = {
+        str(line.data["digest"]) for line in ledger.mentioning(LineKind.AUTOMATION_REMOVED.value)
+    }
+    made = ledger.mentioning(LineKind.AUTOMATION_CREATED.value)
+    return [line for line in made if str(line.data["digest"]) not in gone]
+
+
+def _fault_of(automation: Automation, recorded: Mapping[str, str], opened: OpenProject) -> str:
+    """Return why an automation may start nothing, or ""."""
+    if recorded.get(automation.digest) != _project_id(opened):
+        return "its record was edited after it was created"
+    if digest := automation.rights.token:
+        store, by = TokenStore(_state(opened)), automation.rights.by
+        tokens = {token.digest: token for token in store.list()}
+        token = tokens.get(digest)
+        allowed = token and token.scope.includes(Scope.OPERATE)
+        if not token or not allowed or not token.is_for(automation.project):
+            return f"the token {by}, with which it was created, has no such right any more"
+        try:
+            store.require_recorded(token)
+        except (InvalidToken, VerificationError) as fault:
+            return fault.message
+    return ""
+
+
+@dataclass(frozen=True)
+class AutomationFault:
+    """Something of an automation that needs a person; `key` changes with the fault."""
+
+    name: str
+    reason: str
+    since: datetime
+    key: str
+
+
+def list_faults(opened: OpenProject) -> Iterator[AutomationFault]:
+    """Yield what needs a person: edited records, refused starts, and failed commands."""
+    recorded: Mapping[str, str] | None = None
+    for folder in list_automations(_state(opened), _project_id(opened)):
+        recorded = recorded_digests(opened.ledger) if recorded is None else recorded
+        try:
+            automation = folder.read()
+            fault = _fault_of(automation, recorded, opened)
+        except AttractorError as error:
+            fault = error.message
+        if fault:
+            edited = datetime.fromtimestamp(folder.root.stat().st_mtime, opened.now().tzinfo)
+            yield AutomationFault(folder.name, fault, edited, "edited")
+            continue
+        starts = folder.starts.read()
+        if (polled := starts.polled) and polled.fault:
+            yield AutomationFault(folder.name, polled.fault, polled.at, f"poll:{polled.at}")
+        if starts.last and (settled := starts.last[-1].settled) and settled.fault:
+            run_id = settled.run_id
+            yield AutomationFault(folder.name, settled.fault, settled.at, f"start:{run_id}")
+
+
+def _state(opened: OpenProject) -> Path:
+    return opened.project.machine.state_dir
+
+
+def _project_id(opened: OpenProject) -> str:
+    return opened.identity.project_id()
+
+
+def hold_starts(folder: AutomationFolder, patience_s: float) -> FileLock:
+    """Lock the starts of an automation: one process after the other begins its run."""
+    return FileLock(folder.lock).acquire(wait=patience_s, purpose=f"automation {folder.name}")
+
+
+def is_starting(folder: AutomationFolder) -> bool:
+    """Return whether a process starts a run of an automation now."""
+    return FileLock.is_held(folder.lock)

@@ -1,0 +1,204 @@
+"""Create an automation: a pipeline that starts by itself."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from attractor.automations.automation import (
+    AfterPromotion,
+    Automation,
+    Rights,
+    TicketCommand,
+    default_schema,
+)
+from attractor.automations.records import trigger_words
+from attractor.automations.schedule import CatchUp, Schedule
+from attractor.automations.start import check_automation, declared_by
+from attractor.automations.store import create_automation
+from attractor.base.durations import format_duration
+from attractor.base.errors import ExitCode, UsageError
+from attractor.base.json import JsonObject
+from attractor.base.records import read_object
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.orders import operator_name, token_store
+from attractor.cli.runs.setup import INPUT_FORMS, budget_options, opened_of, read_inputs
+from attractor.cli.shell_completion import complete_profiles, complete_suites
+from attractor.config.user_folders import TOKEN_VARIABLE
+from attractor.engine.budgets import Budgets
+from attractor.factory.ledger.tokens import Scope, digest_of
+from attractor.factory.open_project import OpenProject
+
+_TRIGGERS = (
+    click.option("--cron", default="", metavar="'M H D M W'", help="Start at these times."),
+    click.option("--zone", default="UTC", show_default=True, help="Read --cron in this time zone."),
+    click.option(
+        "--catch-up",
+        type=click.Choice([one.value for one in CatchUp]),
+        default=CatchUp.NONE.value,
+        show_default=True,
+        help="Start these of the times that came while no server was there.",
+    ),
+    click.option("--http", "has_http", is_flag=True, help="Start by requests; print a token once."),
+    click.option(
+        "--inputs-schema",
+        "schema_file",
+        type=click.Path(path_type=Path),
+        help="Let requests and tickets set these inputs, a JSON schema (default: the inputs that "
+        "the pipeline declares and --input does not set).",
+    ),
+    click.option(
+        "--after-promotion-of", "of", default="", metavar="PIPELINE", help="Start after each one."
+    ),
+    click.option(
+        "--after-promotion-to", "to", default="", metavar="BRANCH", help="Start after each one."
+    ),
+    click.option(
+        "--tickets",
+        "command",
+        default="",
+        metavar="COMMAND",
+        help='Run COMMAND, which prints lines such as {"id": "A-1", "inputs": {}}, and start a '
+        "run for each new id.",
+    ),
+    click.option("--every", default="5m", show_default=True, help="Run COMMAND after this time."),
+)
+
+
+def _trigger_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
+    for option in reversed(_TRIGGERS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("name")
+@click.argument("pipeline", metavar="PIPELINE.dot")
+@click.option("--goal", default="", help="Replace the goal of the pipeline.")
+@click.option(
+    "--input",
+    "pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help=f"Set an input: {INPUT_FORMS}.",
+)
+@click.option(
+    "--suite",
+    default="",
+    shell_complete=complete_suites,
+    metavar="S[@V]",
+    help="Judge runs with this suite.",
+)
+@click.option(
+    "--profile",
+    default="",
+    shell_complete=complete_profiles,
+    metavar="P[@R]",
+    help="Judge runs by this profile.",
+)
+@budget_options
+@_trigger_options
+@json_option
+@click.pass_obj
+def automation_create(
+    invocation: Invocation,
+    name: str,
+    pipeline: str,
+    goal: str,
+    pairs: tuple[str, ...],
+    suite: str,
+    profile: str,
+    budgets: Budgets,
+    as_json: bool,
+    **triggers: Any,
+) -> ExitCode:
+    """Create an automation: a pipeline that starts by itself while 'attractor serve' runs.
+
+    PIPELINE.dot is a file of the project, or a registered version such as plan@3. Each run has
+    these inputs, these limits, and this suite and profile. An automation starts runs and never
+    approves one. It cannot be changed: remove it, and create another one. If it was created with a
+    token (ATTRACTOR_TOKEN), it ends with the token.
+    """
+    opened = opened_of(invocation)
+    schema_file: Path | None = triggers["schema_file"]
+    automation = Automation(
+        name=name,
+        project=opened.identity.create_id(),
+        pipeline=_in_project(pipeline, invocation.folder, opened),
+        created=opened.now(),
+        rights=_rights_of(invocation),
+        goal=goal,
+        inputs=read_inputs(pairs, None, environ=invocation.environ),
+        suite=suite,
+        profile=profile,
+        max_cost_usd=budgets.cost_usd,
+        max_tokens=budgets.tokens,
+        max_duration=format_duration(budgets.duration) if budgets.duration else "",
+        **_triggers_of(triggers),
+    )
+    declared = declared_by(automation.pipeline, opened)
+    schema: JsonObject = (
+        read_object(schema_file, UsageError)
+        if schema_file
+        else default_schema(declared, automation.inputs)
+    )
+    automation = replace(automation, schema=schema)
+    check_automation(automation, opened)
+    create_automation(automation, opened)
+    token = _token_of(automation, invocation, opened) if automation.has_http else ""
+    if as_json:
+        show_json({**automation.to_record(), **({"token": token} if token else {})})
+        return ExitCode.DONE
+    show(f"created the automation {name}: {trigger_words(automation)}")
+    if schedule := automation.schedule:
+        next_ = schedule.next_after(automation.created).astimezone()
+        show(f"  next: {next_:%Y-%m-%d %H:%M}, while 'attractor serve' runs")
+    if token:
+        show(f"  token, shown once: {token}")
+    return ExitCode.DONE
+
+
+def _triggers_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the triggers by the names of their fields."""
+    of, to, command = options["of"], options["to"], options["command"]
+    zone, catch_up = options["zone"], CatchUp(options["catch_up"])
+    return {
+        "schedule": Schedule(options["cron"], zone, catch_up) if options["cron"] else None,
+        "promotion": AfterPromotion(of, to) if of or to else None,
+        "tickets": TicketCommand(command, options["every"]) if command else None,
+        "has_http": options["has_http"],
+    }
+
+
+def _in_project(pipeline: str, folder: Path, opened: OpenProject) -> str:
+    """Return the path of a pipeline file in the project; another name stays."""
+    file, root = (folder / pipeline).resolve(), opened.project.root.resolve()
+    return str(file.relative_to(root)) if file.exists() and file.is_relative_to(root) else pipeline
+
+
+def _rights_of(invocation: Invocation) -> Rights:
+    secret = invocation.environ.get(TOKEN_VARIABLE, "")
+    by = operator_name(invocation, Scope.OPERATE)
+    return Rights(by, digest_of(secret) if secret else "")
+
+
+def _token_of(automation: Automation, invocation: Invocation, opened: OpenProject) -> str:
+    """Create the token that starts runs of an automation, and does nothing else."""
+    secret = secrets.token_urlsafe(32)
+    token_store(invocation).create(
+        f"{automation.name}-{automation.project[:8]}",
+        Scope.START,
+        secret,
+        by=automation.rights.by,
+        now=opened.now(),
+        projects=[automation.project],
+        automation=automation.name,
+    )
+    return secret
+
+
+part = automation_create

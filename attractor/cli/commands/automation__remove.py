@@ -1,0 +1,35 @@
+"""Remove an automation, and the tokens that start it."""
+
+import click
+
+from attractor.automations.store import find_automation, remove_automation
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.setup import opened_of
+from attractor.factory.ledger.tokens import Scope
+
+
+@click.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def automation_remove(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
+    """Remove an automation, and the tokens that start it.
+
+    Its runs stay, and those that began go on. A new automation of the name starts anew: it knows no
+    ticket.
+    """
+    by = operator_name(invocation, Scope.OPERATE)
+    opened = opened_of(invocation)
+    folder = find_automation(name, opened)
+    remove_automation(folder, opened, by=by)
+    if as_json:
+        show_json({"name": folder.name, "is_removed": True})
+    else:
+        show(f"removed the automation {folder.name}")
+    return ExitCode.DONE
+
+
+part = automation_remove

@@ -1,0 +1,49 @@
+"""Show an automation: its triggers, its limits, and its last starts."""
+
+import click
+
+from attractor.automations.records import automation_record, trigger_words
+from attractor.automations.store import find_automation, verified
+from attractor.base.errors import ExitCode
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.setup import opened_of
+from attractor.language.source.text import visible
+
+
+@click.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def automation_show(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
+    """Show an automation: its triggers, its limits, and its last starts.
+
+    The exit status is 6 if its record was edited after it was created.
+    """
+    opened = opened_of(invocation)
+    folder = find_automation(name, opened)
+    automation, starts = verified(folder, opened), folder.starts.read()
+    record = automation_record(automation, starts, opened.now())
+    if as_json:
+        show_json(record)
+        return ExitCode.DONE
+    state = " (paused)" if starts.is_paused else ""
+    judges = ", ".join(filter(None, [automation.suite, automation.profile])) or "none"
+    lines = [
+        f"automation {automation.name}{state}: {automation.pipeline}",
+        f"starts: {trigger_words(automation)}",
+        f"next: {record['next'] or 'not by a schedule'}",
+        f"inputs: {', '.join(f'{key}={one}' for key, one in automation.inputs.items()) or 'none'}",
+        f"budget of a run: {automation.budgets or 'none'}",
+        f"suite and profile: {judges}",
+        f"created by {automation.rights.by} at {automation.created.astimezone():%Y-%m-%d %H:%M}",
+    ]
+    for start in starts.last:
+        claim, fault = start.claim, start.settled.fault if start.settled else ""
+        words = f"{claim.kind} {claim.occurrence}: {start.state}, run {claim.run_id}"
+        lines.append(f"  {words}{f' ({fault})' if fault else ''}")
+    show("\n".join(map(visible, lines)))
+    return ExitCode.DONE
+
+
+part = automation_show

@@ -1,0 +1,345 @@
+"""Starts the runs of automations: once a second, in a thread of its own.
+
+Of the servers of a state folder, one does it; if it dies, another one. An occurrence is claimed
+before the process of its run is started, and that process holds the lock of the automation until
+the run has begun: a claim without a run is therefore carried out again under the same id, and a run
+that has begun is not.
+"""
+
+import time
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from threading import Event, Thread
+
+from attractor.automations.automation import Automation, TriggerKind
+from attractor.automations.errors import ChangedAutomation, InvalidAutomation
+from attractor.automations.starts import Claim
+from attractor.automations.store import (
+    AUTOMATIONS,
+    AutomationFolder,
+    is_starting,
+    list_all_automations,
+    recorded_digests,
+    verified,
+)
+from attractor.automations.tickets import Ticket, read_tickets
+from attractor.base.clock import Clock
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError, LockHeld
+from attractor.base.locks import FileLock
+from attractor.config.user_folders import TOKEN_VARIABLE
+from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
+from attractor.factory.ledger.tokens import TOKENS_FILE
+from attractor.factory.open_project import OpenProject
+from attractor.server.errors import TooManyProcesses
+from attractor.server.processes.run_processes import RunCommand, RunProcesses
+
+EVERY_S = 1.0
+AGAIN_S, MOST_AGAIN_S = 5.0, 600.0
+"""A start that failed is tried again after this time, and later each time."""
+
+LEFT = timedelta(seconds=10)
+"""A claim of another process whose run is not there after this time was left by a killed one."""
+
+AT_ONCE = 4
+"""The number of runs that are started at one time, and of open claims of one automation."""
+
+
+@dataclass(frozen=True)
+class AutomationProject:
+    """A project of the server, and what starts its processes."""
+
+    opened: OpenProject
+    processes: RunProcesses
+
+
+def start_command(name: str, claim: Claim) -> RunCommand:
+    """Return the command that begins the run of a claim."""
+    return RunCommand("automation run", [name], [f"--claimed={claim.run_id}"])
+
+
+class _Watched:
+    """An automation as the loop knows it: its verified record, and when to look at it again."""
+
+    def __init__(self, folder: AutomationFolder, project_id: str) -> None:
+        self.folder = folder
+        self.project_id = project_id
+        self.signature: tuple[int, ...] = ()
+        self.automation: Automation | None = None
+        self.due: datetime | None = None
+        self.polls_at = 0.0
+        self.poll: Future[None] | None = None
+
+
+@dataclass(frozen=True)
+class _Retry:
+    at: float
+    tries: int
+
+
+class AutomationLoop:
+    """Starts what is due in the projects of a server; `project_of` returns one by its id."""
+
+    def __init__(
+        self, state: Path, project_of: Callable[[str], AutomationProject], clock: Clock
+    ) -> None:
+        self._state = state
+        self._project_of = project_of
+        self._clock = clock
+        self._ledger = Ledger(state)
+        self._ledger_size = 0
+        self._recorded: Mapping[str, str] = {}
+        self._promoted: dict[str, tuple[str, LedgerEntry]] = {}
+        self._watched: dict[Path, _Watched] = {}
+        self._starting: dict[str, Future[None]] = {}
+        self._retries: dict[str, _Retry] = {}
+        self._own: set[str] = set()
+        self._stopped = Event()
+        self._lock = FileLock(state / f"{AUTOMATIONS}.lock")
+        self._is_alone = False
+        self._thread = Thread(target=self._run, name="automations", daemon=True)
+
+    def start(self) -> None:
+        """Begin as soon as a project has an automation."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the present step; processes of runs go on."""
+        self._stopped.set()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped.wait(EVERY_S):
+                # Such as a ledger that cannot be read now: the loop looks again in a second.
+                with suppress(Exception):
+                    self._look()
+        finally:
+            self._lock.release()
+
+    def _look(self) -> None:
+        """Find what is due, claim it, and start what is claimed."""
+        folders = {
+            folder.root: (project_id, folder)
+            for project_id, folder in list_all_automations(self._state)
+        }
+        if not folders:
+            self._watched.clear()
+            return
+        if not self._is_alone:
+            with suppress(LockHeld):
+                self._lock.acquire(purpose="attractor serve")
+                self._is_alone = True
+        if not self._is_alone:
+            return
+        for root in self._watched.keys() - folders.keys():
+            del self._watched[root]
+        for root, (project_id, folder) in folders.items():
+            self._watched.setdefault(root, _Watched(folder, project_id))
+        self._reap()
+        self._read_ledger()
+        tokens = _signature(self._state / TOKENS_FILE)
+        for watched in self._watched.values():
+            # A damaged automation is a row of Attention, and the others go on.
+            with suppress(AttractorError, OSError), self._noted(watched):
+                self._refresh(watched, tokens)
+                self._look_at(watched)
+
+    @contextmanager
+    def _noted(self, watched: _Watched) -> Generator[None]:
+        """Note a defect, which a person must see, and go on with the other automations."""
+        try:
+            yield
+        except (AttractorError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a person must see it
+            fault = f"internal error: {error!r}"
+            watched.folder.starts.note_poll(self._clock.now(), fault)
+
+    def _look_at(self, watched: _Watched) -> None:
+        automation = watched.automation
+        if automation is None:
+            return
+        starts = watched.folder.starts.read()
+        now = self._clock.now()
+        if not starts.is_paused and len(starts.pending) < AT_ONCE:
+            self._claim_scheduled(watched, automation, now)
+            self._claim_promoted(watched, automation)
+            self._poll(watched, automation)
+        for claim in starts.pending:
+            if claim.run_id in self._own or claim.at < now - LEFT:
+                self._begin(watched, claim)
+
+    def _refresh(self, watched: _Watched, tokens: Sequence[int]) -> None:
+        """Verify the record again if its file changed, or the tokens."""
+        signature = (*_signature(watched.folder.record), *tokens)
+        if signature == watched.signature:
+            return
+        # It may be a new one of the same name.
+        watched.folder = AutomationFolder(watched.folder.root)
+        watched.automation = watched.due = None
+        opened = self._project_of(watched.project_id).opened
+        # One that is not verified is a row of Attention.
+        with suppress(ChangedAutomation):
+            watched.automation = verified(watched.folder, opened, self._recorded)
+        watched.signature = signature
+
+    def _claim_scheduled(self, watched: _Watched, automation: Automation, now: datetime) -> None:
+        schedule, starts = automation.schedule, watched.folder.starts
+        if schedule is None or (watched.due and now < watched.due):
+            return
+        # The others follow when these have begun.
+        due = [*islice(schedule.due(starts.since, now), AT_ONCE)]
+        for occurrence in due:
+            self._claim(watched, TriggerKind.SCHEDULE, occurrence.isoformat())
+        if len(due) < AT_ONCE:
+            watched.due = schedule.next_after(now)
+
+    def _claim_promoted(self, watched: _Watched, automation: Automation) -> None:
+        promotion, since = automation.promotion, watched.folder.starts.counts_from
+        for project_id, line in self._promoted.values() if promotion else ():
+            is_new = project_id == watched.project_id and line.when > since
+            if promotion and is_new and promotion.is_met_by(line.data):
+                occurrence = f"{line.data['branch']} {line.run_id}"
+                self._claim(watched, TriggerKind.PROMOTION, occurrence)
+
+    def _read_ledger(self) -> None:
+        """Read automations and promotions from the ledger if it grew."""
+        size = self._ledger.file.stat().st_size
+        if size == self._ledger_size:
+            return
+        self._recorded = recorded_digests(self._ledger)
+        for line in self._ledger.mentioning(LineKind.PROMOTED.value):
+            if line.kind == LineKind.PROMOTED and line.head.hash not in self._promoted:
+                self._promoted[line.head.hash] = _project_of(line, self._ledger), line
+        self._ledger_size = size
+
+    def _poll(self, watched: _Watched, automation: Automation) -> None:
+        """Read the tickets of an automation in another thread, and claim the new ones."""
+        tickets, poll = automation.tickets, watched.poll
+        if tickets is None:
+            return
+        if poll and poll.done():
+            watched.poll = None
+            watched.folder.starts.note_poll(self._clock.now(), _fault_of(poll))
+        elif not poll and time.monotonic() >= watched.polls_at and self._may_poll():
+            watched.polls_at = time.monotonic() + tickets.pause.total_seconds()
+            project = self._project_of(watched.project_id)
+            environ = project.processes.environ
+            variables = {name: one for name, one in environ.items() if name != TOKEN_VARIABLE}
+            folder = project.opened.project.root
+
+            def read() -> None:
+                self._claim_tickets(watched, read_tickets(tickets.command, folder, variables))
+
+            watched.poll = _in_thread(read)
+
+    def _may_poll(self) -> bool:
+        polls = [one.poll for one in self._watched.values() if one.poll and not one.poll.done()]
+        return len(polls) < AT_ONCE
+
+    def _claim_tickets(self, watched: _Watched, tickets: Collection[Ticket]) -> None:
+        """Claim the tickets that have not started yet; name the invalid ones."""
+        automation = watched.automation
+        faults: list[str] = []
+        # An object of its own, because the loop reads the other one.
+        starts = AutomationFolder(watched.folder.root).starts.read()
+        for ticket in tickets if automation else ():
+            assert automation
+            if starts.is_claimed(TriggerKind.TICKET, ticket.id):
+                continue
+            try:
+                inputs = automation.texts_of(ticket.inputs)
+            except InvalidAutomation as fault:
+                faults.append(f"ticket {ticket.id}: {fault.message}")
+                continue
+            claim = starts.claim(
+                TriggerKind.TICKET, ticket.id, self._new_run_id(watched), self._clock.now(), inputs
+            )
+            self._own |= {claim.run_id} if claim else set()
+        if faults:
+            raise InvalidAutomation("; ".join(faults[:3]))
+
+    def _claim(self, watched: _Watched, kind: TriggerKind, occurrence: str) -> None:
+        starts = watched.folder.starts
+        if not starts.is_claimed(kind, occurrence):
+            claim = starts.claim(kind, occurrence, self._new_run_id(watched), self._clock.now())
+            self._own |= {claim.run_id} if claim else set()
+
+    def _new_run_id(self, watched: _Watched) -> Callable[[], str]:
+        return self._project_of(watched.project_id).opened.project.machine.new_run_id
+
+    def _begin(self, watched: _Watched, claim: Claim) -> None:
+        """Start the process of a claim, unless one starts now."""
+        run_id, retry = claim.run_id, self._retries.get(claim.run_id)
+        waits = retry is not None and time.monotonic() < retry.at
+        is_full = len(self._starting) >= AT_ONCE
+        if run_id in self._starting or waits or is_full or is_starting(watched.folder):
+            return
+        processes = self._project_of(watched.project_id).processes
+        name = watched.folder.name
+
+        def start() -> None:
+            processes.start(start_command(name, claim), by=f"automation {name}")
+
+        self._starting[run_id] = _in_thread(start)
+
+    def _reap(self) -> None:
+        """Forget the processes that have begun their runs; note when to try the others again.
+
+        A process that refused its run has recorded that, and its claim is not open any more.
+        """
+        for run_id, future in [*self._starting.items()]:
+            if not future.done():
+                continue
+            del self._starting[run_id]
+            if error := future.exception():
+                before = self._retries.get(run_id)
+                tries = before.tries + 1 if before else 0
+                is_full = isinstance(error, TooManyProcesses)
+                pause = EVERY_S if is_full else min(MOST_AGAIN_S, AGAIN_S * 2**tries)
+                self._retries[run_id] = _Retry(time.monotonic() + pause, 0 if is_full else tries)
+            else:
+                self._retries.pop(run_id, None)
+                self._own.discard(run_id)
+
+
+def _in_thread(work: Callable[[], None]) -> "Future[None]":
+    """Start work in a thread that does not keep a server from ending."""
+    future: Future[None] = Future()
+
+    def do() -> None:
+        try:
+            future.set_result(work())
+        except Exception as error:  # noqa: BLE001 - the loop reads it
+            future.set_exception(error)
+
+    Thread(target=do, daemon=True).start()
+    return future
+
+
+def _signature(file: Path) -> Sequence[int]:
+    """Return numbers that change with a file; none without one."""
+    try:
+        stat = file.stat()
+    except FileNotFoundError:
+        return ()
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def _project_of(line: LedgerEntry, ledger: Ledger) -> str:
+    """Return the project of the run of a line."""
+    made = (one for one in ledger.entries(line.run_id) if one.kind == LineKind.CREATED)
+    return next((str(one.data["project"]) for one in made), "")
+
+
+def _fault_of(poll: "Future[None]") -> str:
+    """Return the fault of a call of the command of tickets, or ""."""
+    error = poll.exception()
+    if error is None:
+        return ""
+    return error.in_one_line if isinstance(error, AttractorError) else f"internal error: {error!r}"

@@ -1,0 +1,306 @@
+"""Servers start what is due once, also several of them, and after kills."""
+
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from subprocess import PIPE
+from typing import Any
+
+import httpx
+import pytest
+
+from attractor.automations.automation import (
+    AfterPromotion,
+    TicketCommand,
+    TriggerKind,
+    default_schema,
+)
+from attractor.automations.schedule import CatchUp, Schedule
+from attractor.automations.store import AutomationFolder, create_automation, hold_starts
+from attractor.factory.ledger.ledger import LineKind
+from attractor.factory.ledger.tokens import Scope
+from attractor.factory.open_project import OpenProject
+from attractor.language.declarations.inputs import read_inputs
+from attractor.server.processes.run_processes import PROGRAM
+from attractor.worlds.attention import Need
+from tests.automations.desk import automation_in, make_opened, variables_of
+from tests.cli.git_desk import await_
+from tests.prepared import Process, begin_prepared
+from tests.server.conftest import RunningServer, service_of, serving
+
+RUNS, NIGHTLY_RUNS = (f"/api/v1/automations/{name}/runs" for name in ("review", "nightly"))
+EACH_MINUTE = Schedule("* * * * *", "UTC", CatchUp.ALL)
+SCHEMA = default_schema(read_inputs("where=here, ticket=none").inputs, {"where": "lib"})
+
+
+@contextmanager
+def served(project: Path) -> Generator[Process]:
+    """Serve a project by a process of its own, which is killed at the end of the block."""
+    words = ["serve", "--port", "0", "--json"]
+    server = begin_prepared(words, folder=project, variables=variables_of(project), stdout=PIPE)
+    assert server.stdout
+    try:
+        with server.stdout as printed:
+            assert "url" in json.loads(printed.readline())
+            yield server
+    finally:
+        server.kill()
+        server.wait(10)
+
+
+def triggers(opened: OpenProject) -> Sequence[dict[str, Any]]:
+    """Return the triggers of all runs of a project, oldest first."""
+    found = sorted(opened.project.runs_dir.glob("*/manifest.json"))
+    return [json.loads(one.read_text())["options"]["trigger"] for one in found]
+
+
+def await_runs(opened: OpenProject, runs: int) -> None:
+    """Wait until a project has so many runs."""
+    await_(lambda: len(triggers(opened)) >= runs)
+
+
+def fresh(folder: AutomationFolder) -> AutomationFolder:
+    """Return the folder without what was read before."""
+    return AutomationFolder(folder.root)
+
+
+def is_settled(folder: AutomationFolder, claims: int) -> bool:
+    """Return whether so many claims were made, and each was carried out."""
+    starts = fresh(folder).starts.read()
+    return len(starts.last) >= claims and not starts.pending
+
+
+@pytest.mark.crash
+def test_two_servers_that_are_killed_start_each_occurrence_once(tmp_path: Path) -> None:
+    opened = make_opened(tmp_path / "project")
+    project = opened.project.root
+    created = opened.now() - timedelta(minutes=4)
+    folder = create_automation(automation_in(opened, created=created, schedule=EACH_MINUTE), opened)
+    with ExitStack() as stack:
+        servers = [stack.enter_context(served(project)) for _ in range(2)]
+        for runs, server in enumerate(servers, 1):
+            await_runs(opened, runs)
+            server.kill()
+        stack.enter_context(served(project))
+        await_(lambda: is_settled(folder, 4))
+        fresh(folder).starts.switch(is_paused=True, by="ann", now=opened.now())
+    claimed = [start.claim for start in fresh(folder).starts.read().last]
+    expected = EACH_MINUTE.between(created, opened.now())
+    occurrences = [one.isoformat() for one, _ in zip(expected, claimed, strict=False)]
+    assert [one.occurrence for one in claimed] == occurrences
+    await_runs(opened, len(occurrences))
+    assert sorted(one["occurrence"] for one in triggers(opened)) == occurrences
+    made = [one.data["trigger"] for one in opened.ledger.entries() if one.kind == LineKind.CREATED]
+    assert sorted(str(one["occurrence"]) for one in made if isinstance(one, dict)) == occurrences
+
+
+def processes_of_claims() -> list[int]:
+    """Return the processes that begin the run of a claim."""
+    found: list[int] = []
+    for one in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = one.read_bytes()
+        except OSError:
+            continue
+        found += [int(one.parent.name)] if b"\0--claimed=" in words else []
+    return found
+
+
+@pytest.mark.crash
+def test_claim_of_a_process_that_was_killed_before_its_run_starts_once(tmp_path: Path) -> None:
+    opened = make_opened(tmp_path / "project")
+    automation = automation_in(opened, schedule=None, has_http=True, schema=SCHEMA)
+    folder = create_automation(automation, opened)
+    lock = hold_starts(folder, 0)
+    with served(opened.project.root) as server:
+        claim = folder.starts.claim(
+            TriggerKind.TICKET, "A-1", opened.project.machine.new_run_id, opened.now()
+        )
+        assert claim
+        time.sleep(1)
+        server.kill()
+    service = service_of(opened.project.root)
+    service = replace(service, processes=replace(service.processes, program=PROGRAM))
+    with serving(service) as running, ThreadPoolExecutor(1) as pool:
+        others = {*processes_of_claims()}
+        with running.client(Scope.OPERATE) as client:
+            asked = pool.submit(client.post, NIGHTLY_RUNS, json={"inputs": {}})
+            await_(lambda: {*processes_of_claims()} - others)
+            for number in {*processes_of_claims()} - others:
+                os.kill(number, signal.SIGKILL)
+            assert asked.result(30).status_code == 503
+        assert triggers(opened) == []
+        lock.release()
+        await_(lambda: is_settled(folder, 2))
+        await_runs(opened, 2)
+        time.sleep(2)
+    assert [one["kind"] for one in triggers(opened)] == ["ticket", "http"]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> OpenProject:
+    return make_opened(tmp_path / "project")
+
+
+@pytest.fixture
+def running(opened: OpenProject) -> Generator[RunningServer]:
+    with serving(service_of(opened.project.root)) as server:
+        yield server
+
+
+def start_token(server: RunningServer, opened: OpenProject, automation: str) -> dict[str, str]:
+    """Return the headers with a token that starts runs of an automation."""
+    secret = f"a-secret-token-of-{automation}"
+    server.service.access.tokens.create(
+        automation,
+        Scope.START,
+        secret,
+        by="ann",
+        now=opened.now(),
+        projects=[opened.identity.project_id()],
+        automation=automation,
+    )
+    return {"authorization": f"Bearer {secret}"}
+
+
+def test_request_starts_a_run_with_the_inputs_that_the_schema_allows(
+    running: RunningServer, opened: OpenProject
+) -> None:
+    automation = automation_in(
+        opened,
+        "review",
+        schedule=None,
+        has_http=True,
+        schema=SCHEMA,
+        inputs={"where": "lib"},
+        max_cost_usd=1.5,
+    )
+    folder = create_automation(automation, opened)
+    headers = start_token(running, opened, "review")
+    with httpx.Client(base_url=running.url, headers=headers, timeout=60) as client:
+        wrong = client.post(RUNS, json={"inputs": {"where": "elsewhere"}})
+        assert (wrong.status_code, "where is unknown" in wrong.text) == (400, True)
+        done = client.post(RUNS, json={"inputs": {"ticket": "A-1"}})
+        assert done.status_code == 201, done.text
+        run = done.json()["id"]
+        # The token does nothing else.
+        assert client.get(f"/pipelines/{run}").status_code == 403
+        assert client.get("/api/v1/automations/review").status_code == 403
+        assert client.post("/pipelines", json={"file": "pipeline.dot"}).status_code == 403
+        assert client.post("/api/v1/automations/other/runs", json={}).status_code == 404
+    with running.client(Scope.READ) as client:
+        assert client.post(RUNS, json={}).status_code == 403
+        shown = client.get("/api/v1/automations/review").json()
+        assert (shown["schema"], shown["starts"][0]["run_id"]) == (SCHEMA, run)
+        assert [one["name"] for one in client.get("/api/v1/automations").json()] == ["review"]
+    options = json.loads((opened.project.runs_dir / run / "manifest.json").read_text())["options"]
+    assert options["inputs"] == {"where": "lib", "ticket": "A-1"}
+    assert options["budgets"]["cost_usd"] == 1.5
+    assert (options["trigger"]["automation"], options["trigger"]["kind"]) == ("review", "http")
+    fresh(folder).starts.switch(is_paused=True, by="ann", now=opened.now())
+    with httpx.Client(base_url=running.url, headers=headers) as client:
+        paused = client.post(RUNS, json={})
+        assert (paused.status_code, "is paused" in paused.text) == (409, True)
+
+
+def test_token_of_another_automation_starts_nothing(
+    running: RunningServer, opened: OpenProject
+) -> None:
+    create_automation(automation_in(opened, "review", has_http=True, schema=SCHEMA), opened)
+    create_automation(automation_in(opened, "silent", schema=SCHEMA), opened)
+    with httpx.Client(base_url=running.url, headers=start_token(running, opened, "silent")) as one:
+        assert one.post(RUNS, json={}).status_code == 404
+        refused = one.post("/api/v1/automations/silent/runs", json={})
+        assert (refused.status_code, "create it with --http" in refused.text) == (400, True)
+    assert triggers(opened) == []
+
+
+def test_ticket_starts_one_run_and_an_invalid_one_needs_a_person(
+    running: RunningServer, opened: OpenProject
+) -> None:
+    lines = ['{"id": "A-1", "inputs": {"ticket": "; touch stolen"}}', '{"id": "A-2"}']
+    tickets = opened.project.root / "tickets.jsonl"
+    tickets.write_text("\n".join([*lines, lines[0], '{"id": "A-3", "inputs": {"where": "x"}}']))
+    command = TicketCommand("cat tickets.jsonl", "10s")
+    automation = automation_in(opened, "bugs", schedule=None, tickets=command, schema=SCHEMA)
+    folder = create_automation(automation, opened)
+    await_(lambda: is_settled(folder, 2) and fresh(folder).starts.read().polled)
+    assert sorted(one["occurrence"] for one in triggers(opened)) == ["A-1", "A-2"]
+    assert attention(running) == [("bugs", "ticket A-3: invalid inputs: where is unknown")]
+
+
+def attention(server: RunningServer) -> list[tuple[str, str]]:
+    """Return names and reasons of the automations that need a person."""
+    with server.client(Scope.READ) as client:
+        rows: list[dict[str, Any]] = client.get("/api/v1/attention").json()
+    wanted = [one for one in rows if one["need"] == Need.AUTOMATION]
+    return [(one["name"], re.split(r";|\(", one["reason"])[0].strip()) for one in wanted]
+
+
+def test_promotion_starts_the_automations_that_wait_for_it(
+    running: RunningServer, opened: OpenProject
+) -> None:
+    project = opened.identity.create_id()
+    promoted = {"pipeline": "plan", "branch": "main", "by": "ann"}
+    old, new, other = (opened.project.machine.new_run_id() for _ in range(3))
+    wanted = AfterPromotion(branch="main")
+
+    def promote(run_id: str, project_id: str) -> None:
+        made = {"project": project_id, "pipeline": "plan@1"}
+        opened.ledger.append(LineKind.CREATED, run_id, made, now=opened.now())
+        opened.ledger.append(LineKind.PROMOTED, run_id, promoted, now=opened.now())
+
+    promote(old, project)
+    folder = create_automation(
+        automation_in(opened, "after", schedule=None, promotion=wanted), opened
+    )
+    create_automation(
+        automation_in(opened, "never", schedule=None, promotion=AfterPromotion("fix")), opened
+    )
+    promote(other, "0" * 32)
+    promote(new, project)
+    await_(lambda: is_settled(folder, 1))
+    time.sleep(2)
+    assert [(one["automation"], one["occurrence"]) for one in triggers(opened)] == [
+        ("after", f"main {new}")
+    ]
+
+
+def test_edited_automation_starts_nothing_and_is_a_row_of_attention(
+    running: RunningServer, opened: OpenProject
+) -> None:
+    created = opened.now() - timedelta(minutes=2)
+    command = TicketCommand("touch stolen", "10s")
+    automation = automation_in(opened, created=created, schedule=None, has_http=True, schema=SCHEMA)
+    folder = create_automation(automation, opened)
+    record = json.loads(folder.record.read_text())
+    schedule = {"cron": "* * * * *", "catch_up": "all"}
+    edited = record | {"schedule": schedule, "tickets": {"command": command.command}}
+    folder.record.write_text(json.dumps(edited))
+    with running.client(Scope.OPERATE) as client:
+        refused = client.post(NIGHTLY_RUNS, json={})
+        assert (refused.status_code, "its record was edited" in refused.text) == (409, True)
+    time.sleep(2.5)
+    assert not (opened.project.root / "stolen").exists()
+    assert triggers(opened) == []
+    assert attention(running) == [("nightly", "its record was edited after it was created")]
+
+
+def test_start_that_is_refused_is_not_repeated(running: RunningServer, opened: OpenProject) -> None:
+    automation = automation_in(opened, schedule=None, has_http=True, schema=SCHEMA)
+    folder = create_automation(automation, opened)
+    (opened.project.root / "pipeline.dot").unlink()
+    with running.client(Scope.OPERATE) as client:
+        refused = client.post(NIGHTLY_RUNS, json={})
+        assert (refused.status_code, "pipeline.dot" in refused.text) == (400, True)
+    assert is_settled(folder, 1)
+    [row] = attention(running)
+    assert "pipeline.dot" in row[1]
