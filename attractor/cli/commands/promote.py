@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, UsageError
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json

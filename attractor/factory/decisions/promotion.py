@@ -154,7 +154,7 @@ async def approved_commit(
     """Write the commit of an approved run into the repository, without moving a branch."""
     # This also verifies the records that are used below.
     judged = evaluator.judged(facts_of(run))
-    decision = _approval(run, evaluator)
+    decision = approval_of(run, evaluator)
     commit, base = await _commit(run, candidate, decision), candidate.base.commit
     name = reference_of(run.directory.root, evaluator.opened.project.runs_dir)
     hint = f"fix the problems in a new run: attractor gate {name}"
