@@ -65,7 +65,8 @@ STARTED_BY_VARIABLE = "ATTRACTOR_STARTED_BY"
 """The kind of the server for which a process starts runs, such as `mcp`."""
 
 RESERVED_VARIABLES = (
-    *("ATTRACTOR_STATUS_FILE", TOKEN_VARIABLE, OPERATOR_VARIABLE, STARTED_BY_VARIABLE),
+    *("ATTRACTOR_STATUS_FILE", "ATTRACTOR_IDEMPOTENCY_KEY"),
+    *(TOKEN_VARIABLE, OPERATOR_VARIABLE, STARTED_BY_VARIABLE),
 )
 """Variables that begin with `ATTRACTOR_`, but are not settings."""
 

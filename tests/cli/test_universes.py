@@ -98,7 +98,7 @@ def test_caps_refuse_at_submission(desk: FleetDesk) -> None:
     refused(desk, 2, "unknown universe 'v'", *ON, "--universe", "v")
     refused(desk, 2, "need --on POOL", "run", "pipeline.dot", "--universe", "u")
     assert desk.do("universe", "caps", "u", "--backends", "none").returncode == 0
-    run_id = begin(desk, "--max-cost-usd", "1")
+    run_id = begin(desk, "--universe", "u", "--max-cost-usd", "1")
     refused(desk, 4, "a world of universe u, not of home", *ON, "--universe", "home")
     desk.beat()
     desk.end(run_id, AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.BUDGET)))

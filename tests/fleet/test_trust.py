@@ -389,7 +389,8 @@ def seen_by(fleet: LivingFleet) -> Iterator[bytes]:
         rows = contents(connection)
     # No ledger, suite or decision has a table here.
     assert {name for name in rows if name.startswith("public.")} == {
-        f"public.fleet_{name}" for name in ("lease", "meta", "pool", "run", "universe", "worker")
+        f"public.fleet_{name}"
+        for name in ("lease", "meta", "pool", "run", "tail", "universe", "worker")
     }
     yield repr(rows).encode()
     store = as_worker(fleet)
