@@ -93,6 +93,7 @@ OFFLINE = {
     "README.md",
     "docs/how-to/execute-snippets.md",
     "docs/how-to/install.md",
+    "docs/how-to/open-pull-requests.md",
     "docs/how-to/outside-agents.md",
     "docs/how-to/sandbox-elsewhere.md",
     "docs/how-to/teach-coding-agents.md",

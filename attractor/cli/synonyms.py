@@ -6,7 +6,6 @@ import click
 
 COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(("list", "ls", "ps"), "attractor runs"),
-    "queue": "attractor runs --status awaiting_human",
     **dict.fromkeys(("show", "info", "describe"), "attractor status RUN"),
     "watch": "attractor status --watch",
     **dict.fromkeys(("tail", "log"), "attractor logs --follow"),

@@ -204,9 +204,9 @@ def test_no_command_deletes_or_edits_a_run_a_checkpoint_or_a_decision() -> None:
     commands = command_registry()
     refused = ("delete", "remove", "rm", "edit", "purge")
     assert "decide" in commands
-    # A dimension is a folder in which runs work; their records stay.
+    # These are folders in which runs work, what starts runs, and an order; their records stay.
     found = [name for name in commands if set(name.split(".")) & set(refused)]
-    assert found == ["dimension.remove"]
+    assert found == ["automation.remove", "dimension.remove", "queue.remove"]
 
 
 def test_gc_keeps_decisions_runs_and_checkpoints(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def pr_list(invocation: Invocation, as_json: bool) -> ExitCode:
         )
         for one in listed
     ]
-    none = "There are no pull requests. Open one: attractor promote RUN --to pr"
+    none = "There are no pull requests. See how to open one: attractor promote --help"
     show("\n".join(table(lines)) if listed else none)
     return ExitCode.DONE
 

@@ -28,7 +28,7 @@ def queue_list(invocation: Invocation, branch: str, as_json: bool) -> ExitCode:
     if as_json:
         show_json([_record(shown) for shown in runs])
     elif not runs:
-        show("No runs wait. Let an approved run wait: attractor promote RUN --queue")
+        show("No runs wait. See how to let one wait: attractor promote --help")
     else:
         rows = [("branch", "place", "run", "by", "why")]
         rows += [

@@ -29,7 +29,7 @@ from attractor.server.service import Service
 part = APIRouter(tags=["automations"], responses=problem_statuses(404, 409))
 
 Name = Annotated[str, Path(max_length=200, description="The name of the automation.")]
-QUEUED = "queued"
+STARTED_AS = "queued"
 
 
 class AutomationAnswer(AnswerModel):
@@ -112,7 +112,7 @@ def start_automation(
         service.processes.start(start_command(name, claim), by=caller.name)
     except TooManyProcesses:
         # The claim stays, and is carried out when a process has ended.
-        status = QUEUED
+        status = STARTED_AS
     links = links_of(run_id)
     response.headers["location"] = links["self"]
     return StartedRun(id=run_id, status=status, links=links)
