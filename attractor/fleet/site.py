@@ -34,7 +34,6 @@ from attractor.fleet.seams import (
     KeepAsked,
     SiteAttempt,
 )
-from attractor.fleet.tails import TAIL_BYTES
 from attractor.workspaces.git.repository import Git
 from attractor.workspaces.run_store import read_record
 
@@ -43,6 +42,9 @@ BASE = "base.pack"
 """The Git objects of the files with which a run began, beside the settings of its project."""
 
 INCIDENTS = "incidents"
+TAIL_BYTES = 16 << 10
+"""At most so much is shown of what is not committed yet."""
+
 _OF_FLEET = ("ATTRACTOR_FLEET__", "PG")
 """The beginnings of variables that reach the database."""
 

@@ -14,7 +14,6 @@ from attractor.fleet.database import Database
 from attractor.fleet.records import RunState
 from attractor.fleet.schema import RUNS, TAILS
 
-TAIL_BYTES = 16 << 10
 WATCH_S = 10.0
 """A look counts for so long."""
 

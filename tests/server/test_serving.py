@@ -2,6 +2,8 @@
 
 import resource
 import socket
+import subprocess
+import sys
 import time
 from urllib.parse import urlsplit
 
@@ -65,3 +67,10 @@ def test_oldest_waiting_connection_makes_place(
             assert one.recv(1) == b""
         for one in waiting:
             one.close()
+
+
+def test_server_starts_without_the_extra_of_the_fleet() -> None:
+    hide = "import sys; sys.modules |= dict.fromkeys(('sqlalchemy', 'dbos', 'obstore')); "
+    words = f"{hide}import attractor.server.application, attractor.server.service"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
