@@ -198,7 +198,7 @@ class Listener:
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(running, self._loop))
 
         silence_dbos()
-        # Arguments are JSON: what somebody else wrote into the table is not unpickled.
+        # Arguments are JSON: what another program wrote into the table is not unpickled.
         setattr(DefaultSerializer, "deserialize", _refuse_pickle)  # noqa: B010
         url = self._database.url
         plain = url if url.drivername == "sqlite" else url.set(drivername="postgresql")

@@ -149,7 +149,7 @@ class ServingWorker:
             await asyncio.sleep(SWEEP_S)
 
     async def _show_tails(self, fleet: Fleet, worker: RunWorker) -> None:
-        """Show what is not committed yet, of runs that somebody looks at."""
+        """Show what is not committed yet, of runs that are looked at."""
         while not self._is_over:
             await asyncio.sleep(TAILS_S)
             # What is shown is a courtesy: nothing waits for it.

@@ -1,6 +1,6 @@
-"""The ends of journals that workers have not committed yet, kept for who looks at them now.
+"""The uncommitted ends of journals, for pages and commands that show a run now.
 
-A worker writes the end of a journal only while somebody looks. It is what the worker says, and
+A worker writes the end of a journal only while it is looked at. It is what the worker says, and
 proves nothing: it is shown to people, and never becomes a part of a run.
 """
 
@@ -20,7 +20,7 @@ WATCH_S = 10.0
 
 @dataclass(frozen=True)
 class Watched:
-    """A run whose uncommitted events somebody looks at, with its last commit."""
+    """A run whose uncommitted events are looked at, with its last commit."""
 
     run_id: str
     epoch: int
@@ -57,7 +57,7 @@ class Tails:
             return ""
 
     async def watched(self, worker: str) -> Sequence[Watched]:
-        """Return the runs of a worker that somebody looks at."""
+        """Return the runs of a worker that are looked at."""
 
         def work(connection: sa.Connection, now: float) -> Sequence[Watched]:
             rows = sa.select(RUNS.c.run_id, RUNS.c.epoch, RUNS.c.seq).join(

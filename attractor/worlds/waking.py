@@ -139,7 +139,7 @@ class Waker:
 
 
 def _become_waker(names: socket.socket, opened: OpenProject) -> NoReturn:
-    """Wake the named actors, in a process that forks twice, until nobody can name one."""
+    """Wake the named actors, in a process that forks twice, until no process can name one."""
     try:
         if os.fork() == 0:
             with names.makefile() as lines:

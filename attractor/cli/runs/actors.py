@@ -213,7 +213,7 @@ def wait_for_answer(
 
 
 def show_answer(invocation: Invocation, found: Answered | ActorView, *, as_json: bool) -> ExitCode:
-    """Print the answer to a message, or why there is none yet."""
+    """Print the answer to a message, or why there is no answer yet."""
     if isinstance(found, ActorView):
         if as_json:
             show_json(actor_record(found), is_line=True)

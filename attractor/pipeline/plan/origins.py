@@ -214,7 +214,7 @@ class Forked:
         return self.overrides.restores_sessions
 
     def secrets(self, redactor: Redactor) -> Iterable[str]:
-        """Return the secrets that are passed again; a changed goal or input is none."""
+        """Return the secrets that are passed again; a changed goal or input is no secret."""
         return self.overrides.repeated(read_request(self.run.manifest)).secrets(redactor)
 
     def ask(self, project: Project) -> RunRequest:
