@@ -116,7 +116,9 @@ class Automation:
         # jsonschema is slow to import, and most commands read no inputs of others.
         from attractor.llm.json_schema import find_faults
 
-        if faults := find_faults(dict(given), self.schema):
+        faults = [f"{name} is fixed" for name in given if name in self.inputs]
+        faults += find_faults(dict(given), self.schema)
+        if faults:
             hint = f"see the schema: attractor automation show {self.name} --json"
             raise InvalidAutomation(f"invalid inputs: {'; '.join(faults)}", hint=hint)
         return {
@@ -129,15 +131,20 @@ _TYPES: Mapping[str, str] = {"int": "integer", "float": "number", "bool": "boole
 
 
 def default_schema(declared: Iterable[Input], fixed: Mapping[str, str]) -> JsonObject:
-    """Return a schema of the declared inputs that an automation does not fix.
+    """Return a schema of the declared inputs without a default that an automation does not fix.
 
-    Secrets are no part of it: they come from variables of the server.
+    An input with a default, such as a command, is the pipeline's own. Secrets are no part of it:
+    they come from variables of the server.
     """
-    free = [one for one in declared if one.name not in fixed and not one.is_secret]
+    free = [
+        one
+        for one in declared
+        if one.name not in fixed and not one.is_secret and one.default is None
+    ]
     properties: dict[str, Json] = {
         one.name: {"type": _TYPES.get(one.type, "string")} for one in free
     }
-    required: list[Json] = [one.name for one in free if one.default is None]
+    required: list[Json] = [one.name for one in free]
     return {
         "type": "object",
         "properties": properties,

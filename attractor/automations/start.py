@@ -60,11 +60,13 @@ class Starting:
         self._lock.release()
 
     def take(self, run_id: str) -> bool:
-        """Take the claim with the id of a run; return False if its run has begun or was refused."""
-        start = self._folder.starts.read().find(run_id)
+        """Take the claim with the id of a run; return False if there is nothing to begin now."""
+        starts = self._folder.starts.read()
+        start = starts.find(run_id)
         if start is None:
             raise UnknownName("claimed run", run_id, [])
-        self._claim = None if start.settled else start.claim
+        is_off = starts.is_paused and start.claim.kind is not TriggerKind.PERSON
+        self._claim = None if start.settled or is_off else start.claim
         return self._claim is not None
 
     def claim_by_hand(self, inputs: Mapping[str, str]) -> None:
@@ -104,6 +106,7 @@ def request_of(
     automation: Automation, claim: Claim, opened: OpenProject, backend: str
 ) -> tuple[RunRequest, OpenProject]:
     """Return the request of the run of a claim, and the project with its registered pipeline."""
+    _require_free(automation, claim)
     file, opened = find_pipeline(automation.pipeline, opened)
     request = RunRequest(
         file=file,
@@ -116,6 +119,17 @@ def request_of(
         trigger=Trigger(automation.name, claim.kind.value, claim.occurrence),
     )
     return request, opened
+
+
+def _require_free(automation: Automation, claim: Claim) -> None:
+    """Refuse inputs of a claim that its trigger may not set: its journal may have been edited."""
+    if claim.kind is TriggerKind.PERSON:
+        return
+    known = automation.schema.get("properties")
+    free = {*known} - {*automation.inputs} if isinstance(known, dict) else set[str]()
+    has_inputs = claim.kind in (TriggerKind.HTTP, TriggerKind.TICKET)
+    if wrong := sorted({*claim.inputs} - (free if has_inputs else set())):
+        raise InvalidAutomation(f"a {claim.kind.value} may not set the input {wrong[0]}")
 
 
 def find_pipeline(name: str, opened: OpenProject) -> tuple[Path, OpenProject]:

@@ -22,6 +22,8 @@ from attractor.base.records import read_record, write_record
 _PATIENCE_S = 10.0
 _PAUSE_S = 0.01
 _MOST_SHOWN = 20
+MOST_PENDING = 100
+"""Requests and tickets wait elsewhere while so many claims are open."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,10 @@ class Starts:
                 self._keys.add((line.kind, line.occurrence))
                 self._claims[line.run_id] = self._open[line.run_id] = line
                 if line.kind is TriggerKind.SCHEDULE:
-                    self.since = max(self.since, datetime.fromisoformat(line.occurrence))
+                    try:
+                        self.since = max(self.since, datetime.fromisoformat(line.occurrence))
+                    except (ValueError, TypeError) as cause:
+                        raise self._damaged() from cause
             case Settled():
                 self._open.pop(line.run_id, None)
                 self._last[line.run_id] = line

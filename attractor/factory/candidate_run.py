@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
 from attractor.base.files import read_regular
 from attractor.base.hash_chain import GENESIS, ChainHead
 from attractor.base.json import content_hash
@@ -68,9 +69,26 @@ def lineage_of(run: CandidateRun) -> list[str]:
     found, root, parent = [run.run_id], run.directory.root, run.manifest.parent
     while parent and parent not in found:
         found.append(parent)
-        directory = RunDirectory(root.with_name(parent))
-        parent = read_manifest(directory).parent if directory.manifest.is_file() else ""
+        before = _manifest_of(root.with_name(parent))
+        parent = before.parent if before else ""
     return found
+
+
+def restarted_in(run: CandidateRun) -> list[str]:
+    """Return the ids of a run and of the runs that it continues after restarts."""
+    found, root, manifest = [run.run_id], run.directory.root, run.manifest
+    while manifest and manifest.restart and manifest.parent not in found:
+        found.append(manifest.parent)
+        manifest = _manifest_of(root.with_name(manifest.parent))
+    return found
+
+
+def _manifest_of(root: Path) -> Manifest | None:
+    """Return the manifest of a run; None if it is gone or damaged."""
+    try:
+        return read_manifest(RunDirectory(root))
+    except (AttractorError, OSError):
+        return None
 
 
 def facts_of(run: OpenRun) -> CandidateRun:

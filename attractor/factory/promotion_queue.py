@@ -201,12 +201,11 @@ class LandingFacts:
     """The facts about the run that lands next.
 
     `status` is None if the rebased run was not created before its process died. The other facts are
-    those of a run that waits for a decision: whether the branch moved since its base was taken, why
-    the gate says no-go, and whether trials have no result, for which a person is asked.
+    those of a run that waits for a decision: why the gate says no-go, and whether trials have no
+    result, for which a person is asked.
     """
 
     status: RunStatus | None
-    is_stale: bool = False
     no_go: str = ""
     is_unfinished: bool = False
 
@@ -224,11 +223,8 @@ def next_step(facts: LandingFacts) -> Step:
         case status if status in (REJECTED, FAILED, CANCELED):
             return Step.RETURN
         case status if status == AWAITING_DECISION:
-            if facts.is_unfinished:
-                return Step.WAIT
-            if facts.no_go:
-                return Step.RETURN
-            return Step.REBASE if facts.is_stale else Step.WAIT
+            # Also if the branch moved: one rebase, and its evaluation, for each decision.
+            return Step.RETURN if facts.no_go and not facts.is_unfinished else Step.WAIT
         case _:
             return Step.EVALUATE
 

@@ -136,8 +136,9 @@ def races_in(entries: Iterable[LedgerEntry]) -> list[Race]:
 
 
 def race_with(races: Iterable[Race], run_ids: Collection[str]) -> Race | None:
-    """Return the race with one of these runs, or None."""
-    return next((one for one in races if not set(run_ids).isdisjoint(one.run_ids)), None)
+    """Return the race with one of these runs, of several the one that counts most, or None."""
+    found = [race for race in races if not set(run_ids).isdisjoint(race.run_ids)]
+    return max(found, key=lambda race: race.counted, default=None)
 
 
 def find_race(ledger: Ledger, project: str, reference: str = LATEST) -> Race:

@@ -17,7 +17,7 @@ from threading import Event, Thread
 
 from attractor.automations.automation import Automation, TriggerKind
 from attractor.automations.errors import ChangedAutomation, InvalidAutomation
-from attractor.automations.starts import Claim
+from attractor.automations.starts import MOST_PENDING, Claim
 from attractor.automations.store import (
     AUTOMATIONS,
     AutomationFolder,
@@ -158,7 +158,8 @@ class AutomationLoop:
             raise
         except Exception as error:  # noqa: BLE001 - a person must see it
             fault = f"internal error: {error!r}"
-            watched.folder.starts.note_poll(self._clock.now(), fault)
+            with suppress(AttractorError, OSError):
+                watched.folder.starts.note_poll(self._clock.now(), fault)
 
     def _look_at(self, watched: _Watched) -> None:
         automation = watched.automation
@@ -171,6 +172,8 @@ class AutomationLoop:
             self._claim_promoted(watched, automation)
             self._poll(watched, automation)
         for claim in starts.pending:
+            if starts.is_paused and claim.kind is not TriggerKind.PERSON:
+                continue
             if claim.run_id in self._own or claim.at < now - LEFT:
                 self._begin(watched, claim)
 
@@ -252,6 +255,9 @@ class AutomationLoop:
             assert automation
             if starts.is_claimed(TriggerKind.TICKET, ticket.id):
                 continue
+            if len(starts.pending) >= MOST_PENDING:
+                # The next call of the command goes on.
+                break
             try:
                 inputs = automation.texts_of(ticket.inputs)
             except InvalidAutomation as fault:

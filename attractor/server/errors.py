@@ -124,6 +124,12 @@ class TooManyProcesses(TooManyRequests):
     hint = "wait until one of them ends, or raise the setting server.max_processes"
 
 
+class TooManyStarts(TooManyRequests):
+    """Too many starts of an automation wait."""
+
+    hint = "wait until some of them have begun"
+
+
 class CallerGone(HttpError):
     """The caller closed the connection before the answer."""
 

@@ -11,8 +11,8 @@ from tests.tables import table
 NIGHTLY = ("automation", "create", "nightly", "pipeline.dot", "--cron", "0 3 * * *")
 
 
-def make(desk: GitDesk) -> None:
-    desk.make(PIPELINE, **{"attractor.toml": SETTINGS})
+def make(desk: GitDesk, pipeline: str = PIPELINE) -> None:
+    desk.make(pipeline, **{"attractor.toml": SETTINGS})
 
 
 def test_automation_is_created_listed_run_paused_and_removed(desk: GitDesk) -> None:
@@ -43,14 +43,14 @@ def test_automation_is_created_listed_run_paused_and_removed(desk: GitDesk) -> N
 
 
 def test_token_of_an_automation_is_printed_once(desk: GitDesk) -> None:
-    make(desk)
+    make(desk, PIPELINE.replace("ticket=none", "ticket, count:int"))
     words = ("automation", "create", "review", "pipeline.dot", "--http", "--input", "where=lib")
     created = desk.json(*words)
     assert len(created["token"]) > 30
     assert created["token"] not in (desk.state / "tokens.json").read_text()
     [token] = desk.json("token", "list")
     assert token["scope"] == "start"
-    assert [*created["schema"]["properties"]] == ["ticket", "times"]
+    assert [*created["schema"]["properties"]] == ["ticket", "count"]
     own: JsonObject = {"type": "object", "additionalProperties": False}
     (desk.project / "schema.json").write_text(json.dumps(own))
     other = desk.json(*words[:2], "other", *words[3:], "--inputs-schema", "schema.json")

@@ -19,7 +19,6 @@ from attractor.engine.state.run_state import (
     QUEUED,
     REJECTED,
 )
-from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.decisions.decide import Decision, DecisionKind
 from attractor.factory.errors import NoDecision
 from attractor.factory.history.audit import audit
@@ -56,11 +55,9 @@ def whys(flow: Flow) -> dict[str, str]:
         (LandingFacts(QUEUED), Step.EVALUATE),
         (LandingFacts(EVALUATING), Step.EVALUATE),
         (LandingFacts(APPROVED), Step.PROMOTE),
-        (LandingFacts(APPROVED, is_stale=True), Step.PROMOTE),
         (LandingFacts(REJECTED), Step.RETURN),
         (LandingFacts(CANCELED), Step.RETURN),
         (LandingFacts(AWAITING_DECISION), Step.WAIT),
-        (LandingFacts(AWAITING_DECISION, is_stale=True), Step.REBASE),
         (LandingFacts(AWAITING_DECISION, no_go="failed"), Step.RETURN),
         (LandingFacts(AWAITING_DECISION, no_go="cut", is_unfinished=True), Step.WAIT),
     ],
@@ -143,18 +140,21 @@ def test_rebase_that_changes_no_file_of_the_candidate_is_not_evaluated_again(
     assert queue_of(flow).runs == ()
 
 
-def test_branch_that_moves_before_the_decision_is_rebased_onto_again(tmp_path: Path) -> None:
+def test_branch_that_moves_again_is_rebased_onto_once_more_after_the_decision(
+    tmp_path: Path,
+) -> None:
     flow = make_flow(tmp_path)
     run = approved(flow, "one")
     enqueue(flow, run)
     commit_file(flow, "other.txt", "meanwhile\n")
     before = process(flow)[-1].current
     commit_file(flow, "third.txt", "meanwhile\n")
+    # One rebase for each decision: a busy branch does not evaluate for ever.
+    assert kinds(process(flow)) == [(run.run_id, MoveKind.WAITS)]
+    approve(flow, before)
     moves = process(flow)
     assert kinds(moves) == [(run.run_id, MoveKind.REBASED), (run.run_id, MoveKind.WAITS)]
     assert moves[-1].current != before
-    # Nobody decides on a result that can land no more.
-    assert read_candidate_run(flow.runs_dir / before).state.status == CANCELED
     decision = Decision(DecisionKind.REJECTED, ANN, REASON)
     decide_run(flow.runs_dir / moves[-1].current, flow.opened, decision)
     assert kinds(process(flow)) == [(run.run_id, MoveKind.RETURNED)]

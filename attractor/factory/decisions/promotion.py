@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import NoGo, UsageError, suggest
+from attractor.base.errors import NoGo, Refused, UsageError, suggest
 from attractor.base.json import Json
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import Base
@@ -42,6 +42,10 @@ HEADS = "refs/heads/"
 _LEDGER_TRAILER = "Attractor-Ledger"
 _LINE_HASH = re.compile("[0-9a-f]{64}")
 SHOWN = 5
+
+
+PULL_REQUESTS = (LineKind.PROPOSED, LineKind.PROPOSAL_ENDED, LineKind.PROMOTED)
+"""The lines that say what became of the pull requests of a run."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,9 @@ async def promote(
         raise StaleBase(
             f"{run_id} was rolled back from {branch}", hint=_rebase(run, evaluator, branch)
         )
+    lines = [one for one in evaluator.ledger.entries(run_id) if one.kind in PULL_REQUESTS]
     if done:
+        await _require_pulled(lines, done, repository)
         return done
     candidate = open_kept()
     commit, tag = await _commit(run, candidate, decision), f"attractor/{run_id}"
@@ -109,10 +115,13 @@ async def promote(
     head = await find_branch(repository, branch, since=base)
     # By an earlier promotion that was interrupted.
     was_done = await _contains(repository, commit, branch)
-    if not was_done:
+    await _require_landable(lines, commit, tag, repository, was_done=was_done)
+    # A pull request has the same commit, which others may have merged.
+    if not was_done or any(one.kind == LineKind.PROPOSED for one in lines):
         name = reference_of(run.directory.root, evaluator.opened.project.runs_dir)
         hint = f"fix the problems in a new run: attractor gate {name}"
         require_go(run, judged, "promotion", by=by, hint=hint)
+    if not was_done:
         await bring_commit(commit, out_of=candidate.store.git, into=repository.git, without=base)
     if not was_done or head == commit:
         # Also for a moved branch: its files may not be moved yet.
@@ -303,6 +312,39 @@ def some_paths(paths: Sequence[str]) -> str:
     """Return the first paths, and the number of the others."""
     more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
     return f"{', '.join(paths[:SHOWN])}{more}"
+
+
+async def _require_pulled(
+    lines: Sequence[LedgerEntry], done: Promotion, repository: Repository
+) -> None:
+    """Refuse a promotion by a pull request whose merge this repository does not have yet."""
+    is_merge = any(
+        one.kind == LineKind.PROMOTED
+        and one.data["commit"] == done.commit
+        and "pull_request" in one.data
+        for one in lines
+    )
+    if is_merge and not await _contains(repository, done.commit, done.branch):
+        raise Refused(
+            f"a pull request landed on {done.branch}, and this repository does not have that yet",
+            hint="get it: git pull",
+        )
+
+
+async def _require_landable(
+    lines: Sequence[LedgerEntry], commit: str, tag: str, repository: Repository, *, was_done: bool
+) -> None:
+    """Refuse what a pull request brought without being a promotion, or in another form."""
+    if was_done and any(one.kind == LineKind.PROPOSAL_ENDED for one in lines):
+        raise Refused(
+            f"the branch has the commit {commit[:12]} by a pull request, which was no promotion",
+            hint="see what it brought: attractor pr list",
+        )
+    if await repository.ref(f"refs/tags/{tag}") not in ("", commit):
+        raise Refused(
+            f"the tag {tag} is at another commit: the result landed in another form",
+            hint=f"see where: git log -1 {tag}",
+        )
 
 
 def _rebase(run: OpenRun, evaluator: Evaluator, branch: str) -> str:

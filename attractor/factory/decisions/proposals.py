@@ -246,7 +246,8 @@ def proposal_body(facts: ProposalFacts, most: int) -> str:
     rows = {
         "Run": f"`{review.facts.run_id}` of `{manifest.pipeline}`",
         "Judged by": f"`{manifest.suite.partition('#')[0]}`",
-        "Approved": f"{facts.decision.data['by']}: {facts.decision.data['rationale']}",
+        # Not the rationale: who gives it may have seen hidden scenarios.
+        "Approved": f"by {facts.decision.data['by']}, decision {facts.decision.head.hash[:12]}",
         "Cost": cost,
         "Round": f"{facts.number} of at most {most}",
     }

@@ -28,6 +28,7 @@ from attractor.factory.candidate_run import (
     facts_of,
     lineage_of,
     read_candidate_run,
+    restarted_in,
 )
 from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluation.answers import answers_of
@@ -217,6 +218,7 @@ class Evaluator:
         evaluations = tuple(pool.of_run(run.run_id))
         races = races_in(entries)
         lineage = lineage_of(run) if races else [run.run_id]
+        others = tuple(pool.by_other_runs(run.run_id, run.tree, seal))
         profile, status = self.opened.profile(run.manifest.profile), run.state.status
         # A clock that was set back does not revive an expired waiver.
         if profile.window is None:
@@ -235,15 +237,16 @@ class Evaluator:
             else self.opened.other_versions(sealed, run.manifest.pipeline, run.pipeline_hash),
             evaluations=evaluations,
             profile=profile,
-            by_other_runs=tuple(pool.by_other_runs(run.run_id, run.tree, seal)),
+            by_other_runs=others,
             waivers=waivers_of(
                 (entry for entry in entries if entry.run_id in ("", run.run_id)),
                 self._opaque_names(sealed),
             ),
             earlier=last_approved(entries, run.run_id, self._opaque_names(sealed)),
             now=max([self.opened.now(), *(entry.when for entry in entries[-1:])]),
-            attempts=pool.attempts(seal, run.tree, lineage),
-            race=race_with(races, lineage),
+            attempts=pool.attempts(seal, run.tree, restarted_in(run)),
+            # Also in another run, the tree of an attempt is one of its race.
+            race=race_with(races, [*lineage, *(other.run_id for other in others)]),
             cost_usd=run.cost_usd
             + self._cost_of(submission, entries)
             + sum(trial.cost_usd for evaluation in evaluations for trial in evaluation.results),

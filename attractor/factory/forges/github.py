@@ -83,8 +83,9 @@ class GitHub:
 
     @classmethod
     def serves(cls, repository: RemoteRepository, environ: Mapping[str, str]) -> bool:
-        """Return whether a repository is on GitHub, or the operator names its API."""
-        return repository.host == _HOST or bool(environ.get(_API))
+        """Return whether a repository is on GitHub, or on the host whose API the operator names."""
+        named = urlsplit(environ.get(_API, "")).netloc
+        return repository.host == _HOST or named in (repository.host, f"api.{repository.host}")
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()

@@ -223,7 +223,7 @@ class EvaluationPool:
         """Return the number of a tree among the trees evaluated with a version of a suite, from 1.
 
         Trees that were evaluated later do not change it. A race counts with all its attempts when
-        it begins. `run_ids` are the run that made the tree, and runs that it continues.
+        it begins. `run_ids` are the run that made the tree, and those before its restarts.
         """
         count, by_tree, by_run = 0, dict[str, int](), dict[str, int]()
         for entry in self.entries:

@@ -395,11 +395,15 @@ async def _end(work: _Work, own: Round, pull: PullRequest, synced: SyncedPull) -
     tip = await place.fetch(pull.target)
     decision = find_decision(ledger, facts_of(work.run))
     is_there = await place.repository.is_between(commit, commit, tip) if commit else False
-    if not decision or not is_there or not await _brings(work, own, commit):
+    # Others may have added commits, which a merge by rebase would hide.
+    is_own = bool(decision) and is_there and pull.head == own.commit
+    if not decision or not is_own or not await _brings(work, own, commit):
         work.record(LineKind.PROPOSAL_ENDED, {**about, "how": MERGED_OUTSIDE, "commit": commit})
         return replace(synced, ending=MERGED_OUTSIDE, commit=commit)
     tag = f"attractor/{own.run_id}"
-    await place.repository.create_ref(f"refs/tags/{tag}", commit)
+    # The run may be on another branch, too: its tag stays there.
+    if not await place.repository.ref(f"refs/tags/{tag}"):
+        await place.repository.create_ref(f"refs/tags/{tag}", commit)
     merge = {"branch": pull.target, "commit": commit, "tag": tag, "pull_request": own.url}
     approved = ApprovedCommit(own.commit, own.base, decision)
     await record_merge(work.run, work.evaluator, approved, merge, by=work.by)

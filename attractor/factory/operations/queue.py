@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -36,7 +35,6 @@ from attractor.factory.operations.overlap import overlaps_of_runs
 from attractor.factory.operations.promote import promote_run
 from attractor.factory.operations.rebase import rebase_run
 from attractor.factory.operations.resume import resume_run
-from attractor.factory.operations.run_end import record_end
 from attractor.factory.promotion_queue import (
     LandingFacts,
     PromotionQueue,
@@ -47,7 +45,6 @@ from attractor.factory.promotion_queue import (
     next_step,
     why_it_waits,
 )
-from attractor.pipeline.orders import Orders
 from attractor.records.lookup import reference_of
 from attractor.records.request import Overrides
 from attractor.workspaces.git.repository import open_repository
@@ -169,7 +166,6 @@ class _Landing:
             # The process died before it created the rebased run.
             parent = replace(self.run, current=self.run.parent, parent="")
             return await replace(self, run=parent)._rebase(self.opened.find(parent.current))
-        self._cancel_replaced()
         status = read_candidate_run(root).state.status
         facts = LandingFacts(status)
         if status == AWAITING_DECISION:
@@ -196,37 +192,16 @@ class _Landing:
                 raise
         return None
 
-    def _cancel_replaced(self) -> None:
-        """Cancel a rebased run that waited for a decision while the branch moved again."""
-        parent, project = self.run.parent, self.opened.project
-        if not parent or parent == self.run.run_id:
-            return
-        root = self.opened.find(parent)
-        if read_candidate_run(root).state.status == AWAITING_DECISION:
-            orders = Orders(
-                root=root,
-                by=self.run.by,
-                clock=project.machine.clock,
-                randomness=project.machine.randomness,
-                redactor=project.redactor,
-                before_end=partial(record_end, self.opened),
-                runs_dir=project.runs_dir,
-            )
-            orders.cancel(f"{self.branch} moved: replaced by {self.run.current}")
-
     async def _facts(self, root: Path) -> LandingFacts:
         """Return the facts about a run that waits for a decision."""
         candidate, judged = ask_gate(root, self.opened)
-        report, project = gate(judged), self.opened.project
+        report = gate(judged)
         is_unfinished = not report.go and bool(judged.without_result() or judged.not_ended())
-        repository = await open_repository(project.root, search_path=project.machine.search_path)
-        base = candidate.manifest.base.commit
-        head = await find_branch(repository, self.branch, since=base)
         no_go = "; ".join(
             f"{one.rule}: {one.words}" + (f" ({one.remedy})" if is_unfinished else "")
             for one in report.reasons
         )
-        return LandingFacts(candidate.state.status, head != base, no_go, is_unfinished)
+        return LandingFacts(candidate.state.status, no_go, is_unfinished)
 
     async def _evaluate(self, root: Path, before: RunStatus) -> QueueMove:
         """Continue the evaluation of a rebased run, whose process died."""

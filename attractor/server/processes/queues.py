@@ -46,9 +46,12 @@ class QueueLoop:
 
     def _run(self) -> None:
         while not self._stopped.wait(EVERY_S):
-            # A damaged queue is a row of *Attention*.
+            projects = list[ProjectFolder]()
             with suppress(AttractorError, OSError):
-                for project in list_project_folders(self._state):
+                projects += list_project_folders(self._state)
+            for project in projects:
+                # A damaged queue, and one without a process, is a row of *Attention*.
+                with suppress(AttractorError, OSError, RuntimeError):
                     self._look(project)
 
     def _look(self, project: ProjectFolder) -> None:

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, JsonValue
 from attractor.automations.automation import TriggerKind
 from attractor.automations.errors import AutomationPaused, InvalidAutomation
 from attractor.automations.records import automation_record
+from attractor.automations.starts import MOST_PENDING
 from attractor.automations.store import (
     AutomationFolder,
     find_automation,
@@ -18,7 +19,7 @@ from attractor.base.errors import UnknownName
 from attractor.factory.ledger.tokens import Scope
 from attractor.server.access.callers import Caller
 from attractor.server.automations import start_command
-from attractor.server.errors import TooManyProcesses
+from attractor.server.errors import TooManyProcesses, TooManyStarts
 from attractor.server.http.problems import header, problem_statuses
 from attractor.server.http.records import AnswerModel
 from attractor.server.http.scopes import READ, START, Calling, ProjectService, require_scope
@@ -103,6 +104,8 @@ def start_automation(
         hint = "create it with --http"
         raise InvalidAutomation(f"requests do not start the automation {name}", hint=hint)
     inputs, machine = automation.texts_of(body.inputs), service.project.machine
+    if len(starts.pending) >= MOST_PENDING:
+        raise TooManyStarts(f"{len(starts.pending)} starts of the automation {name} wait")
     run_id = machine.new_run_id()
     claim = starts.claim(TriggerKind.HTTP, run_id, lambda: run_id, service.opened.now(), inputs)
     if claim is None:

@@ -89,7 +89,13 @@ def test_squash_merge_of_a_proposed_result_is_a_promotion(forge: Hub, tmp_path: 
     assert (shown["title"], shown["draft"], shown["base"]["ref"]) == ("Say hello", False, "main")
     assert shown["labels"] == [{"name": "attractor"}]
     body = shown["body"]
-    for words in ("**go**: 1 of 1 trials", "lower bound", "made.txt", "| Approved | ann: ", "$0"):
+    for words in (
+        "**go**: 1 of 1 trials",
+        "lower bound",
+        "made.txt",
+        "| Approved | by ann, decision ",
+        "$0",
+    ):
         assert words in body, body
     assert not any(words in body for words in HIDDEN)
     [status] = forge.ask(f"GET /commits/{made.commit}/status")["statuses"]
@@ -102,6 +108,8 @@ def test_squash_merge_of_a_proposed_result_is_a_promotion(forge: Hub, tmp_path: 
     assert [one.ending for one in list_rounds(flow.opened)] == ["merged"]
     report = audit(flow.machine.state_dir, flow.runs_dir)
     assert not report.flaws
+    with pytest.raises(Refused, match="does not have that yet"):
+        flow.promote(result)
     git(flow.project, "pull", "--quiet", "--ff-only", "origin", "main")
     assert not flow.roll_back(result).was_done
 
@@ -168,6 +176,19 @@ def test_merge_with_changes_of_another_person_is_no_promotion(forge: Hub, tmp_pa
     merge(forge, made.number, "squash")
     assert sync(flow, result).ending == "merged outside"
     assert kinds(flow, LineKind.PROMOTED, LineKind.PROPOSAL_ENDED) == ["proposal_ended"]
+
+
+def test_result_merged_with_commits_of_another_person_is_no_promotion_here_either(
+    forge: Hub, tmp_path: Path
+) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    made = propose(flow, result).round
+    forge.commit(tmp_path, made.branch, "more.txt", "more\n")
+    merge(forge, made.number, "merge")
+    assert sync(flow, result).ending == "merged outside"
+    git(flow.project, "pull", "--quiet", "--ff-only", "origin", "main")
+    with pytest.raises(Refused, match="which was no promotion"):
+        flow.promote(result)
 
 
 def test_merge_into_a_moved_target_brings_the_approved_changes(forge: Hub, tmp_path: Path) -> None:
