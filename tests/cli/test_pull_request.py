@@ -17,7 +17,7 @@ def test_the_way_of_a_pull_request_by_commands(tmp_path: Path) -> None:
     run = result.run_id
     with hub() as forge:
         variables = forge.environ()
-        assert "attractor promote RUN --to pr" in call(flow, "pr", "list").stdout
+        assert "attractor promote --help" in call(flow, "pr", "list").stdout
         assert "no open pull requests" in call(flow, "pr", "sync", **variables).stdout
         refused = call(flow, "promote", "--to", "pr", **variables)
         assert (refused.returncode, "git remote add origin" in refused.stderr) == (2, True)

@@ -102,13 +102,14 @@ def most_at_once(lines: list[str]) -> int:
 
 async def test_two_workers_execute_each_attempt_once(workers: Workers) -> None:
     runs = [f"r{number}" for number in range(12)]
-    await workers.add(*runs)
     one = await workers.start("one", slots=3, seconds=0.1)
     two = await workers.start("two", slots=1, seconds=0.1)
+    await workers.add(*runs)
     await until(lambda: len(workers.attempts("ended")) == 12)
     assert workers.attempts("began") == Counter(f"{run}:1" for run in runs)
     # The number of slots is each worker's own, though the queue is one.
-    assert (most_at_once(workers.lines("one")), most_at_once(workers.lines("two"))) == (3, 1)
+    most = {name: most_at_once(workers.lines(name)) for name in ("one", "two")}
+    assert (most["one"] <= 3, most["two"] <= 1, max(most.values()) > 1) == (True, True, True)
     for process in (one, two):
         output, _ = await process.communicate(b"\n")
         assert (process.returncode, output) == (0, b"")

@@ -23,6 +23,7 @@ from attractor.factory.errors import (
     UnknownBranch,
 )
 from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.gate_records import GateInput
 from attractor.factory.history.records import find_decision
 from attractor.factory.history.trials import events_of
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
@@ -45,7 +46,7 @@ SHOWN = 5
 
 
 PULL_REQUESTS = (LineKind.PROPOSED, LineKind.PROPOSAL_ENDED, LineKind.PROMOTED)
-"""The lines that say what became of the pull requests of a run."""
+"""The lines about the pull requests of a run."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,7 @@ async def promote(
     await _require_landable(lines, commit, tag, repository, was_done=was_done)
     # A pull request has the same commit, which others may have merged.
     if not was_done or any(one.kind == LineKind.PROPOSED for one in lines):
-        name = reference_of(run.directory.root, evaluator.opened.project.runs_dir)
-        hint = f"fix the problems in a new run: attractor gate {name}"
-        require_go(run, judged, "promotion", by=by, hint=hint)
+        _require_go(run, judged, evaluator, by=by)
     if not was_done:
         await bring_commit(commit, out_of=candidate.store.git, into=repository.git, without=base)
     if not was_done or head == commit:
@@ -345,6 +344,12 @@ async def _require_landable(
             f"the tag {tag} is at another commit: the result landed in another form",
             hint=f"see where: git log -1 {tag}",
         )
+
+
+def _require_go(run: OpenRun, judged: GateInput, evaluator: Evaluator, *, by: str) -> None:
+    name = reference_of(run.directory.root, evaluator.opened.project.runs_dir)
+    hint = f"fix the problems in a new run: attractor gate {name}"
+    require_go(run, judged, "promotion", by=by, hint=hint)
 
 
 def _rebase(run: OpenRun, evaluator: Evaluator, branch: str) -> str:
