@@ -106,10 +106,11 @@ def test_busy_run_is_shown_in_time_in_small_updates_and_flat_memory(server: Runn
             first, whole = (page.request.get(address + query).text() for query in QUERIES)
         finally:
             busy[1].stop()
-        # In ten minutes, the machine itself holds some events up.
-        assert late[len(late) * 99 // 100] < LATE_S, late[-10:]
-        assert late[-1] < 2 * LATE_S, late[-10:]
-        assert sorted(sizes)[len(sizes) * 99 // 100] < 10_000, sizes
+        usual = late[len(late) * 99 // 100]
+        large = sorted(sizes)[len(sizes) * 99 // 100]
+        print(f"99 % in {usual:.2f} s, last {late[-1]:.2f} s; 99 % of updates {large} bytes,")
+        print(f"sent at most {max(sent)}; heap {before} to {after}; first HTML {len(first)}")
+        assert large < 10_000, sizes
         assert max(sent) < 10_000, sent
         assert after < 1.3 * before + 2_000_000, (before, after)
         assert len(first.encode()) < 80_000
@@ -119,6 +120,9 @@ def test_busy_run_is_shown_in_time_in_small_updates_and_flat_memory(server: Runn
         assert [text.count('id="node-n199"') for text in (first, whole)] == [0, 1]
         assert [text.count('id="row-n0-') for text in (first, whole)] == [0, 1]
         assert first_paint(screen, address) < (1500 if IS_FULL else 10_000)
+        # Last, because other work on the machine holds events up.
+        assert usual < LATE_S, late[-10:]
+        assert late[-1] < 2 * LATE_S, late[-10:]
 
 
 def begin(server: RunningServer, client: httpx.Client) -> tuple[str, Busy]:
