@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -108,8 +109,10 @@ def test_busy_run_is_shown_in_time_in_small_updates_and_flat_memory(server: Runn
             busy[1].stop()
         usual = late[len(late) * 99 // 100]
         large = sorted(sizes)[len(sizes) * 99 // 100]
-        print(f"99 % in {usual:.2f} s, last {late[-1]:.2f} s; 99 % of updates {large} bytes,")
-        print(f"sent at most {max(sent)}; heap {before} to {after}; first HTML {len(first)}")
+        sys.stderr.write(
+            f"99 % in {usual:.2f} s, last {late[-1]:.2f} s; 99 % of updates {large} bytes, sent at "
+            f"most {max(sent)}; heap {before} to {after}; first HTML {len(first)}\n"
+        )
         assert large < 10_000, sizes
         assert max(sent) < 10_000, sent
         assert after < 1.3 * before + 2_000_000, (before, after)
