@@ -4,7 +4,7 @@ The record never changes: the ledger has its hash, so that an edited one is foun
 since is in the journal of starts (`starts.py`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,7 +16,7 @@ from attractor.base.durations import parse_duration
 from attractor.base.json import Json, JsonObject, canonical_json, content_hash
 from attractor.base.records import write_fields, write_record
 from attractor.engine.budgets import Budgets
-from attractor.language.declarations.inputs import Input, find_input_faults
+from attractor.language.declarations.inputs import Input, find_input_faults, variable_of
 
 SHORTEST_POLL = timedelta(seconds=10)
 
@@ -103,6 +103,12 @@ class Automation:
         return self.has_http or self.tickets is not None
 
     @property
+    def free_inputs(self) -> Collection[str]:
+        """The inputs that requests and tickets may set."""
+        known = self.schema.get("properties")
+        return {*known} - {*self.inputs} if isinstance(known, dict) else set[str]()
+
+    @property
     def digest(self) -> str:
         """The hash of the record."""
         return content_hash(canonical_json(write_record(self)).encode())
@@ -111,18 +117,24 @@ class Automation:
         """Return the record as JSON, with all fields, without the digest of a token."""
         return {**write_fields(self, rights=""), "by": self.rights.by}
 
-    def texts_of(self, given: Mapping[str, Json]) -> Mapping[str, str]:
-        """Return inputs of a request or ticket as texts; refuse those that the schema refuses."""
+    def texts_of(
+        self, given: Mapping[str, Json], redact: Callable[[str], str]
+    ) -> Mapping[str, str]:
+        """Return inputs of a request or ticket as texts without secrets, which are recorded.
+
+        Refuse inputs that the schema refuses, or that it does not name.
+        """
         # jsonschema is slow to import, and most commands read no inputs of others.
         from attractor.llm.json_schema import find_faults
 
         faults = [f"{name} is fixed" for name in given if name in self.inputs]
         faults += find_faults(dict(given), self.schema)
+        faults = faults or [f"{name} is unknown" for name in {*given} - {*self.free_inputs}]
         if faults:
             hint = f"see the schema: attractor automation show {self.name} --json"
             raise InvalidAutomation(f"invalid inputs: {'; '.join(faults)}", hint=hint)
         return {
-            name: one if isinstance(one, str) else canonical_json(one)
+            name: redact(one if isinstance(one, str) else canonical_json(one))
             for name, one in given.items()
         }
 
@@ -153,17 +165,25 @@ def default_schema(declared: Iterable[Input], fixed: Mapping[str, str]) -> JsonO
     }
 
 
+def refuse_secrets(declared: Iterable[Input], names: Collection[str]) -> None:
+    """Refuse the names of secret inputs, whose values would be recorded."""
+    for one in declared:
+        if one.is_secret and one.name in names:
+            hint = (
+                "records keep no secret: set it as a variable of 'attractor serve', "
+                f"{variable_of(one.name)}"
+            )
+            raise InvalidAutomation(f"the input {one.name} is a secret", hint=hint)
+
+
 def require_inputs(automation: Automation, declared: Iterable[Input]) -> None:
     """Refuse unknown, invalid and secret inputs, and missing ones that nothing sets."""
     # jsonschema is slow to import.
     from attractor.llm.json_schema import check_schema
 
     declared = [*declared]
-    for one in declared:
-        if one.is_secret and one.name in automation.inputs:
-            hint = "records keep no secret: set it as a variable of 'attractor serve'"
-            raise InvalidAutomation(f"the input {one.name} is a secret", hint=hint)
     check_schema(automation.schema, "of the inputs")
+    refuse_secrets(declared, {*automation.inputs, *automation.free_inputs})
     faults = find_input_faults(declared, automation.inputs)
     if automation.gets_inputs:
         faults = [fault for fault in faults if fault.name in automation.inputs]

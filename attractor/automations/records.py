@@ -28,7 +28,7 @@ def _start_record(start: Start) -> dict[str, Json]:
         "run_id": claim.run_id,
         "at": claim.at.isoformat(),
         "state": start.state,
-        "fault": start.settled.fault if start.settled else "",
+        "fault": start.fault,
     }
 
 

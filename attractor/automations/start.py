@@ -4,22 +4,31 @@ The process holds the lock of the automation until its run has begun. The run ha
 claim: if a process is killed between claim and run, the next one begins the same run, once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from attractor.automations.automation import SHORTEST_POLL, Automation, TriggerKind, require_inputs
+from attractor.automations.automation import (
+    SHORTEST_POLL,
+    Automation,
+    TriggerKind,
+    refuse_secrets,
+    require_inputs,
+)
 from attractor.automations.errors import InvalidAutomation
 from attractor.automations.starts import Claim
 from attractor.automations.store import AutomationFolder, hold_starts, verified
 from attractor.base.durations import format_duration
-from attractor.base.errors import AttractorError, UnknownName
+from attractor.base.errors import AttractorError, ExitCode, LockHeld, MachineryError, UnknownName
+from attractor.base.events import Event
+from attractor.base.fenced import fenced_alone
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.start import start_run, with_registered
+from attractor.factory.register import GUARDED
 from attractor.language.declarations.inputs import Input, declared_inputs
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.files import find_place
@@ -33,7 +42,8 @@ _PATIENCE_S = 120.0
 class Starting:
     """The start of one run by this process, which holds the lock of its automation meanwhile.
 
-    Use it as a context: an error before the run has begun is recorded, and ends the occurrence.
+    Use it as a context: a refusal before the run has begun is recorded, and ends the occurrence. An
+    interrupt, and trouble of the machine, leave it open for the next process.
     """
 
     def __init__(self, folder: AutomationFolder, opened: OpenProject) -> None:
@@ -52,11 +62,13 @@ class Starting:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Record an error before the run has begun, and release the lock."""
-        if isinstance(error, AttractorError):
-            self._settle(error.in_one_line)
-        elif error is not None:
-            self._settle(f"internal error: {error!r}")
+        """Record why the run has not begun, if so, and release the lock."""
+        # A person sees the error, and begins again.
+        is_by_hand = self._claim is not None and self._claim.kind is TriggerKind.PERSON
+        if error is None or is_by_hand or not _stays_open(error):
+            self._settle(_words_of(error) if error else "")
+        elif not _is_interrupt(error):
+            self._note_failed_try(_words_of(error))
         self._lock.release()
 
     def take(self, run_id: str) -> bool:
@@ -70,15 +82,20 @@ class Starting:
         return self._claim is not None
 
     def claim_by_hand(self, inputs: Mapping[str, str]) -> None:
-        """Claim a start that a person wants, with further inputs."""
-        verified(self._folder, self._opened)
+        """Claim a start that a person wants, with further inputs; refuse secrets, as recorded."""
+        automation = verified(self._folder, self._opened)
+        require_open_inputs(automation, inputs, self._opened)
+        for name, text in inputs.items():
+            if self._opened.project.redactor.finds(text):
+                hint = "records keep no secret: let a command of the pipeline read it"
+                raise InvalidAutomation(f"the input {name} contains a secret", hint=hint)
         run_id, now = self._opened.project.machine.new_run_id(), self._opened.now()
         self._claim = self._folder.starts.claim(
             TriggerKind.PERSON, run_id, lambda: run_id, now, inputs
         )
 
     async def walk(self, opened: OpenProject, backend: str) -> RunResult:
-        """Execute the run of the claim; `opened` has the observer that calls `note_begun`."""
+        """Execute the run of the claim; `opened` has the observer that calls `note`."""
         claim = self._claim
         assert claim
         automation = verified(self._folder, opened)
@@ -90,6 +107,11 @@ class Starting:
         request, opened = request_of(automation, claim, opened, backend)
         return await start_run(request, opened, run_id=claim.run_id)
 
+    def note(self, event: Event) -> None:
+        """Note the event of the run that follows its line in the ledger: the run has begun."""
+        if event.type == GUARDED:
+            self.note_begun()
+
     def note_begun(self) -> None:
         """Record that the run has begun, once, and let the next one begin."""
         if self._claim:
@@ -99,7 +121,29 @@ class Starting:
     def _settle(self, fault: str) -> None:
         claim, self._claim = self._claim, None
         if claim:
-            self._folder.starts.settle(claim.run_id, self._opened.now(), fault)
+            words = self._opened.project.redactor.text(fault)
+            self._folder.starts.settle(claim.run_id, self._opened.now(), words)
+
+    def _note_failed_try(self, fault: str) -> None:
+        if self._claim:
+            words = self._opened.project.redactor.text(fault)
+            self._folder.starts.note_failed_try(self._claim.run_id, self._opened.now(), words)
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    is_ours = isinstance(error, AttractorError)
+    return error.exit_code is ExitCode.INTERRUPTED if is_ours else not isinstance(error, Exception)
+
+
+def _stays_open(error: BaseException) -> bool:
+    """Return whether another process may begin the run: after an interrupt, or machine trouble."""
+    return _is_interrupt(error) or isinstance(error, MachineryError | LockHeld | OSError)
+
+
+def _words_of(error: BaseException) -> str:
+    if isinstance(error, AttractorError):
+        return error.in_one_line
+    return "interrupted" if _is_interrupt(error) else f"internal error: {error!r}"
 
 
 def request_of(
@@ -107,11 +151,15 @@ def request_of(
 ) -> tuple[RunRequest, OpenProject]:
     """Return the request of the run of a claim, and the project with its registered pipeline."""
     _require_free(automation, claim)
+    given = claim.inputs
+    if claim.kind is TriggerKind.TICKET:
+        declared = declared_by(automation.pipeline, opened)
+        given = _fenced(given, declared, opened.project.machine.randomness(8).hex())
     file, opened = find_pipeline(automation.pipeline, opened)
     request = RunRequest(
         file=file,
         goal=automation.goal,
-        inputs={**automation.inputs, **claim.inputs},
+        inputs={**automation.inputs, **given},
         backend=backend,
         budgets=automation.budgets,
         suite=automation.suite,
@@ -121,14 +169,22 @@ def request_of(
     return request, opened
 
 
+def _fenced(given: Mapping[str, str], declared: Iterable[Input], marker: str) -> Mapping[str, str]:
+    """Return the inputs of a ticket, with fences around texts: prompts contain them."""
+    texts = {one.name for one in declared if one.type == "str"}
+    return {
+        name: fenced_alone(name, text, marker) if name in texts else text
+        for name, text in given.items()
+    }
+
+
 def _require_free(automation: Automation, claim: Claim) -> None:
     """Refuse inputs of a claim that its trigger may not set: its journal may have been edited."""
     if claim.kind is TriggerKind.PERSON:
         return
-    known = automation.schema.get("properties")
-    free = {*known} - {*automation.inputs} if isinstance(known, dict) else set[str]()
     has_inputs = claim.kind in (TriggerKind.HTTP, TriggerKind.TICKET)
-    if wrong := sorted({*claim.inputs} - (free if has_inputs else set())):
+    free = automation.free_inputs if has_inputs else ()
+    if wrong := sorted({*claim.inputs} - {*free}):
         raise InvalidAutomation(f"a {claim.kind.value} may not set the input {wrong[0]}")
 
 
@@ -146,6 +202,14 @@ def declared_by(name: str, opened: OpenProject) -> Sequence[Input]:
     return declared_inputs(
         open_pipeline(str(file), project=context_of(RunScope.of(opened.project))).graph
     )
+
+
+def require_open_inputs(
+    automation: Automation, inputs: Collection[str], opened: OpenProject
+) -> None:
+    """Refuse inputs of a start that the pipeline declares as secrets, before they are recorded."""
+    if inputs:
+        refuse_secrets(declared_by(automation.pipeline, opened), inputs)
 
 
 def check_automation(automation: Automation, opened: OpenProject) -> None:

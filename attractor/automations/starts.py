@@ -47,6 +47,15 @@ class Settled:
 
 
 @dataclass(frozen=True)
+class FailedTry:
+    """A process did not begin the run of a claim, which stays open: `fault` says why."""
+
+    run_id: str
+    at: datetime
+    fault: str
+
+
+@dataclass(frozen=True)
 class Switched:
     """A person paused the automation, or let it start runs again."""
 
@@ -63,10 +72,11 @@ class Polled:
     fault: str = ""
 
 
-Line = Claim | Settled | Switched | Polled
+Line = Claim | Settled | FailedTry | Switched | Polled
 _KINDS: Mapping[str, type[Line]] = {
     "claimed": Claim,
     "settled": Settled,
+    "try_failed": FailedTry,
     "switched": Switched,
     "polled": Polled,
 }
@@ -75,10 +85,11 @@ _NAMES = {type_: name for name, type_ in _KINDS.items()}
 
 @dataclass(frozen=True)
 class Start:
-    """A claim, and its result (None: its run is not there yet)."""
+    """A claim, and its result (None: its run is not there yet), or its last failed try."""
 
     claim: Claim
     settled: Settled | None = None
+    failed: FailedTry | None = None
 
     @property
     def state(self) -> str:
@@ -86,6 +97,12 @@ class Start:
         if self.settled is None:
             return "claimed"
         return "refused" if self.settled.fault else "begun"
+
+    @property
+    def fault(self) -> str:
+        """Why its run has not begun, as far as known."""
+        last = self.settled or self.failed
+        return last.fault if last else ""
 
 
 class Starts:
@@ -107,6 +124,7 @@ class Starts:
         self._claims: dict[str, Claim] = {}
         self._open: dict[str, Claim] = {}
         self._last: dict[str, Settled] = {}
+        self._failed: dict[str, FailedTry] = {}
 
     @property
     def is_paused(self) -> bool:
@@ -122,12 +140,17 @@ class Starts:
     def last(self) -> tuple[Start, ...]:
         """The last starts, oldest first."""
         latest = [*self._claims.values()][-_MOST_SHOWN:]
-        return tuple(Start(claim, self._last.get(claim.run_id)) for claim in latest)
+        return tuple(self._start_of(claim) for claim in latest)
+
+    @property
+    def failed_tries(self) -> tuple[FailedTry, ...]:
+        """The last failed try of each claim whose run is not there yet, oldest claim first."""
+        return tuple(one for run_id in self._open if (one := self._failed.get(run_id)))
 
     def find(self, run_id: str) -> Start | None:
         """Return the start with the id of its run."""
         claim = self._claims.get(run_id)
-        return Start(claim, self._last.get(run_id)) if claim else None
+        return self._start_of(claim) if claim else None
 
     def is_claimed(self, kind: TriggerKind, occurrence: str) -> bool:
         """Return whether an occurrence was claimed."""
@@ -169,6 +192,14 @@ class Starts:
                 journal.append(_to_line(Settled(run_id, now, fault)))
         self.read()
 
+    def note_failed_try(self, run_id: str, now: datetime, fault: str) -> None:
+        """Record why a process did not begin the run of an open claim, unless it is known."""
+        with self._writing() as journal:
+            known = self._failed.get(run_id)
+            if run_id in self._open and fault != (known.fault if known else ""):
+                journal.append(_to_line(FailedTry(run_id, now, fault)))
+        self.read()
+
     def switch(self, *, is_paused: bool, by: str, now: datetime) -> bool:
         """Pause the automation, or let it start runs again; return whether that is a change."""
         with self._writing() as journal:
@@ -201,19 +232,23 @@ class Starts:
             self.read()
             yield journal
 
+    def _start_of(self, claim: Claim) -> Start:
+        run_id = claim.run_id
+        return Start(claim, self._last.get(run_id), self._failed.get(run_id))
+
     def _take(self, line: Line) -> None:
         match line:
             case Claim():
                 self._keys.add((line.kind, line.occurrence))
                 self._claims[line.run_id] = self._open[line.run_id] = line
                 if line.kind is TriggerKind.SCHEDULE:
-                    try:
-                        self.since = max(self.since, datetime.fromisoformat(line.occurrence))
-                    except (ValueError, TypeError) as cause:
-                        raise self._damaged() from cause
+                    self._count_from(line.occurrence)
             case Settled():
                 self._open.pop(line.run_id, None)
+                self._failed.pop(line.run_id, None)
                 self._last[line.run_id] = line
+            case FailedTry():
+                self._failed[line.run_id] = line
             case Switched():
                 self.switched = line
                 if not line.is_paused:
@@ -221,6 +256,12 @@ class Starts:
                     self.since = max(self.since, line.at)
             case Polled():
                 self.polled = line
+
+    def _count_from(self, occurrence: str) -> None:
+        try:
+            self.since = max(self.since, datetime.fromisoformat(occurrence))
+        except (ValueError, TypeError) as cause:
+            raise self._damaged() from cause
 
     def _parse(self, content: bytes) -> Line:
         record = parse_object(content) or {}

@@ -94,8 +94,13 @@ def find_automation(name: str, opened: OpenProject) -> AutomationFolder:
     return found[name]
 
 
-def create_automation(automation: Automation, opened: OpenProject) -> AutomationFolder:
-    """Record an automation in the ledger, and make its folder; refuse a name that is taken."""
+def create_automation(
+    automation: Automation, opened: OpenProject, secret: str = ""
+) -> AutomationFolder:
+    """Record an automation, and make its folder; refuse a name that is taken.
+
+    With a `secret`, also create the token that starts its runs, and does nothing else.
+    """
     name, state = automation.name, _state(opened)
     try:
         require_name(name)
@@ -109,7 +114,18 @@ def create_automation(automation: Automation, opened: OpenProject) -> Automation
                 f"the automation {name} exists already",
                 hint=f"choose another name, or: attractor automation remove {name}",
             )
-        # First the ledger: a killed process leaves a line without a folder, which starts nothing.
+        # The folder last: what a killed process left without it starts nothing, and ends here.
+        _end_records(name, opened, by=automation.rights.by)
+        if secret:
+            TokenStore(state).create(
+                f"{name}-{automation.project[:8]}",
+                Scope.START,
+                secret,
+                by=automation.rights.by,
+                now=opened.now(),
+                projects=[automation.project],
+                automation=name,
+            )
         made: JsonObject = {
             "name": name,
             "project": automation.project,
@@ -128,16 +144,24 @@ def remove_automation(folder: AutomationFolder, opened: OpenProject, *, by: str)
     A process that starts a run now ends first.
     """
     with FileLock(folder.lock).acquire(wait=_PATIENCE_S, purpose="attractor: automation remove"):
-        for line in _created(opened.ledger):
-            if (line.data["name"], line.data["project"]) == (folder.name, _project_id(opened)):
-                data = {**line.data, "by": by}
-                opened.ledger.append(LineKind.AUTOMATION_REMOVED, "", data, now=opened.now())
-        store = TokenStore(_state(opened))
-        for token in store.list():
-            if token.automation == folder.name and token.is_for(_project_id(opened)):
-                store.revoke(token.name, by=by, now=opened.now())
+        _end_records(folder.name, opened, by=by)
         shutil.rmtree(folder.root)
         sync_folder(folder.root.parent)
+
+
+def _end_records(name: str, opened: OpenProject, *, by: str) -> None:
+    """Record that the automations of a name are removed, and revoke their tokens.
+
+    A repeated call does what a killed process left.
+    """
+    for line in _created(opened.ledger):
+        if (line.data["name"], line.data["project"]) == (name, _project_id(opened)):
+            data = {**line.data, "by": by}
+            opened.ledger.append(LineKind.AUTOMATION_REMOVED, "", data, now=opened.now())
+    store = TokenStore(_state(opened))
+    for token in store.list():
+        if token.automation == name and token.is_for(_project_id(opened)):
+            store.revoke(token.name, by=by, now=opened.now())
 
 
 def verified(
@@ -197,7 +221,7 @@ class AutomationFault:
 
 
 def list_faults(opened: OpenProject) -> Iterator[AutomationFault]:
-    """Yield what needs a person: edited records, refused starts, and failed commands."""
+    """Yield what needs a person: edited records, refused and failed starts, failed commands."""
     recorded: Mapping[str, str] | None = None
     for folder in list_automations(_state(opened), _project_id(opened)):
         recorded = recorded_digests(opened.ledger) if recorded is None else recorded
@@ -216,6 +240,9 @@ def list_faults(opened: OpenProject) -> Iterator[AutomationFault]:
         if starts.last and (settled := starts.last[-1].settled) and settled.fault:
             run_id = settled.run_id
             yield AutomationFault(folder.name, settled.fault, settled.at, f"start:{run_id}")
+        for failed in starts.failed_tries[:1]:
+            words = f"a start waits, which failed: {failed.fault}"
+            yield AutomationFault(folder.name, words, failed.at, f"try:{failed.run_id}")
 
 
 def _state(opened: OpenProject) -> Path:

@@ -17,6 +17,8 @@ from threading import Event, Thread
 
 from attractor.automations.automation import Automation, TriggerKind
 from attractor.automations.errors import ChangedAutomation, InvalidAutomation
+from attractor.automations.schedule import CatchUp
+from attractor.automations.start import require_open_inputs
 from attractor.automations.starts import MOST_PENDING, Claim
 from attractor.automations.store import (
     AUTOMATIONS,
@@ -76,6 +78,15 @@ class _Watched:
 
 
 @dataclass(frozen=True)
+class _Starting:
+    """The start of the process of a claim, by a thread."""
+
+    watched: _Watched
+    since: datetime
+    thread: Future[None]
+
+
+@dataclass(frozen=True)
 class _Retry:
     at: float
     tries: int
@@ -95,7 +106,7 @@ class AutomationLoop:
         self._recorded: Mapping[str, str] = {}
         self._promoted: dict[str, tuple[str, LedgerEntry]] = {}
         self._watched: dict[Path, _Watched] = {}
-        self._starting: dict[str, Future[None]] = {}
+        self._starting: dict[str, _Starting] = {}
         self._retries: dict[str, _Retry] = {}
         self._own: set[str] = set()
         self._stopped = Event()
@@ -167,8 +178,10 @@ class AutomationLoop:
             return
         starts = watched.folder.starts.read()
         now = self._clock.now()
-        if not starts.is_paused and len(starts.pending) < AT_ONCE:
-            self._claim_scheduled(watched, automation, now)
+        is_full = len(starts.pending) >= AT_ONCE
+        if not starts.is_paused:
+            self._claim_scheduled(watched, automation, now, is_full=is_full)
+        if not starts.is_paused and not is_full:
             self._claim_promoted(watched, automation)
             self._poll(watched, automation)
         for claim in starts.pending:
@@ -191,9 +204,14 @@ class AutomationLoop:
             watched.automation = verified(watched.folder, opened, self._recorded)
         watched.signature = signature
 
-    def _claim_scheduled(self, watched: _Watched, automation: Automation, now: datetime) -> None:
+    def _claim_scheduled(
+        self, watched: _Watched, automation: Automation, now: datetime, *, is_full: bool
+    ) -> None:
         schedule, starts = automation.schedule, watched.folder.starts
         if schedule is None or (watched.due and now < watched.due):
+            return
+        # Only these are found again later: another one would be missed while claims wait.
+        if is_full and schedule.catch_up is CatchUp.ALL:
             return
         # The others follow when these have begun.
         due = [*islice(schedule.due(starts.since, now), AT_ONCE)]
@@ -228,7 +246,8 @@ class AutomationLoop:
             return
         if poll and poll.done():
             watched.poll = None
-            watched.folder.starts.note_poll(self._clock.now(), _fault_of(poll))
+            redact = self._project_of(watched.project_id).opened.project.redactor.text
+            watched.folder.starts.note_poll(self._clock.now(), redact(_fault_of(poll)))
         elif not poll and time.monotonic() >= watched.polls_at and self._may_poll():
             watched.polls_at = time.monotonic() + tickets.pause.total_seconds()
             project = self._project_of(watched.project_id)
@@ -251,6 +270,7 @@ class AutomationLoop:
         faults: list[str] = []
         # An object of its own, because the loop reads the other one.
         starts = AutomationFolder(watched.folder.root).starts.read()
+        opened = self._project_of(watched.project_id).opened
         for ticket in tickets if automation else ():
             assert automation
             if starts.is_claimed(TriggerKind.TICKET, ticket.id):
@@ -259,7 +279,8 @@ class AutomationLoop:
                 # The next call of the command goes on.
                 break
             try:
-                inputs = automation.texts_of(ticket.inputs)
+                require_open_inputs(automation, ticket.inputs, opened)
+                inputs = automation.texts_of(ticket.inputs, opened.project.redactor.text)
             except InvalidAutomation as fault:
                 faults.append(f"ticket {ticket.id}: {fault.message}")
                 continue
@@ -292,18 +313,21 @@ class AutomationLoop:
         def start() -> None:
             processes.start(start_command(name, claim), by=f"automation {name}")
 
-        self._starting[run_id] = _in_thread(start)
+        self._starting[run_id] = _Starting(watched, self._clock.now(), _in_thread(start))
 
     def _reap(self) -> None:
         """Forget the processes that have begun their runs; note when to try the others again.
 
         A process that refused its run has recorded that, and its claim is not open any more.
         """
-        for run_id, future in [*self._starting.items()]:
-            if not future.done():
+        for run_id, starting in [*self._starting.items()]:
+            if not starting.thread.done():
                 continue
             del self._starting[run_id]
-            if error := future.exception():
+            if error := starting.thread.exception():
+                # The automation may be removed meanwhile.
+                with suppress(AttractorError, OSError):
+                    self._note_failed_try(run_id, starting, error)
                 before = self._retries.get(run_id)
                 tries = before.tries + 1 if before else 0
                 is_full = isinstance(error, TooManyProcesses)
@@ -312,6 +336,16 @@ class AutomationLoop:
             else:
                 self._retries.pop(run_id, None)
                 self._own.discard(run_id)
+
+    def _note_failed_try(self, run_id: str, starting: _Starting, error: BaseException) -> None:
+        """Record why a process did not begin its run, if the process did not."""
+        starts = starting.watched.folder.starts.read()
+        start = starts.find(run_id)
+        is_known = start and start.failed and start.failed.at >= starting.since
+        if is_known or isinstance(error, TooManyProcesses):
+            return
+        redact = self._project_of(starting.watched.project_id).opened.project.redactor.text
+        starts.note_failed_try(run_id, self._clock.now(), redact(_words_of(error)))
 
 
 def _in_thread(work: Callable[[], None]) -> "Future[None]":
@@ -346,6 +380,8 @@ def _project_of(line: LedgerEntry, ledger: Ledger) -> str:
 def _fault_of(poll: "Future[None]") -> str:
     """Return the fault of a call of the command of tickets, or ""."""
     error = poll.exception()
-    if error is None:
-        return ""
+    return _words_of(error) if error else ""
+
+
+def _words_of(error: BaseException) -> str:
     return error.in_one_line if isinstance(error, AttractorError) else f"internal error: {error!r}"

@@ -32,6 +32,7 @@ from attractor.server.evidence import NO_EVIDENCE, Evidence, KeptEvidence
 from attractor.server.fleet.connection import FleetConnection
 from attractor.server.fleet.loop import FleetLoop, FleetProject
 from attractor.server.pieces import PieceVersions
+from attractor.server.processes.pull_requests import PullRequestLoop
 from attractor.server.processes.queues import QueueLoop
 from attractor.server.processes.run_processes import PROGRAM, RunCommand, RunProcesses
 from attractor.server.snippets import SnippetThread
@@ -66,6 +67,7 @@ class Service:
     """Taken by each request that computes for long, such as the check of a pipeline."""
 
     fleet: FleetConnection
+    pull_requests: PullRequestLoop
     others: dict[Path, "Service"]
     named: str = ""
     """The id of the project in addresses; empty for that of the server."""
@@ -113,6 +115,7 @@ class Service:
             SnippetThread(project),
             asyncio.Semaphore(COMPUTED_AT_ONCE),
             FleetConnection(state, fleet.url.get_secret_value(), fleet.store, fleet.pool, environ),
+            PullRequestLoop(),
             {},
             flags=tuple(flags),
         )
@@ -251,6 +254,7 @@ class Service:
             FleetLoop(self.fleet, self._project_ids, self._fleet_project, clock),
             QueueLoop(state, lambda project_id: self.of_project(project_id).processes),
             AutomationLoop(state, self._automation_project, clock),
+            self.pull_requests,
         )
         for loop in loops:
             loop.start()

@@ -49,7 +49,7 @@ def test_record_is_read_as_it_was_written(opened: OpenProject) -> None:
 def test_default_schema_has_the_inputs_that_nobody_fixed(opened: OpenProject) -> None:
     schema = default_schema(DECLARED, {"where": "there"})
     automation = replace(automation_in(opened), schema=schema)
-    assert automation.texts_of({"ticket": "A-1"}) == {"ticket": "A-1"}
+    assert automation.texts_of({"ticket": "A-1"}, str) == {"ticket": "A-1"}
     wrong: Mapping[str, tuple[dict[str, Any], str]] = {
         "fixed": ({"ticket": "A", "where": "out"}, "where is unknown"),
         "missing": ({}, "ticket is missing"),
@@ -59,7 +59,13 @@ def test_default_schema_has_the_inputs_that_nobody_fixed(opened: OpenProject) ->
     }
     for inputs, words in wrong.values():
         with pytest.raises(InvalidAutomation, match=words):
-            automation.texts_of(inputs)
+            automation.texts_of(inputs, str)
+
+
+def test_input_that_the_schema_does_not_name_is_refused(opened: OpenProject) -> None:
+    automation = replace(automation_in(opened), schema={"type": "object"})
+    with pytest.raises(InvalidAutomation, match="key is unknown"):
+        automation.texts_of({"key": "12345678"}, str)
 
 
 @table(
@@ -68,6 +74,7 @@ def test_default_schema_has_the_inputs_that_nobody_fixed(opened: OpenProject) ->
         ({"inputs": {"colour": "red"}}, "unknown input 'colour'"),
         ({"inputs": {"times": "many"}}, "invalid value 'many' of the input times"),
         ({"inputs": {"key": "12345678"}}, "the input key is a secret"),
+        ({"schema": {"properties": {"key": {}}}}, "the input key is a secret"),
     ],
 )
 def test_invalid_inputs_are_refused(tmp_path: Path, fields: dict[str, Any], words: str) -> None:

@@ -64,6 +64,22 @@ def test_claim_is_pending_until_it_is_settled_once(tmp_path: Path) -> None:
     assert starts_in(tmp_path).find("another run") is None
 
 
+def test_failed_try_leaves_a_claim_open_until_it_is_settled(tmp_path: Path) -> None:
+    starts = starts_in(tmp_path)
+    made = claim(starts, "A-1")
+    assert made
+    for _ in range(2):
+        starts.note_failed_try(made.run_id, NOW, "no space left")
+    assert (tmp_path / "starts.jsonl").read_bytes().count(b"\n") == 2
+    again = starts_in(tmp_path)
+    assert again.pending == (made,)
+    assert [one.fault for one in again.failed_tries] == ["no space left"]
+    again.settle(made.run_id, NOW)
+    again.note_failed_try(made.run_id, NOW, "too late")
+    [start] = again.last
+    assert (start.state, start.fault, again.failed_tries) == ("begun", "", ())
+
+
 def test_schedule_counts_from_the_last_claim_or_the_end_of_a_pause(tmp_path: Path) -> None:
     starts = starts_in(tmp_path)
     claim(starts, (NOW + MINUTE).isoformat(), TriggerKind.SCHEDULE)

@@ -135,6 +135,23 @@ def test_removing_an_automation_revokes_its_tokens(opened: OpenProject) -> None:
     assert not folder.root.exists()
 
 
+def test_creation_that_was_killed_is_repeated(opened: OpenProject) -> None:
+    tokens = TokenStore(opened.project.machine.state_dir)
+    automation = automation_in(opened, has_http=True)
+    # The folder is made last.
+    shutil.rmtree(create_automation(automation, opened, "first-secret").root)
+    with pytest.raises(UnknownName):
+        find_automation("nightly", opened)
+    again = automation_in(opened, has_http=True, max_tokens=5)
+    folder = create_automation(again, opened, "second-secret")
+    [token] = tokens.list()
+    assert (token.digest, token.automation) == (digest_of("second-secret"), "nightly")
+    assert [*recorded_digests(opened.ledger)] == [again.digest]
+    assert verified(folder, opened) == again
+    remove_automation(folder, opened, by="ann")
+    assert (tokens.list(), recorded_digests(opened.ledger)) == ((), {})
+
+
 def test_refused_start_and_failed_command_need_a_person_until_the_next_success(
     opened: OpenProject,
 ) -> None:

@@ -106,9 +106,9 @@ def service(project: Path) -> Service:
     return service_of(project)
 
 
-def service_of(project: Path) -> Service:
-    """Return the service of a project, with the state folder beside it."""
-    variables = {"PATH": os.environ["PATH"], "HOME": str(project.parent)}
+def service_of(project: Path, **more: str) -> Service:
+    """Return the service of a project, with the state folder beside it, and more variables."""
+    variables = {"PATH": os.environ["PATH"], "HOME": str(project.parent), **more}
     state = project.parent / "state"
     variables["ATTRACTOR_STATE_DIR"] = str(state)
     return quick(Service.of(project, variables))

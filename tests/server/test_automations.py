@@ -1,5 +1,6 @@
 """Servers start what is due once, also several of them, and after kills."""
 
+import asyncio
 import json
 import os
 import re
@@ -7,11 +8,11 @@ import signal
 import time
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from subprocess import PIPE
+from subprocess import PIPE, TimeoutExpired
 from typing import Any
 
 import httpx
@@ -20,19 +21,23 @@ import pytest
 from attractor.automations.automation import AfterPromotion, TicketCommand, TriggerKind
 from attractor.automations.schedule import CatchUp, Schedule
 from attractor.automations.store import AutomationFolder, create_automation, hold_starts
+from attractor.base.clock import ManualClock
 from attractor.base.json import JsonObject
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
+from attractor.server.automations import AT_ONCE, AutomationLoop, AutomationProject
 from attractor.server.processes.run_processes import PROGRAM
 from attractor.worlds.attention import Need
-from tests.automations.desk import automation_in, make_opened, variables_of
+from tests.automations.desk import PIPELINE, automation_in, make_opened, variables_of
 from tests.cli.git_desk import await_
+from tests.counts import count
 from tests.prepared import Process, begin_prepared
 from tests.server.conftest import RunningServer, service_of, serving
 
 RUNS, NIGHTLY_RUNS = (f"/api/v1/automations/{name}/runs" for name in ("review", "nightly"))
 EACH_MINUTE = Schedule("* * * * *", "UTC", CatchUp.ALL)
+SECRET = "a-key-of-the-operator"
 SCHEMA: JsonObject = {
     "type": "object",
     "properties": {"ticket": {"type": "string"}},
@@ -135,13 +140,72 @@ def test_claim_of_a_process_that_was_killed_before_its_run_starts_once(tmp_path:
             await_(lambda: {*processes_of_claims()} - others)
             for number in {*processes_of_claims()} - others:
                 os.kill(number, signal.SIGKILL)
-            assert asked.result(30).status_code == 503
+            answer = asked.result(30)
+            assert (answer.status_code, answer.json()["status"]) == (201, "queued")
+        start = fresh(folder).starts.read().find(answer.json()["id"])
+        assert start
+        assert (start.state, "ended without a result" in start.fault) == ("claimed", True)
+        assert [row[1] for row in attention(running)] == [
+            "a start waits, which failed: the process ended without a result"
+        ]
         assert triggers(opened) == []
         lock.release()
         await_(lambda: is_settled(folder, 2))
         await_runs(opened, 2)
         time.sleep(2)
     assert [one["kind"] for one in triggers(opened)] == ["ticket", "http"]
+
+
+@pytest.mark.crash
+def test_start_that_is_ended_by_a_signal_is_begun_once(tmp_path: Path) -> None:
+    opened = make_opened(tmp_path / "project")
+    project = opened.project.root
+    folder = create_automation(automation_in(opened), opened)
+    for number in range(count(ci=4, full=20)):
+        claim = folder.starts.claim(
+            TriggerKind.SCHEDULE, str(opened.now()), opened.project.machine.new_run_id, opened.now()
+        )
+        assert claim
+        words = ["automation", "run", "nightly", f"--claimed={claim.run_id}", "--json"]
+        for pause in (number / count(ci=4, full=20), 60):
+            process = begin_prepared(words, folder=project, variables=variables_of(project))
+            with suppress(TimeoutExpired):
+                process.wait(pause)
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+            start = fresh(folder).starts.read().find(claim.run_id)
+            assert start
+            made = [one for one in opened.ledger.entries(claim.run_id) if one.kind == "created"]
+            # An occurrence is settled only if its run is known.
+            assert start.state in ("begun" if made else "claimed", "claimed")
+        assert (start.state, len(made)) == ("begun", 1)
+    assert len(triggers(opened)) == count(ci=4, full=20)
+
+
+def test_time_of_a_schedule_waits_while_no_process_is_free(tmp_path: Path) -> None:
+    opened = make_opened(tmp_path / "project")
+    begin = opened.now().replace(second=10)
+    schedule = replace(EACH_MINUTE, catch_up=CatchUp.NONE)
+    folder = create_automation(automation_in(opened, created=begin, schedule=schedule), opened)
+    for number in range(AT_ONCE):
+        folder.starts.claim(
+            TriggerKind.TICKET, f"A-{number}", opened.project.machine.new_run_id, begin
+        )
+    full = replace(service_of(opened.project.root).processes, most=0)
+    clock = ManualClock(begin)
+    state = opened.project.machine.state_dir
+    loop = AutomationLoop(state, lambda _: AutomationProject(opened, full), clock)
+    loop.start()
+    try:
+        asyncio.run(clock.turn(timedelta(minutes=1)))
+        await_(lambda: len(fresh(folder).starts.read().pending) > AT_ONCE)
+        # Without a claim within a minute, it would be missed.
+        asyncio.run(clock.turn(timedelta(minutes=5)))
+        await_(lambda: len(fresh(folder).starts.read().pending) > AT_ONCE + 1)
+    finally:
+        loop.stop()
+    scheduled = [one.kind for one in fresh(folder).starts.read().pending][AT_ONCE:]
+    assert scheduled == [TriggerKind.SCHEDULE] * 2
 
 
 @pytest.fixture
@@ -291,6 +355,31 @@ def test_edited_automation_starts_nothing_and_is_a_row_of_attention(
     assert not (opened.project.root / "stolen").exists()
     assert triggers(opened) == []
     assert attention(running) == [("nightly", "its record was edited after it was created")]
+
+
+def test_known_secret_in_a_request_is_recorded_nowhere(tmp_path: Path) -> None:
+    pipeline = PIPELINE.replace("ticket=none", "ticket=none, key:secret")
+    opened = make_opened(tmp_path / "project", pipeline)
+    schema: JsonObject = {"properties": {"ticket": {}}}
+    automation = automation_in(opened, schedule=None, has_http=True, schema=schema)
+    create_automation(automation, opened)
+    variables = {"SERVICE_KEY": SECRET, "ATTRACTOR_INPUT_KEY": "another-secret"}
+    with serving(service_of(opened.project.root, **variables)) as running:
+        with running.client(Scope.OPERATE) as client:
+            refused = client.post(NIGHTLY_RUNS, json={"inputs": {"key": "a-secret-of-others"}})
+            assert (refused.status_code, "the input key is a secret" in refused.text) == (400, True)
+            done = client.post(NIGHTLY_RUNS, json={"inputs": {"ticket": {"log": f"with {SECRET}"}}})
+            assert done.status_code == 201, done.text
+        await_(lambda: [one["kind"] for one in triggers(opened)] == ["http"])
+    written = b"".join(
+        file.read_bytes()
+        for folder in (opened.project.runs_dir, opened.project.machine.state_dir)
+        for file in folder.rglob("*")
+        if file.is_file()
+    )
+    assert b'{\\"log\\":\\"with ***\\"}' in written
+    assert SECRET.encode() not in written
+    assert b"a-secret-of-others" not in written
 
 
 def test_start_that_is_refused_is_not_repeated(running: RunningServer, opened: OpenProject) -> None:

@@ -6,14 +6,18 @@ import json
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.ledger.ledger import LineKind
+from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.pull_request import propose_run
 from attractor.server.service import Service
+from tests.cli.git_desk import await_
 from tests.factory.flows import Flow, make_flow
 from tests.forges import NAME, REVIEWER, Hub, hub
 from tests.server.conftest import RunningServer, serving
@@ -26,12 +30,14 @@ def sign(content: bytes, secret: str = SECRET) -> str:
 
 
 @contextmanager
-def proposed(tmp_path: Path, secret: str = SECRET) -> Generator[tuple[Hub, Flow, RunningServer]]:
-    """Yield a server of a project whose result is proposed."""
+def proposed(
+    tmp_path: Path, secret: str = SECRET, **state: Any
+) -> Generator[tuple[Hub, Flow, RunningServer]]:
+    """Yield a server of a project whose result is proposed; `state` are members of the forge."""
     flow = make_flow(tmp_path)
     result = flow.launch()
     flow.decide(result, DecisionKind.APPROVED)
-    with hub() as forge:
+    with hub(**state) as forge:
         forge.publish(flow.project)
         environ = {**flow.machine.environ, **forge.environ()}
         environ |= {"ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
@@ -57,6 +63,26 @@ def test_merge_is_recorded_after_a_signed_webhook(tmp_path: Path) -> None:
         while not merged_lines(flow) and time.monotonic() < until:
             time.sleep(0.1)
         assert merged_lines(flow) == 1
+
+
+def test_rate_limit_delays_no_answer_and_locks_no_run(tmp_path: Path) -> None:
+    rate = {"limit": 100, "remaining": 100, "reset": 0}
+    with proposed(tmp_path, rate=rate) as (forge, flow, server):
+        forge.ask("PUT /pulls/1/merge", {"merge_method": "squash"}, by=REVIEWER)
+        forge.twin.advance(timedelta(minutes=59, seconds=56))
+        while forge.send(f"GET /repos/{NAME}").is_success:
+            pass
+        content = json.dumps({"repository": {"full_name": NAME}}).encode()
+        headers = {"x-hub-signature-256": sign(content)}
+        url, begin = f"{server.url}/webhooks/github", time.monotonic()
+        assert httpx.post(url, content=content, headers=headers).status_code == 202
+        assert time.monotonic() - begin < 2
+        time.sleep(2)
+        assert merged_lines(flow) == 0
+        [manifest] = flow.runs_dir.glob("*/manifest.json")
+        with lock_run(manifest.parent, flow.opened):
+            forge.twin.advance(timedelta(seconds=10))
+        await_(lambda: merged_lines(flow) == 1)
 
 
 def test_webhook_without_a_valid_signature_is_refused(tmp_path: Path) -> None:

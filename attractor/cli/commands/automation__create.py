@@ -25,7 +25,7 @@ from attractor.base.json import JsonObject
 from attractor.base.records import read_object
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.orders import operator_name, token_store
+from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import INPUT_FORMS, budget_options, opened_of, read_inputs
 from attractor.cli.shell_completion import complete_profiles, complete_suites
 from attractor.config.user_folders import TOKEN_VARIABLE
@@ -148,8 +148,8 @@ def automation_create(
     )
     automation = replace(automation, schema=schema)
     check_automation(automation, opened)
-    create_automation(automation, opened)
-    token = _token_of(automation, invocation, opened) if automation.has_http else ""
+    token = secrets.token_urlsafe(32) if automation.has_http else ""
+    create_automation(automation, opened, token)
     if as_json:
         show_json({**automation.to_record(), **({"token": token} if token else {})})
         return ExitCode.DONE
@@ -184,21 +184,6 @@ def _rights_of(invocation: Invocation) -> Rights:
     secret = invocation.environ.get(TOKEN_VARIABLE, "")
     by = operator_name(invocation, Scope.OPERATE)
     return Rights(by, digest_of(secret) if secret else "")
-
-
-def _token_of(automation: Automation, invocation: Invocation, opened: OpenProject) -> str:
-    """Create the token that starts runs of an automation, and does nothing else."""
-    secret = secrets.token_urlsafe(32)
-    token_store(invocation).create(
-        f"{automation.name}-{automation.project[:8]}",
-        Scope.START,
-        secret,
-        by=automation.rights.by,
-        now=opened.now(),
-        projects=[automation.project],
-        automation=automation.name,
-    )
-    return secret
 
 
 part = automation_create

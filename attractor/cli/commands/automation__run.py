@@ -46,7 +46,7 @@ def automation_run(
             return _show_settled(run_id, as_json=as_json)
 
         def observe(event: Event) -> None:
-            starting.note_begun()
+            starting.note(event)
             watcher(event)
 
         observed = opened_of(

@@ -39,7 +39,7 @@ def automation_show(invocation: Invocation, name: str, as_json: bool) -> ExitCod
         f"created by {automation.rights.by} at {automation.created.astimezone():%Y-%m-%d %H:%M}",
     ]
     for start in starts.last:
-        claim, fault = start.claim, start.settled.fault if start.settled else ""
+        claim, fault = start.claim, start.fault
         words = f"{claim.kind} {claim.occurrence}: {start.state}, run {claim.run_id}"
         lines.append(f"  {words}{f' ({fault})' if fault else ''}")
     show("\n".join(map(visible, lines)))

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
+from attractor.base.fenced import unfenced
 from attractor.base.json import content_hash
 from attractor.base.processes import ExecResult, OutputChunk
 from attractor.base.records import write_record
@@ -59,7 +60,7 @@ async def run_command(
     limit: timedelta = UNLIMITED,
     variables: Mapping[str, str] | None = None,
 ) -> CommandEnd:
-    """Run a command in the environment of a stage, with inputs as variables."""
+    """Run a command in the environment of a stage, with inputs as variables, without fences."""
     arrived = OutputInOrder()
     async with write_tail(stage.files) as on_tail:
 
@@ -71,7 +72,7 @@ async def run_command(
             command,
             timeout_ms=limit // timedelta(milliseconds=1),
             env_vars={
-                **{variable_of(name): value for name, value in inputs.items()},
+                **{variable_of(name): unfenced(value) for name, value in inputs.items()},
                 IDEMPOTENCY_KEY: f"{stage.logs_root.name}:{stage.node.id}:{stage.visit}",
                 **(variables or {}),
             },

@@ -4,17 +4,13 @@ A webhook has no token. Its content is not believed: it names a repository, and 
 this repository are read from the forge. So a repeated webhook could change nothing, and is refused.
 """
 
-import asyncio
 import hmac
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.responses import Response
-from starlette.background import BackgroundTask
 
-from attractor.base.errors import AttractorError, Refused
 from attractor.base.files import make_private_folder
 from attractor.base.json import parse_object
 from attractor.factory.open_project import OpenProject
@@ -26,7 +22,6 @@ from attractor.server.http.scopes import ServerService
 part = PageRouter()
 
 SIGNATURE = "x-hub-signature-256"
-_BY = "webhook"
 _MOST_KEPT = 1000
 
 
@@ -38,7 +33,7 @@ async def _read_body(request: Request) -> bytes:
 def take_webhook(
     request: Request, service: ServerService, body: Annotated[bytes, Depends(_read_body)]
 ) -> Response:
-    """Check the signature of a webhook, and read the pull requests of its repository afterwards."""
+    """Check the signature of a webhook, and let the pull requests of its repository be read."""
     opened = service.opened
     signature = _require_signature(opened, request.headers, body)
     match parse_object(body):
@@ -47,7 +42,8 @@ def take_webhook(
         case _:
             raise InvalidRequest("the webhook names no repository")
     _keep_once(opened, signature)
-    return Response(status_code=202, background=BackgroundTask(_sync, opened, name))
+    service.pull_requests.ask(opened, name)
+    return Response(status_code=202)
 
 
 def _require_signature(opened: OpenProject, headers: Mapping[str, str], body: bytes) -> str:
@@ -77,20 +73,3 @@ def _keep_once(opened: OpenProject, signature: str) -> None:
     oldest = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)[:-_MOST_KEPT]
     for file in oldest:
         file.unlink(missing_ok=True)
-
-
-def _sync(opened: OpenProject, repository: str) -> None:
-    """Read the open pull requests of a repository."""
-    # Imported here, because only webhooks need a client of a forge.
-    from attractor.factory.operations.pull_request import list_rounds, sync_pull_request
-
-    tell = opened.project.console.tell
-    with suppress(Refused):
-        for listed in list_rounds(opened):
-            if listed.ending or listed.round.repository != repository:
-                continue
-            try:
-                root = opened.find(listed.round.run_id)
-                asyncio.run(sync_pull_request(root, opened, by=_BY))
-            except AttractorError as fault:
-                tell(f"{listed.round.url}: {fault.in_one_line}")

@@ -8,14 +8,15 @@ from pydantic import ConfigDict, Field, JsonValue
 from attractor.automations.automation import TriggerKind
 from attractor.automations.errors import AutomationPaused, InvalidAutomation
 from attractor.automations.records import automation_record
-from attractor.automations.starts import MOST_PENDING
+from attractor.automations.start import require_open_inputs
+from attractor.automations.starts import MOST_PENDING, Claim
 from attractor.automations.store import (
     AutomationFolder,
     find_automation,
     list_automations,
     verified,
 )
-from attractor.base.errors import UnknownName
+from attractor.base.errors import AttractorError, UnknownName
 from attractor.factory.ledger.tokens import Scope
 from attractor.server.access.callers import Caller
 from attractor.server.automations import start_command
@@ -96,29 +97,44 @@ def start_automation(
 ) -> StartedRun:
     """Start a run of an automation, with its token or one of the scope `operate`.
 
-    If as many processes run as the server allows, the run is `queued` under the id in the answer.
+    If as many processes run as the server allows, or the process of the run fails, the run is
+    `queued` under the id in the answer, and begins later.
     """
     folder = _find_for(caller, name, service)
     automation, starts = verified(folder, service.opened), folder.starts.read()
     if not automation.has_http:
         hint = "create it with --http"
         raise InvalidAutomation(f"requests do not start the automation {name}", hint=hint)
-    inputs, machine = automation.texts_of(body.inputs), service.project.machine
+    require_open_inputs(automation, body.inputs, service.opened)
+    inputs = automation.texts_of(body.inputs, service.project.redactor.text)
     if len(starts.pending) >= MOST_PENDING:
         raise TooManyStarts(f"{len(starts.pending)} starts of the automation {name} wait")
-    run_id = machine.new_run_id()
+    run_id = service.project.machine.new_run_id()
     claim = starts.claim(TriggerKind.HTTP, run_id, lambda: run_id, service.opened.now(), inputs)
     if claim is None:
         raise AutomationPaused(name)
-    status = "booting"
-    try:
-        service.processes.start(start_command(name, claim), by=caller.name)
-    except TooManyProcesses:
-        # The claim stays, and is carried out when a process has ended.
-        status = STARTED_AS
+    status = _begin(folder, claim, service, by=caller.name)
     links = links_of(run_id)
     response.headers["location"] = links["self"]
     return StartedRun(id=run_id, status=status, links=links)
+
+
+def _begin(folder: AutomationFolder, claim: Claim, service: Service, *, by: str) -> str:
+    """Begin the run of a claim; return its status. A claim that stays open is carried out later."""
+    try:
+        service.processes.start(start_command(folder.name, claim), by=by)
+    except TooManyProcesses:
+        return STARTED_AS
+    except AttractorError as error:
+        start = folder.starts.read().find(claim.run_id)
+        if start is None or (start.settled and start.fault):
+            raise
+        if start.settled is None:
+            if start.failed is None:
+                fault = service.project.redactor.text(error.in_one_line)
+                folder.starts.note_failed_try(claim.run_id, service.opened.now(), fault)
+            return STARTED_AS
+    return "booting"
 
 
 def _find_for(caller: Caller, name: str, service: Service) -> AutomationFolder:
