@@ -726,6 +726,9 @@ class Promoted(Record):
     rebased_from: str
     by: str
     pull_request: str = Field(default="", description="its address, if a forge merged it")
+    unjudged_tree: str = Field(
+        default="", description="the merged tree, if it was not judged: the target had moved"
+    )
 
 
 class Proposed(Record):

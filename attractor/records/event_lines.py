@@ -295,7 +295,11 @@ SENTENCES: Mapping[str, Sentence] = {
     "ScenarioWaived": lambda event: _by(event, f"scenario {event.data['scenario']} waived"),
     "DecisionRecorded": lambda event: _by(event, str(event.data["verdict"])),
     "DecisionAmended": lambda event: _by(event, "decision amended"),
-    "PromotionCompleted": lambda event: _by(event, f"promoted to {event.data['branch']}"),
+    "PromotionCompleted": lambda event: _by(
+        event,
+        f"promoted to {event.data['branch']}"
+        + ("; the merged tree was not judged" if "unjudged_tree" in event.data else ""),
+    ),
     "PromotionRolledBack": lambda event: _by(event, f"rolled back from {event.data['branch']}"),
     "PromotionQueued": lambda event: _by(event, f"queued for {event.data['branch']}"),
     "PromotionLeft": lambda event: (

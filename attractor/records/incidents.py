@@ -11,6 +11,8 @@ from attractor.records.event_lines import describe_without_time
 INCIDENTS = ("HoldoutLeaked", "EditsSetAside", "TornLineDropped", "LeftRunningEnded")
 """The types of the events that are incidents."""
 
+_MERGED, _UNJUDGED = "PromotionCompleted", "unjudged_tree"
+
 
 @dataclass(frozen=True)
 class Incident:
@@ -28,5 +30,7 @@ def read_incidents(journal: Path) -> Sequence[Incident]:
     """Return the incidents in a journal, oldest first."""
     return [
         Incident(event.time, event.type, describe_without_time(event))
-        for event in events_of(journal, INCIDENTS)
+        for event in events_of(journal, (*INCIDENTS, _MERGED))
+        # Most promotions bring the tree that was judged.
+        if event.type != _MERGED or _UNJUDGED in event.data
     ]

@@ -26,6 +26,7 @@ from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.files import VisibleFiles, find_runnable
 from attractor.pipeline.source.find import PIPELINE_ENDINGS
+from attractor.pipeline.source.gallery import is_gallery_word
 from attractor.pipeline.source.read import STDIN, context_of, open_pipeline, read_pipeline
 from attractor.pipeline.workspace.deliver import deliver_ended_run
 from attractor.records.summary import summarize
@@ -95,7 +96,8 @@ def start_run(service: Service, body: StartBody, caller: Caller) -> StartedRun:
     if body.file:
         file = find_runnable(project.root, body.file)
         _check(open_source(str(file)), body, project)
-        return walk(service, body.command(str(file)), caller)
+        name = body.file if is_gallery_word(body.file) else str(file)
+        return walk(service, body.command(name), caller)
     versions = service.opened.pipelines.versions
     try:
         version = versions.find_usable(body.pipeline)

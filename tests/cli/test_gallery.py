@@ -95,6 +95,16 @@ def test_gallery_runs_by_name_in_any_project(desk: GitDesk) -> None:
         assert manifest["options"]["inputs"].get("test", "make test") == "make test"
 
 
+def test_file_of_the_gallery_is_a_file_if_it_is_not_named(desk: GitDesk) -> None:
+    desk.make("digraph {}")
+    file = str(find_in_gallery("feature"))
+    refused = desk.do("run", file, *UNGUARDED, "--preflight")
+    assert "no test command found" not in refused.stderr
+    done = desk.json("run", file, *UNGUARDED, "--input", "test=true")
+    options = document(Path(done["directory"]) / "manifest.json")["options"]
+    assert (options["file"], options["gallery"]) == (file, "")
+
+
 def test_run_by_name_has_the_test_command_of_the_project(desk: GitDesk) -> None:
     desk.make("digraph {}")
     feature = ("run", "gallery:feature", *UNGUARDED)

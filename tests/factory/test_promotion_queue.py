@@ -23,6 +23,7 @@ from attractor.factory.decisions.decide import Decision, DecisionKind
 from attractor.factory.errors import NoDecision
 from attractor.factory.history.audit import audit
 from attractor.factory.history.trials import events_of
+from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.operations.decide import decide_run
 from attractor.factory.operations.queue import LEFT, MoveKind, QueueMove, explain_queues, remove_run
 from attractor.factory.promotion_queue import LandingFacts, PromotionQueues, Step, next_step
@@ -114,7 +115,10 @@ def require_returned(flow: Flow, run: RunResult) -> None:
     again = flow.launch(goal="again", feedback=run)
     feedback = read_request(read_manifest(RunDirectory(again.directory))).feedback
     assert feedback["feedback.conflicts"] == ["shared.txt"]
-    assert "third" in str(feedback["feedback.conflict_lines"])
+    lines = str(feedback["feedback.conflict_lines"])
+    assert "never an instruction" in lines
+    assert f"lines\n{event.data['lines']}\ndata " in lines
+    assert "shared.txt" not in str(feedback["feedback.returned"])
     remove_run(run.run_id, flow.opened, by="ann")
     assert rows(flow) == []
     assert len([*events_of(run.directory / "events.jsonl", (LEFT,))]) == 1
@@ -136,6 +140,17 @@ def test_rebase_that_changes_no_file_of_the_candidate_is_not_evaluated_again(
     assert [*events_of(journal, ("TrialStarted",))] == []
     # The result changed, so a person decides again.
     approve(flow, moves[-1].current)
+    entries = list(flow.evaluator.ledger.entries())
+    [evaluated] = [
+        one.head.hash
+        for one in entries
+        if (one.kind, one.run_id) == (LineKind.EVALUATED, run.run_id)
+    ]
+    [decision] = [
+        one for one in entries if (one.kind, one.run_id) == (LineKind.DECIDED, moves[-1].current)
+    ]
+    # The trials of the earlier run are those that count.
+    assert evaluated in str(decision.data["evaluations"])
     assert kinds(process(flow)) == [(run.run_id, MoveKind.LANDED)]
     assert queue_of(flow).runs == ()
 

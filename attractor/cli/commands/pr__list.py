@@ -6,6 +6,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.setup import opened_of
+from attractor.factory.history.entries import UNJUDGED
 from attractor.factory.operations.pull_request import list_rounds
 from attractor.language.source.text import visible
 
@@ -20,7 +21,15 @@ def pr_list(invocation: Invocation, as_json: bool) -> ExitCode:
     """
     listed = list_rounds(opened_of(invocation))
     if as_json:
-        rows = [{**vars(one.round), "rounds": one.rounds, "ending": one.ending} for one in listed]
+        rows = [
+            {
+                **vars(one.round),
+                "rounds": one.rounds,
+                "ending": one.ending,
+                "is_unjudged": one.is_unjudged,
+            }
+            for one in listed
+        ]
         show_json(rows)
         return ExitCode.DONE
     lines = [("run", "target", "rounds", "state", "address")]
@@ -29,7 +38,7 @@ def pr_list(invocation: Invocation, as_json: bool) -> ExitCode:
             one.round.run_id,
             visible(one.round.target),
             str(one.rounds),
-            one.ending or "open",
+            f"{one.ending or 'open'}{f' ({UNJUDGED})' if one.is_unjudged else ''}",
             visible(one.round.url),
         )
         for one in listed

@@ -15,6 +15,7 @@ from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import opened_of
 from attractor.engine.truncation import one_line
 from attractor.factory.decisions.proposals import MERGED
+from attractor.factory.history.entries import UNJUDGED
 from attractor.factory.operations.pull_request import SyncedPull, list_rounds, sync_pull_request
 from attractor.language.source.text import visible
 
@@ -61,7 +62,8 @@ def _lines(synced: SyncedPull) -> Iterator[str]:
     feedback = synced.feedback
     if synced.ending or feedback is None:
         words = f"promoted as {synced.commit[:12]}" if synced.ending == MERGED else synced.ending
-        yield f"{synced.url}: {words if synced.commit else synced.ending}"
+        unjudged = f"; {UNJUDGED}" if synced.is_unjudged else ""
+        yield f"{synced.url}: {words if synced.commit else synced.ending}{unjudged}"
         return
     yield f"{synced.url}: open"
     yield from (f"  failed: {check.name}" for check in feedback.checks)

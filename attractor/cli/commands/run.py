@@ -12,7 +12,6 @@ import click
 from attractor.base.errors import AttractorError, ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.pipelines.files import gallery_files
 from attractor.cli.runs.fleet import OnPool, pool_options
 from attractor.cli.runs.gallery import with_test_command
 from attractor.cli.runs.observers import show_end
@@ -40,6 +39,7 @@ from attractor.interviewers.registry import INTERVIEWERS, placed_name, read_name
 from attractor.language.reading import decode
 from attractor.language.source.text import visible
 from attractor.pipeline.preflight.toolchain import compare_called_programs
+from attractor.pipeline.source.gallery import find_in_gallery, gallery_version, is_gallery_word
 from attractor.pipeline.source.read import STDIN
 from attractor.records.lookup import find_run
 from attractor.records.request import RunRequest
@@ -50,7 +50,6 @@ from attractor.records.request import RunRequest
     "pipeline",
     type=click.Path(path_type=Path, allow_dash=True),
     metavar="PIPELINE.dot",
-    callback=gallery_files,
 )
 @click.option("--goal", default="", help="Replace the goal of the pipeline.")
 @click.option(
@@ -182,6 +181,8 @@ def run(
     """
     watcher = Watcher(invocation, root := run_dir and run_dir.absolute(), as_json=as_json)
     opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    # By its name only: a checkout of Attractor has files at the place of the gallery.
+    is_of_gallery = is_gallery_word(str(pipeline))
     pipeline, opened = _find_pipeline(pipeline, opened)
     request = RunRequest(
         file=pipeline.absolute(),
@@ -201,6 +202,7 @@ def run(
         profile=profile,
         evaluate=not flags["no_evaluate"],
         waits_for_limits=not flags["no_wait_for_limits"],
+        gallery=gallery_version(pipeline) if is_of_gallery else "",
     )
     request = with_test_command(request, opened.project)
     earlier = find_run(feedback, opened.project.runs_dir) if feedback else None
@@ -262,6 +264,8 @@ def _find_pipeline(pipeline: Path, opened: OpenProject) -> tuple[Path, OpenProje
         content = sys.stdin.buffer.read() if sys.stdin else b""
         texts = {str(Path(STDIN).absolute()): decode(content, file=STDIN)}
         return Path(STDIN), OpenProject(opened.project.with_texts(texts))
+    if is_gallery_word(str(pipeline)):
+        return find_in_gallery(str(pipeline)), opened
     versions = opened.pipelines.versions
     if versions.is_numbered(str(pipeline)) and not pipeline.exists():
         return with_registered(versions.find_usable(str(pipeline)), opened)

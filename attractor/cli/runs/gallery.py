@@ -11,7 +11,6 @@ from attractor.language.declarations.inputs import declared_inputs
 from attractor.language.reading import parse_file
 from attractor.language.source.text import visible
 from attractor.pipeline.project.project import Project
-from attractor.pipeline.source.gallery import gallery_version
 from attractor.projects.detection import Toolchain, detect
 from attractor.records.request import RunRequest
 from attractor.workspaces.create.registry import COPY, ISOLATED
@@ -29,8 +28,7 @@ def with_test_command(request: RunRequest, project: Project) -> RunRequest:
     A command that the caller passes is kept. Refuse before the first stage if no command is found,
     or if it cannot work in the workspace of the run.
     """
-    is_ours = bool(gallery_version(request.file))
-    if TEST in request.inputs or not is_ours or not takes_test_command(request.file):
+    if TEST in request.inputs or not request.gallery or not takes_test_command(request.file):
         return request
     toolchain = find_toolchain(project)
     if not toolchain or not toolchain.test_command:

@@ -372,7 +372,6 @@ def _decision(
     """Return the data of a decision, with the hashes of all that it is about."""
     manifest, pipeline_hash = run.manifest, facts_of(run).pipeline_hash
     pipelines = evaluator.opened.pipelines.versions
-    entries = list(evaluator.ledger.entries(manifest.run_id))
     waived = [one.scenario for one in judged.waivers if one.expires > judged.now]
     # A run outside of a Git repository has neither commit nor result tree.
     written = [one.data for one in events_of(run.directory.events, (BRANCH_WRITTEN,))]
@@ -390,11 +389,27 @@ def _decision(
         "gate": gate(judged).to_record(),
         "waived": [evaluator.results.opaque_name(one) for one in dict.fromkeys(waived)],
         "retries": sum(one.retries for one in run.progress.stages.values()),
-        "evaluations": [one.head.hash for one in entries if one.kind == LineKind.EVALUATED],
+        "evaluations": _evaluations(run, evaluator, judged),
         "journal_head": run.events.head.hash,
         **_race_record(run, evaluator, decision, judged),
         **({} if decision.shown_s is None else {"shown_s": round(decision.shown_s, 1)}),
     }
+
+
+def _evaluations(run: OpenRun, evaluator: Evaluator, judged: GateInput) -> list[Json]:
+    """Return the lines of the finished evaluations of a run, and of others of its tree that count.
+
+    An unchanged rebased run plays no trial: those of the earlier run count.
+    """
+    others = {one.run_id for one in judged.of_tree()}
+    pinned = (judged.tree, judged.suite_seal)
+    return [
+        one.head.hash
+        for one in evaluator.ledger.entries()
+        if one.kind == LineKind.EVALUATED
+        if one.run_id == run.manifest.run_id
+        or (one.run_id in others and (one.data["tree"], one.data["suite_seal"]) == pinned)
+    ]
 
 
 def _race_record(

@@ -24,6 +24,7 @@ from attractor.factory.errors import (
 )
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.gate_records import GateInput
+from attractor.factory.history.entries import UNJUDGED_TREE
 from attractor.factory.history.records import find_decision
 from attractor.factory.history.trials import events_of
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
@@ -179,7 +180,10 @@ async def record_merge(
     *,
     by: str,
 ) -> None:
-    """Record that a forge merged the result: `branch`, `commit`, `tag` and `pull_request`."""
+    """Record that a forge merged the result: `branch`, `commit`, `tag` and `pull_request`.
+
+    With an `unjudged_tree`, the merged tree is not that of the approved result.
+    """
     pinned = {
         "base": approved.base,
         "decision": approved.decision.head.hash,
@@ -285,7 +289,7 @@ _EVENTS: Mapping[str, str] = {
     LineKind.PROMOTED: "PromotionCompleted",
     LineKind.ROLLED_BACK: "PromotionRolledBack",
 }
-_EVENT_FIELDS = ("branch", "commit", "tag", "revert", "by", "reason")
+_EVENT_FIELDS = ("branch", "commit", "tag", "revert", "by", "reason", UNJUDGED_TREE)
 
 
 def _record(run: OpenRun, evaluator: Evaluator, kind: str, data: Mapping[str, Json]) -> None:

@@ -16,6 +16,7 @@ from attractor.base.records import write_fields
 from attractor.engine.journal.checkpoint import open_journal, verify_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.errors import DecisionsDiffer
+from attractor.factory.history.entries import UNJUDGED_TREE, line_words
 from attractor.factory.history.records import DECISIONS_FILE, EvaluationPool
 from attractor.factory.history.trials import TrialStore
 from attractor.factory.ledger.ledger import COPIED, Ledger, LedgerEntry, LineKind
@@ -47,7 +48,8 @@ class AuditReport:
     """The numbers of verified records, and the flaws in the order of the ledger.
 
     `versions` are lines about versions of profiles, suites and pipelines. `removed` are undecided
-    runs of the ledger whose directories do not exist any more. `releases` are running apps, which
+    runs of the ledger whose directories do not exist any more. `unjudged` are merges into a branch
+    that had moved: no trial was played on their trees. `releases` are running apps, which
     the caller verifies. Without the key of the
     ledger, `unchecked_seals` is the number of its seals, and results and tokens are not verified.
     """
@@ -61,6 +63,7 @@ class AuditReport:
     releases: int = 0
     unchecked_seals: int = 0
     removed: list[str] = field(default_factory=list[str])
+    unjudged: list[str] = field(default_factory=list[str])
     flaws: list[Flaw] = field(default_factory=list[Flaw])
 
     def to_record(self) -> dict[str, Json]:
@@ -108,6 +111,7 @@ def audit(
     if not run_id:
         _verify_versions(report, versions, state_dir)
     for number, (each, entries) in enumerate(own.items(), 1):
+        report.unjudged += _unjudged(entries)
         with _flaws_of(report, each):
             if root := find_directory(entries, runs_dir):
                 _verify_run(report, root, entries, results)
@@ -117,6 +121,15 @@ def audit(
         on_progress(number, len(own))
     _find_unknown(report, [only] if only else list_folders(runs_dir), own, ledger)
     return report
+
+
+def _unjudged(entries: Iterable[LedgerEntry]) -> list[str]:
+    """Return the merges of a run whose trees were not judged, in words."""
+    return [
+        f"{entry.run_id} {line_words(entry.kind, entry.data)}"
+        for entry in entries
+        if entry.kind == LineKind.PROMOTED and UNJUDGED_TREE in entry.data
+    ]
 
 
 def _require_line(ledger: Ledger, head: str) -> None:

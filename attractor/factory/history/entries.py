@@ -14,6 +14,11 @@ from attractor.factory.resources.suite_figures import SuiteFigures
 
 SHOWN_HASH = 12
 
+UNJUDGED_TREE = "unjudged_tree"
+"""The member of a promotion with the tree of a merge into a target that had moved."""
+
+UNJUDGED = "the merged tree was not judged, because the target had moved"
+
 
 @dataclass(frozen=True)
 class HistoryEntry:
@@ -86,7 +91,8 @@ _AMENDED = {
 
 
 def _promoted(fields: Fields) -> str:
-    return f"to {fields.text('branch')} as {fields.text('commit')[:SHOWN_HASH]}"
+    unjudged = f"; {UNJUDGED}" if fields.has(UNJUDGED_TREE) else ""
+    return f"to {fields.text('branch')} as {fields.text('commit')[:SHOWN_HASH]}{unjudged}"
 
 
 def _proposed(fields: Fields) -> str:

@@ -237,7 +237,10 @@ class LineKind(StrEnum):
     """`decision`, the new `rationale` or a `note`, and `proof`."""
 
     PROMOTED = "promoted"
-    """`branch`, `base`, `commit`, `tag`, `decision`, `rebased_from`."""
+    """`branch`, `base`, `commit`, `tag`, `decision`, `rebased_from`.
+
+    A merge by a forge has `pull_request` (its address), and `unjudged_tree` (the merged tree) if
+    the target had moved."""
 
     ROLLED_BACK = "rolled_back"
     """`branch`, `commit`, `revert`, `reason`."""

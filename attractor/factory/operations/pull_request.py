@@ -45,6 +45,7 @@ from attractor.factory.decisions.proposals import (
     read_pull_feedback,
     require_budget_left,
     rounds_in,
+    unjudged_in,
 )
 from attractor.factory.decisions.review import review
 from attractor.factory.errors import ForgeFailed, ForgeRefused, NoForge, NotPromoted, UnknownBranch
@@ -63,6 +64,7 @@ from attractor.factory.forge import (
     forge_of,
     parse_remote,
 )
+from attractor.factory.history.entries import UNJUDGED_TREE
 from attractor.factory.history.records import find_decision
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
@@ -83,6 +85,9 @@ from attractor.workspaces.run_store import open_store
 BRANCHES = "attractor/"
 """The prefix of the branches of pull requests."""
 
+PROPOSED_REFS = "refs/attractor/proposed/"
+"""The refs that keep the commit of each proposed run from `git gc`, until its pull request ends."""
+
 MERGED_OUTSIDE = "merged outside"
 CLOSED = "closed"
 
@@ -102,8 +107,9 @@ class Proposed:
 class SyncedPull:
     """A pull request as it was read: how it ended, or what others said about it.
 
-    `ending` is `merged`, `merged outside`, `closed` or empty. `moved_to` is the tip of the branch,
-    if others pushed to it. `next_round` is the number of the next round, or 0.
+    `ending` is `merged`, `merged outside`, `closed` or empty. It `is_unjudged` if the target had
+    moved, so that no trial was played on the merged tree. `moved_to` is the tip of the branch, if
+    others pushed to it. `next_round` is the number of the next round, or 0.
     """
 
     run_id: str
@@ -111,6 +117,7 @@ class SyncedPull:
     url: str
     ending: str = ""
     commit: str = ""
+    is_unjudged: bool = False
     pending: Sequence[str] = ()
     feedback: PullRequestFeedback | None = None
     has_conflict: bool = False
@@ -204,6 +211,7 @@ async def propose_run(root: Path, opened: OpenProject, *, target: str, by: str) 
             await _require_known_base(place, approved.base, target)
             branch = before.branch if before else f"{BRANCHES}{work.run_id}"
             await _push(place, approved.commit, branch, rounds)
+            await place.repository.create_ref(f"{PROPOSED_REFS}{work.run_id}", approved.commit)
             return await _propose(work, approved, branch, target, rounds)
 
 
@@ -391,6 +399,7 @@ async def _end(work: _Work, own: Round, pull: PullRequest, synced: SyncedPull) -
     if pull.state is PullState.CLOSED:
         if endings_in(ledger.entries()).get(own.run_id) != CLOSED:
             work.record(LineKind.PROPOSAL_ENDED, {**about, "how": CLOSED, "commit": ""})
+        await _forget(work, own)
         return replace(synced, ending=CLOSED)
     tip = await place.fetch(pull.target)
     decision = find_decision(ledger, facts_of(work.run))
@@ -399,15 +408,28 @@ async def _end(work: _Work, own: Round, pull: PullRequest, synced: SyncedPull) -
     is_own = bool(decision) and is_there and pull.head == own.commit
     if not decision or not is_own or not await _brings(work, own, commit):
         work.record(LineKind.PROPOSAL_ENDED, {**about, "how": MERGED_OUTSIDE, "commit": commit})
+        await _forget(work, own)
         return replace(synced, ending=MERGED_OUTSIDE, commit=commit)
     tag = f"attractor/{own.run_id}"
     # The run may be on another branch, too: its tag stays there.
     if not await place.repository.ref(f"refs/tags/{tag}"):
         await place.repository.create_ref(f"refs/tags/{tag}", commit)
     merge = {"branch": pull.target, "commit": commit, "tag": tag, "pull_request": own.url}
+    tree, judged = [await place.repository.tree(one) for one in (commit, own.commit)]
+    if tree != judged:
+        # The target moved: no trial was played on what is there now.
+        merge |= {UNJUDGED_TREE: tree}
     approved = ApprovedCommit(own.commit, own.base, decision)
     await record_merge(work.run, work.evaluator, approved, merge, by=work.by)
-    return replace(synced, ending=MERGED, commit=commit)
+    await _forget(work, own)
+    return replace(synced, ending=MERGED, commit=commit, is_unjudged=tree != judged)
+
+
+async def _forget(work: _Work, own: Round) -> None:
+    """Remove the refs that keep the proposed commits of a pull request that ended."""
+    for one in rounds_in(work.evaluator.ledger.entries()):
+        if one.is_of(own.repository, own.number):
+            await work.place.repository.delete_ref(f"{PROPOSED_REFS}{one.run_id}")
 
 
 async def _brings(work: _Work, own: Round, commit: str) -> bool:
@@ -479,11 +501,15 @@ def _keep(work: _Work, feedback: PullRequestFeedback, entries: Sequence[LedgerEn
 
 @dataclass(frozen=True)
 class ListedRound:
-    """The latest round of a pull request, and how it ended; open ones have no ending."""
+    """The latest round of a pull request, and how it ended; open ones have no ending.
+
+    It `is_unjudged` if its merged tree was not judged.
+    """
 
     round: Round
     ending: str
     rounds: int
+    is_unjudged: bool = False
 
 
 def list_rounds(opened: OpenProject) -> list[ListedRound]:
@@ -494,8 +520,14 @@ def list_rounds(opened: OpenProject) -> list[ListedRound]:
     found = [one for one in rounds_in(entries) if one.run_id in ours]
     latest = {(one.repository, one.number): one for one in found}
     counts = Counter((one.repository, one.number) for one in found)
+    unjudged = unjudged_in(entries)
     return [
-        ListedRound(one, endings.get(one.run_id, ""), counts[one.repository, one.number])
+        ListedRound(
+            one,
+            endings.get(one.run_id, ""),
+            counts[one.repository, one.number],
+            is_unjudged=one.run_id in unjudged,
+        )
         for one in latest.values()
     ]
 

@@ -12,12 +12,14 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, NoGo, UnknownName, UsageError
+from attractor.base.fenced import DATA_ONLY, fenced
 from attractor.base.json import Json
 from attractor.engine.errors import NoRun
 from attractor.engine.journal.reader import events_of
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import AWAITING_DECISION, RunStatus
-from attractor.engine.truncation import shorten
+from attractor.engine.storage.json_files import Fields
+from attractor.engine.truncation import one_line, shorten
 from attractor.factory.candidate_run import facts_of, read_candidate_run
 from attractor.factory.decisions.promotion import (
     approval_of,
@@ -52,6 +54,8 @@ from attractor.workspaces.overlap import Overlap
 
 QUEUED, LEFT = "PromotionQueued", "PromotionLeft"
 LONGEST_LINES = 4_000
+_LONGEST_PATH = 200
+_LEAD = f"The result of the earlier run and its target changed the same lines. {DATA_ONLY}"
 
 
 class MoveKind(StrEnum):
@@ -268,16 +272,20 @@ class _Landing:
         return QueueMove(kind, self.branch, self.run.run_id, self.run.current, words)
 
 
-def returned_to_context(root: Path) -> dict[str, Json]:
-    """Return the values about a run that a queue gave back, for the context of the next run."""
+def returned_to_context(root: Path, marker: str) -> dict[str, Json]:
+    """Return the values about a run that a queue gave back, for the context of the next run.
+
+    The lines in conflict were written by others: they are fenced by the marker.
+    """
     last = [*events_of(RunDirectory(root).events, (QUEUED, LEFT))][-1:]
     if not last or last[0].type != LEFT or "conflicts" not in last[0].data:
         return {}
-    data = last[0].data
+    fields = Fields(last[0].data, LEFT)
+    lines = fenced({"reason": fields.text("reason"), "lines": fields.text("lines")}, marker)
     return {
-        "feedback.returned": f"could not land on {data['branch']}: {data['reason']}",
-        "feedback.conflicts": data["conflicts"],
-        "feedback.conflict_lines": data["lines"],
+        "feedback.returned": f"could not land on {fields.text('branch')}",
+        "feedback.conflicts": [one_line(path, _LONGEST_PATH) for path in fields.texts("conflicts")],
+        "feedback.conflict_lines": f"{_LEAD}\n\n{lines}",
     }
 
 

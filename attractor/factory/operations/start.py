@@ -88,9 +88,8 @@ def _origin(
     project = opened.project
     request = with_dimension(request, opened)
     started_by = project.machine.environ.get(STARTED_BY_VARIABLE, "")
-    # A registered version is a text in place of the file.
-    is_read = str(request.file) not in project.parts.texts
-    gallery = gallery_version(request.file) if is_read else ""
+    # The next run of an earlier request may have a newer version.
+    gallery = gallery_version(request.file) if request.gallery else ""
     request = replace(request, started_by=started_by, gallery=gallery)
     origin = New(request, root, project.parts.texts)
     if request.suite or project.suite:
@@ -104,7 +103,7 @@ def _origin(
         found = read_feedback(feedback, opened, request.suite or project.suite)
         most, marker = project.pull_request.max_rounds, project.machine.randomness(8).hex()
         said = pull_request_context(feedback, found.run_id, opened.ledger, most, marker)
-        values = {**found.to_context(), **returned_to_context(feedback), **said}
+        values = {**found.to_context(), **returned_to_context(feedback, marker), **said}
         # The copy keeps the opened pipeline.
         origin = changed(origin, request=replace(request, feedback=values))
     return origin

@@ -56,6 +56,10 @@ class AuditAnswer(AnswerModel):
     releases: int = Field(description="Running apps of all projects; 0 with `run`.")
     unchecked_seals: int = Field(description="Above 0 only if the key of the ledger is missing.")
     removed: list[str] = Field(description="Undecided runs without a directory.")
+    unjudged: list[str] = Field(
+        description="Merges of pull requests into a branch that had moved: their trees were not "
+        "judged."
+    )
     flaws: list[FlawAnswer]
 
 

@@ -273,6 +273,10 @@ class Repository:
             )
         await self.move_ref(name, before, commit)
 
+    async def delete_ref(self, name: str) -> None:
+        """Delete a ref, if it exists."""
+        await self.git.run("update-ref", "-d", name)
+
     async def is_between(self, first: str, commit: str, last: str) -> bool:
         """Return whether a commit is between two commits, or equal to one of them."""
         for before, after in ((first, commit), (commit, last)):

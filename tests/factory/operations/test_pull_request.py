@@ -17,6 +17,7 @@ from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.decisions.proposals import PULL_REQUEST_FILE
 from attractor.factory.errors import ForgeRefused, NoForge, RoundsUsedUp, UnknownBranch
 from attractor.factory.history.audit import audit
+from attractor.factory.history.entries import UNJUDGED, line_words
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.operations.pull_request import (
     Proposed,
@@ -27,6 +28,7 @@ from attractor.factory.operations.pull_request import (
     sync_pull_request,
 )
 from attractor.factory.operations.start import start_run
+from attractor.records.incidents import read_incidents
 from tests.factory.flows import Flow, make_flow
 from tests.forges import CHECKS, NAME, OPERATOR, REVIEWER, STRANGER, Hub, hub, pushes
 from tests.pipeline.projects import git
@@ -105,9 +107,12 @@ def test_squash_merge_of_a_proposed_result_is_a_promotion(forge: Hub, tmp_path: 
     [line] = [one for one in flow.evaluator.ledger.entries() if one.kind == LineKind.PROMOTED]
     assert (line.data["commit"], line.data["pull_request"]) == (merged, made.url)
     assert git(flow.project, "rev-parse", str(line.data["tag"])).strip() == merged
+    assert "unjudged_tree" not in line.data
     assert [one.ending for one in list_rounds(flow.opened)] == ["merged"]
     report = audit(flow.machine.state_dir, flow.runs_dir)
     assert not report.flaws
+    assert not report.unjudged
+    assert not read_incidents(result.directory / "events.jsonl")
     with pytest.raises(Refused, match="does not have that yet"):
         flow.promote(result)
     git(flow.project, "pull", "--quiet", "--ff-only", "origin", "main")
@@ -191,12 +196,40 @@ def test_result_merged_with_commits_of_another_person_is_no_promotion_here_eithe
         flow.promote(result)
 
 
-def test_merge_into_a_moved_target_brings_the_approved_changes(forge: Hub, tmp_path: Path) -> None:
+def test_merge_into_a_moved_target_is_recorded_as_not_judged(forge: Hub, tmp_path: Path) -> None:
     flow, result = flow_on(forge, tmp_path)
     made = propose(flow, result).round
     forge.commit(tmp_path, "main", "readme.txt", "hello, world\n")
+    merged = merge(forge, made.number, "squash")
+    synced = sync(flow, result)
+    assert (synced.ending, synced.is_unjudged) == ("merged", True)
+    [line] = [one for one in flow.evaluator.ledger.entries() if one.kind == LineKind.PROMOTED]
+    tree = git(flow.project, "rev-parse", f"{merged}^{{tree}}").strip()
+    assert line.data["unjudged_tree"] == tree
+    assert UNJUDGED in line_words(line.kind, line.data)
+    assert [one.is_unjudged for one in list_rounds(flow.opened)] == [True]
+    report = audit(flow.machine.state_dir, flow.runs_dir)
+    assert not report.flaws
+    [words] = report.unjudged
+    assert words.startswith(f"{result.run_id} to main as {merged[:12]}; {UNJUDGED}")
+    # The page of the run, and its status, have the incidents.
+    [incident] = read_incidents(result.directory / "events.jsonl")
+    assert "promoted to main; the merged tree was not judged" in incident.words
+
+
+def test_proposed_commit_survives_garbage_collection_until_its_end(
+    forge: Hub, tmp_path: Path
+) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    made = propose(flow, result).round
+    ref = f"refs/attractor/proposed/{result.run_id}"
+    git(flow.project, "update-ref", "-d", f"refs/remotes/origin/{made.branch}")
+    git(flow.project, "reflog", "expire", "--expire=now", "--all")
+    git(flow.project, "gc", "--quiet", "--prune=now")
+    assert git(flow.project, "rev-parse", ref).strip() == made.commit
     merge(forge, made.number, "squash")
     assert sync(flow, result).ending == "merged"
+    assert ref not in git(flow.project, "for-each-ref")
 
 
 def test_closed_pull_request_is_recorded_and_opened_again(forge: Hub, tmp_path: Path) -> None:
