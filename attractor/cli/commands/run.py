@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -181,9 +182,7 @@ def run(
     """
     watcher = Watcher(invocation, root := run_dir and run_dir.absolute(), as_json=as_json)
     opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
-    # By its name only: a checkout of Attractor has files at the place of the gallery.
-    is_of_gallery = is_gallery_word(str(pipeline))
-    pipeline, opened = _find_pipeline(pipeline, opened)
+    pipeline, opened, gallery = _find_pipeline(pipeline, opened)
     request = RunRequest(
         file=pipeline.absolute(),
         goal=goal,
@@ -202,9 +201,8 @@ def run(
         profile=profile,
         evaluate=not flags["no_evaluate"],
         waits_for_limits=not flags["no_wait_for_limits"],
-        gallery=gallery_version(pipeline) if is_of_gallery else "",
     )
-    request = with_test_command(request, opened.project)
+    request = with_test_command(replace(request, gallery=gallery), opened.project)
     earlier = find_run(feedback, opened.project.runs_dir) if feedback else None
     if flags["only_checks"]:
         return _check(request, opened, earlier, as_json=as_json)
@@ -255,21 +253,23 @@ def _walk(
     return result
 
 
-def _find_pipeline(pipeline: Path, opened: OpenProject) -> tuple[Path, OpenProject]:
+def _find_pipeline(pipeline: Path, opened: OpenProject) -> tuple[Path, OpenProject, str]:
     """Return the file of a pipeline, and the project that knows a text without a file.
 
-    Such a text is on standard input, or it is a registered version.
+    Such a text is on standard input, or it is a registered version. Return also the version of a
+    pipeline of the gallery: by its name only, because a checkout of Attractor has these files, too.
     """
     if str(pipeline) == "-":
         content = sys.stdin.buffer.read() if sys.stdin else b""
         texts = {str(Path(STDIN).absolute()): decode(content, file=STDIN)}
-        return Path(STDIN), OpenProject(opened.project.with_texts(texts))
+        return Path(STDIN), OpenProject(opened.project.with_texts(texts)), ""
     if is_gallery_word(str(pipeline)):
-        return find_in_gallery(str(pipeline)), opened
+        file = find_in_gallery(str(pipeline))
+        return file, opened, gallery_version(file)
     versions = opened.pipelines.versions
     if versions.is_numbered(str(pipeline)) and not pipeline.exists():
-        return with_registered(versions.find_usable(str(pipeline)), opened)
-    return pipeline, opened
+        return *with_registered(versions.find_usable(str(pipeline)), opened), ""
+    return pipeline, opened, ""
 
 
 def _check(
