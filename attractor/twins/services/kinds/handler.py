@@ -87,7 +87,7 @@ def run_limited(function: Function, call: RouteCall, limit: timedelta) -> Servic
         )
     if (cause := result.raised) is not None:
         # With its line in the file, without the path of the file.
-        file = cast("Any", function).__code__.co_filename
+        file = cast("Any", inspect.unwrap(function)).__code__.co_filename
         frames = reversed(traceback.extract_tb(cause.__traceback__))
         line = next((frame.lineno for frame in frames if frame.filename == file), None)
         message = f"{type(cause).__name__}: {cause}".rstrip(": ")
