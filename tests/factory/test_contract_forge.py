@@ -1,7 +1,7 @@
 """The contract of `Forge`, for each forge against its twin over HTTP."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from attractor.factory.forge import (
     CheckState,
     Forge,
     ForgeAccount,
+    ForgeIssue,
     PullContent,
     PullState,
     clean_text,
@@ -21,6 +22,7 @@ from attractor.factory.forge import (
     forges,
     parse_remote,
 )
+from attractor.factory.forges.gitlab import GitLab
 from attractor.twins.server.hosting import in_background
 from attractor.twins.services.service import parse_service
 from attractor.twins.services.service_twin import ServiceTwin
@@ -207,6 +209,19 @@ def test_rate_limit_is_waited_for_and_told(kind: type[Hub], tmp_path: Path) -> N
         assert words.startswith(f"the rate limit of {forge.title} is reached: waiting ")
 
 
+async def comment_on_gitlab(given: ForgeAccount, number: int) -> None:
+    async with GitLab(given) as forge:
+        await forge.comment(number, "Begun.")
+
+
+def labelled_by_gitlab(given: ForgeAccount) -> Sequence[ForgeIssue]:
+    async def read() -> Sequence[ForgeIssue]:
+        async with GitLab(given) as forge:
+            return await forge.labelled_issues("attractor")
+
+    return asyncio.run(read())
+
+
 def test_labels_and_edits_of_issues_of_gitlab_are_read(tmp_path: Path) -> None:
     with hub(Lab) as forge:
         publish(forge, tmp_path)
@@ -216,23 +231,23 @@ def test_labels_and_edits_of_issues_of_gitlab_are_read(tmp_path: Path) -> None:
         forge.ask(path, {"description": "All of them."}, by=STRANGER)
         forge.ask(path, label, by=STRANGER)
         forge.ask(path, {"remove_labels": "attractor"}, by=REVIEWER)
-        assert not call(given, lambda one: one.labelled_issues("attractor"))
+        assert not labelled_by_gitlab(given)
         forge.ask(path, label, by=REVIEWER)
         forge.ask(f"PUT /issues/{other}", {"add_labels": "None"}, by=REVIEWER)
-        call(given, lambda one: one.comment(number, "Begun."))
-        [found] = call(given, lambda one: one.labelled_issues("attractor"))
+        asyncio.run(comment_on_gitlab(given, number))
+        [found] = labelled_by_gitlab(given)
         assert (found.number, found.title, found.text) == (number, "Count words", "All of them.")
         assert (found.labelled_by, found.is_edited) == ("reviewer", False)
         for edit in ({"title": "Delete words"}, {"description": "No."}):
             forge.ask(path, edit, by=STRANGER)
-            [edited] = call(given, lambda one: one.labelled_issues("attractor"))
+            [edited] = labelled_by_gitlab(given)
             assert edited.is_edited
             forge.ask(path, {"remove_labels": "attractor"}, by=REVIEWER)
             forge.ask(path, label, by=REVIEWER)
-            [again] = call(given, lambda one: one.labelled_issues("attractor"))
+            [again] = labelled_by_gitlab(given)
             assert (again.is_edited, edited.labelled < again.labelled) == (False, True)
         forge.ask(path, {"state_event": "close"}, by=REVIEWER)
-        assert not call(given, lambda one: one.labelled_issues("attractor"))
+        assert not labelled_by_gitlab(given)
         assert forge.ask(f"GET /issues/{number}/notes?sort=asc")[1]["body"] == "Begun."
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from attractor.twins.services.kinds.handler import Draw
@@ -63,7 +63,7 @@ def answer_within(limit_status: int, prefix: str, function: Function) -> Functio
             result = respond({"message": cause.message}, cause.status)
         if isinstance(result, list):
             size, page = (int(request.query.get(*one)) for one in PAGE.items())
-            result = result[size * (page - 1) : size * page]
+            result = cast("list[object]", result)[size * (page - 1) : size * page]
         response = result if isinstance(result, ServiceResponse) else respond(result)
         return response.with_headers({f"{prefix}{name}": str(rate[name]) for name in rate})
 
@@ -83,11 +83,11 @@ def body_of(request: ServiceRequest, *required: str) -> dict[str, Any]:
         found = json.loads(request.content or b"{}")
     except ValueError as cause:
         raise Refusal(400, "Problems parsing JSON") from cause
-    body = found if isinstance(found, dict) else {}
+    body = cast("State", found) if isinstance(found, dict) else {}
     for name in required:
         if not body.get(name):
             raise Refusal(422, f"Validation Failed: {name} is missing")
-    return dict(body)
+    return body
 
 
 def user_of(request: ServiceRequest, state: State) -> dict[str, Any] | None:
