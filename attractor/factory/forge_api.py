@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -37,28 +37,23 @@ _SECONDS = 30.0
 _COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-class Titled(Protocol):
-    """A forge with a title for people."""
-
-    title: str
+Method: TypeAlias = Callable[P, Coroutine[Any, Any, T]]
 
 
-F = TypeVar("F", bound=Titled)
+def checked(title: str) -> Callable[[Method[P, T]], Method[P, T]]:
+    """Let a method of the forge with a title fail if an answer lacks a field."""
 
+    def decorate(method: Method[P, T]) -> Method[P, T]:
+        @wraps(method)
+        async def call(*args: P.args, **named: P.kwargs) -> T:
+            try:
+                return await method(*args, **named)
+            except RecordBroken as cause:
+                raise ForgeFailed(f"invalid answer of {title}: {cause.message}") from cause
 
-def checked(
-    method: Callable[Concatenate[F, P], Coroutine[Any, Any, T]],
-) -> Callable[Concatenate[F, P], Coroutine[Any, Any, T]]:
-    """Let a method of a forge fail if an answer lacks a field."""
+        return call
 
-    @wraps(method)
-    async def call(self: F, *args: P.args, **named: P.kwargs) -> T:
-        try:
-            return await method(self, *args, **named)
-        except RecordBroken as cause:
-            raise ForgeFailed(f"invalid answer of {self.title}: {cause.message}") from cause
-
-    return call
+    return decorate
 
 
 @dataclass(frozen=True)

@@ -26,16 +26,19 @@ from attractor.factory.forge_api import (
     optional_text,
 )
 
+_TITLE = "GitHub"
 _HOST = "github.com"
 _API = "GITHUB_API_URL"
 _WRITERS = ("admin", "maintain", "write")
 _FAILED = ("failure", "timed_out", "cancelled", "action_required", "startup_failure")
 
+_checked = checked(_TITLE)
+
 
 class GitHub:
     """The pull requests of a repository on GitHub."""
 
-    title = "GitHub"
+    title = _TITLE
     token_variables: Sequence[str] = ("GITHUB_TOKEN", "GH_TOKEN")
 
     def __init__(self, account: ForgeAccount) -> None:
@@ -65,7 +68,7 @@ class GitHub:
     async def __aexit__(self, *exit: object) -> None:
         await self._api.close()
 
-    @checked
+    @_checked
     async def default_branch(self) -> str:
         """Return the default branch; refuse a repository to which the operator may not push."""
         found = await self._api.ask_one("GET", "")
@@ -73,14 +76,14 @@ class GitHub:
             raise self._api.no_write_access()
         return found.text("default_branch")
 
-    @checked
+    @_checked
     async def may_write(self, login: str) -> bool:
         """Return whether a person has write access."""
         path = f"/collaborators/{quote(login, safe='')}/permission"
         reply = await self._api.ask("GET", path, accept=(200, 404))
         return reply.status == 200 and self._api.read(reply, path).text("permission") in _WRITERS
 
-    @checked
+    @_checked
     async def find_open(self, branch: str) -> PullRequest | None:
         """Return the open pull request of a branch of the repository itself, or None."""
         owner = self._name.partition("/")[0]
@@ -89,7 +92,7 @@ class GitHub:
         own = [one for one in found if one.source == self._name and one.branch == branch]
         return own[0] if own else None
 
-    @checked
+    @_checked
     async def create(self, proposal: PullContent) -> PullRequest:
         """Open a pull request."""
         body: dict[str, Json] = {
@@ -103,7 +106,7 @@ class GitHub:
         await self._label(made.number, proposal)
         return made
 
-    @checked
+    @_checked
     async def update(self, number: int, proposal: PullContent) -> PullRequest:
         """Change title, text and labels of a pull request."""
         body: dict[str, Json] = {"title": proposal.title, "body": proposal.body}
@@ -111,18 +114,18 @@ class GitHub:
         await self._label(number, proposal)
         return changed
 
-    @checked
+    @_checked
     async def read(self, number: int) -> PullRequest:
         """Return a pull request."""
         return self._pull(await self._api.ask_one("GET", f"/pulls/{number}"))
 
-    @checked
+    @_checked
     async def set_status(self, commit: str, words: str, url: str) -> None:
         """Set the status of a commit: the gate said go."""
         body: dict[str, Json] = {"state": "success", "context": CONTEXT, "description": words[:140]}
         await self._api.ask_one("POST", f"/statuses/{commit}", {**body, "target_url": url})
 
-    @checked
+    @_checked
     async def checks(self, commit: str) -> Sequence[ForgeCheck]:
         """Return the checks and statuses of a commit, without the status of the gate."""
         runs = await self._api.ask_all(f"/commits/{commit}/check-runs", "check_runs")
@@ -133,7 +136,7 @@ class GitHub:
                 found.append(ForgeCheck(status.text("context"), state, _words(status)))
         return found
 
-    @checked
+    @_checked
     async def remarks(self, number: int) -> Sequence[ForgeRemark]:
         """Return the comments and reviews of a pull request, oldest first."""
         places = {

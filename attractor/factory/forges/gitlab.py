@@ -28,6 +28,7 @@ from attractor.factory.forge_api import (
     optional_text,
 )
 
+_TITLE = "GitLab"
 _HOST = "gitlab.com"
 _API = "GITLAB_API_URL"
 _DEVELOPER = 30
@@ -46,13 +47,15 @@ _STATES = {
     **dict.fromkeys(("success", "skipped", "manual"), CheckState.PASSED),
     **dict.fromkeys(("failed", "canceled", "canceling"), CheckState.FAILED),
 }
-"""The states of ended jobs; nobody may ever start a manual one."""
+"""The states of ended jobs; a manual one may never be started."""
+
+_checked = checked(_TITLE)
 
 
 class GitLab:
     """The merge requests of a project on GitLab."""
 
-    title = "GitLab"
+    title = _TITLE
     token_variables: Sequence[str] = ("GITLAB_TOKEN",)
 
     def __init__(self, account: ForgeAccount) -> None:
@@ -78,7 +81,7 @@ class GitLab:
     async def __aexit__(self, *exit: object) -> None:
         await self._api.close()
 
-    @checked
+    @_checked
     async def default_branch(self) -> str:
         """Return the default branch; refuse a project to which the operator may not push."""
         project = await self._api.ask_one("GET", "")
@@ -90,13 +93,13 @@ class GitLab:
             raise self._api.no_write_access()
         return project.text("default_branch")
 
-    @checked
+    @_checked
     async def may_write(self, login: str) -> bool:
         """Return whether a person is a member with the role Developer or more."""
         members = await self._api.ask_all(f"/members/all?query={quote(login, safe='')}")
         return any(one.text("username") == login and _is_writer(one) for one in members)
 
-    @checked
+    @_checked
     async def find_open(self, branch: str) -> PullRequest | None:
         """Return the open merge request of a branch of the project itself, or None."""
         query = f"/merge_requests?state=opened&source_branch={quote(branch, safe='')}"
@@ -104,7 +107,7 @@ class GitLab:
         own = [one for one in found if one.source == self._name and one.branch == branch]
         return own[0] if own else None
 
-    @checked
+    @_checked
     async def create(self, proposal: PullContent) -> PullRequest:
         """Open a merge request."""
         body: dict[str, Json] = {
@@ -116,7 +119,7 @@ class GitLab:
         }
         return self._pull(await self._api.ask_one("POST", "/merge_requests", body))
 
-    @checked
+    @_checked
     async def update(self, number: int, proposal: PullContent) -> PullRequest:
         """Change title, text and labels of a merge request; a draft stays one."""
         path = f"/merge_requests/{number}"
@@ -128,12 +131,12 @@ class GitLab:
         }
         return self._pull(await self._api.ask_one("PUT", path, body))
 
-    @checked
+    @_checked
     async def read(self, number: int) -> PullRequest:
         """Return a merge request."""
         return self._pull(await self._api.ask_one("GET", f"/merge_requests/{number}"))
 
-    @checked
+    @_checked
     async def set_status(self, commit: str, words: str, url: str) -> None:
         """Set the status of a commit: the gate said go."""
         known = await self._statuses(commit)
@@ -148,20 +151,20 @@ class GitLab:
         }
         await self._api.ask_one("POST", f"/statuses/{commit}", body)
 
-    @checked
+    @_checked
     async def checks(self, commit: str) -> Sequence[ForgeCheck]:
         """Return the jobs and statuses of a commit, without the status of the gate."""
         statuses = await self._statuses(commit)
         return [await self._check(one) for name, one in statuses.items() if name != CONTEXT]
 
-    @checked
+    @_checked
     async def remarks(self, number: int) -> Sequence[ForgeRemark]:
         """Return the notes of a merge request and its discussions, oldest first."""
         path = f"/merge_requests/{number}/notes?{_NEWEST_FIRST}"
         notes = [one for one in await self._api.ask_all(path) if not one.flag("system")]
         return [_remark(one) for one in reversed(notes) if optional_text(one, "body").strip()]
 
-    @checked
+    @_checked
     async def labelled_issues(self, label: str) -> Sequence[ForgeIssue]:
         """Return the open issues that have a label now, each with the person who set it last."""
         path = f"/issues?state=opened&labels={quote(label, safe='')}"
@@ -170,7 +173,7 @@ class GitLab:
         found = [await self._labelled(one, label) for one in issues]
         return [one for one in found if one]
 
-    @checked
+    @_checked
     async def comment(self, number: int, text: str) -> None:
         """Comment an issue."""
         await self._api.ask_one("POST", f"/issues/{number}/notes", {"body": text})

@@ -117,7 +117,7 @@ def git(folder: str, *words: str, content: bytes = b"", now: str = "") -> str:
 
 def _plain_environ() -> Mapping[str, str]:
     """Return the variables of git without the configuration of this machine."""
-    path = os.environ.get("PATH", "/usr/bin:/bin")
+    path = os.pathsep.join(os.get_exec_path())
     return {"PATH": path, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
 
 
