@@ -160,9 +160,7 @@ class GitLab:
     @_checked
     async def remarks(self, number: int) -> Sequence[ForgeRemark]:
         """Return the notes of a merge request and its discussions, oldest first."""
-        path = f"/merge_requests/{number}/notes?{_NEWEST_FIRST}"
-        notes = [one for one in await self._api.ask_all(path) if not one.flag("system")]
-        return [_remark(one) for one in reversed(notes) if optional_text(one, "body").strip()]
+        return await self._notes(f"/merge_requests/{number}")
 
     @_checked
     async def labelled_issues(self, label: str) -> Sequence[ForgeIssue]:
@@ -171,12 +169,22 @@ class GitLab:
         # A filter by the names None and Any means something else.
         issues = [one for one in await self._api.ask_all(path) if label in one.texts("labels")]
         found = [await self._labelled(one, label) for one in issues]
-        return [one for one in found if one]
+        return sorted(filter(None, found), key=lambda issue: issue.labelled)
+
+    @_checked
+    async def comments(self, number: int) -> Sequence[ForgeRemark]:
+        """Return the comments on an issue, oldest first."""
+        return await self._notes(f"/issues/{number}")
 
     @_checked
     async def comment(self, number: int, text: str) -> None:
         """Comment an issue."""
         await self._api.ask_one("POST", f"/issues/{number}/notes", {"body": text})
+
+    async def _notes(self, path: str) -> Sequence[ForgeRemark]:
+        notes = await self._api.ask_all(f"{path}/notes?{_NEWEST_FIRST}")
+        people = [one for one in reversed(notes) if not one.flag("system")]
+        return [_remark(one) for one in people if optional_text(one, "body").strip()]
 
     async def _statuses(self, commit: str) -> Mapping[str, Fields]:
         """Return the latest status of each name: of jobs, and of other services."""
