@@ -1,10 +1,12 @@
-"""The twin of GitHub with a repository of a project, where other people act by their own keys."""
+"""The twins of forges with a repository of a project, where other people act by their own keys."""
 
 import subprocess
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -14,34 +16,54 @@ from attractor.twins.services.service_twin import ServiceTwin
 from tests.examples import ROOT
 from tests.pipeline.projects import git
 
-GITHUB = ROOT / "scenarios" / "_twins" / "github"
+TWINS = ROOT / "scenarios" / "_twins"
 OPERATOR, REVIEWER = "twin-github", "twin-github-reviewer"
 CHECKS, STRANGER = "twin-github-checks", "twin-github-stranger"
 NAME = "operator/shop"
 
 
+@dataclass(frozen=True)
+class ShownPull:
+    """A pull request as people see it on a forge."""
+
+    title: str
+    body: str
+    is_draft: bool
+    target: str
+    labels: list[str]
+
+
 class Hub:
     """A running twin of GitHub, and the repository `operator/shop`."""
+
+    name, title, api = "github", "GitHub", ""
+    place = f"/repos/{NAME}"
+    begin = "POST /user/repos"
 
     def __init__(self, twin: ServiceTwin) -> None:
         self.twin = twin
 
+    def key(self, by: str) -> str:
+        """Return the key of a person."""
+        return by
+
     def send(self, words: str, body: Any = None, *, by: str = OPERATOR) -> httpx.Response:
         """Send `GET /path` with the key of a person."""
         method, path = words.split(" ")
-        headers = {"authorization": f"Bearer {by}"}
-        return httpx.request(method, f"{self.twin.url}{path}", json=body, headers=headers)
+        headers = {"authorization": f"Bearer {self.key(by)}"}
+        url = f"{self.twin.url}{self.api}{path}"
+        return httpx.request(method, url, json=body, headers=headers)
 
     def ask(self, words: str, body: Any = None, *, by: str = OPERATOR) -> Any:
         """Send `GET /path` about the repository, and return the body of the answer."""
         method, path = words.split(" ")
-        response = self.send(f"{method} /repos/{NAME}{path}", body, by=by)
+        response = self.send(f"{method} {self.place}{path}", body, by=by)
         assert response.is_success, response.text
         return response.json()
 
     def address(self, *, by: str = OPERATOR, name: str = NAME) -> str:
         """Return the address for git, with the key of a person."""
-        return f"{self.twin.url.replace('//', f'//x:{by}@')}/{name}.git"
+        return f"{self.twin.url.replace('//', f'//x:{self.key(by)}@')}/{name}.git"
 
     def environ(self, **more: str) -> Mapping[str, str]:
         """Return the variables of the operator."""
@@ -49,7 +71,7 @@ class Hub:
 
     def publish(self, project: Path) -> None:
         """Create the repository, and push the project to it as `origin`."""
-        self.send("POST /user/repos", {"name": "shop"})
+        self.send(self.begin, {"name": "shop"})
         git(project, "remote", "add", "origin", self.address())
         git(project, "push", "--quiet", "origin", "main")
 
@@ -65,13 +87,126 @@ class Hub:
         git(clone, "commit", "--quiet", "--message", "By another person")
         git(clone, "push", "--quiet", "origin", branch)
 
+    def shown(self, number: int) -> ShownPull:
+        """Return a pull request."""
+        found = self.ask(f"GET /pulls/{number}")
+        labels = [one["name"] for one in found["labels"]]
+        target = found["base"]["ref"]
+        return ShownPull(found["title"], found["body"], found["draft"], target, labels)
+
+    def be_ready(self, number: int) -> None:
+        """End the draft of a pull request, where drafts cannot be merged."""
+
+    def merge(self, number: int, *, squash: bool = False) -> str:
+        """Merge a pull request, and return the commit."""
+        body = {"merge_method": "squash" if squash else "merge"}
+        return str(self.ask(f"PUT /pulls/{number}/merge", body, by=REVIEWER)["sha"])
+
+    def say(self, number: int, text: str, *, by: str = REVIEWER) -> None:
+        """Comment a pull request."""
+        self.ask(f"POST /issues/{number}/comments", {"body": text}, by=by)
+
+    def say_about(self, number: int, place: str, text: str, *, by: str = REVIEWER) -> None:
+        """Comment a line, such as `made.txt:1`."""
+        path, _, line = place.partition(":")
+        body = {"body": text, "path": path, "line": int(line)}
+        self.ask(f"POST /pulls/{number}/comments", body, by=by)
+
+    def report(self, commit: str, name: str, word: str, log: str = "") -> None:
+        """Report a check: `success`, `failure`, or `pending`."""
+        is_pending = word == "pending"
+        ending = {"status": "queued"} if is_pending else {"conclusion": word}
+        body = {"name": name, "head_sha": commit, "log": log, **ending}
+        self.ask("POST /check-runs", body, by=CHECKS)
+
+    def gate_of(self, commit: str) -> tuple[str, str]:
+        """Return name and state of the only status of a commit."""
+        [status] = self.ask(f"GET /commits/{commit}/status")["statuses"]
+        return status["context"], status["state"]
+
+    def tell(self, url: str, secret: str) -> None:
+        """Add a webhook for changes of pull requests."""
+        config = {"url": url, "secret": secret}
+        self.ask("POST /hooks", {"config": config, "events": ["pull_request"]})
+
+    def propose_from_fork(self, branch: str) -> None:
+        """Let the stranger open a pull request from a branch of a fork."""
+        self.ask("POST /forks", {}, by=STRANGER)
+        body = {"title": "Mine", "head": f"stranger:{branch}", "base": "main"}
+        self.ask("POST /pulls", body, by=STRANGER)
+
+    def write_issue(self, title: str) -> int:
+        """Let the stranger open an issue."""
+        return int(self.ask("POST /issues", {"title": title}, by=STRANGER)["number"])
+
+
+class Lab(Hub):
+    """A running twin of GitLab, and the project `operator/shop`."""
+
+    name, title, api = "gitlab", "GitLab", "/api/v4"
+    place = f"/projects/{quote(NAME, safe='')}"
+    begin = "POST /projects"
+
+    def key(self, by: str) -> str:
+        return by.replace("github", "gitlab")
+
+    def shown(self, number: int) -> ShownPull:
+        found = self.ask(f"GET /merge_requests/{number}")
+        title = found["title"].removeprefix("Draft: ")
+        target, text = found["target_branch"], found["description"]
+        return ShownPull(title, text, found["draft"], target, found["labels"])
+
+    def be_ready(self, number: int) -> None:
+        title = {"title": self.shown(number).title}
+        self.ask(f"PUT /merge_requests/{number}", title)
+
+    def merge(self, number: int, *, squash: bool = False) -> str:
+        path = f"PUT /merge_requests/{number}/merge"
+        found = self.ask(path, {"squash": squash}, by=REVIEWER)
+        return str(found["merge_commit_sha"] or found["squash_commit_sha"] or found["sha"])
+
+    def say(self, number: int, text: str, *, by: str = REVIEWER) -> None:
+        self.ask(f"POST /merge_requests/{number}/notes", {"body": text}, by=by)
+
+    def say_about(self, number: int, place: str, text: str, *, by: str = REVIEWER) -> None:
+        path, _, line = place.partition(":")
+        position = {"position_type": "text", "new_path": path, "new_line": int(line)}
+        body = {"body": text, "position": {**position, "old_path": path, "old_line": None}}
+        self.ask(f"POST /merge_requests/{number}/discussions", body, by=by)
+
+    def report(self, commit: str, name: str, word: str, log: str = "") -> None:
+        state = {"failure": "failed"}.get(word, word)
+        body = {"state": state, "name": name, "trace": log}
+        self.ask(f"POST /statuses/{commit}", body, by=CHECKS)
+
+    def gate_of(self, commit: str) -> tuple[str, str]:
+        [status] = self.ask(f"GET /repository/commits/{commit}/statuses")
+        return status["name"], status["status"]
+
+    def tell(self, url: str, secret: str) -> None:
+        self.ask("POST /hooks", {"url": url, "token": secret, "merge_requests_events": True})
+
+    def propose_from_fork(self, branch: str) -> None:
+        self.ask("POST /fork", {}, by=STRANGER)
+        target = self.ask("GET ")["id"]
+        body = {"title": "Mine", "source_branch": branch, "target_branch": "main"}
+        path = "POST /projects/stranger%2Fshop/merge_requests"
+        made = self.send(path, {**body, "target_project_id": target}, by=STRANGER)
+        assert made.is_success, made.text
+
+    def write_issue(self, title: str) -> int:
+        return int(self.ask("POST /issues", {"title": title}, by=STRANGER)["iid"])
+
+
+KINDS = (Hub, Lab)
+
 
 @contextmanager
-def hub(**state: Any) -> Generator[Hub]:
-    """Serve the twin of GitHub; `state` are members of its state."""
-    service = with_state(load_service(GITHUB), state)
+def hub(kind: type[Hub] = Hub, **state: Any) -> Generator[Hub]:
+    """Serve the twin of a forge; `state` are members of its state."""
+    service = with_state(load_service(TWINS / kind.name), state)
     with in_background(ServiceTwin(service)) as twin:
-        yield Hub(twin)
+        yield kind(twin)
 
 
 def pushes(folder: Path, address: str, branch: str) -> subprocess.CompletedProcess[str]:

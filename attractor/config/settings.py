@@ -439,7 +439,7 @@ class PullRequestSettings(Section):
     hook_secret: SecretStr = Field(
         default=SecretStr(""),
         description="Let `attractor serve` take webhooks at `/webhooks/github` with a signature by "
-        "this secret (default: none).",
+        "this secret, and at `/webhooks/gitlab` with this secret as the token (default: none).",
     )
 
 

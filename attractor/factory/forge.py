@@ -1,4 +1,4 @@
-"""A forge, such as GitHub: the service with the pull requests of a repository.
+"""A forge, such as GitHub or GitLab: the service with the pull requests of a repository.
 
 All texts of a forge were written by others. They are data: cut to a length, without secrets and
 invisible characters, and fenced before an agent sees them.
@@ -7,7 +7,7 @@ invisible characters, and fenced before an agent sees them.
 import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, Self
 from urllib.parse import urlsplit
@@ -130,6 +130,20 @@ class PullContent:
 
 
 @dataclass(frozen=True)
+class ForgeIssue:
+    """An issue, as it was when a person labelled it."""
+
+    number: int
+    url: str
+    title: str
+    text: str
+    labelled_by: str
+    labelled: datetime
+    is_edited: bool = False
+    """Its title or text was changed after it was labelled."""
+
+
+@dataclass(frozen=True)
 class ForgeAccount:
     """A repository, and how to ask for it: the operator's token, and a sleep until a limit resets.
 
@@ -209,7 +223,8 @@ def forge_of(repository: RemoteRepository, environ: Mapping[str, str]) -> tuple[
             return name, kind
     raise NoForge(
         f"unknown forge at {repository.host}: the remote {repository.remote} leads there",
-        hint="set GITHUB_API_URL if it is GitHub Enterprise; or set pull_request.remote",
+        hint="set GITHUB_API_URL or GITLAB_API_URL for a server of your own; "
+        "or set pull_request.remote",
     )
 
 

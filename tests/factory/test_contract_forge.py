@@ -1,7 +1,7 @@
 """The contract of `Forge`, for each forge against its twin over HTTP."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from attractor.factory.forge import (
     CheckState,
     Forge,
     ForgeAccount,
+    ForgeIssue,
     PullContent,
     PullState,
     clean_text,
@@ -21,10 +22,11 @@ from attractor.factory.forge import (
     forges,
     parse_remote,
 )
+from attractor.factory.forges.gitlab import GitLab
 from attractor.twins.server.hosting import in_background
 from attractor.twins.services.service import parse_service
 from attractor.twins.services.service_twin import ServiceTwin
-from tests.forges import CHECKS, NAME, OPERATOR, REVIEWER, STRANGER, Hub, hub
+from tests.forges import KINDS, NAME, OPERATOR, REVIEWER, STRANGER, Hub, Lab, hub
 from tests.pipeline.projects import git, make_project
 from tests.tables import table
 
@@ -49,6 +51,10 @@ def account(url: str, environ: Mapping[str, str] | None = None) -> ForgeAccount:
     return ForgeAccount(found, OPERATOR, variables, no_sleep, lambda _: None)
 
 
+def account_of(forge: Hub, *, by: str = OPERATOR) -> ForgeAccount:
+    return replace(account(forge.twin.url, forge.environ()), token=forge.key(by))
+
+
 def call(given: ForgeAccount, work: Callable[[Forge], Awaitable[T]]) -> T:
     """Open the forge of an account, and use it."""
 
@@ -70,12 +76,13 @@ def publish(forge: Hub, tmp_path: Path) -> str:
 
 
 def test_every_forge_has_a_contract() -> None:
-    assert list(forges()) == ["github"]
+    assert [*forges()] == [kind.name for kind in KINDS]
 
 
-def test_pull_request_is_created_updated_and_read(tmp_path: Path) -> None:
-    with hub() as forge:
-        commit, given = publish(forge, tmp_path), account(forge.twin.url)
+@table("kind", KINDS)
+def test_pull_request_is_created_updated_and_read(kind: type[Hub], tmp_path: Path) -> None:
+    with hub(kind) as forge:
+        commit, given = publish(forge, tmp_path), account_of(forge)
         assert call(given, lambda one: one.default_branch()) == "main"
         assert call(given, lambda one: one.find_open("words")) is None
         made = call(given, lambda one: one.create(CONTENT))
@@ -83,85 +90,176 @@ def test_pull_request_is_created_updated_and_read(tmp_path: Path) -> None:
         assert call(given, lambda one: one.find_open("words")) == made
         changed = replace(CONTENT, title="More words")
         assert call(given, lambda one: one.update(made.number, changed)) == made
-        shown = forge.ask(f"GET /pulls/{made.number}")
-        assert (shown["title"], shown["draft"]) == ("More words", True)
-        assert shown["labels"] == [{"name": "attractor"}]
-        merged = forge.ask(f"PUT /pulls/{made.number}/merge", {}, by=REVIEWER)
+        shown = forge.shown(made.number)
+        assert (shown.title, shown.is_draft) == ("More words", True)
+        assert shown.labels == ["attractor"]
+        forge.be_ready(made.number)
+        merged = forge.merge(made.number)
         read = call(given, lambda one: one.read(made.number))
-        assert (read.state, read.merged_as) == (PullState.MERGED, merged["sha"])
+        assert (read.state, read.merged_as) == (PullState.MERGED, merged)
 
 
-def test_checks_and_remarks_are_read_from_all_pages(tmp_path: Path) -> None:
-    with hub() as forge:
-        commit, given = publish(forge, tmp_path), account(forge.twin.url)
+@table("kind", KINDS)
+def test_checks_and_remarks_are_read_from_all_pages(kind: type[Hub], tmp_path: Path) -> None:
+    with hub(kind) as forge:
+        commit, given = publish(forge, tmp_path), account_of(forge)
         number = call(given, lambda one: one.create(CONTENT)).number
-        call(given, lambda one: one.set_status(commit, "go", "https://example.org"))
-        lint = {"name": "lint", "head_sha": commit, "conclusion": "success"}
-        slow = {"name": "slow", "head_sha": commit, "status": "queued"}
-        log = "x" * 100_000 + " 3 failed"
-        test = {"name": "test", "head_sha": commit, "conclusion": "failure", "log": log}
-        for body in (lint, slow, test):
-            forge.ask("POST /check-runs", body, by=CHECKS)
-        forge.ask(f"POST /statuses/{commit}", {"state": "error", "context": "old"}, by=CHECKS)
+        for _ in range(2):
+            call(given, lambda one: one.set_status(commit, "go", "https://example.org"))
+        forge.report(commit, "lint", "success")
+        forge.report(commit, "slow", "pending")
+        forge.report(commit, "test", "failure", "x" * 100_000 + " 3 failed")
         checks = call(given, lambda one: one.checks(commit))
         passed, pending, failed = CheckState.PASSED, CheckState.PENDING, CheckState.FAILED
-        assert {one.name: one.state for one in checks} == {
-            **{"lint": passed, "slow": pending},
-            **{"test": failed, "old": failed},
-        }
+        states = {"lint": passed, "slow": pending, "test": failed}
+        assert {one.name: one.state for one in checks} == states
         assert [len(one.log) < 70_000 and one.log.endswith("3 failed") for one in checks][2]
         for count in range(102):
-            forge.ask(f"POST /issues/{number}/comments", {"body": f"No. {count}"}, by=STRANGER)
-        line = {"body": "Why?", "path": "a.py", "line": 3}
-        forge.ask(f"POST /pulls/{number}/comments", line, by=REVIEWER)
-        review = {"body": "Not yet.", "event": "REQUEST_CHANGES"}
-        forge.ask(f"POST /pulls/{number}/reviews", review, by=REVIEWER)
+            forge.say(number, f"No. {count}", by=STRANGER)
+        forge.say_about(number, "a.py:3", "Why?")
         remarks = call(given, lambda one: one.remarks(number))
-        assert len({one.id for one in remarks}) == 104
-        assert [one.place for one in remarks if one.text == "Why?"] == ["a.py:3"]
+        assert len({one.id for one in remarks}) == 103
+        assert remarks[1].text == "No. 1"
+        assert [(one.place, one.author) for one in remarks if one.text == "Why?"] == [
+            ("a.py:3", "reviewer")
+        ]
         known = ["reviewer", "stranger", "another", "../../user"]
         assert [call(given, lambda one, login=login: one.may_write(login)) for login in known] == [
             *(True, False, False, False),
         ]
 
 
-def test_pull_request_of_a_fork_is_not_found(tmp_path: Path) -> None:
+def test_reviews_and_statuses_of_github_are_read(tmp_path: Path) -> None:
     with hub() as forge:
-        publish(forge, tmp_path)
-        forge.ask("POST /forks", {}, by=STRANGER)
-        body = {"title": "Mine", "head": "stranger:words", "base": "main"}
-        forge.ask("POST /pulls", body, by=STRANGER)
-        assert call(account(forge.twin.url), lambda one: one.find_open("words")) is None
+        commit, given = publish(forge, tmp_path), account_of(forge)
+        number = call(given, lambda one: one.create(CONTENT)).number
+        forge.ask(f"POST /statuses/{commit}", {"state": "error", "context": "old"}, by=REVIEWER)
+        review = {"body": "Not yet.", "event": "REQUEST_CHANGES"}
+        forge.ask(f"POST /pulls/{number}/reviews", review, by=REVIEWER)
+        [check] = call(given, lambda one: one.checks(commit))
+        assert (check.name, check.state) == ("old", CheckState.FAILED)
+        assert [one.text for one in call(given, lambda one: one.remarks(number))] == ["Not yet."]
 
 
-def test_missing_right_is_refused_before_a_change(tmp_path: Path) -> None:
-    with hub() as forge:
+def test_allowed_failure_and_other_service_of_gitlab_are_known(tmp_path: Path) -> None:
+    with hub(Lab) as forge:
+        commit, given = publish(forge, tmp_path), account_of(forge)
+        path, trace = f"POST /statuses/{commit}", "section_start:1:a[x]\r\x1b[0KRun\n\x1b[31mno"
+        for body in (
+            {"name": "may fail", "state": "failed", "allow_failure": True},
+            {"name": "by hand", "state": "manual"},
+            {"name": "scan", "state": "failed", "description": "2 leaks"},
+            {"name": "test", "state": "canceled", "trace": trace},
+        ):
+            forge.ask(path, body)
+        checks = call(given, lambda one: one.checks(commit))
+        assert {one.name: (one.state, one.log) for one in checks} == {
+            "may fail": (CheckState.PASSED, ""),
+            "by hand": (CheckState.PASSED, ""),
+            "scan": (CheckState.FAILED, "2 leaks"),
+            "test": (CheckState.FAILED, "Run\nno"),
+        }
+
+
+@table("squash", [True, False])
+def test_merge_of_gitlab_without_a_merge_commit_is_known(squash: bool, tmp_path: Path) -> None:
+    with hub(Lab) as forge:
+        commit, given = publish(forge, tmp_path), account_of(forge)
+        forge.ask("PUT ", {"merge_method": "ff"})
+        number = call(given, lambda one: one.create(replace(CONTENT, is_draft=False))).number
+        merged = forge.merge(number, squash=squash)
+        assert call(given, lambda one: one.read(number)).merged_as == merged
+        assert (merged == commit) is not squash
+
+
+@table("kind", KINDS)
+def test_pull_request_of_a_fork_is_not_found(kind: type[Hub], tmp_path: Path) -> None:
+    with hub(kind) as forge:
         publish(forge, tmp_path)
-        weak = replace(account(forge.twin.url), token=STRANGER)
+        forge.propose_from_fork("words")
+        assert call(account_of(forge), lambda one: one.find_open("words")) is None
+
+
+@table("kind", KINDS)
+def test_missing_right_is_refused_before_a_change(kind: type[Hub], tmp_path: Path) -> None:
+    with hub(kind) as forge:
+        publish(forge, tmp_path)
+        weak = account_of(forge, by=STRANGER)
         with pytest.raises(ForgeRefused, match="no write access to operator/shop"):
             call(weak, lambda one: one.default_branch())
-        with pytest.raises(ForgeRefused, match="GitHub answered 401 to GET /"):
+        with pytest.raises(ForgeRefused, match=f"{forge.title} answered 401 to GET /"):
             call(replace(weak, token="other"), lambda one: one.default_branch())
+        call(account_of(forge), lambda one: one.create(CONTENT))
+        with pytest.raises(ForgeRefused, match="already exists"):
+            call(account_of(forge), lambda one: one.create(CONTENT))
 
 
-def test_rate_limit_is_waited_for_and_told(tmp_path: Path) -> None:
-    with hub(rate={"limit": 1, "remaining": 1, "reset": 0}) as forge:
+@table("kind", KINDS)
+def test_rate_limit_is_waited_for_and_told(kind: type[Hub], tmp_path: Path) -> None:
+    with hub(kind, rate={"limit": 3, "remaining": 1, "reset": 1_767_225_610}) as forge:
         told: list[str] = []
 
         async def sleep(duration: timedelta) -> None:
             forge.twin.advance(duration)
 
-        forge.send("POST /user/repos", {"name": "shop"})
-        given = replace(account(forge.twin.url), sleep=sleep, tell=told.append)
+        forge.send(forge.begin, {"name": "shop"})
+        given = replace(account_of(forge), sleep=sleep, tell=told.append)
         assert call(given, lambda one: one.default_branch()) == "main"
-        assert told == ["the rate limit of GitHub is reached: waiting 1h for its reset"]
+        [words] = told
+        assert words.startswith(f"the rate limit of {forge.title} is reached: waiting ")
+
+
+async def comment_on_gitlab(given: ForgeAccount, number: int) -> list[tuple[str, str]]:
+    """Comment an issue, and return all comments with their authors."""
+    async with GitLab(given) as forge:
+        await forge.comment(number, "Begun.")
+        return [(one.author, one.text) for one in await forge.comments(number)]
+
+
+def labelled_by_gitlab(given: ForgeAccount) -> Sequence[ForgeIssue]:
+    async def read() -> Sequence[ForgeIssue]:
+        async with GitLab(given) as forge:
+            return await forge.labelled_issues("attractor")
+
+    return asyncio.run(read())
+
+
+def test_labels_and_edits_of_issues_of_gitlab_are_read(tmp_path: Path) -> None:
+    with hub(Lab) as forge:
+        publish(forge, tmp_path)
+        given = account_of(forge)
+        number, other = forge.write_issue("Count words"), forge.write_issue("Count lines")
+        path, label = f"PUT /issues/{number}", {"add_labels": "attractor"}
+        forge.ask(path, {"description": "All of them."}, by=STRANGER)
+        forge.ask(path, label, by=STRANGER)
+        forge.ask(path, {"remove_labels": "attractor"}, by=REVIEWER)
+        assert not labelled_by_gitlab(given)
+        forge.ask(path, label, by=REVIEWER)
+        forge.ask(f"PUT /issues/{other}", {"add_labels": "None"}, by=REVIEWER)
+        assert asyncio.run(comment_on_gitlab(given, number)) == [("operator", "Begun.")]
+        [found] = labelled_by_gitlab(given)
+        assert (found.number, found.title, found.text) == (number, "Count words", "All of them.")
+        assert (found.labelled_by, found.is_edited) == ("reviewer", False)
+        for edit in ({"title": "Delete words"}, {"description": "No."}):
+            forge.ask(path, edit, by=STRANGER)
+            [edited] = labelled_by_gitlab(given)
+            assert edited.is_edited
+            forge.ask(path, {"remove_labels": "attractor"}, by=REVIEWER)
+            forge.ask(path, label, by=REVIEWER)
+            [again] = labelled_by_gitlab(given)
+            assert (again.is_edited, edited.labelled < again.labelled) == (False, True)
+        forge.ask(path, {"state_event": "close"}, by=REVIEWER)
+        assert not labelled_by_gitlab(given)
 
 
 @table("answer", ['body = "<html>"', "json = []", 'json = { permissions = "x" }', "status = 503"])
 def test_garbage_is_a_failure(answer: str) -> None:
     twin = ServiceTwin(parse_service(GARBAGE + answer, folder=Path()))
-    with in_background(twin), pytest.raises(ForgeFailed, match="GitHub"):
-        call(account(twin.url), lambda one: one.default_branch())
+    with in_background(twin):
+        for title in ("GitHub", "GitLab"):
+            given = account(twin.url, {f"{title.upper()}_API_URL": twin.url})
+            with pytest.raises(ForgeFailed, match=title):
+                call(given, lambda one: one.default_branch())
 
 
 def test_unreachable_forge_fails_without_the_token() -> None:
@@ -171,9 +269,27 @@ def test_unreachable_forge_fails_without_the_token() -> None:
 
 @table("address", ["http://example.org", "ftp://localhost", ""])
 def test_token_goes_to_no_plain_or_unknown_address(address: str) -> None:
-    given = account("https://example.org", {"GITHUB_API_URL": address})
-    with pytest.raises(NoForge):
-        call(given, lambda one: one.default_branch())
+    for name in ("GITHUB_API_URL", "GITLAB_API_URL"):
+        with pytest.raises(NoForge):
+            call(account("https://example.org", {name: address}), lambda one: one.default_branch())
+
+
+@table(
+    ("url", "name"),
+    [
+        ("git@github.com:ada/shop.git", "github"),
+        ("git@gitlab.com:group/part/shop.git", "gitlab"),
+        ("ssh://git@git.example.org:2222/ada/shop.git", "gitlab"),
+        ("https://api.git.example.org/ada/shop.git", ""),
+        ("https://example.org/ada/shop.git", ""),
+    ],
+)
+def test_forge_of_a_remote_is_known_by_its_host(url: str, name: str) -> None:
+    environ = {"GITLAB_API_URL": "https://git.example.org/api/v4"}
+    found = parse_remote("origin", url)
+    assert [one for one, kind in forges().items() if kind.serves(found, environ)] == (
+        [name] if name else []
+    )
 
 
 @table(

@@ -1,4 +1,4 @@
-"""A webhook with a valid signature lets the server read pull requests; no other one does."""
+"""A webhook with a valid signature or token lets the server read pull requests; no other does."""
 
 import asyncio
 import hmac
@@ -19,8 +19,9 @@ from attractor.factory.operations.pull_request import propose_run
 from attractor.server.service import Service
 from tests.cli.git_desk import await_
 from tests.factory.flows import Flow, make_flow
-from tests.forges import NAME, REVIEWER, Hub, hub
+from tests.forges import KINDS, NAME, REVIEWER, Hub, Lab, hub
 from tests.server.conftest import RunningServer, serving
+from tests.tables import table
 
 SECRET = "between-us-and-the-forge"
 
@@ -31,13 +32,13 @@ def sign(content: bytes, secret: str = SECRET) -> str:
 
 @contextmanager
 def proposed(
-    tmp_path: Path, secret: str = SECRET, **state: Any
+    tmp_path: Path, secret: str = SECRET, kind: type[Hub] = Hub, **state: Any
 ) -> Generator[tuple[Hub, Flow, RunningServer]]:
     """Yield a server of a project whose result is proposed; `state` are members of the forge."""
     flow = make_flow(tmp_path)
     result = flow.launch()
     flow.decide(result, DecisionKind.APPROVED)
-    with hub(**state) as forge:
+    with hub(kind, **state) as forge:
         forge.publish(flow.project)
         environ = {**flow.machine.environ, **forge.environ()}
         environ |= {"ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
@@ -52,13 +53,11 @@ def merged_lines(flow: Flow) -> int:
     return sum(one.kind == LineKind.PROMOTED for one in flow.evaluator.ledger.entries())
 
 
-def test_merge_is_recorded_after_a_signed_webhook(tmp_path: Path) -> None:
-    with proposed(tmp_path) as (forge, flow, server):
-        url = f"{server.url}/webhooks/github"
-        forge.ask(
-            "POST /hooks", {"config": {"url": url, "secret": SECRET}, "events": ["pull_request"]}
-        )
-        forge.ask("PUT /pulls/1/merge", {"merge_method": "squash"}, by=REVIEWER)
+@table("kind", KINDS)
+def test_merge_is_recorded_after_a_valid_webhook(kind: type[Hub], tmp_path: Path) -> None:
+    with proposed(tmp_path, kind=kind) as (forge, flow, server):
+        forge.tell(f"{server.url}/webhooks/{forge.name}", SECRET)
+        forge.merge(1, squash=True)
         until = time.monotonic() + 60
         while not merged_lines(flow) and time.monotonic() < until:
             time.sleep(0.1)
@@ -104,9 +103,29 @@ def test_webhook_without_a_valid_signature_is_refused(tmp_path: Path) -> None:
         assert merged_lines(flow) == 0
 
 
+def test_webhook_of_gitlab_without_a_valid_token_is_refused(tmp_path: Path) -> None:
+    with proposed(tmp_path, kind=Lab) as (forge, flow, server):
+        forge.merge(1, squash=True)
+
+        def post(token: str, name: str = "another/shop") -> int:
+            body = {"project": {"path_with_namespace": name}}
+            url, headers = f"{server.url}/webhooks/gitlab", {"x-gitlab-token": token}
+            return httpx.post(url, json=body if name else [], headers=headers).status_code
+
+        assert post("", NAME) == post("another", NAME) == post(f"{SECRET}x", NAME) == 403
+        assert post(SECRET, "") == 422
+        # A repeated one changes nothing.
+        assert post(SECRET) == post(SECRET) == 202
+        assert merged_lines(flow) == 0
+
+
 def test_webhook_is_refused_without_a_secret(tmp_path: Path) -> None:
     with proposed(tmp_path, secret="") as (_, _, server):
         content = json.dumps({"repository": {"full_name": NAME}}).encode()
         headers = {"x-hub-signature-256": sign(content, "")}
         refused = httpx.post(f"{server.url}/webhooks/github", content=content, headers=headers)
+        assert refused.status_code == 403
+        body = {"project": {"path_with_namespace": NAME}}
+        url = f"{server.url}/webhooks/gitlab"
+        refused = httpx.post(url, json=body, headers={"x-gitlab-token": ""})
         assert refused.status_code == 403

@@ -47,9 +47,9 @@ def promote(
     checked-out files are updated unless they have uncommitted changes. Promoting a run again has no
     effect. With --queue, the run waits its turn, and is rebased if needed: see 'attractor queue'.
 
-    With --to pr, no branch of this repository moves. The result is proposed on GitHub, with the
-    token in GITHUB_TOKEN or of your git; 'attractor pr sync' records its merge. A branch with the
-    name pr is refs/heads/pr.
+    With --to pr, no branch of this repository moves. The result is proposed on GitHub or GitLab,
+    with the token in GITHUB_TOKEN or GITLAB_TOKEN, or of your git; 'attractor pr sync' records its
+    merge. A branch with the name pr is refs/heads/pr.
     """
     opened = opened_of(invocation)
     root = opened.find(reference)

@@ -57,8 +57,8 @@ def twin_serve(
     """Serve twins of services declared in TOML.
 
     Each FILE_OR_DIR is a service file, a folder with a twin.toml, a folder of such folders, or the
-    name of a shipped service: calendar, drive, github, mail, slack or web. The
-    twins answer over real HTTP on this machine until Ctrl-C. Set the printed variables to point
+    name of a shipped service: calendar, drive, github, gitlab, mail, slack or web.
+    The twins answer over real HTTP on this machine until Ctrl-C. Set the printed variables to point
     clients at them. The control API lists requests and sets the clock; it needs the printed
     token.
 

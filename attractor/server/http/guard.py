@@ -37,8 +37,8 @@ from attractor.server.http.exchange import Exchange
 from attractor.server.http.problems import problem_response
 from attractor.server.http.unsent import UnsentForm
 
-OPEN_PATHS = frozenset({"/login", "/login.css", "/webhooks/github"})
-"""The paths for senders without a token or session, which have no caller: a webhook is signed."""
+OPEN_PATHS = frozenset({"/login", "/login.css", "/webhooks/github", "/webhooks/gitlab"})
+"""The paths for senders without a token or session: a webhook is proved by a secret."""
 
 CSRF_HEADER, CSRF_FIELD = "x-csrf-token", "csrf"
 """The header, or the field of a form, with the value that only pages of this server know."""

@@ -1,7 +1,8 @@
-"""Takes webhooks of a forge: signed requests to read pull requests again.
+"""Takes webhooks of a forge: requests with a secret to read pull requests again.
 
-A webhook has no token. Its content is not believed: it names a repository, and the pull requests of
-this repository are read from the forge. So a repeated webhook could change nothing, and is refused.
+A webhook has no token of this server: GitHub signs it by a secret, and GitLab sends the secret. Its
+content is not believed: it names a repository, and the pull requests of this repository are read
+from the forge. So a repeated webhook changes nothing, and one with a signature is refused.
 """
 
 import hmac
@@ -22,6 +23,7 @@ from attractor.server.http.scopes import ServerService
 part = PageRouter()
 
 SIGNATURE = "x-hub-signature-256"
+GITLAB_TOKEN = "x-gitlab-token"
 _MOST_KEPT = 1000
 
 
@@ -46,20 +48,46 @@ def take_webhook(
     return Response(status_code=202)
 
 
+@part.post("/webhooks/gitlab")
+def take_gitlab_webhook(
+    request: Request, service: ServerService, body: Annotated[bytes, Depends(_read_body)]
+) -> Response:
+    """Check the token of a webhook, and let the merge requests of its project be read."""
+    opened = service.opened
+    _require_same("token", request.headers.get(GITLAB_TOKEN, ""), _secret_of(opened))
+    match parse_object(body):
+        case {"project": {"path_with_namespace": str(name)}}:
+            pass
+        case _:
+            raise InvalidRequest("the webhook names no project")
+    service.pull_requests.ask(opened, name)
+    return Response(status_code=202)
+
+
 def _require_signature(opened: OpenProject, headers: Mapping[str, str], body: bytes) -> str:
     """Return the signature of a webhook; refuse an invalid one."""
+    digest = hmac.digest(_secret_of(opened).encode(), body, "sha256").hex()
+    _require_same("signature", headers.get(SIGNATURE, ""), f"sha256={digest}")
+    return digest
+
+
+def _secret_of(opened: OpenProject) -> str:
+    """Return the secret of webhooks; refuse webhooks without one."""
     secret = opened.project.pull_request.hook_secret.get_secret_value()
     if not secret:
         raise Forbidden(
             "webhooks are not accepted", hint="set pull_request.hook_secret in the project"
         )
-    expected = f"sha256={hmac.digest(secret.encode(), body, 'sha256').hex()}"
-    if not hmac.compare_digest(headers.get(SIGNATURE, "").encode(), expected.encode()):
+    return secret
+
+
+def _require_same(proof: str, sent: str, expected: str) -> None:
+    """Refuse a webhook with another signature or token, in constant time."""
+    if not hmac.compare_digest(sent.encode(), expected.encode()):
         raise Forbidden(
-            "invalid signature of a webhook",
+            f"invalid {proof} of a webhook",
             hint="give the webhook the secret of pull_request.hook_secret",
         )
-    return expected.partition("=")[2]
 
 
 def _keep_once(opened: OpenProject, signature: str) -> None:

@@ -5,129 +5,44 @@ remarks and merges, the key of the checks reports checks, and the key of the str
 and comment.
 """
 
-import atexit
-import base64
 import hmac
 import json
-import os
 import re
-import shutil
-import subprocess
-import tempfile
-import threading
-import urllib.request
-from collections.abc import Callable
-from contextlib import suppress
-from functools import wraps
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from attractor.twins import Draw, ServiceRequest, ServiceResponse
-
-State = dict[str, Any]
-Function = Callable[[ServiceRequest, State, Draw], object]
+from attractor.twins.services.forge import (
+    Function,
+    Refusal,
+    State,
+    answer_within,
+    body_of,
+    can_merge,
+    commit_merge,
+    fetch_head,
+    git,
+    init_repository,
+    protect,
+    require_this_machine,
+    respond,
+    send_webhook,
+    serve_repository,
+    user_of,
+)
 
 RANKS = ("none", "read", "write", "admin")
-PERIOD_S = 3600
-PAGE = {"per_page": "30", "page": "1"}
-"""The parameters of pages, with their defaults."""
-
-PROTECTED = """#!/bin/sh
-if git config --get-all twin.protected | grep -qxF "$1"; then
-    echo "error: GH006: Protected branch update failed for $1." >&2
-    exit 1
-fi
-"""
-
-
-class Refusal(Exception):
-    """An error of the service."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
+PROTECTED = "error: GH006: Protected branch update failed for"
 
 
 def answered(function: Function) -> Function:
     """Count the request, refuse it above the rate limit, and answer refusals as GitHub does."""
-
-    @wraps(function)
-    def answer(request: ServiceRequest, state: State, draw: Draw) -> object:
-        rate, now = state["rate"], int(draw.now.timestamp())
-        if now >= rate["reset"]:
-            rate.update(remaining=rate["limit"], reset=now + PERIOD_S)
-        try:
-            if not rate["remaining"]:
-                raise Refusal(403, "API rate limit exceeded")
-            rate["remaining"] -= 1
-            result = function(request, state, draw)
-        except Refusal as cause:
-            result = respond({"message": cause.message}, cause.status)
-        if isinstance(result, list):
-            size, page = (int(request.query.get(*one)) for one in PAGE.items())
-            result = result[size * (page - 1) : size * page]
-        response = result if isinstance(result, ServiceResponse) else respond(result)
-        return response.with_headers({f"x-ratelimit-{name}": str(rate[name]) for name in rate})
-
-    return answer
-
-
-def respond(value: object, status: int = 200) -> ServiceResponse:
-    """Return a response with a JSON body."""
-    content = json.dumps(value).encode()
-    return ServiceResponse(status, {"content-type": "application/json"}, content)
-
-
-def git(folder: str, *words: str, content: bytes = b"", now: str = "") -> str:
-    """Run git in a bare repository, and return its output."""
-    identity = ("-c", "user.name=GitHub", "-c", "user.email=noreply@github.example")
-    dates = {"GIT_AUTHOR_DATE": now, "GIT_COMMITTER_DATE": now} if now else {}
-    done = subprocess.run(
-        ["git", *identity, *words],
-        cwd=folder,
-        input=content,
-        capture_output=True,
-        env={**plain_environ(), **dates},
-        check=False,
-    )
-    if done.returncode:
-        raise Refusal(422, done.stderr.decode(errors="replace").strip() or "git failed")
-    return done.stdout.decode().strip()
-
-
-def plain_environ() -> dict[str, str]:
-    """Return the variables of git without the configuration of this machine."""
-    path = os.environ.get("PATH", "/usr/bin:/bin")
-    return {"PATH": path, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
-
-
-def user_of(request: ServiceRequest, state: State) -> dict[str, Any]:
-    """Return the person of a key; of the scheme Basic, the key is the password."""
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "basic":
-        key = base64.b64decode(key).decode(errors="replace").partition(":")[2]
-    return state["users"].get(key, {"login": "", "permission": "none"})
+    return answer_within(403, "x-ratelimit-", function)
 
 
 def login_of(request: ServiceRequest, state: State) -> str:
     """Return the login of the person who sends a request."""
-    return str(user_of(request, state)["login"])
-
-
-def body_of(request: ServiceRequest, *required: str) -> dict[str, Any]:
-    """Return the members of the body; refuse a body without the required ones."""
-    try:
-        # GitHub reads JSON also with the content type of a form, which curl sends.
-        found = json.loads(request.content or b"{}")
-    except ValueError as cause:
-        raise Refusal(400, "Problems parsing JSON") from cause
-    body = found if isinstance(found, dict) else {}
-    for name in required:
-        if not body.get(name):
-            raise Refusal(422, f"Validation Failed: {name} is missing")
-    return dict(body)
+    user = user_of(request, state)
+    return str(user["login"]) if user else ""
 
 
 def name_in(draw: Draw) -> str:
@@ -167,20 +82,8 @@ def add_repository(state: State, owner: str, name: str, *, fork_of: str = "") ->
     full_name = f"{owner}/{name}"
     if full_name in state["repositories"]:
         raise Refusal(422, "name already exists on this account")
-    if not state["folder"]:
-        state["folder"] = tempfile.mkdtemp(prefix="attractor-github-")
-        atexit.register(shutil.rmtree, state["folder"], ignore_errors=True)
-    folder = str(Path(state["folder"], f"{full_name}.git"))
-    begin = ["init", "--quiet", "--bare", "--initial-branch=main"]
-    if fork_of:
-        begin = ["clone", "--quiet", "--bare", state["repositories"][fork_of]["folder"]]
-    Path(folder).parent.mkdir(parents=True, exist_ok=True)
-    git(str(Path(folder).parent), *begin, folder)
-    git(folder, "config", "http.receivepack", "true")
-    hook = Path(folder, "hooks", "update")
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(PROTECTED)
-    hook.chmod(0o755)
+    source = state["repositories"][fork_of]["folder"] if fork_of else ""
+    folder = init_repository(state, full_name, protected=PROTECTED, clone_of=source)
     made = {"full_name": full_name, "owner": owner, "default_branch": "main", "hooks": []}
     state["repositories"][full_name] = made | {"folder": folder, "fork_of": fork_of}
     return state["repositories"][full_name]
@@ -210,20 +113,11 @@ def tell_hooks(repository: dict[str, Any], event: str, data: dict[str, Any], dra
             continue
         digest = hmac.digest(hook["secret"].encode(), content, "sha256").hex()
         headers = {
-            "Content-Type": "application/json",
             "X-GitHub-Event": event,
             "X-GitHub-Delivery": draw.uuid(),
             "X-Hub-Signature-256": f"sha256={digest}",
         }
-        asked = urllib.request.Request(hook["url"], content, headers)
-        # On a thread: the receiver may send requests to this twin.
-        threading.Thread(target=deliver, args=(asked,), daemon=True).start()
-
-
-def deliver(asked: urllib.request.Request) -> None:
-    """Send a webhook once."""
-    with suppress(OSError), urllib.request.urlopen(asked, timeout=10):
-        pass
+        send_webhook(hook["url"], content, headers)
 
 
 @answered
@@ -262,8 +156,7 @@ def create_hook(request: ServiceRequest, state: State, draw: Draw) -> object:
     require("admin", request, state, repository)
     body = body_of(request, "config", "events")
     config = body["config"]
-    if urlsplit(config["url"]).hostname not in ("127.0.0.1", "localhost", "::1"):
-        raise Refusal(422, "the twin sends webhooks to this machine only")
+    require_this_machine(config["url"])
     hook = {"url": config["url"], "secret": config.get("secret", ""), "events": body["events"]}
     repository["hooks"].append(hook)
     return respond({"id": draw.counter("hooks"), "events": hook["events"]}, 201)
@@ -274,9 +167,8 @@ def protect_branch(request: ServiceRequest, state: State, draw: Draw) -> object:
     """Refuse pushes to a branch."""
     repository = repository_of(state, draw)
     require("admin", request, state, repository)
-    branch = f"refs/heads/{draw.from_path['branch']}"
-    git(repository["folder"], "config", "--add", "twin.protected", branch)
-    return {"url": branch}
+    protect(repository["folder"], draw.from_path["branch"])
+    return {"url": f"refs/heads/{draw.from_path['branch']}"}
 
 
 @answered
@@ -443,16 +335,11 @@ def refresh(state: State, repository: dict[str, Any], pull: dict[str, Any]) -> d
     """Return a pull request as it is now: the tip of its branch, and whether it can be merged."""
     if pull["state"] != "open":
         return pull
-    folder, number = repository["folder"], pull["number"]
-    source = f"+refs/heads/{pull['head']['ref']}:refs/pull/{number}/head"
-    git(folder, "fetch", "--quiet", head_folder(state, pull), source)
-    pull["head"]["sha"] = git(folder, "rev-parse", f"refs/pull/{number}/head")
+    folder, ref = repository["folder"], f"refs/pull/{pull['number']}/head"
+    pull["head"]["sha"] = fetch_head(folder, head_folder(state, pull), pull["head"]["ref"], ref)
     pull["base"]["sha"] = git(folder, "rev-parse", f"refs/heads/{pull['base']['ref']}")
-    try:
-        git(folder, "merge-tree", "--write-tree", pull["base"]["sha"], pull["head"]["sha"])
-        pull.update(mergeable=True, mergeable_state="clean")
-    except Refusal:
-        pull.update(mergeable=False, mergeable_state="dirty")
+    is_clean = can_merge(folder, pull["base"]["sha"], pull["head"]["sha"])
+    pull.update(mergeable=is_clean, mergeable_state="clean" if is_clean else "dirty")
     return pull
 
 
@@ -536,10 +423,9 @@ def merge_pull(request: ServiceRequest, state: State, draw: Draw) -> object:
     folder, base, head = repository["folder"], found["base"]["sha"], found["head"]["sha"]
     is_squash = body_of(request).get("merge_method") == "squash"
     tree = git(folder, "merge-tree", "--write-tree", base, head)
-    parents = ["-p", base] if is_squash else ["-p", base, "-p", head]
+    parents = (base,) if is_squash else (base, head)
     message = f"{found['title']} (#{found['number']})"
-    words = ("commit-tree", tree, *parents, "-m", message)
-    commit = git(folder, *words, now=draw.written_now)
+    commit = commit_merge(folder, parents, tree, message, draw.written_now)
     git(folder, "update-ref", f"refs/heads/{found['base']['ref']}", commit, base)
     found.update(state="closed", merged=True, merge_commit_sha=commit)
     tell_hooks(repository, "pull_request", {"action": "closed", "pull_request": found}, draw)
@@ -623,37 +509,12 @@ def show_log(request: ServiceRequest, state: State, draw: Draw) -> object:
 def serve_git(request: ServiceRequest, state: State, draw: Draw) -> object:
     """Fetch from a repository, or push to it with a key that may write."""
     repository = state["repositories"].get(name_in(draw))
-    service = request.query.get("service", "") or request.path.rpartition("/")[2]
     login = login_of(request, state)
-    if service == "git-receive-pack" and not login:
-        headers = {"www-authenticate": 'Basic realm="GitHub"'}
-        return ServiceResponse(401, headers, b"Authentication required\n")
-    if repository is None:
-        return ServiceResponse(404, {}, b"Repository not found.\n")
-    rank = RANKS.index(permission_in(state, repository, login))
-    if service == "git-receive-pack" and rank < RANKS.index("write"):
-        return ServiceResponse(403, {}, b"Permission denied.\n")
-    suffix = request.path.partition(draw.from_path["repo"])[2]
-    variables = {
-        "REQUEST_METHOD": request.method,
-        "QUERY_STRING": request.target.partition("?")[2],
-        "CONTENT_TYPE": request.headers.get("content-type", ""),
-        "HTTP_CONTENT_ENCODING": request.headers.get("content-encoding", ""),
-        "GIT_PROTOCOL": request.headers.get("git-protocol", ""),
-        "PATH_TRANSLATED": f"{repository['folder']}{suffix}",
-        "GIT_HTTP_EXPORT_ALL": "1",
-        "REMOTE_USER": login,
-        "REMOTE_ADDR": "127.0.0.1",
-    }
-    done = subprocess.run(
-        ["git", "http-backend"],
-        input=request.content,
-        capture_output=True,
-        env={**plain_environ(), **variables},
-        check=False,
+    rank = RANKS.index(permission_in(state, repository, login)) if repository else 0
+    return serve_repository(
+        request,
+        draw.from_path["repo"],
+        folder=repository["folder"] if repository else "",
+        login=login,
+        may_push=rank >= RANKS.index("write"),
     )
-    head, _, content = done.stdout.partition(b"\r\n\r\n")
-    fields = [line.partition(": ") for line in head.decode().split("\r\n")]
-    headers = {name.lower(): value for name, _, value in fields if name}
-    status = int(headers.pop("status", "200").split()[0])
-    return ServiceResponse(status, headers, content)

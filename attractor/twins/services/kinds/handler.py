@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import CodeType
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, suggest
@@ -87,7 +87,7 @@ def run_limited(function: Function, call: RouteCall, limit: timedelta) -> Servic
         )
     if (cause := result.raised) is not None:
         # With its line in the file, without the path of the file.
-        file = cast("Any", function).__code__.co_filename
+        file = inspect.unwrap(function).__code__.co_filename
         frames = reversed(traceback.extract_tb(cause.__traceback__))
         line = next((frame.lineno for frame in frames if frame.filename == file), None)
         message = f"{type(cause).__name__}: {cause}".rstrip(": ")

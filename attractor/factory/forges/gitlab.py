@@ -1,0 +1,281 @@
+"""GitLab, over its REST API: merge requests, jobs, notes, members and issues."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Self
+from urllib.parse import quote, urlsplit
+
+from attractor.base.json import Json
+from attractor.engine.storage.json_files import Fields
+from attractor.factory.forge import (
+    CheckState,
+    ForgeAccount,
+    ForgeCheck,
+    ForgeIssue,
+    ForgeRemark,
+    PullContent,
+    PullRequest,
+    PullState,
+    RemoteRepository,
+)
+from attractor.factory.forge_api import (
+    CONTEXT,
+    ForgeAddress,
+    ForgeApi,
+    api_address,
+    checked,
+    commit_id,
+    optional_text,
+)
+
+_TITLE = "GitLab"
+_HOST = "gitlab.com"
+_API = "GITLAB_API_URL"
+_DEVELOPER = 30
+_DRAFT = "Draft: "
+_LONGEST_DESCRIPTION = 255
+_NEWEST_FIRST = "order_by=created_at&sort=desc"
+_EDITS = (
+    "changed the description",
+    "changed title",
+    "marked the checklist item",
+    "marked the task",
+)
+"""The beginnings of the notes about a changed title or text of an issue."""
+_MARKS_OF_TRACES = re.compile(r"section_(?:start|end):\d+:[^\r\n]*\r|\x1b\[[0-9;]*[A-Za-z]")
+_STATES = {
+    **dict.fromkeys(("success", "skipped", "manual"), CheckState.PASSED),
+    **dict.fromkeys(("failed", "canceled", "canceling"), CheckState.FAILED),
+}
+"""The states of ended jobs; a manual one may never be started."""
+
+_checked = checked(_TITLE)
+
+
+class GitLab:
+    """The merge requests of a project on GitLab."""
+
+    title = _TITLE
+    token_variables: Sequence[str] = ("GITLAB_TOKEN",)
+
+    def __init__(self, account: ForgeAccount) -> None:
+        self._name = account.repository.name
+        address = ForgeAddress(
+            self.title,
+            api_address(account.environ, _API, f"https://{_HOST}/api/v4"),
+            f"/projects/{quote(self._name, safe='')}",
+            token_variable=self.token_variables[0],
+            rights="the scope api, of a person with the role Developer or more",
+            headers={"accept": "application/json"},
+        )
+        self._api = ForgeApi(account, address)
+
+    @classmethod
+    def serves(cls, repository: RemoteRepository, environ: Mapping[str, str]) -> bool:
+        """Return whether a repository is on gitlab.com, or on the host whose API is named."""
+        return repository.host in (_HOST, urlsplit(environ.get(_API, "")).netloc)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exit: object) -> None:
+        await self._api.close()
+
+    @_checked
+    async def default_branch(self) -> str:
+        """Return the default branch; refuse a project to which the operator may not push."""
+        project = await self._api.ask_one("GET", "")
+        operator = await self._api.ask_one("GET", "/user", is_global=True)
+        # The permissions in the project lack those of groups that were invited.
+        path = f"/members/all/{operator.number('id')}"
+        reply = await self._api.ask("GET", path, accept=(200, 404))
+        if reply.status == 404 or not _is_writer(self._api.read(reply, path)):
+            raise self._api.no_write_access()
+        return project.text("default_branch")
+
+    @_checked
+    async def may_write(self, login: str) -> bool:
+        """Return whether a person is a member with the role Developer or more."""
+        members = await self._api.ask_all(f"/members/all?query={quote(login, safe='')}")
+        return any(one.text("username") == login and _is_writer(one) for one in members)
+
+    @_checked
+    async def find_open(self, branch: str) -> PullRequest | None:
+        """Return the open merge request of a branch of the project itself, or None."""
+        query = f"/merge_requests?state=opened&source_branch={quote(branch, safe='')}"
+        found = [self._pull(one) for one in await self._api.ask_all(query)]
+        own = [one for one in found if one.source == self._name and one.branch == branch]
+        return own[0] if own else None
+
+    @_checked
+    async def create(self, proposal: PullContent) -> PullRequest:
+        """Open a merge request."""
+        body: dict[str, Json] = {
+            "title": f"{_DRAFT if proposal.is_draft else ''}{proposal.title}",
+            "description": proposal.body,
+            "source_branch": proposal.branch,
+            "target_branch": proposal.target,
+            "labels": ",".join(proposal.labels),
+        }
+        return self._pull(await self._api.ask_one("POST", "/merge_requests", body))
+
+    @_checked
+    async def update(self, number: int, proposal: PullContent) -> PullRequest:
+        """Change title, text and labels of a merge request; a draft stays one."""
+        path = f"/merge_requests/{number}"
+        is_draft = bool((await self._api.ask_one("GET", path)).all().get("draft"))
+        body: dict[str, Json] = {
+            "title": f"{_DRAFT if is_draft else ''}{proposal.title}",
+            "description": proposal.body,
+            "add_labels": ",".join(proposal.labels),
+        }
+        return self._pull(await self._api.ask_one("PUT", path, body))
+
+    @_checked
+    async def read(self, number: int) -> PullRequest:
+        """Return a merge request."""
+        return self._pull(await self._api.ask_one("GET", f"/merge_requests/{number}"))
+
+    @_checked
+    async def set_status(self, commit: str, words: str, url: str) -> None:
+        """Set the status of a commit: the gate said go."""
+        known = await self._statuses(commit)
+        # GitLab refuses to set a state again.
+        if CONTEXT in known and known[CONTEXT].text("status") == "success":
+            return
+        body: dict[str, Json] = {
+            "state": "success",
+            "name": CONTEXT,
+            "description": words[:_LONGEST_DESCRIPTION],
+            "target_url": url,
+        }
+        await self._api.ask_one("POST", f"/statuses/{commit}", body)
+
+    @_checked
+    async def checks(self, commit: str) -> Sequence[ForgeCheck]:
+        """Return the jobs and statuses of a commit, without the status of the gate."""
+        statuses = await self._statuses(commit)
+        return [await self._check(one) for name, one in statuses.items() if name != CONTEXT]
+
+    @_checked
+    async def remarks(self, number: int) -> Sequence[ForgeRemark]:
+        """Return the notes of a merge request and its discussions, oldest first."""
+        return await self._notes(f"/merge_requests/{number}")
+
+    @_checked
+    async def labelled_issues(self, label: str) -> Sequence[ForgeIssue]:
+        """Return the open issues that have a label now, each with the person who set it last."""
+        path = f"/issues?state=opened&labels={quote(label, safe='')}"
+        # A filter by the names None and Any means something else.
+        issues = [one for one in await self._api.ask_all(path) if label in one.texts("labels")]
+        found = [await self._labelled(one, label) for one in issues]
+        return sorted(filter(None, found), key=lambda issue: issue.labelled)
+
+    @_checked
+    async def comments(self, number: int) -> Sequence[ForgeRemark]:
+        """Return the comments on an issue, oldest first."""
+        return await self._notes(f"/issues/{number}")
+
+    @_checked
+    async def comment(self, number: int, text: str) -> None:
+        """Comment an issue."""
+        await self._api.ask_one("POST", f"/issues/{number}/notes", {"body": text})
+
+    async def _notes(self, path: str) -> Sequence[ForgeRemark]:
+        notes = await self._api.ask_all(f"{path}/notes?{_NEWEST_FIRST}")
+        people = [one for one in reversed(notes) if not one.flag("system")]
+        return [_remark(one) for one in people if optional_text(one, "body").strip()]
+
+    async def _statuses(self, commit: str) -> Mapping[str, Fields]:
+        """Return the latest status of each name: of jobs, and of other services."""
+        found = await self._api.ask_all(f"/repository/commits/{commit}/statuses")
+        in_order = sorted(found, key=lambda status: status.number("id"))
+        return {status.text("name"): status for status in in_order}
+
+    async def _check(self, status: Fields) -> ForgeCheck:
+        name = status.text("name")
+        state = _STATES.get(status.text("status"), CheckState.PENDING)
+        if state is not CheckState.FAILED:
+            return ForgeCheck(name, state)
+        if status.all().get("allow_failure") is True:
+            return ForgeCheck(name, CheckState.PASSED)
+        # The status of another service is no job, and has no trace.
+        trace = await self._api.ask_log(f"/jobs/{status.number('id')}/trace")
+        said = (optional_text(status, field) for field in ("description", "target_url"))
+        log = _MARKS_OF_TRACES.sub("", trace) or "\n".join(filter(None, said))
+        return ForgeCheck(name, state, log)
+
+    def _pull(self, found: Fields) -> PullRequest:
+        state, source = found.text("state"), found.all().get("source_project_id")
+        is_own = source == found.number("target_project_id")
+        is_merged, is_closed = state == "merged", state == "closed"
+        ended = PullState.MERGED if is_merged else PullState.CLOSED
+        # The branch may be gone, and a fork may be deleted.
+        head = optional_text(found, "sha")
+        # With the method fast-forward there is no merge commit, and without a squash none at all.
+        names = ("merge_commit_sha", "squash_commit_sha", "sha")
+        merged_as = next(filter(None, (optional_text(found, name) for name in names)), "")
+        return PullRequest(
+            number=found.number("iid"),
+            url=found.text("web_url"),
+            state=ended if is_merged or is_closed else PullState.OPEN,
+            source=self._name if is_own else f"project {source}" if source else "",
+            branch=found.text("source_branch"),
+            head=commit_id(head) if head else "",
+            target=found.text("target_branch"),
+            merged_as=commit_id(merged_as) if is_merged else "",
+            has_conflict=state == "opened" and found.all().get("has_conflicts") is True,
+        )
+
+    async def _labelled(self, issue: Fields, label: str) -> ForgeIssue | None:
+        """Return an issue with its last labelling; None if it has no event of it."""
+        path = f"/issues/{issue.number('iid')}"
+        events = await self._api.ask_all(f"{path}/resource_label_events")
+        # The label of an event may be deleted.
+        ours = [one for one in events if one.has("label") and _label_of(one) == label]
+        added = [one for one in ours if one.text("action") == "add"]
+        if not added:
+            return None
+        last = max(added, key=lambda event: event.time("created_at"))
+        labelled = last.time("created_at")
+        notes = await self._api.ask_all(f"{path}/notes?{_NEWEST_FIRST}")
+        later = [one for one in notes if one.flag("system") and one.time("created_at") >= labelled]
+        return ForgeIssue(
+            number=issue.number("iid"),
+            url=issue.text("web_url"),
+            title=issue.text("title"),
+            text=optional_text(issue, "description"),
+            labelled_by=_username(last, "user"),
+            labelled=labelled,
+            is_edited=any(one.text("body").startswith(_EDITS) for one in later),
+        )
+
+
+def _is_writer(member: Fields) -> bool:
+    return member.number("access_level") >= _DEVELOPER and member.text("state") == "active"
+
+
+def _label_of(event: Fields) -> str:
+    return event.inner("label").text("name")
+
+
+def _username(fields: Fields, name: str) -> str:
+    # The account may be deleted.
+    return optional_text(fields.inner(name), "username") if fields.all().get(name) else ""
+
+
+def _remark(note: Fields) -> ForgeRemark:
+    position = note.inner("position") if note.has("position") else Fields({}, "position")
+    # A line that was removed is in the old file only.
+    sides = [side for side in ("new", "old") if position.has(f"{side}_line")]
+    line = position.number(f"{sides[0]}_line") if sides else 0
+    return ForgeRemark(
+        id=f"note-{note.number('id')}",
+        author=_username(note, "author"),
+        text=optional_text(note, "body").strip(),
+        path=optional_text(position, f"{sides[0] if sides else 'new'}_path"),
+        line=line,
+    )
+
+
+part = GitLab
