@@ -13,6 +13,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, NoGo, UnknownName, UsageError
 from attractor.base.json import Json
+from attractor.base.records import write_fields
 from attractor.engine.errors import NoRun
 from attractor.engine.journal.reader import events_of
 from attractor.engine.run_folder.layout import RunDirectory
@@ -290,6 +291,10 @@ class ShownRun:
     run: QueuedRun
     why: str
     overlaps: Sequence[Overlap] = ()
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record."""
+        return {**write_fields(self, run=""), **write_fields(self.run)}
 
 
 async def explain_queues(opened: OpenProject, branch: str = "") -> list[ShownRun]:
