@@ -225,7 +225,11 @@ def rank_views(views: Sequence[AttemptView]) -> list[tuple[int, AttemptView]]:
     ranking = rank(one.result for one in views)
     places = {run_id: place for place, one in enumerate(ranking, 1) for run_id in one.run_ids}
     ranked = [(places.get(one.attempt.run_id, 0), one) for one in views]
-    return sorted(ranked, key=lambda one: one[0] or len(views) + 1)
+    # Of equal trees, the best result comes first.
+    order = [*places]
+    return sorted(
+        ranked, key=lambda one: order.index(one[1].attempt.run_id) if one[0] else len(views)
+    )
 
 
 def winning_run(views: Sequence[AttemptView], *, has_ended: bool) -> str:
