@@ -198,7 +198,7 @@ class Forge(Protocol):
 
 
 async def refuse_to_wait(wait: timedelta) -> None:
-    """Raise instead of waiting until a limit resets: whoever waits keeps a run locked."""
+    """Raise instead of waiting until a limit resets, because the run stays locked meanwhile."""
     raise ForgeLimited(wait)
 
 

@@ -39,6 +39,11 @@ def test_queue_says_why_runs_wait_and_lets_a_person_remove_one(tmp_path: Path) -
                 (1, waiting.run_id),
                 (0, conflicting.run_id),
             ]
+            with chromium() as screen:
+                code = server.service.access.codes.create()
+                screen.page.goto(f"{server.url}/login?code={code}&here=1")
+                screen.page.get_by_role("link", name="Queue").click()
+                assert look_at(screen.page, "queue", screen.page.url) == []
             with closing(server.browser()) as browser:
                 page = browser.get("/queue").text
                 for words in ("works on it", "returned", "shared.txt"):
@@ -49,11 +54,6 @@ def test_queue_says_why_runs_wait_and_lets_a_person_remove_one(tmp_path: Path) -
                 assert "is removed from the queue of main" in browser.get("/queue").text
                 assert "queue of main" in browser.get(f"/runs/{waiting.run_id}").text
             assert [one.run_id for one in queue_of(flow).runs] == [waiting.run_id]
-            with chromium() as screen:
-                code = server.service.access.codes.create()
-                screen.page.goto(f"{server.url}/login?code={code}&here=1")
-                screen.page.get_by_role("link", name="Queue").click()
-                assert look_at(screen.page, "queue", screen.page.url) == []
 
 
 def test_navigation_has_no_entry_for_what_a_project_lacks(server: RunningServer) -> None:
