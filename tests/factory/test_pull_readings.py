@@ -45,7 +45,11 @@ SAID = replace(QUIET, failed=("test",), remarks=("1", "2"))
     ("reading", "words", "command"),
     [
         (SAID, "1 check failed, 2 remarks: round 2 of at most 3 has not begun", "pr next R"),
-        (replace(SAID, round=3), "its 3 rounds of pull_request.max_rounds are used up", "max_rounds=4 pr next R"),
+        (
+            replace(SAID, round=3),
+            "its 3 rounds of pull_request.max_rounds are used up",
+            "max_rounds=4 pr next R",
+        ),
         (replace(SAID, has_conflict=True), "conflicts with main", "rebase R --onto main"),
         (replace(SAID, has_conflict=True, moved_to="abc"), "pushed abc", "pr sync R"),
         (replace(SAID, moved_to="abc", fault="403"), "cannot be read: 403", "pr sync R"),
