@@ -15,7 +15,8 @@ Refused
 ├── ForgeRefused             4  a forge, or a push to it, refused
 └── RoundsUsedUp             4  no further round of a pull request
 MachineryError
-└── ForgeFailed              3  a forge is unreachable, or its answer is invalid
+├── ForgeFailed              3  a forge is unreachable, or its answer is invalid
+└── ForgeLimited             3  the rate limit of a forge is reached
 UsageError
 ├── InvalidProfile           2  an invalid profile
 ├── InvalidToken             2  an invalid token
@@ -33,6 +34,7 @@ VerificationError
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from attractor.base.errors import MachineryError, Refused, UsageError, VerificationError
 from attractor.engine.errors import NoRun
@@ -106,6 +108,16 @@ class ForgeFailed(MachineryError):
     """The forge is unreachable, or its answer is invalid."""
 
     hint = "try again later"
+
+
+class ForgeLimited(MachineryError):
+    """The rate limit of the forge is reached."""
+
+    hint = "try again later"
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__("the rate limit of the forge is reached")
+        self.wait = wait
 
 
 class NoForge(UsageError):

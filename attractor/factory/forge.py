@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.registry import Registry
-from attractor.factory.errors import NoForge
+from attractor.factory.errors import ForgeLimited, NoForge
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
@@ -209,6 +209,11 @@ class Forge(Protocol):
     async def remarks(self, number: int) -> Sequence[ForgeRemark]:
         """Return the comments and reviews of a pull request, oldest first."""
         ...
+
+
+async def refuse_to_wait(wait: timedelta) -> None:
+    """Raise instead of waiting until a limit resets, because the run stays locked meanwhile."""
+    raise ForgeLimited(wait)
 
 
 def forges() -> Registry[type[Forge]]:

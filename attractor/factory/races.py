@@ -6,6 +6,8 @@ luck of trials, not a search on these scenarios, which `max_attempts_per_version
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
@@ -158,10 +160,50 @@ def results_of(ledger: Ledger, race_id: str) -> Sequence[AttemptResult] | None:
     """Return the recorded results of a race; None if it has not ended."""
     for entry in ledger.mentioning(race_id):
         if entry.kind == LineKind.RACE_ENDED and entry.data["race"] == race_id:
-            results = entry.data["results"]
-            assert isinstance(results, list)
-            return [read_record(AttemptResult, one) for one in results if isinstance(one, dict)]
+            return _results_in(entry)
     return None
+
+
+@dataclass(frozen=True)
+class ListedRace:
+    """A race in a list: with the recorded results of its attempts, if it has ended."""
+
+    race: Race
+    began: datetime
+    results: Sequence[AttemptResult] | None
+
+    @property
+    def winner(self) -> str:
+        """The run of the winner, or ""."""
+        winner = winner_of(self.results or ())
+        return winner.run_ids[0] if winner else ""
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record, without what the attempts were asked for."""
+        return {
+            **write_fields(self.race, request=""),
+            "began": self.began.isoformat(),
+            "ended": self.results is not None,
+            "winner": self.winner,
+        }
+
+
+def list_races(ledger: Ledger, project: str) -> list[ListedRace]:
+    """Return the races of a project, newest first."""
+    found: list[ListedRace] = []
+    ended: dict[str, Sequence[AttemptResult]] = {}
+    for entry in ledger.entries():
+        if entry.kind == LineKind.RACE_ENDED:
+            ended[str(entry.data["race"])] = _results_in(entry)
+        elif entry.kind == LineKind.RACE_BEGUN and entry.data["project"] == project:
+            found.append(ListedRace(read_record(Race, entry.data), entry.when, None))
+    return [replace(one, results=ended.get(one.race.race_id)) for one in reversed(found)]
+
+
+def _results_in(entry: LedgerEntry) -> Sequence[AttemptResult]:
+    results = entry.data["results"]
+    assert isinstance(results, list)
+    return [read_record(AttemptResult, one) for one in results if isinstance(one, dict)]
 
 
 def end_record(race: Race, results: Sequence[AttemptResult]) -> dict[str, Json]:

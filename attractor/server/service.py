@@ -33,6 +33,7 @@ from attractor.server.fleet.connection import FleetConnection
 from attractor.server.fleet.loop import FleetLoop, FleetProject
 from attractor.server.pieces import PieceVersions
 from attractor.server.processes.pull_requests import PullRequestLoop
+from attractor.server.processes.pulls import PullLoop
 from attractor.server.processes.queues import QueueLoop
 from attractor.server.processes.run_processes import PROGRAM, RunCommand, RunProcesses
 from attractor.server.snippets import SnippetThread
@@ -253,6 +254,7 @@ class Service:
         loops = (
             FleetLoop(self.fleet, self._project_ids, self._fleet_project, clock),
             QueueLoop(state, lambda project_id: self.of_project(project_id).processes),
+            PullLoop(state, lambda project_id: self.of_project(project_id).opened, clock),
             AutomationLoop(state, self._automation_project, clock),
             self.pull_requests,
         )

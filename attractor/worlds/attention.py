@@ -24,6 +24,7 @@ from attractor.factory.history.index import OpenIndex, RunIndex, RunQuery
 from attractor.factory.open_project import OpenProject, open_project
 from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.factory.promotion_queue import PromotionQueue, PromotionQueues, QueuedRun, is_stuck
+from attractor.factory.pull_readings import SHOWN, PullReadings, pull_step
 from attractor.records.diagnosis.causes import Cause, cause_of
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.open_work import answer_command
@@ -59,6 +60,7 @@ class Need(StrEnum):
     FLEET = "fleet"
     QUEUE = "queue"
     AUTOMATION = "automation"
+    PULL_REQUEST = "pull request"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +156,7 @@ def read_attention(
                 rows += _rows_of_drafts(project, now, troubles.append)
                 asked = {row.run_id for row in rows if row.need is Need.DECISION}
                 rows += _rows_of_queues(state, project, now, asked, troubles.append)
+                rows += _rows_of_pulls(state, project, now, troubles.append)
             awake = _group([row for row in rows if row.id not in snoozed], index)
     except AttractorError as fault:
         troubles.append(f"the runs of the projects cannot be read: {fault.message}")
@@ -381,6 +384,30 @@ def _queue_row(
         command=command,
         run_id=run.current,
     )
+
+
+def _rows_of_pulls(
+    state: Path, project: ProjectFolder, now: datetime, tell: Callable[[str], None]
+) -> Iterator[AttentionRow]:
+    """Yield the pull requests that wait for a person here, as they were read last."""
+    try:
+        for reading in PullReadings.in_state(state, project.project_id).all():
+            step = pull_step(reading)
+            if step is None or (reading.merged_outside and now - reading.since > SHOWN):
+                continue
+            yield AttentionRow(
+                id=f"pull:{project.project_id}:{reading.url}:{step.words}",
+                need=Need.PULL_REQUEST,
+                project=project,
+                name=f"pull request {reading.number}",
+                reason=f"{reading.url}: {step.words}",
+                since=reading.since,
+                cost_usd=0.0,
+                command=f"{_in(project)}{step.command}",
+                run_id=reading.run_id,
+            )
+    except (AttractorError, OSError) as fault:
+        tell(f"the pull requests of {project.root} cannot be read: {fault}")
 
 
 def _rows_of_drafts(

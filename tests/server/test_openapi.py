@@ -69,6 +69,7 @@ NOISE = {
     r"UsageError: \d+ runs begin with": "the start of several run ids",
     r"UsageError: .* is no place for a pipeline": "a hidden file of the project",
     r"UsageError: invalid file|UsageError: .* is outside of the project": "a path of a file",
+    r"UsageError: no race in this project": "a race is begun by the command line",
     r"InvalidSuite: missing file|InvalidSuite: .*: not a folder": "a folder without a suite",
     r"UsageError: the body is the profile": "the address names another profile than the body",
     r"UsageError: only a run with an isolated workspace": "a run in the project's folder",

@@ -7,7 +7,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.setup import opened_of
 from attractor.factory.history.entries import UNJUDGED
-from attractor.factory.operations.pull_request import list_rounds
+from attractor.factory.operations.pull_request import list_rounds, pull_records
 from attractor.language.source.text import visible
 
 
@@ -19,19 +19,11 @@ def pr_list(invocation: Invocation, as_json: bool) -> ExitCode:
 
     'attractor pr sync' reads their state from the forge.
     """
-    listed = list_rounds(opened_of(invocation))
+    opened = opened_of(invocation)
     if as_json:
-        rows = [
-            {
-                **vars(one.round),
-                "rounds": one.rounds,
-                "ending": one.ending,
-                "is_unjudged": one.is_unjudged,
-            }
-            for one in listed
-        ]
-        show_json(rows)
+        show_json(pull_records(opened))
         return ExitCode.DONE
+    listed = list_rounds(opened)
     lines = [("run", "target", "rounds", "state", "address")]
     lines += [
         (

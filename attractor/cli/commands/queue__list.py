@@ -5,12 +5,10 @@ import asyncio
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.base.json import Json
-from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.setup import opened_of
-from attractor.factory.operations.queue import ShownRun, explain_queues
+from attractor.factory.operations.queue import explain_queues
 from attractor.language.source.text import visible
 
 
@@ -26,7 +24,7 @@ def queue_list(invocation: Invocation, branch: str, as_json: bool) -> ExitCode:
     """
     runs = asyncio.run(explain_queues(opened_of(invocation), branch))
     if as_json:
-        show_json([_record(shown) for shown in runs])
+        show_json([shown.to_record() for shown in runs])
     elif not runs:
         show("No runs wait. See how to let one wait: attractor promote --help")
     else:
@@ -42,10 +40,6 @@ def queue_list(invocation: Invocation, branch: str, as_json: bool) -> ExitCode:
                 if one.run.current < overlap.other:
                     show(f"overlap of {one.run.current} with {visible(str(overlap))}")
     return ExitCode.DONE
-
-
-def _record(shown: ShownRun) -> dict[str, Json]:
-    return {**write_fields(shown, run=""), **write_fields(shown.run)}
 
 
 part = queue_list

@@ -13,13 +13,13 @@ from attractor.base.files import write_whole
 from attractor.cli.invocation import Invocation, debug_option, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.races import race_lines, race_record
+from attractor.cli.runs.races import race_lines
 from attractor.cli.runs.setup import INPUT_FORMS, opened_of, read_inputs
 from attractor.cli.shell_completion import complete_models, complete_profiles, complete_suites
 from attractor.engine.budgets import Budgets
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.race import AttemptView, begin_race, look
+from attractor.factory.operations.race import AttemptView, begin_race, look, race_record
 from attractor.factory.operations.race_process import run_race
 from attractor.factory.races import LATEST, Race, find_race, results_of, winner_of
 from attractor.records.request import RunRequest

@@ -3,36 +3,12 @@
 from collections.abc import Sequence
 
 from attractor.base.amounts import format_cost, format_seconds, number_of
-from attractor.base.json import Json
-from attractor.base.records import write_fields
 from attractor.cli.output.streams import table
 from attractor.factory.operations.race import AttemptView, rank_views
-from attractor.factory.races import Race, rank, winner_of
+from attractor.factory.races import Race, winner_of
 from attractor.language.source.text import visible
 
 _HEAD = ("rank", "attempt", "verdict", "trials", "bound", "changes", "cost", "time", "run")
-
-
-def race_record(race: Race, views: Sequence[AttemptView], *, has_ended: bool) -> dict[str, Json]:
-    """Return the JSON record of a race at this moment."""
-    results = [one.result for one in views]
-    winner = winner_of(results) if has_ended else None
-    return {
-        **write_fields(race, attempts=""),
-        "ended": has_ended,
-        "attempts": [
-            {
-                **write_fields(view.attempt),
-                **write_fields(view.result),
-                "directory": str(view.root) if view.root else "",
-                "seconds": view.seconds,
-                "left": view.left,
-            }
-            for view in views
-        ],
-        "ranking": [write_fields(one, best="") for one in rank(results)],
-        "winner": winner.run_ids[0] if winner else "",
-    }
 
 
 def race_lines(race: Race, views: Sequence[AttemptView], *, has_ended: bool) -> list[str]:

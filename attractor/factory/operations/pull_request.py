@@ -5,17 +5,20 @@ run, no log and no line of the ledger.
 """
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Refused, UsageError
+from attractor.base.errors import AttractorError, Refused, UsageError
 from attractor.base.files import write_whole
 from attractor.base.json import Json
 from attractor.base.processes import ExecResult
+from attractor.base.records import write_fields
 from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.state.run_state import CANCELED, FAILED, REJECTED
 from attractor.engine.storage.secrets import Redactor
 from attractor.factory.candidate_run import facts_of, read_candidate_run
 from attractor.factory.decisions.promotion import (
@@ -70,6 +73,7 @@ from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
 from attractor.factory.project import created_runs
+from attractor.factory.pull_readings import PullReading, PullReadings, pull_step
 from attractor.factory.resources.versions import split_pin
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.create import require_trees
@@ -92,6 +96,8 @@ MERGED_OUTSIDE = "merged outside"
 CLOSED = "closed"
 
 _LONGEST_FAULT = 1_000
+
+Sleep = Callable[[timedelta], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,7 @@ class SyncedPull:
     has_conflict: bool = False
     moved_to: str = ""
     next_round: int = 0
+    passed: int = 0
 
 
 @dataclass(frozen=True)
@@ -241,6 +248,8 @@ async def _propose(
         base=approved.base,
         commit=approved.commit,
     )
+    # First, so that a server reads what a killed process recorded.
+    PullReadings.of(work.evaluator.opened).keep(_unread(made, number, place.project))
     if made not in rounds:
         data = {name: value for name, value in vars(made).items() if name != "run_id"}
         work.record(LineKind.PROPOSED, {**data, "decision": decision})
@@ -303,7 +312,7 @@ async def _push(place: _Place, commit: str, branch: str, rounds: Sequence[Round]
 
 
 @asynccontextmanager
-async def _opened_place(project: Project) -> AsyncGenerator[_Place]:
+async def _opened_place(project: Project, sleep: Sleep | None = None) -> AsyncGenerator[_Place]:
     """Open the forge of the project's remote, with the operator's token."""
     machine, remote = project.machine, project.pull_request.remote
     repository = await open_repository(project.root, search_path=machine.search_path)
@@ -325,7 +334,7 @@ async def _opened_place(project: Project) -> AsyncGenerator[_Place]:
             hint=f"set {kind.token_variables[0]}, or sign in with your git: git credential approve",
         )
     tell = project.console.tell
-    account = ForgeAccount(found, token, environ, machine.clock.sleep, tell)
+    account = ForgeAccount(found, token, environ, sleep or machine.clock.sleep, tell)
     async with kind(account) as forge:
         yield _Place(project, repository, found, name, forge, project.redactor_of([token]))
 
@@ -342,8 +351,13 @@ def _candidate(run: OpenRun, request: RunRequest, place: _Place) -> CandidateTre
     return CandidateTree(store, record.base, record.excluded)
 
 
-async def sync_pull_request(root: Path, opened: OpenProject, *, by: str) -> SyncedPull:
-    """Read the pull request of a run, and record its end, or the feedback for the next round."""
+async def sync_pull_request(
+    root: Path, opened: OpenProject, *, by: str, sleep: Sleep | None = None
+) -> SyncedPull:
+    """Read the pull request of a run, and record its end, or the feedback for the next round.
+
+    `sleep` is called with the time until a limit of the forge resets (default: to wait).
+    """
     opened.refuse_in_run("a pull request")
     with lock_run(root, opened) as run:
         evaluator, run_id = Evaluator(opened), run.manifest.run_id
@@ -359,19 +373,81 @@ async def sync_pull_request(root: Path, opened: OpenProject, *, by: str) -> Sync
         synced = SyncedPull(run_id, reference, own.url)
         ending = endings_in(entries).get(run_id, "")
         if ending in (MERGED, MERGED_OUTSIDE):
-            return replace(synced, ending=ending)
+            return _note(own, replace(synced, ending=ending), opened)
         later = [one for one in rounds if one.is_of(own.repository, own.number)]
         if later[-1] != own:
             raise Refused(
                 f"{later[-1].run_id} is a later round of {own.url}",
                 hint=f"attractor pr sync {later[-1].run_id}",
             )
-        async with _opened_place(opened.project) as place:
-            work = _Work(run, evaluator, place, by)
-            pull = await _read_own(place, own)
-            if pull.state is PullState.OPEN:
-                return await _listen(work, own, pull, entries, synced)
-            return await _end(work, own, pull, synced)
+        try:
+            async with _opened_place(opened.project, sleep) as place:
+                work = _Work(run, evaluator, place, by)
+                pull = await _read_own(place, own)
+                if pull.state is PullState.OPEN:
+                    synced = await _listen(work, own, pull, entries, synced)
+                else:
+                    synced = await _end(work, own, pull, synced)
+        except ForgeRefused as fault:
+            _note(own, synced, opened, len(later), fault.in_one_line)
+            raise
+        return _note(own, synced, opened, len(later))
+
+
+def _unread(own: Round, number: int, project: Project) -> PullReading:
+    """Return the reading of a pull request about which nothing is known but its round."""
+    now = project.machine.clock.now()
+    return PullReading(
+        run_id=own.run_id,
+        repository=own.repository,
+        number=own.number,
+        url=own.url,
+        target=own.target,
+        round=number,
+        most=project.pull_request.max_rounds,
+        read=now,
+        since=now,
+    )
+
+
+def _note(
+    own: Round, synced: SyncedPull, opened: OpenProject, number: int = 1, fault: str = ""
+) -> SyncedPull:
+    """Keep what was read of a pull request, until it ends; return it."""
+    readings = PullReadings.of(opened)
+    if synced.ending in (MERGED, CLOSED):
+        readings.remove(own.repository, own.number)
+        return synced
+    earlier = readings.find(own.repository, own.number)
+    new = _unread(own, number, opened.project)
+    known = replace(earlier, read=new.read, since=new.read) if earlier else new
+    if fault:
+        readings.keep(replace(known, fault=fault))
+    elif synced.feedback is not None:
+        new = replace(
+            new,
+            passed=synced.passed,
+            failed=tuple(one.name for one in synced.feedback.checks),
+            pending=tuple(synced.pending),
+            remarks=tuple(one.id for one in synced.feedback.remarks),
+            has_conflict=synced.has_conflict,
+            moved_to=synced.moved_to,
+        )
+        readings.keep(new)
+        if earlier and earlier.next_run and _is_lost(earlier.next_run, opened):
+            readings.begin_next(own.run_id, "")
+    elif synced.commit or (earlier and not earlier.merged_outside):
+        readings.keep(replace(known, merged_outside=synced.commit or own.commit))
+    return synced
+
+
+def _is_lost(run_id: str, opened: OpenProject) -> bool:
+    """Return whether a run ended without a result that could be proposed."""
+    try:
+        status = read_candidate_run(opened.find(run_id)).state.status
+    except AttractorError:
+        return False
+    return status in (REJECTED, FAILED, CANCELED)
 
 
 async def _read_own(place: _Place, own: Round) -> PullRequest:
@@ -477,6 +553,7 @@ async def _listen(
         has_conflict=pull.has_conflict,
         moved_to="" if pull.head == own.commit else pull.head,
         next_round=count + 1 if feedback and is_left else 0,
+        passed=sum(one.state is CheckState.PASSED for one in checks),
     )
 
 
@@ -563,3 +640,19 @@ def next_round(root: Path, opened: OpenProject) -> RunRequest:
         profile=split_pin(request.profile)[0],
         evaluate=True,
     )
+
+
+def pull_records(opened: OpenProject) -> list[dict[str, Json]]:
+    """Return the JSON records of `list_rounds`, each with what was read last, and what is next."""
+    readings = {one.run_id: one for one in PullReadings.of(opened).all()}
+    return [_record(one, readings.get(one.round.run_id)) for one in list_rounds(opened)]
+
+
+def _record(listed: ListedRound, reading: PullReading | None) -> dict[str, Json]:
+    step = pull_step(reading) if reading else None
+    return {
+        **write_fields(listed.round),
+        **write_fields(listed, round=""),
+        "reading": write_fields(reading) if reading else None,
+        "next": write_fields(step) if step else None,
+    }

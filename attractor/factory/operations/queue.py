@@ -14,6 +14,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, NoGo, UnknownName, UsageError
 from attractor.base.fenced import DATA_ONLY, fenced
 from attractor.base.json import Json
+from attractor.base.records import write_fields
 from attractor.engine.errors import NoRun
 from attractor.engine.journal.reader import events_of
 from attractor.engine.run_folder.layout import RunDirectory
@@ -298,6 +299,10 @@ class ShownRun:
     run: QueuedRun
     why: str
     overlaps: Sequence[Overlap] = ()
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record."""
+        return {**write_fields(self, run=""), **write_fields(self.run)}
 
 
 async def explain_queues(opened: OpenProject, branch: str = "") -> list[ShownRun]:

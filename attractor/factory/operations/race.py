@@ -10,6 +10,7 @@ from pathlib import Path
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, Refused, UsageError
+from attractor.base.json import Json
 from attractor.base.locks import FileLock
 from attractor.base.records import write_fields
 from attractor.engine.journal.checkpoint import open_journal
@@ -25,6 +26,7 @@ from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.run_end import record_end
 from attractor.factory.operations.start import plan_start
+from attractor.factory.project import project_folder
 from attractor.factory.races import (
     Attempt,
     AttemptResult,
@@ -35,6 +37,7 @@ from attractor.factory.races import (
     races_in,
     rank,
     results_of,
+    winner_of,
 )
 from attractor.pipeline.garbage import Collector, Rules
 from attractor.pipeline.orders import Orders
@@ -222,12 +225,48 @@ def rank_views(views: Sequence[AttemptView]) -> list[tuple[int, AttemptView]]:
     ranking = rank(one.result for one in views)
     places = {run_id: place for place, one in enumerate(ranking, 1) for run_id in one.run_ids}
     ranked = [(places.get(one.attempt.run_id, 0), one) for one in views]
-    return sorted(ranked, key=lambda one: one[0] or len(views) + 1)
+    # Of equal trees, the best result comes first.
+    order = [*places]
+    return sorted(
+        ranked, key=lambda one: order.index(one[1].attempt.run_id) if one[0] else len(views)
+    )
+
+
+def winning_run(views: Sequence[AttemptView], *, has_ended: bool) -> str:
+    """Return the id of the attempt that won a race, or ""."""
+    winner = winner_of(one.result for one in views) if has_ended else None
+    return winner.run_ids[0] if winner else ""
+
+
+def race_record(race: Race, views: Sequence[AttemptView], *, has_ended: bool) -> dict[str, Json]:
+    """Return the JSON record of a race at this moment."""
+    results = [one.result for one in views]
+    return {
+        **write_fields(race, attempts=""),
+        "ended": has_ended,
+        "attempts": [
+            {
+                **write_fields(view.attempt),
+                **write_fields(view.result),
+                "directory": str(view.root) if view.root else "",
+                "seconds": view.seconds,
+                "left": view.left,
+            }
+            for view in views
+        ],
+        "ranking": [write_fields(one, best="") for one in rank(results)],
+        "winner": winning_run(views, has_ended=has_ended),
+    }
+
+
+def races_folder(state: Path, project_id: str) -> Path:
+    """Return the folder with the races of a project, which exists if there was one."""
+    return project_folder(state, project_id or "none") / "races"
 
 
 def race_folder(race: Race, opened: OpenProject) -> Path:
     """Return the folder with the locks and logs of the processes of a race."""
-    return opened.project.machine.state_dir / "races" / race.race_id
+    return races_folder(opened.project.machine.state_dir, race.project) / race.race_id
 
 
 def attempt_lock(race: Race, attempt: Attempt, opened: OpenProject) -> Path:

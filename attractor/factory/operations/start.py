@@ -10,6 +10,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.factory.dimensions import with_dimension
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.policy import rules_of, unregistered_suite
+from attractor.factory.pull_readings import PullReadings
 from attractor.factory.resources.versions import Version
 from attractor.language.preparation.prepare import path_below
 from attractor.pipeline.execute import execute
@@ -60,7 +61,10 @@ async def plan_start(
         from attractor.factory.registration.register_suite import register_by_lock
 
         await register_by_lock(name, request, opened)
-    return await plan_run(origin, opened.project, rules_of(opened))
+    plan = await plan_run(origin, opened.project, rules_of(opened))
+    if feedback and not plan.report.faults:
+        PullReadings.of(opened).begin_next(str(plan.request.feedback["feedback.run"]), plan.run_id)
+    return plan
 
 
 async def check_run(

@@ -38,7 +38,7 @@ from attractor.server.pieces import PieceSource
 from attractor.server.service import Service
 
 FLEET = "/fleet"
-"""The page that is linked only where a fleet is."""
+"""The address of the page of the fleet."""
 
 _FLASH = "attractor_flash"
 _LONGEST_FLASH = 2900
@@ -49,13 +49,15 @@ _LONGEST_FLASH = 2900
 class NavigationEntry:
     """A link of the navigation; entries are ordered by position.
 
-    The entry is also marked on the pages at the addresses `marked_at`.
+    The entry is also marked on the pages at the addresses `marked_at`. With `shown_if`, it is only
+    there for the services of which this holds.
     """
 
     label: str
     address: str
     position: int
     marked_at: tuple[str, ...] = ()
+    shown_if: Callable[[Service], bool] | None = None
 
     def length_at(self, path: str) -> int:
         """Return the length of the address that a path lies below; 0 for another page."""
@@ -73,9 +75,11 @@ class PageRouter(APIRouter):
         *,
         position: int = 0,
         marked_at: tuple[str, ...] = (),
+        shown_if: Callable[[Service], bool] | None = None,
     ) -> None:
         super().__init__(include_in_schema=False)
-        self.entry = NavigationEntry(label, address, position, marked_at) if label else None
+        entry = NavigationEntry(label, address, position, marked_at, shown_if)
+        self.entry = entry if label else None
 
 
 def navigation_of(pages: Iterable[PageRouter]) -> Sequence[NavigationEntry]:
@@ -96,11 +100,10 @@ def render(
 ) -> Response:
     """Return a page: a template that extends `layout.html.j2`."""
     path = request.url.path
-    entries: Sequence[NavigationEntry] = request.app.state.navigation
-    if not _shown(request).fleet.is_there:
-        entries = [entry for entry in entries if entry.address != FLEET]
-    inside = [entry for entry in entries if entry.length_at(path)]
     service = _shown(request)
+    known: Sequence[NavigationEntry] = request.app.state.navigation
+    entries = [one for one in known if one.shown_if is None or one.shown_if(service)]
+    inside = [entry for entry in entries if entry.length_at(path)]
     caller: Caller | None = getattr(request.state, "caller", None)
     state = service.project.machine.state_dir
     frame = {

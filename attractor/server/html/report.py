@@ -9,8 +9,8 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.gate import ask_gate
-from attractor.factory.operations.race import AttemptView, rank_views
-from attractor.factory.races import Race
+from attractor.factory.operations.race import AttemptView, rank_views, winning_run
+from attractor.factory.races import Race, results_of
 from attractor.pipeline.garbage import DRAWINGS
 from attractor.records.context import read_context
 from attractor.records.drawing import read_events
@@ -73,9 +73,11 @@ def report_of_run(root: Path, opened: OpenProject) -> str:
 def report_of_race(race: Race, views: Sequence[AttemptView], opened: OpenProject) -> str:
     """Return the report of a race as HTML, without secrets."""
     machine = opened.project.machine
+    has_ended = results_of(opened.ledger, race.race_id) is not None
     values = {
         "race": race,
         "ranked": rank_views(views),
+        "winner": winning_run(views, has_ended=has_ended),
         "frozen": True,
         "now": machine.clock.now(),
         "version": machine.version,

@@ -19,7 +19,7 @@ from attractor.server.html.rendering import (
 from attractor.server.http.scopes import ALL_PROJECTS, OPERATE, READ, Calling, ServerService
 from attractor.worlds.pools import is_fleet_installed
 
-part = PageRouter("Fleet", FLEET, position=9)
+part = PageRouter("Fleet", FLEET, position=9, shown_if=lambda service: service.fleet.is_there)
 
 
 @part.get(FLEET, dependencies=[READ])

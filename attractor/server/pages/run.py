@@ -19,6 +19,7 @@ from attractor.records.stage_output import read_output
 from attractor.records.timeline import find_attempt, read_stages
 from attractor.server.drawings import PLAIN, FoldKind, Look
 from attractor.server.fleet.view import at, read_run
+from attractor.server.html.factory_facts import read_facts
 from attractor.server.html.highlighting import highlighted
 from attractor.server.html.json_parts import part_at, pretty
 from attractor.server.html.rendering import (
@@ -159,6 +160,7 @@ def _values(
         "frozen": False,
         "in_fleet": read_run(service.fleet, view.root.name),
         "fleet_at": at,
+        "read_factory": partial(read_facts, view.manifest.run_id, service.opened),
         "query": "",
         "look_address": f"{address}{choice.query}",
     }

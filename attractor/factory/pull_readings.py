@@ -1,0 +1,163 @@
+"""Open pull requests as their forge showed them last, and what each needs next.
+
+A reading is a file for each pull request in the state folder, written whole, and not lines of the
+ledger: it proves nothing, nothing is judged by it, and it changes. What ended a pull request, and
+what others said about it, are lines of the ledger.
+"""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+from attractor.base.amounts import number_of
+from attractor.base.dataclasses import dataclass
+from attractor.base.files import make_private_folder, write_whole
+from attractor.base.json import canonical_json
+from attractor.base.records import read_record, write_record
+from attractor.engine.storage.json_files import read_document
+from attractor.factory.open_project import OpenProject
+from attractor.factory.project import project_folder
+
+SHOWN = timedelta(days=7)
+"""For so long, a person is told about a merge outside."""
+
+_PULLS = "pulls"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullReading:
+    """A pull request as it was read last.
+
+    It is round `round` of at most `most`. `passed` is the number of passed checks; `failed` and
+    `pending` are the names of the others, and `remarks` the ids of remarks of people with write
+    access. `moved_to` is the tip of the branch, if others pushed to it. `fault` is why the forge
+    refused to be read. `merged_outside` is the commit of a merge that is no promotion. `next_run`
+    is the next round, begun with what was said until then. `since` is when it came to need what it
+    needs.
+    """
+
+    run_id: str
+    repository: str
+    number: int
+    url: str
+    target: str
+    round: int
+    most: int
+    read: datetime
+    since: datetime
+    passed: int = 0
+    failed: Sequence[str] = ()
+    pending: Sequence[str] = ()
+    remarks: Sequence[str] = ()
+    has_conflict: bool = False
+    moved_to: str = ""
+    fault: str = ""
+    merged_outside: str = ""
+    next_run: str = ""
+
+    @property
+    def said(self) -> str:
+        """The failed checks and the remarks in words, or ""."""
+        failed = f"{number_of(len(self.failed), 'check')} failed" if self.failed else ""
+        remarks = number_of(len(self.remarks), "remark") if self.remarks else ""
+        return ", ".join(filter(None, (failed, remarks)))
+
+    def after(self, earlier: "PullReading | None") -> "PullReading":
+        """Return the reading with what holds on from an earlier one."""
+        if earlier is None or earlier.run_id != self.run_id:
+            return self
+        is_same = (earlier.failed, earlier.remarks) == (self.failed, self.remarks)
+        new = replace(self, next_run=earlier.next_run if is_same else "")
+        before, now = pull_step(earlier), pull_step(new)
+        return replace(new, since=earlier.since) if before == now else new
+
+
+@dataclass(frozen=True)
+class PullStep:
+    """What a pull request needs from a person, in words and as a command.
+
+    With `begins_round`, it is the start of the next round.
+    """
+
+    words: str
+    command: str
+    begins_round: bool = False
+
+
+def pull_step(one: PullReading) -> PullStep | None:
+    """Decide what a pull request needs from a person; None if it waits for others."""
+    sync, next_ = f"attractor pr sync {one.run_id}", f"pr next {one.run_id}"
+    if commit := one.merged_outside:
+        words = f"merged outside as {commit[:12]}, which is no promotion: look at what it brought"
+        return PullStep(words, f"git show {commit[:12]}")
+    if one.fault:
+        return PullStep(f"it cannot be read: {one.fault}", sync)
+    if one.moved_to:
+        pushed = f"another person pushed {one.moved_to[:12]} to its branch"
+        return PullStep(f"{pushed}, so its merge is no promotion: end it by hand", sync)
+    if one.has_conflict:
+        command = f"attractor rebase {one.run_id} --onto {shlex.quote(one.target)}"
+        return PullStep(f"it conflicts with {one.target}", command)
+    if not one.said or one.next_run:
+        return None
+    if one.round >= one.most:
+        used = f"its {number_of(one.most, 'round')} of pull_request.max_rounds are used up"
+        raised = f"attractor --config pull_request.max_rounds={one.round + 1} {next_}"
+        return PullStep(f"{one.said}, and {used}: continue by hand, or raise the limit", raised)
+    words = f"{one.said}: round {one.round + 1} of at most {one.most} has not begun"
+    return PullStep(words, f"attractor {next_}", begins_round=True)
+
+
+@dataclass(frozen=True)
+class PullReadings:
+    """The readings of the open pull requests of a project, in the state folder."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, opened: OpenProject) -> "PullReadings":
+        """Return the readings of an open project."""
+        return cls.in_state(opened.project.machine.state_dir, opened.identity.project_id())
+
+    @classmethod
+    def in_state(cls, state: Path, project_id: str) -> "PullReadings":
+        """Return the readings of a project of a state folder."""
+        return cls(project_folder(state, project_id or "none") / _PULLS)
+
+    def all(self) -> Sequence[PullReading]:
+        """Return all readings."""
+        files = sorted(self.folder.glob("*.json"))
+        return [read_record(PullReading, read_document(file).all()) for file in files]
+
+    def of_run(self, run_id: str) -> PullReading | None:
+        """Return the reading of the pull request whose latest round is a run, or None."""
+        return next((one for one in self.all() if one.run_id == run_id), None)
+
+    def find(self, repository: str, number: int) -> PullReading | None:
+        """Return the reading of a pull request, or None."""
+        file = self._file(repository, number)
+        return read_record(PullReading, read_document(file).all()) if file.exists() else None
+
+    def keep(self, reading: PullReading) -> None:
+        """Write a reading in place of an earlier one."""
+        self._write(reading.after(self.find(reading.repository, reading.number)))
+
+    def remove(self, repository: str, number: int) -> None:
+        """Forget a pull request that ended."""
+        self._file(repository, number).unlink(missing_ok=True)
+
+    def begin_next(self, run_id: str, next_run: str) -> None:
+        """Record the run that begins the next round after a run, if it has a pull request."""
+        if reading := self.of_run(run_id):
+            self._write(replace(reading, next_run=next_run))
+
+    def _write(self, reading: PullReading) -> None:
+        make_private_folder(self.folder)
+        content = canonical_json(write_record(reading))
+        write_whole(self._file(reading.repository, reading.number), content, mode=0o600)
+
+    def _file(self, repository: str, number: int) -> Path:
+        return self.folder / f"{quote(repository, safe='')}-{number}.json"

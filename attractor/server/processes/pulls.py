@@ -1,0 +1,111 @@
+"""Reads open pull requests while the server runs, so that a merge is recorded without a webhook.
+
+A project with an open pull request gets a thread of its own, which asks the forge as `attractor pr
+sync` does. Another server, a webhook or a person may have asked a moment ago: what was read then
+counts. A server without a token asks nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from threading import Event, Thread
+
+from attractor.base.clock import Clock
+from attractor.base.errors import AttractorError
+from attractor.factory.errors import ForgeLimited, ForgeRefused, NoForge
+from attractor.factory.forge import refuse_to_wait
+from attractor.factory.open_project import OpenProject
+from attractor.factory.project import ProjectFolder, list_project_folders
+from attractor.factory.pull_readings import SHOWN, PullReading, PullReadings
+
+LOOK_S = 5.0
+EVERY = timedelta(minutes=2)
+"""A pull request is read again after this time."""
+
+AGAIN_S = 600.0
+"""A project whose forge refused, or for which there is no token, is tried again after this time."""
+
+_BY = "serve"
+
+
+class PullLoop:
+    """Looks at the open pull requests of all projects, in a thread of its own.
+
+    `opened_of` returns a project by its id.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        opened_of: Callable[[str], OpenProject],
+        clock: Clock,
+        every: timedelta = EVERY,
+    ) -> None:
+        self._state = state
+        self._opened_of = opened_of
+        self._clock = clock
+        self._every = every
+        self._look_s = min(LOOK_S, every.total_seconds())
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name="pulls", daemon=True)
+        self._busy: dict[str, Thread] = {}
+        self._pauses: dict[str, float] = {}
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more; what is being read ends with the server."""
+        self._stopped.set()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._look_s):
+            projects = list[ProjectFolder]()
+            with suppress(AttractorError, OSError):
+                projects += list_project_folders(self._state)
+            for project in projects:
+                # A damaged reading is a trouble of *Attention*.
+                with suppress(AttractorError, OSError, RuntimeError):
+                    self._look(project)
+
+    def _look(self, project: ProjectFolder) -> None:
+        id_, now = project.project_id, self._clock.now()
+        thread, readings = self._busy.get(id_), PullReadings.in_state(self._state, id_)
+        if (thread and thread.is_alive()) or time.monotonic() < self._pauses.get(id_, 0.0):
+            return
+        due: list[PullReading] = []
+        for reading in readings.all():
+            if not reading.merged_outside and now - reading.read >= self._every:
+                due.append(reading)
+            elif reading.merged_outside and now - reading.since > SHOWN:
+                readings.remove(reading.repository, reading.number)
+        if due and project.root.is_dir():
+            self._busy[id_] = Thread(target=self._read, args=(id_, due), daemon=True)
+            self._busy[id_].start()
+
+    def _read(self, project_id: str, due: list[PullReading]) -> None:
+        # Imported here, because only open pull requests need a client of a forge.
+        from attractor.factory.operations.pull_request import sync_pull_request
+
+        pause = self._every.total_seconds()
+        for reading in due:
+            if self._stopped.is_set():
+                return
+            try:
+                opened = self._opened_of(project_id)
+                root = opened.find(reading.run_id)
+                asyncio.run(sync_pull_request(root, opened, by=_BY, sleep=refuse_to_wait))
+            except ForgeLimited as limited:
+                pause = limited.wait.total_seconds()
+                break
+            except (NoForge, ForgeRefused):
+                # A refusal is a row of *Attention*.
+                pause = max(pause, AGAIN_S)
+            except (AttractorError, OSError):
+                continue
+        self._pauses[project_id] = time.monotonic() + pause

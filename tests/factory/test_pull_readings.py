@@ -1,0 +1,169 @@
+"""What is read of an open pull request is kept, and says what a person has to do next."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.errors import ForgeRefused
+from attractor.factory.operations.pull_request import sync_pull_request
+from attractor.factory.pull_readings import PullReading, PullReadings, pull_step
+from attractor.worlds.attention import AttentionRow, Need, read_attention
+from tests.factory.flows import Flow
+from tests.factory.operations.test_pull_request import (
+    begin_next,
+    flow_on,
+    forge as forge,  # a fixture
+    merge,
+    propose,
+    sync,
+)
+from tests.forges import CHECKS, REVIEWER, Hub
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+QUIET = PullReading(
+    run_id="R",
+    repository="ada/shop",
+    number=7,
+    url="https://forge/ada/shop/pull/7",
+    target="main",
+    round=1,
+    most=3,
+    read=NOW,
+    since=NOW,
+    passed=2,
+    pending=("lint",),
+)
+SAID = replace(QUIET, failed=("test",), remarks=("1", "2"))
+
+
+@pytest.mark.parametrize(
+    ("reading", "words", "command"),
+    [
+        (SAID, "1 check failed, 2 remarks: round 2 of at most 3 has not begun", "pr next R"),
+        (
+            replace(SAID, round=3),
+            "its 3 rounds of pull_request.max_rounds are used up",
+            "max_rounds=4 pr next R",
+        ),
+        (replace(SAID, has_conflict=True), "conflicts with main", "rebase R --onto main"),
+        (replace(SAID, has_conflict=True, moved_to="abc"), "pushed abc", "pr sync R"),
+        (replace(SAID, moved_to="abc", fault="403"), "cannot be read: 403", "pr sync R"),
+        (replace(SAID, fault="403", merged_outside="abc"), "no promotion", "git show abc"),
+    ],
+)
+def test_pull_request_names_the_next_command(
+    reading: PullReading, words: str, command: str
+) -> None:
+    step = pull_step(reading)
+    assert step
+    assert words in step.words
+    assert step.command.endswith(command)
+    assert step.begins_round == (reading == SAID)
+
+
+def test_pull_request_that_waits_for_others_needs_nobody() -> None:
+    assert pull_step(QUIET) is None
+    assert pull_step(replace(SAID, next_run="N")) is None
+
+
+def test_begun_round_answers_what_was_said_before_it(tmp_path: Path) -> None:
+    readings, later = PullReadings(tmp_path / "pulls"), NOW + timedelta(hours=1)
+    readings.keep(SAID)
+    readings.keep(replace(SAID, read=later, since=later))
+    assert readings.all() == [replace(SAID, read=later)]
+    readings.begin_next("R", "N")
+    readings.keep(replace(SAID, read=later, since=later))
+    assert [one.next_run for one in readings.all()] == ["N"]
+    more = replace(SAID, remarks=("1", "2", "3"), read=later, since=later)
+    readings.keep(more)
+    assert readings.all() == [more]
+    readings.remove("ada/shop", 7)
+    assert readings.all() == []
+
+
+def rows(flow: Flow) -> list[AttentionRow]:
+    state, now = flow.machine.state_dir, flow.machine.clock.now()
+    found = read_attention(state, now, flow.machine.environ)
+    assert found.troubles == []
+    return [row for row in found.rows if row.need is Need.PULL_REQUEST]
+
+
+def test_failed_check_is_a_row_of_attention_until_the_next_round(
+    forge: Hub, tmp_path: Path
+) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    made = propose(flow, result).round
+    assert rows(flow) == []
+    check = {"name": "test", "head_sha": made.commit, "conclusion": "failure"}
+    forge.ask("POST /check-runs", check, by=CHECKS)
+    sync(flow, result)
+    [row] = rows(flow)
+    assert row.reason.endswith("1 check failed: round 2 of at most 3 has not begun")
+    assert row.command == f"cd {flow.project} && attractor pr next {result.run_id}"
+    following = begin_next(flow, result)
+    assert rows(flow) == []
+    propose(flow, following)
+    [reading] = PullReadings.of(flow.opened).all()
+    assert (reading.run_id, reading.round, reading.failed) == (following.run_id, 2, ())
+
+
+def test_rejected_round_is_asked_for_again(forge: Hub, tmp_path: Path) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    made = propose(flow, result).round
+    forge.ask(f"POST /issues/{made.number}/comments", {"body": "Longer, please."}, by=REVIEWER)
+    sync(flow, result)
+    rejected = flow.launch(feedback=result)
+    assert rows(flow) == []
+    flow.decide(rejected, DecisionKind.REJECTED)
+    sync(flow, result)
+    assert [row.run_id for row in rows(flow)] == [result.run_id]
+
+
+def stranger_pushes(forge: Hub, folder: Path, branch: str) -> None:
+    forge.commit(folder, branch, "more.txt", "more\n")
+
+
+def target_conflicts(forge: Hub, folder: Path, branch: str) -> None:
+    forge.commit(folder, "main", "made.txt", "other\n")
+
+
+def merge_outside(forge: Hub, folder: Path, branch: str) -> None:
+    stranger_pushes(forge, folder, branch)
+    merge(forge, 1, "squash")
+
+
+@pytest.mark.parametrize(
+    ("happens", "words"),
+    [
+        (stranger_pushes, "another person pushed"),
+        (target_conflicts, "conflicts with main"),
+        (merge_outside, "merged outside"),
+    ],
+)
+def test_work_of_others_on_a_pull_request_is_a_row_of_attention(
+    forge: Hub, tmp_path: Path, happens: Callable[[Hub, Path, str], None], words: str
+) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    happens(forge, tmp_path, propose(flow, result).round.branch)
+    sync(flow, result)
+    [row] = rows(flow)
+    assert words in row.reason
+
+
+def test_refusal_of_the_forge_is_a_row_of_attention_until_it_answers(
+    forge: Hub, tmp_path: Path
+) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    propose(flow, result)
+    away = flow.adjusted(environ={**flow.machine.environ, "GITHUB_TOKEN": "revoked"}).opened
+    with pytest.raises(ForgeRefused):
+        asyncio.run(sync_pull_request(result.directory, away, by="ann"))
+    [row] = rows(flow)
+    assert "cannot be read: GitHub answered 401" in row.reason
+    sync(flow, result)
+    assert rows(flow) == []

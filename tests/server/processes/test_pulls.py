@@ -1,0 +1,73 @@
+"""A server reads the open pull requests of its projects, without a webhook."""
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.lock import lock_run
+from attractor.factory.operations.pull_request import list_rounds
+from attractor.factory.pull_readings import PullReadings
+from attractor.server.processes.pulls import PullLoop
+from tests.cli.git_desk import await_
+from tests.factory.flows import Flow
+from tests.factory.operations.test_pull_request import (
+    flow_on,
+    forge as forge,  # a fixture
+    merge,
+    propose,
+)
+from tests.forges import NAME, Hub, hub
+
+
+@contextmanager
+def reading(flow: Flow, opened: OpenProject, every: timedelta) -> Generator[None]:
+    clock = flow.machine.clock
+    loop = PullLoop(flow.machine.state_dir, lambda project_id: opened, clock, every)
+    loop.start()
+    try:
+        yield
+    finally:
+        loop.stop()
+
+
+def test_merge_is_recorded_without_a_webhook(forge: Hub, tmp_path: Path) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    made = propose(flow, result).round
+    with reading(flow, flow.opened, timedelta(milliseconds=50)):
+        merge(forge, made.number, "squash")
+        await_(lambda: [one.ending for one in list_rounds(flow.opened)] == ["merged"])
+        await_(lambda: not PullReadings.of(flow.opened).all())
+
+
+def test_what_was_read_a_moment_ago_and_a_project_without_a_token_are_left_alone(
+    forge: Hub, tmp_path: Path
+) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    made = propose(flow, result).round
+    merge(forge, made.number, "squash")
+    environ = {key: one for key, one in flow.machine.environ.items() if key != "GITHUB_TOKEN"}
+    away = flow.adjusted(environ=environ).opened
+    with (
+        reading(flow, flow.opened, timedelta(hours=1)),
+        reading(flow, away, timedelta(milliseconds=50)),
+    ):
+        time.sleep(1)
+    [listed] = list_rounds(flow.opened)
+    assert listed.ending == ""
+    assert [one.fault for one in PullReadings.of(flow.opened).all()] == [""]
+
+
+def test_limit_of_the_forge_is_no_fault_and_keeps_no_run_locked(tmp_path: Path) -> None:
+    with hub(rate={"limit": 60, "remaining": 60, "reset": 0}) as forge:
+        flow, result = flow_on(forge, tmp_path)
+        propose(flow, result)
+        while forge.send(f"GET /repos/{NAME}").status_code != 403:
+            pass
+        with reading(flow, flow.opened, timedelta(milliseconds=50)):
+            time.sleep(1)
+            with lock_run(result.directory, flow.opened):
+                pass
+        assert [one.fault for one in PullReadings.of(flow.opened).all()] == [""]
