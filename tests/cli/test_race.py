@@ -197,6 +197,8 @@ def test_first_go_ends_the_race_and_cancels_the_others(desk: RaceDesk) -> None:
     require_first_go(desk)
     assert "time decided: the first go ended the race" in done.stdout
     assert desk.do("race", "resume").stdout == done.stdout
+    desk.do("race", "show", "--html", str(file := desk.folder / "race.html"))
+    assert "The first go ends the race, so time decides" in file.read_text()
     slow, won, _ = desk.json("race", "show")["attempts"]
     reason = f"race: {won['run_id']} had the first go"
     assert summarize(Path(slow["directory"])).reason.endswith(reason)
