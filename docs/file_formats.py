@@ -29,6 +29,7 @@ from attractor.factory.evaluation.feedback import Feedback
 from attractor.factory.gate_records import Domain
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import Scope
+from attractor.factory.races import Stop
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.versions import ResourceKind
 from attractor.growth.api.intake import Intake
@@ -636,13 +637,15 @@ class RaceBegun(Record):
     counted: int = Field(description="the attempts of all races with this suite from this commit")
     at_once: int
     request: dict[str, JsonValue] = Field(description="what all attempts are asked for")
+    stop: Stop = Field(Stop.ALL, description="with `first_go`, the first go ends the race")
+    pool: str = Field("", description="the pool of the fleet that executes the attempts, or empty")
 
 
 class AttemptResultRecord(Record):
     """The result of an attempt, as the ranking reads it."""
 
     run_id: str
-    status: StatusWord
+    status: StatusWord | Literal["not begun"]
     tree: str
     verdict: str = Field(description="empty if no trial judged it")
     satisfied: int
@@ -661,6 +664,9 @@ class RaceEnded(Record):
     results: list[AttemptResultRecord]
     ranking: list[str] = Field(description="the trees, best first")
     winner: str = Field(description="a run, or empty")
+    time_decided: bool = Field(
+        default=False, description="the first go ended the race before others were judged"
+    )
 
 
 class RaceOfDecision(Record):

@@ -70,7 +70,7 @@ class Automation:
     """A pipeline that starts by itself. `pipeline` is a file of the project, or `NAME@VERSION`.
 
     `schema` is a JSON schema of the inputs that requests and tickets may set. `has_http` says
-    whether requests start it.
+    whether requests start it. Workers of `pool` execute the runs (default: this machine).
     """
 
     name: str
@@ -90,6 +90,7 @@ class Automation:
     tickets: TicketCommand | None = None
     has_http: bool = False
     schema: JsonObject = field(default_factory=dict[str, Json])
+    pool: str = ""
 
     @property
     def budgets(self) -> Budgets:

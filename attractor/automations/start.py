@@ -27,9 +27,10 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import resume_run
-from attractor.factory.operations.start import start_run, with_registered
+from attractor.factory.operations.start import plan_start, start_run, with_registered
 from attractor.factory.register import GUARDED
 from attractor.language.declarations.inputs import Input, declared_inputs
+from attractor.pipeline.plan.run_plan import AwaitTurn, RunPlan
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.files import find_place
 from attractor.pipeline.source.read import context_of, open_pipeline
@@ -94,7 +95,27 @@ class Starting:
             TriggerKind.PERSON, run_id, lambda: run_id, now, inputs
         )
 
-    async def walk(self, opened: OpenProject, backend: str) -> RunResult:
+    @property
+    def run_id(self) -> str:
+        """The id of the run of the claim."""
+        assert self._claim
+        return self._claim.run_id
+
+    @property
+    def pool(self) -> str:
+        """The pool of the fleet that executes the run of the claim, or ""."""
+        return verified(self._folder, self._opened).pool
+
+    async def plan(self, opened: OpenProject, backend: str) -> RunPlan:
+        """Plan the run of the claim, for a pool."""
+        assert self._claim
+        automation = verified(self._folder, opened)
+        request, opened = request_of(automation, self._claim, opened, backend)
+        return await plan_start(request, opened, run_id=self.run_id)
+
+    async def walk(
+        self, opened: OpenProject, backend: str, await_turn: AwaitTurn | None = None
+    ) -> RunResult:
         """Execute the run of the claim; `opened` has the observer that calls `note`."""
         claim = self._claim
         assert claim
@@ -102,10 +123,10 @@ class Starting:
         root = run_root(claim.run_id, opened.project.runs_dir)
         if is_run(RunDirectory(root)):
             # A killed process made it, and did not note that it had begun.
-            return await resume_run(root, opened)
+            return await resume_run(root, opened, await_turn=await_turn)
         remove_incomplete(root)
         request, opened = request_of(automation, claim, opened, backend)
-        return await start_run(request, opened, run_id=claim.run_id)
+        return await start_run(request, opened, run_id=claim.run_id, await_turn=await_turn)
 
     def note(self, event: Event) -> None:
         """Note the event of the run that follows its line in the ledger: the run has begun."""

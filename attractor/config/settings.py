@@ -271,10 +271,11 @@ class WorldsSettings(Section):
         description="Let workers of this pool of the fleet execute the runs of new actors, unless "
         "`--pool` names one (default: this machine executes them).",
     )
-    overlap: Literal["warn", "allow"] = Field(
+    overlap: Literal["warn", "wait", "allow"] = Field(
         default="warn",
         description="At the start of work whose `touches` are also those of other work in "
-        "progress, print a warning (`warn`) or nothing (`allow`).",
+        "progress, print a warning (`warn`), wait until a process no longer executes that work "
+        "(`wait`), or go on (`allow`).",
     )
 
 

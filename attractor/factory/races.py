@@ -8,15 +8,25 @@ luck of trials, not a search on these scenarios, which `max_attempts_per_version
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json, JsonObject
 from attractor.base.records import read_record, write_fields
+from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 
 LATEST = "latest"
 GO = "go"
+NOT_BEGUN = "not begun"
+
+
+class Stop(StrEnum):
+    """When a race ends: with its last attempt, or with the first one that has a go."""
+
+    ALL = "all"
+    FIRST_GO = "first_go"
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,8 @@ class Race:
 
     `pipeline`, `suite` and `profile` are pinned versions. `counted` are the attempts of all races
     with this suite from this commit so far, its own included. At most `at_once` attempts have a
-    process. `request` is the record of what all attempts are asked for.
+    process. `request` is the record of what all attempts are asked for. Workers of `pool` execute
+    the attempts (default: this machine).
     """
 
     race_id: str
@@ -52,6 +63,8 @@ class Race:
     counted: int
     at_once: int
     request: JsonObject
+    stop: Stop = Stop.ALL
+    pool: str = ""
 
     @property
     def suite_seal(self) -> str:
@@ -103,6 +116,7 @@ def rank(results: Iterable[AttemptResult]) -> list[Candidate]:
     """Return the judged candidates, best first: a go, the bound, the cost, the size of the change.
 
     The order of attempts, their names and their times decide nothing: their trees decide a tie.
+    With `first_go`, time decides which attempts are judged at all.
     """
     by_tree: dict[str, list[AttemptResult]] = {}
     for one in results:
@@ -119,6 +133,20 @@ def winner_of(results: Iterable[AttemptResult]) -> Candidate | None:
     """Return the first candidate if its verdict is go."""
     first = next(iter(rank(results)), None)
     return first if first and first.best.verdict == GO else None
+
+
+def is_won_early(race: Race, results: Iterable[AttemptResult]) -> bool:
+    """Return whether an attempt has a go, in a race that ends with the first one."""
+    return race.stop is Stop.FIRST_GO and winner_of(results) is not None
+
+
+def is_time_decided(race: Race, results: Sequence[AttemptResult]) -> bool:
+    """Return whether a first go ended a race before other attempts were judged."""
+    cut = [one for one in results if not one.verdict and one.status in _CUT]
+    return bool(cut) and is_won_early(race, results)
+
+
+_CUT = (StatusWord.CANCELED, NOT_BEGUN)
 
 
 def corrected_confidence(confidence: float, counted: int) -> float:
@@ -215,4 +243,5 @@ def end_record(race: Race, results: Sequence[AttemptResult]) -> dict[str, Json]:
         "results": [write_fields(one) for one in results],
         "ranking": [one.tree for one in rank(results)],
         "winner": winner.run_ids[0] if winner else "",
+        "time_decided": is_time_decided(race, results),
     }

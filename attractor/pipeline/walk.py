@@ -42,6 +42,8 @@ async def _walk(begun: BegunRun) -> RunResult:
         if fault := await boot(begun):
             return stop_run(run, fault)
         policy.begin(begun)
+        if plan.rules.await_turn:
+            await plan.rules.await_turn(begun)
         async with notifying(run, scope.project) as notifier:
             runner = await _build_runner(begun, stack, notifier)
             result = await runner.run()

@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 
 from attractor.factory.ledger.ledger import Ledger, LineKind
+from attractor.factory.open_project import open_project
+from attractor.factory.resources.profiles import make_profile
 from attractor.fleet.records import RunState
+from tests.factory.flows import HOLDOUT
+from tests.factory.resources.stores import register
 from tests.fleet.living import PROGRAM, LivingFleet, living, wait_until
 from tests.pipeline.projects import git
+from tests.scenarios.suites import write_suite
 
 QUICK = """digraph quick {
   start [shape=Mdiamond]; done [shape=Msquare]
@@ -137,3 +142,37 @@ def ends(fleet: LivingFleet, run_id: str) -> list[str]:
     """Return the ends of a run in the ledger."""
     entries = Ledger(fleet.folder / "state").entries(run_id)
     return [str(one.data["status"]) for one in entries if one.kind == LineKind.ENDED]
+
+
+@pytest.mark.crash
+def test_attempts_of_a_race_are_executed_by_workers_and_judged_here(tmp_path: Path) -> None:
+    with living(tmp_path, QUICK.replace("digraph quick", "digraph linear")) as fleet:
+        opened = open_project(fleet.project, fleet.environ)
+        suite = write_suite(tmp_path / "suite", made=HOLDOUT.format(wanted="made"))
+        register(opened.suites, suite, now=opened.now())
+        profile = make_profile("lenient", ("isolation_unverified",))
+        opened.profiles.create(profile, by="ann", now=opened.now())
+        words = ("--attempts", "2", "--on", "agents", "--suite", "todo", "--profile", "lenient")
+        fleet.attractor("race", "pipeline.dot", *words, "--stop", "first_go", code=2)
+        fleet.start_worker()
+        fleet.attractor("race", "pipeline.dot", *words)
+        shown = json.loads(fleet.attractor("race", "show", "--json"))
+        assert (shown["pool"], shown["winner"] != "", shown["ended"]) == ("agents", True, True)
+        runs = [one["run_id"] for one in shown["attempts"]]
+        assert [one["verdict"] for one in shown["attempts"]] == ["go", "go"]
+        assert [fleet.row(run_id).pool for run_id in runs] == ["agents"] * 2
+        assert len(list(opened.ledger.mentioning("race_begun"))) == 1
+
+
+@pytest.mark.crash
+def test_run_of_an_automation_is_executed_by_a_worker(tmp_path: Path) -> None:
+    with living(tmp_path, QUICK) as fleet:
+        create = ("automation", "create", "nightly", "pipeline.dot", "--cron", "0 3 * * *")
+        fleet.attractor(*create, "--on", "agents")
+        run_id = fleet.attractor("automation", "run", "nightly").split()[0]
+        assert fleet.row(run_id).pool == "agents"
+        [start] = json.loads(fleet.attractor("automation", "show", "nightly", "--json"))["starts"]
+        assert (start["run_id"], start["state"]) == (run_id, "begun")
+        fleet.start_worker()
+        wait_until(lambda: fleet.row(run_id).state is RunState.ENDED, fleet.logs)
+        assert "success" in fleet.attractor("resume", run_id)

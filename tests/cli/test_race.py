@@ -5,7 +5,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,11 @@ from attractor.factory.races import Race, races_in
 from attractor.factory.resources.profiles import make_profile
 from attractor.records.request import RunRequest
 from attractor.records.summary import summarize
-from tests.cli.git_desk import GitDesk
+from attractor.twins.script.script import Rule, Script, When
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.agent.twinned import says, use, uses
+from tests.cli.git_desk import GitDesk, await_
 from tests.counts import count
 from tests.factory.flows import ANN, HOLDOUT, REASON
 from tests.factory.resources.stores import register
@@ -63,19 +67,29 @@ MODELS = ("--model", WORDY, "--model", WRONG, "--model", RIGHT)
 JUDGED = ("--suite", "todo", "--profile", "lenient", "--sandbox", "none")
 KEY = {"ANTHROPIC_API_KEY": "sk-of-the-test"}
 KILLS = count(ci=3, full=20)
+# Only the right model ends soon.
+FIRST_GO = AGENT.replace("sleep PAUSE", "case $ATTRACTOR_MODEL in *opus*) ;; *) sleep 60 ;; esac")
+
+STOPS = (
+    *("--attempts", "3", "--with", "command", "--at-most", "2", "--stop", "first_go"),
+    *("--model", WORDY, "--model", RIGHT, "--model", WRONG),
+)
 
 
 class RaceDesk(GitDesk):
     """A project with a suite, and an agent whose work depends on its model."""
 
     opened: OpenProject
+    twin: ProviderTwin | None = None
 
     @property
     def environ(self) -> Mapping[str, str]:
-        return {**super().environ, **KEY}
+        return {**super().environ, **KEY, **(self.twin.environ() if self.twin else {})}
 
-    def begin_project(self, pipeline: str = PIPELINE, *, pause: str = "0", suite: str = "") -> None:
-        agent = AGENT.replace("PAUSE", pause)
+    def begin_project(
+        self, pipeline: str = PIPELINE, *, pause: str = "0", suite: str = "", agent: str = AGENT
+    ) -> None:
+        agent = agent.replace("PAUSE", pause)
         self.make(pipeline, **{"agent.sh": agent, "attractor.toml": SETTINGS})
         self.opened = open_project(self.project, self.environ)
         now = self.opened.now()
@@ -149,6 +163,72 @@ def test_right_one_of_six_attempts_wins_and_the_others_are_canceled(desk: RaceDe
     assert table.count("canceled") == len(lost)
     assert f"winner: {shown['winner']}" in table
     assert file.read_text().count("<td") >= 6
+
+
+def edits(model: str, command: str) -> Sequence[Rule]:
+    """Return the rules of a model that types a command, and reports a success."""
+    tools = use("shell", {"command": command}), use("report_outcome", {"outcome": "success"})
+    answers = (*map(uses, tools), says("Done."))
+    return [Rule(when=When(model=model, step=step), answer=one) for step, one in enumerate(answers)]
+
+
+def test_right_one_of_six_attempts_over_three_backends_wins(desk: RaceDesk) -> None:
+    right, wordy = edits(RIGHT, "echo bad > made.txt"), "echo made > made.txt; seq 9 > more.txt"
+    with in_background(ProviderTwin(Script(rules=(*right, *edits(WRONG, wordy))))) as desk.twin:
+        desk.begin_project()
+        words = ("--attempts", "6", "--with", "agent,simulate,command", "--at-most", "3")
+        models = ("--model", RIGHT, "--model", WRONG)
+        done = desk.do("race", "pipeline.dot", *words, *models, *JUDGED)
+    assert done.returncode == ExitCode.DONE, done.stderr
+    shown = desk.json("race", "show")
+    by_run = {one["run_id"]: one for one in shown["attempts"]}
+    ranked = [by_run[place["run_ids"][0]] for place in shown["ranking"]]
+    won = [(one["backend"], one["model"], one["verdict"]) for one in ranked[:2]]
+    assert won == [("command", RIGHT, "go"), ("agent", WRONG, "go")]
+    assert {one["verdict"] for one in ranked[2:]} == {"no-go"}
+    assert [one.data["winner"] for one in desk.lines(LineKind.RACE_ENDED)] == [shown["winner"]]
+    assert shown["winner"] == ranked[0]["run_id"]
+
+
+def test_first_go_ends_the_race_and_cancels_the_others(desk: RaceDesk) -> None:
+    desk.begin_project(agent=FIRST_GO)
+    done = desk.do("race", "pipeline.dot", *STOPS, *JUDGED)
+    assert done.returncode == ExitCode.DONE, done.stderr
+    require_first_go(desk)
+    assert "time decided: the first go ended the race" in done.stdout
+    assert desk.do("race", "resume").stdout == done.stdout
+    desk.do("race", "show", "--html", str(file := desk.folder / "race.html"))
+    assert "The first go ends the race, so time decides" in file.read_text()
+    slow, won, _ = desk.json("race", "show")["attempts"]
+    reason = f"race: {won['run_id']} had the first go"
+    assert summarize(Path(slow["directory"])).reason.endswith(reason)
+    decided = approve(Path(won["directory"]), desk.opened)
+    assert isinstance(decided.data["race"], dict)
+    assert decided.data["race"]["rank"] == 1
+
+
+def test_killed_race_that_ends_with_the_first_go_continues(desk: RaceDesk) -> None:
+    desk.begin_project(agent=FIRST_GO)
+    process = desk.begin("race", "pipeline.dot", *STOPS, *JUDGED)
+    await_(lambda: desk.runs() and summarize(desk.runs()[0]).stage)
+    process.kill()
+    process.wait()
+    done = desk.do("race", "resume")
+    assert done.returncode == ExitCode.DONE, done.stderr
+    require_first_go(desk)
+
+
+def require_first_go(desk: RaceDesk) -> None:
+    """Require that the right attempt won, no other one was judged, and all count."""
+    [ended], shown = desk.lines(LineKind.RACE_ENDED), desk.json("race", "show")
+    assert ended.data["time_decided"] is shown["time_decided"] is True
+    assert (shown["stop"], shown["counted"]) == ("first_go", 3)
+    slow, won, last = shown["attempts"]
+    assert (slow["status"], won["verdict"], won["run_id"]) == ("canceled", "go", shown["winner"])
+    assert last["status"] in ("canceled", "not begun")
+    assert [one["verdict"] for one in (slow, last)] == ["", ""]
+    [race] = races_in(desk.opened.ledger.entries())
+    assert [walk_attempt(one, race, desk.opened) for one in race.attempts] == [None] * 3
 
 
 @pytest.mark.parametrize("seed", range(KILLS))

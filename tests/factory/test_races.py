@@ -20,9 +20,11 @@ from attractor.factory.races import (
     Attempt,
     AttemptResult,
     Race,
+    Stop,
     corrected_confidence,
     count_attempts,
     end_record,
+    is_time_decided,
     rank,
     results_of,
     winner_of,
@@ -92,6 +94,26 @@ def test_cost_decides_before_size_and_after_the_bound() -> None:
     equal = replace(cheaper, run_id="e", cost_usd=2)
     ranking = rank([equal, failed, base, cheaper, surer])
     assert [one.run_ids for one in ranking] == [["c"], ["b", "e"], ["a"], ["d"]]
+
+
+@pytest.mark.parametrize(
+    ("stop", "other", "is_decided"),
+    [
+        (Stop.FIRST_GO, AttemptResult("b", "canceled"), True),
+        (Stop.FIRST_GO, AttemptResult("b", "not begun"), True),
+        (Stop.FIRST_GO, AttemptResult("b", "failed"), False),
+        (Stop.FIRST_GO, AttemptResult("b", "canceled", "b", "no-go"), False),
+        (Stop.ALL, AttemptResult("b", "canceled"), False),
+    ],
+)
+def test_time_decides_if_a_first_go_cut_attempts(
+    stop: Stop, other: AttemptResult, is_decided: bool
+) -> None:
+    begun = replace(race("a", "b"), stop=stop)
+    won = AttemptResult("a", "awaiting_human", "a", GO)
+    assert is_time_decided(begun, [won, other]) == is_decided
+    assert not is_time_decided(begun, [replace(won, verdict="no-go"), other])
+    assert end_record(begun, [won, other])["time_decided"] == is_decided
 
 
 def test_bound_of_a_race_in_which_all_trials_passed() -> None:

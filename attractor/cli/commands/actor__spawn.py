@@ -16,7 +16,7 @@ from attractor.worlds.actors import Actor, ActorFolder
 from attractor.worlds.orders import actors_of_project, name_after, spawn
 from attractor.worlds.records import actor_record
 from attractor.worlds.status import read_actor
-from attractor.worlds.touches import warn_of_overlap
+from attractor.worlds.touches import await_others, warn_of_overlap
 
 
 @click.command()
@@ -75,7 +75,8 @@ from attractor.worlds.touches import warn_of_overlap
     "--touches",
     default="",
     metavar="PATTERNS",
-    help="Expect changes of these files, such as src/api/**, and warn of other work on them.",
+    help="Expect changes of these files, such as src/api/**, and warn of other work on them, or "
+    "wait for it (worlds.overlap).",
 )
 @json_option
 @click.pass_obj
@@ -107,7 +108,8 @@ def actor_spawn(
     if pipeline and agent_name:
         raise UsageError("--pipeline names its agents itself", hint="remove --agent")
     opened, spawned = opened_of(invocation), list[ActorFolder]()
-    warn_of_overlap(opened, read_touches(touches))
+    warn_of_overlap(opened, patterns := read_touches(touches))
+    await_others(opened, patterns)
     for _ in range(count):
         taken = [folder.name for folder in actors_of_project(opened)]
         actor = Actor(

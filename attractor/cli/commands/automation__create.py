@@ -25,6 +25,7 @@ from attractor.base.json import JsonObject
 from attractor.base.records import read_object
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.fleet import require_extra
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import INPUT_FORMS, budget_options, opened_of, read_inputs
 from attractor.cli.shell_completion import complete_profiles, complete_suites
@@ -101,6 +102,13 @@ def _trigger_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode
     help="Judge runs by this profile.",
 )
 @budget_options
+@click.option(
+    "--on",
+    "pool",
+    default="",
+    metavar="POOL",
+    help="Let workers of this pool of the fleet execute the runs.",
+)
 @_trigger_options
 @json_option
 @click.pass_obj
@@ -113,6 +121,7 @@ def automation_create(
     suite: str,
     profile: str,
     budgets: Budgets,
+    pool: str,
     as_json: bool,
     **triggers: Any,
 ) -> ExitCode:
@@ -124,6 +133,8 @@ def automation_create(
     token (ATTRACTOR_TOKEN), it ends with the token.
     """
     opened = opened_of(invocation)
+    if pool:
+        require_extra()
     schema_file: Path | None = triggers["schema_file"]
     automation = Automation(
         name=name,
@@ -138,6 +149,7 @@ def automation_create(
         max_cost_usd=budgets.cost_usd,
         max_tokens=budgets.tokens,
         max_duration=format_duration(budgets.duration) if budgets.duration else "",
+        pool=pool,
         **_triggers_of(triggers),
     )
     declared = declared_by(automation.pipeline, opened)

@@ -1,5 +1,8 @@
 """Start a run of an automation now."""
 
+import asyncio
+from functools import partial
+
 import click
 
 from attractor.automations.start import Starting
@@ -10,9 +13,11 @@ from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.setup import INPUT_FORMS, opened_of, read_inputs
+from attractor.cli.runs.setup import INPUT_FORMS, opened_of, read_inputs, turn_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.factory.ledger.tokens import Scope
+from attractor.factory.open_project import OpenProject
+from attractor.records.lookup import run_root
 
 
 @click.command()
@@ -33,7 +38,8 @@ def automation_run(
     """Start a run of an automation now, also of a paused one.
 
     The run has the inputs, the budget and the judges of the automation, and is executed by this
-    process, as by 'attractor run'. Exit with the status of the run.
+    process, as by 'attractor run'. Exit with the status of the run. If the automation has a pool,
+    print the id of the run and exit; a worker executes it, and 'attractor serve' judges it.
     """
     operator_name(invocation, Scope.OPERATE)
     opened = opened_of(invocation)
@@ -45,6 +51,10 @@ def automation_run(
         elif not starting.take(run_id):
             return _show_settled(run_id, as_json=as_json)
 
+        backend = invocation.configuration.settings.backends.default
+        if pool := starting.pool:
+            return _submit(invocation, starting, opened, pool, backend, as_json=as_json)
+
         def observe(event: Event) -> None:
             starting.note(event)
             watcher(event)
@@ -52,9 +62,34 @@ def automation_run(
         observed = opened_of(
             invocation, observer=observe, output=watcher.output, quiet=watcher.quiet
         )
-        backend = invocation.configuration.settings.backends.default
-        result = walk(starting.walk(observed, backend), watcher)
+        work = starting.walk(observed, backend, turn_of(observed))
+        result = walk(work, watcher)
     return show_end(result, observed.project, as_json=as_json)
+
+
+def _submit(
+    invocation: Invocation,
+    starting: Starting,
+    opened: OpenProject,
+    pool: str,
+    backend: str,
+    *,
+    as_json: bool,
+) -> ExitCode:
+    """Let a worker of the pool execute the run of a claim."""
+    # Imported here, because only the fleet needs a database.
+    from attractor.cli.runs.dispatch import submit_once
+
+    run_id, plan = starting.run_id, partial(starting.plan, opened, backend)
+    root = run_root(run_id, opened.project.runs_dir)
+    asyncio.run(submit_once(invocation, opened, root, plan, pool))
+    starting.note_begun()
+    if as_json:
+        show_json({"run_id": run_id, "pool": pool}, is_line=True)
+    else:
+        show(run_id)
+        show(f"after its end, 'attractor resume {run_id}' delivers and evaluates it", err=True)
+    return ExitCode.DONE
 
 
 def _show_settled(run_id: str, *, as_json: bool) -> ExitCode:

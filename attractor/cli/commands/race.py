@@ -20,11 +20,13 @@ from attractor.engine.budgets import Budgets
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.race import AttemptView, begin_race, look, race_record
-from attractor.factory.operations.race_process import run_race
-from attractor.factory.races import LATEST, Race, find_race, results_of, winner_of
+from attractor.factory.operations.race_process import MODULE, run_race
+from attractor.factory.races import LATEST, Race, Stop, find_race, results_of, winner_of
 from attractor.records.request import RunRequest
 
 _BEGIN = "begin"
+_IN_POOL = "attractor.fleet.race_attempt"
+"""The module of attempts in a pool; it is not imported here, because it needs a database."""
 
 
 class _RaceGroup(click.Group):
@@ -87,6 +89,21 @@ def race(ctx: click.Context, as_json: bool) -> ExitCode:
     type=click.FloatRange(min=0, min_open=True),
     help="Limit the cost of all attempts together; each gets an equal share.",
 )
+@click.option(
+    "--stop",
+    type=click.Choice([one.value for one in Stop]),
+    default=Stop.ALL.value,
+    show_default=True,
+    help="End the race with its last attempt, or with the first one that has a go: then the others "
+    "are canceled, and time decides, too.",
+)
+@click.option(
+    "--on",
+    "pool",
+    default="",
+    metavar="POOL",
+    help="Let workers of this pool of the fleet execute the attempts; this machine judges them.",
+)
 @click.option("--goal", default="", help="Replace the goal of the pipeline.")
 @click.option("--input", "pairs", multiple=True, metavar="NAME=VALUE", help=f"Set {INPUT_FORMS}.")
 @click.option(
@@ -120,6 +137,8 @@ def begin(
     models: tuple[str, ...],
     at_most: int | None,
     max_cost_usd: float | None,
+    stop: str,
+    pool: str,
     goal: str,
     pairs: tuple[str, ...],
     suite: str,
@@ -151,10 +170,35 @@ def begin(
     combined = product(models or ("",), names)
     entrants = [replace(request, backend=name, model=model) for model, name in combined]
     by = operator_name(invocation, Scope.OPERATE)
-    work = begin_race(entrants, opened, attempts=attempts, at_once=at_most or attempts, by=by)
+    if pool:
+        _require_fleet(invocation, opened, Stop(stop))
+    work = begin_race(
+        entrants,
+        opened,
+        attempts=attempts,
+        at_once=at_most or attempts,
+        by=by,
+        stop=Stop(stop),
+        pool=pool,
+    )
     begun = asyncio.run(work)
     show(f"race {begun.race_id}: {attempts} attempts, {begun.counted} count", err=True)
     return _execute(begun, opened, as_json=as_json)
+
+
+def _require_fleet(invocation: Invocation, opened: OpenProject, stop: Stop) -> None:
+    """Refuse a race in a pool that could not begin, before it counts."""
+    if stop is Stop.FIRST_GO:
+        raise UsageError(
+            "--stop first_go cannot be combined with --on: a worker executes the other attempts",
+            hint="remove --on, or --stop",
+        )
+    # Imported here, because only the fleet needs a database.
+    from attractor.cli.runs.fleet import in_fleet
+    from attractor.cli.runs.universes import require_reach
+
+    require_reach(invocation, [opened.identity.project_id()], "this one")
+    in_fleet(invocation, lambda fleet: fleet.table.now())
 
 
 @race.command()
@@ -208,7 +252,7 @@ def _show_named(
 
 
 def _execute(begun: Race, opened: OpenProject, *, as_json: bool) -> ExitCode:
-    views = run_race(begun, opened)
+    views = run_race(begun, opened, _IN_POOL if begun.pool else MODULE)
     if not _show(begun, views, opened, as_json=as_json):
         return ExitCode.UNFINISHED
     return ExitCode.DONE if winner_of(one.result for one in views) else ExitCode.FAILED

@@ -9,7 +9,7 @@ from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import continue_actor_of, operator_name, orders_to, show_receipt
 from attractor.cli.runs.references import run_argument
-from attractor.cli.runs.setup import opened_of, override_options
+from attractor.cli.runs.setup import opened_of, override_options, turn_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.ledger.tokens import Scope
@@ -67,7 +67,8 @@ def resume(
         return show_receipt(orders.resume(), as_json=as_json, is_line=True)
     watcher = Watcher(invocation, root, as_json=as_json)
     opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
-    result = walk(resume_run(root, opened, overrides), watcher)
+    work = resume_run(root, opened, overrides, await_turn=turn_of(opened))
+    result = walk(work, watcher)
     continue_actor_of(root, opened)
     return show_end(result, opened.project, as_json=as_json)
 

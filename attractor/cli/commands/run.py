@@ -22,6 +22,7 @@ from attractor.cli.runs.setup import (
     node_model_options,
     opened_of,
     read_inputs,
+    turn_of,
 )
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import (
@@ -208,7 +209,7 @@ def run(
         return _check(request, opened, earlier, as_json=as_json)
     if on:
         return _run_on(on, request, opened, earlier, as_json=as_json)
-    work = start_run(request, opened, root=root, feedback=earlier)
+    work = start_run(request, opened, root=root, feedback=earlier, await_turn=turn_of(opened))
     return show_end(_walk(work, request.file, opened, watcher), opened.project, as_json=as_json)
 
 

@@ -1,11 +1,11 @@
 """Prints races: a table of their attempts, best first, and what is left to do."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from attractor.base.amounts import format_cost, format_seconds, number_of
 from attractor.cli.output.streams import table
 from attractor.factory.operations.race import AttemptView, rank_views
-from attractor.factory.races import Race, winner_of
+from attractor.factory.races import AttemptResult, Race, Stop, is_time_decided, winner_of
 from attractor.language.source.text import visible
 
 _HEAD = ("rank", "attempt", "verdict", "trials", "bound", "changes", "cost", "time", "run")
@@ -17,11 +17,20 @@ def race_lines(race: Race, views: Sequence[AttemptView], *, has_ended: bool) -> 
         f"race {race.race_id} of {race.pipeline.partition('#')[0]} from {race.commit[:12]}, "
         f"judged by {race.suite.partition('#')[0]}",
         f"  the bound counts {race.counted} attempts with this suite from this commit",
+        *_stop_lines(race, [one.result for one in views], has_ended=has_ended),
         *table([_HEAD, *(_row(place, view) for place, view in rank_views(views))]),
         *(f"  {_name(view)}: {view.left}" for view in views if view.left),
         _next(race, views, has_ended=has_ended),
     ]
     return [*map(visible, lines)]
+
+
+def _stop_lines(race: Race, results: Sequence[AttemptResult], *, has_ended: bool) -> Iterator[str]:
+    """Yield how time decides in a race that ends with the first go."""
+    if has_ended and is_time_decided(race, results):
+        yield "  time decided: the first go ended the race before other attempts were judged"
+    elif race.stop is Stop.FIRST_GO:
+        yield "  the first go ends the race, so time may decide"
 
 
 def _next(race: Race, views: Sequence[AttemptView], *, has_ended: bool) -> str:

@@ -3,11 +3,11 @@
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from functools import wraps
+from functools import partial, wraps
 from io import StringIO
 from math import isfinite
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
@@ -26,6 +26,9 @@ from attractor.pipeline.project.console import PARK, Console, Observer
 from attractor.pipeline.project.machine import Machine
 from attractor.pipeline.project.project import Project, project_from
 from attractor.records.request import Overrides
+
+if TYPE_CHECKING:
+    from attractor.pipeline.plan.run_plan import AwaitTurn
 
 _VARIABLE, _FILE = "@env:", "@file:"
 
@@ -139,6 +142,16 @@ def opened_of(
         if notice := opened.identity.notice(opened.ledger):
             console.tell(notice)
     return opened
+
+
+def turn_of(opened: OpenProject) -> "AwaitTurn | None":
+    """Return the wait of a new run for other work on its files; None if the settings have none."""
+    if opened.project.worlds.overlap != "wait":
+        return None
+    # Imported here, because most projects have no actors.
+    from attractor.worlds.touches import await_turn
+
+    return partial(await_turn, opened)
 
 
 def project_of(invocation: Invocation) -> Project:

@@ -64,6 +64,7 @@ class WaitReason(StrEnum):
     SLOTS = "slots"
     HOST = "host"
     TIMER = "timer"
+    OVERLAP = "overlap"
 
 
 @dataclass(frozen=True)

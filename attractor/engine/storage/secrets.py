@@ -13,7 +13,7 @@ _WORDS = """
 success partial_success retry fail skipped retryable terminal verdict pipeline
 full truncate compact summary:low summary:medium summary:high
 queued booting executing waiting awaiting_human evaluating approved rejected failed canceled
-message limit slots host timer
+message limit slots host timer overlap
 stage decision given timeout answer pause resume cancel steer
 yes_no multiple_choice freeform confirmation repeat done
 condition preferred_label suggested_next_id weight into_conditional retry_target

@@ -14,7 +14,7 @@ from attractor.base.json import Json
 from attractor.base.locks import FileLock
 from attractor.base.records import write_fields
 from attractor.engine.journal.checkpoint import open_journal
-from attractor.engine.run_folder.layout import RunDirectory, is_held
+from attractor.engine.run_folder.layout import RunDirectory, is_executed
 from attractor.engine.state.run_state import AWAITING_ANSWER, AWAITING_DECISION, RunState
 from attractor.factory.candidate_run import CandidateRun, read_candidate_run
 from attractor.factory.decisions.run_locations import RunLocations
@@ -28,12 +28,16 @@ from attractor.factory.operations.run_end import record_end
 from attractor.factory.operations.start import plan_start
 from attractor.factory.project import project_folder
 from attractor.factory.races import (
+    NOT_BEGUN,
     Attempt,
     AttemptResult,
     Race,
+    Stop,
     corrected_confidence,
     count_attempts,
     end_record,
+    is_time_decided,
+    is_won_early,
     races_in,
     rank,
     results_of,
@@ -67,7 +71,14 @@ class AttemptView:
 
 
 async def begin_race(
-    entrants: Sequence[RunRequest], opened: OpenProject, *, attempts: int, at_once: int, by: str
+    entrants: Sequence[RunRequest],
+    opened: OpenProject,
+    *,
+    attempts: int,
+    at_once: int,
+    by: str,
+    stop: Stop = Stop.ALL,
+    pool: str = "",
 ) -> Race:
     """Check that each entrant can run, and record a race of them from the last commit.
 
@@ -104,13 +115,15 @@ async def begin_race(
         counted=attempts,
         at_once=at_once,
         request=entrants[0].to_record(),
+        stop=stop,
+        pool=pool,
     )
     with opened.ledger.locked(f"attractor: {LineKind.RACE_BEGUN}"):
         entries = list(opened.ledger.entries())
         counted = attempts + count_attempts(races_in(entries), race.suite_seal, commit)
         race = replace(race, counted=counted)
-        pool = EvaluationPool(entries, Evaluator(opened).results)
-        require_unspent(suite, pool.attempts(race.suite_seal, "") - 1, attempts)
+        evaluations = EvaluationPool(entries, Evaluator(opened).results)
+        require_unspent(suite, evaluations.attempts(race.suite_seal, "") - 1, attempts)
         require_winnable(suite, counted)
         opened.ledger.append(LineKind.RACE_BEGUN, "", write_fields(race), now=opened.now())
     return race
@@ -192,7 +205,7 @@ async def _look_at(
 ) -> AttemptView:
     found = find_attempt(attempt.run_id, opened)
     if not found:
-        result = ended or AttemptResult(attempt.run_id, "not begun")
+        result = ended or AttemptResult(attempt.run_id, NOT_BEGUN)
         return AttemptView(attempt, result, left="" if ended else _not_begun(race, attempt, opened))
     root = found[0]
     facts, seconds = read_candidate_run(root), summarize(root).seconds
@@ -256,6 +269,7 @@ def race_record(race: Race, views: Sequence[AttemptView], *, has_ended: bool) ->
         ],
         "ranking": [write_fields(one, best="") for one in rank(results)],
         "winner": winning_run(views, has_ended=has_ended),
+        "time_decided": has_ended and is_time_decided(race, results),
     }
 
 
@@ -283,7 +297,7 @@ def _not_begun(race: Race, attempt: Attempt, opened: OpenProject) -> str:
     if FileLock.is_held(attempt_lock(race, attempt, opened)):
         return "it begins"
     log = attempt_log(race, attempt, opened)
-    return f"it has not begun; the output of its process: {log}" if log.exists() else "not begun"
+    return f"it has not begun; the output of its process: {log}" if log.exists() else NOT_BEGUN
 
 
 def _left(facts: CandidateRun, judged: GateInput, report: GateReport) -> str:
@@ -291,7 +305,7 @@ def _left(facts: CandidateRun, judged: GateInput, report: GateReport) -> str:
     run_id, state = facts.run_id, facts.state
     if state.status.is_final and not state.is_restarting:
         return ""
-    if is_held(facts.directory.lock):
+    if is_executed(facts.directory):
         return "a process executes it"
     if state.status == AWAITING_DECISION:
         if not (judged.without_result() or judged.not_ended()):
@@ -312,8 +326,12 @@ def is_over(state: RunState) -> bool:
 
 
 def end_race(race: Race, views: Sequence[AttemptView], opened: OpenProject) -> bool:
-    """Record the end of a race, once, if all its attempts ended; return whether it has ended."""
-    if any(one.left for one in views):
+    """Record the end of a race, once, if all its attempts ended; return whether it has ended.
+
+    After a first go that ends it, attempts that have not begun never begin.
+    """
+    is_won = is_won_early(race, [one.result for one in views])
+    if any(one.left and not (is_won and one.root is None) for one in views):
         return False
     with opened.ledger.locked(f"attractor: {LineKind.RACE_ENDED}"):
         if results_of(opened.ledger, race.race_id) is None:
@@ -330,30 +348,36 @@ async def end_losers(decided: LedgerEntry, opened: OpenProject) -> None:
     lost = [found for run_id in _lost(decided) if (found := find_attempt(run_id, opened))]
     project, machine = opened.project, opened.project.machine
     for newest, *_ in lost:
-        if read_candidate_run(newest).state.status.is_final:
-            continue
-        orders = Orders(
-            root=newest,
-            by=str(decided.data["by"]),
-            clock=machine.clock,
-            randomness=machine.randomness,
-            redactor=project.redactor,
-            before_end=partial(record_end, opened),
-            runs_dir=project.runs_dir,
-        )
-        try:
-            orders.cancel(f"race: lost to {decided.run_id}")
-        except AttractorError as trouble:
-            project.console.tell(
-                f"{newest.name} lost the race and is not canceled: {trouble}; "
-                "try again: attractor race resume"
-            )
+        if not read_candidate_run(newest).state.status.is_final:
+            why = f"race: lost to {decided.run_id}"
+            cancel_attempt(newest, opened, by=str(decided.data["by"]), why=why)
     places = RunLocations(opened.ledger, project.runs_dir)
     rules = Rules(machine.clock.now(), timedelta())
     names = [root.name for found in lost for root in found]
     sweep = await Collector(project, places, rules, places.run_ids).collect_of(names)
     for trouble in sweep.troubles:
         project.console.tell(trouble)
+
+
+def cancel_attempt(root: Path, opened: OpenProject, *, by: str, why: str) -> None:
+    """Cancel a run of an attempt; trouble is told, and a resume of the race tries again."""
+    project, machine = opened.project, opened.project.machine
+    orders = Orders(
+        root=root,
+        by=by,
+        clock=machine.clock,
+        randomness=machine.randomness,
+        redactor=project.redactor,
+        before_end=partial(record_end, opened),
+        runs_dir=project.runs_dir,
+    )
+    try:
+        orders.cancel(why)
+    except AttractorError as trouble:
+        project.console.tell(
+            f"{root.name} lost the race and is not canceled: {trouble}; "
+            "try again: attractor race resume"
+        )
 
 
 def _lost(decided: LedgerEntry) -> list[str]:

@@ -3,6 +3,9 @@
 Each attempt is a process with a session of its own: if the first one is killed, attempts go on. A
 slot, which an attempt inherits, limits how many work at once, also beside those of an earlier
 process. An attempt holds a lock, so that no second process executes it.
+
+With `first_go`, the first process looks at the results whenever an attempt began or ended. After a
+go it ends the others and cancels their runs.
 """
 
 import asyncio
@@ -10,14 +13,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
 
 from attractor.base.files import make_private_folder
-from attractor.base.locks import FileLock, take_slot
+from attractor.base.locks import FileLock, holder_of, take_slot
 from attractor.config.user_folders import TOKEN_VARIABLE
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory
@@ -27,6 +31,7 @@ from attractor.factory.operations.race import (
     AttemptView,
     attempt_lock,
     attempt_log,
+    cancel_attempt,
     end_race,
     find_attempt,
     is_over,
@@ -37,7 +42,15 @@ from attractor.factory.operations.race import (
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.start import start_run, with_registered
 from attractor.factory.operator_process import refuse_in_run
-from attractor.factory.races import Attempt, Race, find_race
+from attractor.factory.races import (
+    Attempt,
+    Race,
+    Stop,
+    find_race,
+    is_won_early,
+    results_of,
+    winner_of,
+)
 from attractor.factory.resources.versions import split_pin
 from attractor.records.lookup import remove_incomplete, run_root
 from attractor.records.request import RunRequest, request_from_record
@@ -49,36 +62,82 @@ _POLL_S = 0.1
 _LOCK_PATIENCE_S = 7 * 86_400.0
 
 
-def run_race(race: Race, opened: OpenProject) -> list[AttemptView]:
+def run_race(race: Race, opened: OpenProject, module: str = MODULE) -> list[AttemptView]:
     """Execute the attempts that have not ended, and record the end of the race if all have.
 
-    An interrupt ends the attempts; a resume of the race continues them.
+    The process of an attempt executes `module`. An interrupt ends the attempts; a resume of the
+    race continues them.
     """
     opened.refuse_in_run("a race")
     folder = race_folder(race, opened)
     make_private_folder(folder)
     with FileLock(folder / "race.lock").acquire(purpose=f"race {race.race_id}"):
-        left = [one for one in race.attempts if _needs_process(one, opened)]
-        processes: list[Popen[bytes]] = []
-        try:
-            while left or any(one.poll() is None for one in processes):
-                if left and (slot := take_slot(folder, race.at_once)):
-                    with slot:
-                        attempt = left.pop(0)
-                        processes.append(_start(attempt, race, opened, slot.fileno()))
-                else:
-                    time.sleep(_POLL_S)
-        except BaseException:
-            for process in processes:
-                process.terminate()
-            for process in processes:
-                process.wait()
-            raise
+        _walk_attempts(race, opened, module)
         views = asyncio.run(look(race, opened))
-        if end_race(race, views, opened):
+        with ExitStack() as stack:
+            if is_won_early(race, [one.result for one in views]):
+                views = _cut(race, opened, stack)
+            has_ended = end_race(race, views, opened)
+        if has_ended:
             asyncio.run(settle_race(race, opened))
             views = asyncio.run(look(race, opened))
     return views
+
+
+def _walk_attempts(race: Race, opened: OpenProject, module: str) -> None:
+    """Execute attempts until all have ended, or until the first go of a race that ends with it."""
+    left = [one for one in race.attempts if _needs_process(one, opened)]
+    processes: list[Popen[bytes]] = []
+    seen: Sequence[str] | None = None
+    try:
+        while left or any(one.poll() is None for one in processes):
+            # Also those of a command that was killed.
+            working = _working(race, opened)
+            if race.stop is Stop.FIRST_GO and working != seen:
+                seen = working
+                if is_won_early(race, [one.result for one in asyncio.run(look(race, opened))]):
+                    return
+            if left and (slot := take_slot(race_folder(race, opened), race.at_once)):
+                with slot:
+                    processes.append(_start(left.pop(0), race, opened, slot.fileno(), module))
+            else:
+                time.sleep(_POLL_S)
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
+
+
+def _working(race: Race, opened: OpenProject) -> Sequence[str]:
+    """Return the attempts that a process executes."""
+    locks = {one.run_id: attempt_lock(race, one, opened) for one in race.attempts}
+    return [run_id for run_id, lock in locks.items() if FileLock.is_held(lock)]
+
+
+def _cut(race: Race, opened: OpenProject, stack: ExitStack) -> list[AttemptView]:
+    """Cancel the attempts that were not judged before the first go.
+
+    The stack holds the locks of all attempts, so that none begins before the end of the race is
+    recorded.
+    """
+    for attempt in race.attempts:
+        lock = attempt_lock(race, attempt, opened)
+        while FileLock.is_held(lock):
+            # By a process of a command that was killed.
+            if (holder := holder_of(lock)) and holder.host == os.uname().nodename:
+                with suppress(ProcessLookupError):
+                    os.kill(holder.pid, signal.SIGTERM)
+            time.sleep(_POLL_S)
+        stack.enter_context(FileLock(lock).acquire(wait=_POLL_S))
+    views = asyncio.run(look(race, opened))
+    first = winner_of(one.result for one in views)
+    assert first
+    for view in views:
+        if view.left and view.root:
+            why = f"race: {first.run_ids[0]} had the first go"
+            cancel_attempt(view.root, opened, by=race.by, why=why)
+    return asyncio.run(look(race, opened))
 
 
 def _needs_process(attempt: Attempt, opened: OpenProject) -> bool:
@@ -91,11 +150,13 @@ def _is_over(root: Path) -> bool:
     return is_over(open_journal(directory.events, directory.checkpoint).state)
 
 
-def _start(attempt: Attempt, race: Race, opened: OpenProject, slot: int) -> Popen[bytes]:
+def _start(
+    attempt: Attempt, race: Race, opened: OpenProject, slot: int, module: str
+) -> Popen[bytes]:
     project, machine = opened.project, opened.project.machine
     variables = {name: one for name, one in machine.environ.items() if name != TOKEN_VARIABLE}
     return begin_process(
-        [sys.executable, "-P", "-m", MODULE, race.race_id, attempt.run_id],
+        [sys.executable, "-P", "-m", module, race.race_id, attempt.run_id],
         cwd=project.root,
         environ={**variables, "ATTRACTOR_STATE_DIR": str(machine.state_dir)},
         log=attempt_log(race, attempt, opened),
@@ -103,20 +164,33 @@ def _start(attempt: Attempt, race: Race, opened: OpenProject, slot: int) -> Pope
     )
 
 
-def walk_attempt(attempt: Attempt, race: Race, opened: OpenProject) -> RunResult | None:
-    """Begin or continue the run of an attempt in this process; None if nothing is to be done."""
+def walk_attempt(
+    attempt: Attempt,
+    race: Race,
+    opened: OpenProject,
+    *,
+    begin: Callable[..., Coroutine[Any, Any, RunResult | None]] = start_run,
+    go_on: Callable[[Path, OpenProject], Coroutine[Any, Any, RunResult | None]] = resume_run,
+) -> RunResult | None:
+    """Begin or continue the run of an attempt; None if nothing is to be done.
+
+    A race that has ended begins no attempt. `begin` and `go_on` take what `start_run` and
+    `resume_run` take.
+    """
     make_private_folder(race_folder(race, opened))
     lock = FileLock(attempt_lock(race, attempt, opened))
     with lock.acquire(wait=_LOCK_PATIENCE_S, purpose=f"an attempt of race {race.race_id}"):
         if found := find_attempt(attempt.run_id, opened):
-            return None if _is_over(found[0]) else _run(resume_run(found[0], opened))
+            return None if _is_over(found[0]) else _run(go_on(found[0], opened))
+        if results_of(opened.ledger, race.race_id) is not None:
+            return None
         # A killed process may have left an incomplete directory.
         remove_incomplete(run_root(attempt.run_id, opened.project.runs_dir))
         pipeline = opened.pipelines.versions.of_pin(race.pipeline)
         file, registered = with_registered(pipeline, opened)
         request = replace(request_of(attempt, race), file=file)
         run_id, commit = attempt.run_id, race.commit
-        return _run(start_run(request, registered, run_id=run_id, commit=commit))
+        return _run(begin(request, registered, run_id=run_id, commit=commit))
 
 
 def request_of(attempt: Attempt, race: Race) -> RunRequest:
@@ -131,10 +205,10 @@ def request_of(attempt: Attempt, race: Race) -> RunRequest:
     )
 
 
-def _run(work: Coroutine[Any, Any, RunResult]) -> RunResult:
+def _run(work: Coroutine[Any, Any, RunResult | None]) -> RunResult | None:
     """Run a coroutine; SIGTERM and Ctrl-C interrupt the run first."""
 
-    async def interruptible() -> RunResult:
+    async def interruptible() -> RunResult | None:
         task = asyncio.current_task()
         assert task
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -147,8 +221,8 @@ def _run(work: Coroutine[Any, Any, RunResult]) -> RunResult:
         raise SystemExit(130) from cause
 
 
-def main(arguments: list[str]) -> None:
-    """Execute an attempt: `RACE RUN`."""
+def open_attempt(arguments: list[str]) -> tuple[Attempt, Race, OpenProject]:
+    """Return an attempt, its race, and their project: `RACE RUN`."""
     refuse_in_run("an attempt of a race", os.environ)
     race_id, run_id = arguments
     project = open_project(Path.cwd(), os.environ).project
@@ -156,7 +230,12 @@ def main(arguments: list[str]) -> None:
     opened = OpenProject(replace(project, machine=replace(project.machine, adopts_orphans=True)))
     race = find_race(opened.ledger, opened.identity.project_id(), race_id)
     [attempt] = [one for one in race.attempts if one.run_id == run_id]
-    walk_attempt(attempt, race, opened)
+    return attempt, race, opened
+
+
+def main(arguments: list[str]) -> None:
+    """Execute an attempt on this machine: `RACE RUN`."""
+    walk_attempt(*open_attempt(arguments))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from attractor.language.preparation.prepare import path_below
 from attractor.pipeline.execute import execute
 from attractor.pipeline.plan.origins import New
 from attractor.pipeline.plan.plan_run import plan_run
-from attractor.pipeline.plan.run_plan import RunPlan
+from attractor.pipeline.plan.run_plan import AwaitTurn, RunPlan
 from attractor.pipeline.preflight.preflight import find_request_faults
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.gallery import gallery_version
@@ -32,17 +32,19 @@ async def start_run(
     feedback: Path | None = None,
     run_id: str = "",
     commit: str = HEAD,
+    await_turn: AwaitTurn | None = None,
 ) -> RunResult:
     """Start a run; suite and profile are pinned before the first stage.
 
     A suite whose name the ledger does not know is registered by its lock in the last commit.
     `feedback` is the directory of an earlier run, whose verdict enters the context of the new run.
     `run_id` is the id of the run (default: a new id). In a repository, it begins with `commit`.
+    `await_turn` returns when its first stage may begin.
     """
     plan = await plan_start(
         request, opened, root=root, feedback=feedback, run_id=run_id, commit=commit
     )
-    return await execute(plan)
+    return await execute(replace(plan, rules=replace(plan.rules, await_turn=await_turn)))
 
 
 async def plan_start(

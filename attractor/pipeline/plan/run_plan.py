@@ -69,6 +69,10 @@ FindPolicy = Callable[[Origin, RunRequest], Awaitable[Policy]]
 """Returns the policy of a run; the request of a new run can name suites that are not pinned."""
 
 
+AwaitTurn = Callable[["BegunRun"], Awaitable[None]]
+"""Waits before the first stage of a run, or not."""
+
+
 async def _no_policy(origin: Origin, request: RunRequest) -> Policy:
     return Policy(suite=request.suite, profile=request.profile)
 
@@ -77,11 +81,13 @@ async def _no_policy(origin: Origin, request: RunRequest) -> Policy:
 class RunRules:
     """How a project governs its runs: the policy of each, and the record of their ends.
 
-    `before_end` records the final status of a run outside of the run directory.
+    `before_end` records the final status of a run outside of the run directory. `await_turn`
+    returns when the first stage of a run may begin.
     """
 
     find_policy: FindPolicy = _no_policy
     before_end: BeforeEnd = do_nothing
+    await_turn: AwaitTurn | None = None
 
 
 UNGOVERNED = RunRules()

@@ -1,0 +1,88 @@
+"""The process of an attempt of a race whose run a worker of a pool executes: `RACE RUN`.
+
+It submits the run, waits until the run stops, then delivers and evaluates it on this machine.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import LockHeld
+from attractor.config.load import load_configuration
+from attractor.config.user_folders import user_config_file
+from attractor.engine.run_folder.result import RunResult
+from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.race_process import open_attempt, walk_attempt
+from attractor.factory.operations.resume import resume_run
+from attractor.factory.operations.settle import settle_ended
+from attractor.factory.operations.start import plan_start
+from attractor.fleet.decisions import HOLDER
+from attractor.fleet.dispatch import Dispatch, Where, first_of
+from attractor.fleet.fleet import Addresses, open_fleet, process_name
+from attractor.fleet.records import RunState
+from attractor.records.lookup import run_root
+from attractor.records.request import RunRequest
+
+_LOOK_S = 0.5
+_STOPPED = (RunState.PARKED, RunState.ENDED)
+
+
+@dataclass(frozen=True)
+class InPool:
+    """Executes attempts in a pool of the fleet with these addresses."""
+
+    pool: str
+    addresses: Addresses
+
+    async def begin(
+        self, request: RunRequest, opened: OpenProject, *, run_id: str, commit: str
+    ) -> RunResult | None:
+        """Submit the run of an attempt, and follow it."""
+        async with self._dispatch(opened) as dispatch:
+            plan = await plan_start(request, opened, run_id=run_id, commit=commit)
+            await dispatch.submit(plan, Where(self.pool))
+        return await self.go_on(run_root(run_id, opened.project.runs_dir), opened)
+
+    async def go_on(self, root: Path, opened: OpenProject) -> RunResult | None:
+        """Wait until a run stops; deliver and evaluate it if it has ended, else return None."""
+        first = first_of(root)
+        async with self._dispatch(opened) as dispatch:
+            if await dispatch.table.run(first.name) is None:
+                # A killed process has begun it, and did not submit it.
+                await dispatch.submit_begun(first, Where(self.pool))
+            while (run := await dispatch.sync(first.name)).state not in _STOPPED:
+                await asyncio.sleep(_LOOK_S)
+        if run.state is RunState.PARKED:
+            return None
+        while True:
+            try:
+                ended = await settle_ended(first, opened, is_canceled=run.cancel)
+                return await resume_run(ended.root, opened) if ended.needs_resume else None
+            except LockHeld:
+                # A server of the project does the same at this moment.
+                await asyncio.sleep(_LOOK_S)
+
+    @asynccontextmanager
+    async def _dispatch(self, opened: OpenProject) -> AsyncGenerator[Dispatch]:
+        async with open_fleet(self.addresses, os.environ) as fleet:
+            yield Dispatch(opened, fleet.table, fleet.blobs_of, f"{HOLDER}{process_name()}")
+
+
+def main(arguments: list[str]) -> None:
+    """Execute an attempt in the pool of its race: `RACE RUN`."""
+    attempt, race, opened = open_attempt(arguments)
+    folder = opened.project.root
+    settings = load_configuration(
+        start=folder, cwd=folder, environ=os.environ, user_file=user_config_file()
+    ).settings
+    url, store = settings.fleet.url.get_secret_value(), settings.fleet.store
+    in_pool = InPool(race.pool, Addresses.of(settings.state_dir, url, store))
+    walk_attempt(attempt, race, opened, begin=in_pool.begin, go_on=in_pool.go_on)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
