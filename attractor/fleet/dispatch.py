@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, 
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import Refused, UnknownName, VerificationError
@@ -42,7 +42,7 @@ from attractor.fleet.heads import FileEntry, HeadTree, changed_files
 from attractor.fleet.places import AGENTS, PROJECT, RUNS, Collector, Place, chain_of, lay_out
 from attractor.fleet.reasons import in_words
 from attractor.fleet.records import HOME, AttemptEnd, Claim, FleetRun, NewRun, RunState, Worker
-from attractor.fleet.seams import BlobsOf, Table
+from attractor.fleet.seams import BlobsOf
 from attractor.fleet.site import BASE
 from attractor.fleet.universes import Tenant, caps_in, need_of, require_allowed, tenants_in
 from attractor.pipeline.begin import begin, open_observed
@@ -58,6 +58,10 @@ from attractor.records.request import RunRequest, read_request
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.git.repository import Git
 from attractor.workspaces.run_store import STORES
+
+if TYPE_CHECKING:
+    # It loads the database, which belongs to an extra.
+    from attractor.fleet.table import SqlTable
 
 
 def copy_fence(directory: RunDirectory, purpose: str) -> FileFence:
@@ -94,7 +98,9 @@ class Where:
 class Dispatch:
     """The runs of one project in a fleet."""
 
-    def __init__(self, opened: OpenProject, table: Table, blobs_of: BlobsOf, owner: str) -> None:
+    def __init__(
+        self, opened: OpenProject, table: "SqlTable", blobs_of: BlobsOf, owner: str
+    ) -> None:
         self._opened = opened
         self.table = table
         self._blobs_of = blobs_of

@@ -12,7 +12,7 @@ from attractor.fleet.blobs import open_blobs
 from attractor.fleet.database import Database, open_database
 from attractor.fleet.heads import sweep_blobs
 from attractor.fleet.queue import Queue
-from attractor.fleet.seams import Blobs, Table
+from attractor.fleet.seams import Blobs
 from attractor.fleet.table import SqlTable
 from attractor.fleet.tails import Tails
 from attractor.fleet.views import Views
@@ -53,7 +53,7 @@ class Fleet:
         self.addresses = addresses
         self.database = database
         queue = Queue(database)
-        self.table: Table = SqlTable(database, queue)
+        self.table = SqlTable(database, queue)
         self.views = Views(database, queue)
         self.tails = Tails(database)
         self._environ = environ

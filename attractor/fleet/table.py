@@ -80,14 +80,21 @@ MOST_AT_ONCE = 1000
 
 
 class SqlTable:
-    """The table of a fleet in its database."""
+    """The table of a fleet in its database.
+
+    Whatever enqueues or cancels an attempt does so in the transaction of the row. Times are those
+    of the database. Without the database, a method raises DatabaseAway.
+    """
 
     def __init__(self, database: Database, queue: Queue) -> None:
         self._database = database
         self._queue = queue
 
     async def add(self, new: NewRun) -> None:
-        """Add a run and enqueue its first attempt; refuse a second open run of an actor."""
+        """Add a run and enqueue its first attempt; refuse a second open run of an actor.
+
+        Raise CapRefused for what its universe or world does not allow on any day.
+        """
 
         def work(connection: sa.Connection, now: float) -> None:
             if known := _read(connection, new.run_id):
@@ -105,7 +112,11 @@ class SqlTable:
             raise ActorBusy(f"run {new.run_id}: {error.orig}") from error
 
     async def claim(self, run_id: str, attempt: int, worker: str) -> Claim | NotClaimed:
-        """Make a worker the owner of a run, with a new epoch, if its pool has room."""
+        """Make a worker the owner of a run, with a new epoch.
+
+        Without room in the pool or in the caps, the row gets the reason, and the attempt ends: who
+        frees room enqueues the run that waits longest.
+        """
 
         def work(connection: sa.Connection, now: float) -> Claim | NotClaimed:
             tenants = locked_tenants(connection, now, of_run(run_id))
@@ -132,7 +143,11 @@ class SqlTable:
         spent: Spent | None = None,
         carried_out: Collection[str] = (),
     ) -> Claim:
-        """Record a head and what the run has spent, and return the claim of the next commit."""
+        """Record a head and what the run has spent, and return the claim of the next commit.
+
+        What is spent is settled with the universe and the world. The orders that the head has as
+        carried out leave the row.
+        """
         following: Claim = changed(claim, head=head, seq=claim.seq + 1, spent=spent or claim.spent)
         more = following.spent - claim.spent
 
@@ -163,7 +178,10 @@ class SqlTable:
         return await self._database.transact(work)
 
     async def end(self, claim: Claim, end: AttemptEnd) -> None:
-        """Release a run at the end of its attempt, and let another run have the freed room."""
+        """Release a run at the end of its attempt, and let another run have the freed room.
+
+        A run that is wanted, or yields, is enqueued again at once.
+        """
 
         def work(connection: sa.Connection, now: float) -> None:
             run, pool = _lock(connection, claim.run_id)
@@ -182,7 +200,10 @@ class SqlTable:
         await self._database.transact(work)
 
     async def want(self, run_id: str) -> FleetRun:
-        """Let a run continue: enqueue it if it is parked, or note it for the end of its attempt."""
+        """Let a run continue: enqueue it if it is parked, or note it for the end of its attempt.
+
+        A pause that is not carried out yet is dropped.
+        """
 
         def work(connection: sa.Connection, now: float) -> FleetRun:
             run = _lock_known(connection, run_id)
@@ -196,7 +217,11 @@ class SqlTable:
         return await self._database.transact(work)
 
     async def order(self, run_id: str, name: str, order: JsonObject) -> FleetRun | None:
-        """Let the worker that owns a run have an order; return None if no worker does."""
+        """Let the worker that owns a run have an order; return None if no worker does.
+
+        The order stays until a commit has it as carried out. A pause parks the run at the end of
+        the attempt; one of a run that waits for a worker or for a time parks it at once.
+        """
 
         def work(connection: sa.Connection, now: float) -> FleetRun | None:
             run = _lock_known(connection, run_id)
@@ -390,7 +415,7 @@ class SqlTable:
     async def set_budget(
         self, run_id: str, max_cost_usd: float | None, max_tokens: int | None
     ) -> None:
-        """Let a run spend more or less."""
+        """Let a run spend more or less; raise CapRefused as for a new run."""
 
         def work(connection: sa.Connection, now: float) -> None:
             values = {"max_cost_usd": max_cost_usd, "max_tokens": max_tokens}
@@ -421,7 +446,10 @@ class SqlTable:
         return await self._database.transact(lambda _, now: now, is_reading=True)
 
     async def sweep(self, sweeper: str) -> Sequence[str]:
-        """Bring together what crashes left apart; return a line for each change."""
+        """Bring together what crashes left apart; return a line for each change.
+
+        One sweeper at a time holds the lease.
+        """
 
         def work(connection: sa.Connection, now: float) -> Sequence[str]:
             if not _take_lease(connection, sweeper, now):

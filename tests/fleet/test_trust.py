@@ -33,7 +33,7 @@ from attractor.fleet.records import (
     Worker,
     worker_id,
 )
-from attractor.fleet.seams import Table
+from attractor.fleet.table import SqlTable
 from attractor.fleet.universes import Caps
 from tests.examples import ROOT
 from tests.fleet.living import LivingFleet, living, wait_until
@@ -64,8 +64,8 @@ class Rows:
 
     url: str
     owner: SqlRig
-    mine: Table
-    theirs: Table
+    mine: SqlTable
+    theirs: SqlTable
 
     async def add(self, run_id: str) -> None:
         new = NewRun(run_id=run_id, head="h0", pool="p", engine="1", max_cost_usd=4.0)

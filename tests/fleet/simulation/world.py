@@ -26,7 +26,6 @@ from attractor.fleet.records import (
     Worker,
     queue_name,
 )
-from attractor.fleet.seams import Table
 from attractor.fleet.serving import SWEEP_S
 from attractor.fleet.universes import Tenant
 from attractor.fleet.worker import RunWorker
@@ -306,7 +305,7 @@ class SimWorker:
         remote = RemoteBlobs(world.network, self.machine, world.store)
         random = Random(f"{world.scenario.seed} {name}")
         self.site = SimSite(self.machine, remote, world.plans, world.executions, random)
-        self.table = cast("Table", RemoteTable(world.network, self.machine, world.table))
+        self.table = cast("ModelTable", RemoteTable(world.network, self.machine, world.table))
         row = _worker(name)
         self.worker = RunWorker(row, self.table, self.site, self.machine)
         self._start(self._serve())
@@ -370,7 +369,7 @@ class Server:
         self.id = f"server:{number}"
         self.machine = Machine(self.id)
         self._world = world
-        self._table = cast("Table", RemoteTable(world.network, self.machine, world.table))
+        self._table = cast("ModelTable", RemoteTable(world.network, self.machine, world.table))
         self._blobs = RemoteBlobs(world.network, self.machine, world.store)
         self._holding: dict[str, None] = {}
         for work in (self._beat(), self._remove_blobs()):
