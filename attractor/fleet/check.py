@@ -92,7 +92,7 @@ async def check(
 
 
 async def _compare_rows(fleet: "Fleet", copies: Mapping[str, Path]) -> set[Difference]:
-    pending = await fleet.views.pending()
+    pending = await fleet.table.pending()
     rows = {run.run_id: run for run in await fleet.table.runs()}
     now = await fleet.table.now()
     living = {one.id for one in await fleet.table.workers() if is_alive(one, now)}

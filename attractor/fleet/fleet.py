@@ -15,7 +15,6 @@ from attractor.fleet.queue import Queue
 from attractor.fleet.seams import Blobs
 from attractor.fleet.table import SqlTable
 from attractor.fleet.tails import Tails
-from attractor.fleet.views import Views
 
 FOLDER = "fleet"
 """The folder of the state folder with what belongs to a fleet of this machine."""
@@ -52,9 +51,7 @@ class Fleet:
     ) -> None:
         self.addresses = addresses
         self.database = database
-        queue = Queue(database)
-        self.table = SqlTable(database, queue)
-        self.views = Views(database, queue)
+        self.table = SqlTable(database, Queue(database))
         self.tails = Tails(database)
         self._environ = environ
         self._blobs: dict[str, Blobs] = {}

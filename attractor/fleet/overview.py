@@ -67,9 +67,9 @@ async def explain(fleet: "Fleet", runs: Sequence[FleetRun]) -> Sequence[Explaine
     """Return runs with their reasons, from what the rows say now."""
     now, workers = await fleet.table.now(), await fleet.table.workers()
     pools = await fleet.table.pools()
-    loads = loads_of(pools, await fleet.views.counts((RunState.RUNNING,)))
+    loads = loads_of(pools, await fleet.table.counts((RunState.RUNNING,)))
     is_queued = any(run.state is RunState.QUEUED for run in runs)
-    places: Mapping[str, QueuePlace] = await fleet.views.places() if is_queued else {}
+    places: Mapping[str, QueuePlace] = await fleet.table.places() if is_queued else {}
     return [
         ExplainedRun(
             run, why(run, workers, loads, place.ahead, now), now - run.changed, place.front
@@ -153,7 +153,7 @@ async def view_pools(fleet: "Fleet") -> Sequence[PoolView]:
     workers = without_holders(await fleet.table.workers())
     living = [worker for worker in workers if is_alive(worker, now)]
     runs: dict[str, Counter[RunState]] = {}
-    for count in await fleet.views.counts(OPEN):
+    for count in await fleet.table.counts(OPEN):
         runs.setdefault(count.pool, Counter())[count.state] += count.number
     names = sorted({*limits, *runs, *(worker.pool for worker in living)})
     return [

@@ -158,6 +158,12 @@ class Claim:
     seq: int
     spent: Spent = NOTHING_SPENT
 
+    @classmethod
+    def of(cls, run: FleetRun) -> "Claim":
+        """Return the claim of the owner of a run."""
+        spent = Spent(run.cost_usd, run.tokens)
+        return cls(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq, spent)
+
 
 @dataclass(frozen=True)
 class NotClaimed:

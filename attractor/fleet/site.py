@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.fleet import attempt as attempt_module
 from attractor.fleet.fence import ENDED, KEEP, KEPT, LEAVE, LOST, USED
-from attractor.fleet.heads import FileEntry, HeadTree
+from attractor.fleet.heads import HeadTree
 from attractor.fleet.places import AGENTS, PROJECT, Collector, Place, chain_of, lay_out
 from attractor.fleet.records import Claim, FleetRun, Spent
 from attractor.fleet.seams import (
@@ -82,7 +82,7 @@ class FolderSite:
         place = Place.below(root)
         tree = await HeadTree.load(await self._blobs_of(run.universe), claim.head)
         await asyncio.to_thread(_clear, root, self._folder.parent / ACCOUNTS)
-        await lay_out(tree, _all(tree), place)
+        await lay_out(tree, tree.files(), place)
         await self._make_repository(place, run.run_id)
         given = await asyncio.to_thread(_leave_orders, place.runs, run.run_id, run.orders)
         collector = Collector(place, lambda: _run_ids(place.runs, run.run_id))
@@ -243,11 +243,6 @@ def _spent(message: JsonObject) -> Spent | None:
             return Spent(float(cost), tokens)
         case _:
             return None
-
-
-async def _all(tree: HeadTree) -> AsyncIterator[tuple[str, FileEntry | None]]:
-    async for name, entry in tree.files():
-        yield name, entry
 
 
 def _clear(root: Path, accounts: Path) -> None:

@@ -2,9 +2,8 @@
 
 A transaction locks the row of a universe whose money it reserves or settles, then that of the pool,
 if the pool has limits, and then that of the run: so claims of one pool count one after the other,
-and no two transactions wait for each other. SQLite
-has one writer at a time. Each change that may be repeated because its reply was lost does nothing
-the second time.
+and no two transactions wait for each other. SQLite has one writer at a time. Each change that may
+be repeated because its reply was lost does nothing the second time.
 """
 
 import uuid
@@ -21,14 +20,15 @@ from attractor.base.records import write_record
 from attractor.engine.journal.events import Action
 from attractor.fleet.database import Database
 from attractor.fleet.decisions import (
+    CAPPED,
     FORGOTTEN_S,
     FULL,
+    HOLDER,
     LEASE_S,
     STALE_S,
     UNCLAIMED_S,
     Fate,
     Following,
-    Waiting,
     after_end,
     fate_of,
     is_executed,
@@ -40,27 +40,45 @@ from attractor.fleet.decisions import (
     why_paused,
     without_pauses,
 )
-from attractor.fleet.errors import ActorBusy, Fenced, RunEnded, UnknownRun
+from attractor.fleet.errors import ActorBusy, RunEnded
+from attractor.fleet.loads import RunCount
 from attractor.fleet.queue import Queue
 from attractor.fleet.records import (
     HOME,
     NOTHING_SPENT,
     AttemptEnd,
+    AttemptRow,
     Claim,
     FleetRun,
     NewRun,
     NotClaimed,
     Pool,
+    QueuePlace,
     Reason,
     ReasonKind,
     RunState,
     Spent,
     Worker,
-    attempt_id,
+)
+from attractor.fleet.run_rows import (
+    IS_WAITING,
+    columns_of,
+    fenced,
+    insert_run,
+    lock_known,
+    lock_run,
+    owned_by,
+    read_pools,
+    read_run,
+    require_idle,
+    require_same,
+    run_of,
+    running_in,
+    set_run,
+    waiting_in,
 )
 from attractor.fleet.schema import LEASES, POOLS, RUNS, SWEEP, TAILS, WORKERS
 from attractor.fleet.universe_rows import (
-    NEED,
     admit,
     change_tenant,
     charge,
@@ -71,6 +89,7 @@ from attractor.fleet.universe_rows import (
     locked_tenants,
     of_run,
     read_tenants,
+    read_universes,
     require_world,
 )
 from attractor.fleet.universes import NO_CAPS, Caps, Tenant, need_of, require_name
@@ -97,12 +116,12 @@ class SqlTable:
         """
 
         def work(connection: sa.Connection, now: float) -> None:
-            if known := _read(connection, new.run_id):
-                return _require_same(known, new)
-            _require_idle(connection, new)
+            if known := read_run(connection, new.run_id):
+                return require_same(known, new)
+            require_idle(connection, new)
             require_world(connection, new.project, new.universe)
             admit(connection, vars(new), now, is_new=True)
-            run = _insert(connection, new, now)
+            run = insert_run(connection, new, now)
             return self._queue.enqueue(connection, run)
 
         try:
@@ -120,19 +139,19 @@ class SqlTable:
 
         def work(connection: sa.Connection, now: float) -> Claim | NotClaimed:
             tenants = locked_tenants(connection, now, of_run(run_id))
-            run, pool = _lock(connection, run_id)
+            run, pool = lock_run(connection, run_id)
             if run is None or run.attempt != attempt:
                 return NotClaimed()
             if run.owner and run.owner == worker:
-                return _claim_of(run)
+                return Claim.of(run)
             if run.state is not RunState.QUEUED or run.cancel:
                 return NotClaimed()
-            running = _running(connection, pool)
+            running = running_in(connection, pool)
             if reason := why_no_room(pool, need_of(vars(run)), running, tenants):
-                _set(connection, run, now, reason=reason)
+                set_run(connection, run, now, reason=reason)
                 return NotClaimed(reason)
             values = {"state": RunState.RUNNING, "owner": worker, "epoch": run.epoch + 1}
-            return _claim_of(_set(connection, run, now, **values, reason=None))
+            return Claim.of(set_run(connection, run, now, **values, reason=None))
 
         return await self._database.transact(work)
 
@@ -156,23 +175,23 @@ class SqlTable:
                 lock_universe(connection, of_run(claim.run_id))
             values = {"head": head, "seq": following.seq, "lost": 0, "changed": now}
             done = connection.execute(
-                _owned_by(claim)
+                owned_by(claim)
                 .where(RUNS.c.seq == claim.seq)
                 .values(**values, **vars(following.spent))
             )
             if done.rowcount and more != NOTHING_SPENT:
                 charge(connection, claim.run_id, more, now)
-            if done.rowcount and carried_out and (run := _read(connection, claim.run_id)):
+            if done.rowcount and carried_out and (run := read_run(connection, claim.run_id)):
                 left = {name: one for name, one in run.orders.items() if name not in carried_out}
-                _set(connection, run, now, orders=left)
+                set_run(connection, run, now, orders=left)
             if not done.rowcount:
-                run = _read(connection, claim.run_id)
+                run = read_run(connection, claim.run_id)
                 if run is None or (run.epoch, run.seq, run.head) != (
                     claim.epoch,
                     following.seq,
                     head,
                 ):
-                    raise _fenced(claim, run)
+                    raise fenced(claim, run)
             return following
 
         return await self._database.transact(work)
@@ -184,9 +203,9 @@ class SqlTable:
         """
 
         def work(connection: sa.Connection, now: float) -> None:
-            run, pool = _lock(connection, claim.run_id)
+            run, pool = lock_run(connection, claim.run_id)
             if run is None or run.epoch != claim.epoch:
-                raise _fenced(claim, run)
+                raise fenced(claim, run)
             if run.owner != claim.owner:
                 return
             if end.is_undone and not run.cancel:
@@ -206,13 +225,13 @@ class SqlTable:
         """
 
         def work(connection: sa.Connection, now: float) -> FleetRun:
-            run = _lock_known(connection, run_id)
+            run = lock_known(connection, run_id)
             if run.state is RunState.ENDED:
                 raise RunEnded(f"run {run_id} has ended")
             if run.state is RunState.PARKED:
                 return self._wake(connection, run, now)
             wants_run = run.wants_run or run.state is RunState.RUNNING
-            return _set(connection, run, now, wants_run=wants_run, orders=without_pauses(run))
+            return set_run(connection, run, now, wants_run=wants_run, orders=without_pauses(run))
 
         return await self._database.transact(work)
 
@@ -224,15 +243,15 @@ class SqlTable:
         """
 
         def work(connection: sa.Connection, now: float) -> FleetRun | None:
-            run = _lock_known(connection, run_id)
+            run = lock_known(connection, run_id)
             if is_executed(run):
-                return _set(connection, run, now, orders={**run.orders, name: {**order}})
+                return set_run(connection, run, now, orders={**run.orders, name: {**order}})
             is_waiting = run.state is RunState.QUEUED or (run.wake_at > 0 and not run.owner)
             if order["action"] != Action.PAUSE or not is_waiting:
                 return None
             self._queue.cancel(connection, run)
             values = {"state": RunState.PARKED, "wake_at": 0.0, "reason": why_paused(order)}
-            return _set(connection, run, now, **values, orders=without_pauses(run))
+            return set_run(connection, run, now, **values, orders=without_pauses(run))
 
         return await self._database.transact(work)
 
@@ -240,13 +259,13 @@ class SqlTable:
         """Own a run that no worker owns, to change it here; its queued attempt is dropped."""
 
         def work(connection: sa.Connection, now: float) -> Claim | NotClaimed:
-            run, _ = _lock(connection, run_id)
+            run, _ = lock_run(connection, run_id)
             if run is None or run.owner not in ("", owner):
                 return NotClaimed(run and run.reason)
             if run.owner == owner:
-                return _claim_of(run)
+                return Claim.of(run)
             self._queue.cancel(connection, run)
-            held = _set(
+            held = set_run(
                 connection,
                 run,
                 now,
@@ -257,7 +276,7 @@ class SqlTable:
                 wants_run=run.wants_run or run.state is RunState.QUEUED,
                 held_from=run.state,
             )
-            return _claim_of(held)
+            return Claim.of(held)
 
         if not is_holder(owner):
             raise UsageError(f"invalid holder {owner!r}")
@@ -270,9 +289,9 @@ class SqlTable:
         """Note why a run stands still while its owner keeps it."""
 
         def work(connection: sa.Connection, now: float) -> None:
-            values = _columns({"reason": reason, "changed": now})
-            if not connection.execute(_owned_by(claim).values(**values)).rowcount:
-                raise _fenced(claim, _read(connection, claim.run_id))
+            values = columns_of({"reason": reason, "changed": now})
+            if not connection.execute(owned_by(claim).values(**values)).rowcount:
+                raise fenced(claim, read_run(connection, claim.run_id))
 
         await self._database.transact(work)
 
@@ -280,10 +299,10 @@ class SqlTable:
         """Let nothing claim a run any more, and let its owner end it; without an owner, it ends."""
 
         def work(connection: sa.Connection, now: float) -> FleetRun:
-            run = _lock_known(connection, run_id)
+            run = lock_known(connection, run_id)
             if run.state is RunState.ENDED:
                 return run
-            run = _set(connection, run, now, cancel=True)
+            run = set_run(connection, run, now, cancel=True)
             return run if run.owner else self._end_unowned(connection, run, now)
 
         return await self._database.transact(work)
@@ -301,9 +320,7 @@ class SqlTable:
 
     async def run(self, run_id: str) -> FleetRun | None:
         """Return a run, or None."""
-        return await self._database.transact(
-            lambda connection, _: _read(connection, run_id), is_reading=True
-        )
+        return await self._database.read(lambda connection, _: read_run(connection, run_id))
 
     async def runs(
         self,
@@ -328,6 +345,86 @@ class SqlTable:
         rows = sa.select(RUNS).where(RUNS.c.owner == worker)
         return await self._select_runs(rows.order_by(RUNS.c.run_id))
 
+    async def changed_since(self, since: float, projects: Collection[str]) -> Sequence[FleetRun]:
+        """Return the runs of some projects that changed after a time, oldest change first."""
+        rows = sa.select(RUNS).where(RUNS.c.changed > since, RUNS.c.project.in_(projects))
+        return await self._select_runs(rows.order_by(RUNS.c.changed, RUNS.c.run_id))
+
+    async def beginning_with(self, prefix: str, most: int) -> Sequence[str]:
+        """Return the ids of runs that begin with a text: the first ones."""
+        rows = sa.select(RUNS.c.run_id).where(RUNS.c.run_id.startswith(prefix, autoescape=True))
+        rows = rows.order_by(RUNS.c.run_id).limit(most)
+        return await self._database.read(lambda connection, _: connection.scalars(rows).all())
+
+    async def alike(self) -> Sequence[tuple[FleetRun, int]]:
+        """Return one of the waiting runs of each kind, and the number of runs of that kind.
+
+        Runs of a kind wait for the same reason.
+        """
+        names = ("project", "universe", "pool", "engine", "label", "state", "reason")
+        kind = [*(RUNS.c[name] for name in names), sa.case((RUNS.c.wake_at > 0, True), else_=False)]
+        waiting = RUNS.c.state.in_((RunState.QUEUED, RunState.PARKED))
+        counts = sa.select(sa.func.min(RUNS.c.run_id), sa.func.count()).where(waiting)
+        of_kinds = counts.group_by(*kind)
+        found = await self._database.read(
+            lambda connection, _: {run_id: like for run_id, like in connection.execute(of_kinds)}
+        )
+        runs = await self._select_runs(sa.select(RUNS).where(RUNS.c.run_id.in_(found)))
+        return [(run, found[run.run_id]) for run in runs]
+
+    async def counts(self, states: Collection[RunState] = tuple(RunState)) -> Sequence[RunCount]:
+        """Count runs by kind."""
+
+        def work(connection: sa.Connection, now: float) -> Sequence[RunCount]:
+            living = sa.select(WORKERS.c.id).where(WORKERS.c.beat > now - STALE_S)
+            is_running, is_held = RUNS.c.state == RunState.RUNNING, RUNS.c.owner.startswith(HOLDER)
+            is_lost = sa.and_(is_running, ~is_held, RUNS.c.owner.not_in(living))
+            is_due = sa.and_(
+                RUNS.c.state == RunState.PARKED, RUNS.c.wake_at > 0, RUNS.c.wake_at <= now
+            )
+            is_queued = sa.and_(RUNS.c.state == RunState.QUEUED, RUNS.c.reason.not_in(CAPPED))
+            could_start = sa.or_(is_queued, is_lost, is_due)
+            kind = (RUNS.c.universe, RUNS.c.pool, RUNS.c.engine, RUNS.c.label, RUNS.c.state)
+            marks = (
+                sa.case((is_held, True), else_=False).label("is_held"),
+                sa.case((sa.and_(could_start, ~RUNS.c.cancel), True), else_=False).label("starts"),
+            )
+            rows = sa.select(*kind, *marks, sa.func.count()).where(RUNS.c.state.in_(states))
+            rows = rows.group_by(*kind, *(mark.name for mark in marks)).order_by(*kind)
+            return [_count_of(row) for row in connection.execute(rows)]
+
+        return await self._database.read(work)
+
+    async def places(self) -> Mapping[str, QueuePlace]:
+        """Return the place of each queued run in its queue.
+
+        Runs without room in their pool are not in a queue.
+        """
+        queue: dict[str, Any] = {
+            "partition_by": (RUNS.c.pool, RUNS.c.engine, RUNS.c.label),
+            "order_by": (RUNS.c.priority, RUNS.c.queued_at, RUNS.c.run_id),
+        }
+        place = sa.func.row_number().over(**queue)
+        front = sa.func.lag(RUNS.c.run_id, 1, "").over(**queue)
+        rows = sa.select(RUNS.c.run_id, place - 1, front).where(
+            RUNS.c.state == RunState.QUEUED, RUNS.c.reason.not_in(FULL)
+        )
+        return await self._database.read(
+            lambda connection, _: {
+                name: QueuePlace(ahead, before) for name, ahead, before in connection.execute(rows)
+            }
+        )
+
+    async def attempts(self, run_id: str) -> Sequence[AttemptRow]:
+        """Return the attempts of a run that the database still has, the first one first."""
+        return await self._database.read(
+            lambda connection, _: self._queue.attempts(connection, run_id)
+        )
+
+    async def pending(self) -> Mapping[str, str]:
+        """Return the attempts in the queue, each with its worker or an empty text."""
+        return await self._database.read(lambda connection, _: self._queue.pending(connection))
+
     async def beat(self, worker: Worker) -> Worker:
         """Note that a worker is alive, and return its row: someone may have drained it."""
 
@@ -346,13 +443,13 @@ class SqlTable:
     async def drain(self, worker: str) -> None:
         """Let a worker take no more attempts."""
         drained = sa.update(WORKERS).where(WORKERS.c.id == worker).values(is_draining=True)
-        await self._database.transact(lambda connection, _: connection.execute(drained) and None)
+        await self._database.execute(drained)
 
     async def leave(self, worker: str) -> None:
         """Forget a worker that ended."""
         # Not deleted: who may delete rows of PostgreSQL may lock the table.
         left = sa.update(WORKERS).where(WORKERS.c.id == worker).values(beat=0.0)
-        await self._database.transact(lambda connection, _: connection.execute(left) and None)
+        await self._database.execute(left)
 
     async def workers(self) -> Sequence[Worker]:
         """Return the workers that are not forgotten."""
@@ -362,12 +459,12 @@ class SqlTable:
             rows = connection.execute(known.order_by(WORKERS.c.id))
             return [_worker_of(row) for row in rows.mappings()]
 
-        return await self._database.transact(work, is_reading=True)
+        return await self._database.read(work)
 
     async def pools(self) -> Sequence[Pool]:
         """Return the pools with limits."""
-        return await self._database.transact(
-            lambda connection, _: _pools(connection, is_locked=False), is_reading=True
+        return await self._database.read(
+            lambda connection, _: read_pools(connection, is_locked=False)
         )
 
     async def set_pool(self, pool: Pool) -> None:
@@ -388,9 +485,19 @@ class SqlTable:
             )
         await self._database.transact(work)
 
-    async def tenants(self) -> Sequence[Tenant]:
-        """Return all universes and worlds, by address."""
-        return await self._database.transact(read_tenants, is_reading=True)
+    async def tenants(self, universe: str | None = None) -> Sequence[Tenant]:
+        """Return a universe and its worlds (default: all of them), by address."""
+        return await self._database.read(
+            lambda connection, now: read_tenants(connection, now, universe)
+        )
+
+    async def universes(
+        self, projects: Collection[str] = (), after: str = "", limit: int = 0
+    ) -> Sequence[tuple[Tenant, int]]:
+        """Return universes by name, each with the number of its worlds."""
+        return await self._database.read(
+            lambda connection, now: read_universes(connection, now, projects, after, limit)
+        )
 
     async def add_universe(self, name: str, caps: Caps = NO_CAPS) -> None:
         """Add a universe; refuse a name that another one has."""
@@ -419,9 +526,9 @@ class SqlTable:
 
         def work(connection: sa.Connection, now: float) -> None:
             values = {"max_cost_usd": max_cost_usd, "max_tokens": max_tokens}
-            run = _lock_known(connection, run_id)
+            run = lock_known(connection, run_id)
             admit(connection, vars(run) | values, now, is_new=False)
-            _set(connection, run, now, **values)
+            set_run(connection, run, now, **values)
 
         await self._database.transact(work)
 
@@ -443,7 +550,7 @@ class SqlTable:
 
     async def now(self) -> float:
         """Return the time of the database, in seconds."""
-        return await self._database.transact(lambda _, now: now, is_reading=True)
+        return await self._database.read(lambda _, now: now)
 
     async def sweep(self, sweeper: str) -> Sequence[str]:
         """Bring together what crashes left apart; return a line for each change.
@@ -455,7 +562,7 @@ class SqlTable:
             if not _take_lease(connection, sweeper, now):
                 return []
             # Locked before the runs.
-            _pools(connection, is_locked=True)
+            read_pools(connection, is_locked=True)
             lines = [
                 self._sweep_one(connection, run, now) for run in self._left_apart(connection, now)
             ]
@@ -467,9 +574,8 @@ class SqlTable:
         return await self._database.transact(work)
 
     async def _select_runs(self, rows: sa.Select[Any]) -> Sequence[FleetRun]:
-        return await self._database.transact(
-            lambda connection, _: [run_of(row) for row in connection.execute(rows).mappings()],
-            is_reading=True,
+        return await self._database.read(
+            lambda connection, _: [run_of(row) for row in connection.execute(rows).mappings()]
         )
 
     def _enqueue_again(
@@ -488,7 +594,7 @@ class SqlTable:
             "wants_run": False,
             "wake_at": 0.0,
         } | values
-        run = _set(connection, run, now, attempt=run.attempt + 1, **values)
+        run = set_run(connection, run, now, attempt=run.attempt + 1, **values)
         self._queue.enqueue(connection, run, is_ahead=is_ahead)
         return run
 
@@ -499,7 +605,7 @@ class SqlTable:
 
     def _end_unowned(self, connection: sa.Connection, run: FleetRun, now: float) -> FleetRun:
         self._queue.cancel(connection, run)
-        return _set(
+        return set_run(
             connection,
             run,
             now,
@@ -517,7 +623,7 @@ class SqlTable:
         match after_end(run, end):
             case Following.END:
                 values = {"state": RunState.ENDED, "wants_run": False, "wake_at": 0.0}
-                _set(connection, run, now, owner="", reason=end.reason, **values)
+                set_run(connection, run, now, owner="", reason=end.reason, **values)
             case Following.YIELD:
                 values = {"reason": end.reason, "lost": run.lost + end.has_crashed}
                 self._enqueue_again(connection, run, now, is_ahead=True, **values)
@@ -527,14 +633,14 @@ class SqlTable:
                 end = parked(run, end)
                 values = {"state": RunState.PARKED, "wake_at": end.wake_at, "wants_run": False}
                 values |= {"owner": "", "orders": without_pauses(run)}
-                _set(connection, run, now, reason=end.reason, **values)
+                set_run(connection, run, now, reason=end.reason, **values)
             case Following.PARK_AS_POISON:
                 _park_as_poison(connection, run, now)
 
     def _give_room_in_all(self, connection: sa.Connection, now: float) -> list[str]:
         """Enqueue the runs that have room now, in all pools."""
-        pools = {pool.name: pool for pool in _pools(connection, is_locked=True)}
-        rows = sa.select(RUNS.c.pool).where(_IS_WAITING).distinct()
+        pools = {pool.name: pool for pool in read_pools(connection, is_locked=True)}
+        rows = sa.select(RUNS.c.pool).where(IS_WAITING).distinct()
         names = sorted({*pools, *connection.scalars(rows)})
         found = (self._give_room(connection, pools.get(name, Pool(name)), now) for name in names)
         return [line for lines in found for line in lines]
@@ -543,13 +649,13 @@ class SqlTable:
         self, connection: sa.Connection, pool: Pool, now: float, *, most: int = MOST_AT_ONCE
     ) -> list[str]:
         """Enqueue the runs that wait for the room that a pool has now."""
-        waiting = _waiting(connection, pool, most)
+        waiting = waiting_in(connection, pool, most)
         if not waiting:
             return []
-        running, tenants = _running(connection, pool), held_tenants(connection, now)
+        running, tenants = running_in(connection, pool), held_tenants(connection, now)
         lines: list[str] = []
         for run_id in next_in(pool, running, waiting, tenants, most=most):
-            run = _lock_known(connection, run_id)
+            run = lock_known(connection, run_id)
             if run.state is not RunState.QUEUED:
                 continue  # canceled meanwhile
             run = self._enqueue_again(connection, run, now, is_ahead=True, reason=None)
@@ -615,19 +721,8 @@ class SqlTable:
         if state is RunState.QUEUED:
             self._enqueue_again(connection, run, now, epoch=run.epoch + 1, reason=None)
         else:
-            _set(connection, run, now, state=state, owner="", epoch=run.epoch + 1)
+            set_run(connection, run, now, state=state, owner="", epoch=run.epoch + 1)
         return state
-
-
-def _set(connection: sa.Connection, run: FleetRun, now: float, **values: object) -> FleetRun:
-    """Change a run that this transaction has locked, and return it."""
-    row = connection.execute(
-        sa.update(RUNS)
-        .where(RUNS.c.run_id == run.run_id)
-        .values(**_columns(values | {"changed": now}))
-        .returning(RUNS)
-    )
-    return run_of(row.mappings().one())
 
 
 def _park_as_poison(
@@ -636,134 +731,7 @@ def _park_as_poison(
     lost = run.lost + 1
     reason = Reason(ReasonKind.POISON, {"worker": run.owner, "lost": lost})
     values |= {"state": RunState.PARKED, "owner": "", "wants_run": False, "wake_at": 0.0}
-    return _set(connection, run, now, reason=reason, lost=lost, **values)
-
-
-def _columns(values: Mapping[str, object]) -> dict[str, object]:
-    columns = dict(values)
-    if "reason" in columns:
-        reason = columns["reason"]
-        is_known = isinstance(reason, Reason)
-        columns["reason"] = reason.kind if is_known else ""
-        columns["details"] = dict(reason.details) if is_known else {}
-    return columns
-
-
-def _insert(connection: sa.Connection, new: NewRun, now: float) -> FleetRun:
-    row = connection.execute(
-        sa.insert(RUNS)
-        .values(
-            **vars(new),
-            attempt=1,
-            epoch=0,
-            owner="",
-            state=RunState.QUEUED,
-            wants_run=False,
-            seq=0,
-            **vars(NOTHING_SPENT),
-            wake_at=0.0,
-            reason="",
-            details={},
-            cancel=False,
-            lost=0,
-            created=now,
-            changed=now,
-            queued_at=now,
-            held_from=RunState.QUEUED,
-            orders={},
-        )
-        .returning(RUNS)
-    )
-    return run_of(row.mappings().one())
-
-
-def _require_same(known: FleetRun, new: NewRun) -> None:
-    """Accept a run that is added again because a reply was lost."""
-    if any(getattr(known, name) != value for name, value in vars(new).items() if name != "head"):
-        raise Refused(f"run {new.run_id} is in the fleet, with other values")
-
-
-def _require_idle(connection: sa.Connection, new: NewRun) -> None:
-    if not new.actor:
-        return
-    open_run = connection.scalar(
-        sa.select(RUNS.c.run_id).where(
-            RUNS.c.universe == new.universe,
-            RUNS.c.actor == new.actor,
-            RUNS.c.state != RunState.ENDED,
-        )
-    )
-    if open_run:
-        raise ActorBusy(f"actor {new.actor} has the open run {open_run}")
-
-
-def _read(connection: sa.Connection, run_id: str) -> FleetRun | None:
-    return _first_run(connection, sa.select(RUNS).where(RUNS.c.run_id == run_id))
-
-
-def _first_run(connection: sa.Connection, rows: sa.Select[Any]) -> FleetRun | None:
-    row = connection.execute(rows).mappings().one_or_none()
-    return None if row is None else run_of(row)
-
-
-def _lock(connection: sa.Connection, run_id: str) -> tuple[FleetRun | None, Pool | None]:
-    """Return a run and its pool with limits, locked until the end of the transaction."""
-    limits = sa.select(POOLS).where(POOLS.c.name == of_run(run_id, "pool"))
-    pool = connection.execute(limits.with_for_update()).one_or_none()
-    run = _first_run(connection, sa.select(RUNS).where(RUNS.c.run_id == run_id).with_for_update())
-    return run, None if pool is None else Pool(*pool)
-
-
-def _lock_known(connection: sa.Connection, run_id: str) -> FleetRun:
-    run, _ = _lock(connection, run_id)
-    if run is None:
-        raise UnknownRun(f"unknown run {run_id!r}")
-    return run
-
-
-def _owned_by(claim: Claim) -> sa.Update:
-    return sa.update(RUNS).where(
-        RUNS.c.run_id == claim.run_id, RUNS.c.epoch == claim.epoch, RUNS.c.owner == claim.owner
-    )
-
-
-def _running(connection: sa.Connection, pool: Pool | None) -> Mapping[str, int]:
-    """Count the executed runs of a pool by universe."""
-    if pool is None:
-        return {}
-    rows = connection.execute(
-        sa.select(RUNS.c.universe, RUNS.c.owner, sa.func.count())
-        .where(RUNS.c.pool == pool.name, RUNS.c.state == RunState.RUNNING)
-        .group_by(RUNS.c.universe, RUNS.c.owner)
-    )
-    counts: dict[str, int] = {}
-    for universe, owner, number in rows:
-        if not is_holder(owner):
-            counts[universe] = counts.get(universe, 0) + number
-    return counts
-
-
-def _waiting(connection: sa.Connection, pool: Pool, most: int) -> Sequence[Waiting]:
-    """Return the runs that may get the room of a pool: of each universe, those in front."""
-    order = (RUNS.c.priority, RUNS.c.queued_at, RUNS.c.run_id)
-    place = sa.func.row_number().over(partition_by=RUNS.c.universe, order_by=order)
-    ranked = (
-        sa.select(RUNS.c.run_id, *order[:2], place.label("place"), *NEED)
-        .where(RUNS.c.pool == pool.name, _IS_WAITING)
-        .subquery()
-    )
-    rows = connection.execute(sa.select(ranked).where(ranked.c.place <= most)).mappings()
-    return [
-        Waiting(row["run_id"], need_of({**row}), row["priority"], row["queued_at"]) for row in rows
-    ]
-
-
-_IS_WAITING = sa.and_(RUNS.c.state == RunState.QUEUED, RUNS.c.reason.in_(FULL), ~RUNS.c.cancel)
-
-
-def _pools(connection: sa.Connection, *, is_locked: bool) -> Sequence[Pool]:
-    rows = sa.select(POOLS).order_by(POOLS.c.name)
-    return [Pool(*row) for row in connection.execute(rows.with_for_update() if is_locked else rows)]
+    return set_run(connection, run, now, reason=reason, lost=lost, **values)
 
 
 def _take_lease(connection: sa.Connection, sweeper: str, now: float) -> bool:
@@ -776,35 +744,14 @@ def _take_lease(connection: sa.Connection, sweeper: str, now: float) -> bool:
     return bool(taken.rowcount)
 
 
-def _claim_of(run: FleetRun) -> Claim:
-    spent = Spent(run.cost_usd, run.tokens)
-    return Claim(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq, spent)
-
-
-def run_of(row: sa.RowMapping) -> FleetRun:
-    """Return the run of a row."""
-    values: dict[str, Any] = {**row}
-    for name in ("details", "held_from", "queued_at"):
-        del values[name]
-    values["state"] = RunState(row["state"])
-    # A worker may have written anything.
-    is_known = row["reason"] in [*ReasonKind]
-    values["reason"] = Reason(ReasonKind(row["reason"]), row["details"]) if is_known else None
-    return FleetRun(**values)
-
-
 def _worker_of(row: sa.RowMapping) -> Worker:
     values: dict[str, Any] = {**row}
     values["labels"] = tuple(map(str, row["labels"]))
     return Worker(**values)
 
 
-def _fenced(claim: Claim, run: FleetRun | None) -> Fenced:
-    place = f"attempt {attempt_id(claim.run_id, claim.attempt)} of {claim.owner}"
-    if run is None:
-        return Fenced(f"{place}: the run is gone")
-    owner = f"owned by {run.owner}" if run.owner else f"{run.state}"
-    return Fenced(
-        f"{place}: epoch {claim.epoch}, commit {claim.seq}; the run is {owner}, epoch {run.epoch}, "
-        f"commit {run.seq}"
+def _count_of(row: Sequence[Any]) -> RunCount:
+    universe, pool, engine, label, state, is_held, is_startable, number = row
+    return RunCount(
+        universe, pool, engine, label, RunState(state), bool(is_held), bool(is_startable), number
     )

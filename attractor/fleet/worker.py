@@ -177,7 +177,7 @@ class RunWorker:
     async def _give_back(self, run: FleetRun) -> None:
         """Release a run whose claim this worker made, but never heard of."""
         with suppress(Fenced, DatabaseAway):
-            await self._table.end(_claim_of(run), AttemptEnd(state=RunState.QUEUED, yields=True))
+            await self._table.end(Claim.of(run), AttemptEnd(state=RunState.QUEUED, yields=True))
 
     async def end_all(self, why: str) -> None:
         """End the processes of all attempts."""
@@ -210,7 +210,7 @@ class RunWorker:
             await self._kill(running, _words_of(error))
             owned = await self._insist(lambda: self._table.run(run.run_id))
             if owned and owned.epoch == claim.epoch:
-                await self._end(_claim_of(owned), _parked(_words_of(error)))
+                await self._end(Claim.of(owned), _parked(_words_of(error)))
             if not isinstance(error, AttractorError):
                 raise
 
@@ -272,11 +272,6 @@ class RunWorker:
 
     async def _sleep(self, seconds: float) -> None:
         await self._clock.sleep(timedelta(seconds=seconds))
-
-
-def _claim_of(run: FleetRun) -> Claim:
-    """Return the claim of the owner of a run."""
-    return Claim(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq)
 
 
 def _words_of(error: Exception) -> str:

@@ -55,7 +55,7 @@ def fleet_demand(invocation: Invocation, format_: str | None, as_json: bool) -> 
 
 async def _read(fleet: "Fleet") -> Sequence[Demand]:
     open_states = (RunState.QUEUED, RunState.RUNNING, RunState.PARKED)
-    return demand_of(await fleet.table.pools(), await fleet.views.counts(open_states))
+    return demand_of(await fleet.table.pools(), await fleet.table.counts(open_states))
 
 
 part = fleet_demand
