@@ -7,7 +7,17 @@ from enum import StrEnum
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.json import JsonObject
 from attractor.engine.journal.events import Action
-from attractor.fleet.records import AttemptEnd, FleetRun, Pool, Reason, ReasonKind, RunState
+from attractor.fleet.records import (
+    AttemptEnd,
+    Demand,
+    FleetRun,
+    Pool,
+    PoolLoad,
+    Reason,
+    ReasonKind,
+    RunCount,
+    RunState,
+)
 from attractor.fleet.universes import Need, Tenant
 
 BEAT_S = 1.0
@@ -225,3 +235,46 @@ def next_in(
             held[:] = (tenant.with_run(need) for tenant in held)
             chosen.append(run.run_id)
     return chosen
+
+
+def loads_of(pools: Sequence[Pool], counts: Sequence[RunCount]) -> Mapping[str, PoolLoad]:
+    """Return the load of each pool that has limits or executes runs."""
+    running: dict[str, dict[str, int]] = {pool.name: {} for pool in pools}
+    for count in counts:
+        if count.state is RunState.RUNNING and not count.is_held:
+            by_universe = running.setdefault(count.pool, {})
+            by_universe[count.universe] = by_universe.get(count.universe, 0) + count.number
+    limits = {pool.name: pool for pool in pools}
+    return {
+        name: PoolLoad(limits.get(name, Pool(name)), by_universe)
+        for name, by_universe in running.items()
+    }
+
+
+def demand_of(pools: Sequence[Pool], counts: Sequence[RunCount]) -> Sequence[Demand]:
+    """Return the demand for workers: what the limits of pools and universes leave room for."""
+    executed = [count for count in counts if not count.is_startable]
+    loads = loads_of(pools, executed)
+    used = {name: dict(load.running) for name, load in loads.items()}
+    waiting: dict[tuple[str, str, str, str], int] = {}
+    for count in counts:
+        if count.is_startable:
+            kind = (count.pool, count.engine, count.label, count.universe)
+            waiting[kind] = waiting.get(kind, 0) + count.number
+    found: list[Demand] = []
+    for kind, number in sorted(waiting.items()):
+        pool, universe = kind[0], kind[-1]
+        running = used.setdefault(pool, {})
+        limits = loads[pool].pool if pool in loads else Pool(pool)
+        startable = min(number, _room(limits, universe, running))
+        running[universe] = running.get(universe, 0) + startable
+        if startable:
+            found.append(Demand(*kind, startable))
+    return found
+
+
+def _room(pool: Pool, universe: str, running: Mapping[str, int]) -> int:
+    if not pool.concurrency:
+        return 10**9
+    left = pool.concurrency - sum(running.values())
+    return max(0, min(left, share_of(pool) - running.get(universe, 0)))

@@ -11,10 +11,19 @@ from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.base.events import Event
 from attractor.base.json import Json, parse_object
 from attractor.base.records import write_fields
+from attractor.fleet.decisions import loads_of
 from attractor.fleet.errors import BlobMissing
-from attractor.fleet.loads import Demand, loads_of
 from attractor.fleet.reasons import in_words, is_alive, remedy, why, without_holders
-from attractor.fleet.records import HOME, FleetRun, Pool, QueuePlace, Reason, RunState, Worker
+from attractor.fleet.records import (
+    HOME,
+    Demand,
+    FleetRun,
+    Pool,
+    QueuePlace,
+    Reason,
+    RunState,
+    Worker,
+)
 
 if TYPE_CHECKING:
     # It loads the database, and most processes that show an overview need no fleet.

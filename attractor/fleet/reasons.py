@@ -13,8 +13,7 @@ from attractor import __version__
 from attractor.base.amounts import format_seconds, number_of
 from attractor.base.json import Json
 from attractor.fleet.decisions import STALE_S, is_holder, why_full
-from attractor.fleet.loads import PoolLoad
-from attractor.fleet.records import FleetRun, Reason, ReasonKind, RunState, Worker
+from attractor.fleet.records import FleetRun, PoolLoad, Reason, ReasonKind, RunState, Worker
 from attractor.records.diagnosis.failures import budget_option
 
 

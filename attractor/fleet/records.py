@@ -1,4 +1,4 @@
-"""What the fleet knows: runs, workers, pools and the reasons why a run waits."""
+"""What the fleet knows: runs, workers, pools, counts, and the reasons why a run waits."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -240,3 +240,40 @@ class Pool:
     name: str
     concurrency: int = 0
     share: float = 1.0
+
+
+@dataclass(frozen=True)
+class RunCount:
+    """How many runs of one kind there are.
+
+    `is_held` says that a person changes them. `is_startable` says that they would run at once on a
+    new worker: also runs whose worker is dead, and those whose timer is due.
+    """
+
+    universe: str
+    pool: str
+    engine: str
+    label: str
+    state: RunState
+    is_held: bool
+    is_startable: bool
+    number: int
+
+
+@dataclass(frozen=True)
+class PoolLoad:
+    """The limits of a pool, and its executed runs by universe."""
+
+    pool: Pool
+    running: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """The runs of one kind that would start on new workers now."""
+
+    pool: str
+    engine: str
+    label: str
+    universe: str
+    startable: int

@@ -41,7 +41,6 @@ from attractor.fleet.decisions import (
     without_pauses,
 )
 from attractor.fleet.errors import ActorBusy, RunEnded
-from attractor.fleet.loads import RunCount
 from attractor.fleet.queue import Queue
 from attractor.fleet.records import (
     HOME,
@@ -56,6 +55,7 @@ from attractor.fleet.records import (
     QueuePlace,
     Reason,
     ReasonKind,
+    RunCount,
     RunState,
     Spent,
     Worker,
