@@ -101,6 +101,24 @@ def key_lines(text: str) -> KeyLines:
     return lines
 
 
+def without_keys(text: str, keys: Collection[KeyPath]) -> str:
+    """Return a valid TOML text without some keys and tables, and all that is below them.
+
+    Keys inside an inline value stay.
+    """
+    lines, starts = text.split("\n"), [*_starts(text)]
+    ends = [*(start.line - 1 for start in starts), len(lines)]
+    kept = lines[: ends[0]]
+    table: KeyPath = ()
+    for start, end in zip(starts, ends[1:], strict=True):
+        path = (*table, *start.key)
+        if start.opening:
+            path = table = start.key
+        if not any(path[: len(key)] == key for key in keys):
+            kept += lines[start.line - 1 : end]
+    return "\n".join(kept)
+
+
 def line_of(path: KeyPath, lines: KeyLines) -> int | None:
     """Return the line of a key, otherwise the line of the innermost table around the key."""
     prefixes = (path[:length] for length in range(len(path), 0, -1))

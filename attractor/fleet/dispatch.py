@@ -5,7 +5,6 @@ keeps every other process from executing the run here.
 """
 
 import asyncio
-import re
 import secrets
 import time
 import tomllib
@@ -21,6 +20,7 @@ from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.ids import is_run_id
 from attractor.base.json import Json, JsonObject, canonical_json, parse_object
 from attractor.base.locks import FileLock
+from attractor.base.toml import without_keys
 from attractor.config.projects import PROJECT_FILE
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import (
@@ -445,24 +445,16 @@ def _state(root: Path) -> EngineState:
 
 def without_tables(text: str, names: Collection[str]) -> str:
     """Return the text of a TOML file without the tables, and the keys, of some dotted names."""
-    kept: list[str] = []
-    table = ""
-    is_left_out = False
-    for line in text.splitlines(keepends=True):
-        if header := _HEADER.match(line):
-            table = f"{_plain(header[1])}."
-            is_left_out = _is_below(table, names)
-        key = _KEY.match(line)
-        if not is_left_out and not (key and _is_below(f"{table}{_plain(key[1])}.", names)):
-            kept.append(line)
-    found = "".join(kept)
-    for name in names:
-        if _has(tomllib.loads(found), name.split(".")):
+    paths = [tuple(name.split(".")) for name in names]
+    kept = without_keys(text, paths)
+    for path in paths:
+        if _has(tomllib.loads(kept), path):
+            name = ".".join(path)
             raise Refused(
                 f"{PROJECT_FILE} has {name} in a form that cannot be kept from workers",
                 hint=f"write it as a table: [{name}]",
             )
-    return found
+    return kept
 
 
 def _has(value: Mapping[str, object], path: Sequence[str]) -> bool:
@@ -471,19 +463,6 @@ def _has(value: Mapping[str, object], path: Sequence[str]) -> bool:
         return path[0] in value
     inside = value[path[0]]
     return isinstance(inside, dict) and _has(cast(dict[str, object], inside), path[1:])
-
-
-def _is_below(path: str, names: Collection[str]) -> bool:
-    return any(path.startswith(f"{name}.") for name in names)
-
-
-def _plain(key: str) -> str:
-    """Return a dotted key without spaces and quotation marks."""
-    return re.sub(r"[\s\"']", "", key)
-
-
-_HEADER = re.compile(r"\s*\[\[?([^\[\]]+)\]")
-_KEY = re.compile(r"\s*([\w\s.\"'-]+?)\s*=")
 
 
 def first_of(root: Path) -> Path:

@@ -115,6 +115,7 @@ def commit(desk: FleetDesk, run_id: str, name: str) -> None:
     [
         'fleet.url = "x"\n"notify" = {command = "x"}\nkeep = 1\n[project]\nname = "n"\n',
         '[fleet]\nurl = "x"\n[fleet.more]\na = 1\n[project]\nname = "fleet"\n',
+        '"fl\\u0065et".url = "x"\n[project]\ntext = """\n[fleet]\n"""\n[notify]\na = 1\n',
         '[project]\nfleet = "kept"\n[[notify]]\na = 1\n[ notify . more ]\na = 1\n[other]\na = 1\n',
     ],
 )
@@ -124,8 +125,8 @@ def test_settings_without_tables_say_the_rest_alike(text: str) -> None:
 
 
 def test_settings_whose_secrets_cannot_be_cut_out_are_refused() -> None:
-    with pytest.raises(Refused, match="fleet in a form that cannot be kept from workers"):
-        without_tables('"fl\\u0065et".url = "x"\n', KEPT)
+    with pytest.raises(Refused, match="agent.mcp in a form that cannot be kept from workers"):
+        without_tables('agent = { mcp = { a = "x" } }\n', NOT_FOR_WORKERS)
 
 
 def test_secrets_of_servers_and_adapters_of_agents_stay_here() -> None:
