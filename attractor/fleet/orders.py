@@ -155,17 +155,18 @@ class FleetOrders(Orders):
 
     async def _cancel_at_worker(self) -> bool:
         """Let the worker of the run cancel it, and record the end; False if no worker owns it."""
+        run_id = self._run_id
         async with self.open_dispatch(self.opened) as dispatch:
-            run = await dispatch.table.run(self._run_id)
+            run = await dispatch.table.run(run_id)
             if run is None or not is_executed(run):
                 return False
-            await dispatch.table.cancel(self._run_id)
+            await dispatch.table.cancel(run_id)
             until = time.monotonic() + _PATIENCE_S
-            while (await dispatch.sync(self._run_id)).state is not RunState.ENDED:
+            while (await dispatch.sync(run_id)).state is not RunState.ENDED:
                 if time.monotonic() > until:
                     raise Refused(
-                        f"run {self._run_id} is to be canceled, but its worker has not ended it yet",
-                        hint=f"look who: attractor fleet why {self._run_id}",
+                        f"run {run_id} is to be canceled, but its worker has not ended it yet",
+                        hint=f"look who: attractor fleet why {run_id}",
                     )
                 await asyncio.sleep(_LOOK_S)
         await settle_ended(self.root, self.opened, is_canceled=True)

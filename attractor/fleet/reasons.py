@@ -245,7 +245,7 @@ def _shown(figures: Mapping[str, Any]) -> Mapping[str, Any]:
     if "others" in figures:
         label, others = figures["label"], figures["others"]
         shown["place"] = _place(figures["pool"], figures["engine"], (label,) if label else ())
-        shown["lost_worker"] = f"worker {figures['lost']} is lost, and " if "lost" in figures else ""
-        workers = f"there are workers of {'; '.join(others)}" if others else "there are no workers"
-        shown["others"] = workers
+        lost = f"worker {figures['lost']} is lost, and " if "lost" in figures else ""
+        there = f"there are workers of {'; '.join(others)}" if others else "there are no workers"
+        shown |= {"lost_worker": lost, "others": there}
     return shown

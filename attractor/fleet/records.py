@@ -97,7 +97,9 @@ class FleetRun:
     what the last owner committed, and `seq` counts the commits. With `wants_run`, another attempt
     follows the present one. `lost` counts the workers that were lost since the last commit.
     `cost_usd` and `tokens` are what it has spent until that commit. `orders` are those that its
-    worker has not carried out yet, by their names.
+    worker has not carried out yet, by their names. Since `queued_at`, it waits for its turn: a run
+    that is refused or taken over keeps its place. `held_from` is the state in which the server
+    found a run that it holds.
     """
 
     run_id: str
@@ -126,6 +128,8 @@ class FleetRun:
     cost_usd: float = 0.0
     tokens: int = 0
     orders: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    queued_at: float = 0.0
+    held_from: RunState = RunState.QUEUED
 
     @property
     def queue(self) -> str:

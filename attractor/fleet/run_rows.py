@@ -29,9 +29,8 @@ IS_WAITING = sa.and_(RUNS.c.state == RunState.QUEUED, RUNS.c.reason.in_(FULL), ~
 def run_of(row: sa.RowMapping) -> FleetRun:
     """Return the run of a row."""
     values: dict[str, Any] = {**row}
-    for name in ("details", "held_from", "queued_at"):
-        del values[name]
-    values["state"] = RunState(row["state"])
+    del values["details"]
+    values |= {"state": RunState(row["state"]), "held_from": RunState(row["held_from"])}
     # A worker may have written anything.
     is_known = row["reason"] in [*ReasonKind]
     values["reason"] = Reason(ReasonKind(row["reason"]), row["details"]) if is_known else None

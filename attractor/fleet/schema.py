@@ -41,15 +41,12 @@ RUNS = sa.Table(
     sa.Column("lost", sa.Integer, nullable=False, default=0),
     sa.Column("created", sa.Double, nullable=False),
     sa.Column("changed", sa.Double, nullable=False),
-    # Since when it waits for its turn: a run that is refused or taken over keeps its place.
     sa.Column("queued_at", sa.Double, nullable=False),
-    # The state in which the server found a run that it holds.
     sa.Column("held_from", sa.Text, nullable=False, default=RunState.QUEUED),
     sa.Column("max_cost_usd", sa.Double),
     sa.Column("max_tokens", sa.BigInteger),
     sa.Column("cost_usd", sa.Double, nullable=False, default=0.0),
     sa.Column("tokens", sa.BigInteger, nullable=False, default=0),
-    # The orders that its worker has not carried out yet, by their names.
     sa.Column("orders", sa.JSON, nullable=False, default=dict, server_default="{}"),
     sa.Index("fleet_run_by_state", "state", "pool", "priority", "queued_at"),
     sa.Index("fleet_run_by_owner", "owner"),

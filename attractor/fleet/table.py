@@ -17,7 +17,6 @@ from attractor.base.dataclasses import changed
 from attractor.base.errors import Refused, UsageError
 from attractor.base.json import JsonObject
 from attractor.base.records import write_record
-from attractor.engine.journal.events import Action
 from attractor.fleet.database import Database
 from attractor.fleet.decisions import (
     CAPPED,
@@ -27,20 +26,20 @@ from attractor.fleet.decisions import (
     LEASE_S,
     STALE_S,
     UNCLAIMED_S,
-    Fate,
-    Following,
-    after_end,
-    fate_of,
-    is_executed,
+    Change,
+    canceled,
+    claimed,
+    held,
     is_holder,
+    next_attempt,
     next_in,
-    parked,
-    state_after_hold,
+    ordered,
+    released,
+    swept,
+    wanted,
     why_no_room,
-    why_paused,
-    without_pauses,
 )
-from attractor.fleet.errors import ActorBusy, RunEnded
+from attractor.fleet.errors import ActorBusy
 from attractor.fleet.queue import Queue
 from attractor.fleet.records import (
     HOME,
@@ -54,7 +53,6 @@ from attractor.fleet.records import (
     Pool,
     QueuePlace,
     Reason,
-    ReasonKind,
     RunCount,
     RunState,
     Spent,
@@ -150,8 +148,7 @@ class SqlTable:
             if reason := why_no_room(pool, need_of(vars(run)), running, tenants):
                 set_run(connection, run, now, reason=reason)
                 return NotClaimed(reason)
-            values = {"state": RunState.RUNNING, "owner": worker, "epoch": run.epoch + 1}
-            return Claim.of(set_run(connection, run, now, **values, reason=None))
+            return Claim.of(self._apply(connection, run, claimed(run, worker), now))
 
         return await self._database.transact(work)
 
@@ -208,10 +205,7 @@ class SqlTable:
                 raise fenced(claim, run)
             if run.owner != claim.owner:
                 return
-            if end.is_undone and not run.cancel:
-                self._give_back(connection, run, now)
-                return
-            self._release(connection, run, end, now)
+            self._apply(connection, run, released(run, end, now), now)
             # A run that yields keeps its place in front of others.
             if not end.yields and not is_holder(claim.owner):
                 self._give_room(connection, pool or Pool(run.pool), now, most=1)
@@ -226,12 +220,7 @@ class SqlTable:
 
         def work(connection: sa.Connection, now: float) -> FleetRun:
             run = lock_known(connection, run_id)
-            if run.state is RunState.ENDED:
-                raise RunEnded(f"run {run_id} has ended")
-            if run.state is RunState.PARKED:
-                return self._wake(connection, run, now)
-            wants_run = run.wants_run or run.state is RunState.RUNNING
-            return set_run(connection, run, now, wants_run=wants_run, orders=without_pauses(run))
+            return self._apply(connection, run, wanted(run, now), now)
 
         return await self._database.transact(work)
 
@@ -244,14 +233,8 @@ class SqlTable:
 
         def work(connection: sa.Connection, now: float) -> FleetRun | None:
             run = lock_known(connection, run_id)
-            if is_executed(run):
-                return set_run(connection, run, now, orders={**run.orders, name: {**order}})
-            is_waiting = run.state is RunState.QUEUED or (run.wake_at > 0 and not run.owner)
-            if order["action"] != Action.PAUSE or not is_waiting:
-                return None
-            self._queue.cancel(connection, run)
-            values = {"state": RunState.PARKED, "wake_at": 0.0, "reason": why_paused(order)}
-            return set_run(connection, run, now, **values, orders=without_pauses(run))
+            change = ordered(run, name, order)
+            return change and self._apply(connection, run, change, now)
 
         return await self._database.transact(work)
 
@@ -264,19 +247,7 @@ class SqlTable:
                 return NotClaimed(run and run.reason)
             if run.owner == owner:
                 return Claim.of(run)
-            self._queue.cancel(connection, run)
-            held = set_run(
-                connection,
-                run,
-                now,
-                state=RunState.RUNNING,
-                owner=owner,
-                epoch=run.epoch + 1,
-                attempt=run.attempt + 1,
-                wants_run=run.wants_run or run.state is RunState.QUEUED,
-                held_from=run.state,
-            )
-            return Claim.of(held)
+            return Claim.of(self._apply(connection, run, held(run, owner), now))
 
         if not is_holder(owner):
             raise UsageError(f"invalid holder {owner!r}")
@@ -303,7 +274,7 @@ class SqlTable:
             if run.state is RunState.ENDED:
                 return run
             run = set_run(connection, run, now, cancel=True)
-            return run if run.owner else self._end_unowned(connection, run, now)
+            return run if run.owner else self._apply(connection, run, canceled(run), now)
 
         return await self._database.transact(work)
 
@@ -563,13 +534,15 @@ class SqlTable:
                 return []
             # Locked before the runs.
             read_pools(connection, is_locked=True)
-            lines = [
-                self._sweep_one(connection, run, now) for run in self._left_apart(connection, now)
-            ]
+            lines: list[str] = []
+            for run in self._left_apart(connection, now):
+                if change := swept(run, now):
+                    self._apply(connection, run, change, now)
+                    lines.append(f"run {run.run_id}: {change.words}")
             lines += self._give_room_in_all(connection, now)
             if is_holder(sweeper):
                 connection.execute(sa.delete(WORKERS).where(WORKERS.c.beat < now - FORGOTTEN_S))
-            return [line for line in lines if line]
+            return lines
 
         return await self._database.transact(work)
 
@@ -578,64 +551,16 @@ class SqlTable:
             lambda connection, _: [run_of(row) for row in connection.execute(rows).mappings()]
         )
 
-    def _enqueue_again(
-        self,
-        connection: sa.Connection,
-        run: FleetRun,
-        now: float,
-        *,
-        is_ahead: bool = False,
-        **values: object,
+    def _apply(
+        self, connection: sa.Connection, run: FleetRun, change: Change, now: float
     ) -> FleetRun:
-        """Enqueue the next attempt of a run whose last one has ended."""
-        values = {
-            "state": RunState.QUEUED,
-            "owner": "",
-            "wants_run": False,
-            "wake_at": 0.0,
-        } | values
-        run = set_run(connection, run, now, attempt=run.attempt + 1, **values)
-        self._queue.enqueue(connection, run, is_ahead=is_ahead)
+        """Change a run that this transaction has locked, with its attempts, and return it."""
+        if change.drops:
+            self._queue.cancel(connection, run)
+        run = set_run(connection, run, now, **change.values)
+        if change.enqueues:
+            self._queue.enqueue(connection, run, is_ahead=change.is_ahead)
         return run
-
-    def _wake(self, connection: sa.Connection, run: FleetRun, now: float) -> FleetRun:
-        is_poison = run.reason is not None and run.reason.kind is ReasonKind.POISON
-        lost = 0 if is_poison else run.lost
-        return self._enqueue_again(connection, run, now, reason=None, lost=lost, queued_at=now)
-
-    def _end_unowned(self, connection: sa.Connection, run: FleetRun, now: float) -> FleetRun:
-        self._queue.cancel(connection, run)
-        return set_run(
-            connection,
-            run,
-            now,
-            state=RunState.ENDED,
-            owner="",
-            epoch=run.epoch + 1,
-            wants_run=False,
-            reason=None,
-            wake_at=0.0,
-        )
-
-    def _release(
-        self, connection: sa.Connection, run: FleetRun, end: AttemptEnd, now: float
-    ) -> None:
-        match after_end(run, end):
-            case Following.END:
-                values = {"state": RunState.ENDED, "wants_run": False, "wake_at": 0.0}
-                set_run(connection, run, now, owner="", reason=end.reason, **values)
-            case Following.YIELD:
-                values = {"reason": end.reason, "lost": run.lost + end.has_crashed}
-                self._enqueue_again(connection, run, now, is_ahead=True, **values)
-            case Following.GO_ON:
-                self._enqueue_again(connection, run, now, reason=None, queued_at=now)
-            case Following.PARK:
-                end = parked(run, end)
-                values = {"state": RunState.PARKED, "wake_at": end.wake_at, "wants_run": False}
-                values |= {"owner": "", "orders": without_pauses(run)}
-                set_run(connection, run, now, reason=end.reason, **values)
-            case Following.PARK_AS_POISON:
-                _park_as_poison(connection, run, now)
 
     def _give_room_in_all(self, connection: sa.Connection, now: float) -> list[str]:
         """Enqueue the runs that have room now, in all pools."""
@@ -658,7 +583,8 @@ class SqlTable:
             run = lock_known(connection, run_id)
             if run.state is not RunState.QUEUED:
                 continue  # canceled meanwhile
-            run = self._enqueue_again(connection, run, now, is_ahead=True, reason=None)
+            change = next_attempt(run, {"reason": None}, is_ahead=True)
+            run = self._apply(connection, run, change, now)
             lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {pool.name}")
         return lines
 
@@ -682,56 +608,6 @@ class SqlTable:
         rows = rows.order_by(RUNS.c.run_id).limit(MOST_AT_ONCE)
         rows = rows.with_for_update(of=RUNS, skip_locked=True)
         return [run_of(row) for row in connection.execute(rows).mappings()]
-
-    def _sweep_one(self, connection: sa.Connection, run: FleetRun, now: float) -> str:
-        """Change one run, and return a line about it."""
-        match fate_of(run, is_owner_alive=False, is_pending=False, now=now):
-            case Fate.KEEP:
-                return ""
-            case Fate.END:
-                self._end_unowned(connection, run, now)
-                return f"run {run.run_id}: ended, because it was canceled"
-            case Fate.WAKE:
-                self._wake(connection, run, now)
-                return f"run {run.run_id}: its timer is due"
-            case Fate.ENQUEUE:
-                self._queue.cancel(connection, run)
-                run = self._enqueue_again(connection, run, now, reason=run.reason)
-                return f"run {run.run_id}: attempt {run.attempt} replaces one that was lost"
-            case Fate.GIVE_BACK:
-                state = self._give_back(connection, run, now)
-                return f"run {run.run_id}: {state} again, because {run.owner} is gone"
-            case Fate.TAKE_OVER:
-                self._queue.cancel(connection, run)
-                dead, lost = run.owner, run.lost + 1
-                reason = Reason(ReasonKind.TAKING_OVER, {"worker": dead, "lost": lost})
-                values = {"epoch": run.epoch + 1, "lost": lost, "reason": reason}
-                run = self._enqueue_again(connection, run, now, is_ahead=True, **values)
-                return f"run {run.run_id}: attempt {run.attempt} takes over from {dead}"
-            case Fate.PARK_AS_POISON:
-                self._queue.cancel(connection, run)
-                run = _park_as_poison(connection, run, now, epoch=run.epoch + 1)
-                return f"run {run.run_id}: parked, because it lost {run.lost} workers in one stage"
-
-    def _give_back(self, connection: sa.Connection, run: FleetRun, now: float) -> RunState:
-        """Let a run be as before its hold, and return its state."""
-        before = sa.select(RUNS.c.held_from).where(RUNS.c.run_id == run.run_id)
-        held_from = RunState(connection.scalar(before))
-        state = state_after_hold(held_from, wants_run=run.wants_run)
-        if state is RunState.QUEUED:
-            self._enqueue_again(connection, run, now, epoch=run.epoch + 1, reason=None)
-        else:
-            set_run(connection, run, now, state=state, owner="", epoch=run.epoch + 1)
-        return state
-
-
-def _park_as_poison(
-    connection: sa.Connection, run: FleetRun, now: float, **values: object
-) -> FleetRun:
-    lost = run.lost + 1
-    reason = Reason(ReasonKind.POISON, {"worker": run.owner, "lost": lost})
-    values |= {"state": RunState.PARKED, "owner": "", "wants_run": False, "wake_at": 0.0}
-    return set_run(connection, run, now, reason=reason, lost=lost, **values)
 
 
 def _take_lease(connection: sa.Connection, sweeper: str, now: float) -> bool:

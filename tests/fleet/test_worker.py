@@ -155,7 +155,7 @@ def test_worker_beats_while_a_process_ends() -> None:
         bench.execute(2)
         await asyncio.sleep(0.1)
         assert len(bench.processes) == 1
-        assert bench.table.rows["r"].run.owner == ""
+        assert bench.table.rows["r"].owner == ""
 
     in_virtual_time(happen())
 
@@ -167,7 +167,7 @@ def test_run_that_was_claimed_after_the_look_is_left_alone() -> None:
         await asyncio.sleep(1.5)
         await bench.run()
         await asyncio.sleep(6.0)
-        run = bench.table.rows["r"].run
+        run = bench.table.rows["r"]
         assert (run.state, run.attempt, run.lost) == (RunState.RUNNING, 1, 0)
         assert not bench.processes[0].killed_at
 
@@ -180,7 +180,7 @@ def test_worker_gives_back_a_claim_that_it_never_heard_of() -> None:
         await bench.table.add(NewRun(run_id="r", head="", pool="p", engine="1"))
         await bench.table.claim("r", 1, "w")
         await asyncio.sleep(2 * BEAT_S)
-        run = bench.table.rows["r"].run
+        run = bench.table.rows["r"]
         assert (run.state, run.owner, run.attempt) == (RunState.QUEUED, "", 2)
 
     in_virtual_time(happen())
