@@ -166,9 +166,12 @@ class Dispatch:
         """Store a begun run, and add its row."""
         tree = await HeadTree.load(await self._blobs_of(new.universe), "")
         await self._collector(new.run_id).collect(tree)
-        await self._put_agents(tree, begun)
+        agents = begun.run.manifest.agents
+        await _put_folder(tree, f"{AGENTS}/{agents}", self._place.state / AGENTS / agents)
         await self._put_project(tree, begun)
-        await self._put_before(tree, begun)
+        for before in runs_before(begun.plan.request):
+            folder = self._place.runs / before
+            await _put_folder(tree, f"{RUNS}/{before}", folder, _NOT_CONTINUED)
         new = changed(new, head=await tree.save())
         directory = begun.run.directory
         self._note_elsewhere(directory, new.run_id, new.pool, is_live=True)
@@ -336,25 +339,6 @@ class Dispatch:
     def _collector(self, run_id: str) -> Collector:
         return Collector(self._place, lambda: [root.name for root in self._chain(run_id)])
 
-    async def _put_before(self, tree: HeadTree, begun: BegunRun) -> None:
-        """Put the run whose conversation and files a run continues into its head."""
-        for name in runs_before(begun.plan.request):
-            folder = self._place.runs / name
-            for path in sorted(folder.rglob("*")):
-                below = path.relative_to(folder)
-                if below.parts[0] not in _NOT_CONTINUED and path.is_file():
-                    mode = path.stat().st_mode & 0o777
-                    await tree.put(f"{RUNS}/{name}/{below.as_posix()}", path.read_bytes(), mode)
-
-    async def _put_agents(self, tree: HeadTree, begun: BegunRun) -> None:
-        """Put the agents with which the run began into its head."""
-        digest = begun.run.manifest.agents
-        folder = self._place.state / AGENTS / digest
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                name = f"{AGENTS}/{digest}/{path.relative_to(folder).as_posix()}"
-                await tree.put(name, path.read_bytes())
-
     async def _put_project(self, tree: HeadTree, begun: BegunRun) -> None:
         """Put the settings, the profile and the base files of a run into its head."""
         plan, project = begun.plan, self._opened.project
@@ -429,6 +413,17 @@ class Dispatch:
     @property
     def _copies(self) -> Path:
         return self._place.state / COPIES
+
+
+async def _put_folder(
+    tree: HeadTree, name: str, folder: Path, without: Collection[str] = ()
+) -> None:
+    """Put the files of a folder into a head, but none below some names."""
+    for path in sorted(folder.rglob("*")):
+        below = path.relative_to(folder)
+        if below.parts[0] not in without and path.is_file():
+            mode = path.stat().st_mode & 0o777
+            await tree.put(f"{name}/{below.as_posix()}", path.read_bytes(), mode)
 
 
 def _after_change(root: Path) -> AttemptEnd:

@@ -69,7 +69,11 @@ class ExplainedRun:
             "words": self.words,
             "command": self.command,
         }
-        return {**write_fields(self.run, reason="", queued_at="", held_from=""), "since_s": self.since_s, "reason": explained}
+        return {
+            **write_fields(self.run, reason="", queued_at="", held_from=""),
+            "since_s": self.since_s,
+            "reason": explained,
+        }
 
 
 async def explain(fleet: "Fleet", runs: Sequence[FleetRun]) -> Sequence[ExplainedRun]:

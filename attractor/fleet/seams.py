@@ -161,8 +161,8 @@ class SiteAttempt(Protocol):
         """Let the process end after its stages in flight."""
         ...
 
-    async def kill(self, why: str, *, keeps: bool) -> None:
-        """End the process with its stages at once; with `keeps`, keep what is not committed."""
+    async def kill(self, why: str) -> None:
+        """End the process with its stages at once, and keep what is not committed."""
         ...
 
     async def close(self) -> None:
@@ -170,9 +170,5 @@ class SiteAttempt(Protocol):
         ...
 
 
-class Site(Protocol):
-    """Where a worker executes attempts."""
-
-    async def begin(self, run: FleetRun, claim: Claim) -> SiteAttempt:
-        """Lay out the head of a run, and start the process of an attempt."""
-        ...
+BeginAttempt = Callable[[FleetRun, Claim], Awaitable[SiteAttempt]]
+"""Lays out the head of a run, and starts the process of an attempt."""

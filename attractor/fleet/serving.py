@@ -105,7 +105,7 @@ class ServingWorker:
         environ = {**plan.environ, _SPANS: _naming(row.name, plan.environ.get(_SPANS, ""))}
         place = plan.folder / _PLACES / row.id
         site = FolderSite(place, fleet.blobs_of, environ, home=plan.home)
-        worker = RunWorker(row, fleet.table, site, self._clock)
+        worker = RunWorker(row, fleet.table, site.begin, self._clock)
         await worker.beat()
         known = {one.id for one in await fleet.table.workers()}
         await asyncio.to_thread(_remove_places_of_others, plan.folder / _PLACES, known)

@@ -205,12 +205,11 @@ class _Attempt:
         """Let the process end after its stages in flight."""
         await self._say({LEAVE: why})
 
-    async def kill(self, why: str, *, keeps: bool) -> None:
-        """End the process with its stages at once; with `keeps`, keep what is not committed."""
+    async def kill(self, why: str) -> None:
+        """End the process with its stages at once, and keep what is not committed."""
         await self._say({LOST: why})
         await self._await_end()
-        if keeps:
-            await asyncio.to_thread(_set_aside, self._root, self._run_id)
+        await asyncio.to_thread(_set_aside, self._root, self._run_id)
 
     async def close(self) -> None:
         """Remove what is laid out: the store has it."""

@@ -29,7 +29,7 @@ from attractor.fleet.records import (
     Spent,
     Worker,
 )
-from attractor.fleet.seams import AttemptEnded, KeepAsked, Site, SiteAttempt, Table
+from attractor.fleet.seams import AttemptEnded, BeginAttempt, KeepAsked, SiteAttempt, Table
 
 ALONE_S = 3.0
 """The time without a beat after which a worker ends its stages: soon others may take them."""
@@ -66,12 +66,12 @@ _BUDGET = "the budget "
 class RunWorker:
     """A worker of a pool. `execute` is called for each attempt that the queue gives it."""
 
-    def __init__(self, worker: Worker, table: Table, site: Site, clock: Clock) -> None:
+    def __init__(self, worker: Worker, table: Table, begin: BeginAttempt, clock: Clock) -> None:
         self.worker = worker
         self.drains = False
         self.attempts: dict[str, SiteAttempt] = {}
         self._table = table
-        self._site = site
+        self._begin = begin
         self._clock = clock
         self._last_beat = clock.monotonic()
         # The runs that `execute` is busy with, each with its epoch, or 0 before the claim.
@@ -186,12 +186,12 @@ class RunWorker:
     def _kill(self, running: SiteAttempt, why: str) -> asyncio.Task[None]:
         """End a process; beats do not wait for that."""
         if running not in self._kills:
-            self._kills[running] = asyncio.create_task(running.kill(why, keeps=True))
+            self._kills[running] = asyncio.create_task(running.kill(why))
         return self._kills[running]
 
     async def _execute(self, run: FleetRun, claim: Claim) -> None:
         try:
-            running = await self._insist(lambda: self._site.begin(run, claim), claim)
+            running = await self._insist(lambda: self._begin(run, claim), claim)
         except (StoreAway, DatabaseAway):
             raise
         except Exception as error:

@@ -53,7 +53,7 @@ class Process:
     async def cancel(self) -> None:
         raise FileError("no space left")
 
-    async def kill(self, why: str, *, keeps: bool) -> None:
+    async def kill(self, why: str) -> None:
         self.killed_at = asyncio.get_running_loop().time()
         await asyncio.sleep(self.kill_s)
         self.gone.set()
@@ -72,7 +72,9 @@ class Bench:
         row = Worker(
             id="w", name="w", pool="p", engine="1", slots=2, labels=(), began=0.0, beat=0.0
         )
-        self.worker = RunWorker(row, cast("Table", self.table), cast("Any", self), Machine("w"))
+        self.worker = RunWorker(
+            row, cast("Table", self.table), cast("Any", self.begin), Machine("w")
+        )
         self.tasks = [asyncio.create_task(self.worker.beat_until(lambda: False))]
 
     async def begin(self, run: FleetRun, claim: Claim) -> Process:

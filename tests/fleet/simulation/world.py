@@ -306,7 +306,7 @@ class SimWorker:
         self.site = SimSite(self.machine, remote, world.plans, world.executions, random)
         self.table = cast("ModelTable", RemoteTable(world.network, self.machine, world.table))
         row = _worker(name)
-        self.worker = RunWorker(row, self.table, self.site, self.machine)
+        self.worker = RunWorker(row, self.table, self.site.begin, self.machine)
         self._start(self._serve())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
