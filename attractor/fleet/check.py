@@ -16,7 +16,7 @@ from attractor.fleet.decisions import FULL
 from attractor.fleet.errors import BlobMissing
 from attractor.fleet.heads import reachable
 from attractor.fleet.reasons import is_alive
-from attractor.fleet.records import FleetRun, RunState, attempt_id
+from attractor.fleet.records import CommittedHead, FleetRun, RunState, attempt_id
 from attractor.fleet.seams import Blobs
 
 if TYPE_CHECKING:
@@ -175,6 +175,15 @@ async def _first_flaw(
     return None
 
 
+async def last_whole_head(fleet: "Fleet", run: FleetRun) -> CommittedHead | None:
+    """Return the last head of a run whose blobs are in the store and unchanged, or None."""
+    blobs, looked_at = await fleet.blobs_of(run.universe), _LookedAt()
+    for found in await fleet.table.heads(run.run_id):
+        if await _first_flaw(blobs, [found.head], looked_at, set()) is None:
+            return found
+    return None
+
+
 _LookedAt = dict[str, VerificationError | None]
 """The blobs that were looked at, each with its error."""
 
@@ -198,5 +207,8 @@ async def _size_of(blobs: Blobs, digest: str) -> int:
 def _of_head(run: FleetRun, flaw: VerificationError) -> Difference:
     kind = Kind.BLOB_MISSING if isinstance(flaw, BlobMissing) else Kind.BLOB_CHANGED
     words = f"head {run.head[:12]}, commit {run.seq}: {flaw.message}"
-    remedy = f"restore the blob from a copy of the store, or: attractor cancel {run.run_id}"
+    remedy = (
+        "restore the blob from a copy of the store, or continue from an earlier head: "
+        f"attractor fleet head {run.run_id} --restore"
+    )
     return Difference(run.run_id, kind, words, remedy)

@@ -184,24 +184,24 @@ class Dispatch:
             return await self._sync(run_id)
 
     @asynccontextmanager
-    async def held(self, run_id: str) -> AsyncGenerator[Path]:
+    async def held(self, run_id: str, head: str = "") -> AsyncGenerator[Path]:
         """Own a run that no worker executes during a block that changes its directory.
 
-        Afterwards it continues in its pool if it can.
+        Afterwards it continues in its pool if it can: from its last head, or from an earlier one.
         """
         with self._locked(run_id):
             # Of its own for each block: the end of one must not be that of another.
             owner = f"{self._owner}-{secrets.token_hex(4)}"
-            async with self._beating(owner), self._changing(run_id, owner) as root:
+            async with self._beating(owner), self._changing(run_id, owner, head) as root:
                 yield root
 
     @asynccontextmanager
-    async def _changing(self, run_id: str, owner: str) -> AsyncGenerator[Path]:
+    async def _changing(self, run_id: str, owner: str, head: str) -> AsyncGenerator[Path]:
         claim = await self._hold(run_id, owner)
         end = following = AttemptEnd(state=RunState.PARKED, is_undone=True)
         try:
-            run = await self._sync(run_id)
-            tree = await HeadTree.load(await self._blobs_of(run.universe), claim.head)
+            run = await (self._go_back(run_id, head) if head else self._sync(run_id))
+            tree = await HeadTree.load(await self._blobs_of(run.universe), run.head)
             collector = self._collector(run_id)
             await asyncio.to_thread(collector.skip)
             # Until the commit, the copy may have more than the head.
@@ -255,10 +255,14 @@ class Dispatch:
             f"a worker executes run {run_id}", hint=f"look who: attractor fleet why {run_id}"
         )
 
-    async def _sync(self, run_id: str) -> FleetRun:
+    async def _known(self, run_id: str) -> FleetRun:
         run = await self.table.run(run_id)
         if run is None:
             raise UnknownRun(f"run {run_id} is not in the fleet")
+        return run
+
+    async def _sync(self, run_id: str) -> FleetRun:
+        run = await self._known(run_id)
         head, state = self._noted(run_id)
         if run.head != head:
             try:
@@ -285,6 +289,22 @@ class Dispatch:
         # With fewer commits than before, the database was restored from a backup.
         grows = bool(note.get("head")) and run.seq >= int(str(note.get("seq", 0)))
         await lay_out(tree, files, self._place, grows=grows)
+
+    async def _go_back(self, run_id: str, head: str) -> FleetRun:
+        """Let the copy of a run be as it was at an earlier head."""
+        run: FleetRun = changed(await self._known(run_id), head=head)
+        tree = await HeadTree.load(await self._blobs_of(run.universe), head)
+        kept = {name async for name, _ in tree.files()}
+        for root in self._chain(run_id):
+            for path in [*root.rglob("*")]:
+                below = path.relative_to(root)
+                name = f"{RUNS}/{root.name}/{below.as_posix()}"
+                if name not in kept and below.parts[0] not in _NEVER_MOVED and path.is_file():
+                    path.unlink()
+        # The journal of the copy may be longer than that of the head.
+        self._note(run_id, "")
+        await self._lay_out(run, "")
+        return run
 
     def is_settled(self, run: FleetRun) -> bool:
         """Return whether the last head of a run that has ended is delivered and recorded here."""

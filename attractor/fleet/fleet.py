@@ -69,10 +69,10 @@ class Fleet:
         return self._blobs[universe]
 
     async def remove_old_blobs(self) -> None:
-        """Remove from the store what only earlier heads of the runs reach."""
+        """Remove from the store what none of the last heads of the runs reaches."""
         heads = {one.universe: list[str]() for one in await self.table.tenants()}
-        for run in await self.table.runs():
-            heads.setdefault(run.universe, []).append(run.head)
+        for universe, head in await self.table.reached_heads(KEEP_BLOBS_S):
+            heads.setdefault(universe, []).append(head)
         for universe, reached in heads.items():
             await sweep_blobs(await self.blobs_of(universe), reached, KEEP_BLOBS_S)
 

@@ -56,6 +56,11 @@ class ExplainedRun:
         return remedy(self.reason, self.run) if self.reason else ""
 
     @property
+    def is_damaged(self) -> bool:
+        """Whether a worker could not read the head of the run."""
+        return self.reason is not None and "damaged" in self.reason.details
+
+    @property
     def age(self) -> str:
         """The time since when it is as it is."""
         return format_age(timedelta(seconds=self.since_s))

@@ -120,6 +120,8 @@ def _place(pool: str, engine: str, labels: Sequence[str]) -> str:
 
 def remedy(reason: Reason, run: FleetRun) -> str:
     """Return a command that changes a reason."""
+    if "damaged" in reason.details:
+        return f"attractor fleet head {run.run_id} --restore"
     try:
         return _raise_cap(reason.details) if "cap" in reason.details else _remedy(reason, run)
     except _INVALID:

@@ -170,6 +170,14 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class CommittedHead:
+    """A head that a run has or had, and the number of its commit."""
+
+    seq: int
+    head: str
+
+
+@dataclass(frozen=True)
 class NotClaimed:
     """An attempt that does not begin. Without a reason, another one took its place."""
 

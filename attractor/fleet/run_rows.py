@@ -18,7 +18,7 @@ from attractor.fleet.records import (
     RunState,
     attempt_id,
 )
-from attractor.fleet.schema import POOLS, RUNS
+from attractor.fleet.schema import HEADS, POOLS, RUNS
 from attractor.fleet.universe_rows import NEED, of_run
 from attractor.fleet.universes import need_of
 
@@ -63,7 +63,14 @@ def insert_run(connection: sa.Connection, new: NewRun, now: float) -> FleetRun:
     """Add a run, whose first attempt is to be enqueued."""
     times = dict.fromkeys(("created", "changed", "queued_at"), now)
     row = connection.execute(sa.insert(RUNS).values(**vars(new), **times).returning(RUNS))
+    insert_head(connection, new.run_id, 0, new.head, now)
     return run_of(row.mappings().one())
+
+
+def insert_head(connection: sa.Connection, run_id: str, seq: int, head: str, now: float) -> None:
+    """Note a head that a run has from now on."""
+    values = {"run_id": run_id, "seq": seq, "head": head, "committed": now}
+    connection.execute(sa.insert(HEADS).values(values))
 
 
 def require_same(known: FleetRun, new: NewRun) -> None:

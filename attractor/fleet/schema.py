@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from attractor.fleet.records import RunState
 
-FORMAT = 2
+FORMAT = 3
 """Rises when a table changes."""
 
 STEPS = {"orders": "alter table fleet_run add column orders json not null default '{}'"}
@@ -84,6 +84,17 @@ TAILS = sa.Table(
     sa.Column("epoch", sa.Integer, nullable=False),
     sa.Column("seq", sa.Integer, nullable=False),
     sa.Column("tail", sa.Text, nullable=False),
+)
+
+# The last heads of runs, the present ones too: one is offered if a newer one is damaged.
+HEADS = sa.Table(
+    "fleet_head",
+    TABLES,
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("head", sa.Text, nullable=False),
+    sa.Column("committed", sa.Double, nullable=False),
+    sa.Index("fleet_head_of_run", "run_id", "seq"),
 )
 
 POOLS = sa.Table(

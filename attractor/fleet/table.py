@@ -47,6 +47,7 @@ from attractor.fleet.records import (
     AttemptEnd,
     AttemptRow,
     Claim,
+    CommittedHead,
     FleetRun,
     NewRun,
     NotClaimed,
@@ -62,6 +63,7 @@ from attractor.fleet.run_rows import (
     IS_WAITING,
     columns_of,
     fenced,
+    insert_head,
     insert_run,
     lock_known,
     lock_run,
@@ -75,7 +77,7 @@ from attractor.fleet.run_rows import (
     set_run,
     waiting_in,
 )
-from attractor.fleet.schema import LEASES, POOLS, RUNS, SWEEP, TAILS, WORKERS
+from attractor.fleet.schema import HEADS, LEASES, POOLS, RUNS, SWEEP, TAILS, WORKERS
 from attractor.fleet.universe_rows import (
     admit,
     change_tenant,
@@ -94,6 +96,9 @@ from attractor.fleet.universes import NO_CAPS, Caps, Tenant, need_of, require_na
 
 MOST_AT_ONCE = 1000
 """Limits a transaction to some seconds; the next sweep does the rest."""
+
+KEEP_HEADS = 20
+"""So many of the last heads of a run are kept, and all that they reach."""
 
 
 class SqlTable:
@@ -176,6 +181,8 @@ class SqlTable:
                 .where(RUNS.c.seq == claim.seq)
                 .values(**values, **vars(following.spent))
             )
+            if done.rowcount:
+                insert_head(connection, claim.run_id, following.seq, head, now)
             if done.rowcount and more != NOTHING_SPENT:
                 charge(connection, claim.run_id, more, now)
             if done.rowcount and carried_out and (run := read_run(connection, claim.run_id)):
@@ -285,7 +292,8 @@ class SqlTable:
         def work(connection: sa.Connection, now: float) -> None:
             if connection.execute(row).rowcount:
                 self._queue.forget(connection, run_id)
-                connection.execute(sa.delete(TAILS).where(TAILS.c.run_id == run_id))
+                for table in (TAILS, HEADS):
+                    connection.execute(sa.delete(table).where(table.c.run_id == run_id))
 
         await self._database.transact(work)
 
@@ -315,6 +323,36 @@ class SqlTable:
         """Return the runs that a worker owns; one with `cancel` is to be ended."""
         rows = sa.select(RUNS).where(RUNS.c.owner == worker)
         return await self._select_runs(rows.order_by(RUNS.c.run_id))
+
+    async def heads(self, run_id: str) -> Sequence[CommittedHead]:
+        """Return the last heads of a run, the newest one first."""
+        rows = sa.select(HEADS.c.seq, HEADS.c.head).where(HEADS.c.run_id == run_id)
+        rows = rows.order_by(HEADS.c.seq.desc()).limit(KEEP_HEADS)
+        return await self._database.read(
+            lambda connection, _: [CommittedHead(*row) for row in connection.execute(rows)]
+        )
+
+    async def drop_heads(self, run_id: str, *, after: int, until: int) -> None:
+        """Forget the heads of some commits of a run."""
+        between = HEADS.c.seq.between(after + 1, until)
+        await self._database.execute(
+            sa.delete(HEADS).where(HEADS.c.run_id == run_id, between)
+        )
+
+    async def reached_heads(self, younger_s: float) -> Sequence[tuple[str, str]]:
+        """Return the last heads of all runs, each with its universe; forget older ones."""
+        seq = sa.select(RUNS.c.seq).where(RUNS.c.run_id == HEADS.c.run_id).scalar_subquery()
+        earlier = sa.select(RUNS.c.universe, HEADS.c.head).join(
+            HEADS, HEADS.c.run_id == RUNS.c.run_id
+        )
+
+        def work(connection: sa.Connection, now: float) -> Sequence[tuple[str, str]]:
+            is_old = sa.or_(HEADS.c.committed < now - younger_s, HEADS.c.seq <= seq - KEEP_HEADS)
+            connection.execute(sa.delete(HEADS).where(is_old))
+            found = connection.execute(sa.select(RUNS.c.universe, RUNS.c.head).union(earlier))
+            return [(universe, head) for universe, head in found]
+
+        return await self._database.transact(work)
 
     async def changed_since(self, since: float, projects: Collection[str]) -> Sequence[FleetRun]:
         """Return the runs of some projects that changed after a time, oldest change first."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from attractor.base.clock import Clock
-from attractor.base.errors import AttractorError, Refused
+from attractor.base.errors import AttractorError, Refused, VerificationError
 from attractor.base.json import JsonObject
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
@@ -196,7 +196,7 @@ class RunWorker:
             raise
         except Exception as error:
             # Whatever it is, a person must see it: nothing else ends this attempt.
-            await self._end(claim, _parked(_words_of(error)))
+            await self._end(claim, _parked(error, claim.head))
             if not isinstance(error, AttractorError):
                 raise
             return
@@ -210,7 +210,7 @@ class RunWorker:
             await self._kill(running, _words_of(error))
             owned = await self._insist(lambda: self._table.run(run.run_id))
             if owned and owned.epoch == claim.epoch:
-                await self._end(Claim.of(owned), _parked(_words_of(error)))
+                await self._end(Claim.of(owned), _parked(error, owned.head))
             if not isinstance(error, AttractorError):
                 raise
 
@@ -278,5 +278,9 @@ def _words_of(error: Exception) -> str:
     return error.in_one_line if isinstance(error, AttractorError) else f"internal error: {error!r}"
 
 
-def _parked(words: str) -> AttemptEnd:
-    return AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.PAUSED, {"stopped": words}))
+def _parked(error: Exception, head: str) -> AttemptEnd:
+    """Return the end of an attempt that failed at its worker, perhaps because of its head."""
+    details = {"stopped": _words_of(error)}
+    if isinstance(error, VerificationError):
+        details["damaged"] = head
+    return AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.PAUSED, {**details}))

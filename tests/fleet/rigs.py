@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from attractor.fleet.database import Database, open_database
 from attractor.fleet.queue import Queue
-from attractor.fleet.schema import LEASES, RUNS, UNIVERSES, WORKERS
+from attractor.fleet.schema import HEADS, LEASES, RUNS, UNIVERSES, WORKERS
 from attractor.fleet.table import SqlTable
 from tests.fleet.postgres import Cluster
 from tests.fleet.simulation.model import ModelTable
@@ -74,6 +74,7 @@ class SqlRig:
             times = (
                 WORKERS.c.beat,
                 WORKERS.c.began,
+                HEADS.c.committed,
                 LEASES.c.until,
                 RUNS.c.queued_at,
                 RUNS.c.changed,

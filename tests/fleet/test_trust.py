@@ -168,6 +168,8 @@ ATTACKS: Sequence[LiteralString] = (
     "update fleet_run set wake_at = 'infinity' where run_id = 'mine'",
     "update fleet_run set details = '[]' where run_id = 'mine'",
     "update fleet_run set state = 'lost' where run_id = 'mine'",
+    "insert into fleet_head values ('mine', 9, 'x', 0)",
+    "insert into fleet_head select run_id, seq, head, 0 from fleet_run where run_id = 'theirs'",
     # Runs that nobody owns.
     "update fleet_run set state = 'ended' where run_id = 'waiting'",
     "update fleet_run set state = 'queued' where run_id = 'waiting'",
@@ -390,7 +392,7 @@ def seen_by(fleet: LivingFleet) -> Iterator[bytes]:
     # No ledger, suite or decision has a table here.
     assert {name for name in rows if name.startswith("public.")} == {
         f"public.fleet_{name}"
-        for name in ("lease", "meta", "pool", "run", "tail", "universe", "worker")
+        for name in ("head", "lease", "meta", "pool", "run", "tail", "universe", "worker")
     }
     yield repr(rows).encode()
     store = as_worker(fleet)
