@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import signal
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -41,6 +42,7 @@ class WorkerPlan:
     labels: Sequence[str]
     environ: Mapping[str, str]
     home: Place | None = None
+    max_head_bytes: int = sys.maxsize
     engine: str = __version__
 
 
@@ -104,7 +106,9 @@ class ServingWorker:
         )
         environ = {**plan.environ, _SPANS: _naming(row.name, plan.environ.get(_SPANS, ""))}
         place = plan.folder / _PLACES / row.id
-        site = FolderSite(place, fleet.blobs_of, environ, home=plan.home)
+        site = FolderSite(
+            place, fleet.blobs_of, environ, home=plan.home, max_bytes=plan.max_head_bytes
+        )
         worker = RunWorker(row, fleet.table, site.begin, self._clock)
         await worker.beat()
         known = {one.id for one in await fleet.table.workers()}
