@@ -5,15 +5,7 @@ from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
-from attractor.fleet.records import (
-    AttemptEnd,
-    Claim,
-    FleetRun,
-    NotClaimed,
-    Reason,
-    Spent,
-    Worker,
-)
+from attractor.fleet.records import AttemptEnd, Claim, FleetRun, NotClaimed, Reason, Spent, Worker
 
 
 class Blobs(Protocol):

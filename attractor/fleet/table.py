@@ -335,9 +335,7 @@ class SqlTable:
     async def drop_heads(self, run_id: str, *, after: int, until: int) -> None:
         """Forget the heads of some commits of a run."""
         between = HEADS.c.seq.between(after + 1, until)
-        await self._database.execute(
-            sa.delete(HEADS).where(HEADS.c.run_id == run_id, between)
-        )
+        await self._database.execute(sa.delete(HEADS).where(HEADS.c.run_id == run_id, between))
 
     async def reached_heads(self, younger_s: float) -> Sequence[tuple[str, str]]:
         """Return the last heads of all runs, each with its universe; forget older ones."""
@@ -375,9 +373,8 @@ class SqlTable:
         waiting = RUNS.c.state.in_((RunState.QUEUED, RunState.PARKED))
         counts = sa.select(sa.func.min(RUNS.c.run_id), sa.func.count()).where(waiting)
         of_kinds = counts.group_by(*kind)
-        found = await self._database.read(
-            lambda connection, _: {run_id: like for run_id, like in connection.execute(of_kinds)}
-        )
+        rows = await self._database.read(lambda connection, _: connection.execute(of_kinds).all())
+        found = {str(run_id): int(number) for run_id, number in rows}
         runs = await self._select_runs(sa.select(RUNS).where(RUNS.c.run_id.in_(found)))
         return [(run, found[run.run_id]) for run in runs]
 

@@ -9,8 +9,8 @@ import pytest
 
 from attractor.base.json import Json, canonical_json
 from attractor.engine.outcome import Usage
-from attractor.fleet.fence import used_record
 from attractor.fleet.errors import HeadTooLarge
+from attractor.fleet.fence import used_record
 from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import Claim, Spent
 from attractor.fleet.seams import AttemptEnded, AttemptGone, KeepAsked

@@ -16,7 +16,6 @@ from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import (
     AttemptEnd,
     Claim,
-    FleetRun,
     NewRun,
     NotClaimed,
     Pool,
