@@ -104,7 +104,8 @@ class ServingWorker:
             began=now,
             beat=now,
         )
-        environ = {**plan.environ, _SPANS: _naming(row.name, plan.environ.get(_SPANS, ""))}
+        spans = filter(None, [plan.environ.get(_SPANS), f"attractor.worker={row.name}"])
+        environ = {**plan.environ, _SPANS: ",".join(spans)}
         place = plan.folder / _PLACES / row.id
         site = FolderSite(
             place, fleet.blobs_of, environ, home=plan.home, max_bytes=plan.max_head_bytes
@@ -168,12 +169,7 @@ class ServingWorker:
 
 
 _SPANS = "OTEL_RESOURCE_ATTRIBUTES"
-"""The variable with attributes of all spans of a process."""
-
-
-def _naming(worker: str, given: str) -> str:
-    """Return attributes of spans that name a worker, and the given ones."""
-    return ",".join(filter(None, [given, f"attractor.worker={worker}"]))
+"""The variable with attributes of all spans of a process: the name of its worker is one."""
 
 
 def _remove_places_of_others(places: Path, known: Collection[str]) -> None:

@@ -397,7 +397,10 @@ class SqlTable:
             )
             rows = sa.select(*kind, *marks, sa.func.count()).where(RUNS.c.state.in_(states))
             rows = rows.group_by(*kind, *(mark.name for mark in marks)).order_by(*kind)
-            return [_count_of(row) for row in connection.execute(rows)]
+            return [
+                RunCount(*names, RunState(state), bool(is_held), bool(starts), number)
+                for *names, state, is_held, starts, number in connection.execute(rows)
+            ]
 
         return await self._database.read(work)
 
@@ -565,7 +568,10 @@ class SqlTable:
         """
 
         def work(connection: sa.Connection, now: float) -> Sequence[str]:
-            if not _take_lease(connection, sweeper, now):
+            is_free = sa.or_(LEASES.c.holder == sweeper, LEASES.c.until <= now)
+            lease = sa.update(LEASES).where(LEASES.c.name == SWEEP, is_free)
+            taken = connection.execute(lease.values(holder=sweeper, until=now + LEASE_S))
+            if not taken.rowcount:
                 return []
             # Locked before the runs.
             read_pools(connection, is_locked=True)
@@ -645,24 +651,7 @@ class SqlTable:
         return [run_of(row) for row in connection.execute(rows).mappings()]
 
 
-def _take_lease(connection: sa.Connection, sweeper: str, now: float) -> bool:
-    taken = connection.execute(
-        sa.update(LEASES)
-        .where(LEASES.c.name == SWEEP)
-        .where(sa.or_(LEASES.c.holder == sweeper, LEASES.c.until <= now))
-        .values(holder=sweeper, until=now + LEASE_S)
-    )
-    return bool(taken.rowcount)
-
-
 def _worker_of(row: sa.RowMapping) -> Worker:
     values: dict[str, Any] = {**row}
     values["labels"] = tuple(map(str, row["labels"]))
     return Worker(**values)
-
-
-def _count_of(row: Sequence[Any]) -> RunCount:
-    universe, pool, engine, label, state, is_held, is_startable, number = row
-    return RunCount(
-        universe, pool, engine, label, RunState(state), bool(is_held), bool(is_startable), number
-    )
