@@ -401,10 +401,9 @@ def _pieces(content: bytes) -> Iterable[bytes]:
 def _names_of(path: str) -> list[str]:
     """Return the names in a path."""
     try:
+        encoded = path.encode("utf-8", "surrogateescape")
         # As the system would decode it.
-        names = (
-            path.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape").split("/")
-        )
+        names = encoded.decode("utf-8", "surrogateescape").split("/")
     except UnicodeEncodeError as cause:
         raise UsageError(f"invalid path {path!r}: {cause.reason}") from cause
     if len(names) > DEEPEST or not all(map(_is_name, names)):

@@ -181,21 +181,18 @@ class SqlTable:
                 .where(RUNS.c.seq == claim.seq)
                 .values(**values, **vars(following.spent))
             )
-            if done.rowcount:
-                insert_head(connection, claim.run_id, following.seq, head, now)
-            if done.rowcount and more != NOTHING_SPENT:
-                charge(connection, claim.run_id, more, now)
-            if done.rowcount and carried_out and (run := read_run(connection, claim.run_id)):
-                left = {name: one for name, one in run.orders.items() if name not in carried_out}
-                set_run(connection, run, now, orders=left)
             if not done.rowcount:
                 run = read_run(connection, claim.run_id)
-                if run is None or (run.epoch, run.seq, run.head) != (
-                    claim.epoch,
-                    following.seq,
-                    head,
-                ):
+                known = run and (run.epoch, run.seq, run.head)
+                if known != (claim.epoch, following.seq, head):
                     raise fenced(claim, run)
+                return following
+            insert_head(connection, claim.run_id, following.seq, head, now)
+            if more != NOTHING_SPENT:
+                charge(connection, claim.run_id, more, now)
+            if carried_out and (run := read_run(connection, claim.run_id)):
+                left = {name: one for name, one in run.orders.items() if name not in carried_out}
+                set_run(connection, run, now, orders=left)
             return following
 
         return await self._database.transact(work)
