@@ -1,4 +1,4 @@
-"""Formats mistakes in TOML files: file and line, key, fault and fix.
+"""Formats mistakes in TOML files (file and line, key, fault and fix), and leaves keys out of them.
 
 `tomllib` returns no lines, so the line of each dotted key is searched in the text.
 
