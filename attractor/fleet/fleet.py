@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import VerificationError
 from attractor.base.files import make_private_folder
 from attractor.fleet.blobs import open_blobs
 from attractor.fleet.database import Database, open_database
@@ -71,10 +72,17 @@ class Fleet:
     async def remove_old_blobs(self) -> None:
         """Remove from the store what none of the last heads of the runs reaches."""
         heads = {one.universe: list[str]() for one in await self.table.tenants()}
-        for universe, head in await self.table.reached_heads(KEEP_BLOBS_S):
-            heads.setdefault(universe, []).append(head)
+        for run in await self.table.runs():
+            heads.setdefault(run.universe, []).append(run.head)
+        earlier = await self.table.last_heads(KEEP_BLOBS_S)
         for universe, reached in heads.items():
-            await sweep_blobs(await self.blobs_of(universe), reached, KEEP_BLOBS_S)
+            blobs = await self.blobs_of(universe)
+            try:
+                before = [head for of, head in earlier if of == universe]
+                await sweep_blobs(blobs, [*reached, *before], KEEP_BLOBS_S)
+            except VerificationError:
+                # Perhaps only an earlier head is damaged, which nobody can continue from.
+                await sweep_blobs(blobs, reached, KEEP_BLOBS_S)
 
 
 @asynccontextmanager

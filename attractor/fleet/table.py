@@ -334,18 +334,15 @@ class SqlTable:
         between = HEADS.c.seq.between(after + 1, until)
         await self._database.execute(sa.delete(HEADS).where(HEADS.c.run_id == run_id, between))
 
-    async def reached_heads(self, younger_s: float) -> Sequence[tuple[str, str]]:
-        """Return the last heads of all runs, each with its universe; forget older ones."""
+    async def last_heads(self, younger_s: float) -> Sequence[tuple[str, str]]:
+        """Return the last heads of all runs, each with its universe; forget the others."""
         seq = sa.select(RUNS.c.seq).where(RUNS.c.run_id == HEADS.c.run_id).scalar_subquery()
-        earlier = sa.select(RUNS.c.universe, HEADS.c.head).join(
-            HEADS, HEADS.c.run_id == RUNS.c.run_id
-        )
+        rows = sa.select(RUNS.c.universe, HEADS.c.head).join(HEADS, HEADS.c.run_id == RUNS.c.run_id)
 
         def work(connection: sa.Connection, now: float) -> Sequence[tuple[str, str]]:
             is_old = sa.or_(HEADS.c.committed < now - younger_s, HEADS.c.seq <= seq - KEEP_HEADS)
             connection.execute(sa.delete(HEADS).where(is_old))
-            found = connection.execute(sa.select(RUNS.c.universe, RUNS.c.head).union(earlier))
-            return [(universe, head) for universe, head in found]
+            return [(universe, head) for universe, head in connection.execute(rows)]
 
         return await self._database.transact(work)
 
