@@ -145,7 +145,7 @@ class FleetOrders(Orders):
 
     async def _change(self, order: Callable[[Orders], Any]) -> Any:
         """Carry out an order here, in a run that no worker executes."""
-        here = Orders(**_fields_of(self) | {"fences": copy_fence})
+        here = replace(Orders(**_fields_of(self)), fences=copy_fence)
         async with self.open_dispatch(self.opened) as dispatch:
             async with dispatch.held(self._run_id):
                 done = await asyncio.to_thread(order, here)

@@ -7,7 +7,7 @@ import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from attractor import __version__
 from attractor.base.amounts import format_seconds, number_of
@@ -243,7 +243,7 @@ def _shown(figures: Mapping[str, Any]) -> Mapping[str, Any]:
         elif name in _NOUNS and isinstance(value, int):
             shown[name] = number_of(value, _NOUNS[name])
         else:
-            shown[name] = ", ".join(value) if isinstance(value, list) else value
+            shown[name] = ", ".join(cast("list[str]", value)) if isinstance(value, list) else value
     if "others" in figures:
         label, others = figures["label"], figures["others"]
         shown["place"] = _place(figures["pool"], figures["engine"], (label,) if label else ())

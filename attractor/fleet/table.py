@@ -392,8 +392,12 @@ class SqlTable:
             rows = sa.select(*kind, *marks, sa.func.count()).where(RUNS.c.state.in_(states))
             rows = rows.group_by(*kind, *(mark.name for mark in marks)).order_by(*kind)
             return [
-                RunCount(*names, RunState(state), bool(is_held), bool(starts), number)
-                for *names, state, is_held, starts, number in connection.execute(rows)
+                RunCount(
+                    where, pool, engine, label, RunState(state), bool(held), bool(starts), count
+                )
+                for where, pool, engine, label, state, held, starts, count in connection.execute(
+                    rows
+                )
             ]
 
         return await self._database.read(work)

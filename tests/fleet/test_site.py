@@ -112,6 +112,7 @@ async def test_head_that_is_too_large_is_refused_with_its_largest_files(tmp_path
     (tmp_path / f"{RUN.run_id}-1" / folder / "big.bin").write_bytes(bytes(200))
     with pytest.raises(HeadTooLarge, match=refused):
         await attempt.save()
+    assert await attempt.next() == AttemptGone(0)
     await attempt.close()
     await tree.put(f"{folder}/big.bin", bytes(200))
     with pytest.raises(HeadTooLarge, match=refused):
