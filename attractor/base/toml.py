@@ -1,4 +1,4 @@
-"""Formats mistakes in TOML files: file and line, key, fault and fix.
+"""Formats mistakes in TOML files (file and line, key, fault and fix), and leaves keys out of them.
 
 `tomllib` returns no lines, so the line of each dotted key is searched in the text.
 
@@ -99,6 +99,24 @@ def key_lines(text: str) -> KeyLines:
         for length in range(1, len(path) + 1):
             lines.setdefault(path[:length], start.line)
     return lines
+
+
+def without_keys(text: str, keys: Collection[KeyPath]) -> str:
+    """Return a valid TOML text without some keys and tables, and all that is below them.
+
+    Keys inside an inline value stay.
+    """
+    lines, starts = text.split("\n"), [*_starts(text)]
+    ends = [*(start.line - 1 for start in starts), len(lines)]
+    kept = lines[: ends[0]]
+    table: KeyPath = ()
+    for start, end in zip(starts, ends[1:], strict=True):
+        path = (*table, *start.key)
+        if start.opening:
+            path = table = start.key
+        if not any(path[: len(key)] == key for key in keys):
+            kept += lines[start.line - 1 : end]
+    return "\n".join(kept)
 
 
 def line_of(path: KeyPath, lines: KeyLines) -> int | None:

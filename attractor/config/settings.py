@@ -484,6 +484,11 @@ class FleetSettings(Section):
         description="Let `attractor serve` start this many workers (default: one, as soon as a run "
         "waits for it in the SQLite file; none for another database).",
     )
+    max_head_bytes: int = Field(
+        default=4 << 30,
+        ge=1,
+        description="Let a worker park a run whose directory and stored files take more bytes.",
+    )
 
 
 class BackendsSettings(Section):

@@ -106,14 +106,6 @@ def _record(project: Path) -> dict[str, Any]:
     return dict(parse_object(read_regular(project / PROFILE)) or {})
 
 
-async def _policy(project: Project, record: Mapping[str, Any], request: RunRequest) -> Policy:
-    """Return the policy of the profile with which the run began; nothing is evaluated here."""
-    policy = policy_of_profile(Profile.model_validate(record["profile"]), project)
-    note = record["task_note"]
-    pinned = {"suite": request.suite, "profile": request.profile}
-    return replace(policy, **pinned, task_note=note, delivers=False, begin=record_guard)
-
-
 class LongWait:
     """Ends this process when its run waits for long: a run that waits takes no process."""
 
@@ -183,7 +175,11 @@ async def execute(
     """Execute a run until it waits, stops or ends."""
 
     async def find_policy(origin: Origin, request: RunRequest) -> Policy:
-        return await _policy(project, record, request)
+        """Return the policy of the profile with which the run began; nothing is evaluated here."""
+        policy = policy_of_profile(Profile.model_validate(record["profile"]), project)
+        note = record["task_note"]
+        pinned = {"suite": request.suite, "profile": request.profile}
+        return replace(policy, **pinned, task_note=note, delivers=False, begin=record_guard)
 
     task = asyncio.current_task()
     assert task

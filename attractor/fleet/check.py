@@ -16,11 +16,11 @@ from attractor.fleet.decisions import FULL
 from attractor.fleet.errors import BlobMissing
 from attractor.fleet.heads import reachable
 from attractor.fleet.reasons import is_alive
-from attractor.fleet.records import FleetRun, RunState, attempt_id
-from attractor.fleet.seams import Blobs, BlobsOf, Table
+from attractor.fleet.records import CommittedHead, FleetRun, RunState, attempt_id
+from attractor.fleet.seams import Blobs
 
 if TYPE_CHECKING:
-    from attractor.fleet.views import Views
+    from attractor.fleet.fleet import Fleet
 
 SETTLE_S = 2.5
 """A little longer than the pause between two sweeps, which bring much together by themselves."""
@@ -70,40 +70,32 @@ class CheckReport:
 
 
 async def check(
-    table: Table,
-    views: "Views",
-    blobs_of: BlobsOf,
-    clock: Clock,
-    *,
-    copies: Mapping[str, Path],
-    deep: bool,
+    fleet: "Fleet", clock: Clock, *, copies: Mapping[str, Path], deep: bool
 ) -> CheckReport:
     """Compare everything; with `deep`, read all blobs.
 
     `copies` are the files by which run directories say that their run is in the fleet.
     """
-    found = await _compare_rows(table, views, copies)
+    found = await _compare_rows(fleet, copies)
     if found:
         # Much is on its way at any moment; what stays is a difference.
         await clock.sleep(timedelta(seconds=SETTLE_S))
-        found &= await _compare_rows(table, views, copies)
+        found &= await _compare_rows(fleet, copies)
     report = CheckReport(differences=sorted(found, key=lambda one: (one.run_id, one.words)))
     by_universe: dict[str, list[FleetRun]] = {}
-    for run in await table.runs():
+    for run in await fleet.table.runs():
         by_universe.setdefault(run.universe, []).append(run)
         report.runs += 1
     for universe, runs in sorted(by_universe.items()):
-        await _compare_blobs(await blobs_of(universe), runs, report, deep=deep)
+        await _compare_blobs(await fleet.blobs_of(universe), runs, report, deep=deep)
     return report
 
 
-async def _compare_rows(
-    table: Table, views: "Views", copies: Mapping[str, Path]
-) -> set[Difference]:
-    pending = await views.pending()
-    rows = {run.run_id: run for run in await table.runs()}
-    now = await table.now()
-    living = {one.id for one in await table.workers() if is_alive(one, now)}
+async def _compare_rows(fleet: "Fleet", copies: Mapping[str, Path]) -> set[Difference]:
+    pending = await fleet.table.pending()
+    rows = {run.run_id: run for run in await fleet.table.runs()}
+    now = await fleet.table.now()
+    living = {one.id for one in await fleet.table.workers() if is_alive(one, now)}
     found = {one for run in rows.values() for one in _of_row(run, pending, living)}
     for name, worker in pending.items():
         run_id, _, attempt = name.rpartition(":")
@@ -144,83 +136,79 @@ async def _compare_blobs(
 ) -> None:
     """Compare the heads of a universe with its blobs."""
     known = {digest async for digest, _ in blobs.digests()}
-    reading = _Reading(blobs, known, deep=deep)
+    looked_at: _LookedAt = {} if deep else dict.fromkeys(known)
     reached = set[str]()
-    try:
-        # All at once: heads have most of their blobs in common.
-        async for digest in reachable(blobs, [run.head for run in runs]):
-            reached.add(digest)
-        flawed = await reading.first_flaw(reached) is not None
-    except VerificationError:
-        flawed = True
-    if flawed:
+    # All at once: heads have most of their blobs in common.
+    if await _first_flaw(blobs, [run.head for run in runs], looked_at, reached):
         for run in runs:
-            if flaw := await _flaw_of(blobs, reading, run, reached):
-                report.differences.append(flaw)
+            if flaw := await _first_flaw(blobs, [run.head], looked_at, reached):
+                report.differences.append(_of_head(run, flaw))
     report.blobs += len(known)
     unreached = known - reached
     report.unreached += len(unreached)
     if deep:
-        sizes = [await reading.size_of(digest) for digest in sorted(unreached)]
+        sizes = [await _size_of(blobs, digest) for digest in sorted(unreached)]
         report.unreached_bytes = (report.unreached_bytes or 0) + sum(sizes)
 
 
-async def _flaw_of(
-    blobs: Blobs, reading: "_Reading", run: FleetRun, reached: set[str]
-) -> Difference | None:
+async def _first_flaw(
+    blobs: Blobs, heads: Sequence[str], looked_at: "_LookedAt", reached: set[str]
+) -> VerificationError | None:
+    """Return the error of the first blob of heads that is missing or changed; add what they reach.
+
+    Each blob is looked at once.
+    """
     own = set[str]()
     try:
-        async for digest in reachable(blobs, [run.head]):
+        async for digest in reachable(blobs, heads):
             own.add(digest)
-        flaw = await reading.first_flaw(own)
-    except VerificationError as error:
-        flaw = error
-    reached |= own
-    if flaw is None:
-        return None
+    except VerificationError as flaw:
+        return flaw
+    finally:
+        reached |= own
+    for digest in sorted(own):
+        if digest not in looked_at:
+            # Also one that was put after the listing.
+            looked_at[digest] = await _flaw_of(blobs, digest)
+        if flaw := looked_at[digest]:
+            return flaw
+    return None
+
+
+async def last_whole_head(fleet: "Fleet", run: FleetRun) -> CommittedHead | None:
+    """Return the last head of a run whose blobs are in the store and unchanged, or None."""
+    blobs, looked_at = await fleet.blobs_of(run.universe), _LookedAt()
+    for found in await fleet.table.heads(run.run_id):
+        if await _first_flaw(blobs, [found.head], looked_at, set()) is None:
+            return found
+    return None
+
+
+_LookedAt = dict[str, VerificationError | None]
+"""The blobs that were looked at, each with its error."""
+
+
+async def _flaw_of(blobs: Blobs, digest: str) -> VerificationError | None:
+    try:
+        await blobs.get(digest)
+    except VerificationError as flaw:
+        return flaw
+    return None
+
+
+async def _size_of(blobs: Blobs, digest: str) -> int:
+    """Return the size of a blob; 0 if it is gone or has changed."""
+    try:
+        return len(await blobs.get(digest))
+    except VerificationError:
+        return 0
+
+
+def _of_head(run: FleetRun, flaw: VerificationError) -> Difference:
     kind = Kind.BLOB_MISSING if isinstance(flaw, BlobMissing) else Kind.BLOB_CHANGED
     words = f"head {run.head[:12]}, commit {run.seq}: {flaw.message}"
-    return Difference(
-        run.run_id,
-        kind,
-        words,
-        f"restore the blob from a copy of the store, or: attractor cancel {run.run_id}",
+    remedy = (
+        "restore the blob from a copy of the store, or continue from an earlier head: "
+        f"attractor fleet head {run.run_id} --restore"
     )
-
-
-class _Reading:
-    """Looks at blobs, each once."""
-
-    def __init__(self, blobs: Blobs, known: Collection[str], *, deep: bool) -> None:
-        self._blobs = blobs
-        self._known = known
-        self._deep = deep
-        self._whole: set[str] = set()
-        self._flaws: dict[str, VerificationError] = {}
-
-    async def first_flaw(self, digests: Collection[str]) -> VerificationError | None:
-        """Return the error of the first blob that is missing or changed."""
-        for digest in sorted(digests):
-            if flaw := await self._flaw(digest):
-                return flaw
-        return None
-
-    async def size_of(self, digest: str) -> int:
-        """Return the size of a blob; 0 if it is gone or has changed."""
-        try:
-            return len(await self._blobs.get(digest))
-        except VerificationError:
-            return 0
-
-    async def _flaw(self, digest: str) -> VerificationError | None:
-        if digest in self._whole or (digest in self._known and not self._deep):
-            return None
-        if digest not in self._flaws:
-            try:
-                await self._blobs.get(digest)
-            except VerificationError as error:
-                self._flaws[digest] = error
-            else:
-                # Also one that was put after the listing.
-                self._whole.add(digest)
-        return self._flaws.get(digest)
+    return Difference(run.run_id, kind, words, remedy)

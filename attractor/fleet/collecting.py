@@ -15,7 +15,7 @@ from attractor.base.files import file_error
 JOURNAL = "events.jsonl"
 """The file that only grows; others are collected whole."""
 
-_NOT_MOVED = frozenset({"run.lock", "elsewhere.json"})
+_NOT_MOVED = re.compile(r"run\.lock|elsewhere\.json|\.attractor-.*\.tmp", re.DOTALL)
 _FINAL = re.compile(r"artifacts|history|inbox/done")
 """The ends of the folders whose entries do not change once they are complete."""
 
@@ -72,7 +72,7 @@ class SeenFolder:
             if entry.is_dir(follow_symlinks=False):
                 inside = self.folders.setdefault(one, SeenFolder())
                 yield from inside.changes(f"{name}/{one}", path / one)
-            elif one not in _NOT_MOVED and not _is_temporary(one):
+            elif not _NOT_MOVED.fullmatch(one):
                 yield from self._of_file(one, f"{name}/{one}", path / one)
 
     def _of_file(self, own: str, name: str, path: Path) -> Iterator[Change]:
@@ -150,10 +150,6 @@ def _open_plain(path: str, flags: int) -> int:
 
 
 _NOT_THERE = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENOTDIR)
-
-
-def _is_temporary(name: str) -> bool:
-    return name.startswith(".attractor-") and name.endswith(".tmp")
 
 
 def _is_complete(folder: SeenFolder | None) -> bool:

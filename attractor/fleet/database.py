@@ -81,6 +81,14 @@ class Database:
             call.abort()
             raise DatabaseAway(f"{self.name} did not answer within {LIMIT_S:g} s") from cause
 
+    async def read(self, work: Callable[[sa.Connection, float], T]) -> T:
+        """Return the result of work that changes nothing."""
+        return await self.transact(work, is_reading=True)
+
+    async def execute(self, statement: sa.Executable) -> None:
+        """Execute one statement in a transaction of its own."""
+        await self.transact(lambda connection, _: connection.execute(statement) and None)
+
     async def store_id(self, made: str = "") -> str:
         """Return the id of the store, which is that of the first one that was made."""
 

@@ -2,12 +2,23 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
+from typing import Any
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.json import JsonObject
 from attractor.engine.journal.events import Action
-from attractor.fleet.records import AttemptEnd, FleetRun, Pool, Reason, ReasonKind, RunState
+from attractor.fleet.errors import RunEnded
+from attractor.fleet.records import (
+    AttemptEnd,
+    Demand,
+    FleetRun,
+    Pool,
+    PoolLoad,
+    Reason,
+    ReasonKind,
+    RunCount,
+    RunState,
+)
 from attractor.fleet.universes import Need, Tenant
 
 BEAT_S = 1.0
@@ -38,33 +49,19 @@ HOLDER = "server:"
 """The owners that change a run but do not execute it: they take no room."""
 
 
-class Fate(StrEnum):
-    """What a sweep does with a run."""
+@dataclass(frozen=True)
+class Change:
+    """A change of the row of a run, with its attempts in the queue; `words` are for people.
 
-    KEEP = "keep"
-    END = "end"
-    """It is to be canceled and has no owner."""
-    TAKE_OVER = "take over"
-    """Its worker is dead: another attempt follows."""
-    PARK_AS_POISON = "park as poison"
-    GIVE_BACK = "give back"
-    """Who held it is dead: it returns to where it was."""
-    WAKE = "wake"
-    """Its timer is due."""
-    ENQUEUE = "enqueue"
-    """The queue has lost its attempt."""
+    With `drops`, the present attempt leaves the queue. With `enqueues`, the attempt of the changed
+    row comes into the queue; with `is_ahead`, ahead of others of its priority.
+    """
 
-
-class Following(StrEnum):
-    """What happens to a run at the end of its attempt."""
-
-    END = "end"
-    YIELD = "yield"
-    """The next attempt begins at once, in front of others."""
-    GO_ON = "go on"
-    """Something wants it to continue: the next attempt begins in its turn."""
-    PARK = "park"
-    PARK_AS_POISON = "park as poison"
+    values: Mapping[str, Any]
+    words: str = ""
+    drops: bool = False
+    enqueues: bool = False
+    is_ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,64 +101,156 @@ def without_pauses(run: FleetRun) -> Mapping[str, JsonObject]:
     return {name: one for name, one in run.orders.items() if one["action"] != Action.PAUSE}
 
 
-def fate_of(run: FleetRun, *, is_owner_alive: bool, is_pending: bool, now: float) -> Fate:
-    """Return what a sweep does with a run.
+def next_attempt(
+    run: FleetRun,
+    values: Mapping[str, Any],
+    words: str = "",
+    *,
+    drops: bool = False,
+    is_ahead: bool = False,
+) -> Change:
+    """Return the change that enqueues the next attempt of a run, whose last one has ended."""
+    free = {"state": RunState.QUEUED, "owner": "", "attempt": run.attempt + 1}
+    free |= {"wants_run": False, "wake_at": 0.0}
+    return Change({**free, **values}, words, drops, enqueues=True, is_ahead=is_ahead)
+
+
+def claimed(run: FleetRun, worker: str) -> Change:
+    """Return the change that makes a worker the owner of a queued run."""
+    values = {"state": RunState.RUNNING, "owner": worker, "epoch": run.epoch + 1}
+    return Change({**values, "reason": None})
+
+
+def wanted(run: FleetRun, now: float) -> Change:
+    """Return the change that lets a run continue, now or after its present attempt."""
+    if run.state is RunState.ENDED:
+        raise RunEnded(f"run {run.run_id} has ended")
+    if run.state is RunState.PARKED:
+        return _woken(run, now)
+    wants_run = run.wants_run or run.state is RunState.RUNNING
+    return Change({"wants_run": wants_run, "orders": without_pauses(run)})
+
+
+def _woken(run: FleetRun, now: float) -> Change:
+    is_poison = run.reason is not None and run.reason.kind is ReasonKind.POISON
+    values = {"reason": None, "lost": 0 if is_poison else run.lost, "queued_at": now}
+    return next_attempt(run, values, "its timer is due")
+
+
+def ordered(run: FleetRun, name: str, order: JsonObject) -> Change | None:
+    """Return the change by which the worker of a run gets an order; None if no worker owns it.
+
+    A pause of a run that waits for a worker or for a time parks it at once.
+    """
+    if is_executed(run):
+        return Change({"orders": {**run.orders, name: {**order}}})
+    is_waiting = run.state is RunState.QUEUED or (run.wake_at > 0 and not run.owner)
+    if order["action"] != Action.PAUSE or not is_waiting:
+        return None
+    values = {"state": RunState.PARKED, "wake_at": 0.0, "reason": why_paused(order)}
+    return Change({**values, "orders": without_pauses(run)}, drops=True)
+
+
+def held(run: FleetRun, owner: str) -> Change:
+    """Return the change that makes a holder the owner of a run."""
+    values = {"state": RunState.RUNNING, "owner": owner, "epoch": run.epoch + 1}
+    values |= {"attempt": run.attempt + 1, "held_from": run.state}
+    wants_run = run.wants_run or run.state is RunState.QUEUED
+    return Change({**values, "wants_run": wants_run}, drops=True)
+
+
+def canceled(run: FleetRun) -> Change:
+    """Return the change that ends a canceled run, which no living worker owns."""
+    values = {"state": RunState.ENDED, "owner": "", "epoch": run.epoch + 1}
+    values |= {"wants_run": False, "reason": None, "wake_at": 0.0}
+    return Change(values, "ended, because it was canceled", drops=True)
+
+
+def given_back(run: FleetRun) -> Change:
+    """Return the change by which a run is as before its hold."""
+    state = RunState.QUEUED if run.wants_run else RunState.PARKED
+    if run.held_from is RunState.ENDED:
+        state = RunState.ENDED
+    words = f"{state} again, because {run.owner} is gone"
+    values = {"owner": "", "epoch": run.epoch + 1}
+    if state is RunState.QUEUED:
+        return next_attempt(run, {**values, "reason": None}, words)
+    return Change({**values, "state": state}, words)
+
+
+def _poisoned(run: FleetRun) -> Change:
+    """Return the change that parks a run because it lost another worker in one stage."""
+    lost = run.lost + 1
+    reason = Reason(ReasonKind.POISON, {"worker": run.owner, "lost": lost})
+    values = {"state": RunState.PARKED, "owner": "", "wants_run": False, "wake_at": 0.0}
+    words = f"parked, because it lost {lost} workers in one stage"
+    return Change({**values, "reason": reason, "lost": lost}, words)
+
+
+def swept(
+    run: FleetRun, now: float, *, is_owner_alive: bool = False, is_pending: bool = False
+) -> Change | None:
+    """Return what a sweep does with a run, or None.
 
     `is_pending` says that its attempt is in the queue, or at a living worker since a short time.
     """
     match run.state:
         case RunState.RUNNING:
-            return Fate.KEEP if is_owner_alive else _fate_without_owner(run)
+            return None if is_owner_alive else _swept_without_owner(run)
         case RunState.ENDED:
-            return Fate.KEEP
+            return None
         case _ if run.cancel:
-            return Fate.END
+            return canceled(run)
         case RunState.PARKED:
-            return Fate.WAKE if 0 < run.wake_at <= now else Fate.KEEP
+            return _woken(run, now) if 0 < run.wake_at <= now else None
         case RunState.QUEUED:
-            is_full = run.reason is not None and run.reason.kind in FULL
-            return Fate.KEEP if is_full or is_pending else Fate.ENQUEUE
+            if is_pending or (run.reason is not None and run.reason.kind in FULL):
+                return None
+            words = f"attempt {run.attempt + 1} replaces one that was lost"
+            return next_attempt(run, {"reason": run.reason}, words, drops=True)
 
 
-def _fate_without_owner(run: FleetRun) -> Fate:
+def _swept_without_owner(run: FleetRun) -> Change:
     if run.cancel:
-        return Fate.END
+        return canceled(run)
     if is_holder(run.owner):
-        return Fate.GIVE_BACK
-    return Fate.PARK_AS_POISON if run.lost + 1 >= MOST_LOST else Fate.TAKE_OVER
+        return given_back(run)
+    epoch, lost = run.epoch + 1, run.lost + 1
+    if lost >= MOST_LOST:
+        poisoned = _poisoned(run)
+        return changed(poisoned, values={**poisoned.values, "epoch": epoch}, drops=True)
+    words = f"attempt {run.attempt + 1} takes over from {run.owner}"
+    reason = Reason(ReasonKind.TAKING_OVER, {"worker": run.owner, "lost": lost})
+    values = {"epoch": epoch, "lost": lost, "reason": reason}
+    return next_attempt(run, values, words, drops=True, is_ahead=True)
 
 
-def after_end(run: FleetRun, end: AttemptEnd) -> Following:
-    """Return what happens to a run at the end of its attempt."""
+def released(run: FleetRun, end: AttemptEnd, now: float) -> Change:
+    """Return the change of a run at the end of its attempt."""
+    if end.is_undone and not run.cancel:
+        return given_back(run)
+    free = {"owner": "", "wants_run": False, "wake_at": 0.0}
     if run.cancel or end.state is RunState.ENDED:
-        return Following.END
-    if end.has_crashed and run.lost + 1 >= MOST_LOST:
-        return Following.PARK_AS_POISON
-    if pause_of(run):
-        return Following.PARK
-    if end.yields:
-        return Following.YIELD
-    return Following.GO_ON if run.wants_run or _is_answered(run, end) else Following.PARK
+        return Change({**free, "state": RunState.ENDED, "reason": end.reason})
+    lost = run.lost + end.has_crashed
+    if end.has_crashed and lost >= MOST_LOST:
+        return _poisoned(run)
+    pause = pause_of(run)
+    if end.yields and not pause:
+        return next_attempt(run, {"reason": end.reason, "lost": lost}, is_ahead=True)
+    if not pause and (run.wants_run or _is_answered(run, end)):
+        return next_attempt(run, {"reason": None, "queued_at": now})
+    if pause and (end.yields or end.wake_at or end.reason is None):
+        # A pause stops what would go on.
+        end = changed(end, reason=pause, wake_at=0.0)
+    values = {"state": RunState.PARKED, "wake_at": end.wake_at, "reason": end.reason}
+    return Change({**free, **values, "orders": without_pauses(run)})
 
 
 def _is_answered(run: FleetRun, end: AttemptEnd) -> bool:
     """Return whether an answer came when the process did not hear it any more."""
     is_asking = end.reason is not None and end.reason.kind is ReasonKind.HUMAN
     return is_asking and any(one["action"] == Action.ANSWER for one in run.orders.values())
-
-
-def parked(run: FleetRun, end: AttemptEnd) -> AttemptEnd:
-    """Return the end of an attempt of a run that is parked; a pause stops what would go on."""
-    goes_on = end.yields or end.wake_at or end.reason is None
-    pause = pause_of(run)
-    return changed(end, reason=pause, wake_at=0.0) if pause and goes_on else end
-
-
-def state_after_hold(held_from: RunState, *, wants_run: bool) -> RunState:
-    """Return the state of a run whose holder died."""
-    if held_from is RunState.ENDED:
-        return RunState.ENDED
-    return RunState.QUEUED if wants_run else RunState.PARKED
 
 
 def share_of(pool: Pool) -> int:
@@ -225,3 +314,46 @@ def next_in(
             held[:] = (tenant.with_run(need) for tenant in held)
             chosen.append(run.run_id)
     return chosen
+
+
+def loads_of(pools: Sequence[Pool], counts: Sequence[RunCount]) -> Mapping[str, PoolLoad]:
+    """Return the load of each pool that has limits or executes runs."""
+    running: dict[str, dict[str, int]] = {pool.name: {} for pool in pools}
+    for count in counts:
+        if count.state is RunState.RUNNING and not count.is_held:
+            by_universe = running.setdefault(count.pool, {})
+            by_universe[count.universe] = by_universe.get(count.universe, 0) + count.number
+    limits = {pool.name: pool for pool in pools}
+    return {
+        name: PoolLoad(limits.get(name, Pool(name)), by_universe)
+        for name, by_universe in running.items()
+    }
+
+
+def demand_of(pools: Sequence[Pool], counts: Sequence[RunCount]) -> Sequence[Demand]:
+    """Return the demand for workers: what the limits of pools and universes leave room for."""
+    executed = [count for count in counts if not count.is_startable]
+    loads = loads_of(pools, executed)
+    used = {name: dict(load.running) for name, load in loads.items()}
+    waiting: dict[tuple[str, str, str, str], int] = {}
+    for count in counts:
+        if count.is_startable:
+            kind = (count.pool, count.engine, count.label, count.universe)
+            waiting[kind] = waiting.get(kind, 0) + count.number
+    found: list[Demand] = []
+    for kind, number in sorted(waiting.items()):
+        pool, universe = kind[0], kind[-1]
+        running = used.setdefault(pool, {})
+        limits = loads[pool].pool if pool in loads else Pool(pool)
+        startable = min(number, _room(limits, universe, running))
+        running[universe] = running.get(universe, 0) + startable
+        if startable:
+            found.append(Demand(*kind, startable))
+    return found
+
+
+def _room(pool: Pool, universe: str, running: Mapping[str, int]) -> int:
+    if not pool.concurrency:
+        return 10**9
+    left = pool.concurrency - sum(running.values())
+    return max(0, min(left, share_of(pool) - running.get(universe, 0)))

@@ -5,7 +5,6 @@ keeps every other process from executing the run here.
 """
 
 import asyncio
-import re
 import secrets
 import time
 import tomllib
@@ -13,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, 
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import Refused, UnknownName, VerificationError
@@ -21,6 +20,7 @@ from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.ids import is_run_id
 from attractor.base.json import Json, JsonObject, canonical_json, parse_object
 from attractor.base.locks import FileLock
+from attractor.base.toml import without_keys
 from attractor.config.projects import PROJECT_FILE
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import (
@@ -42,7 +42,7 @@ from attractor.fleet.heads import FileEntry, HeadTree, changed_files
 from attractor.fleet.places import AGENTS, PROJECT, RUNS, Collector, Place, chain_of, lay_out
 from attractor.fleet.reasons import in_words
 from attractor.fleet.records import HOME, AttemptEnd, Claim, FleetRun, NewRun, RunState, Worker
-from attractor.fleet.seams import BlobsOf, Table
+from attractor.fleet.seams import BlobsOf
 from attractor.fleet.site import BASE
 from attractor.fleet.universes import Tenant, caps_in, need_of, require_allowed, tenants_in
 from attractor.pipeline.begin import begin, open_observed
@@ -58,6 +58,10 @@ from attractor.records.request import RunRequest, read_request
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.git.repository import Git
 from attractor.workspaces.run_store import STORES
+
+if TYPE_CHECKING:
+    # It loads the database, which belongs to an extra.
+    from attractor.fleet.table import SqlTable
 
 
 def copy_fence(directory: RunDirectory, purpose: str) -> FileFence:
@@ -94,7 +98,9 @@ class Where:
 class Dispatch:
     """The runs of one project in a fleet."""
 
-    def __init__(self, opened: OpenProject, table: Table, blobs_of: BlobsOf, owner: str) -> None:
+    def __init__(
+        self, opened: OpenProject, table: "SqlTable", blobs_of: BlobsOf, owner: str
+    ) -> None:
         self._opened = opened
         self.table = table
         self._blobs_of = blobs_of
@@ -160,9 +166,12 @@ class Dispatch:
         """Store a begun run, and add its row."""
         tree = await HeadTree.load(await self._blobs_of(new.universe), "")
         await self._collector(new.run_id).collect(tree)
-        await self._put_agents(tree, begun)
+        agents = begun.run.manifest.agents
+        await _put_folder(tree, f"{AGENTS}/{agents}", self._place.state / AGENTS / agents)
         await self._put_project(tree, begun)
-        await self._put_before(tree, begun)
+        for before in runs_before(begun.plan.request):
+            folder = self._place.runs / before
+            await _put_folder(tree, f"{RUNS}/{before}", folder, _NOT_CONTINUED)
         new = changed(new, head=await tree.save())
         directory = begun.run.directory
         self._note_elsewhere(directory, new.run_id, new.pool, is_live=True)
@@ -175,24 +184,24 @@ class Dispatch:
             return await self._sync(run_id)
 
     @asynccontextmanager
-    async def held(self, run_id: str) -> AsyncGenerator[Path]:
+    async def held(self, run_id: str, head: str = "") -> AsyncGenerator[Path]:
         """Own a run that no worker executes during a block that changes its directory.
 
-        Afterwards it continues in its pool if it can.
+        Afterwards it continues in its pool if it can: from its last head, or from an earlier one.
         """
         with self._locked(run_id):
             # Of its own for each block: the end of one must not be that of another.
             owner = f"{self._owner}-{secrets.token_hex(4)}"
-            async with self._beating(owner), self._changing(run_id, owner) as root:
+            async with self._beating(owner), self._changing(run_id, owner, head) as root:
                 yield root
 
     @asynccontextmanager
-    async def _changing(self, run_id: str, owner: str) -> AsyncGenerator[Path]:
+    async def _changing(self, run_id: str, owner: str, head: str) -> AsyncGenerator[Path]:
         claim = await self._hold(run_id, owner)
         end = following = AttemptEnd(state=RunState.PARKED, is_undone=True)
         try:
-            run = await self._sync(run_id)
-            tree = await HeadTree.load(await self._blobs_of(run.universe), claim.head)
+            run = await (self._go_back(run_id, head) if head else self._sync(run_id))
+            tree = await HeadTree.load(await self._blobs_of(run.universe), run.head)
             collector = self._collector(run_id)
             await asyncio.to_thread(collector.skip)
             # Until the commit, the copy may have more than the head.
@@ -246,10 +255,14 @@ class Dispatch:
             f"a worker executes run {run_id}", hint=f"look who: attractor fleet why {run_id}"
         )
 
-    async def _sync(self, run_id: str) -> FleetRun:
+    async def _known(self, run_id: str) -> FleetRun:
         run = await self.table.run(run_id)
         if run is None:
             raise UnknownRun(f"run {run_id} is not in the fleet")
+        return run
+
+    async def _sync(self, run_id: str) -> FleetRun:
+        run = await self._known(run_id)
         head, state = self._noted(run_id)
         if run.head != head:
             try:
@@ -276,6 +289,22 @@ class Dispatch:
         # With fewer commits than before, the database was restored from a backup.
         grows = bool(note.get("head")) and run.seq >= int(str(note.get("seq", 0)))
         await lay_out(tree, files, self._place, grows=grows)
+
+    async def _go_back(self, run_id: str, head: str) -> FleetRun:
+        """Let the copy of a run be as it was at an earlier head."""
+        run: FleetRun = changed(await self._known(run_id), head=head)
+        tree = await HeadTree.load(await self._blobs_of(run.universe), head)
+        kept = {name async for name, _ in tree.files()}
+        for root in self._chain(run_id):
+            for path in [*root.rglob("*")]:
+                below = path.relative_to(root)
+                name = f"{RUNS}/{root.name}/{below.as_posix()}"
+                if name not in kept and below.parts[0] not in _NEVER_MOVED and path.is_file():
+                    path.unlink()
+        # The journal of the copy may be longer than that of the head.
+        self._note(run_id, "")
+        await self._lay_out(run, "")
+        return run
 
     def is_settled(self, run: FleetRun) -> bool:
         """Return whether the last head of a run that has ended is delivered and recorded here."""
@@ -329,25 +358,6 @@ class Dispatch:
 
     def _collector(self, run_id: str) -> Collector:
         return Collector(self._place, lambda: [root.name for root in self._chain(run_id)])
-
-    async def _put_before(self, tree: HeadTree, begun: BegunRun) -> None:
-        """Put the run whose conversation and files a run continues into its head."""
-        for name in runs_before(begun.plan.request):
-            folder = self._place.runs / name
-            for path in sorted(folder.rglob("*")):
-                below = path.relative_to(folder)
-                if below.parts[0] not in _NOT_CONTINUED and path.is_file():
-                    mode = path.stat().st_mode & 0o777
-                    await tree.put(f"{RUNS}/{name}/{below.as_posix()}", path.read_bytes(), mode)
-
-    async def _put_agents(self, tree: HeadTree, begun: BegunRun) -> None:
-        """Put the agents with which the run began into its head."""
-        digest = begun.run.manifest.agents
-        folder = self._place.state / AGENTS / digest
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                name = f"{AGENTS}/{digest}/{path.relative_to(folder).as_posix()}"
-                await tree.put(name, path.read_bytes())
 
     async def _put_project(self, tree: HeadTree, begun: BegunRun) -> None:
         """Put the settings, the profile and the base files of a run into its head."""
@@ -425,6 +435,17 @@ class Dispatch:
         return self._place.state / COPIES
 
 
+async def _put_folder(
+    tree: HeadTree, name: str, folder: Path, without: Collection[str] = ()
+) -> None:
+    """Put the files of a folder into a head, but none below some names."""
+    for path in sorted(folder.rglob("*")):
+        below = path.relative_to(folder)
+        if below.parts[0] not in without and path.is_file():
+            mode = path.stat().st_mode & 0o777
+            await tree.put(f"{name}/{below.as_posix()}", path.read_bytes(), mode)
+
+
 def _after_change(root: Path) -> AttemptEnd:
     """Return what follows a change of a run by a person: it goes on, unless it has ended."""
     if _state(root).status.is_final:
@@ -439,24 +460,16 @@ def _state(root: Path) -> EngineState:
 
 def without_tables(text: str, names: Collection[str]) -> str:
     """Return the text of a TOML file without the tables, and the keys, of some dotted names."""
-    kept: list[str] = []
-    table = ""
-    is_left_out = False
-    for line in text.splitlines(keepends=True):
-        if header := _HEADER.match(line):
-            table = f"{_plain(header[1])}."
-            is_left_out = _is_below(table, names)
-        key = _KEY.match(line)
-        if not is_left_out and not (key and _is_below(f"{table}{_plain(key[1])}.", names)):
-            kept.append(line)
-    found = "".join(kept)
-    for name in names:
-        if _has(tomllib.loads(found), name.split(".")):
+    paths = [tuple(name.split(".")) for name in names]
+    kept = without_keys(text, paths)
+    for path in paths:
+        if _has(tomllib.loads(kept), path):
+            name = ".".join(path)
             raise Refused(
                 f"{PROJECT_FILE} has {name} in a form that cannot be kept from workers",
                 hint=f"write it as a table: [{name}]",
             )
-    return found
+    return kept
 
 
 def _has(value: Mapping[str, object], path: Sequence[str]) -> bool:
@@ -465,19 +478,6 @@ def _has(value: Mapping[str, object], path: Sequence[str]) -> bool:
         return path[0] in value
     inside = value[path[0]]
     return isinstance(inside, dict) and _has(cast(dict[str, object], inside), path[1:])
-
-
-def _is_below(path: str, names: Collection[str]) -> bool:
-    return any(path.startswith(f"{name}.") for name in names)
-
-
-def _plain(key: str) -> str:
-    """Return a dotted key without spaces and quotation marks."""
-    return re.sub(r"[\s\"']", "", key)
-
-
-_HEADER = re.compile(r"\s*\[\[?([^\[\]]+)\]")
-_KEY = re.compile(r"\s*([\w\s.\"'-]+?)\s*=")
 
 
 def first_of(root: Path) -> Path:

@@ -23,6 +23,10 @@ class BlobChanged(VerificationError):
     """The content of a blob is not that of its hash."""
 
 
+class HeadTooLarge(Refused):
+    """The files of a run take more bytes than a head may have."""
+
+
 class ActorBusy(Refused):
     """The actor has an open run in the fleet."""
 

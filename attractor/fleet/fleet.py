@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import VerificationError
 from attractor.base.files import make_private_folder
 from attractor.fleet.blobs import open_blobs
 from attractor.fleet.database import Database, open_database
 from attractor.fleet.heads import sweep_blobs
 from attractor.fleet.queue import Queue
-from attractor.fleet.seams import Blobs, Table
+from attractor.fleet.seams import Blobs
 from attractor.fleet.table import SqlTable
 from attractor.fleet.tails import Tails
-from attractor.fleet.views import Views
 
 FOLDER = "fleet"
 """The folder of the state folder with what belongs to a fleet of this machine."""
@@ -52,9 +52,7 @@ class Fleet:
     ) -> None:
         self.addresses = addresses
         self.database = database
-        queue = Queue(database)
-        self.table: Table = SqlTable(database, queue)
-        self.views = Views(database, queue)
+        self.table = SqlTable(database, Queue(database))
         self.tails = Tails(database)
         self._environ = environ
         self._blobs: dict[str, Blobs] = {}
@@ -72,12 +70,19 @@ class Fleet:
         return self._blobs[universe]
 
     async def remove_old_blobs(self) -> None:
-        """Remove from the store what only earlier heads of the runs reach."""
+        """Remove from the store what none of the last heads of the runs reaches."""
         heads = {one.universe: list[str]() for one in await self.table.tenants()}
         for run in await self.table.runs():
             heads.setdefault(run.universe, []).append(run.head)
+        earlier = await self.table.last_heads(KEEP_BLOBS_S)
         for universe, reached in heads.items():
-            await sweep_blobs(await self.blobs_of(universe), reached, KEEP_BLOBS_S)
+            blobs = await self.blobs_of(universe)
+            try:
+                before = [head for of, head in earlier if of == universe]
+                await sweep_blobs(blobs, [*reached, *before], KEEP_BLOBS_S)
+            except VerificationError:
+                # Perhaps only an earlier head is damaged, which nobody can continue from.
+                await sweep_blobs(blobs, reached, KEEP_BLOBS_S)
 
 
 @asynccontextmanager

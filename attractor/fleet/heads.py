@@ -401,7 +401,9 @@ def _pieces(content: bytes) -> Iterable[bytes]:
 def _names_of(path: str) -> list[str]:
     """Return the names in a path."""
     try:
-        names = _normal(path).split("/")
+        encoded = path.encode("utf-8", "surrogateescape")
+        # As the system would decode it.
+        names = encoded.decode("utf-8", "surrogateescape").split("/")
     except UnicodeEncodeError as cause:
         raise UsageError(f"invalid path {path!r}: {cause.reason}") from cause
     if len(names) > DEEPEST or not all(map(_is_name, names)):
@@ -411,11 +413,6 @@ def _names_of(path: str) -> list[str]:
 
 def _joined(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
-
-
-def _normal(path: str) -> str:
-    """Return a path as the system would decode it."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 
 def _is_name(name: str) -> bool:

@@ -86,46 +86,16 @@ class WorkerOrders(Orders):
 class FleetOrders(Orders):
     """Orders to a run of the fleet: one that waits is changed here, and continues in its pool.
 
-    A run that a worker executes gets them by `to_worker`.
+    A run that a worker executes gets them from its worker.
     """
 
-    change: Callable[[Callable[[Orders], Any]], Any] = field(kw_only=True)
-    to_worker: Callable[[Callable[[Orders], Any]], Any] = field(kw_only=True)
-    cancel_at_worker: Callable[[], bool] = field(kw_only=True)
+    opened: OpenProject = field(kw_only=True)
+    open_dispatch: OpenDispatch = field(kw_only=True)
 
     @classmethod
     def of(cls, orders: Orders, opened: OpenProject, open_dispatch: OpenDispatch) -> "FleetOrders":
         """Return the orders of the same person to a run in the fleet."""
-        values = {known.name: getattr(orders, known.name) for known in fields(Orders)}
-        here = replace(orders, fences=copy_fence)
-
-        async def send(order: Callable[[Orders], Any]) -> Any:
-            async with open_dispatch(opened) as dispatch:
-                await dispatch.sync(first_of(orders.root).name)
-                return await asyncio.to_thread(order, WorkerOrders(**values, dispatch=dispatch))
-
-        async def work(order: Callable[[Orders], Any]) -> Any:
-            run_id = first_of(orders.root).name
-            async with open_dispatch(opened) as dispatch:
-                async with dispatch.held(run_id):
-                    done = await asyncio.to_thread(order, here)
-                # The copy now says that the run continues, or has ended.
-                await dispatch.sync(run_id)
-                return done
-
-        async def cancel() -> bool:
-            async with open_dispatch(opened) as dispatch:
-                if not await _cancel_at_worker(dispatch, first_of(orders.root).name):
-                    return False
-            await settle_ended(orders.root, opened, is_canceled=True)
-            return True
-
-        return cls(
-            **values,
-            change=lambda order: asyncio.run(work(order)),
-            to_worker=lambda order: asyncio.run(send(order)),
-            cancel_at_worker=lambda: asyncio.run(cancel()),
-        )
+        return cls(**_fields_of(orders), opened=opened, open_dispatch=open_dispatch)
 
     def answer(self, choice: str, *, question: str = "", why: str = "") -> Receipt:
         """Answer a question, and let the run continue in its pool."""
@@ -137,44 +107,72 @@ class FleetOrders(Orders):
         """Answer all questions alike, and let the run continue in its pool."""
         return self._anywhere(lambda orders: orders.answer_all(choice, question=question, why=why))
 
-    def _anywhere(self, order: Callable[[Orders], Any]) -> Any:
-        """Let a worker carry out an order, or do it here if none executes the run."""
-        try:
-            return self.to_worker(order)
-        except NoRunningProcess:
-            return self.change(order)
-
     def needs_process(self, question: str) -> bool:
         """Return False: its pool continues a run of the fleet."""
         return False
 
     def cancel(self, why: str = "") -> Receipt:
         """Cancel a run: here if it waits, or by the worker that executes it."""
-        if self.cancel_at_worker():
+        if asyncio.run(self._cancel_at_worker()):
             return Receipt(self.root.name, Action.CANCEL, True, "canceled by its worker")
-        return self.change(lambda orders: orders.cancel(why))
+        return asyncio.run(self._change(lambda orders: orders.cancel(why)))
 
     def pause(self, why: str = "") -> Receipt:
         """Park the run: at once if it waits for its turn, or after the stages in flight."""
-        return self.to_worker(lambda orders: orders.pause(why))
+        return asyncio.run(self._send(lambda orders: orders.pause(why)))
 
     def steer(self, text: str, *, node: str = "", why: str = "") -> Receipt:
         """Send a message to the stages that a worker executes, and return the reply."""
-        return self.to_worker(lambda orders: orders.steer(text, node=node, why=why))
+        return asyncio.run(self._send(lambda orders: orders.steer(text, node=node, why=why)))
+
+    def _anywhere(self, order: Callable[[Orders], Any]) -> Any:
+        """Let a worker carry out an order, or do it here if none executes the run."""
+        try:
+            return asyncio.run(self._send(order))
+        except NoRunningProcess:
+            return asyncio.run(self._change(order))
+
+    @property
+    def _run_id(self) -> str:
+        return first_of(self.root).name
+
+    async def _send(self, order: Callable[[Orders], Any]) -> Any:
+        """Let the worker that executes the run carry out an order."""
+        async with self.open_dispatch(self.opened) as dispatch:
+            await dispatch.sync(self._run_id)
+            orders = WorkerOrders(**_fields_of(self), dispatch=dispatch)
+            return await asyncio.to_thread(order, orders)
+
+    async def _change(self, order: Callable[[Orders], Any]) -> Any:
+        """Carry out an order here, in a run that no worker executes."""
+        here = replace(Orders(**_fields_of(self)), fences=copy_fence)
+        async with self.open_dispatch(self.opened) as dispatch:
+            async with dispatch.held(self._run_id):
+                done = await asyncio.to_thread(order, here)
+            # The copy now says that the run continues, or has ended.
+            await dispatch.sync(self._run_id)
+            return done
+
+    async def _cancel_at_worker(self) -> bool:
+        """Let the worker of the run cancel it, and record the end; False if no worker owns it."""
+        run_id = self._run_id
+        async with self.open_dispatch(self.opened) as dispatch:
+            run = await dispatch.table.run(run_id)
+            if run is None or not is_executed(run):
+                return False
+            await dispatch.table.cancel(run_id)
+            until = time.monotonic() + _PATIENCE_S
+            while (await dispatch.sync(run_id)).state is not RunState.ENDED:
+                if time.monotonic() > until:
+                    raise Refused(
+                        f"run {run_id} is to be canceled, but its worker has not ended it yet",
+                        hint=f"look who: attractor fleet why {run_id}",
+                    )
+                await asyncio.sleep(_LOOK_S)
+        await settle_ended(self.root, self.opened, is_canceled=True)
+        return True
 
 
-async def _cancel_at_worker(dispatch: Dispatch, run_id: str) -> bool:
-    """Let the worker of a run cancel it, and wait for the end; False if no worker owns the run."""
-    run = await dispatch.table.run(run_id)
-    if run is None or not is_executed(run):
-        return False
-    await dispatch.table.cancel(run_id)
-    until = time.monotonic() + _PATIENCE_S
-    while (await dispatch.sync(run_id)).state is not RunState.ENDED:
-        if time.monotonic() > until:
-            raise Refused(
-                f"run {run_id} is to be canceled, but its worker has not ended it yet",
-                hint=f"look who: attractor fleet why {run_id}",
-            )
-        await asyncio.sleep(_LOOK_S)
-    return True
+def _fields_of(orders: Orders) -> dict[str, Any]:
+    """Return the values that all orders of a person to a run have in common."""
+    return {known.name: getattr(orders, known.name) for known in fields(Orders)}

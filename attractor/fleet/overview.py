@@ -11,10 +11,19 @@ from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.base.events import Event
 from attractor.base.json import Json, parse_object
 from attractor.base.records import write_fields
+from attractor.fleet.decisions import loads_of
 from attractor.fleet.errors import BlobMissing
-from attractor.fleet.loads import Demand, loads_of
 from attractor.fleet.reasons import in_words, is_alive, remedy, why, without_holders
-from attractor.fleet.records import HOME, FleetRun, Pool, QueuePlace, Reason, RunState, Worker
+from attractor.fleet.records import (
+    HOME,
+    Demand,
+    FleetRun,
+    Pool,
+    QueuePlace,
+    Reason,
+    RunState,
+    Worker,
+)
 
 if TYPE_CHECKING:
     # It loads the database, and most processes that show an overview need no fleet.
@@ -47,6 +56,11 @@ class ExplainedRun:
         return remedy(self.reason, self.run) if self.reason else ""
 
     @property
+    def is_damaged(self) -> bool:
+        """Whether a worker could not read the head of the run."""
+        return self.reason is not None and "damaged" in self.reason.details
+
+    @property
     def age(self) -> str:
         """The time since when it is as it is."""
         return format_age(timedelta(seconds=self.since_s))
@@ -60,16 +74,20 @@ class ExplainedRun:
             "words": self.words,
             "command": self.command,
         }
-        return {**write_fields(self.run, reason=""), "since_s": self.since_s, "reason": explained}
+        return {
+            **write_fields(self.run, reason="", queued_at="", held_from=""),
+            "since_s": self.since_s,
+            "reason": explained,
+        }
 
 
 async def explain(fleet: "Fleet", runs: Sequence[FleetRun]) -> Sequence[ExplainedRun]:
     """Return runs with their reasons, from what the rows say now."""
     now, workers = await fleet.table.now(), await fleet.table.workers()
     pools = await fleet.table.pools()
-    loads = loads_of(pools, await fleet.views.counts((RunState.RUNNING,)))
+    loads = loads_of(pools, await fleet.table.counts((RunState.RUNNING,)))
     is_queued = any(run.state is RunState.QUEUED for run in runs)
-    places: Mapping[str, QueuePlace] = await fleet.views.places() if is_queued else {}
+    places: Mapping[str, QueuePlace] = await fleet.table.places() if is_queued else {}
     return [
         ExplainedRun(
             run, why(run, workers, loads, place.ahead, now), now - run.changed, place.front
@@ -153,7 +171,7 @@ async def view_pools(fleet: "Fleet") -> Sequence[PoolView]:
     workers = without_holders(await fleet.table.workers())
     living = [worker for worker in workers if is_alive(worker, now)]
     runs: dict[str, Counter[RunState]] = {}
-    for count in await fleet.views.counts(OPEN):
+    for count in await fleet.table.counts(OPEN):
         runs.setdefault(count.pool, Counter())[count.state] += count.number
     names = sorted({*limits, *runs, *(worker.pool for worker in living)})
     return [

@@ -12,8 +12,10 @@ import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import field, replace
+from heapq import nlargest
 from pathlib import Path, PurePosixPath
 
+from attractor.base.amounts import format_size
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import VerificationError
 from attractor.base.files import file_error, make_private_folder, write_whole
@@ -21,6 +23,7 @@ from attractor.base.ids import is_run_id
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.fleet.collecting import JOURNAL, Change, SeenFolder, SeenObjects, split_objects
+from attractor.fleet.errors import HeadTooLarge
 from attractor.fleet.heads import FileEntry, HeadTree
 from attractor.workspaces.folders import NAME as WORKSPACES
 from attractor.workspaces.run_store import RECORD_FILE, STORES, read_record, write_record
@@ -84,6 +87,36 @@ class Place:
 
 
 @dataclass
+class HeadSize:
+    """The sizes of the files of a head, which are limited together."""
+
+    limit: int
+    sizes: dict[str, int] = field(default_factory=dict[str, int])
+    total: int = 0
+
+    def add(self, name: str, size: int, *, grows: bool = False) -> None:
+        """Note the size of a file, or that it grows by a size."""
+        before = self.sizes.get(name, 0)
+        self.sizes[name] = size + before if grows else size
+        self.total += self.sizes[name] - before
+
+    def require_allowed(self) -> None:
+        """Refuse a head that is too large, by the names of its largest files."""
+        if self.total <= self.limit:
+            return
+        largest = nlargest(_MOST_NAMED, self.sizes.items(), key=lambda file: file[1])
+        named = ", ".join(f"{name} ({format_size(size)})" for name, size in largest)
+        raise HeadTooLarge(
+            f"the files of the run take {format_size(self.total)}, more than the "
+            f"{format_size(self.limit)} of fleet.max_head_bytes; the largest ones: {named}",
+            hint="start its workers with a larger fleet.max_head_bytes",
+        )
+
+
+_MOST_NAMED = 3
+
+
+@dataclass
 class Collector:
     """Collects what changed in a place since the last time.
 
@@ -94,6 +127,7 @@ class Collector:
 
     place: Place
     run_ids: Callable[[], Iterable[str]]
+    size: HeadSize | None = None
     _waiting: deque[Change] = field(default_factory=deque[Change])
     _folders: dict[str, SeenFolder] = field(default_factory=dict[str, SeenFolder])
     _objects: dict[str, SeenObjects] = field(default_factory=dict[str, SeenObjects])
@@ -111,6 +145,8 @@ class Collector:
             else:
                 await tree.put(change.name, change.content, change.mode)
             self._waiting.popleft()
+            if self.size:
+                self.size.add(change.name, len(change.content or b""), grows=change.grows)
 
     def skip(self) -> None:
         """Let everything that is there now count as collected."""

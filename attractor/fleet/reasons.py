@@ -7,14 +7,13 @@ import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from attractor import __version__
 from attractor.base.amounts import format_seconds, number_of
 from attractor.base.json import Json
 from attractor.fleet.decisions import STALE_S, is_holder, why_full
-from attractor.fleet.loads import PoolLoad
-from attractor.fleet.records import FleetRun, Reason, ReasonKind, RunState, Worker
+from attractor.fleet.records import FleetRun, PoolLoad, Reason, ReasonKind, RunState, Worker
 from attractor.records.diagnosis.failures import budget_option
 
 
@@ -121,6 +120,8 @@ def _place(pool: str, engine: str, labels: Sequence[str]) -> str:
 
 def remedy(reason: Reason, run: FleetRun) -> str:
     """Return a command that changes a reason."""
+    if "damaged" in reason.details:
+        return f"attractor fleet head {run.run_id} --restore"
     try:
         return _raise_cap(reason.details) if "cap" in reason.details else _remedy(reason, run)
     except _INVALID:
@@ -182,7 +183,7 @@ def _another_worker(run: FleetRun) -> str:
 def in_words(reason: Reason) -> str:
     """Return a reason as a sentence for people, without a full stop."""
     try:
-        return _WORDS[reason.kind](reason.details)
+        return _template_of(reason).format_map(_shown(reason.details))
     except _INVALID:
         return f"{reason.kind}, with invalid figures"
 
@@ -190,94 +191,63 @@ def in_words(reason: Reason) -> str:
 _INVALID = (ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
 """Errors of figures that are not of their reason: a worker may have written anything."""
 
-_Figures = Mapping[str, Any]
-
-
-def _no_worker_in_words(figures: _Figures) -> str:
-    label = (figures["label"],) if figures["label"] else ()
-    wanted = _place(figures["pool"], figures["engine"], label)
-    lost = f"worker {figures['lost']} is lost, and " if "lost" in figures else ""
-    others = figures["others"]
-    there = f"there are workers of {'; '.join(others)}" if others else "there are no workers"
-    return f"{lost}no worker serves {wanted} ({there})"
-
-
-def _draining_in_words(figures: _Figures) -> str:
-    names = ", ".join(figures["workers"])
-    return f"the workers of pool {figures['pool']} take nothing new: {names}"
-
-
-def _pool_full_in_words(figures: _Figures) -> str:
-    return f"pool {figures['pool']} is full: {figures['running']} of {figures['concurrency']} runs"
-
-
-def _universe_full_in_words(figures: _Figures) -> str:
-    runs = f"{figures['running']} of {number_of(int(figures['share']), 'run')}"
-    return f"universe {figures['universe']} has its share of pool {figures['pool']}: {runs}"
-
-
-def _cap_in_words(figures: _Figures) -> str:
-    if figures["cap"] == "share":
-        return _universe_full_in_words(figures)
-    used = f"{figures['spent']:.12g} used, {figures['held']:.12g} reserved by executed runs"
-    cap = f"{figures['cap']} of {figures['address']} is {figures['limit']:.12g}"
-    return f"{cap}: {used}, and the run needs {figures['needs']:.12g}"
-
-
-def _behind_in_words(figures: _Figures) -> str:
-    workers = number_of(int(figures["workers"]), "worker")
-    slots = f"{number_of(int(figures['slots']), 'slot')} of {workers}"
-    if not figures["ahead"]:
-        return f"it is the next one of its queue ({slots})"
-    return f"behind {number_of(int(figures['ahead']), 'run')} of its queue ({slots})"
-
-
-def _taking_over_in_words(figures: _Figures) -> str:
-    silent = figures.get("silent_s")
-    since = "" if silent is None else f": no beat for {format_seconds(round(silent, 1))}"
-    return f"another worker takes over from {figures['worker']}{since}"
-
-
-def _paused_in_words(figures: _Figures) -> str:
-    return (
-        f"{figures['holder']} changes it" if "holder" in figures else f"stopped{_stopped(figures)}"
-    )
-
-
-def _poison_in_words(figures: _Figures) -> str:
-    lost = number_of(int(figures.get("lost", 0)), "worker")
-    return f"not tried again, because it lost {lost} in one stage"
-
-
-def _until(figures: Mapping[str, Any]) -> str:
-    until = figures.get("until")
-    return f" until {datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M:%S} UTC" if until else ""
-
-
-def _stopped(figures: Mapping[str, Any]) -> str:
-    return f": {figures['stopped']}" if figures.get("stopped") else ""
-
-
-_WORDS: Mapping[ReasonKind, Callable[[_Figures], str]] = {
-    ReasonKind.NO_WORKER: _no_worker_in_words,
-    ReasonKind.DRAINING: _draining_in_words,
-    ReasonKind.POOL_FULL: _pool_full_in_words,
-    ReasonKind.UNIVERSE_FULL: _universe_full_in_words,
-    ReasonKind.BEHIND: _behind_in_words,
-    ReasonKind.TAKING_OVER: _taking_over_in_words,
-    ReasonKind.HUMAN: lambda figures: "waits for the answer of a person",
-    ReasonKind.TIMER: lambda figures: f"waits for a timer{_until(figures)}",
-    ReasonKind.LIMIT: lambda figures: (
-        _cap_in_words(figures)
-        if "cap" in figures
-        else f"the account of a model is at its limit{_until(figures)}{_stopped(figures)}"
-    ),
-    ReasonKind.BUDGET: lambda figures: (
-        _cap_in_words(figures) if "cap" in figures else f"has used up a budget{_stopped(figures)}"
-    ),
-    ReasonKind.PAUSED: _paused_in_words,
-    ReasonKind.STORE_UNREACHABLE: lambda figures: (
-        "its worker cannot reach the store, and keeps what is finished"
-    ),
-    ReasonKind.POISON: _poison_in_words,
+_WORDS: Mapping[ReasonKind, str] = {
+    ReasonKind.NO_WORKER: "{lost_worker}no worker serves {place} ({others})",
+    ReasonKind.DRAINING: "the workers of pool {pool} take nothing new: {workers}",
+    ReasonKind.POOL_FULL: "pool {pool} is full: {running} of {concurrency} runs",
+    ReasonKind.UNIVERSE_FULL: "universe {universe} has its share of pool {pool}: "
+    "{running} of {share}",
+    ReasonKind.BEHIND: "behind {ahead} of its queue ({slots} of {workers})",
+    ReasonKind.TAKING_OVER: "another worker takes over from {worker}{silent_s}",
+    ReasonKind.HUMAN: "waits for the answer of a person",
+    ReasonKind.TIMER: "waits for a timer{until}",
+    ReasonKind.LIMIT: "the account of a model is at its limit{until}{stopped}",
+    ReasonKind.BUDGET: "has used up a budget{stopped}",
+    ReasonKind.PAUSED: "stopped{stopped}",
+    ReasonKind.STORE_UNREACHABLE: "its worker cannot reach the store, and keeps what is finished",
+    ReasonKind.POISON: "not tried again, because it lost {lost} in one stage",
 }
+_CAP = (
+    "{cap} of {address} is {limit:.12g}: {spent:.12g} used, {held:.12g} reserved by executed runs, "
+    "and the run needs {needs:.12g}"
+)
+_FIRST = "it is the next one of its queue ({slots} of {workers})"
+_HELD = "{holder} changes it"
+
+
+def _template_of(reason: Reason) -> str:
+    figures = reason.details
+    if "cap" in figures:
+        return _WORDS[ReasonKind.UNIVERSE_FULL] if figures["cap"] == "share" else _CAP
+    if reason.kind is ReasonKind.BEHIND and not figures["ahead"]:
+        return _FIRST
+    return _HELD if "holder" in figures else _WORDS[reason.kind]
+
+
+_NOUNS = {"ahead": "run", "lost": "worker", "share": "run", "slots": "slot", "workers": "worker"}
+
+_PHRASES: Mapping[str, Callable[[Any], str]] = {
+    "until": lambda time: f" until {datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S} UTC",
+    "stopped": lambda why: f": {why}",
+    "silent_s": lambda seconds: f": no beat for {format_seconds(round(seconds, 1))}",
+}
+"""The words for figures that a reason need not have."""
+
+
+def _shown(figures: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return figures as the templates show them."""
+    shown: dict[str, Any] = dict.fromkeys(_PHRASES, "")
+    for name, value in figures.items():
+        if name in _PHRASES:
+            shown[name] = _PHRASES[name](value) if value else ""
+        elif name in _NOUNS and isinstance(value, int):
+            shown[name] = number_of(value, _NOUNS[name])
+        else:
+            shown[name] = ", ".join(cast("list[str]", value)) if isinstance(value, list) else value
+    if "others" in figures:
+        label, others = figures["label"], figures["others"]
+        shown["place"] = _place(figures["pool"], figures["engine"], (label,) if label else ())
+        lost = f"worker {figures['lost']} is lost, and " if "lost" in figures else ""
+        there = f"there are workers of {'; '.join(others)}" if others else "there are no workers"
+        shown |= {"lost_worker": lost, "others": there}
+    return shown

@@ -1,4 +1,4 @@
-"""What the fleet knows: runs, workers, pools and the reasons why a run waits."""
+"""What the fleet knows: runs, workers, pools, counts, and the reasons why a run waits."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -97,7 +97,9 @@ class FleetRun:
     what the last owner committed, and `seq` counts the commits. With `wants_run`, another attempt
     follows the present one. `lost` counts the workers that were lost since the last commit.
     `cost_usd` and `tokens` are what it has spent until that commit. `orders` are those that its
-    worker has not carried out yet, by their names.
+    worker has not carried out yet, by their names. Since `queued_at`, it waits for its turn: a run
+    that is refused or taken over keeps its place. `held_from` is the state in which the server
+    found a run that it holds.
     """
 
     run_id: str
@@ -126,6 +128,8 @@ class FleetRun:
     cost_usd: float = 0.0
     tokens: int = 0
     orders: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
+    queued_at: float = 0.0
+    held_from: RunState = RunState.QUEUED
 
     @property
     def queue(self) -> str:
@@ -157,6 +161,20 @@ class Claim:
     head: str
     seq: int
     spent: Spent = NOTHING_SPENT
+
+    @classmethod
+    def of(cls, run: FleetRun) -> "Claim":
+        """Return the claim of the owner of a run."""
+        spent = Spent(run.cost_usd, run.tokens)
+        return cls(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq, spent)
+
+
+@dataclass(frozen=True)
+class CommittedHead:
+    """A head that a run has or had, and the number of its commit."""
+
+    seq: int
+    head: str
 
 
 @dataclass(frozen=True)
@@ -234,3 +252,40 @@ class Pool:
     name: str
     concurrency: int = 0
     share: float = 1.0
+
+
+@dataclass(frozen=True)
+class RunCount:
+    """How many runs of one kind there are.
+
+    `is_held` says that a person changes them. `is_startable` says that they would run at once on a
+    new worker: also runs whose worker is dead, and those whose timer is due.
+    """
+
+    universe: str
+    pool: str
+    engine: str
+    label: str
+    state: RunState
+    is_held: bool
+    is_startable: bool
+    number: int
+
+
+@dataclass(frozen=True)
+class PoolLoad:
+    """The limits of a pool, and its executed runs by universe."""
+
+    pool: Pool
+    running: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """The runs of one kind that would start on new workers now."""
+
+    pool: str
+    engine: str
+    label: str
+    universe: str
+    startable: int

@@ -2,7 +2,9 @@
 
 import sqlalchemy as sa
 
-FORMAT = 2
+from attractor.fleet.records import RunState
+
+FORMAT = 3
 """Rises when a table changes."""
 
 STEPS = {"orders": "alter table fleet_run add column orders json not null default '{}'"}
@@ -13,6 +15,7 @@ SWEEP = "sweep"
 
 TABLES = sa.MetaData()
 
+# The defaults are the values of a new run.
 RUNS = sa.Table(
     "fleet_run",
     TABLES,
@@ -24,30 +27,27 @@ RUNS = sa.Table(
     sa.Column("label", sa.Text, nullable=False),
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("epoch", sa.Integer, nullable=False),
-    sa.Column("owner", sa.Text, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("wants_run", sa.Boolean, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False, default=1),
+    sa.Column("epoch", sa.Integer, nullable=False, default=0),
+    sa.Column("owner", sa.Text, nullable=False, default=""),
+    sa.Column("state", sa.Text, nullable=False, default=RunState.QUEUED),
+    sa.Column("wants_run", sa.Boolean, nullable=False, default=False),
     sa.Column("head", sa.Text, nullable=False),
-    sa.Column("seq", sa.Integer, nullable=False),
-    sa.Column("wake_at", sa.Double, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("details", sa.JSON, nullable=False),
-    sa.Column("cancel", sa.Boolean, nullable=False),
-    sa.Column("lost", sa.Integer, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False, default=0),
+    sa.Column("wake_at", sa.Double, nullable=False, default=0.0),
+    sa.Column("reason", sa.Text, nullable=False, default=""),
+    sa.Column("details", sa.JSON, nullable=False, default=dict),
+    sa.Column("cancel", sa.Boolean, nullable=False, default=False),
+    sa.Column("lost", sa.Integer, nullable=False, default=0),
     sa.Column("created", sa.Double, nullable=False),
     sa.Column("changed", sa.Double, nullable=False),
-    # Since when it waits for its turn: a run that is refused or taken over keeps its place.
     sa.Column("queued_at", sa.Double, nullable=False),
-    # The state in which the server found a run that it holds.
-    sa.Column("held_from", sa.Text, nullable=False),
+    sa.Column("held_from", sa.Text, nullable=False, default=RunState.QUEUED),
     sa.Column("max_cost_usd", sa.Double),
     sa.Column("max_tokens", sa.BigInteger),
-    sa.Column("cost_usd", sa.Double, nullable=False),
-    sa.Column("tokens", sa.BigInteger, nullable=False),
-    # The orders that its worker has not carried out yet, by their names.
-    sa.Column("orders", sa.JSON, nullable=False, server_default="{}"),
+    sa.Column("cost_usd", sa.Double, nullable=False, default=0.0),
+    sa.Column("tokens", sa.BigInteger, nullable=False, default=0),
+    sa.Column("orders", sa.JSON, nullable=False, default=dict, server_default="{}"),
     sa.Index("fleet_run_by_state", "state", "pool", "priority", "queued_at"),
     sa.Index("fleet_run_by_owner", "owner"),
     sa.Index("fleet_run_by_change", "changed"),
@@ -84,6 +84,17 @@ TAILS = sa.Table(
     sa.Column("epoch", sa.Integer, nullable=False),
     sa.Column("seq", sa.Integer, nullable=False),
     sa.Column("tail", sa.Text, nullable=False),
+)
+
+# The last heads of runs, the present ones too: one is offered if a newer one is damaged.
+HEADS = sa.Table(
+    "fleet_head",
+    TABLES,
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("head", sa.Text, nullable=False),
+    sa.Column("committed", sa.Double, nullable=False),
+    sa.Index("fleet_head_of_run", "run_id", "seq"),
 )
 
 POOLS = sa.Table(

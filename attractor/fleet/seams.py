@@ -5,19 +5,7 @@ from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
-from attractor.fleet.records import (
-    AttemptEnd,
-    Claim,
-    FleetRun,
-    NewRun,
-    NotClaimed,
-    Pool,
-    Reason,
-    RunState,
-    Spent,
-    Worker,
-)
-from attractor.fleet.universes import NO_CAPS, Caps, Tenant
+from attractor.fleet.records import AttemptEnd, Claim, FleetRun, NotClaimed, Reason, Spent, Worker
 
 
 class Blobs(Protocol):
@@ -55,25 +43,14 @@ BlobsOf = Callable[[str], Awaitable[Blobs]]
 
 
 class Table(Protocol):
-    """The rows of runs and workers. Each method is one transaction, with the queue.
+    """The rows of runs and workers, as a worker uses them.
 
-    Whatever enqueues or cancels an attempt does so in the transaction of the row. Times are those
-    of the database. Without the database, a method raises DatabaseAway.
+    Each method is one transaction, with the queue. Times are those of the database. Without the
+    database, a method raises DatabaseAway.
     """
 
-    async def add(self, new: NewRun) -> None:
-        """Add a run and enqueue its first attempt; refuse a second open run of an actor.
-
-        Raise CapRefused for what its universe or world does not allow on any day.
-        """
-        ...
-
     async def claim(self, run_id: str, attempt: int, worker: str) -> Claim | NotClaimed:
-        """Make a worker the owner of a run, with a new epoch.
-
-        Without room in the pool or in the caps, the row gets the reason, and the attempt
-        ends: who frees room enqueues the run that waits longest.
-        """
+        """Make a worker the owner of a run, with a new epoch."""
         ...
 
     async def commit(
@@ -85,65 +62,20 @@ class Table(Protocol):
     ) -> Claim:
         """Record a head, and return the claim of the next commit; raise Fenced without the epoch.
 
-        What the run has spent so far is settled with its universe and its world. The orders that
-        the head has as carried out leave the row.
-
         A commit that is repeated because its reply was lost returns the same claim again.
         """
         ...
 
     async def end(self, claim: Claim, end: AttemptEnd) -> None:
-        """Release a run at the end of its attempt; raise Fenced without the epoch.
-
-        A run that is wanted, or yields, is enqueued again at once. The freed room goes to the run
-        that waits longest for it.
-        """
-        ...
-
-    async def want(self, run_id: str) -> FleetRun:
-        """Let a run continue: enqueue it if it is parked, or note it for the end of its attempt.
-
-        A pause that is not carried out yet is dropped.
-        """
-        ...
-
-    async def order(self, run_id: str, name: str, order: JsonObject) -> FleetRun | None:
-        """Let the worker that owns a run have an order; return None if no worker does.
-
-        The order stays until a commit has it as carried out. A pause parks the run at the end of
-        the attempt; one of a run that waits for a worker or for a time parks it at once.
-        """
-        ...
-
-    async def hold(self, run_id: str, owner: str) -> Claim | NotClaimed:
-        """Own a run that no worker owns, to change it here; its queued attempt is dropped."""
+        """Release a run at the end of its attempt; raise Fenced without the epoch."""
         ...
 
     async def set_reason(self, claim: Claim, reason: Reason | None) -> None:
         """Note why a run stands still while its owner keeps it."""
         ...
 
-    async def cancel(self, run_id: str) -> FleetRun:
-        """Let nothing claim a run any more, and let its owner end it."""
-        ...
-
-    async def forget(self, run_id: str) -> None:
-        """Remove the row of a run that has ended, with its attempts."""
-        ...
-
     async def run(self, run_id: str) -> FleetRun | None:
         """Return a run, or None."""
-        ...
-
-    async def runs(
-        self,
-        *,
-        states: Collection[RunState] = (),
-        universe: str = "",
-        pool: str = "",
-        limit: int = 0,
-    ) -> Sequence[FleetRun]:
-        """Return runs, oldest change first (default: all)."""
         ...
 
     async def owned(self, worker: str) -> Sequence[FleetRun]:
@@ -154,63 +86,8 @@ class Table(Protocol):
         """Note that a worker is alive, and return its row: someone may have drained it."""
         ...
 
-    async def drain(self, worker: str) -> None:
-        """Let a worker take no more attempts."""
-        ...
-
-    async def leave(self, worker: str) -> None:
-        """Forget a worker that ended."""
-        ...
-
-    async def workers(self) -> Sequence[Worker]:
-        """Return all workers whose row is there."""
-        ...
-
-    async def pools(self) -> Sequence[Pool]:
-        """Return the pools with limits."""
-        ...
-
-    async def set_pool(self, pool: Pool) -> None:
-        """Set the limits of a pool."""
-        ...
-
-    async def tenants(self) -> Sequence[Tenant]:
-        """Return all universes and worlds, by address; `home` is always there."""
-        ...
-
-    async def add_universe(self, name: str, caps: Caps = NO_CAPS) -> None:
-        """Add a universe; refuse a name that another one has."""
-        ...
-
-    async def set_caps(self, address: str, caps: Caps) -> None:
-        """Set the caps of a universe or of a world."""
-        ...
-
-    async def set_budget(
-        self, run_id: str, max_cost_usd: float | None, max_tokens: int | None
-    ) -> None:
-        """Let a run spend more or less; raise CapRefused as for a new run."""
-        ...
-
-    async def archive(self, universe: str) -> None:
-        """Let a universe take no new runs."""
-        ...
-
-    async def assign(self, project: str, universe: str, name: str) -> None:
-        """Make a project a world of a universe, unless it is one; refuse one of another."""
-        ...
-
     async def now(self) -> float:
         """Return the time of the database, in seconds."""
-        ...
-
-    async def sweep(self, sweeper: str) -> Sequence[str]:
-        """Bring together what crashes left apart; return a line for each change.
-
-        One sweeper at a time holds the lease. Dead owners are taken over by a new attempt, unless
-        the run lost too many workers in one stage; due timers wake their runs; a queued row
-        without an attempt in the queue is enqueued again.
-        """
         ...
 
 
@@ -276,8 +153,8 @@ class SiteAttempt(Protocol):
         """Let the process end after its stages in flight."""
         ...
 
-    async def kill(self, why: str, *, keeps: bool) -> None:
-        """End the process with its stages at once; with `keeps`, keep what is not committed."""
+    async def kill(self, why: str) -> None:
+        """End the process with its stages at once, and keep what is not committed."""
         ...
 
     async def close(self) -> None:
@@ -285,9 +162,5 @@ class SiteAttempt(Protocol):
         ...
 
 
-class Site(Protocol):
-    """Where a worker executes attempts."""
-
-    async def begin(self, run: FleetRun, claim: Claim) -> SiteAttempt:
-        """Lay out the head of a run, and start the process of an attempt."""
-        ...
+BeginAttempt = Callable[[FleetRun, Claim], Awaitable[SiteAttempt]]
+"""Lays out the head of a run, and starts the process of an attempt."""

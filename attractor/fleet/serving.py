@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import signal
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -41,6 +42,7 @@ class WorkerPlan:
     labels: Sequence[str]
     environ: Mapping[str, str]
     home: Place | None = None
+    max_head_bytes: int = sys.maxsize
     engine: str = __version__
 
 
@@ -102,10 +104,13 @@ class ServingWorker:
             began=now,
             beat=now,
         )
-        environ = {**plan.environ, _SPANS: _naming(row.name, plan.environ.get(_SPANS, ""))}
+        spans = filter(None, [plan.environ.get(_SPANS), f"attractor.worker={row.name}"])
+        environ = {**plan.environ, _SPANS: ",".join(spans)}
         place = plan.folder / _PLACES / row.id
-        site = FolderSite(place, fleet.blobs_of, environ, home=plan.home)
-        worker = RunWorker(row, fleet.table, site, self._clock)
+        site = FolderSite(
+            place, fleet.blobs_of, environ, home=plan.home, max_bytes=plan.max_head_bytes
+        )
+        worker = RunWorker(row, fleet.table, site.begin, self._clock)
         await worker.beat()
         known = {one.id for one in await fleet.table.workers()}
         await asyncio.to_thread(_remove_places_of_others, plan.folder / _PLACES, known)
@@ -164,12 +169,7 @@ class ServingWorker:
 
 
 _SPANS = "OTEL_RESOURCE_ATTRIBUTES"
-"""The variable with attributes of all spans of a process."""
-
-
-def _naming(worker: str, given: str) -> str:
-    """Return attributes of spans that name a worker, and the given ones."""
-    return ",".join(filter(None, [given, f"attractor.worker={worker}"]))
+"""The variable with attributes of all spans of a process: the name of its worker is one."""
 
 
 def _remove_places_of_others(places: Path, known: Collection[str]) -> None:

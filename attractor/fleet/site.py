@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,8 +23,8 @@ from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.fleet import attempt as attempt_module
 from attractor.fleet.fence import ENDED, KEEP, KEPT, LEAVE, LOST, USED
-from attractor.fleet.heads import FileEntry, HeadTree
-from attractor.fleet.places import AGENTS, PROJECT, Collector, Place, chain_of, lay_out
+from attractor.fleet.heads import HeadTree
+from attractor.fleet.places import AGENTS, PROJECT, Collector, HeadSize, Place, chain_of, lay_out
 from attractor.fleet.records import Claim, FleetRun, Spent
 from attractor.fleet.seams import (
     AttemptEnded,
@@ -54,7 +54,8 @@ _NOT_FOR_RUNS = (TOKEN_VARIABLE, OPERATOR_VARIABLE)
 class FolderSite:
     """A folder of this machine, with a place for each run.
 
-    `home` is the project in whose dimensions runs with a label of this worker may work.
+    `home` is the project in whose dimensions runs with a label of this worker may work. A head has
+    at most `max_bytes` (default: no limit).
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class FolderSite:
         environ: Mapping[str, str],
         program: Sequence[str] = PROGRAM,
         home: Place | None = None,
+        max_bytes: int = sys.maxsize,
     ) -> None:
         self._folder = folder
         self._blobs_of = blobs_of
@@ -74,6 +76,7 @@ class FolderSite:
         }
         self._program = program
         self._home = home
+        self._max_bytes = max_bytes
 
     async def begin(self, run: FleetRun, claim: Claim) -> SiteAttempt:
         """Lay out the head of a run, and start the process of an attempt."""
@@ -81,11 +84,15 @@ class FolderSite:
         root = self._folder / f"{run.run_id}-{claim.epoch}"
         place = Place.below(root)
         tree = await HeadTree.load(await self._blobs_of(run.universe), claim.head)
+        size = HeadSize(self._max_bytes)
+        async for name, entry in tree.files():
+            size.add(name, entry.size)
+        size.require_allowed()
         await asyncio.to_thread(_clear, root, self._folder.parent / ACCOUNTS)
-        await lay_out(tree, _all(tree), place)
+        await lay_out(tree, tree.files(), place)
         await self._make_repository(place, run.run_id)
         given = await asyncio.to_thread(_leave_orders, place.runs, run.run_id, run.orders)
-        collector = Collector(place, lambda: _run_ids(place.runs, run.run_id))
+        collector = Collector(place, lambda: _run_ids(place.runs, run.run_id), size)
         await asyncio.to_thread(collector.skip)
         process, end = await self._start(root, run)
         streams = await asyncio.open_connection(sock=end, limit=_LONGEST_LINE)
@@ -174,6 +181,8 @@ class _Attempt:
         # Before the files are collected, so that the head has them.
         self.carried_out = await asyncio.to_thread(_done, self._runs, self._run_id, self._given)
         await self._collector.collect(self._tree)
+        if self._collector.size:
+            self._collector.size.require_allowed()
         head = await self._tree.save()
         self._recorded = await asyncio.to_thread(_journal_of, self._runs, self._run_id)
         return head
@@ -205,12 +214,11 @@ class _Attempt:
         """Let the process end after its stages in flight."""
         await self._say({LEAVE: why})
 
-    async def kill(self, why: str, *, keeps: bool) -> None:
-        """End the process with its stages at once; with `keeps`, keep what is not committed."""
+    async def kill(self, why: str) -> None:
+        """End the process with its stages at once, and keep what is not committed."""
         await self._say({LOST: why})
         await self._await_end()
-        if keeps:
-            await asyncio.to_thread(_set_aside, self._root, self._run_id)
+        await asyncio.to_thread(_set_aside, self._root, self._run_id)
 
     async def close(self) -> None:
         """Remove what is laid out: the store has it."""
@@ -243,11 +251,6 @@ def _spent(message: JsonObject) -> Spent | None:
             return Spent(float(cost), tokens)
         case _:
             return None
-
-
-async def _all(tree: HeadTree) -> AsyncIterator[tuple[str, FileEntry | None]]:
-    async for name, entry in tree.files():
-        yield name, entry
 
 
 def _clear(root: Path, accounts: Path) -> None:

@@ -2,9 +2,8 @@
 
 A transaction locks the row of a universe whose money it reserves or settles, then that of the pool,
 if the pool has limits, and then that of the run: so claims of one pool count one after the other,
-and no two transactions wait for each other. SQLite
-has one writer at a time. Each change that may be repeated because its reply was lost does nothing
-the second time.
+and no two transactions wait for each other. SQLite has one writer at a time. Each change that may
+be repeated because its reply was lost does nothing the second time.
 """
 
 import uuid
@@ -18,49 +17,68 @@ from attractor.base.dataclasses import changed
 from attractor.base.errors import Refused, UsageError
 from attractor.base.json import JsonObject
 from attractor.base.records import write_record
-from attractor.engine.journal.events import Action
 from attractor.fleet.database import Database
 from attractor.fleet.decisions import (
+    CAPPED,
     FORGOTTEN_S,
     FULL,
+    HOLDER,
     LEASE_S,
     STALE_S,
     UNCLAIMED_S,
-    Fate,
-    Following,
-    Waiting,
-    after_end,
-    fate_of,
-    is_executed,
+    Change,
+    canceled,
+    claimed,
+    held,
     is_holder,
+    next_attempt,
     next_in,
-    parked,
-    state_after_hold,
+    ordered,
+    released,
+    swept,
+    wanted,
     why_no_room,
-    why_paused,
-    without_pauses,
 )
-from attractor.fleet.errors import ActorBusy, Fenced, RunEnded, UnknownRun
+from attractor.fleet.errors import ActorBusy
 from attractor.fleet.queue import Queue
 from attractor.fleet.records import (
     HOME,
     NOTHING_SPENT,
     AttemptEnd,
+    AttemptRow,
     Claim,
+    CommittedHead,
     FleetRun,
     NewRun,
     NotClaimed,
     Pool,
+    QueuePlace,
     Reason,
-    ReasonKind,
+    RunCount,
     RunState,
     Spent,
     Worker,
-    attempt_id,
 )
-from attractor.fleet.schema import LEASES, POOLS, RUNS, SWEEP, TAILS, WORKERS
+from attractor.fleet.run_rows import (
+    IS_WAITING,
+    columns_of,
+    fenced,
+    insert_head,
+    insert_run,
+    lock_known,
+    lock_run,
+    owned_by,
+    read_pools,
+    read_run,
+    require_idle,
+    require_same,
+    run_of,
+    running_in,
+    set_run,
+    waiting_in,
+)
+from attractor.fleet.schema import HEADS, LEASES, POOLS, RUNS, SWEEP, TAILS, WORKERS
 from attractor.fleet.universe_rows import (
-    NEED,
     admit,
     change_tenant,
     charge,
@@ -71,6 +89,7 @@ from attractor.fleet.universe_rows import (
     locked_tenants,
     of_run,
     read_tenants,
+    read_universes,
     require_world,
 )
 from attractor.fleet.universes import NO_CAPS, Caps, Tenant, need_of, require_name
@@ -78,24 +97,34 @@ from attractor.fleet.universes import NO_CAPS, Caps, Tenant, need_of, require_na
 MOST_AT_ONCE = 1000
 """Limits a transaction to some seconds; the next sweep does the rest."""
 
+KEEP_HEADS = 20
+"""So many of the last heads of a run are kept, and all that they reach."""
+
 
 class SqlTable:
-    """The table of a fleet in its database."""
+    """The table of a fleet in its database.
+
+    Whatever enqueues or cancels an attempt does so in the transaction of the row. Times are those
+    of the database. Without the database, a method raises DatabaseAway.
+    """
 
     def __init__(self, database: Database, queue: Queue) -> None:
         self._database = database
         self._queue = queue
 
     async def add(self, new: NewRun) -> None:
-        """Add a run and enqueue its first attempt; refuse a second open run of an actor."""
+        """Add a run and enqueue its first attempt; refuse a second open run of an actor.
+
+        Raise CapRefused for what its universe or world does not allow on any day.
+        """
 
         def work(connection: sa.Connection, now: float) -> None:
-            if known := _read(connection, new.run_id):
-                return _require_same(known, new)
-            _require_idle(connection, new)
+            if known := read_run(connection, new.run_id):
+                return require_same(known, new)
+            require_idle(connection, new)
             require_world(connection, new.project, new.universe)
             admit(connection, vars(new), now, is_new=True)
-            run = _insert(connection, new, now)
+            run = insert_run(connection, new, now)
             return self._queue.enqueue(connection, run)
 
         try:
@@ -105,23 +134,26 @@ class SqlTable:
             raise ActorBusy(f"run {new.run_id}: {error.orig}") from error
 
     async def claim(self, run_id: str, attempt: int, worker: str) -> Claim | NotClaimed:
-        """Make a worker the owner of a run, with a new epoch, if its pool has room."""
+        """Make a worker the owner of a run, with a new epoch.
+
+        Without room in the pool or in the caps, the row gets the reason, and the attempt ends: who
+        frees room enqueues the run that waits longest.
+        """
 
         def work(connection: sa.Connection, now: float) -> Claim | NotClaimed:
             tenants = locked_tenants(connection, now, of_run(run_id))
-            run, pool = _lock(connection, run_id)
+            run, pool = lock_run(connection, run_id)
             if run is None or run.attempt != attempt:
                 return NotClaimed()
             if run.owner and run.owner == worker:
-                return _claim_of(run)
+                return Claim.of(run)
             if run.state is not RunState.QUEUED or run.cancel:
                 return NotClaimed()
-            running = _running(connection, pool)
+            running = running_in(connection, pool)
             if reason := why_no_room(pool, need_of(vars(run)), running, tenants):
-                _set(connection, run, now, reason=reason)
+                set_run(connection, run, now, reason=reason)
                 return NotClaimed(reason)
-            values = {"state": RunState.RUNNING, "owner": worker, "epoch": run.epoch + 1}
-            return _claim_of(_set(connection, run, now, **values, reason=None))
+            return Claim.of(self._apply(connection, run, claimed(run, worker), now))
 
         return await self._database.transact(work)
 
@@ -132,7 +164,11 @@ class SqlTable:
         spent: Spent | None = None,
         carried_out: Collection[str] = (),
     ) -> Claim:
-        """Record a head and what the run has spent, and return the claim of the next commit."""
+        """Record a head and what the run has spent, and return the claim of the next commit.
+
+        What is spent is settled with the universe and the world. The orders that the head has as
+        carried out leave the row.
+        """
         following: Claim = changed(claim, head=head, seq=claim.seq + 1, spent=spent or claim.spent)
         more = following.spent - claim.spent
 
@@ -141,40 +177,39 @@ class SqlTable:
                 lock_universe(connection, of_run(claim.run_id))
             values = {"head": head, "seq": following.seq, "lost": 0, "changed": now}
             done = connection.execute(
-                _owned_by(claim)
+                owned_by(claim)
                 .where(RUNS.c.seq == claim.seq)
                 .values(**values, **vars(following.spent))
             )
-            if done.rowcount and more != NOTHING_SPENT:
-                charge(connection, claim.run_id, more, now)
-            if done.rowcount and carried_out and (run := _read(connection, claim.run_id)):
-                left = {name: one for name, one in run.orders.items() if name not in carried_out}
-                _set(connection, run, now, orders=left)
             if not done.rowcount:
-                run = _read(connection, claim.run_id)
-                if run is None or (run.epoch, run.seq, run.head) != (
-                    claim.epoch,
-                    following.seq,
-                    head,
-                ):
-                    raise _fenced(claim, run)
+                run = read_run(connection, claim.run_id)
+                known = run and (run.epoch, run.seq, run.head)
+                if known != (claim.epoch, following.seq, head):
+                    raise fenced(claim, run)
+                return following
+            insert_head(connection, claim.run_id, following.seq, head, now)
+            if more != NOTHING_SPENT:
+                charge(connection, claim.run_id, more, now)
+            if carried_out and (run := read_run(connection, claim.run_id)):
+                left = {name: one for name, one in run.orders.items() if name not in carried_out}
+                set_run(connection, run, now, orders=left)
             return following
 
         return await self._database.transact(work)
 
     async def end(self, claim: Claim, end: AttemptEnd) -> None:
-        """Release a run at the end of its attempt, and let another run have the freed room."""
+        """Release a run at the end of its attempt, and let another run have the freed room.
+
+        A run that is wanted, or yields, is enqueued again at once.
+        """
 
         def work(connection: sa.Connection, now: float) -> None:
-            run, pool = _lock(connection, claim.run_id)
+            run, pool = lock_run(connection, claim.run_id)
             if run is None or run.epoch != claim.epoch:
-                raise _fenced(claim, run)
+                raise fenced(claim, run)
             if run.owner != claim.owner:
                 return
-            if end.is_undone and not run.cancel:
-                self._give_back(connection, run, now)
-                return
-            self._release(connection, run, end, now)
+            self._apply(connection, run, released(run, end, now), now)
             # A run that yields keeps its place in front of others.
             if not end.yields and not is_holder(claim.owner):
                 self._give_room(connection, pool or Pool(run.pool), now, most=1)
@@ -182,32 +217,28 @@ class SqlTable:
         await self._database.transact(work)
 
     async def want(self, run_id: str) -> FleetRun:
-        """Let a run continue: enqueue it if it is parked, or note it for the end of its attempt."""
+        """Let a run continue: enqueue it if it is parked, or note it for the end of its attempt.
+
+        A pause that is not carried out yet is dropped.
+        """
 
         def work(connection: sa.Connection, now: float) -> FleetRun:
-            run = _lock_known(connection, run_id)
-            if run.state is RunState.ENDED:
-                raise RunEnded(f"run {run_id} has ended")
-            if run.state is RunState.PARKED:
-                return self._wake(connection, run, now)
-            wants_run = run.wants_run or run.state is RunState.RUNNING
-            return _set(connection, run, now, wants_run=wants_run, orders=without_pauses(run))
+            run = lock_known(connection, run_id)
+            return self._apply(connection, run, wanted(run, now), now)
 
         return await self._database.transact(work)
 
     async def order(self, run_id: str, name: str, order: JsonObject) -> FleetRun | None:
-        """Let the worker that owns a run have an order; return None if no worker does."""
+        """Let the worker that owns a run have an order; return None if no worker does.
+
+        The order stays until a commit has it as carried out. A pause parks the run at the end of
+        the attempt; one of a run that waits for a worker or for a time parks it at once.
+        """
 
         def work(connection: sa.Connection, now: float) -> FleetRun | None:
-            run = _lock_known(connection, run_id)
-            if is_executed(run):
-                return _set(connection, run, now, orders={**run.orders, name: {**order}})
-            is_waiting = run.state is RunState.QUEUED or (run.wake_at > 0 and not run.owner)
-            if order["action"] != Action.PAUSE or not is_waiting:
-                return None
-            self._queue.cancel(connection, run)
-            values = {"state": RunState.PARKED, "wake_at": 0.0, "reason": why_paused(order)}
-            return _set(connection, run, now, **values, orders=without_pauses(run))
+            run = lock_known(connection, run_id)
+            change = ordered(run, name, order)
+            return change and self._apply(connection, run, change, now)
 
         return await self._database.transact(work)
 
@@ -215,24 +246,12 @@ class SqlTable:
         """Own a run that no worker owns, to change it here; its queued attempt is dropped."""
 
         def work(connection: sa.Connection, now: float) -> Claim | NotClaimed:
-            run, _ = _lock(connection, run_id)
+            run, _ = lock_run(connection, run_id)
             if run is None or run.owner not in ("", owner):
                 return NotClaimed(run and run.reason)
             if run.owner == owner:
-                return _claim_of(run)
-            self._queue.cancel(connection, run)
-            held = _set(
-                connection,
-                run,
-                now,
-                state=RunState.RUNNING,
-                owner=owner,
-                epoch=run.epoch + 1,
-                attempt=run.attempt + 1,
-                wants_run=run.wants_run or run.state is RunState.QUEUED,
-                held_from=run.state,
-            )
-            return _claim_of(held)
+                return Claim.of(run)
+            return Claim.of(self._apply(connection, run, held(run, owner), now))
 
         if not is_holder(owner):
             raise UsageError(f"invalid holder {owner!r}")
@@ -245,9 +264,9 @@ class SqlTable:
         """Note why a run stands still while its owner keeps it."""
 
         def work(connection: sa.Connection, now: float) -> None:
-            values = _columns({"reason": reason, "changed": now})
-            if not connection.execute(_owned_by(claim).values(**values)).rowcount:
-                raise _fenced(claim, _read(connection, claim.run_id))
+            values = columns_of({"reason": reason, "changed": now})
+            if not connection.execute(owned_by(claim).values(**values)).rowcount:
+                raise fenced(claim, read_run(connection, claim.run_id))
 
         await self._database.transact(work)
 
@@ -255,11 +274,11 @@ class SqlTable:
         """Let nothing claim a run any more, and let its owner end it; without an owner, it ends."""
 
         def work(connection: sa.Connection, now: float) -> FleetRun:
-            run = _lock_known(connection, run_id)
+            run = lock_known(connection, run_id)
             if run.state is RunState.ENDED:
                 return run
-            run = _set(connection, run, now, cancel=True)
-            return run if run.owner else self._end_unowned(connection, run, now)
+            run = set_run(connection, run, now, cancel=True)
+            return run if run.owner else self._apply(connection, run, canceled(run), now)
 
         return await self._database.transact(work)
 
@@ -270,15 +289,14 @@ class SqlTable:
         def work(connection: sa.Connection, now: float) -> None:
             if connection.execute(row).rowcount:
                 self._queue.forget(connection, run_id)
-                connection.execute(sa.delete(TAILS).where(TAILS.c.run_id == run_id))
+                for table in (TAILS, HEADS):
+                    connection.execute(sa.delete(table).where(table.c.run_id == run_id))
 
         await self._database.transact(work)
 
     async def run(self, run_id: str) -> FleetRun | None:
         """Return a run, or None."""
-        return await self._database.transact(
-            lambda connection, _: _read(connection, run_id), is_reading=True
-        )
+        return await self._database.read(lambda connection, _: read_run(connection, run_id))
 
     async def runs(
         self,
@@ -303,6 +321,117 @@ class SqlTable:
         rows = sa.select(RUNS).where(RUNS.c.owner == worker)
         return await self._select_runs(rows.order_by(RUNS.c.run_id))
 
+    async def heads(self, run_id: str) -> Sequence[CommittedHead]:
+        """Return the last heads of a run, the newest one first."""
+        rows = sa.select(HEADS.c.seq, HEADS.c.head).where(HEADS.c.run_id == run_id)
+        rows = rows.order_by(HEADS.c.seq.desc()).limit(KEEP_HEADS)
+        return await self._database.read(
+            lambda connection, _: [CommittedHead(*row) for row in connection.execute(rows)]
+        )
+
+    async def drop_heads(self, run_id: str, *, after: int, until: int) -> None:
+        """Forget the heads of some commits of a run."""
+        between = HEADS.c.seq.between(after + 1, until)
+        await self._database.execute(sa.delete(HEADS).where(HEADS.c.run_id == run_id, between))
+
+    async def last_heads(self, younger_s: float) -> Sequence[tuple[str, str]]:
+        """Return the last heads of all runs, each with its universe; forget the others."""
+        seq = sa.select(RUNS.c.seq).where(RUNS.c.run_id == HEADS.c.run_id).scalar_subquery()
+        rows = sa.select(RUNS.c.universe, HEADS.c.head).join(HEADS, HEADS.c.run_id == RUNS.c.run_id)
+
+        def work(connection: sa.Connection, now: float) -> Sequence[tuple[str, str]]:
+            is_old = sa.or_(HEADS.c.committed < now - younger_s, HEADS.c.seq <= seq - KEEP_HEADS)
+            connection.execute(sa.delete(HEADS).where(is_old))
+            return [(universe, head) for universe, head in connection.execute(rows)]
+
+        return await self._database.transact(work)
+
+    async def changed_since(self, since: float, projects: Collection[str]) -> Sequence[FleetRun]:
+        """Return the runs of some projects that changed after a time, oldest change first."""
+        rows = sa.select(RUNS).where(RUNS.c.changed > since, RUNS.c.project.in_(projects))
+        return await self._select_runs(rows.order_by(RUNS.c.changed, RUNS.c.run_id))
+
+    async def beginning_with(self, prefix: str, most: int) -> Sequence[str]:
+        """Return the ids of runs that begin with a text: the first ones."""
+        rows = sa.select(RUNS.c.run_id).where(RUNS.c.run_id.startswith(prefix, autoescape=True))
+        rows = rows.order_by(RUNS.c.run_id).limit(most)
+        return await self._database.read(lambda connection, _: connection.scalars(rows).all())
+
+    async def alike(self) -> Sequence[tuple[FleetRun, int]]:
+        """Return one of the waiting runs of each kind, and the number of runs of that kind.
+
+        Runs of a kind wait for the same reason.
+        """
+        names = ("project", "universe", "pool", "engine", "label", "state", "reason")
+        kind = [*(RUNS.c[name] for name in names), sa.case((RUNS.c.wake_at > 0, True), else_=False)]
+        waiting = RUNS.c.state.in_((RunState.QUEUED, RunState.PARKED))
+        counts = sa.select(sa.func.min(RUNS.c.run_id), sa.func.count()).where(waiting)
+        of_kinds = counts.group_by(*kind)
+        rows = await self._database.read(lambda connection, _: connection.execute(of_kinds).all())
+        found = {str(run_id): int(number) for run_id, number in rows}
+        runs = await self._select_runs(sa.select(RUNS).where(RUNS.c.run_id.in_(found)))
+        return [(run, found[run.run_id]) for run in runs]
+
+    async def counts(self, states: Collection[RunState] = tuple(RunState)) -> Sequence[RunCount]:
+        """Count runs by kind."""
+
+        def work(connection: sa.Connection, now: float) -> Sequence[RunCount]:
+            living = sa.select(WORKERS.c.id).where(WORKERS.c.beat > now - STALE_S)
+            is_running, is_held = RUNS.c.state == RunState.RUNNING, RUNS.c.owner.startswith(HOLDER)
+            is_lost = sa.and_(is_running, ~is_held, RUNS.c.owner.not_in(living))
+            is_due = sa.and_(
+                RUNS.c.state == RunState.PARKED, RUNS.c.wake_at > 0, RUNS.c.wake_at <= now
+            )
+            is_queued = sa.and_(RUNS.c.state == RunState.QUEUED, RUNS.c.reason.not_in(CAPPED))
+            could_start = sa.or_(is_queued, is_lost, is_due)
+            kind = (RUNS.c.universe, RUNS.c.pool, RUNS.c.engine, RUNS.c.label, RUNS.c.state)
+            marks = (
+                sa.case((is_held, True), else_=False).label("is_held"),
+                sa.case((sa.and_(could_start, ~RUNS.c.cancel), True), else_=False).label("starts"),
+            )
+            rows = sa.select(*kind, *marks, sa.func.count()).where(RUNS.c.state.in_(states))
+            rows = rows.group_by(*kind, *(mark.name for mark in marks)).order_by(*kind)
+            return [
+                RunCount(
+                    where, pool, engine, label, RunState(state), bool(held), bool(starts), count
+                )
+                for where, pool, engine, label, state, held, starts, count in connection.execute(
+                    rows
+                )
+            ]
+
+        return await self._database.read(work)
+
+    async def places(self) -> Mapping[str, QueuePlace]:
+        """Return the place of each queued run in its queue.
+
+        Runs without room in their pool are not in a queue.
+        """
+        queue: dict[str, Any] = {
+            "partition_by": (RUNS.c.pool, RUNS.c.engine, RUNS.c.label),
+            "order_by": (RUNS.c.priority, RUNS.c.queued_at, RUNS.c.run_id),
+        }
+        place = sa.func.row_number().over(**queue)
+        front = sa.func.lag(RUNS.c.run_id, 1, "").over(**queue)
+        rows = sa.select(RUNS.c.run_id, place - 1, front).where(
+            RUNS.c.state == RunState.QUEUED, RUNS.c.reason.not_in(FULL)
+        )
+        return await self._database.read(
+            lambda connection, _: {
+                name: QueuePlace(ahead, before) for name, ahead, before in connection.execute(rows)
+            }
+        )
+
+    async def attempts(self, run_id: str) -> Sequence[AttemptRow]:
+        """Return the attempts of a run that the database still has, the first one first."""
+        return await self._database.read(
+            lambda connection, _: self._queue.attempts(connection, run_id)
+        )
+
+    async def pending(self) -> Mapping[str, str]:
+        """Return the attempts in the queue, each with its worker or an empty text."""
+        return await self._database.read(lambda connection, _: self._queue.pending(connection))
+
     async def beat(self, worker: Worker) -> Worker:
         """Note that a worker is alive, and return its row: someone may have drained it."""
 
@@ -321,13 +450,13 @@ class SqlTable:
     async def drain(self, worker: str) -> None:
         """Let a worker take no more attempts."""
         drained = sa.update(WORKERS).where(WORKERS.c.id == worker).values(is_draining=True)
-        await self._database.transact(lambda connection, _: connection.execute(drained) and None)
+        await self._database.execute(drained)
 
     async def leave(self, worker: str) -> None:
         """Forget a worker that ended."""
         # Not deleted: who may delete rows of PostgreSQL may lock the table.
         left = sa.update(WORKERS).where(WORKERS.c.id == worker).values(beat=0.0)
-        await self._database.transact(lambda connection, _: connection.execute(left) and None)
+        await self._database.execute(left)
 
     async def workers(self) -> Sequence[Worker]:
         """Return the workers that are not forgotten."""
@@ -337,12 +466,12 @@ class SqlTable:
             rows = connection.execute(known.order_by(WORKERS.c.id))
             return [_worker_of(row) for row in rows.mappings()]
 
-        return await self._database.transact(work, is_reading=True)
+        return await self._database.read(work)
 
     async def pools(self) -> Sequence[Pool]:
         """Return the pools with limits."""
-        return await self._database.transact(
-            lambda connection, _: _pools(connection, is_locked=False), is_reading=True
+        return await self._database.read(
+            lambda connection, _: read_pools(connection, is_locked=False)
         )
 
     async def set_pool(self, pool: Pool) -> None:
@@ -363,9 +492,19 @@ class SqlTable:
             )
         await self._database.transact(work)
 
-    async def tenants(self) -> Sequence[Tenant]:
-        """Return all universes and worlds, by address."""
-        return await self._database.transact(read_tenants, is_reading=True)
+    async def tenants(self, universe: str | None = None) -> Sequence[Tenant]:
+        """Return a universe and its worlds (default: all of them), by address."""
+        return await self._database.read(
+            lambda connection, now: read_tenants(connection, now, universe)
+        )
+
+    async def universes(
+        self, projects: Collection[str] = (), after: str = "", limit: int = 0
+    ) -> Sequence[tuple[Tenant, int]]:
+        """Return universes by name, each with the number of its worlds."""
+        return await self._database.read(
+            lambda connection, now: read_universes(connection, now, projects, after, limit)
+        )
 
     async def add_universe(self, name: str, caps: Caps = NO_CAPS) -> None:
         """Add a universe; refuse a name that another one has."""
@@ -390,13 +529,13 @@ class SqlTable:
     async def set_budget(
         self, run_id: str, max_cost_usd: float | None, max_tokens: int | None
     ) -> None:
-        """Let a run spend more or less."""
+        """Let a run spend more or less; raise CapRefused as for a new run."""
 
         def work(connection: sa.Connection, now: float) -> None:
             values = {"max_cost_usd": max_cost_usd, "max_tokens": max_tokens}
-            run = _lock_known(connection, run_id)
+            run = lock_known(connection, run_id)
             admit(connection, vars(run) | values, now, is_new=False)
-            _set(connection, run, now, **values)
+            set_run(connection, run, now, **values)
 
         await self._database.transact(work)
 
@@ -418,95 +557,54 @@ class SqlTable:
 
     async def now(self) -> float:
         """Return the time of the database, in seconds."""
-        return await self._database.transact(lambda _, now: now, is_reading=True)
+        return await self._database.read(lambda _, now: now)
 
     async def sweep(self, sweeper: str) -> Sequence[str]:
-        """Bring together what crashes left apart; return a line for each change."""
+        """Bring together what crashes left apart; return a line for each change.
+
+        One sweeper at a time holds the lease.
+        """
 
         def work(connection: sa.Connection, now: float) -> Sequence[str]:
-            if not _take_lease(connection, sweeper, now):
+            is_free = sa.or_(LEASES.c.holder == sweeper, LEASES.c.until <= now)
+            lease = sa.update(LEASES).where(LEASES.c.name == SWEEP, is_free)
+            taken = connection.execute(lease.values(holder=sweeper, until=now + LEASE_S))
+            if not taken.rowcount:
                 return []
             # Locked before the runs.
-            _pools(connection, is_locked=True)
-            lines = [
-                self._sweep_one(connection, run, now) for run in self._left_apart(connection, now)
-            ]
+            read_pools(connection, is_locked=True)
+            lines: list[str] = []
+            for run in self._left_apart(connection, now):
+                if change := swept(run, now):
+                    self._apply(connection, run, change, now)
+                    lines.append(f"run {run.run_id}: {change.words}")
             lines += self._give_room_in_all(connection, now)
             if is_holder(sweeper):
                 connection.execute(sa.delete(WORKERS).where(WORKERS.c.beat < now - FORGOTTEN_S))
-            return [line for line in lines if line]
+            return lines
 
         return await self._database.transact(work)
 
     async def _select_runs(self, rows: sa.Select[Any]) -> Sequence[FleetRun]:
-        return await self._database.transact(
-            lambda connection, _: [run_of(row) for row in connection.execute(rows).mappings()],
-            is_reading=True,
+        return await self._database.read(
+            lambda connection, _: [run_of(row) for row in connection.execute(rows).mappings()]
         )
 
-    def _enqueue_again(
-        self,
-        connection: sa.Connection,
-        run: FleetRun,
-        now: float,
-        *,
-        is_ahead: bool = False,
-        **values: object,
+    def _apply(
+        self, connection: sa.Connection, run: FleetRun, change: Change, now: float
     ) -> FleetRun:
-        """Enqueue the next attempt of a run whose last one has ended."""
-        values = {
-            "state": RunState.QUEUED,
-            "owner": "",
-            "wants_run": False,
-            "wake_at": 0.0,
-        } | values
-        run = _set(connection, run, now, attempt=run.attempt + 1, **values)
-        self._queue.enqueue(connection, run, is_ahead=is_ahead)
+        """Change a run that this transaction has locked, with its attempts, and return it."""
+        if change.drops:
+            self._queue.cancel(connection, run)
+        run = set_run(connection, run, now, **change.values)
+        if change.enqueues:
+            self._queue.enqueue(connection, run, is_ahead=change.is_ahead)
         return run
-
-    def _wake(self, connection: sa.Connection, run: FleetRun, now: float) -> FleetRun:
-        is_poison = run.reason is not None and run.reason.kind is ReasonKind.POISON
-        lost = 0 if is_poison else run.lost
-        return self._enqueue_again(connection, run, now, reason=None, lost=lost, queued_at=now)
-
-    def _end_unowned(self, connection: sa.Connection, run: FleetRun, now: float) -> FleetRun:
-        self._queue.cancel(connection, run)
-        return _set(
-            connection,
-            run,
-            now,
-            state=RunState.ENDED,
-            owner="",
-            epoch=run.epoch + 1,
-            wants_run=False,
-            reason=None,
-            wake_at=0.0,
-        )
-
-    def _release(
-        self, connection: sa.Connection, run: FleetRun, end: AttemptEnd, now: float
-    ) -> None:
-        match after_end(run, end):
-            case Following.END:
-                values = {"state": RunState.ENDED, "wants_run": False, "wake_at": 0.0}
-                _set(connection, run, now, owner="", reason=end.reason, **values)
-            case Following.YIELD:
-                values = {"reason": end.reason, "lost": run.lost + end.has_crashed}
-                self._enqueue_again(connection, run, now, is_ahead=True, **values)
-            case Following.GO_ON:
-                self._enqueue_again(connection, run, now, reason=None, queued_at=now)
-            case Following.PARK:
-                end = parked(run, end)
-                values = {"state": RunState.PARKED, "wake_at": end.wake_at, "wants_run": False}
-                values |= {"owner": "", "orders": without_pauses(run)}
-                _set(connection, run, now, reason=end.reason, **values)
-            case Following.PARK_AS_POISON:
-                _park_as_poison(connection, run, now)
 
     def _give_room_in_all(self, connection: sa.Connection, now: float) -> list[str]:
         """Enqueue the runs that have room now, in all pools."""
-        pools = {pool.name: pool for pool in _pools(connection, is_locked=True)}
-        rows = sa.select(RUNS.c.pool).where(_IS_WAITING).distinct()
+        pools = {pool.name: pool for pool in read_pools(connection, is_locked=True)}
+        rows = sa.select(RUNS.c.pool).where(IS_WAITING).distinct()
         names = sorted({*pools, *connection.scalars(rows)})
         found = (self._give_room(connection, pools.get(name, Pool(name)), now) for name in names)
         return [line for lines in found for line in lines]
@@ -515,16 +613,17 @@ class SqlTable:
         self, connection: sa.Connection, pool: Pool, now: float, *, most: int = MOST_AT_ONCE
     ) -> list[str]:
         """Enqueue the runs that wait for the room that a pool has now."""
-        waiting = _waiting(connection, pool, most)
+        waiting = waiting_in(connection, pool, most)
         if not waiting:
             return []
-        running, tenants = _running(connection, pool), held_tenants(connection, now)
+        running, tenants = running_in(connection, pool), held_tenants(connection, now)
         lines: list[str] = []
         for run_id in next_in(pool, running, waiting, tenants, most=most):
-            run = _lock_known(connection, run_id)
+            run = lock_known(connection, run_id)
             if run.state is not RunState.QUEUED:
                 continue  # canceled meanwhile
-            run = self._enqueue_again(connection, run, now, is_ahead=True, reason=None)
+            change = next_attempt(run, {"reason": None}, is_ahead=True)
+            run = self._apply(connection, run, change, now)
             lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {pool.name}")
         return lines
 
@@ -549,234 +648,8 @@ class SqlTable:
         rows = rows.with_for_update(of=RUNS, skip_locked=True)
         return [run_of(row) for row in connection.execute(rows).mappings()]
 
-    def _sweep_one(self, connection: sa.Connection, run: FleetRun, now: float) -> str:
-        """Change one run, and return a line about it."""
-        match fate_of(run, is_owner_alive=False, is_pending=False, now=now):
-            case Fate.KEEP:
-                return ""
-            case Fate.END:
-                self._end_unowned(connection, run, now)
-                return f"run {run.run_id}: ended, because it was canceled"
-            case Fate.WAKE:
-                self._wake(connection, run, now)
-                return f"run {run.run_id}: its timer is due"
-            case Fate.ENQUEUE:
-                self._queue.cancel(connection, run)
-                run = self._enqueue_again(connection, run, now, reason=run.reason)
-                return f"run {run.run_id}: attempt {run.attempt} replaces one that was lost"
-            case Fate.GIVE_BACK:
-                state = self._give_back(connection, run, now)
-                return f"run {run.run_id}: {state} again, because {run.owner} is gone"
-            case Fate.TAKE_OVER:
-                self._queue.cancel(connection, run)
-                dead, lost = run.owner, run.lost + 1
-                reason = Reason(ReasonKind.TAKING_OVER, {"worker": dead, "lost": lost})
-                values = {"epoch": run.epoch + 1, "lost": lost, "reason": reason}
-                run = self._enqueue_again(connection, run, now, is_ahead=True, **values)
-                return f"run {run.run_id}: attempt {run.attempt} takes over from {dead}"
-            case Fate.PARK_AS_POISON:
-                self._queue.cancel(connection, run)
-                run = _park_as_poison(connection, run, now, epoch=run.epoch + 1)
-                return f"run {run.run_id}: parked, because it lost {run.lost} workers in one stage"
-
-    def _give_back(self, connection: sa.Connection, run: FleetRun, now: float) -> RunState:
-        """Let a run be as before its hold, and return its state."""
-        before = sa.select(RUNS.c.held_from).where(RUNS.c.run_id == run.run_id)
-        held_from = RunState(connection.scalar(before))
-        state = state_after_hold(held_from, wants_run=run.wants_run)
-        if state is RunState.QUEUED:
-            self._enqueue_again(connection, run, now, epoch=run.epoch + 1, reason=None)
-        else:
-            _set(connection, run, now, state=state, owner="", epoch=run.epoch + 1)
-        return state
-
-
-def _set(connection: sa.Connection, run: FleetRun, now: float, **values: object) -> FleetRun:
-    """Change a run that this transaction has locked, and return it."""
-    row = connection.execute(
-        sa.update(RUNS)
-        .where(RUNS.c.run_id == run.run_id)
-        .values(**_columns(values | {"changed": now}))
-        .returning(RUNS)
-    )
-    return run_of(row.mappings().one())
-
-
-def _park_as_poison(
-    connection: sa.Connection, run: FleetRun, now: float, **values: object
-) -> FleetRun:
-    lost = run.lost + 1
-    reason = Reason(ReasonKind.POISON, {"worker": run.owner, "lost": lost})
-    values |= {"state": RunState.PARKED, "owner": "", "wants_run": False, "wake_at": 0.0}
-    return _set(connection, run, now, reason=reason, lost=lost, **values)
-
-
-def _columns(values: Mapping[str, object]) -> dict[str, object]:
-    columns = dict(values)
-    if "reason" in columns:
-        reason = columns["reason"]
-        is_known = isinstance(reason, Reason)
-        columns["reason"] = reason.kind if is_known else ""
-        columns["details"] = dict(reason.details) if is_known else {}
-    return columns
-
-
-def _insert(connection: sa.Connection, new: NewRun, now: float) -> FleetRun:
-    row = connection.execute(
-        sa.insert(RUNS)
-        .values(
-            **vars(new),
-            attempt=1,
-            epoch=0,
-            owner="",
-            state=RunState.QUEUED,
-            wants_run=False,
-            seq=0,
-            **vars(NOTHING_SPENT),
-            wake_at=0.0,
-            reason="",
-            details={},
-            cancel=False,
-            lost=0,
-            created=now,
-            changed=now,
-            queued_at=now,
-            held_from=RunState.QUEUED,
-            orders={},
-        )
-        .returning(RUNS)
-    )
-    return run_of(row.mappings().one())
-
-
-def _require_same(known: FleetRun, new: NewRun) -> None:
-    """Accept a run that is added again because a reply was lost."""
-    if any(getattr(known, name) != value for name, value in vars(new).items() if name != "head"):
-        raise Refused(f"run {new.run_id} is in the fleet, with other values")
-
-
-def _require_idle(connection: sa.Connection, new: NewRun) -> None:
-    if not new.actor:
-        return
-    open_run = connection.scalar(
-        sa.select(RUNS.c.run_id).where(
-            RUNS.c.universe == new.universe,
-            RUNS.c.actor == new.actor,
-            RUNS.c.state != RunState.ENDED,
-        )
-    )
-    if open_run:
-        raise ActorBusy(f"actor {new.actor} has the open run {open_run}")
-
-
-def _read(connection: sa.Connection, run_id: str) -> FleetRun | None:
-    return _first_run(connection, sa.select(RUNS).where(RUNS.c.run_id == run_id))
-
-
-def _first_run(connection: sa.Connection, rows: sa.Select[Any]) -> FleetRun | None:
-    row = connection.execute(rows).mappings().one_or_none()
-    return None if row is None else run_of(row)
-
-
-def _lock(connection: sa.Connection, run_id: str) -> tuple[FleetRun | None, Pool | None]:
-    """Return a run and its pool with limits, locked until the end of the transaction."""
-    limits = sa.select(POOLS).where(POOLS.c.name == of_run(run_id, "pool"))
-    pool = connection.execute(limits.with_for_update()).one_or_none()
-    run = _first_run(connection, sa.select(RUNS).where(RUNS.c.run_id == run_id).with_for_update())
-    return run, None if pool is None else Pool(*pool)
-
-
-def _lock_known(connection: sa.Connection, run_id: str) -> FleetRun:
-    run, _ = _lock(connection, run_id)
-    if run is None:
-        raise UnknownRun(f"unknown run {run_id!r}")
-    return run
-
-
-def _owned_by(claim: Claim) -> sa.Update:
-    return sa.update(RUNS).where(
-        RUNS.c.run_id == claim.run_id, RUNS.c.epoch == claim.epoch, RUNS.c.owner == claim.owner
-    )
-
-
-def _running(connection: sa.Connection, pool: Pool | None) -> Mapping[str, int]:
-    """Count the executed runs of a pool by universe."""
-    if pool is None:
-        return {}
-    rows = connection.execute(
-        sa.select(RUNS.c.universe, RUNS.c.owner, sa.func.count())
-        .where(RUNS.c.pool == pool.name, RUNS.c.state == RunState.RUNNING)
-        .group_by(RUNS.c.universe, RUNS.c.owner)
-    )
-    counts: dict[str, int] = {}
-    for universe, owner, number in rows:
-        if not is_holder(owner):
-            counts[universe] = counts.get(universe, 0) + number
-    return counts
-
-
-def _waiting(connection: sa.Connection, pool: Pool, most: int) -> Sequence[Waiting]:
-    """Return the runs that may get the room of a pool: of each universe, those in front."""
-    order = (RUNS.c.priority, RUNS.c.queued_at, RUNS.c.run_id)
-    place = sa.func.row_number().over(partition_by=RUNS.c.universe, order_by=order)
-    ranked = (
-        sa.select(RUNS.c.run_id, *order[:2], place.label("place"), *NEED)
-        .where(RUNS.c.pool == pool.name, _IS_WAITING)
-        .subquery()
-    )
-    rows = connection.execute(sa.select(ranked).where(ranked.c.place <= most)).mappings()
-    return [
-        Waiting(row["run_id"], need_of({**row}), row["priority"], row["queued_at"]) for row in rows
-    ]
-
-
-_IS_WAITING = sa.and_(RUNS.c.state == RunState.QUEUED, RUNS.c.reason.in_(FULL), ~RUNS.c.cancel)
-
-
-def _pools(connection: sa.Connection, *, is_locked: bool) -> Sequence[Pool]:
-    rows = sa.select(POOLS).order_by(POOLS.c.name)
-    return [Pool(*row) for row in connection.execute(rows.with_for_update() if is_locked else rows)]
-
-
-def _take_lease(connection: sa.Connection, sweeper: str, now: float) -> bool:
-    taken = connection.execute(
-        sa.update(LEASES)
-        .where(LEASES.c.name == SWEEP)
-        .where(sa.or_(LEASES.c.holder == sweeper, LEASES.c.until <= now))
-        .values(holder=sweeper, until=now + LEASE_S)
-    )
-    return bool(taken.rowcount)
-
-
-def _claim_of(run: FleetRun) -> Claim:
-    spent = Spent(run.cost_usd, run.tokens)
-    return Claim(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq, spent)
-
-
-def run_of(row: sa.RowMapping) -> FleetRun:
-    """Return the run of a row."""
-    values: dict[str, Any] = {**row}
-    for name in ("details", "held_from", "queued_at"):
-        del values[name]
-    values["state"] = RunState(row["state"])
-    # A worker may have written anything.
-    is_known = row["reason"] in [*ReasonKind]
-    values["reason"] = Reason(ReasonKind(row["reason"]), row["details"]) if is_known else None
-    return FleetRun(**values)
-
 
 def _worker_of(row: sa.RowMapping) -> Worker:
     values: dict[str, Any] = {**row}
     values["labels"] = tuple(map(str, row["labels"]))
     return Worker(**values)
-
-
-def _fenced(claim: Claim, run: FleetRun | None) -> Fenced:
-    place = f"attempt {attempt_id(claim.run_id, claim.attempt)} of {claim.owner}"
-    if run is None:
-        return Fenced(f"{place}: the run is gone")
-    owner = f"owned by {run.owner}" if run.owner else f"{run.state}"
-    return Fenced(
-        f"{place}: epoch {claim.epoch}, commit {claim.seq}; the run is {owner}, epoch {run.epoch}, "
-        f"commit {run.seq}"
-    )

@@ -9,22 +9,13 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from attractor.base.dataclasses import dataclass
 from attractor.fleet.database import Database
-from attractor.fleet.records import RunState
+from attractor.fleet.records import FleetRun, RunState
+from attractor.fleet.run_rows import run_of
 from attractor.fleet.schema import RUNS, TAILS
 
 WATCH_S = 10.0
 """A look counts for so long."""
-
-
-@dataclass(frozen=True)
-class Watched:
-    """A run whose uncommitted events are looked at, with its last commit."""
-
-    run_id: str
-    epoch: int
-    seq: int
 
 
 class Tails:
@@ -56,20 +47,19 @@ class Tails:
             # Another one looked for the first time in this moment.
             return ""
 
-    async def watched(self, worker: str) -> Sequence[Watched]:
+    async def watched(self, worker: str) -> Sequence[FleetRun]:
         """Return the runs of a worker that are looked at."""
 
-        def work(connection: sa.Connection, now: float) -> Sequence[Watched]:
-            rows = sa.select(RUNS.c.run_id, RUNS.c.epoch, RUNS.c.seq).join(
-                TAILS, TAILS.c.run_id == RUNS.c.run_id
-            )
+        def work(connection: sa.Connection, now: float) -> Sequence[FleetRun]:
+            rows = sa.select(RUNS).join(TAILS, TAILS.c.run_id == RUNS.c.run_id)
             rows = rows.where(RUNS.c.owner == worker, TAILS.c.watched_until > now)
-            return [Watched(*row) for row in connection.execute(rows)]
+            return [run_of(row) for row in connection.execute(rows).mappings()]
 
-        return await self._database.transact(work, is_reading=True)
+        return await self._database.read(work)
 
-    async def show(self, watched: Watched, tail: str) -> None:
-        """Replace what is shown of a run."""
-        values = {"epoch": watched.epoch, "seq": watched.seq, "tail": tail}
-        row = sa.update(TAILS).where(TAILS.c.run_id == watched.run_id).values(values)
-        await self._database.transact(lambda connection, _: connection.execute(row) and None)
+    async def show(self, run: FleetRun, tail: str) -> None:
+        """Replace what is shown of a run since its last commit."""
+        values = {"epoch": run.epoch, "seq": run.seq, "tail": tail}
+        await self._database.execute(
+            sa.update(TAILS).where(TAILS.c.run_id == run.run_id).values(values)
+        )

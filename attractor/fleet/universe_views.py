@@ -45,7 +45,7 @@ async def list_universes(
     With `projects`, those of these projects, which are the only worlds that count.
     """
     counts = Counter[tuple[str, RunState]]()
-    for count in await fleet.views.counts(OPEN):
+    for count in await fleet.table.counts(OPEN):
         counts[count.universe, count.state] += count.number
     return [
         UniverseRow(
@@ -59,7 +59,7 @@ async def list_universes(
             universe.spent.cost_usd,
             universe.spent.tokens,
         )
-        for universe, worlds in await fleet.views.universes(projects, after, limit)
+        for universe, worlds in await fleet.table.universes(projects, after, limit)
     ]
 
 
@@ -98,7 +98,7 @@ def cap_in_words(name: str, value: Any) -> str:
 
 async def find_universe(fleet: "Fleet", name: str) -> Sequence[Tenant]:
     """Return the tenant of the universe with a name, and those of its worlds."""
-    found = await fleet.views.tenants(name)
+    found = await fleet.table.tenants(name)
     if not found:
         tenants = await fleet.table.tenants()
         raise UnknownName("universe", name, {tenant.universe for tenant in tenants})

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from attractor.base.clock import Clock
-from attractor.base.errors import AttractorError, Refused
+from attractor.base.errors import AttractorError, Refused, VerificationError
 from attractor.base.json import JsonObject
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
@@ -29,7 +29,7 @@ from attractor.fleet.records import (
     Spent,
     Worker,
 )
-from attractor.fleet.seams import AttemptEnded, KeepAsked, Site, SiteAttempt, Table
+from attractor.fleet.seams import AttemptEnded, BeginAttempt, KeepAsked, SiteAttempt, Table
 
 ALONE_S = 3.0
 """The time without a beat after which a worker ends its stages: soon others may take them."""
@@ -66,12 +66,12 @@ _BUDGET = "the budget "
 class RunWorker:
     """A worker of a pool. `execute` is called for each attempt that the queue gives it."""
 
-    def __init__(self, worker: Worker, table: Table, site: Site, clock: Clock) -> None:
+    def __init__(self, worker: Worker, table: Table, begin: BeginAttempt, clock: Clock) -> None:
         self.worker = worker
         self.drains = False
         self.attempts: dict[str, SiteAttempt] = {}
         self._table = table
-        self._site = site
+        self._begin = begin
         self._clock = clock
         self._last_beat = clock.monotonic()
         # The runs that `execute` is busy with, each with its epoch, or 0 before the claim.
@@ -177,7 +177,7 @@ class RunWorker:
     async def _give_back(self, run: FleetRun) -> None:
         """Release a run whose claim this worker made, but never heard of."""
         with suppress(Fenced, DatabaseAway):
-            await self._table.end(_claim_of(run), AttemptEnd(state=RunState.QUEUED, yields=True))
+            await self._table.end(Claim.of(run), AttemptEnd(state=RunState.QUEUED, yields=True))
 
     async def end_all(self, why: str) -> None:
         """End the processes of all attempts."""
@@ -186,17 +186,17 @@ class RunWorker:
     def _kill(self, running: SiteAttempt, why: str) -> asyncio.Task[None]:
         """End a process; beats do not wait for that."""
         if running not in self._kills:
-            self._kills[running] = asyncio.create_task(running.kill(why, keeps=True))
+            self._kills[running] = asyncio.create_task(running.kill(why))
         return self._kills[running]
 
     async def _execute(self, run: FleetRun, claim: Claim) -> None:
         try:
-            running = await self._insist(lambda: self._site.begin(run, claim), claim)
+            running = await self._insist(lambda: self._begin(run, claim), claim)
         except (StoreAway, DatabaseAway):
             raise
         except Exception as error:
             # Whatever it is, a person must see it: nothing else ends this attempt.
-            await self._end(claim, _parked(_words_of(error)))
+            await self._end(claim, _parked(error, claim.head))
             if not isinstance(error, AttractorError):
                 raise
             return
@@ -210,7 +210,7 @@ class RunWorker:
             await self._kill(running, _words_of(error))
             owned = await self._insist(lambda: self._table.run(run.run_id))
             if owned and owned.epoch == claim.epoch:
-                await self._end(_claim_of(owned), _parked(_words_of(error)))
+                await self._end(Claim.of(owned), _parked(error, owned.head))
             if not isinstance(error, AttractorError):
                 raise
 
@@ -274,14 +274,13 @@ class RunWorker:
         await self._clock.sleep(timedelta(seconds=seconds))
 
 
-def _claim_of(run: FleetRun) -> Claim:
-    """Return the claim of the owner of a run."""
-    return Claim(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq)
-
-
 def _words_of(error: Exception) -> str:
     return error.in_one_line if isinstance(error, AttractorError) else f"internal error: {error!r}"
 
 
-def _parked(words: str) -> AttemptEnd:
-    return AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.PAUSED, {"stopped": words}))
+def _parked(error: Exception, head: str) -> AttemptEnd:
+    """Return the end of an attempt that failed at its worker, perhaps because of its head."""
+    details = {"stopped": _words_of(error)}
+    if isinstance(error, VerificationError):
+        details["damaged"] = head
+    return AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.PAUSED, {**details}))

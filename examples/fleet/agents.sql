@@ -109,7 +109,8 @@ declare
   name text;
 begin
   foreach name in array
-    array['fleet_run', 'fleet_worker', 'fleet_universe', 'fleet_pool', 'fleet_lease', 'fleet_tail']
+    array['fleet_run', 'fleet_head', 'fleet_worker', 'fleet_universe', 'fleet_pool', 'fleet_lease',
+      'fleet_tail']
   loop
     execute format('alter table %I enable row level security', name);
     execute format('drop policy if exists fleet_read on %I', name);
@@ -119,6 +120,13 @@ begin
 end $$;
 create policy fleet_change on fleet_run for update to attractor_agents using (true);
 create policy fleet_change on fleet_universe for update to attractor_agents using (true);
+-- The owner notes the head that it has committed.
+drop policy if exists fleet_begin on fleet_head;
+create policy fleet_begin on fleet_head for insert to attractor_agents
+  with check (exists (
+    select from fleet_run run where run.run_id = fleet_head.run_id and run.owner = fleet_me()
+      and run.seq = fleet_head.seq and run.head = fleet_head.head
+  ));
 -- The end of a journal is shown by the owner of the run.
 create policy fleet_change on fleet_tail for update to attractor_agents
   using (exists (
@@ -142,12 +150,13 @@ create policy fleet_change on fleet_worker for update to attractor_agents
 
 revoke create on schema public from public;
 grant usage on schema public, dbos to attractor_agents;
-grant select on fleet_run, fleet_worker, fleet_universe, fleet_pool, fleet_lease, fleet_tail,
-  fleet_meta to attractor_agents;
+grant select on fleet_run, fleet_head, fleet_worker, fleet_universe, fleet_pool, fleet_lease,
+  fleet_tail, fleet_meta to attractor_agents;
 -- Rights on columns: who may update or delete a whole table may also lock it, and so keep living
 -- workers from beating until they count as dead.
 grant update (attempt, epoch, owner, state, wants_run, head, seq, wake_at, reason, details, lost,
   changed, queued_at, cost_usd, tokens, orders) on fleet_run to attractor_agents;
+grant insert on fleet_head to attractor_agents;
 grant insert, update (beat, is_draining) on fleet_worker to attractor_agents;
 grant update (day, cost_usd, tokens) on fleet_universe to attractor_agents;
 grant update (share) on fleet_pool to attractor_agents;

@@ -91,6 +91,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("fleet.slots", 2, "default"),
         ("fleet.labels", (), "default"),
         ("fleet.workers", None, "default"),
+        ("fleet.max_head_bytes", 4 << 30, "default"),
         ("server.max_processes", None, "default"),
         ("rules", {}, "default"),
     ]

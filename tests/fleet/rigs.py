@@ -15,18 +15,19 @@ import sqlalchemy as sa
 
 from attractor.fleet.database import Database, open_database
 from attractor.fleet.queue import Queue
-from attractor.fleet.schema import LEASES, RUNS, UNIVERSES, WORKERS
-from attractor.fleet.seams import Table
+from attractor.fleet.schema import HEADS, LEASES, RUNS, UNIVERSES, WORKERS
 from attractor.fleet.table import SqlTable
 from tests.fleet.postgres import Cluster
 from tests.fleet.simulation.model import ModelTable
 
+AnyTable = SqlTable | ModelTable
 DATABASES = ("sqlite", "postgres")
 RIGS = (*DATABASES, "model")
 
 
 class Rig(Protocol):
-    table: Table
+    @property
+    def table(self) -> AnyTable: ...
 
     async def pending(self) -> Mapping[str, str]:
         """Return the attempts that have not ended, with the workers that dequeued them."""
@@ -51,7 +52,7 @@ class SqlRig:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.queue = Queue(database)
-        self.table: Table = SqlTable(database, self.queue)
+        self.table = SqlTable(database, self.queue)
         texts = [sa.column(name, sa.Text) for name in ("workflow_uuid", "status", "executor_id")]
         began = sa.column("started_at_epoch_ms", sa.BigInteger)
         schema = "dbos" if database.engine.dialect.name == "postgresql" else None
@@ -73,6 +74,7 @@ class SqlRig:
             times = (
                 WORKERS.c.beat,
                 WORKERS.c.began,
+                HEADS.c.committed,
                 LEASES.c.until,
                 RUNS.c.queued_at,
                 RUNS.c.changed,
@@ -105,7 +107,7 @@ class ModelRig:
     def __init__(self) -> None:
         self._now = 1.0
         self._model = ModelTable(self._tick)
-        self.table: Table = self._model
+        self.table = self._model
 
     def _tick(self) -> float:
         self._now += 0.001

@@ -21,9 +21,8 @@ from attractor.fleet.records import (
     Spent,
     Worker,
 )
-from attractor.fleet.seams import Table
 from attractor.fleet.universes import Caps, Tenant
-from tests.fleet.rigs import Rig
+from tests.fleet.rigs import AnyTable, Rig
 
 pytestmark = pytest.mark.anyio
 
@@ -48,13 +47,13 @@ def a_worker(name: str) -> Worker:
     )
 
 
-async def get(table: Table, run_id: str = "r") -> FleetRun:
+async def get(table: AnyTable, run_id: str = "r") -> FleetRun:
     run = await table.run(run_id)
     assert run is not None
     return run
 
 
-async def claimed(table: Table, run_id: str = "r", worker: str = "w") -> Claim:
+async def claimed(table: AnyTable, run_id: str = "r", worker: str = "w") -> Claim:
     """Claim the present attempt of a run for a worker that is alive."""
     await table.beat(a_worker(worker))
     claim = await table.claim(run_id, (await get(table, run_id)).attempt, worker)
@@ -62,12 +61,12 @@ async def claimed(table: Table, run_id: str = "r", worker: str = "w") -> Claim:
     return claim
 
 
-async def running(table: Table, run_id: str = "r", worker: str = "w") -> Claim:
+async def running(table: AnyTable, run_id: str = "r", worker: str = "w") -> Claim:
     await table.add(a_run(run_id))
     return await claimed(table, run_id, worker)
 
 
-async def names(table: Table, *states: RunState) -> Sequence[str]:
+async def names(table: AnyTable, *states: RunState) -> Sequence[str]:
     return sorted(run.run_id for run in await table.runs(states=states))
 
 
@@ -695,7 +694,7 @@ def of_u(run_id: str, **values: object) -> NewRun:
     return a_run(run_id, **{"universe": "u", "max_cost_usd": 4.0, "max_tokens": 40} | values)
 
 
-async def tenant(table: Table, address: str = "u") -> Tenant:
+async def tenant(table: AnyTable, address: str = "u") -> Tenant:
     return {one.address: one for one in await table.tenants()}[address]
 
 

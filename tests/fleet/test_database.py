@@ -112,12 +112,14 @@ async def test_database_of_the_first_format_gets_what_is_new(empty_url: str) -> 
     execute(
         empty_url,
         "alter table fleet_run drop column orders",
+        "drop table fleet_head",
         f"update {META.name} set format = 1",
     )
     database = await open_database(empty_url)
     try:
         columns = {one["name"] for one in sa.inspect(database.engine).get_columns("fleet_run")}
         assert "orders" in columns
+        assert sa.inspect(database.engine).has_table("fleet_head")
     finally:
         database.close()
     (await open_database(empty_url)).close()

@@ -1,13 +1,5 @@
 from attractor.base.dataclasses import changed
-from attractor.fleet.decisions import (
-    Fate,
-    Waiting,
-    fate_of,
-    next_in,
-    share_of,
-    state_after_hold,
-    why_full,
-)
+from attractor.fleet.decisions import Waiting, given_back, next_in, share_of, swept, why_full
 from attractor.fleet.records import FleetRun, Pool, Reason, ReasonKind, RunState
 from attractor.fleet.universes import Need
 from tests.tables import table
@@ -41,33 +33,48 @@ TAKING_OVER = Reason(ReasonKind.TAKING_OVER)
 
 
 @table(
-    ("values", "is_owner_alive", "is_pending", "fate"),
+    ("values", "is_owner_alive", "is_pending", "words"),
     [
-        ({}, True, False, Fate.KEEP),
-        ({"cancel": True, "lost": 9}, True, False, Fate.KEEP),
-        ({}, False, True, Fate.TAKE_OVER),
-        ({"lost": 1}, False, False, Fate.TAKE_OVER),
-        ({"lost": 2}, False, False, Fate.PARK_AS_POISON),
-        ({"lost": 2, "cancel": True}, False, False, Fate.END),
-        ({"owner": "server:a", "lost": 2}, False, False, Fate.GIVE_BACK),
-        ({"state": RunState.QUEUED}, False, True, Fate.KEEP),
-        ({"state": RunState.QUEUED}, False, False, Fate.ENQUEUE),
-        ({"state": RunState.QUEUED, "reason": FULL}, False, False, Fate.KEEP),
-        ({"state": RunState.QUEUED, "reason": TAKING_OVER}, False, False, Fate.ENQUEUE),
-        ({"state": RunState.QUEUED, "cancel": True}, False, True, Fate.END),
-        ({"state": RunState.PARKED}, False, False, Fate.KEEP),
-        ({"state": RunState.PARKED, "wake_at": NOW}, False, False, Fate.WAKE),
-        ({"state": RunState.PARKED, "wake_at": NOW + 1}, False, False, Fate.KEEP),
-        ({"state": RunState.PARKED, "cancel": True}, False, False, Fate.END),
-        ({"state": RunState.ENDED, "cancel": True, "wake_at": 1.0}, False, False, Fate.KEEP),
+        ({}, True, False, ""),
+        ({"cancel": True, "lost": 9}, True, False, ""),
+        ({}, False, True, "attempt 2 takes over from w"),
+        ({"lost": 1}, False, False, "attempt 2 takes over from w"),
+        ({"lost": 2}, False, False, "parked, because it lost 3 workers in one stage"),
+        ({"lost": 2, "cancel": True}, False, False, "ended, because it was canceled"),
+        ({"owner": "server:a", "lost": 2}, False, False, "parked again, because server:a is gone"),
+        ({"state": RunState.QUEUED}, False, True, ""),
+        ({"state": RunState.QUEUED}, False, False, "attempt 2 replaces one that was lost"),
+        ({"state": RunState.QUEUED, "reason": FULL}, False, False, ""),
+        (
+            {"state": RunState.QUEUED, "reason": TAKING_OVER},
+            False,
+            False,
+            "attempt 2 replaces one that was lost",
+        ),
+        (
+            {"state": RunState.QUEUED, "cancel": True},
+            False,
+            True,
+            "ended, because it was canceled",
+        ),
+        ({"state": RunState.PARKED}, False, False, ""),
+        ({"state": RunState.PARKED, "wake_at": NOW}, False, False, "its timer is due"),
+        ({"state": RunState.PARKED, "wake_at": NOW + 1}, False, False, ""),
+        (
+            {"state": RunState.PARKED, "cancel": True},
+            False,
+            False,
+            "ended, because it was canceled",
+        ),
+        ({"state": RunState.ENDED, "cancel": True, "wake_at": 1.0}, False, False, ""),
     ],
 )
 def test_fate_of_a_run(
-    values: dict[str, object], is_owner_alive: bool, is_pending: bool, fate: Fate
+    values: dict[str, object], is_owner_alive: bool, is_pending: bool, words: str
 ) -> None:
     run = changed(RUN, **values)
-    found = fate_of(run, is_owner_alive=is_owner_alive, is_pending=is_pending, now=NOW)
-    assert found is fate
+    found = swept(run, NOW, is_owner_alive=is_owner_alive, is_pending=is_pending)
+    assert (found.words if found else "") == words
 
 
 @table(
@@ -80,7 +87,8 @@ def test_fate_of_a_run(
     ],
 )
 def test_state_after_a_hold(held_from: RunState, wants_run: bool, state: RunState) -> None:
-    assert state_after_hold(held_from, wants_run=wants_run) is state
+    change = given_back(changed(RUN, held_from=held_from, wants_run=wants_run))
+    assert (change.values["state"], change.enqueues) == (state, state is RunState.QUEUED)
 
 
 @table(

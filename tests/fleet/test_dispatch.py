@@ -18,7 +18,7 @@ from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch import NOT_FOR_WORKERS, without_tables
 from attractor.fleet.fleet import KEEP_BLOBS_S, Fleet
 from attractor.fleet.heads import HeadTree
-from attractor.fleet.records import AttemptEnd, Claim, RunState
+from attractor.fleet.records import AttemptEnd, Claim, Reason, ReasonKind, RunState
 from tests.cli.fleet_desk import (
     FleetDesk,
     sqlite_template as sqlite_template,  # a fixture
@@ -63,6 +63,40 @@ def test_head_with_a_file_that_is_not_of_its_run_is_refused(
     assert not desk.run(run).owner.startswith(HOLDER)
 
 
+def test_damaged_run_continues_from_its_last_whole_head(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    desk = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    run = desk.do("run", "pipeline.dot", "--on", "p").stdout.strip()
+    desk.beat()
+    commit(desk, run, f"runs/{run}/first.txt")
+    whole = desk.run(run).head
+    assert desk.do("status", run).returncode == 0
+    assert "is whole" in desk.do("fleet", "head", run, "--restore").stderr
+    desk.do("resume", run)
+    commit(desk, run, f"runs/{run}/second.txt")
+    assert desk.do("status", run).returncode == 0
+    head = desk.run(run).head
+    [blob] = (desk.state / "fleet" / "store").rglob(head)
+    blob.unlink()
+    desk.do("resume", run)
+    reason = Reason(ReasonKind.PAUSED, {"stopped": f"no blob {head}", "damaged": head})
+    desk.end(run, AttemptEnd(state=RunState.PARKED, reason=reason))
+    assert f"last whole head: {whole[:12]}, commit 1" in desk.do("fleet", "why", run).stdout
+
+    command = desk.why(run)[2]
+    assert command == f"attractor fleet head {run} --restore"
+    done = desk.do(*command.split()[1:])
+    assert "from commit 1" in done.stdout, done.stderr
+    found, root = desk.run(run), desk.project / "runs" / run
+    assert (found.state, found.seq, found.reason) == (RunState.QUEUED, 3, None)
+    assert (root / "first.txt").exists()
+    assert not (root / "second.txt").exists()
+    events = [json.loads(line) for line in (root / "events.jsonl").read_text().splitlines()]
+    assert head in events[-1]["data"]["why"]
+    assert ": head " not in desk.do("fleet", "check", "--deep").stdout
+
+
 def test_copy_whose_head_the_store_has_no_longer_gets_the_last_one(
     tmp_path: Path, sqlite_template: Path
 ) -> None:
@@ -72,6 +106,7 @@ def test_copy_whose_head_the_store_has_no_longer_gets_the_last_one(
     first = desk.run(run).head
     commit(desk, run, f"runs/{run}/note.txt")
     desk.age_blobs(KEEP_BLOBS_S + 60)
+    desk.rig(lambda rig: rig.pass_time(KEEP_BLOBS_S + 60))
     desk.within(lambda fleet: fleet.remove_old_blobs())
     assert not [*(desk.state / "fleet" / "store").rglob(first)]
     done = desk.do("cancel", run)
@@ -115,6 +150,7 @@ def commit(desk: FleetDesk, run_id: str, name: str) -> None:
     [
         'fleet.url = "x"\n"notify" = {command = "x"}\nkeep = 1\n[project]\nname = "n"\n',
         '[fleet]\nurl = "x"\n[fleet.more]\na = 1\n[project]\nname = "fleet"\n',
+        '"fl\\u0065et".url = "x"\n[project]\ntext = """\n[fleet]\n"""\n[notify]\na = 1\n',
         '[project]\nfleet = "kept"\n[[notify]]\na = 1\n[ notify . more ]\na = 1\n[other]\na = 1\n',
     ],
 )
@@ -124,8 +160,8 @@ def test_settings_without_tables_say_the_rest_alike(text: str) -> None:
 
 
 def test_settings_whose_secrets_cannot_be_cut_out_are_refused() -> None:
-    with pytest.raises(Refused, match="fleet in a form that cannot be kept from workers"):
-        without_tables('"fl\\u0065et".url = "x"\n', KEPT)
+    with pytest.raises(Refused, match="agent.mcp in a form that cannot be kept from workers"):
+        without_tables('agent = { mcp = { a = "x" } }\n', NOT_FOR_WORKERS)
 
 
 def test_secrets_of_servers_and_adapters_of_agents_stay_here() -> None:

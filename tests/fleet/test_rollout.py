@@ -83,7 +83,7 @@ async def roll_out(fleet: LivingFleet) -> Mapping[str, str]:
         workers[fleet.id_of(fourth)] = NEWER
         for run_id, version in versions.items():
             run = await project.dispatch.sync(run_id)
-            owners = [one.worker for one in await opened.views.attempts(run_id)]
+            owners = [one.worker for one in await opened.table.attempts(run_id)]
             assert {run.engine, *(workers[owner] for owner in owners)} == {version}
         return versions
 

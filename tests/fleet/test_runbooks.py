@@ -50,7 +50,8 @@ def lose_blob(desk: FleetDesk, run: str) -> None:
     shutil.copytree(store, desk.project / "store.backup")
     head = desk.run(run).head
     (store / "universes" / "home" / head[:2] / head[2:4] / head).unlink()
-    stopped = Reason(ReasonKind.PAUSED, {"stopped": f"no blob {head} in {store}"})
+    details = {"stopped": f"no blob {head} in {store}", "damaged": head}
+    stopped = Reason(ReasonKind.PAUSED, details)
     desk.end(run, AttemptEnd(state=RunState.PARKED, reason=stopped), "box-1")
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from attractor.base.json import Json, canonical_json
 from attractor.engine.outcome import Usage
+from attractor.fleet.errors import HeadTooLarge
 from attractor.fleet.fence import used_record
+from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import Claim, Spent
 from attractor.fleet.seams import AttemptEnded, AttemptGone, KeepAsked
 from attractor.fleet.site import FolderSite
@@ -92,3 +94,26 @@ async def test_process_gets_nothing_that_reaches_the_database(tmp_path: Path) ->
     names = str(ended.report["status"]).split()
     assert "KEPT" in names
     assert not {"PGPASSWORD", "ATTRACTOR_FLEET__URL", "ATTRACTOR_TOKEN"} & {*names}
+
+
+async def test_head_that_is_too_large_is_refused_with_its_largest_files(tmp_path: Path) -> None:
+    blobs = MemoryBlobs()
+
+    async def blobs_of(universe: str) -> MemoryBlobs:
+        return blobs
+
+    program = (sys.executable, "-c", SAYS.replace("LINES", "b''"))
+    site = FolderSite(tmp_path, blobs_of, os.environ, program, max_bytes=100)
+    folder, refused = f"runs/{RUN.run_id}", r"210 bytes.*100 bytes.*big.bin \(200 bytes\), .*small"
+    tree = HeadTree(blobs)
+    await tree.put(f"{folder}/small.txt", bytes(10))
+    attempt = await site.begin(RUN, Claim(RUN.run_id, 1, 1, "w", await tree.save(), 0))
+    assert await attempt.save() == await tree.save()
+    (tmp_path / f"{RUN.run_id}-1" / folder / "big.bin").write_bytes(bytes(200))
+    with pytest.raises(HeadTooLarge, match=refused):
+        await attempt.save()
+    assert await attempt.next() == AttemptGone(0)
+    await attempt.close()
+    await tree.put(f"{folder}/big.bin", bytes(200))
+    with pytest.raises(HeadTooLarge, match=refused):
+        await site.begin(RUN, Claim(RUN.run_id, 2, 2, "w", await tree.save(), 0))

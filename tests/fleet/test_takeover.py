@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor.fleet.records import FleetRun
-from attractor.fleet.seams import Table
+from attractor.fleet.table import SqlTable
 from tests.counts import count
 from tests.fleet.living import LivingFleet, living, until
 from tests.fleet.test_moves import chain
@@ -49,7 +49,7 @@ async def kill_owners(fleet: LivingFleet, runs: Sequence[str]) -> Sequence[Seque
         )
 
 
-async def kill_owners_of(fleet: LivingFleet, table: Table, run_id: str) -> Sequence[datetime]:
+async def kill_owners_of(fleet: LivingFleet, table: SqlTable, run_id: str) -> Sequence[datetime]:
     """Kill each owner of a run after its first commit, and start another worker."""
     killed: list[datetime] = []
     last: FleetRun | None = None

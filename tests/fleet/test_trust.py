@@ -33,7 +33,7 @@ from attractor.fleet.records import (
     Worker,
     worker_id,
 )
-from attractor.fleet.seams import Table
+from attractor.fleet.table import SqlTable
 from attractor.fleet.universes import Caps
 from tests.examples import ROOT
 from tests.fleet.living import LivingFleet, living, wait_until
@@ -64,8 +64,8 @@ class Rows:
 
     url: str
     owner: SqlRig
-    mine: Table
-    theirs: Table
+    mine: SqlTable
+    theirs: SqlTable
 
     async def add(self, run_id: str) -> None:
         new = NewRun(run_id=run_id, head="h0", pool="p", engine="1", max_cost_usd=4.0)
@@ -168,6 +168,8 @@ ATTACKS: Sequence[LiteralString] = (
     "update fleet_run set wake_at = 'infinity' where run_id = 'mine'",
     "update fleet_run set details = '[]' where run_id = 'mine'",
     "update fleet_run set state = 'lost' where run_id = 'mine'",
+    "insert into fleet_head values ('mine', 9, 'x', 0)",
+    "insert into fleet_head select run_id, seq, head, 0 from fleet_run where run_id = 'theirs'",
     # Runs that nobody owns.
     "update fleet_run set state = 'ended' where run_id = 'waiting'",
     "update fleet_run set state = 'queued' where run_id = 'waiting'",
@@ -390,7 +392,7 @@ def seen_by(fleet: LivingFleet) -> Iterator[bytes]:
     # No ledger, suite or decision has a table here.
     assert {name for name in rows if name.startswith("public.")} == {
         f"public.fleet_{name}"
-        for name in ("lease", "meta", "pool", "run", "tail", "universe", "worker")
+        for name in ("head", "lease", "meta", "pool", "run", "tail", "universe", "worker")
     }
     yield repr(rows).encode()
     store = as_worker(fleet)

@@ -53,7 +53,7 @@ class Process:
     async def cancel(self) -> None:
         raise FileError("no space left")
 
-    async def kill(self, why: str, *, keeps: bool) -> None:
+    async def kill(self, why: str) -> None:
         self.killed_at = asyncio.get_running_loop().time()
         await asyncio.sleep(self.kill_s)
         self.gone.set()
@@ -72,7 +72,9 @@ class Bench:
         row = Worker(
             id="w", name="w", pool="p", engine="1", slots=2, labels=(), began=0.0, beat=0.0
         )
-        self.worker = RunWorker(row, cast("Table", self.table), cast("Any", self), Machine("w"))
+        self.worker = RunWorker(
+            row, cast("Table", self.table), cast("Any", self.begin), Machine("w")
+        )
         self.tasks = [asyncio.create_task(self.worker.beat_until(lambda: False))]
 
     async def begin(self, run: FleetRun, claim: Claim) -> Process:
@@ -155,7 +157,7 @@ def test_worker_beats_while_a_process_ends() -> None:
         bench.execute(2)
         await asyncio.sleep(0.1)
         assert len(bench.processes) == 1
-        assert bench.table.rows["r"].run.owner == ""
+        assert bench.table.rows["r"].owner == ""
 
     in_virtual_time(happen())
 
@@ -167,7 +169,7 @@ def test_run_that_was_claimed_after_the_look_is_left_alone() -> None:
         await asyncio.sleep(1.5)
         await bench.run()
         await asyncio.sleep(6.0)
-        run = bench.table.rows["r"].run
+        run = bench.table.rows["r"]
         assert (run.state, run.attempt, run.lost) == (RunState.RUNNING, 1, 0)
         assert not bench.processes[0].killed_at
 
@@ -180,7 +182,7 @@ def test_worker_gives_back_a_claim_that_it_never_heard_of() -> None:
         await bench.table.add(NewRun(run_id="r", head="", pool="p", engine="1"))
         await bench.table.claim("r", 1, "w")
         await asyncio.sleep(2 * BEAT_S)
-        run = bench.table.rows["r"].run
+        run = bench.table.rows["r"]
         assert (run.state, run.owner, run.attempt) == (RunState.QUEUED, "", 2)
 
     in_virtual_time(happen())

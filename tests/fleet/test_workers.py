@@ -1,4 +1,4 @@
-"""Real workers execute, move, lose and give back runs: a `Site`, and each `SiteAttempt` in it."""
+"""Real workers execute, move, lose and give back runs: each one is a `SiteAttempt`."""
 
 import json
 import os

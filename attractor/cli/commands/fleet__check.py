@@ -34,9 +34,7 @@ def fleet_check(invocation: Invocation, is_deep: bool, as_json: bool) -> ExitCod
     copies = _copies(invocation)
 
     async def compare(fleet: "Fleet") -> CheckReport:
-        return await check(
-            fleet.table, fleet.views, fleet.blobs_of, SystemClock(), copies=copies, deep=is_deep
-        )
+        return await check(fleet, SystemClock(), copies=copies, deep=is_deep)
 
     report = in_fleet(invocation, compare)
     if as_json:

@@ -10,9 +10,9 @@ from attractor.base.records import write_fields
 from attractor.cli.invocation import JSON, Invocation, chosen_format, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.fleet import in_fleet
-from attractor.fleet.loads import Demand, demand_of
-from attractor.fleet.overview import DEMAND_LABELS, demand_lines
-from attractor.fleet.records import RunState
+from attractor.fleet.decisions import demand_of
+from attractor.fleet.overview import DEMAND_LABELS, OPEN, demand_lines
+from attractor.fleet.records import Demand
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet
@@ -54,8 +54,7 @@ def fleet_demand(invocation: Invocation, format_: str | None, as_json: bool) -> 
 
 
 async def _read(fleet: "Fleet") -> Sequence[Demand]:
-    open_states = (RunState.QUEUED, RunState.RUNNING, RunState.PARKED)
-    return demand_of(await fleet.table.pools(), await fleet.views.counts(open_states))
+    return demand_of(await fleet.table.pools(), await fleet.table.counts(OPEN))
 
 
 part = fleet_demand

@@ -14,6 +14,7 @@ from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.fleet_runs import find_in_fleet
 from attractor.cli.shell_completion import complete_runs
 from attractor.fleet.heads import HeadTree
+from attractor.fleet.records import FleetRun
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet
@@ -35,14 +36,23 @@ class RunHead:
 
 @click.command()
 @click.argument("reference", metavar="RUN", shell_complete=complete_runs)
+@click.option(
+    "--restore",
+    "restores",
+    is_flag=True,
+    help="If the head is damaged, continue from the last head that is whole.",
+)
 @json_option
 @click.pass_obj
-def fleet_head(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
+def fleet_head(invocation: Invocation, reference: str, restores: bool, as_json: bool) -> ExitCode:
     """Show what a run of the fleet committed last: its head, and the files of the head.
 
     RUN is a run id, a unique prefix of a run id, a run directory, or 'latest'. Exit with 6 if a
-    listing of the head is missing or has changed.
+    listing of the head is missing or has changed. With --restore, the stages after the last whole
+    head are executed again, and the journal of the run records who wanted that.
     """
+    if restores:
+        return _restore(invocation, reference, as_json=as_json)
 
     async def read(fleet: "Fleet") -> RunHead:
         run = await find_in_fleet(invocation, fleet, reference)
@@ -59,6 +69,22 @@ def fleet_head(invocation: Invocation, reference: str, as_json: bool) -> ExitCod
     show(f"head: {found.head} ({number_of(found.files, 'file')}, {format_size(found.size)})")
     owner = f", owner {found.owner}" if found.owner else ""
     show(f"attempt: {found.attempt}, epoch {found.epoch}{owner}")
+    return ExitCode.DONE
+
+
+def _restore(invocation: Invocation, reference: str, *, as_json: bool) -> ExitCode:
+    # Imported here, because only the fleet needs a database.
+    from attractor.cli.runs.dispatch import restore_in_fleet
+
+    async def find(fleet: "Fleet") -> FleetRun:
+        return await find_in_fleet(invocation, fleet, reference)
+
+    run = in_fleet(invocation, find)
+    found = restore_in_fleet(invocation, run)
+    if as_json:
+        show_json({"run_id": run.run_id, **write_fields(found)})
+    else:
+        show(f"run {run.run_id}: continues in pool {run.pool} from commit {found.seq}")
     return ExitCode.DONE
 
 

@@ -50,7 +50,7 @@ def fleet_queue(
             return await explain(fleet, [run for run in runs if run.project in reached]), 0
         total = sum(
             count.number
-            for count in await fleet.views.counts(OPEN)
+            for count in await fleet.table.counts(OPEN)
             if universe in ("", count.universe) and pool in ("", count.pool)
         )
         return await explain(fleet, runs), max(0, total - len(runs))

@@ -55,7 +55,7 @@ async def _read(fleet: "Fleet") -> FleetStatus:
     workers = without_holders(await fleet.table.workers())
     living = [worker for worker in workers if is_alive(worker, now)]
     pools: dict[str, Counter[str]] = {}
-    for count in await fleet.views.counts():
+    for count in await fleet.table.counts():
         pools.setdefault(count.pool, Counter())[count.state.value] += count.number
     return FleetStatus(
         database=fleet.database.name,

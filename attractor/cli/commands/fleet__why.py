@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING
 import click
 
 from attractor.base.errors import ExitCode
+from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.fleet_runs import find_in_fleet
 from attractor.cli.shell_completion import complete_runs
+from attractor.fleet.check import last_whole_head
 from attractor.fleet.overview import ExplainedRun, explain
-from attractor.fleet.records import RunState
+from attractor.fleet.records import CommittedHead, RunState
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet
@@ -27,13 +29,16 @@ def fleet_why(invocation: Invocation, reference: str, as_json: bool) -> ExitCode
     RUN is a run id, a unique prefix of a run id, a run directory, or 'latest'.
     """
 
-    async def read(fleet: "Fleet") -> ExplainedRun:
+    async def read(fleet: "Fleet") -> tuple[ExplainedRun, CommittedHead | None]:
         [explained] = await explain(fleet, [await find_in_fleet(invocation, fleet, reference)])
-        return explained
+        if not explained.is_damaged:
+            return explained, None
+        return explained, await last_whole_head(fleet, explained.run)
 
-    found = in_fleet(invocation, read)
+    found, whole = in_fleet(invocation, read)
     if as_json:
-        show_json(found.to_record())
+        last = {"last_whole_head": whole and write_fields(whole)} if found.is_damaged else {}
+        show_json({**found.to_record(), **last})
         return ExitCode.DONE
     run, reason = found.run, found.reason
     show(f"run {run.run_id}: {run.state} in pool {run.pool} for {found.age}")
@@ -42,6 +47,9 @@ def fleet_why(invocation: Invocation, reference: str, as_json: bool) -> ExitCode
         show(f"change it: {found.command}")
     elif run.state is RunState.RUNNING:
         show(f"worker: {run.owner}, attempt {run.attempt}")
+    if found.is_damaged:
+        head = f"{whole.head[:12]}, commit {whole.seq}" if whole else "none of the last ones"
+        show(f"last whole head: {head}")
     return ExitCode.DONE
 
 

@@ -49,6 +49,7 @@ def worker(
         slots=slots or settings.fleet.slots,
         labels=labels or settings.fleet.labels,
         environ=invocation.environ,
+        max_head_bytes=settings.fleet.max_head_bytes,
         home=Place(settings.runs_dir, settings.state_dir, root),
     )
 

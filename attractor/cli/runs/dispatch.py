@@ -20,20 +20,22 @@ from attractor.cli.runs.universes import require_reach
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.budgets import NO_BUDGETS, record_budgets
 from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.journal.events import Action, OperatorAction
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.engine.run_folder.open_run import open_run
+from attractor.engine.run_folder.open_run import OpenRun, open_run
 from attractor.engine.run_folder.result import result_of
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.settle import settle_ended
 from attractor.factory.operations.start import plan_start
+from attractor.fleet.check import last_whole_head
 from attractor.fleet.decisions import HOLDER, pause_of
 from attractor.fleet.dispatch import Dispatch, Where, copy_fence, first_of, of_labeled_machine
 from attractor.fleet.fleet import Fleet, open_fleet, process_name
 from attractor.fleet.orders import FleetOrders
 from attractor.fleet.overview import ExplainedRun, events_in, explain
-from attractor.fleet.records import FleetRun, RunState
+from attractor.fleet.records import CommittedHead, FleetRun, RunState
 from attractor.pipeline.orders import Orders
 from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.records.lookup import is_run, remove_incomplete
@@ -196,6 +198,41 @@ def resume_in_fleet(
     return ExitCode.DONE
 
 
+def restore_in_fleet(invocation: Invocation, run: FleetRun) -> CommittedHead:
+    """Let a run whose head is damaged continue from its last whole head, and record that."""
+    by, opened = operator_name(invocation, Scope.OPERATE), opened_of(invocation)
+    opened.require_own(opened.project.runs_dir / run.run_id)
+
+    async def work() -> CommittedHead:
+        async with _open_both(invocation, opened) as (fleet, dispatch):
+            found = _require_earlier(run, await last_whole_head(fleet, run))
+            why = f"continued from commit {found.seq}, because the head {run.head} is damaged"
+            async with dispatch.held(run.run_id, found.head) as root:
+                await asyncio.to_thread(_record_order, root, opened, by, why)
+            await fleet.table.drop_heads(run.run_id, after=found.seq, until=run.seq)
+            await dispatch.sync(run.run_id)
+            return found
+
+    return asyncio.run(work())
+
+
+def _require_earlier(run: FleetRun, found: CommittedHead | None) -> CommittedHead:
+    if run.state is RunState.ENDED:
+        raise Refused(f"run {run.run_id} has ended in the fleet")
+    if found is None:
+        hint = f"restore its blobs from a copy of the store, then: attractor resume {run.run_id}"
+        raise Refused(f"none of the last heads of run {run.run_id} is whole", hint=hint)
+    if found.head == run.head:
+        hint = f"look why it waits: attractor fleet why {run.run_id}"
+        raise Refused(f"the head of run {run.run_id} is whole", hint=hint)
+    return found
+
+
+def _record_order(root: Path, opened: OpenProject, by: str, why: str) -> None:
+    with _open_copy(root, opened) as run:
+        run.record(OperatorAction(Action.RESUME.value, by, why), sync=True)
+
+
 def _require_parked(explained: ExplainedRun) -> None:
     run, reason = explained.run, explained.reason
     if run.state is RunState.PARKED or pause_of(run):
@@ -220,17 +257,16 @@ def _require_no_question(root: Path) -> None:
 
 def _raise_budgets(root: Path, opened: OpenProject, overrides: Overrides) -> None:
     """Record the budgets with which the next process of a run continues."""
-    machine = opened.project.machine
-    with open_run(
-        root,
-        clock=machine.clock,
-        redactor=opened.project.redactor,
-        fences=copy_fence,
-        before_end=None,
-    ) as run:
+    with _open_copy(root, opened) as run:
         known = current_request(run.manifest, run.state).budgets
         budgets = overrides.budgets.over(known)
         record_budgets(run, budgets, by_caller=budgets)
+
+
+def _open_copy(root: Path, opened: OpenProject) -> OpenRun:
+    """Open the copy of a run, which this process holds."""
+    clock, redactor = opened.project.machine.clock, opened.project.redactor
+    return open_run(root, clock=clock, redactor=redactor, fences=copy_fence, before_end=None)
 
 
 def bring_copy(invocation: Invocation, root: Path) -> str:

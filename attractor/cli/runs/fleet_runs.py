@@ -20,7 +20,7 @@ async def find_in_fleet(invocation: Invocation, fleet: "Fleet", reference: str) 
     name = reference
     with suppress(NoRun, UnknownName, UsageError):
         name = find_run(reference, invocation.configuration.settings.runs_dir).name
-    found = [*await fleet.views.beginning_with(name, 2)]
+    found = [*await fleet.table.beginning_with(name, 2)]
     if name in found:
         found = [name]
     run = await fleet.table.run(found[0]) if len(found) == 1 else None

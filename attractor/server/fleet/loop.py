@@ -201,7 +201,7 @@ class FleetLoop:
         connection, away = self._connection, {"database": "", "store": ""}
         try:
             fleet = await asyncio.to_thread(connection.open)
-            found = await fleet.views.alike()
+            found = await fleet.table.alike()
             explained = await explain(fleet, [run for run, _ in found])
             numbers = [number for _, number in found]
             connection.waits = list(zip(explained, numbers, strict=True))
@@ -232,7 +232,7 @@ class FleetLoop:
             self._swept = time.monotonic()
             await fleet.table.sweep(f"{HOLDER}{self._connection.name}")
         now = await fleet.table.now()
-        found = await fleet.views.changed_since(self._since, self._projects())
+        found = await fleet.table.changed_since(self._since, self._projects())
         for run in found:
             if self._seen.get(run.run_id) != run.changed:
                 step = partial(self._settle, run)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import AttractorError, UnknownName
+from attractor.fleet.decisions import demand_of
 from attractor.fleet.dispatch import COPIES
 from attractor.fleet.errors import UnknownRun
-from attractor.fleet.loads import Demand, demand_of
 from attractor.fleet.overview import (
     OPEN,
     ExplainedRun,
@@ -23,7 +23,7 @@ from attractor.fleet.overview import (
     view_pools,
     view_workers,
 )
-from attractor.fleet.records import AttemptRow, FleetRun, ReasonKind, RunState, Worker
+from attractor.fleet.records import AttemptRow, Demand, FleetRun, ReasonKind, RunState, Worker
 from attractor.records.event_lines import describe_logged
 from attractor.server.fleet.connection import FleetConnection
 
@@ -96,7 +96,7 @@ async def _read(
         running=runs.running,
         workers=await view_workers(fleet),
         pools=await view_pools(fleet),
-        demand=demand_of(await fleet.table.pools(), await fleet.views.counts(OPEN)),
+        demand=demand_of(await fleet.table.pools(), await fleet.table.counts(OPEN)),
     )
 
 
@@ -115,7 +115,7 @@ async def read_open_runs(
     """Return the open runs of a universe (default: of all), as `read_fleet` does."""
     waiting = list[FleetRun]()
     more = 0
-    counts = await fleet.views.counts(OPEN)
+    counts = await fleet.table.counts(OPEN)
     for state in _WAITING:
         room = MOST_SHOWN - len(waiting)
         of_state = partial(fleet.table.runs, states=(state,), universe=universe)
@@ -195,7 +195,7 @@ async def _read_run(run_id: str, fleet: "Fleet") -> FleetRunView:
     names = {worker.id: worker.name for worker in await fleet.table.workers()}
     tail = [describe_logged(event) for event in events_in(await fleet.tails.look(run_id))]
     uncommitted = [words for words in tail if words][-MOST_UNCOMMITTED:]
-    return FleetRunView(explained, await fleet.views.attempts(run_id), names, uncommitted)
+    return FleetRunView(explained, await fleet.table.attempts(run_id), names, uncommitted)
 
 
 def known_pools(connection: FleetConnection) -> Sequence[str]:
@@ -243,10 +243,10 @@ def metrics_of(connection: FleetConnection) -> str:
 
 
 async def _metrics(fleet: "Fleet") -> Sequence[str]:
-    counts = await fleet.views.counts(OPEN)
+    counts = await fleet.table.counts(OPEN)
     pools = await view_pools(fleet)
     waiting = Counter[str]()
-    runs = await fleet.views.alike()
+    runs = await fleet.table.alike()
     explained = await explain(fleet, [run for run, _ in runs])
     for one, (_, number) in zip(explained, runs, strict=True):
         if one.reason:

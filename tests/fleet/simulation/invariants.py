@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
-from attractor.fleet.decisions import is_holder, share_of
+from attractor.fleet.decisions import is_executed, is_holder, share_of
 from attractor.fleet.records import Claim, FleetRun, RunState
 from tests.fleet.memory_blobs import MemoryBlobs
 from tests.fleet.simulation.model import ModelTable
@@ -110,9 +110,9 @@ class Watch:
         """Check a sweep of blobs."""
         self._write(f"{len(digests)} blobs removed")
         self._swept |= dict.fromkeys(digests)
-        for row in self._table.rows.values():
-            if lost := {*digests}.intersection(self.head(row.run.head).digests):
-                self.fail(Invariant.GC_SAFE, f"{row.run.run_id} lost {len(lost)} blobs")
+        for run in self._table.rows.values():
+            if lost := {*digests}.intersection(self.head(run.head).digests):
+                self.fail(Invariant.GC_SAFE, f"{run.run_id} lost {len(lost)} blobs")
 
     def _check_commit(self, before: FleetRun, after: FleetRun, claim: Claim) -> None:
         run_id = after.run_id
@@ -162,21 +162,16 @@ class Watch:
         pool = self._table.limits.get(run.pool)
         if pool is None or not pool.concurrency:
             return
-        running = [
-            row.run.universe
-            for row in self._table.rows.values()
-            if row.run.state is RunState.RUNNING and not is_holder(row.run.owner)
-        ]
+        running = [one.universe for one in self._table.rows.values() if is_executed(one)]
         own = running.count(run.universe)
         if len(running) > pool.concurrency or own > share_of(pool):
             self.fail(Invariant.LIMITS, f"{len(running)} run, {own} of universe {run.universe}")
 
     def check_calm(self, executing: Mapping[str, Sequence[str]], busy: Sequence[str]) -> None:
         """Check what must hold some time after the last fault; `busy` runs have a process."""
-        for run_id, row in self._table.rows.items():
-            run = row.run
-            is_executed = is_holder(run.owner) or run_id in executing.get(run.owner, ())
-            if run.state is RunState.RUNNING and not is_executed:
+        for run_id, run in self._table.rows.items():
+            has_owner = is_holder(run.owner) or run_id in executing.get(run.owner, ())
+            if run.state is RunState.RUNNING and not has_owner:
                 self.fail(Invariant.OWNED, f"{run_id}: {run.owner} does not execute it")
             if run.state is RunState.PARKED and run_id in busy:
                 self.fail(Invariant.PARKED_FREE, f"{run_id} is parked, but has a process")
@@ -184,18 +179,18 @@ class Watch:
     def check_end(self, executions: Mapping[tuple[str, str], int]) -> None:
         """Check the results of all runs."""
         for run_id, plan in self._plans.items():
-            row = self._table.rows.get(run_id)
-            if row is None or row.run.state is not RunState.ENDED:
-                state = f"{row.run.state}, {row.run.reason}" if row else "not added"
+            run = self._table.rows.get(run_id)
+            if run is None or run.state is not RunState.ENDED:
+                state = f"{run.state}, {run.reason}" if run else "not added"
                 self.fail(Invariant.FINISHES, f"{run_id} is {state}")
                 continue
-            done = self.head(row.run.head).done
-            is_other = sorted(done) != sorted(plan.stages) and not row.run.cancel
+            done = self.head(run.head).done
+            is_other = sorted(done) != sorted(plan.stages) and not run.cancel
             if is_other or any((run_id, stage) not in executions for stage in done):
                 self.fail(Invariant.SAME_RESULT, f"{run_id}: {done}, not {plan.stages}")
             # A canceled run may have ended between a commit and the next word of its process.
-            if not (row.run.cancel and row.run.tokens <= len(done)) and row.run.tokens != len(done):
-                self.fail(Invariant.SAME_RESULT, f"{run_id}: {row.run.tokens} of {len(done)} paid")
+            if not (run.cancel and run.tokens <= len(done)) and run.tokens != len(done):
+                self.fail(Invariant.SAME_RESULT, f"{run_id}: {run.tokens} of {len(done)} paid")
         settled = sum(spent.tokens for spent in self._table.spent.values())
-        if settled != (paid := sum(row.run.tokens for row in self._table.rows.values())):
+        if settled != (paid := sum(run.tokens for run in self._table.rows.values())):
             self.fail(Invariant.SAME_RESULT, f"{settled} tokens settled, {paid} paid")

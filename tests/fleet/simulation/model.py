@@ -6,10 +6,8 @@ from typing import Any
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.base.json import JsonObject
-from attractor.engine.journal.events import Action
 from attractor.fleet import decisions
-from attractor.fleet.decisions import Fate, Following
-from attractor.fleet.errors import ActorBusy, CapRefused, Fenced, RunEnded, UnknownRun
+from attractor.fleet.errors import ActorBusy, CapRefused, Fenced, UnknownRun
 from attractor.fleet.records import (
     HOME,
     NOTHING_SPENT,
@@ -20,7 +18,6 @@ from attractor.fleet.records import (
     NotClaimed,
     Pool,
     Reason,
-    ReasonKind,
     RunState,
     Spent,
     Worker,
@@ -46,15 +43,6 @@ _NEW: Mapping[str, Any] = (
 
 
 @dataclass
-class Row:
-    """A run, and what its row has beside it."""
-
-    run: FleetRun
-    queued_at: float
-    held_from: RunState = RunState.QUEUED
-
-
-@dataclass
 class Queued:
     """An attempt that has not ended; `worker` has dequeued it, at a time."""
 
@@ -74,7 +62,7 @@ class ModelTable:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self.noticed: Noticed | None = None
-        self.rows: dict[str, Row] = {}
+        self.rows: dict[str, FleetRun] = {}
         self.queue: dict[str, Queued] = {}
         self.alive: dict[str, Worker] = {}
         self.limits: dict[str, Pool] = {}
@@ -86,33 +74,31 @@ class ModelTable:
     async def add(self, new: NewRun) -> None:
         if known := self.rows.get(new.run_id):
             values = vars(new).items()
-            if any(getattr(known.run, name) != one for name, one in values if name != "head"):
+            if any(getattr(known, name) != one for name, one in values if name != "head"):
                 raise Refused(f"run {new.run_id} is in the fleet, with other values")
             return
         self._require_idle(new.universe, new.actor)
         self._require_world(new.project, new.universe)
         self._admit(vars(new), is_new=True)
         now = self._now()
-        run = FleetRun(**vars(new), **_NEW, created=now, changed=now)
-        self.rows[new.run_id] = Row(run, now)
+        run = FleetRun(**vars(new), **_NEW, created=now, changed=now, queued_at=now)
+        self.rows[new.run_id] = run
         self._enqueue(run, is_ahead=False)
         self._notice("add", None, run)
 
     async def claim(self, run_id: str, attempt: int, worker: str) -> Claim | NotClaimed:
-        row = self.rows.get(run_id)
-        if row is None or row.run.attempt != attempt:
+        run = self.rows.get(run_id)
+        if run is None or run.attempt != attempt:
             return NotClaimed()
-        run = row.run
         if run.owner and run.owner == worker:
-            return _claim_of(run)
+            return Claim.of(run)
         if run.state is not RunState.QUEUED or run.cancel:
             return NotClaimed()
         pool, running = self.limits.get(run.pool), self._running(run.pool)
         if reason := decisions.why_no_room(pool, need_of(vars(run)), running, self._held()):
             self._set("refuse", run, reason=reason)
             return NotClaimed(reason)
-        values = {"state": RunState.RUNNING, "owner": worker, "epoch": run.epoch + 1}
-        return _claim_of(self._set("claim", run, **values, reason=None))
+        return Claim.of(self._apply("claim", run, decisions.claimed(run, worker)))
 
     async def commit(
         self,
@@ -121,15 +107,15 @@ class ModelTable:
         spent: Spent | None = None,
         carried_out: Collection[str] = (),
     ) -> Claim:
-        row = self.rows.get(claim.run_id)
+        run = self.rows.get(claim.run_id)
         following: Claim = changed(claim, head=head, seq=claim.seq + 1, spent=spent or claim.spent)
-        if row and self.may_commit(row.run, claim):
+        if run and self.may_commit(run, claim):
             values = {"head": head, "seq": following.seq, "lost": 0, **vars(following.spent)}
-            orders = row.run.orders.items()
+            orders = run.orders.items()
             values["orders"] = {name: one for name, one in orders if name not in carried_out}
-            self._set("commit", row.run, claim, **values)
-            self._charge(row.run, following.spent - claim.spent)
-        elif row is None or _claim_of(row.run) != changed(following, owner=row.run.owner):
+            self._set("commit", run, claim, **values)
+            self._charge(run, following.spent - claim.spent)
+        elif run is None or Claim.of(run) != changed(following, owner=run.owner):
             raise Fenced(self._place(claim))
         return following
 
@@ -137,77 +123,55 @@ class ModelTable:
         return _is_owned(run, claim) and run.seq == claim.seq
 
     async def end(self, claim: Claim, end: AttemptEnd) -> None:
-        row = self.rows.get(claim.run_id)
-        if row is None or row.run.epoch != claim.epoch:
+        run = self.rows.get(claim.run_id)
+        if run is None or run.epoch != claim.epoch:
             raise Fenced(self._place(claim))
-        if row.run.owner != claim.owner:
+        if run.owner != claim.owner:
             return
-        if end.is_undone and not row.run.cancel:
-            self._give_back(row)
-            return
-        self._release(row.run, end)
+        self._apply("end", run, decisions.released(run, end, self._now()))
         if not end.yields and not decisions.is_holder(claim.owner):
-            self._give_room(row.run.pool, most=1)
+            self._give_room(run.pool, most=1)
 
     async def want(self, run_id: str) -> FleetRun:
         run = self._known(run_id)
-        if run.state is RunState.ENDED:
-            raise RunEnded(f"run {run_id} has ended")
-        if run.state is RunState.PARKED:
-            return self._wake("want", run)
-        wants_run = run.wants_run or run.state is RunState.RUNNING
-        orders = decisions.without_pauses(run)
-        return self._set("want", run, wants_run=wants_run, orders=orders)
+        return self._apply("want", run, decisions.wanted(run, self._now()))
 
     async def order(self, run_id: str, name: str, order: JsonObject) -> FleetRun | None:
         run = self._known(run_id)
-        if decisions.is_executed(run):
-            return self._set("order", run, orders={**run.orders, name: order})
-        is_waiting = run.state is RunState.QUEUED or (run.wake_at > 0 and not run.owner)
-        if order["action"] != Action.PAUSE or not is_waiting:
-            return None
-        self._dequeue(run)
-        values = {"state": RunState.PARKED, "reason": decisions.why_paused(order), "wake_at": 0.0}
-        return self._set("pause", run, **values, orders=decisions.without_pauses(run))
+        change = decisions.ordered(run, name, order)
+        return change and self._apply("order", run, change)
 
     async def hold(self, run_id: str, owner: str) -> Claim | NotClaimed:
         if not decisions.is_holder(owner):
             raise UsageError(f"invalid holder {owner!r}")
-        row = self.rows.get(run_id)
-        if row is None or row.run.owner not in ("", owner):
-            return NotClaimed(row and row.run.reason)
-        run = row.run
+        run = self.rows.get(run_id)
+        if run is None or run.owner not in ("", owner):
+            return NotClaimed(run and run.reason)
         if run.owner == owner:
-            return _claim_of(run)
+            return Claim.of(run)
         if run.state is RunState.ENDED:
             self._require_idle(run.universe, run.actor)
-        self._dequeue(run)
-        row.held_from = run.state
-        values = {"state": RunState.RUNNING, "owner": owner, "epoch": run.epoch + 1}
-        values |= {"attempt": run.attempt + 1}
-        wants_run = run.wants_run or run.state is RunState.QUEUED
-        return _claim_of(self._set("hold", run, **values, wants_run=wants_run))
+        return Claim.of(self._apply("hold", run, decisions.held(run, owner)))
 
     async def set_reason(self, claim: Claim, reason: Reason | None) -> None:
-        row = self.rows.get(claim.run_id)
-        if row is None or not _is_owned(row.run, claim):
+        run = self.rows.get(claim.run_id)
+        if run is None or not _is_owned(run, claim):
             raise Fenced(self._place(claim))
-        self._set("reason", row.run, reason=reason)
+        self._set("reason", run, reason=reason)
 
     async def cancel(self, run_id: str) -> FleetRun:
         run = self._known(run_id)
         if run.state is RunState.ENDED:
             return run
         run = self._set("cancel", run, cancel=True)
-        return run if run.owner else self._end_unowned(run)
+        return run if run.owner else self._apply("end", run, decisions.canceled(run))
 
     async def forget(self, run_id: str) -> None:
-        if run_id in self.rows and self.rows[run_id].run.state is RunState.ENDED:
+        if run_id in self.rows and self.rows[run_id].state is RunState.ENDED:
             del self.rows[run_id]
 
     async def run(self, run_id: str) -> FleetRun | None:
-        row = self.rows.get(run_id)
-        return row and row.run
+        return self.rows.get(run_id)
 
     async def runs(
         self,
@@ -218,17 +182,17 @@ class ModelTable:
         limit: int = 0,
     ) -> Sequence[FleetRun]:
         found = [
-            row.run
-            for row in self.rows.values()
-            if (not states or row.run.state in states)
-            and universe in ("", row.run.universe)
-            and pool in ("", row.run.pool)
+            run
+            for run in self.rows.values()
+            if (not states or run.state in states)
+            and universe in ("", run.universe)
+            and pool in ("", run.pool)
         ]
         found.sort(key=lambda run: (run.changed, run.run_id))
         return found[:limit] if limit else found
 
     async def owned(self, worker: str) -> Sequence[FleetRun]:
-        return [row.run for _, row in sorted(self.rows.items()) if row.run.owner == worker]
+        return [run for _, run in sorted(self.rows.items()) if run.owner == worker]
 
     async def beat(self, worker: Worker) -> Worker:
         now = self._now()
@@ -299,11 +263,13 @@ class ModelTable:
         if holder != sweeper and until > now:
             return []
         self.lease = (sweeper, now + decisions.LEASE_S)
-        lines = [
-            self._sweep_one(self.rows[run_id], fate)
-            for run_id in sorted(self.rows)
-            if (fate := self._fate_of(self.rows[run_id].run, now)) is not Fate.KEEP
-        ]
+        lines: list[str] = []
+        for run_id, run in sorted(self.rows.items()):
+            is_alive, is_pending = self.is_alive(run.owner), self._is_pending(run)
+            change = decisions.swept(run, now, is_owner_alive=is_alive, is_pending=is_pending)
+            if change:
+                self._apply("sweep", run, change)
+                lines.append(f"run {run_id}: {change.words}")
         lines += self._give_room_in_all()
         for name, worker in [*self.alive.items()]:
             if worker.beat < now - decisions.FORGOTTEN_S:
@@ -330,108 +296,37 @@ class ModelTable:
         is_new = queued.taken_at > self._now() - decisions.UNCLAIMED_S
         return is_new and self.is_alive(queued.worker)
 
-    def _fate_of(self, run: FleetRun, now: float) -> Fate:
-        is_alive, is_pending = self.is_alive(run.owner), self._is_pending(run)
-        return decisions.fate_of(run, is_owner_alive=is_alive, is_pending=is_pending, now=now)
-
-    def _sweep_one(self, row: Row, fate: Fate) -> str:
-        run, owner, lost = row.run, row.run.owner, row.run.lost + 1
-        match fate:
-            case Fate.END:
-                self._end_unowned(run)
-            case Fate.WAKE:
-                self._wake("timer", run)
-            case Fate.ENQUEUE:
-                self._dequeue(run)
-                self._enqueue_again("replace", run, reason=run.reason)
-            case Fate.GIVE_BACK:
-                self._give_back(row)
-            case Fate.TAKE_OVER:
-                self._dequeue(run)
-                reason = Reason(ReasonKind.TAKING_OVER, {"worker": owner, "lost": lost})
-                values = {"epoch": run.epoch + 1, "lost": lost, "reason": reason}
-                run = self._enqueue_again("take over", run, is_ahead=True, **values)
-                return f"run {run.run_id}: attempt {run.attempt} takes over from {owner}"
-            case _:
-                self._dequeue(run)
-                self._park_as_poison(run, epoch=run.epoch + 1)
-        return f"run {run.run_id}: {fate}"
-
-    def _give_back(self, row: Row) -> None:
-        run = row.run
-        state = decisions.state_after_hold(row.held_from, wants_run=run.wants_run)
-        if state is RunState.QUEUED:
-            self._enqueue_again("give back", run, epoch=run.epoch + 1, reason=None)
-        else:
-            self._set("give back", run, state=state, owner="", epoch=run.epoch + 1)
-
-    def _release(self, run: FleetRun, end: AttemptEnd) -> None:
-        match decisions.after_end(run, end):
-            case Following.END:
-                values = {"state": RunState.ENDED, "wants_run": False, "wake_at": 0.0}
-                self._set("end", run, owner="", reason=end.reason, **values)
-            case Following.YIELD:
-                lost = run.lost + end.has_crashed
-                self._enqueue_again("yield", run, is_ahead=True, reason=end.reason, lost=lost)
-            case Following.GO_ON:
-                self._enqueue_again("go on", run, reason=None, queued_at=self._now())
-            case Following.PARK:
-                end, orders = decisions.parked(run, end), decisions.without_pauses(run)
-                values = {"state": RunState.PARKED, "wake_at": end.wake_at, "wants_run": False}
-                self._set("park", run, owner="", reason=end.reason, **values, orders=orders)
-            case Following.PARK_AS_POISON:
-                self._park_as_poison(run)
-
-    def _park_as_poison(self, run: FleetRun, **values: Any) -> None:
-        lost = run.lost + 1
-        reason = Reason(ReasonKind.POISON, {"worker": run.owner, "lost": lost})
-        values |= {"state": RunState.PARKED, "owner": "", "wants_run": False}
-        self._set("poison", run, reason=reason, lost=lost, wake_at=0.0, **values)
-
-    def _enqueue_again(
-        self, cause: str, run: FleetRun, /, *, is_ahead: bool = False, **values: Any
-    ) -> FleetRun:
-        free = {"state": RunState.QUEUED, "owner": "", "wants_run": False, "wake_at": 0.0}
-        self._enqueue(changed(run, attempt=run.attempt + 1), is_ahead=is_ahead)
-        return self._set(cause, run, **free | values, attempt=run.attempt + 1)
-
-    def _wake(self, cause: str, run: FleetRun) -> FleetRun:
-        is_poison = run.reason is not None and run.reason.kind is ReasonKind.POISON
-        lost = 0 if is_poison else run.lost
-        return self._enqueue_again(cause, run, reason=None, lost=lost, queued_at=self._now())
-
-    def _end_unowned(self, run: FleetRun) -> FleetRun:
-        self._dequeue(run)
-        values = {"state": RunState.ENDED, "owner": "", "epoch": run.epoch + 1}
-        return self._set("end", run, **values, wants_run=False, reason=None, wake_at=0.0)
+    def _apply(self, cause: str, run: FleetRun, change: decisions.Change) -> FleetRun:
+        if change.drops:
+            self._dequeue(run)
+        after = changed(run, **change.values)
+        if change.enqueues:
+            self._enqueue(after, is_ahead=change.is_ahead)
+        return self._set(cause, run, **change.values)
 
     def _give_room_in_all(self) -> list[str]:
-        names = sorted({*self.limits, *(row.run.pool for row in self.rows.values())})
+        names = sorted({*self.limits, *(run.pool for run in self.rows.values())})
         return [line for name in names for line in self._give_room(name)]
 
     def _give_room(self, name: str, *, most: int = MOST_AT_ONCE) -> list[str]:
         pool, tenants = self.limits.get(name, Pool(name)), self._held()
         waiting = [
-            decisions.Waiting(run.run_id, need_of(vars(run)), run.priority, row.queued_at)
-            for row in self.rows.values()
-            if (run := row.run).pool == name and run.state is RunState.QUEUED and not run.cancel
+            decisions.Waiting(run.run_id, need_of(vars(run)), run.priority, run.queued_at)
+            for run in self.rows.values()
+            if run.pool == name and run.state is RunState.QUEUED and not run.cancel
             if run.reason and run.reason.kind in decisions.FULL
         ]
         lines: list[str] = []
         for run_id in decisions.next_in(pool, self._running(name), waiting, tenants, most=most):
-            run = self._enqueue_again("room", self.rows[run_id].run, is_ahead=True, reason=None)
+            change = decisions.next_attempt(self.rows[run_id], {"reason": None}, is_ahead=True)
+            run = self._apply("room", self.rows[run_id], change)
             lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {name}")
         return lines
 
     def _running(self, pool: str) -> Mapping[str, int]:
         counts: dict[str, int] = {}
-        for row in self.rows.values():
-            run = row.run
-            if (
-                run.pool == pool
-                and run.state is RunState.RUNNING
-                and not decisions.is_holder(run.owner)
-            ):
+        for run in self.rows.values():
+            if run.pool == pool and decisions.is_executed(run):
                 counts[run.universe] = counts.get(run.universe, 0) + 1
         return counts
 
@@ -456,9 +351,9 @@ class ModelTable:
             for one in self.known.values()
             if one.caps != NO_CAPS
         ]
-        for row in self.rows.values() if found else ():
-            if row.run.state is RunState.RUNNING and not decisions.is_holder(row.run.owner):
-                found = [tenant.with_run(need_of(vars(row.run))) for tenant in found]
+        for run in self.rows.values() if found else ():
+            if decisions.is_executed(run):
+                found = [tenant.with_run(need_of(vars(run))) for tenant in found]
         return found
 
     def _spent(self, address: str) -> Spent:
@@ -473,12 +368,10 @@ class ModelTable:
     def _set(
         self, cause: str, run: FleetRun, claim: Claim | None = None, /, **values: Any
     ) -> FleetRun:
-        row = self.rows[run.run_id]
-        if isinstance(queued_at := values.pop("queued_at", None), float):
-            row.queued_at = queued_at
-        row.run = changed(run, **values, changed=self._now())
-        self._notice(cause, run, row.run, claim)
-        return row.run
+        after: FleetRun = changed(run, **values, changed=self._now())
+        self.rows[run.run_id] = after
+        self._notice(cause, run, after, claim)
+        return after
 
     def _notice(
         self, cause: str, before: FleetRun | None, after: FleetRun, claim: Claim | None = None
@@ -497,23 +390,18 @@ class ModelTable:
     def _known(self, run_id: str) -> FleetRun:
         if run_id not in self.rows:
             raise UnknownRun(f"unknown run {run_id!r}")
-        return self.rows[run_id].run
+        return self.rows[run_id]
 
     def _require_idle(self, universe: str, actor: str) -> None:
-        for row in self.rows.values() if actor else ():
-            is_open = row.run.state is not RunState.ENDED
-            if is_open and (row.run.universe, row.run.actor) == (universe, actor):
-                raise ActorBusy(f"actor {actor} has the open run {row.run.run_id}")
+        for run in self.rows.values() if actor else ():
+            is_open = run.state is not RunState.ENDED
+            if is_open and (run.universe, run.actor) == (universe, actor):
+                raise ActorBusy(f"actor {actor} has the open run {run.run_id}")
 
     def _place(self, claim: Claim) -> str:
-        state = self.rows[claim.run_id].run.state if claim.run_id in self.rows else "gone"
+        state = self.rows[claim.run_id].state if claim.run_id in self.rows else "gone"
         return f"attempt {attempt_id(claim.run_id, claim.attempt)} of {claim.owner}: {state}"
 
 
 def _is_owned(run: FleetRun, claim: Claim) -> bool:
     return (run.epoch, run.owner) == (claim.epoch, claim.owner)
-
-
-def _claim_of(run: FleetRun) -> Claim:
-    spent = Spent(run.cost_usd, run.tokens)
-    return Claim(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq, spent)

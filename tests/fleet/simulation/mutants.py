@@ -8,7 +8,7 @@ import pytest
 
 from attractor.base.dataclasses import changed
 from attractor.fleet import decisions, heads
-from attractor.fleet.decisions import Fate
+from attractor.fleet.decisions import Change
 from attractor.fleet.errors import StoreAway
 from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import AttemptEnd, Claim, FleetRun, RunState
@@ -59,14 +59,13 @@ def commit_before_all_blobs_are_stored(patch: Patch) -> None:
 
 
 def park_with_an_attempt(patch: Patch) -> None:
-    release: Any = ModelTable._release  # pyright: ignore[reportPrivateUsage]
+    release = decisions.released
 
-    def enqueue_too(self: Any, run: FleetRun, end: AttemptEnd) -> None:
-        if end.state is RunState.PARKED:
-            self._enqueue(changed(run, attempt=run.attempt + 1), is_ahead=False)
-        release(self, run, end)
+    def enqueue_too(run: FleetRun, end: AttemptEnd, now: float) -> Change:
+        change = release(run, end, now)
+        return changed(change, enqueues=True) if end.state is RunState.PARKED else change
 
-    patch.setattr(ModelTable, "_release", enqueue_too)
+    patch.setattr(decisions, "released", enqueue_too)
 
 
 def keep_claims_without_reply(patch: Patch) -> None:
@@ -84,13 +83,13 @@ def claim_without_counting(patch: Patch) -> None:
 
 
 def wake_ended_runs(patch: Patch) -> None:
-    want = ModelTable.want
+    want = decisions.wanted
 
-    async def wake(self: Any, run_id: str) -> FleetRun:
-        run = self.rows[run_id].run
-        return self._wake("want", run) if run.state is RunState.ENDED else await want(self, run_id)
+    def wake(run: FleetRun, now: float) -> Change:
+        is_ended = run.state is RunState.ENDED
+        return decisions.next_attempt(run, {"reason": None}) if is_ended else want(run, now)
 
-    patch.setattr(ModelTable, "want", wake)
+    patch.setattr(decisions, "wanted", wake)
 
 
 def remove_young_blobs(patch: Patch) -> None:
@@ -103,13 +102,13 @@ def remove_young_blobs(patch: Patch) -> None:
 
 
 def replace_no_lost_attempt(patch: Patch) -> None:
-    decide = decisions.fate_of
+    sweep = decisions.swept
 
-    def fate_of(run: FleetRun, **options: Any) -> Fate:
-        fate = decide(run, **options)
-        return Fate.KEEP if fate is Fate.ENQUEUE else fate
+    def swept(run: FleetRun, now: float, **options: bool) -> Change | None:
+        is_kept = run.state is RunState.QUEUED and not run.cancel
+        return None if is_kept else sweep(run, now, **options)
 
-    patch.setattr(decisions, "fate_of", fate_of)
+    patch.setattr(decisions, "swept", swept)
 
 
 def end_runs_of_dead_processes(patch: Patch) -> None:

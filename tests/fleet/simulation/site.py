@@ -184,7 +184,7 @@ class SimAttempt:
     async def stop(self, why: str) -> None:
         self._leaves = why
 
-    async def kill(self, why: str, *, keeps: bool) -> None:
+    async def kill(self, why: str) -> None:
         """End the process; one that does not end by itself takes three seconds."""
         if self in self._site.processes:
             await self._machine.wait(self._site.random.choice((0.1, 3.0)))

@@ -16,7 +16,6 @@ from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import (
     AttemptEnd,
     Claim,
-    FleetRun,
     NewRun,
     NotClaimed,
     Pool,
@@ -26,7 +25,6 @@ from attractor.fleet.records import (
     Worker,
     queue_name,
 )
-from attractor.fleet.seams import Table
 from attractor.fleet.serving import SWEEP_S
 from attractor.fleet.universes import Tenant
 from attractor.fleet.worker import RunWorker
@@ -134,7 +132,7 @@ class World:
     def _is_over(self, calm: float) -> bool:
         if self.loop.time() > calm + CALM_S:
             self._check_calm()
-        states = [row.run.state for row in self.table.rows.values()]
+        states = [run.state for run in self.table.rows.values()]
         is_ended = len(states) == len(self.plans) and {*states} == {RunState.ENDED}
         return is_ended and self.loop.time() > calm
 
@@ -193,8 +191,7 @@ class World:
 
     def _answer(self) -> None:
         """Let people answer what waits for them, and let poisoned runs continue."""
-        for run_id, row in self.table.rows.items():
-            run = row.run
+        for run_id, run in self.table.rows.items():
             if run.state is not RunState.PARKED or run_id in self._answering:
                 continue
             head = self.watch.head(run.head)
@@ -223,7 +220,7 @@ class World:
         if is_done and kind == "steer":
             self.watch.ordered.setdefault(run_id, []).append(name)
         self.write(f"{run_id} {kind} {'accepted' if is_done else 'refused'}")
-        if is_done and kind == "cancel" and self.table.rows[run_id].run.cancel:
+        if is_done and kind == "cancel" and self.table.rows[run_id].cancel:
             self.watch.canceled[run_id] = None
         self._answering.pop(run_id, None)
 
@@ -306,9 +303,9 @@ class SimWorker:
         remote = RemoteBlobs(world.network, self.machine, world.store)
         random = Random(f"{world.scenario.seed} {name}")
         self.site = SimSite(self.machine, remote, world.plans, world.executions, random)
-        self.table = cast("Table", RemoteTable(world.network, self.machine, world.table))
+        self.table = cast("ModelTable", RemoteTable(world.network, self.machine, world.table))
         row = _worker(name)
-        self.worker = RunWorker(row, self.table, self.site, self.machine)
+        self.worker = RunWorker(row, self.table, self.site.begin, self.machine)
         self._start(self._serve())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -370,7 +367,7 @@ class Server:
         self.id = f"server:{number}"
         self.machine = Machine(self.id)
         self._world = world
-        self._table = cast("Table", RemoteTable(world.network, self.machine, world.table))
+        self._table = cast("ModelTable", RemoteTable(world.network, self.machine, world.table))
         self._blobs = RemoteBlobs(world.network, self.machine, world.store)
         self._holding: dict[str, None] = {}
         for work in (self._beat(), self._remove_blobs()):
@@ -429,7 +426,7 @@ class Server:
                 await self._table.beat(row)
                 for run in await self._table.owned(self.id):
                     if run.run_id not in known and run.run_id not in self._holding:
-                        await self._table.end(_claim_of(run), undone)
+                        await self._table.end(Claim.of(run), undone)
             await self.machine.wait(BEAT_S)
 
     async def _remove_blobs(self) -> None:
@@ -443,7 +440,3 @@ class Server:
 def _worker(name: str) -> Worker:
     where: dict[str, Any] = {"pool": POOL, "engine": ENGINE, "slots": SLOTS, "labels": ()}
     return Worker(id=name, name=name, began=0.0, beat=0.0, **where)
-
-
-def _claim_of(run: FleetRun) -> Claim:
-    return Claim(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq)
