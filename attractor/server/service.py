@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from queue import SimpleQueue
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, Refused, UnknownName
@@ -32,8 +33,7 @@ from attractor.server.evidence import NO_EVIDENCE, Evidence, KeptEvidence
 from attractor.server.fleet.connection import FleetConnection
 from attractor.server.fleet.loop import FleetLoop, FleetProject
 from attractor.server.pieces import PieceVersions
-from attractor.server.processes.pull_requests import PullRequestLoop
-from attractor.server.processes.pulls import PullLoop
+from attractor.server.processes.pulls import AskedPulls, PullLoop
 from attractor.server.processes.queues import QueueLoop
 from attractor.server.processes.run_processes import PROGRAM, RunCommand, RunProcesses
 from attractor.server.snippets import SnippetThread
@@ -68,7 +68,7 @@ class Service:
     """Taken by each request that computes for long, such as the check of a pipeline."""
 
     fleet: FleetConnection
-    pull_requests: PullRequestLoop
+    asked_pulls: AskedPulls
     others: dict[Path, "Service"]
     named: str = ""
     """The id of the project in addresses; empty for that of the server."""
@@ -116,7 +116,7 @@ class Service:
             SnippetThread(project),
             asyncio.Semaphore(COMPUTED_AT_ONCE),
             FleetConnection(state, fleet.url.get_secret_value(), fleet.store, fleet.pool, environ),
-            PullRequestLoop(),
+            SimpleQueue(),
             {},
             flags=tuple(flags),
         )
@@ -241,6 +241,9 @@ class Service:
             lambda run_id: service.processes.complete(RunCommand("resume", [run_id]), by="fleet"),
         )
 
+    def _opened_of(self, project_id: str) -> OpenProject:
+        return self.of_project(project_id).opened
+
     def _automation_project(self, project_id: str) -> AutomationProject:
         service = self.of_project(project_id)
         return AutomationProject(service.opened, service.processes)
@@ -254,9 +257,8 @@ class Service:
         loops = (
             FleetLoop(self.fleet, self._project_ids, self._fleet_project, clock),
             QueueLoop(state, lambda project_id: self.of_project(project_id).processes),
-            PullLoop(state, lambda project_id: self.of_project(project_id).opened, clock),
+            PullLoop(state, self._opened_of, clock, self.asked_pulls),
             AutomationLoop(state, self._automation_project, clock),
-            self.pull_requests,
         )
         for loop in loops:
             loop.start()

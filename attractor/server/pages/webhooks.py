@@ -44,7 +44,7 @@ def take_webhook(
         case _:
             raise InvalidRequest("the webhook names no repository")
     _keep_once(opened, signature)
-    service.pull_requests.ask(opened, name)
+    service.asked_pulls.put((opened.identity.project_id(), name))
     return Response(status_code=202)
 
 
@@ -60,7 +60,7 @@ def take_gitlab_webhook(
             pass
         case _:
             raise InvalidRequest("the webhook names no project")
-    service.pull_requests.ask(opened, name)
+    service.asked_pulls.put((opened.identity.project_id(), name))
     return Response(status_code=202)
 
 

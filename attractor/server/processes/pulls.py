@@ -1,8 +1,9 @@
-"""Reads open pull requests while the server runs, so that a merge is recorded without a webhook.
+"""Reads open pull requests while the server runs, and at once after a webhook.
 
 A project with an open pull request gets a thread of its own, which asks the forge as `attractor pr
-sync` does. Another server, a webhook or a person may have asked a moment ago: what was read then
-counts. A server without a token asks nothing.
+sync` does. Another server or a person may have asked a moment ago: what was read then counts. If
+the forge limits the rate, nothing sleeps, and no run stays locked. A server without a token asks
+nothing.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from threading import Event, Thread
 
 from attractor.base.clock import Clock
@@ -30,6 +32,9 @@ AGAIN_S = 600.0
 
 _BY = "serve"
 
+AskedPulls = SimpleQueue[tuple[str, str]]
+"""The id of a project, and the repository whose pull requests a webhook wants to be read."""
+
 
 class PullLoop:
     """Looks at the open pull requests of all projects, in a thread of its own.
@@ -42,17 +47,21 @@ class PullLoop:
         state: Path,
         opened_of: Callable[[str], OpenProject],
         clock: Clock,
+        asked: AskedPulls,
         every: timedelta = EVERY,
     ) -> None:
         self._state = state
         self._opened_of = opened_of
         self._clock = clock
+        self._asking = asked
+        self._asked = set[tuple[str, str]]()
         self._every = every
         self._look_s = min(LOOK_S, every.total_seconds())
         self._stopped = Event()
         self._thread = Thread(target=self._run, name="pulls", daemon=True)
         self._busy: dict[str, Thread] = {}
         self._pauses: dict[str, float] = {}
+        self._limits: dict[str, float] = {}
 
     def start(self) -> None:
         """Begin to look."""
@@ -61,10 +70,15 @@ class PullLoop:
     def stop(self) -> None:
         """Look no more; what is being read ends with the server."""
         self._stopped.set()
+        self._asking.put(("", ""))
         self._thread.join(10)
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._look_s):
+        while not self._stopped.is_set():
+            with suppress(Empty):
+                self._asked.add(self._asking.get(timeout=self._look_s))
+                while True:
+                    self._asked.add(self._asking.get_nowait())
             projects = list[ProjectFolder]()
             with suppress(AttractorError, OSError):
                 projects += list_project_folders(self._state)
@@ -74,13 +88,16 @@ class PullLoop:
                     self._look(project)
 
     def _look(self, project: ProjectFolder) -> None:
-        id_, now = project.project_id, self._clock.now()
+        id_, now, tick = project.project_id, self._clock.now(), time.monotonic()
         thread, readings = self._busy.get(id_), PullReadings.in_state(self._state, id_)
-        if (thread and thread.is_alive()) or time.monotonic() < self._pauses.get(id_, 0.0):
+        if (thread and thread.is_alive()) or tick < self._limits.get(id_, 0.0):
             return
-        due: list[PullReading] = []
+        asked = {one for one in self._asked if one[0] == id_}
+        self._asked -= asked
+        due, is_paused = list[PullReading](), tick < self._pauses.get(id_, 0.0)
         for reading in readings.all():
-            if not reading.merged_outside and now - reading.read >= self._every:
+            is_old = now - reading.read >= self._every and not is_paused
+            if (is_old or (id_, reading.repository) in asked) and not reading.merged_outside:
                 due.append(reading)
             elif reading.merged_outside and now - reading.since > SHOWN:
                 readings.remove(reading.repository, reading.number)
@@ -101,8 +118,10 @@ class PullLoop:
                 root = opened.find(reading.run_id)
                 asyncio.run(sync_pull_request(root, opened, by=_BY, sleep=refuse_to_wait))
             except ForgeLimited as limited:
-                pause = limited.wait.total_seconds()
-                break
+                self._limits[project_id] = time.monotonic() + limited.wait.total_seconds()
+                for one in due:
+                    self._asking.put((project_id, one.repository))
+                return
             except (NoForge, ForgeRefused):
                 # A refusal is a row of *Attention*.
                 pause = max(pause, AGAIN_S)

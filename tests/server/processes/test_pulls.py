@@ -5,6 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from queue import SimpleQueue
 
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
@@ -16,7 +17,6 @@ from tests.factory.flows import Flow
 from tests.factory.operations.test_pull_request import (
     flow_on,
     forge as forge,  # a fixture
-    merge,
     propose,
 )
 from tests.forges import NAME, Hub, hub
@@ -25,7 +25,7 @@ from tests.forges import NAME, Hub, hub
 @contextmanager
 def reading(flow: Flow, opened: OpenProject, every: timedelta) -> Generator[None]:
     clock = flow.machine.clock
-    loop = PullLoop(flow.machine.state_dir, lambda project_id: opened, clock, every)
+    loop = PullLoop(flow.machine.state_dir, lambda project_id: opened, clock, SimpleQueue(), every)
     loop.start()
     try:
         yield
@@ -37,7 +37,7 @@ def test_merge_is_recorded_without_a_webhook(forge: Hub, tmp_path: Path) -> None
     flow, result = flow_on(forge, tmp_path)
     made = propose(flow, result).round
     with reading(flow, flow.opened, timedelta(milliseconds=50)):
-        merge(forge, made.number, "squash")
+        forge.merge(made.number, squash=True)
         await_(lambda: [one.ending for one in list_rounds(flow.opened)] == ["merged"])
         await_(lambda: not PullReadings.of(flow.opened).all())
 
@@ -47,7 +47,7 @@ def test_what_was_read_a_moment_ago_and_a_project_without_a_token_are_left_alone
 ) -> None:
     flow, result = flow_on(forge, tmp_path)
     made = propose(flow, result).round
-    merge(forge, made.number, "squash")
+    forge.merge(made.number, squash=True)
     environ = {key: one for key, one in flow.machine.environ.items() if key != "GITHUB_TOKEN"}
     away = flow.adjusted(environ=environ).opened
     with (
