@@ -485,7 +485,7 @@ class TriggerRecord(Record):
     """The automation that started a run, and the occurrence for which it did."""
 
     automation: str
-    kind: Literal["schedule", "http", "promotion", "ticket", "person"]
+    kind: Literal["schedule", "http", "promotion", "ticket", "issue", "person"]
     occurrence: str
 
 

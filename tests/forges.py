@@ -19,6 +19,9 @@ from tests.pipeline.projects import git
 TWINS = ROOT / "scenarios" / "_twins"
 OPERATOR, REVIEWER = "twin-github", "twin-github-reviewer"
 CHECKS, STRANGER = "twin-github-checks", "twin-github-stranger"
+HELPER = "twin-github-helper"
+"""The key of a person who may set labels, and not push."""
+
 NAME = "operator/shop"
 
 
@@ -74,6 +77,24 @@ class Hub:
         self.send(self.begin, {"name": "shop"})
         git(project, "remote", "add", "origin", self.address())
         git(project, "push", "--quiet", "origin", "main")
+
+    def issue(self, title: str, body: str, *, by: str = STRANGER) -> int:
+        """Open an issue, and return its number."""
+        return int(self.ask("POST /issues", {"title": title, "body": body}, by=by)["number"])
+
+    def label(
+        self, number: int, name: str = "fix", *, by: str = REVIEWER, is_set: bool = True
+    ) -> None:
+        """Set or remove a label of an issue."""
+        path = f"/issues/{number}/labels"
+        if is_set:
+            self.ask(f"POST {path}", {"labels": [name]}, by=by)
+        else:
+            self.ask(f"DELETE {path}/{name}", by=by)
+
+    def comments(self, number: int) -> list[str]:
+        """Return the texts of the comments on an issue."""
+        return [str(one["body"]) for one in self.ask(f"GET /issues/{number}/comments")]
 
     def commit(
         self, folder: Path, branch: str, file: str, text: str, *, by: str = REVIEWER

@@ -1,1 +1,1 @@
-"""Automations: pipelines that start by a schedule, a request, a promotion or a ticket."""
+"""Automations: pipelines that start by a schedule, a request, a promotion, a ticket or an issue."""

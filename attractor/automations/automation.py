@@ -28,6 +28,7 @@ class TriggerKind(StrEnum):
     HTTP = "http"
     PROMOTION = "promotion"
     TICKET = "ticket"
+    ISSUE = "issue"
     PERSON = "person"
 
 
@@ -69,8 +70,9 @@ class Rights:
 class Automation:
     """A pipeline that starts by itself. `pipeline` is a file of the project, or `NAME@VERSION`.
 
-    `schema` is a JSON schema of the inputs that requests and tickets may set. `has_http` says
-    whether requests start it. Workers of `pool` execute the runs (default: this machine).
+    `schema` is a JSON schema of the inputs that requests, tickets and issues may set. `has_http`
+    says whether requests start it. `issue_label` is the label of the issues that start it. Workers
+    of `pool` execute the runs (default: this machine).
     """
 
     name: str
@@ -88,6 +90,7 @@ class Automation:
     schedule: Schedule | None = None
     promotion: AfterPromotion | None = None
     tickets: TicketCommand | None = None
+    issue_label: str = ""
     has_http: bool = False
     schema: JsonObject = field(default_factory=dict[str, Json])
     pool: str = ""
@@ -100,12 +103,12 @@ class Automation:
 
     @property
     def gets_inputs(self) -> bool:
-        """Whether requests or tickets set inputs."""
-        return self.has_http or self.tickets is not None
+        """Whether requests, tickets or issues set inputs."""
+        return self.has_http or self.tickets is not None or bool(self.issue_label)
 
     @property
     def free_inputs(self) -> Collection[str]:
-        """The inputs that requests and tickets may set."""
+        """The inputs that requests, tickets and issues may set."""
         known = self.schema.get("properties")
         return {*known} - {*self.inputs} if isinstance(known, dict) else set[str]()
 
@@ -121,7 +124,7 @@ class Automation:
     def texts_of(
         self, given: Mapping[str, Json], redact: Callable[[str], str]
     ) -> Mapping[str, str]:
-        """Return inputs of a request or ticket as texts without secrets, which are recorded.
+        """Return inputs of others as texts without secrets, which are recorded.
 
         Refuse inputs that the schema refuses, or that it does not name.
         """

@@ -5,6 +5,7 @@ from datetime import datetime
 from attractor.automations.automation import Automation
 from attractor.automations.starts import Start, Starts
 from attractor.base.json import Json
+from attractor.base.records import write_fields
 
 
 def automation_record(automation: Automation, starts: Starts, now: datetime) -> dict[str, Json]:
@@ -17,6 +18,7 @@ def automation_record(automation: Automation, starts: Starts, now: datetime) -> 
         "is_paused": starts.is_paused,
         "next": next_,
         "starts": [_start_record(start) for start in starts.last],
+        "skipped": [write_fields(one) for one in starts.skipped],
     }
 
 
@@ -43,6 +45,8 @@ def trigger_words(automation: Automation) -> str:
         words.append(f"after a promotion{of}{to}")
     if tickets := automation.tickets:
         words.append(f"tickets every {tickets.every}: {tickets.command}")
+    if automation.issue_label:
+        words.append(f"issues with the label {automation.issue_label}")
     if automation.has_http:
         words.append("HTTP")
     return "; ".join(words)

@@ -17,6 +17,7 @@ from attractor.automations.automation import (
     require_inputs,
 )
 from attractor.automations.errors import InvalidAutomation
+from attractor.automations.issues import INPUTS
 from attractor.automations.starts import Claim
 from attractor.automations.store import AutomationFolder, hold_starts, verified
 from attractor.base.durations import format_duration
@@ -173,7 +174,7 @@ def request_of(
     """Return the request of the run of a claim, and the project with its registered pipeline."""
     _require_free(automation, claim)
     given = claim.inputs
-    if claim.kind is TriggerKind.TICKET:
+    if claim.kind in (TriggerKind.TICKET, TriggerKind.ISSUE):
         declared = declared_by(automation.pipeline, opened)
         given = _fenced(given, declared, opened.project.machine.randomness(8).hex())
     file, opened = find_pipeline(automation.pipeline, opened)
@@ -191,7 +192,7 @@ def request_of(
 
 
 def _fenced(given: Mapping[str, str], declared: Iterable[Input], marker: str) -> Mapping[str, str]:
-    """Return the inputs of a ticket, with fences around texts: prompts contain them."""
+    """Return the inputs of a ticket or issue, with fences around texts: prompts contain them."""
     texts = {one.name for one in declared if one.type == "str"}
     return {
         name: fenced_alone(name, text, marker) if name in texts else text
@@ -203,7 +204,7 @@ def _require_free(automation: Automation, claim: Claim) -> None:
     """Refuse inputs of a claim that its trigger may not set: its journal may have been edited."""
     if claim.kind is TriggerKind.PERSON:
         return
-    has_inputs = claim.kind in (TriggerKind.HTTP, TriggerKind.TICKET)
+    has_inputs = claim.kind in (TriggerKind.HTTP, TriggerKind.TICKET, TriggerKind.ISSUE)
     free = automation.free_inputs if has_inputs else ()
     if wrong := sorted({*claim.inputs} - {*free}):
         raise InvalidAutomation(f"a {claim.kind.value} may not set the input {wrong[0]}")
@@ -235,16 +236,26 @@ def require_open_inputs(
 
 def check_automation(automation: Automation, opened: OpenProject) -> None:
     """Refuse an automation that could start no run, before it is created."""
-    if not (
-        automation.schedule or automation.promotion or automation.tickets or automation.has_http
-    ):
-        hint = "pass --cron, --http, --after-promotion-of, --after-promotion-to or --tickets"
+    label, tickets = automation.issue_label, automation.tickets
+    if not (automation.schedule or automation.promotion or tickets or label or automation.has_http):
+        hint = "pass --cron, --http, --after-promotion-of, --after-promotion-to, --tickets or "
+        hint += "--issue-label"
         raise InvalidAutomation(f"nothing starts the automation {automation.name}", hint=hint)
     if automation.schedule:
         automation.schedule.require_valid(automation.created)
-    if automation.tickets and automation.tickets.pause < SHORTEST_POLL:
+    if tickets and tickets.pause < SHORTEST_POLL:
         hint = f"pass --every {format_duration(SHORTEST_POLL)} or more"
         raise InvalidAutomation("the command of tickets would run too often", hint=hint)
+    if tickets and label:
+        raise InvalidAutomation(
+            "an automation cannot have both tickets and issues", hint="create one for each"
+        )
+    if label:
+        required = automation.schema.get("required")
+        wanted = [str(one) for one in required] if isinstance(required, list) else []
+        if missing := [one for one in wanted if one not in INPUTS]:
+            hint = f"pass --input {missing[0]}=VALUE; an issue sets {', '.join(INPUTS)}"
+            raise InvalidAutomation(f"an issue does not set the input {missing[0]}", hint=hint)
     if automation.profile:
         opened.pin_profile(automation.profile)
     require_inputs(automation, declared_by(automation.pipeline, opened))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 
 from attractor.automations.automation import TriggerKind
@@ -23,7 +24,7 @@ _PATIENCE_S = 10.0
 _PAUSE_S = 0.01
 _MOST_SHOWN = 20
 MOST_PENDING = 100
-"""Requests and tickets wait elsewhere while so many claims are open."""
+"""Requests, tickets and issues wait elsewhere while so many claims are open."""
 
 
 @dataclass(frozen=True)
@@ -66,19 +67,52 @@ class Switched:
 
 @dataclass(frozen=True)
 class Polled:
-    """The command of tickets failed, or is well again (without a `fault`)."""
+    """The command of tickets or the forge failed, or is well again (without a `fault`)."""
 
     at: datetime
     fault: str = ""
 
 
-Line = Claim | Settled | FailedTry | Switched | Polled
+@dataclass(frozen=True)
+class Skipped:
+    """A labelling of an issue that starts nothing, such as one without write access."""
+
+    occurrence: str
+    at: datetime
+    reason: str
+
+
+class CommentPart(StrEnum):
+    """What a comment on an issue is about: the start of the run, or its end."""
+
+    START = "start"
+    END = "end"
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A comment on the issue of a claim, recorded before it is posted, and when it is done.
+
+    The marker is in its text: after a kill between both, it says whether the comment is there.
+    """
+
+    run_id: str
+    part: CommentPart
+    marker: str
+    at: datetime
+    is_done: bool = False
+    fault: str = ""
+
+
+Line = Claim | Settled | FailedTry | Switched | Polled | Skipped | Comment
 _KINDS: Mapping[str, type[Line]] = {
     "claimed": Claim,
     "settled": Settled,
     "try_failed": FailedTry,
     "switched": Switched,
     "polled": Polled,
+    "skipped": Skipped,
+    "comment": Comment,
 }
 _NAMES = {type_: name for name, type_ in _KINDS.items()}
 
@@ -124,6 +158,9 @@ class Starts:
         self._claims: dict[str, Claim] = {}
         self._open: dict[str, Claim] = {}
         self._last: dict[str, Settled] = {}
+        self._skipped: dict[str, Skipped] = {}
+        self._comments: dict[tuple[str, CommentPart], Comment] = {}
+        self._uncommented: dict[str, Claim] = {}
         self._failed: dict[str, FailedTry] = {}
 
     @property
@@ -147,13 +184,27 @@ class Starts:
         """The last failed try of each claim whose run is not there yet, oldest claim first."""
         return tuple(one for run_id in self._open if (one := self._failed.get(run_id)))
 
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """The last labellings that started nothing, oldest first."""
+        return (*self._skipped.values(),)[-_MOST_SHOWN:]
+
+    @property
+    def uncommented(self) -> tuple[Claim, ...]:
+        """The claims of issues whose runs began, and whose ends are not told there yet."""
+        return (*self._uncommented.values(),)
+
+    def comment(self, run_id: str, part: CommentPart) -> Comment | None:
+        """Return the comment on the issue of a run, as it was recorded last."""
+        return self._comments.get((run_id, part))
+
     def find(self, run_id: str) -> Start | None:
         """Return the start with the id of its run."""
         claim = self._claims.get(run_id)
         return self._start_of(claim) if claim else None
 
     def is_claimed(self, kind: TriggerKind, occurrence: str) -> bool:
-        """Return whether an occurrence was claimed."""
+        """Return whether an occurrence was claimed, or skipped."""
         return (kind, occurrence) in self._keys
 
     def read(self) -> "Starts":
@@ -209,8 +260,21 @@ class Starts:
         self.read()
         return is_change
 
+    def skip(self, occurrence: str, now: datetime, reason: str) -> None:
+        """Record that a labelling starts nothing, once."""
+        with self._writing() as journal:
+            if not self.is_claimed(TriggerKind.ISSUE, occurrence):
+                journal.append(_to_line(Skipped(occurrence, now, reason)))
+        self.read()
+
+    def note_comment(self, comment: Comment) -> None:
+        """Record a comment on the issue of a run: before it is posted, and when it is done."""
+        with self._writing() as journal:
+            journal.append(_to_line(comment))
+        self.read()
+
     def note_poll(self, now: datetime, fault: str) -> None:
-        """Record a new fault of the command of tickets, or that it is well again."""
+        """Record a new fault of the command of tickets or of the forge, or that it is well."""
         with self._writing() as journal:
             if fault != (self.polled.fault if self.polled else ""):
                 journal.append(_to_line(Polled(now, fault)))
@@ -239,14 +303,9 @@ class Starts:
     def _take(self, line: Line) -> None:
         match line:
             case Claim():
-                self._keys.add((line.kind, line.occurrence))
-                self._claims[line.run_id] = self._open[line.run_id] = line
-                if line.kind is TriggerKind.SCHEDULE:
-                    self._count_from(line.occurrence)
+                self._take_claim(line)
             case Settled():
-                self._open.pop(line.run_id, None)
-                self._failed.pop(line.run_id, None)
-                self._last[line.run_id] = line
+                self._take_result(line)
             case FailedTry():
                 self._failed[line.run_id] = line
             case Switched():
@@ -256,6 +315,30 @@ class Starts:
                     self.since = max(self.since, line.at)
             case Polled():
                 self.polled = line
+            case Skipped() | Comment():
+                self._take_of_issue(line)
+
+    def _take_claim(self, line: Claim) -> None:
+        self._keys.add((line.kind, line.occurrence))
+        self._claims[line.run_id] = self._open[line.run_id] = line
+        if line.kind is TriggerKind.SCHEDULE:
+            self._count_from(line.occurrence)
+
+    def _take_result(self, line: Settled) -> None:
+        claim = self._open.pop(line.run_id, None)
+        self._failed.pop(line.run_id, None)
+        self._last[line.run_id] = line
+        if claim and claim.kind is TriggerKind.ISSUE and not line.fault:
+            self._uncommented[line.run_id] = claim
+
+    def _take_of_issue(self, line: Skipped | Comment) -> None:
+        if isinstance(line, Skipped):
+            self._keys.add((TriggerKind.ISSUE, line.occurrence))
+            self._skipped[line.occurrence] = line
+            return
+        self._comments[line.run_id, line.part] = line
+        if line.part is CommentPart.END and line.is_done:
+            self._uncommented.pop(line.run_id, None)
 
     def _count_from(self, occurrence: str) -> None:
         try:

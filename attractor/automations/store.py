@@ -6,6 +6,7 @@ the one in the ledger, and the automation starts no runs.
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,7 @@ from attractor.factory.project import PROJECTS, project_folder
 
 AUTOMATIONS = "automations"
 _RECORD, _STARTS, _LOCK = "automation.json", "starts.jsonl", "start.lock"
+_LOOK = "look"
 _PATIENCE_S = 10.0
 
 
@@ -57,6 +59,11 @@ class AutomationFolder:
     def lock(self) -> Path:
         """The file whose lock a process holds until its run has begun."""
         return self.root / _LOCK
+
+    @property
+    def look(self) -> Path:
+        """The file that changes when a server is to look for issues at once."""
+        return self.root / _LOOK
 
     @cached_property
     def starts(self) -> Starts:
@@ -84,6 +91,14 @@ def list_all_automations(state: Path) -> Iterator[tuple[str, AutomationFolder]]:
     """Yield the automations of all projects of a state folder, each with the id of its project."""
     for root in sorted(state.glob(f"{PROJECTS}/*/{AUTOMATIONS}/[!.]*")):
         yield root.parent.parent.name, AutomationFolder(root)
+
+
+def look_for_issues(opened: OpenProject) -> None:
+    """Let the server that starts runs of the project look for new issues now, also another one."""
+    for folder in list_automations(_state(opened), _project_id(opened)):
+        # It may be removed meanwhile.
+        with suppress(FileNotFoundError):
+            folder.look.touch(mode=0o600)
 
 
 def find_automation(name: str, opened: OpenProject) -> AutomationFolder:

@@ -1,8 +1,4 @@
-"""Tickets: a command of the creator prints each as a line of JSON, and each id starts one run.
-
-Issues of a forge are such tickets too: whatever finds them returns `Ticket` records, and claims
-their ids as this module's caller does.
-"""
+"""Tickets: a command of the creator prints each as a line of JSON, and each id starts one run."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

@@ -132,7 +132,7 @@ def _remember_debug(ctx: click.Context, option: click.Parameter, value: bool) ->
 
 GROUP_SUMMARIES = {
     "actor": "Let agents stay: spawn, list, prompt, stop and archive actors",
-    "automation": "Start pipelines by a schedule, a request, a promotion or a ticket",
+    "automation": "Start pipelines by a schedule, a request, a promotion, a ticket or an issue",
     "audit": "Verify all records, and build the index of runs again",
     "dimension": "Make, list, compare and remove folders in which runs work",
     "fleet": "Show, explain and limit the runs that workers execute on many machines",

@@ -158,7 +158,10 @@ class ForgeAccount:
 
 
 class Forge(Protocol):
-    """The pull requests of a repository, within `async with`; each file of `forges` has one."""
+    """The pull requests and issues of a repository, within `async with`.
+
+    Each file of `forges` has one.
+    """
 
     title: str
     token_variables: Sequence[str]
@@ -210,6 +213,18 @@ class Forge(Protocol):
         """Return the comments and reviews of a pull request, oldest first."""
         ...
 
+    async def labelled_issues(self, label: str) -> Sequence[ForgeIssue]:
+        """Return the open issues that have a label now, each as it was labelled last."""
+        ...
+
+    async def comments(self, number: int) -> Sequence[ForgeRemark]:
+        """Return the comments on an issue, oldest first."""
+        ...
+
+    async def comment(self, number: int, text: str) -> None:
+        """Comment an issue."""
+        ...
+
 
 async def refuse_to_wait(wait: timedelta) -> None:
     """Raise instead of waiting until a limit resets, because the run stays locked meanwhile."""
@@ -219,6 +234,11 @@ async def refuse_to_wait(wait: timedelta) -> None:
 def forges() -> Registry[type[Forge]]:
     """Return the forges by name."""
     return Registry("attractor.factory.forges", type[Forge], noun="forge")
+
+
+def token_variables() -> Sequence[str]:
+    """Return the variables with the tokens of the operator for all forges."""
+    return [name for kind in forges().values() for name in kind.token_variables]
 
 
 def forge_of(repository: RemoteRepository, environ: Mapping[str, str]) -> tuple[str, type[Forge]]:

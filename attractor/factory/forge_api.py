@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from functools import wraps
@@ -14,7 +15,7 @@ from attractor import __version__
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import NotCanonical
-from attractor.base.json import Json, canonical_json, parse_json
+from attractor.base.json import Json, canonical_json, parse_json, parse_object
 from attractor.engine.errors import RecordBroken
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.errors import ForgeFailed, ForgeRefused, NoForge
@@ -27,7 +28,7 @@ CONTEXT = "attractor"
 """The context of the commit status of the gate."""
 
 _PAGE = 100
-_MOST_PAGES = 10
+MOST_PAGES = 10
 _LARGEST = 16 << 20
 _LOG_END = 64 << 10
 _LONGEST_WORDS = 200
@@ -101,7 +102,7 @@ class ForgeApi:
     async def ask_all(self, path: str, member: str = "") -> list[Fields]:
         """Return the objects of all pages of a list."""
         found: list[Fields] = []
-        for page in range(1, _MOST_PAGES + 1):
+        for page in range(1, MOST_PAGES + 1):
             mark = "&" if "?" in path else "?"
             reply = await self.ask("GET", f"{path}{mark}per_page={_PAGE}&page={page}")
             value = self._json(reply, path)
@@ -139,6 +140,7 @@ class ForgeApi:
             reply = await self._send(
                 method, f"{self._address.url}{place}{path}", body, is_log=is_log
             )
+            reply = _as_limited(reply)
             if reply.status in accept:
                 return reply
             wait = _until_reset(reply)
@@ -255,6 +257,15 @@ def _said(reply: ApiReply) -> str:
     said = (found.get("message") or found.get("error")) if isinstance(found, dict) else ""
     words = said if isinstance(said, str) else canonical_json(said) if said else ""
     return words[:_LONGEST_WORDS]
+
+
+def _as_limited(reply: ApiReply) -> ApiReply:
+    """Return an answer; one of GraphQL above the rate limit with the status that REST has."""
+    if reply.status != 200 or reply.headers.get("x-ratelimit-remaining") != "0":
+        return reply
+    found = parse_object(reply.content) or {}
+    is_limited = "errors" in found and not found.get("data")
+    return replace(reply, status=429) if is_limited else reply
 
 
 def _until_reset(reply: ApiReply) -> timedelta | None:

@@ -55,7 +55,7 @@ class ActorTask:
 class Trigger:
     """The automation that started a run, and the occurrence for which it did, once.
 
-    `kind` is `schedule`, `http`, `promotion`, `ticket` or `person`.
+    `kind` is `schedule`, `http`, `promotion`, `ticket`, `issue` or `person`.
     """
 
     automation: str

@@ -6,17 +6,20 @@ the run has begun: a claim without a run is therefore carried out again under th
 that has begun is not.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from threading import Event, Thread
 
-from attractor.automations.automation import Automation, TriggerKind
+from attractor.automations.automation import Automation, TicketCommand, TriggerKind
 from attractor.automations.errors import ChangedAutomation, InvalidAutomation
+from attractor.automations.issues import due_comments, poll_issues
 from attractor.automations.schedule import CatchUp
 from attractor.automations.start import require_open_inputs
 from attractor.automations.starts import MOST_PENDING, Claim
@@ -34,6 +37,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, LockHeld
 from attractor.base.locks import FileLock
 from attractor.config.user_folders import TOKEN_VARIABLE
+from attractor.factory.forge import token_variables
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.tokens import TOKENS_FILE
 from attractor.factory.open_project import OpenProject
@@ -46,6 +50,9 @@ AGAIN_S, MOST_AGAIN_S = 5.0, 600.0
 
 LEFT = timedelta(seconds=10)
 """A claim of another process whose run is not there after this time was left by a killed one."""
+
+ISSUES_S, COMMENTS_S = 60.0, 5.0
+"""Issues are listed after this time, and earlier if a comment is due, which is looked for."""
 
 AT_ONCE = 4
 """The number of runs that are started at one time, and of open claims of one automation."""
@@ -75,6 +82,8 @@ class _Watched:
         self.due: datetime | None = None
         self.polls_at = 0.0
         self.poll: Future[None] | None = None
+        self.comments_at = self.rests_until = 0.0
+        self.looked: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -179,11 +188,14 @@ class AutomationLoop:
         starts = watched.folder.starts.read()
         now = self._clock.now()
         is_full = len(starts.pending) >= AT_ONCE
+        is_free = not starts.is_paused and not is_full
         if not starts.is_paused:
             self._claim_scheduled(watched, automation, now, is_full=is_full)
-        if not starts.is_paused and not is_full:
+        if is_free:
             self._claim_promoted(watched, automation)
             self._poll(watched, automation)
+        if automation.issue_label:
+            self._poll_issues(watched, automation, may_claim=is_free)
         for claim in starts.pending:
             if starts.is_paused and claim.kind is not TriggerKind.PERSON:
                 continue
@@ -248,7 +260,7 @@ class AutomationLoop:
             watched.poll = None
             redact = self._project_of(watched.project_id).opened.project.redactor.text
             watched.folder.starts.note_poll(self._clock.now(), redact(_fault_of(poll)))
-        elif not poll and time.monotonic() >= watched.polls_at and self._may_poll():
+        elif not poll and time.monotonic() >= watched.polls_at and self._may_poll(tickets):
             watched.polls_at = time.monotonic() + tickets.pause.total_seconds()
             project = self._project_of(watched.project_id)
             environ = project.processes.environ
@@ -260,9 +272,41 @@ class AutomationLoop:
 
             watched.poll = _in_thread(read)
 
-    def _may_poll(self) -> bool:
-        polls = [one.poll for one in self._watched.values() if one.poll and not one.poll.done()]
+    def _may_poll(self, tickets: TicketCommand | None = None) -> bool:
+        """Return whether one more call may begin; a slow forge does not hold up tickets."""
+        polls = [
+            one.poll
+            for one in self._watched.values()
+            if one.poll and not one.poll.done() and one.automation
+            if bool(one.automation.tickets) is bool(tickets)
+        ]
         return len(polls) < AT_ONCE
+
+    def _poll_issues(self, watched: _Watched, automation: Automation, *, may_claim: bool) -> None:
+        """Comment issues, and claim new labellings, in another thread."""
+        now, poll = time.monotonic(), watched.poll
+        if poll and poll.done():
+            watched.poll = None
+            watched.folder.starts.note_poll(self._clock.now(), _fault_of(poll))
+            if poll.exception():
+                watched.comments_at = now + ISSUES_S
+        if watched.poll or now < watched.rests_until or not self._may_poll():
+            return
+        opened = self._project_of(watched.project_id).opened
+        if not _is_due(watched, opened, now, may_claim=may_claim):
+            return
+        watched.polls_at = now + ISSUES_S
+
+        def read() -> None:
+            # An object of its own, because the loop reads the other one.
+            starts = AutomationFolder(watched.folder.root).starts.read()
+            found = asyncio.run(poll_issues(starts, automation, opened, may_claim=may_claim))
+            self._own |= {*found.claimed}
+            watched.rests_until = time.monotonic() + found.rest.total_seconds()
+            if found.faults:
+                raise InvalidAutomation("; ".join(found.faults[:3]))
+
+        watched.poll = _in_thread(read)
 
     def _claim_tickets(self, watched: _Watched, tickets: Collection[Ticket]) -> None:
         """Claim the tickets that have not started yet; name the invalid ones."""
@@ -308,6 +352,11 @@ class AutomationLoop:
         if run_id in self._starting or waits or is_full or is_starting(watched.folder):
             return
         processes = self._project_of(watched.project_id).processes
+        if claim.kind is TriggerKind.ISSUE:
+            # Others wrote its texts: the run gets no token of a forge.
+            hidden = token_variables()
+            kept = {name: one for name, one in processes.environ.items() if name not in hidden}
+            processes = replace(processes, environ=kept)
         name = watched.folder.name
 
         def start() -> None:
@@ -348,6 +397,20 @@ class AutomationLoop:
         starts.note_failed_try(run_id, self._clock.now(), redact(_words_of(error)))
 
 
+def _is_due(watched: _Watched, opened: OpenProject, now: float, *, may_claim: bool) -> bool:
+    """Return whether the forge is to be asked now: for issues, or to comment one."""
+    looked = _signature(watched.folder.look)
+    if looked != watched.looked:
+        # A webhook came.
+        watched.looked, watched.polls_at = looked, 0.0
+    if may_claim and now >= watched.polls_at:
+        return True
+    if now < watched.comments_at:
+        return False
+    watched.comments_at = now + COMMENTS_S
+    return any(due_comments(watched.folder.starts, opened))
+
+
 def _in_thread(work: Callable[[], None]) -> "Future[None]":
     """Start work in a thread that does not keep a server from ending."""
     future: Future[None] = Future()
@@ -378,7 +441,7 @@ def _project_of(line: LedgerEntry, ledger: Ledger) -> str:
 
 
 def _fault_of(poll: "Future[None]") -> str:
-    """Return the fault of a call of the command of tickets, or ""."""
+    """Return the fault of a call of the command of tickets, or of the forge, or ""."""
     error = poll.exception()
     return _words_of(error) if error else ""
 

@@ -96,6 +96,11 @@ def test_input_that_requests_set_may_be_missing(opened: OpenProject) -> None:
         ({"schedule": None}, "nothing starts the automation nightly"),
         ({"tickets": TicketCommand("true", "1s")}, "would run too often"),
         ({"tickets": TicketCommand("true", "often")}, "often"),
+        ({"tickets": TICKETS, "issue_label": "fix"}, "both tickets and issues"),
+        (
+            {"issue_label": "fix", "schema": {"required": ["x"]}},
+            "does not set the input x",
+        ),
         ({"profile": "none"}, "unknown profile 'none'"),
         ({"pipeline": "none.dot"}, "none.dot"),
         ({"pipeline": "../pipeline.dot"}, "pipeline.dot"),

@@ -42,6 +42,17 @@ def test_automation_is_created_listed_run_paused_and_removed(desk: GitDesk) -> N
     assert (desk.state / "ledger.jsonl").read_text().count('"kind":"automation_') == 2
 
 
+def test_automation_of_issues_lists_its_label(desk: GitDesk) -> None:
+    make(desk, PIPELINE.replace("ticket=none", "title, body"))
+    created = desk.json("automation", "create", "fixes", "pipeline.dot", "--issue-label", "fix")
+    assert (created["issue_label"], [*created["schema"]["properties"]]) == (
+        "fix",
+        ["title", "body"],
+    )
+    shown = desk.do("automation", "show", "fixes").stdout
+    assert "starts: issues with the label fix" in shown
+
+
 def test_token_of_an_automation_is_printed_once(desk: GitDesk) -> None:
     make(desk, PIPELINE.replace("ticket=none", "ticket, count:int"))
     words = ("automation", "create", "review", "pipeline.dot", "--http", "--input", "where=lib")

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,7 +26,7 @@ from attractor.factory.forges.gitlab import GitLab
 from attractor.twins.server.hosting import in_background
 from attractor.twins.services.service import parse_service
 from attractor.twins.services.service_twin import ServiceTwin
-from tests.forges import KINDS, NAME, OPERATOR, REVIEWER, STRANGER, Hub, Lab, hub
+from tests.forges import HELPER, KINDS, NAME, OPERATOR, REVIEWER, STRANGER, Hub, Lab, hub
 from tests.pipeline.projects import git, make_project
 from tests.tables import table
 
@@ -141,6 +141,65 @@ def test_reviews_and_statuses_of_github_are_read(tmp_path: Path) -> None:
         assert [one.text for one in call(given, lambda one: one.remarks(number))] == ["Not yet."]
 
 
+def test_labelled_issues_are_read_with_their_last_labelling(tmp_path: Path) -> None:
+    second = timedelta(seconds=1)
+    with hub() as forge:
+        publish(forge, tmp_path)
+        given = account_of(forge)
+        plain, edited, renamed, again, gone, closed = (
+            forge.issue(f"No. {number}", "All.") for number in range(6)
+        )
+        forge.ask(f"PATCH /issues/{plain}", {"title": "Plain", "body": "All of it."}, by=STRANGER)
+        forge.twin.advance(second)
+        for number in (plain, edited, renamed, again, gone, closed):
+            forge.label(number, "Fix", by=HELPER)
+        forge.label(plain, "other")
+        forge.ask(f"PATCH /issues/{edited}", {"body": "More."}, by=STRANGER)
+        forge.twin.advance(second)
+        forge.ask(f"PATCH /issues/{renamed}", {"title": "More"})
+        forge.label(again, "Fix", is_set=False)
+        forge.label(again, "Fix")
+        forge.label(gone, "Fix", is_set=False)
+        forge.ask(f"PATCH /issues/{closed}", {"state": "closed"})
+        found = call(given, lambda one: one.labelled_issues("fix"))
+        assert {one.number: (one.labelled_by, one.is_edited) for one in found} == {
+            plain: ("helper", False),
+            edited: ("helper", True),
+            renamed: ("helper", True),
+            again: ("reviewer", False),
+        }
+        [first] = [one for one in found if one.number == plain]
+        assert (first.title, first.text) == ("Plain", "All of it.")
+        assert first.labelled == datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)
+        assert first.url.endswith(f"/{NAME}/{plain}")
+
+
+def test_labelled_issues_are_read_from_all_pages(tmp_path: Path) -> None:
+    with hub() as forge:
+        publish(forge, tmp_path)
+        for count in range(45):
+            forge.ask("POST /issues", {"title": f"No. {count}", "labels": ["fix"]}, by=REVIEWER)
+        forge.ask("POST /issues", {"title": "Mine", "labels": ["fix"]}, by=STRANGER)
+        found = call(account_of(forge), lambda one: one.labelled_issues("fix"))
+        assert len({one.number for one in found}) == 45
+
+
+def test_issue_is_commented(tmp_path: Path) -> None:
+    with hub() as forge:
+        publish(forge, tmp_path)
+        number, given = forge.issue("Words", ""), account_of(forge)
+        call(given, lambda one: one.comment(number, "Begun."))
+        [comment] = call(given, lambda one: one.comments(number))
+        assert (comment.text, comment.author) == ("Begun.", "operator")
+        with pytest.raises(ForgeRefused, match="404"):
+            call(given, lambda one: one.comment(number + 1, "Begun."))
+
+
+def test_error_of_a_query_is_refused() -> None:
+    with hub() as forge, pytest.raises(ForgeRefused, match="Could not resolve to a Repository"):
+        call(account_of(forge), lambda one: one.labelled_issues("fix"))
+
+
 def test_allowed_failure_and_other_service_of_gitlab_are_known(tmp_path: Path) -> None:
     with hub(Lab) as forge:
         commit, given = publish(forge, tmp_path), account_of(forge)
@@ -236,7 +295,9 @@ def test_labels_and_edits_of_issues_of_gitlab_are_read(tmp_path: Path) -> None:
         assert not labelled_by_gitlab(given)
         forge.ask(path, label, by=REVIEWER)
         forge.ask(f"PUT /issues/{other}", {"add_labels": "None"}, by=REVIEWER)
-        assert asyncio.run(comment_on_gitlab(given, number)) == [("operator", "Begun.")]
+        call(given, lambda one: one.comment(number, "Begun."))
+        said = call(given, lambda one: one.comments(number))
+        assert [(one.author, one.text) for one in said] == [("operator", "Begun.")]
         [found] = labelled_by_gitlab(given)
         assert (found.number, found.title, found.text) == (number, "Count words", "All of them.")
         assert (found.labelled_by, found.is_edited) == ("reviewer", False)

@@ -49,7 +49,7 @@ _TRIGGERS = (
         "--inputs-schema",
         "schema_file",
         type=click.Path(path_type=Path),
-        help="Let requests and tickets set these inputs, a JSON schema (default: the inputs that "
+        help="Let others set these inputs, a JSON schema (default: the inputs that "
         "the pipeline declares and --input does not set).",
     ),
     click.option(
@@ -67,6 +67,13 @@ _TRIGGERS = (
         "run for each new id.",
     ),
     click.option("--every", default="5m", show_default=True, help="Run COMMAND after this time."),
+    click.option(
+        "--issue-label",
+        default="",
+        metavar="LABEL",
+        help="Start for each issue of the repository to which a person with write access gave "
+        "LABEL; comment the issue at the start and at the end.",
+    ),
 )
 
 
@@ -182,6 +189,7 @@ def _triggers_of(options: dict[str, Any]) -> dict[str, Any]:
         "schedule": Schedule(options["cron"], zone, catch_up) if options["cron"] else None,
         "promotion": AfterPromotion(of, to) if of or to else None,
         "tickets": TicketCommand(command, options["every"]) if command else None,
+        "issue_label": options["issue_label"],
         "has_http": options["has_http"],
     }
 

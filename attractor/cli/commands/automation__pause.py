@@ -20,7 +20,7 @@ def automation_pause(invocation: Invocation, name: str, off: bool, as_json: bool
     """Pause an automation, or let it start runs again.
 
     Runs that began go on. Times of its schedule and promotions that come during the pause are not
-    caught up; tickets are.
+    caught up; tickets and labelled issues are.
     """
     by = operator_name(invocation, Scope.OPERATE)
     opened = opened_of(invocation)

@@ -19,7 +19,7 @@ def automation_remove(invocation: Invocation, name: str, as_json: bool) -> ExitC
     """Remove an automation, and the tokens that start it.
 
     Its runs stay, and those that began go on. A new automation of the name starts anew: it knows no
-    ticket.
+    ticket and no issue.
     """
     by = operator_name(invocation, Scope.OPERATE)
     opened = opened_of(invocation)

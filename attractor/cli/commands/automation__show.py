@@ -42,6 +42,7 @@ def automation_show(invocation: Invocation, name: str, as_json: bool) -> ExitCod
         claim, fault = start.claim, start.fault
         words = f"{claim.kind} {claim.occurrence}: {start.state}, run {claim.run_id}"
         lines.append(f"  {words}{f' ({fault})' if fault else ''}")
+    lines += [f"  issue {one.occurrence}: skipped, {one.reason}" for one in starts.skipped]
     show("\n".join(map(visible, lines)))
     return ExitCode.DONE
 

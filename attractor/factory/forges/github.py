@@ -1,15 +1,22 @@
-"""GitHub, over its REST API: pull requests, checks, remarks and permissions."""
+"""GitHub: pull requests, checks, remarks, permissions and comments over REST, issues over GraphQL.
+
+Only GraphQL says when the text of an issue was edited, and it has the labellings of many issues in
+one answer.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Self
 from urllib.parse import quote, urlsplit
 
 from attractor.base.json import Json
 from attractor.engine.storage.json_files import Fields
+from attractor.factory.errors import ForgeRefused
 from attractor.factory.forge import (
     CheckState,
     ForgeAccount,
     ForgeCheck,
+    ForgeIssue,
     ForgeRemark,
     PullContent,
     PullRequest,
@@ -18,6 +25,7 @@ from attractor.factory.forge import (
 )
 from attractor.factory.forge_api import (
     CONTEXT,
+    MOST_PAGES,
     ForgeAddress,
     ForgeApi,
     api_address,
@@ -30,6 +38,28 @@ _TITLE = "GitHub"
 _HOST = "github.com"
 _API = "GITHUB_API_URL"
 _WRITERS = ("admin", "maintain", "write")
+_ISSUES = """
+query ($owner: String!, $name: String!, $label: String!, $after: String) {
+  repository(owner: $owner, name: $name) {
+    issues(
+      labels: [$label], states: OPEN, first: 20, after: $after,
+      orderBy: { field: UPDATED_AT, direction: DESC }
+    ) {
+      pageInfo { hasNextPage endCursor }
+      nodes {
+        number url title body lastEditedAt
+        timelineItems(last: 100, itemTypes: [LABELED_EVENT, RENAMED_TITLE_EVENT]) {
+          nodes {
+            __typename
+            ... on LabeledEvent { createdAt actor { __typename login } label { name } }
+            ... on RenamedTitleEvent { createdAt }
+          }
+        }
+      }
+    }
+  }
+}
+"""
 _FAILED = ("failure", "timed_out", "cancelled", "action_required", "startup_failure")
 
 _checked = checked(_TITLE)
@@ -48,13 +78,16 @@ class GitHub:
             api_address(account.environ, _API, "https://api.github.com"),
             f"/repos/{self._name}",
             token_variable=self.token_variables[0],
-            rights="the permissions contents, pull requests and statuses",
+            rights="the permissions contents, issues, pull requests and statuses",
             headers={
                 "accept": "application/vnd.github+json",
                 "x-github-api-version": "2022-11-28",
             },
         )
         self._api = ForgeApi(account, address)
+        # The API of GitHub Enterprise is at `/api/v3`, and GraphQL beside it.
+        beside = replace(address, url=address.url.removesuffix("/v3"))
+        self._graph = ForgeApi(account, beside)
 
     @classmethod
     def serves(cls, repository: RemoteRepository, environ: Mapping[str, str]) -> bool:
@@ -67,6 +100,7 @@ class GitHub:
 
     async def __aexit__(self, *exit: object) -> None:
         await self._api.close()
+        await self._graph.close()
 
     @_checked
     async def default_branch(self) -> str:
@@ -152,6 +186,43 @@ class GitHub:
                     found.append((at, _remark(kind, one, text)))
         return [remark for _, remark in sorted(found, key=lambda pair: pair[0])]
 
+    @_checked
+    async def labelled_issues(self, label: str) -> Sequence[ForgeIssue]:
+        """Return the open issues that have a label now, each as it was labelled last."""
+        owner, _, name = self._name.partition("/")
+        asked: dict[str, Json] = {"owner": owner, "name": name, "label": label, "after": None}
+        found: list[ForgeIssue] = []
+        for _ in range(MOST_PAGES):
+            issues = await self._query(_ISSUES, asked)
+            found += filter(None, [_labelled(one, label) for one in issues.inners("nodes")])
+            page = issues.inner("pageInfo")
+            if not page.flag("hasNextPage"):
+                break
+            asked["after"] = page.text("endCursor")
+        return sorted(found, key=lambda issue: issue.labelled)
+
+    @_checked
+    async def comments(self, number: int) -> Sequence[ForgeRemark]:
+        """Return the comments on an issue, oldest first."""
+        found = await self._api.ask_all(f"/issues/{number}/comments")
+        return [_remark("comment", one, optional_text(one, "body")) for one in found]
+
+    async def comment(self, number: int, text: str) -> None:
+        """Comment an issue."""
+        await self._api.ask("POST", f"/issues/{number}/comments", {"body": text})
+
+    async def _query(self, query: str, variables: Mapping[str, Json]) -> Fields:
+        """Return the issues that a query of GraphQL finds; it answers 200 to an error, too."""
+        body: dict[str, Json] = {"query": query, "variables": dict(variables)}
+        found = await self._graph.ask_one("POST", "/graphql", body, is_global=True)
+        if found.has("errors"):
+            said = [one.text("message")[:200] for one in found.inners("errors")]
+            raise ForgeRefused(
+                f"{self.title} refused to list the issues of {self._name}: {'; '.join(said[:3])}",
+                hint="use a token with the permission issues",
+            )
+        return found.inner("data").inner("repository").inner("issues")
+
     async def _label(self, number: int, proposal: PullContent) -> None:
         if proposal.labels:
             path = f"/issues/{number}/labels"
@@ -206,6 +277,37 @@ def _remark(kind: str, fields: Fields, text: str) -> ForgeRemark:
         text=text,
         path=optional_text(fields, "path"),
         line=line if isinstance(line, int) else 0,
+    )
+
+
+def _login(actor: Fields) -> str:
+    """Return the login of a person; that of an app has a mark, so that it is no person's."""
+    is_person = actor.text("__typename") == "User"
+    return actor.text("login") if is_person else f"{actor.text('login')}[bot]"
+
+
+def _labelled(issue: Fields, label: str) -> ForgeIssue | None:
+    """Return an issue with its last labelling; None if a long timeline hides that."""
+    labelled_by, labelled, is_renamed = "", None, False
+    for event in issue.inner("timelineItems").inners("nodes"):
+        if event.text("__typename") == "RenamedTitleEvent":
+            is_renamed = True
+        elif event.inner("label").text("name").casefold() == label.casefold():
+            labelled, is_renamed = event.time("createdAt"), False
+            # The account may be deleted.
+            labelled_by = _login(event.inner("actor")) if event.has("actor") else ""
+    if labelled is None:
+        return None
+    edited = issue.time("lastEditedAt") if issue.has("lastEditedAt") else None
+    return ForgeIssue(
+        number=issue.number("number"),
+        url=issue.text("url"),
+        title=issue.text("title"),
+        text=issue.text("body"),
+        labelled_by=labelled_by,
+        labelled=labelled,
+        # Within one second, the order of edit and labelling is unknown.
+        is_edited=is_renamed or (edited is not None and edited >= labelled),
     )
 
 

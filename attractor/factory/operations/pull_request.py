@@ -339,6 +339,22 @@ async def _opened_place(project: Project, sleep: Sleep | None = None) -> AsyncGe
         yield _Place(project, repository, found, name, forge, project.redactor_of([token]))
 
 
+@dataclass(frozen=True)
+class OpenForge:
+    """The repository of a project on a forge, such as `ada/shop`; the redactor knows the token."""
+
+    repository: str
+    forge: Forge
+    redactor: Redactor
+
+
+@asynccontextmanager
+async def opened_forge(project: Project, sleep: Sleep) -> AsyncGenerator[OpenForge]:
+    """Open the forge of the project's remote; `sleep` is called until a rate limit resets."""
+    async with _opened_place(project, sleep) as place:
+        yield OpenForge(place.remote.name, place.forge, place.redactor)
+
+
 def _candidate(run: OpenRun, request: RunRequest, place: _Place) -> CandidateTree:
     project, run_id = place.project, run.manifest.run_id
     require_trees(request, project, run_id)

@@ -1,8 +1,8 @@
-"""Takes webhooks of a forge: requests with a secret to read pull requests again.
+"""Takes webhooks of a forge: requests with a secret to read pull requests and issues again.
 
 A webhook has no token of this server: GitHub signs it by a secret, and GitLab sends the secret. Its
-content is not believed: it names a repository, and the pull requests of this repository are read
-from the forge. So a repeated webhook changes nothing, and one with a signature is refused.
+content is not believed: it names a repository, and the pull requests or issues of this repository
+are read from the forge. So a repeated webhook changes nothing, and one with a signature is refused.
 """
 
 import hmac
@@ -12,6 +12,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.responses import Response
 
+from attractor.automations.store import look_for_issues
 from attractor.base.files import make_private_folder
 from attractor.base.json import parse_object
 from attractor.factory.open_project import OpenProject
@@ -35,10 +36,14 @@ async def _read_body(request: Request) -> bytes:
 def take_webhook(
     request: Request, service: ServerService, body: Annotated[bytes, Depends(_read_body)]
 ) -> Response:
-    """Check the signature of a webhook, and let the pull requests of its repository be read."""
+    """Check the signature of a webhook, and let pull requests or labelled issues be read."""
     opened = service.opened
     signature = _require_signature(opened, request.headers, body)
     match parse_object(body):
+        case {"action": "labeled", "issue": dict()}:
+            _keep_once(opened, signature)
+            look_for_issues(opened)
+            return Response(status_code=202)
         case {"repository": {"full_name": str(name)}}:
             pass
         case _:
@@ -52,10 +57,13 @@ def take_webhook(
 def take_gitlab_webhook(
     request: Request, service: ServerService, body: Annotated[bytes, Depends(_read_body)]
 ) -> Response:
-    """Check the token of a webhook, and let the merge requests of its project be read."""
+    """Check the token of a webhook, and let merge requests or labelled issues be read."""
     opened = service.opened
     _require_same("token", request.headers.get(GITLAB_TOKEN, ""), _secret_of(opened))
     match parse_object(body):
+        case {"object_kind": "issue"}:
+            look_for_issues(opened)
+            return Response(status_code=202)
         case {"project": {"path_with_namespace": str(name)}}:
             pass
         case _:

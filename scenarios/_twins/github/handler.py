@@ -1,13 +1,15 @@
 """GitHub: issues, pull requests, checks and webhooks, over real bare repositories.
 
 A person acts by requests with a key of their own (`state.users`): the key of the reviewer writes
-remarks and merges, the key of the checks reports checks, and the key of the stranger may only read
-and comment.
+remarks and merges, the key of the checks reports checks, the key of the helper sets labels without
+write access, and the key of the stranger may only read, comment and open issues.
 """
 
 import hmac
 import json
 import re
+from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 from attractor.twins import Draw, ServiceRequest, ServiceResponse
@@ -30,13 +32,31 @@ from attractor.twins.services.forge import (
     user_of,
 )
 
-RANKS = ("none", "read", "write", "admin")
+RANKS = ("none", "read", "triage", "write", "admin")
+TIMELINE = 100
 PROTECTED = "error: GH006: Protected branch update failed for"
 
 
 def answered(function: Function) -> Function:
     """Count the request, refuse it above the rate limit, and answer refusals as GitHub does."""
     return answer_within(403, "x-ratelimit-", function)
+
+
+def answered_in_graph(function: Function) -> Function:
+    """Answer refusals as GraphQL does: with the status 200, also above the rate limit."""
+    answer = answered(function)
+
+    @wraps(function)
+    def in_graph(request: ServiceRequest, state: State, draw: Draw) -> object:
+        response = answer(request, state, draw)
+        assert isinstance(response, ServiceResponse)
+        if response.status < 400:
+            return response
+        kind = "RATE_LIMITED" if response.status == 403 else "INVALID"
+        errors = [{"type": kind, "message": json.loads(response.content)["message"]}]
+        return replace(response, status=200, content=json.dumps({"errors": errors}).encode())
+
+    return in_graph
 
 
 def login_of(request: ServiceRequest, state: State) -> str:
@@ -67,10 +87,15 @@ def permission_in(state: State, repository: dict[str, Any], login: str) -> str:
     return "read" if repository["fork_of"] and granted != "none" else granted
 
 
+def includes(granted: str, wanted: str) -> bool:
+    """Return whether a permission includes another one."""
+    return RANKS.index(granted) >= RANKS.index(wanted)
+
+
 def require(wanted: str, request: ServiceRequest, state: State, repository: dict[str, Any]) -> str:
     """Return the login of the person; refuse one who has fewer rights."""
     login = login_of(request, state)
-    if RANKS.index(permission_in(state, repository, login)) < RANKS.index(wanted):
+    if not includes(permission_in(state, repository, login), wanted):
         raise Refusal(403, "Resource not accessible by personal access token")
     return login
 
@@ -93,14 +118,17 @@ def shown_repository(
     request: ServiceRequest, state: State, repository: dict[str, Any]
 ) -> dict[str, Any]:
     """Return a repository as the service shows it."""
-    rank = RANKS.index(permission_in(state, repository, login_of(request, state)))
+    granted = permission_in(state, repository, login_of(request, state))
     host = request.headers.get("host", "127.0.0.1")
     return {
         "full_name": repository["full_name"],
         "default_branch": repository["default_branch"],
         "fork": bool(repository["fork_of"]),
         "clone_url": f"http://{host}/{repository['full_name']}.git",
-        "permissions": {"pull": rank >= 1, "push": rank >= 2, "admin": rank >= 3},
+        "permissions": {
+            name: includes(granted, rank)
+            for name, rank in {"pull": "read", "push": "write", "admin": "admin"}.items()
+        },
     }
 
 
@@ -179,7 +207,10 @@ def show_permission(request: ServiceRequest, state: State, draw: Draw) -> object
     login = draw.from_path["login"]
     if login not in [one["login"] for one in state["users"].values()]:
         raise Refusal(404, "Not Found")
-    return {"permission": permission_in(state, repository, login), "user": {"login": login}}
+    granted = permission_in(state, repository, login)
+    # As GitHub does: this member has no word for the role `triage`.
+    shown = "read" if granted == "triage" else granted
+    return {"permission": shown, "role_name": granted, "user": {"login": login}}
 
 
 def item_of(state: State, draw: Draw) -> dict[str, Any]:
@@ -202,7 +233,7 @@ def new_item(request: ServiceRequest, state: State, draw: Draw) -> dict[str, Any
         "body": str(body.get("body") or ""),
         "state": "open",
         "user": {"login": login_of(request, state)},
-        "labels": [{"name": str(one)} for one in body.get("labels") or []],
+        "labels": [],
         "html_url": f"http://{request.headers.get('host', '127.0.0.1')}/{name_in(draw)}/{number}",
         "created_at": draw.written_now,
     }
@@ -225,35 +256,141 @@ def list_issues(request: ServiceRequest, state: State, draw: Draw) -> object:
 @answered
 def create_issue(request: ServiceRequest, state: State, draw: Draw) -> object:
     """Open an issue."""
+    repository, login = repository_of(state, draw), login_of(request, state)
     made = new_item(request, state, draw)
-    state["issues"][f"{name_in(draw)}#{made['number']}"] = made
+    state["issues"][key_of(made)] = made
+    # Labels of people who may not set them are left out silently.
+    if includes(permission_in(state, repository, login), "triage"):
+        for name in body_of(request).get("labels") or []:
+            set_label(state, draw, made, str(name), login)
     return respond(made, 201)
 
 
 @answered
+def show_issue(request: ServiceRequest, state: State, draw: Draw) -> object:
+    """Return an issue."""
+    return item_of(state, draw)
+
+
+@answered
 def update_issue(request: ServiceRequest, state: State, draw: Draw) -> object:
-    """Change title, text or state of an issue."""
-    require("write", request, state, repository_of(state, draw))
-    found, body = item_of(state, draw), body_of(request)
+    """Change title, text or state of an issue; its author may, too."""
+    repository, found, body = repository_of(state, draw), item_of(state, draw), body_of(request)
+    login = login_of(request, state)
+    if login != found["user"]["login"]:
+        require("triage", request, state, repository)
+    if body.get("title", found["title"]) != found["title"]:
+        names = {"from": found["title"], "to": str(body["title"])}
+        note_event(state, draw, found, "renamed", login, {"rename": names})
+    if body.get("body", found["body"]) != found["body"]:
+        state["edits"][key_of(found)] = draw.written_now
     found.update({name: body[name] for name in ("title", "body", "state") if name in body})
     return found
+
+
+def key_of(item: dict[str, Any]) -> str:
+    """Return the key of an issue or pull request in the collections of the state."""
+    return f"{item['repository']}#{item['number']}"
+
+
+def note_event(
+    state: State, draw: Draw, item: dict[str, Any], kind: str, login: str, more: dict[str, Any]
+) -> None:
+    """Keep an event of an issue or pull request."""
+    made = {"id": draw.counter("events"), "event": kind, "actor": {"login": login}}
+    kept = state["events"].setdefault(key_of(item), [])
+    kept.append({**made, "created_at": draw.written_now, **more})
+
+
+def set_label(
+    state: State, draw: Draw, item: dict[str, Any], name: str, login: str, *, is_set: bool = True
+) -> None:
+    """Set or remove a label, unless it is so already; keep the event, and tell the webhooks."""
+    known = [one["name"] for one in item["labels"]]
+    if (name in known) is is_set:
+        return
+    names = [*known, name] if is_set else [one for one in known if one != name]
+    item["labels"] = [{"name": one} for one in names]
+    action, label = "labeled" if is_set else "unlabeled", {"name": name}
+    note_event(state, draw, item, action, login, {"label": label})
+    is_pull = "head" in item
+    data = {"action": action, "label": label, "sender": {"login": login}}
+    event, member = ("pull_request",) * 2 if is_pull else ("issues", "issue")
+    repository = state["repositories"][item["repository"]]
+    tell_hooks(repository, event, {**data, member: item}, draw)
 
 
 @answered
 def add_labels(request: ServiceRequest, state: State, draw: Draw) -> object:
     """Add labels to an issue or pull request."""
-    repository = repository_of(state, draw)
-    login = require("write", request, state, repository)
+    login = require("triage", request, state, repository_of(state, draw))
     found = item_of(state, draw)
-    known = [one["name"] for one in found["labels"]]
     for name in dict.fromkeys(body_of(request, "labels")["labels"]):
-        if name not in known:
-            found["labels"].append({"name": str(name)})
-            data = {"action": "labeled", "label": {"name": str(name)}, "sender": {"login": login}}
-            kind = "pull_request" if "head" in found else "issue"
-            event = "pull_request" if "head" in found else "issues"
-            tell_hooks(repository, event, {**data, kind: found}, draw)
+        set_label(state, draw, found, str(name), login)
     return found["labels"]
+
+
+@answered
+def remove_label(request: ServiceRequest, state: State, draw: Draw) -> object:
+    """Remove a label from an issue or pull request."""
+    login = require("triage", request, state, repository_of(state, draw))
+    found, name = item_of(state, draw), draw.from_path["name"]
+    if name not in [one["name"] for one in found["labels"]]:
+        raise Refusal(404, "Label does not exist")
+    set_label(state, draw, found, name, login, is_set=False)
+    return found["labels"]
+
+
+@answered
+def list_events(request: ServiceRequest, state: State, draw: Draw) -> object:
+    """Return the events of an issue or pull request, oldest first."""
+    return state["events"].get(key_of(item_of(state, draw)), [])
+
+
+@answered_in_graph
+def query_graph(request: ServiceRequest, state: State, draw: Draw) -> object:
+    """Answer a query of GraphQL for the open issues with a label; the twin knows no other one."""
+    body = body_of(request, "query", "variables")
+    wanted, size = body["variables"], re.search(r"\bissues\([^)]*first: (\d+)", body["query"])
+    if not size or not {"owner", "name", "label"} <= wanted.keys():
+        raise Refusal(422, "the twin answers queries for the issues with a label only")
+    name, label = f"{wanted['owner']}/{wanted['name']}", str(wanted["label"]).casefold()
+    if name not in state["repositories"]:
+        fault = f"Could not resolve to a Repository with the name '{name}'."
+        errors = [{"type": "NOT_FOUND", "message": fault}]
+        return {"data": {"repository": None}, "errors": errors}
+    found = [
+        shown_in_graph(state, one)
+        for one in state["issues"].values()
+        if (one["repository"], one["state"]) == (name, "open")
+        and label in [known["name"].casefold() for known in one["labels"]]
+    ]
+    begin = int(wanted.get("after") or 0)
+    end = begin + int(size[1])
+    page = {"hasNextPage": end < len(found), "endCursor": str(end)}
+    issues = {"pageInfo": page, "nodes": found[::-1][begin:end]}
+    return {"data": {"repository": {"issues": issues}}}
+
+
+def shown_in_graph(state: State, issue: dict[str, Any]) -> dict[str, Any]:
+    """Return an issue as GraphQL shows it, with its labellings and renamings."""
+    kinds = {"labeled": "LabeledEvent", "renamed": "RenamedTitleEvent"}
+    events = [one for one in state["events"].get(key_of(issue), []) if one["event"] in kinds]
+    timeline = [
+        {
+            "__typename": kinds[one["event"]],
+            "createdAt": one["created_at"],
+            "actor": {"__typename": "User", **one["actor"]},
+            "label": one.get("label"),
+        }
+        for one in events[-TIMELINE:]
+    ]
+    return {
+        **{name: issue[name] for name in ("number", "title", "body")},
+        "url": issue["html_url"],
+        "lastEditedAt": state["edits"].get(key_of(issue)),
+        "timelineItems": {"nodes": timeline},
+    }
 
 
 def listed(state: State, draw: Draw, kind: str) -> list[dict[str, Any]]:
@@ -510,11 +647,11 @@ def serve_git(request: ServiceRequest, state: State, draw: Draw) -> object:
     """Fetch from a repository, or push to it with a key that may write."""
     repository = state["repositories"].get(name_in(draw))
     login = login_of(request, state)
-    rank = RANKS.index(permission_in(state, repository, login)) if repository else 0
+    granted = permission_in(state, repository, login) if repository else "none"
     return serve_repository(
         request,
         draw.from_path["repo"],
         folder=repository["folder"] if repository else "",
         login=login,
-        may_push=rank >= RANKS.index("write"),
+        may_push=includes(granted, "write"),
     )

@@ -217,6 +217,7 @@ def test_merge_into_a_moved_target_is_recorded_as_not_judged(forge: Hub, tmp_pat
     assert "promoted to main; the merged tree was not judged" in incident.words
 
 
+@on_each_forge
 def test_proposed_commit_survives_garbage_collection_until_its_end(
     forge: Hub, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.forges import CHECKS, REVIEWER, STRANGER, Hub, hub, pushes
+from tests.forges import CHECKS, HELPER, REVIEWER, STRANGER, Hub, hub, pushes
 from tests.pipeline.projects import git, make_project
 
 SECRET = "between us"
@@ -145,6 +145,31 @@ def test_webhook_has_the_signature_of_its_secret(tmp_path: Path) -> None:
     expected = hmac.digest(SECRET.encode(), content, "sha256").hex()
     assert (event, signature) == ("issues", f"sha256={expected}")
     assert json.loads(content)["issue"]["labels"] == [{"name": "attractor"}]
+
+
+def test_events_of_an_issue_say_who_labelled_and_renamed_it(tmp_path: Path) -> None:
+    with published(tmp_path) as (forge, _):
+        number = forge.issue("Count words", "")
+        path = f"/repos/operator/shop/issues/{number}"
+        assert forge.send(f"POST {path}/labels", {"labels": ["x"]}, by=STRANGER).status_code == 403
+        assert forge.send(f"PATCH {path}", {"title": "x"}, by=CHECKS).status_code == 200
+        assert forge.ask(f"PATCH /issues/{number}", {"title": "y"}, by=STRANGER)["title"] == "y"
+        forge.label(number, by=HELPER)
+        forge.label(number, by=HELPER)
+        forge.label(number, is_set=False)
+        assert forge.ask(f"GET /issues/{number}")["labels"] == []
+        events = forge.ask(f"GET /issues/{number}/events")
+        assert [(one["event"], one["actor"]["login"]) for one in events] == [
+            ("renamed", "checks"),
+            ("renamed", "stranger"),
+            ("labeled", "helper"),
+            ("unlabeled", "reviewer"),
+        ]
+        assert forge.send(f"DELETE {path}/labels/x").status_code == 404
+        assert forge.ask("GET /collaborators/helper/permission")["permission"] == "read"
+        other = {"query": "query { viewer { login } }", "variables": {"login": "ann"}}
+        [error] = forge.send("POST /graphql", other).json()["errors"]
+        assert error["message"].startswith("the twin answers queries for the issues")
 
 
 def test_rate_limit_resets_by_the_clock_of_the_twin() -> None:
