@@ -20,7 +20,7 @@ PYTEST := $(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) PYTHONDONTWRITEBYTECODE=
 PYTHON_FILES := attractor tests benchmarks docs examples
 PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
 
-.PHONY: tables help demo agents-demo grow-demo e2e test check fmt docs site pictures bench mutants coverage build thorough crash chaos agents live clean
+.PHONY: tables help demo agents-demo pr-demo grow-demo e2e test check fmt docs site pictures bench mutants coverage build thorough crash chaos agents live clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -30,6 +30,9 @@ demo: $(RUNS) ## set up, and play the main job offline (LIVE=1: with a real mode
 
 agents-demo: $(RUNS) ## let two agents stay, kill them, and have both judged, offline
 	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python examples/agents_demo.py
+
+pr-demo: $(RUNS) ## let a labelled issue become a merged pull request, offline
+	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python examples/pr_demo.py
 
 grow-demo: $(RUNS) ## grow an app from desires offline (LIVE=1: with a real model)
 	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python examples/grow_demo.py $(if $(LIVE),--live)

@@ -49,8 +49,8 @@ _TRIGGERS = (
         "--inputs-schema",
         "schema_file",
         type=click.Path(path_type=Path),
-        help="Let others set these inputs, a JSON schema (default: the inputs that "
-        "the pipeline declares and --input does not set).",
+        help="Let others set these inputs, a JSON schema (default: the inputs that the pipeline "
+        "declares without a default and --input does not set).",
     ),
     click.option(
         "--after-promotion-of", "of", default="", metavar="PIPELINE", help="Start after each one."

@@ -4,13 +4,13 @@ The same values give the same text. Parts that do not fit are counted, not liste
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.json import Json
-from attractor.engine.truncation import both_ends, find_reference, one_line, text_of
+from attractor.engine.truncation import both_ends, find_reference, one_line, shorten, text_of
 from attractor.language.graph.graph import Fidelity
 
 MOST_NOTES = 40
@@ -105,6 +105,10 @@ NEWS = "# Stages since your last turn"
 
 TASK = "# Your task"
 
+LONGEST_FEEDBACK = 40_000
+
+_FEEDBACK = "feedback."
+
 _LETTERS_PER_TOKEN = 4
 
 
@@ -165,7 +169,8 @@ def write_preamble(fidelity: Fidelity, remembered: PreambleInput) -> str:
     head = list(_head(remembered, measure, room))
     stages = _stages(past.notes, past.total, measure, room, share=0.6)
     values = _values(remembered, measure, room)
-    sections = [*_section(head), *_section(stages), *_section(values)]
+    feedback = _feedback(remembered.context) if measure.values else ()
+    sections = [*_section(head), *_section(stages), *_section(feedback), *_section(values)]
     return "\n".join([HEADING, *sections]) if sections else ""
 
 
@@ -256,22 +261,42 @@ def _stages(
 def _values(remembered: PreambleInput, measure: PreambleLimits, room: _Room) -> Sequence[str]:
     """Return lines for the values written last, as many as fit, latest value first."""
     keys, context = remembered.past.keys, remembered.context
-    there = [key for key in reversed(keys) if context.get(key) is not None]
+    there = [
+        key
+        for key in reversed(keys)
+        if context.get(key) is not None and not key.startswith(_FEEDBACK)
+    ]
     lines: list[str] = []
     for key in there[: measure.values]:
-        value = context[key]
-        if reference := find_reference(value):
-            shown = f"({reference.size} bytes, stored as an artifact)"
-        else:
-            shown = both_ends(text_of(value), measure.value)
-        line = f"- {one_line(key, LONGEST_NAME)}: {shown}"
+        line = f"- {one_line(key, LONGEST_NAME)}: {_shown(context[key], measure.value)}"
         if not room.takes(line):
             break
         lines.append(line)
-    left_out = remembered.past.values - len(lines)
+    told = sum(key.startswith(_FEEDBACK) for key in keys)
+    left_out = remembered.past.values - told - len(lines)
     if lines and left_out:
         lines.append(f"- ... and {number_of(left_out, 'more value')}")
     return ["Context values, the newest first:", *lines] if lines else ()
+
+
+def _feedback(context: Mapping[str, Json]) -> Sequence[str]:
+    """Return the lines of the feedback with which a run began, whole: the run is to follow it.
+
+    Lines are indented, so that no text of others imitates a heading.
+    """
+    lines = list[str]()
+    for key in sorted(one for one in context if one.startswith(_FEEDBACK)):
+        text = _shown(context[key], LONGEST_FEEDBACK, cut=shorten)
+        first, *others = text.splitlines() or [""]
+        lines += [f"- {one_line(key, LONGEST_NAME)}: {first}", *(f"    {one}" for one in others)]
+    return ["Feedback on the run before:", *lines] if lines else ()
+
+
+def _shown(value: Json, longest: int, *, cut: Callable[[str, int], str] = both_ends) -> str:
+    reference = find_reference(value)
+    if reference:
+        return f"({reference.size} bytes, stored as an artifact)"
+    return cut(text_of(value), longest)
 
 
 def _section(lines: Sequence[str]) -> Sequence[str]:
