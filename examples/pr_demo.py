@@ -119,7 +119,7 @@ def first_round(person: Stage, hub: Hub) -> None:
     say(f"\n# The reviewer labels an issue: {TITLE}")
     hub.ask("POST /_/issues", {"title": TITLE, "body": BODY}, by=REVIEWER)
     hub.ask("POST /_/issues/1/labels", {"labels": ["agent"]}, by=REVIEWER)
-    await_(person, lambda: [one["status"] for one in person.ask("runs")] == ["awaiting_decision"])
+    await_(person, lambda: [one["status"] for one in person.ask("runs")] == ["awaiting_human"])
     person.attractor("gate", "latest")
     propose(person, "All hidden scenarios pass.")
 
