@@ -18,7 +18,6 @@ from tests.factory.operations.test_pull_request import (
     begin_next,
     flow_on,
     forge as forge,  # a fixture
-    merge,
     propose,
     sync,
 )
@@ -134,7 +133,7 @@ def target_conflicts(forge: Hub, folder: Path, branch: str) -> None:
 
 def merge_outside(forge: Hub, folder: Path, branch: str) -> None:
     stranger_pushes(forge, folder, branch)
-    merge(forge, 1, "squash")
+    forge.merge(1, squash=True)
 
 
 @pytest.mark.parametrize(
