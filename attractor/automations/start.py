@@ -30,11 +30,12 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.start import plan_start, start_run, with_registered
 from attractor.factory.register import GUARDED
+from attractor.factory.resources.versions import split_reference
 from attractor.language.declarations.inputs import Input, declared_inputs
 from attractor.pipeline.plan.run_plan import AwaitTurn, RunPlan
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.files import find_place
-from attractor.pipeline.source.read import context_of, open_pipeline
+from attractor.pipeline.source.read import PipelineSource, context_of, open_pipeline
 from attractor.records.lookup import is_run, remove_incomplete, run_root
 from attractor.records.request import RunRequest, Trigger
 
@@ -220,10 +221,12 @@ def find_pipeline(name: str, opened: OpenProject) -> tuple[Path, OpenProject]:
 
 def declared_by(name: str, opened: OpenProject) -> Sequence[Input]:
     """Return the inputs that a pipeline declares; refuse an unknown or invalid one."""
+    return declared_inputs(_pipeline_of(name, opened)[1].graph)
+
+
+def _pipeline_of(name: str, opened: OpenProject) -> tuple[Path, PipelineSource]:
     file, opened = find_pipeline(name, opened)
-    return declared_inputs(
-        open_pipeline(str(file), project=context_of(RunScope.of(opened.project))).graph
-    )
+    return file, open_pipeline(str(file), project=context_of(RunScope.of(opened.project)))
 
 
 def require_open_inputs(
@@ -236,6 +239,18 @@ def require_open_inputs(
 
 def check_automation(automation: Automation, opened: OpenProject) -> None:
     """Refuse an automation that could start no run, before it is created."""
+    _require_trigger(automation)
+    if automation.profile:
+        opened.pin_profile(automation.profile)
+    file, pipeline = _pipeline_of(automation.pipeline, opened)
+    # A suite that is not registered yet is registered by its lock at the first start.
+    if opened.suites.versions.knows(split_reference(automation.suite)[0]):
+        opened.require_judged(opened.pin_suite(automation.suite), pipeline, file)
+    require_inputs(automation, declared_inputs(pipeline.graph))
+
+
+def _require_trigger(automation: Automation) -> None:
+    """Refuse an automation that nothing starts, or of which a trigger is invalid."""
     label, tickets = automation.issue_label, automation.tickets
     if not (automation.schedule or automation.promotion or tickets or label or automation.has_http):
         hint = "pass --cron, --http, --after-promotion-of, --after-promotion-to, --tickets or "
@@ -256,6 +271,3 @@ def check_automation(automation: Automation, opened: OpenProject) -> None:
         if missing := [one for one in wanted if one not in INPUTS]:
             hint = f"pass --input {missing[0]}=VALUE; an issue sets {', '.join(INPUTS)}"
             raise InvalidAutomation(f"an issue does not set the input {missing[0]}", hint=hint)
-    if automation.profile:
-        opened.pin_profile(automation.profile)
-    require_inputs(automation, declared_by(automation.pipeline, opened))

@@ -8,13 +8,14 @@ import pytest
 
 from attractor.automations.automation import TicketCommand, TriggerKind
 from attractor.automations.errors import InvalidAutomation
-from attractor.automations.start import Starting
+from attractor.automations.start import Starting, check_automation
 from attractor.automations.starts import Claim
 from attractor.automations.store import AutomationFolder, create_automation, list_faults
 from attractor.base.errors import FileError, LockHeld, UsageError
 from attractor.base.json import JsonObject
 from attractor.factory.open_project import OpenProject
 from tests.automations.desk import ENDS, automation_in, make_opened
+from tests.factory.flows import make_flow
 from tests.tables import table
 
 PROMPTING = f"""digraph fix {{ {ENDS}
@@ -115,3 +116,14 @@ def test_secret_of_a_start_by_hand_is_refused_before_it_is_recorded(tmp_path: Pa
         with pytest.raises(InvalidAutomation, match="the input ticket contains a secret"):
             starting.claim_by_hand({"ticket": f"use {SECRET}"})
     assert folder.starts.read().last == ()
+
+
+def test_suite_of_another_pipeline_is_refused_before_the_automation_is_created(
+    tmp_path: Path,
+) -> None:
+    opened = make_flow(tmp_path).opened
+    (opened.project.root / "pipeline.dot").write_text(PROMPTING)
+    inputs = {"ticket": "A-1"}
+    check_automation(automation_in(opened, inputs=inputs), opened)
+    with pytest.raises(UsageError, match="is for the pipeline 'linear', not for 'fix'"):
+        check_automation(automation_in(opened, inputs=inputs, suite="todo"), opened)

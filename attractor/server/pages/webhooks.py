@@ -103,7 +103,7 @@ def _keep_once(opened: OpenProject, signature: str) -> None:
     folder = opened.project.machine.state_dir / "server" / "webhooks"
     make_private_folder(folder)
     try:
-        (folder / signature).touch(exist_ok=False)
+        (folder / signature).touch(mode=0o600, exist_ok=False)
     except FileExistsError:
         raise Forbidden("replayed webhook") from None
     oldest = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)[:-_MOST_KEPT]
