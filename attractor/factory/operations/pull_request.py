@@ -159,6 +159,14 @@ class _Place:
             raise self.fault("fetch from", done)
         return await self.repository.ref(ref)
 
+    async def remove(self, branch: str, commit: str) -> None:
+        """Remove a merged branch of the remote, unless it moved or the forge removed it."""
+        lease = f"--force-with-lease={HEADS}{branch}:{commit}"
+        done = await self.git("push", "--quiet", lease, self.remote.remote, f":{HEADS}{branch}")
+        is_other = "stale info" in done.stderr or "does not exist" in done.stderr
+        if done.exit_code and not is_other:
+            self.project.console.tell(self.fault("push to", done).in_one_line)
+
     def fault(self, action: str, done: ExecResult) -> ForgeRefused | ForgeFailed:
         """Return the error of a fetch or a push."""
         said = " ".join(self.redactor.text(done.stderr).split())[-_LONGEST_FAULT:]
@@ -514,6 +522,7 @@ async def _end(work: _Work, own: Round, pull: PullRequest, synced: SyncedPull) -
     approved = ApprovedCommit(own.commit, own.base, decision)
     await record_merge(work.run, work.evaluator, approved, merge, by=work.by)
     await _forget(work, own)
+    await place.remove(own.branch, own.commit)
     return replace(synced, ending=MERGED, commit=commit, is_unjudged=tree != judged)
 
 

@@ -106,6 +106,7 @@ def test_squash_merge_of_a_proposed_result_is_a_promotion(forge: Hub, tmp_path: 
     assert sync(flow, result).ending == sync(flow, result).ending == "merged"
     [line] = [one for one in flow.evaluator.ledger.entries() if one.kind == LineKind.PROMOTED]
     assert (line.data["commit"], line.data["pull_request"]) == (merged, made.url)
+    assert git(flow.project, "ls-remote", "origin", "attractor/*") == ""
     assert git(flow.project, "rev-parse", str(line.data["tag"])).strip() == merged
     assert "unjudged_tree" not in line.data
     assert [one.ending for one in list_rounds(flow.opened)] == ["merged"]
