@@ -256,11 +256,12 @@ def list_issues(request: ServiceRequest, state: State, draw: Draw) -> object:
 @answered
 def create_issue(request: ServiceRequest, state: State, draw: Draw) -> object:
     """Open an issue."""
-    repository, login = repository_of(state, draw), login_of(request, state)
+    # Apps with issues alone create no repository.
+    repository, login = state["repositories"].get(name_in(draw)), login_of(request, state)
     made = new_item(request, state, draw)
     state["issues"][key_of(made)] = made
     # Labels of people who may not set them are left out silently.
-    if includes(permission_in(state, repository, login), "triage"):
+    if repository is None or includes(permission_in(state, repository, login), "triage"):
         for name in body_of(request).get("labels") or []:
             set_label(state, draw, made, str(name), login)
     return respond(made, 201)
