@@ -108,7 +108,9 @@ def test_head_that_is_whole_or_was_committed_meanwhile_is_kept(
     commit(desk, run, f"runs/{run}/first.txt")
     # A worker of an earlier version commits without a note.
     desk.within(lambda fleet: fleet.table.drop_heads(run, after=0, until=1))
-    assert "is whole" in desk.do("fleet", "head", run, "--restore").stderr
+    refused = desk.do("fleet", "head", run, "--restore").stderr
+    assert "is whole" in refused
+    assert f"attractor resume {run}" in refused
 
     judged = desk.run(run)
     desk.do("resume", run)

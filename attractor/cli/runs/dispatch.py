@@ -223,7 +223,7 @@ def _require_earlier(run: FleetRun, found: CommittedHead | None) -> CommittedHea
         hint = f"restore its blobs from a copy of the store, then: attractor resume {run.run_id}"
         raise Refused(f"none of the last heads of run {run.run_id} is whole", hint=hint)
     if found.head == run.head:
-        hint = f"look why it waits: attractor fleet why {run.run_id}"
+        hint = f"continue it: attractor resume {run.run_id}"
         raise Refused(f"the head of run {run.run_id} is whole", hint=hint)
     return found
 
