@@ -6,6 +6,7 @@ lines of the ledger, and joining and leaving a queue are events of the run. One 
 each change of a file, another one by the process that promotes the runs of a branch.
 """
 
+import shlex
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import LockHeld, UnknownName
+from attractor.base.errors import LockHeld, UnknownName, UsageError
 from attractor.base.files import make_private_folder, write_whole
 from attractor.base.json import canonical_json
 from attractor.base.locks import FileLock, LockHolder, holder_of
@@ -94,6 +95,10 @@ class PromotionQueue:
         """Return the queue without a run."""
         return replace(self, runs=tuple(one for one in self.runs if one.run_id != run.run_id))
 
+    def removal(self, run: QueuedRun) -> str:
+        """Return the command that removes a run."""
+        return f"attractor queue remove {run.run_id} --branch {shlex.quote(self.branch)}"
+
     def changed(self, run: QueuedRun) -> "PromotionQueue":
         """Return the queue with other facts about one of its runs."""
         runs = tuple(run if one.run_id == run.run_id else one for one in self.runs)
@@ -152,12 +157,17 @@ class PromotionQueues:
                 self.write(queue.changed(run))
         return is_there
 
-    def find(self, run_id: str) -> tuple[PromotionQueue, QueuedRun]:
-        """Return the queue with a run."""
-        queues = self.all()
-        for queue in queues:
-            if run := queue.find(run_id):
-                return queue, run
+    def find(self, run_id: str, branch: str = "") -> tuple[PromotionQueue, QueuedRun]:
+        """Return the queue with a run; one of several queues is named by its branch."""
+        queues = [queue for queue in self.all() if branch in ("", queue.branch)]
+        found = [(queue, run) for queue in queues if (run := queue.find(run_id))]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            branches = ", ".join(queue.branch for queue, _ in found)
+            raise UsageError(
+                f"{run_id} is in several queues: {branches}", hint="name one: --branch BRANCH"
+            )
         known = [run.run_id for queue in queues for run in queue.runs]
         raise UnknownName("queued run", run_id, known)
 
@@ -236,7 +246,7 @@ def why_it_waits(
     if run.returned:
         return (
             f"returned: {run.returned}; start a new run with --feedback {run.current}, then: "
-            f"attractor queue remove {run.run_id}"
+            f"{queue.removal(run)}"
         )
     position = queue.position(run)
     if position > 1:

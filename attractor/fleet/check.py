@@ -176,9 +176,13 @@ async def _first_flaw(
 
 
 async def last_whole_head(fleet: "Fleet", run: FleetRun) -> CommittedHead | None:
-    """Return the last head of a run whose blobs are in the store and unchanged, or None."""
+    """Return the last head of a run whose blobs are in the store and unchanged, or None.
+
+    The present head is known from the run itself: a worker of an earlier version notes none.
+    """
     blobs, looked_at = await fleet.blobs_of(run.universe), _LookedAt()
-    for found in await fleet.table.heads(run.run_id):
+    present, heads = CommittedHead(run.seq, run.head), await fleet.table.heads(run.run_id)
+    for found in dict.fromkeys((present, *heads)):
         if await _first_flaw(blobs, [found.head], looked_at, set()) is None:
             return found
     return None

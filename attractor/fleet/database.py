@@ -22,7 +22,7 @@ from attractor.base.errors import Refused, UsageError, require_format
 from attractor.base.locks import FileLock
 from attractor.fleet.errors import DatabaseAway, ForeignDatabase
 from attractor.fleet.records import HOME
-from attractor.fleet.schema import FORMAT, LEASES, META, RUNS, STEPS, SWEEP, TABLES
+from attractor.fleet.schema import FORMAT, HEADS, LEASES, META, RUNS, STEPS, SWEEP, TABLES
 from attractor.fleet.universe_rows import insert_tenant
 from attractor.fleet.universes import NO_CAPS
 
@@ -255,6 +255,9 @@ def _make_tables(engine: sa.Engine, name: str) -> str:
                 for column, statement in STEPS.items():
                     if column not in known:
                         connection.exec_driver_sql(statement)
+                if HEADS.name not in tables:
+                    present = sa.select(RUNS.c.run_id, RUNS.c.seq, RUNS.c.head, RUNS.c.changed)
+                    connection.execute(sa.insert(HEADS).from_select(list(HEADS.c), present))
                 connection.execute(sa.update(META).values(format=FORMAT))
             return fleet
         if engine.dialect.name == "postgresql":

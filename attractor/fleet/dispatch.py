@@ -184,22 +184,28 @@ class Dispatch:
             return await self._sync(run_id)
 
     @asynccontextmanager
-    async def held(self, run_id: str, head: str = "") -> AsyncGenerator[Path]:
+    async def held(self, run_id: str, head: str = "", *, damaged: str = "") -> AsyncGenerator[Path]:
         """Own a run that no worker executes during a block that changes its directory.
 
-        Afterwards it continues in its pool if it can: from its last head, or from an earlier one.
+        Afterwards it continues in its pool if it can: from its last head, or from an earlier one
+        instead of the damaged one.
         """
         with self._locked(run_id):
             # Of its own for each block: the end of one must not be that of another.
             owner = f"{self._owner}-{secrets.token_hex(4)}"
-            async with self._beating(owner), self._changing(run_id, owner, head) as root:
+            async with self._beating(owner), self._changing(run_id, owner, head, damaged) as root:
                 yield root
 
     @asynccontextmanager
-    async def _changing(self, run_id: str, owner: str, head: str) -> AsyncGenerator[Path]:
+    async def _changing(
+        self, run_id: str, owner: str, head: str, damaged: str
+    ) -> AsyncGenerator[Path]:
         claim = await self._hold(run_id, owner)
         end = following = AttemptEnd(state=RunState.PARKED, is_undone=True)
         try:
+            if head and claim.head != damaged:
+                hint = f"look at its head again: attractor fleet why {run_id}"
+                raise Refused(f"run {run_id} has a newer head than {damaged}", hint=hint)
             run = await (self._go_back(run_id, head) if head else self._sync(run_id))
             tree = await HeadTree.load(await self._blobs_of(run.universe), run.head)
             collector = self._collector(run_id)

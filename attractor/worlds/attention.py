@@ -357,8 +357,8 @@ def _rows_of_queues(
     try:
         for queue in queues.all():
             for run in queue.runs:
-                remove = f"{at}attractor queue remove {run.run_id}"
                 if run.returned:
+                    remove = f"{at}{queue.removal(run)}"
                     yield _queue_row(project, queue, run, run.returned, remove)
             first, holder = queue.first, queues.holder(queue.branch)
             if first and first.current not in asked and is_stuck(first, now, is_held=bool(holder)):

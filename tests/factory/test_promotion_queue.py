@@ -25,13 +25,21 @@ from attractor.factory.history.audit import audit
 from attractor.factory.history.trials import events_of
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.operations.decide import decide_run
-from attractor.factory.operations.queue import LEFT, MoveKind, QueueMove, explain_queues, remove_run
+from attractor.factory.operations.queue import (
+    LEFT,
+    MoveKind,
+    QueueMove,
+    explain_queues,
+    queue_run,
+    remove_run,
+)
 from attractor.factory.promotion_queue import LandingFacts, PromotionQueues, Step, next_step
 from attractor.records.request import read_request
 from attractor.worlds.attention import AttentionRow, Need, read_attention
 from tests.factory.decisions.test_rebase import commit_file
 from tests.factory.flows import ANN, REASON, Flow, make_flow
 from tests.factory.queues import approve, approved, begin, enqueue, process, queue_of, subjects
+from tests.pipeline.projects import git
 
 
 def kinds(moves: Sequence[QueueMove]) -> list[tuple[str, MoveKind]]:
@@ -111,7 +119,7 @@ def require_returned(flow: Flow, run: RunResult) -> None:
     assert process(flow) == []
     [row] = rows(flow)
     assert "main and the run changed the same lines: shared.txt" in row.reason
-    assert row.command.endswith(f"attractor queue remove {run.run_id}")
+    assert row.command.endswith(f"attractor queue remove {run.run_id} --branch main")
     again = flow.launch(goal="again", feedback=run)
     feedback = read_request(read_manifest(RunDirectory(again.directory))).feedback
     assert feedback["feedback.conflicts"] == ["shared.txt"]
@@ -207,6 +215,19 @@ def test_undecided_run_cannot_wait_and_a_removed_one_stays_approved(tmp_path: Pa
     assert process(flow) == []
     flow.promote(run)
     assert subjects(flow) == ["Begin", "one"]
+
+
+def test_run_in_two_queues_is_removed_from_that_of_the_named_branch(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    git(flow.project, "branch", "release")
+    run = approved(flow, "one")
+    queue = enqueue(flow, run)
+    asyncio.run(queue_run(run.directory, flow.opened, branch="release", by="ann"))
+    words = ("queue", "remove", run.run_id)
+    text = "".join(begin(flow, *words, stdout=subprocess.PIPE).communicate())
+    assert f"{run.run_id} is in several queues: main, release" in text
+    assert begin(flow, *words, "--branch", "release").wait(60) == ExitCode.DONE
+    assert PromotionQueues.of(flow.opened).all() == [queue]
 
 
 def test_second_queue_of_a_branch_says_who_holds_it(tmp_path: Path) -> None:

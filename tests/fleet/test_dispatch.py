@@ -12,6 +12,8 @@ import pytest
 
 from attractor.base.errors import Refused, VerificationError
 from attractor.base.ids import new_run_id
+from attractor.cli.invocation import Invocation
+from attractor.cli.runs.dispatch import restore_in_fleet
 from attractor.factory.open_project import OpenProject
 from attractor.factory.register import record_restart
 from attractor.fleet.decisions import HOLDER
@@ -95,6 +97,31 @@ def test_damaged_run_continues_from_its_last_whole_head(
     events = [json.loads(line) for line in (root / "events.jsonl").read_text().splitlines()]
     assert head in events[-1]["data"]["why"]
     assert ": head " not in desk.do("fleet", "check", "--deep").stdout
+
+
+def test_head_that_is_whole_or_was_committed_meanwhile_is_kept(
+    tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    run = desk.do("run", "pipeline.dot", "--on", "p").stdout.strip()
+    desk.beat()
+    commit(desk, run, f"runs/{run}/first.txt")
+    # A worker of an earlier version commits without a note.
+    desk.within(lambda fleet: fleet.table.drop_heads(run, after=0, until=1))
+    refused = desk.do("fleet", "head", run, "--restore").stderr
+    assert "is whole" in refused
+    assert f"attractor resume {run}" in refused
+
+    judged = desk.run(run)
+    desk.do("resume", run)
+    commit(desk, run, f"runs/{run}/second.txt")
+    [blob] = (desk.state / "fleet" / "store").rglob(judged.head)
+    blob.unlink()
+    monkeypatch.chdir(desk.project)
+    invocation = Invocation({**os.environ, "ATTRACTOR_STATE_DIR": str(desk.state)})
+    with pytest.raises(Refused, match="newer head"):
+        restore_in_fleet(invocation, judged)
+    assert (desk.run(run).seq, desk.run(run).state) == (2, RunState.PARKED)
 
 
 def test_copy_whose_head_the_store_has_no_longer_gets_the_last_one(

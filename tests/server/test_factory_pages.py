@@ -50,7 +50,8 @@ def test_queue_says_why_runs_wait_and_lets_a_person_remove_one(tmp_path: Path) -
                     assert words in page, words
                 assert f'href="/start?feedback={conflicting.run_id}' in page
                 address = f"/queue/{conflicting.run_id}/remove"
-                browser.post(address, data={"csrf": csrf_in(page)})
+                assert 'name="branch" value="main"' in page
+                browser.post(address, data={"csrf": csrf_in(page), "branch": "main"})
                 assert "is removed from the queue of main" in browser.get("/queue").text
                 assert "queue of main" in browser.get(f"/runs/{waiting.run_id}").text
             assert [one.run_id for one in queue_of(flow).runs] == [waiting.run_id]

@@ -4,12 +4,15 @@ import asyncio
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
 import pytest
 
+from attractor.base.errors import ExitCode
 from attractor.base.locks import FileLock
 from attractor.config.settings import WorldsSettings
+from attractor.environments.orphan_processes import MARK
 from attractor.factory.open_project import OpenProject
 from attractor.workspaces.overlap import Overlap
 from attractor.worlds.dimensions import add_dimension, list_dimensions
@@ -22,6 +25,7 @@ from attractor.worlds.touches import (
 from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events
 from tests.factory.flows import make_flow
 from tests.pipeline.projects import LINEAR, adjusted
+from tests.prepared import begin_prepared
 from tests.worlds.flows import actor_in
 
 # Fails if another run is between both commands.
@@ -158,6 +162,15 @@ def test_spawn_waits_for_overlapping_work(desk: WaitDesk) -> None:
     assert process.wait(60) == 0
     [actor] = desk.json("actor", "list")
     assert actor["name"] == "ann"
+
+
+def test_spawn_in_a_stage_is_refused_before_it_waits_for_its_own_run(desk: WaitDesk) -> None:
+    first = desk.begin_first()
+    words = ("actor", "spawn", "Do it", "--with", "simulate", "--touches", "src/api/**")
+    in_stage = {**desk.environ, MARK: f"{first.name}.12-34.56"}
+    process = begin_prepared(words, folder=desk.project, variables=in_stage, stdout=DEVNULL)
+    desk.started.append(process)
+    assert process.wait(60) == ExitCode.REFUSED
 
 
 def test_actor_is_waited_for_while_its_process_works(tmp_path: Path) -> None:

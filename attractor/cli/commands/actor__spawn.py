@@ -108,13 +108,16 @@ def actor_spawn(
     if pipeline and agent_name:
         raise UsageError("--pipeline names its agents itself", hint="remove --agent")
     opened, spawned = opened_of(invocation), list[ActorFolder]()
+    # Other work is waited for afterwards: a stage would wait for its own run.
+    opened.refuse_in_run("'attractor actor spawn'")
+    spawner = sender_of(invocation)
     warn_of_overlap(opened, patterns := read_touches(touches))
     await_others(opened, patterns)
     for _ in range(count):
         taken = [folder.name for folder in actors_of_project(opened)]
         actor = Actor(
             name=name_after(name, taken) if name and count > 1 else name or name_after(task, taken),
-            spawner=sender_of(invocation),
+            spawner=spawner,
             created=opened.now(),
             pipeline=str(pipeline.absolute()) if pipeline else "",
             agent=agent_name,

@@ -13,11 +13,17 @@ from attractor.factory.operations.queue import remove_run
 
 @click.command()
 @run_argument()
+@click.option(
+    "--branch",
+    default="",
+    help="Remove it from the queue of this branch (default: from its only queue).",
+)
 @json_option
 @click.pass_obj
-def queue_remove(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
+def queue_remove(invocation: Invocation, reference: str, branch: str, as_json: bool) -> ExitCode:
     """Remove a run from its queue. Nothing else changes: it stays approved."""
-    queue = remove_run(reference, opened_of(invocation), by=operator_name(invocation))
+    opened, by = opened_of(invocation), operator_name(invocation)
+    queue = remove_run(reference, opened, branch=branch, by=by)
     waiting = len(queue.waiting)
     if as_json:
         show_json({"branch": queue.branch, "run": reference, "waiting": waiting})

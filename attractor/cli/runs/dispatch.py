@@ -207,7 +207,7 @@ def restore_in_fleet(invocation: Invocation, run: FleetRun) -> CommittedHead:
         async with _open_both(invocation, opened) as (fleet, dispatch):
             found = _require_earlier(run, await last_whole_head(fleet, run))
             why = f"continued from commit {found.seq}, because the head {run.head} is damaged"
-            async with dispatch.held(run.run_id, found.head) as root:
+            async with dispatch.held(run.run_id, found.head, damaged=run.head) as root:
                 await asyncio.to_thread(_record_order, root, opened, by, why)
             await fleet.table.drop_heads(run.run_id, after=found.seq, until=run.seq)
             await dispatch.sync(run.run_id)
@@ -223,7 +223,7 @@ def _require_earlier(run: FleetRun, found: CommittedHead | None) -> CommittedHea
         hint = f"restore its blobs from a copy of the store, then: attractor resume {run.run_id}"
         raise Refused(f"none of the last heads of run {run.run_id} is whole", hint=hint)
     if found.head == run.head:
-        hint = f"look why it waits: attractor fleet why {run.run_id}"
+        hint = f"continue it: attractor resume {run.run_id}"
         raise Refused(f"the head of run {run.run_id} is whole", hint=hint)
     return found
 

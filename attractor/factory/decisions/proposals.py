@@ -15,6 +15,7 @@ from attractor.base.fenced import DATA_ONLY, fenced
 from attractor.base.files import read_regular
 from attractor.base.json import Json, canonical_json, content_hash, parse_json
 from attractor.base.records import read_record, write_record
+from attractor.engine.prompts.preamble import LONGEST_FEEDBACK
 from attractor.engine.run_folder.layout import Manifest
 from attractor.engine.storage.json_files import Fields, read_known
 from attractor.engine.truncation import one_line
@@ -38,6 +39,10 @@ MOST = 20
 """The maximum number of checks, and of remarks, that become feedback."""
 
 _LONGEST_TITLE = 120
+_LONGEST_NAME = 200
+_NOTE, _MARK = 100, 10
+"""The room for the sentence about what is left out, and for the mark of a log that is cut."""
+
 _LEAD = f"Checks and people said this about the pull request of the earlier round. {DATA_ONLY}"
 
 
@@ -132,19 +137,38 @@ class PullRequestFeedback:
         }
 
     def to_context(self, marker: str) -> dict[str, Json]:
-        """Return the values for the context of the next round, fenced by the marker."""
-        data = {
-            f"failed check {number}": f"{check.name}\n{check.log}".strip()
-            for number, check in enumerate(self.checks[:MOST], 1)
+        """Return the values for the context of the next round, fenced by the marker.
+
+        Remarks come first. Logs share the rest of the length that a preamble shows whole.
+        """
+        remarks, checks = self.remarks[-MOST:], self.checks[:MOST]
+        data = {f"remark {number}": _said(one) for number, one in enumerate(remarks, 1)}
+        names = {
+            f"failed check {number}": one_line(one.name, _LONGEST_NAME)
+            for number, one in enumerate(checks, 1)
         }
-        for number, remark in enumerate(self.remarks[-MOST:], 1):
-            about = f" about {remark.place}" if remark.place else ""
-            data[f"remark {number}"] = f"{remark.author}{about}:\n{remark.text}"
+        room = LONGEST_FEEDBACK - len(f"{_LEAD}{fenced(data | names, marker)}") - _NOTE
+        longest = room // max(len(checks), 1) - _MARK
+        logs = [end_of(one.log, longest) for one in checks]
+        for (key, name), log in zip(names.items(), logs, strict=True):
+            data[key] = f"{name}\n{log}".strip()
+        cut = sum(len(one.log) > longest for one in checks)
+        earlier = len(self.remarks) - len(remarks)
+        left_out = [
+            *([number_of(earlier, "earlier remark")] if earlier else ()),
+            *([f"the beginning of {number_of(cut, 'log')}"] if cut else ()),
+        ]
+        note = f" Left out, for lack of room: {', '.join(left_out)}." if left_out else ""
         return {
             "feedback.failed_checks": len(self.checks),
             "feedback.remarks": len(self.remarks),
-            "feedback.pull_request": f"{_LEAD}\n\n{fenced(data, marker)}",
+            "feedback.pull_request": f"{_LEAD}{note}\n\n{fenced(data, marker)}",
         }
+
+
+def _said(remark: ForgeRemark) -> str:
+    about = f" about {one_line(remark.place, _LONGEST_NAME)}" if remark.place else ""
+    return f"{one_line(remark.author, _LONGEST_NAME)}{about}:\n{remark.text}"
 
 
 def collect_feedback(

@@ -114,14 +114,14 @@ async def queue_run(root: Path, opened: OpenProject, *, branch: str, by: str) ->
     return queue
 
 
-def remove_run(reference: str, opened: OpenProject, *, by: str) -> PromotionQueue:
-    """Take a run out of its queue; return the queue without it."""
+def remove_run(reference: str, opened: OpenProject, *, branch: str = "", by: str) -> PromotionQueue:
+    """Take a run out of its queue, or of that of a branch; return the queue without it."""
     opened.refuse_in_run("a removal from a queue")
     queues, run_id = PromotionQueues.of(opened), reference
     # The directory may be gone, which is a reason to remove the run.
     with suppress(NoRun, UnknownName):
         run_id = read_candidate_run(opened.find(reference)).run_id
-    queue, run = queues.find(run_id)
+    queue, run = queues.find(run_id, branch)
     if not run.returned:
         with suppress(NoRun, UnknownName), lock_run(opened.find(run.run_id), opened) as locked:
             data = {"branch": queue.branch, "reason": f"removed by {by}", "by": by}

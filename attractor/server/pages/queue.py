@@ -2,8 +2,9 @@
 
 import asyncio
 from itertools import groupby
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Form, Request
 from fastapi.responses import Response
 
 from attractor.factory.operations.queue import ShownRun, explain_queues, remove_run
@@ -36,12 +37,14 @@ def _is_undecided(one: ShownRun) -> bool:
 
 
 @part.post("/queue/{run}/remove", dependencies=[OPERATE])
-def remove(service: ProjectService, caller: Calling, run: str) -> Response:
-    """Remove a run from its queue."""
+def remove(
+    service: ProjectService, caller: Calling, run: str, branch: Annotated[str, Form()] = ""
+) -> Response:
+    """Remove a run from the queue of a branch."""
     address = f"/queue{service.here}"
 
     def act() -> tuple[str, str]:
-        queue = remove_run(run, service.opened, by=caller.name)
+        queue = remove_run(run, service.opened, branch=branch, by=caller.name)
         return address, f"{run} is removed from the queue of {queue.branch}."
 
     return after(act, address)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,16 @@ import pytest
 from attractor.base.errors import NoGo, Refused, VerificationError
 from attractor.config.settings import PullRequestSettings
 from attractor.engine.budgets import Budgets
+from attractor.engine.prompts.preamble import (
+    NOTHING_PAST,
+    PreambleInput,
+    remember_keys,
+    write_preamble,
+)
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.proposals import PULL_REQUEST_FILE
+from attractor.factory.decisions.proposals import MOST, PULL_REQUEST_FILE
 from attractor.factory.errors import ForgeRefused, NoForge, RoundsUsedUp, UnknownBranch
 from attractor.factory.history.audit import audit
 from attractor.factory.history.entries import UNJUDGED, line_words
@@ -28,6 +35,7 @@ from attractor.factory.operations.pull_request import (
     sync_pull_request,
 )
 from attractor.factory.operations.start import start_run
+from attractor.language.graph.graph import Fidelity
 from attractor.records.incidents import read_incidents
 from tests.factory.flows import Flow, make_flow
 from tests.forges import KINDS, NAME, OPERATOR, REVIEWER, STRANGER, Hub, hub, pushes
@@ -168,6 +176,24 @@ def test_remarks_and_failed_checks_begin_a_second_round_that_is_merged(
     assert [one.run_id for one in flow.evaluator.ledger.entries() if one.kind == "promoted"] == [
         following.run_id
     ]
+
+
+def test_many_long_logs_leave_room_for_all_remarks(forge: Hub, tmp_path: Path) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    made = propose(flow, result).round
+    for number in range(MOST):
+        forge.report(made.commit, f"test {number}", "failure", "x" * 10_000)
+        forge.say_about(made.number, "made.txt:1", f"Remark {number}: " + "y" * 10_000)
+    sync(flow, result)
+    following = begin_next(flow, result)
+    context = read_manifest(RunDirectory(following.directory)).options["feedback"]
+    assert isinstance(context, dict)
+    past = remember_keys(NOTHING_PAST, context, ())
+    told = write_preamble(Fidelity.COMPACT, PreambleInput(past=past, context=context))
+    assert f"the beginning of {MOST} logs" in told
+    assert f"Remark {MOST - 1}: " in told
+    assert told.index("remark 20\n") < told.index("failed check 1\n")
+    assert len(re.findall("<<<data", told)) == len(re.findall(">>>", told)) == 2 * MOST
 
 
 @on_each_forge
