@@ -21,7 +21,14 @@ from attractor.automations.issues import INPUTS
 from attractor.automations.starts import Claim
 from attractor.automations.store import AutomationFolder, hold_starts, verified
 from attractor.base.durations import format_duration
-from attractor.base.errors import AttractorError, ExitCode, LockHeld, MachineryError, UnknownName
+from attractor.base.errors import (
+    AttractorError,
+    ExitCode,
+    LockHeld,
+    MachineryError,
+    Refused,
+    UnknownName,
+)
 from attractor.base.events import Event
 from attractor.base.fenced import fenced_alone
 from attractor.engine.run_folder.layout import RunDirectory
@@ -80,8 +87,11 @@ class Starting:
         start = starts.find(run_id)
         if start is None:
             raise UnknownName("claimed run", run_id, [])
-        is_off = starts.is_paused and start.claim.kind is not TriggerKind.PERSON
-        self._claim = None if start.settled or is_off else start.claim
+        if start.claim.kind is TriggerKind.PERSON:
+            # It may set fixed inputs, and its line may be of anyone who can write the journal.
+            hint = f"begin a new one: attractor automation run {self._folder.name}"
+            raise Refused(f"only the command of a person begins the start {run_id}", hint=hint)
+        self._claim = None if start.settled or starts.is_paused else start.claim
         return self._claim is not None
 
     def claim_by_hand(self, inputs: Mapping[str, str]) -> None:
@@ -204,6 +214,7 @@ def _fenced(given: Mapping[str, str], declared: Iterable[Input], marker: str) ->
 def _require_free(automation: Automation, claim: Claim) -> None:
     """Refuse inputs of a claim that its trigger may not set: its journal may have been edited."""
     if claim.kind is TriggerKind.PERSON:
+        # This process claimed it: `take` refuses those of the journal.
         return
     has_inputs = claim.kind in (TriggerKind.HTTP, TriggerKind.TICKET, TriggerKind.ISSUE)
     free = automation.free_inputs if has_inputs else ()
