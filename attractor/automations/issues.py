@@ -90,15 +90,17 @@ class DueComment:
     claim: Claim
     part: CommentPart
     ended: CandidateRun | None = None
+    is_refused: bool = False
 
 
 def due_comments(starts: Starts, opened: OpenProject) -> Iterator[DueComment]:
     """Yield the comments that are to be posted now."""
     for claim in starts.uncommented:
-        begin = starts.comment(claim.run_id, CommentPart.START)
+        begin, start = starts.comment(claim.run_id, CommentPart.START), starts.find(claim.run_id)
+        is_refused = bool(start and start.fault)
         if begin is None or not begin.is_done:
-            yield DueComment(claim, CommentPart.START)
-        if ended := ended_run(claim, opened):
+            yield DueComment(claim, CommentPart.START, is_refused=is_refused)
+        if not is_refused and (ended := ended_run(claim, opened)):
             yield DueComment(claim, CommentPart.END, ended)
 
 
@@ -106,6 +108,13 @@ def start_text(automation: Automation, run_id: str) -> str:
     """Return the comment about the start of a run."""
     about = f"the automation `{automation.name}` started the run `{run_id}` for this issue"
     return f"Attractor: {about}.\n\nNext: `attractor status {run_id}`"
+
+
+def refused_text(automation: Automation) -> str:
+    """Return the comment about a refused start, without its reason, which may have inputs."""
+    about = f"the automation `{automation.name}` could not start a run for this issue"
+    next_ = f"`attractor automation show {automation.name}`, then set the label again"
+    return f"Attractor: {about}.\n\nNext: {next_}"
 
 
 def end_text(facts: CandidateRun, opened: OpenProject) -> str:
@@ -234,6 +243,14 @@ def _claim(issue: ForgeIssue, occurrence: str, found: IssuePoll, work: _Work, cl
         found.claimed.append(claim.run_id)
 
 
+def _text_of(due: DueComment, work: _Work) -> str:
+    if due.ended:
+        return end_text(due.ended, work.opened)
+    if due.is_refused:
+        return refused_text(work.automation)
+    return start_text(work.automation, due.claim.run_id)
+
+
 async def _post(due: DueComment, work: _Work) -> None:
     """Post a comment once: after a kill, it may be there already."""
     claim, starts, opened = due.claim, work.starts, work.opened
@@ -249,8 +266,7 @@ async def _post(due: DueComment, work: _Work) -> None:
         number = int(place["number"])
         there = await work.on.forge.comments(number) if before else ()
         if not any(noted.marker in one.text for one in there):
-            ended = due.ended
-            text = end_text(ended, opened) if ended else start_text(work.automation, claim.run_id)
+            text = _text_of(due, work)
             await work.on.forge.comment(number, f"{text}\n\n<!-- attractor {noted.marker} -->")
         starts.note_comment(replace(noted, is_done=True))
     except AttractorError as fault:

@@ -21,11 +21,19 @@ from attractor.automations.issues import INPUTS
 from attractor.automations.starts import Claim
 from attractor.automations.store import AutomationFolder, hold_starts, verified
 from attractor.base.durations import format_duration
-from attractor.base.errors import AttractorError, ExitCode, LockHeld, MachineryError, UnknownName
+from attractor.base.errors import (
+    AttractorError,
+    ExitCode,
+    LockHeld,
+    MachineryError,
+    Refused,
+    UnknownName,
+)
 from attractor.base.events import Event
 from attractor.base.fenced import fenced_alone
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
+from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.start import plan_start, start_run, with_registered
@@ -36,6 +44,7 @@ from attractor.pipeline.plan.run_plan import AwaitTurn, RunPlan
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.files import find_place
 from attractor.pipeline.source.read import PipelineSource, context_of, open_pipeline
+from attractor.pipeline.workspace.create import HEAD
 from attractor.records.lookup import is_run, remove_incomplete, run_root
 from attractor.records.request import RunRequest, Trigger
 
@@ -80,8 +89,11 @@ class Starting:
         start = starts.find(run_id)
         if start is None:
             raise UnknownName("claimed run", run_id, [])
-        is_off = starts.is_paused and start.claim.kind is not TriggerKind.PERSON
-        self._claim = None if start.settled or is_off else start.claim
+        if start.claim.kind is TriggerKind.PERSON:
+            # It may set fixed inputs, and its line may be of anyone who can write the journal.
+            hint = f"begin a new one: attractor automation run {self._folder.name}"
+            raise Refused(f"only the command of a person begins the start {run_id}", hint=hint)
+        self._claim = None if start.settled or starts.is_paused else start.claim
         return self._claim is not None
 
     def claim_by_hand(self, inputs: Mapping[str, str]) -> None:
@@ -113,7 +125,8 @@ class Starting:
         assert self._claim
         automation = verified(self._folder, opened)
         request, opened = request_of(automation, self._claim, opened, backend)
-        return await plan_start(request, opened, run_id=self.run_id)
+        commit = _commit_of(self._claim, opened)
+        return await plan_start(request, opened, run_id=self.run_id, commit=commit)
 
     async def walk(
         self, opened: OpenProject, backend: str, await_turn: AwaitTurn | None = None
@@ -128,7 +141,10 @@ class Starting:
             return await resume_run(root, opened, await_turn=await_turn)
         remove_incomplete(root)
         request, opened = request_of(automation, claim, opened, backend)
-        return await start_run(request, opened, run_id=claim.run_id, await_turn=await_turn)
+        commit = _commit_of(claim, opened)
+        return await start_run(
+            request, opened, run_id=claim.run_id, commit=commit, await_turn=await_turn
+        )
 
     def note(self, event: Event) -> None:
         """Note the event of the run that follows its line in the ledger: the run has begun."""
@@ -192,6 +208,21 @@ def request_of(
     return request, opened
 
 
+def _commit_of(claim: Claim, opened: OpenProject) -> str:
+    """Return the commit with which the run of a claim begins.
+
+    After a promotion by a pull request, it is the merged one: no branch of the project has it yet.
+    """
+    found = HEAD
+    if claim.kind is TriggerKind.PROMOTION:
+        branch, _, run_id = claim.occurrence.rpartition(" ")
+        for line in opened.ledger.entries(run_id):
+            is_ours = line.kind == LineKind.PROMOTED and line.data["branch"] == branch
+            if is_ours and "pull_request" in line.data:
+                found = str(line.data["commit"])
+    return found
+
+
 def _fenced(given: Mapping[str, str], declared: Iterable[Input], marker: str) -> Mapping[str, str]:
     """Return the inputs of a ticket or issue, with fences around texts: prompts contain them."""
     texts = {one.name for one in declared if one.type == "str"}
@@ -204,6 +235,7 @@ def _fenced(given: Mapping[str, str], declared: Iterable[Input], marker: str) ->
 def _require_free(automation: Automation, claim: Claim) -> None:
     """Refuse inputs of a claim that its trigger may not set: its journal may have been edited."""
     if claim.kind is TriggerKind.PERSON:
+        # This process claimed it: `take` refuses those of the journal.
         return
     has_inputs = claim.kind in (TriggerKind.HTTP, TriggerKind.TICKET, TriggerKind.ISSUE)
     free = automation.free_inputs if has_inputs else ()

@@ -6,7 +6,7 @@ next one carries out under the same id.
 """
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field
 from datetime import datetime
@@ -191,8 +191,21 @@ class Starts:
 
     @property
     def uncommented(self) -> tuple[Claim, ...]:
-        """The claims of issues whose runs began, and whose ends are not told there yet."""
+        """The claims of issues that still get a comment: about the end, or a refused start."""
         return (*self._uncommented.values(),)
+
+    def refused_since(self, when: datetime) -> Mapping[str, Sequence[Claim]]:
+        """Return the claims whose starts were refused since a time, by faults, oldest first.
+
+        Those before a person last paused the automation, or let it start runs again, do not count.
+        """
+        since = max(when, self.switched.at) if self.switched else when
+        found: dict[str, list[Claim]] = {}
+        for run_id, claim in self._claims.items():
+            result = self._last.get(run_id)
+            if result and result.fault and result.at >= since:
+                found.setdefault(result.fault, []).append(claim)
+        return found
 
     def comment(self, run_id: str, part: CommentPart) -> Comment | None:
         """Return the comment on the issue of a run, as it was recorded last."""
@@ -328,7 +341,7 @@ class Starts:
         claim = self._open.pop(line.run_id, None)
         self._failed.pop(line.run_id, None)
         self._last[line.run_id] = line
-        if claim and claim.kind is TriggerKind.ISSUE and not line.fault:
+        if claim and claim.kind is TriggerKind.ISSUE:
             self._uncommented[line.run_id] = claim
 
     def _take_of_issue(self, line: Skipped | Comment) -> None:
@@ -337,7 +350,9 @@ class Starts:
             self._skipped[line.occurrence] = line
             return
         self._comments[line.run_id, line.part] = line
-        if line.part is CommentPart.END and line.is_done:
+        result = self._last.get(line.run_id)
+        is_refused = bool(result and result.fault)
+        if line.is_done and (line.part is CommentPart.END or is_refused):
             self._uncommented.pop(line.run_id, None)
 
     def _count_from(self, occurrence: str) -> None:

@@ -7,7 +7,7 @@ the one in the ledger, and the automation starts no runs.
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -37,6 +37,8 @@ AUTOMATIONS = "automations"
 _RECORD, _STARTS, _LOCK = "automation.json", "starts.jsonl", "start.lock"
 _LOOK = "look"
 _PATIENCE_S = 10.0
+REFUSED_FOR = timedelta(days=7)
+"""A refused start needs a person for so long, unless one pauses the automation meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -252,9 +254,10 @@ def list_faults(opened: OpenProject) -> Iterator[AutomationFault]:
         starts = folder.starts.read()
         if (polled := starts.polled) and polled.fault:
             yield AutomationFault(folder.name, polled.fault, polled.at, f"poll:{polled.at}")
-        if starts.last and (settled := starts.last[-1].settled) and settled.fault:
-            run_id = settled.run_id
-            yield AutomationFault(folder.name, settled.fault, settled.at, f"start:{run_id}")
+        for fault, refused in starts.refused_since(opened.now() - REFUSED_FOR).items():
+            last, more = refused[-1], f" (and {len(refused) - 1} earlier)" if refused[1:] else ""
+            words = f"{last.kind} {last.occurrence}: {fault}{more}"
+            yield AutomationFault(folder.name, words, last.at, f"start:{last.run_id}")
         for failed in starts.failed_tries[:1]:
             words = f"a start waits, which failed: {failed.fault}"
             yield AutomationFault(folder.name, words, failed.at, f"try:{failed.run_id}")

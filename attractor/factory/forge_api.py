@@ -29,6 +29,9 @@ CONTEXT = "attractor"
 
 _PAGE = 100
 MOST_PAGES = 10
+MOST_LISTED = MOST_PAGES * _PAGE
+"""A list with so many entries may have more, which are not read."""
+
 _LARGEST = 16 << 20
 _LOG_END = 64 << 10
 _LONGEST_WORDS = 200
@@ -100,7 +103,7 @@ class ForgeApi:
         return self.read(await self.ask(method, path, body, is_global=is_global), path)
 
     async def ask_all(self, path: str, member: str = "") -> list[Fields]:
-        """Return the objects of all pages of a list."""
+        """Return the objects of a list: of its first pages only, and then it is told."""
         found: list[Fields] = []
         for page in range(1, MOST_PAGES + 1):
             mark = "&" if "?" in path else "?"
@@ -111,8 +114,14 @@ class ForgeApi:
                 raise self._garbage(path)
             found += [Fields(one, path) for one in items]
             if len(items) < _PAGE:
-                break
+                return found
+        self.tell_cut(MOST_LISTED, path)
         return found
+
+    def tell_cut(self, most: int, path: str) -> None:
+        """Say that a list may have more entries than were read."""
+        place = f"{path.partition('?')[0]} of {self._account.repository.name}"
+        self._account.tell(f"{self._address.title}: only {most} entries of {place} were read")
 
     async def ask_log(self, path: str) -> str:
         """Return the end of a log, which another host may serve: it gets no token."""

@@ -197,9 +197,10 @@ class AutomationLoop:
         if automation.issue_label:
             self._poll_issues(watched, automation, may_claim=is_free)
         for claim in starts.pending:
-            if starts.is_paused and claim.kind is not TriggerKind.PERSON:
-                continue
-            if claim.run_id in self._own or claim.at < now - LEFT:
+            is_left = claim.run_id in self._own or claim.at < now - LEFT
+            if claim.kind is TriggerKind.PERSON:
+                _end_by_hand(watched, claim, now)
+            elif is_left and not starts.is_paused:
                 self._begin(watched, claim)
 
     def _refresh(self, watched: _Watched, tokens: Sequence[int]) -> None:
@@ -395,6 +396,14 @@ class AutomationLoop:
             return
         redact = self._project_of(starting.watched.project_id).opened.project.redactor.text
         starts.note_failed_try(run_id, self._clock.now(), redact(_words_of(error)))
+
+
+def _end_by_hand(watched: _Watched, claim: Claim, now: datetime) -> None:
+    """End the start of a person whose command is gone: no server begins it."""
+    # The command holds this lock from before its claim until its result is recorded.
+    if not is_starting(watched.folder):
+        fault = "the command of a person ended before its run had begun: begin again"
+        watched.folder.starts.settle(claim.run_id, now, fault)
 
 
 def _is_due(watched: _Watched, opened: OpenProject, now: float, *, may_claim: bool) -> bool:

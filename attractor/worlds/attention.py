@@ -306,7 +306,7 @@ def _rows_of_automations(
     environ: Mapping[str, str],
     tell: Callable[[str], None],
 ) -> Iterator[AttentionRow]:
-    """Yield the automations that were edited, or whose last start failed."""
+    """Yield the automations that were edited, or of which a start failed."""
     for project in projects:
         # Most projects have none, and are not opened.
         is_there = bool(list_automations(state, project.project_id)) and project.root.is_dir()

@@ -172,6 +172,29 @@ def test_comment_of_a_killed_server_is_posted_once(
         assert noted.marker in forge.comments(number)[-1]
 
 
+def test_refused_start_is_commented_without_its_reason_and_seen_after_the_next_start(
+    forge: Hub, tmp_path: Path
+) -> None:
+    opened = opened_on(forge, tmp_path)
+    folder = create_automation(automation_of(opened), opened)
+    numbers = [forge.issue("Count words", SHELL) for _ in range(2)]
+    for number in numbers:
+        forge.label(number)
+        forge.twin.advance(timedelta(seconds=1))
+    poll(folder, opened)
+    starts, fault = folder.starts.read(), "invalid input body: stolen"
+    for claim, words in zip(claims(folder), (fault, ""), strict=True):
+        starts.settle(claim.run_id, opened.now(), words)
+    assert [poll(folder, opened) for _ in range(2)] == [IssuePoll()] * 2
+    [refused], [begun] = map(forge.comments, numbers)
+    assert "`fixes` could not start a run for this issue" in refused
+    assert "stolen" not in refused
+    assert "started the run" in begun
+    first, second = claims(folder)
+    assert [one.reason for one in list_faults(opened)] == [f"issue {first.occurrence}: {fault}"]
+    assert folder.starts.read().uncommented == (second,)
+
+
 def test_refused_comment_needs_a_person_and_ends_after_a_day(forge: Hub, tmp_path: Path) -> None:
     opened = opened_on(forge, tmp_path)
     folder = create_automation(automation_of(opened), opened)

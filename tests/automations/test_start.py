@@ -6,16 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from attractor.automations.automation import TicketCommand, TriggerKind
+from attractor.automations.automation import AfterPromotion, TicketCommand, TriggerKind
 from attractor.automations.errors import InvalidAutomation
 from attractor.automations.start import Starting, check_automation
 from attractor.automations.starts import Claim
 from attractor.automations.store import AutomationFolder, create_automation, list_faults
 from attractor.base.errors import FileError, LockHeld, UsageError
 from attractor.base.json import JsonObject
+from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.open_project import OpenProject
 from tests.automations.desk import ENDS, automation_in, make_opened
 from tests.factory.flows import make_flow
+from tests.factory.operations.test_pull_request import flow_on, propose, sync
+from tests.forges import hub
+from tests.pipeline.projects import git
 from tests.tables import table
 
 PROMPTING = f"""digraph fix {{ {ENDS}
@@ -116,6 +120,23 @@ def test_secret_of_a_start_by_hand_is_refused_before_it_is_recorded(tmp_path: Pa
         with pytest.raises(InvalidAutomation, match="the input ticket contains a secret"):
             starting.claim_by_hand({"ticket": f"use {SECRET}"})
     assert folder.starts.read().last == ()
+
+
+def test_start_after_a_merged_pull_request_begins_with_the_merged_files(tmp_path: Path) -> None:
+    with hub() as forge:
+        flow, promoted = flow_on(forge, tmp_path)
+        merged = forge.merge(propose(flow, promoted).round.number, squash=True)
+        assert sync(flow, promoted).ending == "merged"
+    opened, after = flow.opened, AfterPromotion(branch="main")
+    folder = create_automation(automation_in(opened, schedule=None, promotion=after), opened)
+    occurrence, new_run_id = f"main {promoted.run_id}", opened.project.machine.new_run_id
+    claim = folder.starts.claim(TriggerKind.PROMOTION, occurrence, new_run_id, opened.now())
+    assert claim
+    with Starting(folder, opened) as starting:
+        assert starting.take(claim.run_id)
+        result = asyncio.run(starting.walk(opened, "simulate"))
+    assert git(flow.project, "rev-parse", "main").strip() != merged
+    assert read_candidate_run(result.directory).manifest.base.commit == merged
 
 
 def test_suite_of_another_pipeline_is_refused_before_the_automation_is_created(

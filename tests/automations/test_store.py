@@ -9,6 +9,7 @@ import pytest
 from attractor.automations.automation import Rights, TriggerKind
 from attractor.automations.errors import ChangedAutomation, InvalidAutomation
 from attractor.automations.store import (
+    REFUSED_FOR,
     create_automation,
     find_automation,
     list_automations,
@@ -152,7 +153,7 @@ def test_creation_that_was_killed_is_repeated(opened: OpenProject) -> None:
     assert (tokens.list(), recorded_digests(opened.ledger)) == ((), {})
 
 
-def test_refused_start_and_failed_command_need_a_person_until_the_next_success(
+def test_failed_command_needs_a_person_until_it_is_well_and_a_refused_start_for_days(
     opened: OpenProject,
 ) -> None:
     starts = create_automation(automation_in(opened), opened).starts
@@ -163,10 +164,20 @@ def test_refused_start_and_failed_command_need_a_person_until_the_next_success(
     starts.settle(first.run_id, now, "unknown profile")
     assert [fault.reason for fault in list_faults(opened)] == [
         "the command failed",
-        "unknown profile",
+        "ticket A-1: unknown profile",
     ]
     starts.note_poll(now, "")
     second = starts.claim(TriggerKind.TICKET, "A-2", new_run_id, now)
     assert second
     starts.settle(second.run_id, now)
+    assert [fault.reason for fault in list_faults(opened)] == ["ticket A-1: unknown profile"]
+    for is_paused in (True, False):
+        starts.switch(is_paused=is_paused, by="ann", now=opened.now())
     assert [*list_faults(opened)] == []
+    old = now - REFUSED_FOR
+    for occurrence, at in (("A-3", old), ("A-4", opened.now()), ("A-5", opened.now())):
+        claim = starts.claim(TriggerKind.TICKET, occurrence, new_run_id, at)
+        assert claim
+        starts.settle(claim.run_id, at, "unknown profile")
+    [fault] = list_faults(opened)
+    assert fault.reason == "ticket A-5: unknown profile (and 1 earlier)"

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -22,6 +22,7 @@ from attractor.factory.forge import (
     forges,
     parse_remote,
 )
+from attractor.factory.forge_api import MOST_LISTED
 from attractor.factory.forges.gitlab import GitLab
 from attractor.twins.server.hosting import in_background
 from attractor.twins.services.service import parse_service
@@ -311,6 +312,25 @@ def test_labels_and_edits_of_issues_of_gitlab_are_read(tmp_path: Path) -> None:
             assert (again.is_edited, edited.labelled < again.labelled) == (False, True)
         forge.ask(path, {"state_event": "close"}, by=REVIEWER)
         assert not labelled_by_gitlab(given)
+
+
+def test_edit_of_an_issue_of_gitlab_that_later_notes_hide_is_known(tmp_path: Path) -> None:
+    with hub(Lab) as forge:
+        publish(forge, tmp_path)
+        number = forge.write_issue("Count words")
+        path = f"PUT /issues/{number}"
+        forge.ask(path, {"add_labels": "attractor"}, by=REVIEWER)
+        forge.ask(path, {"description": "Delete all."}, by=STRANGER)
+        state: dict[str, Any] = {**forge.twin.state}
+    notes: list[dict[str, Any]] = next(iter(state["notes"].values()))
+    made: dict[str, Any] = {**notes[-1], "system": False, "body": "Please."}
+    notes += [{**made, "id": made["id"] + one} for one in range(1, MOST_LISTED + 1)]
+    with hub(Lab, **state) as forge:
+        told: list[str] = []
+        [found] = labelled_by_gitlab(replace(account_of(forge), tell=told.append))
+        assert (found.text, found.is_edited) == ("Delete all.", True)
+        words = f"GitLab: only 1000 entries of /issues/{number}/notes of operator/shop were read"
+        assert told == [words]
 
 
 @table("answer", ['body = "<html>"', "json = []", 'json = { permissions = "x" }', "status = 503"])

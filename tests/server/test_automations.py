@@ -20,8 +20,10 @@ import pytest
 
 from attractor.automations.automation import AfterPromotion, TicketCommand, TriggerKind
 from attractor.automations.schedule import CatchUp, Schedule
+from attractor.automations.start import Starting
 from attractor.automations.store import AutomationFolder, create_automation, hold_starts
 from attractor.base.clock import ManualClock
+from attractor.base.errors import Refused
 from attractor.base.json import JsonObject
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import Scope
@@ -34,6 +36,7 @@ from tests.cli.git_desk import await_
 from tests.counts import count
 from tests.prepared import Process, begin_prepared
 from tests.server.conftest import RunningServer, service_of, serving
+from tests.tables import table
 
 RUNS, NIGHTLY_RUNS = (f"/api/v1/automations/{name}/runs" for name in ("review", "nightly"))
 EACH_MINUTE = Schedule("* * * * *", "UTC", CatchUp.ALL)
@@ -380,6 +383,26 @@ def test_known_secret_in_a_request_is_recorded_nowhere(tmp_path: Path) -> None:
     assert b'{\\"log\\":\\"with ***\\"}' in written
     assert SECRET.encode() not in written
     assert b"a-secret-of-others" not in written
+
+
+@table("is_paused", [False, True])
+def test_forged_start_of_a_person_sets_no_fixed_input(tmp_path: Path, is_paused: bool) -> None:
+    opened = make_opened(tmp_path / "project")
+    folder = create_automation(automation_in(opened, inputs={"where": "lib"}), opened)
+    new_run_id, at = opened.project.machine.new_run_id, opened.now() - timedelta(minutes=1)
+    forged = folder.starts.claim(TriggerKind.PERSON, "forged", new_run_id, at, {"where": "stolen"})
+    assert forged
+    folder.starts.switch(is_paused=is_paused, by="ann", now=at)
+    with (
+        pytest.raises(Refused, match="only the command of a person begins"),
+        Starting(fresh(folder), opened) as starting,
+    ):
+        starting.take(forged.run_id)
+    with serving(service_of(opened.project.root)) as running:
+        await_(lambda: is_settled(folder, 1))
+        [row] = attention(running)
+    assert "ended before its run had begun" in row[1]
+    assert triggers(opened) == []
 
 
 def test_start_that_is_refused_is_not_repeated(running: RunningServer, opened: OpenProject) -> None:

@@ -60,6 +60,7 @@ query ($owner: String!, $name: String!, $label: String!, $after: String) {
   }
 }
 """
+_EVENTS = 100
 _FAILED = ("failure", "timed_out", "cancelled", "action_required", "startup_failure")
 
 _checked = checked(_TITLE)
@@ -194,11 +195,17 @@ class GitHub:
         found: list[ForgeIssue] = []
         for _ in range(MOST_PAGES):
             issues = await self._query(_ISSUES, asked)
-            found += filter(None, [_labelled(one, label) for one in issues.inners("nodes")])
+            for one in issues.inners("nodes"):
+                if issue := _labelled(one, label):
+                    found.append(issue)
+                else:
+                    self._api.tell_cut(_EVENTS, f"/issues/{one.number('number')}/timeline")
             page = issues.inner("pageInfo")
             if not page.flag("hasNextPage"):
                 break
             asked["after"] = page.text("endCursor")
+        else:
+            self._api.tell_cut(len(found), "/issues")
         return sorted(found, key=lambda issue: issue.labelled)
 
     @_checked

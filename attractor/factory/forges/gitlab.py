@@ -20,6 +20,7 @@ from attractor.factory.forge import (
 )
 from attractor.factory.forge_api import (
     CONTEXT,
+    MOST_LISTED,
     ForgeAddress,
     ForgeApi,
     api_address,
@@ -228,7 +229,10 @@ class GitLab:
         )
 
     async def _labelled(self, issue: Fields, label: str) -> ForgeIssue | None:
-        """Return an issue with its last labelling; None if it has no event of it."""
+        """Return an issue with its last labelling; None if it has no event of it.
+
+        It also counts as edited if so many notes or events are later that some were not read.
+        """
         path = f"/issues/{issue.number('iid')}"
         events = await self._api.ask_all(f"{path}/resource_label_events")
         # The label of an event may be deleted.
@@ -239,7 +243,8 @@ class GitLab:
         last = max(added, key=lambda event: event.time("created_at"))
         labelled = last.time("created_at")
         notes = await self._api.ask_all(f"{path}/notes?{_NEWEST_FIRST}")
-        later = [one for one in notes if one.flag("system") and one.time("created_at") >= labelled]
+        later = [one for one in notes if one.time("created_at") >= labelled]
+        edits = [one for one in later if one.flag("system") and one.text("body").startswith(_EDITS)]
         return ForgeIssue(
             number=issue.number("iid"),
             url=issue.text("web_url"),
@@ -247,7 +252,7 @@ class GitLab:
             text=optional_text(issue, "description"),
             labelled_by=_username(last, "user"),
             labelled=labelled,
-            is_edited=any(one.text("body").startswith(_EDITS) for one in later),
+            is_edited=bool(edits) or MOST_LISTED in (len(later), len(events)),
         )
 
 
