@@ -219,6 +219,10 @@ class Evaluator:
         races = races_in(entries)
         lineage = lineage_of(run) if races else [run.run_id]
         others = tuple(pool.by_other_runs(run.run_id, run.tree, seal))
+        # Also in another run, the tree of an attempt is one of its race.
+        race = race_with(races, [*lineage, *(other.run_id for other in others)])
+        # Of equal trees, one evaluation is that of all.
+        of_race = [one for one in others if race and one.run_id in race.run_ids]
         profile, status = self.opened.profile(run.manifest.profile), run.state.status
         # A clock that was set back does not revive an expired waiver.
         if profile.window is None:
@@ -245,11 +249,10 @@ class Evaluator:
             earlier=last_approved(entries, run.run_id, self._opaque_names(sealed)),
             now=max([self.opened.now(), *(entry.when for entry in entries[-1:])]),
             attempts=pool.attempts(seal, run.tree, restarted_in(run)),
-            # Also in another run, the tree of an attempt is one of its race.
-            race=race_with(races, [*lineage, *(other.run_id for other in others)]),
+            race=race,
             cost_usd=run.cost_usd
             + self._cost_of(submission, entries)
-            + sum(trial.cost_usd for evaluation in evaluations for trial in evaluation.results),
+            + sum(trial.cost_usd for one in (*evaluations, *of_race) for trial in one.results),
             window=window,
             incidents=leaks_of(own),
             unsearched=unsearched_of(own),
