@@ -23,7 +23,7 @@ from attractor.factory.open_project import OpenProject, open_project
 from attractor.factory.operations.decide import decide_run
 from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.lock import lock_run
-from attractor.factory.operations.race import begin_race, look
+from attractor.factory.operations.race import begin_race, end_race, look
 from attractor.factory.operations.race_process import walk_attempt
 from attractor.factory.races import Race, races_in
 from attractor.factory.resources.profiles import make_profile
@@ -324,3 +324,21 @@ def test_resume_cancels_the_losers_of_a_decision_whose_process_died(desk: RaceDe
     assert desk.do("race", "resume").returncode == ExitCode.DONE
     assert summarize(lost).status == "canceled"
     assert desk.stores() == {won.name}
+
+
+def test_approval_cancels_only_the_losers_of_its_own_race(desk: RaceDesk) -> None:
+    desk.begin_project()
+    first = desk.race_of_two()
+    won, lost = (walk_attempt(one, first, desk.opened) for one in first.attempts)
+    assert won
+    assert lost
+    assert end_race(first, asyncio.run(look(first, desk.opened)), desk.opened)
+    second = desk.race_of_two()
+    equal = walk_attempt(second.attempts[0], second, desk.opened)
+    assert equal
+    _, judged = ask_gate(won.directory, desk.opened)
+    assert judged.race == second
+    decided = approve(won.directory, desk.opened)
+    assert decided.data["race"] == {"race": first.race_id, "rank": 1, "lost": [lost.run_id]}
+    ended = [summarize(one.directory).status for one in (won, lost, equal)]
+    assert ended == ["approved", "canceled", "awaiting_human"]
