@@ -33,7 +33,7 @@ from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import says, use, uses
-from tests.cli.git_desk import GitDesk, await_
+from tests.cli.git_desk import GitDesk, await_, events
 from tests.counts import count
 from tests.factory.flows import ANN, HOLDOUT, REASON
 from tests.factory.resources.stores import register
@@ -69,6 +69,13 @@ KEY = {"ANTHROPIC_API_KEY": "sk-of-the-test"}
 KILLS = count(ci=3, full=20)
 # Only the right model ends soon.
 FIRST_GO = AGENT.replace("sleep PAUSE", "case $ATTRACTOR_MODEL in *opus*) ;; *) sleep 60 ;; esac")
+AGAIN = 'make -> make [condition="outcome=fail", loop_restart=true]'
+RESTARTS = PIPELINE.replace("}", f"    {AGAIN}\n}}")
+# Only the first attempt restarts.
+ONCE = """echo made > made.txt
+mkdir FOLDER/failed 2> /dev/null && outcome=fail || outcome=success
+echo '{"outcome": "'$outcome'"}' > $ATTRACTOR_STATUS_FILE
+"""
 
 STOPS = (
     *("--attempts", "3", "--with", "command", "--at-most", "2", "--stop", "first_go"),
@@ -87,15 +94,20 @@ class RaceDesk(GitDesk):
         return {**super().environ, **KEY, **(self.twin.environ() if self.twin else {})}
 
     def begin_project(
-        self, pipeline: str = PIPELINE, *, pause: str = "0", suite: str = "", agent: str = AGENT
+        self,
+        pipeline: str = PIPELINE,
+        *,
+        pause: str = "0",
+        suite: str = "",
+        agent: str = AGENT,
+        look: str = "cat made.txt",
     ) -> None:
         agent = agent.replace("PAUSE", pause)
         self.make(pipeline, **{"agent.sh": agent, "attractor.toml": SETTINGS})
         self.opened = open_project(self.project, self.environ)
         now = self.opened.now()
-        folder = write_suite(
-            self.folder / "suite", suite=SUITE + suite, made=HOLDOUT.format(wanted="made")
-        )
+        made = HOLDOUT.format(wanted="made").replace("cat made.txt", look)
+        folder = write_suite(self.folder / "suite", suite=SUITE + suite, made=made)
         register(self.opened.suites, folder, now=now)
         profile = make_profile("lenient", ("isolation_unverified",))
         self.opened.profiles.create(profile, by="ann", now=now)
@@ -342,3 +354,36 @@ def test_approval_cancels_only_the_losers_of_its_own_race(desk: RaceDesk) -> Non
     assert decided.data["race"] == {"race": first.race_id, "rank": 1, "lost": [lost.run_id]}
     ended = [summarize(one.directory).status for one in (won, lost, equal)]
     assert ended == ["approved", "canceled", "awaiting_human"]
+
+
+def test_equal_trees_are_evaluated_once_also_of_a_restart_and_in_another_race(
+    desk: RaceDesk,
+) -> None:
+    desk.begin_project(RESTARTS, agent=ONCE.replace("FOLDER", str(desk.folder)))
+    first, second = desk.race_of_two(), desk.race_of_two()
+    for race in first, second:
+        for attempt in race.attempts:
+            walk_attempt(attempt, race, desk.opened)
+        for view in asyncio.run(look(race, desk.opened)):
+            assert (view.result.verdict, view.result.played) == ("go", 1)
+    [begun] = desk.lines(LineKind.EVALUATION_BEGUN)
+    assert read_manifest(RunDirectory(desk.project / "runs" / begun.run_id)).restart == 1
+
+
+def test_tree_is_evaluated_after_the_evaluation_of_an_equal_one_was_canceled(
+    desk: RaceDesk,
+) -> None:
+    desk.begin_project(suite="[trials]\nn = 2\n", look="sleep 2; cat made.txt")
+    words = ("--attempts", "2", "--at-most", "1", "--with", "command", "--model", RIGHT)
+    process = desk.begin("race", "pipeline.dot", *words, *JUDGED)
+    runs = desk.project / "runs"
+    await_(lambda: any("TrialStarted" in one.read_text() for one in runs.glob("*/events.jsonl")))
+    process.send_signal(signal.SIGINT)
+    process.wait()
+    [canceled] = desk.runs()
+    assert len(events(canceled, "TrialCompleted")) == 1
+    assert desk.do("cancel", canceled.name).returncode == ExitCode.DONE
+    done = desk.do("race", "resume")
+    assert done.returncode == ExitCode.DONE, done.stdout + done.stderr
+    [judged] = [one for one in desk.runs() if one != canceled]
+    assert len(events(judged, "TrialCompleted")) == 2
