@@ -311,6 +311,47 @@ def test_attempts_begin_with_the_commit_and_the_pipeline_of_the_race(desk: RaceD
     assert desk.race_of_two().counted == 4
 
 
+def test_race_ends_without_an_attempt_that_cannot_begin(desk: RaceDesk) -> None:
+    desk.begin_project()
+    race = desk.race_of_two()
+    begun = walk_attempt(race.attempts[0], race, desk.opened)
+    assert begun
+    done = desk.do("profile", "retire", "lenient", "--reason", "nobody needs it")
+    assert done.returncode == ExitCode.DONE, done.stderr
+    done = desk.do("race", "resume")
+    assert done.returncode == ExitCode.UNFINISHED
+    assert f"attractor race end {race.race_id}" in done.stdout
+    with pytest.raises(NotDecidable) as refused:
+        approve(begun.directory, desk.opened)
+    assert f"attractor race end {race.race_id}" in refused.value.hint
+    for _ in range(2):
+        done = desk.do("race", "end")
+        assert done.returncode == ExitCode.DONE, done.stderr
+        assert f"winner: {begun.run_id}" in done.stdout
+    [ended] = desk.lines(LineKind.RACE_ENDED)
+    results = ended.data["results"]
+    assert isinstance(results, list)
+    assert [one["status"] for one in results if isinstance(one, dict)][1:] == ["not begun"]
+    assert walk_attempt(race.attempts[1], race, desk.opened) is None
+    decided = approve(begun.directory, desk.opened)
+    lost = [race.attempts[1].run_id]
+    assert decided.data["race"] == {"race": race.race_id, "rank": 1, "lost": lost}
+
+
+def test_race_with_an_attempt_that_waits_does_not_end(desk: RaceDesk) -> None:
+    desk.begin_project(ASKS)
+    race = desk.race_of_two()
+    walk_attempt(race.attempts[0], race, desk.opened)
+    done = desk.do("race", "end")
+    assert done.returncode == ExitCode.UNFINISHED, done.stderr
+    assert "it asks a person" in done.stdout
+    assert desk.lines(LineKind.RACE_ENDED) == []
+    desk.do("cancel", race.attempts[0].run_id)
+    done = desk.do("race", "end")
+    assert done.returncode == ExitCode.DONE, done.stderr
+    assert "no attempt has a go" in done.stdout
+
+
 def test_each_attempt_asks_people(desk: RaceDesk) -> None:
     desk.begin_project(ASKS)
     words = ("--attempts", "2", "--with", "command", "--model", RIGHT)

@@ -146,7 +146,8 @@ def _require_ended_race(run: OpenRun, evaluator: Evaluator) -> None:
     if race and results_of(evaluator.ledger, race.race_id) is None:
         raise NotDecidable(
             f"{run.manifest.run_id} is an attempt of race {race.race_id}, which has not ended",
-            hint=f"continue it: attractor race resume {race.race_id}",
+            hint=f"continue it: attractor race resume {race.race_id}; or give up attempts that "
+            f"have not begun: attractor race end {race.race_id}",
         )
 
 
