@@ -74,9 +74,9 @@ def lineage_of(run: CandidateRun) -> list[str]:
     return found
 
 
-def restarted_in(run: CandidateRun) -> list[str]:
+def restarted_in(root: Path) -> list[str]:
     """Return the ids of a run and of the runs that it continues after restarts."""
-    found, root, manifest = [run.run_id], run.directory.root, run.manifest
+    found, manifest = [root.name], _manifest_of(root)
     while manifest and manifest.restart and manifest.parent not in found:
         found.append(manifest.parent)
         manifest = _manifest_of(root.with_name(manifest.parent))

@@ -1,6 +1,6 @@
 """The input of the gate, and its report with one result for each rule."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from fractions import Fraction
@@ -183,7 +183,9 @@ class GateInput:
     `suite_notes` are what people should know of the registration of the suite, which proved the
     baselines of scenarios if `has_baselines`.
     `measured` are the counts of what the suite noticed then, if it was measured.
-    `race` is the race of which the run, or a run that it continues, is an attempt.
+    `race` is the race of which the run, or a run that it continues, is an attempt; else one with
+    an attempt of this tree. `by_attempts` are the other runs that are attempts of any race, or
+    restarts of them.
     """
 
     tree: str
@@ -210,6 +212,7 @@ class GateInput:
     replays: tuple[Replay, ...] = ()
     has_baselines: bool = False
     race: Race | None = None
+    by_attempts: Collection[str] = ()
 
     def is_trusted(self, evaluated: EvaluationRecord) -> bool:
         """Return whether satisfied trials count: holdouts were isolated, or isolation is not

@@ -108,12 +108,8 @@ class Dispatch:
         project = opened.project
         self._place = Place(project.runs_dir, project.machine.state_dir, project.root)
 
-    async def submit(self, plan: RunPlan, where: Where) -> str:
-        """Begin a planned run here, and let a worker of a pool execute it; return its id.
-
-        Nothing begins while the fleet does not answer. Of the runs for messages to one actor, one
-        is open at a time.
-        """
+    async def require_accepted(self, plan: RunPlan, where: Where) -> NewRun:
+        """Refuse a planned run that cannot move, or that caps do not allow; return its row."""
         _require_movable(plan, where.label)
         task = plan.request.task
         project = self._opened.identity.create_id()
@@ -134,10 +130,19 @@ class Dispatch:
             max_tokens=plan.budgets.tokens,
         )
         _require_allowed(plan, new, tenants_in(known, universe, project))
+        return new
+
+    async def submit(self, plan: RunPlan, where: Where) -> str:
+        """Begin a planned run here, and let a worker of a pool execute it; return its id.
+
+        Nothing begins while the fleet does not answer. Of the runs for messages to one actor, one
+        is open at a time.
+        """
+        new = await self.require_accepted(plan, where)
         if where.universe:
             # Last, so that a refused run changes nothing.
-            await self.table.assign(project, universe, self._opened.project.root.name)
-        await self._blobs_of(universe)
+            await self.table.assign(new.project, new.universe, self._opened.project.root.name)
+        await self._blobs_of(new.universe)
         with ExitStack() as stack:
             begun = await begin(plan, stack)
             plan.policy.begin(begun)

@@ -23,7 +23,7 @@ from attractor.factory.open_project import OpenProject, open_project
 from attractor.factory.operations.decide import decide_run
 from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.lock import lock_run
-from attractor.factory.operations.race import begin_race, look
+from attractor.factory.operations.race import begin_race, end_race, look
 from attractor.factory.operations.race_process import walk_attempt
 from attractor.factory.races import Race, races_in
 from attractor.factory.resources.profiles import make_profile
@@ -33,7 +33,7 @@ from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import says, use, uses
-from tests.cli.git_desk import GitDesk, await_
+from tests.cli.git_desk import GitDesk, await_, events
 from tests.counts import count
 from tests.factory.flows import ANN, HOLDOUT, REASON
 from tests.factory.resources.stores import register
@@ -69,6 +69,13 @@ KEY = {"ANTHROPIC_API_KEY": "sk-of-the-test"}
 KILLS = count(ci=3, full=20)
 # Only the right model ends soon.
 FIRST_GO = AGENT.replace("sleep PAUSE", "case $ATTRACTOR_MODEL in *opus*) ;; *) sleep 60 ;; esac")
+AGAIN = 'make -> make [condition="outcome=fail", loop_restart=true]'
+RESTARTS = PIPELINE.replace("}", f"    {AGAIN}\n}}")
+# Only the first attempt restarts.
+ONCE = """echo made > made.txt
+mkdir FOLDER/failed 2> /dev/null && outcome=fail || outcome=success
+echo '{"outcome": "'$outcome'"}' > $ATTRACTOR_STATUS_FILE
+"""
 
 STOPS = (
     *("--attempts", "3", "--with", "command", "--at-most", "2", "--stop", "first_go"),
@@ -87,15 +94,20 @@ class RaceDesk(GitDesk):
         return {**super().environ, **KEY, **(self.twin.environ() if self.twin else {})}
 
     def begin_project(
-        self, pipeline: str = PIPELINE, *, pause: str = "0", suite: str = "", agent: str = AGENT
+        self,
+        pipeline: str = PIPELINE,
+        *,
+        pause: str = "0",
+        suite: str = "",
+        agent: str = AGENT,
+        look: str = "cat made.txt",
     ) -> None:
         agent = agent.replace("PAUSE", pause)
         self.make(pipeline, **{"agent.sh": agent, "attractor.toml": SETTINGS})
         self.opened = open_project(self.project, self.environ)
         now = self.opened.now()
-        folder = write_suite(
-            self.folder / "suite", suite=SUITE + suite, made=HOLDOUT.format(wanted="made")
-        )
+        made = HOLDOUT.format(wanted="made").replace("cat made.txt", look)
+        folder = write_suite(self.folder / "suite", suite=SUITE + suite, made=made)
         register(self.opened.suites, folder, now=now)
         profile = make_profile("lenient", ("isolation_unverified",))
         self.opened.profiles.create(profile, by="ann", now=now)
@@ -299,6 +311,47 @@ def test_attempts_begin_with_the_commit_and_the_pipeline_of_the_race(desk: RaceD
     assert desk.race_of_two().counted == 4
 
 
+def test_race_ends_without_an_attempt_that_cannot_begin(desk: RaceDesk) -> None:
+    desk.begin_project()
+    race = desk.race_of_two()
+    begun = walk_attempt(race.attempts[0], race, desk.opened)
+    assert begun
+    done = desk.do("profile", "retire", "lenient", "--reason", "nobody needs it")
+    assert done.returncode == ExitCode.DONE, done.stderr
+    done = desk.do("race", "resume")
+    assert done.returncode == ExitCode.UNFINISHED
+    assert f"attractor race end {race.race_id}" in done.stdout
+    with pytest.raises(NotDecidable) as refused:
+        approve(begun.directory, desk.opened)
+    assert f"attractor race end {race.race_id}" in refused.value.hint
+    for _ in range(2):
+        done = desk.do("race", "end")
+        assert done.returncode == ExitCode.DONE, done.stderr
+        assert f"winner: {begun.run_id}" in done.stdout
+    [ended] = desk.lines(LineKind.RACE_ENDED)
+    results = ended.data["results"]
+    assert isinstance(results, list)
+    assert [one["status"] for one in results if isinstance(one, dict)][1:] == ["not begun"]
+    assert walk_attempt(race.attempts[1], race, desk.opened) is None
+    decided = approve(begun.directory, desk.opened)
+    lost = [race.attempts[1].run_id]
+    assert decided.data["race"] == {"race": race.race_id, "rank": 1, "lost": lost}
+
+
+def test_race_with_an_attempt_that_waits_does_not_end(desk: RaceDesk) -> None:
+    desk.begin_project(ASKS)
+    race = desk.race_of_two()
+    walk_attempt(race.attempts[0], race, desk.opened)
+    done = desk.do("race", "end")
+    assert done.returncode == ExitCode.UNFINISHED, done.stderr
+    assert "it asks a person" in done.stdout
+    assert desk.lines(LineKind.RACE_ENDED) == []
+    desk.do("cancel", race.attempts[0].run_id)
+    done = desk.do("race", "end")
+    assert done.returncode == ExitCode.DONE, done.stderr
+    assert "no attempt has a go" in done.stdout
+
+
 def test_each_attempt_asks_people(desk: RaceDesk) -> None:
     desk.begin_project(ASKS)
     words = ("--attempts", "2", "--with", "command", "--model", RIGHT)
@@ -324,3 +377,54 @@ def test_resume_cancels_the_losers_of_a_decision_whose_process_died(desk: RaceDe
     assert desk.do("race", "resume").returncode == ExitCode.DONE
     assert summarize(lost).status == "canceled"
     assert desk.stores() == {won.name}
+
+
+def test_approval_cancels_only_the_losers_of_its_own_race(desk: RaceDesk) -> None:
+    desk.begin_project()
+    first = desk.race_of_two()
+    won, lost = (walk_attempt(one, first, desk.opened) for one in first.attempts)
+    assert won
+    assert lost
+    assert end_race(first, asyncio.run(look(first, desk.opened)), desk.opened)
+    second = desk.race_of_two()
+    equal = walk_attempt(second.attempts[0], second, desk.opened)
+    assert equal
+    _, judged = ask_gate(won.directory, desk.opened)
+    assert judged.race == second
+    decided = approve(won.directory, desk.opened)
+    assert decided.data["race"] == {"race": first.race_id, "rank": 1, "lost": [lost.run_id]}
+    ended = [summarize(one.directory).status for one in (won, lost, equal)]
+    assert ended == ["approved", "canceled", "awaiting_human"]
+
+
+def test_equal_trees_are_evaluated_once_also_of_a_restart_and_in_another_race(
+    desk: RaceDesk,
+) -> None:
+    desk.begin_project(RESTARTS, agent=ONCE.replace("FOLDER", str(desk.folder)))
+    first, second = desk.race_of_two(), desk.race_of_two()
+    for race in first, second:
+        for attempt in race.attempts:
+            walk_attempt(attempt, race, desk.opened)
+        for view in asyncio.run(look(race, desk.opened)):
+            assert (view.result.verdict, view.result.played) == ("go", 1)
+    [begun] = desk.lines(LineKind.EVALUATION_BEGUN)
+    assert read_manifest(RunDirectory(desk.project / "runs" / begun.run_id)).restart == 1
+
+
+def test_tree_is_evaluated_after_the_evaluation_of_an_equal_one_was_canceled(
+    desk: RaceDesk,
+) -> None:
+    desk.begin_project(suite="[trials]\nn = 2\n", look="sleep 2; cat made.txt")
+    words = ("--attempts", "2", "--at-most", "1", "--with", "command", "--model", RIGHT)
+    process = desk.begin("race", "pipeline.dot", *words, *JUDGED)
+    runs = desk.project / "runs"
+    await_(lambda: any("TrialStarted" in one.read_text() for one in runs.glob("*/events.jsonl")))
+    process.send_signal(signal.SIGINT)
+    process.wait()
+    [canceled] = desk.runs()
+    assert len(events(canceled, "TrialCompleted")) == 1
+    assert desk.do("cancel", canceled.name).returncode == ExitCode.DONE
+    done = desk.do("race", "resume")
+    assert done.returncode == ExitCode.DONE, done.stdout + done.stderr
+    [judged] = [one for one in desk.runs() if one != canceled]
+    assert len(events(judged, "TrialCompleted")) == 2

@@ -9,6 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from attractor.factory.ledger.tokens import TokenStore
+from attractor.factory.open_project import open_project
+from attractor.factory.resources.profiles import make_profile
 from attractor.fleet.records import AttemptEnd, Claim, Pool, Reason, ReasonKind, RunState, Spent
 from attractor.fleet.schema import RUNS
 from tests.backends.test_outside import install
@@ -16,8 +18,10 @@ from tests.cli.fleet_desk import (
     FleetDesk,
     sqlite_template as sqlite_template,  # a fixture
 )
+from tests.factory.resources.stores import register
 from tests.fleet.living import living, wait_until
 from tests.pipeline.projects import make_project
+from tests.scenarios.suites import write_suite
 
 QUICK = """digraph quick {
   start [shape=Mdiamond]; done [shape=Msquare]
@@ -111,6 +115,22 @@ def test_caps_refuse_at_submission(desk: FleetDesk) -> None:
     left = [one.name for one in (desk.project / "runs").iterdir() if one.is_dir()]
     assert left == [run_id]
     assert len(desk.read("fleet", "queue")["runs"]) == 1
+
+
+def test_race_whose_attempts_a_pool_would_refuse_does_not_begin(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    desk = FleetDesk(tmp_path, sqlite_template, QUICK.replace("digraph quick", "digraph linear"))
+    opened = open_project(desk.project, {"ATTRACTOR_STATE_DIR": str(desk.state)})
+    folder = write_suite(tmp_path / "suite")
+    register(opened.suites, folder, now=opened.now())
+    profile = make_profile("lenient", ("isolation_unverified",))
+    opened.profiles.create(profile, by="ann", now=opened.now())
+    desk.do("universe", "caps", "home", "--backends", "codex")
+    words = ("race", "pipeline.dot", "--attempts", "2", "--with", "simulate", "--on", "p")
+    judged = ("--suite", "todo", "--profile", "lenient")
+    refused(desk, 4, "does not allow these backends: simulate", *words, *judged)
+    assert list(opened.ledger.mentioning("race_begun")) == []
 
 
 def test_invalid_universes_and_caps_are_refused(desk: FleetDesk) -> None:

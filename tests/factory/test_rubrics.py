@@ -1,5 +1,6 @@
 """Runs with rubrics: the judge is asked in the evaluation, over real HTTP at a provider twin."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluation.failed_scenarios import failed_scenarios
 from attractor.factory.operations.evaluate import judge_again
 from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.race import begin_race, look
+from attractor.factory.operations.race_process import walk_attempt
 from attractor.scenarios.evaluation import NoResult
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.factory.flows import HOLDOUT, Flow, make_flow
+from tests.pipeline.projects import simulated
 from tests.scenarios.suites import SUITE, write_files
 from tests.scenarios.test_judge import rule, script, vote
 from tests.tables import table
@@ -44,6 +48,20 @@ def test_rubric_decides_a_trial_and_its_cost_counts(
     assert [check.kind for check in trial.checks] == ["stdout", "rubric"]
     assert "budget" in flow.rules(result)
     assert ("satisfaction" in flow.rules(result)) != satisfied
+
+
+def test_equal_attempts_of_a_race_have_the_cost_of_their_one_evaluation(
+    tmp_path: Path, provider_twin: StartTwin
+) -> None:
+    flow = make_judged_flow(tmp_path, dict(provider_twin(script(rule(vote(0.9)))).environ()))
+    request = simulated(flow.project, suite="todo", profile="lenient")
+    race = asyncio.run(begin_race([request], flow.opened, attempts=2, at_once=1, by="ann"))
+    for attempt in race.attempts:
+        walk_attempt(attempt, race, flow.opened)
+    first, second = (one.result for one in asyncio.run(look(race, flow.opened)))
+    assert (first.tree, first.played) == (second.tree, 1)
+    assert first.cost_usd == second.cost_usd > 0.001
+    assert (first.verdict, second.verdict) == ("no-go", "no-go")
 
 
 DOWN: dict[str, Any] = {"answer": {"fault": {"kind": "status", "status": 401}}}

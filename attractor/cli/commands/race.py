@@ -1,8 +1,9 @@
 """Race attempts at one task: run a pipeline several times, and rank the results."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from attractor.engine.budgets import Budgets
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.race import AttemptView, begin_race, look, race_record
-from attractor.factory.operations.race_process import MODULE, run_race
+from attractor.factory.operations.race_process import MODULE, give_up_attempts, run_race
 from attractor.factory.races import LATEST, Race, Stop, find_race, results_of, winner_of
 from attractor.records.request import RunRequest
 
@@ -170,9 +171,8 @@ def begin(
     combined = product(models or ("",), names)
     entrants = [replace(request, backend=name, model=model) for model, name in combined]
     by = operator_name(invocation, Scope.OPERATE)
-    if pool:
-        _require_fleet(invocation, opened, Stop(stop))
-    work = begin_race(
+    work = partial(
+        begin_race,
         entrants,
         opened,
         attempts=attempts,
@@ -181,24 +181,39 @@ def begin(
         stop=Stop(stop),
         pool=pool,
     )
-    begun = asyncio.run(work)
+    begun = _begin_on(pool, Stop(stop), invocation, opened, work) if pool else asyncio.run(work())
     show(f"race {begun.race_id}: {attempts} attempts, {begun.counted} count", err=True)
     return _execute(begun, opened, as_json=as_json)
 
 
-def _require_fleet(invocation: Invocation, opened: OpenProject, stop: Stop) -> None:
-    """Refuse a race in a pool that could not begin, before it counts."""
+def _begin_on(
+    pool: str,
+    stop: Stop,
+    invocation: Invocation,
+    opened: OpenProject,
+    work: Callable[..., Awaitable[Race]],
+) -> Race:
+    """Begin a race in a pool; refuse one whose attempts the pool would refuse, before it counts."""
     if stop is Stop.FIRST_GO:
         raise UsageError(
             "--stop first_go cannot be combined with --on: a worker executes the other attempts",
             hint="remove --on, or --stop",
         )
     # Imported here, because only the fleet needs a database.
-    from attractor.cli.runs.fleet import in_fleet
+    from attractor.cli.runs.fleet import require_extra
+
+    require_extra()
+    from attractor.cli.runs.dispatch import open_dispatch
     from attractor.cli.runs.universes import require_reach
+    from attractor.fleet.dispatch import Where
 
     require_reach(invocation, [opened.identity.project_id()], "this one")
-    in_fleet(invocation, lambda fleet: fleet.table.now())
+
+    async def begin_checked() -> Race:
+        async with open_dispatch(invocation, opened) as dispatch:
+            return await work(check=partial(dispatch.require_accepted, where=Where(pool)))
+
+    return asyncio.run(begin_checked())
 
 
 @race.command()
@@ -214,6 +229,26 @@ def resume(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     opened = opened_of(invocation)
     found = find_race(opened.ledger, opened.identity.project_id(), reference)
     return _execute(found, opened, as_json=as_json)
+
+
+@race.command()
+@click.argument("reference", default=LATEST, metavar="[RACE]")
+@json_option
+@debug_option(hidden=True)
+@click.pass_obj
+def end(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
+    """End a race without the attempts that have not begun, such as after Ctrl-C.
+
+    RACE is a race id, a unique beginning of one, or 'latest'. Attempts that have not begun never
+    begin, and still count in the bound. Attempts that have begun must have ended: 'attractor race
+    resume' continues them, and 'attractor cancel RUN' gives one up. Exit with 0 if the race has
+    ended, and with 3 if attempts have not.
+    """
+    operator_name(invocation, Scope.OPERATE)
+    opened = opened_of(invocation)
+    found = find_race(opened.ledger, opened.identity.project_id(), reference)
+    has_ended = _show(found, give_up_attempts(found, opened), opened, as_json=as_json)
+    return ExitCode.DONE if has_ended else ExitCode.UNFINISHED
 
 
 @race.command("show")

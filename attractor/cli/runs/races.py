@@ -36,13 +36,16 @@ def _stop_lines(race: Race, results: Sequence[AttemptResult], *, has_ended: bool
 def _next(race: Race, views: Sequence[AttemptView], *, has_ended: bool) -> str:
     """Return the winner of a race, and the next command."""
     if not has_ended:
-        return f"The race has not ended; continue it: attractor race resume {race.race_id}"
+        words = f"The race has not ended; continue it: attractor race resume {race.race_id}"
+        if any(one.root is None for one in views):
+            words += f"; or give up attempts that have not begun: attractor race end {race.race_id}"
+        return words
     winner = winner_of(one.result for one in views)
     for view in views:
         if winner and view.attempt.run_id == winner.run_ids[0]:
             return f"winner: {_name(view)}; decide with: attractor decide {_name(view)}"
     _, best = rank_views(views)[0]
-    return f"no attempt has a go; see: attractor gate {_name(best)}"
+    return "no attempt has a go" + (f"; see: attractor gate {_name(best)}" if best.root else "")
 
 
 def _name(view: AttemptView) -> str:

@@ -34,7 +34,7 @@ from attractor.factory.gate_records import GateInput
 from attractor.factory.history.records import copy_to_run, find_decision, marked_defects
 from attractor.factory.history.trials import events_of
 from attractor.factory.ledger.ledger import LONGEST_DELAY, Ledger, LedgerEntry, LineKind
-from attractor.factory.races import rank, results_of
+from attractor.factory.races import Race, race_with, races_in, rank, results_of
 from attractor.factory.register import GATE_EVALUATED
 from attractor.records.delivery import BRANCH_WRITTEN
 from attractor.records.lookup import reference_of
@@ -126,18 +126,28 @@ def require_decidable(
     require_words(rationale)
     _require_undecided(run, evaluator)
     if verdict is DecisionKind.APPROVED:
-        _require_ended_race(run, evaluator, judged)
+        _require_ended_race(run, evaluator)
         require_go(run, judged, "approval", by=by, hint=_HINT)
     return judged
 
 
-def _require_ended_race(run: OpenRun, evaluator: Evaluator, judged: GateInput) -> None:
+def _own_race(run: OpenRun, evaluator: Evaluator) -> Race | None:
+    """Return the race of which a run, or one that it continues, is an attempt.
+
+    The race that counts for the bound may be another one, with an equal tree.
+    """
+    begun = evaluator.ledger.mentioning(LineKind.RACE_BEGUN.value)
+    return race_with(races_in(begun), lineage_of(facts_of(run)))
+
+
+def _require_ended_race(run: OpenRun, evaluator: Evaluator) -> None:
     """Refuse to approve an attempt of a race before all its attempts are ranked."""
-    race = judged.race
+    race = _own_race(run, evaluator)
     if race and results_of(evaluator.ledger, race.race_id) is None:
         raise NotDecidable(
             f"{run.manifest.run_id} is an attempt of race {race.race_id}, which has not ended",
-            hint=f"continue it: attractor race resume {race.race_id}",
+            hint=f"continue it: attractor race resume {race.race_id}; or give up attempts that "
+            f"have not begun: attractor race end {race.race_id}",
         )
 
 
@@ -391,7 +401,7 @@ def _decision(
         "retries": sum(one.retries for one in run.progress.stages.values()),
         "evaluations": _evaluations(run, evaluator, judged),
         "journal_head": run.events.head.hash,
-        **_race_record(run, evaluator, decision, judged),
+        **_race_record(run, evaluator, decision),
         **({} if decision.shown_s is None else {"shown_s": round(decision.shown_s, 1)}),
     }
 
@@ -412,11 +422,9 @@ def _evaluations(run: OpenRun, evaluator: Evaluator, judged: GateInput) -> list[
     ]
 
 
-def _race_record(
-    run: OpenRun, evaluator: Evaluator, decision: Decision, judged: GateInput
-) -> dict[str, Json]:
+def _race_record(run: OpenRun, evaluator: Evaluator, decision: Decision) -> dict[str, Json]:
     """Return the race of an approved attempt: its rank there, and the attempts that lost to it."""
-    race = judged.race
+    race = _own_race(run, evaluator)
     if race is None or decision.verdict is not DecisionKind.APPROVED:
         return {}
     own = lineage_of(facts_of(run))

@@ -53,7 +53,7 @@ from attractor.factory.history.trials import EvaluationId, TrialLog, TrialStore
 from attractor.factory.history.window import window_figures
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
-from attractor.factory.races import race_with, races_in
+from attractor.factory.races import Race, race_with, races_in
 from attractor.factory.register import (
     LEAKED_REASON,
     promises_kept_in,
@@ -217,8 +217,10 @@ class Evaluator:
         submission = read_request(run.manifest).submission
         evaluations = tuple(pool.of_run(run.run_id))
         races = races_in(entries)
-        lineage = lineage_of(run) if races else [run.run_id]
         others = tuple(pool.by_other_runs(run.run_id, run.tree, seal))
+        attempts = self._attempts_of(races, [one.run_id for one in others])
+        # Of equal trees, one evaluation is that of all.
+        played = [*evaluations, *(one for one in others if one.run_id in attempts)]
         profile, status = self.opened.profile(run.manifest.profile), run.state.status
         # A clock that was set back does not revive an expired waiver.
         if profile.window is None:
@@ -244,12 +246,13 @@ class Evaluator:
             ),
             earlier=last_approved(entries, run.run_id, self._opaque_names(sealed)),
             now=max([self.opened.now(), *(entry.when for entry in entries[-1:])]),
-            attempts=pool.attempts(seal, run.tree, restarted_in(run)),
+            attempts=pool.attempts(seal, run.tree, restarted_in(run.directory.root)),
             # Also in another run, the tree of an attempt is one of its race.
-            race=race_with(races, [*lineage, *(other.run_id for other in others)]),
+            race=race_with(races, [*lineage_of(run), *attempts.values()]) if races else None,
+            by_attempts=frozenset(attempts),
             cost_usd=run.cost_usd
             + self._cost_of(submission, entries)
-            + sum(trial.cost_usd for evaluation in evaluations for trial in evaluation.results),
+            + sum(trial.cost_usd for one in played for trial in one.results),
             window=window,
             incidents=leaks_of(own),
             unsearched=unsearched_of(own),
@@ -261,6 +264,17 @@ class Evaluator:
                 entry.kind == LineKind.BURNED and entry.data["content"] == seal for entry in entries
             ),
         )
+
+    def _attempts_of(self, races: Iterable[Race], run_ids: Iterable[str]) -> Mapping[str, str]:
+        """Return the attempts of races that are among runs, or were restarted as them, by run."""
+        known = {run_id for race in races for run_id in race.run_ids}
+        runs_dir = self.opened.project.runs_dir
+        return {
+            run_id: attempt
+            for run_id in (run_ids if known else ())
+            for attempt in restarted_in(runs_dir / run_id)
+            if attempt in known
+        }
 
     def _cost_of(self, submission: Submission | None, entries: Iterable[LedgerEntry]) -> float:
         """Return the cost of the runs whose work is submitted."""
@@ -480,9 +494,10 @@ def _why_not(judged: GateInput) -> str:
     times = sum(judged.is_trusted(one) for one in begun)
     if times >= settings.max_evaluations:
         return f"its tree was already evaluated {times} times (max_evaluations)"
-    others = [one.run_id for one in begun if one not in judged.evaluations]
-    if judged.race and (same := [one for one in others if one in judged.race.run_ids]):
-        return f"its tree is that of {same[0]}, another attempt of race {judged.race.race_id}"
+    # A canceled evaluation that did not finish is not that of equal trees.
+    counting = [one.run_id for one in begun if one.is_finished or not one.is_final]
+    if same := [run_id for run_id in counting if run_id in judged.by_attempts]:
+        return f"its tree is that of {same[0]}, another attempt of a race, whose evaluation counts"
     if judged.attempts > settings.max_attempts_per_version:
         most = settings.max_attempts_per_version
         trees = "1 tree was" if most == 1 else f"{most} trees were"

@@ -1,6 +1,6 @@
 """Begins a race, collects the results of its attempts, records its end, and cancels its losers."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -55,6 +55,8 @@ from attractor.scenarios.satisfaction import lower_bound, trials_needed
 from attractor.scenarios.suite import Suite
 from attractor.workspaces.git.repository import open_repository
 
+_Check = Callable[[RunPlan], Awaitable[object]]
+
 
 @dataclass(frozen=True)
 class AttemptView:
@@ -79,10 +81,12 @@ async def begin_race(
     by: str,
     stop: Stop = Stop.ALL,
     pool: str = "",
+    check: _Check | None = None,
 ) -> Race:
     """Check that each entrant can run, and record a race of them from the last commit.
 
-    The entrants differ in backend and model only, and take turns.
+    The entrants differ in backend and model only, and take turns. `check` refuses the plan of an
+    entrant that `pool` would refuse.
     """
     opened.refuse_in_run("a race")
     project, machine = opened.project, opened.project.machine
@@ -93,7 +97,7 @@ async def begin_race(
         )
     repository = await open_repository(project.root, search_path=machine.search_path)
     commit = await repository.commit(HEAD)
-    plans = [await _plan(one, opened, commit) for one in entrants]
+    plans = [await _plan(one, opened, commit, check) for one in entrants]
     plan, made_by = plans[0], f"race of {by}"
     _tell_gates(plan, attempts, opened)
     pipeline, _ = opened.pipelines.register(
@@ -129,7 +133,9 @@ async def begin_race(
     return race
 
 
-async def _plan(request: RunRequest, opened: OpenProject, commit: str) -> RunPlan:
+async def _plan(
+    request: RunRequest, opened: OpenProject, commit: str, check: _Check | None
+) -> RunPlan:
     """Plan an attempt to see whether it could begin, before it counts."""
     plan = await plan_start(request, opened, commit=commit)
     plan.report.require_ok()
@@ -140,6 +146,8 @@ async def _plan(request: RunRequest, opened: OpenProject, commit: str) -> RunPla
             f"a race stores no secrets, and {', '.join(secrets)} has one",
             hint="pass it as a secret input by its environment variable",
         )
+    if check:
+        await check(plan)
     return plan
 
 
@@ -325,13 +333,16 @@ def is_over(state: RunState) -> bool:
     return state.status == AWAITING_DECISION or (state.status.is_final and not state.is_restarting)
 
 
-def end_race(race: Race, views: Sequence[AttemptView], opened: OpenProject) -> bool:
+def end_race(
+    race: Race, views: Sequence[AttemptView], opened: OpenProject, *, gives_up: bool = False
+) -> bool:
     """Record the end of a race, once, if all its attempts ended; return whether it has ended.
 
-    After a first go that ends it, attempts that have not begun never begin.
+    After a first go that ends it, or if a person gives them up, attempts that have not begun never
+    begin.
     """
-    is_won = is_won_early(race, [one.result for one in views])
-    if any(one.left and not (is_won and one.root is None) for one in views):
+    begins_no_more = gives_up or is_won_early(race, [one.result for one in views])
+    if any(one.left and not (begins_no_more and one.root is None) for one in views):
         return False
     with opened.ledger.locked(f"attractor: {LineKind.RACE_ENDED}"):
         if results_of(opened.ledger, race.race_id) is None:

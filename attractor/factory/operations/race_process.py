@@ -140,6 +140,26 @@ def _cut(race: Race, opened: OpenProject, stack: ExitStack) -> list[AttemptView]
     return asyncio.run(look(race, opened))
 
 
+def give_up_attempts(race: Race, opened: OpenProject) -> list[AttemptView]:
+    """End a race without the attempts that have not begun, if all others ended.
+
+    They still count. Their locks are held, so that none begins meanwhile.
+    """
+    opened.refuse_in_run("the end of a race")
+    folder = race_folder(race, opened)
+    make_private_folder(folder)
+    purpose = f"the end of race {race.race_id}"
+    with ExitStack() as stack:
+        stack.enter_context(FileLock(folder / "race.lock").acquire(purpose=purpose))
+        for view in asyncio.run(look(race, opened)):
+            if view.root is None:
+                lock = FileLock(attempt_lock(race, view.attempt, opened))
+                stack.enter_context(lock.acquire(wait=_POLL_S, purpose=purpose))
+        if end_race(race, asyncio.run(look(race, opened)), opened, gives_up=True):
+            asyncio.run(settle_race(race, opened))
+    return asyncio.run(look(race, opened))
+
+
 def _needs_process(attempt: Attempt, opened: OpenProject) -> bool:
     found = find_attempt(attempt.run_id, opened)
     return not found or not _is_over(found[0])
