@@ -1,16 +1,19 @@
 """What is read of an open pull request is kept, and says what a person has to do next."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from attractor.base.errors import Refused
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import ForgeRefused
-from attractor.factory.operations.pull_request import sync_pull_request
+from attractor.factory.forge import ForgeCheck
+from attractor.factory.forges.github import GitHub
+from attractor.factory.operations.pull_request import propose_run, sync_pull_request
 from attractor.factory.pull_readings import PullReading, PullReadings, pull_step
 from attractor.worlds.attention import AttentionRow, Need, read_attention
 from tests.factory.flows import Flow
@@ -109,6 +112,32 @@ def test_failed_check_is_a_row_of_attention_until_the_next_round(
     propose(flow, following)
     [reading] = PullReadings.of(flow.opened).all()
     assert (reading.run_id, reading.round, reading.failed) == (following.run_id, 2, ())
+
+
+def test_reading_stays_about_the_latest_round_and_returns_to_it(
+    forge: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    made = propose(flow, result).round
+    forge.say(made.number, "Longer, please.")
+    sync(flow, result)
+    readings, before = PullReadings.of(flow.opened), PullReadings.of(flow.opened).all()[0]
+    following = begin_next(flow, result)
+    checks = GitHub.checks
+
+    async def checks_while_a_round_is_proposed(self: GitHub, commit: str) -> Sequence[ForgeCheck]:
+        await propose_run(following.directory, flow.opened, target="", by="ben")
+        return await checks(self, commit)
+
+    monkeypatch.setattr(GitHub, "checks", checks_while_a_round_is_proposed)
+    sync(flow, result)
+    assert [one.run_id for one in readings.all()] == [following.run_id]
+    monkeypatch.undo()
+    readings.keep(before)
+    with pytest.raises(Refused, match="is a later round"):
+        sync(flow, result)
+    [reading] = readings.all()
+    assert (reading.run_id, reading.round) == (following.run_id, 2)
 
 
 def test_rejected_round_is_asked_for_again(forge: Hub, tmp_path: Path) -> None:

@@ -400,6 +400,7 @@ async def sync_pull_request(
             return _note(own, replace(synced, ending=ending), opened)
         later = [one for one in rounds if one.is_of(own.repository, own.number)]
         if later[-1] != own:
+            _follow(later, opened)
             raise Refused(
                 f"{later[-1].run_id} is a later round of {own.url}",
                 hint=f"attractor pr sync {later[-1].run_id}",
@@ -434,11 +435,23 @@ def _unread(own: Round, number: int, project: Project) -> PullReading:
     )
 
 
+def _follow(rounds: Sequence[Round], opened: OpenProject) -> None:
+    """Let the reading of a pull request be about its latest round."""
+    readings, last = PullReadings.of(opened), rounds[-1]
+    found = readings.find(last.repository, last.number)
+    if found and found.run_id != last.run_id:
+        readings.keep(_unread(last, len(rounds), opened.project))
+
+
 def _note(
     own: Round, synced: SyncedPull, opened: OpenProject, number: int = 1, fault: str = ""
 ) -> SyncedPull:
     """Keep what was read of a pull request, until it ends; return it."""
     readings = PullReadings.of(opened)
+    rounds = rounds_in(opened.ledger.entries())
+    if [one.run_id for one in rounds if one.is_of(own.repository, own.number)][-1] != own.run_id:
+        # A later round was proposed meanwhile, which has a reading already.
+        return synced
     if synced.ending in (MERGED, CLOSED):
         readings.remove(own.repository, own.number)
         return synced
