@@ -39,6 +39,7 @@ MOST = 20
 """The maximum number of checks, and of remarks, that become feedback."""
 
 _LONGEST_TITLE = 120
+_REMARK_IDS = "feedback.remark_ids"
 _LONGEST_NAME = 200
 _NOTE, _MARK = 100, 10
 """The room for the sentence about what is left out, and for the mark of a log that is cut."""
@@ -178,11 +179,11 @@ def collect_feedback(
     writers: Mapping[str, bool],
     entries: Iterable[LedgerEntry],
 ) -> PullRequestFeedback:
-    """Return what is new for the next round: no remark that an earlier round already got."""
+    """Return what is new for the next round: no remark that a proposed round already got."""
     known = {
         name
         for entry in entries
-        if entry.kind == LineKind.PULL_REQUEST_READ and entry.run_id != own.run_id
+        if entry.kind == LineKind.PROPOSED and "remarks" in entry.data
         if own.is_of(str(entry.data["repository"]), int(str(entry.data["number"])))
         for name in Fields(entry.data, entry.kind).texts("remarks")
     }
@@ -226,7 +227,15 @@ def pull_request_context(
     own = next((one for one in rounds if one.run_id == run_id), None)
     if own:
         require_round_left(own, rounds, most)
-    return feedback.to_context(marker)
+    shown = ", ".join(one.id for one in feedback.remarks[-MOST:])
+    return {**feedback.to_context(marker), _REMARK_IDS: shown}
+
+
+def given_remarks(manifest: Manifest) -> list[str]:
+    """Return the ids of the remarks in the context with which a run, or its origin, began."""
+    feedback = manifest.options.get("feedback")
+    found = feedback.get(_REMARK_IDS) if isinstance(feedback, dict) else None
+    return found.split(", ") if isinstance(found, str) and found else []
 
 
 _AGAIN = "read the pull request again: attractor pr sync"

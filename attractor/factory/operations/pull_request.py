@@ -43,6 +43,7 @@ from attractor.factory.decisions.proposals import (
     cut_remark,
     earlier_round,
     endings_in,
+    given_remarks,
     proposal_body,
     proposal_title,
     read_pull_feedback,
@@ -260,7 +261,8 @@ async def _propose(
     PullReadings.of(work.evaluator.opened).keep(_unread(made, number, place.project))
     if made not in rounds:
         data = {name: value for name, value in vars(made).items() if name != "run_id"}
-        work.record(LineKind.PROPOSED, {**data, "decision": decision})
+        given: list[Json] = [*given_remarks(work.run.manifest)]
+        work.record(LineKind.PROPOSED, {**data, "decision": decision, "remarks": given})
     words = f"{found.report.verdict}, lower bound {found.report.bound:.3f}"
     await place.forge.set_status(approved.commit, words, pull.url)
     return Proposed(made, number, not there)

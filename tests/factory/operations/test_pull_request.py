@@ -34,6 +34,7 @@ from attractor.factory.operations.pull_request import (
     propose_run,
     sync_pull_request,
 )
+from attractor.factory.operations.rebase import rebase_run
 from attractor.factory.operations.start import start_run
 from attractor.language.graph.graph import Fidelity
 from attractor.records.incidents import read_incidents
@@ -194,6 +195,27 @@ def test_many_long_logs_leave_room_for_all_remarks(forge: Hub, tmp_path: Path) -
     assert f"Remark {MOST - 1}: " in told
     assert told.index("remark 20\n") < told.index("failed check 1\n")
     assert len(re.findall("<<<data", told)) == len(re.findall(">>>", told)) == 2 * MOST
+
+
+def test_remark_stays_until_a_round_was_given_it(forge: Hub, tmp_path: Path) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    made = propose(flow, result).round
+    for number in range(21):
+        forge.say(made.number, f"Remark {number}.")
+    sync(flow, result)
+    following = begin_next(flow, result)
+    forge.say(made.number, "While it runs.")
+    sync(flow, result)
+    propose(flow, following)
+    forge.commit(tmp_path, "main", "other.txt", "other\n")
+    git(flow.project, "pull", "--quiet", "--ff-only", "origin", "main")
+    work = rebase_run(following.directory, flow.opened, branch="main", by="ann")
+    rebased = asyncio.run(work)
+    flow.decide(rebased, DecisionKind.APPROVED)
+    assert propose(flow, rebased).number == 3
+    feedback = sync(flow, rebased).feedback
+    assert feedback
+    assert [one.text for one in feedback.remarks] == ["Remark 0.", "While it runs."]
 
 
 @on_each_forge
