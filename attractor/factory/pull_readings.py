@@ -22,7 +22,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.project import project_folder
 
 SHOWN = timedelta(days=7)
-"""For so long, a person is told about a merge outside."""
+"""For so long, a person is told about a merge outside, and a closed pull request is read again."""
 
 _PULLS = "pulls"
 
@@ -34,9 +34,9 @@ class PullReading:
     It is round `round` of at most `most`. `passed` is the number of passed checks; `failed` and
     `pending` are the names of the others, and `remarks` the ids of remarks of people with write
     access. `moved_to` is the tip of the branch, if others pushed to it. `fault` is why the forge
-    refused to be read. `merged_outside` is the commit of a merge that is no promotion. `next_run`
-    is the next round, begun with what was said until then. `since` is when it came to need what it
-    needs.
+    refused to be read. `merged_outside` is the commit of a merge that is no promotion. One that
+    `is_closed` is kept, because a person may open it again. `next_run` is the next round, begun
+    with what was said until then. `since` is when it came to need what it needs.
     """
 
     run_id: str
@@ -56,6 +56,7 @@ class PullReading:
     moved_to: str = ""
     fault: str = ""
     merged_outside: str = ""
+    is_closed: bool = False
     next_run: str = ""
 
     @property
@@ -71,7 +72,7 @@ class PullReading:
             return self
         is_same = (earlier.failed, earlier.remarks) == (self.failed, self.remarks)
         new = replace(self, next_run=earlier.next_run if is_same else "")
-        before, now = pull_step(earlier), pull_step(new)
+        before, now = [(one.is_closed, pull_step(one)) for one in (earlier, new)]
         return replace(new, since=earlier.since) if before == now else new
 
 
@@ -95,6 +96,8 @@ def pull_step(one: PullReading) -> PullStep | None:
         return PullStep(words, f"git show {commit[:12]}")
     if one.fault:
         return PullStep(f"it cannot be read: {one.fault}", sync)
+    if one.is_closed:
+        return None
     if one.moved_to:
         pushed = f"another person pushed {one.moved_to[:12]} to its branch"
         return PullStep(f"{pushed}, so its merge is no promotion: end it by hand", sync)

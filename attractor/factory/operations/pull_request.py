@@ -22,6 +22,7 @@ from attractor.engine.state.run_state import CANCELED, FAILED, REJECTED
 from attractor.engine.storage.secrets import Redactor
 from attractor.factory.candidate_run import facts_of, read_candidate_run
 from attractor.factory.decisions.promotion import (
+    CLOSED,
     HEADS,
     ApprovedCommit,
     CandidateTree,
@@ -94,7 +95,6 @@ PROPOSED_REFS = "refs/attractor/proposed/"
 """The refs that keep the commit of each proposed run from `git gc`, until its pull request ends."""
 
 MERGED_OUTSIDE = "merged outside"
-CLOSED = "closed"
 
 _LONGEST_FAULT = 1_000
 
@@ -258,14 +258,21 @@ async def _propose(
         commit=approved.commit,
     )
     # First, so that a server reads what a killed process recorded.
-    PullReadings.of(work.evaluator.opened).keep(_unread(made, number, place.project))
+    readings = PullReadings.of(work.evaluator.opened)
+    if (closed := readings.of_run(work.run_id)) and closed.number != made.number:
+        readings.remove(closed.repository, closed.number)
+    readings.keep(_unread(made, number, place.project))
     if made not in rounds:
-        data = {name: value for name, value in vars(made).items() if name != "run_id"}
-        given: list[Json] = [*given_remarks(work.run.manifest)]
-        work.record(LineKind.PROPOSED, {**data, "decision": decision, "remarks": given})
+        _record_round(work, made, decision)
     words = f"{found.report.verdict}, lower bound {found.report.bound:.3f}"
     await place.forge.set_status(approved.commit, words, pull.url)
     return Proposed(made, number, not there)
+
+
+def _record_round(work: _Work, made: Round, decision: str) -> None:
+    data = {name: value for name, value in vars(made).items() if name != "run_id"}
+    given: list[Json] = [*given_remarks(work.run.manifest)]
+    work.record(LineKind.PROPOSED, {**data, "decision": decision, "remarks": given})
 
 
 def _content(work: _Work, facts: ProposalFacts, branch: str, target: str) -> PullContent:
@@ -412,6 +419,8 @@ async def sync_pull_request(
                 work = _Work(run, evaluator, place, by)
                 pull = await _read_own(place, own)
                 if pull.state is PullState.OPEN:
+                    if ending == CLOSED:
+                        await _reopen(work, own)
                     synced = await _listen(work, own, pull, entries, synced)
                 else:
                     synced = await _end(work, own, pull, synced)
@@ -454,7 +463,7 @@ def _note(
     if [one.run_id for one in rounds if one.is_of(own.repository, own.number)][-1] != own.run_id:
         # A later round was proposed meanwhile, which has a reading already.
         return synced
-    if synced.ending in (MERGED, CLOSED):
+    if synced.ending == MERGED:
         readings.remove(own.repository, own.number)
         return synced
     earlier = readings.find(own.repository, own.number)
@@ -462,6 +471,8 @@ def _note(
     known = replace(earlier, read=new.read, since=new.read) if earlier else new
     if fault:
         readings.keep(replace(known, fault=fault))
+    elif synced.ending == CLOSED:
+        readings.keep(replace(known, is_closed=True, fault=""))
     elif synced.feedback is not None:
         new = replace(
             new,
@@ -539,6 +550,14 @@ async def _end(work: _Work, own: Round, pull: PullRequest, synced: SyncedPull) -
     await _forget(work, own)
     await place.remove(own.branch, own.commit)
     return replace(synced, ending=MERGED, commit=commit, is_unjudged=tree != judged)
+
+
+async def _reopen(work: _Work, own: Round) -> None:
+    """Record a closed pull request as open again, and keep its commit again."""
+    await work.place.fetch(own.branch)
+    await work.place.repository.create_ref(f"{PROPOSED_REFS}{own.run_id}", own.commit)
+    if decision := find_decision(work.evaluator.ledger, facts_of(work.run)):
+        _record_round(work, own, decision.head.hash)
 
 
 async def _forget(work: _Work, own: Round) -> None:
