@@ -13,7 +13,7 @@ from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import ForgeRefused
 from attractor.factory.forge import ForgeCheck
 from attractor.factory.forges.github import GitHub
-from attractor.factory.operations.pull_request import propose_run, sync_pull_request
+from attractor.factory.operations.pull_request import next_round, propose_run, sync_pull_request
 from attractor.factory.pull_readings import PullReading, PullReadings, pull_step
 from attractor.worlds.attention import AttentionRow, Need, read_attention
 from tests.factory.flows import Flow
@@ -147,7 +147,14 @@ def test_rejected_round_is_asked_for_again(forge: Hub, tmp_path: Path) -> None:
     sync(flow, result)
     rejected = flow.launch(feedback=result)
     assert rows(flow) == []
+    with pytest.raises(Refused, match=f"has begun: {rejected.run_id}"):
+        next_round(result.directory, flow.opened)
     flow.decide(rejected, DecisionKind.REJECTED)
+    sync(flow, result)
+    assert [row.run_id for row in rows(flow)] == [result.run_id]
+    # The process of a round ended before its run existed.
+    PullReadings.of(flow.opened).begin_next(result.run_id, flow.machine.new_run_id())
+    assert next_round(result.directory, flow.opened)
     sync(flow, result)
     assert [row.run_id for row in rows(flow)] == [result.run_id]
 

@@ -492,11 +492,11 @@ def _note(
 
 
 def _is_lost(run_id: str, opened: OpenProject) -> bool:
-    """Return whether a run ended without a result that could be proposed."""
+    """Return whether a run never began, or ended without a result that could be proposed."""
     try:
         status = read_candidate_run(opened.find(run_id)).state.status
     except AttractorError:
-        return False
+        return True
     return status in (REJECTED, FAILED, CANCELED)
 
 
@@ -687,6 +687,12 @@ def next_round(root: Path, opened: OpenProject) -> RunRequest:
         raise Refused(
             f"{facts.run_id} needs no further round: no check failed, and no remark was read",
             hint=f"attractor pr sync {facts.run_id}",
+        )
+    reading = PullReadings.of(opened).of_run(facts.run_id)
+    if reading and reading.next_run and not _is_lost(reading.next_run, opened):
+        raise Refused(
+            f"the next round of {facts.run_id} has begun: {reading.next_run}",
+            hint=f"attractor status {reading.next_run}; or reject or cancel it first",
         )
     left = require_budget_left(request.budgets.cost_usd, facts.cost_usd)
     return replace(
