@@ -125,7 +125,6 @@ class PullContent:
     target: str
     title: str
     body: str
-    labels: tuple[str, ...] = ()
     is_draft: bool = False
 
 
@@ -194,11 +193,15 @@ class Forge(Protocol):
         ...
 
     async def update(self, number: int, proposal: PullContent) -> PullRequest:
-        """Change title, text and labels of a pull request."""
+        """Change title and text of a pull request."""
         ...
 
     async def read(self, number: int) -> PullRequest:
         """Return a pull request."""
+        ...
+
+    async def label(self, number: int, labels: Sequence[str]) -> None:
+        """Add labels to a pull request."""
         ...
 
     async def set_status(self, commit: str, words: str, url: str) -> None:

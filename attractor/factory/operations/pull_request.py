@@ -226,15 +226,16 @@ async def propose_run(root: Path, opened: OpenProject, *, target: str, by: str) 
             target = target or (before.target if before else default)
             await _require_known_base(place, approved.base, target)
             branch = before.branch if before else f"{BRANCHES}{work.run_id}"
-            await _push(place, approved.commit, branch, rounds)
-            await place.repository.create_ref(f"{PROPOSED_REFS}{work.run_id}", approved.commit)
             return await _propose(work, approved, branch, target, rounds)
 
 
 async def _propose(
     work: _Work, approved: ApprovedCommit, branch: str, target: str, rounds: Sequence[Round]
 ) -> Proposed:
-    """Open the pull request of a pushed branch, or update it, and record it."""
+    """Push a branch, open or update its pull request, and record it at once.
+
+    What fails before the line would make the pushed commit that of another person.
+    """
     place, decision = work.place, approved.decision.head.hash
     there = await place.forge.find_open(branch)
     name = place.remote.name
@@ -242,6 +243,8 @@ async def _propose(
     number = sum(one.run_id != work.run_id for one in others) + 1
     found = await review(facts_of(work.run), work.evaluator, place.project)
     proposal = _content(work, ProposalFacts(found, approved.decision, number), branch, target)
+    await _push(place, approved.commit, branch, rounds)
+    await place.repository.create_ref(f"{PROPOSED_REFS}{work.run_id}", approved.commit)
     if there:
         pull = await place.forge.update(there.number, proposal)
     else:
@@ -264,6 +267,8 @@ async def _propose(
     readings.keep(_unread(made, number, place.project))
     if made not in rounds:
         _record_round(work, made, decision)
+    if labels := place.project.pull_request.labels:
+        await place.forge.label(pull.number, labels)
     words = f"{found.report.verdict}, lower bound {found.report.bound:.3f}"
     await place.forge.set_status(approved.commit, words, pull.url)
     return Proposed(made, number, not there)
@@ -276,7 +281,7 @@ def _record_round(work: _Work, made: Round, decision: str) -> None:
 
 
 def _content(work: _Work, facts: ProposalFacts, branch: str, target: str) -> PullContent:
-    """Return title, text and labels of the pull request."""
+    """Return title and text of the pull request."""
     redact, settings = work.place.redactor.text, work.place.project.pull_request
     policy = work.evaluator.opened.profile(work.run.manifest.profile).policy
     return PullContent(
@@ -284,7 +289,6 @@ def _content(work: _Work, facts: ProposalFacts, branch: str, target: str) -> Pul
         target=target,
         title=redact(proposal_title(subject_of(work.run))),
         body=redact(proposal_body(facts, settings.max_rounds)),
-        labels=settings.labels,
         is_draft=policy.pull_requests == "draft",
     )
 

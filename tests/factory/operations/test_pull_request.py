@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from attractor.base.errors import NoGo, Refused, VerificationError
@@ -307,6 +308,23 @@ def test_second_proposal_changes_nothing(forge: Hub, tmp_path: Path) -> None:
     flow, result = flow_on(forge, tmp_path)
     first, second = propose(flow, result), propose(flow, result)
     assert (second.round, second.is_new) == (first.round, False)
+    assert kinds(flow, LineKind.PROPOSED) == ["proposed"]
+
+
+def test_proposal_is_recorded_before_a_later_step_fails(forge: Hub, tmp_path: Path) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    route = "POST /repos/{owner}/{repo}/issues/{number}/labels"
+    order = {"kind": "status", "status": 422, "route": route}
+    headers = {"authorization": f"Bearer {forge.twin.token}"}
+    httpx.post(f"{forge.twin.control_url}/faults", json=order, headers=headers).raise_for_status()
+    with pytest.raises(ForgeRefused):
+        propose(flow, result)
+    assert kinds(flow, LineKind.PROPOSED) == ["proposed"]
+    synced = sync(flow, result)
+    assert (synced.ending, synced.moved_to) == ("", "")
+    again = propose(flow, result)
+    assert not again.is_new
+    assert forge.shown(again.round.number).labels == ["attractor"]
     assert kinds(flow, LineKind.PROPOSED) == ["proposed"]
 
 
