@@ -41,6 +41,11 @@ class RemoteRepository:
         return f"{self.scheme}://{self.host}/{self.name}.git"
 
 
+def same_repository(one: str, other: str) -> bool:
+    """Return whether two names are of one repository: their case does not matter to a forge."""
+    return one.casefold() == other.casefold()
+
+
 def parse_remote(remote: str, url: str) -> RemoteRepository:
     """Return the repository of a forge behind the address of a git remote."""
     short = _SHORT_ADDRESS.fullmatch(url)

@@ -163,4 +163,4 @@ class PullReadings:
         write_whole(self._file(reading.repository, reading.number), content, mode=0o600)
 
     def _file(self, repository: str, number: int) -> Path:
-        return self.folder / f"{quote(repository, safe='')}-{number}.json"
+        return self.folder / f"{quote(repository.casefold(), safe='')}-{number}.json"

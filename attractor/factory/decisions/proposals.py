@@ -21,7 +21,7 @@ from attractor.engine.storage.json_files import Fields, read_known
 from attractor.engine.truncation import one_line
 from attractor.factory.decisions.review import Review
 from attractor.factory.errors import RoundsUsedUp
-from attractor.factory.forge import ForgeCheck, ForgeRemark, end_of
+from attractor.factory.forge import ForgeCheck, ForgeRemark, end_of, same_repository
 from attractor.factory.gate_records import BOUND_SENTENCE, RuleResult
 from attractor.factory.history.entries import UNJUDGED_TREE
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
@@ -63,7 +63,7 @@ class Round:
 
     def is_of(self, repository: str, number: int) -> bool:
         """Return whether the round belongs to a pull request."""
-        return (self.repository, self.number) == (repository, number)
+        return same_repository(self.repository, repository) and self.number == number
 
 
 def rounds_in(entries: Iterable[LedgerEntry]) -> list[Round]:

@@ -22,6 +22,7 @@ from attractor.factory.forge import (
     PullRequest,
     PullState,
     RemoteRepository,
+    same_repository,
 )
 from attractor.factory.forge_api import (
     CONTEXT,
@@ -124,8 +125,11 @@ class GitHub:
         owner = self._name.partition("/")[0]
         query = f"/pulls?state=open&head={quote(f'{owner}:{branch}')}"
         found = [self._pull(one) for one in await self._api.ask_all(query)]
-        own = [one for one in found if one.source == self._name and one.branch == branch]
+        own = [one for one in found if self._is_own(one) and one.branch == branch]
         return own[0] if own else None
+
+    def _is_own(self, pull: PullRequest) -> bool:
+        return same_repository(pull.source, self._name)
 
     @_checked
     async def create(self, proposal: PullContent) -> PullRequest:

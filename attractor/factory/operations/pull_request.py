@@ -68,6 +68,7 @@ from attractor.factory.forge import (
     failed_checks,
     forge_of,
     parse_remote,
+    same_repository,
 )
 from attractor.factory.history.entries import UNJUDGED_TREE
 from attractor.factory.history.records import find_decision
@@ -262,7 +263,8 @@ async def _propose(
     )
     # First, so that a server reads what a killed process recorded.
     readings = PullReadings.of(work.evaluator.opened)
-    if (closed := readings.of_run(work.run_id)) and closed.number != made.number:
+    closed = readings.of_run(work.run_id)
+    if closed and not made.is_of(closed.repository, closed.number):
         readings.remove(closed.repository, closed.number)
     readings.keep(_unread(made, number, place.project))
     if made not in rounds:
@@ -296,7 +298,7 @@ def _content(work: _Work, facts: ProposalFacts, branch: str, target: str) -> Pul
 async def _open_round(work: _Work, rounds: Sequence[Round]) -> Round | None:
     """Return the earlier round of an open pull request, which this run continues."""
     before = earlier_round(work.run.manifest, rounds)
-    if before is None or before.repository != work.place.remote.name:
+    if before is None or not same_repository(before.repository, work.place.remote.name):
         return None
     pull = await work.place.forge.read(before.number)
     return before if pull.state is PullState.OPEN else None
@@ -506,14 +508,15 @@ def _is_lost(run_id: str, opened: OpenProject) -> bool:
 
 async def _read_own(place: _Place, own: Round) -> PullRequest:
     """Return the pull request of a round; refuse one of another repository or branch."""
-    if own.repository != place.remote.name:
+    if not same_repository(own.repository, place.remote.name):
         raise Refused(
             f"{own.url} is in {own.repository}, and the remote {place.remote.remote} is "
             f"{place.remote.name}",
             hint="set pull_request.remote",
         )
     pull = await place.forge.read(own.number)
-    if pull.branch != own.branch or pull.source not in ("", own.repository):
+    is_own = not pull.source or same_repository(pull.source, own.repository)
+    if pull.branch != own.branch or not is_own:
         raise ForgeRefused(
             f"{own.url} is not the pull request of {own.branch} of {own.repository}: its branch is "
             f"{pull.branch} of {pull.source}",
