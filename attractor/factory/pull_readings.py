@@ -5,7 +5,6 @@ ledger: it proves nothing, nothing is judged by it, and it changes. What ended a
 what others said about it, are lines of the ledger.
 """
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -102,8 +101,8 @@ def pull_step(one: PullReading) -> PullStep | None:
         pushed = f"another person pushed {one.moved_to[:12]} to its branch"
         return PullStep(f"{pushed}, so its merge is no promotion: end it by hand", sync)
     if one.has_conflict:
-        command = f"attractor rebase {one.run_id} --onto {shlex.quote(one.target)}"
-        return PullStep(f"it conflicts with {one.target}", command)
+        words = f"it conflicts with {one.target}: a new run on its commit can continue it"
+        return PullStep(words, after_conflict(one.run_id))
     if not one.said or one.next_run:
         return None
     if one.round >= one.most:
@@ -112,6 +111,14 @@ def pull_step(one: PullReading) -> PullStep | None:
         return PullStep(f"{one.said}, and {used}: continue by hand, or raise the limit", raised)
     words = f"{one.said}: round {one.round + 1} of at most {one.most} has not begun"
     return PullStep(words, f"attractor {next_}", begins_round=True)
+
+
+def after_conflict(run: str) -> str:
+    """Return the command that continues a pull request in conflict: a rebase would conflict, too.
+
+    The result of the new run becomes a round of the same pull request.
+    """
+    return f"git pull && attractor run FILE --feedback {run}"
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,11 @@ SAID = replace(QUIET, failed=("test",), remarks=("1", "2"))
             "its 3 rounds of pull_request.max_rounds are used up",
             "max_rounds=4 pr next R",
         ),
-        (replace(SAID, has_conflict=True), "conflicts with main", "rebase R --onto main"),
+        (
+            replace(SAID, has_conflict=True),
+            "conflicts with main",
+            "git pull && attractor run FILE --feedback R",
+        ),
         (replace(SAID, has_conflict=True, moved_to="abc"), "pushed abc", "pr sync R"),
         (replace(SAID, moved_to="abc", fault="403"), "cannot be read: 403", "pr sync R"),
         (replace(SAID, fault="403", merged_outside="abc"), "no promotion", "git show abc"),

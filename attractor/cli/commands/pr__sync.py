@@ -17,7 +17,7 @@ from attractor.engine.truncation import one_line
 from attractor.factory.decisions.proposals import MERGED
 from attractor.factory.history.entries import UNJUDGED
 from attractor.factory.operations.pull_request import SyncedPull, list_rounds, sync_pull_request
-from attractor.factory.pull_readings import PullReadings
+from attractor.factory.pull_readings import PullReadings, after_conflict
 from attractor.language.source.text import visible
 
 _LONGEST = 200
@@ -80,7 +80,7 @@ def _lines(synced: SyncedPull) -> Iterator[str]:
     if synced.moved_to:
         yield f"  another person pushed {synced.moved_to[:12]}: its merge is no promotion"
     if synced.has_conflict:
-        yield f"  conflict with the target: attractor rebase {synced.reference} --onto BRANCH"
+        yield f"  conflict with the target: {after_conflict(synced.reference)}"
     if synced.next_round:
         yield f"  next: attractor pr next {synced.reference}   (round {synced.next_round})"
     elif feedback:

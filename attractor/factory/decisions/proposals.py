@@ -100,6 +100,11 @@ def endings_in(entries: Iterable[LedgerEntry]) -> Mapping[str, str]:
     return found
 
 
+def has_open_pull(run_id: str, entries: Sequence[LedgerEntry]) -> bool:
+    """Return whether a run was proposed, and its pull request has not ended."""
+    return bool(rounds_in(entries)) and run_id not in endings_in(entries)
+
+
 def unjudged_in(entries: Iterable[LedgerEntry]) -> Mapping[str, str]:
     """Return the branches with a merge of a run whose merged tree was not judged, by run id."""
     merges = (one for one in entries if one.kind == LineKind.PROMOTED)

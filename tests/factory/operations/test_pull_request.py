@@ -296,11 +296,21 @@ def test_closed_pull_request_is_recorded_and_opened_again(forge: Hub, tmp_path: 
     assert sync(flow, result).ending == "merged"
 
 
-def test_conflict_is_told(forge: Hub, tmp_path: Path) -> None:
+def test_new_run_on_the_target_ends_a_conflict(forge: Hub, tmp_path: Path) -> None:
     flow, result = flow_on(forge, tmp_path)
-    propose(flow, result)
+    made = propose(flow, result).round
+    with pytest.raises(Refused, match="has not moved") as refused:
+        asyncio.run(rebase_run(result.directory, flow.opened, branch="main", by="ann"))
+    assert "git pull" in refused.value.hint
+    assert "promote" not in refused.value.hint
     forge.commit(tmp_path, "main", "made.txt", "other\n")
     assert sync(flow, result).has_conflict
+    git(flow.project, "pull", "--quiet", "--ff-only", "origin", "main")
+    following = flow.launch(feedback=result)
+    flow.decide(following, DecisionKind.APPROVED)
+    again = propose(flow, following)
+    assert (again.round.number, again.number) == (made.number, 2)
+    assert not sync(flow, following).has_conflict
 
 
 @on_each_forge
