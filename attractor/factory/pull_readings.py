@@ -34,8 +34,8 @@ class PullReading:
     `pending` are the names of the others, and `remarks` the ids of remarks of people with write
     access. `moved_to` is the tip of the branch, if others pushed to it. `fault` is why the forge
     refused to be read. `merged_outside` is the commit of a merge that is no promotion. One that
-    `is_closed` is kept, because a person may open it again. `next_run` is the next round, begun
-    with what was said until then. `since` is when it came to need what it needs.
+    `is_closed` is kept, because a person may open it again. `next_run` is the next round, if it has
+    begun. `since` is when it came to need what it needs.
     """
 
     run_id: str
@@ -69,8 +69,8 @@ class PullReading:
         """Return the reading with what holds on from an earlier one."""
         if earlier is None or earlier.run_id != self.run_id:
             return self
-        is_same = (earlier.failed, earlier.remarks) == (self.failed, self.remarks)
-        new = replace(self, next_run=earlier.next_run if is_same else "")
+        # What is said after it began is feedback for the round after it.
+        new = replace(self, next_run=earlier.next_run)
         before, now = [(one.is_closed, pull_step(one)) for one in (earlier, new)]
         return replace(new, since=earlier.since) if before == now else new
 

@@ -77,7 +77,7 @@ def test_pull_request_that_waits_for_others_needs_nobody() -> None:
     assert pull_step(replace(SAID, next_run="N")) is None
 
 
-def test_begun_round_answers_what_was_said_before_it(tmp_path: Path) -> None:
+def test_begun_round_stays_when_more_is_said(tmp_path: Path) -> None:
     readings, later = PullReadings(tmp_path / "pulls"), NOW + timedelta(hours=1)
     readings.keep(SAID)
     readings.keep(replace(SAID, read=later, since=later))
@@ -87,7 +87,7 @@ def test_begun_round_answers_what_was_said_before_it(tmp_path: Path) -> None:
     assert [one.next_run for one in readings.all()] == ["N"]
     more = replace(SAID, remarks=("1", "2", "3"), read=later, since=later)
     readings.keep(more)
-    assert readings.all() == [more]
+    assert readings.all() == [replace(more, next_run="N", since=NOW)]
     readings.remove("ada/shop", 7)
     assert readings.all() == []
 
