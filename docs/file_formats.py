@@ -750,6 +750,7 @@ class Proposed(Record):
     base: str
     commit: str
     decision: str
+    remarks: list[str] = Field(default=[], description="the ids of the remarks that it was given")
     by: str
 
 

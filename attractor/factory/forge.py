@@ -41,6 +41,11 @@ class RemoteRepository:
         return f"{self.scheme}://{self.host}/{self.name}.git"
 
 
+def same_repository(one: str, other: str) -> bool:
+    """Return whether two names are of one repository: their case does not matter to a forge."""
+    return one.casefold() == other.casefold()
+
+
 def parse_remote(remote: str, url: str) -> RemoteRepository:
     """Return the repository of a forge behind the address of a git remote."""
     short = _SHORT_ADDRESS.fullmatch(url)
@@ -125,7 +130,6 @@ class PullContent:
     target: str
     title: str
     body: str
-    labels: tuple[str, ...] = ()
     is_draft: bool = False
 
 
@@ -194,11 +198,15 @@ class Forge(Protocol):
         ...
 
     async def update(self, number: int, proposal: PullContent) -> PullRequest:
-        """Change title, text and labels of a pull request."""
+        """Change title and text of a pull request."""
         ...
 
     async def read(self, number: int) -> PullRequest:
         """Return a pull request."""
+        ...
+
+    async def label(self, number: int, labels: Sequence[str]) -> None:
+        """Add labels to a pull request."""
         ...
 
     async def set_status(self, commit: str, words: str, url: str) -> None:

@@ -5,7 +5,6 @@ ledger: it proves nothing, nothing is judged by it, and it changes. What ended a
 what others said about it, are lines of the ledger.
 """
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,7 +21,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.project import project_folder
 
 SHOWN = timedelta(days=7)
-"""For so long, a person is told about a merge outside."""
+"""For so long, a person is told about a merge outside, and a closed pull request is read again."""
 
 _PULLS = "pulls"
 
@@ -34,9 +33,9 @@ class PullReading:
     It is round `round` of at most `most`. `passed` is the number of passed checks; `failed` and
     `pending` are the names of the others, and `remarks` the ids of remarks of people with write
     access. `moved_to` is the tip of the branch, if others pushed to it. `fault` is why the forge
-    refused to be read. `merged_outside` is the commit of a merge that is no promotion. `next_run`
-    is the next round, begun with what was said until then. `since` is when it came to need what it
-    needs.
+    refused to be read. `merged_outside` is the commit of a merge that is no promotion. One that
+    `is_closed` is kept, because a person may open it again. `next_run` is the next round, if it has
+    begun. `since` is when it came to need what it needs.
     """
 
     run_id: str
@@ -56,6 +55,7 @@ class PullReading:
     moved_to: str = ""
     fault: str = ""
     merged_outside: str = ""
+    is_closed: bool = False
     next_run: str = ""
 
     @property
@@ -69,9 +69,9 @@ class PullReading:
         """Return the reading with what holds on from an earlier one."""
         if earlier is None or earlier.run_id != self.run_id:
             return self
-        is_same = (earlier.failed, earlier.remarks) == (self.failed, self.remarks)
-        new = replace(self, next_run=earlier.next_run if is_same else "")
-        before, now = pull_step(earlier), pull_step(new)
+        # What is said after it began is feedback for the round after it.
+        new = replace(self, next_run=earlier.next_run)
+        before, now = [(one.is_closed, pull_step(one)) for one in (earlier, new)]
         return replace(new, since=earlier.since) if before == now else new
 
 
@@ -95,12 +95,14 @@ def pull_step(one: PullReading) -> PullStep | None:
         return PullStep(words, f"git show {commit[:12]}")
     if one.fault:
         return PullStep(f"it cannot be read: {one.fault}", sync)
+    if one.is_closed:
+        return None
     if one.moved_to:
         pushed = f"another person pushed {one.moved_to[:12]} to its branch"
         return PullStep(f"{pushed}, so its merge is no promotion: end it by hand", sync)
     if one.has_conflict:
-        command = f"attractor rebase {one.run_id} --onto {shlex.quote(one.target)}"
-        return PullStep(f"it conflicts with {one.target}", command)
+        words = f"it conflicts with {one.target}: a new run on its commit can continue it"
+        return PullStep(words, after_conflict(one.run_id))
     if not one.said or one.next_run:
         return None
     if one.round >= one.most:
@@ -109,6 +111,14 @@ def pull_step(one: PullReading) -> PullStep | None:
         return PullStep(f"{one.said}, and {used}: continue by hand, or raise the limit", raised)
     words = f"{one.said}: round {one.round + 1} of at most {one.most} has not begun"
     return PullStep(words, f"attractor {next_}", begins_round=True)
+
+
+def after_conflict(run: str) -> str:
+    """Return the command that continues a pull request in conflict: a rebase would conflict, too.
+
+    The result of the new run becomes a round of the same pull request.
+    """
+    return f"git pull && attractor run FILE --feedback {run}"
 
 
 @dataclass(frozen=True)
@@ -160,4 +170,4 @@ class PullReadings:
         write_whole(self._file(reading.repository, reading.number), content, mode=0o600)
 
     def _file(self, repository: str, number: int) -> Path:
-        return self.folder / f"{quote(repository, safe='')}-{number}.json"
+        return self.folder / f"{quote(repository.casefold(), safe='')}-{number}.json"

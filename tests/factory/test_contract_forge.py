@@ -32,7 +32,7 @@ from tests.pipeline.projects import git, make_project
 from tests.tables import table
 
 T = TypeVar("T")
-CONTENT = PullContent("words", "main", "Words", "All words.", ("attractor",), is_draft=True)
+CONTENT = PullContent("words", "main", "Words", "All words.", is_draft=True)
 GARBAGE = """
 name = "garbage"
 [[routes]]
@@ -91,6 +91,7 @@ def test_pull_request_is_created_updated_and_read(kind: type[Hub], tmp_path: Pat
         assert call(given, lambda one: one.find_open("words")) == made
         changed = replace(CONTENT, title="More words")
         assert call(given, lambda one: one.update(made.number, changed)) == made
+        call(given, lambda one: one.label(made.number, ["attractor"]))
         shown = forge.shown(made.number)
         assert (shown.title, shown.is_draft) == ("More words", True)
         assert shown.labels == ["attractor"]

@@ -1,16 +1,19 @@
 """What is read of an open pull request is kept, and says what a person has to do next."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from attractor.base.errors import Refused
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import ForgeRefused
-from attractor.factory.operations.pull_request import sync_pull_request
+from attractor.factory.forge import ForgeCheck
+from attractor.factory.forges.github import GitHub
+from attractor.factory.operations.pull_request import next_round, propose_run, sync_pull_request
 from attractor.factory.pull_readings import PullReading, PullReadings, pull_step
 from attractor.worlds.attention import AttentionRow, Need, read_attention
 from tests.factory.flows import Flow
@@ -49,7 +52,11 @@ SAID = replace(QUIET, failed=("test",), remarks=("1", "2"))
             "its 3 rounds of pull_request.max_rounds are used up",
             "max_rounds=4 pr next R",
         ),
-        (replace(SAID, has_conflict=True), "conflicts with main", "rebase R --onto main"),
+        (
+            replace(SAID, has_conflict=True),
+            "conflicts with main",
+            "git pull && attractor run FILE --feedback R",
+        ),
         (replace(SAID, has_conflict=True, moved_to="abc"), "pushed abc", "pr sync R"),
         (replace(SAID, moved_to="abc", fault="403"), "cannot be read: 403", "pr sync R"),
         (replace(SAID, fault="403", merged_outside="abc"), "no promotion", "git show abc"),
@@ -70,7 +77,7 @@ def test_pull_request_that_waits_for_others_needs_nobody() -> None:
     assert pull_step(replace(SAID, next_run="N")) is None
 
 
-def test_begun_round_answers_what_was_said_before_it(tmp_path: Path) -> None:
+def test_begun_round_stays_when_more_is_said(tmp_path: Path) -> None:
     readings, later = PullReadings(tmp_path / "pulls"), NOW + timedelta(hours=1)
     readings.keep(SAID)
     readings.keep(replace(SAID, read=later, since=later))
@@ -80,7 +87,7 @@ def test_begun_round_answers_what_was_said_before_it(tmp_path: Path) -> None:
     assert [one.next_run for one in readings.all()] == ["N"]
     more = replace(SAID, remarks=("1", "2", "3"), read=later, since=later)
     readings.keep(more)
-    assert readings.all() == [more]
+    assert readings.all() == [replace(more, next_run="N", since=NOW)]
     readings.remove("ada/shop", 7)
     assert readings.all() == []
 
@@ -111,6 +118,32 @@ def test_failed_check_is_a_row_of_attention_until_the_next_round(
     assert (reading.run_id, reading.round, reading.failed) == (following.run_id, 2, ())
 
 
+def test_reading_stays_about_the_latest_round_and_returns_to_it(
+    forge: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    made = propose(flow, result).round
+    forge.say(made.number, "Longer, please.")
+    sync(flow, result)
+    readings, before = PullReadings.of(flow.opened), PullReadings.of(flow.opened).all()[0]
+    following = begin_next(flow, result)
+    checks = GitHub.checks
+
+    async def checks_while_a_round_is_proposed(self: GitHub, commit: str) -> Sequence[ForgeCheck]:
+        await propose_run(following.directory, flow.opened, target="", by="ben")
+        return await checks(self, commit)
+
+    monkeypatch.setattr(GitHub, "checks", checks_while_a_round_is_proposed)
+    sync(flow, result)
+    assert [one.run_id for one in readings.all()] == [following.run_id]
+    monkeypatch.undo()
+    readings.keep(before)
+    with pytest.raises(Refused, match="is a later round"):
+        sync(flow, result)
+    [reading] = readings.all()
+    assert (reading.run_id, reading.round) == (following.run_id, 2)
+
+
 def test_rejected_round_is_asked_for_again(forge: Hub, tmp_path: Path) -> None:
     flow, result = flow_on(forge, tmp_path)
     made = propose(flow, result).round
@@ -118,7 +151,14 @@ def test_rejected_round_is_asked_for_again(forge: Hub, tmp_path: Path) -> None:
     sync(flow, result)
     rejected = flow.launch(feedback=result)
     assert rows(flow) == []
+    with pytest.raises(Refused, match=f"has begun: {rejected.run_id}"):
+        next_round(result.directory, flow.opened)
     flow.decide(rejected, DecisionKind.REJECTED)
+    sync(flow, result)
+    assert [row.run_id for row in rows(flow)] == [result.run_id]
+    # The process of a round ended before its run existed.
+    PullReadings.of(flow.opened).begin_next(result.run_id, flow.machine.new_run_id())
+    assert next_round(result.directory, flow.opened)
     sync(flow, result)
     assert [row.run_id for row in rows(flow)] == [result.run_id]
 

@@ -17,6 +17,7 @@ from attractor.engine.truncation import one_line
 from attractor.factory.decisions.proposals import MERGED
 from attractor.factory.history.entries import UNJUDGED
 from attractor.factory.operations.pull_request import SyncedPull, list_rounds, sync_pull_request
+from attractor.factory.pull_readings import PullReadings, after_conflict
 from attractor.language.source.text import visible
 
 _LONGEST = 200
@@ -29,13 +30,16 @@ _LONGEST = 200
 def pr_sync(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     """Read back what checks and people did with the pull request of RUN.
 
-    Without RUN: with all open pull requests of the project. A merge, also by squash, is recorded
+    Without RUN: with all open pull requests of the project, and those that were closed in the last
+    week, because a person may open them again. A merge, also by squash, is recorded
     as a promotion if it brought the approved changes and no others. Failed checks, with the end of
     their logs, and remarks of people with write access become the feedback for the next round:
     'attractor pr next RUN'. Remarks of other people are ignored.
     """
     opened, by = opened_of(invocation), operator_name(invocation)
-    open_ones = [one.round.run_id for one in list_rounds(opened) if not one.ending]
+    closed = [one.run_id for one in PullReadings.of(opened).all() if one.is_closed]
+    listed = [(one.round.run_id, one.ending) for one in list_rounds(opened)]
+    open_ones = [run for run, ending in listed if not ending or run in closed]
     records: list[Json] = []
     code = ExitCode.DONE
     for name in [reference] if reference else open_ones:
@@ -76,7 +80,7 @@ def _lines(synced: SyncedPull) -> Iterator[str]:
     if synced.moved_to:
         yield f"  another person pushed {synced.moved_to[:12]}: its merge is no promotion"
     if synced.has_conflict:
-        yield f"  conflict with the target: attractor rebase {synced.reference} --onto BRANCH"
+        yield f"  conflict with the target: {after_conflict(synced.reference)}"
     if synced.next_round:
         yield f"  next: attractor pr next {synced.reference}   (round {synced.next_round})"
     elif feedback:

@@ -44,6 +44,8 @@ HEADS = "refs/heads/"
 _LEDGER_TRAILER = "Attractor-Ledger"
 _LINE_HASH = re.compile("[0-9a-f]{64}")
 SHOWN = 5
+CLOSED = "closed"
+"""The end of a pull request that was not merged; a person may open it again."""
 
 
 PULL_REQUESTS = (LineKind.PROPOSED, LineKind.PROPOSAL_ENDED, LineKind.PROMOTED)
@@ -338,7 +340,8 @@ async def _require_landable(
     lines: Sequence[LedgerEntry], commit: str, tag: str, repository: Repository, *, was_done: bool
 ) -> None:
     """Refuse what a pull request brought without being a promotion, or in another form."""
-    if was_done and any(one.kind == LineKind.PROPOSAL_ENDED for one in lines):
+    ended = [one for one in lines if one.kind == LineKind.PROPOSAL_ENDED]
+    if was_done and any(one.data["how"] != CLOSED for one in ended):
         raise Refused(
             f"the branch has the commit {commit[:12]} by a pull request, which was no promotion",
             hint="see what it brought: attractor pr list",

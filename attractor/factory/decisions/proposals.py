@@ -21,7 +21,7 @@ from attractor.engine.storage.json_files import Fields, read_known
 from attractor.engine.truncation import one_line
 from attractor.factory.decisions.review import Review
 from attractor.factory.errors import RoundsUsedUp
-from attractor.factory.forge import ForgeCheck, ForgeRemark, end_of
+from attractor.factory.forge import ForgeCheck, ForgeRemark, end_of, same_repository
 from attractor.factory.gate_records import BOUND_SENTENCE, RuleResult
 from attractor.factory.history.entries import UNJUDGED_TREE
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
@@ -39,6 +39,7 @@ MOST = 20
 """The maximum number of checks, and of remarks, that become feedback."""
 
 _LONGEST_TITLE = 120
+_REMARK_IDS = "feedback.remark_ids"
 _LONGEST_NAME = 200
 _NOTE, _MARK = 100, 10
 """The room for the sentence about what is left out, and for the mark of a log that is cut."""
@@ -62,7 +63,7 @@ class Round:
 
     def is_of(self, repository: str, number: int) -> bool:
         """Return whether the round belongs to a pull request."""
-        return (self.repository, self.number) == (repository, number)
+        return same_repository(self.repository, repository) and self.number == number
 
 
 def rounds_in(entries: Iterable[LedgerEntry]) -> list[Round]:
@@ -97,6 +98,11 @@ def endings_in(entries: Iterable[LedgerEntry]) -> Mapping[str, str]:
         elif entry.kind == LineKind.PROMOTED and entry.data.get("pull_request"):
             found[entry.run_id] = MERGED
     return found
+
+
+def has_open_pull(run_id: str, entries: Sequence[LedgerEntry]) -> bool:
+    """Return whether a run was proposed, and its pull request has not ended."""
+    return bool(rounds_in(entries)) and run_id not in endings_in(entries)
 
 
 def unjudged_in(entries: Iterable[LedgerEntry]) -> Mapping[str, str]:
@@ -178,11 +184,11 @@ def collect_feedback(
     writers: Mapping[str, bool],
     entries: Iterable[LedgerEntry],
 ) -> PullRequestFeedback:
-    """Return what is new for the next round: no remark that an earlier round already got."""
+    """Return what is new for the next round: no remark that a proposed round already got."""
     known = {
         name
         for entry in entries
-        if entry.kind == LineKind.PULL_REQUEST_READ and entry.run_id != own.run_id
+        if entry.kind == LineKind.PROPOSED and "remarks" in entry.data
         if own.is_of(str(entry.data["repository"]), int(str(entry.data["number"])))
         for name in Fields(entry.data, entry.kind).texts("remarks")
     }
@@ -226,7 +232,15 @@ def pull_request_context(
     own = next((one for one in rounds if one.run_id == run_id), None)
     if own:
         require_round_left(own, rounds, most)
-    return feedback.to_context(marker)
+    shown = ", ".join(one.id for one in feedback.remarks[-MOST:])
+    return {**feedback.to_context(marker), _REMARK_IDS: shown}
+
+
+def given_remarks(manifest: Manifest) -> list[str]:
+    """Return the ids of the remarks in the context with which a run, or its origin, began."""
+    feedback = manifest.options.get("feedback")
+    found = feedback.get(_REMARK_IDS) if isinstance(feedback, dict) else None
+    return found.split(", ") if isinstance(found, str) and found else []
 
 
 _AGAIN = "read the pull request again: attractor pr sync"

@@ -22,6 +22,7 @@ from attractor.factory.forge import (
     PullRequest,
     PullState,
     RemoteRepository,
+    same_repository,
 )
 from attractor.factory.forge_api import (
     CONTEXT,
@@ -124,8 +125,11 @@ class GitHub:
         owner = self._name.partition("/")[0]
         query = f"/pulls?state=open&head={quote(f'{owner}:{branch}')}"
         found = [self._pull(one) for one in await self._api.ask_all(query)]
-        own = [one for one in found if one.source == self._name and one.branch == branch]
+        own = [one for one in found if self._is_own(one) and one.branch == branch]
         return own[0] if own else None
+
+    def _is_own(self, pull: PullRequest) -> bool:
+        return same_repository(pull.source, self._name)
 
     @_checked
     async def create(self, proposal: PullContent) -> PullRequest:
@@ -137,22 +141,23 @@ class GitHub:
             "base": proposal.target,
             "draft": proposal.is_draft,
         }
-        made = self._pull(await self._api.ask_one("POST", "/pulls", body))
-        await self._label(made.number, proposal)
-        return made
+        return self._pull(await self._api.ask_one("POST", "/pulls", body))
 
     @_checked
     async def update(self, number: int, proposal: PullContent) -> PullRequest:
-        """Change title, text and labels of a pull request."""
+        """Change title and text of a pull request."""
         body: dict[str, Json] = {"title": proposal.title, "body": proposal.body}
-        changed = self._pull(await self._api.ask_one("PATCH", f"/pulls/{number}", body))
-        await self._label(number, proposal)
-        return changed
+        return self._pull(await self._api.ask_one("PATCH", f"/pulls/{number}", body))
 
     @_checked
     async def read(self, number: int) -> PullRequest:
         """Return a pull request."""
         return self._pull(await self._api.ask_one("GET", f"/pulls/{number}"))
+
+    @_checked
+    async def label(self, number: int, labels: Sequence[str]) -> None:
+        """Add labels to a pull request."""
+        await self._api.ask("POST", f"/issues/{number}/labels", {"labels": list(labels)})
 
     @_checked
     async def set_status(self, commit: str, words: str, url: str) -> None:
@@ -229,11 +234,6 @@ class GitHub:
                 hint="use a token with the permission issues",
             )
         return found.inner("data").inner("repository").inner("issues")
-
-    async def _label(self, number: int, proposal: PullContent) -> None:
-        if proposal.labels:
-            path = f"/issues/{number}/labels"
-            await self._api.ask("POST", path, {"labels": list(proposal.labels)})
 
     async def _check(self, run: Fields) -> ForgeCheck:
         if run.text("status") != "completed":

@@ -116,19 +116,17 @@ class GitLab:
             "description": proposal.body,
             "source_branch": proposal.branch,
             "target_branch": proposal.target,
-            "labels": ",".join(proposal.labels),
         }
         return self._pull(await self._api.ask_one("POST", "/merge_requests", body))
 
     @_checked
     async def update(self, number: int, proposal: PullContent) -> PullRequest:
-        """Change title, text and labels of a merge request; a draft stays one."""
+        """Change title and text of a merge request; a draft stays one."""
         path = f"/merge_requests/{number}"
         is_draft = bool((await self._api.ask_one("GET", path)).all().get("draft"))
         body: dict[str, Json] = {
             "title": f"{_DRAFT if is_draft else ''}{proposal.title}",
             "description": proposal.body,
-            "add_labels": ",".join(proposal.labels),
         }
         return self._pull(await self._api.ask_one("PUT", path, body))
 
@@ -136,6 +134,12 @@ class GitLab:
     async def read(self, number: int) -> PullRequest:
         """Return a merge request."""
         return self._pull(await self._api.ask_one("GET", f"/merge_requests/{number}"))
+
+    @_checked
+    async def label(self, number: int, labels: Sequence[str]) -> None:
+        """Add labels to a merge request."""
+        body: dict[str, Json] = {"add_labels": ",".join(labels)}
+        await self._api.ask_one("PUT", f"/merge_requests/{number}", body)
 
     @_checked
     async def set_status(self, commit: str, words: str, url: str) -> None:

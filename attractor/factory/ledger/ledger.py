@@ -253,7 +253,7 @@ class LineKind(StrEnum):
 
     PROPOSED = "proposed"
     """A pull request of the result: `forge`, `repository`, `number`, `url`, `branch`, `target`,
-    `base`, `commit`, `decision`."""
+    `base`, `commit`, `decision`, and the ids of the `remarks` that the run was given."""
 
     PULL_REQUEST_READ = "pull_request_read"
     """What others said: `repository`, `number`, `failed` (checks), `remarks` (ids), `ignored`

@@ -22,6 +22,7 @@ from attractor.engine.state.run_state import CANCELED, FAILED, REJECTED
 from attractor.engine.storage.secrets import Redactor
 from attractor.factory.candidate_run import facts_of, read_candidate_run
 from attractor.factory.decisions.promotion import (
+    CLOSED,
     HEADS,
     ApprovedCommit,
     CandidateTree,
@@ -43,6 +44,7 @@ from attractor.factory.decisions.proposals import (
     cut_remark,
     earlier_round,
     endings_in,
+    given_remarks,
     proposal_body,
     proposal_title,
     read_pull_feedback,
@@ -66,6 +68,7 @@ from attractor.factory.forge import (
     failed_checks,
     forge_of,
     parse_remote,
+    same_repository,
 )
 from attractor.factory.history.entries import UNJUDGED_TREE
 from attractor.factory.history.records import find_decision
@@ -93,7 +96,6 @@ PROPOSED_REFS = "refs/attractor/proposed/"
 """The refs that keep the commit of each proposed run from `git gc`, until its pull request ends."""
 
 MERGED_OUTSIDE = "merged outside"
-CLOSED = "closed"
 
 _LONGEST_FAULT = 1_000
 
@@ -225,15 +227,16 @@ async def propose_run(root: Path, opened: OpenProject, *, target: str, by: str) 
             target = target or (before.target if before else default)
             await _require_known_base(place, approved.base, target)
             branch = before.branch if before else f"{BRANCHES}{work.run_id}"
-            await _push(place, approved.commit, branch, rounds)
-            await place.repository.create_ref(f"{PROPOSED_REFS}{work.run_id}", approved.commit)
             return await _propose(work, approved, branch, target, rounds)
 
 
 async def _propose(
     work: _Work, approved: ApprovedCommit, branch: str, target: str, rounds: Sequence[Round]
 ) -> Proposed:
-    """Open the pull request of a pushed branch, or update it, and record it."""
+    """Push a branch, open or update its pull request, and record it at once.
+
+    What fails before the line would make the pushed commit that of another person.
+    """
     place, decision = work.place, approved.decision.head.hash
     there = await place.forge.find_open(branch)
     name = place.remote.name
@@ -241,6 +244,8 @@ async def _propose(
     number = sum(one.run_id != work.run_id for one in others) + 1
     found = await review(facts_of(work.run), work.evaluator, place.project)
     proposal = _content(work, ProposalFacts(found, approved.decision, number), branch, target)
+    await _push(place, approved.commit, branch, rounds)
+    await place.repository.create_ref(f"{PROPOSED_REFS}{work.run_id}", approved.commit)
     if there:
         pull = await place.forge.update(there.number, proposal)
     else:
@@ -257,17 +262,28 @@ async def _propose(
         commit=approved.commit,
     )
     # First, so that a server reads what a killed process recorded.
-    PullReadings.of(work.evaluator.opened).keep(_unread(made, number, place.project))
+    readings = PullReadings.of(work.evaluator.opened)
+    closed = readings.of_run(work.run_id)
+    if closed and not made.is_of(closed.repository, closed.number):
+        readings.remove(closed.repository, closed.number)
+    readings.keep(_unread(made, number, place.project))
     if made not in rounds:
-        data = {name: value for name, value in vars(made).items() if name != "run_id"}
-        work.record(LineKind.PROPOSED, {**data, "decision": decision})
+        _record_round(work, made, decision)
+    if labels := place.project.pull_request.labels:
+        await place.forge.label(pull.number, labels)
     words = f"{found.report.verdict}, lower bound {found.report.bound:.3f}"
     await place.forge.set_status(approved.commit, words, pull.url)
     return Proposed(made, number, not there)
 
 
+def _record_round(work: _Work, made: Round, decision: str) -> None:
+    data = {name: value for name, value in vars(made).items() if name != "run_id"}
+    given: list[Json] = [*given_remarks(work.run.manifest)]
+    work.record(LineKind.PROPOSED, {**data, "decision": decision, "remarks": given})
+
+
 def _content(work: _Work, facts: ProposalFacts, branch: str, target: str) -> PullContent:
-    """Return title, text and labels of the pull request."""
+    """Return title and text of the pull request."""
     redact, settings = work.place.redactor.text, work.place.project.pull_request
     policy = work.evaluator.opened.profile(work.run.manifest.profile).policy
     return PullContent(
@@ -275,7 +291,6 @@ def _content(work: _Work, facts: ProposalFacts, branch: str, target: str) -> Pul
         target=target,
         title=redact(proposal_title(subject_of(work.run))),
         body=redact(proposal_body(facts, settings.max_rounds)),
-        labels=settings.labels,
         is_draft=policy.pull_requests == "draft",
     )
 
@@ -283,7 +298,7 @@ def _content(work: _Work, facts: ProposalFacts, branch: str, target: str) -> Pul
 async def _open_round(work: _Work, rounds: Sequence[Round]) -> Round | None:
     """Return the earlier round of an open pull request, which this run continues."""
     before = earlier_round(work.run.manifest, rounds)
-    if before is None or before.repository != work.place.remote.name:
+    if before is None or not same_repository(before.repository, work.place.remote.name):
         return None
     pull = await work.place.forge.read(before.number)
     return before if pull.state is PullState.OPEN else None
@@ -400,6 +415,7 @@ async def sync_pull_request(
             return _note(own, replace(synced, ending=ending), opened)
         later = [one for one in rounds if one.is_of(own.repository, own.number)]
         if later[-1] != own:
+            _follow(later, opened)
             raise Refused(
                 f"{later[-1].run_id} is a later round of {own.url}",
                 hint=f"attractor pr sync {later[-1].run_id}",
@@ -409,6 +425,8 @@ async def sync_pull_request(
                 work = _Work(run, evaluator, place, by)
                 pull = await _read_own(place, own)
                 if pull.state is PullState.OPEN:
+                    if ending == CLOSED:
+                        await _reopen(work, own)
                     synced = await _listen(work, own, pull, entries, synced)
                 else:
                     synced = await _end(work, own, pull, synced)
@@ -434,12 +452,24 @@ def _unread(own: Round, number: int, project: Project) -> PullReading:
     )
 
 
+def _follow(rounds: Sequence[Round], opened: OpenProject) -> None:
+    """Let the reading of a pull request be about its latest round."""
+    readings, last = PullReadings.of(opened), rounds[-1]
+    found = readings.find(last.repository, last.number)
+    if found and found.run_id != last.run_id:
+        readings.keep(_unread(last, len(rounds), opened.project))
+
+
 def _note(
     own: Round, synced: SyncedPull, opened: OpenProject, number: int = 1, fault: str = ""
 ) -> SyncedPull:
     """Keep what was read of a pull request, until it ends; return it."""
     readings = PullReadings.of(opened)
-    if synced.ending in (MERGED, CLOSED):
+    rounds = rounds_in(opened.ledger.entries())
+    if [one.run_id for one in rounds if one.is_of(own.repository, own.number)][-1] != own.run_id:
+        # A later round was proposed meanwhile, which has a reading already.
+        return synced
+    if synced.ending == MERGED:
         readings.remove(own.repository, own.number)
         return synced
     earlier = readings.find(own.repository, own.number)
@@ -447,6 +477,8 @@ def _note(
     known = replace(earlier, read=new.read, since=new.read) if earlier else new
     if fault:
         readings.keep(replace(known, fault=fault))
+    elif synced.ending == CLOSED:
+        readings.keep(replace(known, is_closed=True, fault=""))
     elif synced.feedback is not None:
         new = replace(
             new,
@@ -466,24 +498,25 @@ def _note(
 
 
 def _is_lost(run_id: str, opened: OpenProject) -> bool:
-    """Return whether a run ended without a result that could be proposed."""
+    """Return whether a run never began, or ended without a result that could be proposed."""
     try:
         status = read_candidate_run(opened.find(run_id)).state.status
     except AttractorError:
-        return False
+        return True
     return status in (REJECTED, FAILED, CANCELED)
 
 
 async def _read_own(place: _Place, own: Round) -> PullRequest:
     """Return the pull request of a round; refuse one of another repository or branch."""
-    if own.repository != place.remote.name:
+    if not same_repository(own.repository, place.remote.name):
         raise Refused(
             f"{own.url} is in {own.repository}, and the remote {place.remote.remote} is "
             f"{place.remote.name}",
             hint="set pull_request.remote",
         )
     pull = await place.forge.read(own.number)
-    if pull.branch != own.branch or pull.source not in ("", own.repository):
+    is_own = not pull.source or same_repository(pull.source, own.repository)
+    if pull.branch != own.branch or not is_own:
         raise ForgeRefused(
             f"{own.url} is not the pull request of {own.branch} of {own.repository}: its branch is "
             f"{pull.branch} of {pull.source}",
@@ -524,6 +557,14 @@ async def _end(work: _Work, own: Round, pull: PullRequest, synced: SyncedPull) -
     await _forget(work, own)
     await place.remove(own.branch, own.commit)
     return replace(synced, ending=MERGED, commit=commit, is_unjudged=tree != judged)
+
+
+async def _reopen(work: _Work, own: Round) -> None:
+    """Record a closed pull request as open again, and keep its commit again."""
+    await work.place.fetch(own.branch)
+    await work.place.repository.create_ref(f"{PROPOSED_REFS}{own.run_id}", own.commit)
+    if decision := find_decision(work.evaluator.ledger, facts_of(work.run)):
+        _record_round(work, own, decision.head.hash)
 
 
 async def _forget(work: _Work, own: Round) -> None:
@@ -653,6 +694,12 @@ def next_round(root: Path, opened: OpenProject) -> RunRequest:
         raise Refused(
             f"{facts.run_id} needs no further round: no check failed, and no remark was read",
             hint=f"attractor pr sync {facts.run_id}",
+        )
+    reading = PullReadings.of(opened).of_run(facts.run_id)
+    if reading and reading.next_run and not _is_lost(reading.next_run, opened):
+        raise Refused(
+            f"the next round of {facts.run_id} has begun: {reading.next_run}",
+            hint=f"attractor status {reading.next_run}; or reject or cancel it first",
         )
     left = require_budget_left(request.budgets.cost_usd, facts.cost_usd)
     return replace(

@@ -19,6 +19,7 @@ from attractor.factory.decisions.promotion import (
     require_isolated,
     some_paths,
 )
+from attractor.factory.decisions.proposals import has_open_pull
 from attractor.factory.errors import MergeConflict, NothingToMerge
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.open_project import OpenProject
@@ -80,6 +81,8 @@ async def _create(run: OpenRun, opened: OpenProject, branch: str, by: str, new_i
     if commit == record.base.commit:
         name = reference_of(run.directory.root, opened.project.runs_dir)
         promote = f"attractor promote {name} --to {branch}"
+        if has_open_pull(run_id, list(opened.ledger.entries(run_id))):
+            promote = "get the target of its pull request first: git pull"
         decide = f"it needs no rebase, but a decision: attractor decide {name}"
         raise Refused(
             f"{branch} has not moved since {run_id} started",

@@ -52,7 +52,7 @@ def sync(service: ProjectService, caller: Calling, run: str) -> Response:
     return after(act, _address(run))
 
 
-@part.post("/runs/{run}/pull/next", dependencies=[OPERATE])
+@part.post("/runs/{run}/pull/next", dependencies=[OPERATE, IN_TURN])
 def begin_next(service: ProjectService, caller: Calling, run: str) -> Response:
     """Begin the next round of the pull request of a run."""
 

@@ -94,13 +94,17 @@ class PullLoop:
             return
         asked = {one for one in self._asked if one[0] == id_}
         self._asked -= asked
+        repositories = {repository.casefold() for _, repository in asked}
         due, is_paused = list[PullReading](), tick < self._pauses.get(id_, 0.0)
         for reading in readings.all():
             is_old = now - reading.read >= self._every and not is_paused
-            if (is_old or (id_, reading.repository) in asked) and not reading.merged_outside:
-                due.append(reading)
-            elif reading.merged_outside and now - reading.since > SHOWN:
+            is_over = bool(reading.merged_outside) or reading.is_closed
+            if is_over and now - reading.since > SHOWN:
                 readings.remove(reading.repository, reading.number)
+            elif reading.merged_outside:
+                continue
+            elif is_old or reading.repository.casefold() in repositories:
+                due.append(reading)
         if due and project.root.is_dir():
             self._busy[id_] = Thread(target=self._read, args=(id_, due), daemon=True)
             self._busy[id_].start()

@@ -66,8 +66,8 @@ def login_of(request: ServiceRequest, state: State) -> str:
 
 
 def name_in(draw: Draw) -> str:
-    """Return the name of the repository in the path."""
-    return f"{draw.from_path['owner']}/{draw.from_path['repo'].removesuffix('.git')}"
+    """Return the name of the repository in the path, whose case does not matter."""
+    return f"{draw.from_path['owner']}/{draw.from_path['repo'].removesuffix('.git')}".casefold()
 
 
 def repository_of(state: State, draw: Draw) -> dict[str, Any]:
@@ -105,13 +105,13 @@ def add_repository(state: State, owner: str, name: str, *, fork_of: str = "") ->
     if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", name):
         raise Refusal(422, "Validation Failed: invalid name")
     full_name = f"{owner}/{name}"
-    if full_name in state["repositories"]:
+    if full_name.casefold() in state["repositories"]:
         raise Refusal(422, "name already exists on this account")
-    source = state["repositories"][fork_of]["folder"] if fork_of else ""
+    source = state["repositories"][fork_of.casefold()]["folder"] if fork_of else ""
     folder = init_repository(state, full_name, protected=PROTECTED, clone_of=source)
     made = {"full_name": full_name, "owner": owner, "default_branch": "main", "hooks": []}
-    state["repositories"][full_name] = made | {"folder": folder, "fork_of": fork_of}
-    return state["repositories"][full_name]
+    made |= {"folder": folder, "fork_of": fork_of}
+    return state["repositories"].setdefault(full_name.casefold(), made)
 
 
 def shown_repository(
@@ -356,7 +356,7 @@ def query_graph(request: ServiceRequest, state: State, draw: Draw) -> object:
     if not size or not {"owner", "name", "label"} <= wanted.keys():
         raise Refusal(422, "the twin answers queries for the issues with a label only")
     name, label = f"{wanted['owner']}/{wanted['name']}", str(wanted["label"]).casefold()
-    if name not in state["repositories"]:
+    if name.casefold() not in state["repositories"]:
         fault = f"Could not resolve to a Repository with the name '{name}'."
         errors = [{"type": "NOT_FOUND", "message": fault}]
         return {"data": {"repository": None}, "errors": errors}
@@ -466,7 +466,7 @@ def create_review(request: ServiceRequest, state: State, draw: Draw) -> object:
 
 def head_folder(state: State, pull: dict[str, Any]) -> str:
     """Return the repository of the branch of a pull request."""
-    return str(state["repositories"][pull["head"]["repo"]["full_name"]]["folder"])
+    return str(state["repositories"][pull["head"]["repo"]["full_name"].casefold()]["folder"])
 
 
 def refresh(state: State, repository: dict[str, Any], pull: dict[str, Any]) -> dict[str, Any]:
@@ -496,9 +496,9 @@ def list_pulls(request: ServiceRequest, state: State, draw: Draw) -> object:
     return [
         refresh(state, repository, one)
         for one in state["pulls"].values()
-        if one["repository"] == repository["full_name"]
+        if one["repository"] == repository["full_name"].casefold()
         and query.get("state", "open") in ("all", one["state"])
-        and query.get("head", one["head"]["label"]) == one["head"]["label"]
+        and query.get("head", one["head"]["label"]).casefold() == one["head"]["label"].casefold()
     ]
 
 
@@ -508,7 +508,7 @@ def create_pull(request: ServiceRequest, state: State, draw: Draw) -> object:
     repository, body = repository_of(state, draw), body_of(request, "title", "head", "base")
     owner, _, branch = str(body["head"]).rpartition(":")
     name = f"{owner or repository['owner']}/{repository['full_name'].partition('/')[2]}"
-    source = state["repositories"].get(name)
+    source = state["repositories"].get(name.casefold())
     if source is None:
         raise Refusal(422, "Validation Failed: head is invalid")
     require("write", request, state, source)
@@ -517,7 +517,12 @@ def create_pull(request: ServiceRequest, state: State, draw: Draw) -> object:
         raise Refusal(422, f"A pull request already exists for {label}.")
     made = {
         **new_item(request, state, draw),
-        "head": {"ref": branch, "label": label, "repo": {"full_name": name}, "sha": ""},
+        "head": {
+            "ref": branch,
+            "label": label,
+            "repo": {"full_name": source["full_name"]},
+            "sha": "",
+        },
         "base": {"ref": str(body["base"]), "sha": ""},
         "draft": bool(body.get("draft")),
         "merged": False,

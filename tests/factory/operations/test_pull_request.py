@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from attractor.base.errors import NoGo, Refused, VerificationError
@@ -34,6 +35,7 @@ from attractor.factory.operations.pull_request import (
     propose_run,
     sync_pull_request,
 )
+from attractor.factory.operations.rebase import rebase_run
 from attractor.factory.operations.start import start_run
 from attractor.language.graph.graph import Fidelity
 from attractor.records.incidents import read_incidents
@@ -196,6 +198,27 @@ def test_many_long_logs_leave_room_for_all_remarks(forge: Hub, tmp_path: Path) -
     assert len(re.findall("<<<data", told)) == len(re.findall(">>>", told)) == 2 * MOST
 
 
+def test_remark_stays_until_a_round_was_given_it(forge: Hub, tmp_path: Path) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    made = propose(flow, result).round
+    for number in range(21):
+        forge.say(made.number, f"Remark {number}.")
+    sync(flow, result)
+    following = begin_next(flow, result)
+    forge.say(made.number, "While it runs.")
+    sync(flow, result)
+    propose(flow, following)
+    forge.commit(tmp_path, "main", "other.txt", "other\n")
+    git(flow.project, "pull", "--quiet", "--ff-only", "origin", "main")
+    work = rebase_run(following.directory, flow.opened, branch="main", by="ann")
+    rebased = asyncio.run(work)
+    flow.decide(rebased, DecisionKind.APPROVED)
+    assert propose(flow, rebased).number == 3
+    feedback = sync(flow, rebased).feedback
+    assert feedback
+    assert [one.text for one in feedback.remarks] == ["Remark 0.", "While it runs."]
+
+
 @on_each_forge
 def test_merge_with_changes_of_another_person_is_no_promotion(forge: Hub, tmp_path: Path) -> None:
     flow, result = flow_on(forge, tmp_path)
@@ -273,11 +296,21 @@ def test_closed_pull_request_is_recorded_and_opened_again(forge: Hub, tmp_path: 
     assert sync(flow, result).ending == "merged"
 
 
-def test_conflict_is_told(forge: Hub, tmp_path: Path) -> None:
+def test_new_run_on_the_target_ends_a_conflict(forge: Hub, tmp_path: Path) -> None:
     flow, result = flow_on(forge, tmp_path)
-    propose(flow, result)
+    made = propose(flow, result).round
+    with pytest.raises(Refused, match="has not moved") as refused:
+        asyncio.run(rebase_run(result.directory, flow.opened, branch="main", by="ann"))
+    assert "git pull" in refused.value.hint
+    assert "promote" not in refused.value.hint
     forge.commit(tmp_path, "main", "made.txt", "other\n")
     assert sync(flow, result).has_conflict
+    git(flow.project, "pull", "--quiet", "--ff-only", "origin", "main")
+    following = flow.launch(feedback=result)
+    flow.decide(following, DecisionKind.APPROVED)
+    again = propose(flow, following)
+    assert (again.round.number, again.number) == (made.number, 2)
+    assert not sync(flow, following).has_conflict
 
 
 @on_each_forge
@@ -286,6 +319,34 @@ def test_second_proposal_changes_nothing(forge: Hub, tmp_path: Path) -> None:
     first, second = propose(flow, result), propose(flow, result)
     assert (second.round, second.is_new) == (first.round, False)
     assert kinds(flow, LineKind.PROPOSED) == ["proposed"]
+
+
+def test_proposal_is_recorded_before_a_later_step_fails(forge: Hub, tmp_path: Path) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    route = "POST /repos/{owner}/{repo}/issues/{number}/labels"
+    order = {"kind": "status", "status": 422, "route": route}
+    headers = {"authorization": f"Bearer {forge.twin.token}"}
+    httpx.post(f"{forge.twin.control_url}/faults", json=order, headers=headers).raise_for_status()
+    with pytest.raises(ForgeRefused):
+        propose(flow, result)
+    assert kinds(flow, LineKind.PROPOSED) == ["proposed"]
+    synced = sync(flow, result)
+    assert (synced.ending, synced.moved_to) == ("", "")
+    again = propose(flow, result)
+    assert not again.is_new
+    assert forge.shown(again.round.number).labels == ["attractor"]
+    assert kinds(flow, LineKind.PROPOSED) == ["proposed"]
+
+
+def test_remote_in_another_case_leads_to_the_same_repository(forge: Hub, tmp_path: Path) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    git(flow.project, "remote", "set-url", "origin", forge.address(name=NAME.title()))
+    made = propose(flow, result).round
+    assert made.repository == "Operator/Shop"
+    forge.say(made.number, "Longer, please.")
+    assert sync(flow, result).feedback
+    git(flow.project, "remote", "set-url", "origin", forge.address())
+    assert not propose(flow, begin_next(flow, result)).is_new
 
 
 def test_pull_request_of_a_fork_with_the_same_branch_has_no_effect(

@@ -19,7 +19,7 @@ from tests.factory.operations.test_pull_request import (
     forge as forge,  # a fixture
     propose,
 )
-from tests.forges import NAME, Hub, hub
+from tests.forges import NAME, REVIEWER, Hub, hub
 
 
 @contextmanager
@@ -39,6 +39,23 @@ def test_merge_is_recorded_without_a_webhook(forge: Hub, tmp_path: Path) -> None
     with reading(flow, flow.opened, timedelta(milliseconds=50)):
         forge.merge(made.number, squash=True)
         await_(lambda: [one.ending for one in list_rounds(flow.opened)] == ["merged"])
+        await_(lambda: not PullReadings.of(flow.opened).all())
+
+
+def test_pull_request_that_is_closed_and_opened_again_is_merged(forge: Hub, tmp_path: Path) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    made = propose(flow, result).round
+
+    def endings() -> list[str]:
+        return [one.ending for one in list_rounds(flow.opened)]
+
+    with reading(flow, flow.opened, timedelta(milliseconds=50)):
+        forge.ask(f"PATCH /pulls/{made.number}", {"state": "closed"}, by=REVIEWER)
+        await_(lambda: endings() == ["closed"])
+        forge.ask(f"PATCH /pulls/{made.number}", {"state": "open"}, by=REVIEWER)
+        await_(lambda: endings() == [""])
+        forge.merge(made.number, squash=True)
+        await_(lambda: endings() == ["merged"])
         await_(lambda: not PullReadings.of(flow.opened).all())
 
 
