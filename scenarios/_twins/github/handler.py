@@ -105,13 +105,14 @@ def add_repository(state: State, owner: str, name: str, *, fork_of: str = "") ->
     if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", name):
         raise Refusal(422, "Validation Failed: invalid name")
     full_name = f"{owner}/{name}"
-    if full_name.casefold() in state["repositories"]:
+    key = full_name.casefold()
+    if key in state["repositories"]:
         raise Refusal(422, "name already exists on this account")
     source = state["repositories"][fork_of.casefold()]["folder"] if fork_of else ""
     folder = init_repository(state, full_name, protected=PROTECTED, clone_of=source)
     made = {"full_name": full_name, "owner": owner, "default_branch": "main", "hooks": []}
-    made |= {"folder": folder, "fork_of": fork_of}
-    return state["repositories"].setdefault(full_name.casefold(), made)
+    state["repositories"][key] = made | {"folder": folder, "fork_of": fork_of}
+    return state["repositories"][key]
 
 
 def shown_repository(
