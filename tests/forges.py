@@ -171,6 +171,19 @@ class Lab(Hub):
     def key(self, by: str) -> str:
         return by.replace("github", "gitlab")
 
+    def issue(self, title: str, body: str, *, by: str = STRANGER) -> int:
+        made = self.ask("POST /issues", {"title": title, "description": body}, by=by)
+        return int(made["iid"])
+
+    def label(
+        self, number: int, name: str = "fix", *, by: str = REVIEWER, is_set: bool = True
+    ) -> None:
+        self.ask(f"PUT /issues/{number}", {f"{'add' if is_set else 'remove'}_labels": name}, by=by)
+
+    def comments(self, number: int) -> list[str]:
+        notes = self.ask(f"GET /issues/{number}/notes?sort=asc")
+        return [str(one["body"]) for one in notes if not one["system"]]
+
     def shown(self, number: int) -> ShownPull:
         found = self.ask(f"GET /merge_requests/{number}")
         title = found["title"].removeprefix("Draft: ")

@@ -1,0 +1,78 @@
+"""From a labelled issue to a merged pull request, on each forge, with `attractor serve`."""
+
+import asyncio
+from pathlib import Path
+
+from attractor.automations.store import create_automation
+from attractor.factory.decisions.decide import Decision, DecisionKind
+from attractor.factory.history.audit import audit
+from attractor.factory.ledger.ledger import LineKind
+from attractor.factory.operations.decide import decide_run
+from attractor.factory.operations.pull_request import (
+    list_rounds,
+    next_round,
+    propose_run,
+    sync_pull_request,
+)
+from attractor.factory.operations.start import start_run
+from attractor.server.service import Service
+from tests.automations.desk import automation_in
+from tests.cli.git_desk import await_
+from tests.factory.flows import ANN, REASON, Flow, make_flow
+from tests.forges import KINDS, Hub, hub
+from tests.pipeline.projects import git
+from tests.server.conftest import serving
+from tests.server.test_webhooks import SECRET
+from tests.tables import table
+
+
+def propose(root: Path, flow: Flow) -> None:
+    """Approve a result, and let it be a pull request."""
+    decide_run(root, flow.opened, Decision(DecisionKind.APPROVED, ANN, REASON))
+    asyncio.run(propose_run(root, flow.opened, target="", by="ann"))
+
+
+@table("kind", KINDS)
+def test_labelled_issue_becomes_a_merged_pull_request(kind: type[Hub], tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    with hub(kind) as forge:
+        forge.publish(flow.project)
+        environ = {
+            **flow.machine.environ,
+            **forge.environ(),
+            "ATTRACTOR_STATE_DIR": str(flow.machine.state_dir),
+            "ATTRACTOR_BACKENDS__DEFAULT": "simulate",
+            "ATTRACTOR_PULL_REQUEST__HOOK_SECRET": SECRET,
+        }
+        flow = flow.adjusted(environ=environ)
+        number = forge.issue("Make it", "All of it.")
+        forge.label(number)
+        automation = automation_in(
+            flow.opened,
+            "fixes",
+            schedule=None,
+            issue_label="fix",
+            suite="todo",
+            profile="lenient",
+        )
+        create_automation(automation, flow.opened)
+        with serving(Service.of(flow.project, environ)) as server:
+            forge.tell(f"{server.url}/webhooks/{forge.name}", SECRET)
+            await_(lambda: len(forge.comments(number)) == 2)
+            assert "ended: **go: 1 of 1 trials" in forge.comments(number)[1]
+            [manifest] = flow.runs_dir.glob("*/manifest.json")
+            propose(manifest.parent, flow)
+            [made] = [one.round for one in list_rounds(flow.opened)]
+            forge.report(made.commit, "test", "failure", "made.txt is too short\n")
+            forge.say_about(made.number, "made.txt:1", "Say it twice.")
+            asyncio.run(sync_pull_request(manifest.parent, flow.opened, by="ann"))
+            request = next_round(manifest.parent, flow.opened)
+            following = asyncio.run(start_run(request, flow.opened, feedback=manifest.parent))
+            propose(following.directory, flow)
+            merged = forge.merge(made.number, squash=True)
+            await_(lambda: [one.ending for one in list_rounds(flow.opened)] == ["merged"])
+        lines = flow.evaluator.ledger.entries(following.run_id)
+        [landed] = [one for one in lines if one.kind == LineKind.PROMOTED]
+        assert (landed.data["commit"], landed.data["pull_request"]) == (merged, made.url)
+        await_(lambda: git(flow.project, "ls-remote", "origin", "attractor/*") == "")
+        assert not audit(flow.machine.state_dir, flow.runs_dir).flaws
