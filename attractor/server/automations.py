@@ -1,4 +1,4 @@
-"""Starts the runs of automations: once a second, in a thread of its own.
+"""Starts the runs of automations.
 
 Of the servers of a state folder, one does it; if it dies, another one. An occurrence is claimed
 before the process of its run is started, and that process holds the lock of the automation until
@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 
 from attractor.automations.automation import Automation, TicketCommand, TriggerKind
 from attractor.automations.errors import ChangedAutomation, InvalidAutomation
@@ -118,30 +118,14 @@ class AutomationLoop:
         self._starting: dict[str, _Starting] = {}
         self._retries: dict[str, _Retry] = {}
         self._own: set[str] = set()
-        self._stopped = Event()
         self._lock = FileLock(state / f"{AUTOMATIONS}.lock")
         self._is_alone = False
-        self._thread = Thread(target=self._run, name="automations", daemon=True)
 
-    def start(self) -> None:
-        """Begin as soon as a project has an automation."""
-        self._thread.start()
+    def end(self) -> None:
+        """Let another server start what is due; processes of runs go on."""
+        self._lock.release()
 
-    def stop(self) -> None:
-        """End after the present step; processes of runs go on."""
-        self._stopped.set()
-        self._thread.join(10)
-
-    def _run(self) -> None:
-        try:
-            while not self._stopped.wait(EVERY_S):
-                # Such as a ledger that cannot be read now: the loop looks again in a second.
-                with suppress(Exception):
-                    self._look()
-        finally:
-            self._lock.release()
-
-    def _look(self) -> None:
+    def look(self) -> None:
         """Find what is due, claim it, and start what is claimed."""
         folders = {
             folder.root: (project_id, folder)

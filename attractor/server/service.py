@@ -26,7 +26,7 @@ from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run, is_run
 from attractor.server.access.callers import Access, Caller
 from attractor.server.access.sights import FirstSights
-from attractor.server.automations import AutomationLoop, AutomationProject
+from attractor.server.automations import EVERY_S, AutomationLoop, AutomationProject
 from attractor.server.drawings import GraphDrawings, RunDrawings
 from attractor.server.events.streams import EventStreams
 from attractor.server.evidence import NO_EVIDENCE, Evidence, KeptEvidence
@@ -35,6 +35,7 @@ from attractor.server.fleet.loop import FleetLoop, FleetProject
 from attractor.server.pieces import PieceVersions
 from attractor.server.processes.pulls import AskedPulls, PullLoop
 from attractor.server.processes.queues import QueueLoop
+from attractor.server.processes.repeated import Repeated
 from attractor.server.processes.run_processes import PROGRAM, RunCommand, RunProcesses
 from attractor.server.snippets import SnippetThread
 from attractor.server.timelines import KeptTimelines
@@ -252,13 +253,17 @@ class Service:
     async def running(self) -> AsyncGenerator[None]:
         """Keep background work running, such as tails of journals."""
         self.processes.remove_old_logs(self.project.machine.clock.now().timestamp())
-        clock = self.project.machine.clock
+        clock, tell = self.project.machine.clock, self.project.console.tell
         state = self.project.machine.state_dir
+        queues = QueueLoop(state, lambda project_id: self.of_project(project_id).processes)
+        pulls = PullLoop(state, self._opened_of, clock, self.asked_pulls, tell)
+        automations = AutomationLoop(state, self._automation_project, clock)
+        end = automations.end
         loops = (
             FleetLoop(self.fleet, self._project_ids, self._fleet_project, clock),
-            QueueLoop(state, lambda project_id: self.of_project(project_id).processes),
-            PullLoop(state, self._opened_of, clock, self.asked_pulls),
-            AutomationLoop(state, self._automation_project, clock),
+            Repeated("queues", queues.look, tell, every_s=2.0),
+            Repeated("pull requests", pulls.look, tell, every_s=1.0),
+            Repeated("automations", automations.look, tell, every_s=EVERY_S, end=end),
         )
         for loop in loops:
             loop.start()

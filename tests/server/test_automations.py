@@ -28,7 +28,8 @@ from attractor.base.json import JsonObject
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
-from attractor.server.automations import AT_ONCE, AutomationLoop, AutomationProject
+from attractor.server.automations import AT_ONCE, EVERY_S, AutomationLoop, AutomationProject
+from attractor.server.processes.repeated import Repeated
 from attractor.server.processes.run_processes import PROGRAM
 from attractor.worlds.attention import Need
 from tests.automations.desk import PIPELINE, automation_in, make_opened, variables_of
@@ -197,7 +198,9 @@ def test_time_of_a_schedule_waits_while_no_process_is_free(tmp_path: Path) -> No
     full = replace(service_of(opened.project.root).processes, most=0)
     clock = ManualClock(begin)
     state = opened.project.machine.state_dir
-    loop = AutomationLoop(state, lambda _: AutomationProject(opened, full), clock)
+    automations = AutomationLoop(state, lambda _: AutomationProject(opened, full), clock)
+    look, end = automations.look, automations.end
+    loop = Repeated("automations", look, pytest.fail, every_s=EVERY_S, end=end)
     loop.start()
     try:
         asyncio.run(clock.turn(timedelta(minutes=1)))

@@ -13,10 +13,10 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Event, Thread
+from threading import Thread
 
 from attractor.base.clock import Clock
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, LockHeld
 from attractor.factory.errors import ForgeLimited, ForgeRefused, NoForge
 from attractor.factory.forge import refuse_to_wait
 from attractor.factory.open_project import OpenProject
@@ -24,6 +24,8 @@ from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.factory.pull_readings import SHOWN, PullReading, PullReadings
 
 LOOK_S = 5.0
+"""Without a webhook, readings are looked at after this time."""
+
 EVERY = timedelta(minutes=2)
 """A pull request is read again after this time."""
 
@@ -37,7 +39,7 @@ AskedPulls = SimpleQueue[tuple[str, str]]
 
 
 class PullLoop:
-    """Looks at the open pull requests of all projects, in a thread of its own.
+    """Looks at the open pull requests of all projects.
 
     `opened_of` returns a project by its id.
     """
@@ -48,44 +50,34 @@ class PullLoop:
         opened_of: Callable[[str], OpenProject],
         clock: Clock,
         asked: AskedPulls,
+        tell: Callable[[str], None],
         every: timedelta = EVERY,
     ) -> None:
         self._state = state
         self._opened_of = opened_of
         self._clock = clock
         self._asking = asked
+        self._tell = tell
         self._asked = set[tuple[str, str]]()
         self._every = every
         self._look_s = min(LOOK_S, every.total_seconds())
-        self._stopped = Event()
-        self._thread = Thread(target=self._run, name="pulls", daemon=True)
+        self._looks_at = 0.0
         self._busy: dict[str, Thread] = {}
         self._pauses: dict[str, float] = {}
         self._limits: dict[str, float] = {}
 
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Look no more; what is being read ends with the server."""
-        self._stopped.set()
-        self._asking.put(("", ""))
-        self._thread.join(10)
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            with suppress(Empty):
-                self._asked.add(self._asking.get(timeout=self._look_s))
-                while True:
-                    self._asked.add(self._asking.get_nowait())
-            projects = list[ProjectFolder]()
-            with suppress(AttractorError, OSError):
-                projects += list_project_folders(self._state)
-            for project in projects:
-                # A damaged reading is a trouble of *Attention*.
-                with suppress(AttractorError, OSError, RuntimeError):
-                    self._look(project)
+    def look(self) -> None:
+        """Read what is due, and at once what a webhook named."""
+        with suppress(Empty):
+            while True:
+                self._asked.add(self._asking.get_nowait())
+        if not self._asked and time.monotonic() < self._looks_at:
+            return
+        self._looks_at = time.monotonic() + self._look_s
+        for project in list_project_folders(self._state):
+            # A damaged reading is a trouble of *Attention*.
+            with suppress(AttractorError, OSError, RuntimeError):
+                self._look(project)
 
     def _look(self, project: ProjectFolder) -> None:
         id_, now, tick = project.project_id, self._clock.now(), time.monotonic()
@@ -115,8 +107,6 @@ class PullLoop:
 
         pause = self._every.total_seconds()
         for reading in due:
-            if self._stopped.is_set():
-                return
             try:
                 opened = self._opened_of(project_id)
                 root = opened.find(reading.run_id)
@@ -129,6 +119,9 @@ class PullLoop:
             except (NoForge, ForgeRefused):
                 # A refusal is a row of *Attention*.
                 pause = max(pause, AGAIN_S)
-            except (AttractorError, OSError):
+            except LockHeld:
+                # The one who works on the run reads the pull request, or the next look does.
                 continue
+            except (AttractorError, OSError) as fault:
+                self._tell(f"{reading.url} cannot be read: {fault}")
         self._pauses[project_id] = time.monotonic() + pause

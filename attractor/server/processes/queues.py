@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 
 from attractor.base.errors import AttractorError
 from attractor.base.json import content_hash
@@ -16,13 +16,12 @@ from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.factory.promotion_queue import PromotionQueues, QueuedRun
 from attractor.server.processes.run_processes import RunCommand, RunProcesses
 
-EVERY_S = 2.0
 AGAIN_S = 300.0
 """A queue that waits for a person is tried again after this time, if nothing changed before."""
 
 
 class QueueLoop:
-    """Looks at the queues of all projects, in a thread of its own.
+    """Looks at the queues of all projects.
 
     `processes_of` returns the processes of a project by its id.
     """
@@ -30,29 +29,15 @@ class QueueLoop:
     def __init__(self, state: Path, processes_of: Callable[[str], RunProcesses]) -> None:
         self._state = state
         self._processes_of = processes_of
-        self._stopped = Event()
-        self._thread = Thread(target=self._run, name="queues", daemon=True)
         self._tried: dict[tuple[str, str], str] = {}
         self._busy: dict[tuple[str, str], Thread] = {}
 
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Look no more; processes continue."""
-        self._stopped.set()
-        self._thread.join(10)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(EVERY_S):
-            projects = list[ProjectFolder]()
-            with suppress(AttractorError, OSError):
-                projects += list_project_folders(self._state)
-            for project in projects:
-                # A damaged queue, and one without a process, is a row of *Attention*.
-                with suppress(AttractorError, OSError, RuntimeError):
-                    self._look(project)
+    def look(self) -> None:
+        """Begin a process for each queue that has work."""
+        for project in list_project_folders(self._state):
+            # A damaged queue, and one without a process, is a row of *Attention*.
+            with suppress(AttractorError, OSError, RuntimeError):
+                self._look(project)
 
     def _look(self, project: ProjectFolder) -> None:
         queues = PromotionQueues.in_state(self._state, project.project_id)

@@ -12,6 +12,7 @@ from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.pull_request import list_rounds
 from attractor.factory.pull_readings import PullReadings
 from attractor.server.processes.pulls import PullLoop
+from attractor.server.processes.repeated import Repeated
 from tests.cli.git_desk import await_
 from tests.factory.flows import Flow
 from tests.factory.operations.test_pull_request import (
@@ -25,12 +26,15 @@ from tests.forges import NAME, REVIEWER, Hub, hub
 @contextmanager
 def reading(flow: Flow, opened: OpenProject, every: timedelta) -> Generator[None]:
     clock = flow.machine.clock
-    loop = PullLoop(flow.machine.state_dir, lambda project_id: opened, clock, SimpleQueue(), every)
+    state, told = flow.machine.state_dir, list[str]()
+    pulls = PullLoop(state, lambda project_id: opened, clock, SimpleQueue(), told.append, every)
+    loop = Repeated("pulls", pulls.look, told.append, every_s=0.05)
     loop.start()
     try:
         yield
     finally:
         loop.stop()
+    assert told == []
 
 
 def test_merge_is_recorded_without_a_webhook(forge: Hub, tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from attractor.server.processes.queues import QueueLoop
+from attractor.server.processes.repeated import Repeated
 from attractor.server.processes.run_processes import RunProcesses
 from tests.cli.git_desk import await_
 from tests.factory.flows import make_flow
@@ -15,7 +18,8 @@ def test_server_promotes_queued_runs(tmp_path: Path) -> None:
     processes = RunProcesses(
         tmp_path / "processes", project=flow.project, environ=variables(flow), most=1
     )
-    loop = QueueLoop(flow.machine.state_dir, lambda project_id: processes)
+    queues = QueueLoop(flow.machine.state_dir, lambda project_id: processes)
+    loop = Repeated("queues", queues.look, pytest.fail, every_s=0.1)
     loop.start()
     try:
         await_(lambda: not queue_of(flow).runs)
