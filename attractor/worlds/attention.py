@@ -146,25 +146,24 @@ def read_attention(
     rows += _rows_of_holds(views, {**environ, "ATTRACTOR_STATE_DIR": str(state)}, troubles.append)
     of_actors = {row.run_id for row in rows if row.run_id and row.need is not Need.HELD}
     projects = [one for one in list_project_folders(state) if reaches(one.project_id)]
-    rows += _rows_of_automations(projects, state, environ, troubles.append)
     snoozed = {id_ for id_, until in read_snoozed(state).items() if until > now.isoformat()}
     try:
         with RunIndex(state).opened() as index:
             for project in projects:
                 read = index.known if only_known else index.runs
                 rows += _rows_of_project(read, project, of_actors, troubles.append)
-                rows += _rows_of_drafts(project, now, troubles.append)
-                asked = {row.run_id for row in rows if row.need is Need.DECISION}
-                rows += _rows_of_queues(state, project, now, asked, troubles.append)
-                rows += _rows_of_pulls(state, project, now, troubles.append)
             awake = _group([row for row in rows if row.id not in snoozed], index)
     except AttractorError as fault:
         troubles.append(f"the runs of the projects cannot be read: {fault.message}")
-        awake = [row for row in rows if row.id not in snoozed]
-    awake = [row for row in awake if row.id not in snoozed]
+        awake = rows
+    asked, beside = {row.run_id for row in rows if row.need is Need.DECISION}, list[AttentionRow]()
+    for project in projects:
+        for what, found in _rows_beside_runs(project, state, environ, now, asked):
+            beside += _readable(found, f"the {what} of {project.root}", troubles.append)
+    awake = [row for row in (*awake, *beside) if row.id not in snoozed]
     awake.sort(key=lambda row: row.since)
     left = sum(len(row.rows) or 1 for row in awake)
-    return Attention(awake, len(rows) - left, troubles)
+    return Attention(awake, len(rows) + len(beside) - left, troubles)
 
 
 def _group(rows: Sequence[AttentionRow], index: OpenIndex) -> list[AttentionRow]:
@@ -301,33 +300,49 @@ def _is_for_a_person(view: ActorView) -> bool:
 
 
 def _rows_of_automations(
-    projects: Sequence[ProjectFolder],
-    state: Path,
-    environ: Mapping[str, str],
-    tell: Callable[[str], None],
+    project: ProjectFolder, state: Path, environ: Mapping[str, str]
 ) -> Iterator[AttentionRow]:
     """Yield the automations that were edited, or of which a start failed."""
-    for project in projects:
-        # Most projects have none, and are not opened.
-        is_there = bool(list_automations(state, project.project_id)) and project.root.is_dir()
-        if not is_there:
-            continue
-        try:
-            opened = open_project(project.root, {**environ, "ATTRACTOR_STATE_DIR": str(state)})
-            for fault in list_faults(opened):
-                yield AttentionRow(
-                    id=f"automation:{project.project_id}:{fault.name}:{fault.key}",
-                    need=Need.AUTOMATION,
-                    project=project,
-                    name=fault.name,
-                    reason=fault.reason,
-                    since=fault.since,
-                    cost_usd=0.0,
-                    command=f"{_in(project)}attractor automation show {fault.name}",
-                )
-        except (AttractorError, OSError) as fault:
-            words = fault.message if isinstance(fault, AttractorError) else str(fault)
-            tell(f"the automations of {project.root} cannot be read: {words}")
+    # Most projects have none, and are not opened.
+    if not list_automations(state, project.project_id) or not project.root.is_dir():
+        return
+    opened = open_project(project.root, {**environ, "ATTRACTOR_STATE_DIR": str(state)})
+    for fault in list_faults(opened):
+        yield AttentionRow(
+            id=f"automation:{project.project_id}:{fault.name}:{fault.key}",
+            need=Need.AUTOMATION,
+            project=project,
+            name=fault.name,
+            reason=fault.reason,
+            since=fault.since,
+            cost_usd=0.0,
+            command=f"{_in(project)}attractor automation show {fault.name}",
+        )
+
+
+def _rows_beside_runs(
+    project: ProjectFolder,
+    state: Path,
+    environ: Mapping[str, str],
+    now: datetime,
+    asked: Collection[str],
+) -> Iterator[tuple[str, Iterator[AttentionRow]]]:
+    """Yield the rows of a project that are of no run alone, by what they are about."""
+    yield "automations", _rows_of_automations(project, state, environ)
+    yield "drafts", _rows_of_drafts(project, now)
+    yield "queues", _rows_of_queues(state, project, now, asked)
+    yield "pull requests", _rows_of_pulls(state, project, now)
+
+
+def _readable(
+    rows: Iterator[AttentionRow], what: str, tell: Callable[[str], None]
+) -> Iterator[AttentionRow]:
+    """Yield rows until they cannot be read, which is told."""
+    try:
+        yield from rows
+    except (AttractorError, OSError) as fault:
+        words = fault.message if isinstance(fault, AttractorError) else str(fault)
+        tell(f"{what} cannot be read: {words}")
 
 
 def _rows_of_project(
@@ -347,27 +362,23 @@ def _rows_of_queues(
     project: ProjectFolder,
     now: datetime,
     asked: Collection[str],
-    tell: Callable[[str], None],
 ) -> Iterator[AttentionRow]:
     """Yield the runs that a queue of promotions gave back, and the queues that are stuck.
 
     A queue that waits for a decision on a run in `asked` needs nothing else.
     """
     queues, at = PromotionQueues.in_state(state, project.project_id), _in(project)
-    try:
-        for queue in queues.all():
-            for run in queue.runs:
-                if run.returned:
-                    remove = f"{at}{queue.removal(run)}"
-                    yield _queue_row(project, queue, run, run.returned, remove)
-            first, holder = queue.first, queues.holder(queue.branch)
-            if first and first.current not in asked and is_stuck(first, now, is_held=bool(holder)):
-                behind = number_of(len(queue.waiting) - 1, "run")
-                words = f"{first.trouble or 'no process promotes it'}; {behind} behind it"
-                next_ = f"{at}attractor queue run --branch {shlex.quote(queue.branch)}"
-                yield _queue_row(project, queue, first, words, next_)
-    except (AttractorError, OSError) as fault:
-        tell(f"the queues of {project.root} cannot be read: {fault}")
+    for queue in queues.all():
+        for run in queue.runs:
+            if run.returned:
+                remove = f"{at}{queue.removal(run)}"
+                yield _queue_row(project, queue, run, run.returned, remove)
+        first, holder = queue.first, queues.holder(queue.branch)
+        if first and first.current not in asked and is_stuck(first, now, is_held=bool(holder)):
+            behind = number_of(len(queue.waiting) - 1, "run")
+            words = f"{first.trouble or 'no process promotes it'}; {behind} behind it"
+            next_ = f"{at}attractor queue run --branch {shlex.quote(queue.branch)}"
+            yield _queue_row(project, queue, first, words, next_)
 
 
 def _queue_row(
@@ -386,33 +397,26 @@ def _queue_row(
     )
 
 
-def _rows_of_pulls(
-    state: Path, project: ProjectFolder, now: datetime, tell: Callable[[str], None]
-) -> Iterator[AttentionRow]:
+def _rows_of_pulls(state: Path, project: ProjectFolder, now: datetime) -> Iterator[AttentionRow]:
     """Yield the pull requests that wait for a person here, as they were read last."""
-    try:
-        for reading in PullReadings.in_state(state, project.project_id).all():
-            step = pull_step(reading)
-            if step is None or (reading.merged_outside and now - reading.since > SHOWN):
-                continue
-            yield AttentionRow(
-                id=f"pull:{project.project_id}:{reading.url}:{step.words}",
-                need=Need.PULL_REQUEST,
-                project=project,
-                name=f"pull request {reading.number}",
-                reason=f"{reading.url}: {step.words}",
-                since=reading.since,
-                cost_usd=0.0,
-                command=f"{_in(project)}{step.command}",
-                run_id=reading.run_id,
-            )
-    except (AttractorError, OSError) as fault:
-        tell(f"the pull requests of {project.root} cannot be read: {fault}")
+    for reading in PullReadings.in_state(state, project.project_id).all():
+        step = pull_step(reading)
+        if step is None or (reading.merged_outside and now - reading.since > SHOWN):
+            continue
+        yield AttentionRow(
+            id=f"pull:{project.project_id}:{reading.url}:{step.words}",
+            need=Need.PULL_REQUEST,
+            project=project,
+            name=f"pull request {reading.number}",
+            reason=f"{reading.url}: {step.words}",
+            since=reading.since,
+            cost_usd=0.0,
+            command=f"{_in(project)}{step.command}",
+            run_id=reading.run_id,
+        )
 
 
-def _rows_of_drafts(
-    project: ProjectFolder, now: datetime, tell: Callable[[str], None]
-) -> Iterator[AttentionRow]:
+def _rows_of_drafts(project: ProjectFolder, now: datetime) -> Iterator[AttentionRow]:
     """Yield the drafted desires of the running app."""
     if not (growth := project.runs_dir / "growth").is_dir():
         return
@@ -420,22 +424,18 @@ def _rows_of_drafts(
     from attractor.growth.deployment.draft_store import DraftStore
 
     at = f"{_in(project)}attractor grow feedback"
-    try:
-        for draft in DraftStore(growth).open(now):
-            fault = f"\nIt cannot become a desire: {draft.fault}" if draft.fault else ""
-            yield AttentionRow(
-                id=f"draft:{project.project_id}:{draft.id}",
-                need=Need.DRAFT,
-                project=project,
-                name=draft.id,
-                reason=f"{draft.goal}{fault}",
-                since=draft.since,
-                cost_usd=0.0,
-                command=f"{at} --{'dismiss' if draft.fault else 'accept'} {draft.id}",
-            )
-    except (AttractorError, OSError) as fault:
-        words = fault.message if isinstance(fault, AttractorError) else str(fault)
-        tell(f"the drafts of {project.root} cannot be read: {words}")
+    for draft in DraftStore(growth).open(now):
+        fault = f"\nIt cannot become a desire: {draft.fault}" if draft.fault else ""
+        yield AttentionRow(
+            id=f"draft:{project.project_id}:{draft.id}",
+            need=Need.DRAFT,
+            project=project,
+            name=draft.id,
+            reason=f"{draft.goal}{fault}",
+            since=draft.since,
+            cost_usd=0.0,
+            command=f"{at} --{'dismiss' if draft.fault else 'accept'} {draft.id}",
+        )
 
 
 def settle_draft(

@@ -39,9 +39,11 @@ MOST = 20
 """The maximum number of checks, and of remarks, that become feedback."""
 
 _LONGEST_TITLE = 120
-_REMARK_IDS = "feedback.remark_ids"
+_REMARK_IDS = "internal.remark_ids"
+"""The ids of the remarks that a round was given; no preamble shows this key."""
+
 _LONGEST_NAME = 200
-_NOTE, _MARK = 100, 10
+_NOTE, _MARK = 140, 10
 """The room for the sentence about what is left out, and for the mark of a log that is cut."""
 
 _LEAD = f"Checks and people said this about the pull request of the earlier round. {DATA_ONLY}"
@@ -159,9 +161,10 @@ class PullRequestFeedback:
         for (key, name), log in zip(names.items(), logs, strict=True):
             data[key] = f"{name}\n{log}".strip()
         cut = sum(len(one.log) > longest for one in checks)
-        earlier = len(self.remarks) - len(remarks)
+        earlier, further = len(self.remarks) - len(remarks), len(self.checks) - len(checks)
         left_out = [
             *([number_of(earlier, "earlier remark")] if earlier else ()),
+            *([number_of(further, "further failed check")] if further else ()),
             *([f"the beginning of {number_of(cut, 'log')}"] if cut else ()),
         ]
         note = f" Left out, for lack of room: {', '.join(left_out)}." if left_out else ""

@@ -605,7 +605,11 @@ async def _listen(
         return clean_text(text, redact)
 
     checks = [replace(one, name=clean(one.name)) for one in await forge.checks(own.commit)]
-    failed = [cut_check(one, clean(one.log)) for one in failed_checks(checks)[:MOST]]
+    failed = [
+        # The others are counted, and named on the forge.
+        cut_check(check, clean(check.log) if number < MOST else "")
+        for number, check in enumerate(failed_checks(checks))
+    ]
     said = await forge.remarks(own.number)
     remarks = [cut_remark(one, clean(one.text), clean(one.path)) for one in said]
     feedback = collect_feedback(own, failed, remarks, await _writers(forge, remarks), entries)

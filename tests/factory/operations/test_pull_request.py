@@ -186,13 +186,15 @@ def test_many_long_logs_leave_room_for_all_remarks(forge: Hub, tmp_path: Path) -
     for number in range(MOST):
         forge.report(made.commit, f"test {number}", "failure", "x" * 10_000)
         forge.say_about(made.number, "made.txt:1", f"Remark {number}: " + "y" * 10_000)
+    forge.report(made.commit, "one more", "failure", "z")
     sync(flow, result)
     following = begin_next(flow, result)
     context = read_manifest(RunDirectory(following.directory)).options["feedback"]
     assert isinstance(context, dict)
     past = remember_keys(NOTHING_PAST, context, ())
     told = write_preamble(Fidelity.COMPACT, PreambleInput(past=past, context=context))
-    assert f"the beginning of {MOST} logs" in told
+    assert f"1 further failed check, the beginning of {MOST} logs" in told
+    assert "remark_ids" not in told
     assert f"Remark {MOST - 1}: " in told
     assert told.index("remark 20\n") < told.index("failed check 1\n")
     assert len(re.findall("<<<data", told)) == len(re.findall(">>>", told)) == 2 * MOST
