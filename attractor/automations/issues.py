@@ -30,7 +30,7 @@ from attractor.records.lookup import is_run
 from attractor.records.summary import NOT_JUDGED
 
 if TYPE_CHECKING:
-    from attractor.factory.operations.pull_request import OpenForge
+    from attractor.factory.operations.forge_place import OpenForge
 
 INPUTS = ("title", "body", "issue", "url")
 """The inputs that an issue sets, if the schema of the automation has them."""
@@ -177,7 +177,7 @@ async def poll_issues(
 ) -> IssuePoll:
     """Post the comments that are due, and claim new labellings, without a wait for the forge."""
     # Its client is slow to import, and most automations have no issues.
-    from attractor.factory.operations.pull_request import opened_forge
+    from attractor.factory.operations.forge_place import opened_forge
 
     found = IssuePoll()
     try:

@@ -13,7 +13,8 @@ from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import ForgeRefused
 from attractor.factory.forge import ForgeCheck
 from attractor.factory.forges.github import GitHub
-from attractor.factory.operations.pull_request import next_round, propose_run, sync_pull_request
+from attractor.factory.operations.pull_request import next_round, propose_run
+from attractor.factory.operations.pull_sync import sync_pull_request
 from attractor.factory.pull_readings import PullReading, PullReadings, pull_step
 from attractor.worlds.attention import AttentionRow, Need, read_attention
 from tests.factory.flows import Flow

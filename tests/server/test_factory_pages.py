@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import expect
 
-from attractor.factory.operations.pull_request import list_rounds, pull_records
+from attractor.factory.operations.pull_sync import list_rounds, pull_records
 from attractor.factory.promotion_queue import PromotionQueues
 from attractor.server.service import Service
 from tests.browsers import chromium

@@ -8,12 +8,8 @@ from attractor.factory.decisions.decide import Decision, DecisionKind
 from attractor.factory.history.audit import audit
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.operations.decide import decide_run
-from attractor.factory.operations.pull_request import (
-    list_rounds,
-    next_round,
-    propose_run,
-    sync_pull_request,
-)
+from attractor.factory.operations.pull_request import next_round, propose_run
+from attractor.factory.operations.pull_sync import list_rounds, sync_pull_request
 from attractor.factory.operations.start import start_run
 from attractor.server.service import Service
 from tests.automations.desk import automation_in

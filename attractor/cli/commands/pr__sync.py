@@ -16,7 +16,7 @@ from attractor.cli.runs.setup import opened_of
 from attractor.engine.truncation import one_line
 from attractor.factory.decisions.proposals import MERGED
 from attractor.factory.history.entries import UNJUDGED
-from attractor.factory.operations.pull_request import SyncedPull, list_rounds, sync_pull_request
+from attractor.factory.operations.pull_sync import SyncedPull, list_rounds, sync_pull_request
 from attractor.factory.pull_readings import PullReadings, after_conflict
 from attractor.language.source.text import visible
 

@@ -25,7 +25,7 @@ part = PageRouter("Pull requests", "/pulls", position=2, shown_if=_has_pulls)
 def show_pulls(request: Request, service: ProjectService) -> Response:
     """Show the pull requests of a project, newest first."""
     # Imported here, because only pull requests need a client of a forge.
-    from attractor.factory.operations.pull_request import list_rounds
+    from attractor.factory.operations.pull_sync import list_rounds
 
     readings = {one.run_id: one for one in PullReadings.of(service.opened).all()}
     values = {
@@ -40,7 +40,7 @@ def show_pulls(request: Request, service: ProjectService) -> Response:
 def sync(service: ProjectService, caller: Calling, run: str) -> Response:
     """Read the pull request of a run again."""
     # Imported here, because only pull requests need a client of a forge.
-    from attractor.factory.operations.pull_request import sync_pull_request
+    from attractor.factory.operations.pull_sync import sync_pull_request
 
     def act() -> tuple[str, str]:
         work = sync_pull_request(

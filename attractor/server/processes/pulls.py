@@ -103,7 +103,7 @@ class PullLoop:
 
     def _read(self, project_id: str, due: list[PullReading]) -> None:
         # Imported here, because only open pull requests need a client of a forge.
-        from attractor.factory.operations.pull_request import sync_pull_request
+        from attractor.factory.operations.pull_sync import sync_pull_request
 
         pause = self._every.total_seconds()
         for reading in due:

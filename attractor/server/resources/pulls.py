@@ -12,6 +12,6 @@ part = APIRouter(tags=["pull requests"])
 def list_pulls(service: ProjectService) -> list[JsonRecord]:
     """List the pull requests of a project's results, as they were read last."""
     # Imported here, because only pull requests need a client of a forge.
-    from attractor.factory.operations.pull_request import pull_records
+    from attractor.factory.operations.pull_sync import pull_records
 
     return pull_records(service.opened)

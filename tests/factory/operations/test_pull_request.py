@@ -27,14 +27,8 @@ from attractor.factory.errors import ForgeRefused, NoForge, RoundsUsedUp, Unknow
 from attractor.factory.history.audit import audit
 from attractor.factory.history.entries import UNJUDGED, line_words
 from attractor.factory.ledger.ledger import LineKind
-from attractor.factory.operations.pull_request import (
-    Proposed,
-    SyncedPull,
-    list_rounds,
-    next_round,
-    propose_run,
-    sync_pull_request,
-)
+from attractor.factory.operations.pull_request import Proposed, next_round, propose_run
+from attractor.factory.operations.pull_sync import SyncedPull, list_rounds, sync_pull_request
 from attractor.factory.operations.rebase import rebase_run
 from attractor.factory.operations.start import start_run
 from attractor.language.graph.graph import Fidelity

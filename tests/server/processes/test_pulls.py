@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
-from attractor.factory.operations.pull_request import list_rounds
+from attractor.factory.operations.pull_sync import list_rounds
 from attractor.factory.pull_readings import PullReadings
 from attractor.server.processes.pulls import PullLoop
 from attractor.server.processes.repeated import Repeated

@@ -1,0 +1,151 @@
+"""Opens the forge of a project, with the operator's token and own git.
+
+The token of the forge stays in this process: it is in no run, no log and no line of the ledger.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.base.processes import ExecResult
+from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.storage.secrets import Redactor
+from attractor.factory.decisions.promotion import HEADS, record_proposal
+from attractor.factory.errors import ForgeFailed, ForgeRefused, NoForge, UnknownBranch
+from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.forge import Forge, ForgeAccount, RemoteRepository, forge_of, parse_remote
+from attractor.factory.ledger.ledger import LineKind
+from attractor.pipeline.project.project import Project
+from attractor.workspaces.git.remote import find_password, run_own_git
+from attractor.workspaces.git.repository import Repository, open_repository
+
+Sleep = Callable[[timedelta], Awaitable[None]]
+
+
+_LONGEST_FAULT = 1_000
+
+
+@dataclass(frozen=True)
+class Place:
+    """The repository of the project, and its remote on a forge."""
+
+    project: Project
+    repository: Repository
+    remote: RemoteRepository
+    kind: str
+    forge: Forge
+    redactor: Redactor
+
+    async def git(self, *arguments: str) -> ExecResult:
+        """Run the operator's git in the project."""
+        environ = self.project.machine.environ
+        return await run_own_git(*arguments, folder=self.project.root, environ=environ)
+
+    async def fetch(self, branch: str) -> str:
+        """Fetch a branch of the remote, and return its commit."""
+        ref = f"refs/remotes/{self.remote.remote}/{branch}"
+        wanted = f"+{HEADS}{branch}:{ref}"
+        done = await self.git("fetch", "--quiet", "--no-tags", self.remote.remote, wanted)
+        if done.exit_code:
+            if "couldn't find remote ref" in done.stderr:
+                raise UnknownBranch(f"unknown branch {branch!r} of {self.remote.name}")
+            raise self.fault("fetch from", done)
+        return await self.repository.ref(ref)
+
+    async def remove(self, branch: str, commit: str) -> None:
+        """Remove a merged branch of the remote, unless it moved or the forge removed it."""
+        lease = f"--force-with-lease={HEADS}{branch}:{commit}"
+        done = await self.git("push", "--quiet", lease, self.remote.remote, f":{HEADS}{branch}")
+        is_other = "stale info" in done.stderr or "does not exist" in done.stderr
+        if done.exit_code and not is_other:
+            self.project.console.tell(self.fault("push to", done).in_one_line)
+
+    def fault(self, action: str, done: ExecResult) -> ForgeRefused | ForgeFailed:
+        """Return the error of a fetch or a push."""
+        said = " ".join(self.redactor.text(done.stderr).split())[-_LONGEST_FAULT:]
+        message = f"cannot {action} the remote {self.remote.remote} ({self.remote.name}): {said}"
+        for words, hint in _GIT_FAULTS.items():
+            if words in done.stderr:
+                return ForgeRefused(message, hint=hint)
+        return ForgeFailed(message, hint=f"try it: git {action.split()[0]} {self.remote.remote}")
+
+
+_CREDENTIALS = "give your own git a credential that may push there: git credential, or a key of ssh"
+
+
+_GIT_FAULTS = {
+    "stale info": "another person moved the branch meanwhile: repeat the command",
+    "GH006": "the branch is protected: let the rules of the repository admit attractor/*",
+    "protected branch": "the branch is protected: let the rules of the repository admit it",
+    "hook declined": "a rule of the repository refused the push",
+    "could not read Username": _CREDENTIALS,
+    "could not read Password": _CREDENTIALS,
+    "Authentication failed": _CREDENTIALS,
+    "Permission denied": _CREDENTIALS,
+    "403": _CREDENTIALS,
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """A locked run, the place of its pull request, and the operator."""
+
+    run: OpenRun
+    evaluator: Evaluator
+    place: Place
+    by: str
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        return self.run.manifest.run_id
+
+    def record(self, kind: LineKind, data: Mapping[str, Json]) -> None:
+        """Add a line about the pull request to the ledger."""
+        record_proposal(self.run, self.evaluator, kind, {**data, "by": self.by})
+
+
+@asynccontextmanager
+async def opened_place(project: Project, sleep: Sleep | None = None) -> AsyncGenerator[Place]:
+    """Open the forge of the project's remote, with the operator's token."""
+    machine, remote = project.machine, project.pull_request.remote
+    repository = await open_repository(project.root, search_path=machine.search_path)
+    folder, environ = project.root, machine.environ
+    asked = await run_own_git("remote", "get-url", remote, folder=folder, environ=environ)
+    if asked.exit_code:
+        raise NoForge(
+            f"unknown git remote {remote!r}",
+            hint=f"add it: git remote add {remote} ADDRESS; or set pull_request.remote",
+        )
+    found = parse_remote(remote, asked.stdout.strip())
+    name, kind = forge_of(found, environ)
+    token = next(filter(None, (environ.get(name, "") for name in kind.token_variables)), "")
+    if not token:
+        token = await find_password(found.address, folder=folder, environ=environ)
+    if not token:
+        raise NoForge(
+            f"no token for {kind.title}",
+            hint=f"set {kind.token_variables[0]}, or sign in with your git: git credential approve",
+        )
+    tell = project.console.tell
+    account = ForgeAccount(found, token, environ, sleep or machine.clock.sleep, tell)
+    async with kind(account) as forge:
+        yield Place(project, repository, found, name, forge, project.redactor_of([token]))
+
+
+@dataclass(frozen=True)
+class OpenForge:
+    """The repository of a project on a forge, such as `ada/shop`; the redactor knows the token."""
+
+    repository: str
+    forge: Forge
+    redactor: Redactor
+
+
+@asynccontextmanager
+async def opened_forge(project: Project, sleep: Sleep) -> AsyncGenerator[OpenForge]:
+    """Open the forge of the project's remote; `sleep` is called until a rate limit resets."""
+    async with opened_place(project, sleep) as place:
+        yield OpenForge(place.remote.name, place.forge, place.redactor)

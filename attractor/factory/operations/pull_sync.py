@@ -1,0 +1,357 @@
+"""Reads back what checks and people did with pull requests, and records how they ended."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import Refused
+from attractor.base.files import write_whole
+from attractor.base.json import Json
+from attractor.base.records import write_fields
+from attractor.factory.candidate_run import facts_of
+from attractor.factory.decisions.promotion import CLOSED, ApprovedCommit, record_merge
+from attractor.factory.decisions.proposals import (
+    MERGED,
+    MOST,
+    PULL_REQUEST_FILE,
+    PullRequestFeedback,
+    Round,
+    collect_feedback,
+    cut_check,
+    cut_remark,
+    endings_in,
+    rounds_in,
+    unjudged_in,
+)
+from attractor.factory.errors import ForgeRefused, NotPromoted
+from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.forge import (
+    CheckState,
+    Forge,
+    ForgeRemark,
+    PullRequest,
+    PullState,
+    clean_text,
+    failed_checks,
+    same_repository,
+)
+from attractor.factory.history.entries import UNJUDGED_TREE
+from attractor.factory.history.records import find_decision
+from attractor.factory.ledger.ledger import LedgerEntry, LineKind
+from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.forge_place import Place, Sleep, Work, opened_place
+from attractor.factory.operations.lock import lock_run
+from attractor.factory.operations.pull_request import PROPOSED_REFS, is_lost, record_round, unread
+from attractor.factory.project import created_runs
+from attractor.factory.pull_readings import PullReading, PullReadings, pull_step
+from attractor.records.lookup import reference_of
+from attractor.workspaces.folders import borrowed_folder, make_workspaces_folder
+from attractor.workspaces.git.object_store import ObjectStore
+from attractor.workspaces.merge import merge_trees
+
+MERGED_OUTSIDE = "merged outside"
+
+
+@dataclass(frozen=True)
+class SyncedPull:
+    """A pull request as it was read: how it ended, or what others said about it.
+
+    `ending` is `merged`, `merged outside`, `closed` or empty. It `is_unjudged` if the target had
+    moved, so that no trial was played on the merged tree. `moved_to` is the tip of the branch, if
+    others pushed to it. `next_round` is the number of the next round, or 0.
+    """
+
+    run_id: str
+    reference: str
+    url: str
+    ending: str = ""
+    commit: str = ""
+    is_unjudged: bool = False
+    pending: Sequence[str] = ()
+    feedback: PullRequestFeedback | None = None
+    has_conflict: bool = False
+    moved_to: str = ""
+    next_round: int = 0
+    passed: int = 0
+
+
+async def sync_pull_request(
+    root: Path, opened: OpenProject, *, by: str, sleep: Sleep | None = None
+) -> SyncedPull:
+    """Read the pull request of a run, and record its end, or the feedback for the next round.
+
+    `sleep` is called with the time until a limit of the forge resets (default: to wait).
+    """
+    opened.refuse_in_run("a pull request")
+    with lock_run(root, opened) as run:
+        evaluator, run_id = Evaluator(opened), run.manifest.run_id
+        evaluator.ledger.require_intact()
+        entries = list(evaluator.ledger.entries())
+        rounds = rounds_in(entries)
+        own = next((one for one in rounds if one.run_id == run_id), None)
+        reference = reference_of(root, opened.project.runs_dir)
+        if own is None:
+            raise NotPromoted(
+                f"{run_id} has no pull request", hint=f"attractor promote {reference} --to pr"
+            )
+        synced = SyncedPull(run_id, reference, own.url)
+        ending = endings_in(entries).get(run_id, "")
+        if ending in (MERGED, MERGED_OUTSIDE):
+            return _note(own, replace(synced, ending=ending), opened)
+        later = [one for one in rounds if one.is_of(own.repository, own.number)]
+        if later[-1] != own:
+            _follow(later, opened)
+            raise Refused(
+                f"{later[-1].run_id} is a later round of {own.url}",
+                hint=f"attractor pr sync {later[-1].run_id}",
+            )
+        try:
+            async with opened_place(opened.project, sleep) as place:
+                work = Work(run, evaluator, place, by)
+                pull = await _read_own(place, own)
+                if pull.state is PullState.OPEN:
+                    if ending == CLOSED:
+                        await _reopen(work, own)
+                    synced = await _listen(work, own, pull, entries, synced)
+                else:
+                    synced = await _end(work, own, pull, synced)
+        except ForgeRefused as fault:
+            _note(own, synced, opened, len(later), fault.in_one_line)
+            raise
+        return _note(own, synced, opened, len(later))
+
+
+def _follow(rounds: Sequence[Round], opened: OpenProject) -> None:
+    """Let the reading of a pull request be about its latest round."""
+    readings, last = PullReadings.of(opened), rounds[-1]
+    found = readings.find(last.repository, last.number)
+    if found and found.run_id != last.run_id:
+        readings.keep(unread(last, len(rounds), opened.project))
+
+
+def _note(
+    own: Round, synced: SyncedPull, opened: OpenProject, number: int = 1, fault: str = ""
+) -> SyncedPull:
+    """Keep what was read of a pull request, until it ends; return it."""
+    readings = PullReadings.of(opened)
+    rounds = rounds_in(opened.ledger.entries())
+    if [one.run_id for one in rounds if one.is_of(own.repository, own.number)][-1] != own.run_id:
+        # A later round was proposed meanwhile, which has a reading already.
+        return synced
+    if synced.ending == MERGED:
+        readings.remove(own.repository, own.number)
+        return synced
+    earlier = readings.find(own.repository, own.number)
+    new = unread(own, number, opened.project)
+    known = replace(earlier, read=new.read, since=new.read) if earlier else new
+    if fault:
+        readings.keep(replace(known, fault=fault))
+    elif synced.ending == CLOSED:
+        readings.keep(replace(known, is_closed=True, fault=""))
+    elif synced.feedback is not None:
+        new = replace(
+            new,
+            passed=synced.passed,
+            failed=tuple(one.name for one in synced.feedback.checks),
+            pending=tuple(synced.pending),
+            remarks=tuple(one.id for one in synced.feedback.remarks),
+            has_conflict=synced.has_conflict,
+            moved_to=synced.moved_to,
+        )
+        readings.keep(new)
+        if earlier and earlier.next_run and is_lost(earlier.next_run, opened):
+            readings.begin_next(own.run_id, "")
+    elif synced.commit or (earlier and not earlier.merged_outside):
+        readings.keep(replace(known, merged_outside=synced.commit or own.commit))
+    return synced
+
+
+async def _read_own(place: Place, own: Round) -> PullRequest:
+    """Return the pull request of a round; refuse one of another repository or branch."""
+    if not same_repository(own.repository, place.remote.name):
+        raise Refused(
+            f"{own.url} is in {own.repository}, and the remote {place.remote.remote} is "
+            f"{place.remote.name}",
+            hint="set pull_request.remote",
+        )
+    pull = await place.forge.read(own.number)
+    is_own = not pull.source or same_repository(pull.source, own.repository)
+    if pull.branch != own.branch or not is_own:
+        raise ForgeRefused(
+            f"{own.url} is not the pull request of {own.branch} of {own.repository}: its branch is "
+            f"{pull.branch} of {pull.source}",
+            hint="a pull request from a fork is ignored: open the one of the run again",
+        )
+    return pull
+
+
+async def _end(work: Work, own: Round, pull: PullRequest, synced: SyncedPull) -> SyncedPull:
+    """Record the end of a pull request: a promotion only if it brought the approved changes."""
+    place, ledger, commit = work.place, work.evaluator.ledger, pull.merged_as
+    about = {"repository": own.repository, "number": own.number}
+    if pull.state is PullState.CLOSED:
+        if endings_in(ledger.entries()).get(own.run_id) != CLOSED:
+            work.record(LineKind.PROPOSAL_ENDED, {**about, "how": CLOSED, "commit": ""})
+        await _forget(work, own)
+        return replace(synced, ending=CLOSED)
+    tip = await place.fetch(pull.target)
+    decision = find_decision(ledger, facts_of(work.run))
+    is_there = await place.repository.is_between(commit, commit, tip) if commit else False
+    # Others may have added commits, which a merge by rebase would hide.
+    is_own = bool(decision) and is_there and pull.head == own.commit
+    if not decision or not is_own or not await _brings(work, own, commit):
+        work.record(LineKind.PROPOSAL_ENDED, {**about, "how": MERGED_OUTSIDE, "commit": commit})
+        await _forget(work, own)
+        return replace(synced, ending=MERGED_OUTSIDE, commit=commit)
+    tag = f"attractor/{own.run_id}"
+    # The run may be on another branch, too: its tag stays there.
+    if not await place.repository.ref(f"refs/tags/{tag}"):
+        await place.repository.create_ref(f"refs/tags/{tag}", commit)
+    merge = {"branch": pull.target, "commit": commit, "tag": tag, "pull_request": own.url}
+    tree, judged = [await place.repository.tree(one) for one in (commit, own.commit)]
+    if tree != judged:
+        # The target moved: no trial was played on what is there now.
+        merge |= {UNJUDGED_TREE: tree}
+    approved = ApprovedCommit(own.commit, own.base, decision)
+    await record_merge(work.run, work.evaluator, approved, merge, by=work.by)
+    await _forget(work, own)
+    await place.remove(own.branch, own.commit)
+    return replace(synced, ending=MERGED, commit=commit, is_unjudged=tree != judged)
+
+
+async def _reopen(work: Work, own: Round) -> None:
+    """Record a closed pull request as open again, and keep its commit again."""
+    await work.place.fetch(own.branch)
+    await work.place.repository.create_ref(f"{PROPOSED_REFS}{own.run_id}", own.commit)
+    if decision := find_decision(work.evaluator.ledger, facts_of(work.run)):
+        record_round(work, own, decision.head.hash)
+
+
+async def _forget(work: Work, own: Round) -> None:
+    """Remove the refs that keep the proposed commits of a pull request that ended."""
+    for one in rounds_in(work.evaluator.ledger.entries()):
+        if one.is_of(own.repository, own.number):
+            await work.place.repository.delete_ref(f"{PROPOSED_REFS}{one.run_id}")
+
+
+async def _brings(work: Work, own: Round, commit: str) -> bool:
+    """Return whether a merge brought the approved changes onto its first parent, and no others."""
+    repository, machine = work.place.repository, work.place.project.machine
+    names = (f"{commit}^1", own.base, own.commit, commit)
+    parent, base, approved, merged = [await repository.tree(name) for name in names]
+    # The store of the run may be removed already.
+    with borrowed_folder(make_workspaces_folder(machine.state_dir)) as folder:
+        store = ObjectStore(
+            folder / "store",
+            object_format=repository.object_format,
+            search_path=machine.search_path,
+        )
+        await store.create(borrow_from=repository.objects)
+        expected = await merge_trees(store, [parent, approved], base=base)
+    return not expected.conflicts and expected.tree == merged
+
+
+async def _listen(
+    work: Work,
+    own: Round,
+    pull: PullRequest,
+    entries: Sequence[LedgerEntry],
+    synced: SyncedPull,
+) -> SyncedPull:
+    """Record what checks and people with write access said about an open pull request."""
+    forge, redact = work.place.forge, work.place.redactor.text
+
+    def clean(text: str) -> str:
+        return clean_text(text, redact)
+
+    checks = [replace(one, name=clean(one.name)) for one in await forge.checks(own.commit)]
+    failed = [
+        # The others are counted, and named on the forge.
+        cut_check(check, clean(check.log) if number < MOST else "")
+        for number, check in enumerate(failed_checks(checks))
+    ]
+    said = await forge.remarks(own.number)
+    remarks = [cut_remark(one, clean(one.text), clean(one.path)) for one in said]
+    feedback = collect_feedback(own, failed, remarks, await _writers(forge, remarks), entries)
+    _keep(work, feedback, entries)
+    count = sum(one.is_of(own.repository, own.number) for one in rounds_in(entries))
+    is_left = count < work.place.project.pull_request.max_rounds
+    return replace(
+        synced,
+        pending=[one.name for one in checks if one.state is CheckState.PENDING],
+        feedback=feedback,
+        has_conflict=pull.has_conflict,
+        moved_to="" if pull.head == own.commit else pull.head,
+        next_round=count + 1 if feedback and is_left else 0,
+        passed=sum(one.state is CheckState.PASSED for one in checks),
+    )
+
+
+async def _writers(forge: Forge, remarks: Sequence[ForgeRemark]) -> Mapping[str, bool]:
+    """Return whether each author may write; an author without an account may not."""
+    authors = dict.fromkeys(one.author for one in remarks)
+    return {one: bool(one) and await forge.may_write(one) for one in authors}
+
+
+def _keep(work: Work, feedback: PullRequestFeedback, entries: Sequence[LedgerEntry]) -> None:
+    """Write the feedback and its line, unless nothing changed."""
+    data = feedback.to_line()
+    lines = [one for one in entries if one.kind == LineKind.PULL_REQUEST_READ]
+    last = [one.data["content"] for one in lines if one.run_id == work.run_id][-1:]
+    file = work.run.directory.root / PULL_REQUEST_FILE
+    if not last and not feedback and not feedback.ignored:
+        return
+    if last != [data["content"]] or not file.exists():
+        write_whole(file, feedback.to_text())
+        work.record(LineKind.PULL_REQUEST_READ, data)
+
+
+@dataclass(frozen=True)
+class ListedRound:
+    """The latest round of a pull request, and how it ended; open ones have no ending.
+
+    It `is_unjudged` if its merged tree was not judged.
+    """
+
+    round: Round
+    ending: str
+    rounds: int
+    is_unjudged: bool = False
+
+
+def list_rounds(opened: OpenProject) -> list[ListedRound]:
+    """Return the latest rounds of the project's pull requests, oldest pull request first."""
+    entries = list(opened.ledger.entries())
+    ours = created_runs(entries, opened.identity.project_id())
+    endings = endings_in(entries)
+    found = [one for one in rounds_in(entries) if one.run_id in ours]
+    latest = {(one.repository, one.number): one for one in found}
+    counts = Counter((one.repository, one.number) for one in found)
+    unjudged = unjudged_in(entries)
+    return [
+        ListedRound(
+            one,
+            endings.get(one.run_id, ""),
+            counts[one.repository, one.number],
+            is_unjudged=one.run_id in unjudged,
+        )
+        for one in latest.values()
+    ]
+
+
+def pull_records(opened: OpenProject) -> list[dict[str, Json]]:
+    """Return the JSON records of `list_rounds`, each with what was read last, and what is next."""
+    readings = {one.run_id: one for one in PullReadings.of(opened).all()}
+    return [_record(one, readings.get(one.round.run_id)) for one in list_rounds(opened)]
+
+
+def _record(listed: ListedRound, reading: PullReading | None) -> dict[str, Json]:
+    step = pull_step(reading) if reading else None
+    return {
+        **write_fields(listed.round),
+        **write_fields(listed, round=""),
+        "reading": write_fields(reading) if reading else None,
+        "next": write_fields(step) if step else None,
+    }
