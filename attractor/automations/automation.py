@@ -42,7 +42,7 @@ class AfterPromotion:
     def is_met_by(self, line: JsonObject) -> bool:
         """Return whether the data of a `promoted` line of the ledger meets it."""
         wanted = {"pipeline": self.pipeline, "branch": self.branch}
-        return all(not one or line.get(name) == one for name, one in wanted.items())
+        return all(not value or line.get(name) == value for name, value in wanted.items())
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ class Automation:
             hint = f"see the schema: attractor automation show {self.name} --json"
             raise InvalidAutomation(f"invalid inputs: {'; '.join(faults)}", hint=hint)
         return {
-            name: redact(one if isinstance(one, str) else canonical_json(one))
-            for name, one in given.items()
+            name: redact(value if isinstance(value, str) else canonical_json(value))
+            for name, value in given.items()
         }
 
 
@@ -153,14 +153,14 @@ def default_schema(declared: Iterable[Input], fixed: Mapping[str, str]) -> JsonO
     they come from variables of the server.
     """
     free = [
-        one
-        for one in declared
-        if one.name not in fixed and not one.is_secret and one.default is None
+        input_
+        for input_ in declared
+        if input_.name not in fixed and not input_.is_secret and input_.default is None
     ]
     properties: dict[str, Json] = {
-        one.name: {"type": _TYPES.get(one.type, "string")} for one in free
+        input_.name: {"type": _TYPES.get(input_.type, "string")} for input_ in free
     }
-    required: list[Json] = [one.name for one in free]
+    required: list[Json] = [input_.name for input_ in free]
     return {
         "type": "object",
         "properties": properties,
@@ -171,13 +171,13 @@ def default_schema(declared: Iterable[Input], fixed: Mapping[str, str]) -> JsonO
 
 def refuse_secrets(declared: Iterable[Input], names: Collection[str]) -> None:
     """Refuse the names of secret inputs, whose values would be recorded."""
-    for one in declared:
-        if one.is_secret and one.name in names:
+    for input_ in declared:
+        if input_.is_secret and input_.name in names:
             hint = (
                 "records keep no secret: set it as a variable of 'attractor serve', "
-                f"{variable_of(one.name)}"
+                f"{variable_of(input_.name)}"
             )
-            raise InvalidAutomation(f"the input {one.name} is a secret", hint=hint)
+            raise InvalidAutomation(f"the input {input_.name} is a secret", hint=hint)
 
 
 def require_inputs(automation: Automation, declared: Iterable[Input]) -> None:

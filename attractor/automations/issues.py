@@ -133,7 +133,7 @@ def end_text(facts: CandidateRun, opened: OpenProject) -> str:
 
         _, judged = ask_gate(facts.directory.root, opened)
         report, means = gate(judged), f" {BOUND_SENTENCE}"
-        cost += sum(one.cost_usd for record in judged.evaluations for one in record.results)
+        cost += sum(trial.cost_usd for record in judged.evaluations for trial in record.results)
         verdict = (
             f"{report.verdict}: {report.satisfied} of {report.played} trials satisfied, "
             f"lower bound {report.bound:.3f}"
@@ -265,7 +265,7 @@ async def _post(due: DueComment, work: _Work) -> None:
             raise ForgeRefused(f"the remote of the project leads to {work.on.repository}")
         number = int(place["number"])
         there = await work.on.forge.comments(number) if before else ()
-        if not any(noted.marker in one.text for one in there):
+        if not any(noted.marker in remark.text for remark in there):
             text = _text_of(due, work)
             await work.on.forge.comment(number, f"{text}\n\n<!-- attractor {noted.marker} -->")
         starts.note_comment(replace(noted, is_done=True))

@@ -18,7 +18,7 @@ def automation_record(automation: Automation, starts: Starts, now: datetime) -> 
         "is_paused": starts.is_paused,
         "next": next_,
         "starts": [_start_record(start) for start in starts.last],
-        "skipped": [write_fields(one) for one in starts.skipped],
+        "skipped": [write_fields(skipped) for skipped in starts.skipped],
     }
 
 

@@ -90,7 +90,7 @@ class Starting:
         if start is None:
             raise UnknownName("claimed run", run_id, [])
         if start.claim.kind is TriggerKind.PERSON:
-            # It may set fixed inputs, and its line may be of anyone who can write the journal.
+            # It may set fixed inputs, and any process that writes the journal can add its line.
             hint = f"begin a new one: attractor automation run {self._folder.name}"
             raise Refused(f"only the command of a person begins the start {run_id}", hint=hint)
         self._claim = None if start.settled or starts.is_paused else start.claim
@@ -225,7 +225,7 @@ def _commit_of(claim: Claim, opened: OpenProject) -> str:
 
 def _fenced(given: Mapping[str, str], declared: Iterable[Input], marker: str) -> Mapping[str, str]:
     """Return the inputs of a ticket or issue, with fences around texts: prompts contain them."""
-    texts = {one.name for one in declared if one.type == "str"}
+    texts = {input_.name for input_ in declared if input_.type == "str"}
     return {
         name: fenced_alone(name, text, marker) if name in texts else text
         for name, text in given.items()
@@ -299,7 +299,7 @@ def _require_trigger(automation: Automation) -> None:
         )
     if label:
         required = automation.schema.get("required")
-        wanted = [str(one) for one in required] if isinstance(required, list) else []
-        if missing := [one for one in wanted if one not in INPUTS]:
+        wanted = [str(name) for name in required] if isinstance(required, list) else []
+        if missing := [name for name in wanted if name not in INPUTS]:
             hint = f"pass --input {missing[0]}=VALUE; an issue sets {', '.join(INPUTS)}"
             raise InvalidAutomation(f"an issue does not set the input {missing[0]}", hint=hint)

@@ -182,7 +182,7 @@ class Starts:
     @property
     def failed_tries(self) -> tuple[FailedTry, ...]:
         """The last failed try of each claim whose run is not there yet, oldest claim first."""
-        return tuple(one for run_id in self._open if (one := self._failed.get(run_id)))
+        return tuple(failed for run_id in self._open if (failed := self._failed.get(run_id)))
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:

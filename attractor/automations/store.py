@@ -73,7 +73,7 @@ class AutomationFolder:
         return Starts(self.root / _STARTS, self.read().created)
 
     def read(self) -> Automation:
-        """Read the record, whoever wrote it."""
+        """Read the record, without comparing it with the ledger."""
         try:
             automation = read_record(Automation, parse_object(read_file(self.record)) or {})
         except AttractorError as cause:
@@ -84,9 +84,9 @@ class AutomationFolder:
 
 
 def list_automations(state: Path, project_id: str) -> Sequence[AutomationFolder]:
-    """Return the automations of a project, by name; "" has none."""
+    """Return the automations of a project, by name; the id "" has no automations."""
     folder = project_folder(state, project_id) / AUTOMATIONS
-    return [AutomationFolder(one) for one in sorted(folder.glob("[!.]*")) if one.is_dir()]
+    return [AutomationFolder(path) for path in sorted(folder.glob("[!.]*")) if path.is_dir()]
 
 
 def list_all_automations(state: Path) -> Iterator[tuple[str, AutomationFolder]]:
@@ -105,7 +105,9 @@ def look_for_issues(opened: OpenProject) -> None:
 
 def find_automation(name: str, opened: OpenProject) -> AutomationFolder:
     """Return the automation with a name."""
-    found = {one.name: one for one in list_automations(_state(opened), _project_id(opened))}
+    found = {
+        folder.name: folder for folder in list_automations(_state(opened), _project_id(opened))
+    }
     if name not in found:
         raise UnknownName("automation", name, found)
     return found[name]

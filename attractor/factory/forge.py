@@ -41,9 +41,9 @@ class RemoteRepository:
         return f"{self.scheme}://{self.host}/{self.name}.git"
 
 
-def same_repository(one: str, other: str) -> bool:
+def same_repository(name: str, other: str) -> bool:
     """Return whether two names are of one repository: their case does not matter to a forge."""
-    return one.casefold() == other.casefold()
+    return name.casefold() == other.casefold()
 
 
 def parse_remote(remote: str, url: str) -> RemoteRepository:
@@ -263,7 +263,9 @@ def forge_of(repository: RemoteRepository, environ: Mapping[str, str]) -> tuple[
 
 def clean_text(text: str, redact: Callable[[str], str]) -> str:
     """Return a text of others without secrets and without characters that people do not see."""
-    seen = (one for one in text if one in "\n\t" or not unicodedata.category(one).startswith("C"))
+    seen = (
+        char for char in text if char in "\n\t" or not unicodedata.category(char).startswith("C")
+    )
     return _TOKEN.sub("***", redact("".join(seen)))
 
 
@@ -274,4 +276,4 @@ def end_of(text: str, most: int) -> str:
 
 def failed_checks(checks: Collection[ForgeCheck]) -> list[ForgeCheck]:
     """Return the failed checks."""
-    return [one for one in checks if one.state is CheckState.FAILED]
+    return [check for check in checks if check.state is CheckState.FAILED]

@@ -112,7 +112,7 @@ class ForgeApi:
             items = Fields(value, path).items(member) if member else value
             if not isinstance(items, list):
                 raise self._garbage(path)
-            found += [Fields(one, path) for one in items]
+            found += [Fields(item, path) for item in items]
             if len(items) < _PAGE:
                 return found
         self.tell_cut(MOST_LISTED, path)
@@ -235,7 +235,7 @@ def api_address(environ: Mapping[str, str], variable: str, default: str) -> str:
 def require_safe(address: str, variable: str = "") -> None:
     """Refuse a plain connection to another machine."""
     parts = urlsplit(address)
-    local = [one.strip("[]") for one in LOCAL_HOSTS]
+    local = [host.strip("[]") for host in LOCAL_HOSTS]
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in local):
         return
     raise NoForge(

@@ -93,7 +93,9 @@ class PromotionQueue:
 
     def without(self, run: QueuedRun) -> "PromotionQueue":
         """Return the queue without a run."""
-        return replace(self, runs=tuple(one for one in self.runs if one.run_id != run.run_id))
+        return replace(
+            self, runs=tuple(queued for queued in self.runs if queued.run_id != run.run_id)
+        )
 
     def removal(self, run: QueuedRun) -> str:
         """Return the command that removes a run."""
@@ -101,7 +103,7 @@ class PromotionQueue:
 
     def changed(self, run: QueuedRun) -> "PromotionQueue":
         """Return the queue with other facts about one of its runs."""
-        runs = tuple(run if one.run_id == run.run_id else one for one in self.runs)
+        runs = tuple(run if queued.run_id == run.run_id else queued for queued in self.runs)
         return replace(self, runs=runs)
 
 

@@ -71,7 +71,7 @@ class PullReading:
             return self
         # What is said after it began is feedback for the round after it.
         new = replace(self, next_run=earlier.next_run)
-        before, now = [(one.is_closed, pull_step(one)) for one in (earlier, new)]
+        before, now = [(reading.is_closed, pull_step(reading)) for reading in (earlier, new)]
         return replace(new, since=earlier.since) if before == now else new
 
 
@@ -87,29 +87,29 @@ class PullStep:
     begins_round: bool = False
 
 
-def pull_step(one: PullReading) -> PullStep | None:
+def pull_step(reading: PullReading) -> PullStep | None:
     """Decide what a pull request needs from a person; None if it waits for others."""
-    sync, next_ = f"attractor pr sync {one.run_id}", f"pr next {one.run_id}"
-    if commit := one.merged_outside:
+    sync, next_ = f"attractor pr sync {reading.run_id}", f"pr next {reading.run_id}"
+    if commit := reading.merged_outside:
         words = f"merged outside as {commit[:12]}, which is no promotion: look at what it brought"
         return PullStep(words, f"git show {commit[:12]}")
-    if one.fault:
-        return PullStep(f"it cannot be read: {one.fault}", sync)
-    if one.is_closed:
+    if reading.fault:
+        return PullStep(f"it cannot be read: {reading.fault}", sync)
+    if reading.is_closed:
         return None
-    if one.moved_to:
-        pushed = f"another person pushed {one.moved_to[:12]} to its branch"
+    if reading.moved_to:
+        pushed = f"another person pushed {reading.moved_to[:12]} to its branch"
         return PullStep(f"{pushed}, so its merge is no promotion: end it by hand", sync)
-    if one.has_conflict:
-        words = f"it conflicts with {one.target}: a new run on its commit can continue it"
-        return PullStep(words, after_conflict(one.run_id))
-    if not one.said or one.next_run:
+    if reading.has_conflict:
+        words = f"it conflicts with {reading.target}: a new run on its commit can continue it"
+        return PullStep(words, after_conflict(reading.run_id))
+    if not reading.said or reading.next_run:
         return None
-    if one.round >= one.most:
-        used = f"its {number_of(one.most, 'round')} of pull_request.max_rounds are used up"
-        raised = f"attractor --config pull_request.max_rounds={one.round + 1} {next_}"
-        return PullStep(f"{one.said}, and {used}: continue by hand, or raise the limit", raised)
-    words = f"{one.said}: round {one.round + 1} of at most {one.most} has not begun"
+    if reading.round >= reading.most:
+        used = f"its {number_of(reading.most, 'round')} of pull_request.max_rounds are used up"
+        raised = f"attractor --config pull_request.max_rounds={reading.round + 1} {next_}"
+        return PullStep(f"{reading.said}, and {used}: continue by hand, or raise the limit", raised)
+    words = f"{reading.said}: round {reading.round + 1} of at most {reading.most} has not begun"
     return PullStep(words, f"attractor {next_}", begins_round=True)
 
 
@@ -144,7 +144,7 @@ class PullReadings:
 
     def of_run(self, run_id: str) -> PullReading | None:
         """Return the reading of the pull request whose latest round is a run, or None."""
-        return next((one for one in self.all() if one.run_id == run_id), None)
+        return next((reading for reading in self.all() if reading.run_id == run_id), None)
 
     def find(self, repository: str, number: int) -> PullReading | None:
         """Return the reading of a pull request, or None."""

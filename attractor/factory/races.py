@@ -74,7 +74,7 @@ class Race:
     @property
     def run_ids(self) -> Sequence[str]:
         """The ids of the attempts."""
-        return [one.run_id for one in self.attempts]
+        return [attempt.run_id for attempt in self.attempts]
 
 
 @dataclass(frozen=True)
@@ -119,13 +119,13 @@ def rank(results: Iterable[AttemptResult]) -> list[Candidate]:
     With `first_go`, time decides which attempts are judged at all.
     """
     by_tree: dict[str, list[AttemptResult]] = {}
-    for one in results:
-        if one.verdict:
-            by_tree.setdefault(one.tree, []).append(one)
+    for result in results:
+        if result.verdict:
+            by_tree.setdefault(result.tree, []).append(result)
     candidates: list[Candidate] = []
     for tree, found in by_tree.items():
         ordered = sorted(found, key=lambda result: (result.merit, result.run_id))
-        candidates.append(Candidate(tree, [one.run_id for one in ordered], ordered[0]))
+        candidates.append(Candidate(tree, [result.run_id for result in ordered], ordered[0]))
     return sorted(candidates, key=lambda candidate: (candidate.best.merit, candidate.tree))
 
 
@@ -142,7 +142,7 @@ def is_won_early(race: Race, results: Iterable[AttemptResult]) -> bool:
 
 def is_time_decided(race: Race, results: Sequence[AttemptResult]) -> bool:
     """Return whether a first go ended a race before other attempts were judged."""
-    cut = [one for one in results if not one.verdict and one.status in _CUT]
+    cut = [result for result in results if not result.verdict and result.status in _CUT]
     return bool(cut) and is_won_early(race, results)
 
 
@@ -156,13 +156,13 @@ def corrected_confidence(confidence: float, counted: int) -> float:
 
 def count_attempts(races: Iterable[Race], suite_seal: str, commit: str) -> int:
     """Return the number of attempts of all races with a suite from a commit."""
-    same = [one for one in races if (one.suite_seal, one.commit) == (suite_seal, commit)]
-    return sum(len(one.attempts) for one in same)
+    same = [race for race in races if (race.suite_seal, race.commit) == (suite_seal, commit)]
+    return sum(len(race.attempts) for race in same)
 
 
 def races_in(entries: Iterable[LedgerEntry]) -> list[Race]:
     """Return the races that lines of the ledger record, oldest first."""
-    return [read_record(Race, one.data) for one in entries if one.kind == LineKind.RACE_BEGUN]
+    return [read_record(Race, entry.data) for entry in entries if entry.kind == LineKind.RACE_BEGUN]
 
 
 def race_with(races: Iterable[Race], run_ids: Collection[str]) -> Race | None:
@@ -173,14 +173,14 @@ def race_with(races: Iterable[Race], run_ids: Collection[str]) -> Race | None:
 
 def find_race(ledger: Ledger, project: str, reference: str = LATEST) -> Race:
     """Return the race of a project with an id, a unique beginning of an id, or the latest one."""
-    races = [one for one in races_in(ledger.entries()) if one.project == project]
+    races = [race for race in races_in(ledger.entries()) if race.project == project]
     if not races:
         raise UsageError("no race in this project", hint="begin one: attractor race PIPELINE.dot")
     if reference == LATEST:
         return races[-1]
-    found = [one for one in races if reference and one.race_id.startswith(reference.upper())]
+    found = [race for race in races if reference and race.race_id.startswith(reference.upper())]
     if len(found) != 1:
-        raise UnknownName("race", reference, [one.race_id for one in races])
+        raise UnknownName("race", reference, [race.race_id for race in races])
     return found[0]
 
 
@@ -225,13 +225,13 @@ def list_races(ledger: Ledger, project: str) -> list[ListedRace]:
             ended[str(entry.data["race"])] = _results_in(entry)
         elif entry.kind == LineKind.RACE_BEGUN and entry.data["project"] == project:
             found.append(ListedRace(read_record(Race, entry.data), entry.when, None))
-    return [replace(one, results=ended.get(one.race.race_id)) for one in reversed(found)]
+    return [replace(listed, results=ended.get(listed.race.race_id)) for listed in reversed(found)]
 
 
 def _results_in(entry: LedgerEntry) -> Sequence[AttemptResult]:
     results = entry.data["results"]
     assert isinstance(results, list)
-    return [read_record(AttemptResult, one) for one in results if isinstance(one, dict)]
+    return [read_record(AttemptResult, result) for result in results if isinstance(result, dict)]
 
 
 def end_record(race: Race, results: Sequence[AttemptResult]) -> dict[str, Json]:
@@ -240,8 +240,8 @@ def end_record(race: Race, results: Sequence[AttemptResult]) -> dict[str, Json]:
     return {
         "race": race.race_id,
         "project": race.project,
-        "results": [write_fields(one) for one in results],
-        "ranking": [one.tree for one in rank(results)],
+        "results": [write_fields(result) for result in results],
+        "ranking": [candidate.tree for candidate in rank(results)],
         "winner": winner.run_ids[0] if winner else "",
         "time_decided": is_time_decided(race, results),
     }

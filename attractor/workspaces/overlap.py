@@ -108,7 +108,7 @@ async def _conflicts(
         trees: list[TreeId] = []
         for store, entries in sides:
             await _copy(entries, store, scratch)
-            flat = {path: one for path, one in zip(paths, entries, strict=True) if one}
+            flat = {path: entry for path, entry in zip(paths, entries, strict=True) if entry}
             tree = await in_thread(partial(write_tree, scratch.objects, flat))
             trees.append(tree.hex())
         await in_thread(scratch.objects.sync)

@@ -135,7 +135,7 @@ def _take_turn(run: OpenRun, touches: Sequence[str], opened: OpenProject) -> boo
 
 def _overlap_before(run_id: str, touches: Sequence[str], opened: OpenProject) -> str:
     """Return the work that a run waits for, or ""."""
-    others = (one for one in work_in_progress(opened) if one.precedes(run_id))
+    others = (work for work in work_in_progress(opened) if work.precedes(run_id))
     return "; ".join(overlap_warnings(touches, others))
 
 

@@ -89,7 +89,7 @@ def _lines(report: AuditReport, head: str) -> list[str]:
         lines.append(
             f"{number_of(len(report.removed), 'undecided run')} of the ledger without a directory."
         )
-    lines += [f"promoted: {visible(one)}" for one in report.unjudged]
+    lines += [f"promoted: {visible(promotion)}" for promotion in report.unjudged]
     if head and not report.flaws:
         lines.append(f"The ledger contains the line {head}.")
     if not report.flaws:

@@ -39,7 +39,7 @@ _TRIGGERS = (
     click.option("--zone", default="UTC", show_default=True, help="Read --cron in this time zone."),
     click.option(
         "--catch-up",
-        type=click.Choice([one.value for one in CatchUp]),
+        type=click.Choice([choice.value for choice in CatchUp]),
         default=CatchUp.NONE.value,
         show_default=True,
         help="Start these of the times that came while no server was there.",

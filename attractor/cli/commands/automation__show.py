@@ -28,12 +28,13 @@ def automation_show(invocation: Invocation, name: str, as_json: bool) -> ExitCod
         show_json(record)
         return ExitCode.DONE
     state = " (paused)" if starts.is_paused else ""
+    inputs = ", ".join(f"{key}={text}" for key, text in automation.inputs.items()) or "none"
     judges = ", ".join(filter(None, [automation.suite, automation.profile])) or "none"
     lines = [
         f"automation {automation.name}{state}: {automation.pipeline}",
         f"starts: {trigger_words(automation)}",
         f"next: {record['next'] or 'not by a schedule'}",
-        f"inputs: {', '.join(f'{key}={one}' for key, one in automation.inputs.items()) or 'none'}",
+        f"inputs: {inputs}",
         f"budget of a run: {automation.budgets or 'none'}",
         f"suite and profile: {judges}",
         f"created by {automation.rights.by} at {automation.created.astimezone():%Y-%m-%d %H:%M}",
@@ -42,7 +43,9 @@ def automation_show(invocation: Invocation, name: str, as_json: bool) -> ExitCod
         claim, fault = start.claim, start.fault
         words = f"{claim.kind} {claim.occurrence}: {start.state}, run {claim.run_id}"
         lines.append(f"  {words}{f' ({fault})' if fault else ''}")
-    lines += [f"  issue {one.occurrence}: skipped, {one.reason}" for one in starts.skipped]
+    lines += [
+        f"  issue {skipped.occurrence}: skipped, {skipped.reason}" for skipped in starts.skipped
+    ]
     show("\n".join(map(visible, lines)))
     return ExitCode.DONE
 

@@ -27,13 +27,13 @@ def pr_list(invocation: Invocation, as_json: bool) -> ExitCode:
     lines = [("run", "target", "rounds", "state", "address")]
     lines += [
         (
-            one.round.run_id,
-            visible(one.round.target),
-            str(one.rounds),
-            f"{one.ending or 'open'}{f' ({UNJUDGED})' if one.is_unjudged else ''}",
-            visible(one.round.url),
+            pull.round.run_id,
+            visible(pull.round.target),
+            str(pull.rounds),
+            f"{pull.ending or 'open'}{f' ({UNJUDGED})' if pull.is_unjudged else ''}",
+            visible(pull.round.url),
         )
-        for one in listed
+        for pull in listed
     ]
     none = "There are no pull requests. See how to open one: attractor promote --help"
     show("\n".join(table(lines)) if listed else none)

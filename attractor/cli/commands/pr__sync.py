@@ -37,8 +37,8 @@ def pr_sync(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     'attractor pr next RUN'. Remarks of other people are ignored.
     """
     opened, by = opened_of(invocation), operator_name(invocation)
-    closed = [one.run_id for one in PullReadings.of(opened).all() if one.is_closed]
-    listed = [(one.round.run_id, one.ending) for one in list_rounds(opened)]
+    closed = [reading.run_id for reading in PullReadings.of(opened).all() if reading.is_closed]
+    listed = [(pull.round.run_id, pull.ending) for pull in list_rounds(opened)]
     open_ones = [run for run, ending in listed if not ending or run in closed]
     records: list[Json] = []
     code = ExitCode.DONE

@@ -30,15 +30,21 @@ def queue_list(invocation: Invocation, branch: str, as_json: bool) -> ExitCode:
     else:
         rows = [("branch", "place", "run", "by", "why")]
         rows += [
-            (one.branch, f"{one.position or '-'}", one.run.run_id, one.run.by, visible(one.why))
-            for one in runs
+            (
+                shown.branch,
+                f"{shown.position or '-'}",
+                shown.run.run_id,
+                shown.run.by,
+                visible(shown.why),
+            )
+            for shown in runs
         ]
         show("\n".join(table(rows)))
-        for one in runs:
-            for overlap in one.overlaps:
+        for shown in runs:
+            for overlap in shown.overlaps:
                 # Each pair of runs once.
-                if one.run.current < overlap.other:
-                    show(f"overlap of {one.run.current} with {visible(str(overlap))}")
+                if shown.run.current < overlap.other:
+                    show(f"overlap of {shown.run.current} with {visible(str(overlap))}")
     return ExitCode.DONE
 
 

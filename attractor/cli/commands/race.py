@@ -92,7 +92,7 @@ def race(ctx: click.Context, as_json: bool) -> ExitCode:
 )
 @click.option(
     "--stop",
-    type=click.Choice([one.value for one in Stop]),
+    type=click.Choice([choice.value for choice in Stop]),
     default=Stop.ALL.value,
     show_default=True,
     help="End the race with its last attempt, or with the first one that has a go: then the others "
@@ -164,7 +164,7 @@ def begin(
         suite=suite,
         profile=profile,
     )
-    names = [one.strip() for one in backends.split(",") if one.strip()]
+    names = [name.strip() for name in backends.split(",") if name.strip()]
     if backends and not names:
         raise UsageError("no backend in --with", hint="name some: --with claude,codex")
     names = names or [invocation.configuration.settings.backends.default]
@@ -290,7 +290,7 @@ def _execute(begun: Race, opened: OpenProject, *, as_json: bool) -> ExitCode:
     views = run_race(begun, opened, _IN_POOL if begun.pool else MODULE)
     if not _show(begun, views, opened, as_json=as_json):
         return ExitCode.UNFINISHED
-    return ExitCode.DONE if winner_of(one.result for one in views) else ExitCode.FAILED
+    return ExitCode.DONE if winner_of(view.result for view in views) else ExitCode.FAILED
 
 
 def _show(found: Race, views: Sequence[AttemptView], opened: OpenProject, *, as_json: bool) -> bool:

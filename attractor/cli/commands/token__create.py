@@ -23,7 +23,7 @@ from attractor.language.source.text import visible
 @click.argument("name")
 @click.option(
     "--scope",
-    type=click.Choice([one.value for one in Scope if one is not Scope.START]),
+    type=click.Choice([scope.value for scope in Scope if scope is not Scope.START]),
     default=Scope.DECIDE.value,
     show_default=True,
     help="Allow only these actions with the token; each scope includes the scopes before it.",

@@ -17,7 +17,7 @@ def race_lines(race: Race, views: Sequence[AttemptView], *, has_ended: bool) -> 
         f"race {race.race_id} of {race.pipeline.partition('#')[0]} from {race.commit[:12]}, "
         f"judged by {race.suite.partition('#')[0]}",
         f"  the bound counts {race.counted} attempts with this suite from this commit",
-        *_stop_lines(race, [one.result for one in views], has_ended=has_ended),
+        *_stop_lines(race, [view.result for view in views], has_ended=has_ended),
         *table([_HEAD, *(_row(place, view) for place, view in rank_views(views))]),
         *(f"  {_name(view)}: {view.left}" for view in views if view.left),
         _next(race, views, has_ended=has_ended),
@@ -37,10 +37,10 @@ def _next(race: Race, views: Sequence[AttemptView], *, has_ended: bool) -> str:
     """Return the winner of a race, and the next command."""
     if not has_ended:
         words = f"The race has not ended; continue it: attractor race resume {race.race_id}"
-        if any(one.root is None for one in views):
+        if any(view.root is None for view in views):
             words += f"; or give up attempts that have not begun: attractor race end {race.race_id}"
         return words
-    winner = winner_of(one.result for one in views)
+    winner = winner_of(view.result for view in views)
     for view in views:
         if winner and view.attempt.run_id == winner.run_ids[0]:
             return f"winner: {_name(view)}; decide with: attractor decide {_name(view)}"

@@ -218,9 +218,9 @@ class Evaluator:
         evaluations = tuple(pool.of_run(run.run_id))
         races = races_in(entries)
         others = tuple(pool.by_other_runs(run.run_id, run.tree, seal))
-        attempts = self._attempts_of(races, [one.run_id for one in others])
+        attempts = self._attempts_of(races, [record.run_id for record in others])
         # Of equal trees, one evaluation is that of all.
-        played = [*evaluations, *(one for one in others if one.run_id in attempts)]
+        played = [*evaluations, *(record for record in others if record.run_id in attempts)]
         profile, status = self.opened.profile(run.manifest.profile), run.state.status
         # A clock that was set back does not revive an expired waiver.
         if profile.window is None:
@@ -252,7 +252,7 @@ class Evaluator:
             by_attempts=frozenset(attempts),
             cost_usd=run.cost_usd
             + self._cost_of(submission, entries)
-            + sum(trial.cost_usd for one in played for trial in one.results),
+            + sum(trial.cost_usd for record in played for trial in record.results),
             window=window,
             incidents=leaks_of(own),
             unsearched=unsearched_of(own),
@@ -310,7 +310,7 @@ class Evaluator:
         troubles = "; ".join(map(str, count_troubles(pool.troubles(sealed.seal))))
         trouble = f" Trouble in their trials: {troubles}." if troubles else ""
         trees = "1 tree was" if count == 1 else f"{count} trees were"
-        if any(one.suite_seal == sealed.seal for one in races_in(pool.entries)):
+        if any(race.suite_seal == sealed.seal for race in races_in(pool.entries)):
             trees = f"With all attempts of races, {trees}"
         words = f"{trees} evaluated with this version of the suite; the maximum is {most}.{trouble}"
         return words if count else ""
@@ -495,7 +495,7 @@ def _why_not(judged: GateInput) -> str:
     if times >= settings.max_evaluations:
         return f"its tree was already evaluated {times} times (max_evaluations)"
     # A canceled evaluation that did not finish is not that of equal trees.
-    counting = [one.run_id for one in begun if one.is_finished or not one.is_final]
+    counting = [record.run_id for record in begun if record.is_finished or not record.is_final]
     if same := [run_id for run_id in counting if run_id in judged.by_attempts]:
         return f"its tree is that of {same[0]}, another attempt of a race, whose evaluation counts"
     if judged.attempts > settings.max_attempts_per_version:
@@ -510,8 +510,8 @@ def _why_known(judged: GateInput, parent: str) -> str:
 
     A branch may have changed only files that candidates do not contain.
     """
-    others = [one for one in judged.by_other_runs if one.is_finished and one.results]
-    if not parent or not any(judged.is_trusted(one) for one in others):
+    others = [record for record in judged.by_other_runs if record.is_finished and record.results]
+    if not parent or not any(judged.is_trusted(record) for record in others):
         return ""
     return "the rebase did not change its tree, whose evaluation counts"
 

@@ -124,8 +124,8 @@ class GitHub:
         """Return the open pull request of a branch of the repository itself, or None."""
         owner = self._name.partition("/")[0]
         query = f"/pulls?state=open&head={quote(f'{owner}:{branch}')}"
-        found = [self._pull(one) for one in await self._api.ask_all(query)]
-        own = [one for one in found if self._is_own(one) and one.branch == branch]
+        found = [self._pull(fields) for fields in await self._api.ask_all(query)]
+        own = [pull for pull in found if self._is_own(pull) and pull.branch == branch]
         return own[0] if own else None
 
     def _is_own(self, pull: PullRequest) -> bool:
@@ -169,7 +169,7 @@ class GitHub:
     async def checks(self, commit: str) -> Sequence[ForgeCheck]:
         """Return the checks and statuses of a commit, without the status of the gate."""
         runs = await self._api.ask_all(f"/commits/{commit}/check-runs", "check_runs")
-        found = [await self._check(one) for one in runs]
+        found = [await self._check(run) for run in runs]
         for status in await self._api.ask_all(f"/commits/{commit}/status", "statuses"):
             if status.text("context") != CONTEXT:
                 state = _STATES.get(status.text("state"), CheckState.FAILED)
@@ -186,10 +186,10 @@ class GitHub:
         }
         found: list[tuple[str, ForgeRemark]] = []
         for kind, path in places.items():
-            for one in await self._api.ask_all(path):
-                at = optional_text(one, "submitted_at") or optional_text(one, "created_at")
-                if text := optional_text(one, "body").strip():
-                    found.append((at, _remark(kind, one, text)))
+            for fields in await self._api.ask_all(path):
+                at = optional_text(fields, "submitted_at") or optional_text(fields, "created_at")
+                if text := optional_text(fields, "body").strip():
+                    found.append((at, _remark(kind, fields, text)))
         return [remark for _, remark in sorted(found, key=lambda pair: pair[0])]
 
     @_checked
@@ -200,11 +200,11 @@ class GitHub:
         found: list[ForgeIssue] = []
         for _ in range(MOST_PAGES):
             issues = await self._query(_ISSUES, asked)
-            for one in issues.inners("nodes"):
-                if issue := _labelled(one, label):
+            for node in issues.inners("nodes"):
+                if issue := _labelled(node, label):
                     found.append(issue)
                 else:
-                    self._api.tell_cut(_EVENTS, f"/issues/{one.number('number')}/timeline")
+                    self._api.tell_cut(_EVENTS, f"/issues/{node.number('number')}/timeline")
             page = issues.inner("pageInfo")
             if not page.flag("hasNextPage"):
                 break
@@ -217,7 +217,7 @@ class GitHub:
     async def comments(self, number: int) -> Sequence[ForgeRemark]:
         """Return the comments on an issue, oldest first."""
         found = await self._api.ask_all(f"/issues/{number}/comments")
-        return [_remark("comment", one, optional_text(one, "body")) for one in found]
+        return [_remark("comment", comment, optional_text(comment, "body")) for comment in found]
 
     async def comment(self, number: int, text: str) -> None:
         """Comment an issue."""
@@ -228,7 +228,7 @@ class GitHub:
         body: dict[str, Json] = {"query": query, "variables": dict(variables)}
         found = await self._graph.ask_one("POST", "/graphql", body, is_global=True)
         if found.has("errors"):
-            said = [one.text("message")[:200] for one in found.inners("errors")]
+            said = [error.text("message")[:200] for error in found.inners("errors")]
             raise ForgeRefused(
                 f"{self.title} refused to list the issues of {self._name}: {'; '.join(said[:3])}",
                 hint="use a token with the permission issues",

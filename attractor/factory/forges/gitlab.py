@@ -98,14 +98,14 @@ class GitLab:
     async def may_write(self, login: str) -> bool:
         """Return whether a person is a member with the role Developer or more."""
         members = await self._api.ask_all(f"/members/all?query={quote(login, safe='')}")
-        return any(one.text("username") == login and _is_writer(one) for one in members)
+        return any(member.text("username") == login and _is_writer(member) for member in members)
 
     @_checked
     async def find_open(self, branch: str) -> PullRequest | None:
         """Return the open merge request of a branch of the project itself, or None."""
         query = f"/merge_requests?state=opened&source_branch={quote(branch, safe='')}"
-        found = [self._pull(one) for one in await self._api.ask_all(query)]
-        own = [one for one in found if one.source == self._name and one.branch == branch]
+        found = [self._pull(fields) for fields in await self._api.ask_all(query)]
+        own = [pull for pull in found if pull.source == self._name and pull.branch == branch]
         return own[0] if own else None
 
     @_checked
@@ -160,7 +160,7 @@ class GitLab:
     async def checks(self, commit: str) -> Sequence[ForgeCheck]:
         """Return the jobs and statuses of a commit, without the status of the gate."""
         statuses = await self._statuses(commit)
-        return [await self._check(one) for name, one in statuses.items() if name != CONTEXT]
+        return [await self._check(status) for name, status in statuses.items() if name != CONTEXT]
 
     @_checked
     async def remarks(self, number: int) -> Sequence[ForgeRemark]:
@@ -172,8 +172,10 @@ class GitLab:
         """Return the open issues that have a label now, each with the person who set it last."""
         path = f"/issues?state=opened&labels={quote(label, safe='')}"
         # A filter by the names None and Any means something else.
-        issues = [one for one in await self._api.ask_all(path) if label in one.texts("labels")]
-        found = [await self._labelled(one, label) for one in issues]
+        issues = [
+            issue for issue in await self._api.ask_all(path) if label in issue.texts("labels")
+        ]
+        found = [await self._labelled(issue, label) for issue in issues]
         return sorted(filter(None, found), key=lambda issue: issue.labelled)
 
     @_checked
@@ -188,8 +190,8 @@ class GitLab:
 
     async def _notes(self, path: str) -> Sequence[ForgeRemark]:
         notes = await self._api.ask_all(f"{path}/notes?{_NEWEST_FIRST}")
-        people = [one for one in reversed(notes) if not one.flag("system")]
-        return [_remark(one) for one in people if optional_text(one, "body").strip()]
+        people = [note for note in reversed(notes) if not note.flag("system")]
+        return [_remark(note) for note in people if optional_text(note, "body").strip()]
 
     async def _statuses(self, commit: str) -> Mapping[str, Fields]:
         """Return the latest status of each name: of jobs, and of other services."""
@@ -240,15 +242,17 @@ class GitLab:
         path = f"/issues/{issue.number('iid')}"
         events = await self._api.ask_all(f"{path}/resource_label_events")
         # The label of an event may be deleted.
-        ours = [one for one in events if one.has("label") and _label_of(one) == label]
-        added = [one for one in ours if one.text("action") == "add"]
+        ours = [event for event in events if event.has("label") and _label_of(event) == label]
+        added = [event for event in ours if event.text("action") == "add"]
         if not added:
             return None
         last = max(added, key=lambda event: event.time("created_at"))
         labelled = last.time("created_at")
         notes = await self._api.ask_all(f"{path}/notes?{_NEWEST_FIRST}")
-        later = [one for one in notes if one.time("created_at") >= labelled]
-        edits = [one for one in later if one.flag("system") and one.text("body").startswith(_EDITS)]
+        later = [note for note in notes if note.time("created_at") >= labelled]
+        edits = [
+            note for note in later if note.flag("system") and note.text("body").startswith(_EDITS)
+        ]
         return ForgeIssue(
             number=issue.number("iid"),
             url=issue.text("web_url"),

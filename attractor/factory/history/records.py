@@ -237,7 +237,7 @@ class EvaluationPool:
                 if evaluated not in by_tree:
                     count += entry.run_id not in by_run
                     by_tree[evaluated] = by_run.get(entry.run_id, count)
-        known = [by_run[one] for one in run_ids if one in by_run]
+        known = [by_run[run_id] for run_id in run_ids if run_id in by_run]
         known += [by_tree[tree]] if tree in by_tree else []
         return min(known, default=count + 1)
 

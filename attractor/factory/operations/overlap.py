@@ -14,7 +14,7 @@ from attractor.workspaces.run_store import open_store
 async def overlaps_of_runs(
     run_ids: Iterable[str], opened: OpenProject
 ) -> Mapping[str, Sequence[Overlap]]:
-    """Return the overlaps of runs with each other; a run without files has none."""
+    """Return the overlaps of runs with each other; a run without files has no overlap."""
     works: list[Work] = []
     for run_id in run_ids:
         # A damaged run is reported where it is used.

@@ -203,8 +203,8 @@ class _Landing:
         report = gate(judged)
         is_unfinished = not report.go and bool(judged.without_result() or judged.not_ended())
         no_go = "; ".join(
-            f"{one.rule}: {one.words}" + (f" ({one.remedy})" if is_unfinished else "")
-            for one in report.reasons
+            f"{reason.rule}: {reason.words}" + (f" ({reason.remedy})" if is_unfinished else "")
+            for reason in report.reasons
         )
         return LandingFacts(candidate.state.status, no_go, is_unfinished)
 
@@ -313,7 +313,7 @@ async def explain_queues(opened: OpenProject, branch: str = "") -> list[ShownRun
             continue
         overlaps = await overlaps_of_runs((run.current for run in queue.waiting), opened)
         holder = queues.holder(queue.branch)
-        for run in (*queue.waiting, *(one for one in queue.runs if one.returned)):
+        for run in (*queue.waiting, *(queued for queued in queue.runs if queued.returned)):
             why = why_it_waits(queue, run, _status_of(run, opened), holder)
             shared = overlaps.get(run.current, ())
             found.append(ShownRun(queue.branch, queue.position(run), run, why, shared))

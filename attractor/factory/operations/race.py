@@ -97,7 +97,7 @@ async def begin_race(
         )
     repository = await open_repository(project.root, search_path=machine.search_path)
     commit = await repository.commit(HEAD)
-    plans = [await _plan(one, opened, commit, check) for one in entrants]
+    plans = [await _plan(entrant, opened, commit, check) for entrant in entrants]
     plan, made_by = plans[0], f"race of {by}"
     _tell_gates(plan, attempts, opened)
     pipeline, _ = opened.pipelines.register(
@@ -113,8 +113,8 @@ async def begin_race(
         profile=plan.policy.profile,
         commit=commit,
         attempts=tuple(
-            Attempt(machine.new_run_id(), one.backend, one.model, one.provider)
-            for one in islice(cycle(entrants), attempts)
+            Attempt(machine.new_run_id(), entrant.backend, entrant.model, entrant.provider)
+            for entrant in islice(cycle(entrants), attempts)
         ),
         counted=attempts,
         at_once=at_once,
@@ -204,8 +204,11 @@ def find_attempt(run_id: str, opened: OpenProject) -> list[Path]:
 
 async def look(race: Race, opened: OpenProject) -> list[AttemptView]:
     """Return the attempts of a race at this moment, in order; an ended race keeps its results."""
-    ended = {one.run_id: one for one in results_of(opened.ledger, race.race_id) or ()}
-    return [await _look_at(one, race, opened, ended.get(one.run_id)) for one in race.attempts]
+    ended = {result.run_id: result for result in results_of(opened.ledger, race.race_id) or ()}
+    return [
+        await _look_at(attempt, race, opened, ended.get(attempt.run_id))
+        for attempt in race.attempts
+    ]
 
 
 async def _look_at(
@@ -235,7 +238,7 @@ async def _look_at(
             played=report.played,
             bound=report.bound,
             cost_usd=judged.cost_usd,
-            changed_lines=sum((one.added or 0) + (one.deleted or 0) for one in files),
+            changed_lines=sum((file.added or 0) + (file.deleted or 0) for file in files),
             changed_files=len(files),
         )
     return AttemptView(attempt, result, root, seconds, left)
@@ -243,25 +246,27 @@ async def _look_at(
 
 def rank_views(views: Sequence[AttemptView]) -> list[tuple[int, AttemptView]]:
     """Return attempts with their ranks, best first; those without a verdict have the rank 0."""
-    ranking = rank(one.result for one in views)
-    places = {run_id: place for place, one in enumerate(ranking, 1) for run_id in one.run_ids}
-    ranked = [(places.get(one.attempt.run_id, 0), one) for one in views]
+    ranking = rank(view.result for view in views)
+    places = {
+        run_id: place for place, candidate in enumerate(ranking, 1) for run_id in candidate.run_ids
+    }
+    ranked = [(places.get(view.attempt.run_id, 0), view) for view in views]
     # Of equal trees, the best result comes first.
     order = [*places]
     return sorted(
-        ranked, key=lambda one: order.index(one[1].attempt.run_id) if one[0] else len(views)
+        ranked, key=lambda pair: order.index(pair[1].attempt.run_id) if pair[0] else len(views)
     )
 
 
 def winning_run(views: Sequence[AttemptView], *, has_ended: bool) -> str:
     """Return the id of the attempt that won a race, or ""."""
-    winner = winner_of(one.result for one in views) if has_ended else None
+    winner = winner_of(view.result for view in views) if has_ended else None
     return winner.run_ids[0] if winner else ""
 
 
 def race_record(race: Race, views: Sequence[AttemptView], *, has_ended: bool) -> dict[str, Json]:
     """Return the JSON record of a race at this moment."""
-    results = [one.result for one in views]
+    results = [view.result for view in views]
     return {
         **write_fields(race, attempts=""),
         "ended": has_ended,
@@ -275,7 +280,7 @@ def race_record(race: Race, views: Sequence[AttemptView], *, has_ended: bool) ->
             }
             for view in views
         ],
-        "ranking": [write_fields(one, best="") for one in rank(results)],
+        "ranking": [write_fields(candidate, best="") for candidate in rank(results)],
         "winner": winning_run(views, has_ended=has_ended),
         "time_decided": has_ended and is_time_decided(race, results),
     }
@@ -318,7 +323,7 @@ def _left(facts: CandidateRun, judged: GateInput, report: GateReport) -> str:
     if state.status == AWAITING_DECISION:
         if not (judged.without_result() or judged.not_ended()):
             return ""
-        [rule] = [one for one in report.reasons if one.rule == "infra_errors"]
+        [rule] = [reason for reason in report.reasons if reason.rule == "infra_errors"]
         return f"{rule.words}; or give it up: attractor cancel {run_id}"
     if state.status == AWAITING_ANSWER and state.questions:
         return f"it asks a person: attractor answer {run_id}"
@@ -341,12 +346,12 @@ def end_race(
     After a first go that ends it, or if a person gives them up, attempts that have not begun never
     begin.
     """
-    begins_no_more = gives_up or is_won_early(race, [one.result for one in views])
-    if any(one.left and not (begins_no_more and one.root is None) for one in views):
+    begins_no_more = gives_up or is_won_early(race, [view.result for view in views])
+    if any(view.left and not (begins_no_more and view.root is None) for view in views):
         return False
     with opened.ledger.locked(f"attractor: {LineKind.RACE_ENDED}"):
         if results_of(opened.ledger, race.race_id) is None:
-            record = end_record(race, [one.result for one in views])
+            record = end_record(race, [view.result for view in views])
             opened.ledger.append(LineKind.RACE_ENDED, "", record, now=opened.now())
     return True
 
@@ -394,7 +399,7 @@ def cancel_attempt(root: Path, opened: OpenProject, *, by: str, why: str) -> Non
 def _lost(decided: LedgerEntry) -> list[str]:
     cited = decided.data.get("race")
     lost = cited.get("lost") if isinstance(cited, dict) else None
-    return [str(one) for one in lost] if isinstance(lost, list) else []
+    return [str(run_id) for run_id in lost] if isinstance(lost, list) else []
 
 
 async def settle_race(race: Race, opened: OpenProject) -> None:

@@ -75,7 +75,7 @@ def run_race(race: Race, opened: OpenProject, module: str = MODULE) -> list[Atte
         _walk_attempts(race, opened, module)
         views = asyncio.run(look(race, opened))
         with ExitStack() as stack:
-            if is_won_early(race, [one.result for one in views]):
+            if is_won_early(race, [view.result for view in views]):
                 views = _cut(race, opened, stack)
             has_ended = end_race(race, views, opened)
         if has_ended:
@@ -86,16 +86,16 @@ def run_race(race: Race, opened: OpenProject, module: str = MODULE) -> list[Atte
 
 def _walk_attempts(race: Race, opened: OpenProject, module: str) -> None:
     """Execute attempts until all have ended, or until the first go of a race that ends with it."""
-    left = [one for one in race.attempts if _needs_process(one, opened)]
+    left = [attempt for attempt in race.attempts if _needs_process(attempt, opened)]
     processes: list[Popen[bytes]] = []
     seen: Sequence[str] | None = None
     try:
-        while left or any(one.poll() is None for one in processes):
+        while left or any(process.poll() is None for process in processes):
             # Also those of a command that was killed.
             working = _working(race, opened)
             if race.stop is Stop.FIRST_GO and working != seen:
                 seen = working
-                if is_won_early(race, [one.result for one in asyncio.run(look(race, opened))]):
+                if is_won_early(race, [view.result for view in asyncio.run(look(race, opened))]):
                     return
             if left and (slot := take_slot(race_folder(race, opened), race.at_once)):
                 with slot:
@@ -111,7 +111,7 @@ def _walk_attempts(race: Race, opened: OpenProject, module: str) -> None:
 
 def _working(race: Race, opened: OpenProject) -> Sequence[str]:
     """Return the attempts that a process executes."""
-    locks = {one.run_id: attempt_lock(race, one, opened) for one in race.attempts}
+    locks = {attempt.run_id: attempt_lock(race, attempt, opened) for attempt in race.attempts}
     return [run_id for run_id, lock in locks.items() if FileLock.is_held(lock)]
 
 
@@ -131,7 +131,7 @@ def _cut(race: Race, opened: OpenProject, stack: ExitStack) -> list[AttemptView]
             time.sleep(_POLL_S)
         stack.enter_context(FileLock(lock).acquire(wait=_POLL_S))
     views = asyncio.run(look(race, opened))
-    first = winner_of(one.result for one in views)
+    first = winner_of(view.result for view in views)
     assert first
     for view in views:
         if view.left and view.root:
@@ -174,7 +174,7 @@ def _start(
     attempt: Attempt, race: Race, opened: OpenProject, slot: int, module: str
 ) -> Popen[bytes]:
     project, machine = opened.project, opened.project.machine
-    variables = {name: one for name, one in machine.environ.items() if name != TOKEN_VARIABLE}
+    variables = {name: value for name, value in machine.environ.items() if name != TOKEN_VARIABLE}
     return begin_process(
         [sys.executable, "-P", "-m", module, race.race_id, attempt.run_id],
         cwd=project.root,
@@ -249,7 +249,7 @@ def open_attempt(arguments: list[str]) -> tuple[Attempt, Race, OpenProject]:
     # A command that leaves its stage becomes a child of this process: it stays recognized.
     opened = OpenProject(replace(project, machine=replace(project.machine, adopts_orphans=True)))
     race = find_race(opened.ledger, opened.identity.project_id(), race_id)
-    [attempt] = [one for one in race.attempts if one.run_id == run_id]
+    [attempt] = [attempt for attempt in race.attempts if attempt.run_id == run_id]
     return attempt, race, opened
 
 

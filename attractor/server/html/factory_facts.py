@@ -40,8 +40,10 @@ def read_facts(run_id: str, opened: OpenProject) -> FactoryFacts:
     try:
         entries = list(opened.ledger.mentioning(run_id))
         race = race_with(races_in(entries), [run_id])
-        own = next((one for one in rounds_in(entries) if one.run_id == run_id), None)
-        queue = next((one for one in PromotionQueues.of(opened).all() if one.find(run_id)), None)
+        own = next((round_ for round_ in rounds_in(entries) if round_.run_id == run_id), None)
+        queue = next(
+            (queue for queue in PromotionQueues.of(opened).all() if queue.find(run_id)), None
+        )
         queued = queue.find(run_id) if queue else None
         return FactoryFacts(
             race_id=race.race_id if race else "",

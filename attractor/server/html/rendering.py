@@ -102,7 +102,7 @@ def render(
     path = request.url.path
     service = _shown(request)
     known: Sequence[NavigationEntry] = request.app.state.navigation
-    entries = [one for one in known if one.shown_if is None or one.shown_if(service)]
+    entries = [entry for entry in known if entry.shown_if is None or entry.shown_if(service)]
     inside = [entry for entry in entries if entry.length_at(path)]
     caller: Caller | None = getattr(request.state, "caller", None)
     state = service.project.machine.state_dir

@@ -27,7 +27,7 @@ def show_pulls(request: Request, service: ProjectService) -> Response:
     # Imported here, because only pull requests need a client of a forge.
     from attractor.factory.operations.pull_sync import list_rounds
 
-    readings = {one.run_id: one for one in PullReadings.of(service.opened).all()}
+    readings = {reading.run_id: reading for reading in PullReadings.of(service.opened).all()}
     values = {
         "listed": [*reversed(list_rounds(service.opened))],
         "readings": readings,

@@ -27,13 +27,13 @@ part = PageRouter("Queue", "/queue", position=2, shown_if=_has_runs)
 def show_queues(request: Request, service: ProjectService) -> Response:
     """Show the runs of the queues of a project, in their order."""
     shown = asyncio.run(explain_queues(service.opened))
-    branches = [(branch, [*runs]) for branch, runs in groupby(shown, lambda one: one.branch)]
+    branches = [(branch, [*runs]) for branch, runs in groupby(shown, lambda run: run.branch)]
     values = {"branches": branches, "is_undecided": _is_undecided}
     return render(request, "queue.html.j2", values)
 
 
-def _is_undecided(one: ShownRun) -> bool:
-    return one.why == needs_decision(one.branch, one.run)
+def _is_undecided(shown: ShownRun) -> bool:
+    return shown.why == needs_decision(shown.branch, shown.run)
 
 
 @part.post("/queue/{run}/remove", dependencies=[OPERATE])

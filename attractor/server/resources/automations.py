@@ -138,7 +138,7 @@ def _begin(folder: AutomationFolder, claim: Claim, service: Service, *, by: str)
 
 
 def _find_for(caller: Caller, name: str, service: Service) -> AutomationFolder:
-    """Return the automation that a caller may start; a token of another one finds none."""
+    """Return the automation that a caller may start; a token of another one finds nothing."""
     if caller.scope is Scope.START and caller.automation != name:
         raise UnknownName("automation", name, [])
     if caller.scope is not Scope.START:

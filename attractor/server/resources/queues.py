@@ -17,4 +17,4 @@ Branch = Annotated[str, Query(max_length=1000, description="The branch (default:
 @part.get("/api/v1/queues", dependencies=[READ, IN_TURN])
 def list_queued(service: ProjectService, branch: Branch = "") -> list[JsonRecord]:
     """List the runs that wait to land on a branch, in their order, and why each one waits."""
-    return [one.to_record() for one in asyncio.run(explain_queues(service.opened, branch))]
+    return [shown.to_record() for shown in asyncio.run(explain_queues(service.opened, branch))]

@@ -21,7 +21,7 @@ RaceName = Annotated[
 @part.get("/api/v1/races", dependencies=[READ])
 def list_all(service: ProjectService) -> list[JsonRecord]:
     """List the races of a project, newest first."""
-    return [one.to_record() for one in list_races(service.opened.ledger, service.project_id)]
+    return [race.to_record() for race in list_races(service.opened.ledger, service.project_id)]
 
 
 @part.get("/api/v1/races/{race}", dependencies=[READ, IN_TURN])
