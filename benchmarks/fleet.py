@@ -16,13 +16,13 @@ from statistics import median
 
 import sqlalchemy as sa
 
-from attractor.fleet.blobs import open_blobs
-from attractor.fleet.database import Database, open_database
-from attractor.fleet.heads import HeadTree
-from attractor.fleet.places import Collector, Place
-from attractor.fleet.queue import Listener, Queue
+from attractor.fleet.database.database import Database, open_database
+from attractor.fleet.database.queue import Listener, Queue
+from attractor.fleet.database.table import SqlTable
 from attractor.fleet.records import AttemptEnd, Claim, NewRun, RunState, Worker
-from attractor.fleet.table import SqlTable
+from attractor.fleet.store.blobs import open_blobs
+from attractor.fleet.store.heads import HeadTree
+from attractor.fleet.store.places import Collector, Place
 from benchmarks.figures import Figure, NotMeasured, Row
 from benchmarks.folders import Folders
 

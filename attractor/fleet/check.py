@@ -14,10 +14,10 @@ from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.fleet.decisions import FULL
 from attractor.fleet.errors import BlobMissing
-from attractor.fleet.heads import reachable
-from attractor.fleet.reasons import is_alive
 from attractor.fleet.records import CommittedHead, FleetRun, RunState, attempt_id
 from attractor.fleet.seams import Blobs
+from attractor.fleet.store.heads import reachable
+from attractor.fleet.views.reasons import is_alive
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet

@@ -9,13 +9,13 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import VerificationError
 from attractor.base.files import make_private_folder
-from attractor.fleet.blobs import open_blobs
-from attractor.fleet.database import Database, open_database
-from attractor.fleet.heads import sweep_blobs
-from attractor.fleet.queue import Queue
+from attractor.fleet.database.database import Database, open_database
+from attractor.fleet.database.queue import Queue
+from attractor.fleet.database.table import SqlTable
+from attractor.fleet.database.tails import Tails
 from attractor.fleet.seams import Blobs
-from attractor.fleet.table import SqlTable
-from attractor.fleet.tails import Tails
+from attractor.fleet.store.blobs import open_blobs
+from attractor.fleet.store.heads import sweep_blobs
 
 FOLDER = "fleet"
 """The folder of the state folder with what belongs to a fleet of this machine."""

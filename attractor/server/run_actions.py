@@ -17,7 +17,7 @@ from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.operations.evaluate import request_evaluation
 from attractor.factory.operations.run_end import record_end
 from attractor.factory.operations.start import with_registered
-from attractor.fleet.orders import FleetOrders
+from attractor.fleet.dispatch.orders import FleetOrders
 from attractor.language.reading import open_source
 from attractor.language.source.text import Source
 from attractor.pipeline.garbage import Collector, Rules, Sweep

@@ -13,11 +13,11 @@ import pytest
 import sqlalchemy as sa
 
 from attractor import __version__
+from attractor.fleet.database.schema import WORKERS
 from attractor.fleet.decisions import STALE_S
 from attractor.fleet.fleet import Addresses, Fleet, open_fleet
-from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import AttemptEnd, Claim, FleetRun, NewRun, Worker
-from attractor.fleet.schema import WORKERS
+from attractor.fleet.store.heads import HeadTree
 from tests.cli.running import attractor
 from tests.fleet.rigs import SqlRig, sqlite_template as sqlite_template
 from tests.pipeline.projects import make_project

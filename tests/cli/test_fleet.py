@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from syrupy.assertion import SnapshotAssertion
 
 from attractor import __version__
+from attractor.fleet.database.schema import RUNS
 from attractor.fleet.decisions import STALE_S
 from attractor.fleet.records import AttemptEnd, Claim, Pool, Reason, ReasonKind, RunState
-from attractor.fleet.schema import RUNS
 from attractor.fleet.universes import Caps
 from tests.cli.fleet_desk import (
     LONG_S,

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.open_project import open_project
 from attractor.factory.resources.profiles import make_profile
+from attractor.fleet.database.schema import RUNS
 from attractor.fleet.records import AttemptEnd, Claim, Pool, Reason, ReasonKind, RunState, Spent
-from attractor.fleet.schema import RUNS
 from tests.backends.test_outside import install
 from tests.cli.fleet_desk import (
     FleetDesk,

@@ -24,7 +24,7 @@ from attractor.engine.storage.artifacts import Blobs
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import plan_start, start_run
 from attractor.fleet.decisions import HOLDER
-from attractor.fleet.dispatch import Dispatch, Where, copy_fence
+from attractor.fleet.dispatch.dispatch import Dispatch, Where, copy_fence
 from attractor.fleet.errors import DatabaseAway, StoreAway
 from attractor.fleet.fleet import Fleet
 from attractor.fleet.records import FleetRun, ReasonKind, RunState
@@ -280,7 +280,8 @@ class Chaos:
             for child in task.read_text().split():
                 # Also a Git command of the worker is its child.
                 with suppress(ProcessLookupError, FileNotFoundError):
-                    if b"attractor.fleet.attempt" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    command = Path(f"/proc/{child}/cmdline").read_bytes()
+                    if b"attractor.fleet.workers.attempt" in command:
                         os.kill(int(child), signal.SIGKILL)
                         return
 

@@ -4,8 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from attractor.fleet.database import open_database
-from attractor.fleet.queue import Listener
+from attractor.fleet.database.database import open_database
+from attractor.fleet.database.queue import Listener
 
 
 async def listen(

@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection
 
 from attractor.base.json import content_hash
-from attractor.fleet.blobs import checked, missing
+from attractor.fleet.store.blobs import checked, missing
 
 
 class MemoryBlobs:

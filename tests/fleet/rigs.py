@@ -13,10 +13,10 @@ from typing import Protocol
 import pytest
 import sqlalchemy as sa
 
-from attractor.fleet.database import Database, open_database
-from attractor.fleet.queue import Queue
-from attractor.fleet.schema import HEADS, LEASES, RUNS, UNIVERSES, WORKERS
-from attractor.fleet.table import SqlTable
+from attractor.fleet.database.database import Database, open_database
+from attractor.fleet.database.queue import Queue
+from attractor.fleet.database.schema import HEADS, LEASES, RUNS, UNIVERSES, WORKERS
+from attractor.fleet.database.table import SqlTable
 from tests.fleet.postgres import Cluster
 from tests.fleet.simulation.model import ModelTable
 

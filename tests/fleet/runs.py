@@ -10,7 +10,7 @@ from attractor import __version__
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import plan_start
 from attractor.fleet.decisions import HOLDER
-from attractor.fleet.dispatch import Dispatch, Where, copy_fence
+from attractor.fleet.dispatch.dispatch import Dispatch, Where, copy_fence
 from attractor.fleet.fleet import Fleet
 from attractor.fleet.records import AttemptEnd, Claim, Reason, ReasonKind, RunState
 from attractor.pipeline.execute import resume

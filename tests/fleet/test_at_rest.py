@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from attractor.fleet.database.schema import RUNS
 from attractor.fleet.records import RunState
-from attractor.fleet.schema import RUNS
 from tests.cli.running import attractor
 from tests.counts import IS_FULL, count
 from tests.fleet.living import LivingFleet, living, until, wait_until

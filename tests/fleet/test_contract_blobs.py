@@ -13,10 +13,10 @@ import pytest
 
 from attractor.base.errors import AttractorError, NewerFormat, Refused, UsageError
 from attractor.base.json import content_hash
-from attractor.fleet.blobs import MARKER, open_blobs
-from attractor.fleet.bucket_blobs import BucketBlobs
 from attractor.fleet.errors import BlobChanged, BlobMissing, StoreAway
 from attractor.fleet.seams import Blobs
+from attractor.fleet.store.blobs import MARKER, open_blobs
+from attractor.fleet.store.bucket_blobs import BucketBlobs
 from tests.fleet.stores import OLD_S, BucketStore, FolderStore, MemoryStore, Store
 from tests.ports import free_port
 from tests.tables import table
@@ -242,7 +242,7 @@ async def test_invalid_address_is_refused(
 
 def test_obstore_is_loaded_for_a_bucket_only(tmp_path: Path) -> None:
     text = (
-        "import asyncio, sys; from attractor.fleet.blobs import open_blobs; "
+        "import asyncio, sys; from attractor.fleet.store.blobs import open_blobs; "
         f"asyncio.run(open_blobs({str(tmp_path / 'store')!r}, {{}})); "
         "sys.exit('obstore' in sys.modules)"
     )

@@ -12,11 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from attractor.base.errors import AttractorError, NewerFormat, OlderFormat, UsageError
-from attractor.fleet import database
-from attractor.fleet.database import open_database
+from attractor.fleet.database import database
+from attractor.fleet.database.database import open_database
+from attractor.fleet.database.schema import META, TABLES
 from attractor.fleet.errors import DatabaseAway, ForeignDatabase
 from attractor.fleet.records import Claim, NewRun
-from attractor.fleet.schema import META, TABLES
 from tests.fleet.postgres import Cluster
 from tests.fleet.rigs import sql_rig
 
@@ -59,7 +59,7 @@ async def test_many_openers_at_once_make_one_fleet(empty_url: str) -> None:
 
 async def test_openers_in_processes_make_one_fleet(empty_url: str) -> None:
     code = (
-        "import asyncio, sys; from attractor.fleet.database import open_database\n"
+        "import asyncio, sys; from attractor.fleet.database.database import open_database\n"
         "opened = asyncio.run(open_database(sys.argv[1])); print(opened.fleet); opened.close()"
     )
     started = [

@@ -17,10 +17,10 @@ from attractor.cli.runs.dispatch import restore_in_fleet
 from attractor.factory.open_project import OpenProject
 from attractor.factory.register import record_restart
 from attractor.fleet.decisions import HOLDER
-from attractor.fleet.dispatch import NOT_FOR_WORKERS, without_tables
+from attractor.fleet.dispatch.dispatch import NOT_FOR_WORKERS, without_tables
 from attractor.fleet.fleet import KEEP_BLOBS_S, Fleet
-from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import AttemptEnd, Claim, Reason, ReasonKind, RunState
+from attractor.fleet.store.heads import HeadTree
 from tests.cli.fleet_desk import (
     FleetDesk,
     sqlite_template as sqlite_template,  # a fixture

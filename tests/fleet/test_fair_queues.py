@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 import sqlalchemy as sa
 
-from attractor.fleet.queue import Listener
+from attractor.fleet.database.queue import Listener
+from attractor.fleet.database.schema import RUNS
 from attractor.fleet.records import AttemptEnd, Claim, NewRun, RunState, queue_name
-from attractor.fleet.schema import RUNS
 from tests.counts import count
 from tests.fleet.rigs import SqlRig, sql_rig
 

@@ -9,7 +9,7 @@ PROCESS = """
 import socket, sys
 from attractor.engine.errors import FenceLost
 from attractor.engine.outcome import NOTHING_USED
-from attractor.fleet.fence import WorkerChannel
+from attractor.fleet.workers.fence import WorkerChannel
 
 ours, theirs = socket.socketpair()
 channel = WorkerChannel(ours)

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from attractor.base.errors import UsageError, VerificationError
 from attractor.base.json import Json, canonical_json, content_hash
 from attractor.fleet.errors import BlobMissing
-from attractor.fleet.heads import HeadTree, changed_files, reachable, sweep_blobs
+from attractor.fleet.store.heads import HeadTree, changed_files, reachable, sweep_blobs
 from tests.fleet.memory_blobs import MemoryBlobs
 from tests.tables import table
 

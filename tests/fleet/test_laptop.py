@@ -10,10 +10,10 @@ import pytest
 
 from attractor.base.errors import Refused
 from attractor.factory.open_project import OpenProject
-from attractor.fleet.attempt import find_dimension
 from attractor.fleet.fleet import Addresses, open_fleet
-from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import HOME, RunState
+from attractor.fleet.store.heads import HeadTree
+from attractor.fleet.workers.attempt import find_dimension
 from attractor.records.request import RunRequest
 from attractor.workspaces.folders import lock_writer
 from tests.counts import count

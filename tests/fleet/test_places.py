@@ -12,10 +12,10 @@ import pytest
 
 from attractor.base.errors import VerificationError
 from attractor.engine.seams import Base
-from attractor.fleet.collecting import SeenObjects, split_objects
 from attractor.fleet.errors import StoreAway
-from attractor.fleet.heads import HeadTree, changed_files
-from attractor.fleet.places import Collector, Place, lay_out
+from attractor.fleet.store.collecting import SeenObjects, split_objects
+from attractor.fleet.store.heads import HeadTree, changed_files
+from attractor.fleet.store.places import Collector, Place, lay_out
 from attractor.workspaces.run_store import WorkspaceRecord, read_record, write_record
 from tests.fleet.memory_blobs import MemoryBlobs
 from tests.tables import table

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from attractor.fleet.database.queue import Listener
 from attractor.fleet.errors import DatabaseAway
-from attractor.fleet.queue import Listener
 from attractor.fleet.records import NewRun, queue_name
 from tests.fleet.postgres import Cluster
 from tests.fleet.rigs import SqlRig, sql_rig

@@ -9,8 +9,8 @@ import pytest
 
 from attractor import __version__
 from attractor.fleet.fleet import Fleet
-from attractor.fleet.overview import explain
 from attractor.fleet.records import ReasonKind, RunState
+from attractor.fleet.views.overview import explain
 from tests.counts import count
 from tests.fleet.living import LivingFleet, living, until
 from tests.fleet.runs import ProjectInFleet

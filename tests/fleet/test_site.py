@@ -10,11 +10,11 @@ import pytest
 from attractor.base.json import Json, canonical_json
 from attractor.engine.outcome import Usage
 from attractor.fleet.errors import HeadTooLarge
-from attractor.fleet.fence import used_record
-from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import Claim, Spent
 from attractor.fleet.seams import AttemptEnded, AttemptGone, KeepAsked
-from attractor.fleet.site import FolderSite
+from attractor.fleet.store.heads import HeadTree
+from attractor.fleet.workers.fence import used_record
+from attractor.fleet.workers.site import FolderSite
 from tests.fleet.memory_blobs import MemoryBlobs
 from tests.fleet.test_decisions import RUN
 

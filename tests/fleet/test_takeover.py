@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from attractor.fleet.database.table import SqlTable
 from attractor.fleet.records import FleetRun
-from attractor.fleet.table import SqlTable
 from tests.counts import count
 from tests.fleet.living import LivingFleet, living, until
 from tests.fleet.test_moves import chain

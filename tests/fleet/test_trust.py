@@ -16,10 +16,9 @@ from botocore.exceptions import ClientError  # pyright: ignore[reportMissingType
 
 from attractor.base.errors import Refused
 from attractor.base.json import content_hash
-from attractor.fleet.blobs import MARKER, open_blobs
+from attractor.fleet.database.table import SqlTable
 from attractor.fleet.decisions import MOST_LOST
 from attractor.fleet.errors import BlobChanged
-from attractor.fleet.reasons import in_words, remedy
 from attractor.fleet.records import (
     AttemptEnd,
     Claim,
@@ -33,8 +32,9 @@ from attractor.fleet.records import (
     Worker,
     worker_id,
 )
-from attractor.fleet.table import SqlTable
+from attractor.fleet.store.blobs import MARKER, open_blobs
 from attractor.fleet.universes import Caps
+from attractor.fleet.views.reasons import in_words, remedy
 from tests.examples import ROOT
 from tests.fleet.living import LivingFleet, living, wait_until
 from tests.fleet.postgres import USER, Cluster

@@ -10,7 +10,7 @@ from attractor.fleet.decisions import BEAT_S
 from attractor.fleet.errors import DatabaseAway
 from attractor.fleet.records import Claim, FleetRun, NewRun, ReasonKind, RunState, Worker
 from attractor.fleet.seams import AttemptGone, AttemptSign, KeepAsked, Table
-from attractor.fleet.worker import ALONE_S, RunWorker, end_of
+from attractor.fleet.workers.worker import ALONE_S, RunWorker, end_of
 from tests.fleet.simulation.model import ModelTable
 from tests.fleet.simulation.virtual import Machine, VirtualLoop
 from tests.tables import table

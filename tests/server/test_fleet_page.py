@@ -17,9 +17,9 @@ from playwright.sync_api import expect
 
 from attractor.base.events import Event
 from attractor.factory.ledger.tokens import Scope
+from attractor.fleet.database.schema import RUNS
 from attractor.fleet.fleet import Fleet
 from attractor.fleet.records import AttemptEnd, Pool, Reason, ReasonKind, RunState
-from attractor.fleet.schema import RUNS
 from attractor.server.service import Service
 from tests.browsers import chromium
 from tests.cli.fleet_desk import (

@@ -7,9 +7,9 @@ import httpx
 import sqlalchemy as sa
 
 from attractor.factory.ledger.tokens import Scope
+from attractor.fleet.database.schema import UNIVERSES
+from attractor.fleet.database.universe_rows import charge
 from attractor.fleet.records import AttemptEnd, Pool, Reason, ReasonKind, RunState, Spent
-from attractor.fleet.schema import UNIVERSES
-from attractor.fleet.universe_rows import charge
 from attractor.fleet.universes import Caps
 from attractor.server.access.callers import COOKIE
 from attractor.worlds.messages import Sender, SenderKind

@@ -11,8 +11,8 @@ from attractor.cli.invocation import JSON, Invocation, chosen_format, json_optio
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.fleet import in_fleet
 from attractor.fleet.decisions import demand_of
-from attractor.fleet.overview import DEMAND_LABELS, OPEN, demand_lines
 from attractor.fleet.records import Demand
+from attractor.fleet.views.overview import DEMAND_LABELS, OPEN, demand_lines
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet

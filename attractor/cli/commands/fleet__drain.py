@@ -9,9 +9,9 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.fleet import in_fleet
-from attractor.fleet.overview import find_worker
-from attractor.fleet.reasons import without_holders
 from attractor.fleet.records import Worker
+from attractor.fleet.views.overview import find_worker
+from attractor.fleet.views.reasons import without_holders
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet

@@ -13,8 +13,8 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.fleet_runs import find_in_fleet
 from attractor.cli.shell_completion import complete_runs
-from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import FleetRun
+from attractor.fleet.store.heads import HeadTree
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet

@@ -7,7 +7,7 @@ from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.fleet import in_fleet
-from attractor.fleet.overview import view_pools
+from attractor.fleet.views.overview import view_pools
 
 
 @click.command()

@@ -11,8 +11,8 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.universes import reached_projects
-from attractor.fleet.overview import OPEN, ExplainedRun, explain
 from attractor.fleet.records import FleetRun
+from attractor.fleet.views.overview import OPEN, ExplainedRun, explain
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet

@@ -12,9 +12,9 @@ from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.fleet import in_fleet
-from attractor.fleet.overview import fault_of_store
-from attractor.fleet.reasons import is_alive, without_holders
 from attractor.fleet.records import RunState
+from attractor.fleet.views.overview import fault_of_store
+from attractor.fleet.views.reasons import is_alive, without_holders
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet

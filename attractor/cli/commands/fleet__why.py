@@ -12,8 +12,8 @@ from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.fleet_runs import find_in_fleet
 from attractor.cli.shell_completion import complete_runs
 from attractor.fleet.check import last_whole_head
-from attractor.fleet.overview import ExplainedRun, explain
 from attractor.fleet.records import CommittedHead, RunState
+from attractor.fleet.views.overview import ExplainedRun, explain
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet

@@ -9,7 +9,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.fleet import in_fleet
-from attractor.fleet.overview import WorkerView, view_workers
+from attractor.fleet.views.overview import WorkerView, view_workers
 
 
 @click.command()

@@ -26,7 +26,7 @@ from attractor.factory.races import LATEST, Race, Stop, find_race, results_of, w
 from attractor.records.request import RunRequest
 
 _BEGIN = "begin"
-_IN_POOL = "attractor.fleet.race_attempt"
+_IN_POOL = "attractor.fleet.dispatch.race_attempt"
 """The module of attempts in a pool; it is not imported here, because it needs a database."""
 
 
@@ -205,7 +205,7 @@ def _begin_on(
     require_extra()
     from attractor.cli.runs.dispatch import open_dispatch
     from attractor.cli.runs.universes import require_reach
-    from attractor.fleet.dispatch import Where
+    from attractor.fleet.dispatch.dispatch import Where
 
     require_reach(invocation, [opened.identity.project_id()], "this one")
 

@@ -86,7 +86,7 @@ def create(
 def _worlds(invocation: Invocation, name: str) -> Mapping[str, str]:
     """Return the names of the worlds of a universe, by the ids of their projects."""
     # Imported here, because only the fleet needs a database.
-    from attractor.fleet.universe_views import find_universe
+    from attractor.fleet.views.universe_views import find_universe
 
     _, *worlds = in_fleet(invocation, lambda fleet: find_universe(fleet, name))
     if not worlds:

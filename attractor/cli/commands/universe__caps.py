@@ -13,8 +13,8 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.references import find_project
 from attractor.cli.runs.universes import cap_options, find_world, read_caps, require_whole_fleet
-from attractor.fleet.universe_views import cap_in_words, find_universe
 from attractor.fleet.universes import Tenant
+from attractor.fleet.views.universe_views import cap_in_words, find_universe
 
 if TYPE_CHECKING:
     from attractor.factory.project import ProjectFolder

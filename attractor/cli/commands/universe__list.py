@@ -9,7 +9,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.universes import reached_projects
-from attractor.fleet.universe_views import list_universes
+from attractor.fleet.views.universe_views import list_universes
 
 
 @click.command()

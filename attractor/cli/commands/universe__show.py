@@ -13,9 +13,9 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.universes import reached_projects, require_reach
-from attractor.fleet.overview import OPEN, ExplainedRun, explain
-from attractor.fleet.universe_views import UniverseView, cap_in_words, view_universe
 from attractor.fleet.universes import Effective
+from attractor.fleet.views.overview import OPEN, ExplainedRun, explain
+from attractor.fleet.views.universe_views import UniverseView, cap_in_words, view_universe
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet

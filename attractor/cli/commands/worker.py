@@ -37,8 +37,8 @@ def worker(
     """
     addresses = addresses_of(invocation)
     # Imported here, because only a worker needs a queue.
-    from attractor.fleet.places import Place
-    from attractor.fleet.serving import ServingWorker, WorkerPlan
+    from attractor.fleet.store.places import Place
+    from attractor.fleet.workers.serving import ServingWorker, WorkerPlan
 
     settings = invocation.configuration.settings
     root = invocation.configuration.root

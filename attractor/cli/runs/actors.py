@@ -101,7 +101,7 @@ def why_in_fleet(invocation: Invocation, view: ActorView) -> str:
         return ""
     # Imported here, because most actors need no fleet.
     from attractor.cli.runs.fleet import in_fleet
-    from attractor.fleet.overview import ExplainedRun, explain
+    from attractor.fleet.views.overview import ExplainedRun, explain
 
     run_id = view.task.run_id
 

@@ -31,11 +31,17 @@ from attractor.factory.operations.settle import settle_ended
 from attractor.factory.operations.start import plan_start
 from attractor.fleet.check import last_whole_head
 from attractor.fleet.decisions import HOLDER, pause_of
-from attractor.fleet.dispatch import Dispatch, Where, copy_fence, first_of, of_labeled_machine
+from attractor.fleet.dispatch.dispatch import (
+    Dispatch,
+    Where,
+    copy_fence,
+    first_of,
+    of_labeled_machine,
+)
+from attractor.fleet.dispatch.orders import FleetOrders
 from attractor.fleet.fleet import Fleet, open_fleet, process_name
-from attractor.fleet.orders import FleetOrders
-from attractor.fleet.overview import ExplainedRun, events_in, explain
 from attractor.fleet.records import CommittedHead, FleetRun, RunState
+from attractor.fleet.views.overview import ExplainedRun, events_in, explain
 from attractor.pipeline.orders import Orders
 from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.records.lookup import is_run, remove_incomplete

@@ -13,7 +13,7 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import result_of
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import plan_start
-from attractor.fleet.dispatch import Dispatch, Where
+from attractor.fleet.dispatch.dispatch import Dispatch, Where
 from attractor.fleet.errors import ActorBusy
 from attractor.fleet.records import FleetRun
 from attractor.records.lookup import is_run, remove_incomplete

@@ -17,9 +17,9 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, Refused
 from attractor.factory.open_project import OpenProject
 from attractor.fleet.decisions import HOLDER
-from attractor.fleet.dispatch import Dispatch
-from attractor.fleet.overview import ExplainedRun
+from attractor.fleet.dispatch.dispatch import Dispatch
 from attractor.fleet.records import ReasonKind
+from attractor.fleet.views.overview import ExplainedRun
 from attractor.worlds.pools import INSTALL_FLEET, is_fleet_installed
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class FleetConnection:
         if self._fault and time.monotonic() < self._tried + PAUSE_S:
             raise self._fault
         # It loads the database, which takes a second.
-        from attractor.fleet.database import open_database
+        from attractor.fleet.database.database import open_database
         from attractor.fleet.fleet import Addresses, Fleet
 
         addresses = Addresses.of(self.state, self._database, self._store)

@@ -25,8 +25,8 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.settle import settle_ended
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.errors import DatabaseAway
-from attractor.fleet.overview import explain, fault_of_store
 from attractor.fleet.records import FleetRun, RunState
+from attractor.fleet.views.overview import explain, fault_of_store
 from attractor.server.fleet.actors import answer_message, begin_next
 from attractor.server.fleet.connection import FleetConnection, RunFault, UsedSpace
 from attractor.server.fleet.notices import notify_of_wait

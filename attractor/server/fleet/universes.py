@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.fleet.errors import DatabaseAway
-from attractor.fleet.universe_views import UniverseRow, UniverseView, list_universes, view_universe
 from attractor.fleet.universes import require_name
+from attractor.fleet.views.universe_views import (
+    UniverseRow,
+    UniverseView,
+    list_universes,
+    view_universe,
+)
 from attractor.server.access.callers import Caller
 from attractor.server.errors import OtherProjects
 from attractor.server.fleet.connection import FleetConnection, UsedSpace

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import AttractorError, UnknownName
 from attractor.fleet.decisions import demand_of
-from attractor.fleet.dispatch import COPIES
+from attractor.fleet.dispatch.dispatch import COPIES
 from attractor.fleet.errors import UnknownRun
-from attractor.fleet.overview import (
+from attractor.fleet.records import AttemptRow, Demand, FleetRun, ReasonKind, RunState, Worker
+from attractor.fleet.views.overview import (
     OPEN,
     ExplainedRun,
     PoolView,
@@ -23,7 +24,6 @@ from attractor.fleet.overview import (
     view_pools,
     view_workers,
 )
-from attractor.fleet.records import AttemptRow, Demand, FleetRun, ReasonKind, RunState, Worker
 from attractor.records.event_lines import describe_logged
 from attractor.server.fleet.connection import FleetConnection
 

@@ -6,7 +6,7 @@ from fastapi import Query, Request
 from fastapi.responses import Response
 
 from attractor.factory.project import list_project_folders
-from attractor.fleet.universe_views import cap_in_words
+from attractor.fleet.views.universe_views import cap_in_words
 from attractor.server.fleet.universes import read_universe, read_universes
 from attractor.server.fleet.view import MOST_SHOWN, at, changed_at, may_resume
 from attractor.server.html.rendering import (

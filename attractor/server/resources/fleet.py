@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from attractor.base.records import write_fields
-from attractor.fleet.overview import ExplainedRun, WorkerView
+from attractor.fleet.views.overview import ExplainedRun, WorkerView
 from attractor.server.fleet.view import at, drain_worker, metrics_of, read_fleet
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord

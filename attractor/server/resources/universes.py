@@ -7,8 +7,8 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from attractor.base.records import write_fields
-from attractor.fleet.universe_views import UniverseView
 from attractor.fleet.universes import Tenant
+from attractor.fleet.views.universe_views import UniverseView
 from attractor.server.fleet.connection import UsedSpace
 from attractor.server.fleet.universes import UniverseState, read_universe, read_universes
 from attractor.server.http.cursors import (

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from attractor.base.dataclasses import changed
-from attractor.fleet import decisions, heads
+from attractor.fleet import decisions
 from attractor.fleet.decisions import Change
 from attractor.fleet.errors import StoreAway
-from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import AttemptEnd, Claim, FleetRun, RunState
 from attractor.fleet.seams import Blobs
-from attractor.fleet.worker import RunWorker
+from attractor.fleet.store import heads
+from attractor.fleet.store.heads import HeadTree
+from attractor.fleet.workers.worker import RunWorker
 from tests.fleet.simulation.history import History, play, scenario_of
 from tests.fleet.simulation.invariants import Invariant
 from tests.fleet.simulation.model import ModelTable

@@ -8,9 +8,9 @@ from random import Random
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import JsonObject
-from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import Claim, FleetRun, Spent
 from attractor.fleet.seams import AttemptEnded, AttemptGone, AttemptSign, Blobs, KeepAsked
+from attractor.fleet.store.heads import HeadTree
 from tests.fleet.simulation.virtual import Machine
 
 DONE = "done"

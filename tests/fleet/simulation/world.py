@@ -9,10 +9,8 @@ from typing import Any, cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, Refused
-from attractor.fleet import heads
 from attractor.fleet.decisions import BEAT_S
 from attractor.fleet.errors import DatabaseAway
-from attractor.fleet.heads import HeadTree
 from attractor.fleet.records import (
     AttemptEnd,
     Claim,
@@ -25,9 +23,11 @@ from attractor.fleet.records import (
     Worker,
     queue_name,
 )
-from attractor.fleet.serving import SWEEP_S
+from attractor.fleet.store import heads
+from attractor.fleet.store.heads import HeadTree
 from attractor.fleet.universes import Tenant
-from attractor.fleet.worker import RunWorker
+from attractor.fleet.workers.serving import SWEEP_S
+from attractor.fleet.workers.worker import RunWorker
 from tests.fleet.simulation.invariants import Invariant, Watch, WatchedBlobs
 from tests.fleet.simulation.model import ModelTable
 from tests.fleet.simulation.network import (

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from attractor.fleet.database import Database
+from attractor.fleet.database.database import Database
+from attractor.fleet.database.run_rows import run_of
+from attractor.fleet.database.schema import RUNS, TAILS
 from attractor.fleet.records import FleetRun, RunState
-from attractor.fleet.run_rows import run_of
-from attractor.fleet.schema import RUNS, TAILS
 
 WATCH_S = 10.0
 """A look counts for so long."""

@@ -20,10 +20,10 @@ from sqlalchemy import event, exc
 
 from attractor.base.errors import Refused, UsageError, require_format
 from attractor.base.locks import FileLock
+from attractor.fleet.database.schema import FORMAT, HEADS, LEASES, META, RUNS, STEPS, SWEEP, TABLES
+from attractor.fleet.database.universe_rows import insert_tenant
 from attractor.fleet.errors import DatabaseAway, ForeignDatabase
 from attractor.fleet.records import HOME
-from attractor.fleet.schema import FORMAT, HEADS, LEASES, META, RUNS, STEPS, SWEEP, TABLES
-from attractor.fleet.universe_rows import insert_tenant
 from attractor.fleet.universes import NO_CAPS
 
 T = TypeVar("T")

@@ -33,7 +33,8 @@ from obstore.store import S3Store
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UsageError
 from attractor.base.json import content_hash
-from attractor.fleet.blobs import (
+from attractor.fleet.errors import StoreAway
+from attractor.fleet.store.blobs import (
     MARKER,
     checked,
     is_digest,
@@ -42,7 +43,6 @@ from attractor.fleet.blobs import (
     require_marker,
     run_each,
 )
-from attractor.fleet.errors import StoreAway
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta  # exists for types only

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 
 from attractor.base.errors import UnknownName
 from attractor.base.records import read_record, write_record
+from attractor.fleet.database.schema import RUNS, UNIVERSES
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.errors import CapRefused
 from attractor.fleet.records import NOTHING_SPENT, RunState, Spent
-from attractor.fleet.schema import RUNS, UNIVERSES
 from attractor.fleet.universes import Caps, Tenant, day_of, free_address, need_of, tenants_in
 
 _NEED = ("universe", "project", "actor", "max_cost_usd", "max_tokens", "cost_usd", "tokens")

@@ -22,9 +22,9 @@ from attractor.base.files import file_error, make_private_folder, write_whole
 from attractor.base.ids import is_run_id
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.fleet.collecting import JOURNAL, Change, SeenFolder, SeenObjects, split_objects
 from attractor.fleet.errors import HeadTooLarge
-from attractor.fleet.heads import FileEntry, HeadTree
+from attractor.fleet.store.collecting import JOURNAL, Change, SeenFolder, SeenObjects, split_objects
+from attractor.fleet.store.heads import FileEntry, HeadTree
 from attractor.workspaces.folders import NAME as WORKSPACES
 from attractor.workspaces.run_store import RECORD_FILE, STORES, read_record, write_record
 

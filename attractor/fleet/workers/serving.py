@@ -13,14 +13,14 @@ from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.files import remove_tree
+from attractor.fleet.database.queue import Listener
 from attractor.fleet.decisions import BEAT_S
 from attractor.fleet.errors import DatabaseAway
 from attractor.fleet.fleet import Addresses, Fleet, open_fleet, process_name
-from attractor.fleet.places import Place
-from attractor.fleet.queue import Listener
 from attractor.fleet.records import Worker, queue_name, worker_id
-from attractor.fleet.site import INCIDENTS, FolderSite
-from attractor.fleet.worker import RunWorker
+from attractor.fleet.store.places import Place
+from attractor.fleet.workers.site import INCIDENTS, FolderSite
+from attractor.fleet.workers.worker import RunWorker
 
 SWEEP_S = TAILS_S = 2.0
 _DRAIN_S = 24 * 3600.0

@@ -17,7 +17,7 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.settle import settle_ended
 from attractor.fleet.decisions import is_executed
-from attractor.fleet.dispatch import Dispatch, copy_fence, first_of
+from attractor.fleet.dispatch.dispatch import Dispatch, copy_fence, first_of
 from attractor.fleet.records import RunState
 from attractor.pipeline.orders import CANCEL_PATIENCE_S, OrderReply, Orders, Receipt, find_verdict
 

@@ -37,8 +37,8 @@ from attractor.factory.project import list_project_ids
 from attractor.factory.register import record_guard
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.profiles import Profile
-from attractor.fleet.fence import USED, WorkerChannel, fences_of, used_record
-from attractor.fleet.places import AGENTS, Place
+from attractor.fleet.store.places import AGENTS, Place
+from attractor.fleet.workers.fence import USED, WorkerChannel, fences_of, used_record
 from attractor.pipeline.execute import resume
 from attractor.pipeline.plan.origins import Origin
 from attractor.pipeline.plan.run_plan import Policy, RunRules

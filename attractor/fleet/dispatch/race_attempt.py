@@ -21,7 +21,7 @@ from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.settle import settle_ended
 from attractor.factory.operations.start import plan_start
 from attractor.fleet.decisions import HOLDER
-from attractor.fleet.dispatch import Dispatch, Where, first_of
+from attractor.fleet.dispatch.dispatch import Dispatch, Where, first_of
 from attractor.fleet.fleet import Addresses, open_fleet, process_name
 from attractor.fleet.records import RunState
 from attractor.records.lookup import run_root

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import sqlalchemy as sa
 
-from attractor.fleet.database import DBOS_SCHEMA, Database, away_errors, silence_dbos
+from attractor.fleet.database.database import DBOS_SCHEMA, Database, away_errors, silence_dbos
 from attractor.fleet.records import AttemptRow, FleetRun, attempt_id
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from attractor.fleet.errors import BlobChanged, BlobMissing, StoreAway
 from attractor.fleet.records import HOME
 
 if TYPE_CHECKING:
-    from attractor.fleet.bucket_blobs import BucketBlobs
+    from attractor.fleet.store.bucket_blobs import BucketBlobs
 
 MARKER = "attractor-store.json"
 FORMAT = 1
@@ -63,7 +63,7 @@ async def open_blobs(
         return await _open_folder(Path(unquote(parts.path)), universe, known)
     if scheme == "s3":
         # Loaded late: obstore belongs to an extra, and only a bucket needs it.
-        from attractor.fleet.bucket_blobs import open_bucket
+        from attractor.fleet.store.bucket_blobs import open_bucket
 
         return await open_bucket(url, environ, universe, known)
     hint = "use a folder, file:///folder or s3://bucket/prefix"

@@ -20,8 +20,8 @@ from typing import TypeAlias
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError, VerificationError
 from attractor.base.json import Json, canonical_json, content_hash, parse_object
-from attractor.fleet.blobs import is_digest, run_each
 from attractor.fleet.seams import Blobs
+from attractor.fleet.store.blobs import is_digest, run_each
 
 LARGEST_LISTING = 256
 LARGEST_SEGMENT = 8 << 20

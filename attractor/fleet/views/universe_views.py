@@ -9,9 +9,9 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.base.json import Json
 from attractor.base.records import write_fields
-from attractor.fleet.overview import OPEN
 from attractor.fleet.records import Pool, RunState
 from attractor.fleet.universes import Caps, Effective, Tenant, caps_in, effective_caps, tenants_in
+from attractor.fleet.views.overview import OPEN
 
 if TYPE_CHECKING:
     # It loads the database, and most processes that show universes need no fleet.

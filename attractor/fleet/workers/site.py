@@ -21,10 +21,6 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import Action
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.fleet import attempt as attempt_module
-from attractor.fleet.fence import ENDED, KEEP, KEPT, LEAVE, LOST, USED
-from attractor.fleet.heads import HeadTree
-from attractor.fleet.places import AGENTS, PROJECT, Collector, HeadSize, Place, chain_of, lay_out
 from attractor.fleet.records import Claim, FleetRun, Spent
 from attractor.fleet.seams import (
     AttemptEnded,
@@ -34,6 +30,18 @@ from attractor.fleet.seams import (
     KeepAsked,
     SiteAttempt,
 )
+from attractor.fleet.store.heads import HeadTree
+from attractor.fleet.store.places import (
+    AGENTS,
+    PROJECT,
+    Collector,
+    HeadSize,
+    Place,
+    chain_of,
+    lay_out,
+)
+from attractor.fleet.workers import attempt as attempt_module
+from attractor.fleet.workers.fence import ENDED, KEEP, KEPT, LEAVE, LOST, USED
 from attractor.workspaces.git.repository import Git
 from attractor.workspaces.run_store import read_record
 

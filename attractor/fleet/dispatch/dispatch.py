@@ -35,16 +35,16 @@ from attractor.factory.dimensions import with_dimension
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.policy import rules_of
 from attractor.factory.register import record_restart
-from attractor.fleet.attempt import PROFILE
 from attractor.fleet.decisions import BEAT_S, HOLDER
 from attractor.fleet.errors import BlobMissing, DatabaseAway, StoreAway, UnknownRun
-from attractor.fleet.heads import FileEntry, HeadTree, changed_files
-from attractor.fleet.places import AGENTS, PROJECT, RUNS, Collector, Place, chain_of, lay_out
-from attractor.fleet.reasons import in_words
 from attractor.fleet.records import HOME, AttemptEnd, Claim, FleetRun, NewRun, RunState, Worker
 from attractor.fleet.seams import BlobsOf
-from attractor.fleet.site import BASE
+from attractor.fleet.store.heads import FileEntry, HeadTree, changed_files
+from attractor.fleet.store.places import AGENTS, PROJECT, RUNS, Collector, Place, chain_of, lay_out
 from attractor.fleet.universes import Tenant, caps_in, need_of, require_allowed, tenants_in
+from attractor.fleet.views.reasons import in_words
+from attractor.fleet.workers.attempt import PROFILE
+from attractor.fleet.workers.site import BASE
 from attractor.pipeline.begin import begin, open_observed
 from attractor.pipeline.components.backends import SIMULATE
 from attractor.pipeline.plan.origins import Resumed
@@ -61,7 +61,7 @@ from attractor.workspaces.run_store import STORES
 
 if TYPE_CHECKING:
     # It loads the database, which belongs to an extra.
-    from attractor.fleet.table import SqlTable
+    from attractor.fleet.database.table import SqlTable
 
 
 def copy_fence(directory: RunDirectory, purpose: str) -> FileFence:

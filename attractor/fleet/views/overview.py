@@ -13,7 +13,6 @@ from attractor.base.json import Json, parse_object
 from attractor.base.records import write_fields
 from attractor.fleet.decisions import loads_of
 from attractor.fleet.errors import BlobMissing
-from attractor.fleet.reasons import in_words, is_alive, remedy, why, without_holders
 from attractor.fleet.records import (
     HOME,
     Demand,
@@ -24,6 +23,7 @@ from attractor.fleet.records import (
     RunState,
     Worker,
 )
+from attractor.fleet.views.reasons import in_words, is_alive, remedy, why, without_holders
 
 if TYPE_CHECKING:
     # It loads the database, and most processes that show an overview need no fleet.

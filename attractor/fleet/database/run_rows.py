@@ -6,6 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from attractor.base.errors import Refused
+from attractor.fleet.database.schema import HEADS, POOLS, RUNS
+from attractor.fleet.database.universe_rows import NEED, of_run
 from attractor.fleet.decisions import FULL, Waiting, is_holder
 from attractor.fleet.errors import ActorBusy, Fenced, UnknownRun
 from attractor.fleet.records import (
@@ -18,8 +20,6 @@ from attractor.fleet.records import (
     RunState,
     attempt_id,
 )
-from attractor.fleet.schema import HEADS, POOLS, RUNS
-from attractor.fleet.universe_rows import NEED, of_run
 from attractor.fleet.universes import need_of
 
 IS_WAITING = sa.and_(RUNS.c.state == RunState.QUEUED, RUNS.c.reason.in_(FULL), ~RUNS.c.cancel)

@@ -17,7 +17,41 @@ from attractor.base.dataclasses import changed
 from attractor.base.errors import Refused, UsageError
 from attractor.base.json import JsonObject
 from attractor.base.records import write_record
-from attractor.fleet.database import Database
+from attractor.fleet.database.database import Database
+from attractor.fleet.database.queue import Queue
+from attractor.fleet.database.run_rows import (
+    IS_WAITING,
+    columns_of,
+    fenced,
+    insert_head,
+    insert_run,
+    lock_known,
+    lock_run,
+    owned_by,
+    read_pools,
+    read_run,
+    require_idle,
+    require_same,
+    run_of,
+    running_in,
+    set_run,
+    waiting_in,
+)
+from attractor.fleet.database.schema import HEADS, LEASES, POOLS, RUNS, SWEEP, TAILS, WORKERS
+from attractor.fleet.database.universe_rows import (
+    admit,
+    change_tenant,
+    charge,
+    held_tenants,
+    insert_tenant,
+    insert_world,
+    lock_universe,
+    locked_tenants,
+    of_run,
+    read_tenants,
+    read_universes,
+    require_world,
+)
 from attractor.fleet.decisions import (
     CAPPED,
     FORGOTTEN_S,
@@ -40,7 +74,6 @@ from attractor.fleet.decisions import (
     why_no_room,
 )
 from attractor.fleet.errors import ActorBusy
-from attractor.fleet.queue import Queue
 from attractor.fleet.records import (
     HOME,
     NOTHING_SPENT,
@@ -58,39 +91,6 @@ from attractor.fleet.records import (
     RunState,
     Spent,
     Worker,
-)
-from attractor.fleet.run_rows import (
-    IS_WAITING,
-    columns_of,
-    fenced,
-    insert_head,
-    insert_run,
-    lock_known,
-    lock_run,
-    owned_by,
-    read_pools,
-    read_run,
-    require_idle,
-    require_same,
-    run_of,
-    running_in,
-    set_run,
-    waiting_in,
-)
-from attractor.fleet.schema import HEADS, LEASES, POOLS, RUNS, SWEEP, TAILS, WORKERS
-from attractor.fleet.universe_rows import (
-    admit,
-    change_tenant,
-    charge,
-    held_tenants,
-    insert_tenant,
-    insert_world,
-    lock_universe,
-    locked_tenants,
-    of_run,
-    read_tenants,
-    read_universes,
-    require_world,
 )
 from attractor.fleet.universes import NO_CAPS, Caps, Tenant, need_of, require_name
 

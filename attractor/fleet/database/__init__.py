@@ -1,0 +1,1 @@
+"""The rows of a fleet and its queue, in SQLite or PostgreSQL."""

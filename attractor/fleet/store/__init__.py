@@ -1,0 +1,1 @@
+"""The store of run directories: files to blobs, and back."""

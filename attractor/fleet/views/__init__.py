@@ -1,0 +1,1 @@
+"""A fleet as people see it: runs, workers, pools and universes."""

@@ -1,0 +1,1 @@
+"""Workers: processes that claim attempts and execute them."""
