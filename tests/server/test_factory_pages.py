@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import expect
 
+from attractor.factory.decisions.proposals import PULL_REQUEST_FILE
 from attractor.factory.operations.pull_sync import list_rounds, pull_records
 from attractor.factory.promotion_queue import PromotionQueues
 from attractor.server.service import Service
@@ -91,6 +92,13 @@ def test_pull_request_is_read_and_its_next_round_begun_on_the_page_of_its_run(
         page.get_by_role("button", name="Read the pull request again").click()
         expect(facts).to_contain_text("checks: 1 passed; 1 failed: test")
         expect(facts).to_contain_text(f"attractor pr next {run}")
+        file = flow.runs_dir / run / PULL_REQUEST_FILE
+        file.write_text(file.read_text().replace("Longer", "Shorter"))
+        page.reload()
+        expect(facts).to_contain_text("differs from the ledger")
+        expect(facts).not_to_contain_text("please")
+        page.get_by_role("button", name="Read the pull request again").click()
+        expect(facts).to_contain_text("Longer, please.")
         faults = look_at(page, "pull-request", page.url)
         faults += look_at(page, "pull-requests", f"{server.url}/pulls")
         faults += look_at(page, "attention", f"{server.url}/attention")

@@ -1,6 +1,8 @@
 """From a labelled issue to a merged pull request, on each forge, with `attractor serve`."""
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from attractor.automations.store import create_automation
@@ -28,8 +30,9 @@ def propose(root: Path, flow: Flow) -> None:
     asyncio.run(propose_run(root, flow.opened, target="", by="ann"))
 
 
-@table("kind", KINDS)
-def test_labelled_issue_becomes_a_merged_pull_request(kind: type[Hub], tmp_path: Path) -> None:
+@contextmanager
+def labelled(kind: type[Hub], tmp_path: Path) -> Generator[tuple[Hub, Flow, int]]:
+    """Yield a forge, a project with an automation, and the number of an issue with its label."""
     flow = make_flow(tmp_path)
     with hub(kind) as forge:
         forge.publish(flow.project)
@@ -52,7 +55,13 @@ def test_labelled_issue_becomes_a_merged_pull_request(kind: type[Hub], tmp_path:
             profile="lenient",
         )
         create_automation(automation, flow.opened)
-        with serving(Service.of(flow.project, environ)) as server:
+        yield forge, flow, number
+
+
+@table("kind", KINDS)
+def test_labelled_issue_becomes_a_merged_pull_request(kind: type[Hub], tmp_path: Path) -> None:
+    with labelled(kind, tmp_path) as (forge, flow, number):
+        with serving(Service.of(flow.project, flow.machine.environ)) as server:
             forge.tell(f"{server.url}/webhooks/{forge.name}", SECRET)
             await_(lambda: len(forge.comments(number)) == 2)
             assert "ended: **go: 1 of 1 trials" in forge.comments(number)[1]

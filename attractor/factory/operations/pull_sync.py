@@ -8,7 +8,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused
 from attractor.base.files import write_whole
-from attractor.base.json import Json
+from attractor.base.json import Json, content_hash
 from attractor.base.records import write_fields
 from attractor.factory.candidate_run import facts_of
 from attractor.factory.decisions.promotion import CLOSED, ApprovedCommit, record_merge
@@ -296,14 +296,15 @@ async def _writers(forge: Forge, remarks: Sequence[ForgeRemark]) -> Mapping[str,
 
 
 def _keep(work: Work, feedback: PullRequestFeedback, entries: Sequence[LedgerEntry]) -> None:
-    """Write the feedback and its line, unless nothing changed."""
+    """Write the feedback and its line, unless nothing changed and the file is intact."""
     data = feedback.to_line()
     lines = [one for one in entries if one.kind == LineKind.PULL_REQUEST_READ]
     last = [one.data["content"] for one in lines if one.run_id == work.run_id][-1:]
     file = work.run.directory.root / PULL_REQUEST_FILE
     if not last and not feedback and not feedback.ignored:
         return
-    if last != [data["content"]] or not file.exists():
+    is_intact = file.is_file() and content_hash(file.read_bytes()) == data["content"]
+    if last != [data["content"]] or not is_intact:
         write_whole(file, feedback.to_text())
         work.record(LineKind.PULL_REQUEST_READ, data)
 

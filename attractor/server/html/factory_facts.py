@@ -1,8 +1,19 @@
 """The race, the queue and the pull request of a run, for its page."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError
-from attractor.factory.decisions.proposals import Round, endings_in, rounds_in
+from attractor.base.errors import AttractorError, VerificationError
+from attractor.factory.decisions.proposals import (
+    PullRequestFeedback,
+    Round,
+    endings_in,
+    read_pull_feedback,
+    rounds_in,
+)
+from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.open_project import OpenProject
 from attractor.factory.promotion_queue import PromotionQueues, QueuedRun
 from attractor.factory.pull_readings import PullReading, PullReadings, PullStep, pull_step
@@ -13,7 +24,8 @@ from attractor.factory.races import race_with, races_in
 class RunPull:
     """The pull request of a run: how it ended, what was read of it last, and what it needs.
 
-    `later` is the run of its latest round, if that is another one.
+    `later` is the run of its latest round, if that is another one. `said` has the failed checks and
+    the remarks; `unread` is why they cannot be read.
     """
 
     round: Round
@@ -21,21 +33,27 @@ class RunPull:
     reading: PullReading | None
     later: str
     step: PullStep | None
+    said: PullRequestFeedback | None = None
+    unread: str = ""
 
 
 @dataclass(frozen=True)
 class FactoryFacts:
-    """The race and the pull request of a run, and its place in a queue (0: returned)."""
+    """The race and the pull request of a run, and its place in a queue (0: returned).
+
+    `continued` is the pull request whose next round the run is, before it is proposed.
+    """
 
     race_id: str = ""
     queued: QueuedRun | None = None
     branch: str = ""
     place: int = 0
+    continued: PullReading | None = None
     pull: RunPull | None = None
     trouble: str = ""
 
 
-def read_facts(run_id: str, opened: OpenProject) -> FactoryFacts:
+def read_facts(root: Path, run_id: str, opened: OpenProject) -> FactoryFacts:
     """Return the facts about a run; the page shows the rest if they cannot be read."""
     try:
         entries = list(opened.ledger.mentioning(run_id))
@@ -45,21 +63,29 @@ def read_facts(run_id: str, opened: OpenProject) -> FactoryFacts:
             (queue for queue in PromotionQueues.of(opened).all() if queue.find(run_id)), None
         )
         queued = queue.find(run_id) if queue else None
+        readings = PullReadings.of(opened).all()
         return FactoryFacts(
             race_id=race.race_id if race else "",
             queued=queued,
             branch=queue.branch if queue else "",
             place=queue.position(queued) if queue and queued else 0,
-            pull=_read_pull(own, endings_in(entries).get(run_id, ""), opened) if own else None,
+            continued=next((one for one in readings if one.next_run == run_id), None),
+            pull=_read_pull(root, own, entries, opened) if own else None,
         )
     except (AttractorError, OSError) as fault:
         words = fault.in_one_line if isinstance(fault, AttractorError) else str(fault)
         return FactoryFacts(trouble=words)
 
 
-def _read_pull(own: Round, ending: str, opened: OpenProject) -> RunPull:
-    found = PullReadings.of(opened).find(own.repository, own.number)
-    is_latest = found is not None and found.run_id == own.run_id
-    later = found.run_id if found and not is_latest else ""
-    reading = found if is_latest else None
-    return RunPull(own, ending, reading, later, pull_step(reading) if reading else None)
+def _read_pull(
+    root: Path, own: Round, entries: Sequence[LedgerEntry], opened: OpenProject
+) -> RunPull:
+    latest = rounds_in(opened.ledger.mentioning(own.url))[-1].run_id
+    later = latest if latest != own.run_id else ""
+    ending = endings_in(opened.ledger.entries(latest)).get(latest, "")
+    reading = PullReadings.of(opened).of_run(own.run_id)
+    pull = RunPull(own, ending, reading, later, pull_step(reading) if reading else None)
+    try:
+        return replace(pull, said=read_pull_feedback(root, own.run_id, entries))
+    except VerificationError as fault:
+        return replace(pull, unread=fault.in_one_line)

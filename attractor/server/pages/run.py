@@ -160,7 +160,7 @@ def _values(
         "frozen": False,
         "in_fleet": read_run(service.fleet, view.root.name),
         "fleet_at": at,
-        "read_factory": partial(read_facts, view.manifest.run_id, service.opened),
+        "read_factory": partial(read_facts, view.root, view.manifest.run_id, service.opened),
         "query": "",
         "look_address": f"{address}{choice.query}",
     }
