@@ -40,7 +40,7 @@ from tests.fleet.living import LivingFleet, living, wait_until
 from tests.fleet.postgres import USER, Cluster
 from tests.fleet.rigs import SqlRig, sql_rig
 from tests.fleet.s3 import s3_server
-from tests.scenarios.suites import write_suite
+from tests.scenarios.suites import write_files, write_suite
 
 FILES = ROOT / "examples" / "fleet"
 ROLE = "attractor_agents"
@@ -287,11 +287,33 @@ PIPELINE = """digraph linear {
   make [shape=parallelogram, tool_command="env > made.txt; echo made"]
   ask [shape=hexagon, label="Good?"]
   more [shape=parallelogram, tool_command="sleep 2; echo more >> made.txt"]
+  train [type="scenarios"]
   last [shape=parallelogram, tool_command="cat readme.txt >> made.txt"]
   start -> make -> ask
   ask -> more [label="[Y] Yes"]
-  more -> last -> done
+  more -> train -> last -> done
 }
+"""
+SUITE = """
+name = "todo"
+pipeline = "linear"
+[gate]
+must = ["quetzal"]
+"""
+TRAIN = """
+id = "zebra"
+title = "The zebra runs"
+story = "A zebra runs at noon."
+fixtures = ["hooves.txt"]
+
+[[steps]]
+name = "run"
+run = "cat hooves.txt made.txt"
+
+[[checks]]
+kind = "stdout"
+step = "run"
+contains = "more"
 """
 SEALED = """
 id = "quetzal"
@@ -347,7 +369,9 @@ def fleet(tmp_path: Path, cluster: Cluster, postgres_template: str) -> Iterator[
         at_workers = {**agents, "ATTRACTOR_FLEET__URL": restricted(owner_url)}
         where = {"database": owner_url, "store": "s3://fleet/store", "at_workers": at_workers}
         with living(tmp_path, PIPELINE, more={**environ, **owner}, **where) as fleet:
-            suite = write_suite(tmp_path / "suite", quetzal=SEALED)
+            suite = write_suite(tmp_path / "suite", suite=SUITE, quetzal=SEALED)
+            train = {"train/zebra.scenario.toml": TRAIN, "fixtures/hooves.txt": "four hooves"}
+            write_files(suite, train)
             fleet.attractor("suite", "register", str(suite))
             fleet.attractor("profile", "create", "lenient", "--allow", "isolation_unverified")
             yield fleet
@@ -364,7 +388,8 @@ def test_run_moves_between_workers_that_reach_no_suite_and_no_decision(fleet: Li
     fleet.start_worker()
     fleet.wait(run_id, "evaluating")
     assert fleet.row(run_id).epoch > 2
-    assert [*fleet.stages(run_id)] == ["start", "make", "ask", "more", "last"]
+    assert [*fleet.stages(run_id)] == ["start", "make", "ask", "more", "train", "last"]
+    assert "four hooves" in (fleet.project / "runs" / run_id / "train/scenarios.txt").read_text()
     texts = [*seen_by(fleet)]
     assert is_in(texts, b"hello")
     assert not is_in(texts, b"quetzal")

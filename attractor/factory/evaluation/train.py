@@ -7,18 +7,20 @@ from functools import partial
 from attractor.base.errors import UnknownName, UsageError
 from attractor.engine.seams import PlayedTrain, TrainChoice, Workspace
 from attractor.engine.state.attempts import TreeId
-from attractor.factory.open_project import OpenProject
 from attractor.pipeline.plan.run_plan import RunPlan
+from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario, Suite
 
 
 async def play_train(
-    opened: OpenProject, plan: RunPlan, workspace: Workspace, tree: TreeId, choice: TrainChoice
+    sealed: SealedSuite | None,
+    plan: RunPlan,
+    workspace: Workspace,
+    tree: TreeId,
+    choice: TrainChoice,
 ) -> AsyncIterator[PlayedTrain]:
-    """Play train scenarios on a tree, in the same sandbox as the stages."""
+    """Play train scenarios of a suite on a tree, in the same sandbox as the stages."""
     scope = plan.scope
-    pinned = opened.pin_suite(choice.suite) if choice.suite else plan.request.suite
-    sealed = opened.suite(pinned)
     if sealed is None:
         raise UsageError("the run has no suite", hint="pass --suite, or set suite on the node")
     chosen = choose_train(sealed.suite, choice)

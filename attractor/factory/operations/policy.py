@@ -161,7 +161,9 @@ class _Policies:
             # Suites are slow to import.
             from attractor.factory.evaluation.train import play_train
 
-            return play_train(self.opened, begun.plan, workspace, tree, choice)
+            opened, plan = self.opened, begun.plan
+            pinned = opened.pin_suite(choice.suite) if choice.suite else plan.request.suite
+            return play_train(opened.suite(pinned), plan, workspace, tree, choice)
 
         return play
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.errors import Refused, UnknownName, VerificationError
+from attractor.base.errors import AttractorError, Refused, UnknownName, VerificationError
 from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.ids import is_run_id
 from attractor.base.json import Json, JsonObject, canonical_json, parse_object
@@ -43,7 +43,7 @@ from attractor.fleet.store.heads import FileEntry, HeadTree, changed_files
 from attractor.fleet.store.places import AGENTS, PROJECT, RUNS, Collector, Place, chain_of, lay_out
 from attractor.fleet.universes import Tenant, caps_in, need_of, require_allowed, tenants_in
 from attractor.fleet.views.reasons import in_words
-from attractor.fleet.workers.attempt import PROFILE
+from attractor.fleet.workers.attempt import PROFILE, TRAIN
 from attractor.fleet.workers.site import BASE
 from attractor.pipeline.begin import begin, open_observed
 from attractor.pipeline.components.backends import SIMULATE
@@ -382,10 +382,33 @@ class Dispatch:
             "profile": profile.to_record(),
             "task_note": plan.policy.task_note,
             "agents": begun.run.manifest.agents,
+            TRAIN: await self._put_train(tree, plan),
         }
         await tree.put(f"{PROJECT}/{PROFILE}", canonical_json(record).encode())
         if begun.workspace.base.commit:
             await tree.put(f"{PROJECT}/{BASE}", await self._base_pack(begun))
+
+    async def _put_train(self, tree: HeadTree, plan: RunPlan) -> dict[str, Json]:
+        """Put the train scenarios that a run may play into its head.
+
+        Return their folders by the names of their suites.
+        """
+        # Suites are slow to import.
+        from attractor.scenarios.train_part import train_part_of
+
+        pins = {plan.policy.suite: plan.policy.suite} if plan.policy.suite else {}
+        for node in plan.pipeline.graph.nodes.values():
+            if name := node.attributes.text("suite").strip():
+                # The stage fails if the suite is unknown or retired.
+                with suppress(AttractorError):
+                    pins[name] = self._opened.pin_suite(name)
+        folders: dict[str, Json] = {}
+        for name, pinned in sorted(pins.items()):
+            if sealed := self._opened.suite(pinned):
+                folders[name] = folder = f"{TRAIN}/{sealed.seal}"
+                for path, content, mode in train_part_of(sealed):
+                    await tree.put(f"{PROJECT}/{folder}/{path}", content, mode)
+        return folders
 
     async def _base_pack(self, begun: BegunRun) -> bytes:
         """Return the Git objects of the files that the run may see, and of the names of others."""

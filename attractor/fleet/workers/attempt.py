@@ -10,8 +10,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from socket import gethostname
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from attractor.base.callables import do_nothing
 from attractor.base.clock import SystemClock
-from attractor.base.errors import AttractorError, Refused, UnknownName
+from attractor.base.errors import AttractorError, Refused, UnknownName, UsageError
 from attractor.base.events import Event
 from attractor.base.files import read_regular
 from attractor.base.json import Json, JsonObject, parse_object
@@ -30,6 +31,8 @@ from attractor.engine.errors import FenceLost
 from attractor.engine.journal.events import RunStatusChanged
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
+from attractor.engine.seams import PlayedTrain, PlayTrain, TrainChoice, Workspace
+from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.run_state import StatusWord, Wait
 from attractor.factory.dimensions import with_dimension
 from attractor.factory.open_project import OpenProject
@@ -41,7 +44,7 @@ from attractor.fleet.store.places import AGENTS, Place
 from attractor.fleet.workers.fence import USED, WorkerChannel, fences_of, used_record
 from attractor.pipeline.execute import resume
 from attractor.pipeline.plan.origins import Origin
-from attractor.pipeline.plan.run_plan import Policy, RunRules
+from attractor.pipeline.plan.run_plan import BegunRun, Policy, RunRules
 from attractor.pipeline.project.console import Console, Observer
 from attractor.pipeline.project.machine import Machine
 from attractor.pipeline.project.pinned_agents import keep_agents
@@ -57,6 +60,9 @@ if TYPE_CHECKING:
 
 PROFILE = "fleet-profile.json"
 """The file beside the settings of the project with the profile of its runs."""
+
+TRAIN = "train"
+"""The folder beside it with the train scenarios that a run may play, of each suite by its seal."""
 
 _RESULT = ("status", "phase", "reason", "outcome")
 
@@ -169,8 +175,33 @@ def find_dimension(request: RunRequest, project: Project, project_id: str) -> Ov
     return Overrides(workspace=placed.workspace, folder=placed.folder)
 
 
+def _train(folder: Path, sent: Mapping[str, str], begun: BegunRun) -> PlayTrain:
+    """Return the function that plays train scenarios which were sent with a run."""
+
+    def play(workspace: Workspace, tree: TreeId, choice: TrainChoice) -> AsyncIterator[PlayedTrain]:
+        # Suites are slow to import.
+        from attractor.factory.evaluation.train import play_train
+        from attractor.scenarios.train_part import read_train_part
+
+        name = choice.suite or begun.plan.request.suite
+        if name and name not in sent:
+            raise UsageError(
+                f"no train scenarios of {name} were sent with this run",
+                hint="look whether it is registered: attractor suite list",
+            )
+        sealed = read_train_part(folder / sent[name]) if name else None
+        return play_train(sealed, begun.plan, workspace, tree, choice)
+
+    return play
+
+
 async def execute(
-    root: Path, project: Project, record: Mapping[str, Any], wait: LongWait, own: Overrides
+    run_id: str,
+    place: Place,
+    project: Project,
+    record: Mapping[str, Any],
+    wait: LongWait,
+    own: Overrides,
 ) -> RunResult:
     """Execute a run until it waits, stops or ends."""
 
@@ -179,13 +210,16 @@ async def execute(
         policy = policy_of_profile(Profile.model_validate(record["profile"]), project)
         note = record["task_note"]
         pinned = {"suite": request.suite, "profile": request.profile}
-        return replace(policy, **pinned, task_note=note, delivers=False, begin=record_guard)
+        train = partial(_train, place.project, record.get(TRAIN, {}))
+        return replace(
+            policy, **pinned, task_note=note, delivers=False, begin=record_guard, train=train
+        )
 
     task = asyncio.current_task()
     assert task
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     wait.begin(task)
-    return await resume(root, project, own, RunRules(find_policy))
+    return await resume(place.runs / run_id, project, own, RunRules(find_policy))
 
 
 def _report(result: RunResult) -> JsonObject:
@@ -229,7 +263,7 @@ def main(
                 own = find_dimension(request, project, project_id)
                 keep_agents(agents, project.machine)
                 project = replace(project, runs_dir=place.runs)
-            result = asyncio.run(execute(place.runs / run_id, project, record, wait, own))
+            result = asyncio.run(execute(run_id, place, project, record, wait, own))
         finally:
             # Not for a lost run: its worker kills a process that takes long to end.
             if tracing and not channel.lost:
