@@ -15,6 +15,7 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import make_private_folder, write_whole
 from attractor.base.json import canonical_json
+from attractor.base.locks import FileLock
 from attractor.base.records import read_record, write_record
 from attractor.engine.storage.json_files import read_document
 from attractor.factory.open_project import OpenProject
@@ -163,6 +164,11 @@ class PullReadings:
         """Record the run that begins the next round after a run, if it has a pull request."""
         if reading := self.of_run(run_id):
             self._write(replace(reading, next_run=next_run))
+
+    def lock_next(self, run_id: str) -> FileLock:
+        """Lock the next round after a run; raise LockHeld if another process begins it."""
+        make_private_folder(self.folder)
+        return FileLock(self.folder / f"{run_id}.lock").acquire(purpose="attractor pr next")
 
     def _write(self, reading: PullReading) -> None:
         make_private_folder(self.folder)

@@ -152,14 +152,18 @@ def test_rejected_round_is_asked_for_again(forge: Hub, tmp_path: Path) -> None:
     sync(flow, result)
     rejected = flow.launch(feedback=result)
     assert rows(flow) == []
-    with pytest.raises(Refused, match=f"has begun: {rejected.run_id}"):
-        next_round(result.directory, flow.opened)
+    with (
+        pytest.raises(Refused, match=f"has begun: {rejected.run_id}"),
+        next_round(result.directory, flow.opened),
+    ):
+        pass
     flow.decide(rejected, DecisionKind.REJECTED)
     sync(flow, result)
     assert [row.run_id for row in rows(flow)] == [result.run_id]
     # The process of a round ended before its run existed.
     PullReadings.of(flow.opened).begin_next(result.run_id, flow.machine.new_run_id())
-    assert next_round(result.directory, flow.opened)
+    with next_round(result.directory, flow.opened) as request:
+        assert request.builds_on == result.run_id
     sync(flow, result)
     assert [row.run_id for row in rows(flow)] == [result.run_id]
 
