@@ -264,8 +264,7 @@ async def _post(due: DueComment, work: _Work) -> None:
         if place is None or place["repository"] != work.on.repository:
             raise ForgeRefused(f"the remote of the project leads to {work.on.repository}")
         number = int(place["number"])
-        there = await work.on.forge.comments(number) if before else ()
-        if not any(noted.marker in remark.text for remark in there):
+        if not (before and await work.on.forge.has_comment(number, noted.marker)):
             text = _text_of(due, work)
             await work.on.forge.comment(number, f"{text}\n\n<!-- attractor {noted.marker} -->")
         starts.note_comment(replace(noted, is_done=True))

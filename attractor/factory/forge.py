@@ -225,8 +225,8 @@ class Forge(Protocol):
         """Return the open issues that have a label now, each as it was labelled last."""
         ...
 
-    async def comments(self, number: int) -> Sequence[ForgeRemark]:
-        """Return the comments on an issue, oldest first."""
+    async def has_comment(self, number: int, words: str) -> bool:
+        """Return whether a comment on an issue contains words; look at the newest ones first."""
         ...
 
     async def comment(self, number: int, text: str) -> None:

@@ -191,10 +191,29 @@ def test_issue_is_commented(tmp_path: Path) -> None:
         publish(forge, tmp_path)
         number, given = forge.issue("Words", ""), account_of(forge)
         call(given, lambda one: one.comment(number, "Begun."))
-        [comment] = call(given, lambda one: one.comments(number))
-        assert (comment.text, comment.author) == ("Begun.", "operator")
+        assert forge.comments(number) == ["Begun."]
         with pytest.raises(ForgeRefused, match="404"):
             call(given, lambda one: one.comment(number + 1, "Begun."))
+
+
+@table("kind", KINDS)
+def test_comment_is_found_among_more_than_are_listed(kind: type[Hub], tmp_path: Path) -> None:
+    with hub(kind) as forge:
+        publish(forge, tmp_path)
+        number = forge.write_issue("Words")
+        call(account_of(forge), lambda one: one.comment(number, "Begun: mark-1"))
+        state: dict[str, Any] = {**forge.twin.state}
+    [said] = state["notes" if kind is Lab else "comments"].values()
+    others = [{**said[0], "body": f"No. {count}"} for count in range(MOST_LISTED + 100)]
+    for comments in ([*others, *said], [*said, *others]):
+        said[:] = comments
+        with hub(kind, **state) as forge:
+            given = account_of(forge)
+            found = [
+                call(given, lambda one, words=words: one.has_comment(number, words))
+                for words in ("mark-1", "mark-2")
+            ]
+        assert found == [True, False]
 
 
 def test_error_of_a_query_is_refused() -> None:
@@ -270,13 +289,6 @@ def test_rate_limit_is_waited_for_and_told(kind: type[Hub], tmp_path: Path) -> N
         assert words.startswith(f"the rate limit of {forge.title} is reached: waiting ")
 
 
-async def comment_on_gitlab(given: ForgeAccount, number: int) -> list[tuple[str, str]]:
-    """Comment an issue, and return all comments with their authors."""
-    async with GitLab(given) as forge:
-        await forge.comment(number, "Begun.")
-        return [(one.author, one.text) for one in await forge.comments(number)]
-
-
 def labelled_by_gitlab(given: ForgeAccount) -> Sequence[ForgeIssue]:
     async def read() -> Sequence[ForgeIssue]:
         async with GitLab(given) as forge:
@@ -298,8 +310,7 @@ def test_labels_and_edits_of_issues_of_gitlab_are_read(tmp_path: Path) -> None:
         forge.ask(path, label, by=REVIEWER)
         forge.ask(f"PUT /issues/{other}", {"add_labels": "None"}, by=REVIEWER)
         call(given, lambda one: one.comment(number, "Begun."))
-        said = call(given, lambda one: one.comments(number))
-        assert [(one.author, one.text) for one in said] == [("operator", "Begun.")]
+        assert forge.comments(number) == ["Begun."]
         [found] = labelled_by_gitlab(given)
         assert (found.number, found.title, found.text) == (number, "Count words", "All of them.")
         assert (found.labelled_by, found.is_edited) == ("reviewer", False)

@@ -27,11 +27,13 @@ from attractor.factory.forge import (
 from attractor.factory.forge_api import (
     CONTEXT,
     MOST_PAGES,
+    PAGE,
     ForgeAddress,
     ForgeApi,
     api_address,
     checked,
     commit_id,
+    have_words,
     optional_text,
 )
 
@@ -214,10 +216,15 @@ class GitHub:
         return sorted(found, key=lambda issue: issue.labelled)
 
     @_checked
-    async def comments(self, number: int) -> Sequence[ForgeRemark]:
-        """Return the comments on an issue, oldest first."""
-        found = await self._api.ask_all(f"/issues/{number}/comments")
-        return [_remark("comment", comment, optional_text(comment, "body")) for comment in found]
+    async def has_comment(self, number: int, words: str) -> bool:
+        """Return whether a comment on an issue contains words; look at the newest ones first."""
+        path = f"/issues/{number}"
+        known = (await self._api.ask_one("GET", path)).number("comments")
+        # The list is oldest first, and may have one more page by now.
+        for page in range(known // PAGE + 1, 0, -1):
+            if have_words(await self._api.ask_page(f"{path}/comments", page), words):
+                return True
+        return False
 
     async def comment(self, number: int, text: str) -> None:
         """Comment an issue."""

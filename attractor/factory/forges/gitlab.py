@@ -21,11 +21,13 @@ from attractor.factory.forge import (
 from attractor.factory.forge_api import (
     CONTEXT,
     MOST_LISTED,
+    PAGE,
     ForgeAddress,
     ForgeApi,
     api_address,
     checked,
     commit_id,
+    have_words,
     optional_text,
 )
 
@@ -36,6 +38,9 @@ _DEVELOPER = 30
 _DRAFT = "Draft: "
 _LONGEST_DESCRIPTION = 255
 _NEWEST_FIRST = "order_by=created_at&sort=desc"
+_COMMENT_PAGES = 100
+"""An issue has at most 5,000 comments, besides notes of GitLab itself."""
+
 _EDITS = (
     "changed the description",
     "changed title",
@@ -165,7 +170,9 @@ class GitLab:
     @_checked
     async def remarks(self, number: int) -> Sequence[ForgeRemark]:
         """Return the notes of a merge request and its discussions, oldest first."""
-        return await self._notes(f"/merge_requests/{number}")
+        notes = await self._api.ask_all(f"/merge_requests/{number}/notes?{_NEWEST_FIRST}")
+        people = [note for note in reversed(notes) if not note.flag("system")]
+        return [_remark(note) for note in people if optional_text(note, "body").strip()]
 
     @_checked
     async def labelled_issues(self, label: str) -> Sequence[ForgeIssue]:
@@ -179,19 +186,18 @@ class GitLab:
         return sorted(filter(None, found), key=lambda issue: issue.labelled)
 
     @_checked
-    async def comments(self, number: int) -> Sequence[ForgeRemark]:
-        """Return the comments on an issue, oldest first."""
-        return await self._notes(f"/issues/{number}")
+    async def has_comment(self, number: int, words: str) -> bool:
+        """Return whether a comment on an issue contains words; look at the newest ones first."""
+        for page in range(1, _COMMENT_PAGES + 1):
+            notes = await self._api.ask_page(f"/issues/{number}/notes?{_NEWEST_FIRST}", page)
+            if have_words(notes, words) or len(notes) < PAGE:
+                return have_words(notes, words)
+        return False
 
     @_checked
     async def comment(self, number: int, text: str) -> None:
         """Comment an issue."""
         await self._api.ask_one("POST", f"/issues/{number}/notes", {"body": text})
-
-    async def _notes(self, path: str) -> Sequence[ForgeRemark]:
-        notes = await self._api.ask_all(f"{path}/notes?{_NEWEST_FIRST}")
-        people = [note for note in reversed(notes) if not note.flag("system")]
-        return [_remark(note) for note in people if optional_text(note, "body").strip()]
 
     async def _statuses(self, commit: str) -> Mapping[str, Fields]:
         """Return the latest status of each name: of jobs, and of other services."""

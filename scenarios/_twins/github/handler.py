@@ -270,8 +270,8 @@ def create_issue(request: ServiceRequest, state: State, draw: Draw) -> object:
 
 @answered
 def show_issue(request: ServiceRequest, state: State, draw: Draw) -> object:
-    """Return an issue."""
-    return item_of(state, draw)
+    """Return an issue, with the number of its comments."""
+    return {**item_of(state, draw), "comments": len(listed(state, draw, "comments"))}
 
 
 @answered
