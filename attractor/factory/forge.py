@@ -6,7 +6,7 @@ invisible characters, and fenced before an agent sees them.
 
 import re
 import unicodedata
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, Self
@@ -120,6 +120,14 @@ class PullRequest:
     target: str
     merged_as: str = ""
     has_conflict: bool = False
+
+
+def own_pull(pulls: Iterable[PullRequest], repository: str, branch: str) -> PullRequest | None:
+    """Return the first pull request of a branch of the repository itself, of no fork, or None."""
+    for pull in pulls:
+        if same_repository(pull.source, repository) and pull.branch == branch:
+            return pull
+    return None
 
 
 @dataclass(frozen=True)

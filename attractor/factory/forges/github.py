@@ -22,7 +22,7 @@ from attractor.factory.forge import (
     PullRequest,
     PullState,
     RemoteRepository,
-    same_repository,
+    own_pull,
 )
 from attractor.factory.forge_api import (
     CONTEXT,
@@ -127,11 +127,7 @@ class GitHub:
         owner = self._name.partition("/")[0]
         query = f"/pulls?state=open&head={quote(f'{owner}:{branch}')}"
         found = [self._pull(fields) for fields in await self._api.ask_all(query)]
-        own = [pull for pull in found if self._is_own(pull) and pull.branch == branch]
-        return own[0] if own else None
-
-    def _is_own(self, pull: PullRequest) -> bool:
-        return same_repository(pull.source, self._name)
+        return own_pull(found, self._name, branch)
 
     @_checked
     async def create(self, proposal: PullContent) -> PullRequest:

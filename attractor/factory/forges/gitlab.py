@@ -17,6 +17,7 @@ from attractor.factory.forge import (
     PullRequest,
     PullState,
     RemoteRepository,
+    own_pull,
 )
 from attractor.factory.forge_api import (
     CONTEXT,
@@ -110,8 +111,7 @@ class GitLab:
         """Return the open merge request of a branch of the project itself, or None."""
         query = f"/merge_requests?state=opened&source_branch={quote(branch, safe='')}"
         found = [self._pull(fields) for fields in await self._api.ask_all(query)]
-        own = [pull for pull in found if pull.source == self._name and pull.branch == branch]
-        return own[0] if own else None
+        return own_pull(found, self._name, branch)
 
     @_checked
     async def create(self, proposal: PullContent) -> PullRequest:

@@ -328,14 +328,14 @@ def list_rounds(opened: OpenProject) -> list[ListedRound]:
     ours = created_runs(entries, opened.identity.project_id())
     endings = endings_in(entries)
     found = [one for one in rounds_in(entries) if one.run_id in ours]
-    latest = {(one.repository, one.number): one for one in found}
-    counts = Counter((one.repository, one.number) for one in found)
+    latest = {one.pull: one for one in found}
+    counts = Counter(one.pull for one in found)
     unjudged = unjudged_in(entries)
     return [
         ListedRound(
             one,
             endings.get(one.run_id, ""),
-            counts[one.repository, one.number],
+            counts[one.pull],
             is_unjudged=one.run_id in unjudged,
         )
         for one in latest.values()

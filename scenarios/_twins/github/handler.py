@@ -364,7 +364,7 @@ def query_graph(request: ServiceRequest, state: State, draw: Draw) -> object:
     found = [
         shown_in_graph(state, one)
         for one in state["issues"].values()
-        if (one["repository"], one["state"]) == (name, "open")
+        if (one["repository"], one["state"]) == (name.casefold(), "open")
         and label in [known["name"].casefold() for known in one["labels"]]
     ]
     begin = int(wanted.get("after") or 0)

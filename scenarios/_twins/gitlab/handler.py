@@ -60,9 +60,19 @@ def project_of(state: State, draw: Draw) -> dict[str, Any]:
     """Return the project in the path, by its number or its full path."""
     wanted = draw.from_path["id"]
     for one in state["projects"].values():
-        if wanted in (str(one["id"]), one["path_with_namespace"]):
+        if str(one["id"]) == wanted:
             return one
+    if found := project_named(state, wanted):
+        return found
     raise Refusal(404, "404 Project Not Found")
+
+
+def project_named(state: State, name: str) -> dict[str, Any] | None:
+    """Return the project with a full path, whose case does not matter, or None."""
+    for known, project in state["projects"].items():
+        if known.casefold() == name.casefold():
+            return project
+    return None
 
 
 def level_in(state: State, project: dict[str, Any], username: str) -> int:
@@ -89,7 +99,7 @@ def add_project(
     """Create a project of the person."""
     owner = person_of(request, state)["username"]
     full_name = f"{owner}/{name}"
-    if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", name) or full_name in state["projects"]:
+    if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", name) or project_named(state, full_name):
         raise Refusal(400, {"path": ["has already been taken or is invalid"]})
     source = state["projects"][fork_of]["folder"] if fork_of else ""
     made = {
@@ -571,7 +581,7 @@ def show_trace(request: ServiceRequest, state: State, draw: Draw) -> object:
 def serve_git(request: ServiceRequest, state: State, draw: Draw) -> object:
     """Fetch from a repository, or push to it with a key that may write."""
     name = f"{draw.from_path['owner']}/{draw.from_path['repo'].removesuffix('.git')}"
-    project, username = state["projects"].get(name), person_of(request, state)["username"]
+    project, username = project_named(state, name), person_of(request, state)["username"]
     return serve_repository(
         request,
         draw.from_path["repo"],

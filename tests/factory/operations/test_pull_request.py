@@ -336,6 +336,7 @@ def test_proposal_is_recorded_before_a_later_step_fails(forge: Hub, tmp_path: Pa
     assert kinds(flow, LineKind.PROPOSED) == ["proposed"]
 
 
+@on_each_forge
 def test_remote_in_another_case_leads_to_the_same_repository(forge: Hub, tmp_path: Path) -> None:
     flow, result = flow_on(forge, tmp_path)
     git(flow.project, "remote", "set-url", "origin", forge.address(name=NAME.title()))
@@ -345,6 +346,7 @@ def test_remote_in_another_case_leads_to_the_same_repository(forge: Hub, tmp_pat
     assert sync(flow, result).feedback
     git(flow.project, "remote", "set-url", "origin", forge.address())
     assert not propose(flow, begin_next(flow, result)).is_new
+    assert [one.rounds for one in list_rounds(flow.opened)] == [2]
 
 
 def test_pull_request_of_a_fork_with_the_same_branch_has_no_effect(
