@@ -221,8 +221,8 @@ class Forge(Protocol):
         """Set the status of a commit: the gate said go."""
         ...
 
-    async def checks(self, commit: str) -> Sequence[ForgeCheck]:
-        """Return the checks of a commit, without the status of the gate."""
+    async def checks(self, number: int, commit: str) -> Sequence[ForgeCheck]:
+        """Return the checks of a commit of a pull request, without the status of the gate."""
         ...
 
     async def remarks(self, number: int) -> Sequence[ForgeRemark]:

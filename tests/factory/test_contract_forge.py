@@ -111,7 +111,7 @@ def test_checks_and_remarks_are_read_from_all_pages(kind: type[Hub], tmp_path: P
         forge.report(commit, "lint", "success")
         forge.report(commit, "slow", "pending")
         forge.report(commit, "test", "failure", "x" * 100_000 + " 3 failed")
-        checks = call(given, lambda one: one.checks(commit))
+        checks = call(given, lambda one: one.checks(number, commit))
         passed, pending, failed = CheckState.PASSED, CheckState.PENDING, CheckState.FAILED
         states = {"lint": passed, "slow": pending, "test": failed}
         assert {one.name: one.state for one in checks} == states
@@ -138,7 +138,7 @@ def test_reviews_and_statuses_of_github_are_read(tmp_path: Path) -> None:
         forge.ask(f"POST /statuses/{commit}", {"state": "error", "context": "old"}, by=REVIEWER)
         review = {"body": "Not yet.", "event": "REQUEST_CHANGES"}
         forge.ask(f"POST /pulls/{number}/reviews", review, by=REVIEWER)
-        [check] = call(given, lambda one: one.checks(commit))
+        [check] = call(given, lambda one: one.checks(number, commit))
         assert (check.name, check.state) == ("old", CheckState.FAILED)
         assert [one.text for one in call(given, lambda one: one.remarks(number))] == ["Not yet."]
 
@@ -224,6 +224,7 @@ def test_error_of_a_query_is_refused() -> None:
 def test_allowed_failure_and_other_service_of_gitlab_are_known(tmp_path: Path) -> None:
     with hub(Lab) as forge:
         commit, given = publish(forge, tmp_path), account_of(forge)
+        number = call(given, lambda one: one.create(CONTENT)).number
         path, trace = f"POST /statuses/{commit}", "section_start:1:a[x]\r\x1b[0KRun\n\x1b[31mno"
         for body in (
             {"name": "may fail", "state": "failed", "allow_failure": True},
@@ -232,13 +233,44 @@ def test_allowed_failure_and_other_service_of_gitlab_are_known(tmp_path: Path) -
             {"name": "test", "state": "canceled", "trace": trace},
         ):
             forge.ask(path, body)
-        checks = call(given, lambda one: one.checks(commit))
+        checks = call(given, lambda one: one.checks(number, commit))
         assert {one.name: (one.state, one.log) for one in checks} == {
             "may fail": (CheckState.PASSED, ""),
             "by hand": (CheckState.PASSED, ""),
             "scan": (CheckState.FAILED, "2 leaks"),
             "test": (CheckState.FAILED, "Run\nno"),
         }
+
+
+def test_jobs_of_the_merge_with_the_target_are_read_on_gitlab(tmp_path: Path) -> None:
+    with hub(Lab) as forge:
+        commit, given = publish(forge, tmp_path), account_of(forge)
+        number = call(given, lambda one: one.create(CONTENT)).number
+        path = f"POST /merge_requests/{number}/pipelines"
+
+        def states() -> dict[str, tuple[CheckState, str]]:
+            checks = call(given, lambda one: one.checks(number, commit))
+            return {one.name: (one.state, one.log) for one in checks}
+
+        detached = forge.ask(path, {})
+        assert (detached["sha"], detached["ref"]) == (commit, f"refs/merge-requests/{number}/head")
+        passed = (CheckState.PASSED, "")
+        forge.report(commit, "lint", "success")
+        forge.report(commit, "test", "success")
+        forge.ask("PUT ", {"merge_pipelines_enabled": True})
+        merged = forge.ask(path, {})
+        assert merged["sha"] != commit
+        assert states() == {"lint": passed, "test": passed}
+        forge.report(merged["sha"], "test", "failure", "3 failed")
+        assert states() == {"lint": passed, "test": (CheckState.FAILED, "3 failed")}
+        # The jobs of a later merge count; those of another head do not.
+        again = forge.ask(path, {})
+        forge.report(again["sha"], "test", "pending")
+        assert states()["test"] == (CheckState.PENDING, "")
+        forge.commit(tmp_path, "words", "more.txt", "more\n")
+        other = forge.ask(path, {})
+        forge.report(other["sha"], "test", "failure")
+        assert states()["test"] == passed
 
 
 @table("squash", [True, False])

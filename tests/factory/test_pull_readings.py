@@ -130,9 +130,11 @@ def test_reading_stays_about_the_latest_round_and_returns_to_it(
     following = begin_next(flow, result)
     checks = GitHub.checks
 
-    async def checks_while_a_round_is_proposed(self: GitHub, commit: str) -> Sequence[ForgeCheck]:
+    async def checks_while_a_round_is_proposed(
+        self: GitHub, number: int, commit: str
+    ) -> Sequence[ForgeCheck]:
         await propose_run(following.directory, flow.opened, target="", by="ben")
-        return await checks(self, commit)
+        return await checks(self, number, commit)
 
     monkeypatch.setattr(GitHub, "checks", checks_while_a_round_is_proposed)
     sync(flow, result)

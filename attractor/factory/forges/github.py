@@ -164,8 +164,11 @@ class GitHub:
         await self._api.ask_one("POST", f"/statuses/{commit}", {**body, "target_url": url})
 
     @_checked
-    async def checks(self, commit: str) -> Sequence[ForgeCheck]:
-        """Return the checks and statuses of a commit, without the status of the gate."""
+    async def checks(self, number: int, commit: str) -> Sequence[ForgeCheck]:
+        """Return the checks and statuses of a commit, without the status of the gate.
+
+        Those of its merge with the target are checks of the commit, too.
+        """
         runs = await self._api.ask_all(f"/commits/{commit}/check-runs", "check_runs")
         found = [await self._check(run) for run in runs]
         for status in await self._api.ask_all(f"/commits/{commit}/status", "statuses"):

@@ -1,7 +1,7 @@
 """GitLab, over its REST API: merge requests, jobs, notes, members and issues."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 from urllib.parse import quote, urlsplit
 
@@ -39,6 +39,7 @@ _DEVELOPER = 30
 _DRAFT = "Draft: "
 _LONGEST_DESCRIPTION = 255
 _NEWEST_FIRST = "order_by=created_at&sort=desc"
+_MERGE_REF = "refs/merge-requests/{}/merge"
 _COMMENT_PAGES = 100
 """An issue has at most 5,000 comments, besides notes of GitLab itself."""
 
@@ -149,7 +150,7 @@ class GitLab:
     @_checked
     async def set_status(self, commit: str, words: str, url: str) -> None:
         """Set the status of a commit: the gate said go."""
-        known = await self._statuses(commit)
+        known = _latest(await self._statuses(commit))
         # GitLab refuses to set a state again.
         if CONTEXT in known and known[CONTEXT].text("status") == "success":
             return
@@ -162,10 +163,15 @@ class GitLab:
         await self._api.ask_one("POST", f"/statuses/{commit}", body)
 
     @_checked
-    async def checks(self, commit: str) -> Sequence[ForgeCheck]:
-        """Return the jobs and statuses of a commit, without the status of the gate."""
-        statuses = await self._statuses(commit)
-        return [await self._check(status) for name, status in statuses.items() if name != CONTEXT]
+    async def checks(self, number: int, commit: str) -> Sequence[ForgeCheck]:
+        """Return the jobs and statuses of a commit, without the status of the gate.
+
+        The jobs of its merge with the target count, too: GitLab keeps them apart.
+        """
+        found = [*await self._statuses(commit), *await self._merged_jobs(number, commit)]
+        return [
+            await self._check(status) for name, status in _latest(found).items() if name != CONTEXT
+        ]
 
     @_checked
     async def remarks(self, number: int) -> Sequence[ForgeRemark]:
@@ -199,11 +205,26 @@ class GitLab:
         """Comment an issue."""
         await self._api.ask_one("POST", f"/issues/{number}/notes", {"body": text})
 
-    async def _statuses(self, commit: str) -> Mapping[str, Fields]:
-        """Return the latest status of each name: of jobs, and of other services."""
-        found = await self._api.ask_all(f"/repository/commits/{commit}/statuses")
-        in_order = sorted(found, key=lambda status: status.number("id"))
-        return {status.text("name"): status for status in in_order}
+    async def _statuses(self, commit: str) -> Sequence[Fields]:
+        """Return the statuses of a commit: of jobs, and of other services."""
+        return await self._api.ask_all(f"/repository/commits/{commit}/statuses")
+
+    async def _merged_jobs(self, number: int, commit: str) -> Sequence[Fields]:
+        """Return the jobs of the last pipeline of the merge of a commit with the target.
+
+        The pipeline belongs to a commit of GitLab, of which the given one is a parent.
+        """
+        pipelines = await self._api.ask_all(f"/merge_requests/{number}/pipelines")
+        merged = [one for one in pipelines if one.text("ref") == _MERGE_REF.format(number)]
+        if not merged:
+            return ()
+        last = max(merged, key=lambda pipeline: pipeline.number("id"))
+        path = f"/repository/commits/{commit_id(last.text('sha'))}"
+        reply = await self._api.ask("GET", path, accept=(200, 404))
+        # GitLab may have removed the merge of an earlier commit.
+        if reply.status == 404 or commit not in self._api.read(reply, path).texts("parent_ids"):
+            return ()
+        return await self._api.ask_all(f"/pipelines/{last.number('id')}/jobs")
 
     async def _check(self, status: Fields) -> ForgeCheck:
         name = status.text("name")
@@ -268,6 +289,12 @@ class GitLab:
             labelled=labelled,
             is_edited=bool(edits) or MOST_LISTED in (len(later), len(events)),
         )
+
+
+def _latest(statuses: Iterable[Fields]) -> Mapping[str, Fields]:
+    """Return the latest status of each name."""
+    in_order = sorted(statuses, key=lambda status: status.number("id"))
+    return {status.text("name"): status for status in in_order}
 
 
 def _is_writer(member: Fields) -> bool:

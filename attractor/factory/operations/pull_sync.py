@@ -266,7 +266,8 @@ async def _listen(
     def clean(text: str) -> str:
         return clean_text(text, redact)
 
-    checks = [replace(one, name=clean(one.name)) for one in await forge.checks(own.commit)]
+    found = await forge.checks(own.number, own.commit)
+    checks = [replace(one, name=clean(one.name)) for one in found]
     failed = [
         # The others are counted, and named on the forge.
         cut_check(check, clean(check.log) if number < MOST else "")
