@@ -186,9 +186,9 @@ class ForgeApi:
         except NotCanonical as cause:
             raise self._garbage(path) from cause
 
-    def _garbage(self, path: str) -> ForgeFailed:
+    def _garbage(self, path: str, fault: str = "invalid") -> ForgeFailed:
         place = f"{self._address.title} at {self._address.url}"
-        return ForgeFailed(f"invalid answer of {place}: {path or '/'}")
+        return ForgeFailed(f"{fault} answer of {place}: {path or '/'}")
 
     async def _send(
         self, method: str, address: str, body: Json, *, with_token: bool = True, is_log: bool
@@ -208,7 +208,7 @@ class ForgeApi:
                     if is_log:
                         del content[:-_LOG_END]
                     elif len(content) > _LARGEST:
-                        raise self._garbage(urlsplit(address).path)
+                        raise self._garbage(urlsplit(address).path, "too large")
             finally:
                 await reply.aclose()
         except (httpx.HTTPError, httpx.InvalidURL) as cause:
@@ -262,6 +262,16 @@ def optional_text(fields: Fields, name: str) -> str:
     """Return a text; empty if it is missing or null."""
     value = fields.all().get(name)
     return value if isinstance(value, str) else ""
+
+
+def inner_text(fields: Fields, member: str, name: str) -> str:
+    """Return a text of an inner object; empty without it, such as that of a deleted account."""
+    return optional_text(fields.inner(member), name) if fields.all().get(member) else ""
+
+
+def joined_texts(fields: Fields, *names: str) -> str:
+    """Return the texts that are not empty, a line each."""
+    return "\n".join(filter(None, (optional_text(fields, name) for name in names)))
 
 
 def have_words(entries: Iterable[Fields], words: str) -> bool:

@@ -36,7 +36,7 @@ class PullReading:
     access. `moved_to` is the tip of the branch, if others pushed to it. `fault` is why the forge
     refused to be read. `merged_outside` is the commit of a merge that is no promotion. One that
     `is_closed` is kept, because a person may open it again. `next_run` is the next round, if it has
-    begun. `since` is when it came to need what it needs.
+    begun. `since` is the time since which it needs the same step.
     """
 
     run_id: str
@@ -67,7 +67,7 @@ class PullReading:
         return ", ".join(filter(None, (failed, remarks)))
 
     def after(self, earlier: "PullReading | None") -> "PullReading":
-        """Return the reading with what holds on from an earlier one."""
+        """Return the reading with the values of an earlier one that still hold."""
         if earlier is None or earlier.run_id != self.run_id:
             return self
         # What is said after it began is feedback for the round after it.

@@ -377,13 +377,20 @@ def test_edit_of_an_issue_of_gitlab_that_later_notes_hide_is_known(tmp_path: Pat
         assert told == [words]
 
 
-@table("answer", ['body = "<html>"', "json = []", 'json = { permissions = "x" }', "status = 503"])
+LARGE = 'body = "LARGE"'
+ANSWERS = ['body = "<html>"', "json = []", 'json = { permissions = "x" }', "status = 503", LARGE]
+
+
+@table("answer", ANSWERS)
 def test_garbage_is_a_failure(answer: str) -> None:
-    twin = ServiceTwin(parse_service(GARBAGE + answer, folder=Path()))
+    twin = ServiceTwin(
+        parse_service(GARBAGE + answer.replace("LARGE", "x" * (17 << 20)), folder=Path())
+    )
     with in_background(twin):
         for title in ("GitHub", "GitLab"):
             given = account(twin.url, {f"{title.upper()}_API_URL": twin.url})
-            with pytest.raises(ForgeFailed, match=title):
+            words = f"too large answer of {title}" if answer == LARGE else title
+            with pytest.raises(ForgeFailed, match=words):
                 call(given, lambda one: one.default_branch())
 
 

@@ -34,6 +34,8 @@ from attractor.factory.forge_api import (
     checked,
     commit_id,
     have_words,
+    inner_text,
+    joined_texts,
     optional_text,
 )
 
@@ -174,7 +176,8 @@ class GitHub:
         for status in await self._api.ask_all(f"/commits/{commit}/status", "statuses"):
             if status.text("context") != CONTEXT:
                 state = _STATES.get(status.text("state"), CheckState.FAILED)
-                found.append(ForgeCheck(status.text("context"), state, _words(status)))
+                words = joined_texts(status, "description", "target_url")
+                found.append(ForgeCheck(status.text("context"), state, words))
         return found
 
     @_checked
@@ -247,23 +250,22 @@ class GitHub:
         if optional_text(run, "conclusion") not in _FAILED:
             return ForgeCheck(run.text("name"), CheckState.PASSED)
         log = ""
-        if run.has("app") and optional_text(run.inner("app"), "slug") == "github-actions":
+        if inner_text(run, "app", "slug") == "github-actions":
             log = await self._api.ask_log(f"/actions/jobs/{run.number('id')}/logs")
         output = run.inner("output") if run.has("output") else Fields({}, "output")
-        said = [optional_text(output, name) for name in ("title", "summary", "text")]
-        return ForgeCheck(run.text("name"), CheckState.FAILED, log or "\n".join(filter(None, said)))
+        log = log or joined_texts(output, "title", "summary", "text")
+        return ForgeCheck(run.text("name"), CheckState.FAILED, log)
 
     def _pull(self, found: Fields) -> PullRequest:
         head, base = found.inner("head"), found.inner("base")
         is_open, is_merged = found.text("state") == "open", bool(found.all().get("merged"))
-        # The repository of a fork may be deleted.
-        source = head.inner("repo").text("full_name") if head.all().get("repo") else ""
         closed = PullState.MERGED if is_merged else PullState.CLOSED
         return PullRequest(
             number=found.number("number"),
             url=found.text("html_url"),
             state=PullState.OPEN if is_open else closed,
-            source=source,
+            # The repository of a fork may be deleted.
+            source=inner_text(head, "repo", "full_name"),
             branch=head.text("ref"),
             head=commit_id(head.text("sha")),
             target=base.text("ref"),
@@ -275,18 +277,11 @@ class GitHub:
 _STATES = {"success": CheckState.PASSED, "pending": CheckState.PENDING}
 
 
-def _words(status: Fields) -> str:
-    words = (optional_text(status, "description"), optional_text(status, "target_url"))
-    return "\n".join(filter(None, words))
-
-
 def _remark(kind: str, fields: Fields, text: str) -> ForgeRemark:
-    # The account of a comment may be deleted.
-    author = optional_text(fields.inner("user"), "login") if fields.all().get("user") else ""
     line = fields.all().get("line")
     return ForgeRemark(
         id=f"{kind}-{fields.number('id')}",
-        author=author,
+        author=inner_text(fields, "user", "login"),
         text=text,
         path=optional_text(fields, "path"),
         line=line if isinstance(line, int) else 0,

@@ -29,6 +29,8 @@ from attractor.factory.forge_api import (
     checked,
     commit_id,
     have_words,
+    inner_text,
+    joined_texts,
     optional_text,
 )
 
@@ -235,9 +237,8 @@ class GitLab:
             return ForgeCheck(name, CheckState.PASSED)
         # The status of another service is no job, and has no trace.
         trace = await self._api.ask_log(f"/jobs/{status.number('id')}/trace")
-        said = (optional_text(status, field) for field in ("description", "target_url"))
-        log = _MARKS_OF_TRACES.sub("", trace) or "\n".join(filter(None, said))
-        return ForgeCheck(name, state, log)
+        words = joined_texts(status, "description", "target_url")
+        return ForgeCheck(name, state, _MARKS_OF_TRACES.sub("", trace) or words)
 
     def _pull(self, found: Fields) -> PullRequest:
         state, source = found.text("state"), found.all().get("source_project_id")
@@ -264,7 +265,7 @@ class GitLab:
     async def _labelled(self, issue: Fields, label: str) -> ForgeIssue | None:
         """Return an issue with its last labelling; None if it has no event of it.
 
-        It also counts as edited if so many notes or events are later that some were not read.
+        It counts as edited, too, if more notes or events followed than are read.
         """
         path = f"/issues/{issue.number('iid')}"
         events = await self._api.ask_all(f"{path}/resource_label_events")
@@ -285,7 +286,7 @@ class GitLab:
             url=issue.text("web_url"),
             title=issue.text("title"),
             text=optional_text(issue, "description"),
-            labelled_by=_username(last, "user"),
+            labelled_by=inner_text(last, "user", "username"),
             labelled=labelled,
             is_edited=bool(edits) or MOST_LISTED in (len(later), len(events)),
         )
@@ -305,11 +306,6 @@ def _label_of(event: Fields) -> str:
     return event.inner("label").text("name")
 
 
-def _username(fields: Fields, name: str) -> str:
-    # The account may be deleted.
-    return optional_text(fields.inner(name), "username") if fields.all().get(name) else ""
-
-
 def _remark(note: Fields) -> ForgeRemark:
     position = note.inner("position") if note.has("position") else Fields({}, "position")
     # A line that was removed is in the old file only.
@@ -317,7 +313,7 @@ def _remark(note: Fields) -> ForgeRemark:
     line = position.number(f"{sides[0]}_line") if sides else 0
     return ForgeRemark(
         id=f"note-{note.number('id')}",
-        author=_username(note, "author"),
+        author=inner_text(note, "author", "username"),
         text=optional_text(note, "body").strip(),
         path=optional_text(position, f"{sides[0] if sides else 'new'}_path"),
         line=line,

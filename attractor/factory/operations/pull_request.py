@@ -87,7 +87,7 @@ async def _propose(
 ) -> Proposed:
     """Push a branch, open or update its pull request, and record it at once.
 
-    What fails before the line would make the pushed commit that of another person.
+    If a step between the push and the line failed, the commit would count as another person's.
     """
     place, decision = work.place, approved.decision.head.hash
     there = await place.forge.find_open(branch)
@@ -113,7 +113,7 @@ async def _propose(
         base=approved.base,
         commit=approved.commit,
     )
-    # First, so that a server reads what a killed process recorded.
+    # Before the line, so that a server reads the pull request also after a kill.
     readings = PullReadings.of(work.evaluator.opened)
     closed = readings.of_run(work.run_id)
     if closed and not made.is_of(closed.repository, closed.number):
