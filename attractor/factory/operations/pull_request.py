@@ -275,7 +275,20 @@ def _locked_next(run_id: str, opened: OpenProject) -> Generator[None]:
         yield
 
 
+def refuse_earlier(own: Round, rounds: Sequence[Round], command: str) -> None:
+    """Refuse a command about a round of a pull request that has a later one."""
+    last = [one for one in rounds if one.pull == own.pull][-1]
+    if last.run_id != own.run_id:
+        raise Refused(
+            f"{last.run_id} is a later round of {own.url}", hint=f"{command} {last.run_id}"
+        )
+
+
 def _refuse_begun(run_id: str, opened: OpenProject) -> None:
+    rounds = rounds_in(opened.ledger.entries())
+    for own in rounds:
+        if own.run_id == run_id:
+            refuse_earlier(own, rounds, "attractor pr next")
     reading = PullReadings.of(opened).of_run(run_id)
     if reading and reading.next_run and not is_lost(reading.next_run, opened):
         raise Refused(

@@ -206,6 +206,8 @@ def test_remark_stays_until_a_round_was_given_it(forge: Hub, tmp_path: Path) -> 
     forge.say(made.number, "While it runs.")
     sync(flow, result)
     propose(flow, following)
+    with pytest.raises(Refused, match=f"{following.run_id} is a later round"):
+        begin_next(flow, result)
     forge.commit(tmp_path, "main", "other.txt", "other\n")
     git(flow.project, "pull", "--quiet", "--ff-only", "origin", "main")
     work = rebase_run(following.directory, flow.opened, branch="main", by="ann")
