@@ -1,9 +1,13 @@
 """The twins of forges with a repository of a project, where other people act by their own keys."""
 
+import queue
 import subprocess
+import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +18,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.services.service import load_service, with_state
 from attractor.twins.services.service_twin import ServiceTwin
 from tests.examples import ROOT
-from tests.pipeline.projects import git
+from tests.pipeline.projects import git, make_project
 
 TWINS = ROOT / "scenarios" / "_twins"
 OPERATOR, REVIEWER = "twin-github", "twin-github-reviewer"
@@ -241,6 +245,44 @@ def hub(kind: type[Hub] = Hub, **state: Any) -> Generator[Hub]:
     service = with_state(load_service(TWINS / kind.name), state)
     with in_background(ServiceTwin(service)) as twin:
         yield kind(twin)
+
+
+@contextmanager
+def published(folder: Path, kind: type[Hub] = Hub) -> Generator[tuple[Hub, Path]]:
+    """Yield a twin with a project that has the branch `words` beside `main`."""
+    project = make_project(folder / "project")
+    with hub(kind) as forge:
+        forge.publish(project)
+        git(project, "checkout", "--quiet", "-b", "words")
+        (project / "words.txt").write_text("one\n")
+        git(project, "add", "words.txt")
+        git(project, "commit", "--quiet", "--message", "Add words")
+        git(project, "push", "--quiet", "origin", "words")
+        yield forge, project
+
+
+Webhooks = queue.Queue[tuple[Message, bytes]]
+"""The headers and the bodies of webhooks, in the order in which they came."""
+
+
+@contextmanager
+def webhook_receiver() -> Generator[tuple[str, Webhooks]]:
+    """Serve an address for webhooks; yield it, and what comes there."""
+    got: Webhooks = queue.Queue()
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.put((self.headers, self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Print nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/", got
+        server.shutdown()
 
 
 def pushes(folder: Path, address: str, branch: str) -> subprocess.CompletedProcess[str]:

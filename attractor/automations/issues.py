@@ -24,7 +24,7 @@ from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION, CANCEL
 from attractor.engine.truncation import one_line
 from attractor.factory.candidate_run import CandidateRun, read_candidate_run
 from attractor.factory.errors import ForgeRefused
-from attractor.factory.forge import ForgeIssue, clean_text
+from attractor.factory.forge import ForgeIssue, clean_text, same_repository
 from attractor.factory.open_project import OpenProject
 from attractor.records.lookup import is_run
 from attractor.records.summary import NOT_JUDGED
@@ -261,11 +261,10 @@ async def _post(due: DueComment, work: _Work) -> None:
         starts.note_comment(noted)
     try:
         place = _PLACE.fullmatch(claim.occurrence)
-        if place is None or place["repository"] != work.on.repository:
+        if place is None or not same_repository(place["repository"], work.on.repository):
             raise ForgeRefused(f"the remote of the project leads to {work.on.repository}")
         number = int(place["number"])
-        there = await work.on.forge.comments(number) if before else ()
-        if not any(noted.marker in remark.text for remark in there):
+        if not (before and await work.on.forge.has_comment(number, noted.marker)):
             text = _text_of(due, work)
             await work.on.forge.comment(number, f"{text}\n\n<!-- attractor {noted.marker} -->")
         starts.note_comment(replace(noted, is_done=True))

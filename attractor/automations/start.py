@@ -191,7 +191,8 @@ def request_of(
     """Return the request of the run of a claim, and the project with its registered pipeline."""
     _require_free(automation, claim)
     given = claim.inputs
-    if claim.kind in (TriggerKind.TICKET, TriggerKind.ISSUE):
+    if given and claim.kind is not TriggerKind.PERSON:
+        # Others wrote them, and any process that writes the journal can claim another kind.
         declared = declared_by(automation.pipeline, opened)
         given = _fenced(given, declared, opened.project.machine.randomness(8).hex())
     file, opened = find_pipeline(automation.pipeline, opened)
@@ -224,7 +225,7 @@ def _commit_of(claim: Claim, opened: OpenProject) -> str:
 
 
 def _fenced(given: Mapping[str, str], declared: Iterable[Input], marker: str) -> Mapping[str, str]:
-    """Return the inputs of a ticket or issue, with fences around texts: prompts contain them."""
+    """Return the inputs of others, with fences around texts: prompts contain them."""
     texts = {input_.name for input_ in declared if input_.type == "str"}
     return {
         name: fenced_alone(name, text, marker) if name in texts else text

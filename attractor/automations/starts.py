@@ -218,7 +218,7 @@ class Starts:
 
     def is_claimed(self, kind: TriggerKind, occurrence: str) -> bool:
         """Return whether an occurrence was claimed, or skipped."""
-        return (kind, occurrence) in self._keys
+        return _key_of(kind, occurrence) in self._keys
 
     def read(self) -> "Starts":
         """Read the lines that were added since."""
@@ -332,7 +332,7 @@ class Starts:
                 self._take_of_issue(line)
 
     def _take_claim(self, line: Claim) -> None:
-        self._keys.add((line.kind, line.occurrence))
+        self._keys.add(_key_of(line.kind, line.occurrence))
         self._claims[line.run_id] = self._open[line.run_id] = line
         if line.kind is TriggerKind.SCHEDULE:
             self._count_from(line.occurrence)
@@ -346,7 +346,7 @@ class Starts:
 
     def _take_of_issue(self, line: Skipped | Comment) -> None:
         if isinstance(line, Skipped):
-            self._keys.add((TriggerKind.ISSUE, line.occurrence))
+            self._keys.add(_key_of(TriggerKind.ISSUE, line.occurrence))
             self._skipped[line.occurrence] = line
             return
         self._comments[line.run_id, line.part] = line
@@ -375,6 +375,11 @@ class Starts:
     def _damaged(self) -> VerificationError:
         hint = "restore it from a backup, or remove the automation"
         return VerificationError(f"invalid line in {self._file}", hint=hint)
+
+
+def _key_of(kind: TriggerKind, occurrence: str) -> tuple[str, str]:
+    # To a forge, the case of repositories and logins does not matter.
+    return kind, occurrence.casefold() if kind is TriggerKind.ISSUE else occurrence
 
 
 def _to_line(line: Line) -> str:

@@ -96,7 +96,7 @@ def list_all_automations(state: Path) -> Iterator[tuple[str, AutomationFolder]]:
 
 
 def look_for_issues(opened: OpenProject) -> None:
-    """Let the server that starts runs of the project look for new issues now, also another one."""
+    """Let the server that starts the runs of the project look for new issues now."""
     for folder in list_automations(_state(opened), _project_id(opened)):
         # It may be removed meanwhile.
         with suppress(FileNotFoundError):

@@ -6,7 +6,7 @@ invisible characters, and fenced before an agent sees them.
 
 import re
 import unicodedata
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, Self
@@ -122,6 +122,14 @@ class PullRequest:
     has_conflict: bool = False
 
 
+def own_pull(pulls: Iterable[PullRequest], repository: str, branch: str) -> PullRequest | None:
+    """Return the first pull request of a branch of the repository itself, of no fork, or None."""
+    for pull in pulls:
+        if same_repository(pull.source, repository) and pull.branch == branch:
+            return pull
+    return None
+
+
 @dataclass(frozen=True)
 class PullContent:
     """The content of a pull request."""
@@ -213,8 +221,8 @@ class Forge(Protocol):
         """Set the status of a commit: the gate said go."""
         ...
 
-    async def checks(self, commit: str) -> Sequence[ForgeCheck]:
-        """Return the checks of a commit, without the status of the gate."""
+    async def checks(self, number: int, commit: str) -> Sequence[ForgeCheck]:
+        """Return the checks of a commit of a pull request, without the status of the gate."""
         ...
 
     async def remarks(self, number: int) -> Sequence[ForgeRemark]:
@@ -225,8 +233,8 @@ class Forge(Protocol):
         """Return the open issues that have a label now, each as it was labelled last."""
         ...
 
-    async def comments(self, number: int) -> Sequence[ForgeRemark]:
-        """Return the comments on an issue, oldest first."""
+    async def has_comment(self, number: int, words: str) -> bool:
+        """Return whether a comment on an issue contains words; look at the newest ones first."""
         ...
 
     async def comment(self, number: int, text: str) -> None:

@@ -1,7 +1,7 @@
 """Sends requests to the REST API of a forge: pages of lists, logs, rate limits and refusals."""
 
 import re
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -27,9 +27,11 @@ T = TypeVar("T")
 CONTEXT = "attractor"
 """The context of the commit status of the gate."""
 
-_PAGE = 100
+PAGE = 100
+"""The number of entries of a page."""
+
 MOST_PAGES = 10
-MOST_LISTED = MOST_PAGES * _PAGE
+MOST_LISTED = MOST_PAGES * PAGE
 """A list with so many entries may have more, which are not read."""
 
 _LARGEST = 16 << 20
@@ -106,17 +108,22 @@ class ForgeApi:
         """Return the objects of a list: of its first pages only, and then it is told."""
         found: list[Fields] = []
         for page in range(1, MOST_PAGES + 1):
-            mark = "&" if "?" in path else "?"
-            reply = await self.ask("GET", f"{path}{mark}per_page={_PAGE}&page={page}")
-            value = self._json(reply, path)
-            items = Fields(value, path).items(member) if member else value
-            if not isinstance(items, list):
-                raise self._garbage(path)
-            found += [Fields(item, path) for item in items]
-            if len(items) < _PAGE:
+            entries = await self.ask_page(path, page, member)
+            found += entries
+            if len(entries) < PAGE:
                 return found
         self.tell_cut(MOST_LISTED, path)
         return found
+
+    async def ask_page(self, path: str, page: int, member: str = "") -> list[Fields]:
+        """Return the objects of a page of a list; the first page is 1."""
+        mark = "&" if "?" in path else "?"
+        reply = await self.ask("GET", f"{path}{mark}per_page={PAGE}&page={page}")
+        value = self._json(reply, path)
+        items = Fields(value, path).items(member) if member else value
+        if not isinstance(items, list):
+            raise self._garbage(path)
+        return [Fields(item, path) for item in items]
 
     def tell_cut(self, most: int, path: str) -> None:
         """Say that a list may have more entries than were read."""
@@ -179,9 +186,9 @@ class ForgeApi:
         except NotCanonical as cause:
             raise self._garbage(path) from cause
 
-    def _garbage(self, path: str) -> ForgeFailed:
+    def _garbage(self, path: str, fault: str = "invalid") -> ForgeFailed:
         place = f"{self._address.title} at {self._address.url}"
-        return ForgeFailed(f"invalid answer of {place}: {path or '/'}")
+        return ForgeFailed(f"{fault} answer of {place}: {path or '/'}")
 
     async def _send(
         self, method: str, address: str, body: Json, *, with_token: bool = True, is_log: bool
@@ -201,7 +208,7 @@ class ForgeApi:
                     if is_log:
                         del content[:-_LOG_END]
                     elif len(content) > _LARGEST:
-                        raise self._garbage(urlsplit(address).path)
+                        raise self._garbage(urlsplit(address).path, "too large")
             finally:
                 await reply.aclose()
         except (httpx.HTTPError, httpx.InvalidURL) as cause:
@@ -255,6 +262,21 @@ def optional_text(fields: Fields, name: str) -> str:
     """Return a text; empty if it is missing or null."""
     value = fields.all().get(name)
     return value if isinstance(value, str) else ""
+
+
+def inner_text(fields: Fields, member: str, name: str) -> str:
+    """Return a text of an inner object; empty without it, such as that of a deleted account."""
+    return optional_text(fields.inner(member), name) if fields.all().get(member) else ""
+
+
+def joined_texts(fields: Fields, *names: str) -> str:
+    """Return the texts that are not empty, a line each."""
+    return "\n".join(filter(None, (optional_text(fields, name) for name in names)))
+
+
+def have_words(entries: Iterable[Fields], words: str) -> bool:
+    """Return whether words are in the body of one of several comments."""
+    return any(words in optional_text(entry, "body") for entry in entries)
 
 
 def _said(reply: ApiReply) -> str:

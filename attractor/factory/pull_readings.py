@@ -15,6 +15,7 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import make_private_folder, write_whole
 from attractor.base.json import canonical_json
+from attractor.base.locks import FileLock
 from attractor.base.records import read_record, write_record
 from attractor.engine.storage.json_files import read_document
 from attractor.factory.open_project import OpenProject
@@ -35,7 +36,7 @@ class PullReading:
     access. `moved_to` is the tip of the branch, if others pushed to it. `fault` is why the forge
     refused to be read. `merged_outside` is the commit of a merge that is no promotion. One that
     `is_closed` is kept, because a person may open it again. `next_run` is the next round, if it has
-    begun. `since` is when it came to need what it needs.
+    begun. `since` is the time since which it needs the same step.
     """
 
     run_id: str
@@ -66,7 +67,7 @@ class PullReading:
         return ", ".join(filter(None, (failed, remarks)))
 
     def after(self, earlier: "PullReading | None") -> "PullReading":
-        """Return the reading with what holds on from an earlier one."""
+        """Return the reading with the values of an earlier one that still hold."""
         if earlier is None or earlier.run_id != self.run_id:
             return self
         # What is said after it began is feedback for the round after it.
@@ -163,6 +164,11 @@ class PullReadings:
         """Record the run that begins the next round after a run, if it has a pull request."""
         if reading := self.of_run(run_id):
             self._write(replace(reading, next_run=next_run))
+
+    def lock_next(self, run_id: str) -> FileLock:
+        """Lock the next round after a run; raise LockHeld if another process begins it."""
+        make_private_folder(self.folder)
+        return FileLock(self.folder / f"{run_id}.lock").acquire(purpose="attractor pr next")
 
     def _write(self, reading: PullReading) -> None:
         make_private_folder(self.folder)

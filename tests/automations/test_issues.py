@@ -30,8 +30,8 @@ from attractor.language.declarations.inputs import read_inputs
 from tests.automations.desk import ENDS, SETTINGS, automation_in, variables_of
 from tests.factory.decisions.test_decide import make_mixed
 from tests.factory.flows import Flow, make_flow
-from tests.forges import HELPER, REVIEWER, STRANGER, Hub, Lab, hub
-from tests.pipeline.projects import make_project
+from tests.forges import HELPER, KINDS, NAME, REVIEWER, STRANGER, Hub, Lab, hub
+from tests.pipeline.projects import git, make_project
 from tests.tables import table
 
 DECLARED = "title, body, issue:int, where=here"
@@ -88,6 +88,21 @@ def test_labelling_is_claimed_once_and_the_next_one_again(forge: Hub, tmp_path: 
     assert first.inputs == {"title": "Count words", "body": SHELL, "issue": "1"}
     assert first.occurrence == "operator/shop#1 2026-01-01T00:00:00+00:00 reviewer"
     assert second.occurrence == "operator/shop#1 2026-01-01T00:00:01+00:00 reviewer"
+
+
+@table("kind", KINDS)
+def test_remote_in_another_case_leads_to_the_same_issues(kind: type[Hub], tmp_path: Path) -> None:
+    with hub(kind) as forge:
+        opened = opened_on(forge, tmp_path)
+        folder = create_automation(automation_of(opened), opened)
+        number = forge.write_issue("Count words")
+        forge.label(number)
+        assert len(poll(folder, opened).claimed) == 1
+        git(opened.project.root, "remote", "set-url", "origin", forge.address(name=NAME.title()))
+        begun(folder, opened)
+        assert poll(folder, opened) == IssuePoll()
+        [text] = forge.comments(number)
+        assert "started the run" in text
 
 
 def test_label_without_write_access_is_recorded_and_starts_nothing(

@@ -91,9 +91,12 @@ def test_interrupt_of_a_start_by_hand_ends_it(tmp_path: Path) -> None:
     assert (start.state, start.fault) == ("refused", "interrupted")
 
 
-def test_text_of_a_ticket_is_fenced_in_prompts_and_plain_in_commands(tmp_path: Path) -> None:
+@table("kind", [TriggerKind.TICKET, TriggerKind.HTTP, TriggerKind.ISSUE])
+def test_text_of_others_is_fenced_in_prompts_and_plain_in_commands(
+    tmp_path: Path, kind: TriggerKind
+) -> None:
     opened = make_opened(tmp_path / "project", PROMPTING)
-    folder, claim = claimed(opened, {"ticket": ORDER, "times": "2"})
+    folder, claim = claimed(opened, {"ticket": ORDER, "times": "2"}, kind)
     with Starting(folder, opened) as starting:
         assert starting.take(claim.run_id)
         result = asyncio.run(starting.walk(opened, "simulate"))

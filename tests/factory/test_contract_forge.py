@@ -111,7 +111,7 @@ def test_checks_and_remarks_are_read_from_all_pages(kind: type[Hub], tmp_path: P
         forge.report(commit, "lint", "success")
         forge.report(commit, "slow", "pending")
         forge.report(commit, "test", "failure", "x" * 100_000 + " 3 failed")
-        checks = call(given, lambda one: one.checks(commit))
+        checks = call(given, lambda one: one.checks(number, commit))
         passed, pending, failed = CheckState.PASSED, CheckState.PENDING, CheckState.FAILED
         states = {"lint": passed, "slow": pending, "test": failed}
         assert {one.name: one.state for one in checks} == states
@@ -138,7 +138,7 @@ def test_reviews_and_statuses_of_github_are_read(tmp_path: Path) -> None:
         forge.ask(f"POST /statuses/{commit}", {"state": "error", "context": "old"}, by=REVIEWER)
         review = {"body": "Not yet.", "event": "REQUEST_CHANGES"}
         forge.ask(f"POST /pulls/{number}/reviews", review, by=REVIEWER)
-        [check] = call(given, lambda one: one.checks(commit))
+        [check] = call(given, lambda one: one.checks(number, commit))
         assert (check.name, check.state) == ("old", CheckState.FAILED)
         assert [one.text for one in call(given, lambda one: one.remarks(number))] == ["Not yet."]
 
@@ -191,10 +191,29 @@ def test_issue_is_commented(tmp_path: Path) -> None:
         publish(forge, tmp_path)
         number, given = forge.issue("Words", ""), account_of(forge)
         call(given, lambda one: one.comment(number, "Begun."))
-        [comment] = call(given, lambda one: one.comments(number))
-        assert (comment.text, comment.author) == ("Begun.", "operator")
+        assert forge.comments(number) == ["Begun."]
         with pytest.raises(ForgeRefused, match="404"):
             call(given, lambda one: one.comment(number + 1, "Begun."))
+
+
+@table("kind", KINDS)
+def test_comment_is_found_among_more_than_are_listed(kind: type[Hub], tmp_path: Path) -> None:
+    with hub(kind) as forge:
+        publish(forge, tmp_path)
+        number = forge.write_issue("Words")
+        call(account_of(forge), lambda one: one.comment(number, "Begun: mark-1"))
+        state: dict[str, Any] = {**forge.twin.state}
+    [said] = state["notes" if kind is Lab else "comments"].values()
+    others = [{**said[0], "body": f"No. {count}"} for count in range(MOST_LISTED + 100)]
+    for comments in ([*others, *said], [*said, *others]):
+        said[:] = comments
+        with hub(kind, **state) as forge:
+            given = account_of(forge)
+            found = [
+                call(given, lambda one, words=words: one.has_comment(number, words))
+                for words in ("mark-1", "mark-2")
+            ]
+        assert found == [True, False]
 
 
 def test_error_of_a_query_is_refused() -> None:
@@ -205,6 +224,7 @@ def test_error_of_a_query_is_refused() -> None:
 def test_allowed_failure_and_other_service_of_gitlab_are_known(tmp_path: Path) -> None:
     with hub(Lab) as forge:
         commit, given = publish(forge, tmp_path), account_of(forge)
+        number = call(given, lambda one: one.create(CONTENT)).number
         path, trace = f"POST /statuses/{commit}", "section_start:1:a[x]\r\x1b[0KRun\n\x1b[31mno"
         for body in (
             {"name": "may fail", "state": "failed", "allow_failure": True},
@@ -213,13 +233,44 @@ def test_allowed_failure_and_other_service_of_gitlab_are_known(tmp_path: Path) -
             {"name": "test", "state": "canceled", "trace": trace},
         ):
             forge.ask(path, body)
-        checks = call(given, lambda one: one.checks(commit))
+        checks = call(given, lambda one: one.checks(number, commit))
         assert {one.name: (one.state, one.log) for one in checks} == {
             "may fail": (CheckState.PASSED, ""),
             "by hand": (CheckState.PASSED, ""),
             "scan": (CheckState.FAILED, "2 leaks"),
             "test": (CheckState.FAILED, "Run\nno"),
         }
+
+
+def test_jobs_of_the_merge_with_the_target_are_read_on_gitlab(tmp_path: Path) -> None:
+    with hub(Lab) as forge:
+        commit, given = publish(forge, tmp_path), account_of(forge)
+        number = call(given, lambda one: one.create(CONTENT)).number
+        path = f"POST /merge_requests/{number}/pipelines"
+
+        def states() -> dict[str, tuple[CheckState, str]]:
+            checks = call(given, lambda one: one.checks(number, commit))
+            return {one.name: (one.state, one.log) for one in checks}
+
+        detached = forge.ask(path, {})
+        assert (detached["sha"], detached["ref"]) == (commit, f"refs/merge-requests/{number}/head")
+        passed = (CheckState.PASSED, "")
+        forge.report(commit, "lint", "success")
+        forge.report(commit, "test", "success")
+        forge.ask("PUT ", {"merge_pipelines_enabled": True})
+        merged = forge.ask(path, {})
+        assert merged["sha"] != commit
+        assert states() == {"lint": passed, "test": passed}
+        forge.report(merged["sha"], "test", "failure", "3 failed")
+        assert states() == {"lint": passed, "test": (CheckState.FAILED, "3 failed")}
+        # The jobs of a later merge count; those of another head do not.
+        again = forge.ask(path, {})
+        forge.report(again["sha"], "test", "pending")
+        assert states()["test"] == (CheckState.PENDING, "")
+        forge.commit(tmp_path, "words", "more.txt", "more\n")
+        other = forge.ask(path, {})
+        forge.report(other["sha"], "test", "failure")
+        assert states()["test"] == passed
 
 
 @table("squash", [True, False])
@@ -270,13 +321,6 @@ def test_rate_limit_is_waited_for_and_told(kind: type[Hub], tmp_path: Path) -> N
         assert words.startswith(f"the rate limit of {forge.title} is reached: waiting ")
 
 
-async def comment_on_gitlab(given: ForgeAccount, number: int) -> list[tuple[str, str]]:
-    """Comment an issue, and return all comments with their authors."""
-    async with GitLab(given) as forge:
-        await forge.comment(number, "Begun.")
-        return [(one.author, one.text) for one in await forge.comments(number)]
-
-
 def labelled_by_gitlab(given: ForgeAccount) -> Sequence[ForgeIssue]:
     async def read() -> Sequence[ForgeIssue]:
         async with GitLab(given) as forge:
@@ -298,8 +342,7 @@ def test_labels_and_edits_of_issues_of_gitlab_are_read(tmp_path: Path) -> None:
         forge.ask(path, label, by=REVIEWER)
         forge.ask(f"PUT /issues/{other}", {"add_labels": "None"}, by=REVIEWER)
         call(given, lambda one: one.comment(number, "Begun."))
-        said = call(given, lambda one: one.comments(number))
-        assert [(one.author, one.text) for one in said] == [("operator", "Begun.")]
+        assert forge.comments(number) == ["Begun."]
         [found] = labelled_by_gitlab(given)
         assert (found.number, found.title, found.text) == (number, "Count words", "All of them.")
         assert (found.labelled_by, found.is_edited) == ("reviewer", False)
@@ -334,13 +377,20 @@ def test_edit_of_an_issue_of_gitlab_that_later_notes_hide_is_known(tmp_path: Pat
         assert told == [words]
 
 
-@table("answer", ['body = "<html>"', "json = []", 'json = { permissions = "x" }', "status = 503"])
+LARGE = 'body = "LARGE"'
+ANSWERS = ['body = "<html>"', "json = []", 'json = { permissions = "x" }', "status = 503", LARGE]
+
+
+@table("answer", ANSWERS)
 def test_garbage_is_a_failure(answer: str) -> None:
-    twin = ServiceTwin(parse_service(GARBAGE + answer, folder=Path()))
+    twin = ServiceTwin(
+        parse_service(GARBAGE + answer.replace("LARGE", "x" * (17 << 20)), folder=Path())
+    )
     with in_background(twin):
         for title in ("GitHub", "GitLab"):
             given = account(twin.url, {f"{title.upper()}_API_URL": twin.url})
-            with pytest.raises(ForgeFailed, match=title):
+            words = f"too large answer of {title}" if answer == LARGE else title
+            with pytest.raises(ForgeFailed, match=words):
                 call(given, lambda one: one.default_branch())
 
 

@@ -130,9 +130,11 @@ def test_reading_stays_about_the_latest_round_and_returns_to_it(
     following = begin_next(flow, result)
     checks = GitHub.checks
 
-    async def checks_while_a_round_is_proposed(self: GitHub, commit: str) -> Sequence[ForgeCheck]:
+    async def checks_while_a_round_is_proposed(
+        self: GitHub, number: int, commit: str
+    ) -> Sequence[ForgeCheck]:
         await propose_run(following.directory, flow.opened, target="", by="ben")
-        return await checks(self, commit)
+        return await checks(self, number, commit)
 
     monkeypatch.setattr(GitHub, "checks", checks_while_a_round_is_proposed)
     sync(flow, result)
@@ -152,14 +154,18 @@ def test_rejected_round_is_asked_for_again(forge: Hub, tmp_path: Path) -> None:
     sync(flow, result)
     rejected = flow.launch(feedback=result)
     assert rows(flow) == []
-    with pytest.raises(Refused, match=f"has begun: {rejected.run_id}"):
-        next_round(result.directory, flow.opened)
+    with (
+        pytest.raises(Refused, match=f"has begun: {rejected.run_id}"),
+        next_round(result.directory, flow.opened),
+    ):
+        pass
     flow.decide(rejected, DecisionKind.REJECTED)
     sync(flow, result)
     assert [row.run_id for row in rows(flow)] == [result.run_id]
     # The process of a round ended before its run existed.
     PullReadings.of(flow.opened).begin_next(result.run_id, flow.machine.new_run_id())
-    assert next_round(result.directory, flow.opened)
+    with next_round(result.directory, flow.opened) as request:
+        assert request.builds_on == result.run_id
     sync(flow, result)
     assert [row.run_id for row in rows(flow)] == [result.run_id]
 

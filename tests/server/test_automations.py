@@ -24,6 +24,7 @@ from attractor.automations.start import Starting
 from attractor.automations.store import AutomationFolder, create_automation, hold_starts
 from attractor.base.clock import ManualClock
 from attractor.base.errors import Refused
+from attractor.base.fenced import unfenced
 from attractor.base.json import JsonObject
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import Scope
@@ -271,7 +272,9 @@ def test_request_starts_a_run_with_the_inputs_that_the_schema_allows(
         assert (shown["schema"], shown["starts"][0]["run_id"]) == (SCHEMA, run)
         assert [one["name"] for one in client.get("/api/v1/automations").json()] == ["review"]
     options = json.loads((opened.project.runs_dir / run / "manifest.json").read_text())["options"]
-    assert options["inputs"] == {"where": "lib", "ticket": "A-1"}
+    inputs = {name: unfenced(text) for name, text in options["inputs"].items()}
+    assert inputs == {"where": "lib", "ticket": "A-1"}
+    assert inputs["ticket"] != options["inputs"]["ticket"]
     assert options["budgets"]["cost_usd"] == 1.5
     assert (options["trigger"]["automation"], options["trigger"]["kind"]) == ("review", "http")
     fresh(folder).starts.switch(is_paused=True, by="ann", now=opened.now())

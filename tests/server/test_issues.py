@@ -111,7 +111,7 @@ def test_webhook_starts_a_run_at_once_and_a_replayed_one_nothing(
     forge: Hub, opened: OpenProject
 ) -> None:
     folder = create_automation(automation_of(opened), opened)
-    number = forge.issue("Count words", "All of them.")
+    number = forge.issue("Count words", f"All of them.{' ' * 5_000_000}")
     with served(forge, opened) as server:
         url = f"{server.url}/webhooks/github"
         # The first look, which finds nothing.

@@ -103,6 +103,26 @@ def test_webhook_without_a_valid_signature_is_refused(tmp_path: Path) -> None:
         assert merged_lines(flow) == 0
 
 
+@table("kind", KINDS)
+def test_large_webhook_is_signed_whole_and_lets_all_be_read(
+    kind: type[Hub], tmp_path: Path
+) -> None:
+    with proposed(tmp_path, kind=kind) as (forge, flow, server):
+        forge.merge(1, squash=True)
+        url = f"{server.url}/webhooks/{forge.name}"
+
+        def post(content: bytes, secret: str = SECRET) -> httpx.Response:
+            proof = {"x-hub-signature-256": sign(content, secret), "x-gitlab-token": secret}
+            return httpx.post(url, content=content, headers=proof)
+
+        content = json.dumps({"object_kind": "note", "text": "x" * 5_000_000}).encode()
+        assert post(content, "another").status_code == 403
+        assert merged_lines(flow) == 0
+        taken = post(content)
+        assert (taken.status_code, "read again" in taken.text) == (202, True)
+        await_(lambda: merged_lines(flow) == 1)
+
+
 def test_webhook_of_gitlab_without_a_valid_token_is_refused(tmp_path: Path) -> None:
     with proposed(tmp_path, kind=Lab) as (forge, flow, server):
         forge.merge(1, squash=True)

@@ -71,8 +71,8 @@ def test_labelled_issue_becomes_a_merged_pull_request(kind: type[Hub], tmp_path:
             forge.report(made.commit, "test", "failure", "made.txt is too short\n")
             forge.say_about(made.number, "made.txt:1", "Say it twice.")
             asyncio.run(sync_pull_request(manifest.parent, flow.opened, by="ann"))
-            request = next_round(manifest.parent, flow.opened)
-            following = asyncio.run(start_run(request, flow.opened, feedback=manifest.parent))
+            with next_round(manifest.parent, flow.opened) as request:
+                following = asyncio.run(start_run(request, flow.opened, feedback=manifest.parent))
             propose(following.directory, flow)
             merged = forge.merge(made.number, squash=True)
             await_(lambda: [one.ending for one in list_rounds(flow.opened)] == ["merged"])

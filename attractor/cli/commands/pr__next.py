@@ -27,8 +27,9 @@ def pr_next(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     watcher = Watcher(invocation, as_json=as_json)
     opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
     root = opened.find(reference)
-    work = start_run(next_round(root, opened), opened, feedback=root)
-    return show_end(walk(work, watcher), opened.project, as_json=as_json)
+    with next_round(root, opened) as request:
+        result = walk(start_run(request, opened, feedback=root), watcher)
+    return show_end(result, opened.project, as_json=as_json)
 
 
 part = pr_next

@@ -63,6 +63,11 @@ class Round:
     base: str
     commit: str
 
+    @property
+    def pull(self) -> tuple[str, int]:
+        """The repository and the number of the pull request, equal for all of its rounds."""
+        return self.repository.casefold(), self.number
+
     def is_of(self, repository: str, number: int) -> bool:
         """Return whether the round belongs to a pull request."""
         return same_repository(self.repository, repository) and self.number == number

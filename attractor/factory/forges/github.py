@@ -22,16 +22,20 @@ from attractor.factory.forge import (
     PullRequest,
     PullState,
     RemoteRepository,
-    same_repository,
+    own_pull,
 )
 from attractor.factory.forge_api import (
     CONTEXT,
     MOST_PAGES,
+    PAGE,
     ForgeAddress,
     ForgeApi,
     api_address,
     checked,
     commit_id,
+    have_words,
+    inner_text,
+    joined_texts,
     optional_text,
 )
 
@@ -125,11 +129,7 @@ class GitHub:
         owner = self._name.partition("/")[0]
         query = f"/pulls?state=open&head={quote(f'{owner}:{branch}')}"
         found = [self._pull(fields) for fields in await self._api.ask_all(query)]
-        own = [pull for pull in found if self._is_own(pull) and pull.branch == branch]
-        return own[0] if own else None
-
-    def _is_own(self, pull: PullRequest) -> bool:
-        return same_repository(pull.source, self._name)
+        return own_pull(found, self._name, branch)
 
     @_checked
     async def create(self, proposal: PullContent) -> PullRequest:
@@ -166,14 +166,18 @@ class GitHub:
         await self._api.ask_one("POST", f"/statuses/{commit}", {**body, "target_url": url})
 
     @_checked
-    async def checks(self, commit: str) -> Sequence[ForgeCheck]:
-        """Return the checks and statuses of a commit, without the status of the gate."""
+    async def checks(self, number: int, commit: str) -> Sequence[ForgeCheck]:
+        """Return the checks and statuses of a commit, without the status of the gate.
+
+        Those of its merge with the target are checks of the commit, too.
+        """
         runs = await self._api.ask_all(f"/commits/{commit}/check-runs", "check_runs")
         found = [await self._check(run) for run in runs]
         for status in await self._api.ask_all(f"/commits/{commit}/status", "statuses"):
             if status.text("context") != CONTEXT:
                 state = _STATES.get(status.text("state"), CheckState.FAILED)
-                found.append(ForgeCheck(status.text("context"), state, _words(status)))
+                words = joined_texts(status, "description", "target_url")
+                found.append(ForgeCheck(status.text("context"), state, words))
         return found
 
     @_checked
@@ -214,10 +218,15 @@ class GitHub:
         return sorted(found, key=lambda issue: issue.labelled)
 
     @_checked
-    async def comments(self, number: int) -> Sequence[ForgeRemark]:
-        """Return the comments on an issue, oldest first."""
-        found = await self._api.ask_all(f"/issues/{number}/comments")
-        return [_remark("comment", comment, optional_text(comment, "body")) for comment in found]
+    async def has_comment(self, number: int, words: str) -> bool:
+        """Return whether a comment on an issue contains words; look at the newest ones first."""
+        path = f"/issues/{number}"
+        known = (await self._api.ask_one("GET", path)).number("comments")
+        # The list is oldest first, and may have one more page by now.
+        for page in range(known // PAGE + 1, 0, -1):
+            if have_words(await self._api.ask_page(f"{path}/comments", page), words):
+                return True
+        return False
 
     async def comment(self, number: int, text: str) -> None:
         """Comment an issue."""
@@ -241,23 +250,22 @@ class GitHub:
         if optional_text(run, "conclusion") not in _FAILED:
             return ForgeCheck(run.text("name"), CheckState.PASSED)
         log = ""
-        if run.has("app") and optional_text(run.inner("app"), "slug") == "github-actions":
+        if inner_text(run, "app", "slug") == "github-actions":
             log = await self._api.ask_log(f"/actions/jobs/{run.number('id')}/logs")
         output = run.inner("output") if run.has("output") else Fields({}, "output")
-        said = [optional_text(output, name) for name in ("title", "summary", "text")]
-        return ForgeCheck(run.text("name"), CheckState.FAILED, log or "\n".join(filter(None, said)))
+        log = log or joined_texts(output, "title", "summary", "text")
+        return ForgeCheck(run.text("name"), CheckState.FAILED, log)
 
     def _pull(self, found: Fields) -> PullRequest:
         head, base = found.inner("head"), found.inner("base")
         is_open, is_merged = found.text("state") == "open", bool(found.all().get("merged"))
-        # The repository of a fork may be deleted.
-        source = head.inner("repo").text("full_name") if head.all().get("repo") else ""
         closed = PullState.MERGED if is_merged else PullState.CLOSED
         return PullRequest(
             number=found.number("number"),
             url=found.text("html_url"),
             state=PullState.OPEN if is_open else closed,
-            source=source,
+            # The repository of a fork may be deleted.
+            source=inner_text(head, "repo", "full_name"),
             branch=head.text("ref"),
             head=commit_id(head.text("sha")),
             target=base.text("ref"),
@@ -269,18 +277,11 @@ class GitHub:
 _STATES = {"success": CheckState.PASSED, "pending": CheckState.PENDING}
 
 
-def _words(status: Fields) -> str:
-    words = (optional_text(status, "description"), optional_text(status, "target_url"))
-    return "\n".join(filter(None, words))
-
-
 def _remark(kind: str, fields: Fields, text: str) -> ForgeRemark:
-    # The account of a comment may be deleted.
-    author = optional_text(fields.inner("user"), "login") if fields.all().get("user") else ""
     line = fields.all().get("line")
     return ForgeRemark(
         id=f"{kind}-{fields.number('id')}",
-        author=author,
+        author=inner_text(fields, "user", "login"),
         text=text,
         path=optional_text(fields, "path"),
         line=line if isinstance(line, int) else 0,

@@ -1,7 +1,7 @@
 """GitLab, over its REST API: merge requests, jobs, notes, members and issues."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 from urllib.parse import quote, urlsplit
 
@@ -17,15 +17,20 @@ from attractor.factory.forge import (
     PullRequest,
     PullState,
     RemoteRepository,
+    own_pull,
 )
 from attractor.factory.forge_api import (
     CONTEXT,
     MOST_LISTED,
+    PAGE,
     ForgeAddress,
     ForgeApi,
     api_address,
     checked,
     commit_id,
+    have_words,
+    inner_text,
+    joined_texts,
     optional_text,
 )
 
@@ -36,6 +41,10 @@ _DEVELOPER = 30
 _DRAFT = "Draft: "
 _LONGEST_DESCRIPTION = 255
 _NEWEST_FIRST = "order_by=created_at&sort=desc"
+_MERGE_REF = "refs/merge-requests/{}/merge"
+_COMMENT_PAGES = 100
+"""An issue has at most 5,000 comments, besides notes of GitLab itself."""
+
 _EDITS = (
     "changed the description",
     "changed title",
@@ -105,8 +114,7 @@ class GitLab:
         """Return the open merge request of a branch of the project itself, or None."""
         query = f"/merge_requests?state=opened&source_branch={quote(branch, safe='')}"
         found = [self._pull(fields) for fields in await self._api.ask_all(query)]
-        own = [pull for pull in found if pull.source == self._name and pull.branch == branch]
-        return own[0] if own else None
+        return own_pull(found, self._name, branch)
 
     @_checked
     async def create(self, proposal: PullContent) -> PullRequest:
@@ -144,7 +152,7 @@ class GitLab:
     @_checked
     async def set_status(self, commit: str, words: str, url: str) -> None:
         """Set the status of a commit: the gate said go."""
-        known = await self._statuses(commit)
+        known = _latest(await self._statuses(commit))
         # GitLab refuses to set a state again.
         if CONTEXT in known and known[CONTEXT].text("status") == "success":
             return
@@ -157,15 +165,22 @@ class GitLab:
         await self._api.ask_one("POST", f"/statuses/{commit}", body)
 
     @_checked
-    async def checks(self, commit: str) -> Sequence[ForgeCheck]:
-        """Return the jobs and statuses of a commit, without the status of the gate."""
-        statuses = await self._statuses(commit)
-        return [await self._check(status) for name, status in statuses.items() if name != CONTEXT]
+    async def checks(self, number: int, commit: str) -> Sequence[ForgeCheck]:
+        """Return the jobs and statuses of a commit, without the status of the gate.
+
+        The jobs of its merge with the target count, too: GitLab keeps them apart.
+        """
+        found = [*await self._statuses(commit), *await self._merged_jobs(number, commit)]
+        return [
+            await self._check(status) for name, status in _latest(found).items() if name != CONTEXT
+        ]
 
     @_checked
     async def remarks(self, number: int) -> Sequence[ForgeRemark]:
         """Return the notes of a merge request and its discussions, oldest first."""
-        return await self._notes(f"/merge_requests/{number}")
+        notes = await self._api.ask_all(f"/merge_requests/{number}/notes?{_NEWEST_FIRST}")
+        people = [note for note in reversed(notes) if not note.flag("system")]
+        return [_remark(note) for note in people if optional_text(note, "body").strip()]
 
     @_checked
     async def labelled_issues(self, label: str) -> Sequence[ForgeIssue]:
@@ -179,25 +194,39 @@ class GitLab:
         return sorted(filter(None, found), key=lambda issue: issue.labelled)
 
     @_checked
-    async def comments(self, number: int) -> Sequence[ForgeRemark]:
-        """Return the comments on an issue, oldest first."""
-        return await self._notes(f"/issues/{number}")
+    async def has_comment(self, number: int, words: str) -> bool:
+        """Return whether a comment on an issue contains words; look at the newest ones first."""
+        for page in range(1, _COMMENT_PAGES + 1):
+            notes = await self._api.ask_page(f"/issues/{number}/notes?{_NEWEST_FIRST}", page)
+            if have_words(notes, words) or len(notes) < PAGE:
+                return have_words(notes, words)
+        return False
 
     @_checked
     async def comment(self, number: int, text: str) -> None:
         """Comment an issue."""
         await self._api.ask_one("POST", f"/issues/{number}/notes", {"body": text})
 
-    async def _notes(self, path: str) -> Sequence[ForgeRemark]:
-        notes = await self._api.ask_all(f"{path}/notes?{_NEWEST_FIRST}")
-        people = [note for note in reversed(notes) if not note.flag("system")]
-        return [_remark(note) for note in people if optional_text(note, "body").strip()]
+    async def _statuses(self, commit: str) -> Sequence[Fields]:
+        """Return the statuses of a commit: of jobs, and of other services."""
+        return await self._api.ask_all(f"/repository/commits/{commit}/statuses")
 
-    async def _statuses(self, commit: str) -> Mapping[str, Fields]:
-        """Return the latest status of each name: of jobs, and of other services."""
-        found = await self._api.ask_all(f"/repository/commits/{commit}/statuses")
-        in_order = sorted(found, key=lambda status: status.number("id"))
-        return {status.text("name"): status for status in in_order}
+    async def _merged_jobs(self, number: int, commit: str) -> Sequence[Fields]:
+        """Return the jobs of the last pipeline of the merge of a commit with the target.
+
+        The pipeline belongs to a commit of GitLab, of which the given one is a parent.
+        """
+        pipelines = await self._api.ask_all(f"/merge_requests/{number}/pipelines")
+        merged = [one for one in pipelines if one.text("ref") == _MERGE_REF.format(number)]
+        if not merged:
+            return ()
+        last = max(merged, key=lambda pipeline: pipeline.number("id"))
+        path = f"/repository/commits/{commit_id(last.text('sha'))}"
+        reply = await self._api.ask("GET", path, accept=(200, 404))
+        # GitLab may have removed the merge of an earlier commit.
+        if reply.status == 404 or commit not in self._api.read(reply, path).texts("parent_ids"):
+            return ()
+        return await self._api.ask_all(f"/pipelines/{last.number('id')}/jobs")
 
     async def _check(self, status: Fields) -> ForgeCheck:
         name = status.text("name")
@@ -208,9 +237,8 @@ class GitLab:
             return ForgeCheck(name, CheckState.PASSED)
         # The status of another service is no job, and has no trace.
         trace = await self._api.ask_log(f"/jobs/{status.number('id')}/trace")
-        said = (optional_text(status, field) for field in ("description", "target_url"))
-        log = _MARKS_OF_TRACES.sub("", trace) or "\n".join(filter(None, said))
-        return ForgeCheck(name, state, log)
+        words = joined_texts(status, "description", "target_url")
+        return ForgeCheck(name, state, _MARKS_OF_TRACES.sub("", trace) or words)
 
     def _pull(self, found: Fields) -> PullRequest:
         state, source = found.text("state"), found.all().get("source_project_id")
@@ -237,7 +265,7 @@ class GitLab:
     async def _labelled(self, issue: Fields, label: str) -> ForgeIssue | None:
         """Return an issue with its last labelling; None if it has no event of it.
 
-        It also counts as edited if so many notes or events are later that some were not read.
+        It counts as edited, too, if more notes or events followed than are read.
         """
         path = f"/issues/{issue.number('iid')}"
         events = await self._api.ask_all(f"{path}/resource_label_events")
@@ -258,10 +286,16 @@ class GitLab:
             url=issue.text("web_url"),
             title=issue.text("title"),
             text=optional_text(issue, "description"),
-            labelled_by=_username(last, "user"),
+            labelled_by=inner_text(last, "user", "username"),
             labelled=labelled,
             is_edited=bool(edits) or MOST_LISTED in (len(later), len(events)),
         )
+
+
+def _latest(statuses: Iterable[Fields]) -> Mapping[str, Fields]:
+    """Return the latest status of each name."""
+    in_order = sorted(statuses, key=lambda status: status.number("id"))
+    return {status.text("name"): status for status in in_order}
 
 
 def _is_writer(member: Fields) -> bool:
@@ -272,11 +306,6 @@ def _label_of(event: Fields) -> str:
     return event.inner("label").text("name")
 
 
-def _username(fields: Fields, name: str) -> str:
-    # The account may be deleted.
-    return optional_text(fields.inner(name), "username") if fields.all().get(name) else ""
-
-
 def _remark(note: Fields) -> ForgeRemark:
     position = note.inner("position") if note.has("position") else Fields({}, "position")
     # A line that was removed is in the old file only.
@@ -284,7 +313,7 @@ def _remark(note: Fields) -> ForgeRemark:
     line = position.number(f"{sides[0]}_line") if sides else 0
     return ForgeRemark(
         id=f"note-{note.number('id')}",
-        author=_username(note, "author"),
+        author=inner_text(note, "author", "username"),
         text=optional_text(note, "body").strip(),
         path=optional_text(position, f"{sides[0] if sides else 'new'}_path"),
         line=line,

@@ -3,12 +3,13 @@
 The operator's own git pushes and fetches.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, Refused, UsageError
+from attractor.base.errors import AttractorError, LockHeld, Refused, UsageError
 from attractor.base.json import Json
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import CANCELED, FAILED, REJECTED
@@ -86,7 +87,7 @@ async def _propose(
 ) -> Proposed:
     """Push a branch, open or update its pull request, and record it at once.
 
-    What fails before the line would make the pushed commit that of another person.
+    If a step between the push and the line failed, the commit would count as another person's.
     """
     place, decision = work.place, approved.decision.head.hash
     there = await place.forge.find_open(branch)
@@ -112,7 +113,7 @@ async def _propose(
         base=approved.base,
         commit=approved.commit,
     )
-    # First, so that a server reads what a killed process recorded.
+    # Before the line, so that a server reads the pull request also after a kill.
     readings = PullReadings.of(work.evaluator.opened)
     closed = readings.of_run(work.run_id)
     if closed and not made.is_of(closed.repository, closed.number):
@@ -223,10 +224,12 @@ def is_lost(run_id: str, opened: OpenProject) -> bool:
     return status in (REJECTED, FAILED, CANCELED)
 
 
-def next_round(root: Path, opened: OpenProject) -> RunRequest:
-    """Return the request of the next round: the same one, on the files of the last round.
+@contextmanager
+def next_round(root: Path, opened: OpenProject) -> Generator[RunRequest]:
+    """Yield the request of the next round: the same one, on the files of the last round.
 
-    What is left of the budget of the last round limits the next one.
+    What is left of the budget of the last round limits the next one. Start the run within the
+    block: until its end, no other process begins a round of this pull request.
     """
     facts = read_candidate_run(root)
     if root.parent != opened.project.runs_dir:
@@ -243,20 +246,52 @@ def next_round(root: Path, opened: OpenProject) -> RunRequest:
             f"{facts.run_id} needs no further round: no check failed, and no remark was read",
             hint=f"attractor pr sync {facts.run_id}",
         )
-    reading = PullReadings.of(opened).of_run(facts.run_id)
+    with _locked_next(facts.run_id, opened):
+        left = require_budget_left(request.budgets.cost_usd, facts.cost_usd)
+        yield replace(
+            request,
+            budgets=replace(request.budgets, cost_usd=left),
+            builds_on=facts.run_id,
+            continues=None,
+            submission=None,
+            suite=split_pin(request.suite)[0],
+            profile=split_pin(request.profile)[0],
+            evaluate=True,
+        )
+
+
+@contextmanager
+def _locked_next(run_id: str, opened: OpenProject) -> Generator[None]:
+    """Lock the next round of a run; refuse it if it has begun, or begins in another process."""
+    try:
+        lock = PullReadings.of(opened).lock_next(run_id)
+    except LockHeld as cause:
+        _refuse_begun(run_id, opened)
+        raise Refused(
+            f"another process begins the next round of {run_id}", hint="attractor pr list"
+        ) from cause
+    with lock:
+        _refuse_begun(run_id, opened)
+        yield
+
+
+def refuse_earlier(own: Round, rounds: Sequence[Round], command: str) -> None:
+    """Refuse a command about a round of a pull request that has a later one."""
+    last = [one for one in rounds if one.pull == own.pull][-1]
+    if last.run_id != own.run_id:
+        raise Refused(
+            f"{last.run_id} is a later round of {own.url}", hint=f"{command} {last.run_id}"
+        )
+
+
+def _refuse_begun(run_id: str, opened: OpenProject) -> None:
+    rounds = rounds_in(opened.ledger.entries())
+    for own in rounds:
+        if own.run_id == run_id:
+            refuse_earlier(own, rounds, "attractor pr next")
+    reading = PullReadings.of(opened).of_run(run_id)
     if reading and reading.next_run and not is_lost(reading.next_run, opened):
         raise Refused(
-            f"the next round of {facts.run_id} has begun: {reading.next_run}",
+            f"the next round of {run_id} has begun: {reading.next_run}",
             hint=f"attractor status {reading.next_run}; or reject or cancel it first",
         )
-    left = require_budget_left(request.budgets.cost_usd, facts.cost_usd)
-    return replace(
-        request,
-        budgets=replace(request.budgets, cost_usd=left),
-        builds_on=facts.run_id,
-        continues=None,
-        submission=None,
-        suite=split_pin(request.suite)[0],
-        profile=split_pin(request.profile)[0],
-        evaluate=True,
-    )

@@ -43,7 +43,13 @@ from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.forge_place import Place, Sleep, Work, opened_place
 from attractor.factory.operations.lock import lock_run
-from attractor.factory.operations.pull_request import PROPOSED_REFS, is_lost, record_round, unread
+from attractor.factory.operations.pull_request import (
+    PROPOSED_REFS,
+    is_lost,
+    record_round,
+    refuse_earlier,
+    unread,
+)
 from attractor.factory.project import created_runs
 from attractor.factory.pull_readings import PullReading, PullReadings, pull_step
 from attractor.records.lookup import reference_of
@@ -100,13 +106,9 @@ async def sync_pull_request(
         ending = endings_in(entries).get(run_id, "")
         if ending in (MERGED, MERGED_OUTSIDE):
             return _note(own, replace(synced, ending=ending), opened)
-        later = [one for one in rounds if one.is_of(own.repository, own.number)]
-        if later[-1] != own:
-            _follow(later, opened)
-            raise Refused(
-                f"{later[-1].run_id} is a later round of {own.url}",
-                hint=f"attractor pr sync {later[-1].run_id}",
-            )
+        ours = [one for one in rounds if one.pull == own.pull]
+        _follow(ours, opened)
+        refuse_earlier(own, rounds, "attractor pr sync")
         try:
             async with opened_place(opened.project, sleep) as place:
                 work = Work(run, evaluator, place, by)
@@ -118,9 +120,9 @@ async def sync_pull_request(
                 else:
                     synced = await _end(work, own, pull, synced)
         except ForgeRefused as fault:
-            _note(own, synced, opened, len(later), fault.in_one_line)
+            _note(own, synced, opened, len(ours), fault.in_one_line)
             raise
-        return _note(own, synced, opened, len(later))
+        return _note(own, synced, opened, len(ours))
 
 
 def _follow(rounds: Sequence[Round], opened: OpenProject) -> None:
@@ -266,7 +268,8 @@ async def _listen(
     def clean(text: str) -> str:
         return clean_text(text, redact)
 
-    checks = [replace(one, name=clean(one.name)) for one in await forge.checks(own.commit)]
+    found = await forge.checks(own.number, own.commit)
+    checks = [replace(one, name=clean(one.name)) for one in found]
     failed = [
         # The others are counted, and named on the forge.
         cut_check(check, clean(check.log) if number < MOST else "")
@@ -328,14 +331,14 @@ def list_rounds(opened: OpenProject) -> list[ListedRound]:
     ours = created_runs(entries, opened.identity.project_id())
     endings = endings_in(entries)
     found = [one for one in rounds_in(entries) if one.run_id in ours]
-    latest = {(one.repository, one.number): one for one in found}
-    counts = Counter((one.repository, one.number) for one in found)
+    latest = {one.pull: one for one in found}
+    counts = Counter(one.pull for one in found)
     unjudged = unjudged_in(entries)
     return [
         ListedRound(
             one,
             endings.get(one.run_id, ""),
-            counts[one.repository, one.number],
+            counts[one.pull],
             is_unjudged=one.run_id in unjudged,
         )
         for one in latest.values()

@@ -18,6 +18,9 @@ class Limits:
     """The limits on requests."""
 
     body_bytes: int = 4 << 20
+    webhook_bytes: int = 25 << 20
+    """The largest body that GitHub sends."""
+
     body_s: float = 30
     """The time in which the whole body has to arrive."""
 

@@ -37,6 +37,9 @@ HEADERS = {
 DRAWING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
 """The policy of a drawing, which has its style inside, and never a script."""
 
+WEBHOOKS = frozenset({"/webhooks/github", "/webhooks/gitlab"})
+"""The paths with larger bodies, which their endpoints do not keep whole."""
+
 DROPPING_S = 0.05
 VALID_S = 10
 """The time after which the caller of an open answer is identified again."""
@@ -85,6 +88,10 @@ class Exchange:
         self._send = send
         self._clock = clock
         self._limits = limits
+        is_webhook = self.path in WEBHOOKS
+        self.most_bytes = limits.webhook_bytes if is_webhook else limits.body_bytes
+        """The largest size of the body."""
+
         self._identify = identify
         self._deadline = clock.monotonic() + limits.body_s
         self._received = 0
@@ -140,7 +147,7 @@ class Exchange:
                 BodyTooSlow(f"the body did not arrive within {self._limits.body_s:g} s")
             ) from None
         self._received += len(message.get("body", b""))
-        if self._received > self._limits.body_bytes:
+        if self._received > self.most_bytes:
             raise self._failed(self.too_large())
         self._is_whole = not message.get("more_body", False)
         return message
@@ -200,7 +207,7 @@ class Exchange:
 
     def too_large(self) -> BodyTooLarge:
         """Return the error about a body that is too large."""
-        return BodyTooLarge(f"the body has more than {self._limits.body_bytes:,} bytes")
+        return BodyTooLarge(f"the body has more than {self.most_bytes:,} bytes")
 
     def _failed(self, fault: HttpError) -> HTTPException:
         self.fault = fault

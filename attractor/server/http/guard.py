@@ -33,11 +33,11 @@ from attractor.server.errors import (
     TooManyRequests,
     Unauthenticated,
 )
-from attractor.server.http.exchange import Exchange
+from attractor.server.http.exchange import WEBHOOKS, Exchange
 from attractor.server.http.problems import problem_response
 from attractor.server.http.unsent import UnsentForm
 
-OPEN_PATHS = frozenset({"/login", "/login.css", "/webhooks/github", "/webhooks/gitlab"})
+OPEN_PATHS = WEBHOOKS | {"/login", "/login.css"}
 """The paths for senders without a token or session: a webhook is proved by a secret."""
 
 CSRF_HEADER, CSRF_FIELD = "x-csrf-token", "csrf"
@@ -133,7 +133,7 @@ class Guard:
         if caller is None and not is_open:
             await self._keep_form(exchange)
             raise Unauthenticated()
-        if exchange.announced_bytes > self._limits.body_bytes:
+        if exchange.announced_bytes > exchange.most_bytes:
             raise exchange.too_large()
         with self._requests.counted(exchange.sender):
             if caller and caller.is_session and exchange.method not in SAFE_METHODS:

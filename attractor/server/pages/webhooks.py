@@ -3,23 +3,27 @@
 A webhook has no token of this server: GitHub signs it by a secret, and GitLab sends the secret. Its
 content is not believed: it names a repository, and the pull requests or issues of this repository
 are read from the forge. So a repeated webhook changes nothing, and one with a signature is refused.
+A large body, such as one with a long issue, is signed as it arrives and not parsed: all is read.
 """
 
 import hmac
-from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Depends, Request
-from fastapi.responses import Response
+from fastapi.responses import PlainTextResponse, Response
 
 from attractor.automations.store import look_for_issues
+from attractor.base.dataclasses import dataclass
 from attractor.base.files import make_private_folder
 from attractor.base.json import parse_object
 from attractor.factory.open_project import OpenProject
+from attractor.factory.pull_readings import PullReadings
+from attractor.server.access.limits import LIMITS
 from attractor.server.errors import Forbidden
 from attractor.server.html.rendering import PageRouter
 from attractor.server.http.problems import InvalidRequest
 from attractor.server.http.scopes import ServerService
+from attractor.server.service import Service
 
 part = PageRouter()
 
@@ -28,55 +32,80 @@ GITLAB_TOKEN = "x-gitlab-token"
 _MOST_KEPT = 1000
 
 
-async def _read_body(request: Request) -> bytes:
-    return await request.body()
+@dataclass(frozen=True)
+class _Sent:
+    """A webhook: the signature of its whole body, and the body, or None if it is too large."""
+
+    signature: str
+    body: bytes | None
+
+
+async def _read(request: Request, service: ServerService) -> _Sent:
+    """Sign the whole body, and keep no more of it than of other requests."""
+    signed = hmac.new(_secret_of(service.opened).encode(), digestmod="sha256")
+    kept = bytearray()
+    async for piece in request.stream():
+        signed.update(piece)
+        if len(kept) <= LIMITS.body_bytes:
+            kept += piece
+    is_whole = len(kept) <= LIMITS.body_bytes
+    return _Sent(signed.hexdigest(), bytes(kept) if is_whole else None)
+
+
+Sent = Annotated[_Sent, Depends(_read)]
 
 
 @part.post("/webhooks/github")
-def take_webhook(
-    request: Request, service: ServerService, body: Annotated[bytes, Depends(_read_body)]
-) -> Response:
+def take_webhook(request: Request, service: ServerService, sent: Sent) -> Response:
     """Check the signature of a webhook, and let pull requests or labelled issues be read."""
-    opened = service.opened
-    signature = _require_signature(opened, request.headers, body)
-    match parse_object(body):
+    sign = request.headers.get(SIGNATURE, "")
+    _require_same("signature", sign, f"sha256={sent.signature}")
+    if sent.body is None:
+        _keep_once(service.opened, sent.signature)
+        return _read_all(service)
+    match parse_object(sent.body):
         case {"action": "labeled", "issue": dict()}:
-            _keep_once(opened, signature)
-            look_for_issues(opened)
-            return Response(status_code=202)
-        case {"repository": {"full_name": str(name)}}:
+            repository = ""
+        case {"repository": {"full_name": str(repository)}}:
             pass
         case _:
             raise InvalidRequest("the webhook names no repository")
-    _keep_once(opened, signature)
-    service.asked_pulls.put((opened.identity.project_id(), name))
-    return Response(status_code=202)
+    _keep_once(service.opened, sent.signature)
+    return _read_again(service, repository)
 
 
 @part.post("/webhooks/gitlab")
-def take_gitlab_webhook(
-    request: Request, service: ServerService, body: Annotated[bytes, Depends(_read_body)]
-) -> Response:
+def take_gitlab_webhook(request: Request, service: ServerService, sent: Sent) -> Response:
     """Check the token of a webhook, and let merge requests or labelled issues be read."""
-    opened = service.opened
-    _require_same("token", request.headers.get(GITLAB_TOKEN, ""), _secret_of(opened))
-    match parse_object(body):
+    _require_same("token", request.headers.get(GITLAB_TOKEN, ""), _secret_of(service.opened))
+    if sent.body is None:
+        return _read_all(service)
+    match parse_object(sent.body):
         case {"object_kind": "issue"}:
-            look_for_issues(opened)
-            return Response(status_code=202)
-        case {"project": {"path_with_namespace": str(name)}}:
+            repository = ""
+        case {"project": {"path_with_namespace": str(repository)}}:
             pass
         case _:
             raise InvalidRequest("the webhook names no project")
-    service.asked_pulls.put((opened.identity.project_id(), name))
+    return _read_again(service, repository)
+
+
+def _read_again(service: Service, repository: str) -> Response:
+    """Let the pull requests of a repository be read soon, or labelled issues if it is empty."""
+    if repository:
+        service.asked_pulls.put((service.project_id, repository))
+    else:
+        look_for_issues(service.opened)
     return Response(status_code=202)
 
 
-def _require_signature(opened: OpenProject, headers: Mapping[str, str], body: bytes) -> str:
-    """Return the signature of a webhook; refuse an invalid one."""
-    digest = hmac.digest(_secret_of(opened).encode(), body, "sha256").hex()
-    _require_same("signature", headers.get(SIGNATURE, ""), f"sha256={digest}")
-    return digest
+def _read_all(service: Service) -> Response:
+    """Let all that a webhook with a large body may be about be read soon, and say so."""
+    repositories = {reading.repository for reading in PullReadings.of(service.opened).all()}
+    for repository in ("", *sorted(repositories)):
+        _read_again(service, repository)
+    words = "The body is too large to be parsed: all pull requests and issues are read again.\n"
+    return PlainTextResponse(words, status_code=202)
 
 
 def _secret_of(opened: OpenProject) -> str:

@@ -270,8 +270,8 @@ def create_issue(request: ServiceRequest, state: State, draw: Draw) -> object:
 
 @answered
 def show_issue(request: ServiceRequest, state: State, draw: Draw) -> object:
-    """Return an issue."""
-    return item_of(state, draw)
+    """Return an issue, with the number of its comments."""
+    return {**item_of(state, draw), "comments": len(listed(state, draw, "comments"))}
 
 
 @answered
@@ -364,7 +364,7 @@ def query_graph(request: ServiceRequest, state: State, draw: Draw) -> object:
     found = [
         shown_in_graph(state, one)
         for one in state["issues"].values()
-        if (one["repository"], one["state"]) == (name, "open")
+        if (one["repository"], one["state"]) == (name.casefold(), "open")
         and label in [known["name"].casefold() for known in one["labels"]]
     ]
     begin = int(wanted.get("after") or 0)

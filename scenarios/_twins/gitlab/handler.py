@@ -60,9 +60,19 @@ def project_of(state: State, draw: Draw) -> dict[str, Any]:
     """Return the project in the path, by its number or its full path."""
     wanted = draw.from_path["id"]
     for one in state["projects"].values():
-        if wanted in (str(one["id"]), one["path_with_namespace"]):
+        if str(one["id"]) == wanted:
             return one
+    if found := project_named(state, wanted):
+        return found
     raise Refusal(404, "404 Project Not Found")
+
+
+def project_named(state: State, name: str) -> dict[str, Any] | None:
+    """Return the project with a full path, whose case does not matter, or None."""
+    for known, project in state["projects"].items():
+        if known.casefold() == name.casefold():
+            return project
+    return None
 
 
 def level_in(state: State, project: dict[str, Any], username: str) -> int:
@@ -89,7 +99,7 @@ def add_project(
     """Create a project of the person."""
     owner = person_of(request, state)["username"]
     full_name = f"{owner}/{name}"
-    if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", name) or full_name in state["projects"]:
+    if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", name) or project_named(state, full_name):
         raise Refusal(400, {"path": ["has already been taken or is invalid"]})
     source = state["projects"][fork_of]["folder"] if fork_of else ""
     made = {
@@ -100,6 +110,7 @@ def add_project(
         "fork_of": fork_of,
         "folder": init_repository(state, full_name, protected=PROTECTED, clone_of=source),
         "merge_method": "merge",
+        "merge_pipelines_enabled": False,
         "hooks": [],
     }
     state["projects"][full_name] = made
@@ -109,7 +120,8 @@ def add_project(
 def shown_project(project: dict[str, Any]) -> dict[str, Any]:
     """Return a project as the service shows it."""
     names = ("id", "path_with_namespace", "default_branch", "merge_method")
-    return {name: project[name] for name in names}
+    more = {"merge_pipelines_enabled": project["merge_pipelines_enabled"]}
+    return {**{name: project[name] for name in names}, **more}
 
 
 def tell_hooks(
@@ -148,10 +160,11 @@ def show_project(request: ServiceRequest, state: State, draw: Draw) -> object:
 
 @answered
 def update_project(request: ServiceRequest, state: State, draw: Draw) -> object:
-    """Set the merge method of a project: `merge` or `ff`."""
-    project = project_of(state, draw)
+    """Set the merge method of a project (`merge` or `ff`), or whether pipelines merge first."""
+    project, body = project_of(state, draw), body_of(request)
     require(MAINTAINER, request, state, project)
-    project["merge_method"] = str(body_of(request, "merge_method")["merge_method"])
+    names = ("merge_method", "merge_pipelines_enabled")
+    project.update({name: body[name] for name in names if name in body})
     return shown_project(project)
 
 
@@ -494,6 +507,15 @@ def update_merge_request(request: ServiceRequest, state: State, draw: Draw) -> o
     return found
 
 
+def merge_commit(project: dict[str, Any], found: dict[str, Any], now: str) -> str:
+    """Return a new commit that merges a merge request into its target."""
+    folder, head = project["folder"], found["sha"]
+    target = git(folder, "rev-parse", f"refs/heads/{found['target_branch']}")
+    tree = git(folder, "merge-tree", "--write-tree", target, head)
+    message = f"Merge branch '{found['source_branch']}' into '{found['target_branch']}'"
+    return commit_merge(folder, (target, head), tree, message, now)
+
+
 @answered
 def merge(request: ServiceRequest, state: State, draw: Draw) -> object:
     """Merge a merge request by the method of the project, on demand with one commit for all."""
@@ -512,10 +534,7 @@ def merge(request: ServiceRequest, state: State, draw: Draw) -> object:
         found["squash_commit_sha"] = head
     tip = head
     if not is_fast:
-        tree = git(folder, "merge-tree", "--write-tree", target, head)
-        message = f"Merge branch '{found['source_branch']}' into '{found['target_branch']}'"
-        tip = commit_merge(folder, (target, head), tree, message, now)
-        found["merge_commit_sha"] = tip
+        tip = found["merge_commit_sha"] = merge_commit(project, {**found, "sha": head}, now)
     git(folder, "update-ref", f"refs/heads/{found['target_branch']}", tip, target)
     found["state"] = "merged"
     tell_hooks(project, "merge_request", person, {"object_attributes": found}, draw)
@@ -559,6 +578,58 @@ def list_statuses(request: ServiceRequest, state: State, draw: Draw) -> object:
     return list({one["name"]: one for one in statuses_of(state, draw)}.values())
 
 
+def pipelines_of(state: State, draw: Draw) -> list[dict[str, Any]]:
+    """Return the pipelines of the merge request in the path, oldest first."""
+    found = item_of(state, draw, "merge_requests")
+    return state["pipelines"].setdefault(f"{found['project_id']}/{found['iid']}", [])
+
+
+@answered
+def list_pipelines(request: ServiceRequest, state: State, draw: Draw) -> object:
+    """Return the pipelines of a merge request, newest first."""
+    return pipelines_of(state, draw)[::-1]
+
+
+@answered
+def create_pipeline(request: ServiceRequest, state: State, draw: Draw) -> object:
+    """Create a pipeline of a merge request: of its merge with the target if the project wants that.
+
+    Its jobs are the statuses that are set for its commit.
+    """
+    project, found = merge_request_of(state, draw)
+    require(DEVELOPER, request, state, project)
+    sha, kind = found["sha"], "head"
+    if project["merge_pipelines_enabled"] and not found["has_conflicts"]:
+        sha, kind = merge_commit(project, found, draw.written_now), "merge"
+    ref = f"refs/merge-requests/{found['iid']}/{kind}"
+    git(project["folder"], "update-ref", ref, sha)
+    made = {"id": draw.counter("pipelines"), "sha": sha, "ref": ref, "status": "pending"}
+    pipelines_of(state, draw).append(made)
+    return respond(made, 201)
+
+
+@answered
+def list_jobs(request: ServiceRequest, state: State, draw: Draw) -> object:
+    """Return the jobs of a pipeline."""
+    project = project_of(state, draw)
+    for key, pipelines in state["pipelines"].items():
+        for one in pipelines:
+            if key.startswith(f"{project['id']}/") and str(one["id"]) == draw.from_path["pipeline"]:
+                return state["statuses"].get(f"{project['id']}@{one['sha']}", [])
+    raise Refusal(404, "404 Not found")
+
+
+@answered
+def show_commit(request: ServiceRequest, state: State, draw: Draw) -> object:
+    """Return a commit with its parents."""
+    folder, sha = project_of(state, draw)["folder"], draw.from_path["sha"]
+    try:
+        parents = git(folder, "rev-parse", f"{sha}^@").split()
+    except Refusal as cause:
+        raise Refusal(404, "404 Commit Not Found") from cause
+    return {"id": sha, "parent_ids": parents}
+
+
 @answered
 def show_trace(request: ServiceRequest, state: State, draw: Draw) -> object:
     """Return the log of a job."""
@@ -571,7 +642,7 @@ def show_trace(request: ServiceRequest, state: State, draw: Draw) -> object:
 def serve_git(request: ServiceRequest, state: State, draw: Draw) -> object:
     """Fetch from a repository, or push to it with a key that may write."""
     name = f"{draw.from_path['owner']}/{draw.from_path['repo'].removesuffix('.git')}"
-    project, username = state["projects"].get(name), person_of(request, state)["username"]
+    project, username = project_named(state, name), person_of(request, state)["username"]
     return serve_repository(
         request,
         draw.from_path["repo"],

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from attractor.base.errors import NoGo, Refused, VerificationError
+from attractor.base.errors import ExitCode, NoGo, Refused, VerificationError
 from attractor.config.settings import PullRequestSettings
 from attractor.engine.budgets import Budgets
 from attractor.engine.prompts.preamble import (
@@ -74,9 +76,9 @@ def sync(flow: Flow, result: RunResult) -> SyncedPull:
 
 def begin_next(flow: Flow, result: RunResult) -> RunResult:
     """Begin the next round, and approve its result."""
-    request = next_round(result.directory, flow.opened)
-    work = start_run(request, flow.opened, feedback=result.directory)
-    following = asyncio.run(work)
+    with next_round(result.directory, flow.opened) as request:
+        work = start_run(request, flow.opened, feedback=result.directory)
+        following = asyncio.run(work)
     flow.decide(following, DecisionKind.APPROVED)
     return following
 
@@ -204,6 +206,8 @@ def test_remark_stays_until_a_round_was_given_it(forge: Hub, tmp_path: Path) -> 
     forge.say(made.number, "While it runs.")
     sync(flow, result)
     propose(flow, following)
+    with pytest.raises(Refused, match=f"{following.run_id} is a later round"):
+        begin_next(flow, result)
     forge.commit(tmp_path, "main", "other.txt", "other\n")
     git(flow.project, "pull", "--quiet", "--ff-only", "origin", "main")
     work = rebase_run(following.directory, flow.opened, branch="main", by="ann")
@@ -334,6 +338,7 @@ def test_proposal_is_recorded_before_a_later_step_fails(forge: Hub, tmp_path: Pa
     assert kinds(flow, LineKind.PROPOSED) == ["proposed"]
 
 
+@on_each_forge
 def test_remote_in_another_case_leads_to_the_same_repository(forge: Hub, tmp_path: Path) -> None:
     flow, result = flow_on(forge, tmp_path)
     git(flow.project, "remote", "set-url", "origin", forge.address(name=NAME.title()))
@@ -343,6 +348,7 @@ def test_remote_in_another_case_leads_to_the_same_repository(forge: Hub, tmp_pat
     assert sync(flow, result).feedback
     git(flow.project, "remote", "set-url", "origin", forge.address())
     assert not propose(flow, begin_next(flow, result)).is_new
+    assert [one.rounds for one in list_rounds(flow.opened)] == [2]
 
 
 def test_pull_request_of_a_fork_with_the_same_branch_has_no_effect(
@@ -363,15 +369,40 @@ def test_pull_request_of_a_fork_with_the_same_branch_has_no_effect(
 def test_rounds_and_budget_are_limited(forge: Hub, tmp_path: Path) -> None:
     flow, result = flow_on(forge, tmp_path, max_rounds=1)
     made = propose(flow, result).round
-    with pytest.raises(Refused, match="needs no further round"):
-        next_round(result.directory, flow.opened)
+    with (
+        pytest.raises(Refused, match="needs no further round"),
+        next_round(result.directory, flow.opened),
+    ):
+        pass
     forge.say(made.number, "Longer, please.")
     synced = sync(flow, result)
     assert synced.feedback
     assert synced.next_round == 0
     with pytest.raises(RoundsUsedUp, match="had 1 round of at most 1"):
         begin_next(flow, result)
-    assert next_round(result.directory, flow.opened).budgets == Budgets()
+    with next_round(result.directory, flow.opened) as request:
+        assert request.budgets == Budgets()
+
+
+def test_one_of_two_processes_begins_the_next_round(forge: Hub, tmp_path: Path) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    made = propose(flow, result).round
+    forge.say(made.number, "Longer, please.")
+    sync(flow, result)
+    with next_round(result.directory, flow.opened):
+        words = f"another process begins the next round of {result.run_id}"
+        with pytest.raises(Refused, match=words), next_round(result.directory, flow.opened):
+            pass
+    command = [sys.executable, "-m", "attractor", "pr", "next", result.run_id]
+    environ = {**flow.machine.environ, "ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
+    both = [
+        subprocess.Popen(command, cwd=flow.project, env=environ, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = sorted((one.communicate()[1], one.returncode) for one in both)
+    assert sorted(code for _, code in said) == [ExitCode.DONE, ExitCode.REFUSED], said
+    assert f"the next round of {result.run_id}" in "".join(words for words, code in said if code)
+    assert len([*flow.runs_dir.glob("*/manifest.json")]) == 2
 
 
 def test_changed_feedback_is_refused(forge: Hub, tmp_path: Path) -> None:

@@ -136,12 +136,13 @@ def test_body_that_is_too_large_or_too_slow_is_refused(small: RunningServer) -> 
 def test_huge_body_is_not_read(small: RunningServer) -> None:
     token = small.token()
     host, port = small.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as sender:
-        sender.sendall(
-            f"POST /echo HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
-            "Content-Length: 999999999999\r\n\r\nbegin".encode()
-        )
-        assert b" 413 " in sender.recv(1000)
+    for path, size in (("/echo", 999999999999), ("/webhooks/github", LIMITS.webhook_bytes + 1)):
+        with socket.create_connection((host, int(port))) as sender:
+            sender.sendall(
+                f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
+                f"Content-Length: {size}\r\n\r\nbegin".encode()
+            )
+            assert b" 413 " in sender.recv(1000)
 
 
 def test_caller_has_a_limited_number_of_open_requests(small: RunningServer) -> None:

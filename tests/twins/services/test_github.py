@@ -2,33 +2,24 @@
 
 import hmac
 import json
-import queue
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import httpx
 
-from tests.forges import CHECKS, HELPER, REVIEWER, STRANGER, Hub, hub, pushes
-from tests.pipeline.projects import git, make_project
+from tests.forges import (
+    CHECKS,
+    HELPER,
+    REVIEWER,
+    STRANGER,
+    Hub,
+    hub,
+    published,
+    pushes,
+    webhook_receiver,
+)
+from tests.pipeline.projects import git
 
 SECRET = "between us"
-
-
-@contextmanager
-def published(tmp_path: Path) -> Generator[tuple[Hub, Path]]:
-    """Yield the twin with a repository that has the branch `words` beside `main`."""
-    project = make_project(tmp_path / "project")
-    with hub() as forge:
-        forge.publish(project)
-        git(project, "checkout", "--quiet", "-b", "words")
-        (project / "words.txt").write_text("one\n")
-        git(project, "add", "words.txt")
-        git(project, "commit", "--quiet", "--message", "Add words")
-        git(project, "push", "--quiet", "origin", "words")
-        yield forge, project
 
 
 def open_pull(forge: Hub, head: str = "words", by: str = REVIEWER) -> int:
@@ -117,33 +108,20 @@ def test_check_has_a_log_behind_an_address_without_a_key(tmp_path: Path) -> None
 
 
 def test_webhook_has_the_signature_of_its_secret(tmp_path: Path) -> None:
-    got: queue.Queue[tuple[str, str, bytes]] = queue.Queue()
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            content = self.rfile.read(int(self.headers["content-length"]))
-            got.put((self.headers["x-github-event"], self.headers["x-hub-signature-256"], content))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Print nothing."""
-
-    with published(tmp_path) as (forge, _), HTTPServer(("127.0.0.1", 0), Receiver) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        config = {"url": f"http://127.0.0.1:{server.server_port}/", "secret": SECRET}
+    with published(tmp_path) as (forge, _), webhook_receiver() as (url, got):
+        config = {"url": url, "secret": SECRET}
         forge.ask("POST /hooks", {"config": config, "events": ["issues"]})
         elsewhere = {"config": {**config, "url": "https://example.org/"}, "events": ["issues"]}
         assert forge.send("POST /repos/operator/shop/hooks", elsewhere).status_code == 422
         number = forge.ask("POST /issues", {"title": "Count words"}, by=STRANGER)["number"]
         forge.ask(f"POST /issues/{number}/labels", {"labels": ["attractor"]}, by=REVIEWER)
-        event, signature, content = got.get(timeout=20)
-        server.shutdown()
+        headers, content = got.get(timeout=20)
         assert [one["title"] for one in forge.ask("GET /issues?labels=attractor")] == [
             "Count words"
         ]
     expected = hmac.digest(SECRET.encode(), content, "sha256").hex()
-    assert (event, signature) == ("issues", f"sha256={expected}")
+    assert headers["x-github-event"] == "issues"
+    assert headers["x-hub-signature-256"] == f"sha256={expected}"
     assert json.loads(content)["issue"]["labels"] == [{"name": "attractor"}]
 
 

@@ -1,31 +1,22 @@
 """The shipped twin of GitLab: real repositories, webhooks with tokens, rights and limits."""
 
 import json
-import queue
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-from tests.forges import CHECKS, REVIEWER, STRANGER, Hub, Lab, hub, pushes
-from tests.pipeline.projects import git, make_project
+from tests.forges import (
+    CHECKS,
+    REVIEWER,
+    STRANGER,
+    Hub,
+    Lab,
+    hub,
+    published,
+    pushes,
+    webhook_receiver,
+)
+from tests.pipeline.projects import git
 
 SECRET = "between us"
-
-
-@contextmanager
-def published(tmp_path: Path) -> Generator[tuple[Hub, Path]]:
-    """Yield the twin with a project that has the branch `words` beside `main`."""
-    project = make_project(tmp_path / "project")
-    with hub(Lab) as forge:
-        forge.publish(project)
-        git(project, "checkout", "--quiet", "-b", "words")
-        (project / "words.txt").write_text("one\n")
-        git(project, "add", "words.txt")
-        git(project, "commit", "--quiet", "--message", "Add words")
-        git(project, "push", "--quiet", "origin", "words")
-        yield forge, project
 
 
 def propose(forge: Hub, title: str = "Words") -> int:
@@ -34,7 +25,7 @@ def propose(forge: Hub, title: str = "Words") -> int:
 
 
 def test_squash_is_merged_by_a_commit_with_two_parents(tmp_path: Path) -> None:
-    with published(tmp_path) as (forge, project):
+    with published(tmp_path, Lab) as (forge, project):
         before = git(project, "rev-parse", "main").strip()
         merged = forge.merge(propose(forge), squash=True)
         squashed = forge.ask("GET /merge_requests/1")["squash_commit_sha"]
@@ -45,7 +36,7 @@ def test_squash_is_merged_by_a_commit_with_two_parents(tmp_path: Path) -> None:
 
 
 def test_draft_conflict_and_closed_merge_request_are_not_merged(tmp_path: Path) -> None:
-    with published(tmp_path) as (forge, _):
+    with published(tmp_path, Lab) as (forge, _):
         number = propose(forge, "Draft: Words")
         path = f"PUT {forge.place}/merge_requests/{number}/merge"
         assert forge.ask(f"GET /merge_requests/{number}")["draft"]
@@ -60,7 +51,7 @@ def test_draft_conflict_and_closed_merge_request_are_not_merged(tmp_path: Path) 
 
 
 def test_rights_of_people_are_kept_over_http_and_git(tmp_path: Path) -> None:
-    with published(tmp_path) as (forge, project):
+    with published(tmp_path, Lab) as (forge, project):
         number = propose(forge)
         assert not pushes(project, forge.address(by=REVIEWER), "free").returncode
         assert "403" in pushes(project, forge.address(by=STRANGER), "taken").stderr
@@ -75,7 +66,7 @@ def test_rights_of_people_are_kept_over_http_and_git(tmp_path: Path) -> None:
 
 
 def test_job_has_a_trace_and_no_state_is_set_twice(tmp_path: Path) -> None:
-    with published(tmp_path) as (forge, project):
+    with published(tmp_path, Lab) as (forge, project):
         sha = git(project, "rev-parse", "words").strip()
         body = {"state": "failed", "name": "test", "trace": "3 failed\n"}
         job = forge.ask(f"POST /statuses/{sha}", body, by=CHECKS)["id"]
@@ -85,29 +76,15 @@ def test_job_has_a_trace_and_no_state_is_set_twice(tmp_path: Path) -> None:
 
 
 def test_webhook_has_the_token_of_its_receiver(tmp_path: Path) -> None:
-    got: queue.Queue[tuple[str, str, bytes]] = queue.Queue()
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            content = self.rfile.read(int(self.headers["content-length"]))
-            got.put((self.headers["x-gitlab-event"], self.headers["x-gitlab-token"], content))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Print nothing."""
-
-    with published(tmp_path) as (forge, _), HTTPServer(("127.0.0.1", 0), Receiver) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with published(tmp_path, Lab) as (forge, _), webhook_receiver() as (url, got):
         number = forge.write_issue("Count words")
-        hook = {"url": f"http://127.0.0.1:{server.server_port}/", "token": SECRET}
+        hook = {"url": url, "token": SECRET}
         forge.ask("POST /hooks", {**hook, "issues_events": True})
         elsewhere = {**hook, "url": "https://example.org/"}
         assert forge.send(f"POST {forge.place}/hooks", elsewhere).status_code == 422
         forge.ask(f"PUT /issues/{number}", {"add_labels": "attractor"}, by=REVIEWER)
-        event, token, content = got.get(timeout=20)
-        server.shutdown()
-    assert (event, token) == ("Issue Hook", SECRET)
+        headers, content = got.get(timeout=20)
+    assert (headers["x-gitlab-event"], headers["x-gitlab-token"]) == ("Issue Hook", SECRET)
     assert json.loads(content)["changes"]["labels"]["current"] == [{"title": "attractor"}]
 
 
