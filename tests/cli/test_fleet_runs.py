@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from attractor.factory.ledger.ledger import Ledger, LineKind
-from attractor.factory.open_project import open_project
+from attractor.factory.open_project import OpenProject, open_project
+from attractor.factory.races import is_time_decided, list_races
 from attractor.factory.resources.profiles import make_profile
 from attractor.fleet.records import RunState
 from tests.factory.flows import HOLDOUT
@@ -144,24 +145,65 @@ def ends(fleet: LivingFleet, run_id: str) -> list[str]:
     return [str(one.data["status"]) for one in entries if one.kind == LineKind.ENDED]
 
 
+JUDGED = ("--on", "agents", "--suite", "todo", "--profile", "lenient")
+
+
+def begin_judged(fleet: LivingFleet) -> OpenProject:
+    """Register a suite and a profile for the attempts of a race."""
+    opened = open_project(fleet.project, fleet.environ)
+    suite = write_suite(fleet.folder / "suite", made=HOLDOUT.format(wanted="made"))
+    register(opened.suites, suite, now=opened.now())
+    profile = make_profile("lenient", ("isolation_unverified",))
+    opened.profiles.create(profile, by="ann", now=opened.now())
+    return opened
+
+
 @pytest.mark.crash
 def test_attempts_of_a_race_are_executed_by_workers_and_judged_here(tmp_path: Path) -> None:
     with living(tmp_path, QUICK.replace("digraph quick", "digraph linear")) as fleet:
-        opened = open_project(fleet.project, fleet.environ)
-        suite = write_suite(tmp_path / "suite", made=HOLDOUT.format(wanted="made"))
-        register(opened.suites, suite, now=opened.now())
-        profile = make_profile("lenient", ("isolation_unverified",))
-        opened.profiles.create(profile, by="ann", now=opened.now())
-        words = ("--attempts", "2", "--on", "agents", "--suite", "todo", "--profile", "lenient")
-        fleet.attractor("race", "pipeline.dot", *words, "--stop", "first_go", code=2)
+        opened = begin_judged(fleet)
         fleet.start_worker()
-        fleet.attractor("race", "pipeline.dot", *words)
+        fleet.attractor("race", "pipeline.dot", "--attempts", "2", *JUDGED)
         shown = json.loads(fleet.attractor("race", "show", "--json"))
         assert (shown["pool"], shown["winner"] != "", shown["ended"]) == ("agents", True, True)
         runs = [one["run_id"] for one in shown["attempts"]]
         assert [one["verdict"] for one in shown["attempts"]] == ["go", "go"]
         assert [fleet.row(run_id).pool for run_id in runs] == ["agents"] * 2
         assert len(list(opened.ledger.mentioning("race_begun"))) == 1
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_first_go_cancels_attempts_that_work_and_wait_in_the_fleet(
+    tmp_path: Path, is_killed: bool
+) -> None:
+    flag = tmp_path / "flag"
+    once = f"mkdir {flag} && echo made > made.txt || sleep 600"
+    source = QUICK.replace("digraph quick", "digraph linear")
+    with living(tmp_path, source.replace("echo made >> made.txt", once)) as fleet:
+        opened = begin_judged(fleet)
+        # One attempt after the other: after the first one has ended, one works and one waits.
+        fleet.start_worker("--slots", "1")
+        words = ("race", "pipeline.dot", "--attempts", "3", "--stop", "first_go", *JUDGED)
+        if is_killed:
+            command = (*PROGRAM, *words, "--sandbox", "none")
+            race = subprocess.Popen(command, cwd=fleet.project, env=fleet.environ)
+            wait_until(flag.exists, fleet.logs)
+            race.kill()
+            race.wait()
+            fleet.attractor("race", "resume")
+        else:
+            shown = fleet.attractor(*words, "--sandbox", "none")
+            assert "time decided: the first go ended the race" in shown
+        [listed] = list_races(opened.ledger, opened.identity.project_id())
+        assert listed.results is not None
+        assert is_time_decided(listed.race, listed.results)
+        by_status = sorted((one.status, one.verdict) for one in listed.results)
+        assert by_status == [("awaiting_human", "go"), ("canceled", ""), ("canceled", "")]
+        assert len(list(opened.ledger.mentioning("race_ended"))) == 1
+        lost = [one.run_id for one in listed.results if not one.verdict]
+        assert [ends(fleet, run_id) for run_id in lost] == [["canceled"]] * 2
+        assert [fleet.row(run_id).state for run_id in lost] == [RunState.ENDED] * 2
 
 
 @pytest.mark.crash

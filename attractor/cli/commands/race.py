@@ -21,13 +21,11 @@ from attractor.engine.budgets import Budgets
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.race import AttemptView, begin_race, look, race_record
-from attractor.factory.operations.race_process import MODULE, give_up_attempts, run_race
+from attractor.factory.operations.race_process import give_up_attempts, run_race
 from attractor.factory.races import LATEST, Race, Stop, find_race, results_of, winner_of
 from attractor.records.request import RunRequest
 
 _BEGIN = "begin"
-_IN_POOL = "attractor.fleet.dispatch.race_attempt"
-"""The module of attempts in a pool; it is not imported here, because it needs a database."""
 
 
 class _RaceGroup(click.Group):
@@ -181,24 +179,18 @@ def begin(
         stop=Stop(stop),
         pool=pool,
     )
-    begun = _begin_on(pool, Stop(stop), invocation, opened, work) if pool else asyncio.run(work())
+    begun = _begin_on(pool, invocation, opened, work) if pool else asyncio.run(work())
     show(f"race {begun.race_id}: {attempts} attempts, {begun.counted} count", err=True)
-    return _execute(begun, opened, as_json=as_json)
+    return _execute(begun, invocation, opened, as_json=as_json)
 
 
 def _begin_on(
     pool: str,
-    stop: Stop,
     invocation: Invocation,
     opened: OpenProject,
     work: Callable[..., Awaitable[Race]],
 ) -> Race:
     """Begin a race in a pool; refuse one whose attempts the pool would refuse, before it counts."""
-    if stop is Stop.FIRST_GO:
-        raise UsageError(
-            "--stop first_go cannot be combined with --on: a worker executes the other attempts",
-            hint="remove --on, or --stop",
-        )
     # Imported here, because only the fleet needs a database.
     from attractor.cli.runs.fleet import require_extra
 
@@ -228,7 +220,7 @@ def resume(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     """
     opened = opened_of(invocation)
     found = find_race(opened.ledger, opened.identity.project_id(), reference)
-    return _execute(found, opened, as_json=as_json)
+    return _execute(found, invocation, opened, as_json=as_json)
 
 
 @race.command()
@@ -286,8 +278,20 @@ def _show_named(
     return ExitCode.DONE
 
 
-def _execute(begun: Race, opened: OpenProject, *, as_json: bool) -> ExitCode:
-    views = run_race(begun, opened, _IN_POOL if begun.pool else MODULE)
+def _execute(
+    begun: Race, invocation: Invocation, opened: OpenProject, *, as_json: bool
+) -> ExitCode:
+    if begun.pool:
+        # Imported here, because only the fleet needs a database.
+        from attractor.cli.runs.fleet import addresses_of, require_extra
+
+        require_extra()
+        from attractor.fleet.dispatch.race_attempt import MODULE, InPool
+
+        in_pool = InPool(begun.pool, addresses_of(invocation))
+        views = run_race(begun, opened, MODULE, in_pool.cancel)
+    else:
+        views = run_race(begun, opened)
     if not _show(begun, views, opened, as_json=as_json):
         return ExitCode.UNFINISHED
     return ExitCode.DONE if winner_of(view.result for view in views) else ExitCode.FAILED

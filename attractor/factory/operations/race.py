@@ -57,6 +57,9 @@ from attractor.workspaces.git.repository import open_repository
 
 _Check = Callable[[RunPlan], Awaitable[object]]
 
+CancelRun = Callable[[Path, OpenProject, str, str], None]
+"""Cancels a run where it is executed, in the name of a person and with a reason."""
+
 
 @dataclass(frozen=True)
 class AttemptView:
@@ -375,10 +378,28 @@ async def end_losers(decided: LedgerEntry, opened: OpenProject) -> None:
         project.console.tell(trouble)
 
 
-def cancel_attempt(root: Path, opened: OpenProject, *, by: str, why: str) -> None:
+def cancel_here(root: Path, opened: OpenProject, by: str, why: str) -> None:
+    """Cancel a run that this machine executes."""
+    orders_to(root, opened, by).cancel(why)
+
+
+def cancel_attempt(
+    root: Path, opened: OpenProject, *, by: str, why: str, cancel: CancelRun = cancel_here
+) -> None:
     """Cancel a run of an attempt; trouble is told, and a resume of the race tries again."""
+    try:
+        cancel(root, opened, by, why)
+    except AttractorError as trouble:
+        opened.project.console.tell(
+            f"{root.name} lost the race and is not canceled: {trouble}; "
+            "try again: attractor race resume"
+        )
+
+
+def orders_to(root: Path, opened: OpenProject, by: str) -> Orders:
+    """Return the orders of a person to the run of an attempt."""
     project, machine = opened.project, opened.project.machine
-    orders = Orders(
+    return Orders(
         root=root,
         by=by,
         clock=machine.clock,
@@ -387,13 +408,6 @@ def cancel_attempt(root: Path, opened: OpenProject, *, by: str, why: str) -> Non
         before_end=partial(record_end, opened),
         runs_dir=project.runs_dir,
     )
-    try:
-        orders.cancel(why)
-    except AttractorError as trouble:
-        project.console.tell(
-            f"{root.name} lost the race and is not canceled: {trouble}; "
-            "try again: attractor race resume"
-        )
 
 
 def _lost(decided: LedgerEntry) -> list[str]:

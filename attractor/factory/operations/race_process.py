@@ -5,7 +5,7 @@ slot, which an attempt inherits, limits how many work at once, also beside those
 process. An attempt holds a lock, so that no second process executes it.
 
 With `first_go`, the first process looks at the results whenever an attempt began or ended. After a
-go it ends the others and cancels their runs.
+go it ends the others and cancels their runs, where they are executed.
 """
 
 import asyncio
@@ -29,9 +29,11 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.factory.open_project import OpenProject, open_project
 from attractor.factory.operations.race import (
     AttemptView,
+    CancelRun,
     attempt_lock,
     attempt_log,
     cancel_attempt,
+    cancel_here,
     end_race,
     find_attempt,
     is_over,
@@ -62,11 +64,13 @@ _POLL_S = 0.1
 _LOCK_PATIENCE_S = 7 * 86_400.0
 
 
-def run_race(race: Race, opened: OpenProject, module: str = MODULE) -> list[AttemptView]:
+def run_race(
+    race: Race, opened: OpenProject, module: str = MODULE, cancel: CancelRun = cancel_here
+) -> list[AttemptView]:
     """Execute the attempts that have not ended, and record the end of the race if all have.
 
-    The process of an attempt executes `module`. An interrupt ends the attempts; a resume of the
-    race continues them.
+    The process of an attempt executes `module`, and `cancel` cancels a run after the first go. An
+    interrupt ends the attempts; a resume of the race continues them.
     """
     opened.refuse_in_run("a race")
     folder = race_folder(race, opened)
@@ -76,7 +80,7 @@ def run_race(race: Race, opened: OpenProject, module: str = MODULE) -> list[Atte
         views = asyncio.run(look(race, opened))
         with ExitStack() as stack:
             if is_won_early(race, [view.result for view in views]):
-                views = _cut(race, opened, stack)
+                views = _cut(race, opened, stack, cancel)
             has_ended = end_race(race, views, opened)
         if has_ended:
             asyncio.run(settle_race(race, opened))
@@ -115,7 +119,7 @@ def _working(race: Race, opened: OpenProject) -> Sequence[str]:
     return [run_id for run_id, lock in locks.items() if FileLock.is_held(lock)]
 
 
-def _cut(race: Race, opened: OpenProject, stack: ExitStack) -> list[AttemptView]:
+def _cut(race: Race, opened: OpenProject, stack: ExitStack, cancel: CancelRun) -> list[AttemptView]:
     """Cancel the attempts that were not judged before the first go.
 
     The stack holds the locks of all attempts, so that none begins before the end of the race is
@@ -136,7 +140,7 @@ def _cut(race: Race, opened: OpenProject, stack: ExitStack) -> list[AttemptView]
     for view in views:
         if view.left and view.root:
             why = f"race: {first.run_ids[0]} had the first go"
-            cancel_attempt(view.root, opened, by=race.by, why=why)
+            cancel_attempt(view.root, opened, by=race.by, why=why, cancel=cancel)
     return asyncio.run(look(race, opened))
 
 

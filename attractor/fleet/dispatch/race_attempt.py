@@ -1,6 +1,7 @@
 """The process of an attempt of a race whose run a worker of a pool executes: `RACE RUN`.
 
-It submits the run, waits until the run stops, then delivers and evaluates it on this machine.
+It submits the run, waits until the run stops, then delivers and evaluates it on this machine. The
+process of the race cancels runs in the fleet.
 """
 
 import asyncio
@@ -14,18 +15,24 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import LockHeld
 from attractor.config.load import load_configuration
 from attractor.config.user_folders import user_config_file
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
+from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.race import find_attempt, orders_to
 from attractor.factory.operations.race_process import open_attempt, walk_attempt
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.settle import settle_ended
 from attractor.factory.operations.start import plan_start
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch.dispatch import Dispatch, Where, first_of
+from attractor.fleet.dispatch.orders import FleetOrders
 from attractor.fleet.fleet import Addresses, open_fleet, process_name
 from attractor.fleet.records import RunState
 from attractor.records.lookup import run_root
 from attractor.records.request import RunRequest
+
+MODULE = "attractor.fleet.dispatch.race_attempt"
 
 _LOOK_S = 0.5
 _STOPPED = (RunState.PARKED, RunState.ENDED)
@@ -65,6 +72,29 @@ class InPool:
             except LockHeld:
                 # A server of the project does the same at this moment.
                 await asyncio.sleep(_LOOK_S)
+
+    def cancel(self, root: Path, opened: OpenProject, by: str, why: str) -> None:
+        """Cancel the run of an attempt, as `attractor cancel` does, unless it ended meanwhile."""
+        first = first_of(root)
+        asyncio.run(self._bring(first, opened))
+        newest = find_attempt(first.name, opened)[0]
+        if read_candidate_run(newest).state.status.is_final:
+            return
+        orders = orders_to(newest, opened, by)
+        if RunDirectory(newest).elsewhere.exists():
+            orders = FleetOrders.of(orders, opened, self._dispatch)
+        orders.cancel(why)
+
+    async def _bring(self, first: Path, opened: OpenProject) -> None:
+        """Bring the last head of a run; settle it if it has ended in the fleet."""
+        async with self._dispatch(opened) as dispatch:
+            if await dispatch.table.run(first.name) is None:
+                # A killed process has begun it, and did not submit it.
+                RunDirectory(first).elsewhere.unlink(missing_ok=True)
+                return
+            run = await dispatch.sync(first.name)
+        if run.state is RunState.ENDED:
+            await settle_ended(first, opened, is_canceled=run.cancel)
 
     @asynccontextmanager
     async def _dispatch(self, opened: OpenProject) -> AsyncGenerator[Dispatch]:
