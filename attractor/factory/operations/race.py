@@ -359,6 +359,17 @@ def end_race(
     return True
 
 
+def require_ended(race: Race, views: Sequence[AttemptView], opened: OpenProject) -> None:
+    """Refuse a race that has not ended, and say which attempts have to end first."""
+    if results_of(opened.ledger, race.race_id) is not None:
+        return
+    left = [f"{view.root.name}: {view.left}" for view in views if view.root and view.left]
+    raise Refused(
+        f"race {race.race_id} has not ended: attempts that have begun must end first",
+        hint="; ".join([*left, f"continue them: attractor race resume {race.race_id}"]),
+    )
+
+
 async def end_losers(decided: LedgerEntry, opened: OpenProject) -> None:
     """Cancel the attempts that lost to an approved run, and free their trees.
 

@@ -1,4 +1,7 @@
-"""The pages of races: the list, and the attempts of one, best first, with the way to decide."""
+"""The pages of races: the list, and the attempts of one, best first, with the way to decide.
+
+A person can end a race without the attempts that have not begun.
+"""
 
 import asyncio
 
@@ -7,8 +10,9 @@ from fastapi.responses import Response
 
 from attractor.factory.operations.race import look, races_folder, rank_views, winning_run
 from attractor.factory.races import find_race, list_races, results_of
-from attractor.server.html.rendering import PageRouter, render
-from attractor.server.http.scopes import IN_TURN, READ, ProjectService
+from attractor.server.html.rendering import PageRouter, after, in_address, render
+from attractor.server.http.scopes import IN_TURN, OPERATE, READ, ProjectService
+from attractor.server.resources.races import end_without_others
 from attractor.server.service import Service
 
 
@@ -41,3 +45,15 @@ def show_race(request: Request, service: ProjectService, race_id: str) -> Respon
         "frozen": False,
     }
     return render(request, "race.html.j2", values)
+
+
+@part.post("/races/{race_id}/end", dependencies=[OPERATE, IN_TURN])
+def end_race(service: ProjectService, race_id: str) -> Response:
+    """End a race without the attempts that have not begun."""
+    address = f"/races/{in_address(race_id)}{service.here}"
+
+    def act() -> tuple[str, str]:
+        end_without_others(service, race_id)
+        return address, "The race has ended."
+
+    return after(act, address)
