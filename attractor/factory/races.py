@@ -234,12 +234,16 @@ def _results_in(entry: LedgerEntry) -> Sequence[AttemptResult]:
     return [read_record(AttemptResult, result) for result in results if isinstance(result, dict)]
 
 
-def end_record(race: Race, results: Sequence[AttemptResult]) -> dict[str, Json]:
-    """Return the data of the line about the end of a race: the ranking with its input."""
+def end_record(race: Race, results: Sequence[AttemptResult], by: str) -> dict[str, Json]:
+    """Return the data of the line about the end of a race: the ranking with its input.
+
+    `by` is the person who gave up other attempts, or who began the race.
+    """
     winner = winner_of(results)
     return {
         "race": race.race_id,
         "project": race.project,
+        "by": by,
         "results": [write_fields(result) for result in results],
         "ranking": [candidate.tree for candidate in rank(results)],
         "winner": winner.run_ids[0] if winner else "",

@@ -1,6 +1,7 @@
 """Races of real processes: the right attempt wins, also after kills; the losers are canceled."""
 
 import asyncio
+import getpass
 import os
 import random
 import signal
@@ -273,6 +274,7 @@ def test_killed_race_continues_with_one_line_of_each_kind(desk: RaceDesk, seed: 
     assert isinstance(attempts, list)
     assert isinstance(attempts[2], dict)
     assert ended.data["winner"] == attempts[2]["run_id"]
+    assert ended.data["by"] == begun.data["by"] != ""
 
 
 def test_race_is_refused_before_it_counts(desk: RaceDesk) -> None:
@@ -332,6 +334,7 @@ def test_race_ends_without_an_attempt_that_cannot_begin(desk: RaceDesk) -> None:
     results = ended.data["results"]
     assert isinstance(results, list)
     assert [one["status"] for one in results if isinstance(one, dict)][1:] == ["not begun"]
+    assert (race.by, ended.data["by"]) == ("ann", getpass.getuser())
     assert walk_attempt(race.attempts[1], race, desk.opened) is None
     decided = approve(begun.directory, desk.opened)
     lost = [race.attempts[1].run_id]

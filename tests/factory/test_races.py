@@ -113,7 +113,7 @@ def test_time_decides_if_a_first_go_cut_attempts(
     won = AttemptResult("a", "awaiting_human", "a", GO)
     assert is_time_decided(begun, [won, other]) == is_decided
     assert not is_time_decided(begun, [replace(won, verdict="no-go"), other])
-    assert end_record(begun, [won, other])["time_decided"] == is_decided
+    assert end_record(begun, [won, other], "ann")["time_decided"] == is_decided
 
 
 def test_bound_of_a_race_in_which_all_trials_passed() -> None:
@@ -198,5 +198,5 @@ def test_end_of_a_race_is_read_from_the_ledger(tmp_path: Path) -> None:
         AttemptResult("b", "failed"),
     ]
     assert results_of(ledger, "R") is None
-    ledger.append(LineKind.RACE_ENDED, "", end_record(begun, ended), now=NOW)
+    ledger.append(LineKind.RACE_ENDED, "", end_record(begun, ended, "ann"), now=NOW)
     assert results_of(ledger, "R") == ended

@@ -1,6 +1,7 @@
 """A person reads the attempts of a race in the browser."""
 
 import asyncio
+import getpass
 import json
 import os
 from contextlib import closing
@@ -84,6 +85,8 @@ def test_person_ends_a_race_without_an_attempt_that_has_not_begun(tmp_path: Path
         expect(page.get_by_text("winner")).to_have_count(1)
         expect(page.get_by_role("button", name="End the race")).to_have_count(0)
         assert look_at(page, "race-ended", page.url) == []
+        [ended] = flow.opened.ledger.mentioning("race_ended")
+        assert ended.data["by"] == getpass.getuser()
         results = results_of(flow.opened.ledger, begun.race_id)
         assert [one.status for one in results or ()] == ["awaiting_human", "not begun"]
         with server.client("operate") as client:

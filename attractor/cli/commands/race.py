@@ -236,10 +236,9 @@ def end(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     resume' continues them, and 'attractor cancel RUN' gives one up. Exit with 0 if the race has
     ended, and with 3 if attempts have not.
     """
-    operator_name(invocation, Scope.OPERATE)
-    opened = opened_of(invocation)
+    by, opened = operator_name(invocation, Scope.OPERATE), opened_of(invocation)
     found = find_race(opened.ledger, opened.identity.project_id(), reference)
-    has_ended = _show(found, give_up_attempts(found, opened), opened, as_json=as_json)
+    has_ended = _show(found, give_up_attempts(found, opened, by=by), opened, as_json=as_json)
     return ExitCode.DONE if has_ended else ExitCode.UNFINISHED
 
 

@@ -342,19 +342,20 @@ def is_over(state: RunState) -> bool:
 
 
 def end_race(
-    race: Race, views: Sequence[AttemptView], opened: OpenProject, *, gives_up: bool = False
+    race: Race, views: Sequence[AttemptView], opened: OpenProject, *, given_up_by: str = ""
 ) -> bool:
     """Record the end of a race, once, if all its attempts ended; return whether it has ended.
 
     After a first go that ends it, or if a person gives them up, attempts that have not begun never
     begin.
     """
-    begins_no_more = gives_up or is_won_early(race, [view.result for view in views])
+    begins_no_more = bool(given_up_by) or is_won_early(race, [view.result for view in views])
     if any(view.left and not (begins_no_more and view.root is None) for view in views):
         return False
     with opened.ledger.locked(f"attractor: {LineKind.RACE_ENDED}"):
         if results_of(opened.ledger, race.race_id) is None:
-            record = end_record(race, [view.result for view in views])
+            by = given_up_by or race.by
+            record = end_record(race, [view.result for view in views], by)
             opened.ledger.append(LineKind.RACE_ENDED, "", record, now=opened.now())
     return True
 

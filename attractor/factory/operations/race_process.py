@@ -144,8 +144,10 @@ def _cut(race: Race, opened: OpenProject, stack: ExitStack, cancel: CancelRun) -
     return asyncio.run(look(race, opened))
 
 
-def give_up_attempts(race: Race, opened: OpenProject) -> list[AttemptView]:
-    """End a race without the attempts that have not begun, if all others ended.
+def give_up_attempts(race: Race, opened: OpenProject, *, by: str) -> list[AttemptView]:
+    """End a race without the attempts that have not begun, in the name of a person.
+
+    All others must have ended.
 
     They still count. Their locks are held, so that none begins meanwhile.
     """
@@ -159,7 +161,7 @@ def give_up_attempts(race: Race, opened: OpenProject) -> list[AttemptView]:
             if view.root is None:
                 lock = FileLock(attempt_lock(race, view.attempt, opened))
                 stack.enter_context(lock.acquire(wait=_POLL_S, purpose=purpose))
-        if end_race(race, asyncio.run(look(race, opened)), opened, gives_up=True):
+        if end_race(race, asyncio.run(look(race, opened)), opened, given_up_by=by):
             asyncio.run(settle_race(race, opened))
     return asyncio.run(look(race, opened))
 

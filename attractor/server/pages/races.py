@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from attractor.factory.operations.race import look, races_folder, rank_views, winning_run
 from attractor.factory.races import find_race, list_races, results_of
 from attractor.server.html.rendering import PageRouter, after, in_address, render
-from attractor.server.http.scopes import IN_TURN, OPERATE, READ, ProjectService
+from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, ProjectService
 from attractor.server.resources.races import end_without_others
 from attractor.server.service import Service
 
@@ -48,12 +48,12 @@ def show_race(request: Request, service: ProjectService, race_id: str) -> Respon
 
 
 @part.post("/races/{race_id}/end", dependencies=[OPERATE, IN_TURN])
-def end_race(service: ProjectService, race_id: str) -> Response:
+def end_race(service: ProjectService, caller: Calling, race_id: str) -> Response:
     """End a race without the attempts that have not begun."""
     address = f"/races/{in_address(race_id)}{service.here}"
 
     def act() -> tuple[str, str]:
-        end_without_others(service, race_id)
+        end_without_others(service, race_id, by=caller.name)
         return address, "The race has ended."
 
     return after(act, address)

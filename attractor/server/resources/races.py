@@ -10,7 +10,7 @@ from attractor.factory.operations.race_process import give_up_attempts
 from attractor.factory.races import Race, find_race, list_races, results_of
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import JsonRecord
-from attractor.server.http.scopes import IN_TURN, OPERATE, READ, ProjectService
+from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, ProjectService
 from attractor.server.service import Service
 
 part = APIRouter(tags=["races"], responses=problem_statuses(400, 404))
@@ -39,19 +39,21 @@ def show_race(service: ProjectService, race: RaceName) -> JsonRecord:
 @part.post(
     "/api/v1/races/{race}/end", dependencies=[OPERATE, IN_TURN], responses=problem_statuses(409)
 )
-def end_race(service: ProjectService, race: RaceName) -> JsonRecord:
+def end_race(service: ProjectService, caller: Calling, race: RaceName) -> JsonRecord:
     """End a race without the attempts that have not begun; they still count in the bound.
 
     It is refused while attempts that have begun have not ended.
     """
-    found, views = end_without_others(service, race)
+    found, views = end_without_others(service, race, by=caller.name)
     return race_record(found, views, has_ended=True)
 
 
-def end_without_others(service: Service, reference: str) -> tuple[Race, list[AttemptView]]:
+def end_without_others(
+    service: Service, reference: str, *, by: str
+) -> tuple[Race, list[AttemptView]]:
     """End a race without the attempts that have not begun, or refuse it; return it as it is now."""
     opened = service.opened
     race = find_race(opened.ledger, service.project_id, reference)
-    views = give_up_attempts(race, opened)
+    views = give_up_attempts(race, opened, by=by)
     require_ended(race, views, opened)
     return race, views
