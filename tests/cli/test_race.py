@@ -431,3 +431,6 @@ def test_tree_is_evaluated_after_the_evaluation_of_an_equal_one_was_canceled(
     assert done.returncode == ExitCode.DONE, done.stdout + done.stderr
     [judged] = [one for one in desk.runs() if one != canceled]
     assert len(events(judged, "TrialCompleted")) == 2
+    # No cancel hides a trial: those of both evaluations count.
+    attempts = desk.json("race", "show")["attempts"]
+    assert [one["played"] for one in attempts if one["verdict"]] == [3]
