@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import LockHeld
+from attractor.base.errors import LockHeld, Refused
 from attractor.config.load import load_configuration
 from attractor.config.user_folders import user_config_file
 from attractor.engine.run_folder.layout import RunDirectory
@@ -75,7 +75,13 @@ class InPool:
 
     def cancel(self, root: Path, opened: OpenProject, by: str, why: str) -> None:
         """Cancel the run of an attempt, as `attractor cancel` does, unless it ended meanwhile."""
-        first = first_of(root)
+        try:
+            self._cancel(first_of(root), opened, by, why)
+        except Refused:
+            # A worker may have taken it meanwhile, such as one that another canceled run left.
+            self._cancel(first_of(root), opened, by, why)
+
+    def _cancel(self, first: Path, opened: OpenProject, by: str, why: str) -> None:
         asyncio.run(self._bring(first, opened))
         newest = find_attempt(first.name, opened)[0]
         if read_candidate_run(newest).state.status.is_final:
