@@ -1,8 +1,10 @@
 """Commands that begin, follow and cancel runs, with a real worker."""
 
 import json
+import random
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from attractor.factory.open_project import OpenProject, open_project
 from attractor.factory.races import is_time_decided, list_races
 from attractor.factory.resources.profiles import make_profile
 from attractor.fleet.records import RunState
+from tests.counts import count
 from tests.factory.flows import HOLDOUT
 from tests.factory.resources.stores import register
 from tests.fleet.living import PROGRAM, LivingFleet, living, wait_until
@@ -173,9 +176,9 @@ def test_attempts_of_a_race_are_executed_by_workers_and_judged_here(tmp_path: Pa
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("kill", [None, *range(count(ci=1, full=8))])
 def test_first_go_cancels_attempts_that_work_and_wait_in_the_fleet(
-    tmp_path: Path, is_killed: bool
+    tmp_path: Path, kill: int | None
 ) -> None:
     flag = tmp_path / "flag"
     once = f"mkdir {flag} && echo made > made.txt || sleep 600"
@@ -185,16 +188,17 @@ def test_first_go_cancels_attempts_that_work_and_wait_in_the_fleet(
         # One attempt after the other: after the first one has ended, one works and one waits.
         fleet.start_worker("--slots", "1")
         words = ("race", "pipeline.dot", "--attempts", "3", "--stop", "first_go", *JUDGED)
-        if is_killed:
+        if kill is None:
+            shown = fleet.attractor(*words, "--sandbox", "none")
+        else:
             command = (*PROGRAM, *words, "--sandbox", "none")
             race = subprocess.Popen(command, cwd=fleet.project, env=fleet.environ)
             wait_until(flag.exists, fleet.logs)
+            time.sleep(random.Random(kill).uniform(0, 8))
             race.kill()
             race.wait()
-            fleet.attractor("race", "resume")
-        else:
-            shown = fleet.attractor(*words, "--sandbox", "none")
-            assert "time decided: the first go ended the race" in shown
+            shown = fleet.attractor("race", "resume")
+        assert "time decided: the first go ended the race" in shown
         [listed] = list_races(opened.ledger, opened.identity.project_id())
         assert listed.results is not None
         assert is_time_decided(listed.race, listed.results)

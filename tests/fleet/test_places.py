@@ -111,6 +111,22 @@ def test_copy_follows_each_change(tmp_path: Path) -> None:
     assert files(there)["a/history/1.1/status.json"] == b"{}"
 
 
+def test_checkpoint_comes_after_the_journal_to_which_it_refers(tmp_path: Path) -> None:
+    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    (moving.place.runs / RUN / "checkpoint.json").write_text("{}")
+    # The journal cannot be written.
+    (there.runs / RUN / "events.jsonl").mkdir(parents=True)
+
+    async def move() -> None:
+        await moving.collect()
+        with pytest.raises(IsADirectoryError):
+            await moving.lay_out(there)
+
+    asyncio.run(move())
+    assert (there.runs / RUN / "a" / "status.json").exists()
+    assert not (there.runs / RUN / "checkpoint.json").exists()
+
+
 def test_unchanged_place_has_the_same_head(tmp_path: Path) -> None:
     moving = Moving(make_place(tmp_path / "here"))
 

@@ -32,7 +32,7 @@ RUNS, AGENTS, PROJECT = "runs", "agents", "project"
 OBJECTS = "objects.log"
 """The Git objects of a store: of each its id, its size and its content, as Git stores it."""
 
-_PACKS, _MANIFEST = "pack", "manifest.json"
+_PACKS, _MANIFEST, _CHECKPOINT = "pack", "manifest.json", "checkpoint.json"
 _OF_STORE = (RECORD_FILE, "HEAD", "refs")
 _OBJECT_LOG = re.compile(rf"{STORES}/[^/]+/{re.escape(OBJECTS)}")
 _PACK = r"pack-[0-9a-f]{40,64}\.(pack|idx|rev)"
@@ -190,21 +190,27 @@ async def lay_out(
 ) -> None:
     """Write files of a head into a place; None removes a file.
 
-    Journals come last: a reader of the place never sees an event whose files are missing. With
-    `grows`, a journal that does not begin with the one of the place is refused.
+    Journals come late: a reader of the place never sees an event whose files are missing. Their
+    checkpoints come last, because they refer to lines of them. With `grows`, a journal that does
+    not begin with the one of the place is refused.
     """
     journals: list[tuple[str, FileEntry]] = []
+    checkpoints: list[tuple[str, FileEntry]] = []
     async for name, entry in files:
         if entry is None:
             await asyncio.to_thread(place.path(name).unlink, missing_ok=True)
         elif PurePosixPath(name).name == JOURNAL:
             journals.append((name, entry))
+        elif PurePosixPath(name).name == _CHECKPOINT:
+            checkpoints.append((name, entry))
         else:
             await _write(tree, name, entry, place)
     for name, entry in journals:
         content = await _content(tree, entry)
         path = place.path(name)
         await asyncio.to_thread(_write_journal, path, content, entry.mode, grows=grows)
+    for name, entry in checkpoints:
+        await _write(tree, name, entry, place)
 
 
 async def _write(tree: HeadTree, name: str, entry: FileEntry, place: Place) -> None:
