@@ -176,7 +176,7 @@ def test_attempts_of_a_race_are_executed_by_workers_and_judged_here(tmp_path: Pa
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize("kill", [None, *range(count(ci=1, full=8))])
+@pytest.mark.parametrize("kill", [None, *range(1, 1 + count(ci=1, full=8))])
 def test_first_go_cancels_attempts_that_work_and_wait_in_the_fleet(
     tmp_path: Path, kill: int | None
 ) -> None:
