@@ -95,7 +95,7 @@ class FleetRun:
 
     An attempt is one process that executes the run; the epoch rises with each owner. `head` is
     what the last owner committed, and `seq` counts the commits. With `wants_run`, another attempt
-    follows the present one. `lost` counts the workers that were lost since the last commit.
+    follows the present one. `lost` counts the workers that were lost since the last finished stage.
     `cost_usd` and `tokens` are what it has spent until that commit. `orders` are those that its
     worker has not carried out yet, by their names. Since `queued_at`, it waits for its turn: a run
     that is refused or taken over keeps its place. `held_from` is the state in which the server

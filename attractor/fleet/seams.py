@@ -59,10 +59,13 @@ class Table(Protocol):
         head: str,
         spent: Spent | None = None,
         carried_out: Collection[str] = (),
+        *,
+        ends_stage: bool = False,
     ) -> Claim:
         """Record a head, and return the claim of the next commit; raise Fenced without the epoch.
 
-        A commit that is repeated because its reply was lost returns the same claim again.
+        With `ends_stage`, the count of lost workers begins again. A commit that is repeated because
+        its reply was lost returns the same claim again.
         """
         ...
 
@@ -93,10 +96,14 @@ class Table(Protocol):
 
 @dataclass(frozen=True)
 class KeepAsked:
-    """An attempt waits until its worker has committed what is written, and what it has spent."""
+    """An attempt waits until its worker has committed what is written, and what it has spent.
+
+    `ends_stage`: a stage was finished since it asked last.
+    """
 
     number: int
     spent: Spent | None = None
+    ends_stage: bool = False
 
 
 @dataclass(frozen=True)

@@ -470,8 +470,10 @@ async def test_dead_worker_is_taken_over_and_fenced(rig: Rig) -> None:
     assert (following.head, following.seq, following.epoch) == ("head1", 1, 3)
     with pytest.raises(Fenced):
         await rig.table.commit(claim, "x")
-    assert (await rig.table.commit(following, "head2")).seq == 2
-    assert ((await get(rig.table)).reason, (await get(rig.table)).lost) == (None, 0)
+    following = await rig.table.commit(following, "head2")
+    assert ((await get(rig.table)).reason, (await get(rig.table)).lost) == (None, 1)
+    assert (await rig.table.commit(following, "head3", ends_stage=True)).seq == 3
+    assert (await get(rig.table)).lost == 0
 
 
 async def test_run_that_loses_many_workers_in_one_stage_is_parked(rig: Rig) -> None:
@@ -482,10 +484,11 @@ async def test_run_that_loses_many_workers_in_one_stage_is_parked(rig: Rig) -> N
             await rig.table.leave("w0")
             await rig.table.sweep("s")
             claim = await claimed(rig.table, worker="v")
-            # The count begins again with each commit.
-            await rig.table.commit(claim, "head1")
+            # The count begins again with each finished stage, but not with a commit for an order.
+            await rig.table.commit(claim, "head1", ends_stage=True)
             await rig.table.leave("v")
         else:
+            await rig.table.commit(claim, f"order{number}")
             await rig.table.leave(f"w{number}")
         await rig.table.sweep("s")
         if (await get(rig.table)).state is RunState.PARKED:

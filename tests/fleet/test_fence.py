@@ -17,7 +17,7 @@ if sys.argv[1] == "unread":
     ours.sendall(b"x" * 1000)
 theirs.close()
 try:
-    channel.keep(NOTHING_USED)
+    channel.keep(NOTHING_USED, ends_stage=True)
 except FenceLost:
     print("lost", flush=True)
 import time

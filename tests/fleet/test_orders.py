@@ -72,6 +72,7 @@ def test_message_reaches_a_stage_on_a_worker(tmp_path: Path) -> None:
 @pytest.mark.crash
 def test_message_survives_the_kill_of_the_worker_that_did_not_take_it(tmp_path: Path) -> None:
     with talking(tmp_path) as (fleet, _, run_id):
+        wait_until(lambda: fleet.row(run_id).seq == 1, fleet.logs)
         fleet.workers[0].send_signal(SIGSTOP)
         steer = subprocess.Popen(
             [*PROGRAM, "steer", run_id, "Count"],
@@ -85,9 +86,11 @@ def test_message_survives_the_kill_of_the_worker_that_did_not_take_it(tmp_path: 
         fleet.start_worker()
         said, _ = steer.communicate(timeout=60)
         assert (steer.returncode, "the message was accepted" in said) == (0, True), fleet.logs()
+        # The commit for the message is not that of a finished stage.
+        assert fleet.row(run_id).lost == 1
         fleet.wait(run_id, "evaluating")
         assert [one["value"] for one in orders_of(fleet, run_id)] == ["Count"]
-        assert fleet.row(run_id).orders == {}
+        assert (fleet.row(run_id).orders, fleet.row(run_id).lost) == ({}, 0)
 
 
 def test_paused_run_is_parked_after_its_stage_until_it_is_resumed(tmp_path: Path) -> None:

@@ -297,11 +297,12 @@ class Fence(Protocol):
         """Raise FenceLost if another process took over the run; called before each write."""
         ...
 
-    def keep(self, used: Usage) -> None:
+    def keep(self, used: Usage, *, ends_stage: bool) -> None:
         """Let the next owner continue from what is written.
 
         Called after each step of a walk, each order, and each question beside which others work.
-        `used` is the usage of the run so far. Raise FenceLost if another process took over the run.
+        `used` is the usage of the run so far; `ends_stage` says that a stage was finished. Raise
+        FenceLost if another process took over the run.
         """
         ...
 
@@ -356,7 +357,7 @@ class FileFence:
         if self.is_lost:
             raise FenceLost(f"{self._path.parent} was taken over by another process")
 
-    def keep(self, used: Usage) -> None:
+    def keep(self, used: Usage, *, ends_stage: bool) -> None:
         """Do nothing: the next owner reads the same directory."""
 
     def end(self) -> None:

@@ -165,7 +165,7 @@ class OpenRun:
         with self._lock:
             if step is not None and not self._is_due():
                 self._record_step(step, place, sync=True)
-                self._fence.keep(self._state.used)
+                self._fence.keep(self._state.used, ends_stage=True)
                 return
             if step is None:
                 node = (self._state.progress or _NO_PROGRESS).current_node
@@ -194,7 +194,7 @@ class OpenRun:
             self._checkpoint_size = len(drawn.text)
             self._checkpoint_offset = self.events.offset
             if step is not None:
-                self._fence.keep(self._state.used)
+                self._fence.keep(self._state.used, ends_stage=True)
 
     async def commit(self, step: Step, *, place: StageReference = NO_PLACE) -> None:
         """Record a step, and return when the step is on the disk.
@@ -208,12 +208,12 @@ class OpenRun:
         with self._lock:
             self._record_step(step, place, sync=False)
         await self._shared.wait()
-        self.keep()
+        self.keep(ends_stage=True)
 
-    def keep(self) -> None:
+    def keep(self, *, ends_stage: bool = False) -> None:
         """Let the next owner of the run continue from what is written."""
         with self._lock:
-            self._fence.keep(self._state.used)
+            self._fence.keep(self._state.used, ends_stage=ends_stage)
 
     def change_status(
         self, status: RunStatus, reason: str = "", *, wait: Wait | None = None

@@ -163,11 +163,13 @@ class SqlTable:
         head: str,
         spent: Spent | None = None,
         carried_out: Collection[str] = (),
+        *,
+        ends_stage: bool = False,
     ) -> Claim:
         """Record a head and what the run has spent, and return the claim of the next commit.
 
         What is spent is settled with the universe and the world. The orders that the head has as
-        carried out leave the row.
+        carried out leave the row. With `ends_stage`, the count of lost workers begins again.
         """
         following: Claim = changed(claim, head=head, seq=claim.seq + 1, spent=spent or claim.spent)
         more = following.spent - claim.spent
@@ -175,7 +177,8 @@ class SqlTable:
         def work(connection: sa.Connection, now: float) -> Claim:
             if more != NOTHING_SPENT:
                 lock_universe(connection, of_run(claim.run_id))
-            values = {"head": head, "seq": following.seq, "lost": 0, "changed": now}
+            values = {"head": head, "seq": following.seq, "changed": now}
+            values |= {"lost": 0} if ends_stage else {}
             done = connection.execute(
                 owned_by(claim)
                 .where(RUNS.c.seq == claim.seq)

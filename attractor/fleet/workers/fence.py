@@ -17,6 +17,7 @@ from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.layout import FileFence, RunDirectory
 
 KEEP, KEPT, LEAVE, LOST, ENDED, USED = "keep", "kept", "leave", "lost", "ended", "used"
+STAGE = "stage"
 
 _GRACE_S = 2.0
 
@@ -37,12 +38,12 @@ class WorkerChannel:
         self._listener = threading.Thread(target=self._listen, name="worker", daemon=True)
         self._listener.start()
 
-    def keep(self, used: Usage) -> None:
+    def keep(self, used: Usage, *, ends_stage: bool) -> None:
         """Wait until the worker has committed what is written; raise FenceLost if it cannot."""
         with self._said:
             self._asked += 1
             number = self._asked
-            self._send({KEEP: number, USED: used_record(used)})
+            self._send({KEEP: number, USED: used_record(used), STAGE: ends_stage})
             self._said.wait_for(lambda: self.lost or self._kept >= number)
         if self.lost:
             raise FenceLost(self.lost)
@@ -109,9 +110,9 @@ class WorkerFence(FileFence):
         """Why the worker gives the run back."""
         return self._channel.leaves
 
-    def keep(self, used: Usage) -> None:
+    def keep(self, used: Usage, *, ends_stage: bool) -> None:
         """Wait until the worker has committed what is written."""
-        self._channel.keep(used)
+        self._channel.keep(used, ends_stage=ends_stage)
 
 
 def fences_of(channel: WorkerChannel) -> Callable[[RunDirectory, str], WorkerFence]:

@@ -41,7 +41,7 @@ from attractor.fleet.store.places import (
     lay_out,
 )
 from attractor.fleet.workers import attempt as attempt_module
-from attractor.fleet.workers.fence import ENDED, KEEP, KEPT, LEAVE, LOST, USED
+from attractor.fleet.workers.fence import ENDED, KEEP, KEPT, LEAVE, LOST, STAGE, USED
 from attractor.workspaces.git.repository import Git
 from attractor.workspaces.run_store import read_record
 
@@ -178,7 +178,8 @@ class _Attempt:
             while line := await self._reader.readline():
                 message = parse_object(line) or {}
                 if isinstance(number := message.get(KEEP), int):
-                    return KeepAsked(number, _spent(message))
+                    ends_stage = message.get(STAGE) is True
+                    return KeepAsked(number, _spent(message), ends_stage=ends_stage)
                 if isinstance(report := message.get(ENDED), dict):
                     await self._await_end()
                     return AttemptEnded(report, _spent(report))

@@ -217,7 +217,7 @@ class RunWorker:
     async def _serve(self, running: SiteAttempt, claim: Claim) -> None:
         """Commit each step of a process until it ends, and release the run."""
         while isinstance(sign := await running.next(), KeepAsked):
-            claim = await self._commit(running, claim, sign.spent)
+            claim = await self._commit(running, claim, sign.spent, ends_stage=sign.ends_stage)
             await running.answer(sign.number)
         if isinstance(sign, AttemptEnded):
             claim = await self._commit(running, claim, sign.spent)
@@ -231,13 +231,17 @@ class RunWorker:
             end = AttemptEnd(state=RunState.QUEUED, yields=True, has_crashed=has_crashed)
             await self._end(claim, end)
 
-    async def _commit(self, running: SiteAttempt, claim: Claim, spent: Spent | None) -> Claim:
+    async def _commit(
+        self, running: SiteAttempt, claim: Claim, spent: Spent | None, *, ends_stage: bool = False
+    ) -> Claim:
         head = await self._insist(running.save, claim)
         if running in self._kills:
             # Its files are set aside, perhaps while they were collected.
             raise Fenced("the attempt was ended while its files were stored")
         carried_out = running.carried_out
-        return await self._insist(lambda: self._table.commit(claim, head, spent, carried_out))
+        return await self._insist(
+            lambda: self._table.commit(claim, head, spent, carried_out, ends_stage=ends_stage)
+        )
 
     async def _end(self, claim: Claim, end: AttemptEnd) -> None:
         await self._insist(lambda: self._table.end(claim, end))

@@ -106,11 +106,14 @@ class ModelTable:
         head: str,
         spent: Spent | None = None,
         carried_out: Collection[str] = (),
+        *,
+        ends_stage: bool = False,
     ) -> Claim:
         run = self.rows.get(claim.run_id)
         following: Claim = changed(claim, head=head, seq=claim.seq + 1, spent=spent or claim.spent)
         if run and self.may_commit(run, claim):
-            values = {"head": head, "seq": following.seq, "lost": 0, **vars(following.spent)}
+            values = {"head": head, "seq": following.seq, **vars(following.spent)}
+            values |= {"lost": 0} if ends_stage else {}
             orders = run.orders.items()
             values["orders"] = {name: one for name, one in orders if name not in carried_out}
             self._set("commit", run, claim, **values)

@@ -230,13 +230,13 @@ class SimAttempt:
         if self._site.executions[key] <= step.crashes:
             return self.die()
         self._done.append(name)
-        await self._ask_keep()
+        await self._ask_keep(ends_stage=True)
         return await self._machine.go_on()
 
-    def _ask_keep(self) -> asyncio.Future[None]:
+    def _ask_keep(self, *, ends_stage: bool = False) -> asyncio.Future[None]:
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._kept.append(kept)
-        self._signs.put_nowait(KeepAsked(len(self._kept) - 1, self._spent))
+        self._signs.put_nowait(KeepAsked(len(self._kept) - 1, self._spent, ends_stage))
         return kept
 
 
