@@ -14,6 +14,7 @@ from attractor.base.errors import Refused, VerificationError
 from attractor.base.ids import new_run_id
 from attractor.cli.invocation import Invocation
 from attractor.cli.runs.dispatch import restore_in_fleet
+from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.register import record_restart
 from attractor.fleet.decisions import HOLDER
@@ -139,6 +140,22 @@ def test_copy_whose_head_the_store_has_no_longer_gets_the_last_one(
     done = desk.do("cancel", run)
     assert done.returncode == 0, done.stderr
     assert (desk.project / "runs" / run / "note.txt").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("is_seen", [False, True])
+def test_run_that_was_canceled_without_a_worker_is_not_resumed(
+    is_seen: bool, tmp_path: Path, sqlite_template: Path
+) -> None:
+    desk = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    run = desk.do("run", "pipeline.dot", "--on", "p").stdout.strip()
+    desk.within(lambda fleet: fleet.table.cancel(run))
+    if is_seen:
+        assert desk.read("status", run)["status"] == "canceled"
+    done = desk.do("resume", run)
+    assert (done.returncode, f"{run} is canceled, which is final" in done.stderr) == (4, True)
+    entries = Ledger(desk.state).entries(run)
+    assert [one.data["status"] for one in entries if one.kind == LineKind.ENDED] == ["canceled"]
+    assert desk.do("audit", "verify").returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.universes import require_reach
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.budgets import NO_BUDGETS, record_budgets
+from attractor.engine.errors import RunOver
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import Action, OperatorAction
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
@@ -243,6 +244,9 @@ def _require_parked(explained: ExplainedRun) -> None:
     run, reason = explained.run, explained.reason
     if run.state is RunState.PARKED or pause_of(run):
         return
+    if run.state is RunState.ENDED and run.cancel:
+        hint = "start a new run: attractor run"
+        raise RunOver(f"{run.run_id} is canceled, which is final", hint=hint)
     if run.state is RunState.ENDED:
         hint = f"deliver and evaluate it: attractor resume {run.run_id}"
         raise Refused(f"run {run.run_id} has ended in the fleet", hint=hint)

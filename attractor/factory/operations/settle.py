@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.journal.checkpoint import open_journal
-from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import Fences, RunDirectory, file_fence, read_manifest
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.state.run_state import CANCELED, EVALUATING, FAILED, RunState
 from attractor.factory.ledger.ledger import LineKind
@@ -46,10 +46,9 @@ async def settle_ended(root: Path, opened: OpenProject, *, is_canceled: bool = F
 
 
 async def _settle(root: Path, opened: OpenProject, *, is_canceled: bool) -> RunState:
+    if is_canceled:
+        record_cancel(root, opened)
     state = _state(root)
-    if is_canceled and not state.status.is_final:
-        _cancel(root, opened)
-        state = _state(root)
     if state.status not in (FAILED, CANCELED):
         return state
     opened.require_own(root)
@@ -76,8 +75,11 @@ def _state(root: Path) -> RunState:
     return open_journal(directory.events, directory.checkpoint).state
 
 
-def _cancel(root: Path, opened: OpenProject) -> None:
+def record_cancel(root: Path, opened: OpenProject, fences: Fences = file_fence) -> None:
+    """Cancel a run here that was to be canceled elsewhere, unless its status is final."""
     project = opened.project
+    if _state(root).status.is_final:
+        return
     Orders(
         root=root,
         by="fleet",
@@ -86,4 +88,5 @@ def _cancel(root: Path, opened: OpenProject) -> None:
         redactor=project.redactor,
         before_end=partial(record_end, opened),
         runs_dir=project.runs_dir,
+        fences=fences,
     ).cancel("canceled in the fleet")

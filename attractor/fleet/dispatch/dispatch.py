@@ -34,6 +34,7 @@ from attractor.engine.state.run_state import RunState as EngineState
 from attractor.factory.dimensions import with_dimension
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.policy import rules_of
+from attractor.factory.operations.settle import record_cancel, settle_ended
 from attractor.factory.register import record_restart
 from attractor.fleet.decisions import BEAT_S, HOLDER
 from attractor.fleet.errors import BlobMissing, DatabaseAway, StoreAway, UnknownRun
@@ -184,7 +185,7 @@ class Dispatch:
         await self.table.add(new)
 
     async def sync(self, run_id: str) -> FleetRun:
-        """Bring the last committed head of a run into its copy here."""
+        """Bring the last committed head of a run, or its cancel, into its copy here."""
         with self._locked(run_id):
             return await self._sync(run_id)
 
@@ -286,8 +287,15 @@ class Dispatch:
             state = ""
         now = f"{run.state}:{run.attempt}:{run.reason.kind if run.reason else ''}"
         if state not in (now, _SETTLED):
+            is_canceled = run.state is RunState.ENDED and run.cancel
+            if is_canceled:
+                # While the copy is marked: a resume would execute it here.
+                last = self._chain(run_id)[-1]
+                await asyncio.to_thread(record_cancel, last, self._opened, copy_fence)
             for root in self._chain(run_id):
                 self._mark(root, run)
+            if is_canceled:
+                await settle_ended(self._place.runs / run_id, self._opened)
             self._note(run_id, run.head, now, run.seq)
         return run
 

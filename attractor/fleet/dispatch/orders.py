@@ -15,7 +15,6 @@ from attractor.engine.journal.events import Action
 from attractor.engine.run_folder.inbox import Order
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.settle import settle_ended
 from attractor.fleet.decisions import is_executed
 from attractor.fleet.dispatch.dispatch import Dispatch, copy_fence, first_of
 from attractor.fleet.records import RunState
@@ -169,7 +168,6 @@ class FleetOrders(Orders):
                         hint=f"look who: attractor fleet why {run_id}",
                     )
                 await asyncio.sleep(_LOOK_S)
-        await settle_ended(self.root, self.opened, is_canceled=True)
         return True
 
 
