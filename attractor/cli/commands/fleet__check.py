@@ -11,7 +11,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.fleet import in_fleet
-from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.project import list_project_folders
 from attractor.fleet.check import CheckReport, check
 from attractor.language.source.text import visible
@@ -54,7 +54,16 @@ def _copies(invocation: Invocation) -> dict[str, Path]:
         if folder.is_dir()
         for root in folder.iterdir()
     }
-    return {run_id: file for run_id, file in files.items() if file.exists()}
+    return {
+        run_id: file
+        for run_id, file in files.items()
+        if file.exists() and not _is_restart(RunDirectory(file.parent))
+    }
+
+
+def _is_restart(directory: RunDirectory) -> bool:
+    """Return whether a run is in the fleet under the id of the run that it continues."""
+    return directory.manifest.exists() and read_manifest(directory).restart > 0
 
 
 def _lines(report: CheckReport) -> list[str]:
