@@ -26,6 +26,8 @@ from tests.cli.fleet_desk import (
     FleetDesk,
     sqlite_template as sqlite_template,  # a fixture
 )
+from tests.fleet.runs import ProjectInFleet
+from tests.fleet.test_workers import ROUNDS
 from tests.pipeline.projects import open_project
 
 PIPELINE = "digraph one { start [shape=Mdiamond]; done [shape=Msquare]; start -> done }"
@@ -98,6 +100,24 @@ def test_damaged_run_continues_from_its_last_whole_head(
     events = [json.loads(line) for line in (root / "events.jsonl").read_text().splitlines()]
     assert head in events[-1]["data"]["why"]
     assert ": head " not in desk.do("fleet", "check", "--deep").stdout
+
+
+def test_restart_after_the_last_whole_head_is_ended_and_stays_readable(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    desk = FleetDesk(tmp_path, sqlite_template, ROUNDS)
+    run = desk.within(lambda fleet: ProjectInFleet(fleet, desk.project).park(pool="p"))
+    [restart] = [one.name for one in (desk.project / "runs").glob("0*") if one.name != run]
+    # A restart has no row of its own.
+    assert "No problems found" in desk.do("fleet", "check").stdout
+    [blob] = (desk.state / "fleet" / "store").rglob(desk.run(run).head)
+    blob.unlink()
+    done = desk.do("fleet", "head", run, "--restore")
+    assert "from commit 0" in done.stdout, done.stderr
+    assert (desk.run(run).state, desk.read("status", run)["status"]) == ("queued", "queued")
+    assert desk.read("status", restart)["status"] == "canceled"
+    assert desk.do("audit", "verify").returncode == 0
+    assert "No problems found" in desk.do("fleet", "check").stdout
 
 
 def test_head_that_is_whole_or_was_committed_meanwhile_is_kept(

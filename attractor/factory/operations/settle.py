@@ -75,8 +75,13 @@ def _state(root: Path) -> RunState:
     return open_journal(directory.events, directory.checkpoint).state
 
 
-def record_cancel(root: Path, opened: OpenProject, fences: Fences = file_fence) -> None:
-    """Cancel a run here that was to be canceled elsewhere, unless its status is final."""
+def record_cancel(
+    root: Path,
+    opened: OpenProject,
+    fences: Fences = file_fence,
+    why: str = "canceled in the fleet",
+) -> None:
+    """Cancel a run here that nothing executes elsewhere any more, unless its status is final."""
     project = opened.project
     if _state(root).status.is_final:
         return
@@ -89,4 +94,4 @@ def record_cancel(root: Path, opened: OpenProject, fences: Fences = file_fence) 
         before_end=partial(record_end, opened),
         runs_dir=project.runs_dir,
         fences=fences,
-    ).cancel("canceled in the fleet")
+    ).cancel(why)

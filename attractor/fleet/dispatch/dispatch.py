@@ -310,11 +310,19 @@ class Dispatch:
         await lay_out(tree, files, self._place, grows=grows)
 
     async def _go_back(self, run_id: str, head: str) -> FleetRun:
-        """Let the copy of a run be as it was at an earlier head."""
+        """Let the copy of a run be as it was at an earlier head; end its later restarts."""
         run: FleetRun = changed(await self._known(run_id), head=head)
         tree = await HeadTree.load(await self._blobs_of(run.universe), head)
         kept = {name async for name, _ in tree.files()}
-        for root in self._chain(run_id):
+        runs = {name.split("/")[1] for name in kept if name.startswith(f"{RUNS}/")}
+        chain = self._chain(run_id)
+        if later := [root for root in chain if root.name not in runs]:
+            why = f"its stages are executed again, because the head of run {run_id} was damaged"
+            await asyncio.to_thread(record_cancel, later[-1], self._opened, copy_fence, why)
+            for root in later:
+                RunDirectory(root).elsewhere.unlink(missing_ok=True)
+            await settle_ended(later[0], self._opened)
+        for root in (one for one in chain if one not in later):
             for path in [*root.rglob("*")]:
                 below = path.relative_to(root)
                 name = f"{RUNS}/{root.name}/{below.as_posix()}"
