@@ -12,7 +12,6 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from statistics import median
 
 import sqlalchemy as sa
 
@@ -29,6 +28,7 @@ from benchmarks.folders import Folders
 TIMES = 100
 TASKS = 1000
 STAGES = (100, 10_000)
+TURNS = 50
 GROWTH_LIMIT = 1.5
 
 
@@ -53,39 +53,48 @@ async def _transactions(name: str, url: str) -> Sequence[Row]:
     database = await open_database(url)
     queue = Queue(database)
     table = SqlTable(database, queue)
+    claims: dict[str, Claim] = {}
+
+    async def claim(run_id: str, worker: str = "first") -> None:
+        claimed = await table.claim(run_id, 1, worker)
+        assert isinstance(claimed, Claim)
+        claims[run_id] = claimed
+
+    async def commit(run_id: str) -> None:
+        claims[run_id] = await table.commit(claims[run_id], "b" * 64, ends_stage=True)
+
+    async def end(run_id: str) -> None:
+        await table.end(claims[run_id], AttemptEnd(state=RunState.ENDED))
+
+    async def take_over(number: int) -> None:
+        """Let a sweep find a run whose worker is dead."""
+        assert len(await table.sweep("first")) == 1, number
+
+    async def lose(number: int) -> None:
+        await table.add(_run(number, pool="lost"))
+        await claim(f"lost-{number}", "dead")
+
     try:
         now = await table.now()
         for worker in ("first", "second"):
             await table.beat(_worker(worker, now))
-        bare = await _seconds(range(TIMES), lambda _: _bare(database))
-        enqueue = await _seconds(range(TIMES), lambda one: table.add(_run(one)))
-        claims: dict[int, Claim] = {}
-
-        async def claim(one: int) -> None:
-            claimed = await table.claim(f"agents-{one}", 1, "first")
-            assert isinstance(claimed, Claim)
-            claims[one] = claimed
-
-        async def commit(one: int) -> None:
-            claims[one] = await table.commit(claims[one], "b" * 64)
-
-        claiming = await _seconds(range(TIMES), claim)
-        commits = await _seconds(range(TIMES), commit)
-        ends = await _seconds(
-            range(TIMES), lambda one: table.end(claims[one], AttemptEnd(state=RunState.ENDED))
-        )
-        pairs = [(await _dispatch(database, table, is_bare=True), await _dispatch(database, table))]
+        found = {
+            "enqueue": await _pairs(database, lambda one: table.add(_run(one))),
+            "dispatch (a worker claims an attempt)": await _pairs(
+                database, lambda one: claim(f"agents-{one}")
+            ),
+            "commit": await _pairs(database, lambda one: commit(f"agents-{one}")),
+            "end": await _pairs(database, lambda one: end(f"agents-{one}")),
+            "takeover (a sweep replaces an attempt)": await _pairs(database, take_over, lose),
+        }
+        tasks = [(await _dispatch(database, table, is_bare=True), await _dispatch(database, table))]
         return [
-            Figure.paired(
-                f"fleet on {name}: {what} / bare transaction", zip(bare, found, strict=True), None
-            )
-            for what, found in {
-                "enqueue": enqueue,
-                "claim": claiming,
-                "commit": commits,
-                "end": ends,
-            }.items()
-        ] + [Figure.paired(f"fleet on {name}: empty attempt / empty task of DBOS", pairs, None)]
+            *(
+                Figure.paired(f"fleet on {name}: {what} / bare transaction", pairs, None)
+                for what, pairs in found.items()
+            ),
+            Figure.paired(f"fleet on {name}: empty attempt / empty task of DBOS", tasks, None),
+        ]
     finally:
         queue.close()
         database.close()
@@ -143,33 +152,59 @@ async def _bare(database: Database) -> None:
     await database.transact(lambda connection, _: connection.execute(work) and None)
 
 
-async def _seconds(numbers: range, work: Callable[[int], Awaitable[object]]) -> Sequence[float]:
-    found: list[float] = []
-    for number in numbers:
-        began = time.perf_counter()
-        await work(number)
-        found.append(time.perf_counter() - began)
+async def _pairs(
+    database: Database,
+    work: Callable[[int], Awaitable[object]],
+    before: Callable[[int], Awaitable[object]] | None = None,
+) -> Sequence[tuple[float, float]]:
+    """Return the seconds of a bare transaction and of work right after it, for each number."""
+    found: list[tuple[float, float]] = []
+    for number in range(TIMES):
+        if before:
+            await before(number)
+        found.append((await _seconds(_bare(database)), await _seconds(work(number))))
     return found
 
 
+async def _seconds(work: Awaitable[object]) -> float:
+    began = time.perf_counter()
+    await work
+    return time.perf_counter() - began
+
+
+class _GrowingRun:
+    """A run directory, whose commits are measured without a database."""
+
+    def __init__(self, folder: Path, tree: HeadTree) -> None:
+        place = Place.below(folder)
+        self._root, self._objects = place.runs / "run", place.store("run") / "objects"
+        for one in (self._root / "node" / "history", self._root / "artifacts", self._objects):
+            one.mkdir(parents=True)
+        self._tree, self._collector = tree, Collector(place, lambda: ["run"])
+        self._stages = 0
+
+    async def seconds(self) -> float:
+        """Return the seconds of the commit of the next stage."""
+        _write_stage(self._root, self._objects, self._stages)
+        self._stages += 1
+        return await _seconds(self._commit())
+
+    async def _commit(self) -> None:
+        await self._collector.collect(self._tree)
+        await self._tree.save()
+
+
 async def _growing(folder: Path) -> Row:
-    """Compare the commits of the last stages of a short and of a long run."""
+    """Compare the commits of a short and of a long run, which take turns."""
     blobs = await open_blobs(str(folder / "store"), {})
-    place = Place.below(folder)
-    root, objects = place.runs / "run", place.store("run") / "objects"
-    for one in (root / "node" / "history", root / "artifacts", objects):
-        one.mkdir(parents=True)
-    tree = await HeadTree.load(blobs, "")
-    collector, seconds = Collector(place, lambda: ["run"]), list[float]()
-    for stage in range(STAGES[1]):
-        _write_stage(root, objects, stage)
-        began = time.perf_counter()
-        await collector.collect(tree)
-        await tree.save()
-        seconds.append(time.perf_counter() - began)
-    few, many = (seconds[at - 50 : at] for at in STAGES)
+    runs = [_GrowingRun(folder / f"{stages}", await HeadTree.load(blobs, "")) for stages in STAGES]
+    for run, stages in zip(runs, STAGES, strict=True):
+        for _ in range(stages - TURNS):
+            await run.seconds()
+    few, many = runs
+    pairs = [(await few.seconds(), await many.seconds()) for _ in range(TURNS)]
     name = f"fleet: a commit at stage {STAGES[1]:,} / at stage {STAGES[0]}"
-    return Figure(name, median(many), GROWTH_LIMIT, "s", median(few), median(many) / median(few))
+    return Figure.paired(name, pairs, GROWTH_LIMIT)
 
 
 def _write_stage(root: Path, objects: Path, stage: int) -> None:
