@@ -5,7 +5,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Set
 from dataclasses import field
 from pathlib import Path
 
@@ -52,28 +52,29 @@ class SeenFolder:
 
     files: dict[str, _File] = field(default_factory=dict[str, _File])
     folders: dict[str, "SeenFolder"] = field(default_factory=dict[str, "SeenFolder"])
+    _final: set[str] = field(default_factory=set[str])
+    """The complete entries of a final folder: nothing looks at them again."""
 
-    def changes(
-        self, name: str, path: Path, *, only: Collection[str] | None = None
-    ) -> Iterator[Change]:
+    def changes(self, name: str, path: Path, *, only: Set[str] | None = None) -> Iterator[Change]:
         """Yield the changes of a folder, whose files have names below `name` in a head."""
         try:
-            entries = {
-                one.name: one for one in os.scandir(path) if only is None or one.name in only
-            }
+            entries = {*os.listdir(path)}  # noqa: PTH208 - in long runs, thousands a commit
         except FileNotFoundError:
-            entries = {}
-        is_final = any(map(_FINAL.fullmatch, (path.name, f"{path.parent.name}/{path.name}")))
-        for known in [one for one in (*self.files, *self.folders) if one not in entries]:
+            entries = set[str]()
+        if only is not None:
+            entries &= only
+        for known in [*(self.files.keys() - entries), *(self.folders.keys() - entries)]:
+            self._final.discard(known)
             yield from self._removed(known, f"{name}/{known}")
-        for one, entry in entries.items():
-            if is_final and (one in self.files or _is_complete(self.folders.get(one))):
-                continue
-            if entry.is_dir(follow_symlinks=False):
+        is_final = any(map(_FINAL.fullmatch, (path.name, f"{path.parent.name}/{path.name}")))
+        for one in sorted(entries - self._final):
+            if stat.S_ISDIR(_mode_of(path / one)):
                 inside = self.folders.setdefault(one, SeenFolder())
                 yield from inside.changes(f"{name}/{one}", path / one)
             elif not _NOT_MOVED.fullmatch(one):
                 yield from self._of_file(one, f"{name}/{one}", path / one)
+            if is_final and (one in self.files or _is_complete(self.folders.get(one))):
+                self._final.add(one)
 
     def _of_file(self, own: str, name: str, path: Path) -> Iterator[Change]:
         try:
@@ -143,6 +144,13 @@ def split_objects(log: bytes) -> Iterator[tuple[str, bytes]]:
         digest, _, size = log[at:end].partition(b" ")
         at = end + 1 + int(size)
         yield digest.decode(), log[end + 1 : at]
+
+
+def _mode_of(path: Path) -> int:
+    try:
+        return path.lstat().st_mode
+    except FileNotFoundError:
+        return 0
 
 
 def _open_plain(path: str, flags: int) -> int:
