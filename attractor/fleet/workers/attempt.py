@@ -41,7 +41,7 @@ from attractor.factory.register import record_guard
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.profiles import Profile
 from attractor.fleet.store.places import AGENTS, Place
-from attractor.fleet.workers.fence import USED, WorkerChannel, fences_of, used_record
+from attractor.fleet.workers.fence import USED, WorkerChannel, WorkerFence, used_record
 from attractor.pipeline.execute import resume
 from attractor.pipeline.plan.origins import Origin
 from attractor.pipeline.plan.run_plan import BegunRun, Policy, RunRules
@@ -84,7 +84,10 @@ def open_project(
     )
     tracing = begin_tracing(Traced(configuration.settings.tracing.enabled), environ, _tell)
     machine = Machine(
-        state_dir=place.state, environ=environ, adopts_orphans=True, fences=fences_of(channel)
+        state_dir=place.state,
+        environ=environ,
+        adopts_orphans=True,
+        fences=partial(WorkerFence, channel=channel),
     )
     console = Console(
         input=StringIO(),

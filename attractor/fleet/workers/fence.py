@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 
 from attractor.base.json import Json, JsonObject, canonical_json, parse_object
@@ -113,8 +112,3 @@ class WorkerFence(FileFence):
     def keep(self, used: Usage, *, ends_stage: bool) -> None:
         """Wait until the worker has committed what is written."""
         self._channel.keep(used, ends_stage=ends_stage)
-
-
-def fences_of(channel: WorkerChannel) -> Callable[[RunDirectory, str], WorkerFence]:
-    """Return the function that makes the fences of this process."""
-    return lambda directory, purpose: WorkerFence(directory, purpose, channel)
