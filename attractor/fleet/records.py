@@ -10,8 +10,6 @@ from attractor.base.json import Json, JsonObject, content_hash
 HOME = "home"
 """The universe of all that names no other one."""
 
-NO_DETAILS: Mapping[str, Json] = {}
-
 
 class RunState(StrEnum):
     """What happens to a run of the fleet at this moment."""

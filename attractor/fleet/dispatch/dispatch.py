@@ -30,7 +30,6 @@ from attractor.engine.run_folder.layout import (
     note_elsewhere,
     read_manifest,
 )
-from attractor.engine.state.run_state import RunState as EngineState
 from attractor.factory.dimensions import with_dimension
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.policy import rules_of
@@ -498,14 +497,10 @@ async def _put_folder(
 
 def _after_change(root: Path) -> AttemptEnd:
     """Return what follows a change of a run by a person: it goes on, unless it has ended."""
-    if _state(root).status.is_final:
+    directory = RunDirectory(root)
+    if open_journal(directory.events, directory.checkpoint).state.status.is_final:
         return AttemptEnd(state=RunState.ENDED)
     return AttemptEnd(state=RunState.QUEUED, yields=True)
-
-
-def _state(root: Path) -> EngineState:
-    directory = RunDirectory(root)
-    return open_journal(directory.events, directory.checkpoint).state
 
 
 def without_tables(text: str, names: Collection[str]) -> str:

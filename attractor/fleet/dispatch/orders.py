@@ -27,8 +27,6 @@ _LOOK_S = 0.5
 _PATIENCE_S = 3 * CANCEL_PATIENCE_S
 """The time in which a worker, or the one that takes over from it, carries out an order."""
 
-_CONTINUES = "; it continues in its pool"
-
 
 @dataclass(frozen=True)
 class WorkerOrders(Orders):
@@ -99,7 +97,7 @@ class FleetOrders(Orders):
     def answer(self, choice: str, *, question: str = "", why: str = "") -> Receipt:
         """Answer a question, and let the run continue in its pool."""
         receipt = self._anywhere(lambda orders: orders.answer(choice, question=question, why=why))
-        continues = _CONTINUES if receipt.is_taken else ""
+        continues = "; it continues in its pool" if receipt.is_taken else ""
         return replace(receipt, words=f"{receipt.words}{continues}")
 
     def answer_all(self, choice: str, *, question: str = "", why: str = "") -> Sequence[Receipt]:
