@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 
 from attractor.base.errors import UsageError, VerificationError
 from attractor.base.json import Json, canonical_json, content_hash
-from attractor.fleet.errors import BlobMissing
+from attractor.fleet.errors import BlobMissing, StoreAway
 from attractor.fleet.store.heads import HeadTree, changed_files, reachable, sweep_blobs
 from tests.fleet.memory_blobs import MemoryBlobs
 from tests.tables import table
@@ -334,3 +334,34 @@ def test_part_with_other_names_or_another_number_of_names_is_refused(part: Json)
             await listed((await HeadTree.load(blobs, head)).files())
 
     run(scene())
+
+
+class FailingBlobs(MemoryBlobs):
+    """Blobs of which one put fails."""
+
+    def __init__(self, fails_at: int) -> None:
+        super().__init__()
+        self.left = fails_at
+
+    async def put(self, content: bytes) -> str:
+        self.left -= 1
+        if self.left == 0:
+            raise StoreAway("the store is away")
+        return await super().put(content)
+
+
+@pytest.mark.parametrize("fails_at", range(1, 6))
+def test_head_is_whole_after_a_save_that_failed_before(fails_at: int) -> None:
+    async def save() -> None:
+        blobs = FailingBlobs(fails_at)
+        tree = await HeadTree.load(blobs, "")
+        await tree.put("a/b/first", b"1")
+        await tree.put("a/second", b"2")
+        with pytest.raises(StoreAway):
+            await tree.save()
+        head = await tree.save()
+        assert {*blobs.contents} >= {one async for one in reachable(blobs, [head])}
+        again = await HeadTree.load(blobs, head)
+        assert {path async for path, _ in again.files()} == {"a/b/first", "a/second"}
+
+    run(save())

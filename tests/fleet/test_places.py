@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import shutil
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -109,6 +110,35 @@ def test_copy_follows_each_change(tmp_path: Path) -> None:
     assert files(there)["events.jsonl"] == b"1\n2\n"
     assert "a/status.json" not in files(there)
     assert files(there)["a/history/1.1/status.json"] == b"{}"
+
+
+def test_long_history_is_collected_whole(tmp_path: Path) -> None:
+    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    history = moving.place.runs / RUN / "a" / "history"
+
+    def add(*names: str) -> None:
+        for name in names:
+            (history / name).mkdir(parents=True)
+            (history / name / "status.json").write_text(name)
+
+    async def collect() -> set[str]:
+        before = moving.head
+        await moving.collect()
+        await moving.lay_out(there, before)
+        return {path.parent.name for path in (there.runs / RUN / "a" / "history").glob("*/*")}
+
+    async def move() -> None:
+        add(*(f"{visit}.1" for visit in range(1, 301)))
+        assert len(await collect()) == 300
+        for names in (("300.2", "301.1"), ("302.1", "301.2.interrupted"), ("307.1",), ("308.1",)):
+            add(*names)
+            assert await collect() >= {*names}
+        shutil.rmtree(history / "5.1")
+        add("308.2")
+        found = await collect()
+        assert found == {path.name for path in history.iterdir()} == {*found} - {"5.1"}
+
+    asyncio.run(move())
 
 
 def test_checkpoint_comes_after_the_journal_to_which_it_refers(tmp_path: Path) -> None:

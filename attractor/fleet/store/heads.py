@@ -156,20 +156,29 @@ class HeadTree:
             _set(self._root, names, None)
 
     async def save(self) -> str:
-        """Store what changed, each blob after those that it names, and return the head."""
+        """Store what changed, all at once, and return the head."""
         if self._root.digest or not self._root.count:
             return self._root.digest
-        levels = _changed_levels(self._root)
-        await self._store_pending(
+        changed = [listing for level in reversed(_changed_levels(self._root)) for listing in level]
+        segments = {
             segment.digest
-            for level in levels
-            for listing in level
+            for listing in changed
             for entry in listing.entries.values()
             if isinstance(entry, FileEntry)
             for segment in entry.segments
-        )
-        for level in reversed(levels):
-            await run_each(self._store, level)
+        }
+        contents = [self._pending[digest] for digest in sorted(self._pending.keys() & segments)]
+        try:
+            for listing in changed:
+                contents.append(_write(listing))
+                listing.digest = content_hash(contents[-1])
+            await run_each(self._blobs.put, contents)
+        except BaseException:
+            # The head is not whole: the next try stores all again.
+            for listing in changed:
+                listing.digest = ""
+            raise
+        self._pending, self._pending_size = {}, 0
         return self._root.digest
 
     async def files(self) -> AsyncIterator[tuple[str, FileEntry]]:
@@ -197,16 +206,12 @@ class HeadTree:
             self._pending[digest] = content
             self._pending_size += len(content)
             if self._pending_size > _MOST_PENDING:
-                await self._store_pending(self._pending.keys())
+                await self._store_pending()
         return Segment(digest, len(content))
 
-    async def _store_pending(self, digests: Iterable[str]) -> None:
-        named = self._pending.keys() & set(digests)
-        await run_each(self._blobs.put, [self._pending[digest] for digest in sorted(named)])
+    async def _store_pending(self) -> None:
+        await run_each(self._blobs.put, [self._pending[digest] for digest in sorted(self._pending)])
         self._pending, self._pending_size = {}, 0
-
-    async def _store(self, listing: _Listing) -> None:
-        listing.digest = await self._blobs.put(_write(listing))
 
     async def _merge(self, segments: list[Segment]) -> None:
         """Merge the small segments at the end if they are many, or are not small together."""
