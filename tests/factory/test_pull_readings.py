@@ -1,10 +1,12 @@
 """What is read of an open pull request is kept, and says what a person has to do next."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -93,6 +95,26 @@ def test_begun_round_stays_when_more_is_said(tmp_path: Path) -> None:
     assert readings.all() == []
 
 
+def test_readings_of_two_processes_keep_the_begun_round(tmp_path: Path) -> None:
+    readings, is_done = PullReadings(tmp_path / "pulls"), Event()
+    readings.keep(SAID)
+
+    def read_again() -> None:
+        while not is_done.wait(0.001):
+            PullReadings(tmp_path / "pulls").keep(SAID)
+
+    reader = Thread(target=read_again)
+    reader.start()
+    try:
+        for number in range(50):
+            readings.begin_next("R", f"N{number}")
+            time.sleep(0.002)
+            assert [one.next_run for one in readings.all()] == [f"N{number}"]
+    finally:
+        is_done.set()
+        reader.join()
+
+
 def rows(flow: Flow) -> list[AttentionRow]:
     state, now = flow.machine.state_dir, flow.machine.clock.now()
     found = read_attention(state, now, flow.machine.environ)
@@ -145,6 +167,22 @@ def test_reading_stays_about_the_latest_round_and_returns_to_it(
         sync(flow, result)
     [reading] = readings.all()
     assert (reading.run_id, reading.round) == (following.run_id, 2)
+
+
+def test_round_that_a_process_begins_is_not_lost_before_its_run_exists(
+    forge: Hub, tmp_path: Path
+) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    made = propose(flow, result).round
+    forge.say(made.number, "Longer, please.")
+    sync(flow, result)
+    readings, run_id = PullReadings.of(flow.opened), flow.machine.new_run_id()
+    with next_round(result.directory, flow.opened):
+        readings.begin_next(result.run_id, run_id)
+        sync(flow, result)
+        assert [one.next_run for one in readings.all()] == [run_id]
+    sync(flow, result)
+    assert [one.next_run for one in readings.all()] == [""]
 
 
 def test_rejected_round_is_asked_for_again(forge: Hub, tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ from attractor.pipeline.workspace.create import require_trees
 from attractor.records.request import RunRequest, current_request
 from attractor.workspaces.run_store import open_store
 
+_LOCK_PATIENCE_S = 1.0
+
 BRANCHES = "attractor/"
 """The prefix of the branches of pull requests."""
 
@@ -264,7 +266,8 @@ def next_round(root: Path, opened: OpenProject) -> Generator[RunRequest]:
 def _locked_next(run_id: str, opened: OpenProject) -> Generator[None]:
     """Lock the next round of a run; refuse it if it has begun, or begins in another process."""
     try:
-        lock = PullReadings.of(opened).lock_next(run_id)
+        # A process that reads the pull request holds the lock for a moment.
+        lock = PullReadings.of(opened).lock_next(run_id, wait=_LOCK_PATIENCE_S)
     except LockHeld as cause:
         _refuse_begun(run_id, opened)
         raise Refused(

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Refused
+from attractor.base.errors import LockHeld, Refused
 from attractor.base.files import write_whole
 from attractor.base.json import Json, content_hash
 from attractor.base.records import write_fields
@@ -163,11 +164,20 @@ def _note(
             moved_to=synced.moved_to,
         )
         readings.keep(new)
-        if earlier and earlier.next_run and is_lost(earlier.next_run, opened):
-            readings.begin_next(own.run_id, "")
+        if earlier and earlier.next_run:
+            _forget_lost_round(own.run_id, readings, opened)
     elif synced.commit or (earlier and not earlier.merged_outside):
         readings.keep(replace(known, merged_outside=synced.commit or own.commit))
     return synced
+
+
+def _forget_lost_round(run_id: str, readings: PullReadings, opened: OpenProject) -> None:
+    """Let the next round begin again if its run is lost."""
+    # A process that begins a round records it before the run exists, and holds this lock.
+    with suppress(LockHeld), readings.lock_next(run_id):
+        reading = readings.of_run(run_id)
+        if reading and reading.next_run and is_lost(reading.next_run, opened):
+            readings.begin_next(run_id, "")
 
 
 async def _read_own(place: Place, own: Round) -> PullRequest:
