@@ -7,12 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 from queue import SimpleQueue
 
+from attractor.base.errors import FileError
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.pull_sync import list_rounds
 from attractor.factory.pull_readings import PullReadings
 from attractor.server.processes.pulls import PullLoop
-from attractor.server.processes.repeated import Repeated
+from attractor.server.processes.repeated import Repeated, describe_fault
 from tests.cli.git_desk import await_
 from tests.factory.flows import Flow
 from tests.factory.operations.test_pull_request import (
@@ -21,6 +22,7 @@ from tests.factory.operations.test_pull_request import (
     propose,
 )
 from tests.forges import NAME, REVIEWER, Hub, hub
+from tests.tables import table
 
 
 @contextmanager
@@ -92,3 +94,29 @@ def test_limit_of_the_forge_is_no_fault_and_keeps_no_run_locked(tmp_path: Path) 
             with lock_run(result.directory, flow.opened):
                 pass
         assert [one.fault for one in PullReadings.of(flow.opened).all()] == [""]
+
+
+@table("fault", [FileError("the disk is full"), ValueError("a defect")])
+def test_fault_is_reported_once_and_read_again_after_a_pause(
+    tmp_path: Path, fault: Exception
+) -> None:
+    with hub() as forge:
+        flow, result = flow_on(forge, tmp_path)
+        propose(flow, result)
+    tries, told = list[str](), list[str]()
+
+    def opened_of(project_id: str) -> OpenProject:
+        tries.append(project_id)
+        raise fault
+
+    clock, every = flow.machine.clock, timedelta(milliseconds=200)
+    pulls = PullLoop(flow.machine.state_dir, opened_of, clock, SimpleQueue(), told.append, every)
+    loop = Repeated("pulls", pulls.look, told.append, every_s=0.02)
+    begun = time.monotonic()
+    loop.start()
+    await_(lambda: len(tries) == 3)
+    loop.stop()
+    assert time.monotonic() - begun > 0.4
+    [sentence] = told
+    assert sentence.startswith("http")
+    assert describe_fault(fault) in sentence
