@@ -1,4 +1,4 @@
-"""Reads back what checks and people did with pull requests, and records how they ended."""
+"""Reads checks, remarks and ends of pull requests from the forge, and records them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -47,9 +47,9 @@ from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.pull_request import (
     PROPOSED_REFS,
     is_lost,
+    new_reading,
     record_round,
-    refuse_earlier,
-    unread,
+    require_latest_round,
 )
 from attractor.factory.project import created_runs
 from attractor.factory.pull_readings import PullReading, PullReadings, pull_step
@@ -109,7 +109,7 @@ async def sync_pull_request(
             return _note(own, replace(synced, ending=ending), opened)
         ours = [one for one in rounds if one.pull == own.pull]
         _follow(ours, opened)
-        refuse_earlier(own, rounds, "attractor pr sync")
+        require_latest_round(own, rounds, "attractor pr sync")
         try:
             async with opened_place(opened.project, sleep) as place:
                 work = Work(run, evaluator, place, by)
@@ -131,7 +131,7 @@ def _follow(rounds: Sequence[Round], opened: OpenProject) -> None:
     readings, last = PullReadings.of(opened), rounds[-1]
     found = readings.find(last.repository, last.number)
     if found and found.run_id != last.run_id:
-        readings.keep(unread(last, len(rounds), opened.project))
+        readings.keep(new_reading(last, len(rounds), opened.project))
 
 
 def _note(
@@ -147,7 +147,7 @@ def _note(
         readings.remove(own.repository, own.number)
         return synced
     earlier = readings.find(own.repository, own.number)
-    new = unread(own, number, opened.project)
+    new = new_reading(own, number, opened.project)
     known = replace(earlier, read=new.read, since=new.read) if earlier else new
     if fault:
         readings.keep(replace(known, fault=fault))
@@ -281,7 +281,7 @@ async def _listen(
     found = await forge.checks(own.number, own.commit)
     checks = [replace(one, name=clean(one.name)) for one in found]
     failed = [
-        # The others are counted, and named on the forge.
+        # A round is shown the first ones; the others are counted, without their logs.
         cut_check(check, clean(check.log) if number < MOST else "")
         for number, check in enumerate(failed_checks(checks))
     ]
