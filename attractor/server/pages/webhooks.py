@@ -8,6 +8,7 @@ and labelled issues are read.
 """
 
 import hmac
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -15,6 +16,7 @@ from fastapi.responses import PlainTextResponse, Response
 
 from attractor.automations.store import look_for_issues
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
 from attractor.base.files import make_private_folder
 from attractor.base.json import parse_object
 from attractor.factory.open_project import OpenProject
@@ -102,9 +104,11 @@ def _ask_for(service: Service, repository: str) -> Response:
 
 def _ask_for_all(service: Service) -> Response:
     """Let all pull requests and labelled issues be read soon, after a large body."""
-    repositories = {reading.repository for reading in PullReadings.of(service.opened).all()}
-    for repository in ("", *sorted(repositories)):
-        _ask_for(service, repository)
+    look_for_issues(service.opened)
+    # A damaged reading is a trouble of *Attention*, and no pull request is read before it is fixed.
+    with suppress(AttractorError):
+        for repository in {reading.repository for reading in PullReadings.of(service.opened).all()}:
+            service.asked_pulls.put((service.project_id, repository))
     words = "The body is too large to be parsed: all pull requests and issues are read again.\n"
     return PlainTextResponse(words, status_code=202)
 
