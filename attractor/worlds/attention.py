@@ -156,14 +156,14 @@ def read_attention(
     except AttractorError as fault:
         troubles.append(f"the runs of the projects cannot be read: {fault.message}")
         awake = rows
-    asked, others = {row.run_id for row in rows if row.need is Need.DECISION}, list[AttentionRow]()
+    asked, further = {row.run_id for row in rows if row.need is Need.DECISION}, list[AttentionRow]()
     for project in projects:
         for name, found in _other_rows_of_project(project, state, environ, now, asked):
-            others += _rows_until_fault(found, f"the {name} of {project.root}", troubles.append)
-    awake = [row for row in (*awake, *others) if row.id not in snoozed]
+            further += _rows_until_fault(found, f"the {name} of {project.root}", troubles.append)
+    awake = [row for row in (*awake, *further) if row.id not in snoozed]
     awake.sort(key=lambda row: row.since)
     left = sum(len(row.rows) or 1 for row in awake)
-    return Attention(awake, len(rows) + len(others) - left, troubles)
+    return Attention(awake, len(rows) + len(further) - left, troubles)
 
 
 def _group(rows: Sequence[AttentionRow], index: OpenIndex) -> list[AttentionRow]:

@@ -17,6 +17,7 @@ from attractor.factory.forge import ForgeCheck
 from attractor.factory.forges.github import GitHub
 from attractor.factory.operations.pull_request import next_round, propose_run
 from attractor.factory.operations.pull_sync import sync_pull_request
+from attractor.factory.promotion_queue import PromotionQueues
 from attractor.factory.pull_readings import PullReading, PullReadings, pull_step
 from attractor.worlds.attention import AttentionRow, Need, read_attention
 from tests.factory.flows import Flow
@@ -251,3 +252,28 @@ def test_refusal_of_the_forge_is_a_row_of_attention_until_it_answers(
     assert "cannot be read: GitHub answered 401" in row.reason
     sync(flow, result)
     assert rows(flow) == []
+
+
+def test_damaged_queue_and_reading_are_troubles_and_hide_no_other_row(
+    forge: Hub, tmp_path: Path
+) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    state, now, environ = flow.machine.state_dir, flow.machine.clock.now(), flow.machine.environ
+    assert [row.need for row in read_attention(state, now, environ).rows] == []
+    made = propose(flow, result).round
+    forge.say(made.number, "Longer, please.")
+    sync(flow, result)
+    queues = PromotionQueues.of(flow.opened).folder
+    queues.mkdir()
+    (queues / "main.json").write_text("{")
+    found = read_attention(state, now, environ)
+    assert [row.need for row in found.rows] == [Need.PULL_REQUEST]
+    [trouble] = found.troubles
+    assert trouble.startswith(f"the queues of {flow.project} cannot be read: ")
+    (PullReadings.of(flow.opened).folder / "damaged.json").write_text("{")
+    found = read_attention(state, now, environ)
+    assert found.rows == []
+    assert [words.split(" cannot be read: ")[0] for words in found.troubles] == [
+        f"the queues of {flow.project}",
+        f"the pull requests of {flow.project}",
+    ]
