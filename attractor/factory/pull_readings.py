@@ -164,6 +164,9 @@ class PullReadings:
 
     def begin_next(self, run_id: str, next_run: str) -> None:
         """Record the run that begins the next round after a run, if it has a pull request."""
+        # A project without pull requests gets no folder, and so no page of them.
+        if not self.folder.is_dir():
+            return
         with self._locked():
             if reading := self.of_run(run_id):
                 self._write(replace(reading, next_run=next_run))

@@ -83,6 +83,8 @@ def test_pull_request_that_waits_for_others_needs_nobody() -> None:
 
 def test_begun_round_stays_when_more_is_said(tmp_path: Path) -> None:
     readings, later = PullReadings(tmp_path / "pulls"), NOW + timedelta(hours=1)
+    readings.begin_next("R", "N")
+    assert not readings.folder.exists()
     readings.keep(SAID)
     readings.keep(replace(SAID, read=later, since=later))
     assert readings.all() == [replace(SAID, read=later)]
