@@ -70,10 +70,13 @@ class PullLoop:
 
     def look(self) -> None:
         """Read what is due, and at once what a webhook named."""
+        is_asked = False
         with suppress(Empty):
             while True:
                 self._asked.add(self._asking.get_nowait())
-        if not self._asked and time.monotonic() < self._looks_at:
+                is_asked = True
+        # Some stay asked for long: of a project that the forge limits, or that is gone.
+        if not is_asked and time.monotonic() < self._looks_at:
             return
         self._looks_at = time.monotonic() + self._look_s
         for project in list_project_folders(self._state):

@@ -3,10 +3,13 @@
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
 
+import pytest
+
+from attractor.base.clock import SystemClock
 from attractor.base.errors import FileError
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
@@ -120,3 +123,26 @@ def test_fault_is_reported_once_and_read_again_after_a_pause(
     [sentence] = told
     assert sentence.startswith("http")
     assert describe_fault(fault) in sentence
+
+
+class CountedClock(SystemClock):
+    looks = 0
+
+    def now(self) -> datetime:
+        self.looks += 1
+        return super().now()
+
+
+def test_webhook_of_another_project_causes_one_look(tmp_path: Path) -> None:
+    with hub() as forge:
+        flow, result = flow_on(forge, tmp_path)
+        propose(flow, result)
+    clock, asked = CountedClock(), SimpleQueue[tuple[str, str]]()
+    asked.put(("another", NAME))
+    pulls = PullLoop(flow.machine.state_dir, lambda _: flow.opened, clock, asked, pytest.fail)
+    for _ in range(3):
+        pulls.look()
+    assert clock.looks == 1
+    asked.put(("another", NAME))
+    pulls.look()
+    assert clock.looks == 2
