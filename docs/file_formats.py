@@ -661,7 +661,7 @@ class RaceEnded(Record):
 
     race: str
     project: str
-    by: str = Field("", description="who gave up other attempts, or who began the race")
+    by: str = Field("", description="the person who gave up other attempts, or who began the race")
     results: list[AttemptResultRecord]
     ranking: list[str] = Field(description="the trees, best first")
     winner: str = Field(description="a run, or empty")

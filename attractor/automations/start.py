@@ -90,7 +90,7 @@ class Starting:
         if start is None:
             raise UnknownName("claimed run", run_id, [])
         if start.claim.kind is TriggerKind.PERSON:
-            # It may set fixed inputs, and any process that writes the journal can add its line.
+            # Such a claim may set fixed inputs, and any process can write it to the journal.
             hint = f"begin a new one: attractor automation run {self._folder.name}"
             raise Refused(f"only the command of a person begins the start {run_id}", hint=hint)
         self._claim = None if start.settled or starts.is_paused else start.claim
@@ -192,7 +192,7 @@ def request_of(
     _require_free(automation, claim)
     given = claim.inputs
     if given and claim.kind is not TriggerKind.PERSON:
-        # Others wrote them, and any process that writes the journal can claim another kind.
+        # Other people wrote them. The kind is no proof: any process can write a claim.
         declared = declared_by(automation.pipeline, opened)
         given = _fenced(given, declared, opened.project.machine.randomness(8).hex())
     file, opened = find_pipeline(automation.pipeline, opened)
@@ -225,7 +225,7 @@ def _commit_of(claim: Claim, opened: OpenProject) -> str:
 
 
 def _fenced(given: Mapping[str, str], declared: Iterable[Input], marker: str) -> Mapping[str, str]:
-    """Return the inputs of others, with fences around texts: prompts contain them."""
+    """Return inputs with fences around their texts, because prompts contain them."""
     texts = {input_.name for input_ in declared if input_.type == "str"}
     return {
         name: fenced_alone(name, text, marker) if name in texts else text

@@ -378,7 +378,7 @@ class Starts:
 
 
 def _key_of(kind: TriggerKind, occurrence: str) -> tuple[str, str]:
-    # To a forge, the case of repositories and logins does not matter.
+    # A forge ignores the case of repositories and logins.
     return kind, occurrence.casefold() if kind is TriggerKind.ISSUE else occurrence
 
 

@@ -123,7 +123,7 @@ class PullRequest:
 
 
 def own_pull(pulls: Iterable[PullRequest], repository: str, branch: str) -> PullRequest | None:
-    """Return the first pull request of a branch of the repository itself, of no fork, or None."""
+    """Return the first pull request from a branch of the repository, not of a fork, or None."""
     for pull in pulls:
         if same_repository(pull.source, repository) and pull.branch == branch:
             return pull

@@ -105,7 +105,7 @@ class ForgeApi:
         return self.read(await self.ask(method, path, body, is_global=is_global), path)
 
     async def ask_all(self, path: str, member: str = "") -> list[Fields]:
-        """Return the objects of a list: of its first pages only, and then it is told."""
+        """Return the objects of the first pages of a list; report if it may have more."""
         found: list[Fields] = []
         for page in range(1, MOST_PAGES + 1):
             entries = await self.ask_page(path, page, member)
@@ -265,7 +265,7 @@ def optional_text(fields: Fields, name: str) -> str:
 
 
 def inner_text(fields: Fields, member: str, name: str) -> str:
-    """Return a text of an inner object; empty without it, such as that of a deleted account."""
+    """Return a text of an inner object, or "" without one, such as for a deleted account."""
     return optional_text(fields.inner(member), name) if fields.all().get(member) else ""
 
 
@@ -275,7 +275,7 @@ def joined_texts(fields: Fields, *names: str) -> str:
 
 
 def have_words(entries: Iterable[Fields], words: str) -> bool:
-    """Return whether words are in the body of one of several comments."""
+    """Return whether the body of a comment contains words."""
     return any(words in optional_text(entry, "body") for entry in entries)
 
 

@@ -25,6 +25,7 @@ SHOWN = timedelta(days=7)
 """For so long, a person is told about a merge outside, and a closed pull request is read again."""
 
 _PULLS = "pulls"
+_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +155,8 @@ class PullReadings:
 
     def keep(self, reading: PullReading) -> None:
         """Write a reading in place of an earlier one."""
-        self._write(reading.after(self.find(reading.repository, reading.number)))
+        with self._locked():
+            self._write(reading.after(self.find(reading.repository, reading.number)))
 
     def remove(self, repository: str, number: int) -> None:
         """Forget a pull request that ended."""
@@ -162,16 +164,25 @@ class PullReadings:
 
     def begin_next(self, run_id: str, next_run: str) -> None:
         """Record the run that begins the next round after a run, if it has a pull request."""
-        if reading := self.of_run(run_id):
-            self._write(replace(reading, next_run=next_run))
+        # A project without pull requests gets no folder, and so no page of them.
+        if not self.folder.is_dir():
+            return
+        with self._locked():
+            if reading := self.of_run(run_id):
+                self._write(replace(reading, next_run=next_run))
 
-    def lock_next(self, run_id: str) -> FileLock:
-        """Lock the next round after a run; raise LockHeld if another process begins it."""
+    def lock_next(self, run_id: str, *, wait: float = 0.0) -> FileLock:
+        """Lock the round after a run; raise LockHeld if another process begins it."""
         make_private_folder(self.folder)
-        return FileLock(self.folder / f"{run_id}.lock").acquire(purpose="attractor pr next")
+        lock = FileLock(self.folder / f"{run_id}.lock")
+        return lock.acquire(wait=wait, purpose="the next round of a pull request")
+
+    def _locked(self) -> FileLock:
+        """Lock the readings, so that no process overwrites the change of another one."""
+        make_private_folder(self.folder)
+        return FileLock(self.folder / "readings.lock").acquire(wait=_PATIENCE_S)
 
     def _write(self, reading: PullReading) -> None:
-        make_private_folder(self.folder)
         content = canonical_json(write_record(reading))
         write_whole(self._file(reading.repository, reading.number), content, mode=0o600)
 

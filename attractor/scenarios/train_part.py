@@ -1,4 +1,4 @@
-"""The train part of a sealed suite: what its train scenarios need, and nothing of a holdout."""
+"""The files of a sealed suite that its train scenarios need, with no word of a holdout."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +43,7 @@ def train_part_of(sealed: SealedSuite) -> Iterator[tuple[str, bytes, int]]:
 def read_train_part(folder: Path) -> SealedSuite:
     """Read the train part of a suite, whose files were valid when the suite was sealed.
 
-    The folder is named by the seal of the suite, which nothing verifies here.
+    The name of the folder is the seal of the suite, which is not verified.
     """
     table = parse_object(read_suite_file(folder / SETTINGS))
     if table is None:

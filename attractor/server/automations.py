@@ -122,7 +122,7 @@ class AutomationLoop:
         self._is_alone = False
 
     def end(self) -> None:
-        """Let another server start what is due; processes of runs go on."""
+        """Let another server start what is due; processes of runs continue."""
         self._lock.release()
 
     def look(self) -> None:

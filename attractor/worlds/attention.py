@@ -156,14 +156,14 @@ def read_attention(
     except AttractorError as fault:
         troubles.append(f"the runs of the projects cannot be read: {fault.message}")
         awake = rows
-    asked, beside = {row.run_id for row in rows if row.need is Need.DECISION}, list[AttentionRow]()
+    asked, further = {row.run_id for row in rows if row.need is Need.DECISION}, list[AttentionRow]()
     for project in projects:
-        for what, found in _rows_beside_runs(project, state, environ, now, asked):
-            beside += _readable(found, f"the {what} of {project.root}", troubles.append)
-    awake = [row for row in (*awake, *beside) if row.id not in snoozed]
+        for name, found in _other_rows_of_project(project, state, environ, now, asked):
+            further += _rows_until_fault(found, f"the {name} of {project.root}", troubles.append)
+    awake = [row for row in (*awake, *further) if row.id not in snoozed]
     awake.sort(key=lambda row: row.since)
     left = sum(len(row.rows) or 1 for row in awake)
-    return Attention(awake, len(rows) + len(beside) - left, troubles)
+    return Attention(awake, len(rows) + len(further) - left, troubles)
 
 
 def _group(rows: Sequence[AttentionRow], index: OpenIndex) -> list[AttentionRow]:
@@ -320,29 +320,29 @@ def _rows_of_automations(
         )
 
 
-def _rows_beside_runs(
+def _other_rows_of_project(
     project: ProjectFolder,
     state: Path,
     environ: Mapping[str, str],
     now: datetime,
     asked: Collection[str],
 ) -> Iterator[tuple[str, Iterator[AttentionRow]]]:
-    """Yield the rows of a project that are of no run alone, by what they are about."""
+    """Yield the other rows of a project, each group after its name for a message."""
     yield "automations", _rows_of_automations(project, state, environ)
     yield "drafts", _rows_of_drafts(project, now)
     yield "queues", _rows_of_queues(state, project, now, asked)
     yield "pull requests", _rows_of_pulls(state, project, now)
 
 
-def _readable(
-    rows: Iterator[AttentionRow], what: str, tell: Callable[[str], None]
+def _rows_until_fault(
+    rows: Iterator[AttentionRow], name: str, tell: Callable[[str], None]
 ) -> Iterator[AttentionRow]:
-    """Yield rows until they cannot be read, which is told."""
+    """Yield rows; report the fault that ends them."""
     try:
         yield from rows
     except (AttractorError, OSError) as fault:
         words = fault.message if isinstance(fault, AttractorError) else str(fault)
-        tell(f"{what} cannot be read: {words}")
+        tell(f"{name} cannot be read: {words}")
 
 
 def _rows_of_project(

@@ -1,10 +1,12 @@
 """What is read of an open pull request is kept, and says what a person has to do next."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -15,6 +17,7 @@ from attractor.factory.forge import ForgeCheck
 from attractor.factory.forges.github import GitHub
 from attractor.factory.operations.pull_request import next_round, propose_run
 from attractor.factory.operations.pull_sync import sync_pull_request
+from attractor.factory.promotion_queue import PromotionQueues
 from attractor.factory.pull_readings import PullReading, PullReadings, pull_step
 from attractor.worlds.attention import AttentionRow, Need, read_attention
 from tests.factory.flows import Flow
@@ -80,6 +83,8 @@ def test_pull_request_that_waits_for_others_needs_nobody() -> None:
 
 def test_begun_round_stays_when_more_is_said(tmp_path: Path) -> None:
     readings, later = PullReadings(tmp_path / "pulls"), NOW + timedelta(hours=1)
+    readings.begin_next("R", "N")
+    assert not readings.folder.exists()
     readings.keep(SAID)
     readings.keep(replace(SAID, read=later, since=later))
     assert readings.all() == [replace(SAID, read=later)]
@@ -91,6 +96,26 @@ def test_begun_round_stays_when_more_is_said(tmp_path: Path) -> None:
     assert readings.all() == [replace(more, next_run="N", since=NOW)]
     readings.remove("ada/shop", 7)
     assert readings.all() == []
+
+
+def test_readings_of_two_processes_keep_the_begun_round(tmp_path: Path) -> None:
+    readings, is_done = PullReadings(tmp_path / "pulls"), Event()
+    readings.keep(SAID)
+
+    def read_again() -> None:
+        while not is_done.wait(0.001):
+            PullReadings(tmp_path / "pulls").keep(SAID)
+
+    reader = Thread(target=read_again)
+    reader.start()
+    try:
+        for number in range(50):
+            readings.begin_next("R", f"N{number}")
+            time.sleep(0.002)
+            assert [one.next_run for one in readings.all()] == [f"N{number}"]
+    finally:
+        is_done.set()
+        reader.join()
 
 
 def rows(flow: Flow) -> list[AttentionRow]:
@@ -145,6 +170,22 @@ def test_reading_stays_about_the_latest_round_and_returns_to_it(
         sync(flow, result)
     [reading] = readings.all()
     assert (reading.run_id, reading.round) == (following.run_id, 2)
+
+
+def test_round_that_a_process_begins_is_not_lost_before_its_run_exists(
+    forge: Hub, tmp_path: Path
+) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    made = propose(flow, result).round
+    forge.say(made.number, "Longer, please.")
+    sync(flow, result)
+    readings, run_id = PullReadings.of(flow.opened), flow.machine.new_run_id()
+    with next_round(result.directory, flow.opened):
+        readings.begin_next(result.run_id, run_id)
+        sync(flow, result)
+        assert [one.next_run for one in readings.all()] == [run_id]
+    sync(flow, result)
+    assert [one.next_run for one in readings.all()] == [""]
 
 
 def test_rejected_round_is_asked_for_again(forge: Hub, tmp_path: Path) -> None:
@@ -213,3 +254,28 @@ def test_refusal_of_the_forge_is_a_row_of_attention_until_it_answers(
     assert "cannot be read: GitHub answered 401" in row.reason
     sync(flow, result)
     assert rows(flow) == []
+
+
+def test_damaged_queue_and_reading_are_troubles_and_hide_no_other_row(
+    forge: Hub, tmp_path: Path
+) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    state, now, environ = flow.machine.state_dir, flow.machine.clock.now(), flow.machine.environ
+    assert [row.need for row in read_attention(state, now, environ).rows] == []
+    made = propose(flow, result).round
+    forge.say(made.number, "Longer, please.")
+    sync(flow, result)
+    queues = PromotionQueues.of(flow.opened).folder
+    queues.mkdir()
+    (queues / "main.json").write_text("{")
+    found = read_attention(state, now, environ)
+    assert [row.need for row in found.rows] == [Need.PULL_REQUEST]
+    [trouble] = found.troubles
+    assert trouble.startswith(f"the queues of {flow.project} cannot be read: ")
+    (PullReadings.of(flow.opened).folder / "damaged.json").write_text("{")
+    found = read_attention(state, now, environ)
+    assert found.rows == []
+    assert [words.split(" cannot be read: ")[0] for words in found.troubles] == [
+        f"the queues of {flow.project}",
+        f"the pull requests of {flow.project}",
+    ]

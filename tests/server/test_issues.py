@@ -107,11 +107,12 @@ def test_labelled_issue_starts_a_run_and_is_told_its_end(
     assert OPERATOR not in seen.read_text()
 
 
+@pytest.mark.parametrize("spaces", [0, 5_000_000])
 def test_webhook_starts_a_run_at_once_and_a_replayed_one_nothing(
-    forge: Hub, opened: OpenProject
+    forge: Hub, opened: OpenProject, spaces: int
 ) -> None:
     folder = create_automation(automation_of(opened), opened)
-    number = forge.issue("Count words", f"All of them.{' ' * 5_000_000}")
+    number = forge.issue("Count words", f"All of them.{' ' * spaces}")
     with served(forge, opened) as server:
         url = f"{server.url}/webhooks/github"
         # The first look, which finds nothing.

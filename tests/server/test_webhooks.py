@@ -16,6 +16,7 @@ from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.pull_request import propose_run
+from attractor.factory.pull_readings import PullReadings
 from attractor.server.service import Service
 from tests.cli.git_desk import await_
 from tests.factory.flows import Flow, make_flow
@@ -121,6 +122,9 @@ def test_large_webhook_is_signed_whole_and_lets_all_be_read(
         taken = post(content)
         assert (taken.status_code, "read again" in taken.text) == (202, True)
         await_(lambda: merged_lines(flow) == 1)
+        (PullReadings.of(flow.opened).folder / "damaged.json").write_text("{")
+        content = json.dumps({"object_kind": "issue", "text": "y" * 5_000_000}).encode()
+        assert post(content).status_code == 202
 
 
 def test_webhook_of_gitlab_without_a_valid_token_is_refused(tmp_path: Path) -> None:

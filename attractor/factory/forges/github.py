@@ -169,7 +169,7 @@ class GitHub:
     async def checks(self, number: int, commit: str) -> Sequence[ForgeCheck]:
         """Return the checks and statuses of a commit, without the status of the gate.
 
-        Those of its merge with the target are checks of the commit, too.
+        GitHub lists the checks of its merge with the target among them.
         """
         runs = await self._api.ask_all(f"/commits/{commit}/check-runs", "check_runs")
         found = [await self._check(run) for run in runs]

@@ -168,7 +168,7 @@ class GitLab:
     async def checks(self, number: int, commit: str) -> Sequence[ForgeCheck]:
         """Return the jobs and statuses of a commit, without the status of the gate.
 
-        The jobs of its merge with the target count, too: GitLab keeps them apart.
+        The jobs of its merge with the target are included: GitLab lists them apart.
         """
         found = [*await self._statuses(commit), *await self._merged_jobs(number, commit)]
         return [
@@ -212,12 +212,13 @@ class GitLab:
         return await self._api.ask_all(f"/repository/commits/{commit}/statuses")
 
     async def _merged_jobs(self, number: int, commit: str) -> Sequence[Fields]:
-        """Return the jobs of the last pipeline of the merge of a commit with the target.
+        """Return the jobs of the last pipeline of merged results of a commit.
 
-        The pipeline belongs to a commit of GitLab, of which the given one is a parent.
+        That pipeline is of a merge commit by GitLab, whose parents include the given commit.
         """
         pipelines = await self._api.ask_all(f"/merge_requests/{number}/pipelines")
-        merged = [one for one in pipelines if one.text("ref") == _MERGE_REF.format(number)]
+        ref = _MERGE_REF.format(number)
+        merged = [pipeline for pipeline in pipelines if pipeline.text("ref") == ref]
         if not merged:
             return ()
         last = max(merged, key=lambda pipeline: pipeline.number("id"))

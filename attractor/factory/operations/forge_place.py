@@ -1,4 +1,4 @@
-"""Opens the forge of a project, with the operator's token and own git.
+"""Opens the forge of a project with the token and the own git of the operator.
 
 The token of the forge stays in this process: it is in no run, no log and no line of the ledger.
 """
@@ -22,7 +22,7 @@ from attractor.workspaces.git.remote import find_password, run_own_git
 from attractor.workspaces.git.repository import Repository, open_repository
 
 Sleep = Callable[[timedelta], Awaitable[None]]
-
+"""Waits until a rate limit of the forge resets."""
 
 _LONGEST_FAULT = 1_000
 
@@ -146,6 +146,6 @@ class OpenForge:
 
 @asynccontextmanager
 async def opened_forge(project: Project, sleep: Sleep) -> AsyncGenerator[OpenForge]:
-    """Open the forge of the project's remote; `sleep` is called until a rate limit resets."""
+    """Open the forge of the project's remote; `sleep` waits until a rate limit resets."""
     async with opened_place(project, sleep) as place:
         yield OpenForge(place.remote.name, place.forge, place.redactor)

@@ -47,6 +47,8 @@ from attractor.pipeline.workspace.create import require_trees
 from attractor.records.request import RunRequest, current_request
 from attractor.workspaces.run_store import open_store
 
+_LOCK_PATIENCE_S = 1.0
+
 BRANCHES = "attractor/"
 """The prefix of the branches of pull requests."""
 
@@ -118,7 +120,7 @@ async def _propose(
     closed = readings.of_run(work.run_id)
     if closed and not made.is_of(closed.repository, closed.number):
         readings.remove(closed.repository, closed.number)
-    readings.keep(unread(made, number, place.project))
+    readings.keep(new_reading(made, number, place.project))
     if made not in rounds:
         record_round(work, made, decision)
     if labels := place.project.pull_request.labels:
@@ -199,8 +201,8 @@ def _candidate(run: OpenRun, request: RunRequest, place: Place) -> CandidateTree
     return CandidateTree(store, record.base, record.excluded)
 
 
-def unread(own: Round, number: int, project: Project) -> PullReading:
-    """Return the reading of a pull request about which nothing is known but its round."""
+def new_reading(own: Round, number: int, project: Project) -> PullReading:
+    """Return the reading of a pull request that was not read yet."""
     now = project.machine.clock.now()
     return PullReading(
         run_id=own.run_id,
@@ -226,10 +228,10 @@ def is_lost(run_id: str, opened: OpenProject) -> bool:
 
 @contextmanager
 def next_round(root: Path, opened: OpenProject) -> Generator[RunRequest]:
-    """Yield the request of the next round: the same one, on the files of the last round.
+    """Yield the request of the next round: that of the last round, on the files of its result.
 
-    What is left of the budget of the last round limits the next one. Start the run within the
-    block: until its end, no other process begins a round of this pull request.
+    The rest of the budget of the last round is the budget of the next one. Start the run within the
+    block, during which no other process begins a round of this pull request.
     """
     facts = read_candidate_run(root)
     if root.parent != opened.project.runs_dir:
@@ -264,7 +266,8 @@ def next_round(root: Path, opened: OpenProject) -> Generator[RunRequest]:
 def _locked_next(run_id: str, opened: OpenProject) -> Generator[None]:
     """Lock the next round of a run; refuse it if it has begun, or begins in another process."""
     try:
-        lock = PullReadings.of(opened).lock_next(run_id)
+        # A process that reads the pull request holds the lock for a moment.
+        lock = PullReadings.of(opened).lock_next(run_id, wait=_LOCK_PATIENCE_S)
     except LockHeld as cause:
         _refuse_begun(run_id, opened)
         raise Refused(
@@ -275,8 +278,8 @@ def _locked_next(run_id: str, opened: OpenProject) -> Generator[None]:
         yield
 
 
-def refuse_earlier(own: Round, rounds: Sequence[Round], command: str) -> None:
-    """Refuse a command about a round of a pull request that has a later one."""
+def require_latest_round(own: Round, rounds: Sequence[Round], command: str) -> None:
+    """Refuse a command about an earlier round of a pull request."""
     last = [one for one in rounds if one.pull == own.pull][-1]
     if last.run_id != own.run_id:
         raise Refused(
@@ -288,7 +291,7 @@ def _refuse_begun(run_id: str, opened: OpenProject) -> None:
     rounds = rounds_in(opened.ledger.entries())
     for own in rounds:
         if own.run_id == run_id:
-            refuse_earlier(own, rounds, "attractor pr next")
+            require_latest_round(own, rounds, "attractor pr next")
     reading = PullReadings.of(opened).of_run(run_id)
     if reading and reading.next_run and not is_lost(reading.next_run, opened):
         raise Refused(

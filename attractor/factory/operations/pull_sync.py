@@ -1,12 +1,13 @@
-"""Reads back what checks and people did with pull requests, and records how they ended."""
+"""Reads checks, remarks and ends of pull requests from the forge, and records them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Refused
+from attractor.base.errors import LockHeld, Refused
 from attractor.base.files import write_whole
 from attractor.base.json import Json, content_hash
 from attractor.base.records import write_fields
@@ -46,9 +47,9 @@ from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.pull_request import (
     PROPOSED_REFS,
     is_lost,
+    new_reading,
     record_round,
-    refuse_earlier,
-    unread,
+    require_latest_round,
 )
 from attractor.factory.project import created_runs
 from attractor.factory.pull_readings import PullReading, PullReadings, pull_step
@@ -108,7 +109,7 @@ async def sync_pull_request(
             return _note(own, replace(synced, ending=ending), opened)
         ours = [one for one in rounds if one.pull == own.pull]
         _follow(ours, opened)
-        refuse_earlier(own, rounds, "attractor pr sync")
+        require_latest_round(own, rounds, "attractor pr sync")
         try:
             async with opened_place(opened.project, sleep) as place:
                 work = Work(run, evaluator, place, by)
@@ -130,7 +131,7 @@ def _follow(rounds: Sequence[Round], opened: OpenProject) -> None:
     readings, last = PullReadings.of(opened), rounds[-1]
     found = readings.find(last.repository, last.number)
     if found and found.run_id != last.run_id:
-        readings.keep(unread(last, len(rounds), opened.project))
+        readings.keep(new_reading(last, len(rounds), opened.project))
 
 
 def _note(
@@ -146,7 +147,7 @@ def _note(
         readings.remove(own.repository, own.number)
         return synced
     earlier = readings.find(own.repository, own.number)
-    new = unread(own, number, opened.project)
+    new = new_reading(own, number, opened.project)
     known = replace(earlier, read=new.read, since=new.read) if earlier else new
     if fault:
         readings.keep(replace(known, fault=fault))
@@ -163,11 +164,20 @@ def _note(
             moved_to=synced.moved_to,
         )
         readings.keep(new)
-        if earlier and earlier.next_run and is_lost(earlier.next_run, opened):
-            readings.begin_next(own.run_id, "")
+        if earlier and earlier.next_run:
+            _forget_lost_round(own.run_id, readings, opened)
     elif synced.commit or (earlier and not earlier.merged_outside):
         readings.keep(replace(known, merged_outside=synced.commit or own.commit))
     return synced
+
+
+def _forget_lost_round(run_id: str, readings: PullReadings, opened: OpenProject) -> None:
+    """Let the next round begin again if its run is lost."""
+    # A process that begins a round records it before the run exists, and holds this lock.
+    with suppress(LockHeld), readings.lock_next(run_id):
+        reading = readings.of_run(run_id)
+        if reading and reading.next_run and is_lost(reading.next_run, opened):
+            readings.begin_next(run_id, "")
 
 
 async def _read_own(place: Place, own: Round) -> PullRequest:
@@ -271,7 +281,7 @@ async def _listen(
     found = await forge.checks(own.number, own.commit)
     checks = [replace(one, name=clean(one.name)) for one in found]
     failed = [
-        # The others are counted, and named on the forge.
+        # A round is shown the first ones; the others are counted, without their logs.
         cut_check(check, clean(check.log) if number < MOST else "")
         for number, check in enumerate(failed_checks(checks))
     ]

@@ -346,8 +346,8 @@ def end_race(
 ) -> bool:
     """Record the end of a race, once, if all its attempts ended; return whether it has ended.
 
-    After a first go that ends it, or if a person gives them up, attempts that have not begun never
-    begin.
+    Attempts that have not begun never begin after a first go that ends the race, or if a person
+    gave them up.
     """
     begins_no_more = bool(given_up_by) or is_won_early(race, [view.result for view in views])
     if any(view.left and not (begins_no_more and view.root is None) for view in views):
@@ -398,7 +398,7 @@ def cancel_here(root: Path, opened: OpenProject, by: str, why: str) -> None:
 def cancel_attempt(
     root: Path, opened: OpenProject, *, by: str, why: str, cancel: CancelRun = cancel_here
 ) -> None:
-    """Cancel a run of an attempt; trouble is told, and a resume of the race tries again."""
+    """Cancel the run of an attempt; report trouble, after which a resume tries again."""
     try:
         cancel(root, opened, by, why)
     except AttractorError as trouble:

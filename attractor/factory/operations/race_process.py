@@ -147,9 +147,8 @@ def _cut(race: Race, opened: OpenProject, stack: ExitStack, cancel: CancelRun) -
 def give_up_attempts(race: Race, opened: OpenProject, *, by: str) -> list[AttemptView]:
     """End a race without the attempts that have not begun, in the name of a person.
 
-    All others must have ended.
-
-    They still count. Their locks are held, so that none begins meanwhile.
+    All others must have ended. Attempts that were given up still count; their locks are held, so
+    that none begins meanwhile.
     """
     opened.refuse_in_run("the end of a race")
     folder = race_folder(race, opened)

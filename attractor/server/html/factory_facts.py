@@ -24,8 +24,8 @@ from attractor.factory.races import race_with, races_in
 class RunPull:
     """The pull request of a run: how it ended, what was read of it last, and what it needs.
 
-    `later` is the run of its latest round, if that is another one. `said` has the failed checks and
-    the remarks; `unread` is why they cannot be read.
+    `later` is the run of its latest round, if that is another one. `feedback` has the failed checks
+    and the remarks; `trouble` is the reason if they cannot be read.
     """
 
     round: Round
@@ -33,8 +33,8 @@ class RunPull:
     reading: PullReading | None
     later: str
     step: PullStep | None
-    said: PullRequestFeedback | None = None
-    unread: str = ""
+    feedback: PullRequestFeedback | None = None
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,6 @@ def _read_pull(
     reading = PullReadings.of(opened).of_run(own.run_id)
     pull = RunPull(own, ending, reading, later, pull_step(reading) if reading else None)
     try:
-        return replace(pull, said=read_pull_feedback(root, own.run_id, entries))
+        return replace(pull, feedback=read_pull_feedback(root, own.run_id, entries))
     except VerificationError as fault:
-        return replace(pull, unread=fault.in_one_line)
+        return replace(pull, trouble=fault.in_one_line)

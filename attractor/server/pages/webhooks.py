@@ -3,10 +3,12 @@
 A webhook has no token of this server: GitHub signs it by a secret, and GitLab sends the secret. Its
 content is not believed: it names a repository, and the pull requests or issues of this repository
 are read from the forge. So a repeated webhook changes nothing, and one with a signature is refused.
-A large body, such as one with a long issue, is signed as it arrives and not parsed: all is read.
+A large body, such as one with a long issue, is only signed, and not parsed: then all pull requests
+and labelled issues are read.
 """
 
 import hmac
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -14,6 +16,7 @@ from fastapi.responses import PlainTextResponse, Response
 
 from attractor.automations.store import look_for_issues
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
 from attractor.base.files import make_private_folder
 from attractor.base.json import parse_object
 from attractor.factory.open_project import OpenProject
@@ -34,14 +37,14 @@ _MOST_KEPT = 1000
 
 @dataclass(frozen=True)
 class _Sent:
-    """A webhook: the signature of its whole body, and the body, or None if it is too large."""
+    """A webhook: the signature of its whole body, and the body (None: too large to be parsed)."""
 
     signature: str
     body: bytes | None
 
 
-async def _read(request: Request, service: ServerService) -> _Sent:
-    """Sign the whole body, and keep no more of it than of other requests."""
+async def _receive(request: Request, service: ServerService) -> _Sent:
+    """Receive a webhook; sign its whole body, but keep no more of it than of other requests."""
     signed = hmac.new(_secret_of(service.opened).encode(), digestmod="sha256")
     kept = bytearray()
     async for piece in request.stream():
@@ -52,7 +55,7 @@ async def _read(request: Request, service: ServerService) -> _Sent:
     return _Sent(signed.hexdigest(), bytes(kept) if is_whole else None)
 
 
-Sent = Annotated[_Sent, Depends(_read)]
+Sent = Annotated[_Sent, Depends(_receive)]
 
 
 @part.post("/webhooks/github")
@@ -62,7 +65,7 @@ def take_webhook(request: Request, service: ServerService, sent: Sent) -> Respon
     _require_same("signature", sign, f"sha256={sent.signature}")
     if sent.body is None:
         _keep_once(service.opened, sent.signature)
-        return _read_all(service)
+        return _ask_for_all(service)
     match parse_object(sent.body):
         case {"action": "labeled", "issue": dict()}:
             repository = ""
@@ -71,7 +74,7 @@ def take_webhook(request: Request, service: ServerService, sent: Sent) -> Respon
         case _:
             raise InvalidRequest("the webhook names no repository")
     _keep_once(service.opened, sent.signature)
-    return _read_again(service, repository)
+    return _ask_for(service, repository)
 
 
 @part.post("/webhooks/gitlab")
@@ -79,7 +82,7 @@ def take_gitlab_webhook(request: Request, service: ServerService, sent: Sent) ->
     """Check the token of a webhook, and let merge requests or labelled issues be read."""
     _require_same("token", request.headers.get(GITLAB_TOKEN, ""), _secret_of(service.opened))
     if sent.body is None:
-        return _read_all(service)
+        return _ask_for_all(service)
     match parse_object(sent.body):
         case {"object_kind": "issue"}:
             repository = ""
@@ -87,11 +90,11 @@ def take_gitlab_webhook(request: Request, service: ServerService, sent: Sent) ->
             pass
         case _:
             raise InvalidRequest("the webhook names no project")
-    return _read_again(service, repository)
+    return _ask_for(service, repository)
 
 
-def _read_again(service: Service, repository: str) -> Response:
-    """Let the pull requests of a repository be read soon, or labelled issues if it is empty."""
+def _ask_for(service: Service, repository: str) -> Response:
+    """Let the pull requests of a repository be read soon, or without one, labelled issues."""
     if repository:
         service.asked_pulls.put((service.project_id, repository))
     else:
@@ -99,11 +102,13 @@ def _read_again(service: Service, repository: str) -> Response:
     return Response(status_code=202)
 
 
-def _read_all(service: Service) -> Response:
-    """Let all that a webhook with a large body may be about be read soon, and say so."""
-    repositories = {reading.repository for reading in PullReadings.of(service.opened).all()}
-    for repository in ("", *sorted(repositories)):
-        _read_again(service, repository)
+def _ask_for_all(service: Service) -> Response:
+    """Let all pull requests and labelled issues be read soon, after a large body."""
+    look_for_issues(service.opened)
+    # A damaged reading is a trouble of *Attention*, and no pull request is read before it is fixed.
+    with suppress(AttractorError):
+        for repository in {reading.repository for reading in PullReadings.of(service.opened).all()}:
+            service.asked_pulls.put((service.project_id, repository))
     words = "The body is too large to be parsed: all pull requests and issues are read again.\n"
     return PlainTextResponse(words, status_code=202)
 

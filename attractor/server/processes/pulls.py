@@ -22,9 +22,10 @@ from attractor.factory.forge import refuse_to_wait
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.factory.pull_readings import SHOWN, PullReading, PullReadings
+from attractor.server.processes.repeated import describe_fault
 
 LOOK_S = 5.0
-"""Without a webhook, readings are looked at after this time."""
+"""Look at the readings again after this time, or at once after a webhook."""
 
 EVERY = timedelta(minutes=2)
 """A pull request is read again after this time."""
@@ -65,13 +66,17 @@ class PullLoop:
         self._busy: dict[str, Thread] = {}
         self._pauses: dict[str, float] = {}
         self._limits: dict[str, float] = {}
+        self._faults: dict[str, str] = {}
 
     def look(self) -> None:
         """Read what is due, and at once what a webhook named."""
+        is_asked = False
         with suppress(Empty):
             while True:
                 self._asked.add(self._asking.get_nowait())
-        if not self._asked and time.monotonic() < self._looks_at:
+                is_asked = True
+        # Some stay asked for long: of a project that the forge limits, or that is gone.
+        if not is_asked and time.monotonic() < self._looks_at:
             return
         self._looks_at = time.monotonic() + self._look_s
         for project in list_project_folders(self._state):
@@ -111,6 +116,7 @@ class PullLoop:
                 opened = self._opened_of(project_id)
                 root = opened.find(reading.run_id)
                 asyncio.run(sync_pull_request(root, opened, by=_BY, sleep=refuse_to_wait))
+                self._faults.pop(reading.url, None)
             except ForgeLimited as limited:
                 self._limits[project_id] = time.monotonic() + limited.wait.total_seconds()
                 for one in due:
@@ -120,8 +126,14 @@ class PullLoop:
                 # A refusal is a row of *Attention*.
                 pause = max(pause, AGAIN_S)
             except LockHeld:
-                # The one who works on the run reads the pull request, or the next look does.
+                # Another process works on the run: the pull request is read after the pause.
                 continue
-            except (AttractorError, OSError) as fault:
-                self._tell(f"{reading.url} cannot be read: {fault}")
+            except Exception as error:  # noqa: BLE001 - report it, and read the others
+                self._report(reading.url, describe_fault(error))
         self._pauses[project_id] = time.monotonic() + pause
+
+    def _report(self, url: str, fault: str) -> None:
+        """Report a fault of a pull request, once for as long as it stays the same."""
+        if self._faults.get(url) != fault:
+            self._faults[url] = fault
+            self._tell(f"{url} cannot be read: {fault}")

@@ -1,4 +1,4 @@
-"""Repeats work of the server in a thread of its own, and tells its faults."""
+"""Repeats work of the server in a thread of its own, and reports its faults."""
 
 from collections.abc import Callable
 from threading import Event, Thread
@@ -7,9 +7,9 @@ from attractor.base.errors import AttractorError
 
 
 class Repeated:
-    """Calls `look` again and again until it is stopped, and then `end`.
+    """Calls `look` every `every_s` seconds until it is stopped, and then `end`.
 
-    A fault ends nothing. It is told once for as long as it stays the same.
+    The work continues after a fault, which is reported once for as long as it stays the same.
     """
 
     def __init__(
@@ -34,25 +34,32 @@ class Repeated:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the present look; processes and threads that it started go on."""
+        """End after the current look; processes and threads that it started continue."""
         self._stopped.set()
         self._thread.join(10)
 
     def _run(self) -> None:
-        told = ""
-        while not self._stopped.wait(self._every_s):
-            fault = self._fault()
-            if fault and fault != told:
-                self._tell(f"{self._name}: {fault}")
-            told = fault
-        self._end()
+        reported = ""
+        try:
+            while not self._stopped.wait(self._every_s):
+                fault = self._fault()
+                if fault and fault != reported:
+                    self._tell(f"{self._name}: {fault}")
+                reported = fault
+        finally:
+            self._end()
 
     def _fault(self) -> str:
         """Look once; return the fault, or an empty text."""
         try:
             self._look()
-        except AttractorError as error:
-            return error.in_one_line
-        except Exception as error:  # noqa: BLE001 - it is told, and the server goes on
-            return f"internal error: {error!r}"
+        except Exception as error:  # noqa: BLE001 - report it, and continue
+            return describe_fault(error)
         return ""
+
+
+def describe_fault(error: Exception) -> str:
+    """Return an error as one line for a person; an unexpected one as a defect."""
+    if isinstance(error, AttractorError):
+        return error.in_one_line
+    return str(error) if isinstance(error, OSError) else f"internal error: {error!r}"

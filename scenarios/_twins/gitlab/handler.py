@@ -160,7 +160,7 @@ def show_project(request: ServiceRequest, state: State, draw: Draw) -> object:
 
 @answered
 def update_project(request: ServiceRequest, state: State, draw: Draw) -> object:
-    """Set the merge method of a project (`merge` or `ff`), or whether pipelines merge first."""
+    """Set the merge method (`merge` or `ff`), or whether there are pipelines of merged results."""
     project, body = project_of(state, draw), body_of(request)
     require(MAINTAINER, request, state, project)
     names = ("merge_method", "merge_pipelines_enabled")
@@ -592,9 +592,9 @@ def list_pipelines(request: ServiceRequest, state: State, draw: Draw) -> object:
 
 @answered
 def create_pipeline(request: ServiceRequest, state: State, draw: Draw) -> object:
-    """Create a pipeline of a merge request: of its merge with the target if the project wants that.
+    """Create a pipeline of a merge request, of merged results if the project has such pipelines.
 
-    Its jobs are the statuses that are set for its commit.
+    Its jobs are the statuses of its commit.
     """
     project, found = merge_request_of(state, draw)
     require(DEVELOPER, request, state, project)

@@ -3,16 +3,20 @@
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
 
+import pytest
+
+from attractor.base.clock import SystemClock
+from attractor.base.errors import FileError
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.pull_sync import list_rounds
 from attractor.factory.pull_readings import PullReadings
 from attractor.server.processes.pulls import PullLoop
-from attractor.server.processes.repeated import Repeated
+from attractor.server.processes.repeated import Repeated, describe_fault
 from tests.cli.git_desk import await_
 from tests.factory.flows import Flow
 from tests.factory.operations.test_pull_request import (
@@ -21,6 +25,7 @@ from tests.factory.operations.test_pull_request import (
     propose,
 )
 from tests.forges import NAME, REVIEWER, Hub, hub
+from tests.tables import table
 
 
 @contextmanager
@@ -92,3 +97,52 @@ def test_limit_of_the_forge_is_no_fault_and_keeps_no_run_locked(tmp_path: Path) 
             with lock_run(result.directory, flow.opened):
                 pass
         assert [one.fault for one in PullReadings.of(flow.opened).all()] == [""]
+
+
+@table("fault", [FileError("the disk is full"), ValueError("a defect")])
+def test_fault_is_reported_once_and_read_again_after_a_pause(
+    tmp_path: Path, fault: Exception
+) -> None:
+    with hub() as forge:
+        flow, result = flow_on(forge, tmp_path)
+        propose(flow, result)
+    tries, told = list[str](), list[str]()
+
+    def opened_of(project_id: str) -> OpenProject:
+        tries.append(project_id)
+        raise fault
+
+    clock, every = flow.machine.clock, timedelta(milliseconds=200)
+    pulls = PullLoop(flow.machine.state_dir, opened_of, clock, SimpleQueue(), told.append, every)
+    loop = Repeated("pulls", pulls.look, told.append, every_s=0.02)
+    begun = time.monotonic()
+    loop.start()
+    await_(lambda: len(tries) == 3)
+    loop.stop()
+    assert time.monotonic() - begun > 0.4
+    [sentence] = told
+    assert sentence.startswith("http")
+    assert describe_fault(fault) in sentence
+
+
+class CountedClock(SystemClock):
+    looks = 0
+
+    def now(self) -> datetime:
+        self.looks += 1
+        return super().now()
+
+
+def test_webhook_of_another_project_causes_one_look(tmp_path: Path) -> None:
+    with hub() as forge:
+        flow, result = flow_on(forge, tmp_path)
+        propose(flow, result)
+    clock, asked = CountedClock(), SimpleQueue[tuple[str, str]]()
+    asked.put(("another", NAME))
+    pulls = PullLoop(flow.machine.state_dir, lambda _: flow.opened, clock, asked, pytest.fail)
+    for _ in range(3):
+        pulls.look()
+    assert clock.looks == 1
+    asked.put(("another", NAME))
+    pulls.look()
+    assert clock.looks == 2

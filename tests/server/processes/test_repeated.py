@@ -1,4 +1,6 @@
-"""Work of the server goes on after faults, which are told."""
+"""Work of the server continues after faults, which are reported."""
+
+import pytest
 
 from attractor.base.errors import UsageError
 from attractor.server.processes.repeated import Repeated
@@ -16,19 +18,34 @@ class Work:
             raise UsageError("the state folder is away")
         if self.looks == 6:
             raise ValueError("a defect")
+        if self.looks == 7:
+            raise OSError("the disk is full")
 
     def end(self) -> None:
         self.has_ended = True
 
 
-def test_fault_is_told_once_and_ends_nothing() -> None:
+def test_work_continues_after_a_fault_that_is_reported_once() -> None:
     work, told = Work(), list[str]()
     repeated = Repeated("queues", work.look, told.append, every_s=0.001, end=work.end)
     repeated.start()
-    await_(lambda: work.looks > 7)
+    await_(lambda: work.looks > 8)
     repeated.stop()
     assert told == [
         "queues: the state folder is away",
         "queues: internal error: ValueError('a defect')",
+        "queues: the disk is full",
     ]
     assert work.has_ended
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_end_is_called_after_a_fault_that_cannot_be_reported() -> None:
+    def tell(sentence: str) -> None:
+        raise BrokenPipeError(sentence)
+
+    work = Work()
+    repeated = Repeated("queues", work.look, tell, every_s=0.001, end=work.end)
+    repeated.start()
+    await_(lambda: work.has_ended)
+    repeated.stop()
