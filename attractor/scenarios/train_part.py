@@ -9,6 +9,7 @@ from attractor.scenarios.check import check_registry, files_of_checks
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import InvalidSuite, Scenario, Suite, SuiteSettings
 from attractor.scenarios.suite_files import (
+    CHECKS,
     FIXTURES,
     SUITE_FILE,
     TWINS,
@@ -24,18 +25,30 @@ _OF_HOLDOUTS = ("gate", "isolation", "wrong")
 
 
 def train_part_of(sealed: SealedSuite) -> Iterator[tuple[str, bytes, int]]:
-    """Yield the files of the train part of a sealed suite, each with its path and its mode."""
+    """Yield the files of the train part of a sealed suite, each with its path and its mode.
+
+    Refuse a suite with a program in `checks/` that no check names: it may tell about holdouts.
+    """
     folder, suite = sealed.folder, sealed.suite
-    table = parse_toml(read_suite_file(folder / SUITE_FILE).decode())
-    settings = {name: value for name, value in table.items() if name not in _OF_HOLDOUTS}
-    yield SETTINGS, canonical_json(settings).encode(), 0o600
     train, kinds = suite.of_split("train"), check_registry()
     named = {
         *(f"{FIXTURES}/{fixture.source}" for one in train for fixture in one.fixtures),
         *(path for one in train for path in files_of_checks(one, kinds)),
         *(f"{TWINS}/{name}" for name in suite.twin_names),
     }
-    for file in list_suite_files(folder):
+    files = list_suite_files(folder)
+    programs = {path for one in suite.scenarios for path in files_of_checks(one, kinds)}
+    for file in files:
+        if train and file.path.startswith(f"{CHECKS}/") and file.path not in programs:
+            raise InvalidSuite(
+                f"the train scenarios of {suite.settings.name} cannot be sent: no check names "
+                f"{file.path}, which may tell about holdouts",
+                hint="write what it does into the programs that need it",
+            )
+    table = parse_toml(read_suite_file(folder / SUITE_FILE).decode())
+    settings = {name: value for name, value in table.items() if name not in _OF_HOLDOUTS}
+    yield SETTINGS, canonical_json(settings).encode(), 0o600
+    for file in files:
         if file.path.startswith(_TRAIN) or _is_of(file, named):
             yield file.path, read_suite_file(file.source), 0o700 if file.is_executable else 0o600
 

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from attractor.scenarios.sealed_suite import SealedSuite, seal_suite
+from attractor.scenarios.suite import InvalidSuite
 from attractor.scenarios.train_part import read_train_part, train_part_of
 from tests.scenarios.suites import SCENARIO, TWIN, write_files, write_suite
 
@@ -70,3 +73,11 @@ def test_train_part_has_what_train_scenarios_need_and_no_word_of_a_holdout(tmp_p
     assert part.suite.settings.trials == suite.suite.settings.trials
     assert part.suite.settings.twins == suite.suite.settings.twins
     assert (part.folder / "checks/zebra.sh").stat().st_mode & 0o100
+
+
+def test_program_that_no_check_names_is_not_sent(tmp_path: Path) -> None:
+    sealed(tmp_path)
+    write_files(tmp_path / "suite", {"checks/words.txt": "quokka"})
+    suite = seal_suite(tmp_path / "suite", tmp_path / "store")
+    with pytest.raises(InvalidSuite, match=r"no check names checks/words\.txt"):
+        list(train_part_of(suite))

@@ -143,7 +143,7 @@ class PullRequestFeedback:
         return {
             "repository": self.repository,
             "number": self.number,
-            "failed": [one_line(check.name, LONGEST_LOG) for check in self.checks],
+            "failed": [one_line(check.name, _LONGEST_NAME) for check in self.checks],
             "remarks": [remark.id for remark in self.remarks],
             "ignored": list(self.ignored),
             "content": content_hash(self.to_text().encode()),

@@ -319,6 +319,7 @@ def _keep(work: Work, feedback: PullRequestFeedback, entries: Sequence[LedgerEnt
     is_intact = file.is_file() and content_hash(file.read_bytes()) == data["content"]
     if last != [data["content"]] or not is_intact:
         write_whole(file, feedback.to_text())
+    if last != [data["content"]]:
         work.record(LineKind.PULL_REQUEST_READ, data)
 
 

@@ -43,7 +43,7 @@ from attractor.fleet.store.heads import FileEntry, HeadTree, changed_files
 from attractor.fleet.store.places import AGENTS, PROJECT, RUNS, Collector, Place, chain_of, lay_out
 from attractor.fleet.universes import Tenant, caps_in, need_of, require_allowed, tenants_in
 from attractor.fleet.views.reasons import in_words
-from attractor.fleet.workers.attempt import PROFILE, TRAIN
+from attractor.fleet.workers.attempt import FOLDER, PROFILE, TRAIN, WHY
 from attractor.fleet.workers.site import BASE
 from attractor.pipeline.begin import begin, open_observed
 from attractor.pipeline.components.backends import SIMULATE
@@ -404,26 +404,31 @@ class Dispatch:
             await tree.put(f"{PROJECT}/{BASE}", await self._base_pack(begun))
 
     async def _put_train(self, tree: HeadTree, plan: RunPlan) -> dict[str, Json]:
-        """Put the train scenarios that a run may play into its head.
+        """Put the train scenarios of the suites of a run into its head.
 
-        Return their folders by the names of their suites.
+        Return the folder of each suite by its name, or why its train scenarios cannot be played.
         """
         # Suites are slow to import.
         from attractor.scenarios.train_part import train_part_of
 
         pins = {plan.policy.suite: plan.policy.suite} if plan.policy.suite else {}
+        sent: dict[str, Json] = {}
         for node in plan.pipeline.graph.nodes.values():
             if name := node.attributes.text("suite").strip():
-                # The stage fails if the suite is unknown or retired.
-                with suppress(AttractorError):
+                try:
                     pins[name] = self._opened.pin_suite(name)
-        folders: dict[str, Json] = {}
-        for name, pinned in sorted(pins.items()):
+                except AttractorError as fault:
+                    sent[name] = {WHY: fault.in_one_line}
+        for name, pinned in pins.items():
             if sealed := self._opened.suite(pinned):
-                folders[name] = folder = f"{TRAIN}/{sealed.seal}"
-                for path, content, mode in train_part_of(sealed):
-                    await tree.put(f"{PROJECT}/{folder}/{path}", content, mode)
-        return folders
+                folder = f"{TRAIN}/{sealed.seal}"
+                try:
+                    for path, content, mode in train_part_of(sealed):
+                        await tree.put(f"{PROJECT}/{folder}/{path}", content, mode)
+                    sent[name] = {FOLDER: folder}
+                except AttractorError as fault:
+                    sent[name] = {WHY: fault.in_one_line}
+        return sent
 
     async def _base_pack(self, begun: BegunRun) -> bytes:
         """Return the Git objects of the files that the run may see, and of the names of others."""

@@ -110,7 +110,7 @@ class FleetOrders(Orders):
 
     def cancel(self, why: str = "") -> Receipt:
         """Cancel a run: here if it waits, or by the worker that executes it."""
-        if asyncio.run(self._cancel_at_worker()):
+        if asyncio.run(self._cancel_at_worker(why)):
             return Receipt(self.root.name, Action.CANCEL, True, "canceled by its worker")
         return asyncio.run(self._change(lambda orders: orders.cancel(why)))
 
@@ -150,13 +150,16 @@ class FleetOrders(Orders):
             await dispatch.sync(self._run_id)
             return done
 
-    async def _cancel_at_worker(self) -> bool:
+    async def _cancel_at_worker(self, why: str) -> bool:
         """Let the worker of the run cancel it, and record the end; False if no worker owns it."""
         run_id = self._run_id
         async with self.open_dispatch(self.opened) as dispatch:
             run = await dispatch.table.run(run_id)
             if run is None or not is_executed(run):
                 return False
+            # The order tells the worker by whom and why; the row lets no other attempt begin.
+            order = self._without_secrets(Order(Action.CANCEL, self.by, why, proof=self.proof))
+            await dispatch.table.order(run_id, self._new_name(), write_fields(order))
             await dispatch.table.cancel(run_id)
             until = time.monotonic() + _PATIENCE_S
             while (await dispatch.sync(run_id)).state is not RunState.ENDED:

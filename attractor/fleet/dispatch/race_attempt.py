@@ -7,8 +7,9 @@ process of the race cancels runs in the fleet.
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -35,6 +36,7 @@ from attractor.records.request import RunRequest
 MODULE = "attractor.fleet.dispatch.race_attempt"
 
 _LOOK_S = 0.5
+_CANCEL_PAUSES_S = (0.0, 1.0, 2.0, 4.0)
 _STOPPED = (RunState.PARKED, RunState.ENDED)
 
 
@@ -75,11 +77,13 @@ class InPool:
 
     def cancel(self, root: Path, opened: OpenProject, by: str, why: str) -> None:
         """Cancel the run of an attempt, as `attractor cancel` does, unless it ended meanwhile."""
-        try:
-            self._cancel(first_of(root), opened, by, why)
-        except Refused:
-            # A worker may have taken it meanwhile, such as one that another canceled run left.
-            self._cancel(first_of(root), opened, by, why)
+        for pause_s in _CANCEL_PAUSES_S:
+            # A server may settle it at this moment, and a worker that another canceled run left may
+            # have taken it.
+            with suppress(Refused):
+                return self._cancel(first_of(root), opened, by, why)
+            time.sleep(pause_s)
+        return self._cancel(first_of(root), opened, by, why)
 
     def _cancel(self, first: Path, opened: OpenProject, by: str, why: str) -> None:
         asyncio.run(self._bring(first, opened))

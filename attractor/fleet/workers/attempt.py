@@ -64,6 +64,8 @@ PROFILE = "fleet-profile.json"
 TRAIN = "train"
 """The folder beside it with the train scenarios that a run may play, of each suite by its seal."""
 
+FOLDER, WHY = "folder", "why"
+
 _RESULT = ("status", "phase", "reason", "outcome")
 
 
@@ -178,7 +180,7 @@ def find_dimension(request: RunRequest, project: Project, project_id: str) -> Ov
     return Overrides(workspace=placed.workspace, folder=placed.folder)
 
 
-def _train(folder: Path, sent: Mapping[str, str], begun: BegunRun) -> PlayTrain:
+def _train(folder: Path, sent: Mapping[str, Mapping[str, str]], begun: BegunRun) -> PlayTrain:
     """Return the function that plays train scenarios which were sent with a run."""
 
     def play(workspace: Workspace, tree: TreeId, choice: TrainChoice) -> AsyncIterator[PlayedTrain]:
@@ -186,13 +188,12 @@ def _train(folder: Path, sent: Mapping[str, str], begun: BegunRun) -> PlayTrain:
         from attractor.factory.evaluation.train import play_train
         from attractor.scenarios.train_part import read_train_part
 
-        name = choice.suite or begun.plan.request.suite
-        if name and name not in sent:
-            raise UsageError(
-                f"no train scenarios of {name} were sent with this run",
-                hint="look whether it is registered: attractor suite list",
-            )
-        sealed = read_train_part(folder / sent[name]) if name else None
+        sealed = None
+        if name := choice.suite or begun.plan.request.suite:
+            part = sent.get(name, {WHY: f"no train scenarios of {name} were sent with this run"})
+            if why := part.get(WHY):
+                raise UsageError(why)
+            sealed = read_train_part(folder / part[FOLDER])
         return play_train(sealed, begun.plan, workspace, tree, choice)
 
     return play

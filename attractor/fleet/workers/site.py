@@ -205,7 +205,7 @@ class _Attempt:
         await self._say({KEPT: number})
 
     async def cancel(self) -> None:
-        """Let the process cancel its run, as on an order of a person."""
+        """Let the process cancel its run, unless it has such an order of a person."""
         if not self._is_canceled:
             order = Order(Action.CANCEL, "fleet", "canceled in the fleet")
             inbox = RunDirectory(chain_of(self._runs, self._run_id)[-1]).inbox
@@ -218,6 +218,8 @@ class _Attempt:
         # If this attempt ends now, the next one gets them.
         with suppress(FileError):
             self._given |= await asyncio.to_thread(_leave_orders, self._runs, self._run_id, new)
+        given = self._given & orders.keys()
+        self._is_canceled |= any(orders[name]["action"] == Action.CANCEL for name in given)
 
     async def stop(self, why: str) -> None:
         """Let the process end after its stages in flight."""

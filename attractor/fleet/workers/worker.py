@@ -147,14 +147,15 @@ class RunWorker:
         if run is None:
             self._kill(running, "another worker owns the run")
             return
+        if run.orders:
+            # First: a person gave the reason of a cancel.
+            await running.give(run.orders)
         if run.cancel:
             await running.cancel()
         elif pause := pause_of(run):
             await running.stop(str(pause.details["stopped"]))
         elif self.is_draining:
             await running.stop("the worker takes no more work")
-        if run.orders:
-            await running.give(run.orders)
 
     async def beat_until(self, is_over: Callable[[], bool]) -> None:
         """Beat until something is over, and end all stages when no beat succeeds for long."""

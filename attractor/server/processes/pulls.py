@@ -126,8 +126,8 @@ class PullLoop:
                 # A refusal is a row of *Attention*.
                 pause = max(pause, AGAIN_S)
             except LockHeld:
-                # Another process works on the run: the pull request is read after the pause.
-                continue
+                # Another process works on the run: a later look reads its pull request.
+                self._asking.put((project_id, reading.repository))
             except Exception as error:  # noqa: BLE001 - report it, and read the others
                 self._report(reading.url, describe_fault(error))
         self._pauses[project_id] = time.monotonic() + pause
