@@ -73,9 +73,10 @@ def _prompt_of_node(stage: Stage, inputs: Mapping[str, str]) -> str:
         return render_prompt(str(value), goal=goal, inputs=inputs, context=values)
     if not node.prompt.strip():
         return _put_in(goal, node.label)
-    # A prepared graph (attractor-spec 9.2) has the goal in its prompts: a remaining `$goal` is part
-    # of the goal itself.
-    return node.prompt if _GOAL.search(goal) else _put_in(goal, node.prompt)
+    # A prepared graph (attractor-spec 9.2) has goal and inputs in its prompts: a remaining `$goal`
+    # is part of them, such as of the text of an issue.
+    is_inserted = any(_GOAL.search(text) for text in (goal, *inputs.values()))
+    return node.prompt if is_inserted else _put_in(goal, node.prompt)
 
 
 def _put_in(goal: str, text: str) -> str:

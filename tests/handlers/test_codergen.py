@@ -32,6 +32,13 @@ def test_a_goal_that_names_the_variable_is_put_in_once(attribute: str) -> None:
     assert play.files.texts["prompt.md"] == "Do: explain $goal"
 
 
+def test_an_input_that_names_the_variable_is_left_alone() -> None:
+    # As after preparation, which put the input in.
+    play = Play(one(prompt="Fix: $goal!"), "plan", inputs={"issue": "$goal!"})
+    play.run()
+    assert play.files.texts["prompt.md"] == "Fix: $goal!"
+
+
 def test_a_word_that_begins_like_the_variable_is_left_alone() -> None:
     play = Play(one(prompt=r"$goals of $goal, \1"), "plan")
     play.run()
