@@ -103,11 +103,7 @@ async def promote(
     judged = evaluator.judged(facts_of(run))
     decision = approval_of(run, evaluator)
     run_id = run.manifest.run_id
-    done = _written(evaluator, run_id, branch)
-    if done and done.is_rolled_back:
-        raise StaleBase(
-            f"{run_id} was rolled back from {branch}", hint=_rebase(run, evaluator, branch)
-        )
+    done = _standing(run, evaluator, branch)
     lines = [one for one in evaluator.ledger.entries(run_id) if one.kind in PULL_REQUESTS]
     if done:
         await _require_pulled(lines, done, repository)
@@ -172,6 +168,21 @@ async def approved_commit(
     require_go(run, judged, "pull request", by=by, hint=hint)
     await bring_commit(commit, out_of=candidate.store.git, into=repository.git, without=base)
     return ApprovedCommit(commit, base, decision)
+
+
+def require_unpromoted(run: OpenRun, evaluator: Evaluator, target: str) -> None:
+    """Refuse a pull request of a run that was promoted to its target: a decision is used once."""
+    if done := _standing(run, evaluator, target):
+        raise Refused(
+            f"{run.manifest.run_id} is already promoted to {target} as {done.commit[:12]}",
+            hint="see: attractor history",
+        )
+
+
+def was_rolled_back(run: OpenRun, evaluator: Evaluator, branch: str) -> bool:
+    """Return whether the promotion of a run to a branch was rolled back."""
+    done = _written(evaluator, run.manifest.run_id, branch)
+    return bool(done and done.is_rolled_back)
 
 
 async def record_merge(
@@ -362,6 +373,17 @@ def _require_go(run: OpenRun, judged: GateInput, evaluator: Evaluator, *, by: st
 def _rebase(run: OpenRun, evaluator: Evaluator, branch: str) -> str:
     name = reference_of(run.directory.root, evaluator.opened.project.runs_dir)
     return f"attractor rebase {name} --onto {shlex.quote(branch)}"
+
+
+def _standing(run: OpenRun, evaluator: Evaluator, branch: str) -> Promotion | None:
+    """Return the promotion of a run to a branch, or None; refuse one that was rolled back."""
+    done = _written(evaluator, run.manifest.run_id, branch)
+    if done and done.is_rolled_back:
+        raise StaleBase(
+            f"{run.manifest.run_id} was rolled back from {branch}",
+            hint=_rebase(run, evaluator, branch),
+        )
+    return done
 
 
 def _written(evaluator: Evaluator, run_id: str, branch: str) -> Promotion | None:

@@ -20,6 +20,7 @@ from attractor.factory.decisions.promotion import (
     CandidateTree,
     approved_commit,
     require_isolated,
+    require_unpromoted,
     subject_of,
 )
 from attractor.factory.decisions.proposals import (
@@ -79,6 +80,7 @@ async def propose_run(root: Path, opened: OpenProject, *, target: str, by: str) 
             before = await _open_round(work, rounds)
             default = await place.forge.default_branch()
             target = target or (before.target if before else default)
+            require_unpromoted(run, work.evaluator, target)
             await _require_known_base(place, approved.base, target)
             branch = before.branch if before else f"{BRANCHES}{work.run_id}"
             return await _propose(work, approved, branch, target, rounds)

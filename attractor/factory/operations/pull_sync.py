@@ -12,7 +12,12 @@ from attractor.base.files import write_whole
 from attractor.base.json import Json, content_hash
 from attractor.base.records import write_fields
 from attractor.factory.candidate_run import facts_of
-from attractor.factory.decisions.promotion import CLOSED, ApprovedCommit, record_merge
+from attractor.factory.decisions.promotion import (
+    CLOSED,
+    ApprovedCommit,
+    record_merge,
+    was_rolled_back,
+)
 from attractor.factory.decisions.proposals import (
     MERGED,
     MOST,
@@ -213,6 +218,8 @@ async def _end(work: Work, own: Round, pull: PullRequest, synced: SyncedPull) ->
     is_there = await place.repository.is_between(commit, commit, tip) if commit else False
     # Others may have added commits, which a merge by rebase would hide.
     is_own = bool(decision) and is_there and pull.head == own.commit
+    # A decision is used once: the result was promoted here, and rolled back.
+    is_own = is_own and not was_rolled_back(work.run, work.evaluator, pull.target)
     if not decision or not is_own or not await _brings(work, own, commit):
         work.record(LineKind.PROPOSAL_ENDED, {**about, "how": MERGED_OUTSIDE, "commit": commit})
         await _forget(work, own)

@@ -25,7 +25,7 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.decisions.proposals import MOST, PULL_REQUEST_FILE
-from attractor.factory.errors import ForgeRefused, NoForge, RoundsUsedUp, UnknownBranch
+from attractor.factory.errors import ForgeRefused, NoForge, RoundsUsedUp, StaleBase, UnknownBranch
 from attractor.factory.history.audit import audit
 from attractor.factory.history.entries import UNJUDGED, line_words
 from attractor.factory.ledger.ledger import LineKind
@@ -122,8 +122,24 @@ def test_squash_merge_of_a_proposed_result_is_a_promotion(forge: Hub, tmp_path: 
     assert not read_incidents(result.directory / "events.jsonl")
     with pytest.raises(Refused, match="does not have that yet"):
         flow.promote(result)
+    with pytest.raises(Refused, match="is already promoted to main as"):
+        propose(flow, result)
     git(flow.project, "pull", "--quiet", "--ff-only", "origin", "main")
     assert not flow.roll_back(result).was_done
+    with pytest.raises(StaleBase, match="was rolled back from main") as refused:
+        propose(flow, result)
+    assert refused.value.hint == f"attractor rebase {result.run_id} --onto main"
+    assert kinds(flow, LineKind.PROPOSED) == ["proposed"]
+
+
+def test_merge_of_a_result_that_was_rolled_back_is_no_promotion(forge: Hub, tmp_path: Path) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    made = propose(flow, result).round
+    flow.promote(result)
+    flow.roll_back(result)
+    forge.merge(made.number, squash=True)
+    assert sync(flow, result).ending == "merged outside"
+    assert kinds(flow, LineKind.PROMOTED) == ["promoted"]
 
 
 @on_each_forge
