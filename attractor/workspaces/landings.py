@@ -20,6 +20,9 @@ _MOST_CANDIDATES = 20
 
 _DELETED = "0" * 6
 
+_OF_RUNS = re.compile(r"refs/(heads/attractor/run|remotes/[^/]+/attractor)/")
+"""The beginning of the refs of results: branches of runs, and those of pull requests."""
+
 _REVERTS = re.compile(r"\brevert", re.IGNORECASE)
 
 
@@ -156,7 +159,7 @@ async def find_landings(git: Git, run_ids: Collection[str]) -> Mapping[str, Land
     branches = {
         name: commit
         for name, commit in refs.items()
-        if name.startswith(("refs/heads/", "refs/remotes/")) and not name.startswith(RUN_BRANCHES)
+        if name.startswith(("refs/heads/", "refs/remotes/")) and not _OF_RUNS.match(name)
     }
     if not known or not branches:
         return {}

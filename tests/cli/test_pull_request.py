@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attractor.factory.decisions.decide import DecisionKind
 from tests.cli.test_judging import call
-from tests.factory.flows import make_flow
+from tests.factory.flows import Flow, make_flow
 from tests.forges import CHECKS, REVIEWER, STRANGER, hub
 from tests.pipeline.projects import git
 
@@ -27,6 +27,7 @@ def test_the_way_of_a_pull_request_by_commands(tmp_path: Path) -> None:
         assert f"in attractor/{run}, for main, round 1" in shown.stdout
         again = json.loads(call(flow, "promote", "--to", "pr", "--json", **variables).stdout)
         assert (again["number"], again["is_new"]) == (1, False)
+        require_open(flow, again["url"])
         check = {"name": "test", "head_sha": again["commit"], "conclusion": "failure"}
         forge.ask("POST /check-runs", {**check, "output": {"summary": "3 failed"}}, by=CHECKS)
         forge.ask("POST /check-runs", {**check, "name": "slow", "status": "queued"}, by=CHECKS)
@@ -51,7 +52,19 @@ def test_the_way_of_a_pull_request_by_commands(tmp_path: Path) -> None:
         assert record["ending"] == "merged"
         assert "merged" in call(flow, "pr", "list").stdout
         assert json.loads(call(flow, "pr", "list", "--json").stdout)[0]["ending"] == "merged"
+        proposed = json.loads(call(flow, "status", run, "--json").stdout)["proposed"]
+        assert proposed == {"url": again["url"], "state": "merged"}
         history = call(flow, "history").stdout
         assert "proposed by" in history
         assert "promoted by" in history
     assert git(flow.project, "log", "-1", "--format=%s", "main") == "Begin\n"
+
+
+def require_open(flow: Flow, url: str) -> None:
+    """Fail unless the commands about a run name its open pull request, and no landing."""
+    status, found = call(flow, "status").stdout, call(flow, "diagnose").stdout
+    assert f"proposed   {url}, open" in status
+    assert "landed" not in status + found
+    assert f"proposed as {url}" in found
+    assert "attractor pr sync" in found
+    assert "--to BRANCH" not in found

@@ -10,7 +10,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
-from attractor.cli.runs.listings import read_since, show_indexing
+from attractor.cli.runs.listings import proposed, read_since, show_indexing
 from attractor.cli.runs.references import run_argument
 from attractor.engine.outcome import describe_usage
 from attractor.engine.truncation import shorten
@@ -20,6 +20,7 @@ from attractor.language.source.text import visible
 from attractor.records.diagnosis.diagnose import Diagnosis, diagnose as examine
 from attractor.records.lookup import LATEST, find_run, reference_of
 from attractor.records.stage_output import describe_failed_output
+from attractor.records.summary import summarize
 from attractor.records.totals import StageTotal, costliest, slowest
 
 _MOST = 8
@@ -58,7 +59,9 @@ def diagnose(invocation: Invocation, reference: str, since: str | None, as_json:
         return _diagnose_all(invocation, since, as_json=as_json)
     runs_dir = invocation.configuration.settings.runs_dir
     root = find_run(reference or LATEST, runs_dir)
-    found = examine(root, reference=reference_of(root, runs_dir), now=SystemClock().now())
+    name, pull = reference_of(root, runs_dir), proposed(invocation, summarize(root))
+    url = pull.url if pull and pull.is_open else ""
+    found = examine(root, reference=name, now=SystemClock().now(), open_pull=url)
     if as_json:
         show_json(found.to_record())
     else:

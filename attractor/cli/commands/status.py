@@ -9,9 +9,10 @@ import click
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode, UsageError
 from attractor.base.json import Json
+from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import printable, show, show_json
-from attractor.cli.runs.listings import landed
+from attractor.cli.runs.listings import landed, proposed
 from attractor.cli.runs.observers import can_draw_live
 from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.stages import context_text, timeline_text
@@ -82,10 +83,11 @@ def status(
     status = read_status(root, runs_dir)
     [summary] = landed(invocation, [status.summary], {})
     status = replace(status, summary=summary)
+    pull = proposed(invocation, summary)
     if as_json:
-        show_json(status.to_record())
+        show_json({**status.to_record(), "proposed": write_fields(pull) if pull else None})
     else:
-        show(as_text(status, SystemClock().now()))
+        show(as_text(status, SystemClock().now(), proposed=str(pull or "")))
     return status.summary.trouble_code
 
 

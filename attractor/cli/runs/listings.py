@@ -7,8 +7,12 @@ from pathlib import Path
 
 from attractor.base.clock import SystemClock
 from attractor.base.durations import parse_since
+from attractor.base.errors import AttractorError
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show
+from attractor.engine.state.run_state import StatusWord
+from attractor.factory.decisions.proposals import Proposal, find_proposal
+from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import ProjectFolder
 from attractor.pipeline.status import with_landings
 from attractor.records.summary import RunOverview
@@ -54,3 +58,14 @@ def landed(
         return [known[one.run_id] for one in found]
 
     return asyncio.run(look())
+
+
+def proposed(invocation: Invocation, run: RunOverview) -> Proposal | None:
+    """Return the pull request of an approved run, or None."""
+    if run.status != StatusWord.APPROVED:
+        return None
+    try:
+        return find_proposal(run.run_id, Ledger(invocation.configuration.settings.state_dir))
+    except AttractorError:
+        # The status is complete without it; `audit verify` reports the fault of the ledger.
+        return None

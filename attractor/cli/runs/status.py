@@ -22,8 +22,8 @@ MOST_ANSWERED = 5
 """The maximum number of recorded answers printed; `attractor answer` lists all answers."""
 
 
-def as_text(status: RunStatusView, now: datetime) -> str:
-    """Return the status for people."""
+def as_text(status: RunStatusView, now: datetime, *, proposed: str = "") -> str:
+    """Return the status for people; `proposed` is the pull request of the run, and its state."""
     run, reference = status.summary, status.reference
     branch = status.delivery.branch
     rows = [
@@ -32,6 +32,7 @@ def as_text(status: RunStatusView, now: datetime) -> str:
         ("goal", run.goal),
         ("started", _time(run.started)),
         ("status", describe_plain(plain_status(run))),
+        ("proposed", proposed),
         *_work(run, reference),
         *_waiting(status, now),
         *_printed(status),

@@ -38,6 +38,7 @@ LONGEST_REMARK = 1_000
 MOST = 20
 """The maximum number of checks, and of remarks, that become feedback."""
 
+_OPEN = "open"
 _LONGEST_TITLE = 120
 _REMARK_IDS = "internal.remark_ids"
 """The ids of the remarks that a round was given; no preamble shows this key."""
@@ -105,6 +106,30 @@ def endings_in(entries: Iterable[LedgerEntry]) -> Mapping[str, str]:
         elif entry.kind == LineKind.PROMOTED and entry.data.get("pull_request"):
             found[entry.run_id] = MERGED
     return found
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The pull request of a run: `open`, `merged`, `merged outside` or `closed`."""
+
+    url: str
+    state: str
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether it has not ended."""
+        return self.state == _OPEN
+
+    def __str__(self) -> str:
+        return f"{self.url}, {self.state}"
+
+
+def find_proposal(run_id: str, ledger: Ledger) -> Proposal | None:
+    """Return the pull request of a run, or None; it ends for all of its rounds at once."""
+    for own in rounds_in(ledger.entries(run_id)):
+        latest = rounds_in(ledger.mentioning(own.url))[-1].run_id
+        return Proposal(own.url, endings_in(ledger.entries(latest)).get(latest, _OPEN))
+    return None
 
 
 def has_open_pull(run_id: str, entries: Sequence[LedgerEntry]) -> bool:

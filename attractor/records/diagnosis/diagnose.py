@@ -4,6 +4,7 @@ No model is asked. The run can be running, stopped, waiting, evaluated, canceled
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -198,19 +199,22 @@ def _restarted(case: Case) -> Finding:
 def _decided(case: Case) -> Finding:
     status = case.state.status.word
     command = promoting_command(case.run.manifest, f"{case.reference} --to BRANCH")
-    promote = (Remedy("write it to a branch", command),)
+    promote = Remedy("write it to a branch", command)
+    if case.open_pull:
+        promote = Remedy("record the end of its pull request", case.command("pr sync"))
     is_approved = status is StatusWord.APPROVED
     words = f": {case.state.reason}" if case.state.reason else ""
     moves = find_branch_moves(case.run.directory, case.state)
+    proposed = f", and proposed as {case.open_pull}" if case.open_pull else ""
     promoted = f", and promoted to {moves.promoted_to}" if moves.promoted_to else ""
     if moves.rolled_back_from:
         promoted = f"{promoted}, and rolled back from {moves.rolled_back_from}"
     if moves.landing:
         promoted = f"{promoted}, and landed on {moves.landing}"
     return Finding(
-        f"it succeeded and was {status.value}{promoted}{words}",
+        f"it succeeded and was {status.value}{proposed}{promoted}{words}",
         tuple(_reservations(case)),
-        promote if is_approved and not promoted else (),
+        (promote,) if is_approved and not promoted else (),
     )
 
 
@@ -345,10 +349,13 @@ class Diagnosis:
         }
 
 
-def diagnose(root: Path, *, reference: str, now: datetime) -> Diagnosis:
-    """Diagnose the run in a directory; a process may be executing this run."""
+def diagnose(root: Path, *, reference: str, now: datetime, open_pull: str = "") -> Diagnosis:
+    """Diagnose the run in a directory; a process may be executing this run.
+
+    `open_pull` is the address of its open pull request.
+    """
     prepared = _prepared(run := read_run(root))
-    case = _read_case(run, prepared, reference, now)
+    case = replace(_read_case(run, prepared, reference, now), open_pull=open_pull)
     state, timeline = case.state, case.history
     timeline.find_folders(run.directory)
     flights = [walk.in_flight for walk in state.walks.values() if walk.in_flight]

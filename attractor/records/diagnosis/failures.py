@@ -49,7 +49,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Case:
-    """A run with the content of its records; `reference` names the run in commands."""
+    """A run with the content of its records; `reference` names the run in commands.
+
+    `open_pull` is the address of its open pull request.
+    """
 
     run: RecordedRun
     state: RunState
@@ -58,6 +61,7 @@ class Case:
     is_live: bool
     now: datetime
     graph: Graph | None = None
+    open_pull: str = ""
 
     @property
     def progress(self) -> Progress:
