@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from attractor.base.errors import ExitCode
 from attractor.factory.decisions.decide import DecisionKind
 from tests.cli.test_judging import call
 from tests.factory.flows import Flow, make_flow
@@ -52,8 +53,11 @@ def test_the_way_of_a_pull_request_by_commands(tmp_path: Path) -> None:
         assert record["ending"] == "merged"
         assert "merged" in call(flow, "pr", "list").stdout
         assert json.loads(call(flow, "pr", "list", "--json").stdout)[0]["ending"] == "merged"
+        refused = call(flow, "pr", "next", run)
+        assert refused.returncode == ExitCode.REFUSED
+        assert "pull request 1 is merged" in refused.stderr
         proposed = json.loads(call(flow, "status", run, "--json").stdout)["proposed"]
-        assert proposed == {"url": again["url"], "state": "merged"}
+        assert proposed == {"url": again["url"], "number": 1, "state": "merged"}
         history = call(flow, "history").stdout
         assert "proposed by" in history
         assert "promoted by" in history

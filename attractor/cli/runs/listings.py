@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attractor.base.clock import SystemClock
 from attractor.base.durations import parse_since
@@ -11,11 +12,12 @@ from attractor.base.errors import AttractorError
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show
 from attractor.engine.state.run_state import StatusWord
-from attractor.factory.decisions.proposals import Proposal, find_proposal
-from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import ProjectFolder
 from attractor.pipeline.status import with_landings
 from attractor.records.summary import RunOverview
+
+if TYPE_CHECKING:
+    from attractor.factory.decisions.proposals import Proposal
 
 MANY = 1000
 """The number of runs whose reading takes more than a second."""
@@ -60,10 +62,14 @@ def landed(
     return asyncio.run(look())
 
 
-def proposed(invocation: Invocation, run: RunOverview) -> Proposal | None:
+def proposed(invocation: Invocation, run: RunOverview) -> "Proposal | None":
     """Return the pull request of an approved run, or None."""
     if run.status != StatusWord.APPROVED:
         return None
+    # Imported here, because the ledger and the gate are needed for few runs.
+    from attractor.factory.decisions.proposals import find_proposal
+    from attractor.factory.ledger.ledger import Ledger
+
     try:
         return find_proposal(run.run_id, Ledger(invocation.configuration.settings.state_dir))
     except AttractorError:

@@ -113,6 +113,7 @@ class Proposal:
     """The pull request of a run: `open`, `merged`, `merged outside` or `closed`."""
 
     url: str
+    number: int
     state: str
 
     @property
@@ -128,7 +129,8 @@ def find_proposal(run_id: str, ledger: Ledger) -> Proposal | None:
     """Return the pull request of a run, or None; it ends for all of its rounds at once."""
     for own in rounds_in(ledger.entries(run_id)):
         latest = rounds_in(ledger.mentioning(own.url))[-1].run_id
-        return Proposal(own.url, endings_in(ledger.entries(latest)).get(latest, _OPEN))
+        state = endings_in(ledger.entries(latest)).get(latest, _OPEN)
+        return Proposal(own.url, own.number, state)
     return None
 
 

@@ -15,6 +15,7 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import CANCELED, FAILED, REJECTED
 from attractor.factory.candidate_run import facts_of, read_candidate_run
 from attractor.factory.decisions.promotion import (
+    CLOSED,
     HEADS,
     ApprovedCommit,
     CandidateTree,
@@ -27,6 +28,7 @@ from attractor.factory.decisions.proposals import (
     ProposalFacts,
     Round,
     earlier_round,
+    find_proposal,
     given_remarks,
     proposal_body,
     proposal_title,
@@ -238,6 +240,7 @@ def next_round(root: Path, opened: OpenProject) -> Generator[RunRequest]:
     facts = read_candidate_run(root)
     if root.parent != opened.project.runs_dir:
         raise UsageError(f"{root} is not in the folder of runs", hint="see: attractor pr list")
+    _require_open_pull(facts.run_id, opened)
     request = current_request(facts.manifest, facts.state)
     if request.withheld:
         names = ", ".join(request.withheld)
@@ -261,6 +264,18 @@ def next_round(root: Path, opened: OpenProject) -> Generator[RunRequest]:
             suite=split_pin(request.suite)[0],
             profile=split_pin(request.profile)[0],
             evaluate=True,
+        )
+
+
+def _require_open_pull(run_id: str, opened: OpenProject) -> None:
+    """Refuse the next round of a pull request that ended: its result would open another one."""
+    pull = find_proposal(run_id, opened.ledger)
+    if pull and not pull.is_open:
+        is_closed = pull.state == CLOSED
+        again = f"open it again on the forge, then: attractor pr sync {run_id}"
+        raise Refused(
+            f"pull request {pull.number} is {pull.state}",
+            hint=again if is_closed else "start a new run on the merged branch: git pull",
         )
 
 

@@ -302,9 +302,14 @@ def test_proposed_commit_survives_garbage_collection_until_its_end(
 def test_closed_pull_request_is_recorded_and_opened_again(forge: Hub, tmp_path: Path) -> None:
     flow, result = flow_on(forge, tmp_path)
     made = propose(flow, result).round
+    forge.say(made.number, "Longer, please.")
+    sync(flow, result)
     forge.ask(f"PATCH /pulls/{made.number}", {"state": "closed"}, by=REVIEWER)
     assert sync(flow, result).ending == sync(flow, result).ending == "closed"
     assert kinds(flow, LineKind.PROPOSAL_ENDED) == ["proposal_ended"]
+    with pytest.raises(Refused, match=f"pull request {made.number} is closed") as refused:
+        begin_next(flow, result)
+    assert f"attractor pr sync {result.run_id}" in refused.value.hint
     again = propose(flow, result)
     assert again.is_new
     assert again.round.number != made.number
