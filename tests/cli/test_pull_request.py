@@ -20,6 +20,9 @@ def test_the_way_of_a_pull_request_by_commands(tmp_path: Path) -> None:
         variables = forge.environ()
         assert "attractor promote --help" in call(flow, "pr", "list").stdout
         assert "no open pull requests" in call(flow, "pr", "sync", **variables).stdout
+        unproposed = call(flow, "pr", "next", run)
+        assert f"{run} has no pull request" in unproposed.stderr
+        assert f"attractor promote {run} --to pr" in unproposed.stderr
         refused = call(flow, "promote", "--to", "pr", **variables)
         assert (refused.returncode, "git remote add origin" in refused.stderr) == (2, True)
         forge.publish(flow.project)
@@ -47,6 +50,10 @@ def test_the_way_of_a_pull_request_by_commands(tmp_path: Path) -> None:
         begun = call(flow, "pr", "next", run, "--json", **variables)
         following = json.loads(begun.stdout.splitlines()[-1])
         assert following["status"] == "awaiting_human", begun.stderr
+        unproposed = call(flow, "pr", "next", following["run_id"])
+        assert unproposed.returncode == ExitCode.REFUSED
+        assert "is not proposed yet" in unproposed.stderr
+        assert f"attractor decide {following['run_id']}" in unproposed.stderr
         assert json.loads(call(flow, "status", "--json").stdout)["run_id"] != run
         forge.ask("PUT /pulls/1/merge", {"merge_method": "squash"}, by=REVIEWER)
         [record] = json.loads(call(flow, "pr", "sync", run, "--json", **variables).stdout)

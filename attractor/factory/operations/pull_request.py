@@ -12,8 +12,20 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, LockHeld, Refused, UsageError
 from attractor.base.json import Json
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.state.run_state import CANCELED, FAILED, REJECTED
-from attractor.factory.candidate_run import facts_of, read_candidate_run
+from attractor.engine.state.run_state import (
+    APPROVED,
+    AWAITING_DECISION,
+    CANCELED,
+    FAILED,
+    REJECTED,
+    RunStatus,
+)
+from attractor.factory.candidate_run import (
+    CandidateRun,
+    before_a_decision,
+    facts_of,
+    read_candidate_run,
+)
 from attractor.factory.decisions.promotion import (
     CLOSED,
     HEADS,
@@ -240,7 +252,7 @@ def next_round(root: Path, opened: OpenProject) -> Generator[RunRequest]:
     facts = read_candidate_run(root)
     if root.parent != opened.project.runs_dir:
         raise UsageError(f"{root} is not in the folder of runs", hint="see: attractor pr list")
-    _require_open_pull(facts.run_id, opened)
+    _require_open_pull(facts, opened)
     request = current_request(facts.manifest, facts.state)
     if request.withheld:
         names = ", ".join(request.withheld)
@@ -267,16 +279,33 @@ def next_round(root: Path, opened: OpenProject) -> Generator[RunRequest]:
         )
 
 
-def _require_open_pull(run_id: str, opened: OpenProject) -> None:
-    """Refuse the next round of a pull request that ended: its result would open another one."""
+def _require_open_pull(facts: CandidateRun, opened: OpenProject) -> None:
+    """Refuse the next round of a pull request that is missing or ended.
+
+    After its end, the result of the round would open another one.
+    """
+    run_id = facts.run_id
     pull = find_proposal(run_id, opened.ledger)
-    if pull and not pull.is_open:
+    if pull is None:
+        is_next = any(one.next_run == run_id for one in PullReadings.of(opened).all())
+        missing = "is not proposed yet" if is_next else "has no pull request"
+        raise Refused(f"{run_id} {missing}", hint=_before_a_proposal(facts.state.status, run_id))
+    if not pull.is_open:
         is_closed = pull.state == CLOSED
         again = f"open it again on the forge, then: attractor pr sync {run_id}"
         raise Refused(
             f"pull request {pull.number} is {pull.state}",
             hint=again if is_closed else "start a new run on the merged branch: git pull",
         )
+
+
+def _before_a_proposal(status: RunStatus, name: str) -> str:
+    """Return the next command on the way to a pull request."""
+    if status == APPROVED:
+        return f"attractor promote {name} --to pr"
+    if status == AWAITING_DECISION:
+        return f"attractor decide {name} --approve, then: attractor promote {name} --to pr"
+    return before_a_decision(status, name)
 
 
 @contextmanager
