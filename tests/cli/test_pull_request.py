@@ -50,6 +50,8 @@ def test_the_way_of_a_pull_request_by_commands(tmp_path: Path) -> None:
         begun = call(flow, "pr", "next", run, "--json", **variables)
         following = json.loads(begun.stdout.splitlines()[-1])
         assert following["status"] == "awaiting_human", begun.stderr
+        synced = call(flow, "pr", "sync", run, **variables).stdout
+        assert synced.endswith(f"  next round: attractor status {following['run_id']}\n")
         unproposed = call(flow, "pr", "next", following["run_id"])
         assert unproposed.returncode == ExitCode.REFUSED
         assert "is not proposed yet" in unproposed.stderr

@@ -81,9 +81,16 @@ def _lines(synced: SyncedPull) -> Iterator[str]:
         yield f"  another person pushed {synced.moved_to[:12]}: its merge is no promotion"
     if synced.has_conflict:
         yield f"  conflict with the target: {after_conflict(synced.reference)}"
-    if synced.next_round:
+    yield from _next(synced)
+
+
+def _next(synced: SyncedPull) -> Iterator[str]:
+    """Yield the command of the next round, or why there is none."""
+    if synced.next_run:
+        yield f"  next round: attractor status {synced.next_run}"
+    elif synced.next_round:
         yield f"  next: attractor pr next {synced.reference}   (round {synced.next_round})"
-    elif feedback:
+    elif synced.feedback and not synced.moved_to:
         yield "  no round is left: continue by hand, or raise pull_request.max_rounds"
 
 

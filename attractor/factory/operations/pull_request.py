@@ -242,6 +242,13 @@ def is_lost(run_id: str, opened: OpenProject) -> bool:
     return status in (REJECTED, FAILED, CANCELED)
 
 
+def living_next_run(run_id: str, opened: OpenProject) -> str:
+    """Return the run that is the next round after a run, or "" if there is none, or it is lost."""
+    reading = PullReadings.of(opened).of_run(run_id)
+    begun = reading.next_run if reading else ""
+    return "" if not begun or is_lost(begun, opened) else begun
+
+
 @contextmanager
 def next_round(root: Path, opened: OpenProject) -> Generator[RunRequest]:
     """Yield the request of the next round: that of the last round, on the files of its result.
@@ -259,6 +266,13 @@ def next_round(root: Path, opened: OpenProject) -> Generator[RunRequest]:
         raise UsageError(
             f"the record of {facts.run_id} does not contain the secret values of {names}",
             hint=f"pass them: attractor run FILE --feedback {facts.run_id}",
+        )
+    reading = PullReadings.of(opened).of_run(facts.run_id)
+    if reading and reading.moved_to:
+        raise Refused(
+            f"another person pushed {reading.moved_to[:12]} to the branch of {reading.url}, so no "
+            "further round can be pushed",
+            hint="merge or close that pull request by hand",
         )
     if not read_pull_feedback(root, facts.run_id, opened.ledger.entries(facts.run_id)):
         raise Refused(
@@ -338,9 +352,8 @@ def _refuse_begun(run_id: str, opened: OpenProject) -> None:
     for own in rounds:
         if own.run_id == run_id:
             require_latest_round(own, rounds, "attractor pr next")
-    reading = PullReadings.of(opened).of_run(run_id)
-    if reading and reading.next_run and not is_lost(reading.next_run, opened):
+    if begun := living_next_run(run_id, opened):
         raise Refused(
-            f"the next round of {run_id} has begun: {reading.next_run}",
-            hint=f"attractor status {reading.next_run}; or reject or cancel it first",
+            f"the next round of {run_id} has begun: {begun}",
+            hint=f"attractor status {begun}; or reject or cancel it first",
         )

@@ -52,6 +52,7 @@ from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.pull_request import (
     PROPOSED_REFS,
     is_lost,
+    living_next_run,
     new_reading,
     record_round,
     require_latest_round,
@@ -72,7 +73,8 @@ class SyncedPull:
 
     `ending` is `merged`, `merged outside`, `closed` or empty. It `is_unjudged` if the target had
     moved, so that no trial was played on the merged tree. `moved_to` is the tip of the branch, if
-    others pushed to it. `next_round` is the number of the next round, or 0.
+    others pushed to it. `next_round` is the number of the next round, or 0 if none can begin.
+    `next_run` is the run of the next round, if it has begun.
     """
 
     run_id: str
@@ -86,6 +88,7 @@ class SyncedPull:
     has_conflict: bool = False
     moved_to: str = ""
     next_round: int = 0
+    next_run: str = ""
     passed: int = 0
 
 
@@ -298,13 +301,17 @@ async def _listen(
     _keep(work, feedback, entries)
     count = sum(one.is_of(own.repository, own.number) for one in rounds_in(entries))
     is_left = count < work.place.project.pull_request.max_rounds
+    moved_to = "" if pull.head == own.commit else pull.head
+    next_run = living_next_run(own.run_id, work.evaluator.opened)
+    can_begin = feedback and is_left and not moved_to and not next_run
     return replace(
         synced,
         pending=[one.name for one in checks if one.state is CheckState.PENDING],
         feedback=feedback,
         has_conflict=pull.has_conflict,
-        moved_to="" if pull.head == own.commit else pull.head,
-        next_round=count + 1 if feedback and is_left else 0,
+        moved_to=moved_to,
+        next_round=count + 1 if can_begin else 0,
+        next_run=next_run,
         passed=sum(one.state is CheckState.PASSED for one in checks),
     )
 

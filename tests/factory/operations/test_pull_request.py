@@ -240,7 +240,11 @@ def test_merge_with_changes_of_another_person_is_no_promotion(forge: Hub, tmp_pa
     flow, result = flow_on(forge, tmp_path)
     made = propose(flow, result).round
     forge.commit(tmp_path, made.branch, "more.txt", "more\n")
-    assert sync(flow, result).moved_to
+    forge.say(made.number, "Longer, please.")
+    synced = sync(flow, result)
+    assert (bool(synced.moved_to), bool(synced.feedback), synced.next_round) == (True, True, 0)
+    with pytest.raises(Refused, match="another person pushed"):
+        begin_next(flow, result)
     with pytest.raises(Refused, match="another person pushed"):
         propose(flow, result)
     forge.merge(made.number, squash=True)
