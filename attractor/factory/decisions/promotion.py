@@ -261,13 +261,8 @@ async def roll_back(
     require_words(reason)
     # Not the suite and the journal: a damage there must not keep a bad result in the branch.
     evaluator.ledger.require_intact()
-    done = _written(evaluator, run.manifest.run_id, branch)
+    done = await _promoted(run, evaluator, repository, branch)
     head = await repository.ref(_ref(branch))
-    if done is None or done.is_rolled_back or not await _contains(repository, done.commit, branch):
-        raise NotPromoted(
-            f"{run.manifest.run_id} is not promoted to {branch}",
-            hint="see: attractor history",
-        )
     trailer = f"Attractor-Rolled-Back: {done.commit}"
     commit = await repository.git.run(
         "log", "-1", "--format=%H", f"--grep=^{trailer}$", f"{done.commit}..{head}"
@@ -296,6 +291,24 @@ async def roll_back(
     data = {"branch": branch, "commit": done.commit, "revert": commit, "by": by, "reason": reason}
     _record(run, evaluator, LineKind.ROLLED_BACK, data)
     return Promotion(branch, commit, done.tag, was_done)
+
+
+async def _promoted(
+    run: OpenRun, evaluator: Evaluator, repository: Repository, branch: str
+) -> Promotion:
+    """Return the promotion of a run that can be rolled back; refuse any other run."""
+    run_id = run.manifest.run_id
+    done = _written(evaluator, run_id, branch)
+    if done is None or done.is_rolled_back:
+        words = "is not promoted to" if done is None else "was rolled back already from"
+        raise NotPromoted(f"{run_id} {words} {branch}", hint="see: attractor history")
+    await _require_pulled(list(evaluator.ledger.entries(run_id)), done, repository)
+    if not await _contains(repository, done.commit, branch):
+        raise NotPromoted(
+            f"{branch} no longer contains {done.commit[:12]}, to which {run_id} was promoted",
+            hint="see: attractor history",
+        )
+    return done
 
 
 _EVENTS: Mapping[str, str] = {

@@ -235,7 +235,7 @@ def test_invalid_branch_name_is_refused(tmp_path: Path) -> None:
 def test_promotion_is_rolled_back_by_a_new_commit(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     result = approved(flow)
-    with pytest.raises(NotPromoted):
+    with pytest.raises(NotPromoted, match="is not promoted to main"):
         flow.roll_back(result)
     base = git(flow.project, "rev-parse", "main").strip()
     promoted = flow.promote(result)
@@ -284,7 +284,7 @@ def test_promotion_is_rolled_back_by_a_new_commit(tmp_path: Path) -> None:
     assert ", and rolled back from main" in explained
     assert "attractor promote" not in explained
     assert audit(flow.machine.state_dir, flow.runs_dir).flaws == []
-    with pytest.raises(NotPromoted):
+    with pytest.raises(NotPromoted, match="was rolled back already from main"):
         flow.roll_back(result)
     with pytest.raises(Refused):
         flow.promote(result)

@@ -122,6 +122,9 @@ def test_squash_merge_of_a_proposed_result_is_a_promotion(forge: Hub, tmp_path: 
     assert not read_incidents(result.directory / "events.jsonl")
     with pytest.raises(Refused, match="does not have that yet"):
         flow.promote(result)
+    with pytest.raises(Refused, match="does not have that yet") as behind:
+        flow.roll_back(result)
+    assert "git pull" in behind.value.hint
     with pytest.raises(Refused, match="is already promoted to main as"):
         propose(flow, result)
     git(flow.project, "pull", "--quiet", "--ff-only", "origin", "main")
