@@ -32,6 +32,9 @@ def test_the_way_of_a_pull_request_by_commands(tmp_path: Path) -> None:
         again = json.loads(call(flow, "promote", "--to", "pr", "--json", **variables).stdout)
         assert (again["number"], again["is_new"]) == (1, False)
         require_open(flow, again["url"])
+        revoked = {**variables, "GITHUB_TOKEN": "revoked"}
+        [record] = json.loads(call(flow, "pr", "sync", "--json", **revoked).stdout)
+        assert (record["run_id"], record["error"]["kind"]) == (run, "ForgeRefused")
         check = {"name": "test", "head_sha": again["commit"], "conclusion": "failure"}
         forge.ask("POST /check-runs", {**check, "output": {"summary": "3 failed"}}, by=CHECKS)
         forge.ask("POST /check-runs", {**check, "name": "slow", "status": "queued"}, by=CHECKS)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import click
 
 from attractor.base.errors import AttractorError, ExitCode
-from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.main import describe_failure
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.references import run_argument
@@ -40,7 +40,7 @@ def pr_sync(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     closed = [reading.run_id for reading in PullReadings.of(opened).all() if reading.is_closed]
     listed = [(pull.round.run_id, pull.ending) for pull in list_rounds(opened)]
     open_ones = [run for run, ending in listed if not ending or run in closed]
-    records: list[Json] = []
+    records: list[object] = []
     code = ExitCode.DONE
     for name in [reference] if reference else open_ones:
         try:
@@ -50,6 +50,7 @@ def pr_sync(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
                 raise
             # The other pull requests are read nevertheless.
             code = fault.exit_code
+            records.append({"run_id": name, **describe_failure(fault).record()})
             show(visible(f"{name}: {fault.in_one_line}"), err=True)
             continue
         records.append(write_fields(synced))
