@@ -49,6 +49,7 @@ from attractor.factory.decisions.proposals import (
     rounds_in,
 )
 from attractor.factory.decisions.review import review
+from attractor.factory.errors import UnknownBranch
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.forge import PullContent, PullState, same_repository
 from attractor.factory.ledger.ledger import LineKind
@@ -177,11 +178,17 @@ async def _open_round(work: Work, rounds: Sequence[Round]) -> Round | None:
 
 async def _require_known_base(place: Place, base: str, target: str) -> None:
     """Refuse a result whose base the target lacks: the pull request would have more commits."""
-    commit, remote = await place.fetch(target), place.remote.remote
+    remote = place.remote.remote
+    push = f"git push {remote} {base[:12]}:{HEADS}{target}"
+    try:
+        commit = await place.fetch(target)
+    except UnknownBranch as cause:
+        hint = f"to create it at the base of the run: {push}"
+        raise UnknownBranch(cause.message, hint=hint) from cause
     if not await place.repository.is_between(base, base, commit):
         raise Refused(
             f"the run is based on {base[:12]}, which {remote}/{target} lacks",
-            hint=f"push it first: git push {remote} {base[:12]}:{HEADS}{target}",
+            hint=f"push it first: {push}",
         )
 
 

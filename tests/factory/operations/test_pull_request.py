@@ -451,8 +451,11 @@ def test_what_cannot_be_proposed_is_refused_with_a_remedy(forge: Hub, tmp_path: 
         propose(flow.adjusted(pull_request=PullRequestSettings(remote="upstream")), result)
     with pytest.raises(ForgeRefused, match=f"no write access to {NAME}"):
         propose(flow.adjusted(environ={**environ, "GITHUB_TOKEN": STRANGER}), result)
-    with pytest.raises(UnknownBranch, match="unknown branch 'release' of operator/shop"):
+    words = "unknown branch 'release' of operator/shop"
+    with pytest.raises(UnknownBranch, match=words) as unknown:
         propose(flow, result, target="release")
+    assert "git push origin" in unknown.value.hint
+    assert unknown.value.hint.endswith(":refs/heads/release")
     plain = {key: value for key, value in environ.items() if key != "GITHUB_TOKEN"}
     git(flow.project, "remote", "set-url", "origin", f"{forge.twin.url}/{NAME}.git")
     with pytest.raises(NoForge, match="no token for GitHub"):
