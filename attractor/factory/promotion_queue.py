@@ -264,7 +264,7 @@ def why_it_waits(
 def needs_decision(branch: str, run: QueuedRun) -> str:
     """Return why a rebased run needs a decision of its own."""
     return (
-        f"rebased onto {branch} as {run.current}, whose changed files need a decision: "
+        f"rebased onto {branch} as {run.current}, which needs a decision of its own: "
         f"attractor decide {run.current}"
     )
 

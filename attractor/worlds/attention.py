@@ -371,8 +371,9 @@ def _rows_of_queues(
     for queue in queues.all():
         for run in queue.runs:
             if run.returned:
-                remove = f"{at}{queue.removal(run)}"
-                yield _queue_row(project, queue, run, run.returned, remove)
+                again = f"attractor run FILE --feedback {run.current} && " if run.conflicts else ""
+                end = f"{at}{again}{queue.removal(run)}"
+                yield _queue_row(project, queue, run, run.returned, end)
         first, holder = queue.first, queues.holder(queue.branch)
         if first and first.current not in asked and is_stuck(first, now, is_held=bool(holder)):
             behind = number_of(len(queue.waiting) - 1, "run")

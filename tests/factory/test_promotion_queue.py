@@ -119,7 +119,10 @@ def require_returned(flow: Flow, run: RunResult) -> None:
     assert process(flow) == []
     [row] = rows(flow)
     assert "main and the run changed the same lines: shared.txt" in row.reason
-    assert row.command.endswith(f"attractor queue remove {run.run_id} --branch main")
+    assert row.command == (
+        f"cd {flow.project} && attractor run FILE --feedback {run.run_id} && "
+        f"attractor queue remove {run.run_id} --branch main"
+    )
     again = flow.launch(goal="again", feedback=run)
     feedback = read_request(read_manifest(RunDirectory(again.directory))).feedback
     assert feedback["feedback.conflicts"] == ["shared.txt"]
@@ -144,6 +147,11 @@ def test_rebase_that_changes_no_file_of_the_candidate_is_not_evaluated_again(
         (run.run_id, MoveKind.REBASED),
         (run.run_id, MoveKind.WAITS),
     ]
+    rebased = moves[-1].current
+    assert moves[-1].words == (
+        f"rebased onto main as {rebased}, which needs a decision of its own: "
+        f"attractor decide {rebased}"
+    )
     journal = flow.runs_dir / moves[-1].current / "events.jsonl"
     assert [*events_of(journal, ("TrialStarted",))] == []
     # The result changed, so a person decides again.
