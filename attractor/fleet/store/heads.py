@@ -172,7 +172,7 @@ class HeadTree:
             for listing in changed:
                 contents.append(_write(listing))
                 listing.digest = content_hash(contents[-1])
-            await run_each(self._blobs.put, contents)
+            await self._store(contents)
         except BaseException:
             # The head is not whole: the next try stores all again.
             for listing in changed:
@@ -210,8 +210,11 @@ class HeadTree:
         return Segment(digest, len(content))
 
     async def _store_pending(self) -> None:
-        await run_each(self._blobs.put, [self._pending[digest] for digest in sorted(self._pending)])
+        await self._store(self._pending[digest] for digest in sorted(self._pending))
         self._pending, self._pending_size = {}, 0
+
+    async def _store(self, contents: Iterable[bytes]) -> None:
+        await run_each(self._blobs.put, contents)
 
     async def _merge(self, segments: list[Segment]) -> None:
         """Merge the small segments at the end if they are many, or are not small together."""
