@@ -240,29 +240,40 @@ class AutomationFault:
 
 
 def list_faults(opened: OpenProject) -> Iterator[AutomationFault]:
-    """Yield what needs a person: edited records, refused and failed starts, failed commands."""
+    """Yield what needs a person: damaged files, refused and failed starts, failed commands."""
     recorded: Mapping[str, str] | None = None
     for folder in list_automations(_state(opened), _project_id(opened)):
         recorded = recorded_digests(opened.ledger) if recorded is None else recorded
         try:
-            automation = folder.read()
-            fault = _fault_of(automation, recorded, opened)
+            fault = _fault_of(folder.read(), recorded, opened)
         except AttractorError as error:
             fault = error.message
         if fault:
-            edited = datetime.fromtimestamp(folder.root.stat().st_mtime, opened.now().tzinfo)
-            yield AutomationFault(folder.name, fault, edited, "edited")
+            yield AutomationFault(folder.name, fault, _changed(folder.root, opened), "edited")
             continue
-        starts = folder.starts.read()
-        if (polled := starts.polled) and polled.fault:
-            yield AutomationFault(folder.name, polled.fault, polled.at, f"poll:{polled.at}")
-        for fault, refused in starts.refused_since(opened.now() - REFUSED_FOR).items():
-            last, more = refused[-1], f" (and {len(refused) - 1} earlier)" if refused[1:] else ""
-            words = f"{last.kind} {last.occurrence}: {fault}{more}"
-            yield AutomationFault(folder.name, words, last.at, f"start:{last.run_id}")
-        for failed in starts.failed_tries[:1]:
-            words = f"a start waits, which failed: {failed.fault}"
-            yield AutomationFault(folder.name, words, failed.at, f"try:{failed.run_id}")
+        try:
+            yield from faults_of(folder.name, folder.starts.read(), opened.now())
+        except AttractorError as error:
+            # One damaged journal does not hide the faults of the other automations.
+            changed = _changed(folder.root / _STARTS, opened)
+            yield AutomationFault(folder.name, error.message, changed, "starts")
+
+
+def _changed(path: Path, opened: OpenProject) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, opened.now().tzinfo)
+
+
+def faults_of(name: str, starts: Starts, now: datetime) -> Iterator[AutomationFault]:
+    """Yield what needs a person in the starts of an automation."""
+    if (polled := starts.polled) and polled.fault:
+        yield AutomationFault(name, polled.fault, polled.at, f"poll:{polled.at}")
+    for fault, refused in starts.refused_since(now - REFUSED_FOR).items():
+        last, more = refused[-1], f" (and {len(refused) - 1} earlier)" if refused[1:] else ""
+        words = f"{last.kind} {last.occurrence}: {fault}{more}"
+        yield AutomationFault(name, words, last.at, f"start:{last.run_id}")
+    for failed in starts.failed_tries[:1]:
+        words = f"a start waits, which failed: {failed.fault}"
+        yield AutomationFault(name, words, failed.at, f"try:{failed.run_id}")
 
 
 def _state(opened: OpenProject) -> Path:

@@ -80,6 +80,19 @@ def test_edited_record_starts_nothing_and_needs_a_person(
     assert [*list_faults(opened)] == []
 
 
+def test_damaged_journal_is_a_fault_of_its_own_automation(opened: OpenProject) -> None:
+    for name in ("first", "nightly", "weekly"):
+        folder = create_automation(automation_in(opened, name), opened)
+        folder.starts.note_poll(opened.now(), "the command failed")
+    damaged = find_automation("nightly", opened).root / "starts.jsonl"
+    damaged.write_text(f"{damaged.read_text()}garbage\n")
+    assert [(fault.name, fault.reason, fault.key[:6]) for fault in list_faults(opened)] == [
+        ("first", "the command failed", "poll:2"),
+        ("nightly", f"invalid line in {damaged}", "starts"),
+        ("weekly", "the command failed", "poll:2"),
+    ]
+
+
 def test_removed_automation_that_is_restored_starts_nothing(
     opened: OpenProject, tmp_path: Path
 ) -> None:
