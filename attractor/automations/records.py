@@ -4,12 +4,13 @@ from datetime import datetime
 
 from attractor.automations.automation import Automation
 from attractor.automations.starts import Start, Starts
+from attractor.automations.store import faults_of
 from attractor.base.json import Json
 from attractor.base.records import write_fields
 
 
 def automation_record(automation: Automation, starts: Starts, now: datetime) -> dict[str, Json]:
-    """Return an automation with its state, its next start by the schedule, and its last starts."""
+    """Return an automation with its state, its troubles, its next start, and its last starts."""
     next_ = None
     if automation.schedule and not starts.is_paused:
         next_ = automation.schedule.next_after(max(now, starts.since)).isoformat()
@@ -17,6 +18,7 @@ def automation_record(automation: Automation, starts: Starts, now: datetime) -> 
         **automation.to_record(),
         "is_paused": starts.is_paused,
         "next": next_,
+        "trouble": [fault.reason for fault in faults_of(automation.name, starts, now)],
         "starts": [_start_record(start) for start in starts.last],
         "skipped": [write_fields(skipped) for skipped in starts.skipped],
     }

@@ -1,8 +1,10 @@
 """Commands about automations."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
+from attractor.automations.store import AutomationFolder
 from attractor.base.json import JsonObject
 from tests.automations.desk import PIPELINE, SETTINGS
 from tests.cli.git_desk import GitDesk, desk as desk
@@ -31,7 +33,11 @@ def test_automation_is_created_listed_run_paused_and_removed(desk: GitDesk) -> N
     assert options["inputs"] == {"ticket": "A-1"}
     assert options["trigger"]["automation"] == "nightly"
     assert options["budgets"]["cost_usd"] == 2
+    [folder] = (desk.state / "projects").glob("*/automations/nightly")
+    AutomationFolder(folder).starts.note_poll(datetime.now(UTC), "the command failed")
+    assert desk.json("automation", "show", "nightly")["trouble"] == ["the command failed"]
     lines = desk.do("automation", "show", "nightly").stdout.splitlines()
+    assert {"trouble: the command failed", "budget of a run: 2 USD"} <= {*lines}
     assert (lines[0], "begun, run" in lines[-1]) == ("automation nightly: pipeline.dot", True)
     paused = desk.json("automation", "pause", "nightly")
     assert paused == {"name": "nightly", "is_paused": True, "is_change": True}
@@ -51,6 +57,7 @@ def test_automation_of_issues_lists_its_label(desk: GitDesk) -> None:
     )
     shown = desk.do("automation", "show", "fixes").stdout
     assert "starts: issues with the label fix" in shown
+    assert "budget of a run: none" in shown
 
 
 def test_token_of_an_automation_is_printed_once(desk: GitDesk) -> None:

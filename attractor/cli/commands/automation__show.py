@@ -3,7 +3,7 @@
 import click
 
 from attractor.automations.records import automation_record, trigger_words
-from attractor.automations.store import find_automation, verified
+from attractor.automations.store import faults_of, find_automation, verified
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
@@ -22,8 +22,8 @@ def automation_show(invocation: Invocation, name: str, as_json: bool) -> ExitCod
     """
     opened = opened_of(invocation)
     folder = find_automation(name, opened)
-    automation, starts = verified(folder, opened), folder.starts.read()
-    record = automation_record(automation, starts, opened.now())
+    automation, starts, now = verified(folder, opened), folder.starts.read(), opened.now()
+    record = automation_record(automation, starts, now)
     if as_json:
         show_json(record)
         return ExitCode.DONE
@@ -35,9 +35,10 @@ def automation_show(invocation: Invocation, name: str, as_json: bool) -> ExitCod
         f"starts: {trigger_words(automation)}",
         f"next: {record['next'] or 'not by a schedule'}",
         f"inputs: {inputs}",
-        f"budget of a run: {automation.budgets or 'none'}",
+        f"budget of a run: {str(automation.budgets) or 'none'}",
         f"suite and profile: {judges}",
         f"created by {automation.rights.by} at {automation.created.astimezone():%Y-%m-%d %H:%M}",
+        *(f"trouble: {fault.reason}" for fault in faults_of(name, starts, now)),
     ]
     for start in starts.last:
         claim, fault = start.claim, start.fault
