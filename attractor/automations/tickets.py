@@ -1,7 +1,9 @@
 """Tickets: a command of the creator prints each as a line of JSON, and each id starts one run."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import field
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +20,17 @@ _TIME_LIMIT = timedelta(seconds=60)
 _KEPT = OutputLimit(head=4_000_000, tail=2_000)
 _FORM = 'print lines such as {"id": "A-1", "inputs": {"title": "..."}}'
 _LONGEST_ID = 200
+_GUARDED = """
+exec 3<&0 </dev/null
+{ read -r line; kill -KILL 0; } <&3 &
+"$0" -c "$1" 3<&-
+code=$?
+exec 2>/dev/null
+kill -KILL $!
+wait $!
+exit $code
+"""
+"""Runs a command, and kills its process group if standard input ends meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +63,17 @@ def parse_tickets(output: str) -> Sequence[Ticket]:
 
 
 def read_tickets(command: str, folder: Path, environ: Mapping[str, str]) -> Sequence[Ticket]:
-    """Run the command of an automation in a folder, and return the tickets that it prints."""
-    result = asyncio.run(
-        run_process(
-            [SHELL, "-c", command], cwd=folder, env=environ, timeout=_TIME_LIMIT, keep=_KEPT
+    """Run the command of an automation in a folder, and return the tickets that it prints.
+
+    The command ends with this process, also if the process is killed.
+    """
+    guarded = [SHELL, "-c", _GUARDED, SHELL, command]
+    with _held_pipe() as pipe:
+        result = asyncio.run(
+            run_process(
+                guarded, cwd=folder, env=environ, timeout=_TIME_LIMIT, stdin=pipe, keep=_KEPT
+            )
         )
-    )
     hint = f"try it in {folder}: {command}"
     if result.timed_out:
         raise InvalidAutomation("the command of tickets did not end within a minute", hint=hint)
@@ -66,3 +84,14 @@ def read_tickets(command: str, folder: Path, environ: Mapping[str, str]) -> Sequ
     if result.stdout_omitted:
         raise InvalidAutomation("the command of tickets printed more than 4 MB", hint=hint)
     return parse_tickets(result.stdout)
+
+
+@contextmanager
+def _held_pipe() -> Generator[Path]:
+    """Yield a pipe to read, which ends with the block, and with this process."""
+    ends = os.pipe()
+    try:
+        yield Path(f"/dev/fd/{ends[0]}")
+    finally:
+        for end in ends:
+            os.close(end)

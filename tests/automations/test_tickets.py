@@ -1,12 +1,16 @@
 """Tickets that a command prints."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from attractor.automations.errors import InvalidAutomation
 from attractor.automations.tickets import Ticket, parse_tickets, read_tickets
+from attractor.base.processes import has_members
+from tests.cli.git_desk import await_
 from tests.tables import table
 
 VARIABLES = {"PATH": os.environ["PATH"]}
@@ -49,3 +53,17 @@ def test_command_is_run_in_the_folder_of_the_project(tmp_path: Path) -> None:
 def test_failed_command_is_an_error(tmp_path: Path, command: str, words: str) -> None:
     with pytest.raises(InvalidAutomation, match=words):
         read_tickets(command, tmp_path, VARIABLES)
+
+
+def test_command_ends_with_the_process_that_is_killed(tmp_path: Path) -> None:
+    # The fifth field of this file is the process group.
+    command = "cut -d' ' -f5 /proc/$$/stat >made; mv made group; sleep 300 | sleep 300"
+    module, folder = read_tickets.__module__, f"__import__('pathlib').Path({str(tmp_path)!r})"
+    code = f"from {module} import read_tickets\nread_tickets({command!r}, {folder}, {VARIABLES})"
+    process = subprocess.Popen([sys.executable, "-c", code])
+    await_((tmp_path / "group").exists)
+    group = int((tmp_path / "group").read_text())
+    assert has_members(group)
+    process.kill()
+    process.wait()
+    await_(lambda: not has_members(group))
