@@ -75,6 +75,14 @@ def test_token_of_an_automation_is_printed_once(desk: GitDesk) -> None:
     assert other["schema"] == own
 
 
+def test_automation_keeps_the_pipeline_of_the_gallery_as_it_was_created(desk: GitDesk) -> None:
+    desk.make("digraph {}", **{"attractor.toml": SETTINGS, "Makefile": "test:\n\t@true\n"})
+    created = desk.json("automation", "create", "h1", "gallery:feature", "--goal", "x", "--http")
+    assert (created["pipeline"], created["inputs"]) == ("feature@1", {"test": "make test"})
+    done = desk.do("automation", "run", "h1")
+    assert done.returncode == 0, done.stderr
+
+
 @table(
     ("words", "fault"),
     [

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from attractor import __version__
 from attractor.base.errors import ExitCode, NoGo
 from attractor.base.locks import holder_of
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
@@ -67,6 +68,7 @@ WORDY, WRONG, RIGHT = "claude-sonnet-5-5", "claude-haiku-5-5", "claude-opus-5-5"
 MODELS = ("--model", WORDY, "--model", WRONG, "--model", RIGHT)
 JUDGED = ("--suite", "todo", "--profile", "lenient", "--sandbox", "none")
 KEY = {"ANTHROPIC_API_KEY": "sk-of-the-test"}
+JUDGES = SUITE.replace('"linear"', '["linear", "feature"]')
 KILLS = count(ci=3, full=20)
 # Only the right model ends soon.
 FIRST_GO = AGENT.replace("sleep PAUSE", "case $ATTRACTOR_MODEL in *opus*) ;; *) sleep 60 ;; esac")
@@ -108,7 +110,7 @@ class RaceDesk(GitDesk):
         self.opened = open_project(self.project, self.environ)
         now = self.opened.now()
         made = HOLDOUT.format(wanted="made").replace("cat made.txt", look)
-        folder = write_suite(self.folder / "suite", suite=SUITE + suite, made=made)
+        folder = write_suite(self.folder / "suite", suite=JUDGES + suite, made=made)
         register(self.opened.suites, folder, now=now)
         profile = make_profile("lenient", ("isolation_unverified",))
         self.opened.profiles.create(profile, by="ann", now=now)
@@ -287,6 +289,22 @@ def test_race_is_refused_before_it_counts(desk: RaceDesk) -> None:
     done = desk.do("race", "pipeline.dot", "--attempts", "2", *MODELS, *JUDGED)
     assert "3 entrants need at least 3 attempts" in done.stderr
     assert desk.lines(LineKind.RACE_BEGUN) == []
+
+
+def test_race_takes_what_run_takes(desk: RaceDesk) -> None:
+    desk.begin_project()
+    assert desk.do("pipeline", "register", "pipeline.dot").returncode == ExitCode.DONE
+    options = ("--attempts", "2", "--with", "simulate", *JUDGED)
+    for words in ["linear@1"], ["gallery:feature", "--input", "test=true"]:
+        done = desk.do("race", *words, *options)
+        assert (done.returncode, "no attempt has a go" in done.stdout) == (1, True), done.stderr
+    options_of = read_manifest(RunDirectory(desk.runs()[-1])).options
+    assert options_of["gallery"] == f"feature@{__version__}"
+    refused = desk.do("race", "gallery:feature", *options)
+    assert "no test command found" in refused.stderr
+    for command in ["race", "linear@1", *options], ["actor", "spawn", "Do it"]:
+        refused = desk.do(*command, "--max-cost-usd", "nan")
+        assert "nan is not a finite number" in refused.stderr
 
 
 def test_attempts_begin_with_the_commit_and_the_pipeline_of_the_race(desk: RaceDesk) -> None:

@@ -9,7 +9,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.actors import sender_of, show_where
-from attractor.cli.runs.setup import chosen_model_options, opened_of
+from attractor.cli.runs.setup import Amount, chosen_model_options, opened_of
 from attractor.language.declarations.touches import read_touches
 from attractor.workspaces.create.registry import READ_ONLY
 from attractor.worlds.actors import Actor, ActorFolder
@@ -61,7 +61,7 @@ from attractor.worlds.touches import await_others, warn_of_overlap
 )
 @click.option(
     "--max-cost-usd",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Amount(min=0, min_open=True),
     help="Limit the cost of all runs of the actor.",
 )
 @click.option(

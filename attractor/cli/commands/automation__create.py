@@ -1,7 +1,7 @@
 """Create an automation: a pipeline that starts by itself."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,19 @@ from attractor.base.records import read_object
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.fleet import require_extra
+from attractor.cli.runs.gallery import with_test_command
 from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.pipelines import find_pipeline
 from attractor.cli.runs.setup import INPUT_FORMS, budget_options, opened_of, read_inputs
 from attractor.cli.shell_completion import complete_profiles, complete_suites
 from attractor.config.user_folders import TOKEN_VARIABLE
 from attractor.engine.budgets import Budgets
 from attractor.factory.ledger.tokens import Scope, digest_of
 from attractor.factory.open_project import OpenProject
+from attractor.pipeline.project.run_scope import RunScope
+from attractor.pipeline.source.gallery import is_gallery_word
+from attractor.pipeline.source.read import context_of, open_pipeline
+from attractor.records.request import RunRequest
 
 _TRIGGERS = (
     click.option("--cron", default="", metavar="'M H D M W'", help="Start at these times."),
@@ -134,23 +140,27 @@ def automation_create(
 ) -> ExitCode:
     """Create an automation: a pipeline that starts by itself while 'attractor serve' runs.
 
-    PIPELINE.dot is a file of the project, or a registered version such as plan@3. Each run has
-    these inputs, these limits, and this suite and profile. An automation starts runs and never
-    approves one. It cannot be changed: remove it, and create another one. If it was created with a
-    token (ATTRACTOR_TOKEN), it ends with the token.
+    PIPELINE.dot is a file of the project, a registered version such as plan@3, or one of the
+    gallery such as gallery:bug_fix, which is registered: it stays as it is. Each run has these
+    inputs, these limits, and this suite and profile. An automation starts runs and never approves
+    one. It cannot be changed: remove it, and create another one. If it was created with a token
+    (ATTRACTOR_TOKEN), it ends with the token.
     """
     opened = opened_of(invocation)
     if pool:
         require_extra()
     schema_file: Path | None = triggers["schema_file"]
+    rights, inputs = _rights_of(invocation), read_inputs(pairs, None, environ=invocation.environ)
+    if is_gallery_word(pipeline):
+        pipeline, inputs = _registered(pipeline, inputs, opened, by=rights.by)
     automation = Automation(
         name=name,
         project=opened.identity.create_id(),
         pipeline=_in_project(pipeline, invocation.folder, opened),
         created=opened.now(),
-        rights=_rights_of(invocation),
+        rights=rights,
         goal=goal,
-        inputs=read_inputs(pairs, None, environ=invocation.environ),
+        inputs=inputs,
         suite=suite,
         profile=profile,
         max_cost_usd=budgets.cost_usd,
@@ -172,13 +182,17 @@ def automation_create(
     if as_json:
         show_json({**automation.to_record(), **({"token": token} if token else {})})
         return ExitCode.DONE
-    show(f"created the automation {name}: {trigger_words(automation)}")
+    _show_created(automation, token)
+    return ExitCode.DONE
+
+
+def _show_created(automation: Automation, token: str) -> None:
+    show(f"created the automation {automation.name}: {trigger_words(automation)}")
     if schedule := automation.schedule:
         next_ = schedule.next_after(automation.created).astimezone()
         show(f"  next: {next_:%Y-%m-%d %H:%M}, while 'attractor serve' runs")
     if token:
         show(f"  token, shown once: {token}")
-    return ExitCode.DONE
 
 
 def _triggers_of(options: dict[str, Any]) -> dict[str, Any]:
@@ -198,6 +212,18 @@ def _in_project(pipeline: str, folder: Path, opened: OpenProject) -> str:
     """Return the path of a pipeline file in the project; another name stays."""
     file, root = (folder / pipeline).resolve(), opened.project.root.resolve()
     return str(file.relative_to(root)) if file.exists() and file.is_relative_to(root) else pipeline
+
+
+def _registered(
+    word: str, inputs: Mapping[str, str], opened: OpenProject, *, by: str
+) -> tuple[str, Mapping[str, str]]:
+    """Register a pipeline of the gallery; return its version, and the inputs with its tests."""
+    file, opened, gallery = find_pipeline(Path(word), opened)
+    request = RunRequest(file=file, inputs=inputs, gallery=gallery)
+    request = with_test_command(request, opened.project)
+    pipeline = open_pipeline(str(file), project=context_of(RunScope.of(opened.project)))
+    version, _ = opened.pipelines.register(pipeline, file, by=by, now=opened.now())
+    return f"{version.name}@{version.number}", request.inputs
 
 
 def _rights_of(invocation: Invocation) -> Rights:

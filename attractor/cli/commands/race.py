@@ -13,9 +13,11 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.base.files import write_whole
 from attractor.cli.invocation import Invocation, debug_option, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.gallery import with_test_command
 from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.pipelines import find_pipeline
 from attractor.cli.runs.races import race_lines
-from attractor.cli.runs.setup import INPUT_FORMS, opened_of, read_inputs
+from attractor.cli.runs.setup import INPUT_FORMS, Amount, opened_of, read_inputs
 from attractor.cli.shell_completion import complete_models, complete_profiles, complete_suites
 from attractor.engine.budgets import Budgets
 from attractor.factory.ledger.tokens import Scope
@@ -57,7 +59,9 @@ def race(ctx: click.Context, as_json: bool) -> ExitCode:
 
 
 @race.command(_BEGIN)
-@click.argument("pipeline", type=click.Path(path_type=Path), metavar="PIPELINE.dot")
+@click.argument(
+    "pipeline", type=click.Path(path_type=Path, allow_dash=True), metavar="PIPELINE.dot"
+)
 @click.option(
     "--attempts",
     type=click.IntRange(2, 100),
@@ -85,7 +89,7 @@ def race(ctx: click.Context, as_json: bool) -> ExitCode:
 )
 @click.option(
     "--max-cost-usd",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Amount(min=0, min_open=True),
     help="Limit the cost of all attempts together; each gets an equal share.",
 )
 @click.option(
@@ -147,12 +151,12 @@ def begin(
 ) -> ExitCode:
     """Begin a race, and print the table of its attempts when all have ended.
 
-    The number of attempts is recorded before the first one begins. A race is refused if it could
-    not reach min_lower_bound of its suite, or would pass max_attempts_per_version. A killed race
-    continues with 'attractor race resume'. Exit with 0 if an attempt has a go, with 1 if none has,
-    and with 3 if attempts have not ended.
+    PIPELINE.dot is what 'attractor run' takes. The number of attempts is recorded before the first
+    one begins. A race is refused if it could not reach min_lower_bound of its suite, or would pass
+    max_attempts_per_version. A killed race continues with 'attractor race resume'. Exit with 0 if
+    an attempt has a go, with 1 if none has, and with 3 if attempts have not ended.
     """
-    opened = opened_of(invocation)
+    pipeline, opened, gallery = find_pipeline(pipeline, opened_of(invocation))
     request = RunRequest(
         file=pipeline.absolute(),
         goal=goal,
@@ -161,7 +165,9 @@ def begin(
         budgets=Budgets(None if max_cost_usd is None else max_cost_usd / attempts),
         suite=suite,
         profile=profile,
+        gallery=gallery,
     )
+    request = with_test_command(request, opened.project)
     names = [name.strip() for name in backends.split(",") if name.strip()]
     if backends and not names:
         raise UsageError("no backend in --with", hint="name some: --with claude,codex")

@@ -1,7 +1,6 @@
 """Run a pipeline and evaluate the result."""
 
 import asyncio
-import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -16,6 +15,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.fleet import OnPool, pool_options
 from attractor.cli.runs.gallery import with_test_command
 from attractor.cli.runs.observers import show_end
+from attractor.cli.runs.pipelines import find_pipeline
 from attractor.cli.runs.setup import (
     INPUT_FORMS,
     budget_options,
@@ -35,14 +35,11 @@ from attractor.engine.budgets import Budgets
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.simulation.outcomes import open_outcomes
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.start import check_run, start_run, with_registered
+from attractor.factory.operations.start import check_run, start_run
 from attractor.interviewers.queue import NAME as QUEUE
 from attractor.interviewers.registry import INTERVIEWERS, placed_name, read_name
-from attractor.language.reading import decode
 from attractor.language.source.text import visible
 from attractor.pipeline.preflight.toolchain import compare_called_programs
-from attractor.pipeline.source.gallery import find_in_gallery, gallery_version, is_gallery_word
-from attractor.pipeline.source.read import STDIN
 from attractor.records.lookup import find_run
 from attractor.records.request import RunRequest
 
@@ -183,7 +180,7 @@ def run(
     """
     watcher = Watcher(invocation, root := run_dir and run_dir.absolute(), as_json=as_json)
     opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
-    pipeline, opened, gallery = _find_pipeline(pipeline, opened)
+    pipeline, opened, gallery = find_pipeline(pipeline, opened)
     request = RunRequest(
         file=pipeline.absolute(),
         goal=goal,
@@ -252,25 +249,6 @@ def _walk(
 
         start_waiting(opened, is_hold_over=True)
     return result
-
-
-def _find_pipeline(pipeline: Path, opened: OpenProject) -> tuple[Path, OpenProject, str]:
-    """Return the file of a pipeline, and the project that knows a text without a file.
-
-    Such a text is on standard input, or it is a registered version. Return also the version of a
-    pipeline of the gallery: by its name only, because a checkout of Attractor has these files, too.
-    """
-    if str(pipeline) == "-":
-        content = sys.stdin.buffer.read() if sys.stdin else b""
-        texts = {str(Path(STDIN).absolute()): decode(content, file=STDIN)}
-        return Path(STDIN), OpenProject(opened.project.with_texts(texts)), ""
-    if is_gallery_word(str(pipeline)):
-        file = find_in_gallery(str(pipeline))
-        return file, opened, gallery_version(file)
-    versions = opened.pipelines.versions
-    if versions.is_numbered(str(pipeline)) and not pipeline.exists():
-        return *with_registered(versions.find_usable(str(pipeline)), opened), ""
-    return pipeline, opened, ""
 
 
 def _check(

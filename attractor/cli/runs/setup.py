@@ -159,12 +159,13 @@ def project_of(invocation: Invocation) -> Project:
     return opened_of(invocation).project
 
 
-class _Amount(click.FloatRange):
+class Amount(click.FloatRange):
     """A finite number; click's ranges accept `nan` and `inf`."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
+        """Return the number; refuse one that is not finite."""
         number = super().convert(value, param, ctx)
         if not isfinite(number):
             self.fail(f"{value} is not a finite number", param, ctx)
@@ -182,7 +183,7 @@ max_duration_option = click.option(
 _OPTIONS = (
     click.option(
         "--max-cost-usd",
-        type=_Amount(min=0),
+        type=Amount(min=0),
         help="Stop the run at this cost; a stopped run can be resumed.",
     ),
     click.option(
