@@ -357,6 +357,10 @@ def test_race_ends_without_an_attempt_that_cannot_begin(desk: RaceDesk) -> None:
     decided = approve(begun.directory, desk.opened)
     lost = [race.attempts[1].run_id]
     assert decided.data["race"] == {"race": race.race_id, "rank": 1, "lost": lost}
+    assert f"approved; promote it: attractor promote {begun.run_id}" in desk.do("race").stdout
+    git(desk.project, "branch", "other")
+    assert desk.do("promote", begun.run_id, "--to", "other").returncode == ExitCode.DONE
+    assert desk.do("race").stdout.endswith(f"winner: {begun.run_id}, promoted\n")
 
 
 def test_race_with_an_attempt_that_waits_does_not_end(desk: RaceDesk) -> None:
@@ -365,7 +369,14 @@ def test_race_with_an_attempt_that_waits_does_not_end(desk: RaceDesk) -> None:
     walk_attempt(race.attempts[0], race, desk.opened)
     done = desk.do("race", "end")
     assert done.returncode == ExitCode.UNFINISHED, done.stderr
-    assert "it asks a person" in done.stdout
+    [run_id] = (root.name for root in desk.runs())
+    again = f"attractor race end {race.race_id}"
+    ways = f"attractor answer {run_id}, or attractor cancel {run_id}; then: {again}\n"
+    assert done.stdout.endswith(f"attempts ask people ({run_id}). For each: {ways}")
+    with lock_run(desk.runs()[0], desk.opened):
+        done = desk.do("race", "end")
+    assert done.returncode == ExitCode.UNFINISHED, done.stderr
+    assert f"attempts still work ({run_id}). When they have ended: {again}; or" in done.stdout
     assert desk.lines(LineKind.RACE_ENDED) == []
     desk.do("cancel", race.attempts[0].run_id)
     done = desk.do("race", "end")

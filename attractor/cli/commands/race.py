@@ -20,6 +20,7 @@ from attractor.cli.runs.races import race_lines
 from attractor.cli.runs.setup import INPUT_FORMS, Amount, opened_of, read_inputs
 from attractor.cli.shell_completion import complete_models, complete_profiles, complete_suites
 from attractor.engine.budgets import Budgets
+from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.race import AttemptView, begin_race, look, race_record
@@ -244,7 +245,8 @@ def end(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     """
     by, opened = operator_name(invocation, Scope.OPERATE), opened_of(invocation)
     found = find_race(opened.ledger, opened.identity.project_id(), reference)
-    has_ended = _show(found, give_up_attempts(found, opened, by=by), opened, as_json=as_json)
+    views = give_up_attempts(found, opened, by=by)
+    has_ended = _show(found, views, opened, as_json=as_json, again="end")
     return ExitCode.DONE if has_ended else ExitCode.UNFINISHED
 
 
@@ -302,13 +304,23 @@ def _execute(
     return ExitCode.DONE if winner_of(view.result for view in views) else ExitCode.FAILED
 
 
-def _show(found: Race, views: Sequence[AttemptView], opened: OpenProject, *, as_json: bool) -> bool:
+def _show(
+    found: Race,
+    views: Sequence[AttemptView],
+    opened: OpenProject,
+    *,
+    as_json: bool,
+    again: str = "resume",
+) -> bool:
     """Print a race, and return whether it has ended."""
     has_ended = results_of(opened.ledger, found.race_id) is not None
     if as_json:
         show_json(race_record(found, views, has_ended=has_ended))
     else:
-        show("\n".join(race_lines(found, views, has_ended=has_ended)))
+        entries = opened.ledger.mentioning(LineKind.PROMOTED.value)
+        promoted = [entry.run_id for entry in entries if entry.kind == LineKind.PROMOTED]
+        lines = race_lines(found, views, has_ended=has_ended, promoted=promoted, again=again)
+        show("\n".join(lines))
     return has_ended
 
 

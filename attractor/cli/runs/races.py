@@ -1,9 +1,10 @@
 """Prints races: a table of their attempts, best first, and what is left to do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from attractor.base.amounts import format_cost, format_seconds, number_of
 from attractor.cli.output.streams import table
+from attractor.engine.state.run_state import StatusWord
 from attractor.factory.operations.race import AttemptView, rank_views
 from attractor.factory.races import AttemptResult, Race, Stop, is_time_decided, winner_of
 from attractor.language.source.text import visible
@@ -11,8 +12,19 @@ from attractor.language.source.text import visible
 _HEAD = ("rank", "attempt", "verdict", "trials", "bound", "changes", "cost", "time", "run")
 
 
-def race_lines(race: Race, views: Sequence[AttemptView], *, has_ended: bool) -> list[str]:
-    """Return a race for people."""
+def race_lines(
+    race: Race,
+    views: Sequence[AttemptView],
+    *,
+    has_ended: bool,
+    promoted: Collection[str] = (),
+    again: str = "resume",
+) -> list[str]:
+    """Return a race for people.
+
+    `promoted` are the promoted runs. `again` is the command that is to be repeated: `resume` or
+    `end`.
+    """
     lines = [
         f"race {race.race_id} of {race.pipeline.partition('#')[0]} from {race.commit[:12]}, "
         f"judged by {race.suite.partition('#')[0]}",
@@ -20,7 +32,7 @@ def race_lines(race: Race, views: Sequence[AttemptView], *, has_ended: bool) -> 
         *_stop_lines(race, [view.result for view in views], has_ended=has_ended),
         *table([_HEAD, *(_row(place, view) for place, view in rank_views(views))]),
         *(f"  {_name(view)}: {view.left}" for view in views if view.left),
-        _next(race, views, has_ended=has_ended),
+        _result(views, promoted) if has_ended else _next(race, views, again),
     ]
     return [*map(visible, lines)]
 
@@ -33,17 +45,37 @@ def _stop_lines(race: Race, results: Sequence[AttemptResult], *, has_ended: bool
         yield "  the first go ends the race, so time may decide"
 
 
-def _next(race: Race, views: Sequence[AttemptView], *, has_ended: bool) -> str:
-    """Return the winner of a race, and the next command."""
-    if not has_ended:
-        words = f"The race has not ended; continue it: attractor race resume {race.race_id}"
-        if any(view.root is None for view in views):
-            words += f"; or give up attempts that have not begun: attractor race end {race.race_id}"
-        return words
+def _next(race: Race, views: Sequence[AttemptView], again: str) -> str:
+    """Return why a race has not ended, and the next command; `again` is `resume` or `end`."""
+    words, repeat = "The race has not ended", f"attractor race {again} {race.race_id}"
+    if working := [_name(view) for view in views if view.is_working]:
+        words += f": attempts still work ({', '.join(working)}). When they have ended: {repeat}"
+        return f"{words}; or give one up: attractor cancel {working[0]}"
+    if asking := [_name(view) for view in views if view.asks]:
+        words += f": attempts ask people ({', '.join(asking)}). For each: attractor answer"
+        return f"{words} {asking[0]}, or attractor cancel {asking[0]}; then: {repeat}"
+    words += f"; continue it: attractor race resume {race.race_id}"
+    if stopped := [_name(view) for view in views if view.left and view.root]:
+        words += f"; or give up attempts that stopped: attractor cancel {stopped[0]}"
+        return f"{words}, then: {repeat}" if again == "end" else words
+    if any(view.root is None for view in views):
+        words += f"; or give up attempts that have not begun: attractor race end {race.race_id}"
+    return words
+
+
+def _result(views: Sequence[AttemptView], promoted: Collection[str]) -> str:
+    """Return the winner of a race that has ended, and the next command."""
     winner = winner_of(view.result for view in views)
     for view in views:
         if winner and view.attempt.run_id == winner.run_ids[0]:
-            return f"winner: {_name(view)}; decide with: attractor decide {_name(view)}"
+            name, status = _name(view), view.result.status
+            if name in promoted:
+                return f"winner: {name}, promoted"
+            if status == StatusWord.APPROVED:
+                return f"winner: {name}, approved; promote it: attractor promote {name}"
+            if status != StatusWord.AWAITING_HUMAN:
+                return f"winner: {name}, {status}"
+            return f"winner: {name}; decide with: attractor decide {name}"
     _, best = rank_views(views)[0]
     return "no attempt has a go" + (f"; see: attractor gate {_name(best)}" if best.root else "")
 

@@ -57,6 +57,8 @@ from attractor.workspaces.git.repository import open_repository
 
 _Check = Callable[[RunPlan], Awaitable[object]]
 
+_WORKS, _BEGINS, _ASKS = "a process executes it", "it begins", "it asks a person"
+
 CancelRun = Callable[[Path, OpenProject, str, str], None]
 """Cancels a run where it is executed, in the name of a person and with a reason."""
 
@@ -73,6 +75,16 @@ class AttemptView:
     root: Path | None = None
     seconds: float = 0.0
     left: str = ""
+
+    @property
+    def is_working(self) -> bool:
+        """Whether a process executes the attempt, or begins it."""
+        return self.left in (_WORKS, _BEGINS)
+
+    @property
+    def asks(self) -> bool:
+        """Whether the attempt waits for the answer of a person."""
+        return self.left.startswith(_ASKS)
 
 
 async def begin_race(
@@ -311,7 +323,7 @@ def attempt_log(race: Race, attempt: Attempt, opened: OpenProject) -> Path:
 
 def _not_begun(race: Race, attempt: Attempt, opened: OpenProject) -> str:
     if FileLock.is_held(attempt_lock(race, attempt, opened)):
-        return "it begins"
+        return _BEGINS
     log = attempt_log(race, attempt, opened)
     return f"it has not begun; the output of its process: {log}" if log.exists() else NOT_BEGUN
 
@@ -322,14 +334,14 @@ def _left(facts: CandidateRun, judged: GateInput, report: GateReport) -> str:
     if state.status.is_final and not state.is_restarting:
         return ""
     if is_executed(facts.directory):
-        return "a process executes it"
+        return _WORKS
     if state.status == AWAITING_DECISION:
         if not (judged.without_result() or judged.not_ended()):
             return ""
         [rule] = [reason for reason in report.reasons if reason.rule == "infra_errors"]
         return f"{rule.words}; or give it up: attractor cancel {run_id}"
     if state.status == AWAITING_ANSWER and state.questions:
-        return f"it asks a person: attractor answer {run_id}"
+        return f"{_ASKS}: attractor answer {run_id}"
     why = state.stopped or "its process died"
     return f"{why}; continue or give it up: attractor resume {run_id}, attractor cancel {run_id}"
 
