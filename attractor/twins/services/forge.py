@@ -148,6 +148,15 @@ def protect(folder: str, branch: str) -> None:
     git(folder, "config", "--add", "twin.protected", f"refs/heads/{branch}")
 
 
+def has_branch(folder: str, branch: str) -> bool:
+    """Return whether a repository has a branch."""
+    try:
+        git(folder, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}")
+    except Refusal:
+        return False
+    return True
+
+
 def fetch_head(folder: str, source: str, branch: str, ref: str) -> str:
     """Fetch a branch of another repository to a ref, and return its commit."""
     git(folder, "fetch", "--quiet", source, f"+refs/heads/{branch}:{ref}")

@@ -23,6 +23,7 @@ from attractor.twins.services.forge import (
     commit_merge,
     fetch_head,
     git,
+    has_branch,
     init_repository,
     protect,
     require_this_machine,
@@ -470,9 +471,18 @@ def head_folder(state: State, pull: dict[str, Any]) -> str:
     return str(state["repositories"][pull["head"]["repo"]["full_name"].casefold()]["folder"])
 
 
-def refresh(state: State, repository: dict[str, Any], pull: dict[str, Any]) -> dict[str, Any]:
-    """Return a pull request as it is now: the tip of its branch, and whether it can be merged."""
+def refresh(
+    state: State, repository: dict[str, Any], pull: dict[str, Any], draw: Draw
+) -> dict[str, Any]:
+    """Return a pull request as it is now: the tip of its branch, and whether it can be merged.
+
+    One whose branch was deleted is closed.
+    """
     if pull["state"] != "open":
+        return pull
+    if pull["head"]["sha"] and not has_branch(head_folder(state, pull), pull["head"]["ref"]):
+        pull["state"] = "closed"
+        tell_hooks(repository, "pull_request", {"action": "closed", "pull_request": pull}, draw)
         return pull
     folder, ref = repository["folder"], f"refs/pull/{pull['number']}/head"
     pull["head"]["sha"] = fetch_head(folder, head_folder(state, pull), pull["head"]["ref"], ref)
@@ -487,7 +497,7 @@ def pull_of(state: State, draw: Draw) -> tuple[dict[str, Any], dict[str, Any]]:
     repository, found = repository_of(state, draw), item_of(state, draw)
     if "head" not in found:
         raise Refusal(404, "Not Found")
-    return repository, refresh(state, repository, found)
+    return repository, refresh(state, repository, found, draw)
 
 
 @answered
@@ -495,10 +505,9 @@ def list_pulls(request: ServiceRequest, state: State, draw: Draw) -> object:
     """Return the pull requests of a repository, of a branch if `head` names one."""
     repository, query = repository_of(state, draw), request.query
     return [
-        refresh(state, repository, one)
-        for one in state["pulls"].values()
-        if one["repository"] == repository["full_name"].casefold()
-        and query.get("state", "open") in ("all", one["state"])
+        one
+        for one in [refresh(state, repository, pull, draw) for pull in _pulls(state, draw)]
+        if query.get("state", "open") in ("all", one["state"])
         and query.get("head", one["head"]["label"]).casefold() == one["head"]["label"].casefold()
     ]
 
@@ -529,7 +538,7 @@ def create_pull(request: ServiceRequest, state: State, draw: Draw) -> object:
         "merged": False,
         "merge_commit_sha": None,
     }
-    refresh(state, repository, made)
+    refresh(state, repository, made, draw)
     state["pulls"][f"{name_in(draw)}#{made['number']}"] = made
     tell_hooks(repository, "pull_request", {"action": "opened", "pull_request": made}, draw)
     return respond(made, 201)

@@ -20,6 +20,7 @@ from attractor.twins.services.forge import (
     commit_merge,
     fetch_head,
     git,
+    has_branch,
     init_repository,
     protect,
     require_this_machine,
@@ -48,7 +49,8 @@ def answered(function: Function) -> Function:
 
 def person_of(request: ServiceRequest, state: State) -> dict[str, Any]:
     """Return the person who sends a request, as the service shows them."""
-    return shown_person(user_of(request, state) or {"id": 0, "username": ""})
+    user = state["users"].get(request.headers.get("private-token")) or user_of(request, state)
+    return shown_person(user or {"id": 0, "username": ""})
 
 
 def shown_person(user: dict[str, Any]) -> dict[str, Any]:
@@ -435,7 +437,9 @@ def refresh(state: State, project: dict[str, Any], found: dict[str, Any]) -> dic
         for one in state["projects"].values()
         if one["id"] == found["source_project_id"]
     ]
-    found["sha"] = fetch_head(folder, source, found["source_branch"], ref)
+    # A merge request stays open without its branch.
+    if has_branch(source, found["source_branch"]) or not found.get("sha"):
+        found["sha"] = fetch_head(folder, source, found["source_branch"], ref)
     target = git(folder, "rev-parse", f"refs/heads/{found['target_branch']}")
     found["has_conflicts"] = not can_merge(folder, target, found["sha"])
     return found

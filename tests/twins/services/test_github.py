@@ -61,6 +61,16 @@ def test_conflict_and_closed_pull_request_are_not_merged(tmp_path: Path) -> None
         assert forge.ask("GET /pulls?state=all")[0]["state"] == "closed"
 
 
+def test_pull_request_stays_readable_after_its_branch_is_deleted(tmp_path: Path) -> None:
+    with published(tmp_path) as (forge, project):
+        number = open_pull(forge)
+        git(project, "push", "--quiet", "origin", "--delete", "words")
+        assert forge.ask("GET /pulls") == []
+        found = forge.ask(f"GET /pulls/{number}")
+        tip = git(project, "rev-parse", "words").strip()
+        assert (found["state"], found["merged"], found["head"]["sha"]) == ("closed", False, tip)
+
+
 def test_rights_of_people_are_kept_over_http_and_git(tmp_path: Path) -> None:
     with published(tmp_path) as (forge, project):
         number = open_pull(forge)

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import httpx
+
 from tests.forges import (
     CHECKS,
     REVIEWER,
@@ -50,6 +52,13 @@ def test_draft_conflict_and_closed_merge_request_are_not_merged(tmp_path: Path) 
         assert forge.ask("GET /merge_requests")[0]["state"] == "closed"
 
 
+def test_merge_request_stays_open_after_its_branch_is_deleted(tmp_path: Path) -> None:
+    with published(tmp_path, Lab) as (forge, project):
+        number = propose(forge)
+        git(project, "push", "--quiet", "origin", "--delete", "words")
+        assert forge.ask(f"GET /merge_requests/{number}")["state"] == "opened"
+
+
 def test_rights_of_people_are_kept_over_http_and_git(tmp_path: Path) -> None:
     with published(tmp_path, Lab) as (forge, project):
         number = propose(forge)
@@ -63,6 +72,9 @@ def test_rights_of_people_are_kept_over_http_and_git(tmp_path: Path) -> None:
         assert forge.send(f"GET {forge.place}/members/all/9").status_code == 404
         forge.ask("POST /protected_branches", {"name": "guarded"})
         assert "protected branches" in pushes(project, forge.address(), "guarded").stderr
+        key = {"PRIVATE-TOKEN": forge.key(REVIEWER)}
+        shown = httpx.get(f"{forge.twin.url}{forge.api}/user", headers=key)
+        assert shown.json()["username"] == "reviewer"
 
 
 def test_job_has_a_trace_and_no_state_is_set_twice(tmp_path: Path) -> None:
