@@ -12,7 +12,7 @@ from attractor.factory.operations.start import plan_start
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch.dispatch import Dispatch, Where, copy_fence
 from attractor.fleet.fleet import Fleet
-from attractor.fleet.records import AttemptEnd, Claim, Reason, ReasonKind, RunState
+from attractor.fleet.records import AttemptEnd, Claim, Reason, ReasonKind, RunState, Worker
 from attractor.pipeline.execute import resume
 from attractor.records.request import RunRequest
 from tests.pipeline.projects import open_project
@@ -67,10 +67,17 @@ class ProjectInFleet:
             await resume(root, here)
         run = await self.fleet.table.run(run_id)
         assert run
+        # A sweep would take the run over from a worker that does not beat.
+        now = await self.fleet.table.now()
+        worker = Worker(
+            id="w", name="w", pool="", engine="", slots=0, labels=(), began=now, beat=now
+        )
+        await self.fleet.table.beat(worker)
         claim = await self.fleet.table.claim(run_id, run.attempt, "w")
         assert isinstance(claim, Claim)
         end = AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.HUMAN))
         await self.fleet.table.end(claim, end)
+        await self.fleet.table.leave("w")
         await self.dispatch.sync(run_id)
         return run_id
 
