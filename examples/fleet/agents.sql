@@ -34,6 +34,7 @@ begin
     and new.lost between 0 and old.lost + 1
     and new.tokens >= 0
     and json_typeof(new.details) = 'object'
+    and length(new.details::text) <= 20000
     -- Orders come from people only.
     and not exists (
       select from json_each_text(new.orders) given
@@ -143,7 +144,8 @@ create policy fleet_change on fleet_lease for update to attractor_agents
 drop policy if exists fleet_begin on fleet_worker;
 create policy fleet_begin on fleet_worker for insert to attractor_agents
   with check (id = fleet_me() and began between 0 and fleet_now() + 10
-    and beat between 0 and fleet_now() + 10 and json_typeof(labels) = 'array');
+    and beat between 0 and fleet_now() + 10 and json_typeof(labels) = 'array'
+    and length(labels::text) <= 2000 and length(concat(name, pool, engine)) <= 1000);
 create policy fleet_change on fleet_worker for update to attractor_agents
   using (id = fleet_me())
   with check (id = fleet_me() and beat between 0 and fleet_now() + 10);

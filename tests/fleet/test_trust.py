@@ -210,6 +210,8 @@ ATTACKS: Sequence[LiteralString] = (
     "update fleet_worker set id = 'x'",
     "delete from fleet_worker",
     "insert into fleet_worker values ('x', '', '', '', 1, '[]', 1, 1, false)",
+    f"insert into fleet_worker values (fleet_me(), '', '', '', 1, '[{'1' * 5000}]', 1, 1, false)",
+    f"update fleet_run set details = '{{\"pool\": \"{'x' * 20_000}\"}}' where run_id = 'mine'",
     "lock table fleet_worker in exclusive mode",
     "lock table fleet_run in exclusive mode",
     "update fleet_lease set holder = 'x', until = 1",
@@ -264,8 +266,21 @@ async def test_people_see_invalid_reasons_and_refusals(rows: Rows) -> None:
     assert remedy(run.reason, run) == "attractor fleet why mine"
     with psycopg.connect(rows.url) as connection:
         connection.execute("select set_config('fleet.token', 'mine', true)")
+        for details in (f'{{"until": {"1" * 5000}}}', '{"until": 1e999}', '{"pool": "\\ud800"}'):
+            connection.execute("update fleet_run set details = %s", [details])
+            connection.commit()
+            assert in_words((await rows.run("mine")).reason) == "pool_full, with invalid figures"
+            connection.execute("select set_config('fleet.token', 'mine', true)")
         connection.execute("update fleet_run set reason = 'x'")
+        connection.commit()
+        connection.execute("select set_config('fleet.token', 'thief', true)")
+        connection.execute(
+            "insert into fleet_worker values (fleet_me(), 't', 'p', '1', 1, %s, 1, fleet_now(), false)",
+            ['["\\ud800"]'],
+        )
     assert (await rows.run("mine")).reason is None
+    [thief] = [one for one in await rows.owner.table.workers() if one.name == "t"]
+    assert thief.labels == ()
     with pytest.raises(Refused, match="denies access: permission denied for table fleet_pool"):
         await rows.mine.set_pool(Pool("q", 1))
 

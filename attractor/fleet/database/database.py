@@ -4,6 +4,7 @@ Holds the connection of our own statements; DBOS has others to the same database
 """
 
 import asyncio
+import json
 import logging
 import os
 import socket
@@ -279,7 +280,12 @@ def _require_empty(name: str, tables: list[str]) -> None:
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_S}, pool_timeout=BUSY_S)
+    engine = sa.create_engine(
+        url,
+        connect_args={"timeout": BUSY_S},
+        pool_timeout=BUSY_S,
+        json_deserializer=_from_json,
+    )
 
     def on_connect(connection: sqlite3.Connection, _: object) -> None:
         # Otherwise Python begins a transaction at the first write, after what was read before it.
@@ -301,7 +307,23 @@ def _postgres_engine(url: sa.URL) -> sa.Engine:
         "options": _POSTGRES_LIMITS,
         "tcp_user_timeout": int(LIMIT_S * 1000),
     }
-    return sa.create_engine(url, connect_args=limits, max_overflow=5, pool_timeout=BUSY_S)
+    return sa.create_engine(
+        url,
+        connect_args=limits,
+        max_overflow=5,
+        pool_timeout=BUSY_S,
+        json_deserializer=_from_json,
+    )
+
+
+def _from_json(text: str) -> object:
+    """Return a value, or None for one that cannot be shown: a worker may have written anything."""
+    try:
+        value = json.loads(text)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return value
 
 
 @contextmanager

@@ -31,9 +31,10 @@ def run_of(row: sa.RowMapping) -> FleetRun:
     values: dict[str, Any] = {**row}
     del values["details"]
     values |= {"state": RunState(row["state"]), "held_from": RunState(row["held_from"])}
+    values["orders"] = row["orders"] or {}
     # A worker may have written anything.
     is_known = row["reason"] in [*ReasonKind]
-    values["reason"] = Reason(ReasonKind(row["reason"]), row["details"]) if is_known else None
+    values["reason"] = Reason(ReasonKind(row["reason"]), row["details"] or {}) if is_known else None
     return FleetRun(**values)
 
 

@@ -654,5 +654,5 @@ class SqlTable:
 
 def _worker_of(row: sa.RowMapping) -> Worker:
     values: dict[str, Any] = {**row}
-    values["labels"] = tuple(map(str, row["labels"]))
+    values["labels"] = tuple(map(str, row["labels"] or ()))
     return Worker(**values)
