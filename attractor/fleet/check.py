@@ -110,7 +110,10 @@ async def _compare_rows(fleet: "Fleet", copies: Mapping[str, Path]) -> set[Diffe
     for run_id, file in copies.items():
         if run_id not in rows:
             words = f"{file} says that the run is in the fleet, but it has no row"
-            remedy = f"to continue it here: rm {file}; attractor resume {run_id}"
+            remedy = (
+                "look in the fleet in which it began (--fleet, ATTRACTOR_FLEET__URL); if that is "
+                f"lost, to continue it here: rm {file}; attractor resume {run_id}"
+            )
             found.add(Difference(run_id, Kind.ROW_MISSING, words, remedy))
     return found
 

@@ -2,6 +2,8 @@
 
 from attractor.base.errors import Refused, Unavailable, UsageError, VerificationError
 
+_GO_BACK = "go back to the last whole head of the run: attractor fleet head RUN --restore"
+
 
 class Fenced(Refused):
     """Another worker owns the run: nothing of this one counts any more."""
@@ -18,9 +20,13 @@ class StoreAway(Unavailable):
 class BlobMissing(VerificationError):
     """A blob that a head names is not in the store."""
 
+    hint = _GO_BACK
+
 
 class BlobChanged(VerificationError):
     """The content of a blob is not that of its hash."""
+
+    hint = _GO_BACK
 
 
 class HeadTooLarge(Refused):

@@ -101,6 +101,8 @@ def test_caps_refuse_at_submission(desk: FleetDesk) -> None:
     refused(desk, 4, "universe u does not allow these backends: simulate", *u, "--max-cost-usd=1")
     refused(desk, 2, "unknown universe 'v'", *ON, "--universe", "v")
     refused(desk, 2, "need --on POOL", "run", "pipeline.dot", "--universe", "u")
+    refused(desk, 2, "need --on POOL", "run", "pipeline.dot", "--priority", "5")
+    refused(desk, 2, "--on names no pool", "run", "pipeline.dot", "--on", "")
     assert desk.do("universe", "caps", "u", "--backends", "none").returncode == 0
     run_id = begin(desk, "--universe", "u", "--max-cost-usd", "1")
     refused(desk, 4, "a world of universe u, not of home", *ON, "--universe", "home")

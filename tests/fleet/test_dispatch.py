@@ -1,5 +1,6 @@
 """What a head may bring into a project, and what of a project a worker may see."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch.dispatch import NOT_FOR_WORKERS, without_tables
 from attractor.fleet.fleet import KEEP_BLOBS_S, Fleet
 from attractor.fleet.records import AttemptEnd, Claim, Reason, ReasonKind, RunState
+from attractor.fleet.store.blobs import open_blobs
 from attractor.fleet.store.heads import HeadTree
 from tests.cli.fleet_desk import (
     FleetDesk,
@@ -160,6 +162,28 @@ def test_copy_whose_head_the_store_has_no_longer_gets_the_last_one(
     done = desk.do("cancel", run)
     assert done.returncode == 0, done.stderr
     assert (desk.project / "runs" / run / "note.txt").read_bytes() == b"mine"
+
+
+def test_diagnosis_of_a_run_in_the_fleet_names_the_fleet(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    desk = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    run = desk.do("run", "pipeline.dot", "--on", "p").stdout.strip()
+    told = desk.do("diagnose", run).stdout
+    assert "waits there for a worker" in told
+    assert f"attractor fleet why {run}" in told
+    assert "attractor resume" not in told
+
+
+def test_worker_with_the_store_of_another_fleet_does_not_begin(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    desk = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    desk.do("run", "pipeline.dot", "--on", "p")
+    other = tmp_path / "other"
+    asyncio.run(open_blobs(str(other), {}))
+    done = desk.do("worker", "--pool", "p", variables={"ATTRACTOR_FLEET__STORE": str(other)})
+    assert (done.returncode, "of another fleet" in done.stderr) == (4, True), done.stderr
 
 
 @pytest.mark.parametrize("is_seen", [False, True])

@@ -275,7 +275,8 @@ async def test_people_see_invalid_reasons_and_refusals(rows: Rows) -> None:
         connection.commit()
         connection.execute("select set_config('fleet.token', 'thief', true)")
         connection.execute(
-            "insert into fleet_worker values (fleet_me(), 't', 'p', '1', 1, %s, 1, fleet_now(), false)",
+            "insert into fleet_worker "
+            "values (fleet_me(), 't', 'p', '1', 1, %s, 1, fleet_now(), false)",
             ['["\\ud800"]'],
         )
     assert (await rows.run("mine")).reason is None

@@ -35,12 +35,21 @@ def pool_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
 
     @wraps(command)
     def with_pool(
-        *, pool: str, priority: int, label: str, universe: str, follows: bool, **options: Any
+        *,
+        pool: str | None,
+        priority: int | None,
+        label: str,
+        universe: str,
+        follows: bool,
+        **options: Any,
     ) -> ExitCode:
         invocation: Invocation = click.get_current_context().obj
-        on = OnPool(invocation, pool, priority, label, universe, follows) if pool else None
-        if on is None and (label or universe or follows):
-            raise UsageError("--label, --universe and --follow need --on POOL")
+        if pool == "":
+            raise UsageError("--on names no pool", hint="attractor fleet pool lists them")
+        if pool is None and (priority is not None or label or universe or follows):
+            raise UsageError("--priority, --label, --universe and --follow need --on POOL")
+        order = _USUAL if priority is None else priority
+        on = OnPool(invocation, pool, order, label, universe, follows) if pool else None
         return command(on=on, **options)
 
     wrapped: Callable[..., ExitCode] = with_pool
@@ -49,19 +58,18 @@ def pool_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
     return wrapped
 
 
+_USUAL = 100
 _OPTIONS = (
     click.option(
         "--on",
         "pool",
-        default="",
         metavar="POOL",
         help="Let a worker of this pool of the fleet execute the run, and print its id.",
     ),
     click.option(
         "--priority",
         type=click.IntRange(0, 1_000_000),
-        default=100,
-        help="With --on: runs with a lower number begin first (default: 100).",
+        help=f"With --on: runs with a lower number begin first (default: {_USUAL}).",
     ),
     click.option(
         "--label",

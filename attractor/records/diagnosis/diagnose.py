@@ -18,7 +18,7 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import Usage
 from attractor.engine.questions.question import describe_question
 from attractor.engine.routing.edge_selection import Loop, find_loops
-from attractor.engine.run_folder.layout import is_held, read_files
+from attractor.engine.run_folder.layout import is_held, read_files, why_stopped_elsewhere
 from attractor.engine.state.run_state import AWAITING_ANSWER, FAILED, StatusWord, outcome_of
 from attractor.engine.state.walks import interrupted_attempts
 from attractor.language.preparation.prepare import KnownFiles, Prepared, prepare
@@ -92,7 +92,19 @@ def _asks(case: Case) -> Finding:
     return Finding("it waits for a person's answer", tuple(causes), (*remedies, go_on))
 
 
+def _in_fleet(case: Case) -> Finding:
+    """Explain a run whose directory here is a copy: its row in the fleet has the reason."""
+    why = why_stopped_elsewhere(case.run.directory)
+    see = Remedy("see why", f"attractor fleet why {case.run.manifest.run_id}")
+    if why:
+        return Finding(f"it waits in the fleet: {why}", (), (see,))
+    watch = Remedy("follow its log", case.command("logs"))
+    return Finding("the fleet executes it, or it waits there for a worker", (), (see, watch))
+
+
 def _stopped(case: Case) -> Finding:
+    if case.run.directory.elsewhere.exists():
+        return _in_fleet(case)
     reason = case.state.stopped
     if more := budget_option(reason):
         return _out_of_budget(case, more)

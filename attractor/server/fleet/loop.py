@@ -90,8 +90,10 @@ class FleetLoop:
         projects: Callable[[], Collection[str]],
         project_of: Callable[[str], FleetProject],
         clock: Clock,
+        tell: Callable[[str], None],
     ) -> None:
         self._connection = connection
+        self._tell = tell
         self._clock = clock
         self._projects = projects
         self._project_of = project_of
@@ -220,11 +222,15 @@ class FleetLoop:
         except (DatabaseAway, LockHeld):
             return
         except AttractorError as error:
-            faults[name] = RunFault("", error.in_one_line)
+            words = error.in_one_line
         except Exception as error:  # noqa: BLE001 - a person must see it, and the server goes on
-            faults[name] = RunFault("", f"internal error: {error!r}")
+            words = f"internal error: {error!r}"
         else:
             faults.pop(name, None)
+            return
+        if name not in faults or faults[name].words != words:
+            self._tell(f"fleet, {name}: {words}")
+        faults[name] = RunFault("", words)
 
     async def _look(self, fleet: "Fleet") -> None:
         """Sweep, and find the runs that changed."""
