@@ -70,14 +70,14 @@ class ProjectInFleet:
         # A sweep would take the run over from a worker that does not beat.
         now = await self.fleet.table.now()
         worker = Worker(
-            id="w", name="w", pool="", engine="", slots=0, labels=(), began=now, beat=now
+            id="parks", name="parks", pool="", engine="", slots=0, labels=(), began=now, beat=now
         )
         await self.fleet.table.beat(worker)
-        claim = await self.fleet.table.claim(run_id, run.attempt, "w")
+        claim = await self.fleet.table.claim(run_id, run.attempt, worker.id)
         assert isinstance(claim, Claim)
         end = AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.HUMAN))
         await self.fleet.table.end(claim, end)
-        await self.fleet.table.leave("w")
+        await self.fleet.table.leave(worker.id)
         await self.dispatch.sync(run_id)
         return run_id
 
