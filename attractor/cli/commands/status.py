@@ -85,7 +85,7 @@ def status(
     status = replace(status, summary=summary)
     pull = proposed(invocation, summary)
     if as_json:
-        show_json({**status.to_record(), "proposed": write_fields(pull) if pull else None})
+        show_json(status.to_record() | ({"proposed": write_fields(pull)} if pull else {}))
     else:
         show(as_text(status, SystemClock().now(), proposed=str(pull or "")))
     return status.summary.trouble_code
