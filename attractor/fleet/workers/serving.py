@@ -65,9 +65,10 @@ class ServingWorker:
             loop.add_signal_handler(number, self._count_signal)
         token = secrets.token_hex(32)
         async with open_fleet(plan.addresses, plan.environ, token) as fleet:
-            # The store of another fleet is refused; one that is away may come back.
-            with suppress(StoreAway):
-                await fleet.blobs_of(HOME)
+            if await fleet.database.store_id():
+                # The store of another fleet is refused; one that is away may come back.
+                with suppress(StoreAway):
+                    await fleet.blobs_of(HOME)
             worker = await self._register(fleet)
             places = plan.folder / _PLACES / worker.worker.id
             queues = [queue_name(plan.pool, plan.engine, label) for label in ("", *plan.labels)]
