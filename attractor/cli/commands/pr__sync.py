@@ -86,7 +86,7 @@ def _lines(synced: SyncedPull) -> Iterator[str]:
 
 
 def _next(synced: SyncedPull) -> Iterator[str]:
-    """Yield the command of the next round, or why there is none."""
+    """Yield the command of the next round, or why no round can follow."""
     if synced.next_run:
         yield f"  next round: attractor status {synced.next_run}"
     elif synced.next_round:

@@ -104,7 +104,7 @@ async def promote(
     decision = approval_of(run, evaluator)
     run_id = run.manifest.run_id
     done = _standing(run, evaluator, branch)
-    lines = [one for one in evaluator.ledger.entries(run_id) if one.kind in PULL_REQUESTS]
+    lines = [line for line in evaluator.ledger.entries(run_id) if line.kind in PULL_REQUESTS]
     if done:
         await _require_pulled(lines, done, repository)
         return done
@@ -117,7 +117,7 @@ async def promote(
     was_done = await _contains(repository, commit, branch)
     await _require_landable(lines, commit, tag, repository, was_done=was_done)
     # A pull request has the same commit, which others may have merged.
-    if not was_done or any(one.kind == LineKind.PROPOSED for one in lines):
+    if not was_done or any(line.kind == LineKind.PROPOSED for line in lines):
         _require_go(run, judged, evaluator, by=by)
     if not was_done:
         await bring_commit(commit, out_of=candidate.store.git, into=repository.git, without=base)
@@ -269,7 +269,7 @@ async def roll_back(
     )
     was_done = bool(commit)
     if not was_done:
-        trees = [await repository.tree(one) for one in (head, f"{done.commit}^", done.commit)]
+        trees = [await repository.tree(name) for name in (head, f"{done.commit}^", done.commit)]
         merged = await merge_trees(store, trees[:2], base=trees[2])
         if merged.conflicts:
             raise MergeConflict(
@@ -330,7 +330,7 @@ def settle_promotions(run: OpenRun, ledger: Ledger) -> None:
 
     A process may have died between the line of the ledger and the event.
     """
-    moves = [one for one in ledger.entries(run.manifest.run_id) if one.kind in _EVENTS]
+    moves = [move for move in ledger.entries(run.manifest.run_id) if move.kind in _EVENTS]
     kept = list(events_of(run.directory.events, tuple(_EVENTS.values()))) if moves else []
     for entry in moves[len(kept) :]:
         data = {name: entry.data[name] for name in _EVENT_FIELDS if name in entry.data}
@@ -348,10 +348,10 @@ async def _require_pulled(
 ) -> None:
     """Refuse a promotion by a pull request whose merge this repository does not have yet."""
     is_merge = any(
-        one.kind == LineKind.PROMOTED
-        and one.data["commit"] == done.commit
-        and "pull_request" in one.data
-        for one in lines
+        line.kind == LineKind.PROMOTED
+        and line.data["commit"] == done.commit
+        and "pull_request" in line.data
+        for line in lines
     )
     if is_merge and not await _contains(repository, done.commit, done.branch):
         raise Refused(
@@ -364,8 +364,8 @@ async def _require_landable(
     lines: Sequence[LedgerEntry], commit: str, tag: str, repository: Repository, *, was_done: bool
 ) -> None:
     """Refuse what a pull request brought without being a promotion, or in another form."""
-    ended = [one for one in lines if one.kind == LineKind.PROPOSAL_ENDED]
-    if was_done and any(one.data["how"] != CLOSED for one in ended):
+    ended = [line for line in lines if line.kind == LineKind.PROPOSAL_ENDED]
+    if was_done and any(line.data["how"] != CLOSED for line in ended):
         raise Refused(
             f"the branch has the commit {commit[:12]} by a pull request, which was no promotion",
             hint="see what it brought: attractor pr list",
@@ -402,11 +402,11 @@ def _standing(run: OpenRun, evaluator: Evaluator, branch: str) -> Promotion | No
 def _written(evaluator: Evaluator, run_id: str, branch: str) -> Promotion | None:
     """Return the recorded promotion of a run to a branch, or None."""
     found = None
-    for one in evaluator.ledger.entries(run_id):
-        if one.kind == LineKind.PROMOTED and one.data["branch"] == branch:
-            tag = str(one.data["tag"])
-            found = Promotion(branch, str(one.data["commit"]), tag, was_done=True)
-        elif found and one.kind == LineKind.ROLLED_BACK and one.data["branch"] == branch:
+    for line in evaluator.ledger.entries(run_id):
+        if line.kind == LineKind.PROMOTED and line.data["branch"] == branch:
+            tag = str(line.data["tag"])
+            found = Promotion(branch, str(line.data["commit"]), tag, was_done=True)
+        elif found and line.kind == LineKind.ROLLED_BACK and line.data["branch"] == branch:
             found = replace(found, is_rolled_back=True)
     return found
 
@@ -460,7 +460,7 @@ async def _contains(repository: Repository, commit: str, branch: str) -> bool:
 
 async def _other_branches(repository: Repository, branch: str, since: str) -> str:
     refs = await repository.git.run("for-each-ref", "--format=%(refname:short)", "refs/heads")
-    names = [one for one in refs.splitlines() if not one.startswith(OURS)]
+    names = [name for name in refs.splitlines() if not name.startswith(OURS)]
     near = suggest(branch, names)
     shown = f"did you mean {near}?" if near else f"branches: {', '.join(names[:SHOWN]) or 'none'}"
     return f"{shown}; to create it at the base: git branch {shlex.quote(branch)} {since[:12]}"
@@ -493,7 +493,10 @@ async def _commit(run: OpenRun, kept: CandidateTree, decision: LedgerEntry) -> s
         f"Attractor-Decision: {decision.head.hash}",
         f"Attractor-Suite: {manifest.suite}",
         f"{_LEDGER_TRAILER}: {decision.head.seq}:{decision.head.hash}",
-        *(f"Attractor-Waived: {one}" for one in Fields(decision.data, "ledger").texts("waived")),
+        *(
+            f"Attractor-Waived: {waived}"
+            for waived in Fields(decision.data, "ledger").texts("waived")
+        ),
     ]
     return write_commit(
         kept.store.objects,

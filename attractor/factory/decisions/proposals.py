@@ -88,7 +88,7 @@ def earlier_round(manifest: Manifest, rounds: Iterable[Round]) -> Round | None:
     """Return the round that a run continues: by its feedback, or rebased."""
     feedback = manifest.options.get("feedback")
     named = feedback.get("feedback.run") if isinstance(feedback, dict) else None
-    before = {one.run_id: one for one in rounds}
+    before = {round_.run_id: round_ for round_ in rounds}
     for run_id in (manifest.run_id, named, manifest.rebased_from):
         if isinstance(run_id, str) and run_id in before:
             return before[run_id]
@@ -141,8 +141,10 @@ def has_open_pull(run_id: str, entries: Sequence[LedgerEntry]) -> bool:
 
 def unjudged_in(entries: Iterable[LedgerEntry]) -> Mapping[str, str]:
     """Return the branches with a merge of a run whose merged tree was not judged, by run id."""
-    merges = (one for one in entries if one.kind == LineKind.PROMOTED)
-    return {one.run_id: str(one.data["branch"]) for one in merges if UNJUDGED_TREE in one.data}
+    merges = (merge for merge in entries if merge.kind == LineKind.PROMOTED)
+    return {
+        merge.run_id: str(merge.data["branch"]) for merge in merges if UNJUDGED_TREE in merge.data
+    }
 
 
 @dataclass(frozen=True)
@@ -182,17 +184,17 @@ class PullRequestFeedback:
         Remarks come first. Logs share the rest of the length that a preamble shows whole.
         """
         remarks, checks = self.remarks[-MOST:], self.checks[:MOST]
-        data = {f"remark {number}": _said(one) for number, one in enumerate(remarks, 1)}
+        data = {f"remark {number}": _said(remark) for number, remark in enumerate(remarks, 1)}
         names = {
-            f"failed check {number}": one_line(one.name, _LONGEST_NAME)
-            for number, one in enumerate(checks, 1)
+            f"failed check {number}": one_line(check.name, _LONGEST_NAME)
+            for number, check in enumerate(checks, 1)
         }
         room = LONGEST_FEEDBACK - len(f"{_LEAD}{fenced(data | names, marker)}") - _NOTE
         longest = room // max(len(checks), 1) - _MARK
-        logs = [end_of(one.log, longest) for one in checks]
+        logs = [end_of(check.log, longest) for check in checks]
         for (key, name), log in zip(names.items(), logs, strict=True):
             data[key] = f"{name}\n{log}".strip()
-        cut = sum(len(one.log) > longest for one in checks)
+        cut = sum(len(check.log) > longest for check in checks)
         earlier, further = len(self.remarks) - len(remarks), len(self.checks) - len(checks)
         left_out = [
             *([number_of(earlier, "earlier remark")] if earlier else ()),
@@ -227,13 +229,13 @@ def collect_feedback(
         if own.is_of(str(entry.data["repository"]), int(str(entry.data["number"])))
         for name in Fields(entry.data, entry.kind).texts("remarks")
     }
-    new = [one for one in remarks if one.id not in known]
+    new = [remark for remark in remarks if remark.id not in known]
     return PullRequestFeedback(
         own.repository,
         own.number,
         checks=tuple(checks),
-        remarks=tuple(one for one in new if writers.get(one.author)),
-        ignored=tuple(sorted({one.author for one in new if not writers.get(one.author)})),
+        remarks=tuple(remark for remark in new if writers.get(remark.author)),
+        ignored=tuple(sorted({remark.author for remark in new if not writers.get(remark.author)})),
     )
 
 
@@ -241,8 +243,8 @@ def read_pull_feedback(
     root: Path, run_id: str, entries: Iterable[LedgerEntry]
 ) -> PullRequestFeedback | None:
     """Return what was said about the pull request of a run, compared with the ledger, or None."""
-    lines = (one for one in entries if one.kind == LineKind.PULL_REQUEST_READ)
-    own = [one for one in lines if one.run_id == run_id]
+    lines = (line for line in entries if line.kind == LineKind.PULL_REQUEST_READ)
+    own = [line for line in lines if line.run_id == run_id]
     if not own:
         return None
     file = root / PULL_REQUEST_FILE
@@ -264,10 +266,10 @@ def pull_request_context(
     if not feedback:
         return {}
     rounds = rounds_in(ledger.entries())
-    own = next((one for one in rounds if one.run_id == run_id), None)
+    own = next((round_ for round_ in rounds if round_.run_id == run_id), None)
     if own:
         require_round_left(own, rounds, most)
-    shown = ", ".join(one.id for one in feedback.remarks[-MOST:])
+    shown = ", ".join(remark.id for remark in feedback.remarks[-MOST:])
     return {**feedback.to_context(marker), _REMARK_IDS: shown}
 
 
@@ -283,7 +285,7 @@ _AGAIN = "read the pull request again: attractor pr sync"
 
 def require_round_left(own: Round, rounds: Iterable[Round], most: int) -> None:
     """Refuse one more round than the settings allow."""
-    count = sum(one.is_of(own.repository, own.number) for one in rounds)
+    count = sum(round_.is_of(own.repository, own.number) for round_ in rounds)
     if count >= most:
         raise RoundsUsedUp(
             f"{own.url} had {number_of(count, 'round')} of at most {most}",
@@ -347,7 +349,7 @@ def proposal_body(facts: ProposalFacts, most: int) -> str:
             "",
             "| rule | result | figure |",
             "|---|---|---|",
-            *(_rule(one) for one in report.rules),
+            *(_rule(rule) for rule in report.rules),
             "",
             "</details>",
             "",
@@ -357,10 +359,10 @@ def proposal_body(facts: ProposalFacts, most: int) -> str:
     )
 
 
-def _rule(one: RuleResult) -> str:
-    result = "unused" if not one.applies else "passed" if one.passed else "failed"
-    limit = f" ({one.threshold})" if one.threshold else ""
-    return f"| `{one.rule}` | {result} | {_cell(f'{one.figure}{limit}')} |"
+def _rule(rule: RuleResult) -> str:
+    result = "unused" if not rule.applies else "passed" if rule.passed else "failed"
+    limit = f" ({rule.threshold})" if rule.threshold else ""
+    return f"| `{rule.rule}` | {result} | {_cell(f'{rule.figure}{limit}')} |"
 
 
 def _cell(words: str) -> str:

@@ -250,7 +250,7 @@ def is_lost(run_id: str, opened: OpenProject) -> bool:
 
 
 def living_next_run(run_id: str, opened: OpenProject) -> str:
-    """Return the run that is the next round after a run, or "" if there is none, or it is lost."""
+    """Return the run of the next round after a run, or "" if no round has begun or it is lost."""
     reading = PullReadings.of(opened).of_run(run_id)
     begun = reading.next_run if reading else ""
     return "" if not begun or is_lost(begun, opened) else begun
