@@ -468,6 +468,12 @@ class FleetSettings(Section):
         description="Keep run directories in this folder, or in a bucket: `s3://bucket/prefix` "
         "(default: a folder in the state folder).",
     )
+    sealed_store: str = Field(
+        default="",
+        description="Let workers of the pool `evaluate` play the trials of evaluations, which get "
+        "sealed suites by this folder or bucket (default: trials are played where a run is "
+        "evaluated).",
+    )
     pool: str = Field(
         default="agents", description="The pool of a worker, and of runs that name none."
     )

@@ -1,11 +1,11 @@
 """A project with what the factory keeps of it: ledger, suites, profiles, pipelines and runs."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, Refused, UnknownName, UsageError
@@ -39,7 +39,30 @@ from attractor.records.lookup import find_run, is_run
 
 if TYPE_CHECKING:
     from attractor.factory.resources.suites import SuiteStore
+    from attractor.pipeline.plan.run_plan import BegunRun
     from attractor.scenarios.sealed_suite import SealedSuite
+
+
+class TrialsElsewhere(Protocol):
+    """Other machines that play trials."""
+
+    async def send(
+        self,
+        opened: "OpenProject",
+        begun: "BegunRun",
+        sealed: "SealedSuite",
+        name: str,
+        sent: bytes,
+    ) -> None:
+        """Let another machine play trials of a run, under a name; `sent` tells which."""
+        ...
+
+    def follow(self, name: str) -> AsyncIterator[bytes]:
+        """Yield all lines about the trials with a name, as they grow, until no machine plays them.
+
+        Raise an error if the machine stopped before that, and yield nothing for an unknown name.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -47,10 +70,12 @@ class OpenProject:
     """A project with its resources and its runs, each opened on first use.
 
     Every question to the ledger reads and verifies its records anew. Runs without a suite need no
-    more of the factory, so this module imports no suites.
+    more of the factory, so this module imports no suites. `elsewhere` opens other machines that
+    play the trials of evaluations (default: this machine does).
     """
 
     project: Project
+    elsewhere: Callable[[], TrialsElsewhere] | None = None
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -82,12 +82,12 @@ async def check(
         await clock.sleep(timedelta(seconds=SETTLE_S))
         found &= await _compare_rows(fleet, copies)
     report = CheckReport(differences=sorted(found, key=lambda one: (one.run_id, one.words)))
-    by_universe: dict[str, list[FleetRun]] = {}
+    by_area: dict[str, list[FleetRun]] = {}
     for run in await fleet.table.runs():
-        by_universe.setdefault(run.universe, []).append(run)
+        by_area.setdefault(run.area, []).append(run)
         report.runs += 1
-    for universe, runs in sorted(by_universe.items()):
-        await _compare_blobs(await fleet.blobs_of(universe), runs, report, deep=deep)
+    for area, runs in sorted(by_area.items()):
+        await _compare_blobs(await fleet.blobs_of(area), runs, report, deep=deep)
     return report
 
 
@@ -183,7 +183,7 @@ async def last_whole_head(fleet: "Fleet", run: FleetRun) -> CommittedHead | None
 
     The present head is known from the run itself: a worker of an earlier version notes none.
     """
-    blobs, looked_at = await fleet.blobs_of(run.universe), _LookedAt()
+    blobs, looked_at = await fleet.blobs_of(run.area), _LookedAt()
     present, heads = CommittedHead(run.seq, run.head), await fleet.table.heads(run.run_id)
     for found in dict.fromkeys((present, *heads)):
         if await _first_flaw(blobs, [found.head], looked_at, set()) is None:

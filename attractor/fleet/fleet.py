@@ -7,14 +7,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import VerificationError
+from attractor.base.errors import UsageError, VerificationError
 from attractor.base.files import make_private_folder
+from attractor.config.settings import Settings
 from attractor.fleet.database.database import Database, open_database
 from attractor.fleet.database.queue import Queue
 from attractor.fleet.database.table import SqlTable
 from attractor.fleet.database.tails import Tails
+from attractor.fleet.records import EVALUATE, area_of
 from attractor.fleet.seams import Blobs
-from attractor.fleet.store.blobs import open_blobs
+from attractor.fleet.store.blobs import ANY, open_blobs
 from attractor.fleet.store.heads import sweep_blobs
 
 FOLDER = "fleet"
@@ -26,13 +28,24 @@ KEEP_BLOBS_S = 7 * 24 * 3600.0
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the rows and the blobs of a fleet are."""
+    """Where the rows and the blobs of a fleet are.
+
+    `sealed` is the store of sealed suites, for the server and for workers that evaluate.
+    """
 
     database: str
     store: str
+    sealed: str = ""
 
     @classmethod
-    def of(cls, state: Path, database: str = "", store: str = "") -> "Addresses":
+    def of_settings(cls, settings: Settings) -> "Addresses":
+        """Return the addresses that the settings of a machine name."""
+        fleet = settings.fleet
+        url = fleet.url.get_secret_value()
+        return cls.of(settings.state_dir, url, fleet.store, fleet.sealed_store)
+
+    @classmethod
+    def of(cls, state: Path, database: str = "", store: str = "", sealed: str = "") -> "Addresses":
         """Return the addresses; without any, those of a fleet of this machine only."""
         folder = (state / FOLDER).absolute()
         file = folder / "fleet.sqlite"
@@ -41,7 +54,11 @@ class Addresses:
         if not database:
             # SQLite gives its other files the permissions of this one.
             file.touch(mode=0o600)
-        return cls(database or f"sqlite:///{file}", store or str(folder / "store"))
+        store = store or str(folder / "store")
+        if sealed == store:
+            hint = "name another one: all workers read the files in fleet.store"
+            raise UsageError("fleet.sealed_store is the same store as fleet.store", hint=hint)
+        return cls(database or f"sqlite:///{file}", store, sealed)
 
 
 class Fleet:
@@ -57,28 +74,46 @@ class Fleet:
         self._environ = environ
         self._blobs: dict[str, Blobs] = {}
 
-    async def blobs_of(self, universe: str) -> Blobs:
-        """Return the blobs of a universe."""
-        if universe not in self._blobs:
-            known = await self.database.store_id()
-            where = self.addresses.store, self._environ
-            opened = await open_blobs(*where, universe=universe, known=known)
-            if not known and opened.store_id != await self.database.store_id(opened.store_id):
-                # Another process made another store at the same time.
-                return await self.blobs_of(universe)
-            self._blobs[universe] = opened
-        return self._blobs[universe]
+    async def blobs_of(self, area: str) -> Blobs:
+        """Return the blobs of an area: of a universe, or of the evaluations in one."""
+        if area not in self._blobs:
+            sealed, _, universe = area.rpartition("/")
+            self._blobs[area] = await (self._sealed if sealed else self._stored)(universe)
+        return self._blobs[area]
+
+    async def _stored(self, universe: str) -> Blobs:
+        known = await self.database.store_id()
+        where = self.addresses.store, self._environ
+        opened = await open_blobs(*where, universe=universe, known=known)
+        if not known and opened.store_id != await self.database.store_id(opened.store_id):
+            # Another process made another store at the same time.
+            return await self._stored(universe)
+        return opened
+
+    async def _sealed(self, universe: str) -> Blobs:
+        if not self.addresses.sealed:
+            raise UsageError(
+                "the store of sealed suites is not known here",
+                hint="set fleet.sealed_store, as for the server",
+            )
+        # The server makes it, with the first evaluation.
+        known = ANY if self.database.token else ""
+        where = self.addresses.sealed, self._environ
+        return await open_blobs(*where, universe=universe, known=known)
 
     async def remove_old_blobs(self) -> None:
         """Remove from the store what none of the last heads of the runs reaches."""
-        heads = {one.universe: list[str]() for one in await self.table.tenants()}
+        universes = {one.universe for one in await self.table.tenants()}
+        pools = ("", EVALUATE) if self.addresses.sealed else ("",)
+        heads = {area_of(one, pool): list[str]() for one in universes for pool in pools}
         for run in await self.table.runs():
-            heads.setdefault(run.universe, []).append(run.head)
+            if run.area in heads:
+                heads[run.area].append(run.head)
         earlier = await self.table.last_heads(KEEP_BLOBS_S)
-        for universe, reached in heads.items():
-            blobs = await self.blobs_of(universe)
+        for area, reached in heads.items():
+            blobs = await self.blobs_of(area)
             try:
-                before = [head for of, head in earlier if of == universe]
+                before = [head for of, head in earlier if of == area]
                 await sweep_blobs(blobs, [*reached, *before], KEEP_BLOBS_S)
             except VerificationError:
                 # Perhaps only an earlier head is damaged, which nobody can continue from.

@@ -10,6 +10,11 @@ from attractor.base.json import Json, JsonObject, content_hash
 HOME = "home"
 """The universe of all that names no other one."""
 
+EVALUATE = "evaluate"
+"""The pool of evaluations: its workers alone open the store of sealed suites."""
+
+SEALED = "sealed"
+
 
 class RunState(StrEnum):
     """What happens to a run of the fleet at this moment."""
@@ -130,9 +135,24 @@ class FleetRun:
     held_from: RunState = RunState.QUEUED
 
     @property
+    def area(self) -> str:
+        """The area of the stores with its files."""
+        return area_of(self.universe, self.pool)
+
+    @property
+    def directory(self) -> str:
+        """The name of its run directory; that of an evaluation is the one of its run."""
+        return self.run_id.partition(".")[0]
+
+    @property
     def queue(self) -> str:
         """The name of the queue of its attempts."""
         return queue_name(self.pool, self.engine, self.label)
+
+
+def area_of(universe: str, pool: str) -> str:
+    """Return the area of the stores for runs of a universe: evaluations have one of their own."""
+    return f"{SEALED}/{universe}" if pool == EVALUATE else universe
 
 
 def queue_name(pool: str, engine: str, label: str = "") -> str:

@@ -39,7 +39,7 @@ class Blobs(Protocol):
 
 
 BlobsOf = Callable[[str], Awaitable[Blobs]]
-"""Opens the blobs of a universe."""
+"""Opens the blobs of an area of the stores: a universe, or the evaluations in one."""
 
 
 class Table(Protocol):

@@ -289,6 +289,7 @@ SENTENCES: Mapping[str, Sentence] = {
     ),
     "TrialCompleted": _trial,
     "TrialTroubled": _trial_trouble,
+    "TrialsSent": "trials: sent to the pool evaluate; attractor fleet why {name}",
     "TrialCut": "trial: cut, without a result",
     "TrialUnjudged": "trial: unjudged: the judge failed",
     "TrialsReplayed": lambda event: _by(event, "cut trials played again"),

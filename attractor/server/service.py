@@ -92,7 +92,7 @@ class Service:
         configured = load_configuration(
             start=folder, cwd=folder, environ=environ, flags=flags, user_file=user_config_file()
         ).settings
-        settings, fleet = configured.server, configured.fleet
+        settings = configured.server
         processes = RunProcesses(
             state / "server" / "processes",
             # Not the root of the project: variables and flags may have relative paths.
@@ -116,7 +116,7 @@ class Service:
             KnownJournals(),
             SnippetThread(project),
             asyncio.Semaphore(COMPUTED_AT_ONCE),
-            FleetConnection(state, fleet.url.get_secret_value(), fleet.store, fleet.pool, environ),
+            FleetConnection(configured, environ),
             SimpleQueue(),
             {},
             flags=tuple(flags),

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.errors import AttractorError, Refused, UsageError
@@ -129,7 +130,7 @@ async def submit_dimension(
             profile=profile,
             submission=submission,
         )
-        ready = OpenProject(project.with_texts({str(request.file): PIPELINE}))
+        ready = replace(opened, project=project.with_texts({str(request.file): PIPELINE}))
         result = await start_run(request, ready, run_id=run_id)
         for folder in actors_of_project(opened):
             last = folder.read().last if folder.name in submission.actors else None

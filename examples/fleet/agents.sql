@@ -8,6 +8,11 @@ do $$ begin
   create role attractor_agents login;
 exception when duplicate_object or unique_violation then null;
 end $$;
+-- Workers of the pool `evaluate` have the same rights, and alone play trials.
+do $$ begin
+  create role attractor_evaluators login in role attractor_agents;
+exception when duplicate_object or unique_violation then null;
+end $$;
 
 -- A worker makes a random token at its start, and sets it in each transaction. Its id is the hash
 -- of the token, so nobody else can act as the owner of its runs.
@@ -55,7 +60,9 @@ begin
           = (old.seq, old.head, old.cost_usd, old.tokens, old.orders::text)
         and new.epoch between old.epoch + (old.owner <> '')::int and old.epoch + 1
         and case new.state
-          when 'running' then old.state = 'queued' and not old.cancel and new.epoch > old.epoch
+          when 'running' then
+            old.state = 'queued' and not old.cancel and new.epoch > old.epoch
+            and (old.pool = 'evaluate') = pg_has_role('attractor_evaluators', 'member')
           when 'queued' then
             old.state in ('queued', 'running')
             or (old.state = 'parked' and old.wake_at > 0 and old.wake_at <= public.fleet_now())

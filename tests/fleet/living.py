@@ -35,6 +35,7 @@ class LivingFleet:
     store: str = ""
     more: dict[str, str] = field(default_factory=dict[str, str])
     at_workers: dict[str, str] = field(default_factory=dict[str, str])
+    at_evaluators: dict[str, str] = field(default_factory=dict[str, str])
     workers: list[subprocess.Popen[str]] = field(default_factory=list[subprocess.Popen[str]])
     server: subprocess.Popen[str] | None = None
 
@@ -97,11 +98,18 @@ class LivingFleet:
     def start_worker(self, *words: str) -> subprocess.Popen[str]:
         """Start a worker, which has a state folder of its own, as on another machine."""
         state = self.folder / f"machine-{len(self.workers)}"
-        return self._start(self.folder, words, {"ATTRACTOR_STATE_DIR": str(state)})
+        more = {"ATTRACTOR_STATE_DIR": str(state), **self.at_workers}
+        return self._start(self.folder, words, more)
+
+    def start_evaluator(self) -> subprocess.Popen[str]:
+        """Start a worker of the pool of evaluations, as on another machine."""
+        state = self.folder / f"machine-{len(self.workers)}"
+        more = {"ATTRACTOR_STATE_DIR": str(state), **self.at_evaluators}
+        return self._start(self.folder, ("--pool", "evaluate"), more)
 
     def start_own_worker(self, *words: str, **more: str) -> subprocess.Popen[str]:
         """Start a worker of the project of this machine."""
-        return self._start(self.project, words, more)
+        return self._start(self.project, words, {**more, **self.at_workers})
 
     def _start(
         self, cwd: Path, words: Sequence[str], more: dict[str, str]
@@ -110,7 +118,7 @@ class LivingFleet:
             worker = subprocess.Popen(
                 [*PROGRAM, "worker", *words],
                 cwd=cwd,
-                env={**self.environ, **more, **self.at_workers},
+                env={**self.environ, **more},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -162,7 +170,8 @@ class LivingFleet:
     async def open(self) -> AsyncGenerator[Fleet]:
         """Open the rows and the store of the fleet in this process."""
         environ = self.environ
-        where = Addresses(environ["ATTRACTOR_FLEET__URL"], environ["ATTRACTOR_FLEET__STORE"])
+        names = (f"ATTRACTOR_FLEET__{name}" for name in ("URL", "STORE", "SEALED_STORE"))
+        where = Addresses(*(environ.get(name, "") for name in names))
         async with open_fleet(where, environ) as fleet:
             yield fleet
 

@@ -43,7 +43,7 @@ def test_commands_options_and_settings_exist(file: Any) -> None:
         for one in found
         if "command" in one or "args" in one
     ]
-    assert sorted(words[0] for words in commands) == ["serve", "worker"]
+    assert sorted(words[0] for words in commands) == ["serve", "worker", "worker"]
     for words in commands:
         assert is_command(" ".join(one for one in words if one.startswith("--") or one == words[0]))
     names = [name for one in found for name in names_of(one)]

@@ -4,6 +4,7 @@ import json
 import re
 import zlib
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, LiteralString
@@ -20,6 +21,7 @@ from attractor.fleet.database.table import SqlTable
 from attractor.fleet.decisions import MOST_LOST
 from attractor.fleet.errors import BlobChanged
 from attractor.fleet.records import (
+    EVALUATE,
     AttemptEnd,
     Claim,
     NewRun,
@@ -43,7 +45,8 @@ from tests.fleet.s3 import s3_server
 from tests.scenarios.suites import write_files, write_suite
 
 FILES = ROOT / "examples" / "fleet"
-ROLE = "attractor_agents"
+ROLE, EVALUATORS = "attractor_agents", "attractor_evaluators"
+SEALED_STORE = "s3://fleet/sealed"
 MINE, THEIRS = worker_id("mine"), worker_id("theirs")
 HUMAN = AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.HUMAN))
 ENDED = AttemptEnd(state=RunState.ENDED)
@@ -67,8 +70,8 @@ class Rows:
     mine: SqlTable
     theirs: SqlTable
 
-    async def add(self, run_id: str) -> None:
-        new = NewRun(run_id=run_id, head="h0", pool="p", engine="1", max_cost_usd=4.0)
+    async def add(self, run_id: str, pool: str = "p") -> None:
+        new = NewRun(run_id=run_id, head="h0", pool=pool, engine="1", max_cost_usd=4.0)
         await self.owner.table.add(new)
 
     async def claim(self, run_id: str) -> Claim:
@@ -258,6 +261,23 @@ async def test_attacks_by_sql_fail_and_change_nothing(rows: Rows) -> None:
 
 
 @pytest.mark.anyio
+async def test_only_workers_that_evaluate_claim_evaluations_and_nothing_else(rows: Rows) -> None:
+    await rows.add("r.evaluation.1.1", EVALUATE)
+    await rows.add("r")
+    with pytest.raises(Refused, match=f"{MINE} may not change run r.evaluation.1.1"):
+        await rows.claim("r.evaluation.1.1")
+    async with sql_rig(rows.url.replace(ROLE, EVALUATORS), "evaluates") as evaluator:
+        own = worker_id("evaluates")
+        await evaluator.table.beat(a_worker(own))
+        with pytest.raises(Refused, match=f"{own} may not change run r"):
+            await evaluator.table.claim("r", 1, own)
+        claim = await evaluator.table.claim("r.evaluation.1.1", 1, own)
+        assert isinstance(claim, Claim)
+        await evaluator.table.end(await evaluator.table.commit(claim, "h1"), ENDED)
+    assert (await rows.run("r.evaluation.1.1")).state is RunState.ENDED
+
+
+@pytest.mark.anyio
 async def test_people_see_invalid_reasons_and_refusals(rows: Rows) -> None:
     await rows.add("mine")
     await rows.mine.set_reason(await rows.claim("mine"), Reason(ReasonKind.POOL_FULL))
@@ -346,14 +366,18 @@ step = "sing"
 """
 
 
-def bucket_of_two(endpoint: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Make a bucket; return the variables of its owner, and of workers with the shipped policy."""
+def make_bucket(endpoint: str) -> Sequence[Mapping[str, str]]:
+    """Make a bucket; return the variables of its owner, and of workers with the shipped policy.
+
+    Workers that evaluate have the same policy for the store of sealed suites.
+    """
     client(endpoint, "s3").create_bucket(Bucket="fleet")
     everything = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
     owner = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
     shipped = (FILES / "agents-bucket-policy.json").read_text()
+    sealed = shipped.replace("/store/", "/sealed/")
     found: list[Mapping[str, str]] = []
-    for name, policy in (("owner", owner), ("agents", shipped)):
+    for name, policy in (("owner", owner), ("agents", shipped), ("evaluators", sealed)):
         people = client(endpoint, "iam")
         people.create_user(UserName=name)
         people.put_user_policy(UserName=name, PolicyName="fleet", PolicyDocument=policy)
@@ -362,7 +386,7 @@ def bucket_of_two(endpoint: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
         found.append({"AWS_ACCESS_KEY_ID": key["AccessKeyId"], **secret})
     # From now on, every request is checked.
     httpx.post(f"{endpoint}/moto-api/reset-auth", content=b"0").raise_for_status()
-    return found[0], found[1]
+    return found
 
 
 def client(endpoint: str, service: str, keys: Mapping[str, str] | None = None) -> Any:
@@ -381,10 +405,17 @@ def fleet(tmp_path: Path, cluster: Cluster, postgres_template: str) -> Iterator[
     """A fleet whose workers have only the rights of the shipped files."""
     owner_url = cluster.new_database(template=postgres_template)
     with s3_server() as environ:
-        owner, agents = bucket_of_two(environ["AWS_ENDPOINT_URL"])
-        at_workers = {**agents, "ATTRACTOR_FLEET__URL": restricted(owner_url)}
-        where = {"database": owner_url, "store": "s3://fleet/store", "at_workers": at_workers}
-        with living(tmp_path, PIPELINE, more={**environ, **owner}, **where) as fleet:
+        owner, agents, evaluators = make_bucket(environ["AWS_ENDPOINT_URL"])
+        url, sealed = restricted(owner_url), {"ATTRACTOR_FLEET__SEALED_STORE": SEALED_STORE}
+        with living(
+            tmp_path,
+            PIPELINE,
+            database=owner_url,
+            store="s3://fleet/store",
+            more={**environ, **owner, **sealed},
+            at_workers={**agents, "ATTRACTOR_FLEET__URL": url},
+            at_evaluators={**evaluators, "ATTRACTOR_FLEET__URL": url.replace(ROLE, EVALUATORS)},
+        ) as fleet:
             suite = write_suite(tmp_path / "suite", suite=SUITE, quetzal=SEALED)
             train = {"train/zebra.scenario.toml": TRAIN, "fixtures/hooves.txt": "four hooves"}
             write_files(suite, train)
@@ -414,7 +445,12 @@ def test_run_moves_between_workers_that_reach_no_suite_and_no_decision(fleet: Li
     secrets = {worker_id(one.decode()) for text in texts for one in set(HEX.findall(text))}
     assert not owners & secrets
     refuse_changes(fleet)
+    fleet.start_evaluator()
     fleet.attractor("resume", run_id)
+    assert "1 of 1 trials satisfied" in fleet.attractor("gate", run_id)
+    assert is_in([*read_all(fleet, fleet.more)], b"quetzal")
+    assert not is_in([*seen_by(fleet)], b"quetzal")
+    refuse_suites(fleet)
     assert "No problems found" in fleet.attractor("audit", "verify")
     assert "No problems found" in fleet.attractor("fleet", "check", "--deep")
     # No machine of a worker has a ledger or its key.
@@ -436,12 +472,30 @@ def seen_by(fleet: LivingFleet) -> Iterator[bytes]:
         for name in ("head", "lease", "meta", "pool", "run", "tail", "universe", "worker")
     }
     yield repr(rows).encode()
-    store = as_worker(fleet)
+    yield from read_all(fleet, fleet.at_workers)
+
+
+def read_all(fleet: LivingFleet, environ: Mapping[str, str]) -> Iterator[bytes]:
+    """Yield all files of the bucket that the keys in variables may read."""
+    store = client(fleet.more["AWS_ENDPOINT_URL"], "s3", keys_of(environ))
     for page in store.get_paginator("list_objects_v2").paginate(Bucket="fleet"):
         for item in page["Contents"]:
-            content = store.get_object(Bucket="fleet", Key=item["Key"])["Body"].read()
-            yield content
-            yield from inflated(content)
+            with suppress(ClientError):
+                content = store.get_object(Bucket="fleet", Key=item["Key"])["Body"].read()
+                yield content
+                yield from inflated(content)
+
+
+def refuse_suites(fleet: LivingFleet) -> None:
+    """Try to read and to add files in the store of sealed suites with the keys of a worker."""
+    store = as_worker(fleet)
+    found = store.list_objects_v2(Bucket="fleet", Prefix="sealed/universes")["Contents"]
+    assert len(found) > 10
+    for item in found:
+        with pytest.raises(ClientError, match="Denied"):
+            store.get_object(Bucket="fleet", Key=item["Key"])
+    with pytest.raises(ClientError, match="Denied"):
+        store.put_object(Bucket="fleet", Key=found[0]["Key"], Body=b"x")
 
 
 def inflated(content: bytes) -> Iterator[bytes]:
@@ -487,7 +541,7 @@ def refuse_changes(fleet: LivingFleet) -> None:
 @pytest.mark.anyio
 async def test_read_finds_a_blob_that_was_replaced(tmp_path: Path) -> None:
     with s3_server() as environ:
-        owner, agents = bucket_of_two(environ["AWS_ENDPOINT_URL"])
+        owner, agents, _ = make_bucket(environ["AWS_ENDPOINT_URL"])
         await open_blobs("s3://fleet/store", {**environ, **owner})
         blobs = await open_blobs("s3://fleet/store", {**environ, **agents})
         digest = await blobs.put(b"content")

@@ -58,6 +58,11 @@ EVENTS: list[tuple[str, dict[str, Json], str]] = [
     ("SuiteSetupStarted", {}, "setup of the suite started"),
     ("SuiteSetupCompleted", {"failure": ""}, "setup of the suite ended"),
     ("SuiteSetupCompleted", {"failure": "no make"}, "setup of the suite failed: no make"),
+    (
+        "TrialsSent",
+        {"name": "r.evaluation.1.1"},
+        "trials: sent to the pool evaluate; attractor fleet why r.evaluation.1.1",
+    ),
     ("TrialCut", {"culprit": "machinery"}, "trial: cut, without a result"),
     (
         "TrialsReplayed",

@@ -1,4 +1,4 @@
-"""The contract of logs of an evaluation: the run's journal, and a list."""
+"""The contract of logs of an evaluation: the run's journal, a list, and the lines of a worker."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from attractor.engine.outcome import Culprit
+from attractor.base.clock import SystemClock
+from attractor.engine.outcome import Culprit, Usage
+from attractor.environments.environment import Promises
 from attractor.environments.errors import SandboxNotStarted
+from attractor.factory.evaluation.elsewhere import SentTrials, TrialLines, read_lines
 from attractor.factory.history import trials as trial_log
 from attractor.factory.history.trials import EvaluationId, TrialStore, events_of
 from attractor.factory.ledger.ledger import Ledger
@@ -21,7 +24,7 @@ from attractor.scenarios.evaluation import (
     TrialTrouble,
     evaluate,
 )
-from attractor.scenarios.suite import Scenario, TrialSettings
+from attractor.scenarios.suite import Scenario, SuiteSettings, TrialSettings
 from tests.engine.graphs import line
 from tests.engine.runs import RUN_ID, Workplace
 from tests.scenarios.test_evaluation import Log, scenario
@@ -65,7 +68,28 @@ def listed(tmp_path: Path) -> Iterator[ReadableLog]:
     yield ReadableLog(log, read)
 
 
-@pytest.fixture(params=[journalled, listed], ids=["journal", "list"])
+def elsewhere(tmp_path: Path) -> Iterator[ReadableLog]:
+    file, kept = tmp_path / "trials.jsonl", list[int]()
+
+    def keep(used: Usage, ends_trial: bool) -> None:
+        # Each line is whole when it is kept.
+        kept.append(len(read_lines(file.read_bytes())))
+
+    sent = SentTrials(seal="", promises=Promises())
+    log = TrialLines(
+        file, sent, SuiteSettings(name="todo", pipeline=("linear",)), SystemClock(), keep
+    )
+
+    def read() -> Story:
+        lines = read_lines(file.read_bytes())
+        assert kept == [*range(1, len(lines) + 1)]
+        keys = [(line, line.result.key if line.result else line.key) for line in lines]
+        return [(line.happened.value, key.scenario, key.number) for line, key in keys if key]
+
+    yield ReadableLog(log, read)
+
+
+@pytest.fixture(params=[journalled, listed, elsewhere], ids=["journal", "list", "elsewhere"])
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ReadableLog]:
     yield from request.param(tmp_path)
 

@@ -56,7 +56,7 @@ def fleet_head(invocation: Invocation, reference: str, restores: bool, as_json: 
 
     async def read(fleet: "Fleet") -> RunHead:
         run = await find_in_fleet(invocation, fleet, reference)
-        tree = await HeadTree.load(await fleet.blobs_of(run.universe), run.head)
+        tree = await HeadTree.load(await fleet.blobs_of(run.area), run.head)
         sizes = [entry.size async for _, entry in tree.files()]
         counted = (len(sizes), sum(sizes))
         return RunHead(run.run_id, run.head, run.seq, run.epoch, run.attempt, run.owner, *counted)

@@ -13,7 +13,7 @@ from attractor.cli.runs.fleet_runs import find_in_fleet
 from attractor.cli.shell_completion import complete_runs
 from attractor.fleet.check import last_whole_head
 from attractor.fleet.records import CommittedHead, RunState
-from attractor.fleet.views.overview import ExplainedRun, explain
+from attractor.fleet.views.overview import ExplainedRun, explain, find_row
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 def fleet_why(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     """Show why a run of the fleet does not run, and the command that changes it.
 
-    RUN is a run id, a unique prefix of a run id, a run directory, or 'latest'.
+    RUN is a run id, a unique prefix of a run id, a run directory, or 'latest'. While workers play
+    the trials of its evaluation, the answer is about these.
     """
 
     async def read(fleet: "Fleet") -> tuple[ExplainedRun, CommittedHead | None]:
-        [explained] = await explain(fleet, [await find_in_fleet(invocation, fleet, reference)])
+        run = await find_in_fleet(invocation, fleet, reference)
+        [explained] = await explain(fleet, [await find_row(fleet, run.run_id) or run])
         if not explained.is_damaged:
             return explained, None
         return explained, await last_whole_head(fleet, explained.run)

@@ -23,7 +23,13 @@ from attractor.engine.budgets import Budgets
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.race import AttemptView, begin_race, look, race_record
+from attractor.factory.operations.race import (
+    AttemptView,
+    begin_race,
+    cancel_here,
+    look,
+    race_record,
+)
 from attractor.factory.operations.race_process import give_up_attempts, run_race
 from attractor.factory.races import LATEST, Race, Stop, find_race, results_of, winner_of
 from attractor.records.request import RunRequest
@@ -288,7 +294,7 @@ def _show_named(
 def _execute(
     begun: Race, invocation: Invocation, opened: OpenProject, *, as_json: bool
 ) -> ExitCode:
-    if begun.pool:
+    if begun.pool or opened.elsewhere:
         # Imported here, because only the fleet needs a database.
         from attractor.cli.runs.fleet import addresses_of, require_extra
 
@@ -296,7 +302,8 @@ def _execute(
         from attractor.fleet.dispatch.race_attempt import MODULE, InPool
 
         in_pool = InPool(begun.pool, addresses_of(invocation))
-        views = run_race(begun, opened, MODULE, in_pool.cancel)
+        cancel = in_pool.cancel if begun.pool else cancel_here
+        views = run_race(begun, opened, MODULE, cancel)
     else:
         views = run_race(begun, opened)
     if not _show(begun, views, opened, as_json=as_json):

@@ -13,6 +13,7 @@ from attractor.base.errors import ExitCode, Unavailable, UsageError
 from attractor.cli.invocation import Invocation
 
 if TYPE_CHECKING:
+    from attractor.factory.evaluation.elsewhere import TrialsElsewhere
     from attractor.fleet.fleet import Addresses, Fleet
 
 _Result = TypeVar("_Result")
@@ -102,9 +103,16 @@ def addresses_of(invocation: Invocation) -> "Addresses":
     # Imported here, because only the fleet needs a database.
     from attractor.fleet.fleet import Addresses
 
-    settings = invocation.configuration.settings
-    fleet = settings.fleet
-    return Addresses.of(settings.state_dir, fleet.url.get_secret_value(), fleet.store)
+    return Addresses.of_settings(invocation.configuration.settings)
+
+
+def open_evaluations(invocation: Invocation) -> "TrialsElsewhere":
+    """Return the workers that play trials, for settings with a store of sealed suites."""
+    addresses = addresses_of(invocation)
+    # Imported here, because only the fleet needs a database.
+    from attractor.fleet.dispatch.evaluations import EvaluationPool
+
+    return EvaluationPool(addresses, invocation.environ)
 
 
 def in_fleet(invocation: Invocation, work: "Callable[[Fleet], Awaitable[_Result]]") -> _Result:

@@ -1,6 +1,7 @@
 """The pipeline that a command runs: a file, a registered version, one by name, or a text."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.factory.open_project import OpenProject
@@ -19,7 +20,7 @@ def find_pipeline(pipeline: Path, opened: OpenProject) -> tuple[Path, OpenProjec
     if str(pipeline) == "-":
         content = sys.stdin.buffer.read() if sys.stdin else b""
         texts = {str(Path(STDIN).absolute()): decode(content, file=STDIN)}
-        return Path(STDIN), OpenProject(opened.project.with_texts(texts)), ""
+        return Path(STDIN), replace(opened, project=opened.project.with_texts(texts)), ""
     if is_gallery_word(str(pipeline)):
         file = find_in_gallery(str(pipeline))
         return file, opened, gallery_version(file)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UsageError
+from attractor.base.errors import Refused, UsageError
 from attractor.base.records import write_fields
 from attractor.engine.budgets import Budgets
 from attractor.engine.journal.reader import events_of
@@ -32,6 +32,7 @@ from attractor.factory.candidate_run import (
 )
 from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluation.answers import answers_of
+from attractor.factory.evaluation.elsewhere import play_elsewhere, take_lines
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE, Feedback, feedback_on
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.kept_setup import KeptSetup
@@ -52,7 +53,7 @@ from attractor.factory.history.records import (
 from attractor.factory.history.trials import EvaluationId, TrialLog, TrialStore
 from attractor.factory.history.window import window_figures
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
-from attractor.factory.open_project import OpenProject
+from attractor.factory.open_project import OpenProject, TrialsElsewhere
 from attractor.factory.races import Race, race_with, races_in
 from attractor.factory.register import (
     LEAKED_REASON,
@@ -77,7 +78,6 @@ from attractor.scenarios.evaluation import (
     NoResult,
     TrialResult,
     count_troubles,
-    evaluate,
     trial_keys,
 )
 from attractor.scenarios.sealed_suite import SealedSuite
@@ -340,6 +340,9 @@ class Evaluator:
         start = EvaluationStart(
             evaluation_id, sealed.seal, _kept_promises(begun, self.ledger), protected, carried
         )
+        if self.opened.elsewhere:
+            # Before the trials in flight count as cut.
+            await take_lines(self.opened.elsewhere(), log, sealed.suite)
         earlier = log.earlier(sealed.suite)
         state, tell = project.machine.state_dir, project.console.tell
         kept = KeptSetup(log, state, sealed.suite.settings, tell)
@@ -369,57 +372,70 @@ class Evaluator:
         earlier: EarlierTrials,
     ) -> list[TrialResult]:
         """Play missing trials; if this tree was already evaluated often enough, play no trials."""
-        run, suite, scope, sandbox = begun.run, sealed.suite, begun.plan.scope, begun.plan.sandbox
-        tell, time = scope.project.console.tell, Budgets(duration=begun.plan.budgets.duration)
+        run, suite, scope = begun.run, sealed.suite, begun.plan.scope
+        tell = scope.project.console.tell
         if cut := sum(one.no_result is NoResult.CUT for one in earlier.results.values()):
             tell(
                 f"{number_of(cut, 'trial')} ended early and will not be played again by "
                 f"{'itself' if cut == 1 else 'themselves'}: attractor evaluate "
                 f'{run.manifest.run_id} --replay-cut --rationale "..."'
             )
-        # Before the first trial: a check that cannot be judged would count against the candidate.
-        await require_judgeable(suite, scope.project.machine.environ)
+        elsewhere = self._elsewhere(begun, start.carried)
+        if elsewhere is None:
+            # First: a check that cannot be judged would count against the candidate.
+            await require_judgeable(suite, scope.project.machine.environ)
         if not (self._recorded_carried(start) or _why_not(self.judged(facts_of(run)))):
             await self._require_own_results(begun, sealed, start.carried)
         if reason := self._begin_evaluation(run, start):
             tell(f"No trial was played: {reason}.")
             return []
-        # The player imports httpx, which only evaluations need.
-        from attractor.factory.evaluation.trial_player import judge_of, trial_player
-
-        # From inside, a trial looks like a stage, so its folder is a repository.
-        export = partial(begun.workspace.export, run.progress.tree, repository=True)
-        settings = suite.settings.trials
-        if settings.concurrency > 1 and not sandbox.promises.own_network:
-            tell(
-                "Trials are played one at a time: without a sandbox, they would share their ports."
-            )
-            settings = settings.model_copy(update={"concurrency": 1})
-        log = kept.log
+        if elsewhere:
+            return await self._play_elsewhere(elsewhere, begun, sealed, kept.log, earlier)
+        time, log = Budgets(duration=begun.plan.budgets.duration), kept.log
 
         def require_time() -> None:
             time.require_remaining(run, evaluated_seconds=log.seconds())
 
-        if len(earlier.results) == len(trial_keys(suite)):
-            sealed = replace(sealed, suite=suite.without_setup())
-        else:
-            # The setup of the suite counts too.
-            require_time()
-        async with (
-            judge_of(suite, scope) as ask_judge,
-            trial_player(export, sandbox, sealed, scope, keep=kept.keep) as player,
-        ):
-            player = replace(player, ask_judge=ask_judge)
-            return await evaluate(
-                suite.of_split("holdout"),
-                player.play_trial,
-                log,
-                settings,
-                earlier=earlier,
-                judge_again=player.judge_again,
-                before_trial=require_time,
-                tell=tell,
+        # The player imports httpx, which only evaluations need.
+        from attractor.factory.evaluation.trial_player import play_holdouts
+
+        return await play_holdouts(
+            begun, sealed, log, earlier, keep=kept.keep, before_trial=require_time
+        )
+
+    def _elsewhere(self, begun: BegunRun, carried: CarriedPaths) -> TrialsElsewhere | None:
+        """Return the other machines that play the trials, or None; say why they cannot."""
+        request = begun.plan.request
+        elsewhere = self.opened.elsewhere() if self.opened.elsewhere else None
+        is_apart = workspace_registry()[request.workspace].is_apart
+        if elsewhere and (carried.content or not is_apart):
+            why = f"{', '.join(carried.paths)}" if carried.content else f"{request.workspace} files"
+            tell = begun.plan.scope.project.console.tell
+            tell(f"The trials are played on this machine, because they need what it has: {why}.")
+            return None
+        return elsewhere
+
+    async def _play_elsewhere(
+        self,
+        elsewhere: TrialsElsewhere,
+        begun: BegunRun,
+        sealed: SealedSuite,
+        log: TrialLog,
+        earlier: EarlierTrials,
+    ) -> list[TrialResult]:
+        """Let another machine play missing trials, and wait for that."""
+        run, keys, results = begun.run, trial_keys(sealed.suite), earlier.results
+        if any(key not in results or results[key].kept for key in keys):
+            await play_elsewhere(elsewhere, self.opened, begun, sealed, log, earlier)
+            results = log.earlier(sealed.suite).results
+        if missing := [key for key in keys if key not in results]:
+            time = Budgets(duration=begun.plan.budgets.duration)
+            time.require_remaining(run, evaluated_seconds=log.recorded_seconds())
+            raise Refused(
+                f"{number_of(len(missing), 'trial')} of {run.manifest.run_id} did not end",
+                hint=f"play them again: attractor resume {run.manifest.run_id}",
             )
+        return [results[key] for key in keys]
 
     def _recorded_carried(self, start: EvaluationStart) -> CarriedPaths | None:
         """Return the carried paths that the ledger has for a begun evaluation, or None."""

@@ -14,6 +14,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import Culprit
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.selection import EnvironmentChoice
+from attractor.pipeline.plan.run_plan import BegunRun
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.workspace.create import environments_of, preparation_of
 from attractor.scenarios.carried_paths import (
@@ -24,13 +25,17 @@ from attractor.scenarios.carried_paths import (
 from attractor.scenarios.check import AskJudge, JudgeQuestion, JudgeVerdict, needs_judge, no_judge
 from attractor.scenarios.evaluation import (
     Attribution,
+    EarlierTrials,
     NoResult,
     TrialKey,
+    TrialLog,
     TrialResult,
     TrialTrouble,
     Trouble,
+    evaluate,
     is_satisfied,
     stderr_of_steps,
+    trial_keys,
 )
 from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.played import PlayedScenario
@@ -61,6 +66,45 @@ async def judge_of(suite: Suite, scope: RunScope) -> AsyncGenerator[AskJudge]:
 
     async with open_judge(suite.settings.judge, scope) as ask_judge:
         yield ask_judge
+
+
+async def play_holdouts(
+    begun: BegunRun,
+    sealed: SealedSuite,
+    log: TrialLog,
+    earlier: EarlierTrials,
+    *,
+    keep: "KeepSetup",
+    before_trial: Callable[[], None],
+) -> list[TrialResult]:
+    """Play the missing trials of the tree of a run; ask the judge of unjudged ones again."""
+    suite, scope, sandbox = sealed.suite, begun.plan.scope, begun.plan.sandbox
+    # From inside, a trial looks like a stage, so its folder is a repository.
+    export = partial(begun.workspace.export, begun.run.progress.tree, repository=True)
+    settings, tell = suite.settings.trials, scope.project.console.tell
+    if settings.concurrency > 1 and not sandbox.promises.own_network:
+        tell("Trials are played one at a time: without a sandbox, they would share their ports.")
+        settings = settings.model_copy(update={"concurrency": 1})
+    if len(earlier.results) == len(trial_keys(suite)):
+        sealed = replace(sealed, suite=suite.without_setup())
+    else:
+        # The setup of the suite counts too.
+        before_trial()
+    async with (
+        judge_of(suite, scope) as ask_judge,
+        trial_player(export, sandbox, sealed, scope, keep=keep) as player,
+    ):
+        player = replace(player, ask_judge=ask_judge)
+        return await evaluate(
+            suite.of_split("holdout"),
+            player.play_trial,
+            log,
+            settings,
+            earlier=earlier,
+            judge_again=player.judge_again,
+            before_trial=before_trial,
+            tell=tell,
+        )
 
 
 Export = Callable[[Path], Awaitable[None]]

@@ -250,11 +250,13 @@ def _changed(file: Path) -> VerificationError:
 STARTED, TROUBLED, COMPLETED = "TrialStarted", "TrialTroubled", "TrialCompleted"
 SETUP_STARTED, SETUP_COMPLETED = "SuiteSetupStarted", "SuiteSetupCompleted"
 CUT, UNJUDGED, REPLAYED = "TrialCut", "TrialUnjudged", "TrialsReplayed"
-PROGRESS = "progress"
+SENT = "TrialsSent"
+PROGRESS, LINE = "progress", "line"
 ENDS_EVALUATION = "ends_evaluation"
 """The member of trouble that ended the evaluation: the start of its trial does not count."""
 
 _TIMED = (COMPLETED, CUT, UNJUDGED, SETUP_COMPLETED)
+_LINES = (STARTED, TROUBLED, SETUP_STARTED, *_TIMED)
 _KINDS = {None: COMPLETED, NoResult.CUT: CUT, NoResult.UNJUDGED: UNJUDGED}
 _Name = tuple[object, object]
 
@@ -263,16 +265,24 @@ _Name = tuple[object, object]
 class TrialLog:
     """Records the trials of an evaluation, and reads them after a crash.
 
-    The progress of a trial has the seconds that all evaluations of the run took so far.
+    The progress of a trial has the seconds that all evaluations of the run took so far. While it
+    records a line of another machine, `line` is its number there, and `elapsed` are the seconds
+    that it names.
     """
 
     run: OpenRun
     evaluation_id: EvaluationId
     results: TrialStore
+    line: int | None = None
+    elapsed: float | None = None
 
     @cached_property
     def _began(self) -> float:
         """The time of the first use, minus the seconds of evaluations in earlier processes."""
+        return self.run.clock.monotonic() - self.recorded_seconds()
+
+    def recorded_seconds(self) -> float:
+        """Return the seconds of evaluations that the journal knows."""
         seconds = 0.0
         for event in events_of(self.run.directory.events, _TIMED):
             match event.data.get(PROGRESS):
@@ -281,14 +291,15 @@ class TrialLog:
                 case _:
                     # A trial that was cut by a crash, or a record of an earlier version.
                     pass
-        return self.run.clock.monotonic() - seconds
+        return seconds
 
     def seconds(self) -> float:
         """Return the seconds that the evaluations of the run took so far, in all processes.
 
         The first call starts the time of this process.
         """
-        return self.run.clock.monotonic() - self._began
+        now = self.run.clock.monotonic()
+        return now - self._began if self.elapsed is None else self.elapsed
 
     def started(self, key: TrialKey) -> None:
         """Record the start of a trial."""
@@ -304,7 +315,11 @@ class TrialLog:
         if result.kept:
             self.results.keep(self.evaluation_id, result, now=self.run.clock.now())
         record = self.results.store(self.evaluation_id, result)
-        if not result.satisfied and not result.no_result:
+        # A line is recorded again if the process died meanwhile.
+        is_pinned = self.line is not None and any(
+            failed["seal"] == record["seal"] for failed in self.results.failed(self.evaluation_id)
+        )
+        if not result.satisfied and not result.no_result and not is_pinned:
             self.results.pin_failed(self.evaluation_id, result, now=self.run.clock.now())
         seconds = round(self.seconds(), 3)
         more: JsonObject = (
@@ -339,6 +354,20 @@ class TrialLog:
                 )
             return setup
         return None
+
+    def sent(self) -> tuple[int, int]:
+        """Return how often trials were sent away, and the number of known lines since then."""
+        sent = lines = 0
+        for event in self._events((SENT, *_LINES)):
+            if event.type == SENT:
+                sent, lines = sent + 1, 0
+            elif isinstance(line := event.data.get(LINE), int):
+                lines = line + 1
+        return sent, lines
+
+    def send(self, name: str) -> None:
+        """Record that another machine is about to get the missing trials, under a name."""
+        self._write(SENT, {"name": name})
 
     def replay(self, cut: Collection[TrialKey], order: JsonObject) -> None:
         """Record a person's order to play cut trials again, in the ledger and in the journal."""
@@ -437,14 +466,17 @@ class TrialLog:
 
     def _is_recorded(self, result: TrialResult | None, event: Event) -> bool:
         """Return whether an event is the record of a stored result."""
-        data = {name: value for name, value in event.data.items() if name != PROGRESS}
+        own = (PROGRESS, LINE)
+        data = {name: value for name, value in event.data.items() if name not in own}
         return result is not None and data == {
             "evaluation": self.evaluation_id.number,
             **self.results.public_record(self.evaluation_id, result),
         }
 
     def _write(self, kind: str, data: JsonObject) -> None:
-        self.run.emit(kind, {"evaluation": self.evaluation_id.number, **data}, sync=True)
+        line: JsonObject = {} if self.line is None else {LINE: self.line}
+        evaluation = self.evaluation_id.number
+        self.run.emit(kind, {"evaluation": evaluation, **data, **line}, sync=True)
 
     def _events(self, kinds: Collection[str]) -> Iterator[Event]:
         for event in events_of(self.run.directory.events, kinds):

@@ -84,7 +84,7 @@ async def check_run(
             "registers it by its committed lock."
         )
         origin = changed(origin, request=replace(origin.request, suite=""))
-        opened = OpenProject(replace(project, suite=""))
+        opened = replace(opened, project=replace(project, suite=""))
     return await plan_run(origin, opened.project, rules_of(opened))
 
 
@@ -132,4 +132,4 @@ def with_registered(version: Version, opened: OpenProject) -> tuple[Path, OpenPr
         path_below(str(file.parent), name): one.decode() for name, one in pipeline.files.items()
     }
     texts[str(file)] = pipeline.text
-    return file, OpenProject(opened.project.with_texts(texts))
+    return file, replace(opened, project=opened.project.with_texts(texts))

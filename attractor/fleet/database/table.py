@@ -91,6 +91,7 @@ from attractor.fleet.records import (
     RunState,
     Spent,
     Worker,
+    area_of,
 )
 from attractor.fleet.universes import NO_CAPS, Caps, Tenant, need_of, require_name
 
@@ -338,14 +339,15 @@ class SqlTable:
         await self._database.execute(sa.delete(HEADS).where(HEADS.c.run_id == run_id, between))
 
     async def last_heads(self, younger_s: float) -> Sequence[tuple[str, str]]:
-        """Return the last heads of all runs, each with its universe; forget the others."""
+        """Return the last heads of all runs, each with its area; forget the others."""
         seq = sa.select(RUNS.c.seq).where(RUNS.c.run_id == HEADS.c.run_id).scalar_subquery()
-        rows = sa.select(RUNS.c.universe, HEADS.c.head).join(HEADS, HEADS.c.run_id == RUNS.c.run_id)
+        rows = sa.select(RUNS.c.universe, RUNS.c.pool, HEADS.c.head)
+        rows = rows.join(HEADS, HEADS.c.run_id == RUNS.c.run_id)
 
         def work(connection: sa.Connection, now: float) -> Sequence[tuple[str, str]]:
             is_old = sa.or_(HEADS.c.committed < now - younger_s, HEADS.c.seq <= seq - KEEP_HEADS)
             connection.execute(sa.delete(HEADS).where(is_old))
-            return [(universe, head) for universe, head in connection.execute(rows)]
+            return [(area_of(*where), head) for *where, head in connection.execute(rows)]
 
         return await self._database.transact(work)
 

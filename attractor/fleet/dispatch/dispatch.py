@@ -8,14 +8,20 @@ import asyncio
 import secrets
 import time
 import tomllib
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.errors import AttractorError, Refused, UnknownName, VerificationError
+from attractor.base.errors import (
+    AttractorError,
+    Refused,
+    UnknownName,
+    UsageError,
+    VerificationError,
+)
 from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.ids import is_run_id
 from attractor.base.json import Json, JsonObject, canonical_json, parse_object
@@ -37,7 +43,16 @@ from attractor.factory.operations.settle import record_cancel, settle_ended
 from attractor.factory.register import record_restart
 from attractor.fleet.decisions import BEAT_S, HOLDER
 from attractor.fleet.errors import BlobMissing, DatabaseAway, StoreAway, UnknownRun
-from attractor.fleet.records import HOME, AttemptEnd, Claim, FleetRun, NewRun, RunState, Worker
+from attractor.fleet.records import (
+    EVALUATE,
+    HOME,
+    AttemptEnd,
+    Claim,
+    FleetRun,
+    NewRun,
+    RunState,
+    Worker,
+)
 from attractor.fleet.seams import BlobsOf
 from attractor.fleet.store.heads import FileEntry, HeadTree, changed_files
 from attractor.fleet.store.places import AGENTS, PROJECT, RUNS, Collector, Place, chain_of, lay_out
@@ -62,6 +77,11 @@ from attractor.workspaces.run_store import STORES
 if TYPE_CHECKING:
     # It loads the database, which belongs to an extra.
     from attractor.fleet.database.table import SqlTable
+
+
+def universe_of(project: str, known: Iterable[Tenant]) -> str:
+    """Return the universe of a project."""
+    return next((one.universe for one in known if one.id == project), HOME)
 
 
 def copy_fence(directory: RunDirectory, purpose: str) -> FileFence:
@@ -110,12 +130,13 @@ class Dispatch:
 
     async def require_accepted(self, plan: RunPlan, where: Where) -> NewRun:
         """Refuse a planned run that cannot move, or that caps do not allow; return its row."""
+        if where.pool == EVALUATE:
+            raise UsageError(f"the pool {EVALUATE} plays trials only", hint="name another pool")
         _require_movable(plan, where.label)
         task = plan.request.task
         project = self._opened.identity.create_id()
         known = await self.table.tenants()
-        of_now = next((one.universe for one in known if one.id == project), HOME)
-        universe = where.universe or of_now
+        universe = where.universe or universe_of(project, known)
         new = NewRun(
             run_id=plan.run_id,
             head="",
@@ -170,18 +191,22 @@ class Dispatch:
     async def _push(self, begun: BegunRun, new: NewRun) -> None:
         """Store a begun run, and add its row."""
         tree = await HeadTree.load(await self._blobs_of(new.universe), "")
-        await self._collector(new.run_id).collect(tree)
-        agents = begun.run.manifest.agents
-        await _put_folder(tree, f"{AGENTS}/{agents}", self._place.state / AGENTS / agents)
-        await self._put_project(tree, begun)
+        await self.put_run(tree, begun, new.run_id)
         for before in runs_before(begun.plan.request):
             folder = self._place.runs / before
-            await _put_folder(tree, f"{RUNS}/{before}", folder, _NOT_CONTINUED)
+            await put_folder(tree, f"{RUNS}/{before}", folder, _NOT_CONTINUED)
         new = changed(new, head=await tree.save())
         directory = begun.run.directory
         self._note_elsewhere(directory, new.run_id, new.pool, is_live=True)
         self._note(new.run_id, new.head)
         await self.table.add(new)
+
+    async def put_run(self, tree: HeadTree, begun: BegunRun, first: str) -> None:
+        """Put a run into a head, with the runs before its restarts since the first one."""
+        await self._collector(first).collect(tree)
+        agents = begun.run.manifest.agents
+        await put_folder(tree, f"{AGENTS}/{agents}", self._place.state / AGENTS / agents)
+        await self._put_project(tree, begun)
 
     async def sync(self, run_id: str) -> FleetRun:
         """Bring the last committed head of a run, or its cancel, into its copy here."""
@@ -212,7 +237,7 @@ class Dispatch:
                 hint = f"look at its head again: attractor fleet why {run_id}"
                 raise Refused(f"run {run_id} has a newer head than {damaged}", hint=hint)
             run = await (self._go_back(run_id, head) if head else self._sync(run_id))
-            tree = await HeadTree.load(await self._blobs_of(run.universe), run.head)
+            tree = await HeadTree.load(await self._blobs_of(run.area), run.head)
             collector = self._collector(run_id)
             await asyncio.to_thread(collector.skip)
             # Until the commit, the copy may have more than the head.
@@ -300,7 +325,7 @@ class Dispatch:
 
     async def _lay_out(self, run: FleetRun, known: str) -> None:
         """Bring what differs between a known head and that of a run into the project."""
-        blobs = await self._blobs_of(run.universe)
+        blobs = await self._blobs_of(run.area)
         tree = await HeadTree.load(blobs, run.head)
         files = self._of_chain(run.run_id, changed_files(blobs, known, run.head))
         note = self._note_of(run.run_id)
@@ -311,7 +336,7 @@ class Dispatch:
     async def _go_back(self, run_id: str, head: str) -> FleetRun:
         """Let the copy of a run be as it was at an earlier head; end its later restarts."""
         run: FleetRun = changed(await self._known(run_id), head=head)
-        tree = await HeadTree.load(await self._blobs_of(run.universe), head)
+        tree = await HeadTree.load(await self._blobs_of(run.area), head)
         kept = {name async for name, _ in tree.files()}
         runs = {name.split("/")[1] for name in kept if name.startswith(f"{RUNS}/")}
         chain = self._chain(run_id)
@@ -489,7 +514,7 @@ class Dispatch:
         return self._place.state / COPIES
 
 
-async def _put_folder(
+async def put_folder(
     tree: HeadTree, name: str, folder: Path, without: Collection[str] = ()
 ) -> None:
     """Put the files of a folder into a head, but none below some names."""

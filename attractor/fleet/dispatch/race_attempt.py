@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -27,6 +29,7 @@ from attractor.factory.operations.settle import settle_ended
 from attractor.factory.operations.start import plan_start
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch.dispatch import Dispatch, Where, first_of
+from attractor.fleet.dispatch.evaluations import EvaluationPool
 from attractor.fleet.dispatch.orders import FleetOrders
 from attractor.fleet.fleet import Addresses, open_fleet, process_name
 from attractor.fleet.records import RunState
@@ -113,14 +116,22 @@ class InPool:
 
 
 def main(arguments: list[str]) -> None:
-    """Execute an attempt in the pool of its race: `RACE RUN`."""
+    """Execute an attempt in the pool of its race, or here: `RACE RUN`.
+
+    Its trials are played by the pool of evaluations, if the settings name a store for that.
+    """
     attempt, race, opened = open_attempt(arguments)
     folder = opened.project.root
     settings = load_configuration(
         start=folder, cwd=folder, environ=os.environ, user_file=user_config_file()
     ).settings
-    url, store = settings.fleet.url.get_secret_value(), settings.fleet.store
-    in_pool = InPool(race.pool, Addresses.of(settings.state_dir, url, store))
+    addresses = Addresses.of_settings(settings)
+    if addresses.sealed:
+        opened = replace(opened, elsewhere=partial(EvaluationPool, addresses, os.environ))
+    if not race.pool:
+        walk_attempt(attempt, race, opened)
+        return
+    in_pool = InPool(race.pool, addresses)
     walk_attempt(attempt, race, opened, begin=in_pool.begin, go_on=in_pool.go_on)
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from attractor.fleet.store.bucket_blobs import BucketBlobs
 
 MARKER = "attractor-store.json"
+ANY = "any"
 FORMAT = 1
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -50,6 +51,7 @@ async def open_blobs(
 
     A bucket is reached with the variables `AWS_*` of `environ`. An empty store gets a marker,
     unless the id of the store is `known`: then the store is not there, such as an unmounted disk.
+    `ANY` is the id of a store that another process has made.
     """
     if not _UNIVERSE.fullmatch(universe):
         raise UsageError(f"invalid name {universe!r} of a universe")
@@ -206,7 +208,7 @@ def require_marker(content: bytes | None, place: object, known: str = "") -> str
         )
     require_format(place, number, current=FORMAT)
     found = str((marker or {}).get("id", ""))
-    if known and found != known:
+    if known not in ("", ANY, found):
         raise Refused(
             f"{place} is the store {found[:8]} of another fleet, not {known[:8]}",
             hint="give each fleet a store of its own: fleet.store",

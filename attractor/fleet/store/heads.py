@@ -155,6 +155,10 @@ class HeadTree:
         if await self._find(names):
             _set(self._root, names, None)
 
+    async def find(self, path: str) -> FileEntry | None:
+        """Return a file, or None."""
+        return await self._find(_names_of(path))
+
     async def save(self) -> str:
         """Store what changed, all at once, and return the head."""
         if self._root.digest or not self._root.count:

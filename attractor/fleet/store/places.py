@@ -2,7 +2,8 @@
 
 A head has the run directory with those of its restarts, their stores, the agents with which the run
 began, and what it needs of its project. Git objects are one growing file a store, so a stage costs
-the same however many there were. No head has holdouts.
+the same however many there were. Only the head of an evaluation has holdouts, and it is in a store
+of its own.
 """
 
 import asyncio
@@ -29,6 +30,9 @@ from attractor.workspaces.folders import NAME as WORKSPACES
 from attractor.workspaces.run_store import RECORD_FILE, STORES, read_record, write_record
 
 RUNS, AGENTS, PROJECT = "runs", "agents", "project"
+EVALUATION, TRIALS = "evaluation", "trials.jsonl"
+"""The folder of an evaluation, and the file in it that tells what happened to its trials."""
+
 OBJECTS = "objects.log"
 """The Git objects of a store: of each its id, its size and its content, as Git stores it."""
 
@@ -76,6 +80,7 @@ class Place:
             STORES: self.state / STORES,
             AGENTS: self.state / AGENTS,
             PROJECT: self.project,
+            EVALUATION: self.state / EVALUATION,
         }
         if kind not in folders or not rest or ".." in rest:
             raise VerificationError(f"a head names {name!r}, which is no file of a run")
@@ -155,6 +160,8 @@ class Collector:
 
     def _changes(self) -> Iterator[Change]:
         place = self.place
+        if (place.state / EVALUATION).exists():
+            yield from self._in(EVALUATION, place.state / EVALUATION, only=(TRIALS,))
         for run_id in self.run_ids():
             yield from self._in(f"{RUNS}/{run_id}", place.runs / run_id)
             store, name = place.store(run_id), f"{STORES}/{run_id}"

@@ -97,6 +97,12 @@ async def explain(fleet: "Fleet", runs: Sequence[FleetRun]) -> Sequence[Explaine
     ]
 
 
+async def find_row(fleet: "Fleet", run_id: str) -> FleetRun | None:
+    """Return the row of a run; while workers play its trials, the row of these."""
+    [name] = await fleet.table.beginning_with(f"{run_id}.", 1) or [run_id]
+    return await fleet.table.run(name)
+
+
 @dataclass(frozen=True)
 class WorkerView:
     """A worker, its runs, and the seconds since its start and its last beat."""

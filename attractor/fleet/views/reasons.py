@@ -141,16 +141,16 @@ def _remedy(reason: Reason, run: FleetRun) -> str:
         ):
             return _another_worker(run)
         case ReasonKind.HUMAN:
-            return f"attractor answer {run.run_id}"
+            return f"attractor answer {run.directory}"
         case ReasonKind.STORE_UNREACHABLE:
             return "attractor fleet status"
         case ReasonKind.BUDGET:
             more = budget_option(str(figures.get("stopped", "")))
-            return " ".join(["attractor resume", run.run_id, *more])
+            return " ".join(["attractor resume", run.directory, *more])
         case ReasonKind.PAUSED if "holder" in figures:
             return f"attractor fleet why {run.run_id}"
         case _:
-            return f"attractor resume {run.run_id}"
+            return f"attractor resume {run.directory}"
 
 
 def _larger(figures: Mapping[str, Any]) -> float:

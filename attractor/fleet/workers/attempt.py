@@ -1,7 +1,8 @@
 """The process of one attempt: executes a run in its place, and commits by its worker.
 
-It has no address of the fleet, no ledger and no holdouts. It evaluates nothing, sends no notice,
-and delivers only into its own place: the server does the rest from the committed head. A run in a
+It has no address of the fleet and no ledger. It sends no notice, and delivers only into its own
+place: the server does the rest from the committed head. It has holdouts only if its worker serves
+the pool of evaluations: then it plays the trials of a run, and judges nothing. A run in a
 dimension of this machine works as one of its project does; only its directory is in the place.
 """
 
@@ -42,6 +43,7 @@ from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.profiles import Profile
 from attractor.fleet.store.places import AGENTS, Place
 from attractor.fleet.workers.fence import USED, WorkerChannel, WorkerFence, used_record
+from attractor.fleet.workers.trials import Finish, TrialsLeft, find_trials
 from attractor.pipeline.execute import resume
 from attractor.pipeline.plan.origins import Origin
 from attractor.pipeline.plan.run_plan import BegunRun, Policy, RunRules
@@ -206,12 +208,14 @@ async def execute(
     record: Mapping[str, Any],
     wait: LongWait,
     own: Overrides,
+    finish: Finish | None,
 ) -> RunResult:
-    """Execute a run until it waits, stops or ends."""
+    """Execute a run until it waits, stops or ends; `finish` plays the trials of an evaluation."""
 
     async def find_policy(origin: Origin, request: RunRequest) -> Policy:
-        """Return the policy of the profile with which the run began; nothing is evaluated here."""
+        """Return the policy of the profile with which the run began."""
         policy = policy_of_profile(Profile.model_validate(record["profile"]), project)
+        policy = replace(policy, finish=finish)
         note = record["task_note"]
         pinned = {"suite": request.suite, "profile": request.profile}
         train = partial(_train, place.project, record.get(TRAIN, {}))
@@ -267,7 +271,8 @@ def main(
                 own = find_dimension(request, project, project_id)
                 keep_agents(agents, project.machine)
                 project = replace(project, runs_dir=place.runs)
-            result = asyncio.run(execute(run_id, place, project, record, wait, own))
+            finish = find_trials(place, channel)
+            result = asyncio.run(execute(run_id, place, project, record, wait, own, finish))
         finally:
             # Not for a lost run: its worker kills a process that takes long to end.
             if tracing and not channel.lost:
@@ -279,6 +284,10 @@ def main(
         return 0
     except FenceLost:
         return 1
+    except TrialsLeft as left:
+        stopped = (StatusWord.EXECUTING.value, "", left.message, "")
+        channel.tell_end(dict(zip(_RESULT, stopped, strict=True)))
+        return 0
     except AttractorError as error:
         channel.tell_end({"error": error.in_one_line, "exit_code": int(error.exit_code)})
         return 0

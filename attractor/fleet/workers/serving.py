@@ -17,7 +17,7 @@ from attractor.fleet.database.queue import Listener
 from attractor.fleet.decisions import BEAT_S
 from attractor.fleet.errors import DatabaseAway, StoreAway
 from attractor.fleet.fleet import Addresses, Fleet, open_fleet, process_name
-from attractor.fleet.records import HOME, Worker, queue_name, worker_id
+from attractor.fleet.records import EVALUATE, HOME, Worker, area_of, queue_name, worker_id
 from attractor.fleet.store.places import Place
 from attractor.fleet.workers.site import INCIDENTS, FolderSite
 from attractor.fleet.workers.worker import RunWorker
@@ -65,10 +65,10 @@ class ServingWorker:
             loop.add_signal_handler(number, self._count_signal)
         token = secrets.token_hex(32)
         async with open_fleet(plan.addresses, plan.environ, token) as fleet:
-            if await fleet.database.store_id():
+            if plan.pool == EVALUATE or await fleet.database.store_id():
                 # The store of another fleet is refused; one that is away may come back.
                 with suppress(StoreAway):
-                    await fleet.blobs_of(HOME)
+                    await fleet.blobs_of(area_of(HOME, plan.pool))
             worker = await self._register(fleet)
             places = plan.folder / _PLACES / worker.worker.id
             queues = [queue_name(plan.pool, plan.engine, label) for label in ("", *plan.labels)]

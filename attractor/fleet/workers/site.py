@@ -91,20 +91,20 @@ class FolderSite:
         # Processes that an earlier attempt left behind know another folder.
         root = self._folder / f"{run.run_id}-{claim.epoch}"
         place = Place.below(root)
-        tree = await HeadTree.load(await self._blobs_of(run.universe), claim.head)
+        tree = await HeadTree.load(await self._blobs_of(run.area), claim.head)
         size = HeadSize(self._max_bytes)
         async for name, entry in tree.files():
             size.add(name, entry.size)
         size.require_allowed()
         await asyncio.to_thread(_clear, root, self._folder.parent / ACCOUNTS)
         await lay_out(tree, tree.files(), place)
-        await self._make_repository(place, run.run_id)
-        given = await asyncio.to_thread(_leave_orders, place.runs, run.run_id, run.orders)
-        collector = Collector(place, lambda: _run_ids(place.runs, run.run_id), size)
+        await self._make_repository(place, run.directory)
+        given = await asyncio.to_thread(_leave_orders, place.runs, run.directory, run.orders)
+        collector = Collector(place, lambda: _run_ids(place.runs, run.directory), size)
         await asyncio.to_thread(collector.skip)
         process, end = await self._start(root, run)
         streams = await asyncio.open_connection(sock=end, limit=_LONGEST_LINE)
-        return _Attempt(run.run_id, root, tree, collector, process, streams, given)
+        return _Attempt(run.directory, root, tree, collector, process, streams, given)
 
     async def _make_repository(self, place: Place, run_id: str) -> None:
         """Make the repository whose objects the store of a run borrows."""
@@ -132,7 +132,7 @@ class FolderSite:
             process = await asyncio.create_subprocess_exec(
                 *self._program,
                 str(root),
-                run.run_id,
+                run.directory,
                 str(theirs.fileno()),
                 *of_label,
                 cwd=root / PROJECT,

@@ -19,6 +19,7 @@ from attractor.engine.state.run_state import (
 from attractor.fleet.decisions import BEAT_S, pause_of
 from attractor.fleet.errors import DatabaseAway, Fenced, StoreAway
 from attractor.fleet.records import (
+    EVALUATE,
     AttemptEnd,
     Claim,
     FleetRun,
@@ -150,7 +151,10 @@ class RunWorker:
         if run.orders:
             # First: a person gave the reason of a cancel.
             await running.give(run.orders)
-        if run.cancel:
+        if run.cancel and run.pool == EVALUATE:
+            # Between two stages it takes no orders.
+            self._kill(running, "canceled")
+        elif run.cancel:
             await running.cancel()
         elif pause := pause_of(run):
             await running.stop(str(pause.details["stopped"]))

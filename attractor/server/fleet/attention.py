@@ -51,5 +51,5 @@ def rows_of_fleet(
                 since=changed_at(one),
                 cost_usd=0.0,
                 command=one.command,
-                run_id=run.run_id,
+                run_id=run.directory,
             )

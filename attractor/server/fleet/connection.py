@@ -8,13 +8,13 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from attractor import __version__
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, Refused
+from attractor.config.settings import Settings
 from attractor.factory.open_project import OpenProject
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch.dispatch import Dispatch
@@ -70,12 +70,12 @@ class FleetConnection:
     their own.
     """
 
-    def __init__(
-        self, state: Path, database: str, store: str, pool: str, environ: Mapping[str, str]
-    ) -> None:
-        self.state = state
-        self.pool = pool
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self.state = settings.state_dir
+        self.pool = settings.fleet.pool
         """The pool of workers that name none."""
+        self.has_evaluations = bool(settings.fleet.sealed_store)
+        """Whether workers play trials, also of runs that are not in the fleet."""
         self.environ = environ
         self.name = f"{socket.gethostname()}-{os.getpid()}"
         """The name of this server in the rows of the fleet."""
@@ -92,8 +92,8 @@ class FleetConnection:
         """The space of universes, as it was measured last."""
         self.unmeasured: set[str] = set()
         """Universes that were shown, whose space is to be measured."""
-        self._database = database
-        self._store = store
+        self._settings = settings
+        self._database = settings.fleet.url.get_secret_value()
         self._fleet: Fleet | None = None
         self._fault: AttractorError | None = None
         self._tried = 0.0
@@ -116,7 +116,7 @@ class FleetConnection:
         # It loads the database, which takes a second.
         from attractor.fleet.fleet import Addresses
 
-        Addresses.of(self.state, self._database, self._store)
+        Addresses.of_settings(self._settings)
 
     def begin_worker_for(self, waiting: Sequence[ExplainedRun]) -> None:
         """Start a worker if a run of this machine waits for one, and none was started lately."""
@@ -177,7 +177,7 @@ class FleetConnection:
         from attractor.fleet.database.database import open_database
         from attractor.fleet.fleet import Addresses, Fleet
 
-        addresses = Addresses.of(self.state, self._database, self._store)
+        addresses = Addresses.of_settings(self._settings)
         try:
             database = asyncio.run(open_database(addresses.database))
         except AttractorError as fault:

@@ -25,8 +25,9 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.settle import settle_ended
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.errors import DatabaseAway
-from attractor.fleet.records import FleetRun, RunState
+from attractor.fleet.records import EVALUATE, FleetRun, RunState
 from attractor.fleet.views.overview import explain, fault_of_store
+from attractor.records.summary import summarize_any
 from attractor.server.fleet.actors import answer_message, begin_next
 from attractor.server.fleet.connection import FleetConnection, RunFault, UsedSpace
 from attractor.server.fleet.notices import notify_of_wait
@@ -174,7 +175,9 @@ class FleetLoop:
         until = await fleet.table.now() - KEEP_ENDED_S
         own = self._projects()
         for run in await fleet.table.runs(states=(RunState.ENDED,)):
-            if run.changed < until and run.project in own:
+            if run.changed < until and run.project in own and run.pool == EVALUATE:
+                await fleet.table.forget(run.run_id)
+            elif run.changed < until and run.project in own:
                 opened = self._project_of(run.project).opened
                 async with self._connection.dispatch(opened) as dispatch:
                     await dispatch.forget(run)
@@ -241,7 +244,7 @@ class FleetLoop:
         found = await fleet.table.changed_since(self._since, self._projects())
         for run in found:
             if self._seen.get(run.run_id) != run.changed:
-                step = partial(self._settle, run)
+                step = partial(self._end_trials if run.pool == EVALUATE else self._settle, run)
                 self._left[run.run_id] = _Left(run.run_id, run.project, step)
         self._seen = {run.run_id: run.changed for run in found}
         self._since = now - LATE_S
@@ -305,6 +308,13 @@ class FleetLoop:
 
     def _settle(self, run: FleetRun) -> None:
         asyncio.run(self._bring(run, self._project_of(run.project)))
+
+    def _end_trials(self, run: FleetRun) -> None:
+        """Let the pool of evaluations play no trials of a run that was canceled meanwhile."""
+        opened = self._project_of(run.project).opened
+        is_over = summarize_any(opened.project.runs_dir / run.directory).is_final
+        if run.state is not RunState.ENDED and not run.cancel and is_over:
+            self._connection.read(lambda fleet: fleet.table.cancel(run.run_id))
 
     async def _bring(self, run: FleetRun, project: FleetProject) -> None:
         """Bring a run into its project, and do what its state wants."""

@@ -20,6 +20,7 @@ from attractor.fleet.views.overview import (
     demand_lines,
     events_in,
     explain,
+    find_row,
     metric_lines,
     view_pools,
     view_workers,
@@ -175,7 +176,8 @@ class FleetRunView:
 
 def read_run(connection: FleetConnection, run_id: str) -> FleetRunView | str | None:
     """Return a run in the fleet, why it cannot be read, or None for a run that never was there."""
-    if not (connection.state / COPIES / f"{run_id}.json").exists() or not connection.is_there:
+    is_known = connection.has_evaluations or (connection.state / COPIES / f"{run_id}.json").exists()
+    if not is_known or not connection.is_there:
         return None
     if away := connection.away.get("database"):
         return f"the database of the fleet is away: {away.words}"
@@ -188,14 +190,14 @@ def read_run(connection: FleetConnection, run_id: str) -> FleetRunView | str | N
 
 
 async def _read_run(run_id: str, fleet: "Fleet") -> FleetRunView:
-    run = await fleet.table.run(run_id)
+    run = await find_row(fleet, run_id)
     if run is None:
         raise UnknownRun(f"the fleet has no run {run_id}")
     [explained] = await explain(fleet, [run])
     names = {worker.id: worker.name for worker in await fleet.table.workers()}
     tail = [describe_logged(event) for event in events_in(await fleet.tails.look(run_id))]
     uncommitted = [words for words in tail if words][-MOST_UNCOMMITTED:]
-    return FleetRunView(explained, await fleet.table.attempts(run_id), names, uncommitted)
+    return FleetRunView(explained, await fleet.table.attempts(run.run_id), names, uncommitted)
 
 
 def known_pools(connection: FleetConnection) -> Sequence[str]:

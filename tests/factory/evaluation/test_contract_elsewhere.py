@@ -1,0 +1,152 @@
+"""Trials that another machine plays count as those played here, whichever process dies when."""
+
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from attractor.base.clock import SystemClock
+from attractor.base.errors import AttractorError, VerificationError
+from attractor.engine.outcome import Usage
+from attractor.engine.run_folder.result import RunResult
+from attractor.factory.evaluation.elsewhere import (
+    Happened,
+    SentTrials,
+    TrialLine,
+    TrialLines,
+    read_lines,
+)
+from attractor.factory.evaluation.trial_player import play_holdouts
+from attractor.factory.open_project import OpenProject, TrialsElsewhere
+from attractor.factory.operations.evaluate import judge_again
+from attractor.factory.operations.gate import ask_gate
+from attractor.pipeline.plan.run_plan import BegunRun
+from attractor.scenarios.evaluation import TrialKey
+from attractor.scenarios.sealed_suite import SealedSuite
+from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
+from tests.engine.runs import read_events
+from tests.factory.flows import Flow, make_flow
+from tests.factory.test_rubrics import DOWN, make_judged_flow
+from tests.scenarios.suites import SUITE
+from tests.scenarios.test_judge import rule, script, vote
+
+TRIALS = 3
+LINES = 2 * TRIALS
+
+
+class Died(AttractorError):
+    """A process died in this moment."""
+
+
+@dataclass
+class Another:
+    """Another machine: its processes die after some lines, and this one after it recorded some."""
+
+    folder: Path
+    dies_after: int = sys.maxsize
+    recorded: int = sys.maxsize
+    sent: bytes = b""
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "trials.jsonl"
+
+    async def send(
+        self, opened: OpenProject, begun: BegunRun, sealed: SealedSuite, name: str, sent: bytes
+    ) -> None:
+        assert name.startswith(f"{begun.run.manifest.run_id}.evaluation.1.")
+        self.sent = sent
+        dies_after, self.dies_after = self.dies_after, sys.maxsize
+        try:
+            await self._play(begun, sealed, dies_after)
+        except Died:
+            await self._play(begun, sealed, sys.maxsize)
+
+    async def _play(self, begun: BegunRun, sealed: SealedSuite, most: int) -> None:
+        def keep(used: Usage, ends_trial: bool) -> None:
+            if len(read_lines(self.file.read_bytes())) >= most:
+                raise Died("the process of the trials died")
+
+        sent = SentTrials.from_bytes(self.sent)
+        log = TrialLines(self.file, sent, sealed.suite.settings, SystemClock(), keep)
+        set_up = partial(log.keep_setup, self.folder)
+        earlier = log.earlier()
+        await play_holdouts(begun, sealed, log, earlier, keep=set_up, before_trial=lambda: None)
+
+    async def follow(self, name: str) -> AsyncIterator[bytes]:
+        content = self.file.read_bytes() if self.file.exists() else b""
+        recorded, self.recorded = self.recorded, sys.maxsize
+        lines = content.splitlines(keepends=True)
+        yield b"".join(lines[:recorded])
+        if recorded < len(lines):
+            raise Died("the process with the ledger died")
+
+
+def with_another(
+    flow: Flow, folder: Path, dies_after: int = sys.maxsize, recorded: int = sys.maxsize
+) -> Flow:
+    folder.mkdir()
+    another: TrialsElsewhere = Another(folder, dies_after, recorded)
+    return replace(flow, opened=replace(flow.opened, elsewhere=lambda: another))
+
+
+def evaluate(flow: Flow, result: RunResult) -> RunResult:
+    """Evaluate a run; after the death of this process, in another one."""
+    try:
+        return flow.resume(result)
+    except Died:
+        return flow.resume(result)
+
+
+def happened(result: RunResult) -> Counter[str]:
+    types = [event.type for event in read_events(result.directory)]
+    return Counter(type_ for type_ in types if type_.startswith("Trial"))
+
+
+@pytest.mark.parametrize("dies_after", range(1, LINES + 1))
+def test_trial_in_flight_is_cut_and_no_trial_is_played_twice(
+    tmp_path: Path, dies_after: int
+) -> None:
+    flow = make_flow(tmp_path, suite=f"{SUITE}[trials]\nn = {TRIALS}\n")
+    flow = with_another(flow, tmp_path / "other", dies_after=dies_after, recorded=dies_after)
+    result = flow.launch(evaluate=False)
+    evaluate(flow, result)
+    # After an odd number of lines, a trial was in flight.
+    cut = dies_after % 2
+    kinds = {"TrialsSent": 1, "TrialStarted": TRIALS, "TrialCompleted": TRIALS - cut}
+    assert happened(result) == Counter({**kinds, "TrialCut": cut})
+    assert flow.rules(result) == ["infra_errors"] * cut
+
+
+def test_another_machine_asks_the_judge_again(tmp_path: Path, provider_twin: StartTwin) -> None:
+    down = make_judged_flow(tmp_path, dict(provider_twin(script(DOWN)).environ()))
+    flow = with_another(down, tmp_path / "other")
+    result = flow.launch()
+    assert happened(result) == Counter(TrialsSent=1, TrialStarted=1, TrialUnjudged=1)
+    back = dict(provider_twin(script(rule(vote(0.9)))).environ())
+    up = down.adjusted(environ={**flow.machine.environ, **back})
+    judge_again(result.directory, up.opened, by="ann")
+    with_another(up, tmp_path / "again").resume(result)
+    kinds = happened(result)
+    assert (kinds["TrialsSent"], kinds["TrialStarted"], kinds["TrialCompleted"]) == (2, 1, 1)
+    assert (flow.report(result).played, flow.report(result).satisfied) == (1, 1)
+    [[trial]] = [one.results for one in ask_gate(result.directory, up.opened)[1].evaluations]
+    assert trial.cost_usd > 0
+
+
+def test_line_about_an_unknown_trial_is_refused(tmp_path: Path) -> None:
+    flow = with_another(make_flow(tmp_path), tmp_path / "other", recorded=0)
+    result = flow.launch(evaluate=False)
+    with pytest.raises(Died):
+        flow.resume(result)
+    [file] = (tmp_path / "other").iterdir()
+    line = TrialLine(happened=Happened.STARTED, seconds=0.0, key=TrialKey("made", 1))
+    text = file.read_text().replace('"scenario":"made"', '"scenario":"other"')
+    assert read_lines(file.read_bytes())[0].key == line.key
+    file.write_text(text)
+    with pytest.raises(VerificationError, match="trial 1 of a scenario that the suite lacks"):
+        flow.resume(result)

@@ -1,0 +1,153 @@
+"""Workers of the pool `evaluate` play the trials of evaluations, each at most once."""
+
+import json
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fleet.living import PROGRAM, LivingFleet, living, wait_until
+from tests.scenarios.suites import write_suite
+
+PIPELINE = """digraph linear {
+  start [shape=Mdiamond]; done [shape=Msquare]
+  make [shape=parallelogram, tool_command="echo made > made.txt"]
+  start -> make -> done
+}
+"""
+SUITE = """
+name = "todo"
+pipeline = "linear"
+[trials]
+n = 3
+[setup]
+run = ["cp made.txt built.txt"]
+"""
+QUETZAL = """
+id = "quetzal"
+title = "The quetzal sings"
+story = "A quetzal sings at dawn."
+
+[[steps]]
+name = "sing"
+run = "sleep 1.5; grep made built.txt"
+
+[[checks]]
+kind = "exit"
+step = "sing"
+"""
+RUN = ("--sandbox", "none", "--suite", "todo", "--profile", "lenient")
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[LivingFleet]:
+    more = {"ATTRACTOR_FLEET__SEALED_STORE": str(tmp_path / "sealed")}
+    with living(tmp_path, PIPELINE, more=more) as fleet:
+        suite = write_suite(tmp_path / "suite", suite=SUITE, quetzal=QUETZAL)
+        fleet.attractor("suite", "register", str(suite))
+        fleet.attractor("profile", "create", "lenient", "--allow", "isolation_unverified")
+        yield fleet
+
+
+def start_run(fleet: LivingFleet, *words: str) -> subprocess.Popen[bytes]:
+    """Start a command whose evaluation the pool plays."""
+    return subprocess.Popen(
+        [*PROGRAM, *words],
+        cwd=fleet.project,
+        env=fleet.environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def count(fleet: LivingFleet, run_id: str) -> Counter[str]:
+    """Count what happened to trials."""
+    return Counter(one["type"] for one in fleet.events(run_id) if "Trial" in one["type"])
+
+
+def only_run(fleet: LivingFleet) -> str:
+    """Return the run of the project, once it has begun."""
+    runs = fleet.project / "runs"
+    wait_until(lambda: [*runs.glob("*/events.jsonl")] != [])
+    [file] = runs.glob("*/events.jsonl")
+    return file.parent.name
+
+
+def await_started(fleet: LivingFleet, run_id: str, number: int) -> None:
+    wait_until(lambda: count(fleet, run_id)["TrialStarted"] >= number, fleet.logs)
+
+
+@pytest.mark.crash
+def test_trials_survive_their_worker_and_the_process_that_waits_for_them(
+    fleet: LivingFleet,
+) -> None:
+    # Also for a run that never was in the fleet.
+    command = start_run(fleet, "run", "pipeline.dot", *RUN)
+    run_id = only_run(fleet)
+    wait_until(lambda: count(fleet, run_id)["TrialsSent"] == 1, fleet.logs)
+    shown = fleet.attractor("fleet", "why", run_id)
+    assert f"run {run_id}.evaluation.1.1: queued in pool evaluate" in shown
+    assert "change it: attractor worker --pool evaluate" in shown
+    first = fleet.start_evaluator()
+    await_started(fleet, run_id, 1)
+    command.kill()
+    command.wait()
+    resumed = start_run(fleet, "resume", run_id)
+    await_started(fleet, run_id, 2)
+    fleet.kill(first)
+    fleet.start_evaluator()
+    assert resumed.wait(60) == 0
+    found = count(fleet, run_id)
+    assert found == {"TrialsSent": 1, "TrialStarted": 3, "TrialCompleted": 2, "TrialCut": 1}
+    assert "no-go" in fleet.attractor("gate", run_id, code=5)
+    fleet.attractor("evaluate", run_id, "--replay-cut", "--rationale", "its worker died")
+    assert count(fleet, run_id)["TrialStarted"] == 4
+    assert "3 of 3 trials satisfied" in fleet.attractor("gate", run_id)
+    assert "No problems found" in fleet.attractor("audit", "verify")
+    assert "No problems found" in fleet.attractor("fleet", "check", "--deep")
+    assert json.loads(fleet.attractor("fleet", "queue", "--json"))["runs"] == []
+
+
+@pytest.mark.crash
+def test_server_evaluates_in_the_pool_whose_workers_leave(fleet: LivingFleet) -> None:
+    fleet.start_worker()
+    server = fleet.start_server()
+    first = fleet.start_evaluator()
+    run_id = fleet.begin(*RUN)
+    wait_until(lambda: (fleet.project / "runs" / run_id / "events.jsonl").exists())
+    await_started(fleet, run_id, 1)
+    fleet.kill(server)
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(60) == 0
+    # It ends its trial, and another worker plays the rest.
+    fleet.start_evaluator()
+    fleet.start_server()
+    wait_until(lambda: count(fleet, run_id)["TrialCompleted"] == 3, fleet.logs)
+    assert count(fleet, run_id) == {"TrialsSent": 1, "TrialStarted": 3, "TrialCompleted": 3}
+    wait_until(lambda: fleet.status(run_id)["status"] == "awaiting_human", fleet.logs)
+    assert "3 of 3 trials satisfied" in fleet.attractor("gate", run_id)
+
+
+def test_trials_that_cannot_be_played_are_sent_again(fleet: LivingFleet) -> None:
+    fleet.start_worker()
+    run_id = fleet.begin(*RUN, "--max-duration", "3s")
+    fleet.wait(run_id, "evaluating")
+    waiting = start_run(fleet, "resume", run_id)
+    wait_until(lambda: f"{run_id}.evaluation.1.1" in fleet.attractor("fleet", "queue"))
+    for blob in (fleet.folder / "sealed").glob("universes/*/??/??/*"):
+        if b"quetzal" in blob.read_bytes():
+            blob.unlink()
+    fleet.start_evaluator()
+    assert waiting.wait(60) == 4
+    assert count(fleet, run_id) == {"TrialsSent": 1}
+    # A second try plays until the budget is spent, and a larger budget plays the rest.
+    assert "the budget max_duration is exhausted" in fleet.attractor("resume", run_id, code=3)
+    played = count(fleet, run_id)
+    assert 0 < played["TrialStarted"] == played["TrialCompleted"] < 3
+    fleet.attractor("resume", run_id, "--max-duration", "1h")
+    found = count(fleet, run_id)
+    assert found == {"TrialsSent": 3, "TrialStarted": 3, "TrialCompleted": 3}
+    assert "3 of 3 trials satisfied" in fleet.attractor("gate", run_id)
