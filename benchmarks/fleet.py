@@ -185,7 +185,9 @@ class _GrowingRun:
 
     async def seconds(self) -> float:
         """Return the seconds of the commit of the next stage."""
-        _write_stage(self._root, self._objects, self._stages)
+        # Of each run other words: what is in the store already is not written again.
+        words = f"stage {self._stages} of {self._root.parent.parent.name}"
+        _write_stage(self._root, self._objects, self._stages, words)
         self._stages += 1
         return await _seconds(self._commit())
 
@@ -207,15 +209,15 @@ async def _growing(folder: Path) -> Row:
     return Figure.paired(name, pairs, GROWTH_LIMIT)
 
 
-def _write_stage(root: Path, objects: Path, stage: int) -> None:
+def _write_stage(root: Path, objects: Path, stage: int, words: str) -> None:
     """Write what a stage leaves: two kilobytes of journal, its folder, three objects."""
-    with (root / "events.jsonl").open("ab") as journal:
-        journal.write(b"%01000d\n%01000d\n" % (stage, stage))
+    with (root / "events.jsonl").open("a") as journal:
+        journal.write(f"{words:>1000}\n" * 2)
     past = root / "node" / "history" / f"{stage}.1"
     past.mkdir()
     for name in ("status.json", "stdout.txt"):
-        (past / name).write_text(f"{name} {stage}")
-    (root / "run.json").write_text(f"{stage}")
+        (past / name).write_text(f"{name} {words}")
+    (root / "run.json").write_text(words)
     for _ in range(3):
         digest = os.urandom(20).hex()
         (objects / digest[:2]).mkdir(exist_ok=True)
