@@ -4,6 +4,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from attractor.base.errors import UnknownName, UsageError
+from attractor.base.ids import is_run_id
 from attractor.cli.invocation import Invocation
 from attractor.cli.runs.universes import require_reach
 from attractor.engine.errors import NoRun
@@ -21,6 +22,9 @@ async def find_in_fleet(invocation: Invocation, fleet: "Fleet", reference: str) 
     with suppress(NoRun, UnknownName, UsageError):
         name = find_run(reference, invocation.configuration.settings.runs_dir).name
     found = [*await fleet.table.beginning_with(name, 2)]
+    if not found and is_run_id(name):
+        # A run that was never in the fleet, whose trials are.
+        found = [*await fleet.table.beginning_with(f"{name}.", 1)]
     if name in found:
         found = [name]
     run = await fleet.table.run(found[0]) if len(found) == 1 else None

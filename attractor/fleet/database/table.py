@@ -75,6 +75,7 @@ from attractor.fleet.decisions import (
 )
 from attractor.fleet.errors import ActorBusy
 from attractor.fleet.records import (
+    EVALUATE,
     HOME,
     NOTHING_SPENT,
     AttemptEnd,
@@ -357,8 +358,13 @@ class SqlTable:
         return await self._select_runs(rows.order_by(RUNS.c.changed, RUNS.c.run_id))
 
     async def beginning_with(self, prefix: str, most: int) -> Sequence[str]:
-        """Return the ids of runs that begin with a text: the first ones."""
+        """Return the ids of runs that begin with a text: the first ones.
+
+        Those of trials only follow the dot after the id of their run.
+        """
         rows = sa.select(RUNS.c.run_id).where(RUNS.c.run_id.startswith(prefix, autoescape=True))
+        if "." not in prefix:
+            rows = rows.where(RUNS.c.pool != EVALUATE)
         rows = rows.order_by(RUNS.c.run_id).limit(most)
         return await self._database.read(lambda connection, _: connection.scalars(rows).all())
 
