@@ -12,8 +12,10 @@ from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.fleet_runs import find_in_fleet
 from attractor.cli.shell_completion import complete_runs
 from attractor.fleet.check import last_whole_head
+from attractor.fleet.decisions import pause_of
 from attractor.fleet.records import CommittedHead, RunState
 from attractor.fleet.views.overview import ExplainedRun, explain, find_row
+from attractor.fleet.views.reasons import in_words
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet
@@ -49,6 +51,8 @@ def fleet_why(invocation: Invocation, reference: str, as_json: bool) -> ExitCode
         show(f"change it: {found.command}")
     elif run.state is RunState.RUNNING:
         show(f"worker: {run.owner}, attempt {run.attempt}")
+        if pause := pause_of(run):
+            show(f"after the stages in flight: {in_words(pause)}")
     if found.is_damaged:
         head = f"{whole.head[:12]}, commit {whole.seq}" if whole else "none of the last ones"
         show(f"last whole head: {head}")

@@ -110,7 +110,7 @@ class HeadSize:
         if self.total <= self.limit:
             return
         largest = nlargest(_MOST_NAMED, self.sizes.items(), key=lambda file: file[1])
-        named = ", ".join(f"{name} ({format_size(size)})" for name, size in largest)
+        named = ", ".join(f"{_in_words(name)} ({format_size(size)})" for name, size in largest)
         raise HeadTooLarge(
             f"the files of the run take {format_size(self.total)}, more than the "
             f"{format_size(self.limit)} of fleet.max_head_bytes; the largest ones: {named}",
@@ -119,6 +119,11 @@ class HeadSize:
 
 
 _MOST_NAMED = 3
+
+
+def _in_words(name: str) -> str:
+    """Return how people know a file of a head."""
+    return "the Git objects of its workspace" if _OBJECT_LOG.fullmatch(name) else name
 
 
 @dataclass
