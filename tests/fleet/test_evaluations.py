@@ -1,14 +1,17 @@
 """Workers of the pool `evaluate` play the trials of evaluations, each at most once."""
 
 import json
+import random
 import signal
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import counts
 from tests.fleet.living import PROGRAM, LivingFleet, living, wait_until
 from tests.scenarios.suites import write_suite
 
@@ -129,6 +132,34 @@ def test_server_evaluates_in_the_pool_whose_workers_leave(fleet: LivingFleet) ->
     assert count(fleet, run_id) == {"TrialsSent": 1, "TrialStarted": 3, "TrialCompleted": 3}
     wait_until(lambda: fleet.status(run_id)["status"] == "awaiting_human", fleet.logs)
     assert "3 of 3 trials satisfied" in fleet.attractor("gate", run_id)
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("seed", range(counts.count(ci=1, full=20)))
+def test_no_kill_plays_a_trial_twice(fleet: LivingFleet, seed: int) -> None:
+    chance = random.Random(seed)
+    fleet.start_worker()
+    run_id = fleet.begin(*RUN)
+    worker = fleet.start_evaluator()
+    fleet.wait(run_id, "evaluating")
+    waiting = start_run(fleet, "resume", run_id)
+    for _ in range(3):
+        time.sleep(chance.uniform(0.0, 4.0))
+        if chance.random() < 0.5:
+            waiting.kill()
+            waiting.wait()
+            waiting = start_run(fleet, "resume", run_id)
+        else:
+            fleet.kill(worker)
+            worker = fleet.start_evaluator()
+    assert waiting.wait(60) in (0, 4), fleet.logs()
+    # A run whose evaluation had ended is not resumed again.
+    fleet.wait(run_id, "awaiting_human")
+    found = count(fleet, run_id)
+    assert found["TrialStarted"] == found["TrialCompleted"] + found["TrialCut"] == 3
+    assert found["TrialCut"] <= 3
+    assert "No problems found" in fleet.attractor("audit", "verify")
+    assert "No problems found" in fleet.attractor("fleet", "check", "--deep")
 
 
 def test_trials_that_cannot_be_played_are_sent_again(fleet: LivingFleet) -> None:

@@ -100,7 +100,9 @@ def test_paused_run_is_parked_after_its_stage_until_it_is_resumed(tmp_path: Path
         fleet.start_worker()
         wait_until(lambda: "one" in fleet_stages(fleet, run_id), fleet.logs)
         assert "parks the run after the stages in flight" in fleet.attractor("pause", run_id)
-        assert "after the stages in flight: stopped: paused by" in fleet.attractor("fleet", "why", run_id)
+        assert "after the stages in flight: stopped: paused by" in fleet.attractor(
+            "fleet", "why", run_id
+        )
         # Two beats, of which the second one comes after the order.
         time.sleep(2.5)
         flag.touch()
