@@ -46,6 +46,8 @@ except KeyboardInterrupt:
 sys.exit(int.from_bytes(code, signed=True))
 """
 
+_TEMPORARY = tempfile.gettempdir()
+
 
 @dataclass
 class RunningCommand:
@@ -256,7 +258,8 @@ def quick_programs() -> Path:
 
 @cache
 def _programs(_worker: int) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="attractor-tests-"))
+    # The first test that needs it may have changed the folder of temporary files.
+    folder = Path(tempfile.mkdtemp(prefix="attractor-tests-", dir=_TEMPORARY))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     text = _CLIENT.format(python=sys.executable, address=address(), request=_REQUEST)
     file = folder / Path(PROGRAM).name

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+_TEMPORARY = tempfile.gettempdir()
+
 
 def begin_repository(folder: Path) -> None:
     """Make the result of `git init` in a folder."""
@@ -39,6 +41,7 @@ def _made(_worker: int, make: Callable[[Path, str], None], kind: str) -> Path:
 
 
 def _kept() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="attractor-tests-"))
+    # The first test that needs it may have changed the folder of temporary files.
+    folder = Path(tempfile.mkdtemp(prefix="attractor-tests-", dir=_TEMPORARY))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

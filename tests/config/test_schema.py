@@ -87,6 +87,7 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("growth.users", {}, "default"),
         ("fleet.url", SecretStr(""), "default"),
         ("fleet.store", "", "default"),
+        ("fleet.sealed_store", "", "default"),
         ("fleet.pool", "agents", "default"),
         ("fleet.slots", 2, "default"),
         ("fleet.labels", (), "default"),
