@@ -237,19 +237,31 @@ class TrialLines:
     async def keep_setup(
         self, copies: Path, set_up: "SetUp"
     ) -> AsyncGenerator[tuple[Path, SetupResult]]:
-        """Yield what the setup of the suite left; each process executes it, a few times at most."""
-        starts = sum(line.happened is Happened.SETUP_STARTED for line in self._lines)
+        """Yield what the setup of the suite left; each process executes it until it has failed.
+
+        As where a run is evaluated, the process may die in it only `infra_retries` times.
+        """
+        starts, done = 0, None
+        for line in self._lines:
+            starts += line.happened is Happened.SETUP_STARTED
+            if line.setup:
+                starts, done = 0, line.setup
         with borrowed_folder(copies) as kept:
-            if starts > self.settings.trials.infra_retries:
-                failure = "its process died, and infra_retries allows no further start"
-                done = SetupResult(failure=failure, starts=starts)
-            else:
-                began = TrialLine(happened=Happened.SETUP_STARTED, seconds=self._now)
-                done = await set_up(kept, lambda: self._add(began))
-                done = replace(done, starts=starts + 1)
-            line = TrialLine(happened=Happened.SETUP_COMPLETED, seconds=self._now, setup=done)
-            self._add(line)
+            if done is None or not done.failure:
+                done = await self._set_up(kept, set_up, starts)
             yield kept, done
+
+    async def _set_up(self, kept: Path, set_up: "SetUp", starts: int) -> SetupResult:
+        """Execute the setup, which was started before without an end, and record its result."""
+        if starts > self.settings.trials.infra_retries:
+            failure = "its process died, and infra_retries allows no further start"
+            done = SetupResult(failure=failure, starts=starts)
+        else:
+            began = TrialLine(happened=Happened.SETUP_STARTED, seconds=self._now)
+            done = await set_up(kept, lambda: self._add(began))
+            done = replace(done, starts=starts + 1)
+        self._add(TrialLine(happened=Happened.SETUP_COMPLETED, seconds=self._now, setup=done))
+        return done
 
     def _add(self, line: TrialLine) -> None:
         self._lines.append(line)

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.errors import AttractorError, VerificationError
 from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.result import RunResult
+from attractor.environments.environment import Promises
 from attractor.factory.evaluation.elsewhere import (
     Happened,
     SentTrials,
@@ -27,6 +28,8 @@ from attractor.factory.operations.gate import ask_gate
 from attractor.pipeline.plan.run_plan import BegunRun
 from attractor.scenarios.evaluation import TrialKey
 from attractor.scenarios.sealed_suite import SealedSuite
+from attractor.scenarios.suite import SuiteSettings
+from attractor.scenarios.suite_setup import SetupResult
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.engine.runs import read_events
 from tests.factory.flows import Flow, make_flow
@@ -150,3 +153,35 @@ def test_line_about_an_unknown_trial_is_refused(tmp_path: Path) -> None:
     file.write_text(text)
     with pytest.raises(VerificationError, match="trial 1 of a scenario that the suite lacks"):
         flow.resume(result)
+
+
+@pytest.mark.anyio
+async def test_setup_counts_only_starts_without_an_end(tmp_path: Path) -> None:
+    sent = SentTrials(seal="", promises=Promises())
+    settings = SuiteSettings(name="todo", pipeline=("linear",))
+    most = settings.trials.infra_retries + 1
+    dies = False
+
+    async def set_up(kept: Path, started: Callable[[], None]) -> SetupResult:
+        started()
+        if dies:
+            raise Died("the process died in the setup")
+        return SetupResult()
+
+    async def set_up_in_a_process() -> SetupResult:
+        file = tmp_path / "trials.jsonl"
+        log = TrialLines(file, sent, settings, SystemClock(), lambda used, ends_trial: None)
+        async with log.keep_setup(tmp_path, set_up) as (_, done):
+            return done
+
+    # Each worker that leaves after the setup lets the next one execute it.
+    assert {await set_up_in_a_process() for _ in range(most + 1)} == {SetupResult(starts=1)}
+    dies = True
+    for _ in range(most):
+        with pytest.raises(Died):
+            await set_up_in_a_process()
+    failed = await set_up_in_a_process()
+    assert "infra_retries allows no further start" in failed.failure
+    dies = False
+    # A setup that has failed is not executed again.
+    assert await set_up_in_a_process() == failed
