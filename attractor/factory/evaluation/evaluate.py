@@ -147,6 +147,12 @@ class Evaluator:
         if not rationale.strip():
             raise UsageError("missing rationale", hint='say why: --rationale "..."')
         self._require_evaluable(run, EVALUATING, AWAITING_DECISION)
+        if run.state.status == EVALUATING and self.opened.elsewhere:
+            # Another machine may still play the trials that count as cut here.
+            raise NotDecidable(
+                f"the evaluation of {run_id} has not ended",
+                hint=f"resume it first: attractor resume {run_id}",
+            )
         sealed = self.opened.suites.open(self.opened.suites.versions.of_pin(run.manifest.suite))
         log = self._log(run)
         earlier = log.earlier(sealed.suite).results
@@ -404,16 +410,21 @@ class Evaluator:
         )
 
     def _elsewhere(self, begun: BegunRun, carried: CarriedPaths) -> TrialsElsewhere | None:
-        """Return the other machines that play the trials, or None; say why they cannot."""
-        request = begun.plan.request
-        elsewhere = self.opened.elsewhere() if self.opened.elsewhere else None
-        is_apart = workspace_registry()[request.workspace].is_apart
-        if elsewhere and (carried.content or not is_apart):
-            why = f"{', '.join(carried.paths)}" if carried.content else f"{request.workspace} files"
-            tell = begun.plan.scope.project.console.tell
-            tell(f"The trials are played on this machine, because they need what it has: {why}.")
+        """Return the other machines that play the trials, or None; print why they cannot."""
+        if self.opened.elsewhere is None:
             return None
-        return elsewhere
+        kind, runs_dir = begun.plan.request.workspace, self.opened.project.runs_dir
+        if carried.content:
+            why = ", ".join(carried.paths)
+        elif not workspace_registry()[kind].is_apart:
+            why = f"{kind} files"
+        elif not is_run(RunDirectory(runs_dir / begun.plan.run_id)):
+            why = f"a run directory outside of {runs_dir}"
+        else:
+            return self.opened.elsewhere()
+        tell = begun.plan.scope.project.console.tell
+        tell(f"The trials are played on this machine, because they need what it has: {why}.")
+        return None
 
     async def _play_elsewhere(
         self,

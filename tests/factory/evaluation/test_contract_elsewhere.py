@@ -14,6 +14,7 @@ from attractor.base.errors import AttractorError, VerificationError
 from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.result import RunResult
 from attractor.environments.environment import Promises
+from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluation.elsewhere import (
     Happened,
     SentTrials,
@@ -23,7 +24,7 @@ from attractor.factory.evaluation.elsewhere import (
 )
 from attractor.factory.evaluation.trial_player import play_holdouts
 from attractor.factory.open_project import OpenProject, TrialsElsewhere
-from attractor.factory.operations.evaluate import judge_again
+from attractor.factory.operations.evaluate import judge_again, replay_cut
 from attractor.factory.operations.gate import ask_gate
 from attractor.pipeline.plan.run_plan import BegunRun
 from attractor.scenarios.evaluation import TrialKey
@@ -153,6 +154,23 @@ def test_line_about_an_unknown_trial_is_refused(tmp_path: Path) -> None:
     file.write_text(text)
     with pytest.raises(VerificationError, match="trial 1 of a scenario that the suite lacks"):
         flow.resume(result)
+
+
+def test_order_to_play_cut_trials_again_waits_for_another_machine(tmp_path: Path) -> None:
+    flow = with_another(make_flow(tmp_path), tmp_path / "other", recorded=1)
+    result = flow.launch(evaluate=False)
+    with pytest.raises(Died):
+        flow.resume(result)
+    with pytest.raises(NotDecidable, match="has not ended"):
+        replay_cut(result.directory, flow.opened, by="ann", rationale="it was cut")
+    flow.resume(result)
+    assert happened(result) == Counter(TrialsSent=1, TrialStarted=1, TrialCompleted=1)
+
+
+def test_trials_of_a_run_directory_elsewhere_are_played_here(tmp_path: Path) -> None:
+    flow = with_another(make_flow(tmp_path), tmp_path / "other")
+    result = flow.launch(root=tmp_path / "apart")
+    assert happened(result) == Counter(TrialStarted=1, TrialCompleted=1)
 
 
 @pytest.mark.anyio
