@@ -175,12 +175,14 @@ class FleetLoop:
         until = await fleet.table.now() - KEEP_ENDED_S
         own = self._projects()
         for run in await fleet.table.runs(states=(RunState.ENDED,)):
-            if run.changed < until and run.project in own and run.pool == EVALUATE:
-                await fleet.table.forget(run.run_id)
-            elif run.changed < until and run.project in own:
-                opened = self._project_of(run.project).opened
+            if run.changed >= until or run.project not in own:
+                continue
+            opened = self._project_of(run.project).opened
+            if run.pool != EVALUATE:
                 async with self._connection.dispatch(opened) as dispatch:
                     await dispatch.forget(run)
+            elif _is_over(run, opened):
+                await fleet.table.forget(run.run_id)
 
     async def _measure(self) -> None:
         """Measure the space of universes that are shown, one after the other."""
@@ -244,7 +246,7 @@ class FleetLoop:
         found = await fleet.table.changed_since(self._since, self._projects())
         for run in found:
             if self._seen.get(run.run_id) != run.changed:
-                step = partial(self._end_trials if run.pool == EVALUATE else self._settle, run)
+                step = partial(self._cancel_trials if run.pool == EVALUATE else self._settle, run)
                 self._left[run.run_id] = _Left(run.run_id, run.project, step)
         self._seen = {run.run_id: run.changed for run in found}
         self._since = now - LATE_S
@@ -309,11 +311,10 @@ class FleetLoop:
     def _settle(self, run: FleetRun) -> None:
         asyncio.run(self._bring(run, self._project_of(run.project)))
 
-    def _end_trials(self, run: FleetRun) -> None:
-        """Let the pool of evaluations play no trials of a run that was canceled meanwhile."""
+    def _cancel_trials(self, run: FleetRun) -> None:
+        """Let the pool of evaluations play no more trials of a run that has ended, for a cancel."""
         opened = self._project_of(run.project).opened
-        is_over = summarize_any(opened.project.runs_dir / run.directory).is_final
-        if run.state is not RunState.ENDED and not run.cancel and is_over:
+        if run.state is not RunState.ENDED and not run.cancel and _is_over(run, opened):
             self._connection.read(lambda fleet: fleet.table.cancel(run.run_id))
 
     async def _bring(self, run: FleetRun, project: FleetProject) -> None:
@@ -353,6 +354,11 @@ class FleetLoop:
 
 def _name_of(folder: ActorFolder) -> str:
     return f"{folder.project.project_id}/{folder.name}"
+
+
+def _is_over(trials: FleetRun, opened: OpenProject) -> bool:
+    """Return whether the status of the run of trials is final: nobody takes their results."""
+    return summarize_any(opened.project.runs_dir / trials.directory).is_final
 
 
 def _require_free(root: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.fleet.fleet import KEEP_BLOBS_S, Fleet
-from attractor.fleet.records import AttemptEnd, Reason, ReasonKind, RunState
+from attractor.fleet.records import EVALUATE, AttemptEnd, Reason, ReasonKind, RunState
 from attractor.server.fleet.loop import KEEP_ENDED_S
 from tests.cli.fleet_desk import (
     FleetDesk,
@@ -123,6 +123,29 @@ def test_run_that_ended_long_ago_leaves_the_fleet_and_stays_in_its_project(
         assert client.get(f"/pipelines/{old}").json()["status"] == "canceled"
     assert rows.run(waiting).state is RunState.QUEUED
     assert rows.read("fleet", "check", "--deep")["differences"] == []
+
+
+def test_rows_of_trials_leave_the_fleet_only_after_a_cancel_of_their_run(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    rows = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    waiting, canceled = begin(rows), begin(rows)
+    trials = {run: f"{run}.evaluation.1.1" for run in (canceled, waiting)}
+    rows.within(lambda fleet: fleet.table.cancel(canceled))
+    with serving(service_of(rows)):
+        wait_until(lambda: ends(rows, canceled) == ["canceled"])
+    sealed = {"pool": EVALUATE, "project": rows.run(waiting).project}
+    for name in trials.values():
+        rows.add(name, **sealed)
+    # The pool has played those of the run that goes on; nobody has recorded their results yet.
+    rows.within(lambda fleet: fleet.table.cancel(trials[waiting]))
+    with serving(service_of(rows)):
+        wait_until(lambda: rows.run(trials[canceled]).state is RunState.ENDED)
+    rows.rig(lambda rig: rig.pass_time(KEEP_ENDED_S + 60))
+    (rows.state / "fleet" / "old-removed").unlink()
+    with serving(service_of(rows)):
+        wait_until(lambda: rows.within(lambda fleet: fleet.table.run(trials[canceled])) is None)
+    assert rows.run(trials[waiting]).state is RunState.ENDED
 
 
 def test_blobs_that_no_run_has_are_removed_from_the_store_after_a_week(
