@@ -55,9 +55,9 @@ class Addresses:
             # SQLite gives its other files the permissions of this one.
             file.touch(mode=0o600)
         store = store or str(folder / "store")
-        if sealed == store:
+        if f"{sealed}/".startswith(f"{store.rstrip('/')}/"):
             hint = "name another one: all workers read the files in fleet.store"
-            raise UsageError("fleet.sealed_store is the same store as fleet.store", hint=hint)
+            raise UsageError("fleet.sealed_store is in fleet.store", hint=hint)
         return cls(database or f"sqlite:///{file}", store, sealed)
 
 

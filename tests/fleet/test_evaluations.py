@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from attractor.base.errors import UsageError
+from attractor.fleet.fleet import Addresses
+from attractor.fleet.records import EVALUATE
 from tests import counts
+from tests.cli.fleet_desk import (
+    FleetDesk,
+    fleet_desk as fleet_desk,  # a fixture
+    sqlite_template as sqlite_template,  # a fixture
+)
 from tests.fleet.living import PROGRAM, LivingFleet, living, wait_until
 from tests.scenarios.suites import write_suite
 
@@ -81,6 +89,32 @@ def only_run(fleet: LivingFleet) -> str:
 
 def await_started(fleet: LivingFleet, run_id: str, number: int) -> None:
     wait_until(lambda: count(fleet, run_id)["TrialStarted"] >= number, fleet.logs)
+
+
+@pytest.mark.parametrize("sealed", ["s3://fleet/store", "s3://fleet/store/", "s3://fleet/store/x"])
+def test_sealed_suites_are_not_kept_where_all_workers_read(tmp_path: Path, sealed: str) -> None:
+    with pytest.raises(UsageError, match="fleet.sealed_store is in fleet.store"):
+        Addresses.of(tmp_path, store="s3://fleet/store", sealed=sealed)
+    Addresses.of(tmp_path, store="s3://fleet/store", sealed="s3://fleet/store-sealed")
+
+
+def test_fleet_why_shows_the_trials_of_a_run_until_they_end(
+    fleet_desk: FleetDesk,
+) -> None:
+    trials = "first.evaluation.1.1"
+    for name, pool in (("first", "p"), (trials, EVALUATE), ("other", "p")):
+        fleet_desk.add(name, pool=pool)
+    assert fleet_desk.read("fleet", "head", "fir")["run_id"] == "first"
+    assert fleet_desk.read("fleet", "why", "fir")["run_id"] == trials
+    fleet_desk.within(lambda fleet: fleet.table.cancel(trials))
+    assert fleet_desk.read("fleet", "why", "fir")["run_id"] == "first"
+
+
+def test_pool_of_evaluations_takes_no_runs(tmp_path: Path, sqlite_template: Path) -> None:
+    desk = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    refused = desk.do("run", "pipeline.dot", "--on", "evaluate")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "the pool evaluate plays trials only" in refused.stderr
 
 
 @pytest.mark.crash

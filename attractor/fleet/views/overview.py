@@ -98,9 +98,12 @@ async def explain(fleet: "Fleet", runs: Sequence[FleetRun]) -> Sequence[Explaine
 
 
 async def find_row(fleet: "Fleet", run_id: str) -> FleetRun | None:
-    """Return the row of a run; while workers play its trials, the row of these."""
-    [name] = await fleet.table.beginning_with(f"{run_id}.", 1) or [run_id]
-    return await fleet.table.run(name)
+    """Return the row of a run; until workers have played its trials, the row of these."""
+    for name in await fleet.table.beginning_with(f"{run_id}.", 1):
+        trials = await fleet.table.run(name)
+        if trials and trials.state is not RunState.ENDED:
+            return trials
+    return await fleet.table.run(run_id)
 
 
 @dataclass(frozen=True)
