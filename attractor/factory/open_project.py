@@ -54,13 +54,16 @@ class TrialsElsewhere(Protocol):
         name: str,
         sent: bytes,
     ) -> None:
-        """Let another machine play trials of a run, under a name; `sent` tells which."""
+        """Let another machine play the missing trials of a run, under a name.
+
+        `sent` is the content of a file for the log there.
+        """
         ...
 
     def follow(self, name: str) -> AsyncIterator[bytes]:
-        """Yield all lines about the trials with a name, as they grow, until no machine plays them.
+        """Yield all lines about trials, each time that there are more, until no machine plays them.
 
-        Raise an error if the machine stopped before that, and yield nothing for an unknown name.
+        Raise an error if the machine stopped before; yield nothing for an unknown name.
         """
         ...
 

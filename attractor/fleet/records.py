@@ -14,6 +14,7 @@ EVALUATE = "evaluate"
 """The pool of evaluations: its workers alone open the store of sealed suites."""
 
 SEALED = "sealed"
+"""The beginning of the areas of evaluations."""
 
 
 class RunState(StrEnum):
@@ -136,12 +137,12 @@ class FleetRun:
 
     @property
     def area(self) -> str:
-        """The area of the stores with its files."""
+        """The area of the stores that has its files."""
         return area_of(self.universe, self.pool)
 
     @property
     def directory(self) -> str:
-        """The name of its run directory; that of an evaluation is the one of its run."""
+        """The name of its run directory; for a row of trials, that of their run."""
         return self.run_id.partition(".")[0]
 
     @property

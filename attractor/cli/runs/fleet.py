@@ -106,13 +106,13 @@ def addresses_of(invocation: Invocation) -> "Addresses":
     return Addresses.of_settings(invocation.configuration.settings)
 
 
-def open_evaluations(invocation: Invocation) -> "TrialsElsewhere":
-    """Return the workers that play trials, for settings with a store of sealed suites."""
+def trials_in_pool(invocation: Invocation) -> "TrialsElsewhere":
+    """Return the workers of the settings that play trials."""
     addresses = addresses_of(invocation)
     # Imported here, because only the fleet needs a database.
-    from attractor.fleet.dispatch.evaluations import EvaluationPool
+    from attractor.fleet.dispatch.evaluations import TrialsInPool
 
-    return EvaluationPool(addresses, invocation.environ)
+    return TrialsInPool(addresses, invocation.environ)
 
 
 def in_fleet(invocation: Invocation, work: "Callable[[Fleet], Awaitable[_Result]]") -> _Result:

@@ -17,7 +17,7 @@ from attractor.base.json import parse_json
 from attractor.base.toml import InvalidToml, parse_toml
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show
-from attractor.cli.runs.fleet import open_evaluations
+from attractor.cli.runs.fleet import trials_in_pool
 from attractor.cli.shell_completion import complete_models
 from attractor.engine.budgets import Budgets
 from attractor.engine.storage.json_files import describe_fault
@@ -138,9 +138,8 @@ def opened_of(
         tell=lambda sentence: show(sentence, err=True),
     )
     project = project_from(invocation.configuration, machine=machine, console=console)
-    is_elsewhere = invocation.configuration.settings.fleet.sealed_store
-    elsewhere = partial(open_evaluations, invocation) if is_elsewhere else None
-    opened = OpenProject(project, elsewhere)
+    has_pool = bool(invocation.configuration.settings.fleet.sealed_store)
+    opened = OpenProject(project, partial(trials_in_pool, invocation) if has_pool else None)
     # The commands that need the records report their faults.
     with suppress(AttractorError):
         if notice := opened.identity.notice(opened.ledger):

@@ -1,7 +1,7 @@
-"""Trials that another machine plays: what it gets, and the lines by which it tells what happened.
+"""Trials that another machine plays: the file that is sent to it, and the lines that it writes.
 
-That machine has the sealed suite, but no ledger. It adds a line before and after each trial, and
-plays on only when that is kept. The machine with the ledger records each line, once.
+That machine has the sealed suite, but no ledger. It writes a line before and after each trial, and
+continues only when the line is kept. The machine with the ledger records each line once.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PlayedBefore:
+class EarlierTroubles:
     """The troubles of a trial that has no result yet."""
 
     key: TrialKey
@@ -51,20 +51,20 @@ class PlayedBefore:
 
 @dataclass(frozen=True, kw_only=True)
 class SentTrials:
-    """What another machine must know of an evaluation, beside the run and its sealed suite.
+    """The file that is sent to another machine, beside the run and its sealed suite.
 
-    `results` are those of trials that were played before.
-    The evaluations of the run took `seconds` so far. The sandbox there must keep these `promises`.
+    `results` and `troubles` are those of trials that were played before. The evaluations of the run
+    took `seconds` so far. The sandbox there must keep these `promises`.
     """
 
     seal: str
     promises: Promises
     seconds: float = 0.0
     results: tuple[TrialResult, ...] = ()
-    troubles: tuple[PlayedBefore, ...] = ()
+    troubles: tuple[EarlierTroubles, ...] = ()
 
     def to_bytes(self) -> bytes:
-        """Return the content of the file with them."""
+        """Return the content of the file."""
         return canonical_json(write_record(self)).encode()
 
     @classmethod
@@ -74,7 +74,7 @@ class SentTrials:
 
 
 class Happened(StrEnum):
-    """What a line tells."""
+    """The kinds of lines."""
 
     STARTED = "started"
     TROUBLED = "troubled"
@@ -127,14 +127,16 @@ async def play_elsewhere(
     log: TrialLog,
     earlier: EarlierTrials,
 ) -> None:
-    """Let another machine play missing trials and ask the judge again, and record that."""
-    name = name_of(log, log.sent()[0] + 1)
+    """Let another machine play missing trials and ask the judge again; record its lines."""
+    name = _name_of(log, log.times_sent() + 1)
     sent = SentTrials(
         seal=sealed.seal,
         promises=begun.plan.sandbox.promises,
         seconds=log.recorded_seconds(),
         results=tuple(earlier.results.values()),
-        troubles=tuple(PlayedBefore(key, one) for key, one in earlier.troubles.items() if one),
+        troubles=tuple(
+            EarlierTroubles(key, troubles) for key, troubles in earlier.troubles.items() if troubles
+        ),
     )
     # Before it is known elsewhere: the next process asks for it.
     log.send(name)
@@ -143,13 +145,13 @@ async def play_elsewhere(
 
 
 async def take_lines(elsewhere: TrialsElsewhere, log: TrialLog, suite: Suite) -> None:
-    """Record what happens to the trials that were sent last, until no other machine plays them."""
-    if count := log.sent()[0]:
-        async for content in elsewhere.follow(name_of(log, count)):
+    """Record the lines about the trials that were sent last, until no machine plays them."""
+    if count := log.times_sent():
+        async for content in elsewhere.follow(_name_of(log, count)):
             _record_lines(read_lines(content), log, suite)
 
 
-def name_of(log: TrialLog, count: int) -> str:
+def _name_of(log: TrialLog, count: int) -> str:
     """Return the name of the trials of an evaluation that were sent for the nth time."""
     return f"{log.evaluation_id.run_id}.evaluation.{log.evaluation_id.number}.{count}"
 
@@ -157,13 +159,13 @@ def name_of(log: TrialLog, count: int) -> str:
 def _record_lines(lines: Sequence[TrialLine], log: TrialLog, suite: Suite) -> None:
     """Record the lines that the log of an evaluation lacks; refuse trials that it does not have."""
     known = trial_keys(suite)
-    _, recorded = log.sent()
+    recorded = log.recorded_lines()
     for number, line in enumerate(lines[recorded:], start=recorded):
         key = line.result.key if line.result else line.key
         if key and key not in known:
             raise VerificationError(
                 f"another machine played trial {key.number} of a scenario that the suite lacks",
-                hint="look at the workers of the pool of evaluations",
+                hint="look who plays trials: attractor fleet workers",
             )
         line.record(replace(log, line=number, elapsed=line.seconds))
 
@@ -172,8 +174,8 @@ def _record_lines(lines: Sequence[TrialLine], log: TrialLog, suite: Suite) -> No
 class TrialLines:
     """The log of trials on a machine without a ledger: lines in a file.
 
-    `keep` returns when a line is safe. It gets what the judge has cost so far, and whether a trial
-    has ended.
+    `keep` returns when a line is safe. Its arguments are the usage of the judge so far, and whether
+    the line has the result of a trial.
     """
 
     file: Path
@@ -200,23 +202,23 @@ class TrialLines:
         return round(self.seconds(), 3)
 
     def started(self, key: TrialKey) -> None:
-        """Tell that a trial begins."""
+        """Record the start of a trial."""
         self._add(TrialLine(happened=Happened.STARTED, seconds=self._now, key=key))
 
     def troubled(self, key: TrialKey, error: TrialTrouble) -> None:
-        """Tell of trouble."""
+        """Record trouble of a trial."""
         line = TrialLine(happened=Happened.TROUBLED, seconds=self._now, key=key)
         self._add(replace(line, trouble=error.trouble, ends_evaluation=error.ends_evaluation))
 
     def completed(self, result: TrialResult, progress: Progress | None = None) -> None:
-        """Tell a result."""
+        """Record the result of a trial."""
         line = TrialLine(happened=Happened.COMPLETED, seconds=self._now, result=result)
         self._add(replace(line, progress=progress))
 
     def earlier(self) -> EarlierTrials:
-        """Return what was played before; tell that trials in flight at that time were cut."""
+        """Return the trials that were played before; record those that were in flight as cut."""
         results = {result.key: result for result in self.sent.results}
-        troubles = {one.key: one.troubles for one in self.sent.troubles}
+        troubles = {trial.key: trial.troubles for trial in self.sent.troubles}
         in_flight = dict[TrialKey, None]()
         for line in self._lines:
             if line.key:

@@ -347,7 +347,7 @@ class Evaluator:
             evaluation_id, sealed.seal, _kept_promises(begun, self.ledger), protected, carried
         )
         if self.opened.elsewhere:
-            # Before the trials in flight count as cut.
+            # First: `earlier` records the trials in flight as cut.
             await take_lines(self.opened.elsewhere(), log, sealed.suite)
         earlier = log.earlier(sealed.suite)
         state, tell = project.machine.state_dir, project.console.tell
@@ -434,7 +434,7 @@ class Evaluator:
         log: TrialLog,
         earlier: EarlierTrials,
     ) -> list[TrialResult]:
-        """Let another machine play missing trials, and wait for that."""
+        """Let another machine play missing trials; return all results when it has ended."""
         run, keys, results = begun.run, trial_keys(sealed.suite), earlier.results
         if any(key not in results or results[key].kept for key in keys):
             await play_elsewhere(elsewhere, self.opened, begun, sealed, log, earlier)
@@ -443,8 +443,8 @@ class Evaluator:
             time = Budgets(duration=begun.plan.budgets.duration)
             time.require_remaining(run, evaluated_seconds=log.recorded_seconds())
             raise Refused(
-                f"{number_of(len(missing), 'trial')} of {run.manifest.run_id} did not end",
-                hint=f"play them again: attractor resume {run.manifest.run_id}",
+                f"{number_of(len(missing), 'trial')} of {run.manifest.run_id} not played yet",
+                hint=f"play the rest: attractor resume {run.manifest.run_id}",
             )
         return [results[key] for key in keys]
 

@@ -265,9 +265,8 @@ _Name = tuple[object, object]
 class TrialLog:
     """Records the trials of an evaluation, and reads them after a crash.
 
-    The progress of a trial has the seconds that all evaluations of the run took so far. While it
-    records a line of another machine, `line` is its number there, and `elapsed` are the seconds
-    that it names.
+    The progress of a trial has the seconds that all evaluations of the run took so far. For a line
+    of another machine, `line` is its number, and `elapsed` are these seconds there.
     """
 
     run: OpenRun
@@ -298,8 +297,7 @@ class TrialLog:
 
         The first call starts the time of this process.
         """
-        now = self.run.clock.monotonic()
-        return now - self._began if self.elapsed is None else self.elapsed
+        return self.run.clock.monotonic() - self._began if self.elapsed is None else self.elapsed
 
     def started(self, key: TrialKey) -> None:
         """Record the start of a trial."""
@@ -315,11 +313,10 @@ class TrialLog:
         if result.kept:
             self.results.keep(self.evaluation_id, result, now=self.run.clock.now())
         record = self.results.store(self.evaluation_id, result)
-        # A line is recorded again if the process died meanwhile.
-        is_pinned = self.line is not None and any(
-            failed["seal"] == record["seal"] for failed in self.results.failed(self.evaluation_id)
-        )
-        if not result.satisfied and not result.no_result and not is_pinned:
+        # A line is recorded again if the process died in between.
+        if not (result.satisfied or result.no_result) and (
+            self.line is None or record not in self.results.failed(self.evaluation_id)
+        ):
             self.results.pin_failed(self.evaluation_id, result, now=self.run.clock.now())
         seconds = round(self.seconds(), 3)
         more: JsonObject = (
@@ -355,18 +352,22 @@ class TrialLog:
             return setup
         return None
 
-    def sent(self) -> tuple[int, int]:
-        """Return how often trials were sent away, and the number of known lines since then."""
-        sent = lines = 0
+    def times_sent(self) -> int:
+        """Return how often missing trials were sent to another machine."""
+        return sum(1 for _ in self._events((SENT,)))
+
+    def recorded_lines(self) -> int:
+        """Return how many lines about the trials that were sent last are recorded."""
+        lines = 0
         for event in self._events((SENT, *_LINES)):
             if event.type == SENT:
-                sent, lines = sent + 1, 0
+                lines = 0
             elif isinstance(line := event.data.get(LINE), int):
                 lines = line + 1
-        return sent, lines
+        return lines
 
     def send(self, name: str) -> None:
-        """Record that another machine is about to get the missing trials, under a name."""
+        """Record that missing trials are about to be sent to another machine, under a name."""
         self._write(SENT, {"name": name})
 
     def replay(self, cut: Collection[TrialKey], order: JsonObject) -> None:

@@ -1,7 +1,7 @@
 """Lets workers of the pool `evaluate` play the trials of evaluations.
 
-A row of its own has the trials that were sent. Its head is in the store of sealed suites: the run,
-its suite, and the lines about the trials.
+Trials that are sent get a row of their own. Its head is in the store of sealed suites, and has the
+run, its suite, and the lines about the trials.
 """
 
 import asyncio
@@ -17,9 +17,8 @@ from attractor.fleet.errors import DatabaseAway, StoreAway, UnknownRun
 from attractor.fleet.fleet import Addresses, Fleet, open_fleet, process_name
 from attractor.fleet.records import EVALUATE, FleetRun, NewRun, RunState, area_of
 from attractor.fleet.store.heads import HeadTree
-from attractor.fleet.store.places import EVALUATION, TRIALS
+from attractor.fleet.store.places import EVALUATION, SENT, SUITES, TRIALS
 from attractor.fleet.views.reasons import in_words
-from attractor.fleet.workers.trials import SENT, SUITES
 from attractor.pipeline.plan.run_plan import BegunRun
 from attractor.scenarios.sealed_suite import SealedSuite
 
@@ -27,7 +26,7 @@ _LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
-class EvaluationPool:
+class TrialsInPool:
     """The workers of the pool `evaluate` of a fleet."""
 
     addresses: Addresses

@@ -29,7 +29,7 @@ from attractor.factory.operations.settle import settle_ended
 from attractor.factory.operations.start import plan_start
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch.dispatch import Dispatch, Where, first_of
-from attractor.fleet.dispatch.evaluations import EvaluationPool
+from attractor.fleet.dispatch.evaluations import TrialsInPool
 from attractor.fleet.dispatch.orders import FleetOrders
 from attractor.fleet.fleet import Addresses, open_fleet, process_name
 from attractor.fleet.records import RunState
@@ -127,7 +127,7 @@ def main(arguments: list[str]) -> None:
     ).settings
     addresses = Addresses.of_settings(settings)
     if addresses.sealed:
-        opened = replace(opened, elsewhere=partial(EvaluationPool, addresses, os.environ))
+        opened = replace(opened, elsewhere=partial(TrialsInPool, addresses, os.environ))
     if not race.pool:
         walk_attempt(attempt, race, opened)
         return

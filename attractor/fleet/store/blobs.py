@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MARKER = "attractor-store.json"
 ANY = "any"
+"""The id of a store that another process has made."""
 FORMAT = 1
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -51,7 +52,7 @@ async def open_blobs(
 
     A bucket is reached with the variables `AWS_*` of `environ`. An empty store gets a marker,
     unless the id of the store is `known`: then the store is not there, such as an unmounted disk.
-    `ANY` is the id of a store that another process has made.
+    With `ANY`, it may have any id, but must be there.
     """
     if not _UNIVERSE.fullmatch(universe):
         raise UsageError(f"invalid name {universe!r} of a universe")

@@ -30,8 +30,10 @@ from attractor.workspaces.folders import NAME as WORKSPACES
 from attractor.workspaces.run_store import RECORD_FILE, STORES, read_record, write_record
 
 RUNS, AGENTS, PROJECT = "runs", "agents", "project"
-EVALUATION, TRIALS = "evaluation", "trials.jsonl"
-"""The folder of an evaluation, and the file in it that tells what happened to its trials."""
+EVALUATION = "evaluation"
+SENT, SUITES, TRIALS = "sent.json", "suites", "trials.jsonl"
+"""In the folder of an evaluation: the file that was sent, sealed suites, and the lines of a worker.
+"""
 
 OBJECTS = "objects.log"
 """The Git objects of a store: of each its id, its size and its content, as Git stores it."""

@@ -2,7 +2,7 @@
 
 It has no address of the fleet and no ledger. It sends no notice, and delivers only into its own
 place: the server does the rest from the committed head. It has holdouts only if its worker serves
-the pool of evaluations: then it plays the trials of a run, and judges nothing. A run in a
+the pool of evaluations: then it plays trials, and the server evaluates the gate. A run in a
 dimension of this machine works as one of its project does; only its directory is in the place.
 """
 
@@ -215,13 +215,11 @@ async def execute(
     async def find_policy(origin: Origin, request: RunRequest) -> Policy:
         """Return the policy of the profile with which the run began."""
         policy = policy_of_profile(Profile.model_validate(record["profile"]), project)
-        policy = replace(policy, finish=finish)
         note = record["task_note"]
         pinned = {"suite": request.suite, "profile": request.profile}
         train = partial(_train, place.project, record.get(TRAIN, {}))
-        return replace(
-            policy, **pinned, task_note=note, delivers=False, begin=record_guard, train=train
-        )
+        policy = replace(policy, **pinned, task_note=note, delivers=False, begin=record_guard)
+        return replace(policy, train=train, finish=finish)
 
     task = asyncio.current_task()
     assert task
@@ -285,6 +283,7 @@ def main(
     except FenceLost:
         return 1
     except TrialsLeft as left:
+        # As a run that its worker stopped between two stages.
         stopped = (StatusWord.EXECUTING.value, "", left.message, "")
         channel.tell_end(dict(zip(_RESULT, stopped, strict=True)))
         return 0

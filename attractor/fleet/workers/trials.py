@@ -1,4 +1,4 @@
-"""Plays the trials of a run in the process of an attempt, and commits each of their lines."""
+"""Plays the trials of a run in the process of an attempt, and commits each line about them."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -10,7 +10,7 @@ from attractor.engine.budgets import Budgets
 from attractor.engine.outcome import Usage
 from attractor.environments.environment import Promises
 from attractor.factory.register import weakest
-from attractor.fleet.store.places import EVALUATION, TRIALS, Place
+from attractor.fleet.store.places import EVALUATION, SENT, SUITES, TRIALS, Place
 from attractor.fleet.workers.fence import WorkerChannel
 from attractor.pipeline.plan.run_plan import BegunRun
 from attractor.workspaces.folders import workspaces_folder
@@ -18,9 +18,6 @@ from attractor.workspaces.folders import workspaces_folder
 if TYPE_CHECKING:
     from attractor.factory.evaluation.elsewhere import SentTrials
     from attractor.scenarios.sealed_suite import SealedSuite
-
-SENT, SUITES = "sent.json", "suites"
-"""What was sent with an evaluation, and the folder of its sealed suite, beside the lines."""
 
 Finish = Callable[[BegunRun], Awaitable[None]]
 
@@ -30,7 +27,7 @@ class TrialsLeft(AttractorError):
 
 
 def find_trials(place: Place, channel: WorkerChannel) -> Finish | None:
-    """Return what plays the trials that were sent with a run, or None."""
+    """Return the function that plays the trials sent with a run; None for a run without any."""
     folder = place.state / EVALUATION
     if not folder.exists():
         return None

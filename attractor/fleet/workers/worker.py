@@ -152,7 +152,7 @@ class RunWorker:
             # First: a person gave the reason of a cancel.
             await running.give(run.orders)
         if run.cancel and run.pool == EVALUATE:
-            # Between two stages it takes no orders.
+            # Its process looks at no inbox.
             self._kill(running, "canceled")
         elif run.cancel:
             await running.cancel()
