@@ -14,6 +14,7 @@ from attractor.fleet.database.database import Database, open_database
 from attractor.fleet.database.queue import Queue
 from attractor.fleet.database.table import SqlTable
 from attractor.fleet.database.tails import Tails
+from attractor.fleet.decisions import HOLDER
 from attractor.fleet.records import EVALUATE, area_of
 from attractor.fleet.seams import Blobs
 from attractor.fleet.store.blobs import ANY, open_blobs
@@ -73,6 +74,11 @@ class Fleet:
         self.tails = Tails(database)
         self._environ = environ
         self._blobs: dict[str, Blobs] = {}
+
+    @property
+    def holder(self) -> str:
+        """The name by which this process owns runs that it changes."""
+        return f"{HOLDER}{process_name()}"
 
     async def blobs_of(self, area: str) -> Blobs:
         """Return the blobs of an area: of a universe, or of the evaluations in one."""

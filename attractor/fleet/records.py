@@ -29,6 +29,10 @@ class RunState(StrEnum):
     ENDED = "ended"
 
 
+STOPPED = (RunState.PARKED, RunState.ENDED)
+"""The states of a run that no worker executes or is about to execute."""
+
+
 class ReasonKind(StrEnum):
     """Why a run does not run; each has figures, and a command that changes it."""
 

@@ -31,7 +31,7 @@ from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.settle import settle_ended
 from attractor.factory.operations.start import plan_start
 from attractor.fleet.check import last_whole_head
-from attractor.fleet.decisions import HOLDER, pause_of
+from attractor.fleet.decisions import pause_of
 from attractor.fleet.dispatch.dispatch import (
     Dispatch,
     Where,
@@ -40,8 +40,8 @@ from attractor.fleet.dispatch.dispatch import (
     of_labeled_machine,
 )
 from attractor.fleet.dispatch.orders import FleetOrders
-from attractor.fleet.fleet import Fleet, open_fleet, process_name
-from attractor.fleet.records import CommittedHead, FleetRun, RunState
+from attractor.fleet.fleet import Fleet, open_fleet
+from attractor.fleet.records import STOPPED, CommittedHead, FleetRun, RunState
 from attractor.fleet.views.overview import ExplainedRun, events_in, explain
 from attractor.pipeline.orders import Orders
 from attractor.pipeline.plan.run_plan import RunPlan
@@ -65,7 +65,7 @@ async def _open_both(
     invocation: Invocation, opened: OpenProject
 ) -> AsyncGenerator[tuple[Fleet, Dispatch], None]:
     async with open_fleet(addresses_of(invocation), invocation.environ) as fleet:
-        yield fleet, Dispatch(opened, fleet.table, fleet.blobs_of, f"{HOLDER}{process_name()}")
+        yield fleet, Dispatch.of(opened, fleet)
 
 
 def run_on(
@@ -122,7 +122,7 @@ def _follow(invocation: Invocation, opened: OpenProject, run_id: str, *, as_json
 
     async def wait() -> ExplainedRun:
         async with _open_both(invocation, opened) as (fleet, dispatch):
-            while (run := await dispatch.sync(run_id)).state not in _STOPPED:
+            while (run := await dispatch.sync(run_id)).state not in STOPPED:
                 await asyncio.sleep(_LOOK_S)
             [stopped] = await explain(fleet, [run])
             return stopped
@@ -132,9 +132,6 @@ def _follow(invocation: Invocation, opened: OpenProject, run_id: str, *, as_json
         return _show_parked(stopped, as_json=as_json)
     root = opened.project.runs_dir / run_id
     return _finish(invocation, root, is_canceled=stopped.run.cancel, as_json=as_json)
-
-
-_STOPPED = (RunState.PARKED, RunState.ENDED)
 
 
 def _finish(invocation: Invocation, root: Path, *, is_canceled: bool, as_json: bool) -> ExitCode:

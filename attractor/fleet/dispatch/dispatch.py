@@ -77,6 +77,7 @@ from attractor.workspaces.run_store import STORES
 if TYPE_CHECKING:
     # It loads the database, which belongs to an extra.
     from attractor.fleet.database.table import SqlTable
+    from attractor.fleet.fleet import Fleet
 
 
 def universe_of(project: str, known: Iterable[Tenant]) -> str:
@@ -127,6 +128,11 @@ class Dispatch:
         self._owner = owner
         project = opened.project
         self._place = Place(project.runs_dir, project.machine.state_dir, project.root)
+
+    @classmethod
+    def of(cls, opened: OpenProject, fleet: "Fleet") -> "Dispatch":
+        """Return the runs of a project in an open fleet."""
+        return cls(opened, fleet.table, fleet.blobs_of, fleet.holder)
 
     async def require_accepted(self, plan: RunPlan, where: Where) -> NewRun:
         """Refuse a planned run that cannot move, or that caps do not allow; return its row."""

@@ -11,11 +11,10 @@ from contextlib import AbstractAsyncContextManager, suppress
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused
 from attractor.factory.open_project import OpenProject
-from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch.dispatch import Dispatch, first_of, put_folder, universe_of
 from attractor.fleet.errors import DatabaseAway, StoreAway, UnknownRun
-from attractor.fleet.fleet import Addresses, Fleet, open_fleet, process_name
-from attractor.fleet.records import EVALUATE, FleetRun, NewRun, RunState, area_of
+from attractor.fleet.fleet import Addresses, Fleet, open_fleet
+from attractor.fleet.records import EVALUATE, STOPPED, FleetRun, NewRun, RunState, area_of
 from attractor.fleet.store.heads import HeadTree
 from attractor.fleet.store.places import EVALUATION, SENT, SUITES, TRIALS
 from attractor.fleet.views.reasons import in_words
@@ -40,7 +39,7 @@ class TrialsInPool:
             project = opened.identity.create_id()
             universe = universe_of(project, await fleet.table.tenants())
             tree = await HeadTree.load(await fleet.blobs_of(area_of(universe, EVALUATE)), "")
-            dispatch = Dispatch(opened, fleet.table, fleet.blobs_of, f"{HOLDER}{process_name()}")
+            dispatch = Dispatch.of(opened, fleet)
             await dispatch.put_run(tree, begun, first_of(begun.run.directory.root).name)
             await tree.put(f"{EVALUATION}/{SENT}", sent)
             await put_folder(tree, f"{EVALUATION}/{SUITES}/{sealed.seal}", sealed.folder)
@@ -66,7 +65,7 @@ class TrialsInPool:
                 run, content = await self._look(fleet, name, head)
                 if content:
                     yield content
-                if run.state in (RunState.PARKED, RunState.ENDED):
+                if run.state in STOPPED:
                     break
                 head = run.head
                 await asyncio.sleep(_LOOK_S)

@@ -27,12 +27,11 @@ from attractor.factory.operations.race_process import open_attempt, walk_attempt
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.settle import settle_ended
 from attractor.factory.operations.start import plan_start
-from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch.dispatch import Dispatch, Where, first_of
 from attractor.fleet.dispatch.evaluations import TrialsInPool
 from attractor.fleet.dispatch.orders import FleetOrders
-from attractor.fleet.fleet import Addresses, open_fleet, process_name
-from attractor.fleet.records import RunState
+from attractor.fleet.fleet import Addresses, open_fleet
+from attractor.fleet.records import STOPPED, RunState
 from attractor.records.lookup import run_root
 from attractor.records.request import RunRequest
 
@@ -40,7 +39,6 @@ MODULE = "attractor.fleet.dispatch.race_attempt"
 
 _LOOK_S = 0.5
 _CANCEL_PAUSES_S = (0.0, 1.0, 2.0, 4.0)
-_STOPPED = (RunState.PARKED, RunState.ENDED)
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class InPool:
             if await dispatch.table.run(first.name) is None:
                 # A killed process has begun it, and did not submit it.
                 await dispatch.submit_begun(first, Where(self.pool))
-            while (run := await dispatch.sync(first.name)).state not in _STOPPED:
+            while (run := await dispatch.sync(first.name)).state not in STOPPED:
                 await asyncio.sleep(_LOOK_S)
         if run.state is RunState.PARKED:
             return None
@@ -112,7 +110,7 @@ class InPool:
     @asynccontextmanager
     async def _dispatch(self, opened: OpenProject) -> AsyncGenerator[Dispatch]:
         async with open_fleet(self.addresses, os.environ) as fleet:
-            yield Dispatch(opened, fleet.table, fleet.blobs_of, f"{HOLDER}{process_name()}")
+            yield Dispatch.of(opened, fleet)
 
 
 def main(arguments: list[str]) -> None:
