@@ -8,7 +8,7 @@ from attractor.base.errors import FileError
 from attractor.base.json import JsonObject
 from attractor.fleet.decisions import BEAT_S
 from attractor.fleet.errors import DatabaseAway
-from attractor.fleet.records import Claim, FleetRun, NewRun, ReasonKind, RunState, Worker
+from attractor.fleet.records import EVALUATE, Claim, FleetRun, NewRun, ReasonKind, RunState, Worker
 from attractor.fleet.seams import AttemptGone, AttemptSign, KeepAsked, Table
 from attractor.fleet.workers.worker import ALONE_S, RunWorker, end_of
 from tests.fleet.simulation.model import ModelTable
@@ -38,6 +38,7 @@ class Process:
 
     def __init__(self, kill_s: float) -> None:
         self.kill_s, self.killed_at, self.gone = kill_s, 0.0, asyncio.Event()
+        self.killed_for = ""
         self.asks, self.stored = asyncio.Event(), asyncio.Event()
         self.carried_out: tuple[str, ...] = ()
 
@@ -54,7 +55,7 @@ class Process:
         raise FileError("no space left")
 
     async def kill(self, why: str) -> None:
-        self.killed_at = asyncio.get_running_loop().time()
+        self.killed_at, self.killed_for = asyncio.get_running_loop().time(), why
         await asyncio.sleep(self.kill_s)
         self.gone.set()
 
@@ -81,8 +82,8 @@ class Bench:
         self.processes.append(Process(self.kill_s))
         return self.processes[-1]
 
-    async def run(self) -> None:
-        await self.table.add(NewRun(run_id="r", head="", pool="p", engine="1"))
+    async def run(self, pool: str = "p") -> None:
+        await self.table.add(NewRun(run_id="r", head="", pool=pool, engine="1"))
         self.execute(1)
         await asyncio.sleep(0.5)
 
@@ -120,6 +121,18 @@ def test_worker_that_cannot_tell_a_process_ends_it_and_beats_on() -> None:
         run = await bench.table.run("r")
         assert run
         assert run.state is RunState.ENDED
+
+    in_virtual_time(happen())
+
+
+def test_worker_ends_the_process_of_canceled_trials_at_once() -> None:
+    async def happen() -> None:
+        bench = Bench()
+        await bench.run(EVALUATE)
+        await bench.table.cancel("r")
+        await asyncio.sleep(5.0)
+        assert bench.processes[0].killed_for == "canceled"
+        assert bench.table.rows["r"].state is RunState.ENDED
 
     in_virtual_time(happen())
 
