@@ -109,9 +109,9 @@ class Fleet:
 
     async def remove_old_blobs(self) -> None:
         """Remove from the store what none of the last heads of the runs reaches."""
-        universes = {one.universe for one in await self.table.tenants()}
+        universes = {tenant.universe for tenant in await self.table.tenants()}
         pools = ("", EVALUATE) if self.addresses.sealed else ("",)
-        heads = {area_of(one, pool): list[str]() for one in universes for pool in pools}
+        heads = {area_of(name, pool): list[str]() for name in universes for pool in pools}
         for run in await self.table.runs():
             if run.area in heads:
                 heads[run.area].append(run.head)
@@ -119,7 +119,7 @@ class Fleet:
         for area, reached in heads.items():
             blobs = await self.blobs_of(area)
             try:
-                before = [head for of, head in earlier if of == area]
+                before = [head for its_area, head in earlier if its_area == area]
                 await sweep_blobs(blobs, [*reached, *before], KEEP_BLOBS_S)
             except VerificationError:
                 # Perhaps only an earlier head is damaged, which nobody can continue from.

@@ -1,14 +1,16 @@
 -- What a worker may do in the database of a fleet, enforced by PostgreSQL 12 or newer.
 -- Run it as the login of the server, after the first start of the server, and after each upgrade:
 --     psql postgresql://attractor@HOST/fleet --file agents.sql
--- Then give it a password, and workers the address postgresql://attractor_agents:PASSWORD@HOST/fleet.
+-- Then give both logins passwords. Workers get the address
+-- postgresql://attractor_agents:PASSWORD@HOST/fleet; those of the pool `evaluate`, and no others,
+-- postgresql://attractor_evaluators:PASSWORD@HOST/fleet.
 begin;
 
 do $$ begin
   create role attractor_agents login;
 exception when duplicate_object or unique_violation then null;
 end $$;
--- Workers of the pool `evaluate` have the same rights, and alone play trials.
+-- The login of workers of the pool `evaluate`: with the same rights, it claims their rows only.
 do $$ begin
   create role attractor_evaluators login in role attractor_agents;
 exception when duplicate_object or unique_violation then null;

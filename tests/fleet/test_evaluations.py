@@ -76,7 +76,7 @@ def start_run(fleet: LivingFleet, *words: str) -> subprocess.Popen[bytes]:
 
 def count(fleet: LivingFleet, run_id: str) -> Counter[str]:
     """Count what happened to trials."""
-    return Counter(one["type"] for one in fleet.events(run_id) if "Trial" in one["type"])
+    return Counter(event["type"] for event in fleet.events(run_id) if "Trial" in event["type"])
 
 
 def only_run(fleet: LivingFleet) -> str:

@@ -295,6 +295,7 @@ def _execute(
     begun: Race, invocation: Invocation, opened: OpenProject, *, as_json: bool
 ) -> ExitCode:
     if begun.pool or opened.elsewhere:
+        # The processes of attempts open the fleet: for the runs, or for their trials.
         # Imported here, because only the fleet needs a database.
         from attractor.cli.runs.fleet import addresses_of, require_extra
 

@@ -256,7 +256,7 @@ ENDS_EVALUATION = "ends_evaluation"
 """The member of trouble that ended the evaluation: the start of its trial does not count."""
 
 _TIMED = (COMPLETED, CUT, UNJUDGED, SETUP_COMPLETED)
-_LINES = (STARTED, TROUBLED, SETUP_STARTED, *_TIMED)
+_OF_LINES = (STARTED, TROUBLED, SETUP_STARTED, *_TIMED)
 _KINDS = {None: COMPLETED, NoResult.CUT: CUT, NoResult.UNJUDGED: UNJUDGED}
 _Name = tuple[object, object]
 
@@ -359,7 +359,7 @@ class TrialLog:
     def recorded_lines(self) -> int:
         """Return how many lines about the trials that were sent last are recorded."""
         lines = 0
-        for event in self._events((SENT, *_LINES)):
+        for event in self._events((SENT, *_OF_LINES)):
             if event.type == SENT:
                 lines = 0
             elif isinstance(line := event.data.get(LINE), int):

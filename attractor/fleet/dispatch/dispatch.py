@@ -80,9 +80,9 @@ if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet
 
 
-def universe_of(project: str, known: Iterable[Tenant]) -> str:
-    """Return the universe of a project."""
-    return next((one.universe for one in known if one.id == project), HOME)
+def universe_of(project: str, tenants: Iterable[Tenant]) -> str:
+    """Return the universe of a project (default: `home`)."""
+    return next((tenant.universe for tenant in tenants if tenant.id == project), HOME)
 
 
 def copy_fence(directory: RunDirectory, purpose: str) -> FileFence:

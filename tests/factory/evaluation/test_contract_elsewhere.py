@@ -138,7 +138,8 @@ def test_another_machine_asks_the_judge_again(tmp_path: Path, provider_twin: Sta
     kinds = happened(result)
     assert (kinds["TrialsSent"], kinds["TrialStarted"], kinds["TrialCompleted"]) == (2, 1, 1)
     assert (flow.report(result).played, flow.report(result).satisfied) == (1, 1)
-    [[trial]] = [one.results for one in ask_gate(result.directory, up.opened)[1].evaluations]
+    [evaluation] = ask_gate(result.directory, up.opened)[1].evaluations
+    [trial] = evaluation.results
     assert trial.cost_usd > 0
 
 
