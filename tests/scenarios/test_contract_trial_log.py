@@ -25,6 +25,7 @@ from attractor.scenarios.evaluation import (
     evaluate,
 )
 from attractor.scenarios.suite import Scenario, SuiteSettings, TrialSettings
+from attractor.scenarios.suite_setup import SetupResult
 from tests.engine.graphs import line
 from tests.engine.runs import RUN_ID, Workplace
 from tests.scenarios.test_evaluation import Log, scenario
@@ -147,3 +148,14 @@ def test_evaluation_writes_each_event_before_it_continues(kept: ReadableLog) -> 
     ]
     assert kept.read() == whole
     assert tries == [whole[:length] for length in (1, 3, 5, 7, 9)]
+
+
+def test_first_failed_setup_of_several_processes_is_that_of_the_evaluation(tmp_path: Path) -> None:
+    done = SetupResult("tree"), SetupResult(failure="no disk"), SetupResult("tree")
+    found: list[SetupResult | None] = []
+    for kept in journalled(tmp_path):
+        assert isinstance(kept.log, trial_log.TrialLog)
+        for setup in done:
+            kept.log.setup_completed(setup)
+            found.append(kept.log.setup())
+    assert found == [done[0], done[1], done[1]]

@@ -53,8 +53,9 @@ class EarlierTroubles:
 class SentTrials:
     """The file that is sent to another machine, beside the run and its sealed suite.
 
-    `results` and `troubles` are those of trials that were played before. The evaluations of the run
-    took `seconds` so far. The sandbox there must keep these `promises`.
+    `results` and `troubles` are those of trials that were played before, and `setup` is that of the
+    suite. The evaluations of the run took `seconds` so far. The sandbox there must keep these
+    `promises`.
     """
 
     seal: str
@@ -62,6 +63,7 @@ class SentTrials:
     seconds: float = 0.0
     results: tuple[TrialResult, ...] = ()
     troubles: tuple[EarlierTroubles, ...] = ()
+    setup: SetupResult | None = None
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""
@@ -137,6 +139,7 @@ async def play_elsewhere(
         troubles=tuple(
             EarlierTroubles(key, troubles) for key, troubles in earlier.troubles.items() if troubles
         ),
+        setup=log.setup(),
     )
     # Before it is known elsewhere: the next process asks for it.
     log.send(name)
@@ -243,7 +246,7 @@ class TrialLines:
 
         As where a run is evaluated, the process may die in it only `infra_retries` times.
         """
-        starts, done = 0, None
+        starts, done = 0, self.sent.setup
         for line in self._lines:
             starts += line.happened is Happened.SETUP_STARTED
             if line.setup:

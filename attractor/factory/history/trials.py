@@ -341,7 +341,11 @@ class TrialLog:
         self._write(SETUP_COMPLETED, {**record, PROGRESS: progress})
 
     def setup(self) -> SetupResult | None:
-        """Return the verified result of the suite's setup in this evaluation, or None."""
+        """Return the verified result of the suite's setup in this evaluation, or None.
+
+        On other machines, each process executes it: the first failure counts.
+        """
+        setup = None
         for event in self._events((SETUP_COMPLETED,)):
             setup = read_fields(SetupResult, event.data)
             if event.data["seal"] != self.results.setup_record(self.evaluation_id, setup)["seal"]:
@@ -349,8 +353,9 @@ class TrialLog:
                     f"changed result of the suite's setup in {self.run.directory.events}",
                     hint="the journal cannot be trusted: start a new run",
                 )
-            return setup
-        return None
+            if setup.failure:
+                break
+        return setup
 
     def times_sent(self) -> int:
         """Return how often missing trials were sent to another machine."""

@@ -33,6 +33,7 @@ from attractor.scenarios.suite import SuiteSettings
 from attractor.scenarios.suite_setup import SetupResult
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.engine.runs import read_events
+from tests.environments.places import why_no_sandbox
 from tests.factory.flows import Flow, make_flow
 from tests.factory.test_rubrics import DOWN, make_judged_flow
 from tests.scenarios.suites import SUITE
@@ -157,6 +158,21 @@ def test_line_about_an_unknown_trial_is_refused(tmp_path: Path) -> None:
         flow.resume(result)
 
 
+def test_each_process_elsewhere_executes_the_setup(tmp_path: Path) -> None:
+    if why := why_no_sandbox(tmp_path):
+        pytest.skip(f"no sandbox here: {why}")
+    setup = '[setup]\nrun = ["cp made.txt built.txt"]\n'
+    flow = make_flow(tmp_path, suite=f"{SUITE}[trials]\nn = {TRIALS}\n{setup}")
+    # After its setup, and the start of the first trial.
+    flow = with_another(flow, tmp_path / "other", dies_after=3)
+    result = flow.launch(sandbox="bubblewrap", profile="strict")
+    assert happened(result) == Counter(TrialsSent=1, TrialStarted=3, TrialCompleted=2, TrialCut=1)
+    types = Counter(event.type for event in read_events(result.directory))
+    assert (types["SuiteSetupStarted"], types["SuiteSetupCompleted"]) == (2, 2)
+    [done] = flow.report(result).setups
+    assert done.tree
+
+
 def test_order_to_play_cut_trials_again_waits_for_another_machine(tmp_path: Path) -> None:
     flow = with_another(make_flow(tmp_path), tmp_path / "other", recorded=1)
     result = flow.launch(evaluate=False)
@@ -202,5 +218,8 @@ async def test_setup_counts_only_starts_without_an_end(tmp_path: Path) -> None:
     failed = await set_up_in_a_process()
     assert "infra_retries allows no further start" in failed.failure
     dies = False
-    # A setup that has failed is not executed again.
+    # A setup that has failed is not executed again, also if trials are sent again.
+    assert await set_up_in_a_process() == failed
+    (tmp_path / "trials.jsonl").unlink()
+    sent = replace(sent, setup=failed)
     assert await set_up_in_a_process() == failed
