@@ -75,7 +75,6 @@ from attractor.fleet.decisions import (
 )
 from attractor.fleet.errors import ActorBusy
 from attractor.fleet.records import (
-    EVALUATE,
     HOME,
     NOTHING_SPENT,
     AttemptEnd,
@@ -364,7 +363,7 @@ class SqlTable:
         """
         rows = sa.select(RUNS.c.run_id).where(RUNS.c.run_id.startswith(prefix, autoescape=True))
         if "." not in prefix:
-            rows = rows.where(RUNS.c.pool != EVALUATE)
+            rows = rows.where(~RUNS.c.run_id.contains("."))
         rows = rows.order_by(RUNS.c.run_id).limit(most)
         return await self._database.read(lambda connection, _: connection.scalars(rows).all())
 
