@@ -470,9 +470,9 @@ class FleetSettings(Section):
     )
     sealed_store: str = Field(
         default="",
-        description="Let workers of the pool `evaluate` play the trials of evaluations, which get "
-        "sealed suites by this folder or bucket (default: trials are played where a run is "
-        "evaluated).",
+        description="Let workers of the pool `evaluate` play the trials of evaluations. They get "
+        "the sealed suites from this second folder or bucket, which no other worker opens "
+        "(default: trials are played where a run is evaluated).",
     )
     pool: str = Field(
         default="agents", description="The pool of a worker, and of runs that name none."
