@@ -67,6 +67,10 @@ class TrialsElsewhere(Protocol):
         """
         ...
 
+    async def stop(self, name: str) -> bytes:
+        """Let no machine play the trials with a name any more; return all lines about them."""
+        ...
+
 
 @dataclass(frozen=True)
 class OpenProject:

@@ -102,8 +102,10 @@ class Fleet:
                 "the store of sealed suites is not known here",
                 hint="set fleet.sealed_store, as for the server",
             )
-        # The server makes it, with the first evaluation.
-        known = ANY if self.database.token else ""
+        # It is made with the first evaluation, by no worker. Later, an empty one is not the store:
+        # perhaps a disk is not mounted.
+        has_rows = await self.table.runs(pool=EVALUATE, limit=1)
+        known = ANY if self.database.token or has_rows else ""
         where = self.addresses.sealed, self._environ
         return await open_blobs(*where, universe=universe, known=known)
 

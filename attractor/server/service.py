@@ -87,8 +87,8 @@ class Service:
     ) -> "Service":
         """Return the service for the project in a folder; `flags` override settings."""
         environ, folder = os.environ if environ is None else environ, folder.absolute()
-        factory = Factory.open(folder, environ=environ, flags=flags)
-        project, state = factory.opened.project, factory.opened.project.machine.state_dir
+        opened = Factory.open(folder, environ=environ, flags=flags).opened
+        project, state = opened.project, opened.project.machine.state_dir
         configured = load_configuration(
             start=folder, cwd=folder, environ=environ, flags=flags, user_file=user_config_file()
         ).settings
@@ -101,8 +101,9 @@ class Service:
             most=settings.max_processes or max(4, 2 * (os.cpu_count() or 1)),
             program=(*PROGRAM, *(f"--config={flag}" for flag in flags)),
         )
+        fleet = FleetConnection(configured, environ)
         return cls(
-            factory,
+            Factory(fleet.with_evaluations(opened)),
             RunIndex(state),
             Access(state, project.machine.clock),
             processes,
@@ -116,7 +117,7 @@ class Service:
             KnownJournals(),
             SnippetThread(project),
             asyncio.Semaphore(COMPUTED_AT_ONCE),
-            FleetConnection(configured, environ),
+            fleet,
             SimpleQueue(),
             {},
             flags=tuple(flags),
@@ -180,7 +181,8 @@ class Service:
             )
         if root not in self.others:
             environ = {**self.processes.environ, "ATTRACTOR_STATE_DIR": str(state)}
-            factory = Factory.open(root, environ=environ)
+            opened = Factory.open(root, environ=environ).opened
+            factory = Factory(self.fleet.with_evaluations(opened))
             self.others[root] = replace(
                 self,
                 named=project_id,

@@ -6,14 +6,18 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from attractor.base.errors import UsageError
+from attractor.factory.ledger.tokens import Scope
 from attractor.fleet.fleet import Addresses
 from attractor.fleet.records import EVALUATE
+from attractor.server.access.callers import Caller
+from attractor.server.run_actions import cancel_run
+from attractor.server.service import Service
 from tests import counts
 from tests.cli.fleet_desk import (
     FleetDesk,
@@ -128,6 +132,9 @@ def test_trials_survive_their_worker_and_the_process_that_waits_for_them(
     shown = fleet.attractor("fleet", "why", run_id)
     assert f"run {run_id}.evaluation.1.1: queued in pool evaluate" in shown
     assert "change it: attractor worker --pool evaluate" in shown
+    shown = fleet.attractor("diagnose", run_id)
+    assert f"attractor fleet why {run_id}" in shown
+    assert "attractor steer" not in shown
     first = fleet.start_evaluator()
     await_started(fleet, run_id, 1)
     command.kill()
@@ -216,3 +223,75 @@ def test_trials_that_cannot_be_played_are_sent_again(fleet: LivingFleet) -> None
     found = count(fleet, run_id)
     assert found == {"TrialsSent": 3, "TrialStarted": 3, "TrialCompleted": 3}
     assert "3 of 3 trials satisfied" in fleet.attractor("gate", run_id)
+
+
+def await_row(fleet: LivingFleet, run_id: str) -> str:
+    """Wait until the trials of a run are in the pool; return the name of their row."""
+    name = f"{run_id}.evaluation.1.1"
+    wait_until(lambda: name in fleet.attractor("fleet", "queue"))
+    return name
+
+
+def cancel_by_command(fleet: LivingFleet, run_id: str) -> None:
+    fleet.attractor("cancel", run_id)
+
+
+def cancel_by_server(fleet: LivingFleet, run_id: str) -> None:
+    service = Service.of(fleet.project, fleet.environ)
+    cancel_run(service, run_id, Caller("ann", Scope.OPERATE), "")
+    service.fleet.close()
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("cancel", [cancel_by_command, cancel_by_server])
+def test_cancel_ends_the_trials_and_records_what_was_played(
+    fleet: LivingFleet, cancel: Callable[[LivingFleet, str], None]
+) -> None:
+    command = start_run(fleet, "run", "pipeline.dot", *RUN)
+    run_id = only_run(fleet)
+    fleet.start_evaluator()
+    await_started(fleet, run_id, 1)
+    command.kill()
+    command.wait()
+    time.sleep(2)
+    cancel(fleet, run_id)
+    found = count(fleet, run_id)
+    assert found["TrialStarted"] == found["TrialCompleted"] + found["TrialCut"] > 1
+    # Its worker keeps the files of the trial in flight, but no suite.
+    wait_until(lambda: [*fleet.folder.glob("machine-*/fleet/places/*/incidents/*")] != [])
+    files = [path for path in fleet.folder.glob("machine-*/**/*") if path.is_file()]
+    assert not [path for path in files if b"quetzal" in path.read_bytes()]
+    assert json.loads(fleet.attractor("fleet", "queue", "--json"))["runs"] == []
+
+
+def test_trials_wait_while_the_store_of_suites_is_not_mounted(fleet: LivingFleet) -> None:
+    command = start_run(fleet, "run", "pipeline.dot", *RUN)
+    run_id = only_run(fleet)
+    name = await_row(fleet, run_id)
+    store = fleet.folder / "sealed"
+    store.rename(fleet.folder / "away")
+    fleet.attractor("fleet", "check", code=3)
+    assert "does not answer" in fleet.attractor("fleet", "status", code=3)
+    fleet.start_evaluator()
+    wait_until(lambda: fleet.row(name).reason is not None, fleet.logs)
+    assert "its worker cannot reach the store" in fleet.attractor("fleet", "why", run_id)
+    assert not store.exists()
+    (fleet.folder / "away").rename(store)
+    assert command.wait(60) == 0
+    assert count(fleet, run_id)["TrialCompleted"] == 3
+
+
+def test_row_of_trials_names_no_file_of_a_suite(fleet: LivingFleet) -> None:
+    # The largest file is named.
+    suite = write_suite(fleet.folder / "suite", suite=SUITE, quetzal=QUETZAL + 20_000 * "#")
+    fleet.attractor("suite", "register", str(suite))
+    command = start_run(fleet, "run", "pipeline.dot", *RUN)
+    name = await_row(fleet, only_run(fleet))
+    command.kill()
+    command.wait()
+    fleet.at_evaluators["ATTRACTOR_FLEET__MAX_HEAD_BYTES"] = "1000"
+    fleet.start_evaluator()
+    fleet.wait_parked(name)
+    assert "quetzal" in fleet.logs()
+    assert "quetzal" not in str(fleet.row(name))
+    assert "more bytes than a head may have" in fleet.attractor("fleet", "why", name)

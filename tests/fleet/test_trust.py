@@ -42,6 +42,7 @@ from tests.fleet.living import LivingFleet, living, wait_until
 from tests.fleet.postgres import USER, Cluster
 from tests.fleet.rigs import SqlRig, sql_rig
 from tests.fleet.s3 import s3_server
+from tests.fleet.test_evaluations import start_run
 from tests.scenarios.suites import write_files, write_suite
 
 FILES = ROOT / "examples" / "fleet"
@@ -445,8 +446,15 @@ def test_run_moves_between_workers_that_reach_no_suite_and_no_decision(fleet: Li
     secrets = {worker_id(one.decode()) for text in texts for one in set(HEX.findall(text))}
     assert not owners & secrets
     refuse_changes(fleet)
+    resumed = start_run(fleet, "resume", run_id)
+    # A worker with the login of others tells that, and ends.
+    evaluators = fleet.at_evaluators["ATTRACTOR_FLEET__URL"]
+    fleet.at_evaluators["ATTRACTOR_FLEET__URL"] = fleet.at_workers["ATTRACTOR_FLEET__URL"]
+    assert fleet.start_evaluator().wait(60) == 4
+    assert "denies access: worker" in fleet.logs()
+    fleet.at_evaluators["ATTRACTOR_FLEET__URL"] = evaluators
     fleet.start_evaluator()
-    fleet.attractor("resume", run_id)
+    assert resumed.wait(60) == 0
     assert "1 of 1 trials satisfied" in fleet.attractor("gate", run_id)
     assert is_in([*read_all(fleet, fleet.more)], b"quetzal")
     assert not is_in([*seen_by(fleet)], b"quetzal")

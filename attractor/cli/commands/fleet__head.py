@@ -6,14 +6,14 @@ import click
 
 from attractor.base.amounts import format_size, number_of
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import ExitCode
+from attractor.base.errors import ExitCode, Refused
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.fleet_runs import find_in_fleet
 from attractor.cli.shell_completion import complete_runs
-from attractor.fleet.records import FleetRun
+from attractor.fleet.records import EVALUATE, FleetRun
 from attractor.fleet.store.heads import HeadTree
 
 if TYPE_CHECKING:
@@ -80,6 +80,11 @@ def _restore(invocation: Invocation, reference: str, *, as_json: bool) -> ExitCo
         return await find_in_fleet(invocation, fleet, reference)
 
     run = in_fleet(invocation, find)
+    if run.pool == EVALUATE:
+        raise Refused(
+            f"{run.run_id} is not a run: it has the trials of one",
+            hint=f"send those that are left again: attractor resume {run.directory}",
+        )
     found = restore_in_fleet(invocation, run)
     if as_json:
         show_json({"run_id": run.run_id, **write_fields(found)})

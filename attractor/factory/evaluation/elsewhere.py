@@ -4,7 +4,9 @@ That machine has the sealed suite, but no ledger. It writes a line before and af
 continues only when the line is kept. The machine with the ledger records each line once.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import field, replace
 from enum import StrEnum
@@ -152,6 +154,15 @@ async def take_lines(elsewhere: TrialsElsewhere, log: TrialLog, suite: Suite) ->
     if count := log.times_sent():
         async for content in elsewhere.follow(_name_of(log, count)):
             _record_lines(read_lines(content), log, suite)
+
+
+def stop_trials(elsewhere: TrialsElsewhere, log: TrialLog, suite: Suite) -> None:
+    """Let no other machine play the trials that were sent last; record what happened until then."""
+    if count := log.times_sent():
+        # The caller may have a loop of its own.
+        with ThreadPoolExecutor(1) as thread:
+            content = thread.submit(lambda: asyncio.run(elsewhere.stop(_name_of(log, count))))
+        _record_lines(read_lines(content.result()), log, suite)
 
 
 def _name_of(log: TrialLog, count: int) -> str:

@@ -32,7 +32,7 @@ from attractor.factory.candidate_run import (
 )
 from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluation.answers import answers_of
-from attractor.factory.evaluation.elsewhere import play_elsewhere, take_lines
+from attractor.factory.evaluation.elsewhere import play_elsewhere, stop_trials, take_lines
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE, Feedback, feedback_on
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.kept_setup import KeptSetup
@@ -191,9 +191,27 @@ class Evaluator:
         run.change_status(EVALUATING, f"judge asked again by {by}")
 
     def end_trials(self, run: OpenRun) -> None:
-        """Record the trials that were in flight when the process of a run died as cut."""
+        """Record the trials that were in flight when the process of a run died as cut.
+
+        Other machines that play them stop first, and tell what happened until then.
+        """
         sealed = self.opened.suites.open(self.opened.suites.versions.of_pin(run.manifest.suite))
-        self._log(run).earlier(sealed.suite)
+        log = self._log(run)
+        if elsewhere := self._other_machines(log):
+            stop_trials(elsewhere, log, sealed.suite)
+        log.earlier(sealed.suite)
+
+    def _other_machines(self, log: TrialLog) -> TrialsElsewhere | None:
+        """Return the other machines that play trials; refuse to forget those that got some."""
+        if self.opened.elsewhere:
+            return self.opened.elsewhere()
+        if log.times_sent():
+            raise Refused(
+                f"trials of {log.evaluation_id.run_id} were sent to the pool evaluate, and "
+                "fleet.sealed_store is not set here",
+                hint="set it as where they were sent from, so that no trial is played twice",
+            )
+        return None
 
     def _require_evaluable(self, run: OpenRun, *statuses: RunStatus) -> None:
         """Refuse a run without a suite, and a run with another status."""
@@ -346,9 +364,9 @@ class Evaluator:
         start = EvaluationStart(
             evaluation_id, sealed.seal, _kept_promises(begun, self.ledger), protected, carried
         )
-        if self.opened.elsewhere:
+        if elsewhere := self._other_machines(log):
             # First: `earlier` records the trials in flight as cut.
-            await take_lines(self.opened.elsewhere(), log, sealed.suite)
+            await take_lines(elsewhere, log, sealed.suite)
         earlier = log.earlier(sealed.suite)
         state, tell = project.machine.state_dir, project.console.tell
         kept = KeptSetup(log, state, sealed.suite.settings, tell)

@@ -173,7 +173,10 @@ def away_errors(name: str) -> Generator[None]:
         raise DatabaseAway(f"{name} does not answer: {_first_line(error)}") from error
     except exc.DBAPIError as error:
         if getattr(error.orig, "sqlstate", "") == _DENIED:
-            hint = "use the login of the server: one of a worker may only execute runs"
+            hint = (
+                "use the login of the server; that of a worker only executes runs, and "
+                "attractor_evaluators only plays the trials of the pool evaluate"
+            )
             raise Refused(f"{name} denies access: {_first_line(error)}", hint=hint) from error
         if not error.connection_invalidated:
             raise

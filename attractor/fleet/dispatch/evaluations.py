@@ -5,23 +5,26 @@ run, its suite, and the lines about the trials.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Refused
+from attractor.base.errors import Refused, VerificationError
 from attractor.factory.open_project import OpenProject
 from attractor.fleet.dispatch.dispatch import Dispatch, first_of, put_folder, universe_of
 from attractor.fleet.errors import DatabaseAway, StoreAway, UnknownRun
 from attractor.fleet.fleet import Addresses, Fleet, open_fleet
 from attractor.fleet.records import EVALUATE, STOPPED, FleetRun, NewRun, RunState, area_of
 from attractor.fleet.store.heads import HeadTree
-from attractor.fleet.store.places import EVALUATION, SENT, SUITES, TRIALS
+from attractor.fleet.store.places import EVALUATION, SENT, SUITES, TRIALS, WHY_STOPPED
 from attractor.fleet.views.reasons import in_words
 from attractor.pipeline.plan.run_plan import BegunRun
 from attractor.scenarios.sealed_suite import SealedSuite
 
 _LOOK_S = 0.5
+_END_S = 15.0
+"""A worker ends its trials in that time; a dead one commits nothing more."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +72,31 @@ class TrialsInPool:
                     break
                 head = run.head
                 await asyncio.sleep(_LOOK_S)
+            why = in_words(run.reason) if run.reason else "no reason is known"
             if run.state is RunState.PARKED:
+                with suppress(VerificationError):
+                    why = (await _read_file(fleet, run, WHY_STOPPED)).decode() or why
                 await fleet.table.cancel(name)
             # Its suite is not needed there any more.
             await fleet.table.forget(name)
         if run.state is RunState.PARKED:
-            why = in_words(run.reason) if run.reason else "no reason is known"
             raise Refused(
                 f"the pool {EVALUATE} stopped with the trials of {run.directory}: {why}",
                 hint=f"change that, and play those that are left: attractor resume {run.directory}",
             )
+
+    async def stop(self, name: str) -> bytes:
+        """End the trials with a name, and return the lines about them."""
+        async with self._fleet() as fleet:
+            if await fleet.table.run(name) is None:
+                return b""
+            run, until = await fleet.table.cancel(name), time.monotonic() + _END_S
+            while run.owner and time.monotonic() < until:
+                await asyncio.sleep(_LOOK_S)
+                run = await fleet.table.run(name) or run
+            content = await _read_file(fleet, run, TRIALS)
+            await fleet.table.forget(name)
+            return content
 
     async def _look(self, fleet: Fleet, name: str, known: str) -> tuple[FleetRun, bytes]:
         """Return the row of trials, and the lines in its head, unless that is known."""
@@ -88,14 +106,15 @@ class TrialsInPool:
                 run = await fleet.table.run(name)
                 if run is None:
                     raise UnknownRun(f"{name} is not in the fleet any more")
-                return run, b"" if run.head == known else await _read_lines(fleet, run)
+                return run, b"" if run.head == known else await _read_file(fleet, run, TRIALS)
             await asyncio.sleep(_LOOK_S)
 
     def _fleet(self) -> AbstractAsyncContextManager[Fleet]:
         return open_fleet(self.addresses, self.environ)
 
 
-async def _read_lines(fleet: Fleet, run: FleetRun) -> bytes:
+async def _read_file(fleet: Fleet, run: FleetRun, name: str) -> bytes:
+    """Return a file of an evaluation in its head, or nothing."""
     tree = await HeadTree.load(await fleet.blobs_of(run.area), run.head)
-    entry = await tree.find(f"{EVALUATION}/{TRIALS}")
+    entry = await tree.find(f"{EVALUATION}/{name}")
     return b"".join([piece async for piece in tree.content(entry)]) if entry else b""

@@ -35,6 +35,9 @@ SENT, SUITES, TRIALS = "sent.json", "suites", "trials.jsonl"
 """In the folder of an evaluation: the file that was sent, sealed suites, and the lines of a worker.
 """
 
+WHY_STOPPED = "stopped.txt"
+"""The file beside them with the error that stopped a worker."""
+
 OBJECTS = "objects.log"
 """The Git objects of a store: of each its id, its size and its content, as Git stores it."""
 
@@ -168,7 +171,7 @@ class Collector:
     def _changes(self) -> Iterator[Change]:
         place = self.place
         if (place.state / EVALUATION).exists():
-            yield from self._in(EVALUATION, place.state / EVALUATION, only=(TRIALS,))
+            yield from self._in(EVALUATION, place.state / EVALUATION, only=(TRIALS, WHY_STOPPED))
         for run_id in self.run_ids():
             yield from self._in(f"{RUNS}/{run_id}", place.runs / run_id)
             store, name = place.store(run_id), f"{STORES}/{run_id}"

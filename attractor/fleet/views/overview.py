@@ -14,6 +14,7 @@ from attractor.base.records import write_fields
 from attractor.fleet.decisions import loads_of
 from attractor.fleet.errors import BlobMissing
 from attractor.fleet.records import (
+    EVALUATE,
     HOME,
     Demand,
     FleetRun,
@@ -22,6 +23,7 @@ from attractor.fleet.records import (
     Reason,
     RunState,
     Worker,
+    area_of,
 )
 from attractor.fleet.views.reasons import in_words, is_alive, remedy, why, without_holders
 
@@ -221,14 +223,15 @@ def demand_lines(demand: Sequence[Demand]) -> Sequence[str]:
 
 
 async def fault_of_store(fleet: "Fleet") -> str:
-    """Return why the store does not answer; "" if it does."""
-    try:
-        blobs = await fleet.blobs_of(HOME)
-        await blobs.get("0" * 64)
-    except BlobMissing:
-        return ""
-    except AttractorError as error:
-        return error.in_one_line
+    """Return why a store does not answer, also that of sealed suites; "" if they do."""
+    for pool in ("", EVALUATE) if fleet.addresses.sealed else ("",):
+        try:
+            blobs = await fleet.blobs_of(area_of(HOME, pool))
+            await blobs.get("0" * 64)
+        except BlobMissing:
+            continue
+        except AttractorError as error:
+            return error.in_one_line
     return ""
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from attractor.base.callables import do_nothing
 from attractor.base.clock import SystemClock
-from attractor.base.errors import AttractorError, Refused, UnknownName, UsageError
+from attractor.base.errors import AttractorError, Refused, UnknownName, UsageError, first_sentence
 from attractor.base.events import Event
 from attractor.base.files import read_regular
 from attractor.base.json import Json, JsonObject, parse_object
@@ -41,7 +41,7 @@ from attractor.factory.project import list_project_ids
 from attractor.factory.register import record_guard
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.profiles import Profile
-from attractor.fleet.store.places import AGENTS, Place
+from attractor.fleet.store.places import AGENTS, EVALUATION, WHY_STOPPED, Place
 from attractor.fleet.workers.fence import USED, WorkerChannel, WorkerFence, used_record
 from attractor.fleet.workers.trials import Finish, TrialsLeft, find_trials
 from attractor.pipeline.execute import resume
@@ -235,6 +235,16 @@ def _report(result: RunResult) -> JsonObject:
     return {**dict(zip(_RESULT, values, strict=True)), USED: used_record(result.usage)}
 
 
+def _words_of(error: AttractorError, place: Place) -> str:
+    """Return what the row says of an error; of an evaluation, only the head has its words."""
+    folder = place.state / EVALUATION
+    if not folder.exists():
+        return error.in_one_line
+    # It may name files of the suite, and all workers read the row.
+    (folder / WHY_STOPPED).write_text(error.in_one_line)
+    return f"{first_sentence(type(error))}, which attractor resume describes"
+
+
 def _require_home(home: Place | None) -> Place:
     if home is None:
         raise Refused(
@@ -288,7 +298,7 @@ def main(
         channel.tell_end(dict(zip(_RESULT, stopped, strict=True)))
         return 0
     except AttractorError as error:
-        channel.tell_end({"error": error.in_one_line, "exit_code": int(error.exit_code)})
+        channel.tell_end({"error": _words_of(error, place), "exit_code": int(error.exit_code)})
         return 0
     channel.tell_end(_report(result))
     return 0

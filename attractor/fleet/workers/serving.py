@@ -94,6 +94,8 @@ class ServingWorker:
                     with suppress(asyncio.CancelledError):
                         await one
                 await asyncio.to_thread(_remove_places, places)
+            if worker.refused:
+                raise worker.refused
         return ExitCode.INTERRUPTED if self._signals > 1 else ExitCode.DONE
 
     async def _register(self, fleet: Fleet) -> RunWorker:
@@ -122,7 +124,7 @@ class ServingWorker:
 
     async def _until_drained(self, worker: RunWorker, beats: asyncio.Task[None]) -> None:
         # Without beats, others take over its runs.
-        while not (self._signals or worker.worker.is_draining or beats.done()):
+        while not (self._signals or worker.worker.is_draining or worker.refused or beats.done()):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), BEAT_S)
 

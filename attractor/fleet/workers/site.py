@@ -33,6 +33,7 @@ from attractor.fleet.seams import (
 from attractor.fleet.store.heads import HeadTree
 from attractor.fleet.store.places import (
     AGENTS,
+    EVALUATION,
     PROJECT,
     Collector,
     HeadSize,
@@ -334,6 +335,8 @@ def _set_aside(root: Path, run_id: str) -> None:
     aside = root.parent / INCIDENTS / run_id
     if not root.exists():
         return
+    # Nobody needs its suite any more.
+    _remove(Place.below(root).state / EVALUATION)
     make_private_folder(aside.parent)
     if aside.exists():
         remove_tree(aside)

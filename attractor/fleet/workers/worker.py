@@ -1,13 +1,14 @@
 """What a worker does: claims attempts, commits their steps, and ends what is no longer its own."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
 
 from attractor.base.clock import Clock
-from attractor.base.errors import AttractorError, Refused, VerificationError
+from attractor.base.errors import AttractorError, Refused, VerificationError, first_sentence
 from attractor.base.json import JsonObject
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
@@ -70,6 +71,8 @@ class RunWorker:
     def __init__(self, worker: Worker, table: Table, begin: BeginAttempt, clock: Clock) -> None:
         self.worker = worker
         self.drains = False
+        self.refused: Refused | None = None
+        """Why the database lets it claim nothing."""
         self.attempts: dict[str, SiteAttempt] = {}
         self._table = table
         self._begin = begin
@@ -99,7 +102,7 @@ class RunWorker:
             return
         self._epochs[run_id] = 0
         try:
-            claim = await self._insist(lambda: self._table.claim(run_id, attempt, self.worker.id))
+            claim = await self._claim(run_id, attempt)
             if isinstance(claim, NotClaimed):
                 return
             self._epochs[run_id] = claim.epoch
@@ -107,6 +110,14 @@ class RunWorker:
                 await self._execute_claimed(run, claim)
         finally:
             del self._epochs[run_id]
+
+    async def _claim(self, run_id: str, attempt: int) -> Claim | NotClaimed:
+        try:
+            return await self._insist(lambda: self._table.claim(run_id, attempt, self.worker.id))
+        except Refused as error:
+            # Its login lacks a right: it could claim nothing else.
+            self.refused = error
+            raise
 
     async def _execute_claimed(self, run: FleetRun, claim: Claim) -> None:
         try:
@@ -201,7 +212,7 @@ class RunWorker:
             raise
         except Exception as error:
             # Whatever it is, a person must see it: nothing else ends this attempt.
-            await self._end(claim, _parked(error, claim.head))
+            await self._end(claim, _parked(error, run, claim.head))
             if not isinstance(error, AttractorError):
                 raise
             return
@@ -215,7 +226,7 @@ class RunWorker:
             await self._kill(running, _words_of(error))
             owned = await self._insist(lambda: self._table.run(run.run_id))
             if owned and owned.epoch == claim.epoch:
-                await self._end(Claim.of(owned), _parked(error, owned.head))
+                await self._end(Claim.of(owned), _parked(error, owned, owned.head))
             if not isinstance(error, AttractorError):
                 raise
 
@@ -287,9 +298,13 @@ def _words_of(error: Exception) -> str:
     return error.in_one_line if isinstance(error, AttractorError) else f"internal error: {error!r}"
 
 
-def _parked(error: Exception, head: str) -> AttemptEnd:
+def _parked(error: Exception, run: FleetRun, head: str) -> AttemptEnd:
     """Return the end of an attempt that failed at its worker, perhaps because of its head."""
     details = {"stopped": _words_of(error)}
-    if isinstance(error, VerificationError):
+    if run.pool == EVALUATE:
+        # All workers read the row, and an error may name files of a suite.
+        sys.stderr.write(f"{run.run_id}: {details['stopped']}\n")
+        details["stopped"] = f"{first_sentence(type(error))} (the log of its worker says more)"
+    elif isinstance(error, VerificationError):
         details["damaged"] = head
     return AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.PAUSED, {**details}))

@@ -15,11 +15,18 @@ from attractor.base.files import read_regular
 from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.journal.reader import events_of
 from attractor.engine.outcome import Usage
 from attractor.engine.questions.question import describe_question
 from attractor.engine.routing.edge_selection import Loop, find_loops
 from attractor.engine.run_folder.layout import is_held, read_files, why_stopped_elsewhere
-from attractor.engine.state.run_state import AWAITING_ANSWER, FAILED, StatusWord, outcome_of
+from attractor.engine.state.run_state import (
+    AWAITING_ANSWER,
+    EVALUATING,
+    FAILED,
+    StatusWord,
+    outcome_of,
+)
 from attractor.engine.state.walks import interrupted_attempts
 from attractor.language.preparation.prepare import KnownFiles, Prepared, prepare
 from attractor.language.reading import decode
@@ -70,11 +77,16 @@ def _at_work(case: Case) -> Finding:
     if case.state.is_paused:
         go_on = Remedy("continue it", case.command("resume"))
         return Finding("it is paused, and its process waits", tuple(causes), (go_on,))
+    watch = Remedy("follow its log", case.command("logs"))
+    if case.state.status == EVALUATING:
+        # Its process takes no orders.
+        why = Remedy("see where its trials are", f"attractor fleet why {case.run.manifest.run_id}")
+        are_sent = any(True for _ in events_of(case.run.directory.events, ("TrialsSent",)))
+        return Finding("it is evaluating", tuple(causes), (*([why] * are_sent), watch))
     end = Remedy("cancel it", case.command("cancel"))
     if case.state.wait:
         return Finding(f"it waits: {case.state.reason}", tuple(causes), (end,))
     steer = Remedy("send a message to the running stage", case.command("steer", "WORDS"))
-    watch = Remedy("follow its log", case.command("logs"))
     return Finding("it is running", tuple(causes), (watch, steer, end))
 
 

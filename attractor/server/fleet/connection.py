@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
@@ -24,6 +25,7 @@ from attractor.worlds.pools import INSTALL_FLEET, is_fleet_installed
 
 if TYPE_CHECKING:
     # It loads the database, which belongs to an extra.
+    from attractor.fleet.dispatch.evaluations import TrialsInPool
     from attractor.fleet.fleet import Fleet
 
 Result = TypeVar("Result")
@@ -117,6 +119,17 @@ class FleetConnection:
         from attractor.fleet.fleet import Addresses
 
         Addresses.of_settings(self._settings)
+
+    def with_evaluations(self, opened: OpenProject) -> OpenProject:
+        """Return a project whose trials workers play, if the settings say so."""
+        return replace(opened, elsewhere=self._evaluations) if self.has_evaluations else opened
+
+    def _evaluations(self) -> "TrialsInPool":
+        # They load the database, which takes a second.
+        from attractor.fleet.dispatch.evaluations import TrialsInPool
+        from attractor.fleet.fleet import Addresses
+
+        return TrialsInPool(Addresses.of_settings(self._settings), self.environ)
 
     def begin_worker_for(self, waiting: Sequence[ExplainedRun]) -> None:
         """Start a worker if a run of this machine waits for one, and none was started lately."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.clock import SystemClock
-from attractor.base.errors import AttractorError, VerificationError
+from attractor.base.errors import AttractorError, Refused, VerificationError
 from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.result import RunResult
 from attractor.environments.environment import Promises
@@ -23,9 +23,11 @@ from attractor.factory.evaluation.elsewhere import (
     read_lines,
 )
 from attractor.factory.evaluation.trial_player import play_holdouts
+from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject, TrialsElsewhere
 from attractor.factory.operations.evaluate import judge_again, replay_cut
 from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.race import orders_to
 from attractor.pipeline.plan.run_plan import BegunRun
 from attractor.scenarios.evaluation import TrialKey
 from attractor.scenarios.sealed_suite import SealedSuite
@@ -34,7 +36,7 @@ from attractor.scenarios.suite_setup import SetupResult
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.engine.runs import read_events
 from tests.environments.places import why_no_sandbox
-from tests.factory.flows import Flow, make_flow
+from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.factory.test_rubrics import DOWN, make_judged_flow
 from tests.scenarios.suites import SUITE
 from tests.scenarios.test_judge import rule, script, vote
@@ -81,6 +83,9 @@ class Another:
         set_up = partial(log.keep_setup, self.folder)
         earlier = log.earlier()
         await play_holdouts(begun, sealed, log, earlier, keep=set_up, before_trial=lambda: None)
+
+    async def stop(self, name: str) -> bytes:
+        return self.file.read_bytes()
 
     async def follow(self, name: str) -> AsyncIterator[bytes]:
         content = self.file.read_bytes() if self.file.exists() else b""
@@ -184,6 +189,25 @@ def test_order_to_play_cut_trials_again_waits_for_another_machine(tmp_path: Path
     assert happened(result) == Counter(TrialsSent=1, TrialStarted=1, TrialCompleted=1)
 
 
+def sent_away(tmp_path: Path) -> tuple[Flow, Flow, RunResult]:
+    """Return a flow, the same with another machine, and a run; its failed trial is played there."""
+    own = make_flow(tmp_path, made=HOLDOUT.format(wanted="other"))
+    flow = with_another(own, tmp_path / "other", recorded=0)
+    result = flow.launch(evaluate=False)
+    with pytest.raises(Died):
+        flow.resume(result)
+    return own, flow, result
+
+
+def test_trials_that_were_sent_away_are_not_played_here(tmp_path: Path) -> None:
+    own, flow, result = sent_away(tmp_path)
+    with pytest.raises(Refused, match="were sent to the pool evaluate"):
+        own.resume(result)
+    assert happened(result) == Counter(TrialsSent=1)
+    flow.resume(result)
+    assert happened(result) == Counter(TrialsSent=1, TrialStarted=1, TrialCompleted=1)
+
+
 def test_trials_of_a_run_directory_elsewhere_are_played_here(tmp_path: Path) -> None:
     flow = with_another(make_flow(tmp_path), tmp_path / "other")
     result = flow.launch(root=tmp_path / "apart")
@@ -223,3 +247,13 @@ async def test_setup_counts_only_starts_without_an_end(tmp_path: Path) -> None:
     (tmp_path / "trials.jsonl").unlink()
     sent = replace(sent, setup=failed)
     assert await set_up_in_a_process() == failed
+
+
+def test_cancel_records_the_failed_trials_of_another_machine(tmp_path: Path) -> None:
+    own, flow, result = sent_away(tmp_path)
+    with pytest.raises(Refused, match="were sent to the pool evaluate"):
+        orders_to(result.directory, own.opened, "ann").cancel("no")
+    assert orders_to(result.directory, flow.opened, "ann").cancel("no").is_taken
+    assert happened(result) == Counter(TrialsSent=1, TrialStarted=1, TrialCompleted=1)
+    kinds = [entry.kind for entry in flow.opened.ledger.entries(result.run_id)]
+    assert LineKind.TRIAL_FAILED in kinds
