@@ -46,6 +46,10 @@ if TYPE_CHECKING:
 class TrialsElsewhere(Protocol):
     """Other machines that play trials."""
 
+    async def fleet_id(self) -> str:
+        """Return the id of what knows these machines: elsewhere, the names of trials are others."""
+        ...
+
     async def send(
         self,
         opened: "OpenProject",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import VerificationError
+from attractor.base.errors import Refused, VerificationError
 from attractor.base.json import canonical_json, parse_object
 from attractor.base.records import read_record, write_record
 from attractor.engine.outcome import Usage
@@ -144,7 +144,7 @@ async def play_elsewhere(
         setup=log.setup(),
     )
     # Before it is known elsewhere: the next process asks for it.
-    log.send(name)
+    log.send(name, await elsewhere.fleet_id())
     await elsewhere.send(opened, begun, sealed, name, sent.to_bytes())
     await take_lines(elsewhere, log, sealed.suite)
 
@@ -152,6 +152,7 @@ async def play_elsewhere(
 async def take_lines(elsewhere: TrialsElsewhere, log: TrialLog, suite: Suite) -> None:
     """Record the lines about the trials that were sent last, until no machine plays them."""
     if count := log.times_sent():
+        await _require_same(elsewhere, log)
         async for content in elsewhere.follow(_name_of(log, count)):
             _record_lines(read_lines(content), log, suite)
 
@@ -159,10 +160,24 @@ async def take_lines(elsewhere: TrialsElsewhere, log: TrialLog, suite: Suite) ->
 def stop_trials(elsewhere: TrialsElsewhere, log: TrialLog, suite: Suite) -> None:
     """Let no other machine play the trials that were sent last; record what happened until then."""
     if count := log.times_sent():
+
+        async def stop() -> bytes:
+            await _require_same(elsewhere, log)
+            return await elsewhere.stop(_name_of(log, count))
+
         # The caller may have a loop of its own.
         with ThreadPoolExecutor(1) as thread:
-            content = thread.submit(lambda: asyncio.run(elsewhere.stop(_name_of(log, count))))
+            content = thread.submit(lambda: asyncio.run(stop()))
         _record_lines(read_lines(content.result()), log, suite)
+
+
+async def _require_same(elsewhere: TrialsElsewhere, log: TrialLog) -> None:
+    """Refuse another fleet than that to which trials were sent: it would play them again."""
+    if (sent_to := log.fleet()) != await elsewhere.fleet_id():
+        raise Refused(
+            f"trials of {log.evaluation_id.run_id} were sent to another fleet ({sent_to[:8]})",
+            hint="set fleet.url as where they were sent from, so that no trial is played twice",
+        )
 
 
 def _name_of(log: TrialLog, count: int) -> str:

@@ -371,9 +371,13 @@ class TrialLog:
                 lines = line + 1
         return lines
 
-    def send(self, name: str) -> None:
-        """Record that missing trials are about to be sent to another machine, under a name."""
-        self._write(SENT, {"name": name})
+    def fleet(self) -> str:
+        """Return the id of the fleet whose machines got missing trials last, or ""."""
+        return next((str(event.data["fleet"]) for event in [*self._events((SENT,))][-1:]), "")
+
+    def send(self, name: str, fleet: str) -> None:
+        """Record that missing trials are about to be sent to a machine of a fleet, under a name."""
+        self._write(SENT, {"name": name, "fleet": fleet})
 
     def replay(self, cut: Collection[TrialKey], order: JsonObject) -> None:
         """Record a person's order to play cut trials again, in the ledger and in the journal."""

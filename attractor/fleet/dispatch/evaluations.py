@@ -34,6 +34,11 @@ class TrialsInPool:
     addresses: Addresses
     environ: Mapping[str, str]
 
+    async def fleet_id(self) -> str:
+        """Return the id of the fleet, which its database has."""
+        async with self._fleet() as fleet:
+            return fleet.database.fleet
+
     async def send(
         self, opened: OpenProject, begun: BegunRun, sealed: SealedSuite, name: str, sent: bytes
     ) -> None:

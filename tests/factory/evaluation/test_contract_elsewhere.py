@@ -57,6 +57,10 @@ class Another:
     dies_after: int = sys.maxsize
     recorded: int = sys.maxsize
     sent: bytes = b""
+    fleet: str = "one"
+
+    async def fleet_id(self) -> str:
+        return self.fleet
 
     @property
     def file(self) -> Path:
@@ -161,6 +165,21 @@ def test_line_about_an_unknown_trial_is_refused(tmp_path: Path) -> None:
     file.write_text(text)
     with pytest.raises(VerificationError, match="trial 1 of a scenario that the suite lacks"):
         flow.resume(result)
+
+
+def test_another_fleet_is_refused(tmp_path: Path) -> None:
+    another = Another(tmp_path, recorded=1)
+    flow = make_flow(tmp_path)
+    flow = replace(flow, opened=replace(flow.opened, elsewhere=lambda: another))
+    result = flow.launch(evaluate=False)
+    with pytest.raises(Died):
+        flow.resume(result)
+    another.fleet = "other"
+    with pytest.raises(Refused, match=r"were sent to another fleet \(one\)"):
+        flow.resume(result)
+    another.fleet = "one"
+    flow.resume(result)
+    assert happened(result) == Counter(TrialsSent=1, TrialStarted=1, TrialCompleted=1)
 
 
 def test_each_process_elsewhere_executes_the_setup(tmp_path: Path) -> None:
