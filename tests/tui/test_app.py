@@ -147,7 +147,12 @@ def test_key_of_a_replaced_question_answers_nothing(world: World) -> None:
         [row] = world.http.get("/api/v1/attention").json()
         address = f"/api/v1/runs/{row['run_id']}/answer"
         world.http.post(address, json={"answer": "N"})
-        await ann.waits(lambda: world.needs() == ["question"])
+
+        def is_replaced() -> bool:
+            rows = world.http.get("/api/v1/attention").json()
+            return [one["need"] for one in rows] == ["question"] and rows[0]["id"] != row["id"]
+
+        await ann.waits(is_replaced)
         await ann.types("1")
         await ann.sees("[Y] Yes: ", lambda: ann.text("#said"))
 
