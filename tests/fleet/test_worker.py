@@ -38,7 +38,7 @@ class Process:
 
     def __init__(self, kill_s: float) -> None:
         self.kill_s, self.killed_at, self.gone = kill_s, 0.0, asyncio.Event()
-        self.killed_for = ""
+        self.killed_for, self.is_set_aside = "", False
         self.asks, self.stored = asyncio.Event(), asyncio.Event()
         self.carried_out: tuple[str, ...] = ()
 
@@ -49,6 +49,8 @@ class Process:
 
     async def save(self) -> str:
         await self.stored.wait()
+        if self.is_set_aside:
+            raise FileNotFoundError(2, "No such file or directory")
         return "without files"
 
     async def cancel(self) -> None:
@@ -137,11 +139,15 @@ def test_worker_ends_the_process_of_canceled_trials_at_once() -> None:
     in_virtual_time(happen())
 
 
-def test_attempt_that_is_ended_while_its_files_are_stored_commits_nothing() -> None:
+@table("is_set_aside", [False, True])
+def test_attempt_that_is_ended_while_its_files_are_stored_commits_nothing(
+    is_set_aside: bool,
+) -> None:
     async def happen() -> None:
         bench = Bench()
         await bench.run()
         [process] = bench.processes
+        process.is_set_aside = is_set_aside
         process.asks.set()
         await asyncio.sleep(0.5)
         kill = asyncio.create_task(bench.worker.end_all("the worker was ended"))
@@ -152,6 +158,8 @@ def test_attempt_that_is_ended_while_its_files_are_stored_commits_nothing() -> N
         run = await bench.table.run("r")
         assert run
         assert (run.seq, run.head) == (0, "")
+        # Another worker continues it, without a person.
+        assert (run.state, run.reason) == (RunState.QUEUED, None)
 
     in_virtual_time(happen())
 

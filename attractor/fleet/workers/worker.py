@@ -222,13 +222,20 @@ class RunWorker:
         except (Fenced, StoreAway, DatabaseAway):
             raise
         except Exception as error:
-            # A repetition would fail again, and pay for the stage again: a person must see it.
-            await self._kill(running, _words_of(error))
-            owned = await self._insist(lambda: self._table.run(run.run_id))
-            if owned and owned.epoch == claim.epoch:
-                await self._end(Claim.of(owned), _parked(error, owned, owned.head))
+            await self._park(running, claim, error)
             if not isinstance(error, AttractorError):
                 raise
+
+    async def _park(self, running: SiteAttempt, claim: Claim, error: Exception) -> None:
+        """Park a run because of an error; raise Fenced for an attempt that was ended before."""
+        if running in self._kills:
+            # Its files were set aside while they were collected.
+            raise Fenced("the attempt was ended while its files were stored") from error
+        # A repetition would fail again, and pay for the stage again: a person must see it.
+        await self._kill(running, _words_of(error))
+        owned = await self._insist(lambda: self._table.run(claim.run_id))
+        if owned and owned.epoch == claim.epoch:
+            await self._end(Claim.of(owned), _parked(error, owned, owned.head))
 
     async def _serve(self, running: SiteAttempt, claim: Claim) -> None:
         """Commit each step of a process until it ends, and release the run."""
