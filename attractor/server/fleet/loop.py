@@ -28,6 +28,7 @@ from attractor.fleet.errors import DatabaseAway
 from attractor.fleet.records import EVALUATE, FleetRun, RunState
 from attractor.fleet.views.overview import explain, fault_of_store
 from attractor.records.summary import summarize_any
+from attractor.server.errors import TooManyProcesses
 from attractor.server.fleet.actors import answer_message, begin_next
 from attractor.server.fleet.connection import FleetConnection, RunFault, UsedSpace
 from attractor.server.fleet.notices import notify_of_wait
@@ -286,10 +287,12 @@ class FleetLoop:
 
     async def _do(self, left: _Left, turns: asyncio.Semaphore) -> None:
         faults = self._connection.faults
-        fault = ""
+        fault, is_full = "", False
         try:
             async with turns:
                 await asyncio.to_thread(left.do)
+        except TooManyProcesses as full:
+            fault, is_full = full.in_one_line, True
         except LockHeld as held:
             fault = held.in_one_line
         except AttractorError as error:
@@ -301,8 +304,10 @@ class FleetLoop:
         finally:
             del self._busy[left.name]
         if fault:
-            pause = min(MOST_AGAIN_S, AGAIN_S * 2**left.tries)
-            again = changed(left, at=time.monotonic() + pause, tries=left.tries + 1)
+            # A place for a process becomes free at any moment.
+            tries = 0 if is_full else left.tries + 1
+            pause = min(MOST_AGAIN_S, AGAIN_S * 2 ** max(0, tries - 1))
+            again = changed(left, at=time.monotonic() + pause, tries=tries)
             # A newer change has replaced it.
             self._left.setdefault(left.name, again)
         else:
@@ -348,7 +353,12 @@ class FleetLoop:
                 hint=f"evaluate it, and see why: attractor resume {root.name}",
             )
         self._evaluated[run.run_id] = tries + 1
-        project.resume(root.name)
+        try:
+            project.resume(root.name)
+        except TooManyProcesses:
+            # None began: this was no try.
+            self._evaluated[run.run_id] = tries
+            raise
         raise LockHeld(f"{root.name} is evaluated by its own process")
 
 
@@ -357,7 +367,7 @@ def _name_of(folder: ActorFolder) -> str:
 
 
 def _is_over(trials: FleetRun, opened: OpenProject) -> bool:
-    """Return whether the status of the run of trials is final: nobody takes their results."""
+    """Return whether the status of the run of trials is final: their results are not taken."""
     return summarize_any(opened.project.runs_dir / trials.directory).is_final
 
 

@@ -2,19 +2,30 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from attractor.base.files import make_private_folder
+from attractor.base.locks import take_slot
 from attractor.factory.ledger.ledger import Ledger, LineKind
+from attractor.fleet.dispatch.dispatch import copy_fence
 from attractor.fleet.fleet import KEEP_BLOBS_S, Fleet
 from attractor.fleet.records import EVALUATE, AttemptEnd, Reason, ReasonKind, RunState
+from attractor.pipeline.execute import resume
+from attractor.server.fleet import loop
 from attractor.server.fleet.loop import KEEP_ENDED_S
 from tests.cli.fleet_desk import (
     FleetDesk,
     sqlite_template as sqlite_template,  # a fixture
 )
 from tests.fleet.living import wait_until
+from tests.fleet.runs import ProjectInFleet
 from tests.server.conftest import serving
 from tests.server.test_fleet_page import PIPELINE, service_of
+
+ENDS = "digraph ends { start [shape=Mdiamond]; done [shape=Msquare]; start -> done }"
 
 
 def ends(rows: FleetDesk, run: str) -> list[str]:
@@ -105,6 +116,36 @@ def test_fault_of_one_run_is_shown_and_keeps_no_other_one_back(
         # Without a whole head, no old blob is removed.
         assert {one.partition(":")[0] for one in faults()} <= {"lost", "old runs and blobs"}
     assert ends(rows, broken) == []
+
+
+def test_run_that_ended_is_evaluated_however_long_all_processes_are_taken(
+    tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "AGAIN_S", 0.1)
+    rows = FleetDesk(tmp_path, sqlite_template, ENDS)
+    (rows.project / "attractor.toml").write_text("[server]\nmax_processes = 1\n")
+    run = begin(rows)
+
+    async def walk(fleet: Fleet) -> None:
+        here = ProjectInFleet(fleet, rows.project)
+        project = here.opened.project
+        async with here.dispatch.held(run) as root:
+            machine = replace(project.machine, state_dir=rows.state, fences=copy_fence)
+            await resume(root, replace(project, machine=machine))
+
+    rows.within(walk)
+    rows.beat()
+    rows.end(run, AttemptEnd(state=RunState.ENDED))
+    processes = rows.state / "server" / "processes"
+    make_private_folder(processes)
+    slot = take_slot(processes, 1)
+    assert slot
+    with serving(service_of(rows)) as server, server.client("read") as client:
+        # More tries than an evaluation that fails may have.
+        time.sleep(3.0)
+        assert client.get("/api/v1/fleet").json()["faults"] == []
+        slot.close()
+        wait_until(lambda: client.get(f"/pipelines/{run}").json()["status"] == "awaiting_human")
 
 
 def test_run_that_ended_long_ago_leaves_the_fleet_and_stays_in_its_project(
