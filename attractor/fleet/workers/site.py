@@ -335,7 +335,7 @@ def _set_aside(root: Path, run_id: str) -> None:
     aside = root.parent / INCIDENTS / run_id
     if not root.exists():
         return
-    # Nobody needs its suite any more.
+    # Its suite is not needed any more.
     _remove(Place.below(root).state / EVALUATION)
     make_private_folder(aside.parent)
     if aside.exists():
