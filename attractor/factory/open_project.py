@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from attractor.base.dataclasses import dataclass
+from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import FileError, Refused, UnknownName, UsageError
 from attractor.config.load import load_configuration
 from attractor.config.user_folders import user_config_file
@@ -87,6 +87,11 @@ class OpenProject:
 
     project: Project
     elsewhere: Callable[[], TrialsElsewhere] | None = None
+
+    def telling(self, tell: Callable[[str], None]) -> "OpenProject":
+        """Return this project with another function that prints messages for a person."""
+        console = changed(self.project.console, tell=tell)
+        return OpenProject(changed(self.project, console=console), self.elsewhere)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from math import inf
@@ -22,6 +22,7 @@ from attractor.factory.history.index import RunIndex
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import list_project_folders
 from attractor.pipeline.garbage import DRAWINGS
+from attractor.pipeline.project.console import report_nothing
 from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run, is_run
 from attractor.server.access.callers import Access, Caller
@@ -84,11 +85,17 @@ class Service:
         environ: Mapping[str, str] | None = None,
         *,
         flags: Sequence[str] = (),
+        tell: Callable[[str], None] = report_nothing,
     ) -> "Service":
-        """Return the service for the project in a folder; `flags` override settings."""
+        """Return the service for the project in a folder; `flags` override settings.
+
+        `tell` gets messages of the work in the background, without secrets.
+        """
         environ, folder = os.environ if environ is None else environ, folder.absolute()
         opened = Factory.open(folder, environ=environ, flags=flags).opened
         project, state = opened.project, opened.project.machine.state_dir
+        redact = project.redactor.text
+        opened = opened.telling(lambda sentence: tell(redact(sentence)))
         configured = load_configuration(
             start=folder, cwd=folder, environ=environ, flags=flags, user_file=user_config_file()
         ).settings
@@ -182,6 +189,7 @@ class Service:
         if root not in self.others:
             environ = {**self.processes.environ, "ATTRACTOR_STATE_DIR": str(state)}
             opened = Factory.open(root, environ=environ).opened
+            opened = opened.telling(self.project.console.tell)
             factory = Factory(self.fleet.with_evaluations(opened))
             self.others[root] = replace(
                 self,

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from attractor.factory.ledger.tokens import Scope
 from attractor.fleet.database.schema import RUNS
 from attractor.fleet.fleet import Fleet
 from attractor.fleet.records import AttemptEnd, Pool, Reason, ReasonKind, RunState
+from attractor.pipeline.project.console import report_nothing
 from attractor.server.service import Service
 from tests.browsers import chromium
 from tests.cli.fleet_desk import (
@@ -55,9 +56,10 @@ def desk(tmp_path: Path, sqlite_template: Path) -> Iterator[Desk]:
         yield Desk(rows, server, begun.stdout.strip())
 
 
-def service_of(rows: FleetDesk) -> Service:
+def service_of(rows: FleetDesk, tell: Callable[[str], None] = report_nothing) -> Service:
     variables = {"PATH": os.environ["PATH"], "HOME": str(rows.project.parent)}
-    return Service.of(rows.project, {**variables, "ATTRACTOR_STATE_DIR": str(rows.state)})
+    variables["ATTRACTOR_STATE_DIR"] = str(rows.state)
+    return Service.of(rows.project, variables, tell=tell)
 
 
 def fill(rows: FleetDesk) -> None:

@@ -2,6 +2,7 @@
 
 import signal
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from attractor.base.amounts import number_of
+from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
@@ -78,7 +80,8 @@ def serve(
     # Not as flags, which all users of the machine see in the list of processes.
     places = {"ATTRACTOR_FLEET__URL": database, "ATTRACTOR_FLEET__STORE": store}
     environ = {**invocation.environ, **{name: one for name, one in places.items() if one}}
-    service = Service.of(Path.cwd(), environ, flags=invocation.flags)
+    tell = partial(_tell, as_json=as_json)
+    service = Service.of(Path.cwd(), environ, flags=invocation.flags, tell=tell)
     with listen(host, port, machine=service.project.machine) as listener:
         if not is_loopback(listener):
             show(_EXPOSED.format(host=host), err=True)
@@ -154,6 +157,16 @@ _EXPOSED = (
     "warning: other machines can connect to {host}, and HTTP is not encrypted: tokens and sessions "
     "can be read on the network (put a reverse proxy with TLS before the server)"
 )
+
+
+def _tell(sentence: str, *, as_json: bool) -> None:
+    """Write a message of the work in the background to stderr, beside the requests."""
+    # Imported here, because most commands write no log.
+    import json
+
+    time = SystemClock().now().isoformat(timespec="milliseconds")
+    line = json.dumps({"time": time, "message": sentence}) if as_json else f"{time} {sentence}"
+    show(line, err=True)
 
 
 def _log(service: "Service", *, as_json: bool) -> "Callable[[LoggedRequest], None]":

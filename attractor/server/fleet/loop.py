@@ -101,7 +101,7 @@ class FleetLoop:
         self._project_of = project_of
         self._stopped = Event()
         self._thread = Thread(target=self._run, name="fleet", daemon=True)
-        self._is_alone = False
+        self._is_alone = self._is_second = False
         self._since = self._swept = 0.0
         self._seen: dict[str, float] = {}
         self._left: dict[str, _Left] = {}
@@ -149,14 +149,25 @@ class FleetLoop:
         turns = asyncio.Semaphore(AT_ONCE)
         while not self._stopped.is_set():
             with self._noted("the server's part for runs"):
-                if not self._is_alone:
-                    lock.acquire(purpose="attractor serve")
-                    self._is_alone = True
+                self._require_alone(lock)
                 fleet = await asyncio.to_thread(self._connection.open)
                 await self._look(fleet)
                 await asyncio.to_thread(self._look_at_actors)
                 self._begin(turns)
             await asyncio.sleep(EVERY_S)
+
+    def _require_alone(self, lock: FileLock) -> None:
+        """Refuse while another server of the state folder does this part, and say once which."""
+        if self._is_alone:
+            return
+        try:
+            lock.acquire(purpose="attractor serve")
+        except LockHeld as held:
+            if not self._is_second:
+                self._tell(f"fleet: this server begins its part when the other one ends: {held}")
+            self._is_second = True
+            raise
+        self._is_alone = True
 
     async def _remove(self) -> None:
         """Remove what is old once a day, also if the server is started often."""

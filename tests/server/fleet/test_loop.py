@@ -1,7 +1,9 @@
 """The server's steps for runs in the fleet, over rows of a real database."""
 
 import json
+import os
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,13 +84,19 @@ def test_another_server_of_the_state_folder_does_the_work_when_the_first_one_end
 ) -> None:
     rows = FleetDesk(tmp_path, sqlite_template, PIPELINE)
     first, second = begin(rows), begin(rows)
-    with serving(service_of(rows)) as other:
-        with serving(service_of(rows)), other.client("read") as client:
-            rows.within(lambda fleet: fleet.table.cancel(first))
-            wait_until(lambda: ends(rows, first) == ["canceled"])
+    told = list[str]()
+    with ExitStack() as other:
+        other.enter_context(serving(service_of(rows)))
+        rows.within(lambda fleet: fleet.table.cancel(first))
+        wait_until(lambda: ends(rows, first) == ["canceled"])
+        with serving(service_of(rows, told.append)) as server, server.client("read") as client:
+            wait_until(lambda: len(told) > 0)
             assert client.get("/api/v1/fleet").json()["faults"] == []
-        rows.within(lambda fleet: fleet.table.cancel(second))
-        wait_until(lambda: ends(rows, second) == ["canceled"])
+            other.close()
+            rows.within(lambda fleet: fleet.table.cancel(second))
+            wait_until(lambda: ends(rows, second) == ["canceled"])
+    [waits] = told
+    assert f"locked by process {os.getpid()}" in waits
     assert ends(rows, first) == ["canceled"]
 
 
