@@ -149,14 +149,16 @@ class OpenProject:
             project_id = self.identity.project_id()
             entries = self.ledger.mentioning(project_id) if project_id else ()
             runs = created_runs(entries, project_id)
-            found = [one for one in runs if reference and one.startswith(reference.upper())]
+            found = [
+                run_id for run_id in runs if reference and run_id.startswith(reference.upper())
+            ]
             if len(found) != 1:
                 raise
         own = list(self.ledger.entries(found[0]))
         if root := find_directory(own, self.project.runs_dir):
             return root
-        verdicts = [str(one.data["verdict"]) for one in own if one.kind == LineKind.DECIDED]
-        is_promoted = any(one.kind == LineKind.PROMOTED for one in own)
+        verdicts = [str(entry.data["verdict"]) for entry in own if entry.kind == LineKind.DECIDED]
+        is_promoted = any(entry.kind == LineKind.PROMOTED for entry in own)
         words = f"{', '.join(verdicts) or 'not decided'}, {'' if is_promoted else 'not '}promoted"
         directory = runs[found[0]].data["directory"]
         raise RunGone(
@@ -169,9 +171,9 @@ class OpenProject:
         project_id = self.identity.project_id()
         entries = self.ledger.mentioning(project_id) if project_id else ()
         created = created_runs(entries, project_id).values()
-        found = [Path(str(one.data["directory"])) for one in created]
+        found = [Path(str(entry.data["directory"])) for entry in created]
         runs_dir = self.project.runs_dir.resolve()
-        return [one for one in found if one.parent != runs_dir and is_run(RunDirectory(one))]
+        return [root for root in found if root.parent != runs_dir and is_run(RunDirectory(root))]
 
     def require_own(self, root: Path) -> None:
         """Refuse a run of another project, and a copy of a run."""
@@ -246,13 +248,15 @@ class OpenProject:
     def other_versions(self, suite: "SealedSuite | None", name: str, content: str) -> Sequence[str]:
         """Return the versions of a pipeline that a suite is for, unless one has this content."""
         wanted = [
-            one
-            for one in (suite.suite.settings.pipeline if suite else ())
-            if split_reference(one)[0] == name
+            reference
+            for reference in (suite.suite.settings.pipeline if suite else ())
+            if split_reference(reference)[0] == name
         ]
         find = self.pipelines.versions.find
         # A name without a number is for all versions.
-        is_judged = any(one == name or find(one).content == content for one in wanted)
+        is_judged = any(
+            reference == name or find(reference).content == content for reference in wanted
+        )
         return () if is_judged else wanted
 
     def admit(self, suite: str, pipeline: PipelineSource, file: Path) -> None:

@@ -81,7 +81,9 @@ async def check(
         # Much is on its way at any moment; what stays is a difference.
         await clock.sleep(timedelta(seconds=SETTLE_S))
         found &= await _compare_rows(fleet, copies)
-    report = CheckReport(differences=sorted(found, key=lambda one: (one.run_id, one.words)))
+    report = CheckReport(
+        differences=sorted(found, key=lambda difference: (difference.run_id, difference.words))
+    )
     by_area: dict[str, list[FleetRun]] = {}
     for run in await fleet.table.runs():
         by_area.setdefault(run.area, []).append(run)
@@ -95,8 +97,8 @@ async def _compare_rows(fleet: "Fleet", copies: Mapping[str, Path]) -> set[Diffe
     pending = await fleet.table.pending()
     rows = {run.run_id: run for run in await fleet.table.runs()}
     now = await fleet.table.now()
-    living = {one.id for one in await fleet.table.workers() if is_alive(one, now)}
-    found = {one for run in rows.values() for one in _of_row(run, pending, living)}
+    living = {worker.id for worker in await fleet.table.workers() if is_alive(worker, now)}
+    found = {difference for run in rows.values() for difference in _of_row(run, pending, living)}
     for name, worker in pending.items():
         run_id, _, attempt = name.rpartition(":")
         run = rows.get(run_id)

@@ -129,9 +129,9 @@ class Evaluator:
         run_id = run.manifest.run_id
         self._require_evaluable(run, AWAITING_DECISION)
         judged = self.judged(facts_of(run))
-        if not all(one.is_finished for one in judged.evaluations):
+        if not all(evaluation.is_finished for evaluation in judged.evaluations):
             # Its trials would count together with those that have no result.
-            [rule] = [one for one in gate(judged).reasons if one.rule == "infra_errors"]
+            [rule] = [reason for reason in gate(judged).reasons if reason.rule == "infra_errors"]
             raise NotDecidable(f"cannot evaluate {run_id} again: {rule.words}")
         if reason := _why_not(judged):
             raise NotDecidable(
@@ -156,9 +156,9 @@ class Evaluator:
         sealed = self.opened.suites.open(self.opened.suites.versions.of_pin(run.manifest.suite))
         log = self._log(run)
         earlier = log.earlier(sealed.suite).results
-        cut = [key for key, one in earlier.items() if log.can_replay(one)]
+        cut = [key for key, trial in earlier.items() if log.can_replay(trial)]
         if not cut:
-            is_cut = any(one.no_result is NoResult.CUT for one in earlier.values())
+            is_cut = any(trial.no_result is NoResult.CUT for trial in earlier.values())
             raise NotDecidable(
                 f"no trial of {run_id} {'can be played again' if is_cut else 'was cut'}",
                 hint=(
@@ -182,8 +182,8 @@ class Evaluator:
                 f"{run.manifest.run_id}",
             )
         judged = self.judged(facts_of(run))
-        trials = [one for evaluation in judged.evaluations for one in evaluation.results]
-        if not any(one.no_result is NoResult.UNJUDGED for one in trials):
+        trials = [trial for evaluation in judged.evaluations for trial in evaluation.results]
+        if not any(trial.no_result is NoResult.UNJUDGED for trial in trials):
             raise NotDecidable(
                 f"all trials of {run.manifest.run_id} that ended are judged",
                 hint=f"see: attractor gate {run.manifest.run_id}",
@@ -308,7 +308,9 @@ class Evaluator:
         removed = removed_tasks(entries)
         roots = [runs_dir / run_id for run_id in submission.runs]
         costs = [summarize_any(root).usage.cost_usd for root in roots if is_run(RunDirectory(root))]
-        return sum(costs) + sum(removed[one].cost_usd for one in submission.runs if one in removed)
+        return sum(costs) + sum(
+            removed[run_id].cost_usd for run_id in submission.runs if run_id in removed
+        )
 
     def holdout_names(self, suites: Iterable[str]) -> dict[str, str]:
         """Return the held-out scenarios of pinned suites, for the operator, by opaque names."""
@@ -344,7 +346,7 @@ class Evaluator:
         log = self._log(run)
         evaluation_id = log.evaluation_id
         judged = self.judged(facts_of(run))
-        if sum(one.is_finished for one in judged.evaluations) >= evaluation_id.number:
+        if sum(evaluation.is_finished for evaluation in judged.evaluations) >= evaluation_id.number:
             # The process died after the ledger line, before the status change.
             return
         policy = judged.profile.policy
@@ -379,9 +381,9 @@ class Evaluator:
                 recorded = replace(recorded, have_changed=True)
             start = replace(start, carried=recorded)
         start = replace(start, setup=log.setup())
-        trials = [self.results.public_record(evaluation_id, one) for one in results]
+        trials = [self.results.public_record(evaluation_id, trial) for trial in results]
         record = evaluated_to_record(start, trials, run.events.head.hash)
-        is_unfinished = any(one.no_result for one in results)
+        is_unfinished = any(trial.no_result for trial in results)
         kind = LineKind.UNFINISHED if is_unfinished else LineKind.EVALUATED
         self.ledger.append(kind, run.manifest.run_id, record, now=run.clock.now())
         if not is_unfinished:
@@ -398,7 +400,7 @@ class Evaluator:
         """Play missing trials; if this tree was already evaluated often enough, play no trials."""
         run, suite, scope = begun.run, sealed.suite, begun.plan.scope
         tell = scope.project.console.tell
-        if cut := sum(one.no_result is NoResult.CUT for one in earlier.results.values()):
+        if cut := sum(trial.no_result is NoResult.CUT for trial in earlier.results.values()):
             tell(
                 f"{number_of(cut, 'trial')} ended early and will not be played again by "
                 f"{'itself' if cut == 1 else 'themselves'}: attractor evaluate "
@@ -535,8 +537,8 @@ def _why_not(judged: GateInput) -> str:
     settings = judged.suite.settings.gate
     tried = (*judged.evaluations, *judged.by_other_runs)
     # An evaluation that finished without trials was refused, and one that did not finish began.
-    begun = [one for one in tried if one.results or not one.is_finished]
-    times = sum(judged.is_trusted(one) for one in begun)
+    begun = [evaluation for evaluation in tried if evaluation.results or not evaluation.is_finished]
+    times = sum(judged.is_trusted(evaluation) for evaluation in begun)
     if times >= settings.max_evaluations:
         return f"its tree was already evaluated {times} times (max_evaluations)"
     # A canceled evaluation that did not finish is not that of equal trees.

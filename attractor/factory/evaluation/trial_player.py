@@ -265,8 +265,8 @@ class TrialPlayer:
         try:
             played = await self._play(scenario, key, ask_judge)
         except TrialTrouble as trouble:
-            trouble.cost_usd += sum(one.cost_usd for one in judged)
-            trouble.tokens += sum(one.tokens for one in judged)
+            trouble.cost_usd += sum(verdict.cost_usd for verdict in judged)
+            trouble.tokens += sum(verdict.tokens for verdict in judged)
             raise
         # With the copy, so that the remaining time is estimated well.
         duration_ms = round((self.clock.monotonic() - began) * 1000)

@@ -181,7 +181,7 @@ class TrialStore:
         """Return whether a trial was cut, and never played again by a person's order."""
         if result.no_result is not NoResult.CUT:
             return False
-        replayed = [one for data in self.replays(evaluation_id) for one in _trials(data)]
+        replayed = [trial for data in self.replays(evaluation_id) for trial in _trials(data)]
         return (self.opaque_name(result.key.scenario), result.key.number) not in replayed
 
     def setup_record(self, evaluation_id: EvaluationId, setup: SetupResult) -> JsonObject:
@@ -396,8 +396,8 @@ class TrialLog:
 
         Record the trials that were running at that moment as cut.
         """
-        stored = {self._name(one.key): one for one in self.results.all_of(self.evaluation_id)}
-        ended = {name: one for name, one in stored.items() if not one.no_result}
+        stored = {self._name(trial.key): trial for trial in self.results.all_of(self.evaluation_id)}
+        ended = {name: trial for name, trial in stored.items() if not trial.no_result}
         self._pin_failed(ended)
         self._require_replays()
         last, troubles = self._recorded()
@@ -434,7 +434,7 @@ class TrialLog:
     def _pin_failed(self, ended: Mapping[_Name, TrialResult]) -> None:
         """Pin failed trials that the process died before pinning."""
         failed = self.results.failed(self.evaluation_id)
-        pinned = {(one["scenario"], one["trial"]) for one in failed}
+        pinned = {(trial["scenario"], trial["trial"]) for trial in failed}
         for name, result in ended.items():
             if not result.satisfied and name not in pinned:
                 self.results.pin_failed(self.evaluation_id, result, now=self.run.clock.now())
@@ -459,7 +459,7 @@ class TrialLog:
     def _require_replays(self) -> None:
         """Refuse orders that the ledger lacks; add an order that the process died before adding."""
         ordered = self.results.replays(self.evaluation_id)
-        recorded = [one.data for one in self._events((REPLAYED,))]
+        recorded = [event.data for event in self._events((REPLAYED,))]
         if recorded != ordered[: len(recorded)]:
             raise VerificationError(
                 f"unknown order to play trials again in {self.run.directory.events}",
@@ -501,5 +501,7 @@ def _name_in(event: Event) -> _Name:
 def _trials(order: Mapping[str, Json]) -> list[_Name]:
     """Return the trials that an order names."""
     named = order.get("trials")
-    trials = [one for one in named if isinstance(one, dict)] if isinstance(named, list) else []
-    return [(one.get("scenario"), one.get("trial")) for one in trials]
+    trials = (
+        [trial for trial in named if isinstance(trial, dict)] if isinstance(named, list) else []
+    )
+    return [(trial.get("scenario"), trial.get("trial")) for trial in trials]

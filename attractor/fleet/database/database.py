@@ -254,7 +254,7 @@ def _make_tables(engine: sa.Engine, name: str) -> str:
             fleet, number = connection.execute(sa.select(META.c.fleet, META.c.format)).one()
             require_format(name, number, current=FORMAT, oldest=1)
             if number < FORMAT:
-                known = {one["name"] for one in inspector.get_columns(RUNS.name)}
+                known = {column["name"] for column in inspector.get_columns(RUNS.name)}
                 TABLES.create_all(connection)
                 for column, statement in STEPS.items():
                     if column not in known:

@@ -352,7 +352,7 @@ class Dispatch:
             for root in later:
                 RunDirectory(root).elsewhere.unlink(missing_ok=True)
             await settle_ended(later[0], self._opened)
-        for root in (one for one in chain if one not in later):
+        for root in (run for run in chain if run not in later):
             for path in [*root.rglob("*")]:
                 below = path.relative_to(root)
                 name = f"{RUNS}/{root.name}/{below.as_posix()}"

@@ -24,7 +24,7 @@ def is_alive(worker: Worker, now: float) -> bool:
 
 def without_holders(workers: Sequence[Worker]) -> Sequence[Worker]:
     """Return the workers, without those who only change runs and beat meanwhile."""
-    return [one for one in workers if not is_holder(one.id)]
+    return [worker for worker in workers if not is_holder(worker.id)]
 
 
 def serves(worker: Worker, run: FleetRun) -> bool:
@@ -92,20 +92,24 @@ def _why_queued(
             return Reason(full.kind, {**full.details, "concurrency": load.pool.concurrency})
     elif run.reason:
         return run.reason
-    serving = [one for one in workers if _takes(one, run, now)]
-    figures = {"ahead": ahead, "workers": len(serving), "slots": sum(one.slots for one in serving)}
+    serving = [worker for worker in workers if _takes(worker, run, now)]
+    figures = {
+        "ahead": ahead,
+        "workers": len(serving),
+        "slots": sum(worker.slots for worker in serving),
+    }
     return Reason(ReasonKind.BEHIND, {"queue": run.queue, **figures})
 
 
 def _no_worker(run: FleetRun, workers: Sequence[Worker], now: float) -> Reason | None:
     """Return the reason of a run that no worker would take."""
-    if any(_takes(one, run, now) for one in workers):
+    if any(_takes(worker, run, now) for worker in workers):
         return None
     where: dict[str, Json] = {"pool": run.pool, "engine": run.engine, "label": run.label}
-    living = [one for one in without_holders(workers) if is_alive(one, now)]
-    if draining := [one.name for one in living if serves(one, run)]:
+    living = [worker for worker in without_holders(workers) if is_alive(worker, now)]
+    if draining := [worker.name for worker in living if serves(worker, run)]:
         return Reason(ReasonKind.DRAINING, {**where, "workers": [*draining]})
-    others = sorted({_place(one.pool, one.engine, one.labels) for one in living})
+    others = sorted({_place(worker.pool, worker.engine, worker.labels) for worker in living})
     return Reason(ReasonKind.NO_WORKER, {**where, "others": [*others]})
 
 
