@@ -194,6 +194,8 @@ def test_token_of_a_universe_reaches_no_other_one(tmp_path: Path, desk: FleetDes
         refused(desk, 2, "for other projects", *ON, *words, **bound)
     for words in (["create", "w"], ["caps", "u", "--share", "0.5"], ["archive", "u"]):
         refused(desk, 2, "for some projects only", "universe", *words, **bound)
+    for words in (["drain", "w1"], ["limit", "p", "--concurrency", "1"]):
+        refused(desk, 2, "for some projects only", "fleet", *words, **bound)
     desk.do("universe", "create", "w")
     whole = {"ATTRACTOR_TOKEN": secret}
     refused(desk, 2, "no worlds yet", "token", "create", "c", "--universe", "w", **whole)

@@ -97,7 +97,10 @@ async def _read(
         running=runs.running,
         workers=await view_workers(fleet),
         pools=await view_pools(fleet),
-        demand=demand_of(await fleet.table.pools(), await fleet.table.counts(OPEN)),
+        demand=demand_of(await fleet.table.pools(), await fleet.table.counts(OPEN))
+        # It names universes.
+        if is_whole
+        else (),
     )
 
 
