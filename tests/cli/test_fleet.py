@@ -202,6 +202,8 @@ def test_question_is_gone_after_its_answer(tmp_path: Path, sqlite_template: Path
     kind, _, command = desk.why(run_id)
     assert (kind, command) == ("human", f"attractor answer {run_id}")
     assert "Good?" in desk.do(*command.split()[1:]).stdout
+    # A run of the fleet asks at no terminal.
+    assert "resume" not in desk.do("status", run_id).stdout
     obey(desk, f"{command} Yes")
     desk.beat()
     assert desk.why(run_id)[0] == "behind"

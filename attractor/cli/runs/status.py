@@ -6,6 +6,7 @@ from datetime import datetime
 from attractor.cli.runs.questions import question_lines
 from attractor.engine.outcome import NOTHING_USED, describe_usage
 from attractor.engine.questions.question import Answer, describe_author, describe_wait, natural_key
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import AWAITING_ANSWER, StatusWord
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
@@ -165,10 +166,12 @@ def _answer(run: RunOverview, reference: str) -> list[tuple[str, str]]:
     if _waits_no_more(run):
         return [*_answered(run.answers), ("resume", "" if run.is_live else resume)]
     lines = question_lines(run.questions, reference)
+    # A run of the fleet asks at no terminal.
+    is_here = not RunDirectory(run.directory).elsewhere.exists()
     return [
         *(("" if at else "question", line) for at, line in enumerate(lines)),
         *_answered(run.answers),
-        ("resume", f"{resume} --interviewer console   (asks at the terminal)"),
+        ("resume", f"{resume} --interviewer console   (asks at the terminal)" if is_here else ""),
     ]
 
 
