@@ -6,6 +6,7 @@ import zlib
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -305,6 +306,15 @@ async def test_people_see_invalid_reasons_and_refusals(rows: Rows) -> None:
     assert thief.labels == ()
     with pytest.raises(Refused, match="denies access: permission denied for table fleet_pool"):
         await rows.mine.set_pool(Pool("q", 1))
+    with psycopg.connect(rows.url) as connection:
+        for number in ("x", "9" * 5000, "7"):
+            connection.execute(
+                "insert into dbos.workflow_status (workflow_uuid, name, priority, completed_at) "
+                "values (%s, 'attempt', 1, 9e18)",
+                [f"mine:{number}"],
+            )
+    [_, invented] = await rows.owner.table.attempts("mine")
+    assert (invented.number, datetime.fromtimestamp(invented.ended, UTC).year) == (7, 5138)
 
 
 def contents(connection: psycopg.Connection) -> Mapping[str, Sequence[Any]]:

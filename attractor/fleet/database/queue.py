@@ -6,6 +6,7 @@ The table of workflows is declared here by the few columns that are used; DBOS d
 
 import asyncio
 import math
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -24,6 +25,8 @@ VERSION = "1"
 WORKFLOW = "attempt"
 POLL_S = 0.2
 _HIGHEST_PRIORITY = 2**30 - 1
+_NUMBER = re.compile("[0-9]{1,9}")
+_LATEST_S = 1e11
 
 Execute = Callable[[str, int], Awaitable[None]]
 
@@ -121,13 +124,15 @@ class Queue:
         found = [
             AttemptRow(
                 number=int(name.rpartition(":")[2]),
-                status=status.lower(),
+                status=(status or "").lower(),
                 worker=worker or "",
-                queued=queued / 1000,
-                began=(began or 0) / 1000,
-                ended=(ended or 0) / 1000,
+                queued=_seconds(queued),
+                began=_seconds(began),
+                ended=_seconds(ended),
             )
             for name, status, worker, queued, began, ended in rows
+            # A worker may have written anything into the queue; `fleet check` names it.
+            if _NUMBER.fullmatch(name.rpartition(":")[2])
         ]
         return sorted(found, key=lambda attempt: attempt.number)
 
@@ -260,6 +265,11 @@ class Listener:
                     await self._execute(run_id, int(attempt))
         finally:
             del self.running[name]
+
+
+def _seconds(milliseconds: int | None) -> float:
+    """Return a time of the queue in seconds, such that it can be shown."""
+    return min(max(milliseconds or 0, 0) / 1000, _LATEST_S)
 
 
 def _refuse_pickle(self: object, serialized_data: str) -> NoReturn:
