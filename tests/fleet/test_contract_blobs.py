@@ -260,8 +260,9 @@ async def test_known_store_is_never_made_again(
             await open_blobs(store.url, environ, known="0" * 32)
 
     async def check_missing(url: str, environ: Mapping[str, str]) -> None:
-        with pytest.raises(StoreAway, match="has no marker"):
+        with pytest.raises(StoreAway, match="has no marker") as away:
             await open_blobs(url, environ, known="0" * 32)
+        assert "set fleet.store" in str(away.value.hint)
 
     await check(FolderStore(tmp_path / "store"), {})
     await check_missing(str(tmp_path / "unmounted"), {})

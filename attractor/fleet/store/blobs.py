@@ -200,7 +200,10 @@ def require_marker(content: bytes | None, place: object, known: str = "") -> str
     marker = parse_object(content) if content is not None else None
     number = marker.get("format") if marker else None
     if content is None and known:
-        raise StoreAway(f"{place} has no marker {MARKER}: the store is not there")
+        raise StoreAway(
+            f"{place} has no marker {MARKER}: the store is not there",
+            hint="mount it, or set fleet.store to the store with which the fleet began",
+        )
     if type(number) is not int:
         fault = "has no marker" if content is None else "has an invalid marker"
         raise Refused(
