@@ -54,7 +54,11 @@ def _words(event: Event, sentences: Mapping[str, Sentence]) -> str:
     if isinstance(sentence, str):
         words = sentence.format_map(defaultdict(str, {"node": event.node, **event.data}))
     else:
-        words = sentence(event)
+        try:
+            words = sentence(event)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            # A worker of the fleet shows events before anything has checked them.
+            words = f"{event.type}: its data are invalid"
     if words and event.branch:
         words = f"[{event.branch}] {words}"
     # Output of agents and commands may contain control characters.

@@ -56,6 +56,7 @@ EVENTS: list[tuple[str, dict[str, Json], str]] = [
     ("TrialTroubled", {"culprit": "twin"}, "trial: trouble (culprit: twin), not a result"),
     ("TrialUnjudged", {"culprit": "model"}, "trial: unjudged: the judge failed"),
     ("SuiteSetupStarted", {}, "setup of the suite started"),
+    ("SuiteSetupCompleted", {}, "SuiteSetupCompleted: its data are invalid"),
     ("SuiteSetupCompleted", {"failure": ""}, "setup of the suite ended"),
     ("SuiteSetupCompleted", {"failure": "no make"}, "setup of the suite failed: no make"),
     (

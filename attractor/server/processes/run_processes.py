@@ -161,7 +161,9 @@ class RunProcesses:
     def _create_log(self) -> IO[bytes]:
         file = self.folder / f"{time.time_ns()}-{os.urandom(4).hex()}.log"
         try:
-            return file.open("xb")
+            log = file.open("xb")
+            file.chmod(0o600)
+            return log
         except OSError as cause:
             raise file_error("write", file, cause) from cause
 

@@ -61,6 +61,7 @@ def test_process_continues_in_its_own_session_and_is_reaped(
     await_(lambda: not Path(f"/proc/{pid}").exists())
     [log] = processes.folder.glob("01AB-*.log")
     assert "end" in log.read_text().splitlines()
+    assert log.stat().st_mode & 0o077 == 0
 
 
 def test_limit_counts_the_processes_of_an_earlier_server(
