@@ -40,7 +40,7 @@ def _tenant_of(row: Mapping[str, Any], now: float) -> Tenant:
         row["id"],
         read_record(Caps, row["caps"]),
         row["archived"],
-        Spent(row["cost_usd"], row["tokens"]) if row["day"] == day_of(now) else NOTHING_SPENT,
+        Spent(row["cost_usd"], row["tokens"]) if row["day"] >= day_of(now) else NOTHING_SPENT,
     )
 
 
@@ -141,10 +141,13 @@ def held_tenants(
 
 def charge(connection: sa.Connection, run_id: str, more: Spent, now: float) -> None:
     """Add what a run has spent to the day of its universe and its world."""
-    day, universe, project = day_of(now), of_run(run_id), of_run(run_id, "project")
+    today, universe, project = day_of(now), of_run(run_id), of_run(run_id, "project")
     is_own = sa.or_(UNIVERSES.c.address == universe, UNIVERSES.c.id == project)
+    # One that began after midnight may have been faster than this transaction.
+    is_counted = UNIVERSES.c.day >= today
+    day = sa.case((is_counted, UNIVERSES.c.day), else_=today)
     cost, tokens = (
-        sa.case((UNIVERSES.c.day == day, UNIVERSES.c[name]), else_=0) + amount
+        sa.case((is_counted, UNIVERSES.c[name]), else_=0) + amount
         for name, amount in vars(more).items()
     )
     rows = sa.update(UNIVERSES).where(UNIVERSES.c.universe == universe, is_own)
