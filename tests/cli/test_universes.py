@@ -192,8 +192,14 @@ def test_token_of_a_universe_reaches_no_other_one(tmp_path: Path, desk: FleetDes
         refused(desk, 2, "for other projects", *words, **bound)
     for words in ((), ("--universe", "u"), ("--universe", "home")):
         refused(desk, 2, "for other projects", *ON, *words, **bound)
-    for words in (["create", "w"], ["caps", "u", "--share", "0.5"], ["archive", "u"]):
-        refused(desk, 2, "for some projects only", "universe", *words, **bound)
+    for words in (
+        ["universe", "create", "w"],
+        ["universe", "caps", "u", "--share", "0.5"],
+        ["universe", "archive", "u"],
+        ["fleet", "limit", "p", "--concurrency", "9"],
+        ["fleet", "drain", "w"],
+    ):
+        refused(desk, 2, "for some projects only", *words, **bound)
     desk.do("universe", "create", "w")
     whole = {"ATTRACTOR_TOKEN": secret}
     refused(desk, 2, "no worlds yet", "token", "create", "c", "--universe", "w", **whole)

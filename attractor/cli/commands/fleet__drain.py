@@ -9,6 +9,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.fleet import in_fleet
+from attractor.cli.runs.universes import require_whole_fleet
 from attractor.fleet.records import Worker
 from attractor.fleet.views.overview import find_worker
 from attractor.fleet.views.reasons import without_holders
@@ -27,6 +28,7 @@ def fleet_drain(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
     WORKER is the name or the id of a worker, or the unique beginning of one. It takes nothing new;
     its runs continue on other workers.
     """
+    require_whole_fleet(invocation)
 
     async def drain(fleet: "Fleet") -> tuple[Worker, int]:
         worker = find_worker(name, without_holders(await fleet.table.workers()))

@@ -12,6 +12,7 @@ from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.fleet import in_fleet
+from attractor.cli.runs.universes import require_whole_fleet
 from attractor.fleet.decisions import share_of
 from attractor.fleet.records import Pool
 
@@ -43,6 +44,7 @@ def fleet_limit(
     A limit that is not named stays. Runs that execute already are not ended; runs that have room
     now start.
     """
+    require_whole_fleet(invocation)
     if not _NAME.fullmatch(name):
         raise UsageError(f"invalid name {name!r} of a pool", hint="use letters, digits and . _ -")
     given = {"concurrency": concurrency, "share": share}

@@ -81,6 +81,6 @@ def require_whole_fleet(invocation: Invocation) -> None:
     """Refuse a token that is for some projects."""
     if reached_projects(invocation):
         raise InvalidToken(
-            "the token is for some projects only, and universes are of the whole fleet",
+            "the token is for some projects only, and this changes the whole fleet",
             hint="use a token for all projects: attractor token create NAME",
         )
