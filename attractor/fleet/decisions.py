@@ -126,9 +126,11 @@ def wanted(run: FleetRun, now: float) -> Change:
     if run.state is RunState.ENDED:
         raise RunEnded(f"run {run.run_id} has ended")
     if run.state is RunState.PARKED:
-        return _woken(run, now)
-    wants_run = run.wants_run or run.state is RunState.RUNNING
-    return Change({"wants_run": wants_run, "orders": without_pauses(run)})
+    orders = {"orders": without_pauses(run)}
+        # One that lost its workers may be parked before its pause was carried out.
+        woken = _woken(run, now)
+        return changed(woken, values={**woken.values, **orders})
+    return Change({"wants_run": run.wants_run or run.state is RunState.RUNNING, **orders})
 
 
 def _woken(run: FleetRun, now: float) -> Change:

@@ -253,6 +253,17 @@ async def test_run_that_is_wanted_again_is_not_paused(rig: Rig) -> None:
 
 
 async def test_answer_that_came_after_the_last_stage_continues_the_run(rig: Rig) -> None:
+async def test_run_that_lost_its_workers_before_a_pause_is_not_paused_again(rig: Rig) -> None:
+    await rig.table.add(a_run())
+    for lost in range(MOST_LOST):
+        claim = await claimed(rig.table)
+        if lost == MOST_LOST - 1:
+            await rig.table.order("r", "o1", PAUSE)
+        await rig.table.end(claim, CRASHED)
+    assert (await get(rig.table)).state is RunState.PARKED
+    assert (await rig.table.want("r")).orders == {}
+
+
     claim = await running(rig.table)
     await rig.table.order("r", "o1", ANSWER)
     await rig.table.end(claim, PARKED)
