@@ -9,6 +9,7 @@ from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.fleet.decisions import FORGOTTEN_S, LEASE_S, MOST_LOST, STALE_S, UNCLAIMED_S
 from attractor.fleet.errors import ActorBusy, CapRefused, Fenced, RunEnded, UnknownRun
 from attractor.fleet.records import (
+    EVALUATE,
     AttemptEnd,
     Claim,
     FleetRun,
@@ -757,6 +758,8 @@ async def test_archived_universe_takes_no_new_runs(rig: Rig) -> None:
     # A reply was lost.
     await rig.table.add(of_u("old"))
     await rig.table.end(await claimed(rig.table, "old"), PARKED)
+    # Its open runs are evaluated.
+    await rig.table.add(of_u("old.evaluation.1.1", pool=EVALUATE))
     await rig.table.want("old")
     await rig.table.end(await claimed(rig.table, "old"), ENDED)
 

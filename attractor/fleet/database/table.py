@@ -76,6 +76,7 @@ from attractor.fleet.decisions import (
 from attractor.fleet.errors import ActorBusy
 from attractor.fleet.records import (
     HOME,
+    EVALUATE,
     NOTHING_SPENT,
     AttemptEnd,
     AttemptRow,
@@ -124,7 +125,8 @@ class SqlTable:
                 return require_same(known, new)
             require_idle(connection, new)
             require_world(connection, new.project, new.universe)
-            admit(connection, vars(new), now, is_new=True)
+            # An evaluation belongs to a run that began before.
+            admit(connection, vars(new), now, is_new=new.pool != EVALUATE)
             run = insert_run(connection, new, now)
             return self._queue.enqueue(connection, run)
 

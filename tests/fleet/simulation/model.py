@@ -9,6 +9,7 @@ from attractor.base.json import JsonObject
 from attractor.fleet import decisions
 from attractor.fleet.errors import ActorBusy, CapRefused, Fenced, UnknownRun
 from attractor.fleet.records import (
+    EVALUATE,
     HOME,
     NOTHING_SPENT,
     AttemptEnd,
@@ -79,7 +80,7 @@ class ModelTable:
             return
         self._require_idle(new.universe, new.actor)
         self._require_world(new.project, new.universe)
-        self._admit(vars(new), is_new=True)
+        self._admit(vars(new), is_new=new.pool != EVALUATE)
         now = self._now()
         run = FleetRun(**vars(new), **_NEW, created=now, changed=now, queued_at=now)
         self.rows[new.run_id] = run
