@@ -66,12 +66,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A run without room; `since` is the time at which it was queued."""
+    """A run without room; `since` is the time at which it was queued, `kind` why it waits."""
 
     run_id: str
     need: Need
     priority: int
     since: float
+    kind: str = ""
 
 
 def is_holder(owner: str) -> bool:
@@ -125,8 +126,8 @@ def wanted(run: FleetRun, now: float) -> Change:
     """Return the change that lets a run continue, now or after its present attempt."""
     if run.state is RunState.ENDED:
         raise RunEnded(f"run {run.run_id} has ended")
-    if run.state is RunState.PARKED:
     orders = {"orders": without_pauses(run)}
+    if run.state is RunState.PARKED:
         # One that lost its workers may be parked before its pause was carried out.
         woken = _woken(run, now)
         return changed(woken, values={**woken.values, **orders})
@@ -274,7 +275,7 @@ def why_full(pool: Pool | None, universe: str, running: Mapping[str, int]) -> Re
         return Reason(ReasonKind.POOL_FULL, {**figures})
     if own >= share_of(pool):
         figures = {"pool": pool.name, "universe": universe, "running": own, "share": share_of(pool)}
-        return Reason(ReasonKind.UNIVERSE_FULL, {**figures})
+        return Reason(ReasonKind.UNIVERSE_FULL, {**figures, "concurrency": pool.concurrency})
     return None
 
 
@@ -290,7 +291,6 @@ def why_no_room(
             full = why_full(changed(pool, share=share), need.universe, running)
             if full and full.kind is ReasonKind.UNIVERSE_FULL:
                 figures = {"cap": "share", "address": tenant.address}
-                figures |= {"concurrency": pool.concurrency}
                 return Reason(ReasonKind.LIMIT, {**full.details, **figures})
     return why_full(pool, need.universe, running)
 
@@ -316,6 +316,21 @@ def next_in(
             held[:] = (tenant.with_run(need) for tenant in held)
             chosen.append(run.run_id)
     return chosen
+
+
+def newly_capped(
+    pool: Pool,
+    running: Mapping[str, int],
+    waiting: Sequence[Waiting],
+    tenants: Sequence[Tenant],
+) -> Mapping[str, Reason]:
+    """Return why runs that waited for their pool wait for caps now: no new worker helps them."""
+    reasons = {
+        run.run_id: why_no_room(pool, run.need, running, tenants)
+        for run in waiting
+        if run.kind not in CAPPED
+    }
+    return {name: one for name, one in reasons.items() if one and one.kind in CAPPED}
 
 
 def loads_of(pools: Sequence[Pool], counts: Sequence[RunCount]) -> Mapping[str, PoolLoad]:

@@ -150,13 +150,14 @@ def waiting_in(connection: sa.Connection, pool: Pool, most: int) -> Sequence[Wai
     world = (RUNS.c.universe, RUNS.c.project)
     place = sa.func.row_number().over(partition_by=world, order_by=order)
     ranked = (
-        sa.select(RUNS.c.run_id, *order[:2], place.label("place"), *NEED)
+        sa.select(RUNS.c.run_id, RUNS.c.reason, *order[:2], place.label("place"), *NEED)
         .where(RUNS.c.pool == pool.name, IS_WAITING)
         .subquery()
     )
     rows = connection.execute(sa.select(ranked).where(ranked.c.place <= most)).mappings()
     return [
-        Waiting(row["run_id"], need_of({**row}), row["priority"], row["queued_at"]) for row in rows
+        Waiting(row["run_id"], need_of({**row}), row["priority"], row["queued_at"], row["reason"])
+        for row in rows
     ]
 
 

@@ -90,9 +90,10 @@ async def explain(fleet: "Fleet", runs: Sequence[FleetRun]) -> Sequence[Explaine
     loads = loads_of(pools, await fleet.table.counts((RunState.RUNNING,)))
     is_queued = any(run.state is RunState.QUEUED for run in runs)
     places: Mapping[str, QueuePlace] = await fleet.table.places() if is_queued else {}
+    tenants = await fleet.table.capped() if is_queued else ()
     return [
         ExplainedRun(
-            run, why(run, workers, loads, place.ahead, now), now - run.changed, place.front
+            run, why(run, workers, loads, tenants, place.ahead, now), now - run.changed, place.front
         )
         for run in runs
         for place in [places.get(run.run_id, QueuePlace())]
