@@ -19,7 +19,7 @@ from attractor.fleet.records import (
     RunCount,
     RunState,
 )
-from attractor.fleet.universes import Need, Tenant
+from attractor.fleet.universes import Need, Tenant, by_universe
 
 BEAT_S = 1.0
 """Workers, and others that own runs, beat so often."""
@@ -305,15 +305,16 @@ def next_in(
 ) -> Sequence[str]:
     """Return the runs that get the room of a pool: those that wait longest, within priority."""
     counts = dict(running)
-    held = [*tenants]
+    held = by_universe(tenants)
     chosen: list[str] = []
     for run in sorted(waiting, key=lambda run: (run.priority, run.since, run.run_id)):
         if len(chosen) == most:
             break
         need = run.need
-        if why_no_room(pool, need, counts, held) is None:
+        own = held.get(need.universe, ())
+        if why_no_room(pool, need, counts, own) is None:
             counts[need.universe] = counts.get(need.universe, 0) + 1
-            held[:] = (tenant.with_run(need) for tenant in held)
+            held[need.universe] = [tenant.with_run(need) for tenant in own]
             chosen.append(run.run_id)
     return chosen
 
@@ -325,8 +326,9 @@ def newly_capped(
     tenants: Sequence[Tenant],
 ) -> Mapping[str, Reason]:
     """Return why runs that waited for their pool wait for caps now: no new worker helps them."""
+    held = by_universe(tenants)
     reasons = {
-        run.run_id: why_no_room(pool, run.need, running, tenants)
+        run.run_id: why_no_room(pool, run.need, running, held.get(run.need.universe, ()))
         for run in waiting
         if run.kind not in CAPPED
     }

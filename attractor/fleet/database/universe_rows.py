@@ -14,7 +14,15 @@ from attractor.fleet.database.schema import RUNS, UNIVERSES
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.errors import CapRefused
 from attractor.fleet.records import NOTHING_SPENT, RunState, Spent
-from attractor.fleet.universes import Caps, Tenant, day_of, free_address, need_of, tenants_in
+from attractor.fleet.universes import (
+    Caps,
+    Tenant,
+    by_universe,
+    day_of,
+    free_address,
+    need_of,
+    tenants_in,
+)
 
 _NEED = ("universe", "project", "actor", "max_cost_usd", "max_tokens", "cost_usd", "tokens")
 NEED = tuple(RUNS.c[name] for name in _NEED)
@@ -129,14 +137,15 @@ def held_tenants(
     connection: sa.Connection, now: float, universe: _Name | None = None
 ) -> Sequence[Tenant]:
     """Return the tenants that have caps, with what the executed runs take."""
-    found = read_tenants(connection, now, universe, _NO_CAPS)
+    found = by_universe(read_tenants(connection, now, universe, _NO_CAPS))
     if not found:
         return ()
     is_executed = sa.and_(RUNS.c.state == RunState.RUNNING, ~RUNS.c.owner.startswith(HOLDER))
-    is_capped = RUNS.c.universe.in_({tenant.universe for tenant in found})
+    is_capped = RUNS.c.universe.in_(found)
     for row in connection.execute(sa.select(*NEED).where(is_executed, is_capped)).mappings():
-        found = [tenant.with_run(need_of({**row})) for tenant in found]
-    return found
+        need = need_of({**row})
+        found[need.universe] = [tenant.with_run(need) for tenant in found[need.universe]]
+    return [tenant for tenants in found.values() for tenant in tenants]
 
 
 def charge(connection: sa.Connection, run_id: str, more: Spent, now: float) -> None:

@@ -25,6 +25,7 @@ from attractor.fleet.records import (
     Worker,
     area_of,
 )
+from attractor.fleet.universes import by_universe
 from attractor.fleet.views.reasons import in_words, is_alive, remedy, why, without_holders
 
 if TYPE_CHECKING:
@@ -90,10 +91,13 @@ async def explain(fleet: "Fleet", runs: Sequence[FleetRun]) -> Sequence[Explaine
     loads = loads_of(pools, await fleet.table.counts((RunState.RUNNING,)))
     is_queued = any(run.state is RunState.QUEUED for run in runs)
     places: Mapping[str, QueuePlace] = await fleet.table.places() if is_queued else {}
-    tenants = await fleet.table.capped() if is_queued else ()
+    tenants = by_universe(await fleet.table.capped() if is_queued else ())
     return [
         ExplainedRun(
-            run, why(run, workers, loads, tenants, place.ahead, now), now - run.changed, place.front
+            run,
+            why(run, workers, loads, tenants.get(run.universe, ()), place.ahead, now),
+            now - run.changed,
+            place.front,
         )
         for run in runs
         for place in [places.get(run.run_id, QueuePlace())]

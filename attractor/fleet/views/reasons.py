@@ -44,8 +44,8 @@ def why(
 ) -> Reason | None:
     """Return why a run does not run; None if it runs or has ended.
 
-    `tenants` are those with caps, with what the executed runs take; `ahead` is the number of runs
-    of its queue that begin before it.
+    `tenants` are those of its universe with caps, with what the executed runs take; `ahead` is the
+    number of runs of its queue that begin before it.
     """
     match run.state:
         case RunState.ENDED:
