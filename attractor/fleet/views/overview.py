@@ -11,7 +11,7 @@ from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.base.events import Event
 from attractor.base.json import Json, parse_object
 from attractor.base.records import write_fields
-from attractor.fleet.decisions import loads_of
+from attractor.fleet.decisions import FULL, loads_of
 from attractor.fleet.errors import BlobMissing
 from attractor.fleet.records import (
     EVALUATE,
@@ -91,7 +91,8 @@ async def explain(fleet: "Fleet", runs: Sequence[FleetRun]) -> Sequence[Explaine
     loads = loads_of(pools, await fleet.table.counts((RunState.RUNNING,)))
     is_queued = any(run.state is RunState.QUEUED for run in runs)
     places: Mapping[str, QueuePlace] = await fleet.table.places() if is_queued else {}
-    tenants = by_universe(await fleet.table.capped() if is_queued else ())
+    is_refused = any(run.reason is not None and run.reason.kind in FULL for run in runs)
+    tenants = by_universe(await fleet.table.capped() if is_queued and is_refused else ())
     return [
         ExplainedRun(
             run,
