@@ -19,7 +19,7 @@ from attractor.fleet.records import (
     RunCount,
     RunState,
 )
-from attractor.fleet.universes import Need, Tenant
+from attractor.fleet.universes import Need, Tenant, by_universe
 
 BEAT_S = 1.0
 """Workers, and others that own runs, beat so often."""
@@ -66,12 +66,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A run without room; `since` is the time at which it was queued."""
+    """A run without room; `since` is the time at which it was queued, `kind` why it waits."""
 
     run_id: str
     need: Need
     priority: int
     since: float
+    kind: str = ""
 
 
 def is_holder(owner: str) -> bool:
@@ -125,10 +126,12 @@ def wanted(run: FleetRun, now: float) -> Change:
     """Return the change that lets a run continue, now or after its present attempt."""
     if run.state is RunState.ENDED:
         raise RunEnded(f"run {run.run_id} has ended")
+    orders = {"orders": without_pauses(run)}
     if run.state is RunState.PARKED:
-        return _woken(run, now)
-    wants_run = run.wants_run or run.state is RunState.RUNNING
-    return Change({"wants_run": wants_run, "orders": without_pauses(run)})
+        # One that lost its workers may be parked before its pause was carried out.
+        woken = _woken(run, now)
+        return changed(woken, values={**woken.values, **orders})
+    return Change({"wants_run": run.wants_run or run.state is RunState.RUNNING, **orders})
 
 
 def _woken(run: FleetRun, now: float) -> Change:
@@ -272,7 +275,7 @@ def why_full(pool: Pool | None, universe: str, running: Mapping[str, int]) -> Re
         return Reason(ReasonKind.POOL_FULL, {**figures})
     if own >= share_of(pool):
         figures = {"pool": pool.name, "universe": universe, "running": own, "share": share_of(pool)}
-        return Reason(ReasonKind.UNIVERSE_FULL, {**figures})
+        return Reason(ReasonKind.UNIVERSE_FULL, {**figures, "concurrency": pool.concurrency})
     return None
 
 
@@ -288,7 +291,6 @@ def why_no_room(
             full = why_full(changed(pool, share=share), need.universe, running)
             if full and full.kind is ReasonKind.UNIVERSE_FULL:
                 figures = {"cap": "share", "address": tenant.address}
-                figures |= {"concurrency": pool.concurrency}
                 return Reason(ReasonKind.LIMIT, {**full.details, **figures})
     return why_full(pool, need.universe, running)
 
@@ -303,17 +305,34 @@ def next_in(
 ) -> Sequence[str]:
     """Return the runs that get the room of a pool: those that wait longest, within priority."""
     counts = dict(running)
-    held = [*tenants]
+    held = by_universe(tenants)
     chosen: list[str] = []
     for run in sorted(waiting, key=lambda run: (run.priority, run.since, run.run_id)):
         if len(chosen) == most:
             break
         need = run.need
-        if why_no_room(pool, need, counts, held) is None:
+        own = held.get(need.universe, ())
+        if why_no_room(pool, need, counts, own) is None:
             counts[need.universe] = counts.get(need.universe, 0) + 1
-            held[:] = (tenant.with_run(need) for tenant in held)
+            held[need.universe] = [tenant.with_run(need) for tenant in own]
             chosen.append(run.run_id)
     return chosen
+
+
+def newly_capped(
+    pool: Pool,
+    running: Mapping[str, int],
+    waiting: Sequence[Waiting],
+    tenants: Sequence[Tenant],
+) -> Mapping[str, Reason]:
+    """Return why runs that waited for their pool wait for caps now: no new worker helps them."""
+    held = by_universe(tenants)
+    reasons = {
+        run.run_id: why_no_room(pool, run.need, running, held.get(run.need.universe, ()))
+        for run in waiting
+        if run.kind not in CAPPED
+    }
+    return {name: one for name, one in reasons.items() if one and one.kind in CAPPED}
 
 
 def loads_of(pools: Sequence[Pool], counts: Sequence[RunCount]) -> Mapping[str, PoolLoad]:

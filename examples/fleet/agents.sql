@@ -45,7 +45,7 @@ begin
     -- Orders come from people only.
     and not exists (
       select from json_each_text(new.orders) given
-      where given.value is distinct from old.orders ->> given.key
+      where given.value is null or given.value is distinct from old.orders ->> given.key
     )
     -- Also no NaN, which is larger than every number.
     and least(new.wake_at, new.changed, new.queued_at, new.cost_usd) >= 0

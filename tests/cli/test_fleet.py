@@ -11,7 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 from attractor import __version__
 from attractor.fleet.database.schema import RUNS
 from attractor.fleet.decisions import STALE_S
-from attractor.fleet.records import AttemptEnd, Claim, Pool, Reason, ReasonKind, RunState
+from attractor.fleet.records import AttemptEnd, Claim, Pool, Reason, ReasonKind, RunState, Spent
 from attractor.fleet.universes import Caps
 from tests.cli.fleet_desk import (
     LONG_S,
@@ -104,9 +104,27 @@ def capped_share(desk: FleetDesk) -> None:
     capped(desk, Caps(share=0.2), "a")
 
 
+def capped_later(desk: FleetDesk) -> None:
+    desk.beat(slots=9)
+    desk.within(lambda fleet: fleet.table.add_universe("u"))
+    for name in ("a", "r"):
+        desk.add(name, universe="u")
+    spend(desk, "a", 0.5)
+    desk.within(lambda fleet: fleet.table.set_caps("u", Caps(max_cost_usd_per_day=5.5)))
+    assert not isinstance(desk.claim("r"), Claim)
+
+
+def spend(desk: FleetDesk, name: str, cost_usd: float) -> None:
+    claim = desk.claim(name)
+    assert isinstance(claim, Claim)
+    following = desk.within(lambda fleet: fleet.table.commit(claim, "x", Spent(cost_usd)))
+    desk.within(lambda fleet: fleet.table.end(following, AttemptEnd(state=RunState.ENDED)))
+
+
 BY_PLACE = [
     (capped_actors, "limit", "attractor universe caps u --max-working-actors 2"),
     (capped_cost, "budget", "attractor universe caps u --max-cost-usd-per-day 7.5"),
+    (capped_later, "budget", "attractor universe caps u --max-cost-usd-per-day none"),
     (capped_share, "limit", "attractor universe caps u --share 0.23"),
     (no_worker, "no_worker", "attractor worker --pool p --label gpu"),
     (draining, "draining", "attractor worker --pool p"),
@@ -134,6 +152,24 @@ def test_reason_is_gone_after_its_command(
     desk.beat("new")
     assert isinstance(desk.claim("r", "new"), Claim)
     assert desk.why("r") == ("", "", "")
+
+
+def test_reason_of_a_refused_run_is_what_is_full_now(fleet_desk: FleetDesk) -> None:
+    desk = fleet_desk
+    desk.beat(slots=9)
+    desk.within(lambda fleet: fleet.table.set_pool(Pool("p", 1)))
+    desk.within(lambda fleet: fleet.table.add_universe("u", Caps(max_cost_usd_per_day=5.0)))
+    for name in ("a", "r"):
+        desk.add(name, universe="u", max_cost_usd=2.0)
+    assert isinstance(desk.claim("a"), Claim)
+    assert not isinstance(desk.claim("r"), Claim)
+    assert desk.why("r")[0] == "pool_full"
+    # A stage may cost more than was left of a budget.
+    spend(desk, "a", 4.0)
+    assert desk.why("r")[::2] == ("budget", "attractor universe caps u --max-cost-usd-per-day 6")
+    assert desk.read("fleet", "demand") == []
+    desk.do("universe", "caps", "u", "--max-cost-usd-per-day", "5.5")
+    assert "max_cost_usd_per_day of u is 5.5: 4 used" in desk.why("r")[1]
 
 
 PARKED = [

@@ -9,6 +9,7 @@ from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.fleet.decisions import FORGOTTEN_S, LEASE_S, MOST_LOST, STALE_S, UNCLAIMED_S
 from attractor.fleet.errors import ActorBusy, CapRefused, Fenced, RunEnded, UnknownRun
 from attractor.fleet.records import (
+    EVALUATE,
     AttemptEnd,
     Claim,
     FleetRun,
@@ -250,6 +251,17 @@ async def test_run_that_is_wanted_again_is_not_paused(rig: Rig) -> None:
     assert (await rig.table.want("r")).orders == {}
     await rig.table.end(claim, AttemptEnd(state=RunState.PARKED, reason=PAUSED))
     assert (await get(rig.table)).state == "queued"
+
+
+async def test_run_that_lost_its_workers_before_a_pause_is_not_paused_again(rig: Rig) -> None:
+    await rig.table.add(a_run())
+    for lost in range(MOST_LOST):
+        claim = await claimed(rig.table)
+        if lost == MOST_LOST - 1:
+            await rig.table.order("r", "o1", PAUSE)
+        await rig.table.end(claim, CRASHED)
+    assert (await get(rig.table)).state is RunState.PARKED
+    assert (await rig.table.want("r")).orders == {}
 
 
 async def test_answer_that_came_after_the_last_stage_continues_the_run(rig: Rig) -> None:
@@ -585,7 +597,8 @@ async def test_share_limits_one_universe(rig: Rig) -> None:
     }
     assert sum(isinstance(one, Claim) for one in results.values()) == 4
     full = Reason(
-        ReasonKind.UNIVERSE_FULL, {"pool": "p", "universe": "u", "running": 2, "share": 2}
+        ReasonKind.UNIVERSE_FULL,
+        {"pool": "p", "universe": "u", "running": 2, "share": 2, "concurrency": 4},
     )
     assert results["u2"] == NotClaimed(full)
     assert results["v2"].reason.kind is ReasonKind.POOL_FULL  # pyright: ignore
@@ -745,6 +758,8 @@ async def test_archived_universe_takes_no_new_runs(rig: Rig) -> None:
         await rig.table.add(of_u("new"))
     # A reply was lost.
     await rig.table.add(of_u("old"))
+    # Its open runs are evaluated.
+    await rig.table.add(of_u("old.evaluation.1.1", pool=EVALUATE))
     await rig.table.end(await claimed(rig.table, "old"), PARKED)
     await rig.table.want("old")
     await rig.table.end(await claimed(rig.table, "old"), ENDED)
@@ -835,6 +850,19 @@ async def test_world_narrows_its_universe(rig: Rig) -> None:
     await rig.table.commit(claim, "x", Spent(2.0, 5))
     for address in ("u", "u/shop"):
         assert (await tenant(rig.table, address)).spent == Spent(2.0, 5)
+
+
+async def test_world_without_room_keeps_no_other_one_waiting(rig: Rig) -> None:
+    await rig.table.add_universe("u")
+    await rig.table.assign("p1", "u", "shop")
+    claim = await full_pool(rig, of_u("a", project="p1"), of_u("b", project="p2"))
+    await rig.table.set_caps("u/shop", Caps(max_cost_usd_per_day=3.0))
+    await rig.table.end(claim, ENDED)
+    assert "b:2" in await rig.pending()
+    # No new worker helps the other one.
+    reason = (await get(rig.table, "a")).reason
+    assert reason
+    assert (reason.kind, reason.details["address"]) == (ReasonKind.BUDGET, "u/shop")
 
 
 async def test_raised_caps_give_room_in_every_pool(rig: Rig) -> None:

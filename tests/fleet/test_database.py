@@ -15,8 +15,9 @@ from attractor.base.errors import AttractorError, NewerFormat, OlderFormat, Usag
 from attractor.fleet.database import database
 from attractor.fleet.database.database import open_database
 from attractor.fleet.database.schema import META, TABLES
+from attractor.fleet.database.universe_rows import charge, read_tenants
 from attractor.fleet.errors import DatabaseAway, ForeignDatabase
-from attractor.fleet.records import Claim, NewRun
+from attractor.fleet.records import Claim, NewRun, Spent
 from tests.fleet.postgres import Cluster
 from tests.fleet.rigs import sql_rig
 
@@ -55,6 +56,22 @@ async def test_many_openers_at_once_make_one_fleet(empty_url: str) -> None:
         assert rig.database.fleet == opened[0].fleet
         await rig.table.add(RUN)
         assert await rig.pending() == {"r:1": ""}
+
+
+async def test_transaction_from_before_midnight_keeps_what_was_spent_after_it(
+    database_url: str,
+) -> None:
+    midnight = 20_000 * 86_400.0
+    async with sql_rig(database_url) as rig:
+        await rig.table.add(RUN)
+
+        def spend(connection: sa.Connection, _: float) -> None:
+            for now in (midnight + 0.1, midnight - 0.1, midnight + 0.2):
+                charge(connection, "r", Spent(1.0, 10), now)
+
+        await rig.database.transact(spend)
+        [home] = await rig.database.read(lambda one, _: read_tenants(one, midnight - 0.1))
+        assert home.spent == Spent(3.0, 30)
 
 
 async def test_openers_in_processes_make_one_fleet(empty_url: str) -> None:

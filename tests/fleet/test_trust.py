@@ -166,6 +166,7 @@ ATTACKS: Sequence[LiteralString] = (
     # With a commit of its own.
     "update fleet_run set head = 'x' where run_id = 'mine'",
     """update fleet_run set orders = '{"steer": {}}' where run_id = 'mine'""",
+    """update fleet_run set orders = '{"steer": null}' where run_id = 'mine'""",
     "update fleet_run set orders = '{}' where run_id = 'ordered'",
     "update fleet_run set seq = seq + 2 where run_id = 'mine'",
     "update fleet_run set epoch = epoch + 1 where run_id = 'mine'",

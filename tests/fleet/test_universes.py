@@ -1,6 +1,7 @@
 """Caps that only narrow, and budgets that no set of runs exceeds."""
 
 import math
+import time
 from contextlib import suppress
 
 import pytest
@@ -96,6 +97,15 @@ def test_admitted_runs_never_exceed_the_caps_together(
             (caps.max_tokens_per_day, spent.tokens, sum(one.tokens for one in needs)),
         ):
             assert limit is None or not taken or before + taken <= limit + 1e-6
+
+
+def test_room_is_found_fast_among_thousands_of_tenants_with_caps() -> None:
+    caps = Caps(max_cost_usd_per_day=9.0)
+    worlds = [Tenant(f"u{one % 200}/w{one}", f"p{one}", caps) for one in range(2000)]
+    waiting = [Waiting(f"r{one}", Need(f"u{one % 200}", "", 0, 1.0), 1, one) for one in range(2000)]
+    began = time.process_time()
+    assert next_in(Pool("p", 1), {"v": 1}, waiting, worlds, most=9) == []
+    assert time.process_time() < began + 0.5
 
 
 def test_share_of_a_universe_narrows_that_of_the_pool() -> None:

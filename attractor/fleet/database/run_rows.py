@@ -145,17 +145,19 @@ def running_in(connection: sa.Connection, pool: Pool | None) -> Mapping[str, int
 
 
 def waiting_in(connection: sa.Connection, pool: Pool, most: int) -> Sequence[Waiting]:
-    """Return the runs that may get the room of a pool: of each universe, those in front."""
+    """Return the runs that may get the room of a pool: of each world, those in front."""
     order = (RUNS.c.priority, RUNS.c.queued_at, RUNS.c.run_id)
-    place = sa.func.row_number().over(partition_by=RUNS.c.universe, order_by=order)
+    world = (RUNS.c.universe, RUNS.c.project)
+    place = sa.func.row_number().over(partition_by=world, order_by=order)
     ranked = (
-        sa.select(RUNS.c.run_id, *order[:2], place.label("place"), *NEED)
+        sa.select(RUNS.c.run_id, RUNS.c.reason, *order[:2], place.label("place"), *NEED)
         .where(RUNS.c.pool == pool.name, IS_WAITING)
         .subquery()
     )
     rows = connection.execute(sa.select(ranked).where(ranked.c.place <= most)).mappings()
     return [
-        Waiting(row["run_id"], need_of({**row}), row["priority"], row["queued_at"]) for row in rows
+        Waiting(row["run_id"], need_of({**row}), row["priority"], row["queued_at"], row["reason"])
+        for row in rows
     ]
 
 

@@ -65,6 +65,7 @@ from attractor.fleet.decisions import (
     claimed,
     held,
     is_holder,
+    newly_capped,
     next_attempt,
     next_in,
     ordered,
@@ -75,6 +76,7 @@ from attractor.fleet.decisions import (
 )
 from attractor.fleet.errors import ActorBusy
 from attractor.fleet.records import (
+    EVALUATE,
     HOME,
     NOTHING_SPENT,
     AttemptEnd,
@@ -124,7 +126,8 @@ class SqlTable:
                 return require_same(known, new)
             require_idle(connection, new)
             require_world(connection, new.project, new.universe)
-            admit(connection, vars(new), now, is_new=True)
+            # An evaluation belongs to a run that began before.
+            admit(connection, vars(new), now, is_new=new.pool != EVALUATE)
             run = insert_run(connection, new, now)
             return self._queue.enqueue(connection, run)
 
@@ -508,6 +511,10 @@ class SqlTable:
             lambda connection, now: read_tenants(connection, now, universe)
         )
 
+    async def capped(self) -> Sequence[Tenant]:
+        """Return the tenants that have caps, with what the executed runs take."""
+        return await self._database.read(held_tenants)
+
     async def universes(
         self, projects: Collection[str] = (), after: str = "", limit: int = 0
     ) -> Sequence[tuple[Tenant, int]]:
@@ -635,6 +642,10 @@ class SqlTable:
             change = next_attempt(run, {"reason": None}, is_ahead=True)
             run = self._apply(connection, run, change, now)
             lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {pool.name}")
+        for run_id, reason in newly_capped(pool, running, waiting, tenants).items():
+            run = lock_known(connection, run_id)
+            if run.state is RunState.QUEUED and not run.cancel:
+                set_run(connection, run, now, reason=reason)
         return lines
 
     def _left_apart(self, connection: sa.Connection, now: float) -> Sequence[FleetRun]:

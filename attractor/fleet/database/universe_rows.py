@@ -14,7 +14,15 @@ from attractor.fleet.database.schema import RUNS, UNIVERSES
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.errors import CapRefused
 from attractor.fleet.records import NOTHING_SPENT, RunState, Spent
-from attractor.fleet.universes import Caps, Tenant, day_of, free_address, need_of, tenants_in
+from attractor.fleet.universes import (
+    Caps,
+    Tenant,
+    by_universe,
+    day_of,
+    free_address,
+    need_of,
+    tenants_in,
+)
 
 _NEED = ("universe", "project", "actor", "max_cost_usd", "max_tokens", "cost_usd", "tokens")
 NEED = tuple(RUNS.c[name] for name in _NEED)
@@ -40,7 +48,7 @@ def _tenant_of(row: Mapping[str, Any], now: float) -> Tenant:
         row["id"],
         read_record(Caps, row["caps"]),
         row["archived"],
-        Spent(row["cost_usd"], row["tokens"]) if row["day"] == day_of(now) else NOTHING_SPENT,
+        Spent(row["cost_usd"], row["tokens"]) if row["day"] >= day_of(now) else NOTHING_SPENT,
     )
 
 
@@ -129,22 +137,26 @@ def held_tenants(
     connection: sa.Connection, now: float, universe: _Name | None = None
 ) -> Sequence[Tenant]:
     """Return the tenants that have caps, with what the executed runs take."""
-    found = read_tenants(connection, now, universe, _NO_CAPS)
+    found = by_universe(read_tenants(connection, now, universe, _NO_CAPS))
     if not found:
         return ()
     is_executed = sa.and_(RUNS.c.state == RunState.RUNNING, ~RUNS.c.owner.startswith(HOLDER))
-    is_capped = RUNS.c.universe.in_({tenant.universe for tenant in found})
+    is_capped = RUNS.c.universe.in_(found)
     for row in connection.execute(sa.select(*NEED).where(is_executed, is_capped)).mappings():
-        found = [tenant.with_run(need_of({**row})) for tenant in found]
-    return found
+        need = need_of({**row})
+        found[need.universe] = [tenant.with_run(need) for tenant in found[need.universe]]
+    return [tenant for tenants in found.values() for tenant in tenants]
 
 
 def charge(connection: sa.Connection, run_id: str, more: Spent, now: float) -> None:
     """Add what a run has spent to the day of its universe and its world."""
-    day, universe, project = day_of(now), of_run(run_id), of_run(run_id, "project")
+    today, universe, project = day_of(now), of_run(run_id), of_run(run_id, "project")
     is_own = sa.or_(UNIVERSES.c.address == universe, UNIVERSES.c.id == project)
+    # One that began after midnight may have been faster than this transaction.
+    is_counted = UNIVERSES.c.day >= today
+    day = sa.case((is_counted, UNIVERSES.c.day), else_=today)
     cost, tokens = (
-        sa.case((UNIVERSES.c.day == day, UNIVERSES.c[name]), else_=0) + amount
+        sa.case((is_counted, UNIVERSES.c[name]), else_=0) + amount
         for name, amount in vars(more).items()
     )
     rows = sa.update(UNIVERSES).where(UNIVERSES.c.universe == universe, is_own)

@@ -11,7 +11,7 @@ from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.base.events import Event
 from attractor.base.json import Json, parse_object
 from attractor.base.records import write_fields
-from attractor.fleet.decisions import loads_of
+from attractor.fleet.decisions import FULL, loads_of
 from attractor.fleet.errors import BlobMissing
 from attractor.fleet.records import (
     EVALUATE,
@@ -25,6 +25,7 @@ from attractor.fleet.records import (
     Worker,
     area_of,
 )
+from attractor.fleet.universes import by_universe
 from attractor.fleet.views.reasons import in_words, is_alive, remedy, why, without_holders
 
 if TYPE_CHECKING:
@@ -90,9 +91,14 @@ async def explain(fleet: "Fleet", runs: Sequence[FleetRun]) -> Sequence[Explaine
     loads = loads_of(pools, await fleet.table.counts((RunState.RUNNING,)))
     is_queued = any(run.state is RunState.QUEUED for run in runs)
     places: Mapping[str, QueuePlace] = await fleet.table.places() if is_queued else {}
+    is_refused = any(run.reason is not None and run.reason.kind in FULL for run in runs)
+    tenants = by_universe(await fleet.table.capped() if is_queued and is_refused else ())
     return [
         ExplainedRun(
-            run, why(run, workers, loads, place.ahead, now), now - run.changed, place.front
+            run,
+            why(run, workers, loads, tenants.get(run.universe, ()), place.ahead, now),
+            now - run.changed,
+            place.front,
         )
         for run in runs
         for place in [places.get(run.run_id, QueuePlace())]

@@ -12,8 +12,9 @@ from typing import Any, cast
 from attractor import __version__
 from attractor.base.amounts import format_seconds, number_of
 from attractor.base.json import Json
-from attractor.fleet.decisions import STALE_S, is_holder, why_full
-from attractor.fleet.records import FleetRun, PoolLoad, Reason, ReasonKind, RunState, Worker
+from attractor.fleet.decisions import FULL, STALE_S, is_holder, why_no_room
+from attractor.fleet.records import FleetRun, Pool, PoolLoad, Reason, ReasonKind, RunState, Worker
+from attractor.fleet.universes import Tenant, need_of
 from attractor.records.diagnosis.failures import budget_option
 
 
@@ -37,12 +38,14 @@ def why(
     run: FleetRun,
     workers: Sequence[Worker],
     pools: Mapping[str, PoolLoad],
+    tenants: Sequence[Tenant],
     ahead: int,
     now: float,
 ) -> Reason | None:
     """Return why a run does not run; None if it runs or has ended.
 
-    `ahead` is the number of runs of its queue that begin before it.
+    `tenants` are those of its universe with caps, with what the executed runs take; `ahead` is the
+    number of runs of its queue that begin before it.
     """
     match run.state:
         case RunState.ENDED:
@@ -52,7 +55,9 @@ def why(
         case RunState.PARKED:
             return _why_parked(run)
         case RunState.QUEUED:
-            return _why_queued(run, workers, pools, ahead, now)
+            if missing := _no_worker(run, workers, now):
+                return missing
+            return _why_refused(run, pools, tenants) or _behind(run, workers, ahead, now)
 
 
 def _why_running(run: FleetRun, workers: Sequence[Worker], now: float) -> Reason | None:
@@ -77,27 +82,20 @@ def _why_parked(run: FleetRun) -> Reason:
     return Reason(reason.kind, {**reason.details, "until": run.wake_at}) if run.wake_at else reason
 
 
-def _why_queued(
-    run: FleetRun,
-    workers: Sequence[Worker],
-    pools: Mapping[str, PoolLoad],
-    ahead: int,
-    now: float,
-) -> Reason:
-    if missing := _no_worker(run, workers, now):
-        return missing
-    if run.reason and run.reason.kind in (ReasonKind.POOL_FULL, ReasonKind.UNIVERSE_FULL):
-        load = pools.get(run.pool)
-        if load and (full := why_full(load.pool, run.universe, load.running)):
-            return Reason(full.kind, {**full.details, "concurrency": load.pool.concurrency})
-    elif run.reason:
+def _why_refused(
+    run: FleetRun, pools: Mapping[str, PoolLoad], tenants: Sequence[Tenant]
+) -> Reason | None:
+    if run.reason is None or run.reason.kind not in FULL:
         return run.reason
+    # The figures of the refusal are old, and perhaps it waits for room of another kind now.
+    load = pools.get(run.pool, PoolLoad(Pool(run.pool), {}))
+    return why_no_room(load.pool, need_of(vars(run)), load.running, tenants)
+
+
+def _behind(run: FleetRun, workers: Sequence[Worker], ahead: int, now: float) -> Reason:
     serving = [worker for worker in workers if _takes(worker, run, now)]
-    figures = {
-        "ahead": ahead,
-        "workers": len(serving),
-        "slots": sum(worker.slots for worker in serving),
-    }
+    slots = sum(worker.slots for worker in serving)
+    figures = {"ahead": ahead, "workers": len(serving), "slots": slots}
     return Reason(ReasonKind.BEHIND, {"queue": run.queue, **figures})
 
 
@@ -127,7 +125,7 @@ def remedy(reason: Reason, run: FleetRun) -> str:
     if "damaged" in reason.details:
         return f"attractor fleet head {run.run_id} --restore"
     try:
-        return _raise_cap(reason.details) if "cap" in reason.details else _remedy(reason, run)
+        return _raise_cap(reason.details, run) if "cap" in reason.details else _remedy(reason, run)
     except _INVALID:
         return f"attractor fleet why {run.run_id}"
 
@@ -162,16 +160,20 @@ def _larger(figures: Mapping[str, Any]) -> float:
     return min(1.0, math.ceil(100 * (figures["share"] + 1) / figures["concurrency"]) / 100)
 
 
-def _raise_cap(figures: Mapping[str, Any]) -> str:
+def _raise_cap(figures: Mapping[str, Any], run: FleetRun) -> str:
     """Return the command that raises a cap of a universe or of a world."""
     cap, (universe, _, world) = figures["cap"], figures["address"].partition("/")
     if cap == "share":
-        value = _larger(figures)
+        value = f"{_larger(figures):g}"
+    elif getattr(run, cap.removesuffix("_per_day"), 0) is None:
+        # Without a budget, it takes all of a day, however much that is.
+        value = "none"
     else:
-        value = math.ceil(100 * (figures["spent"] + figures["held"] + figures["needs"])) / 100
+        needed = figures["spent"] + figures["held"] + figures["needs"]
+        value = f"{math.ceil(100 * needed) / 100:.12g}"
     where = [universe, "--world", world] if world else [universe]
     option = f"--{cap.replace('_', '-')}"
-    return shlex.join(["attractor", "universe", "caps", *where, option, f"{value:.12g}"])
+    return shlex.join(["attractor", "universe", "caps", *where, option, value])
 
 
 def _another_worker(run: FleetRun) -> str:

@@ -9,6 +9,7 @@ from attractor.base.json import JsonObject
 from attractor.fleet import decisions
 from attractor.fleet.errors import ActorBusy, CapRefused, Fenced, UnknownRun
 from attractor.fleet.records import (
+    EVALUATE,
     HOME,
     NOTHING_SPENT,
     AttemptEnd,
@@ -79,7 +80,7 @@ class ModelTable:
             return
         self._require_idle(new.universe, new.actor)
         self._require_world(new.project, new.universe)
-        self._admit(vars(new), is_new=True)
+        self._admit(vars(new), is_new=new.pool != EVALUATE)
         now = self._now()
         run = FleetRun(**vars(new), **_NEW, created=now, changed=now, queued_at=now)
         self.rows[new.run_id] = run
@@ -314,16 +315,22 @@ class ModelTable:
     def _give_room(self, name: str, *, most: int = MOST_AT_ONCE) -> list[str]:
         pool, tenants = self.limits.get(name, Pool(name)), self._held()
         waiting = [
-            decisions.Waiting(run.run_id, need_of(vars(run)), run.priority, run.queued_at)
+            decisions.Waiting(
+                run.run_id, need_of(vars(run)), run.priority, run.queued_at, run.reason.kind
+            )
             for run in self.rows.values()
             if run.pool == name and run.state is RunState.QUEUED and not run.cancel
             if run.reason and run.reason.kind in decisions.FULL
         ]
         lines: list[str] = []
-        for run_id in decisions.next_in(pool, self._running(name), waiting, tenants, most=most):
+        running = self._running(name)
+        for run_id in decisions.next_in(pool, running, waiting, tenants, most=most):
             change = decisions.next_attempt(self.rows[run_id], {"reason": None}, is_ahead=True)
             run = self._apply("room", self.rows[run_id], change)
             lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {name}")
+        capped = decisions.newly_capped(pool, running, waiting, tenants)
+        for run_id, reason in capped.items():
+            self._set("refuse", self.rows[run_id], reason=reason)
         return lines
 
     def _running(self, pool: str) -> Mapping[str, int]:
