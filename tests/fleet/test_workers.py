@@ -14,6 +14,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.counts import count
 from tests.fleet.living import LivingFleet, living, wait_until
+from tests.fleet.postgres import Cluster
 from tests.pipeline.projects import git
 from tests.prepared import plain
 from tests.spec.runs import between
@@ -183,6 +184,20 @@ def test_worker_of_another_fleet_leaves_the_files_of_this_one(tmp_path: Path) ->
         flag.touch()
         fleet.wait(run_id, "evaluating")
         assert fleet.stages(run_id) == ["start", "one", "two", "three"]
+
+
+def test_worker_without_its_database_ends_after_two_signals(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    with living(tmp_path, SLOW, database=cluster.new_database()) as fleet:
+        run_id = begin_slow(fleet, tmp_path / "flag")
+        worker = fleet.start_worker()
+        wait_until(lambda: "one" in fleet_stages(fleet, run_id), fleet.logs)
+        with cluster.stopped():
+            for _ in range(2):
+                worker.terminate()
+                time.sleep(1.0)
+            assert worker.wait(timeout=30) == 130, fleet.logs()
 
 
 def test_run_whose_store_is_away_says_so_until_it_is_back(tmp_path: Path) -> None:
