@@ -121,12 +121,11 @@ class FleetLoop:
 
     def _run(self) -> None:
         while not self._connection.is_there:
-            has_messages = False
             with self._noted("the messages of actors"):
-                has_messages = self._connection.takes_runs and any(self._actors_with_messages())
-            if has_messages:
-                self._connection.make()
-            elif self._stopped.wait(EVERY_S):
+                if self._connection.takes_runs and any(self._actors_with_messages()):
+                    self._connection.make()
+                    continue
+            if self._stopped.wait(EVERY_S):
                 return
         place = self._connection.state / SERVER_LOCK
         make_private_folder(place.parent)
