@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.json import Json, canonical_json
+from attractor.base.json import Json, canonical_json, content_hash
 from attractor.engine.outcome import Usage
-from attractor.fleet.errors import HeadTooLarge
+from attractor.fleet.errors import BlobMissing, HeadTooLarge
 from attractor.fleet.records import Claim, Spent
 from attractor.fleet.seams import AttemptEnded, AttemptGone, KeepAsked
 from attractor.fleet.store.heads import HeadTree
@@ -25,6 +25,7 @@ import socket, sys
 end = socket.socket(fileno=int(sys.argv[3]))
 end.sendall(LINES)
 """
+SILENT = (sys.executable, "-c", SAYS.replace("LINES", "b''"))
 
 
 async def test_process_tells_what_its_run_has_spent(tmp_path: Path) -> None:
@@ -117,3 +118,58 @@ async def test_head_that_is_too_large_is_refused_with_its_largest_files(tmp_path
     await tree.put(f"{folder}/big.bin", bytes(200))
     with pytest.raises(HeadTooLarge, match=refused):
         await site.begin(RUN, Claim(RUN.run_id, 2, 2, "w", await tree.save(), 0))
+
+
+async def test_attempt_that_cannot_begin_leaves_no_files(tmp_path: Path) -> None:
+    blobs = MemoryBlobs()
+
+    async def blobs_of(universe: str) -> MemoryBlobs:
+        return blobs
+
+    tree = HeadTree(blobs)
+    await tree.put(f"runs/{RUN.run_id}/a.txt", b"there")
+    await tree.put(f"runs/{RUN.run_id}/b.txt", b"lost")
+    head = await tree.save()
+    del blobs.contents[content_hash(b"lost")]
+    site = FolderSite(tmp_path / "w", blobs_of, os.environ, SILENT)
+    with pytest.raises(BlobMissing):
+        await site.begin(RUN, Claim(RUN.run_id, 1, 1, "w", head, 0))
+    assert [*(tmp_path / "w").iterdir()] == []
+
+
+async def test_workspaces_of_an_attempt_are_removed_with_its_place(tmp_path: Path) -> None:
+    async def blobs_of(universe: str) -> MemoryBlobs:
+        return MemoryBlobs()
+
+    site = FolderSite(tmp_path / "w", blobs_of, os.environ, SILENT)
+
+    async def end(epoch: int, *, is_killed: bool) -> Path:
+        attempt = await site.begin(RUN, Claim(RUN.run_id, epoch, epoch, "w", "", 0))
+        shared = tmp_path / f"shared-{epoch}"
+        (shared / "workspace").mkdir(parents=True)
+        (tmp_path / "w" / f"{RUN.run_id}-{epoch}" / "state" / "workspaces").symlink_to(shared)
+        if is_killed:
+            await attempt.kill("lost")
+        await attempt.close()
+        return shared
+
+    assert not (await end(1, is_killed=False)).exists()
+    lost = await end(2, is_killed=True)
+    # They are a part of the incident, until the next one of this run.
+    assert lost.exists()
+    await end(3, is_killed=True)
+    assert not lost.exists()
+
+
+async def test_attempt_whose_files_cannot_be_set_aside_ends_and_leaves_none(
+    tmp_path: Path,
+) -> None:
+    async def blobs_of(universe: str) -> MemoryBlobs:
+        return MemoryBlobs()
+
+    site = FolderSite(tmp_path / "w", blobs_of, os.environ, SILENT)
+    attempt = await site.begin(RUN, Claim(RUN.run_id, 1, 1, "w", "", 0))
+    (tmp_path / "w" / "incidents").touch()
+    await attempt.kill("lost")
+    await attempt.close()
+    assert [one.name for one in (tmp_path / "w").iterdir()] == ["incidents"]

@@ -14,6 +14,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.counts import count
 from tests.fleet.living import LivingFleet, living, wait_until
+from tests.fleet.postgres import Cluster
 from tests.pipeline.projects import git
 from tests.prepared import plain
 from tests.spec.runs import between
@@ -150,20 +151,53 @@ def test_frozen_worker_commits_nothing_after_it_wakes(tmp_path: Path) -> None:
 
 
 def test_drained_worker_ends_its_stage_and_another_one_goes_on(tmp_path: Path) -> None:
-    flag = tmp_path / "flag"
-    with living(tmp_path, SLOW) as fleet:
+    flag, shared = tmp_path / "flag", tmp_path / "shared"
+    shared.mkdir()
+    with living(tmp_path, SLOW, at_workers={"ATTRACTOR_WORKSPACES_DIR": str(shared)}) as fleet:
         run_id = begin_slow(fleet, flag)
         first = fleet.start_worker()
         wait_until(lambda: "one" in fleet_stages(fleet, run_id), fleet.logs)
+        assert [*shared.iterdir()] != []
         first.terminate()
         time.sleep(1.5)
         flag.touch()
         assert first.wait(timeout=40) == 0, fleet.logs()
+        assert [*shared.iterdir()] == []
         fleet.start_worker()
         fleet.wait(run_id, "evaluating")
         assert fleet.stages(run_id) == ["start", "one", "two", "three"]
         started = [one for one in fleet.events(run_id) if one["type"] == "StageStarted"]
         assert [one["node"] for one in started] == ["start", "one", "two", "three"]
+
+
+def test_worker_of_another_fleet_leaves_the_files_of_this_one(tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    with living(tmp_path, SLOW) as fleet:
+        run_id = begin_slow(fleet, flag)
+        fleet.start_worker()
+        wait_until(lambda: "one" in fleet_stages(fleet, run_id), fleet.logs)
+        fleet.at_workers["ATTRACTOR_STATE_DIR"] = str(tmp_path / "machine-0")
+        fleet.at_workers["ATTRACTOR_FLEET__URL"] = f"sqlite:///{tmp_path / 'other.sqlite'}"
+        fleet.at_workers["ATTRACTOR_FLEET__STORE"] = str(tmp_path / "other")
+        other = fleet.start_worker()
+        wait_until(lambda: fleet.id_of(other) != "", fleet.logs)
+        flag.touch()
+        fleet.wait(run_id, "evaluating")
+        assert fleet.stages(run_id) == ["start", "one", "two", "three"]
+
+
+def test_worker_without_its_database_ends_after_two_signals(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    with living(tmp_path, SLOW, database=cluster.new_database()) as fleet:
+        run_id = begin_slow(fleet, tmp_path / "flag")
+        worker = fleet.start_worker()
+        wait_until(lambda: "one" in fleet_stages(fleet, run_id), fleet.logs)
+        with cluster.stopped():
+            for _ in range(2):
+                worker.terminate()
+                time.sleep(1.0)
+            assert worker.wait(timeout=30) == 130, fleet.logs()
 
 
 def test_run_whose_store_is_away_says_so_until_it_is_back(tmp_path: Path) -> None:
@@ -201,4 +235,9 @@ def test_run_at_a_limit_of_its_account_takes_no_process_until_the_reset(tmp_path
         assert row.reason
         assert row.reason.kind is ReasonKind.LIMIT
         wait_until(lambda: not processes_of(run_id), fleet.logs)
+        # Another worker of this machine knows the limit, too.
+        fleet.at_workers["ATTRACTOR_STATE_DIR"] = str(tmp_path / "machine-0")
+        other = fleet.start_worker()
+        wait_until(lambda: fleet.id_of(other) != "", fleet.logs)
+        assert [*tmp_path.glob("machine-0/fleet/places/accounts/*.json")] != []
         fleet.wait(run_id, "evaluating")

@@ -243,6 +243,9 @@ class Listener:
         workers of a queue.
         """
         database: Any = dbos._sys_db  # pyright: ignore[reportPrivateUsage]
+        # Otherwise an attempt that ends without a database keeps its slot, and the process, until
+        # DBOS has recorded the end: up to 90 s after the database is back.
+        database._retry_connection_errors = False
         read = database.get_queue
 
         def get_queue(name: str, **options: Any) -> Any:

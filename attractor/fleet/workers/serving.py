@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,14 +12,13 @@ from attractor import __version__
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode
-from attractor.base.files import remove_tree
 from attractor.fleet.database.queue import Listener
 from attractor.fleet.decisions import BEAT_S
 from attractor.fleet.errors import DatabaseAway, StoreAway
 from attractor.fleet.fleet import Addresses, Fleet, open_fleet, process_name
 from attractor.fleet.records import EVALUATE, HOME, Worker, area_of, queue_name, worker_id
 from attractor.fleet.store.places import Place
-from attractor.fleet.workers.site import INCIDENTS, FolderSite
+from attractor.fleet.workers.site import INCIDENTS, FolderSite, remove_place
 from attractor.fleet.workers.worker import RunWorker
 
 SWEEP_S = TAILS_S = 2.0
@@ -70,7 +69,7 @@ class ServingWorker:
                 with suppress(StoreAway):
                     await fleet.blobs_of(area_of(HOME, plan.pool))
             worker = await self._register(fleet)
-            places = plan.folder / _PLACES / worker.worker.id
+            places = self._places_of(fleet, worker.worker.id)
             queues = [queue_name(plan.pool, plan.engine, label) for label in ("", *plan.labels)]
             listener = Listener(
                 fleet.database,
@@ -112,15 +111,22 @@ class ServingWorker:
         )
         spans = filter(None, [plan.environ.get(_SPANS), f"attractor.worker={row.name}"])
         environ = {**plan.environ, _SPANS: ",".join(spans)}
-        place = plan.folder / _PLACES / row.id
+        places = self._places_of(fleet, row.id)
         site = FolderSite(
-            place, fleet.blobs_of, environ, home=plan.home, max_bytes=plan.max_head_bytes
+            places, fleet.blobs_of, environ, home=plan.home, max_bytes=plan.max_head_bytes
         )
         worker = RunWorker(row, fleet.table, site.begin, self._clock)
         await worker.beat()
-        known = {one.id for one in await fleet.table.workers()}
-        await asyncio.to_thread(_remove_places_of_others, plan.folder / _PLACES, known)
+        left = {*places.parent.glob(self._places_of(fleet, "*").name)}
+        left -= {self._places_of(fleet, one.id) for one in await fleet.table.workers()}
+        # What killed workers left; a worker is known for an hour after its death.
+        for one in left:
+            await asyncio.to_thread(_remove_places, one)
         return worker
+
+    def _places_of(self, fleet: Fleet, worker: str) -> Path:
+        """Return the folder of a worker; others in this state folder may be of another fleet."""
+        return self._plan.folder / _PLACES / f"{fleet.database.fleet[:8]}-{worker}"
 
     async def _until_drained(self, worker: RunWorker, beats: asyncio.Task[None]) -> None:
         # Without beats, others take over its runs.
@@ -178,18 +184,11 @@ _SPANS = "OTEL_RESOURCE_ATTRIBUTES"
 """The variable with attributes of all spans of a process: the name of its worker is one."""
 
 
-def _remove_places_of_others(places: Path, known: Collection[str]) -> None:
-    """Remove what killed workers left; a worker is known for an hour after its death."""
-    for one in places.glob("*"):
-        if one.name not in known and one.name != INCIDENTS:
-            _remove_places(one)
-
-
 def _remove_places(folder: Path) -> None:
     """Remove the laid out runs, which the store has, but no incidents."""
-    if folder.exists():
+    # Another worker that starts may remove the same ones.
+    with suppress(OSError):
         for one in folder.iterdir():
             if one.name != INCIDENTS:
-                remove_tree(one)
-        with suppress(OSError):
-            folder.rmdir()
+                remove_place(one)
+        folder.rmdir()

@@ -43,6 +43,7 @@ from attractor.fleet.store.places import (
 )
 from attractor.fleet.workers import attempt as attempt_module
 from attractor.fleet.workers.fence import ENDED, KEEP, KEPT, LEAVE, LOST, STAGE, USED
+from attractor.workspaces.folders import workspaces_folder
 from attractor.workspaces.git.repository import Git
 from attractor.workspaces.run_store import read_record
 
@@ -91,6 +92,14 @@ class FolderSite:
         """Lay out the head of a run, and start the process of an attempt."""
         # Processes that an earlier attempt left behind know another folder.
         root = self._folder / f"{run.run_id}-{claim.epoch}"
+        try:
+            return await self._begin(run, claim, root)
+        except BaseException:
+            # Nothing else removes it before the end of the worker, and the disk may be full.
+            await asyncio.to_thread(remove_place, root)
+            raise
+
+    async def _begin(self, run: FleetRun, claim: Claim, root: Path) -> SiteAttempt:
         place = Place.below(root)
         tree = await HeadTree.load(await self._blobs_of(run.area), claim.head)
         size = HeadSize(self._max_bytes)
@@ -230,12 +239,14 @@ class _Attempt:
         """End the process with its stages at once, and keep what is not committed."""
         await self._say({LOST: why})
         await self._await_end()
-        await asyncio.to_thread(_set_aside, self._root, self._run_id)
+        # On a full disk nothing is kept: `close` frees it, and the run must not wait for that.
+        with suppress(FileError, OSError):
+            await asyncio.to_thread(_set_aside, self._root, self._run_id)
 
     async def close(self) -> None:
         """Remove what is laid out: the store has it."""
         self._writer.close()
-        await asyncio.to_thread(_remove, self._root)
+        await asyncio.to_thread(remove_place, self._root)
 
     async def _await_end(self) -> None:
         """Wait for the end of the process, and kill it if that takes long."""
@@ -267,7 +278,7 @@ def _spent(message: JsonObject) -> Spent | None:
 
 def _clear(root: Path, accounts: Path) -> None:
     """Make an empty place; all places of a worker know the limits of the same accounts."""
-    _remove(root)
+    remove_place(root)
     place = Place.below(root)
     for folder in (root, place.project, place.runs, place.state, place.state / AGENTS, accounts):
         make_private_folder(folder)
@@ -325,9 +336,11 @@ def _done(runs: Path, run_id: str, orders: Collection[str]) -> set[str]:
     return {name for name in orders if any((one / f"{name}.json").exists() for one in done)}
 
 
-def _remove(root: Path) -> None:
-    if root.exists():
-        remove_tree(root)
+def remove_place(root: Path) -> None:
+    """Remove a place, and the workspaces outside of it: a link names their folder."""
+    with suppress(OSError):
+        remove_tree(workspaces_folder(Place.below(root).state).readlink())
+    remove_tree(root)
 
 
 def _set_aside(root: Path, run_id: str) -> None:
@@ -336,8 +349,7 @@ def _set_aside(root: Path, run_id: str) -> None:
     if not root.exists():
         return
     # Its suite is not needed any more.
-    _remove(Place.below(root).state / EVALUATION)
+    remove_tree(Place.below(root).state / EVALUATION)
     make_private_folder(aside.parent)
-    if aside.exists():
-        remove_tree(aside)
+    remove_place(aside)
     root.rename(aside)

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.errors import AttractorError, LockHeld, Refused
+from attractor.base.errors import AttractorError, LockHeld, Refused, UsageError
 from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.settle import settle_ended
 from attractor.fleet.decisions import HOLDER
-from attractor.fleet.errors import DatabaseAway
+from attractor.fleet.errors import DatabaseAway, StoreAway
 from attractor.fleet.records import EVALUATE, FleetRun, RunState
 from attractor.fleet.views.overview import explain, fault_of_store
 from attractor.records.summary import summarize_any
@@ -121,12 +121,11 @@ class FleetLoop:
 
     def _run(self) -> None:
         while not self._connection.is_there:
-            has_messages = False
             with self._noted("the messages of actors"):
-                has_messages = self._connection.takes_runs and any(self._actors_with_messages())
-            if has_messages:
-                self._connection.make()
-            elif self._stopped.wait(EVERY_S):
+                if self._connection.takes_runs and any(self._actors_with_messages()):
+                    self._connection.make()
+                    continue
+            if self._stopped.wait(EVERY_S):
                 return
         place = self._connection.state / SERVER_LOCK
         make_private_folder(place.parent)
@@ -189,12 +188,14 @@ class FleetLoop:
         for run in await fleet.table.runs(states=(RunState.ENDED,)):
             if run.changed >= until or run.project not in own:
                 continue
-            opened = self._project_of(run.project).opened
-            if run.pool != EVALUATE:
-                async with self._connection.dispatch(opened) as dispatch:
-                    await dispatch.forget(run)
-            elif _is_over(run, opened):
-                await fleet.table.forget(run.run_id)
+            # The runs of a project that is gone keep their rows, and no blob of others.
+            with suppress(Refused, UsageError):
+                opened = self._project_of(run.project).opened
+                if run.pool != EVALUATE:
+                    async with self._connection.dispatch(opened) as dispatch:
+                        await dispatch.forget(run)
+                elif _is_over(run, opened):
+                    await fleet.table.forget(run.run_id)
 
     async def _measure(self) -> None:
         """Measure the space of universes that are shown, one after the other."""
@@ -357,6 +358,9 @@ class FleetLoop:
 
     def _evaluate(self, run: FleetRun, root: Path, project: FleetProject) -> None:
         """Let a process deliver and evaluate a run, and look again: it may be killed."""
+        if self._connection.has_evaluations and (away := [*self._connection.away.values()]):
+            # Its process would end at once.
+            raise StoreAway(f"the {away[0].name} of the fleet is away: {away[0].words}")
         tries = self._evaluated.get(run.run_id, 0)
         if tries == MOST_EVALUATIONS:
             raise Refused(

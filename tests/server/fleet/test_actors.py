@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,14 @@ def test_server_alone_makes_the_fleet_and_a_worker_for_a_message(desk: PooledDes
     desk.is_alone = True
     spawn = ("actor", "spawn", "first", "--name", "helper", "--pool", "agents")
     desk.type(*spawn, "--pipeline", "pipeline.dot", "--sandbox", "none")
+    # As on a disk that is full for a moment.
+    place = desk.state / "fleet"
+    place.rmdir()
+    place.touch()
     server = desk.serve()
+    wait_until(lambda: "Serving" in desk.log(), desk.log)
+    time.sleep(3.0)
+    place.unlink()
     [answer] = desk.wait(1)
     assert (answer["succeeded"], answer["changed"]) == (True, 1)
     # Its worker ends with it.

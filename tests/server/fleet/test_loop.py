@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -22,8 +23,11 @@ from tests.cli.fleet_desk import (
     FleetDesk,
     sqlite_template as sqlite_template,  # a fixture
 )
+from tests.cli.running import attractor
 from tests.fleet.living import wait_until
 from tests.fleet.runs import ProjectInFleet
+from tests.pipeline.projects import make_project
+from tests.scenarios.suites import SCENARIO, SUITE, write_suite
 from tests.server.conftest import serving
 from tests.server.test_fleet_page import PIPELINE, service_of
 
@@ -36,10 +40,25 @@ def ends(rows: FleetDesk, run: str) -> list[str]:
     return [str(one.data["status"]) for one in entries if one.kind == LineKind.ENDED]
 
 
-def begin(rows: FleetDesk) -> str:
-    begun = rows.do("run", "pipeline.dot", "--on", "p")
+def begin(rows: FleetDesk, *words: str) -> str:
+    begun = rows.do("run", "pipeline.dot", "--on", "p", *words)
     assert begun.returncode == 0, begun.stderr
     return begun.stdout.strip()
+
+
+def finish(rows: FleetDesk, run: str) -> None:
+    """Let a worker execute a run to its end."""
+
+    async def walk(fleet: Fleet) -> None:
+        here = ProjectInFleet(fleet, rows.project)
+        project = here.opened.project
+        async with here.dispatch.held(run) as root:
+            machine = replace(project.machine, state_dir=rows.state, fences=copy_fence)
+            await resume(root, replace(project, machine=machine))
+
+    rows.within(walk)
+    rows.beat()
+    rows.end(run, AttemptEnd(state=RunState.ENDED))
 
 
 def test_run_that_was_canceled_without_an_owner_is_canceled_here_and_recorded(
@@ -133,17 +152,7 @@ def test_run_that_ended_is_evaluated_however_long_all_processes_are_taken(
     rows = FleetDesk(tmp_path, sqlite_template, ENDS)
     (rows.project / "attractor.toml").write_text("[server]\nmax_processes = 1\n")
     run = begin(rows)
-
-    async def walk(fleet: Fleet) -> None:
-        here = ProjectInFleet(fleet, rows.project)
-        project = here.opened.project
-        async with here.dispatch.held(run) as root:
-            machine = replace(project.machine, state_dir=rows.state, fences=copy_fence)
-            await resume(root, replace(project, machine=machine))
-
-    rows.within(walk)
-    rows.beat()
-    rows.end(run, AttemptEnd(state=RunState.ENDED))
+    finish(rows, run)
     processes = rows.state / "server" / "processes"
     make_private_folder(processes)
     slot = take_slot(processes, 1)
@@ -156,12 +165,42 @@ def test_run_that_ended_is_evaluated_however_long_all_processes_are_taken(
         wait_until(lambda: client.get(f"/pipelines/{run}").json()["status"] == "awaiting_human")
 
 
+def test_evaluation_in_a_pool_waits_for_the_store_of_sealed_suites(
+    tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "AGAIN_S", 0.1)
+    rows = FleetDesk(tmp_path, sqlite_template, ENDS)
+    sealed = tmp_path / "sealed"
+    (rows.project / "attractor.toml").write_text(f'[fleet]\nsealed_store = "{sealed}"\n')
+    scenario = SCENARIO.format(id="a", story="A.").replace("echo milk", "test -e made.txt")
+    suite = write_suite(tmp_path / "suite", suite=SUITE.replace("linear", "ends"), a=scenario)
+    assert rows.do("suite", "register", str(suite)).returncode == 0
+    rows.do("profile", "create", "lenient", "--allow", "isolation_unverified")
+    run = begin(rows, "--sandbox", "none", "--suite", "todo", "--profile", "lenient")
+    finish(rows, run)
+    trials = f"{run}.evaluation.1.1"
+    sealed.touch()
+    with serving(service_of(rows)):
+        # More tries than an evaluation that fails may have.
+        time.sleep(10.0)
+        sealed.unlink()
+        wait_until(lambda: rows.within(lambda fleet: fleet.table.run(trials)) is not None)
+        # Its process ends.
+        rows.within(lambda fleet: fleet.table.cancel(trials))
+        wait_until(lambda: rows.within(lambda fleet: fleet.table.run(trials)) is None)
+
+
 def test_run_that_ended_long_ago_leaves_the_fleet_and_stays_in_its_project(
     tmp_path: Path, sqlite_template: Path
 ) -> None:
     rows = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    gone = make_project(tmp_path / "gone", PIPELINE)
+    state = {"ATTRACTOR_STATE_DIR": str(rows.state)}
+    lost = attractor("run", "pipeline.dot", "--on", "p", folder=gone, variables=state)
+    rows.within(lambda fleet: fleet.table.cancel(lost.stdout.strip()))
     old, waiting = begin(rows), begin(rows)
     rows.within(lambda fleet: fleet.table.cancel(old))
+    shutil.rmtree(gone)
     with serving(service_of(rows)):
         wait_until(lambda: ends(rows, old) == ["canceled"])
     rows.rig(lambda rig: rig.pass_time(KEEP_ENDED_S + 60))
