@@ -1,15 +1,18 @@
 """Registers runs in the ledger: their begin, their end, and the files that must be unchanged."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.base.hash_chain import GENESIS
 from attractor.base.records import write_fields
+from attractor.engine.budgets import NO_BUDGETS
 from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.journal.reader import events_of
 from attractor.engine.run_folder.layout import (
     NAMES,
+    Manifest,
     RunDirectory,
     promises_to_record,
     read_manifest,
@@ -23,6 +26,8 @@ from attractor.factory.gate_records import GateReport, without_suite
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.pipeline.plan.run_plan import BegunRun
+from attractor.records.request import RunRequest, read_request
+from attractor.workspaces.create.registry import workspace_registry
 
 GATE_EVALUATED = "GateEvaluated"
 GUARDED = "StagesGuarded"
@@ -85,6 +90,7 @@ _KEPT_BY_RESTARTS = ("suite", "profile", "pipeline", "content_hash", "base", "pr
 def record_restart(opened: OpenProject, root: Path) -> None:
     """Record a restart that began on another machine, with the pipeline of the run before it."""
     restart = read_candidate_run(root)
+    opened.require_own(root)
     known = opened.ledger.entries(restart.run_id)
     if any(entry.kind == LineKind.CREATED for entry in known):
         return
@@ -102,7 +108,11 @@ def record_restart(opened: OpenProject, root: Path) -> None:
         before = run.manifest
     # The files of a dimension of another machine are known only there.
     kept = [name for name in _KEPT_BY_RESTARTS if name != "base" or before.base.tree]
-    if not pinned or any(getattr(before, one) != getattr(restart.manifest, one) for one in kept):
+    if (
+        not pinned
+        or any(getattr(before, one) != getattr(restart.manifest, one) for one in kept)
+        or _kept_request(before) != _kept_request(restart.manifest)
+    ):
         raise VerificationError(
             f"run {restart.run_id} does not continue run {parent} as it was begun",
             hint="a worker changed its manifest: look at its machine",
@@ -113,6 +123,16 @@ def record_restart(opened: OpenProject, root: Path) -> None:
         **opened.identity.describe(root),
     }
     opened.ledger.append(LineKind.CREATED, restart.run_id, made, now=opened.now(), once=True)
+
+
+def _kept_request(manifest: Manifest) -> RunRequest:
+    """Return the request of a run without the values that a process with its restart may change."""
+    request = read_request(manifest)
+    if request.dimension and workspace_registry()[request.workspace].needs_folder:
+        # The machine of the dimension knows its kind.
+        request = replace(request, workspace="")
+    request = replace(request, model="", provider="", inputs={}, withheld=())
+    return replace(request, budgets=NO_BUDGETS)
 
 
 def promises_kept_in(directory: RunDirectory) -> Promises:

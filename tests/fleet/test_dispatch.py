@@ -11,15 +11,22 @@ from pathlib import Path
 
 import pytest
 
+from attractor.base.clock import SystemClock
 from attractor.base.errors import Refused, VerificationError
 from attractor.base.ids import new_run_id
+from attractor.base.json import canonical_json
 from attractor.cli.invocation import Invocation
 from attractor.cli.runs.dispatch import restore_in_fleet
+from attractor.engine.journal.events import RunRestarting
+from attractor.engine.run_folder.open_run import open_run
+from attractor.engine.storage.secrets import Redactor
+from attractor.factory.errors import CopiedRun
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.settle import record_cancel, settle_ended
 from attractor.factory.register import record_restart
 from attractor.fleet.decisions import HOLDER
-from attractor.fleet.dispatch.dispatch import NOT_FOR_WORKERS, without_tables
+from attractor.fleet.dispatch.dispatch import NOT_FOR_WORKERS, copy_fence, without_tables
 from attractor.fleet.fleet import KEEP_BLOBS_S, Fleet
 from attractor.fleet.records import AttemptEnd, Claim, Reason, ReasonKind, RunState
 from attractor.fleet.store.blobs import open_blobs
@@ -47,6 +54,8 @@ KEPT = frozenset({"fleet", "notify"})
         ("runs/{run}/elsewhere.json", "a file of the server"),
         ("runs/{run}/run.lock", "a file of the server"),
         ("runs/{run}/evaluation/1/report.json", "a file of the server"),
+        ("runs/{run}/graph.0.dot", "a file of the server"),
+        ("runs/{run}/manifest.json", "another manifest"),
     ],
 )
 def test_head_with_a_file_that_is_not_of_its_run_is_refused(
@@ -68,6 +77,60 @@ def test_head_with_a_file_that_is_not_of_its_run_is_refused(
         if path.is_file() and path.read_bytes() == b"mine" and "store" not in path.parts
     ]
     assert not desk.run(run).owner.startswith(HOLDER)
+
+
+@pytest.mark.parametrize("kind", ["journal", "checkpoint", "itself"])
+def test_worker_cannot_name_another_run_as_the_restart_of_its_own(
+    kind: str, tmp_path: Path, sqlite_template: Path
+) -> None:
+    desk = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    run, other = (desk.do("run", "pipeline.dot", "--on", "p").stdout.strip() for _ in range(2))
+    desk.beat()
+    restarts = [] if kind == "itself" else [other]
+    other = restarts[0] if restarts else run
+    for name, content in restarted(desk, run, other, kind).items():
+        commit(desk, run, f"runs/{run}/{name}", content)
+        desk.within(lambda fleet: fleet.table.want(run))
+    desk.within(lambda fleet: fleet.table.cancel(run))
+    assert "which is another run" in desk.do("status", run).stderr
+    ended = [one for one in Ledger(desk.state).entries(other) if one.kind == LineKind.ENDED]
+    assert not ended
+    assert not restarts or desk.read("status", restarts[0])["status"] == "queued"
+
+
+def restarted(desk: FleetDesk, run: str, other: str, kind: str) -> dict[str, bytes]:
+    """Return the journal of a run that another one continues, or also its checkpoint."""
+    folder = desk.state / run
+    shutil.copytree(desk.project / "runs" / run, folder)
+    with open_run(
+        folder, clock=SystemClock(), redactor=Redactor(), fences=copy_fence, before_end=None
+    ) as opened:
+        opened.record(RunRestarting(other, "start", 1))
+    files = {"events.jsonl": (folder / "events.jsonl").read_bytes()}
+    if kind == "checkpoint":
+        files = {"checkpoint.json": canonical_json({"run": {"restarted_as": other}}).encode()}
+    return files
+
+
+def test_run_of_a_head_that_is_new_here_is_executed_elsewhere(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    desk = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    run = desk.do("run", "pipeline.dot", "--on", "p").stdout.strip()
+    desk.beat()
+    name = new_run_id(datetime.now(UTC), os.urandom)
+    root = desk.project / "runs" / name
+    for file in ("graph.dot", "events.jsonl", "manifest.json"):
+        content = (root.with_name(run) / file).read_text().replace(run, name)
+        if file == "manifest.json":
+            content = canonical_json(json.loads(content) | {"parent": name, "restart": 1})
+        commit(desk, run, f"runs/{name}/{file}", content.encode())
+        desk.within(lambda fleet: fleet.table.want(run))
+    desk.do("status", run)
+    assert (root / "manifest.json").exists()
+    done = desk.do("resume", name)
+    assert done.returncode != 0
+    assert f"run {name} is no restart of run {name}" in done.stderr
 
 
 def test_damaged_run_continues_from_its_last_whole_head(
@@ -120,6 +183,40 @@ def test_restart_after_the_last_whole_head_is_ended_and_stays_readable(
     assert desk.read("status", restart)["status"] == "canceled"
     assert desk.do("audit", "verify").returncode == 0
     assert "No problems found" in desk.do("fleet", "check").stdout
+
+
+def test_question_and_budgets_of_a_run_are_those_of_its_last_restart(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    desk = FleetDesk(tmp_path, sqlite_template, ROUNDS)
+    run = desk.within(lambda fleet: ProjectInFleet(fleet, desk.project).park(pool="p"))
+    [restart] = [one.name for one in (desk.project / "runs").glob("0*") if one.name != run]
+    assert f"attractor answer {restart}" in desk.do("resume", run).stderr
+    desk.do("answer", restart, "Yes")
+    desk.beat()
+    desk.end(run, AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.BUDGET)))
+    done = desk.do("resume", run, "--max-cost-usd", "5")
+    assert done.returncode == 0, done.stderr
+    raised = [
+        name
+        for name in (run, restart)
+        if '"cost_usd":5' in (desk.project / "runs" / name / "events.jsonl").read_text()
+    ]
+    assert raised == [restart]
+
+
+def test_run_that_a_worker_ended_before_its_restart_is_not_executed_here(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    desk = FleetDesk(tmp_path, sqlite_template, ROUNDS)
+    run = desk.within(lambda fleet: ProjectInFleet(fleet, desk.project).park(pool="p"))
+    root = desk.project / "runs" / run
+    [restart] = [one for one in root.parent.glob("0*") if one != root]
+    shutil.rmtree(restart)
+    (root / "elsewhere.json").unlink()
+    settled = asyncio.run(settle_ended(root, OpenProject(open_project(desk.project))))
+    assert (settled.root, settled.state.is_restarting) == (root, True)
+    assert not settled.needs_resume
 
 
 def test_head_that_is_whole_or_was_committed_meanwhile_is_kept(
@@ -217,7 +314,7 @@ def test_run_on_files_of_one_machine_is_refused_without_a_dimension_and_a_label(
     assert hint in done.stderr
 
 
-def commit(desk: FleetDesk, run_id: str, name: str) -> None:
+def commit(desk: FleetDesk, run_id: str, name: str, content: bytes = b"mine") -> None:
     """Let a worker add a file to the head of a run, and park the run."""
 
     async def work(fleet: Fleet) -> None:
@@ -226,7 +323,7 @@ def commit(desk: FleetDesk, run_id: str, name: str) -> None:
         claim = await fleet.table.claim(run_id, run.attempt, "w")
         assert isinstance(claim, Claim)
         tree = await HeadTree.load(await fleet.blobs_of(run.universe), claim.head)
-        await tree.put(name, b"mine")
+        await tree.put(name, content)
         claim = await fleet.table.commit(claim, await tree.save())
         await fleet.table.end(claim, AttemptEnd(state=RunState.PARKED))
 
@@ -274,7 +371,7 @@ def test_restart_whose_suite_a_worker_changed_is_refused(
     runs, opened = desk.project / "runs", OpenProject(open_project(desk.project))
     before = (runs / run / "manifest.json").read_text()
 
-    def restart_with(parent: dict[str, str], own: dict[str, str]) -> None:
+    def restart_with(parent: dict[str, str], own: dict[str, object]) -> None:
         name = new_run_id(datetime.now(UTC), os.urandom)
         shutil.copytree(runs / run, runs / name)
         kept: dict[str, object] = json.loads(before)
@@ -290,10 +387,30 @@ def test_restart_whose_suite_a_worker_changed_is_refused(
             write(runs / run / "manifest.json", before)
 
     weaker = {"suite": "weaker@1"}
+    options = json.loads(before)["options"]
     restart_with({}, {})
-    for parent, own in (({}, weaker), (weaker, weaker), ({}, {"agents": "0" * 64})):
-        with pytest.raises(VerificationError):
-            restart_with(parent, own)
+    restart_with({}, {"options": options | {"model": "m"}})
+    changes: Sequence[dict[str, object]] = (
+        {"agents": "0" * 64},
+        {"options": options | {"workspace": "in-place"}},
+        {"options": options | {"promoted_by": "rm"}},
+        {"run_id": run},
+    )
+    for parent, own in ((weaker, weaker), ({}, weaker), *(({}, one) for one in changes)):
+        with pytest.raises((VerificationError, CopiedRun)):
+            restart_with(parent, {**own})
+
+
+def test_cancel_of_a_run_with_the_id_of_another_ends_neither(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    desk = FleetDesk(tmp_path, sqlite_template, PIPELINE)
+    run, other = (desk.do("run", "pipeline.dot", "--on", "p").stdout.strip() for _ in range(2))
+    root, opened = desk.project / "runs" / run, OpenProject(open_project(desk.project))
+    write(root / "manifest.json", (root / "manifest.json").read_text().replace(run, other))
+    with pytest.raises(CopiedRun):
+        record_cancel(root, opened, copy_fence)
+    assert [one.kind for one in Ledger(desk.state).entries(other)] == [LineKind.CREATED]
 
 
 def write(file: Path, text: str) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import os
 import shutil
+import subprocess
+import tracemalloc
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -199,6 +201,88 @@ def test_object_with_another_content_or_place_is_refused(log: bytes, tmp_path: P
     with pytest.raises(VerificationError, match="has another content"):
         asyncio.run(move())
     assert not (tmp_path / "outside").exists()
+
+
+def test_pack_whose_index_calls_a_content_another_one_gets_an_index_of_its_own(
+    tmp_path: Path,
+) -> None:
+    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    store = moving.place.store(RUN)
+    subprocess.run(["git", "init", "--quiet", "--bare", store], check=True)
+    subprocess.run(["git", "hash-object", "-w", "--stdin"], cwd=store, input=b"abc", check=True)
+    own = hashlib.sha1(b"blob 3\0abc").hexdigest()
+    pack_objects = ["git", "pack-objects", "--quiet", store / "objects" / "pack" / "pack"]
+    subprocess.run(pack_objects, cwd=store, input=f"{own}\n".encode(), check=True)
+    (store / "objects" / own[:2] / own[2:]).unlink()
+    [index] = (store / "objects" / "pack").glob("*.idx")
+    index.chmod(0o600)
+    # One object: its id stands behind a header of 8 bytes and 256 counts.
+    content = index.read_bytes()
+    counts = b"".join((int(number == 0xFF)).to_bytes(4) for number in range(256))
+    content = content[:8] + counts + b"\xff" * 20 + content[8 + 1024 + 20 : -20]
+    index.write_bytes(content + hashlib.sha1(content).digest())
+    forged = subprocess.run(["git", "show", "f" * 40], cwd=store, capture_output=True, check=True)
+    assert forged.stdout == b"abc"
+
+    async def move() -> None:
+        await moving.collect()
+        tree = await HeadTree.load(moving.blobs, moving.head)
+        await lay_out(tree, tree.files(), there, search_path=os.environ["PATH"])
+
+    asyncio.run(move())
+    for name, code in ((own, 0), ("f" * 40, 1)):
+        found = subprocess.run(["git", "cat-file", "-e", name], cwd=there.store(RUN), check=False)
+        assert bool(found.returncode) == bool(code)
+
+
+@table("folder", ["/", "/etc/x/.."])
+def test_record_of_a_store_names_no_folder_outside_also_at_the_second_try(
+    folder: str, tmp_path: Path
+) -> None:
+    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    record = WorkspaceRecord(Path(folder), Base("", "t", "t"), (), (), "sha1")
+    write_record(moving.place.store(RUN), record)
+    asyncio.run(moving.collect())
+    for _ in range(2):
+        with pytest.raises(VerificationError, match="no record of a store"):
+            asyncio.run(moving.lay_out(there))
+    assert read_record(there.store(RUN)) is None
+
+
+@table("name", ["stores/{}/workspace.json", "runs/{}/events.jsonl"])
+def test_what_is_known_is_not_replaced_by_way_of_a_removal(name: str, tmp_path: Path) -> None:
+    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+
+    async def move() -> None:
+        before = await moving.collect()
+        await moving.lay_out(there)
+        moving.place.path(name.format(RUN)).unlink()
+        tree = await HeadTree.load(moving.blobs, await moving.collect())
+        changed = changed_files(moving.blobs, before, moving.head)
+        await lay_out(tree, changed, there, grows=True)
+
+    with pytest.raises(VerificationError, match="which an earlier one has"):
+        asyncio.run(move())
+    assert there.path(name.format(RUN)).exists()
+
+
+def test_object_that_inflates_to_much_more_takes_little_memory(tmp_path: Path) -> None:
+    bomb = zlib.compress(bytes(64 << 20))
+    moving, place = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+
+    async def move() -> None:
+        tree = await HeadTree.load(moving.blobs, await moving.collect())
+        await tree.append(f"stores/{RUN}/objects.log", b"%s %d\n%s" % (b"0" * 40, len(bomb), bomb))
+        moving.head = await tree.save()
+        await moving.lay_out(place)
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(VerificationError, match="has another content"):
+            asyncio.run(move())
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_journal_that_does_not_continue_the_known_one_is_refused(tmp_path: Path) -> None:

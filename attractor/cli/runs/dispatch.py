@@ -42,6 +42,7 @@ from attractor.fleet.dispatch.dispatch import (
 from attractor.fleet.dispatch.orders import FleetOrders
 from attractor.fleet.fleet import Fleet, open_fleet
 from attractor.fleet.records import STOPPED, CommittedHead, FleetRun, RunState
+from attractor.fleet.store.places import chain_of
 from attractor.fleet.views.overview import ExplainedRun, events_in, explain
 from attractor.pipeline.orders import Orders
 from attractor.pipeline.plan.run_plan import RunPlan
@@ -179,20 +180,21 @@ def resume_in_fleet(
 
     async def work() -> FleetRun:
         async with _open_both(invocation, opened) as (fleet, dispatch):
-            [explained] = await explain(fleet, [await dispatch.sync(first_of(root).name)])
+            run_id = first_of(root).name
+            [explained] = await explain(fleet, [await dispatch.sync(run_id)])
             _require_parked(explained)
-            _require_no_question(root)
+            _require_no_question(chain_of(root.parent, run_id)[-1])
             if overrides.budgets == NO_BUDGETS:
-                return await fleet.table.want(first_of(root).name)
+                return await fleet.table.want(run_id)
             cost, tokens = overrides.budgets.cost_usd, overrides.budgets.tokens
             await fleet.table.set_budget(
-                first_of(root).name,
+                run_id,
                 explained.run.max_cost_usd if cost is None else cost,
                 explained.run.max_tokens if tokens is None else tokens,
             )
-            async with dispatch.held(first_of(root).name):
-                await asyncio.to_thread(_raise_budgets, root, opened, overrides)
-            return await dispatch.sync(first_of(root).name)
+            async with dispatch.held(run_id) as last:
+                await asyncio.to_thread(_raise_budgets, last, opened, overrides)
+            return await dispatch.sync(run_id)
 
     run = asyncio.run(work())
     if as_json:

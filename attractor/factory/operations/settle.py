@@ -27,8 +27,8 @@ class SettledRun:
 
     @property
     def needs_resume(self) -> bool:
-        """Whether a resume delivers and evaluates it."""
-        return self.state.status == EVALUATING or self.state.is_restarting
+        """Whether a resume delivers and evaluates it, without executing a stage here."""
+        return self.state.status == EVALUATING
 
 
 async def settle_ended(root: Path, opened: OpenProject, *, is_canceled: bool = False) -> SettledRun:
@@ -83,6 +83,8 @@ def record_cancel(
 ) -> None:
     """Cancel a run here that nothing executes elsewhere any more, unless its status is final."""
     project = opened.project
+    # A worker may have written the id of another run.
+    opened.require_own(root)
     if _state(root).status.is_final:
         return
     Orders(

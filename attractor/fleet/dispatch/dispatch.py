@@ -5,6 +5,7 @@ keeps every other process from executing the run here.
 """
 
 import asyncio
+import re
 import secrets
 import time
 import tomllib
@@ -24,7 +25,7 @@ from attractor.base.errors import (
 )
 from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.ids import is_run_id
-from attractor.base.json import Json, JsonObject, canonical_json, parse_object
+from attractor.base.json import Json, JsonObject, canonical_json, content_hash, parse_object
 from attractor.base.locks import FileLock
 from attractor.base.toml import without_keys
 from attractor.config.projects import PROJECT_FILE
@@ -55,7 +56,16 @@ from attractor.fleet.records import (
 )
 from attractor.fleet.seams import BlobsOf
 from attractor.fleet.store.heads import FileEntry, HeadTree, changed_files
-from attractor.fleet.store.places import AGENTS, PROJECT, RUNS, Collector, Place, chain_of, lay_out
+from attractor.fleet.store.places import (
+    AGENTS,
+    PROJECT,
+    RUNS,
+    Collector,
+    Place,
+    chain_of,
+    is_restart,
+    lay_out,
+)
 from attractor.fleet.universes import Tenant, caps_in, need_of, require_allowed, tenants_in
 from attractor.fleet.views.reasons import in_words
 from attractor.fleet.workers.attempt import FOLDER, PROFILE, TRAIN, WHY
@@ -93,6 +103,9 @@ def copy_fence(directory: RunDirectory, purpose: str) -> FileFence:
 _NEVER_MOVED = frozenset({"elsewhere.json", "run.lock", "evaluation"})
 _NOT_CONTINUED = _NEVER_MOVED | RESERVED_NAMES
 """The names in the directory of a run before that the run after it does not need."""
+
+_ACCEPTED = re.compile(r"graph\.[^/]+\.dot")
+"""A pipeline that a person accepted for a run: only on the machine that executes the run."""
 
 NOT_FOR_WORKERS = ("fleet", "notify", "server", "growth", "agent.mcp")
 """The settings that have passwords and tokens, or are for the server only."""
@@ -333,11 +346,12 @@ class Dispatch:
         """Bring what differs between a known head and that of a run into the project."""
         blobs = await self._blobs_of(run.area)
         tree = await HeadTree.load(blobs, run.head)
-        files = self._of_chain(run.run_id, changed_files(blobs, known, run.head))
+        files = self._of_chain(run, changed_files(blobs, known, run.head))
         note = self._note_of(run.run_id)
         # With fewer commits than before, the database was restored from a backup.
         grows = bool(note.get("head")) and run.seq >= int(str(note.get("seq", 0)))
-        await lay_out(tree, files, self._place, grows=grows)
+        search_path = self._opened.project.machine.search_path
+        await lay_out(tree, files, self._place, search_path=search_path, grows=grows)
 
     async def _go_back(self, run_id: str, head: str) -> FleetRun:
         """Let the copy of a run be as it was at an earlier head; end its later restarts."""
@@ -384,12 +398,13 @@ class Dispatch:
         return chain_of(self._place.runs, run_id)
 
     async def _of_chain(
-        self, run_id: str, files: AsyncIterator[tuple[str, FileEntry | None]]
+        self, run: FleetRun, files: AsyncIterator[tuple[str, FileEntry | None]]
     ) -> AsyncIterator[tuple[str, FileEntry | None]]:
         """Keep the files of a run, of its restarts and of their stores; refuse those of others.
 
         The project here has its own agents and settings.
         """
+        run_id = run.run_id
         own = {root.name for root in self._chain(run_id)}
         directory = RunDirectory(self._place.runs / run_id)
         is_here = directory.manifest.exists()
@@ -399,19 +414,35 @@ class Dispatch:
             owner, _, below = rest.partition("/")
             if kind not in (RUNS, STORES) or (kind == RUNS and owner in before):
                 continue
-            if owner not in own and not self._may_continue(owner, own):
-                raise VerificationError(f"the head of {run_id} has a file of another run: {name}")
-            if kind == RUNS and below.partition("/")[0] in _NEVER_MOVED:
+            if owner not in own:
+                self._admit(run, owner, own, name)
+                own.add(owner)
+            is_of_server = below.partition("/")[0] in _NEVER_MOVED or _ACCEPTED.fullmatch(below)
+            if kind == RUNS and is_of_server:
                 raise VerificationError(f"the head of {run_id} has a file of the server: {name}")
-            own.add(owner)
+            if kind == RUNS and self._has_other_manifest(owner, below, entry):
+                raise VerificationError(f"the head of {run_id} has another manifest: {name}")
             yield name, entry
 
-    def _may_continue(self, name: str, own: Collection[str]) -> bool:
-        """Return whether a run is new here, or is the restart of one of some runs."""
+    def _admit(self, run: FleetRun, name: str, own: Collection[str], file: str) -> None:
+        """Refuse a run that is neither new here nor a restart of one of some runs."""
         directory = RunDirectory(self._place.runs / name)
-        if not is_run_id(name):
+        is_new = is_run_id(name) and not directory.manifest.exists()
+        befores = [self._place.runs / one for one in own]
+        if is_new:
+            # Before its files: at no moment may a process here execute it.
+            directory.root.mkdir(parents=True, exist_ok=True)
+            self._note_elsewhere(directory, run.run_id, run.pool, is_live=True)
+        elif not is_run_id(name) or not any(is_restart(directory.root, one) for one in befores):
+            raise VerificationError(f"the head of {run.run_id} has a file of another run: {file}")
+
+    def _has_other_manifest(self, run_id: str, name: str, entry: FileEntry | None) -> bool:
+        """Return whether a file is another manifest than the one that a run has here."""
+        manifest = RunDirectory(self._place.runs / run_id).manifest
+        if name != manifest.name or not manifest.exists():
             return False
-        return not directory.manifest.exists() or read_manifest(directory).parent in own
+        digests = [segment.digest for segment in entry.segments] if entry else []
+        return digests != [content_hash(manifest.read_bytes())]
 
     def _collector(self, run_id: str) -> Collector:
         return Collector(self._place, lambda: [root.name for root in self._chain(run_id)])
@@ -564,7 +595,10 @@ def _has(value: Mapping[str, object], path: Sequence[str]) -> bool:
 def first_of(root: Path) -> Path:
     """Return the directory of the run that a run continues after restarts: the fleet knows that."""
     while (manifest := read_manifest(RunDirectory(root))).restart:
-        root = root.parent / manifest.parent
+        before = root.parent / manifest.parent
+        if not is_restart(root, before):
+            raise VerificationError(f"run {root.name} is no restart of run {before.name}")
+        root = before
     return root
 
 

@@ -15,18 +15,22 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from dataclasses import field, replace
 from heapq import nlargest
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 from attractor.base.amounts import format_size
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import VerificationError
 from attractor.base.files import file_error, make_private_folder, write_whole
 from attractor.base.ids import is_run_id
+from attractor.base.json import parse_object
 from attractor.engine.journal.checkpoint import open_journal
-from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.journal.events import RunRestarting
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.fleet.errors import HeadTooLarge
 from attractor.fleet.store.collecting import JOURNAL, Change, SeenFolder, SeenObjects, split_objects
 from attractor.fleet.store.heads import FileEntry, HeadTree
 from attractor.workspaces.folders import NAME as WORKSPACES
+from attractor.workspaces.git.repository import Git
 from attractor.workspaces.run_store import RECORD_FILE, STORES, read_record, write_record
 
 RUNS, AGENTS, PROJECT = "runs", "agents", "project"
@@ -50,6 +54,8 @@ _OF_STORES = re.compile(
 )
 """The files of stores that a head may have: others can name programs, or other stores."""
 
+_PACK_FILE = re.compile(rf"{STORES}/[^/]+/{_PACKS}/[^/]+\.pack")
+_INDEX = re.compile(rf"{STORES}/[^/]+/{_PACKS}/[^/]+\.(idx|rev)")
 _STORE_RECORD = re.compile(rf"{STORES}/[^/]+/{re.escape(RECORD_FILE)}")
 
 # Not from the head: a configuration can name programs.
@@ -193,9 +199,26 @@ def chain_of(runs: Path, run_id: str) -> Sequence[Path]:
         directory = RunDirectory(found[-1])
         restart = open_journal(directory.events, directory.checkpoint).state.restarted_as
         root = runs / restart
-        if not is_run_id(restart) or root in found or not RunDirectory(root).manifest.exists():
+        if not is_run_id(restart) or not RunDirectory(root).manifest.exists():
             return found
+        if not is_restart(root, found[-1]):
+            raise _other_run(restart, found[-1])
         found.append(root)
+
+
+def is_restart(root: Path, before: Path) -> bool:
+    """Return whether a run continues another one after a restart."""
+    manifest = read_manifest(RunDirectory(root))
+    number = read_manifest(RunDirectory(before)).restart
+    # Without a loop in a chain: the number rises.
+    return manifest.parent == before.name and manifest.restart > number
+
+
+def _other_run(name: str, before: Path) -> VerificationError:
+    return VerificationError(
+        f"the journal of run {before.name} says that {name!r} continues it, which is another run",
+        hint="a worker changed its journal: look at its machine",
+    )
 
 
 async def lay_out(
@@ -203,31 +226,48 @@ async def lay_out(
     files: AsyncIterator[tuple[str, FileEntry | None]],
     place: Place,
     *,
+    search_path: str = "",
     grows: bool = False,
 ) -> None:
-    """Write files of a head into a place; None removes a file.
+    """Write files of a head into a place; None removes a file. `search_path` is the PATH of git.
 
     Journals come late: a reader of the place never sees an event whose files are missing. Their
     checkpoints come last, because they refer to lines of them. With `grows`, a journal that does
-    not begin with the one of the place is refused.
+    not begin with the one of the place is refused, and so is a head without it.
     """
-    journals: list[tuple[str, FileEntry]] = []
-    checkpoints: list[tuple[str, FileEntry]] = []
+    late: list[tuple[str, FileEntry]] = []
     async for name, entry in files:
         if entry is None:
-            await asyncio.to_thread(place.path(name).unlink, missing_ok=True)
-        elif PurePosixPath(name).name == JOURNAL:
-            journals.append((name, entry))
-        elif PurePosixPath(name).name == _CHECKPOINT:
-            checkpoints.append((name, entry))
-        else:
+            await asyncio.to_thread(_remove, name, place, grows=grows)
+        elif _rank(name):
+            late.append((name, entry))
+        elif not _INDEX.fullmatch(name):
             await _write(tree, name, entry, place)
-    for name, entry in journals:
-        content = await _content(tree, entry)
-        path = place.path(name)
-        await asyncio.to_thread(_write_journal, path, content, entry.mode, grows=grows)
-    for name, entry in checkpoints:
-        await _write(tree, name, entry, place)
+    for name, entry in sorted(late, key=lambda one: _rank(one[0])):
+        content, path = await _content(tree, entry), place.path(name)
+        if _PACK_FILE.fullmatch(name):
+            await _write_pack(path, content, search_path)
+        else:
+            await asyncio.to_thread(_write_late, path, content, entry.mode, place, grows=grows)
+
+
+def _rank(name: str) -> int:
+    """Return the place of a file that comes late, or 0."""
+    if _PACK_FILE.fullmatch(name):
+        # The other files of its store make it a repository.
+        return 1
+    return {JOURNAL: 2, _CHECKPOINT: 3}.get(PurePosixPath(name).name, 0)
+
+
+_KEPT = re.compile(rf"{_STORE_RECORD.pattern}|{RUNS}/[^/]+/{re.escape(JOURNAL)}")
+"""The files that no later head lacks: without them, another content could take their place."""
+
+
+def _remove(name: str, place: Place, *, grows: bool) -> None:
+    path = place.path(name)
+    if grows and _KEPT.fullmatch(name):
+        raise VerificationError(f"a head lacks {name}, which an earlier one has")
+    path.unlink(missing_ok=True)
 
 
 async def _write(tree: HeadTree, name: str, entry: FileEntry, place: Place) -> None:
@@ -247,6 +287,22 @@ async def _content(tree: HeadTree, entry: FileEntry) -> bytes:
     return b"".join([piece async for piece in tree.content(entry)])
 
 
+def _require_own_restarts(root: Path, content: bytes) -> None:
+    """Refuse a journal or a checkpoint of a run that names another run of the place as restart."""
+    for line in content.splitlines() if b"estart" in content else ():
+        match parse_object(line) if b"estart" in line else None:
+            case {"type": RunRestarting.__name__, "data": {"run_id": str(name)}}:
+                pass
+            case {"run": {"restarted_as": str(name)}} if name:
+                pass
+            case _:
+                continue
+        other = root.parent / name
+        is_here = is_run_id(name) and RunDirectory(other).manifest.exists()
+        if not is_run_id(name) or (is_here and not is_restart(other, root)):
+            raise _other_run(name, root)
+
+
 def _write_file(path: Path, content: bytes, mode: int) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -254,6 +310,26 @@ def _write_file(path: Path, content: bytes, mode: int) -> None:
         path.chmod(mode)
     except OSError as cause:
         raise file_error("write", path, cause) from cause
+
+
+async def _write_pack(path: Path, content: bytes, search_path: str) -> None:
+    """Write a pack with an index of its own: one from a head may call a content another one."""
+    if path.with_suffix(".idx").exists() and path.read_bytes() == content:
+        return
+    store = path.parents[2]
+    with TemporaryDirectory(prefix="scratch-", dir=store) as new:
+        file = Path(new, path.name)
+        await asyncio.to_thread(file.write_bytes, content)
+        await Git(store, search_path).run_from(file, "index-pack", "--stdin")
+
+
+def _write_late(path: Path, content: bytes, mode: int, place: Place, *, grows: bool) -> None:
+    if path.parent.parent == place.runs:
+        _require_own_restarts(path.parent, content)
+    if path.name == JOURNAL:
+        _write_journal(path, content, mode, grows=grows)
+    else:
+        _write_file(path, content, mode)
 
 
 def _write_journal(path: Path, content: bytes, mode: int, *, grows: bool) -> None:
@@ -284,14 +360,20 @@ def _write_objects(objects: Path, log: bytes) -> None:
 
 
 def _is_object(digest: str, content: bytes) -> bool:
-    algorithm = _ALGORITHMS.get(len(digest))
+    if len(digest) not in _ALGORITHMS:
+        return False
+    whole, inflated = hashlib.new(_ALGORITHMS[len(digest)]), zlib.decompressobj()
     try:
-        whole = zlib.decompress(content)
+        # In pieces: a small object of a worker may have a very large content.
+        while piece := inflated.decompress(content, _PIECE):
+            whole.update(piece)
+            content = inflated.unconsumed_tail
     except zlib.error:
         return False
-    return algorithm is not None and hashlib.new(algorithm, whole).hexdigest() == digest
+    return inflated.eof and whole.hexdigest() == digest
 
 
+_PIECE = 1 << 20
 _ALGORITHMS = {40: "sha1", 64: "sha256"}
 
 
@@ -300,15 +382,17 @@ def _write_store_record(path: Path, content: bytes, place: Place) -> None:
     if path.exists():
         # The place has its own folder already.
         return
-    _write_file(path, content, 0o600)
-    _write_file(path.parent / "config", _CONFIG, 0o600)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="scratch-", dir=path.parent) as new:
+        # Elsewhere, because a record that is there counts.
+        write_whole(Path(new, RECORD_FILE), content, sync=False)
+        record = read_record(Path(new))
+    if record is None or record.folder.name in ("", ".."):
+        raise VerificationError(f"{path} is no record of a store")
+    config = _CONFIG_SHA256 if record.object_format == "sha256" else _CONFIG
+    _write_file(path.parent / "config", config, 0o600)
     # Git knows a store by its folders, and a head has no empty ones.
     for name in ("refs", "objects"):
         (path.parent / name).mkdir(exist_ok=True)
-    record = read_record(path.parent)
-    if record is None or record.folder.name in ("", ".."):
-        raise VerificationError(f"{path} is no record of a store")
-    if record.object_format == "sha256":
-        _write_file(path.parent / "config", _CONFIG_SHA256, 0o600)
     folder = place.state / WORKSPACES / record.folder.name
     write_record(path.parent, replace(record, folder=folder))
