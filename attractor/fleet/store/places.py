@@ -229,7 +229,9 @@ async def lay_out(
     search_path: str = "",
     grows: bool = False,
 ) -> None:
-    """Write files of a head into a place; None removes a file. `search_path` is the PATH of git.
+    """Write files of a head into a place; None removes a file.
+
+    With `search_path`, where git is, the indexes of packs are not trusted, but made anew.
 
     Journals come late: a reader of the place never sees an event whose files are missing. Their
     checkpoints come last, because they refer to lines of them. With `grows`, a journal that does
@@ -241,11 +243,11 @@ async def lay_out(
             await asyncio.to_thread(_remove, name, place, grows=grows)
         elif _rank(name):
             late.append((name, entry))
-        elif not _INDEX.fullmatch(name):
+        elif not (search_path and _INDEX.fullmatch(name)):
             await _write(tree, name, entry, place)
-    for name, entry in sorted(late, key=lambda one: _rank(one[0])):
+    for name, entry in sorted(late, key=lambda file: _rank(file[0])):
         content, path = await _content(tree, entry), place.path(name)
-        if _PACK_FILE.fullmatch(name):
+        if search_path and _PACK_FILE.fullmatch(name):
             await _write_pack(path, content, search_path)
         else:
             await asyncio.to_thread(_write_late, path, content, entry.mode, place, grows=grows)

@@ -107,7 +107,7 @@ class FolderSite:
             size.add(name, entry.size)
         size.require_allowed()
         await asyncio.to_thread(_clear, root, self._folder.parent / ACCOUNTS)
-        await lay_out(tree, tree.files(), place, search_path=self._environ.get("PATH", ""))
+        await lay_out(tree, tree.files(), place)
         await self._make_repository(place, run.directory)
         given = await asyncio.to_thread(_leave_orders, place.runs, run.directory, run.orders)
         collector = Collector(place, lambda: _run_ids(place.runs, run.directory), size)
