@@ -118,14 +118,16 @@ class Fleet:
             if run.area in heads:
                 heads[run.area].append(run.head)
         earlier = await self.table.last_heads(KEEP_BLOBS_S)
+        damage: VerificationError | None = None
         for area, reached in heads.items():
-            blobs = await self.blobs_of(area)
+            before = [head for its_area, head in earlier if its_area == area]
             try:
-                before = [head for its_area, head in earlier if its_area == area]
-                await sweep_blobs(blobs, [*reached, *before], KEEP_BLOBS_S)
-            except VerificationError:
-                # Perhaps only an earlier head is damaged, which nobody can continue from.
-                await sweep_blobs(blobs, reached, KEEP_BLOBS_S)
+                await sweep_blobs(await self.blobs_of(area), reached, KEEP_BLOBS_S, before)
+            except VerificationError as error:
+                # The blobs of other universes are removed.
+                damage = damage or error
+        if damage:
+            raise damage
 
 
 @asynccontextmanager

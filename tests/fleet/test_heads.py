@@ -246,6 +246,10 @@ def test_reachable_blobs_are_exact_and_a_sweep_removes_the_others_when_they_are_
         assert young in blobs.contents
         with pytest.raises(BlobMissing):
             await sweep_blobs(blobs, [first], KEEP_S)
+        # What is left of an earlier head is kept, and hides no damage of another one.
+        assert await sweep_blobs(blobs, [], KEEP_S, [second, first]) == 0
+        with pytest.raises(BlobMissing):
+            await sweep_blobs(blobs, [first], KEEP_S, [second])
         assert dict(await listed((await HeadTree.load(blobs, second)).files()))
 
     run(scene())

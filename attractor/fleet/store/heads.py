@@ -15,6 +15,7 @@ byte that is not part of UTF-8.
 
 import re
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from typing import TypeAlias
 
 from attractor.base.dataclasses import dataclass
@@ -271,17 +272,23 @@ async def changed_files(
                 yield added
 
 
-async def reachable(blobs: Blobs, heads: Iterable[str]) -> AsyncIterator[str]:
-    """Yield the hash of each blob that heads reach, once."""
+async def reachable(
+    blobs: Blobs, heads: Iterable[str], earlier: Iterable[str] = ()
+) -> AsyncIterator[str]:
+    """Yield the hash of each blob that heads reach, once; what earlier heads lack is left out."""
     seen: set[str] = set()
-    waiting = [_Listing(head) for head in heads if head]
+    bottom = [_Listing(head) for head in filter(None, earlier)]
+    waiting = [*bottom, *(_Listing(head) for head in filter(None, heads))]
+    may_lack = False
     while waiting:
         listing = waiting.pop()
+        may_lack = may_lack or len(waiting) < len(bottom)
         if listing.digest in seen:
             continue
         seen.add(listing.digest)
         yield listing.digest
-        await _load(blobs, listing)
+        with suppress(*[VerificationError] if may_lack else []):
+            await _load(blobs, listing)
         waiting.extend(listing.parts.values())
         for entry in listing.entries.values():
             if isinstance(entry, _Listing):
@@ -293,13 +300,15 @@ async def reachable(blobs: Blobs, heads: Iterable[str]) -> AsyncIterator[str]:
                     yield segment.digest
 
 
-async def sweep_blobs(blobs: Blobs, heads: Iterable[str], keep_s: float) -> int:
+async def sweep_blobs(
+    blobs: Blobs, heads: Iterable[str], keep_s: float, earlier: Iterable[str] = ()
+) -> int:
     """Remove blobs that no head reaches and whose last put is older; return their number.
 
     A commit whose blobs are all younger loses nothing, also if its head is missing in `heads`. With
-    a head that is not whole, nothing is removed.
+    a head that is not whole, nothing is removed; an earlier one may be damaged.
     """
-    reached = {digest async for digest in reachable(blobs, heads)}
+    reached = {digest async for digest in reachable(blobs, heads, earlier)}
     unreached = [
         digest
         async for digest, age_s in blobs.digests()
