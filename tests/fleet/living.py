@@ -22,7 +22,7 @@ from attractor.fleet.records import FleetRun, RunState
 from tests.pipeline.projects import git, make_project
 
 PROGRAM = (sys.executable, "-P", "-m", "attractor")
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 @dataclass

@@ -24,7 +24,7 @@ from tests.cli.fleet_desk import (
     fleet_desk as fleet_desk,  # a fixture
     sqlite_template as sqlite_template,  # a fixture
 )
-from tests.fleet.living import PROGRAM, LivingFleet, living, wait_until
+from tests.fleet.living import PATIENCE_S, PROGRAM, LivingFleet, living, wait_until
 from tests.scenarios.suites import write_suite
 
 PIPELINE = """digraph linear {
@@ -143,7 +143,7 @@ def test_trials_survive_their_worker_and_the_process_that_waits_for_them(
     await_started(fleet, run_id, 2)
     fleet.kill(first)
     fleet.start_evaluator()
-    assert resumed.wait(60) == 0
+    assert resumed.wait(PATIENCE_S) == 0
     found = count(fleet, run_id)
     assert found == {"TrialsSent": 1, "TrialStarted": 3, "TrialCompleted": 2, "TrialCut": 1}
     assert "no-go" in fleet.attractor("gate", run_id, code=5)
@@ -165,7 +165,7 @@ def test_server_evaluates_in_the_pool_whose_workers_leave(fleet: LivingFleet) ->
     await_started(fleet, run_id, 1)
     fleet.kill(server)
     first.send_signal(signal.SIGTERM)
-    assert first.wait(60) == 0
+    assert first.wait(PATIENCE_S) == 0
     # It ends its trial, and another worker plays the rest.
     fleet.start_evaluator()
     fleet.start_server()
@@ -193,7 +193,7 @@ def test_no_kill_plays_a_trial_twice(fleet: LivingFleet, seed: int) -> None:
         else:
             fleet.kill(worker)
             worker = fleet.start_evaluator()
-    assert waiting.wait(60) in (0, 4), fleet.logs()
+    assert waiting.wait(PATIENCE_S) in (0, 4), fleet.logs()
     # A run whose evaluation had ended is not resumed again.
     fleet.wait(run_id, "awaiting_human")
     found = count(fleet, run_id)
@@ -213,7 +213,7 @@ def test_trials_that_cannot_be_played_are_sent_again(fleet: LivingFleet) -> None
         if b"quetzal" in blob.read_bytes():
             blob.unlink()
     fleet.start_evaluator()
-    assert waiting.wait(60) == 4
+    assert waiting.wait(PATIENCE_S) == 4
     assert count(fleet, run_id) == {"TrialsSent": 1}
     # A second try plays until the budget is spent, and a larger budget plays the rest.
     assert "the budget max_duration is exhausted" in fleet.attractor("resume", run_id, code=3)
@@ -253,7 +253,10 @@ def test_cancel_ends_the_trials_and_records_what_was_played(
     await_started(fleet, run_id, 1)
     command.kill()
     command.wait()
-    time.sleep(2)
+    name = f"{run_id}.evaluation.1.1"
+    known = fleet.row(name).seq
+    # A trial ends, and another one starts.
+    wait_until(lambda: fleet.row(name).seq >= known + 2, fleet.logs)
     cancel(fleet, run_id)
     found = count(fleet, run_id)
     assert found["TrialStarted"] == found["TrialCompleted"] + found["TrialCut"] > 1
@@ -277,7 +280,7 @@ def test_trials_wait_while_the_store_of_suites_is_not_mounted(fleet: LivingFleet
     assert "its worker cannot reach the store" in fleet.attractor("fleet", "why", run_id)
     assert not store.exists()
     (fleet.folder / "away").rename(store)
-    assert command.wait(60) == 0
+    assert command.wait(PATIENCE_S) == 0
     assert count(fleet, run_id)["TrialCompleted"] == 3
 
 

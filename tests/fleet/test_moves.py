@@ -7,7 +7,7 @@ import pytest
 
 from tests.counts import count
 from tests.fleet.chaos import result_of
-from tests.fleet.living import LivingFleet, living, wait_until
+from tests.fleet.living import PATIENCE_S, LivingFleet, living, wait_until
 from tests.fleet.stores import BucketStore
 
 STAGES, MOVES = count(ci=6, full=30), count(ci=2, full=10)
@@ -47,7 +47,7 @@ def test_moved_run_ends_as_one_that_stayed(
         for move in range(MOVES):
             await_commits(fleet, run_id, move + 1, (move + 1) * STAGES // (MOVES + 1))
             worker.terminate()
-            assert worker.wait(timeout=60) == 0, fleet.logs()
+            assert worker.wait(PATIENCE_S) == 0, fleet.logs()
             worker = fleet.start_worker()
         fleet.wait(run_id, "evaluating")
         assert result_of(fleet.project / "runs" / run_id) == result_of(stayed)

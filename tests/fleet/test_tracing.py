@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-from tests.fleet.living import living
+from tests.fleet.living import PATIENCE_S, living
 from tests.records.tracing.collector import collecting
 
 PIPELINE = """digraph moved { graph [goal="Move"]
@@ -26,7 +26,7 @@ def test_run_of_two_workers_is_one_trace_that_names_both(tmp_path: Path) -> None
             first = fleet.start_worker()
             fleet.wait_parked(run)
             first.send_signal(signal.SIGTERM)
-            assert first.wait(60) == 0, fleet.logs()
+            assert first.wait(PATIENCE_S) == 0, fleet.logs()
             second = fleet.start_worker()
             fleet.attractor("answer", run, "Y")
             fleet.wait(run, "evaluating")

@@ -39,7 +39,7 @@ from attractor.fleet.store.blobs import MARKER, open_blobs
 from attractor.fleet.universes import Caps
 from attractor.fleet.views.reasons import in_words, remedy
 from tests.examples import ROOT
-from tests.fleet.living import LivingFleet, living, wait_until
+from tests.fleet.living import PATIENCE_S, LivingFleet, living, wait_until
 from tests.fleet.postgres import USER, Cluster
 from tests.fleet.rigs import SqlRig, sql_rig
 from tests.fleet.s3 import s3_server
@@ -461,11 +461,11 @@ def test_run_moves_between_workers_that_reach_no_suite_and_no_decision(fleet: Li
     # A worker with the login of others tells that, and ends.
     evaluators = fleet.at_evaluators["ATTRACTOR_FLEET__URL"]
     fleet.at_evaluators["ATTRACTOR_FLEET__URL"] = fleet.at_workers["ATTRACTOR_FLEET__URL"]
-    assert fleet.start_evaluator().wait(60) == 4
+    assert fleet.start_evaluator().wait(PATIENCE_S) == 4
     assert "denies access: worker" in fleet.logs()
     fleet.at_evaluators["ATTRACTOR_FLEET__URL"] = evaluators
     fleet.start_evaluator()
-    assert resumed.wait(60) == 0
+    assert resumed.wait(PATIENCE_S) == 0
     assert "1 of 1 trials satisfied" in fleet.attractor("gate", run_id)
     assert is_in([*read_all(fleet, fleet.more)], b"quetzal")
     assert not is_in([*seen_by(fleet)], b"quetzal")

@@ -13,7 +13,7 @@ from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.counts import count
-from tests.fleet.living import LivingFleet, living, wait_until
+from tests.fleet.living import PATIENCE_S, LivingFleet, living, wait_until
 from tests.fleet.postgres import Cluster
 from tests.pipeline.projects import git
 from tests.prepared import plain
@@ -161,7 +161,7 @@ def test_drained_worker_ends_its_stage_and_another_one_goes_on(tmp_path: Path) -
         first.terminate()
         time.sleep(1.5)
         flag.touch()
-        assert first.wait(timeout=40) == 0, fleet.logs()
+        assert first.wait(PATIENCE_S) == 0, fleet.logs()
         assert [*shared.iterdir()] == []
         fleet.start_worker()
         fleet.wait(run_id, "evaluating")
