@@ -247,6 +247,10 @@ def cancel_by_server(fleet: LivingFleet, run_id: str) -> None:
 def test_cancel_ends_the_trials_and_records_what_was_played(
     fleet: LivingFleet, cancel: Callable[[LivingFleet, str], None]
 ) -> None:
+    # Cancels may take some seconds.
+    slow = QUETZAL.replace("sleep 1.5", "sleep 6")
+    suite = write_suite(fleet.folder / "suite", suite=SUITE, quetzal=slow)
+    fleet.attractor("suite", "register", str(suite))
     command = start_run(fleet, "run", "pipeline.dot", *RUN)
     run_id = only_run(fleet)
     fleet.start_evaluator()
