@@ -131,8 +131,7 @@ def _kept_request(manifest: Manifest) -> RunRequest:
     if request.dimension and workspace_registry()[request.workspace].needs_folder:
         # The machine of the dimension knows its kind.
         request = replace(request, workspace="")
-    request = replace(request, model="", provider="", inputs={}, withheld=())
-    return replace(request, budgets=NO_BUDGETS)
+    return replace(request, model="", provider="", inputs={}, withheld=(), budgets=NO_BUDGETS)
 
 
 def promises_kept_in(directory: RunDirectory) -> Promises:

@@ -246,9 +246,14 @@ class FleetLoop:
         else:
             faults.pop(name, None)
             return
-        if name not in faults or faults[name].words != words:
-            self._tell(f"fleet, {name}: {words}")
-        faults[name] = RunFault("", words)
+        self._show(name, RunFault("", words))
+
+    def _show(self, name: str, fault: RunFault) -> None:
+        """Show a fault on pages, and tell it when it is new."""
+        faults = self._connection.faults
+        if name not in faults or faults[name].words != fault.words:
+            self._tell(f"fleet, {name}: {fault.words}")
+        faults[name] = fault
 
     async def _look(self, fleet: "Fleet") -> None:
         """Sweep, and find the runs that changed."""
@@ -309,10 +314,10 @@ class FleetLoop:
             fault = held.in_one_line
         except AttractorError as error:
             fault = error.in_one_line
-            faults[left.name] = RunFault(left.project, fault)
+            self._show(left.name, RunFault(left.project, fault))
         except Exception as error:  # noqa: BLE001 - a person must see it, and other runs go on
             fault = f"internal error: {error!r}"
-            faults[left.name] = RunFault(left.project, fault)
+            self._show(left.name, RunFault(left.project, fault))
         finally:
             del self._busy[left.name]
         if fault:

@@ -132,7 +132,8 @@ def test_fault_of_one_run_is_shown_and_keeps_no_other_one_back(
     rows.beat()
     reason = Reason(ReasonKind.PAUSED, {"stopped": "enough"})
     rows.end("lost", AttemptEnd(state=RunState.PARKED, reason=reason))
-    with serving(service_of(rows)) as server, server.client("read") as client:
+    told = list[str]()
+    with serving(service_of(rows, told.append)) as server, server.client("read") as client:
 
         def faults() -> list[str]:
             return client.get("/api/v1/fleet").json()["faults"]
@@ -142,6 +143,7 @@ def test_fault_of_one_run_is_shown_and_keeps_no_other_one_back(
         wait_until(lambda: ends(rows, good) == ["canceled"])
         # Without a whole head, no old blob is removed.
         assert {one.partition(":")[0] for one in faults()} <= {"lost", "old runs and blobs"}
+    assert len([line for line in told if line.startswith("fleet, lost: no blob")]) == 1
     assert ends(rows, broken) == []
 
 
