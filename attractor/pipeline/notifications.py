@@ -187,6 +187,10 @@ QUEUE = "notices"
 
 _SENT = ".sent"
 
+_SENDING = ".sending"
+"""The suffix of notices that are being sent. Others do not send them again after a kill, because
+people may have them."""
+
 
 async def send_notice(
     notice: Mapping[str, Json], notify: Notify, *, state_dir: Path, clock: Clock
@@ -200,7 +204,7 @@ async def send_notice(
     folder = state_dir / QUEUE / content_hash(target.encode())[:16]
     await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
     own = folder / f"{uuid.uuid4().hex}.json"
-    sent = own.with_suffix(_SENT)
+    sent, sending = own.with_suffix(_SENT), own.with_suffix(_SENDING)
     try:
         await asyncio.to_thread(write_whole, own, canonical_json(notice), mode=0o600)
         seen: set[Path] = set()
@@ -213,12 +217,15 @@ async def send_notice(
         wait = 2 * notify.time_limit.total_seconds()
         await asyncio.to_thread(lock.acquire, wait=wait, purpose="send notices")
         with lock:
+            if sending.exists():
+                # The process that sent it was killed.
+                sending.replace(own)
             if own.exists():
                 return await _send_all(folder, own, notify)
         return _faults_in(sent)
     finally:
-        own.unlink(missing_ok=True)
-        sent.unlink(missing_ok=True)
+        for file in (own, sending, sent):
+            file.unlink(missing_ok=True)
 
 
 async def _send_all(folder: Path, own: Path, notify: Notify) -> dict[str, str]:
@@ -228,13 +235,19 @@ async def _send_all(folder: Path, own: Path, notify: Notify) -> dict[str, str]:
     fresh = [file for file in files if file.stat().st_mtime >= oldest]
     found = [record for file in fresh if (record := parse_object(file.read_bytes()))]
     record = found[0] if len(found) == 1 else combine(found)
+    for file in files:
+        file.replace(file.with_suffix(_SENDING))
     names = notify.messengers
     faults = await asyncio.gather(*(_send_by(name, record, notify) for name in names))
     by_name = dict(zip(names, faults, strict=True))
     for file in files:
         if file != own:
             write_whole(file.with_suffix(_SENT), canonical_json({**by_name}), mode=0o600)
-        file.unlink(missing_ok=True)
+        file.with_suffix(_SENDING).unlink(missing_ok=True)
+    for left in folder.glob(f"*{_SENDING}"):
+        with suppress(FileNotFoundError):
+            if left.stat().st_mtime < oldest:
+                left.unlink()
     return by_name
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from attractor.base.clock import SystemClock
 from attractor.base.events import Event
 from attractor.base.json import Json
 from attractor.engine.budgets import Budgets
@@ -26,7 +28,13 @@ from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.environments.environment import inherited
 from attractor.pipeline import notifications
 from attractor.pipeline.execute import resume
-from attractor.pipeline.notifications import ADDRESS, limit_in, note_address, run_address
+from attractor.pipeline.notifications import (
+    ADDRESS,
+    limit_in,
+    note_address,
+    run_address,
+    send_notice,
+)
 from attractor.pipeline.project.custom_parts import HANDED_IN, CustomParts
 from attractor.pipeline.project.project import Notify, Project
 from tests.pipeline.projects import adjusted, make_project, open_project, simulated, start
@@ -215,6 +223,27 @@ def test_each_end_of_a_run_is_notified_once_with_command_and_address(
     if not result.status.is_final and kind != "done":
         asyncio.run(asyncio.wait_for(resume(run, opened), 60))
         assert [one["kind"] for one in notices_of(opened)] == [kind]
+
+
+def test_notice_of_a_sender_that_was_killed_is_not_sent_again_with_the_next(tmp_path: Path) -> None:
+    kill = "test -e killed || { touch killed; kill -9 $PPID; }"
+    notify = Notify(command=f"cat >> told; {kill}", folder=tmp_path)
+    code = f"""
+import asyncio
+from pathlib import Path, PosixPath
+import datetime
+from attractor.base.clock import SystemClock
+from attractor.pipeline.notifications import send_notice
+from attractor.pipeline.project.project import Notify
+place = Path({str(tmp_path)!r})
+asyncio.run(send_notice({{"kind": "question"}}, {notify!r}, state_dir=place, clock=SystemClock()))
+"""
+    killed = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    sending = send_notice({"kind": "done"}, notify, state_dir=tmp_path, clock=SystemClock())
+    assert asyncio.run(sending) == {"command": ""}
+    told = (tmp_path / "told").read_text().splitlines()
+    assert [json.loads(line)["kind"] for line in told] == ["question", "done"]
 
 
 def test_ten_runs_at_once_are_one_notice(tmp_path: Path) -> None:

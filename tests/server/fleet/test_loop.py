@@ -179,10 +179,12 @@ def test_evaluation_in_a_pool_waits_for_the_store_of_sealed_suites(
     assert rows.do("suite", "register", str(suite)).returncode == 0
     rows.do("profile", "create", "lenient", "--allow", "isolation_unverified")
     run = begin(rows, "--sandbox", "none", "--suite", "todo", "--profile", "lenient")
-    finish(rows, run)
     trials = f"{run}.evaluation.1.1"
     sealed.touch()
-    with serving(service_of(rows)):
+    service = service_of(rows)
+    with serving(service):
+        wait_until(lambda: "store" in service.fleet.away)
+        finish(rows, run)
         # More tries than an evaluation that fails may have.
         time.sleep(10.0)
         sealed.unlink()
