@@ -704,6 +704,8 @@ def test_a_shell_calls_event_holds_its_whole_output_or_names_the_file_with_it(
     )
     work.run()
     outputs = [str(line["output"]) for line in work.transcript if "output" in line]
+    # Either of the two calls of one answer may end first.
+    outputs.sort(key=lambda output: "s" * 60_000 not in output)
     assert outputs[0].count("s") >= 60_000
     name = "text-1.txt"
     assert f"characters omitted; whole text in {name} of the stage's folder ...]" in outputs[1]

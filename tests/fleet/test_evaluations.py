@@ -67,6 +67,13 @@ def fleet(tmp_path: Path) -> Iterator[LivingFleet]:
         yield fleet
 
 
+def play_slowly(fleet: LivingFleet) -> None:
+    """Let trials last longer than what a test does to them meanwhile."""
+    slow = QUETZAL.replace("sleep 1.5", "sleep 6")
+    suite = write_suite(fleet.folder / "suite", suite=SUITE, quetzal=slow)
+    fleet.attractor("suite", "register", str(suite))
+
+
 def start_run(fleet: LivingFleet, *words: str) -> subprocess.Popen[bytes]:
     """Start a command whose evaluation the pool plays."""
     return subprocess.Popen(
@@ -125,6 +132,7 @@ def test_pool_of_evaluations_takes_no_runs(tmp_path: Path, sqlite_template: Path
 def test_trials_survive_their_worker_and_the_process_that_waits_for_them(
     fleet: LivingFleet,
 ) -> None:
+    play_slowly(fleet)
     # Also for a run that never was in the fleet.
     command = start_run(fleet, "run", "pipeline.dot", *RUN)
     run_id = only_run(fleet)
@@ -247,10 +255,7 @@ def cancel_by_server(fleet: LivingFleet, run_id: str) -> None:
 def test_cancel_ends_the_trials_and_records_what_was_played(
     fleet: LivingFleet, cancel: Callable[[LivingFleet, str], None]
 ) -> None:
-    # Cancels may take some seconds.
-    slow = QUETZAL.replace("sleep 1.5", "sleep 6")
-    suite = write_suite(fleet.folder / "suite", suite=SUITE, quetzal=slow)
-    fleet.attractor("suite", "register", str(suite))
+    play_slowly(fleet)
     command = start_run(fleet, "run", "pipeline.dot", *RUN)
     run_id = only_run(fleet)
     fleet.start_evaluator()
