@@ -66,7 +66,7 @@ PIPELINES = {
   start -> before -> inner -> done
 }}""",
 }
-LONGEST_S = 120.0
+LONGEST_S = 300.0
 
 
 @dataclass(frozen=True)
