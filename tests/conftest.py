@@ -7,8 +7,6 @@ import signal
 import ssl
 from contextlib import suppress
 from functools import cache
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +14,10 @@ from hypothesis import settings
 from hypothesis.internal.conjecture import providers
 
 from tests import prepared
+from tests.costs import read_costs
 from tests.counts import IS_FULL, count
 
-pytest_plugins = ["tests.packages"]
+pytest_plugins = ["tests.packages", "tests.workers"]
 
 # The settings and the state of the person who tests. The cache stays: browsers are installed there.
 for name in ("CONFIG_HOME", "CONFIG_DIRS", "STATE_HOME", "DATA_HOME", "DATA_DIRS", "RUNTIME_DIR"):
@@ -67,30 +66,17 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["program"] = prepared.address()
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Let each worker of a whole run load the test modules in another order.
-
-    After a checkout, pytest compiles them for 7 s; workers in the same order would all compile all
-    of them. The measurement of coverage starts before.
-    """
-    worker = _worker(session.config)
-    if not worker or session.config.args != session.config.getini("testpaths"):
-        return
-    files = sorted(Path(__file__).parent.rglob("test_*.py"))
-    start = int(worker["workerid"].removeprefix("gw")) * len(files) // worker["workercount"]
-    for file in files[start:] + files[:start]:
-        # The collection of the tests reports it.
-        with suppress(Exception, pytest.skip.Exception):
-            import_module(".".join(file.relative_to(session.config.rootpath).with_suffix("").parts))
-
-
 def _worker(config: pytest.Config) -> dict[str, Any] | None:
     return getattr(config, "workerinput", None)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests that load litellm first, so that one worker runs them all: loading takes 3 s."""
+    """Mark slow tests. Put tests that load litellm first: one worker loads it, for 3 s."""
+    slow = read_costs().slow
+    for item in items:
+        if item.nodeid in slow:
+            item.add_marker("slow")
     items.sort(key=lambda one: not re.search("litellm|tests/llm/", one.nodeid))
 
 

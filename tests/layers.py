@@ -75,7 +75,7 @@ class Module:
         return {
             name.split(".")[0]
             for one in self.imports
-            if one.target.startswith(PACKAGE) and _rooms_named(one) != [self.room]
+            if one.target.startswith(PACKAGE) and rooms_named(one) != [self.room]
             for name in (one.names or (one.target,))
         }
 
@@ -150,7 +150,7 @@ def upward_imports(module: Module, table: dict[str, Room]) -> list[str]:
     return [
         f"{module.name}:{found.line} imports {target}"
         for found in module.imports
-        for target in _rooms_named(found)
+        for target in rooms_named(found)
         if target != module.room and (target not in table or table[target].floor >= floor)
     ]
 
@@ -178,7 +178,7 @@ def _subpackages_named(found: Import, room: str) -> Iterable[str]:
     return (rest[0],) if rest[0] else found.names
 
 
-def _rooms_named(found: Import) -> list[str]:
+def rooms_named(found: Import) -> list[str]:
     parts = found.target.split(".")
     if parts[0] != PACKAGE:
         return []

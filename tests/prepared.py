@@ -17,12 +17,14 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-from tests.prepared_program import PROGRAM
+from tests.prepared_program import PROGRAM, REACHED
 
 _ROOT = Path(__file__).parent.parent
 _UMASK = 0o022
 _HELD_BY_A_PIPE = 65536
-_REQUEST: dict[str, Any] = {"program": PROGRAM, "umask": _UMASK, "leads": False, "terminal": ""}
+_REQUEST: dict[str, Any] = {
+    **{"program": PROGRAM, "umask": _UMASK, "leads": False, "terminal": "", "test": ""}
+}
 _SHARED: dict[str, bytes] = {}
 _FOR_PYTHON = ("PYTHON", "LC_", "COVERAGE", "TZ")
 # The needed modules of the standard library take longer to load than all of its work.
@@ -119,7 +121,7 @@ class Prepared:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.prepared_program", *map(str, files)],
                 cwd=_ROOT,
-                env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
+                env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"} | _for_reach(),
                 stdin=subprocess.DEVNULL,
                 pass_fds=files,
             )
@@ -130,9 +132,14 @@ class Prepared:
         self._process.wait(60)
 
 
+def _for_reach() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name == REACHED}
+
+
 def _begin(request: dict[str, Any], files: Sequence[int]) -> tuple[int, socket.socket]:
     """Start a command; return its process id, and the connection for its exit code."""
-    data = marshal.dumps(request)
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
+    data = marshal.dumps(request | {"test": test})
     line = socket.socket(socket.AF_UNIX)
     line.settimeout(60)
     line.connect(address())
@@ -149,7 +156,7 @@ def _received(line: socket.socket) -> bytes:
 
 def address() -> bytes:
     """Return the address of the process that all workers share; start one if there is none."""
-    return _SHARED.get("address") or _start(os.getpid())
+    return _SHARED.get("address") or _start(os.getpid()).address
 
 
 def share(address: bytes) -> None:
@@ -158,10 +165,10 @@ def share(address: bytes) -> None:
 
 
 @cache
-def _start(_process: int) -> bytes:
+def _start(_process: int) -> Prepared:
     prepared = Prepared()
     atexit.register(prepared.end)
-    return prepared.address
+    return prepared
 
 
 def begin_prepared(

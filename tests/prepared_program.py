@@ -27,6 +27,8 @@ from typing import Any, NoReturn
 import attractor
 from attractor.base.registry import Registry
 
+REACHED = "REACHED_BY_TESTS"
+"""The variable with the folder for the lines that commands reach."""
 PROGRAM = str(Path(sys.executable).parent / "attractor")
 _LATER = ("attractor.__main__", "attractor.cli.language_server", "attractor.twins.pytest_plugin")
 # Slow imports inside functions. numpy is not needed, but sqlite_utils imports it.
@@ -121,6 +123,16 @@ def _read(line: socket.socket, size: int) -> bytes:
     return received
 
 
+def _trace(folder: Path, test: str) -> None:
+    """Record the lines that this command reaches, for the test that started it."""
+    from coverage import Coverage  # only when the tests are measured
+
+    file = str(folder / f"{os.getpid()}.reached")
+    tracing = Coverage(file, source=["attractor"], context=f"{test}|", config_file=False)
+    tracing.start()
+    atexit.register(lambda: (tracing.stop(), tracing.save()))
+
+
 def _become(request: dict[str, Any], files: list[int]) -> list[str]:
     if request["leads"]:
         os.setsid()
@@ -129,6 +141,8 @@ def _become(request: dict[str, Any], files: list[int]) -> list[str]:
             os.close(file)
         # The first terminal that a session leader opens becomes its own: Ctrl-C works there.
         files = [os.open(request["terminal"], os.O_RDWR) for _ in range(3)]
+    if folder := os.environ.get(REACHED):
+        _trace(Path(folder), request["test"])
     os.chdir(request["folder"])
     os.umask(request["umask"])
     os.environ.clear()
