@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+from tests.patience import PATIENCE_S
 from tests.prepared_program import PROGRAM
 
 _ROOT = Path(__file__).parent.parent
@@ -127,14 +128,14 @@ class Prepared:
     def end(self) -> None:
         """End the process, which serves until this end of the connection is closed."""
         self._ours.close()
-        self._process.wait(60)
+        self._process.wait(PATIENCE_S)
 
 
 def _begin(request: dict[str, Any], files: Sequence[int]) -> tuple[int, socket.socket]:
     """Start a command; return its process id, and the connection for its exit code."""
     data = marshal.dumps(request)
     line = socket.socket(socket.AF_UNIX)
-    line.settimeout(60)
+    line.settimeout(PATIENCE_S)
     line.connect(address())
     socket.send_fds(line, [len(data).to_bytes(4)], files)
     line.sendall(data)
@@ -210,7 +211,6 @@ def run_prepared(
     *,
     folder: Path,
     variables: Mapping[str, str],
-    timeout: float,
     is_merged: bool = False,
     typed: str = "",
     program: str = PROGRAM,
@@ -218,7 +218,7 @@ def run_prepared(
     """Run a command to its end, with the given text, or nothing, on its standard input."""
     if not is_plain(variables):
         assert program == PROGRAM
-        return _run_afresh(words, folder, variables, timeout, is_merged=is_merged, typed=typed)
+        return _run_afresh(words, folder, variables, is_merged=is_merged, typed=typed)
     with ExitStack() as stack:
         out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
         given = stack.enter_context(_pipe_with(typed))
@@ -232,10 +232,10 @@ def run_prepared(
             program=program,
         )
         try:
-            code = begun.wait(timeout)
+            code = begun.wait(PATIENCE_S)
         finally:
             begun.kill()
-            begun.wait(60)
+            begun.wait(PATIENCE_S)
         return subprocess.CompletedProcess([program, *words], code, _text(out), _text(err))
 
 
@@ -246,9 +246,7 @@ def run_program(
     with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
         file.write(text)
         file.flush()
-        return run_prepared(
-            words, folder=folder, variables=plain(variables), timeout=60, program=file.name
-        )
+        return run_prepared(words, folder=folder, variables=plain(variables), program=file.name)
 
 
 def quick_programs() -> Path:
@@ -304,7 +302,6 @@ def _run_afresh(
     words: Sequence[str],
     folder: Path,
     variables: Mapping[str, str],
-    timeout: float,
     *,
     is_merged: bool,
     typed: str,
@@ -317,7 +314,7 @@ def _run_afresh(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if is_merged else subprocess.PIPE,
         text=True,
-        timeout=timeout,
+        timeout=PATIENCE_S,
         check=False,
         umask=_UMASK,
     )

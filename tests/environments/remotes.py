@@ -130,4 +130,4 @@ def _which(name: str) -> str:
 
 
 def _run(*argv: str) -> None:
-    subprocess.run(argv, check=True, timeout=60, stdin=subprocess.DEVNULL)
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
