@@ -44,7 +44,7 @@ def test_a_process_is_known_by_its_number(tmp_path: Path) -> None:
     with running(str(odd), "1000", HELLO="a", HELLO2="b") as number:
         assert number in process_numbers()
         found = find_process(number)
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE_S
         # During exec, a process gets its new name first, and its variables later.
         while found and (found.name != odd.name or not variable_of(number, "HELLO")):
             assert time.monotonic() < until
@@ -80,7 +80,7 @@ def test_processes_in_exec_are_not_skipped() -> None:
     # A program without variables looks like a process in exec.
     settled: set[int] = set()
     with running("sleep", "1000") as number:
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE_S
         while (found := find_process(number)) is None or found.name != "sleep":
             assert time.monotonic() < until
         assert not dict(variable_of_all("HELLO", settled))[number]
