@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.patience import PATIENCE_S
 
 _NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
@@ -55,6 +57,7 @@ def browser() -> Generator[Browser]:
         pytest.skip("Chromium is not installed: run scripts/system-packages")
     # Chromium has no sandbox for root.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    expect.set_options(timeout=1000 * PATIENCE_S)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=arguments)
         try:
@@ -65,6 +68,7 @@ def browser() -> Generator[Browser]:
 
 def _screen(page: Page) -> Screen:
     said: list[str] = []
+    page.set_default_timeout(1000 * PATIENCE_S)
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda request: said.append(f"asks for {request.url}"))

@@ -123,7 +123,7 @@ class Measuring:
         self._results = results / f"{os.getpid()}.jsonl"
         # A process of its own, not the one that all workers share.
         prepared.share(b"")
-        prepared.run_prepared(["--version"], folder=results, variables={}, timeout=60)
+        prepared.run_prepared(["--version"], folder=results, variables={})
 
     def seconds(self) -> float:
         """Return the CPU seconds that were used in the group."""

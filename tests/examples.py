@@ -199,7 +199,6 @@ def _shell(lines: Iterable[str], folder: Path, more: Mapping[str, str] | None) -
         env=environ | {"TERMINAL": os.ttyname(terminal)},
         capture_output=True,
         text=True,
-        timeout=300,
         check=False,
     )
     os.close(terminal)

@@ -1,16 +1,51 @@
-"""Repeats scenes that depend on time, because a busy machine may delay one of them."""
+"""Waits for events with one patience, and repeats scenes that need two times in an order."""
 
-from collections.abc import Callable
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import TypeVar
 
 import pytest
 
+T = TypeVar("T")
 TRIES = 10
+PATIENCE_S = 300.0
+"""The time until a wait fails: far longer than any event takes on a slow and busy machine."""
 
 
-def is_soon(once: Callable[[], float], *, within_s: float) -> bool:
-    """Return whether one call took less than a time; the function returns its duration."""
-    return any(once() < within_s for _ in range(5 * TRIES))
+def wait_until(holds: Callable[[], T], why: Callable[[], object] = str) -> T:
+    """Wait for a true value, and return it."""
+    end = time.monotonic() + PATIENCE_S
+    while not (found := holds()):
+        assert time.monotonic() < end, why()
+        time.sleep(0.02)
+    return found
+
+
+async def until(
+    holds: Callable[[], Awaitable[object] | object], why: Callable[[], object] = str
+) -> None:
+    """Wait until something holds, in a loop of other tasks."""
+    end = time.monotonic() + PATIENCE_S
+    while not (await found if inspect.isawaitable(found := holds()) else found):
+        assert time.monotonic() < end, why()
+        await asyncio.sleep(0.01)
+
+
+def is_soon(once: Callable[[], float], *, floors: float) -> bool:
+    """Return whether a call took less than some times of a sum beside it; it returns its seconds.
+
+    The sum takes about 30 ms, and longer on a slow or busy machine, like the call.
+    """
+    return any(once() < floors * _summing_s() for _ in range(5 * TRIES))
+
+
+def _summing_s() -> float:
+    began = time.perf_counter()
+    sum(number for number in range(1_000_000))
+    return time.perf_counter() - began
 
 
 def holds_once(scene: Callable[[], None], *, tries: int = TRIES) -> None:

@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+from tests.patience import PATIENCE_S
 from tests.prepared_program import PROGRAM, REACHED
 
 _ROOT = Path(__file__).parent.parent
@@ -129,7 +130,7 @@ class Prepared:
     def end(self) -> None:
         """End the process, which serves until this end of the connection is closed."""
         self._ours.close()
-        self._process.wait(60)
+        self._process.wait(PATIENCE_S)
 
 
 def _for_reach() -> dict[str, str]:
@@ -141,7 +142,7 @@ def _begin(request: dict[str, Any], files: Sequence[int]) -> tuple[int, socket.s
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
     data = marshal.dumps(request | {"test": test})
     line = socket.socket(socket.AF_UNIX)
-    line.settimeout(60)
+    line.settimeout(PATIENCE_S)
     line.connect(address())
     socket.send_fds(line, [len(data).to_bytes(4)], files)
     line.sendall(data)
@@ -217,7 +218,6 @@ def run_prepared(
     *,
     folder: Path,
     variables: Mapping[str, str],
-    timeout: float,
     is_merged: bool = False,
     typed: str = "",
     program: str = PROGRAM,
@@ -225,7 +225,7 @@ def run_prepared(
     """Run a command to its end, with the given text, or nothing, on its standard input."""
     if not is_plain(variables):
         assert program == PROGRAM
-        return _run_afresh(words, folder, variables, timeout, is_merged=is_merged, typed=typed)
+        return _run_afresh(words, folder, variables, is_merged=is_merged, typed=typed)
     with ExitStack() as stack:
         out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
         given = stack.enter_context(_pipe_with(typed))
@@ -239,10 +239,10 @@ def run_prepared(
             program=program,
         )
         try:
-            code = begun.wait(timeout)
+            code = begun.wait(PATIENCE_S)
         finally:
             begun.kill()
-            begun.wait(60)
+            begun.wait(PATIENCE_S)
         return subprocess.CompletedProcess([program, *words], code, _text(out), _text(err))
 
 
@@ -253,9 +253,7 @@ def run_program(
     with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
         file.write(text)
         file.flush()
-        return run_prepared(
-            words, folder=folder, variables=plain(variables), timeout=60, program=file.name
-        )
+        return run_prepared(words, folder=folder, variables=plain(variables), program=file.name)
 
 
 def quick_programs() -> Path:
@@ -311,7 +309,6 @@ def _run_afresh(
     words: Sequence[str],
     folder: Path,
     variables: Mapping[str, str],
-    timeout: float,
     *,
     is_merged: bool,
     typed: str,
@@ -324,7 +321,7 @@ def _run_afresh(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if is_merged else subprocess.PIPE,
         text=True,
-        timeout=timeout,
+        timeout=PATIENCE_S,
         check=False,
         umask=_UMASK,
     )

@@ -22,14 +22,14 @@ def copy_project(folder: Path, make: Callable[[Path, str], None], kind: str) -> 
     shutil.copytree(_made(os.getpid(), make, kind), folder, symlinks=True)
     # File times and inode numbers differ in a copy.
     command = ["git", "update-index", "-q", "--refresh"]
-    subprocess.run(command, cwd=folder, timeout=30, check=True)
+    subprocess.run(command, cwd=folder, check=True)
 
 
 @cache
 def _begun(_worker: int) -> Path:
     folder = _kept()
     command = ["git", "init", "--quiet", "--initial-branch", "main"]
-    subprocess.run(command, cwd=folder, timeout=30, check=True)
+    subprocess.run(command, cwd=folder, check=True)
     return folder
 
 

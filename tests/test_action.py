@@ -50,7 +50,6 @@ def check(project: Path, *, base: str = "", **inputs: str) -> tuple[int, str, st
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
         check=False,
     )
     outputs = dict(line.split("=", 1) for line in files["GITHUB_OUTPUT"].read_text().splitlines())

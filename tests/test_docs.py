@@ -275,7 +275,6 @@ def test_parts_of_the_contributing_page_work(fence: Fence, tmp_path: Path) -> No
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert (result.returncode, result.stderr) == (0, "")

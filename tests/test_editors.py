@@ -63,7 +63,11 @@ def test_the_extension_starts_the_server_for_pipelines_and_stops_it(tmp_path: Pa
         file.write_text(text)
     script = "const e = require('./extension.js'); e.activate().then(() => e.deactivate())"
     result = subprocess.run(
-        [node, "-e", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+        [node, "-e", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     output, stopped = result.stdout.splitlines()
     server, client = json.loads(output)[2:]

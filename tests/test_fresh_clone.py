@@ -33,7 +33,7 @@ def run(folder: Path, home: Path, *words: str) -> tuple[str, float]:
 def test_demo_and_test_work_in_a_fresh_clone(tmp_path: Path) -> None:
     home, clone = tmp_path / "home", tmp_path / "clone"
     home.mkdir()
-    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True, timeout=60)
+    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
     assert "main is now" in run(clone, home, "make", "demo")[0]
     tests, _ = run(clone, home, "make", "test")
     assert " passed" in tests.splitlines()[-1]

@@ -38,7 +38,6 @@ def attractor(app: Path, *words: str, **variables: str) -> subprocess.CompletedP
         env=without_keys() | places | variables,
         capture_output=True,
         text=True,
-        timeout=240,
         check=False,
     )
 

@@ -21,6 +21,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from examples.demo import PIPELINE, TODO, Stage, make_environ, make_project, prepare
 from tests.counts import IS_FULL
+from tests.patience import PATIENCE_S
 from tests.prepared import begin_prepared, plain
 
 KILLS = 20
@@ -69,7 +70,7 @@ def attractor(stage: Stage, *words: str, killed_after: float | None = None) -> i
         return process.wait(timeout=killed_after or 120)
     except subprocess.TimeoutExpired:
         process.kill()
-        return process.wait(timeout=30)
+        return process.wait(timeout=PATIENCE_S)
 
 
 def first_run(stage: Stage, *, killed_after: float | None = None) -> Path:

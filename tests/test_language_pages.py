@@ -26,7 +26,7 @@ MAVEN_PLUGINS = [
 
 def said(*command: str) -> Path:
     """Return the path that a program prints."""
-    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    printed = subprocess.run(command, capture_output=True, text=True, check=True)
     return Path(printed.stdout.strip())
 
 

@@ -152,7 +152,9 @@ def import_watched(*names: str, before: str = "sys") -> subprocess.CompletedProc
     """Import modules in a new interpreter that reports every other action of an import."""
     code = WATCHED_IMPORT.format(before=before)
     return subprocess.run(
-        [sys.executable, "-B", "-c", code, *names], capture_output=True, text=True, timeout=60
+        [sys.executable, "-B", "-c", code, *names],
+        capture_output=True,
+        text=True,
     )
 
 

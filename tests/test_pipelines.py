@@ -126,7 +126,6 @@ def ends_well(
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         },
         capture_output=True,
-        timeout=60,
         check=False,
     )
     return result.returncode == 0

@@ -10,6 +10,7 @@ import pytest
 
 from tests import examples
 from tests.examples import HOW_TO, RUNBOOKS, SITUATED
+from tests.patience import PATIENCE_S
 from tests.prepared import begin_prepared, plain
 
 OVER_HTTP = HOW_TO / "run-over-http.md"  # tests/server/test_examples.py
@@ -137,7 +138,7 @@ class Project:
             for line in process.stderr:
                 if f"{node}: started" in line:
                     process.kill()
-        process.wait(60)
+        process.wait(PATIENCE_S)
 
     def make_token(self) -> str:
         """Create a token as a person does at a terminal."""
@@ -150,7 +151,7 @@ class Project:
             stdin=terminal,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-        ).communicate(timeout=60)
+        ).communicate(timeout=PATIENCE_S)
         os.close(person)
         os.close(terminal)
         return token.strip()

@@ -54,7 +54,6 @@ class Checkout:
             env=known | variables,
             capture_output=True,
             text=True,
-            timeout=60,
             check=False,
         )
 
@@ -153,7 +152,6 @@ def system_packages(folder: Path, *, user: int, apt: str) -> subprocess.Complete
         env={"PATH": str(folder)},
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
 
@@ -204,7 +202,6 @@ def test_test_files_are_in_memory_if_there_is_room(
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=10,
         check=True,
     )
     assert result.stdout == ("/dev/shm\n" if is_room else "")

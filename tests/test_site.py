@@ -19,7 +19,12 @@ def test_site_is_built_without_warning_and_loads_nothing_from_elsewhere(tmp_path
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     environ = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     built = subprocess.run(
-        command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=300, check=False
+        command,
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (built.returncode, "WARNING" in built.stderr) == (0, False), built.stderr
     pages = {page: page.read_text("utf-8") for page in tmp_path.rglob("*.html")}

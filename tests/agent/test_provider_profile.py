@@ -228,7 +228,7 @@ TODAY = date(2026, 11, 20)
 def git(folder: Path, *arguments: str) -> None:
     identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
     command = ["git", *identity, *arguments]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=20)
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 def look(folder: Path) -> EnvironmentInfo:

@@ -10,7 +10,7 @@ import pytest
 from attractor.automations.errors import InvalidAutomation
 from attractor.automations.tickets import Ticket, parse_tickets, read_tickets
 from attractor.base.processes import has_members
-from tests.cli.git_desk import await_
+from tests.patience import wait_until
 from tests.tables import table
 
 VARIABLES = {"PATH": os.environ["PATH"]}
@@ -61,9 +61,9 @@ def test_command_ends_with_the_process_that_is_killed(tmp_path: Path) -> None:
     module, folder = read_tickets.__module__, f"__import__('pathlib').Path({str(tmp_path)!r})"
     code = f"from {module} import read_tickets\nread_tickets({command!r}, {folder}, {VARIABLES})"
     process = subprocess.Popen([sys.executable, "-c", code])
-    await_((tmp_path / "group").exists)
+    wait_until((tmp_path / "group").exists)
     group = int((tmp_path / "group").read_text())
     assert has_members(group)
     process.kill()
     process.wait()
-    await_(lambda: not has_members(group))
+    wait_until(lambda: not has_members(group))

@@ -21,6 +21,7 @@ from attractor.engine.outcome import Outcome
 from attractor.engine.seams import Backend
 from attractor.environments.local import LocalExecutionEnvironment
 from tests.handlers.stages import Play, graph, node
+from tests.patience import PATIENCE_S, until
 from tests.spec.runs import between, environ_for, events, project_in, run
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ def play(folder: Path) -> Play:
 
 
 def finish(work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 30))
+    return asyncio.run(asyncio.wait_for(work, PATIENCE_S))
 
 
 def test_an_agent_works_and_reports(tmp_path: Path) -> None:
@@ -173,8 +174,7 @@ def test_a_message_reaches_the_agent_after_its_answer(tmp_path: Path) -> None:
 
     async def scene() -> None:
         working = asyncio.create_task(at_work.run(made.stage, "Do it"))
-        while not (tmp_path / "asked.txt").exists():
-            await asyncio.sleep(0.05)
+        await until(lambda: (tmp_path / "asked.txt").exists())
         assert await at_work.steer("work@1.1", "And hurry")
         (tmp_path / "wait").unlink()
         await working

@@ -17,6 +17,7 @@ from attractor.engine.errors import NotRunnable
 from attractor.environments.local import LocalExecutionEnvironment
 from tests.base.running import is_running
 from tests.handlers.stages import Play, graph, node
+from tests.patience import PATIENCE_S, until
 from tests.spec.runs import between, environ_for, events, project_in, record, run
 from tests.tables import table
 
@@ -140,12 +141,11 @@ def test_a_canceled_command_leaves_no_process(tmp_path: Path) -> None:
 
     async def scene() -> None:
         working = asyncio.create_task(backend.run(play.stage, "Do it"))
-        while not (tmp_path / "pids").exists():
-            await asyncio.sleep(0.02)
+        await until(lambda: (tmp_path / "pids").exists())
         working.cancel()
         await asyncio.wait([working])
 
-    asyncio.run(asyncio.wait_for(scene(), 60))
+    asyncio.run(asyncio.wait_for(scene(), PATIENCE_S))
     for pid in (tmp_path / "pids").read_text().split():
         assert not is_running(int(pid))
     assert play.events.all[-1] == ("SESSION_END", {"state": "CLOSED", "aborted": True})

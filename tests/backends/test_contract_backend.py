@@ -23,6 +23,7 @@ from attractor.llm.messages import Message
 from attractor.llm.request import Request
 from tests.agent.scripted import ScriptedProvider, called, calls, said
 from tests.handlers.stages import Play, Saying, graph, node
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 NODES = ("plan", "größe", "test")
@@ -94,10 +95,10 @@ class Work:
         return play.stage
 
     async def run(self, stage: Stage, prompt: str = "Do it") -> Outcome | str:
-        return await asyncio.wait_for(self.backend.run(stage, prompt), 60)
+        return await asyncio.wait_for(self.backend.run(stage, prompt), PATIENCE_S)
 
     async def answer(self, stage: Stage, prompt: str = "Say it") -> Outcome | str:
-        said = await asyncio.wait_for(self.backend.answer(stage, prompt), 60)
+        said = await asyncio.wait_for(self.backend.answer(stage, prompt), PATIENCE_S)
         return said.text if isinstance(said, ModelAnswer) else said
 
 
@@ -207,7 +208,7 @@ def test_canceled_stage_accepts_no_messages() -> None:
     async def scene() -> None:
         work = Work(agent(hangs))
         working = asyncio.create_task(work.run(work.stage()))
-        await asyncio.wait_for(begun.wait(), 60)
+        await asyncio.wait_for(begun.wait(), PATIENCE_S)
         assert await work.backend.steer("plan@1.1", "hurry")
         working.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -233,9 +234,9 @@ def test_message_reaches_the_remaining_visit_of_a_node() -> None:
     async def scene() -> None:
         work = Work(agent(waits))
         first = asyncio.create_task(work.run(work.stage("plan")))
-        await asyncio.wait_for(entered[0].wait(), 60)
+        await asyncio.wait_for(entered[0].wait(), PATIENCE_S)
         second = asyncio.create_task(work.run(work.stage("plan", visit=2)))
-        await asyncio.wait_for(entered[1].wait(), 60)
+        await asyncio.wait_for(entered[1].wait(), PATIENCE_S)
         leave[0].set()
         require_sound(await first)
         assert not await work.backend.steer("plan@1.1", "hurry")

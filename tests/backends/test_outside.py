@@ -20,6 +20,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.environments.places import why_no_sandbox
 from tests.handlers.stages import Play, graph, node
+from tests.patience import PATIENCE_S, until
 from tests.spec.runs import between, environ_for, events, project_in, record, run
 from tests.tables import table
 
@@ -139,14 +140,13 @@ def test_claude_reads_messages_while_it_works(tmp_path: Path) -> None:
 
     async def scene() -> Outcome | str:
         working = asyncio.create_task(backend.run(play.stage, "report and wait"))
-        while not (tmp_path / "waiting").exists():
-            await asyncio.sleep(0.02)
+        await until(lambda: (tmp_path / "waiting").exists())
         assert await backend.steer("work@1.1", "hurry")
         outcome = await working
         assert not await backend.steer("work@1.1", "too late")
         return outcome
 
-    outcome = asyncio.run(asyncio.wait_for(scene(), 60))
+    outcome = asyncio.run(asyncio.wait_for(scene(), PATIENCE_S))
     assert isinstance(outcome, Outcome)
     assert (outcome.status, outcome.usage.cost_usd) == ("success", 0.25)
     assert play.files.texts["response.md"] == "hurry"

@@ -17,7 +17,7 @@ from attractor.twins.server.provider_twin import ProviderTwin
 from tests.backends.model_caller import MODELS
 from tests.counts import IS_FULL
 from tests.handlers.stages import node
-from tests.patience import with_longer_limits
+from tests.patience import PATIENCE_S, with_longer_limits
 from tests.spec.runs import between, environ_for, events, project_in, record, resume, run
 from tests.tables import table
 
@@ -171,7 +171,7 @@ def test_a_run_says_at_its_start_that_a_program_does_not_use_the_proxy(
             for name in KEYS[provider]:
                 environ.pop(name, None)
         with start(tmp_path, program, environ) as runner:
-            output, _ = runner.communicate(timeout=60)
+            output, _ = runner.communicate(timeout=PATIENCE_S)
         assert runner.returncode == 0, output
         assert len(twin.requests) == calls
     assert (said in output, "Model calls of" in output) == (True, bool(said)), output

@@ -44,7 +44,7 @@ def test_backend_without_a_running_stage_accepts_no_messages(name: str) -> None:
 
 def test_simulate_needs_no_model_client() -> None:
     code = "import sys, attractor.backends.simulate; sys.exit('attractor.llm' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], timeout=30, check=False)
+    result = subprocess.run([sys.executable, "-c", code], check=False)
     assert result.returncode == 0
 
 

@@ -54,7 +54,7 @@ def is_running(pid: int) -> bool:
     if Path("/proc/self/stat").exists():
         return False
     asked = ["ps", "-o", "stat=", "-p", str(pid)]
-    state = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False).stdout
+    state = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
     return bool(state.strip()) and not state.startswith("Z")
 
 

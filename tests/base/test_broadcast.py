@@ -6,6 +6,7 @@ import pytest
 
 from attractor.base.broadcast import Broadcast, Missed
 from attractor.base.errors import MachineryError
+from tests.patience import PATIENCE_S, wait_until
 
 LONG = timedelta(seconds=30)
 SHORT = timedelta(milliseconds=20)
@@ -24,7 +25,7 @@ class Blocked:
 
     def __call__(self, item: Item) -> None:
         self.entered.set()
-        assert self.released.wait(30)
+        assert self.released.wait(PATIENCE_S)
         self.items.append(item)
 
 
@@ -38,7 +39,7 @@ def block(broadcast: Broadcast[int], *, buffer: int = 2000) -> Blocked:
     blocked = Blocked()
     broadcast.subscribe(blocked, buffer=buffer)
     broadcast.publish(0)
-    assert blocked.entered.wait(30)
+    assert blocked.entered.wait(PATIENCE_S)
     return blocked
 
 
@@ -54,7 +55,7 @@ def test_callbacks_get_items_of_many_threads_in_one_order_before_close_returns()
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE_S)
     broadcast.close(LONG)
     assert first == second
     assert sorted(item for item in first if isinstance(item, int)) == list(range(4000))
@@ -85,8 +86,7 @@ def test_items_are_delivered_together_and_at_once_if_a_thread_waits() -> None:
     for item in range(8):
         broadcast.publish(item)
         sleep(0.001)
-    while len(items) < 8 and monotonic() < began + 30:
-        sleep(0.001)
+    wait_until(lambda: not (len(items) < 8 and monotonic() < began + 30))
     # Each by itself would be a millisecond after the one before.
     assert moments[-1] - moments[0] < 0.006
     for item in range(8, 58):
@@ -113,7 +113,7 @@ def test_catch_up_waits_at_most_the_given_time() -> None:
     blocked = Blocked()
     subscription = broadcast.subscribe(blocked)
     broadcast.publish(0)
-    assert blocked.entered.wait(30)
+    assert blocked.entered.wait(PATIENCE_S)
     subscription.catch_up(SHORT.total_seconds())
     assert blocked.items == []
     blocked.released.set()
@@ -162,7 +162,7 @@ def test_callback_may_publish_and_close() -> None:
 
     broadcast.subscribe(read)
     broadcast.publish(1)
-    assert closed.wait(30)
+    assert closed.wait(PATIENCE_S)
     assert items == [1, 2]
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, timedelta
 from typing import Any, TypeVar
 
 from attractor.base.clock import Clock, ManualClock, SystemClock
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ clocks = table("play", [with_system_clock, with_manual_clock], ids=["system", "m
 
 def run(play: Play, scene: Scene[T]) -> T:
     async def within_limit() -> T:
-        return await asyncio.wait_for(play(scene), 60)
+        return await asyncio.wait_for(play(scene), PATIENCE_S)
 
     return asyncio.run(within_limit())
 

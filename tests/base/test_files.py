@@ -30,6 +30,7 @@ from attractor.base.files import (
 from tests.base.start_child import start_child
 from tests.base.write_child import content_of
 from tests.counts import count
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 
@@ -43,7 +44,7 @@ def mode_of(file: Path) -> int:
 
 def dead_pid() -> int:
     done = subprocess.Popen([sys.executable, "-c", ""])
-    done.wait(timeout=30)
+    done.wait(timeout=PATIENCE_S)
     return done.pid
 
 
@@ -135,7 +136,7 @@ def test_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
     file = tmp_path / "file"
     write_whole(file, "old")
     with start_child("full_disk_child", "write", file) as child:
-        output, _ = child.communicate(timeout=30)
+        output, _ = child.communicate(timeout=PATIENCE_S)
     assert output.decode().startswith(f"cannot write {file}: File too large; raise the limit")
     assert file.read_text() == "old"
     assert names(tmp_path) == ["file"]
@@ -312,7 +313,7 @@ def deep_folder(folder: Path, content: str = "") -> Generator[Path]:
         make_deep(folder, content=content)
         yield folder
     finally:
-        subprocess.run(["rm", "-rf", folder], check=True, timeout=60)
+        subprocess.run(["rm", "-rf", folder], check=True)
 
 
 def test_deep_folders_are_walked_and_removed(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from attractor.base.journal import (
 from tests.base.journal_child import line_of
 from tests.base.start_child import start_child
 from tests.counts import count
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 pytestmark = pytest.mark.anyio
@@ -233,7 +234,7 @@ def test_unopenable_journal_is_reported(tmp_path: Path) -> None:
 def test_journal_continues_after_a_full_disk(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with start_child("full_disk_child", "append", path) as child:
-        output, _ = child.communicate(timeout=30)
+        output, _ = child.communicate(timeout=PATIENCE_S)
     assert output.decode().startswith(f"cannot append to {path}: File too large; raise the limit")
     assert path.read_bytes() == b"before\nafter\n"
 
@@ -269,7 +270,7 @@ def test_another_thread_may_sync_during_appends(tmp_path: Path) -> None:
         for number in range(3000):
             journal.append(f"{number}", sync=False)
         is_over.set()
-        assert syncing.result(timeout=30) > 0
+        assert syncing.result(timeout=PATIENCE_S) > 0
     assert len(list(read_lines(tmp_path / "journal"))) == 3000
 
 
@@ -354,7 +355,7 @@ class Disk:
 
     def sync(self) -> None:
         seen = self.written
-        assert self.gate.wait(60)
+        assert self.gate.wait(PATIENCE_S)
         self.syncs += 1
         if self.broken:
             raise OSError("the disk is gone")

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from time import monotonic
 
 import pytest
 
@@ -16,7 +15,7 @@ from attractor.base.errors import FileError, ProcessNotStarted
 from attractor.base.processes import ExecResult, OutputChunk, has_members, run_process
 from tests.base.running import FAR, NEVER, SOON, end, is_child, is_running, open_files, run, sh
 from tests.counts import count
-from tests.patience import with_longer_limits
+from tests.patience import PATIENCE_S, with_longer_limits
 from tests.tables import table
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +40,7 @@ def test_result_has_output_and_exit_status(pidfd_or_polling: None):
     result = sh("echo out; echo err >&2; exit 3")
     assert (result.stdout, result.stderr, result.exit_code) == ("out\n", "err\n", 3)
     assert not result.timed_out
-    assert 0 <= result.duration_ms < 30_000
+    assert result.duration_ms >= 0
     assert (result.stdout_omitted, result.stderr_omitted) == (0, 0)
 
 
@@ -104,7 +103,7 @@ def test_process_that_ignores_sigterm_is_killed_after_the_grace_period(
 ):
     result = run("sleep", NEVER, timeout=SOON, grace=SOON)
     assert (result.timed_out, result.exit_code) == (True, -signal.SIGKILL)
-    assert 600 <= result.duration_ms < 30_000
+    assert result.duration_ms >= 600
 
 
 @pytest.mark.crash
@@ -112,7 +111,7 @@ def test_remaining_process_that_ignores_sigterm_is_killed(sigterm_ignored: None)
     result = run("sh", "-c", f"sleep {NEVER} & echo $!", grace=SOON)
     assert result.exit_code == 0
     assert not is_running(int(result.stdout))
-    assert 300 <= result.duration_ms < 30_000
+    assert result.duration_ms >= 300
 
 
 def test_remaining_process_may_finish_its_output():
@@ -136,7 +135,6 @@ def test_process_outside_the_group_with_an_open_pipe_does_not_block(tmp_path: Pa
         said = "".join(chunk.text for chunk in chunks if chunk.stream == "stderr")
         assert said == result.stderr == "done\N{REPLACEMENT CHARACTER}"
         assert (result.exit_code, result.timed_out) == (0, False)
-        assert result.duration_ms < 30_000
         assert away == "yes" or is_running(int(pid.read_text()))
     finally:
         end(int(pid.read_text()))
@@ -173,7 +171,9 @@ except ChildProcessError:
     "argv", [["-c", LAZY, LEAVES_AN_ORPHAN], ["-c", ADOPTS_IT + LEAVES_AN_ORPHAN + HAS_NO_CHILD]]
 )
 def test_zombies_do_not_count_as_running(argv: list[str]):
-    done = subprocess.run([sys.executable, *argv], capture_output=True, text=True, timeout=90)
+    done = subprocess.run(
+        [sys.executable, *argv], capture_output=True, text=True, timeout=PATIENCE_S
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -221,7 +221,7 @@ async def started(script: str, *, grace: timedelta) -> tuple[asyncio.Task[ExecRe
     argv = ["sh", "-c", script]
     running = run_process(argv, cwd="/", env=None, timeout=FAR, on_output=first, grace=grace)
     task = asyncio.create_task(running)
-    return task, await asyncio.wait_for(first.pid, 30)
+    return task, await asyncio.wait_for(first.pid, PATIENCE_S)
 
 
 @pytest.mark.crash
@@ -240,10 +240,10 @@ async def test_cancellation_during_the_grace_period_kills_at_once(sigterm_ignore
     await asyncio.wait([task], timeout=0.1)
     assert not task.done()
     assert is_running(pid)
-    begun = monotonic()
-    while not task.done() and monotonic() < begun + 30:
-        task.cancel()  # repeatedly, as anyio does
-        await asyncio.sleep(0)
+    async with asyncio.timeout(PATIENCE_S):
+        while not task.done():
+            task.cancel()  # repeatedly, as anyio does
+            await asyncio.sleep(0)
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not is_child(pid)

@@ -2,8 +2,7 @@
 
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 from tests.cli.plain_desk import Desk
 from tests.pipeline.projects import git, make_project
 
-PATIENCE_S = 60.0
 UNGUARDED = ("--backend", "simulate", "--sandbox", "none", "--no-evaluate")
 
 
@@ -117,13 +115,6 @@ def is_anyone_in(folder: Path) -> bool:
         with suppress(OSError):
             places.append(one.readlink())
     return any(one.is_relative_to(folder.resolve()) for one in places)
-
-
-def await_(what: Callable[[], object]) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 def is_there(pid: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cli.running import run_here
+from tests.patience import PATIENCE_S
 from tests.prepared import Process, begin_prepared
 
 WORDS = ("--backend", "simulate", "--sandbox", "none", "--workspace", "none", "--no-evaluate")
@@ -59,7 +60,7 @@ class Desk:
     def end(self) -> None:
         for process in self.started:
             process.kill()
-            process.wait(60)
+            process.wait(PATIENCE_S)
             for stream in (process.stdout, process.stderr):
                 if stream:
                     stream.close()

@@ -13,6 +13,7 @@ from typing import IO
 import pytest
 
 from attractor.cli.main import main
+from tests.patience import PATIENCE_S
 from tests.prepared import PROGRAM, Process, begin_prepared, is_plain, plain, run_prepared
 
 NO_HOME = Path("/nonexistent")
@@ -40,11 +41,11 @@ def attractor(
             env=environ,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
     if not is_plain(environ):
-        return run_prepared(words, folder=folder, variables=environ, timeout=60, typed=typed)
+        return run_prepared(words, folder=folder, variables=environ, typed=typed)
     return run_here(words, folder=folder, variables=environ, typed=typed)
 
 
@@ -96,7 +97,7 @@ def running_program(*words: str | Path) -> Generator[Process]:
         yield process
     finally:
         process.kill()
-        process.wait(60)
+        process.wait(PATIENCE_S)
         for stream in (process.stdout, process.stderr):
             if stream:
                 stream.close()

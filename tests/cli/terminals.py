@@ -12,9 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
 from tests.prepared import PROGRAM, Process, begin_prepared
-
-PATIENCE_S = 60.0
 
 
 @dataclass

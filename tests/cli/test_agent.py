@@ -16,10 +16,10 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.backends import acp_agent
-from tests.cli.git_desk import await_
 from tests.cli.plain_desk import PlainDesk
 from tests.cli.test_budgets import TwinDesk
 from tests.needs import needs_bubblewrap
+from tests.patience import PATIENCE_S, wait_until
 from tests.tables import table
 
 PATCH = (
@@ -151,11 +151,11 @@ def test_steering_reaches_the_agent_from_another_terminal(tmp_path: Path) -> Non
     with in_background(ProviderTwin(Script(rules=tuple(rules)))) as desk.twin:
         working = desk.begin("agent", "fix it", "--model", MODELS["openai"], stdout=PIPE)
         try:
-            await_((desk.place / "begun").exists)
+            wait_until((desk.place / "begun").exists)
             steered = desk.do("steer", "latest", "leave the tests alone")
             assert steered.returncode == 0, steered.stderr
             (desk.place / "go").touch()
-            assert working.wait(30) == 0
+            assert working.wait(PATIENCE_S) == 0
             assert working.stdout
             assert working.stdout.read().startswith("I leave them.")
         finally:
@@ -169,10 +169,10 @@ def test_interrupted_agent_leaves_no_process_and_resumes(tmp_path: Path) -> None
     with in_background(ProviderTwin(Script(rules=tuple(rules)))) as desk.twin:
         working = desk.begin("agent", "fix it", "--model", MODELS["openai"])
         try:
-            await_((desk.place / "begun").exists)
+            wait_until((desk.place / "begun").exists)
             assert is_command_running()
             working.send_signal(signal.SIGINT)
-            assert working.wait(30) == 130
+            assert working.wait(PATIENCE_S) == 130
         finally:
             desk.end()
         assert not is_command_running()

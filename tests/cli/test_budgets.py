@@ -15,8 +15,8 @@ from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, model_requests, use
-from tests.cli.git_desk import await_
 from tests.cli.plain_desk import PlainDesk
+from tests.patience import PATIENCE_S, wait_until
 
 PIPELINE = """digraph budgets {
     start [shape=Mdiamond]
@@ -95,9 +95,9 @@ def test_run_reports_its_budget_and_assumed_successes(tmp_path: Path) -> None:
 @pytest.mark.crash
 def test_usage_of_a_killed_stage_is_kept(desk: TwinDesk) -> None:
     process = desk.begin(*desk.to_run(*MODEL))
-    await_(lambda: list(desk.folder.glob("**/held")))
+    wait_until(lambda: list(desk.folder.glob("**/held")))
     process.kill()
-    process.wait(60)
+    process.wait(PATIENCE_S)
     once = (900, 100, round(cost_of_call(), 6))
     assert used(desk.record("status")) == once
     assert [used(one) for one in desk.record("runs")] == [once]
@@ -125,9 +125,9 @@ def test_usage_of_a_killed_stage_is_kept(desk: TwinDesk) -> None:
 @pytest.mark.crash
 def test_usage_of_a_killed_stage_counts_for_the_budget(desk: TwinDesk) -> None:
     process = desk.begin(*desk.to_run(*MODEL, "--max-tokens", "1000"))
-    await_(lambda: list(desk.folder.glob("**/held")))
+    wait_until(lambda: list(desk.folder.glob("**/held")))
     process.kill()
-    process.wait(60)
+    process.wait(PATIENCE_S)
     stopped = desk.do("resume", "latest", "--no-evaluate")
     assert stopped.returncode == 3
     assert "the budget max_tokens is exhausted: 1000 of 1000" in stopped.stdout + stopped.stderr

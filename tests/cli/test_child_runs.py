@@ -6,14 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.git_desk import (
-    UNGUARDED,
-    GitDesk,
-    await_,
-    desk as desk,  # a fixture
-    document,
-    events,
-)
+from tests.cli.git_desk import UNGUARDED, GitDesk, desk as desk, document, events
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
@@ -176,10 +170,10 @@ def test_interrupted_parent_interrupts_and_resumes_its_child(
     once = OUTER.replace('inner.dot"', 'inner.dot", if_interrupted=fail')
     desk.make(once, **{"parts/inner.dot": slow(desk)})
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
-    await_(is_begun(desk))
+    wait_until(is_begun(desk))
     [root] = desk.runs()
     process.send_signal(number)
-    assert process.wait(60) == 130
+    assert process.wait(PATIENCE_S) == 130
     assert document(child(root) / "run.json")["status"] == "executing"
     (desk.folder / "go").touch()
     assert desk.json("resume", "latest", "--no-evaluate")["outcome"] == "success"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.git_desk import await_
 from tests.cli.running import run_here
+from tests.patience import wait_until
 from tests.worlds.desks import PlacedDesk, desk
 
 __all__ = ["desk"]
@@ -52,7 +52,7 @@ def test_remarks_are_written_listed_removed_and_sent(desk: PlacedDesk, folder: P
         messages = json.loads(desk.do("message", "list", "one", "--json").stdout)
         return [each["message"]["text"] for each in messages if each["status"] == "answered"]
 
-    await_(lambda: len(texts()) == 2)
+    wait_until(lambda: len(texts()) == 2)
     assert "a.py:2 (stale: this line has changed since)\n> b = 2\n\nwhy" in texts()[1]
 
 

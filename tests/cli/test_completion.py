@@ -23,6 +23,10 @@ def test_bash_completes_a_command(tmp_path: Path) -> None:
         'echo "${COMPREPLY[@]}"'
     )
     result = subprocess.run(
-        ["bash", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True
+        ["bash", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert result.stdout == "doctor\n"

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.cli.git_desk import await_
 from tests.cli.plain_desk import PlainDesk
 from tests.cli.running import ATTRACTOR
 from tests.cli.terminals import Sitting, sit
 from tests.counts import count
+from tests.patience import PATIENCE_S, wait_until
 from tests.prepared import run_prepared
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
@@ -94,9 +94,7 @@ class Desk(PlainDesk):
         """Run the pipeline without a terminal: with a text as stdin, or with stdin closed."""
         command = self.to_run(*words)
         if typed:
-            return run_prepared(
-                command, folder=self.folder, variables=self.environ, timeout=60, typed=typed
-            )
+            return run_prepared(command, folder=self.folder, variables=self.environ, typed=typed)
         shell = ["/bin/sh", "-c", 'exec "$0" "$@" <&-'] if typed is None else []
         return subprocess.run(
             [*shell, ATTRACTOR, *command],
@@ -105,7 +103,7 @@ class Desk(PlainDesk):
             input=typed,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
 
@@ -271,10 +269,10 @@ def test_first_of_two_answers_wins(desk: Desk, trial: int) -> None:
         sitting.until("Select: ")
         other = desk.begin("answer", "latest", "drop")
         if trial % 2:
-            other.wait(30)
+            other.wait(PATIENCE_S)
         sitting.type("ship\n")
         assert sitting.ends_with() == 0, sitting.shown
-        other.wait(30)
+        other.wait(PATIENCE_S)
     [chosen] = desk.done
     actions = desk.events("OperatorAction")
     taken = [one for one in actions if one["data"]["is_accepted"]]
@@ -361,7 +359,7 @@ def test_no_event_line_interrupts_a_question(desk: Desk) -> None:
         assert shown.index("left: started") < shown.index("[?] Left?")
         assert shown.endswith("Select: ")
         (desk.folder / "go").touch()
-        await_(lambda: desk.done == ["r"] and desk.events("ParallelBranchCompleted"))
+        wait_until(lambda: desk.done == ["r"] and desk.events("ParallelBranchCompleted"))
         sitting.type("n\n")
         assert sitting.ends_with() == 0, sitting.shown
     answered = sitting.shown.partition("Select: ")[2]

@@ -13,10 +13,10 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, model_requests, says
 from tests.backends.test_outside import install
-from tests.cli.git_desk import await_
 from tests.cli.plain_desk import PlainDesk
 from tests.cli.terminals import sit
 from tests.cli.test_agent import ProjectDesk, desk_with
+from tests.patience import PATIENCE_S, wait_until
 from tests.prepared import PROGRAM
 
 LONG = "A sentence of several words. " * 100
@@ -52,9 +52,9 @@ def kill_third_turn(desk: ProjectDesk, *words: str) -> None:
         done = desk.do("agent", task, *more)
         assert done.returncode == 0, done.stderr
     working = desk.begin("agent", "--continue", "Remember jade")
-    await_(lambda: "jade" in [one.rule for one in desk.twin.requests])
+    wait_until(lambda: "jade" in [one.rule for one in desk.twin.requests])
     working.kill()
-    working.wait(60)
+    working.wait(PATIENCE_S)
 
 
 def require_third_turn_known(desk: ProjectDesk) -> None:
@@ -137,9 +137,9 @@ def take_two_turns(desk: StubDesk) -> None:
 def test_program_continues_the_session_before_a_killed_turn(desk: StubDesk) -> None:
     take_two_turns(desk)
     working = desk.begin("agent", "--continue", "hang, then jade", *CODEX[2:])
-    await_((desk.folder / "npm/node_modules/codex/hangs").exists)
+    wait_until((desk.folder / "npm/node_modules/codex/hangs").exists)
     working.kill()
-    working.wait(60)
+    working.wait(PATIENCE_S)
     (desk.folder / "npm/node_modules/codex/go").touch()
     third = run_ids(desk)[-1]
     fourth = desk.do("agent", "--continue", "which colours?", *CODEX[2:])

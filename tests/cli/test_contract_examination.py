@@ -10,6 +10,7 @@ import pytest
 from attractor.cli.commands.doctor import examination_registry
 from attractor.cli.doctor import CheckStatus, Examination, Finding, Machine
 from attractor.config.load import load_configuration
+from tests.patience import PATIENCE_S
 
 EXAMINATIONS = dict(examination_registry())
 SECRET = "sk-never-to-be-shown-0123456789"
@@ -56,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def look(examination: Examination, on: Machine) -> Sequence[Finding]:
-    return asyncio.run(asyncio.wait_for(examination(on), 60))
+    return asyncio.run(asyncio.wait_for(examination(on), PATIENCE_S))
 
 
 @everybody

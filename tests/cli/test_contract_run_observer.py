@@ -16,6 +16,7 @@ from attractor.cli.runs.live.display import LiveDisplay
 from attractor.cli.runs.observers import EventPrinter, JsonLinePrinter, RunObserver
 from attractor.records.tracing.export import Tracing
 from tests.cli.runs.live.run_events import BEGAN, RunEvents, a_run
+from tests.patience import PATIENCE_S
 
 THREADS = 4
 
@@ -79,7 +80,7 @@ def in_threads(onlooker: RunObserver, events: Sequence[Event]) -> list[BaseExcep
     for one in threads:
         one.start()
     for one in threads:
-        one.join(30)
+        one.join(PATIENCE_S)
     return troubles
 
 

@@ -10,23 +10,17 @@ from typing import Any
 import pytest
 
 from attractor.base.hash_chain import verify_file
-from tests.cli.git_desk import (
-    UNGUARDED,
-    GitDesk,
-    await_,
-    desk as desk,  # a fixture
-    events,
-    is_anyone_in,
-)
+from tests.cli.git_desk import UNGUARDED, GitDesk, desk as desk, events, is_anyone_in
 from tests.cli.test_child_runs import EACH, ENDS, FORKS, OUTER, made
 from tests.counts import count
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git
 from tests.prepared import Process
 
 
 def begun(desk: GitDesk) -> Path:
     """Wait for the first stage, and return the run directory."""
-    await_(lambda: desk.runs() and (desk.runs()[0] / "start").exists())
+    wait_until(lambda: desk.runs() and (desk.runs()[0] / "start").exists())
     [root] = desk.runs()
     return root
 
@@ -35,8 +29,8 @@ def kill_at(desk: GitDesk, process: Process, pause: float) -> bool:
     """Kill a process after a while; return whether it was still running."""
     time.sleep(pause)
     process.kill()
-    code = process.wait(60)
-    await_(lambda: not is_anyone_in(desk.folder))
+    code = process.wait(PATIENCE_S)
+    wait_until(lambda: not is_anyone_in(desk.folder))
     return code == -signal.SIGKILL
 
 
@@ -71,7 +65,7 @@ def test_a_kill_repeats_at_most_the_stage_in_flight_of_a_child(desk: GitDesk) ->
         assert len({one[0] for one in again}) == len(again)
         before = now
         process = desk.begin("resume", root.name, "--no-evaluate")
-    assert process.wait(60) in (0, 4)
+    assert process.wait(PATIENCE_S) in (0, 4)
     assert killed >= 2
     status = desk.json("status", root.name)
     assert status["outcome"] == "success"
@@ -90,7 +84,7 @@ def test_kills_keep_the_results_of_children_in_branches(desk: GitDesk) -> None:
     for _ in range(count(ci=2, full=30)):
         kill_at(desk, process, dice.uniform(0.05, 0.5))
         process = desk.begin("resume", root.name, "--no-evaluate")
-    assert process.wait(60) in (0, 4)
+    assert process.wait(PATIENCE_S) in (0, 4)
     assert desk.json("status", root.name)["outcome"] == "success"
     assert len(list((root / "children").iterdir())) == 3
     files = git(desk.project, "ls-tree", "--name-only", f"attractor/run/{root.name}").splitlines()

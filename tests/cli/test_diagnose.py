@@ -6,10 +6,10 @@ from tests.cli.git_desk import (
     UNGUARDED,
     GitDesk,
     StartingRuns,
-    await_,
-    desk as desk,  # a fixture
-    starting_runs as starting_runs,  # a fixture
+    desk as desk,
+    starting_runs as starting_runs,
 )
+from tests.patience import PATIENCE_S, wait_until
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 SLOW = f"""digraph slow {{ {ENDS}
@@ -38,22 +38,22 @@ def slow(desk: GitDesk) -> str:
 def test_live_run_is_diagnosed_without_interference(desk: GitDesk) -> None:
     desk.make(slow(desk))
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
-    await_((desk.folder / "begun").exists)
+    wait_until((desk.folder / "begun").exists)
     result = desk.do("diagnose")
     assert (result.returncode, result.stderr) == (0, "")
     assert "it is running" in result.stdout
     assert "two@1 is running, attempt 1" in result.stdout
     assert desk.json("diagnose")["live"] is True
     (desk.folder / "go").touch()
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
 
 
 def test_killed_run_names_the_stage_to_repeat(desk: GitDesk) -> None:
     desk.make(slow(desk))
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
-    await_((desk.folder / "begun").exists)
+    wait_until((desk.folder / "begun").exists)
     process.kill()
-    process.wait(60)
+    process.wait(PATIENCE_S)
     found = desk.json("diagnose")
     assert found["verdict"] == "it stopped, and no process runs it"
     assert any("two@1 was interrupted" in one for one in found["causes"])

@@ -17,7 +17,8 @@ from attractor.fleet.records import RunState
 from tests.counts import count
 from tests.factory.flows import HOLDOUT
 from tests.factory.resources.stores import register
-from tests.fleet.living import PROGRAM, LivingFleet, living, wait_until
+from tests.fleet.living import PROGRAM, LivingFleet, living
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git
 from tests.scenarios.suites import write_suite
 
@@ -95,7 +96,7 @@ def test_logs_show_what_a_worker_has_not_committed_yet_and_nothing_twice(tmp_pat
         wait_until(lambda: re.search("^~ .*make", shown.read_text(), re.M) is not None, fleet.logs)
         assert "make" not in fleet.stages(run_id)
         flag.touch()
-        follower.wait(60)
+        follower.wait(PATIENCE_S)
         lines = [line.removeprefix("~ ") for line in shown.read_text().splitlines()]
         assert len([line for line in lines if "make" in line and "start" in line]) == 1
         assert "make" in fleet.stages(run_id)

@@ -11,13 +11,13 @@ from tests.cli.git_desk import (
     UNGUARDED,
     GitDesk,
     StartingRuns,
-    await_,
-    desk as desk,  # a fixture
+    desk as desk,
     document,
     events,
-    starting_runs as starting_runs,  # a fixture
+    starting_runs as starting_runs,
 )
 from tests.counts import count
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
@@ -149,17 +149,17 @@ def test_rewind_cancels_a_waiting_run(desk: GitDesk, starting_runs: StartingRuns
 def test_rewind_cancels_a_live_run(desk: GitDesk) -> None:
     desk.make(SLOW.replace("GO", str(desk.folder / "go")))
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
-    await_(lambda: desk.runs() and desk.json("status")["stage"] == "two")
+    wait_until(lambda: desk.runs() and desk.json("status")["stage"] == "two")
     [old] = desk.runs()
     refused = desk.do("rewind", old.name, "two", "--no-evaluate")
     assert refused.returncode == 4
     assert "is running, in the stage two (pass --cancel-live to cancel it" in refused.stderr
     assert desk.json("status", old.name)["live"]
     rewound = desk.begin("rewind", old.name, "two", "--no-evaluate", "--cancel-live")
-    assert process.wait(30) == 1
+    assert process.wait(PATIENCE_S) == 1
     assert desk.json("status", old.name)["status"] == "canceled"
     (desk.folder / "go").touch()
-    assert rewound.wait(30) == 0
+    assert rewound.wait(PATIENCE_S) == 0
     [new] = [one for one in desk.runs() if one != old]
     assert [one["node"] for one in events(new, "StageStarted")] == ["two"]
 
@@ -255,7 +255,7 @@ def test_killed_fork_is_complete_or_absent(desk: GitDesk, starting_runs: Startin
         process = desk.begin("fork", old.name, "make@2", "--no-evaluate")
         time.sleep(random.uniform(0.05, 0.7))
         process.kill()
-        process.wait(60)
+        process.wait(PATIENCE_S)
     for new in [one for one in desk.runs() if one != old]:
         # A fork killed between its last stage and its branch has an outcome already.
         if desk.json("status", new.name)["phase"] != "decision":

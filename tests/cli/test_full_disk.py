@@ -30,7 +30,6 @@ def attractor(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
         preexec_fn=limit if largest >= 0 else None,
     )

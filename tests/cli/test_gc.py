@@ -16,16 +16,16 @@ from tests.cli.git_desk import (
     UNGUARDED,
     GitDesk,
     StartingRuns,
-    await_,
-    desk as desk,  # a fixture
+    desk as desk,
     document,
     events,
-    starting_runs as starting_runs,  # a fixture
+    starting_runs as starting_runs,
 )
 from tests.cli.running import ATTRACTOR
 from tests.cli.terminals import sit
 from tests.counts import count
 from tests.factory.flows import make_flow
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
@@ -154,9 +154,9 @@ def test_unfinished_runs_keep_their_files(desk: GitDesk) -> None:
 def test_branch_copies_of_a_canceled_run_are_freed(desk: GitDesk) -> None:
     desk.make(BRANCHES.replace("BEGUN", str(desk.folder / "begun")))
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
-    await_(lambda: len(list(desk.folder.glob("begun.*"))) == 2)
+    wait_until(lambda: len(list(desk.folder.glob("begun.*"))) == 2)
     process.kill()
-    process.wait(60)
+    process.wait(PATIENCE_S)
     [root] = desk.runs()
     assert freed(desk, *NOW) == set()
     assert desk.do("cancel", "latest").returncode == 0
@@ -253,7 +253,7 @@ def test_killed_gc_is_continued_by_the_next(desk: GitDesk) -> None:
         process = desk.begin("gc", *NOW)
         time.sleep(random.uniform(0.0, 0.3))
         process.kill()
-        process.wait(60)
+        process.wait(PATIENCE_S)
         assert [desk.json("status", one.name)["status"] for one in roots] == ["failed"] * 3
     assert desk.do("gc", *NOW).returncode == 0
     assert (desk.stores(), desk.base_refs(), desk.workspaces()) == (set(), set(), set())

@@ -154,7 +154,6 @@ def models(desk: AppDesk, start: str, wait: str) -> Generator[Mapping[str, str]]
         env={**desk.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=60,
         check=True,
     )
     found = dict(one.split("=", 1) for one in shell.stdout.splitlines() if "=" in one)

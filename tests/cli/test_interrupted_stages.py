@@ -1,17 +1,15 @@
 """A stage asks for the status of its interrupted attempt, after its process was killed."""
 
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import make_project
 from tests.prepared import begin_prepared, run_prepared
-
-PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Desk:
     environ: dict[str, str]
 
     def attractor(self, *words: str) -> tuple[int, str]:
-        ended = run_prepared(words, folder=self.project, variables=self.environ, timeout=60)
+        ended = run_prepared(words, folder=self.project, variables=self.environ)
         return ended.returncode, ended.stdout + ended.stderr
 
     def kill_in_stage(self, *words: str) -> None:
@@ -31,14 +29,11 @@ class Desk:
         before = self.sent
         process = begin_prepared(words, folder=self.project, variables=self.environ)
         try:
-            until = time.monotonic() + PATIENCE_S
-            while self.sent == before:
-                assert time.monotonic() < until
-                assert process.poll() is None
-                time.sleep(0.02)
+            wait_until(lambda: self.sent != before or process.poll() is not None)
+            assert process.poll() is None
         finally:
             process.kill()
-            process.wait(timeout=60)
+            process.wait(timeout=PATIENCE_S)
 
     @property
     def sent(self) -> int:

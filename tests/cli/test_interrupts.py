@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.git_desk import PATIENCE_S, await_
 from tests.counts import count
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git, make_project
 from tests.prepared import Process, begin_prepared, run_prepared
 
@@ -65,7 +65,7 @@ def begin(project: Path, environ: Mapping[str, str], sandbox: str) -> Process:
 
 
 def attractor(project: Path, environ: Mapping[str, str], *words: str) -> str:
-    ended = run_prepared(words, folder=project, variables=environ, timeout=60)
+    ended = run_prepared(words, folder=project, variables=environ)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
@@ -95,7 +95,7 @@ def test_interrupted_run_leaves_no_process_and_can_be_resumed(
     project = make_project(tmp_path / "project", SLOW, **{".gitignore": "*.log\n"})
     process = begin(project, environ, sandbox)
     try:
-        await_(lambda: len(sleepers()) == 2 or process.poll() is not None)
+        wait_until(lambda: len(sleepers()) == 2 or process.poll() is not None)
         live = status_of(project, environ)
         assert (live["live"], live["stopped"], live["stage"]) == (True, False, "slow")
         for number in signals:
@@ -109,14 +109,14 @@ def test_interrupted_run_leaves_no_process_and_can_be_resumed(
             out, err = process.stdout.read(), process.stderr.read()
     finally:
         process.kill()
-        process.wait(60)
+        process.wait(PATIENCE_S)
     assert (process.returncode, out) == (130, "")
     run_id = str(live["run_id"])
     kept = f"the run is stored in {project / 'runs' / run_id}"
     go_on = f"continue with: attractor resume {run_id}"
     assert err.splitlines()[-1] == f"error: interrupted ({kept}; {go_on})"
     assert "Traceback" not in err
-    await_(lambda: not sleepers())
+    wait_until(lambda: not sleepers())
     dead = status_of(project, environ)
     assert (dead["live"], dead["stopped"], dead["status"]) == (False, True, "executing")
     assert dead["stage"] == "slow"

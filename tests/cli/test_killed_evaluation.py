@@ -13,8 +13,8 @@ import pytest
 
 from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
-from tests.cli.git_desk import await_
 from tests.factory.flows import HOLDOUT, Flow, make_flow
+from tests.patience import PATIENCE_S, wait_until
 from tests.prepared import Process, begin_prepared, plain
 from tests.scenarios.suites import SUITE
 
@@ -53,14 +53,14 @@ def begin(flow: Flow, *words: str, stdout: int = subprocess.DEVNULL) -> Process:
 def command(flow: Flow, *words: str) -> tuple[int, str]:
     process = begin(flow, *words, stdout=subprocess.PIPE)
     text = "".join(process.communicate())
-    return process.wait(60), text
+    return process.wait(PATIENCE_S), text
 
 
 def begin_run(flow: Flow, sandbox: str) -> Process:
     words = ["run", "pipeline.dot", "--suite", "todo", "--backend", "simulate"]
     process = begin(flow, *words, "--sandbox", sandbox)
-    await_(lambda: len(trials(flow, "TrialCompleted")) >= 2)
-    await_(lambda: trials(flow, "TrialStarted") > trials(flow, "TrialCompleted"))
+    wait_until(lambda: len(trials(flow, "TrialCompleted")) >= 2)
+    wait_until(lambda: trials(flow, "TrialStarted") > trials(flow, "TrialCompleted"))
     return process
 
 
@@ -71,7 +71,7 @@ def test_trials_that_a_kill_cut_are_played_again_only_by_order(
     flow = make_flow(tmp_path, suite=SUITE + SETTINGS, made=SLOW)
     process = begin_run(flow, sandbox)
     process.kill()
-    process.wait(60)
+    process.wait(PATIENCE_S)
     finished, begun = trials(flow, "TrialCompleted"), trials(flow, "TrialStarted")
     cut = begun - finished
     assert 2 <= len(finished) < TRIALS
@@ -100,7 +100,7 @@ def test_signal_lets_the_trials_in_flight_end_and_starts_no_other(tmp_path: Path
     flow = make_flow(tmp_path, suite=SUITE + SETTINGS, made=SLOW)
     process = begin_run(flow, "bubblewrap")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == ExitCode.INTERRUPTED
+    assert process.wait(PATIENCE_S) == ExitCode.INTERRUPTED
     assert trials(flow, "TrialStarted") == trials(flow, "TrialCompleted")
     assert len(trials(flow, "TrialCompleted")) < TRIALS
     assert command(flow, "resume", "latest")[0] == ExitCode.DONE
@@ -141,7 +141,7 @@ def test_new_run_of_the_same_tree_does_not_play_cut_trials_again(tmp_path: Path,
     flow = make_flow(tmp_path, suite=SUITE + SETTINGS, made=SLOW)
     process = begin_run(flow, "bubblewrap")
     process.kill()
-    process.wait(60)
+    process.wait(PATIENCE_S)
     cut = trials(flow, "TrialStarted") - trials(flow, "TrialCompleted")
     [first] = [path.parent.name for path in (flow.project / "runs").glob("[0-9]*/events.jsonl")]
     if ends == "by a cancel":
@@ -168,9 +168,9 @@ def setups(flow: Flow, kind: str) -> int:
 
 
 def kill_when(process: Process, flow: Flow, kind: str, count: int) -> None:
-    await_(lambda: sum(one["type"] == kind for one in events(flow)) >= count)
+    wait_until(lambda: sum(one["type"] == kind for one in events(flow)) >= count)
     process.kill()
-    process.wait(60)
+    process.wait(PATIENCE_S)
 
 
 def test_setup_of_a_suite_that_a_kill_cut_runs_again_and_a_build_is_kept(tmp_path: Path) -> None:

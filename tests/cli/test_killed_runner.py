@@ -1,7 +1,6 @@
 """Kill the process of a run while its agent runs: no process of the agent is left."""
 
 import os
-import time
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +15,10 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.backends.test_outside import TWO, install
-from tests.cli.git_desk import GitDesk, await_
+from tests.cli.git_desk import GitDesk
 from tests.environments.places import why_no_sandbox
 from tests.environments.test_escapes import processes_of
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git
 
 pytestmark = [pytest.mark.crash, pytest.mark.skipif(not can_find_orphans(), reason="no /proc")]
@@ -82,13 +82,10 @@ def test_killed_run_leaves_no_process_of_its_agent_and_resumes(
     command = f"setsid {stay} & trap '' TERM; {stay}; true"
     with in_background(ProviderTwin(scripted(command))) as desk.twin:
         runner = desk.begin("run", "pipeline.dot", "--no-evaluate", *words)
-        await_(lambda: len(processes_of(stay)) == 2)
+        wait_until(lambda: len(processes_of(stay)) == 2)
         runner.kill()
-        runner.wait(60)
-        until = time.monotonic() + LIMIT_S
-        while processes_of(stay):
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        runner.wait(PATIENCE_S)
+        wait_until(lambda: not processes_of(stay))
     with in_background(ProviderTwin(scripted("echo resumed > file"))) as desk.twin:
         done = desk.do("resume", "latest")
     assert done.returncode == 0, done.stderr
@@ -104,9 +101,9 @@ def test_resume_of_a_killed_run_continues_the_session_of_its_program(tmp_path: P
             "run", "pipeline.dot", "--no-evaluate", "--sandbox", "none", "--backend", "codex"
         )
         beside = tmp_path / "npm" / "node_modules" / "codex"
-        await_((beside / "hangs").exists)
+        wait_until((beside / "hangs").exists)
         runner.kill()
-        runner.wait(60)
+        runner.wait(PATIENCE_S)
         (beside / "go").touch()
         done = desk.do("resume", "latest", "--restore-sessions")
     finally:

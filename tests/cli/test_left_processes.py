@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from attractor.environments.orphan_processes import can_find_orphans, find_process
-from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events
+from tests.cli.git_desk import UNGUARDED, GitDesk, events
+from tests.patience import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.skipif(not can_find_orphans(), reason="no /proc"), pytest.mark.crash]
 
@@ -57,10 +58,10 @@ class KilledRun:
         The guardian is killed first, as on a machine without free memory.
         """
         process = self.desk.begin("run", "pipeline.dot", *UNGUARDED, *words)
-        await_(lambda: self.pids)
+        wait_until(lambda: self.pids)
         kill_guardian(process.pid)
         process.kill()
-        process.wait(60)
+        process.wait(PATIENCE_S)
         assert all(self.alive)
         return self.pids
 
@@ -143,7 +144,7 @@ def test_resume_without_left_processes_reports_none(scene: KilledRun) -> None:
     scene.make(PLAIN)
     [first] = scene.begin_and_kill()
     scene.end()
-    await_(lambda: not any(scene.alive))
+    wait_until(lambda: not any(scene.alive))
     # The shell has ended; its child is an orphan now, and still has its mark.
     found = scene.resume()
     assert f"({first})" not in found

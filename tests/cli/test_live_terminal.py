@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.runs.live.screen import Screen
+from tests.patience import PATIENCE_S
 from tests.prepared import Process, begin_prepared
 
-PATIENCE_S = 60.0
 UNGUARDED = ("--backend", "simulate", "--sandbox", "none", "--workspace", "none", "--no-evaluate")
 WISH = """digraph wish {
     graph [max_duration="10m"]

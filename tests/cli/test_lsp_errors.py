@@ -12,6 +12,7 @@ from lsprotocol.types import LSPErrorCodes
 
 from attractor.cli.language_server.server import log_in_lines, refusal
 from tests.cli.running import ATTRACTOR
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 REFUSED = LSPErrorCodes.RequestFailed.value
@@ -53,7 +54,7 @@ def answers_to(messages: Sequence[Message], *, code: int = 0) -> tuple[list[Mess
         [ATTRACTOR, "lsp", "--stdio"],
         input=b"".join(map(framed, messages)),
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert ended.returncode == code
@@ -182,7 +183,7 @@ def test_only_the_last_of_many_changes_is_analyzed(tmp_path: Path) -> None:
             heard.append(next_of(server.stdout))
         server.stdin.write(b"".join(map(framed, GOODBYE)))
         server.stdin.close()
-        assert server.wait(timeout=60) == 0
+        assert server.wait(timeout=PATIENCE_S) == 0
     published = [one["params"]["version"] for one in heard if "id" not in one]
     assert (published[0], published[-1]) == (1, 31)
     # On a busy machine, the burst may have pauses.

@@ -19,6 +19,7 @@ from attractor.cli.main import Failure, describe_failure
 from tests.cli.running import ATTRACTOR, attractor, copied_package
 from tests.counts import count
 from tests.needs import needs
+from tests.patience import PATIENCE_S, wait_until
 from tests.tables import table
 
 SLEEPER = '''
@@ -100,7 +101,7 @@ def test_simulated_run_loads_no_suites_agents_or_models(tmp_path: Path) -> None:
         env=environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert "success: completed" in done.stdout, done.stderr
@@ -115,7 +116,11 @@ def test_help_imports_no_command_and_nothing_heavy(tmp_path: Path) -> None:
         "sys.stderr.write(' '.join(commands | heavy & set(sys.modules)))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
     )
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -198,7 +203,7 @@ def test_an_interrupt_ends_with_130(tmp_path: Path, number: signal.Signals) -> N
     assert process.stdout is not None
     assert process.stdout.readline() == "asleep\n"
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, errors) == (130, "error: interrupted\n")
 
 
@@ -210,7 +215,7 @@ def test_interrupt_during_the_imports_ends_with_130(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE_S,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "error: interrupted\n")
 
@@ -222,7 +227,7 @@ def test_command_line_that_was_removed_in_part_says_install_again(tmp_path: Path
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE_S,
     )
     missing = "error: the installation is incomplete: No module named 'click_core'"
     assert ended.returncode == 1
@@ -234,7 +239,12 @@ def test_closed_pipe_keeps_the_exit_status(tmp_path: Path) -> None:
     program = shlex.quote(sys.executable)
     script = f"{program} -m attractor talker | head -1; echo ended with ${{PIPESTATUS[0]}}"
     result = subprocess.run(
-        ["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=30, check=False
+        ["bash", "-c", script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert (result.stdout, result.stderr) == ("line 0\nended with 5\n", "")
 
@@ -243,7 +253,11 @@ def test_help_into_a_closed_pipe_ends_quietly() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     result = subprocess.run(
-        [ATTRACTOR, "--help"], stdout=writing, stderr=subprocess.PIPE, timeout=30, check=False
+        [ATTRACTOR, "--help"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        timeout=PATIENCE_S,
+        check=False,
     )
     os.close(writing)
     assert (result.returncode, result.stderr) == (0, b"")
@@ -257,7 +271,10 @@ def test_completion_and_module_know_the_program() -> None:
     }
     assert attractor(variables=variables).stdout == "plain,doctor\n"
     result = subprocess.run(
-        [sys.executable, "-m", "attractor", "--version"], capture_output=True, text=True, timeout=30
+        [sys.executable, "-m", "attractor", "--version"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
     )
     assert result.stdout == f"attractor {__version__}\n"
     done = subprocess.run([sys.executable, "-c", AT_ITS_END], capture_output=True, check=True)
@@ -283,7 +300,7 @@ def test_full_disk_behind_stdout_is_reported_once(words: list[str], unbuffered: 
             stderr=subprocess.PIPE,
             env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": unbuffered},
             text=True,
-            timeout=30,
+            timeout=PATIENCE_S,
             check=False,
         )
     assert result.returncode == (2 if words[0] == "doctr" else 3)
@@ -304,7 +321,7 @@ def test_closed_streams_keep_the_exit_status() -> None:
             ["bash", "-c", f"'{ATTRACTOR}' {script}"],
             env={"PATH": os.environ["PATH"]},
             capture_output=True,
-            timeout=30,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert (script, result.returncode) == (script, code)
@@ -324,12 +341,10 @@ def test_sigterm_leaves_no_process_and_no_traceback(tmp_path: Path) -> None:
         process = subprocess.Popen(
             [ATTRACTOR, "doctor"], env=environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
         )
-        while not begun.exists():
-            assert process.poll() is None
-            time.sleep(0.01)
+        wait_until(begun.exists)
         time.sleep(number % 10 * 0.03)
         process.terminate()
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE_S)
         begun.unlink()
         assert (process.returncode, errors) == (130, b"error: interrupted\n")
     assert subprocess.run(["pgrep", "-f", "sleep 60[.]125"], check=False).returncode == 1
@@ -339,7 +354,11 @@ def test_json_is_valid_in_a_folder_that_is_not_utf8(tmp_path: Path) -> None:
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
     folder.mkdir()
     result = subprocess.run(
-        [ATTRACTOR, "doctor", "--json"], cwd=folder, capture_output=True, timeout=60, check=False
+        [ATTRACTOR, "doctor", "--json"],
+        cwd=folder,
+        capture_output=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert json.loads(result.stdout.decode("utf-8"))["findings"]
 

@@ -35,10 +35,11 @@ from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import says, use, uses
-from tests.cli.git_desk import GitDesk, await_, events
+from tests.cli.git_desk import GitDesk, events
 from tests.counts import count
 from tests.factory.flows import ANN, HOLDOUT, REASON
 from tests.factory.resources.stores import register
+from tests.patience import wait_until
 from tests.pipeline.projects import git
 from tests.scenarios.suites import SUITE, write_suite
 
@@ -225,7 +226,7 @@ def test_first_go_ends_the_race_and_cancels_the_others(desk: RaceDesk) -> None:
 def test_killed_race_that_ends_with_the_first_go_continues(desk: RaceDesk) -> None:
     desk.begin_project(agent=FIRST_GO)
     process = desk.begin("race", "pipeline.dot", *STOPS, *JUDGED)
-    await_(lambda: desk.runs() and summarize(desk.runs()[0]).stage)
+    wait_until(lambda: desk.runs() and summarize(desk.runs()[0]).stage)
     process.kill()
     process.wait()
     done = desk.do("race", "resume")
@@ -252,9 +253,7 @@ def test_killed_race_continues_with_one_line_of_each_kind(desk: RaceDesk, seed: 
     words = ("pipeline.dot", "--attempts", "3", "--with", "command", "--at-most", "2")
     process = desk.begin("race", *words, *MODELS, *JUDGED)
     moment = random.Random(seed)
-    until = time.monotonic() + 60
-    while not desk.lines(LineKind.RACE_BEGUN) and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_until(lambda: desk.lines(LineKind.RACE_BEGUN))
     time.sleep(moment.uniform(0, 4))
     process.kill()
     process.wait()
@@ -450,7 +449,9 @@ def test_tree_is_evaluated_after_the_evaluation_of_an_equal_one_was_canceled(
     words = ("--attempts", "2", "--at-most", "1", "--with", "command", "--model", RIGHT)
     process = desk.begin("race", "pipeline.dot", *words, *JUDGED)
     runs = desk.project / "runs"
-    await_(lambda: any("TrialStarted" in one.read_text() for one in runs.glob("*/events.jsonl")))
+    wait_until(
+        lambda: any("TrialStarted" in one.read_text() for one in runs.glob("*/events.jsonl"))
+    )
     process.send_signal(signal.SIGINT)
     process.wait()
     [canceled] = desk.runs()

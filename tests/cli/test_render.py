@@ -16,9 +16,9 @@ import pytest
 from tests.cli.running import ATTRACTOR, NO_HOME, attractor
 from tests.language.pipelines import BRANCH
 from tests.needs import needs_graphviz
+from tests.patience import PATIENCE_S
 from tests.prepared import begin_prepared
 
-PATIENCE = 30.0
 PROMPTED = """digraph P {
     start [shape=Mdiamond]; exit [shape=Msquare]
     plan [prompt="@plan.md"]
@@ -99,12 +99,17 @@ def test_json_and_an_output_file_write_the_file_and_print_one_value(folder: Path
 @needs_graphviz
 def test_binary_drawing_goes_to_a_pipe_but_not_to_a_terminal(folder: Path) -> None:
     words = [ATTRACTOR, "render", "branch.dot", "--format", "png"]
-    piped = subprocess.run(words, cwd=folder, capture_output=True, timeout=60, check=True)
+    piped = subprocess.run(words, cwd=folder, capture_output=True, timeout=PATIENCE_S, check=True)
     assert piped.stdout.startswith(b"\x89PNG")
     ours, theirs = pty.openpty()
     try:
         shown = subprocess.run(
-            words, cwd=folder, stdout=theirs, stderr=subprocess.PIPE, timeout=60, check=False
+            words,
+            cwd=folder,
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE_S,
+            check=False,
         )
     finally:
         os.close(ours)
@@ -220,7 +225,7 @@ class Watching:
         """Return the output up to the line after which a condition holds."""
         said = ""
         while not is_reached(said):
-            said += self._lines.get(timeout=PATIENCE)
+            said += self._lines.get(timeout=PATIENCE_S)
         return said
 
     def until_drawn(self, file: Path, text: str) -> None:
@@ -230,15 +235,15 @@ class Watching:
     def stop(self) -> tuple[int, str]:
         """Press Ctrl-C; return the exit code, and the output after it."""
         self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(timeout=PATIENCE)
-        self._reader.join(timeout=PATIENCE)
+        code = self.process.wait(timeout=PATIENCE_S)
+        self._reader.join(timeout=PATIENCE_S)
         said = [self._lines.get_nowait() for _ in range(self._lines.qsize())]
         return code, "".join(said)
 
     def close(self) -> None:
         self.process.kill()
-        self.process.wait(timeout=PATIENCE)
-        self._reader.join(timeout=PATIENCE)
+        self.process.wait(timeout=PATIENCE_S)
+        self._reader.join(timeout=PATIENCE_S)
         assert self.process.stderr
         self.process.stderr.close()
 

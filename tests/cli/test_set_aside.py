@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events
+from tests.cli.git_desk import UNGUARDED, GitDesk, events
 from tests.cli.plain_desk import Desk
+from tests.patience import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.crash
 
@@ -31,9 +32,9 @@ def desk(tmp_path: Path) -> Iterator[GitDesk]:
 def killed(desk: Desk, *words: str) -> None:
     """Run until the stage has begun, and kill the process."""
     process = desk.begin("run", "pipeline.dot", *UNGUARDED, *words)
-    await_((desk.folder / "begun").exists)
+    wait_until((desk.folder / "begun").exists)
     process.kill()
-    process.wait(60)
+    process.wait(PATIENCE_S)
 
 
 def resumed(desk: Desk) -> str:
@@ -71,7 +72,7 @@ def test_changed_project_file_is_listed_with_its_restore_command(desk: GitDesk) 
     assert not (desk.project / "person.txt").exists()
     assert (desk.project / "readme.txt").read_text() == "hello\n"
     command = line.partition("restore with: ")[2]
-    subprocess.run(["sh", "-c", command], cwd=desk.project, timeout=30, check=True)
+    subprocess.run(["sh", "-c", command], cwd=desk.project, timeout=PATIENCE_S, check=True)
     assert (desk.project / "person.txt").read_text() == "person\n"
     assert (desk.project / "readme.txt").read_text() == "changed\n"
     # Only the rewind prints the message; `logs` shows it later too.
@@ -96,9 +97,9 @@ def test_changed_project_file_with_a_secret_is_restored(tmp_path: Path) -> None:
     assert "| +token = ***" in patch.read_text()
     # The patch is readable, but it cannot be applied, which would write the placeholder into a
     # file.
-    applied = subprocess.run(["git", "apply", patch], cwd=desk.project, check=False, timeout=30)
+    applied = subprocess.run(["git", "apply", patch], cwd=desk.project, check=False)
     assert applied.returncode != 0
-    subprocess.run(["sh", "-c", command], cwd=desk.project, timeout=30, check=True)
+    subprocess.run(["sh", "-c", command], cwd=desk.project, timeout=PATIENCE_S, check=True)
     assert (desk.project / "person.txt").read_text() == "token = s3cret-s3cret\n"
 
 
@@ -132,7 +133,7 @@ def test_restore_command_works_in_a_subfolder(tmp_path: Path) -> None:
         assert not (desk.place / "person.txt").exists()
         command = line.partition("restore with: ")[2]
         assert command.startswith("git apply '--directory=a folder' '/")
-        subprocess.run(["sh", "-c", command], cwd=desk.place, timeout=30, check=True)
+        subprocess.run(["sh", "-c", command], cwd=desk.place, timeout=PATIENCE_S, check=True)
         assert (desk.place / "person.txt").read_text() == "person\n"
     finally:
         desk.do("cancel", "latest")

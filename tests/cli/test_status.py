@@ -20,7 +20,6 @@ from attractor.twins.script.script import Rule, Script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import model_requests
-from tests.cli.git_desk import await_
 from tests.cli.plain_desk import (
     PlainDesk,
     desk as desk,  # a fixture
@@ -29,6 +28,7 @@ from tests.cli.running import ATTRACTOR, attractor
 from tests.cli.terminals import plain, sit
 from tests.cli.test_budgets import MODEL, PIPELINE, TwinDesk
 from tests.needs import needs_bubblewrap
+from tests.patience import PATIENCE_S, wait_until
 from tests.prepared import Process, begin_prepared
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
@@ -77,7 +77,7 @@ def watched(desk: PlainDesk, *words: str) -> Generator[Process]:
         yield process
     finally:
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
 
 
 def until(process: Process, words: str) -> list[str]:
@@ -93,24 +93,24 @@ def until(process: Process, words: str) -> list[str]:
 def begin(desk: PlainDesk, text: str) -> None:
     desk.write(text)
     desk.begin(*desk.to_run())
-    await_(lambda: list(desk.folder.glob("runs/*/run.json")))
+    wait_until(lambda: list(desk.folder.glob("runs/*/run.json")))
 
 
 def test_output_of_a_running_command_is_shown(desk: PlainDesk) -> None:
     begin(desk, TALKS.replace("$MY_TOKEN", "about to"))
-    await_(lambda: "compiling" in desk.do("status").stdout)
+    wait_until(lambda: "compiling" in desk.do("status").stdout)
     output = desk.do("status").stdout
     assert "running    stage build\noutput     | about to\n           | compiling\n" in output
     [one] = json.loads(desk.do("status", "--json").stdout)["at_work"]
     assert (one["node"], one["last_lines"]) == ("build", ["about to", "compiling"])
     (desk.folder / "go").touch()
-    await_(lambda: "printed" not in desk.do("status").stdout)
+    wait_until(lambda: "printed" not in desk.do("status").stdout)
 
 
 def test_output_of_a_child_stage_is_shown_with_its_name(desk: PlainDesk) -> None:
     desk.write(INNER, "inner.dot")
     begin(desk, OUTER)
-    await_(lambda: "linting" in desk.do("status").stdout)
+    wait_until(lambda: "linting" in desk.do("status").stdout)
     output = desk.do("status").stdout
     assert "output     [child@1.1] lint:\n           | linting\n" in output
     (desk.folder / "go").touch()
@@ -122,7 +122,7 @@ def test_duration_of_a_long_model_call_is_shown(tmp_path: Path) -> None:
     hang = Rule(answer=Answer.model_validate({"fault": {"kind": "hang"}}))
     with in_background(ProviderTwin(Script(rules=(hang,)))) as desk.twin:
         running = desk.begin(*desk.to_run(*MODEL))
-        await_(lambda: model_requests(desk.twin))
+        wait_until(lambda: model_requests(desk.twin))
         [root] = [one.parent for one in desk.folder.glob("runs/*/run.json")]
         status = read_status(root, root.parent)
         [(stage, _)] = status.at_work
@@ -140,7 +140,7 @@ def test_duration_of_a_long_model_call_is_shown(tmp_path: Path) -> None:
         again = islice(status_changes(root, root.parent, lambda: None), 3)
         assert [one.at_work == status.at_work for one in again] == [True] * 3
         running.kill()
-        running.wait(60)
+        running.wait(PATIENCE_S)
     # A dead process waits for nothing.
     assert "waiting" not in as_text(read_status(root, root.parent), now)
 
@@ -195,11 +195,11 @@ def test_orders_to_a_restarted_run_name_its_successor(desk: PlainDesk) -> None:
 
 def test_resuming_a_paused_run_is_one_json_line(desk: PlainDesk) -> None:
     begin(desk, TWO)
-    await_(lambda: "compiling" in desk.do("status").stdout)
+    wait_until(lambda: "compiling" in desk.do("status").stdout)
     desk.do("pause", "latest")
     (desk.folder / "go").touch()
     [record] = desk.folder.glob("runs/*/run.json")
-    await_(lambda: json.loads(record.read_text())["is_paused"])
+    wait_until(lambda: json.loads(record.read_text())["is_paused"])
     [line] = desk.do("resume", "latest", "--json").stdout.splitlines()
     assert json.loads(line)["action"] == "resume"
 
@@ -218,7 +218,7 @@ def test_watch_prints_each_change_until_the_end(desk: PlainDesk) -> None:
         assert len(words) == len({*words})
         last = json.loads(until(objects, '"outcome": "success"')[-1])
         assert last["status"] in ("executing", "awaiting_human")
-        assert (lines.wait(60), objects.wait(60)) == (0, 0)
+        assert (lines.wait(PATIENCE_S), objects.wait(PATIENCE_S)) == (0, 0)
 
 
 def test_watch_continues_over_a_parked_run(desk: PlainDesk) -> None:
@@ -230,7 +230,7 @@ def test_watch_continues_over_a_parked_run(desk: PlainDesk) -> None:
         until(lines, "answered")
         desk.do("resume", "latest", "--no-evaluate")
         until(lines, ": succeeded, not judged: no suite, success")
-        assert lines.wait(60) == 0
+        assert lines.wait(PATIENCE_S) == 0
 
 
 def test_watch_switches_to_the_next_round(desk: PlainDesk) -> None:
@@ -265,7 +265,7 @@ def test_status_prints_no_secret(desk: PlainDesk, words: list[str]) -> None:
     environ = {**desk.environ, "MY_TOKEN": "s3cr3t-of-mine"}
     process = begin_prepared(desk.to_run(), folder=desk.place, variables=environ)
     desk.started.append(process)
-    await_(lambda: list(Path(desk.folder).glob("runs/*/build/tail.txt")))
+    wait_until(lambda: list(Path(desk.folder).glob("runs/*/build/tail.txt")))
     output = desk.do(*words).stdout
     assert "***" in output
     assert "s3cr3t" not in output

@@ -77,7 +77,11 @@ def test_invalid_number_is_explained_without_a_range(words: str, message: str) -
 def test_error_with_json_is_printed_once(tmp_path: Path) -> None:
     words = [ATTRACTOR, "logs", "nope", "--json"]
     shown = subprocess.run(
-        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60
+        words,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ).stdout
     assert shown.count("no run found") == 1
     apart = attractor("logs", "nope", "--json", folder=tmp_path)

@@ -3,7 +3,6 @@ import json
 import resource
 import signal
 import subprocess
-import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from tests.agent.twinned import model_requests
 from tests.cli.running import attractor, running_program
 from tests.cli.test_budgets import TwinDesk
 from tests.examples import fences
+from tests.patience import PATIENCE_S, wait_until
 from tests.prepared import Process
 from tests.tables import table
 
@@ -60,7 +60,7 @@ def test_twin_answers_until_interrupted(script: Path, number: signal.Signals) ->
         shown = httpx.get(f"{record['control_url']}/requests", headers=token).json()
         assert [one["rule"] for one in shown["requests"]] == ["r"]
         twin.send_signal(number)
-        assert twin.wait(60) == 130
+        assert twin.wait(PATIENCE_S) == 130
         assert twin.communicate() == ("", "")
 
 
@@ -121,7 +121,7 @@ def test_requests_and_unused_rules_are_logged(script: Path) -> None:
         asked(record)
         asked(record, "what\x1b[2J?")
         twin.send_signal(signal.SIGINT)
-        _, lines = twin.communicate(timeout=60)
+        _, lines = twin.communicate(timeout=PATIENCE_S)
     first, second, last = lines.splitlines()
     warning = "the request does not offer the tool 'look'; it offers: none"
     assert first == f"#1 openai gpt-5 step 0: 200 'plan' (warning: {warning})"
@@ -138,7 +138,7 @@ def test_provider_answers_are_recorded_and_replayed(script: Path, tmp_path: Path
             record = json.loads(lines_of(twin, "}"))
             came = asked(record).content
             twin.send_signal(signal.SIGINT)
-            assert twin.wait(60) == 130
+            assert twin.wait(PATIENCE_S) == 130
     assert record["record"]["providers"]["openai"] == url
     # A client that is recorded uses its own API keys.
     assert not any(name.endswith("_API_KEY") for name in record["environ"])
@@ -158,7 +158,7 @@ def test_failed_recording_stops_the_twin(script: Path, tmp_path: Path) -> None:
             calls.mkdir()
             with pytest.raises(httpx.TransportError):
                 asked(record)
-            assert twin.wait(60) == 3
+            assert twin.wait(PATIENCE_S) == 3
             assert "calls.jsonl" in twin.communicate()[1]
 
 
@@ -228,13 +228,12 @@ def test_second_signal_ends_a_hanging_script(tmp_path: Path) -> None:
         url = json.loads(lines_of(twin, "}"))["environ"]["OPENAI_BASE_URL"]
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{url}/responses", json=ASKED, headers={"authorization": "x"}, timeout=0.5)
-        while not (tmp_path / "begun").exists():
-            time.sleep(0.01)
+        wait_until((tmp_path / "begun").exists)
         twin.send_signal(signal.SIGTERM)
         with pytest.raises(subprocess.TimeoutExpired):
             twin.wait(0.5)
         twin.send_signal(signal.SIGTERM)
-        assert twin.wait(60) == 130
+        assert twin.wait(PATIENCE_S) == 130
 
 
 def test_first_example_of_the_page_works_in_a_run(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.cli.running import ROOT, attractor, running_program
+from tests.patience import PATIENCE_S
 from tests.prepared import Process
 
 PAYMENTS = ROOT / "examples" / "twins" / "payments"
@@ -77,7 +78,7 @@ def test_twins_answer_until_interrupted(folder: Path, number: signal.Signals) ->
         asked = httpx.get(other["control_url"] + "/requests", headers=token).json()
         assert [one["path"] for one in asked["requests"]] == ["/nothing"]
         process.send_signal(number)
-        assert process.wait(60) == 130
+        assert process.wait(PATIENCE_S) == 130
         out, err = process.communicate()
     assert out == ""
     first, second = err.splitlines()
@@ -115,7 +116,7 @@ def test_recorded_exchanges_are_compared_with_the_twin(tmp_path: Path) -> None:
             assert made.status_code == 200
             assert httpx.get(f"{place}/customers", headers=key).status_code == 200
             process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 130
+            assert process.wait(PATIENCE_S) == 130
             lines = process.communicate()[1].splitlines()
     assert lines == [
         "#1 payments POST /v1/customers: 200 'recorded'",
@@ -151,7 +152,7 @@ def test_failed_recording_stops_the_twin(tmp_path: Path) -> None:
             file.mkdir()
             with pytest.raises(httpx.TransportError):
                 httpx.get(found["url"] + "/status")
-            assert process.wait(60) == 3
+            assert process.wait(PATIENCE_S) == 3
             assert "r.jsonl" in process.communicate()[1]
 
 

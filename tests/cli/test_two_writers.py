@@ -5,8 +5,8 @@ import os
 import re
 import signal
 
-from tests.cli.git_desk import await_
 from tests.cli.plain_desk import PlainDesk, desk as desk
+from tests.patience import PATIENCE_S, wait_until
 
 IN_PLACE = ("--workspace", "in-place", "--sandbox", "none", "--backend", "simulate")
 WAITING = """digraph waiting { start [shape=Mdiamond]; exit [shape=Msquare]
@@ -19,7 +19,7 @@ def test_second_writer_of_a_folder_is_refused_until_the_first_has_ended(desk: Pl
     desk.write(WAITING)
     run = ("run", "pipeline.dot", *IN_PLACE)
     first = desk.begin(*run)
-    await_(lambda: (desk.folder / "begun").exists())
+    wait_until(lambda: (desk.folder / "begun").exists())
     [first_id] = [one["run_id"] for one in json.loads(desk.do("runs", "--json").stdout)]
     agent = ("agent", "Work", "--backend", "simulate", "--sandbox", "none")
     for words in (run, agent):
@@ -33,11 +33,11 @@ def test_second_writer_of_a_folder_is_refused_until_the_first_has_ended(desk: Pl
     # Nothing is left of the refused runs.
     assert len(json.loads(desk.do("runs", "--json").stdout)) == 1
     os.kill(first.pid, signal.SIGKILL)
-    first.wait(30)
+    first.wait(PATIENCE_S)
     (desk.folder / "begun").unlink()
     second = desk.begin("resume", first_id)
-    await_(lambda: (desk.folder / "begun").exists())
+    wait_until(lambda: (desk.folder / "begun").exists())
     assert desk.do(*agent).returncode == 4
     (desk.folder / "go").touch()
-    assert second.wait(60) == 0
+    assert second.wait(PATIENCE_S) == 0
     assert desk.do(*run).returncode == 0

@@ -14,10 +14,10 @@ from attractor.cli.runs.orders import prove_operator
 from attractor.environments.orphan_processes import UNGUARDED, can_find_orphans, find_process
 from attractor.factory.decisions.decide import Proof
 from attractor.factory.ledger.tokens import TokenStore
-from tests.cli.git_desk import await_
 from tests.cli.plain_desk import WORDS, Desk
 from tests.cli.running import ATTRACTOR
 from tests.cli.terminals import sit
+from tests.patience import wait_until
 
 pytestmark = [pytest.mark.skipif(not can_find_orphans(), reason="no /proc")]
 
@@ -108,13 +108,13 @@ def test_no_token_is_created_while_a_stage_executes_without_a_sandbox(desk: Desk
 
     words = [*PROGRAM, "run", "pipeline.dot", *WORDS]
     with sit(words, cwd=desk.folder, environ=desk.environ) as it:
-        await_(lambda: (desk.folder / "begun").exists())
+        wait_until(lambda: (desk.folder / "begun").exists())
         code, shown = create("early")
         assert (code, tokens.list()) == (4, ())
         assert "refused while a stage executes without a sandbox" in shown
         (desk.folder / "go").touch()
         it.until("Go on?")
-        await_(lambda: not SharedLock.is_held(lock))
+        wait_until(lambda: not SharedLock.is_held(lock))
         # The run lives, and waits for a person.
         assert create("late")[0] == 0
         assert [one.name for one in tokens.list()] == ["late"]

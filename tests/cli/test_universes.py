@@ -19,7 +19,8 @@ from tests.cli.fleet_desk import (
     sqlite_template as sqlite_template,  # a fixture
 )
 from tests.factory.resources.stores import register
-from tests.fleet.living import living, wait_until
+from tests.fleet.living import living
+from tests.patience import wait_until
 from tests.pipeline.projects import make_project
 from tests.scenarios.suites import write_suite
 

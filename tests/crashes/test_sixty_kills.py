@@ -20,6 +20,7 @@ from tests.counts import count
 from tests.crashes import life
 from tests.crashes.deaths import MOMENTS, STEP
 from tests.crashes.pipeline import NODES, OUTSIDE, write_pipeline
+from tests.patience import PATIENCE_S
 from tests.pipeline.projects import git, make_project
 from tests.prepared import Process, begin_prepared, plain
 
@@ -81,7 +82,7 @@ class Place:
             return process.wait(timeout=MAX_PROCESS_S)
         finally:
             process.kill()
-            process.wait(timeout=30)
+            process.wait(timeout=PATIENCE_S)
 
     def events(self) -> list[dict[str, Any]]:
         """Return all complete events."""
@@ -110,7 +111,7 @@ def kill(place: Place, dice: random.Random, moment: str, steps: int) -> str:
         code = process.wait(timeout=MAX_PROCESS_S)
     finally:
         process.kill()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE_S)
     assert code == -signal.SIGKILL
     [death] = place.deaths[before:]
     return death
@@ -133,7 +134,7 @@ def kill_from_outside(place: Place, steps: int, pause: float) -> str:
         time.sleep(pause)
     finally:
         process.kill()
-    assert process.wait(timeout=30) == -signal.SIGKILL
+    assert process.wait(timeout=PATIENCE_S) == -signal.SIGKILL
     return FROM_OUTSIDE
 
 

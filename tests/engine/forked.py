@@ -1,7 +1,6 @@
 """Builds graphs with forks, and reads the results of their branches."""
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from attractor.base.json import Json
 from attractor.engine.outcome import Outcome, StageStatus
@@ -11,6 +10,7 @@ from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import Workplace
+from tests.patience import until
 
 
 def forked(
@@ -27,13 +27,6 @@ def forked(
     lines = [one for branch in branches for one in chain("fan", *branch.split(), "join")]
     around = [edge("start", "fan"), *lines, edge("join", "exit")]
     return graph([*ends, *forks, *nodes], [*around, *edges], **attributes)
-
-
-async def until(holds: Callable[[], object]) -> None:
-    """Wait for a condition that other branches make true."""
-    async with asyncio.timeout(60):
-        while not holds():
-            await asyncio.sleep(0.001)
 
 
 async def until_there_is(stage: Stage, pattern: str) -> None:

@@ -8,6 +8,7 @@ from attractor.base.json import Json
 from attractor.engine.context import Context, ResolvedValues, resolve_reference, store_large_values
 from attractor.engine.storage.artifacts import FILE_BACKING_THRESHOLD, Blobs
 from attractor.engine.truncation import find_reference
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 
@@ -92,7 +93,7 @@ def test_threads_lose_nothing() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=PATIENCE_S)
     assert len(context.snapshot()) == len(context.logs()) == 800
 
 

@@ -16,6 +16,7 @@ from attractor.language.graph.graph import Graph
 from tests.engine.branches import FAIL, MEETING, GivenBranches
 from tests.engine.graphs import chain, edge, end, graph, node, start
 from tests.engine.runs import FAIL as BROKEN, Scripted, Workplace, handlers_of
+from tests.patience import PATIENCE_S
 
 NAMES = ("a", "bad", "gate", "größe 🐍")
 GRAPH: Graph = graph(
@@ -94,7 +95,7 @@ def given(scene: Scene, tmp_path: Path) -> None:
 
 
 async def _await(scene: Awaitable[None]) -> None:
-    await asyncio.wait_for(asyncio.ensure_future(scene), 60)
+    await asyncio.wait_for(asyncio.ensure_future(scene), PATIENCE_S)
 
 
 def require_played(probe: Probe) -> None:

@@ -15,7 +15,7 @@ from attractor.engine.questions.question import Option, Question, QuestionKind
 from attractor.engine.seams import Child, ChildEnd, ChildRun, ChildRuns, Parked, Workspace
 from attractor.engine.stage.no_workspace import NoWorkspace
 from tests.engine.children import GivenChildren, Plot
-from tests.engine.forked import until
+from tests.patience import until
 from tests.pipeline.families import Family, family
 
 pytestmark = pytest.mark.anyio

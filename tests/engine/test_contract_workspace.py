@@ -15,6 +15,7 @@ from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.pipeline.children.runner import ChildWorkspace
 from attractor.workspaces.create.from_folder import create_in_place
 from attractor.workspaces.tracked_folder import TrackedFolder
+from tests.patience import PATIENCE_S
 from tests.tables import table
 from tests.workspaces.projects import (
     RUN,
@@ -70,7 +71,7 @@ everybody = pytest.mark.parametrize(
 
 
 def run(scene: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(asyncio.wait_for(scene, 60))
+    return asyncio.run(asyncio.wait_for(scene, PATIENCE_S))
 
 
 @everybody

@@ -18,6 +18,7 @@ from attractor.engine.questions.question import (
     ask_each,
 )
 from attractor.engine.seams import Parked
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -88,7 +89,7 @@ def ask(interviewer: AnsweredFirst, *questions: Question) -> list[Answer]:
     async def one_by_one() -> list[Answer]:
         return [await interviewer.ask(one) for one in questions]
 
-    return asyncio.run(asyncio.wait_for(one_by_one(), 60))
+    return asyncio.run(asyncio.wait_for(one_by_one(), PATIENCE_S))
 
 
 def test_answer_in_the_journal_is_returned_once() -> None:
@@ -111,7 +112,7 @@ async def test_answer_from_elsewhere_ends_asking() -> None:
     while not person.asked:
         await asyncio.sleep(0)
     board.answers[QUESTION.id] = LEFT
-    answer = await asyncio.wait_for(asking, 60)
+    answer = await asyncio.wait_for(asking, PATIENCE_S)
     assert (answer.value, answer.by) == ("N", "ann")
     assert person.is_left
     assert person.notices == ["ann answered: N"]

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.patience import PATIENCE_S
+
 CONTAINER = "box"
 
 # Like docker, it gives a command its own session and variables, and ends the streams but not the
@@ -112,7 +114,7 @@ def ssh_server(folder: Path) -> Generator[Server]:
 
 
 def _await_port(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         assert server.poll() is None, log.read_text()
         try:
@@ -130,4 +132,4 @@ def _which(name: str) -> str:
 
 
 def _run(*argv: str) -> None:
-    subprocess.run(argv, check=True, timeout=60, stdin=subprocess.DEVNULL)
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)

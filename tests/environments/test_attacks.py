@@ -21,6 +21,7 @@ from attractor.environments.sandbox.bubblewrap import SandboxBounds
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from tests.counts import count
 from tests.environments.places import FAR_MS, OPERATOR, hold, make_walls, processes_in, run, use
+from tests.patience import PATIENCE_S, until
 
 pytestmark = pytest.mark.usefixtures("sandbox_allowed")
 
@@ -294,7 +295,7 @@ def test_outside_processes_are_out_of_reach(environment: ExecutionEnvironment) -
             "cat /proc/[0-9]*/cmdline | tr '\\0' ' '",
         )
         assert decoy.poll() is None
-        decoy.communicate(timeout=30)
+        decoy.communicate(timeout=PATIENCE_S)
     assert ended.exit_code != 0
     assert CANARY not in seen.stdout
 
@@ -433,9 +434,7 @@ def test_killed_runner_leaves_no_process(neutral_workspace: Path, *, stopped: bo
 
 
 async def until_no_process_is_left(namespace: str) -> None:
-    async with asyncio.timeout(60):
-        while processes_in(namespace):
-            await asyncio.sleep(0.01)
+    await until(lambda: not processes_in(namespace))
 
 
 def test_processes_are_counted_while_shared_memory_is_slow_to_count(

@@ -15,6 +15,7 @@ from attractor.environments.confined_paths import ConfinedFolder, FileIdentity, 
 from attractor.environments.environment import ExecutionEnvironment, GrepOptions
 from attractor.environments.errors import FileMissing, FileUnusable, NotText, PathOutside
 from tests.counts import count
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -154,7 +155,7 @@ class Swapper:
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=PATIENCE_S)
 
     def _swap(self) -> None:
         kept = self._folder.with_name("kept")

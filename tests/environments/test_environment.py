@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from attractor.config.settings import Section, Settings
 from attractor.config.user_folders import variable_name
 from attractor.environments.environment import Inherit, OutputBacklog, inherited, sandboxed
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 pytestmark = pytest.mark.anyio
@@ -84,7 +85,7 @@ def test_sandbox_gets_named_variables() -> None:
 
 
 async def read(backlog: OutputBacklog) -> bytes:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         return b"".join([piece async for piece in backlog.read()])
 
 

@@ -22,6 +22,7 @@ from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.orphan_processes import can_find_orphans
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from tests.environments.places import FAR_MS, OPERATOR, make_walls, run, use
+from tests.patience import PATIENCE_S, until
 
 pytestmark = pytest.mark.skipif(not can_find_orphans(), reason="no /proc")
 
@@ -159,8 +160,8 @@ def outside(home: Path) -> Generator[dict[str, str]]:
         (home / name).write_text(CANARY)
     git = ["git", "-C", str(project), "-c", "user.name=x", "-c", "user.email=x"]
     for words in (["init", "-q"], ["add", "secret"], ["commit", "-qm", "x"]):
-        subprocess.run([*git, *words], check=True, timeout=30)
-    commit = subprocess.check_output([*git, "rev-parse", "HEAD"], timeout=30, text=True)
+        subprocess.run([*git, *words], check=True, timeout=PATIENCE_S)
+    commit = subprocess.check_output([*git, "rev-parse", "HEAD"], timeout=PATIENCE_S, text=True)
     waits = [sys.executable, "-c", "import signal; signal.pause()", CANARY]
     with (
         (project / "secret").open() as secret,
@@ -294,9 +295,7 @@ def test_no_process_is_left_behind(sandbox: str, workspace: Path) -> None:
         begin = "".join(f"{one.format(stay=stay)} >out 2>&1 &\n" for one in STAYS)
         # The service runs until all processes have left its group.
         service = await env.start_service(f"{begin} sleep 1000")
-        async with asyncio.timeout(30):
-            while len(processes_of(stay)) < len(STAYS):
-                await asyncio.sleep(0.01)
+        await until(lambda: len(processes_of(stay)) >= len(STAYS))
         os.kill(processes_of(stay)[0], signal.SIGSTOP)
         await service.stop()
         assert len(processes_of(stay)) == len(STAYS)

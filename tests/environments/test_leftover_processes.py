@@ -20,7 +20,7 @@ from attractor.environments.orphan_processes import (
 )
 from tests.counts import count
 from tests.environments.places import FAR_MS, OPERATOR
-from tests.patience import holds_once
+from tests.patience import PATIENCE_S, holds_once, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not can_find_orphans(), reason="no /proc")]
 
@@ -193,9 +193,7 @@ async def test_cancelled_cleanup_kills(environment: LocalExecutionEnvironment, p
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
             await environment.cleanup()
-    async with asyncio.timeout(60):
-        while any(is_running(pid) for pid in written_pids(pids)):
-            await asyncio.sleep(0.01)
+    await until(lambda: not any(is_running(pid) for pid in written_pids(pids)))
 
 
 async def test_unused_mark_kills_no_process() -> None:
@@ -207,7 +205,7 @@ async def test_unused_mark_kills_no_process() -> None:
         assert [is_running(others.pid), is_running(bare.pid)] == [True, True]
         # Check that the process can be found: its own mark ends it.
         await kill_marked("of others")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await others.wait()
         assert is_running(bare.pid)
     finally:

@@ -25,11 +25,11 @@ from attractor.environments.orphan_processes import (
     runs_with_orphans,
     variable_of,
 )
+from tests.patience import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.skipif(not can_find_orphans(), reason="no /proc"), pytest.mark.crash]
 
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE_S = 60.0
 # Runs a command as a stage does, and waits for it until it is killed.
 LIFE = """
 import asyncio, os, sys
@@ -77,7 +77,7 @@ class RunProcesses:
     def kill(self) -> None:
         """Kill the last run process."""
         self.started[-1].kill()
-        self.started[-1].wait(timeout=60)
+        self.started[-1].wait(timeout=PATIENCE_S)
 
     @property
     def pids(self) -> list[int]:
@@ -91,7 +91,7 @@ class RunProcesses:
     def end(self) -> None:
         for life in self.started:
             life.kill()
-            life.wait(timeout=60)
+            life.wait(timeout=PATIENCE_S)
         for pid in self.pids:
             # Another process may have a written id by now.
             with suppress(FileNotFoundError, ProcessLookupError):
@@ -193,10 +193,7 @@ def test_the_current_process_and_its_ancestors_are_kept(lives: RunProcesses) -> 
     lives.begin(run_id, command, staying=2)
     lives.kill()
     (lives.folder / "go").touch()
-    until = time.monotonic() + PATIENCE_S
-    while not (lives.folder / "told").exists():
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    wait_until((lives.folder / "told").exists)
     record = json.loads((lives.folder / "told").read_text())
     [sleeper] = [pid for pid in lives.pids if find_process(pid) is None]
     assert record == [sleeper]
@@ -219,7 +216,7 @@ def test_processes_of_another_user_are_kept(lives: RunProcesses) -> None:
         assert find_process(other.pid)
     finally:
         other.kill()
-        other.wait(timeout=60)
+        other.wait(timeout=PATIENCE_S)
 
 
 def children() -> list[str]:

@@ -22,6 +22,7 @@ from attractor.environments.orphan_processes import (
     variable_of,
     variable_of_all,
 )
+from tests.patience import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.skipif(not can_find_orphans(), reason="no /proc")
 
@@ -33,7 +34,7 @@ def running(*words: str, **variables: str) -> Generator[int]:
         yield process.pid
     finally:
         process.kill()
-        process.wait(timeout=60)
+        process.wait(timeout=PATIENCE_S)
 
 
 def test_a_process_is_known_by_its_number(tmp_path: Path) -> None:
@@ -43,7 +44,7 @@ def test_a_process_is_known_by_its_number(tmp_path: Path) -> None:
     with running(str(odd), "1000", HELLO="a", HELLO2="b") as number:
         assert number in process_numbers()
         found = find_process(number)
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE_S
         # During exec, a process gets its new name first, and its variables later.
         while found and (found.name != odd.name or not variable_of(number, "HELLO")):
             assert time.monotonic() < until
@@ -57,10 +58,7 @@ def test_a_process_is_known_by_its_number(tmp_path: Path) -> None:
 
 
 def wait_for(number: int, name: str) -> None:
-    until = time.monotonic() + 60
-    while not variable_of(number, name):
-        assert time.monotonic() < until
-        time.sleep(0.001)
+    wait_until(lambda: variable_of(number, name))
 
 
 def test_processes_without_the_variable_are_skipped_next_time() -> None:
@@ -82,7 +80,7 @@ def test_processes_in_exec_are_not_skipped() -> None:
     # A program without variables looks like a process in exec.
     settled: set[int] = set()
     with running("sleep", "1000") as number:
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE_S
         while (found := find_process(number)) is None or found.name != "sleep":
             assert time.monotonic() < until
         assert not dict(variable_of_all("HELLO", settled))[number]
@@ -93,7 +91,7 @@ def test_dead_processes_are_not_found() -> None:
     process = subprocess.Popen(["true"])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert find_process(process.pid) is None
-    process.wait(timeout=60)
+    process.wait(timeout=PATIENCE_S)
     assert find_process(process.pid) is None
     assert variable_of(process.pid, "PATH") == ()
 

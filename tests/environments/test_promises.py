@@ -262,7 +262,6 @@ def attempts(folder: Path, *wrapper: str, **asked: object) -> dict[str, object]:
         [*wrapper, "/usr/bin/env", "python3", "-I", "-S", str(program), "asked"],
         cwd=folder,
         capture_output=True,
-        timeout=60,
         check=True,
     )
     return json.loads(done.stdout)

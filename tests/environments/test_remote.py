@@ -32,6 +32,7 @@ from attractor.environments.files import MAX_READ
 from attractor.environments.remote import MarkedOutput
 from tests.environments.places import FAR_MS
 from tests.environments.remotes import CONTAINER
+from tests.patience import PATIENCE_S, until
 
 pytestmark = pytest.mark.anyio
 
@@ -48,9 +49,7 @@ def alive(number: int) -> bool:
 
 
 async def until_gone(number: int) -> None:
-    async with asyncio.timeout(30):
-        while alive(number):
-            await asyncio.sleep(0.01)
+    await until(lambda: not alive(number))
 
 
 async def test_remote_links_outside_are_refused(
@@ -137,7 +136,7 @@ async def test_unusual_names_and_commands_arrive(remote: ExecutionEnvironment) -
 
 async def test_variables_are_on_no_command_line(remote: ExecutionEnvironment) -> None:
     await remote.start_service("sleep 1000; true", env_vars={"NAME": "not-for-all"})
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not any(b"sleep\x001000" in line for line in command_lines()):
             assert not any(b"not-for-all" in line for line in command_lines())
             await asyncio.sleep(0.02)
@@ -186,7 +185,7 @@ async def test_commands_end_with_the_runner(workspace: Path, with_docker: dict[s
     given = json.dumps([CONTAINER, str(workspace), with_docker])
     leader = workspace / "leader"
     with subprocess.Popen([sys.executable, "-c", RUNNER, given]) as runner:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while not leader.exists() or not leader.read_text().strip():
                 assert runner.poll() is None
                 await asyncio.sleep(0.01)

@@ -15,6 +15,7 @@ from attractor.twins.script.script import Script, parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.external_agents.test_backends import PROGRAMS, REPORT, Outside
+from tests.patience import wait_until
 from tests.spec.runs import between, environ_for, events, project_in, resume, run
 
 pytestmark = pytest.mark.agents
@@ -86,8 +87,7 @@ def kill_all_in(folder: Path) -> None:
 
 def kill_when_asked(twin: ProviderTwin, folder: Path) -> None:
     """Kill the program when it reads the answer that hangs."""
-    while "cut" not in [one.rule for one in twin.requests]:
-        time.sleep(0.1)
+    wait_until(lambda: "cut" in [one.rule for one in twin.requests])
     time.sleep(1)
     kill_all_in(folder)
 

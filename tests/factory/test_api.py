@@ -44,6 +44,7 @@ from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.language.diagnostics import ValidationError
 from tests.examples import ROOT
 from tests.packages import Places
+from tests.patience import until
 from tests.pipeline.projects import git, make_project
 
 pytestmark = pytest.mark.anyio
@@ -323,8 +324,7 @@ async def test_cancelled_run_is_resumable(project: Path, environ: Mapping[str, s
     running = asyncio.create_task(work)
     async for event in events:
         if event.type == "StageStarted" and event.node == "make":
-            while not (Path(environ["HOME"]) / "once").exists():
-                await asyncio.sleep(0.01)
+            await until(lambda: (Path(environ["HOME"]) / "once").exists())
             running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -27,6 +27,7 @@ from attractor.scenarios.evaluation import TrialResult, Trouble, TroubleCount, e
 from attractor.scenarios.suite import Scenario, Suite, SuiteSettings, TrialSettings
 from tests.counts import count
 from tests.environments.places import make_walls, processes_in
+from tests.patience import until
 from tests.scenarios.suites import write_files
 from tests.scenarios.test_evaluation import Log
 
@@ -219,8 +220,7 @@ class Lost:
 
         async def executed(command: str, **options: Any) -> ExecResult:
             doing = asyncio.create_task(execute(command, **options))
-            while not (folder / "runs").exists():
-                await asyncio.sleep(0.01)
+            await until(lambda: (folder / "runs").exists())
             namespace = (folder / "runs").read_text().strip()
             os.kill(min(processes_in(namespace)), signal.SIGKILL)
             self.killed += 1

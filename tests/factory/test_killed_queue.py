@@ -15,6 +15,7 @@ from attractor.factory.operations.gate import ask_gate
 from tests.counts import count
 from tests.factory.flows import Flow, make_flow
 from tests.factory.queues import approve, approved, begin, enqueue, queue_of, subjects
+from tests.patience import PATIENCE_S
 from tests.scenarios.suites import SUITE
 
 RUNS, CONFLICTS, KILLS = count(ci=4, full=12), count(ci=1, full=4), count(ci=3, full=20)
@@ -33,7 +34,7 @@ def decide(flow: Flow) -> None:
     _, judged = ask_gate(root, flow.opened)
     if judged.without_result():
         order = ("evaluate", root.name, "--replay-cut", "--rationale", "the queue was killed")
-        begin(flow, *order).wait(60)
+        begin(flow, *order).wait(PATIENCE_S)
         _, judged = ask_gate(root, flow.opened)
     if gate(judged).go:
         approve(flow, root.name)
@@ -55,7 +56,7 @@ def test_killed_queue_lands_each_run_once(tmp_path: Path) -> None:
             time.sleep(dice.uniform(0.05, LONGEST_S))
             killed += process.poll() is None or not queue_of(flow).waiting
             process.kill()
-        process.wait(120)
+        process.wait(PATIENCE_S)
         decide(flow)
     queue, landed = queue_of(flow), names[: RUNS - CONFLICTS]
     assert queue.waiting == []

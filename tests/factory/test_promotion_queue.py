@@ -39,6 +39,7 @@ from attractor.worlds.attention import AttentionRow, Need, read_attention
 from tests.factory.decisions.test_rebase import commit_file
 from tests.factory.flows import ANN, REASON, Flow, make_flow
 from tests.factory.queues import approve, approved, begin, enqueue, process, queue_of, subjects
+from tests.patience import PATIENCE_S
 from tests.pipeline.projects import git
 
 
@@ -234,7 +235,7 @@ def test_run_in_two_queues_is_removed_from_that_of_the_named_branch(tmp_path: Pa
     words = ("queue", "remove", run.run_id)
     text = "".join(begin(flow, *words, stdout=subprocess.PIPE).communicate())
     assert f"{run.run_id} is in several queues: main, release" in text
-    assert begin(flow, *words, "--branch", "release").wait(60) == ExitCode.DONE
+    assert begin(flow, *words, "--branch", "release").wait(PATIENCE_S) == ExitCode.DONE
     assert PromotionQueues.of(flow.opened).all() == [queue]
 
 
@@ -252,7 +253,7 @@ def test_second_queue_of_a_branch_says_who_holds_it(tmp_path: Path) -> None:
         holder = queues.holder("main")
         assert holder
         assert f"the queue of main is held by process {holder.pid}" in text
-        assert second.wait(60) == ExitCode.REFUSED
+        assert second.wait(PATIENCE_S) == ExitCode.REFUSED
         assert subjects(flow) == ["Begin"]
-    assert begin(flow, "queue", "run").wait(60) == ExitCode.DONE
+    assert begin(flow, "queue", "run").wait(PATIENCE_S) == ExitCode.DONE
     assert subjects(flow) == ["Begin", "one"]

@@ -31,8 +31,9 @@ from attractor.fleet.records import FleetRun, ReasonKind, RunState
 from attractor.pipeline.orders import Orders
 from attractor.records.delivery import read_delivery
 from attractor.records.request import RunRequest
-from tests.fleet.living import LivingFleet, until
+from tests.fleet.living import LivingFleet
 from tests.fleet.runs import opened_project
+from tests.patience import until
 from tests.pipeline.projects import git
 
 EDGES = "start [shape=Mdiamond]; done [shape=Msquare]"

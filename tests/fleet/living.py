@@ -7,8 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from copy import copy
 from dataclasses import dataclass, field
@@ -19,10 +18,10 @@ import attractor
 from attractor import __version__
 from attractor.fleet.fleet import Addresses, Fleet, open_fleet
 from attractor.fleet.records import FleetRun, RunState
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git, make_project
 
 PROGRAM = (sys.executable, "-P", "-m", "attractor")
-PATIENCE_S = 180.0
 
 
 @dataclass
@@ -160,10 +159,13 @@ class LivingFleet:
 
     def wait(self, run_id: str, *words: str) -> dict[str, Any]:
         """Wait until a run has one of some statuses."""
-        until = time.monotonic() + PATIENCE_S
-        while (found := self.status(run_id))["status"] not in words:
-            assert time.monotonic() < until, (found, self.logs())
-            time.sleep(0.2)
+        found: dict[str, Any] = {}
+
+        def is_reached() -> bool:
+            found.update(self.status(run_id))
+            return found["status"] in words
+
+        wait_until(is_reached, lambda: (found, self.logs()))
         return found
 
     @asynccontextmanager
@@ -219,23 +221,3 @@ def living(folder: Path, pipeline: str, **more: Any) -> Generator[LivingFleet]:
         for process in (*fleet.workers, fleet.server):
             if process and process.poll() is None:
                 fleet.kill(process)
-
-
-def wait_until(holds: Callable[[], bool], why: Callable[[], object] = str) -> None:
-    """Wait until something holds."""
-    until = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < until, why()
-        time.sleep(0.05)
-
-
-async def until(
-    holds: Callable[[], Awaitable[bool]],
-    why: Callable[[], object] = str,
-    within_s: float = PATIENCE_S,
-) -> None:
-    """Wait until something holds, in a loop of other tasks."""
-    deadline = time.monotonic() + within_s
-    while not await holds():
-        assert time.monotonic() < deadline, why()
-        await asyncio.sleep(0.05)

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,10 +14,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from tests.patience import PATIENCE_S, wait_until
 from tests.ports import free_port
 
 USER = "postgres"
-PATIENCE_S = 120
 """A busy disk makes a restart slow."""
 
 
@@ -57,10 +56,7 @@ class Cluster:
                 stderr=log,
                 cwd="/",
             )
-        deadline = time.monotonic() + PATIENCE_S
-        while not self._answers():
-            assert time.monotonic() < deadline, self._log.read_text()
-            time.sleep(0.02)
+        wait_until(self._answers, self._log.read_text)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the server and the processes of its connections."""

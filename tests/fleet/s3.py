@@ -3,12 +3,12 @@
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 
 import pytest
 
+from tests.patience import wait_until
 from tests.ports import free_port
 
 
@@ -38,8 +38,9 @@ def s3_server() -> Generator[Mapping[str, str]]:
 
 
 def _await_port(port: int) -> None:
-    for _ in range(600):
+    def answers() -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            return
-        time.sleep(0.1)
-    raise TimeoutError("the stand-in for S3 does not start")
+            return True
+        return False
+
+    wait_until(answers)

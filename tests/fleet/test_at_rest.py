@@ -13,9 +13,10 @@ from attractor.fleet.database.schema import RUNS
 from attractor.fleet.records import RunState
 from tests.cli.running import attractor
 from tests.counts import IS_FULL, count
-from tests.fleet.living import LivingFleet, living, until, wait_until
+from tests.fleet.living import LivingFleet, living
 from tests.fleet.postgres import Cluster
 from tests.fleet.runs import ASKS, ProjectInFleet
+from tests.patience import until, wait_until
 
 REAL, ALL = count(ci=5, full=100), count(ci=100, full=10_000)
 UNIVERSES, WORLDS = count(ci=5, full=200), count(ci=20, full=2000)

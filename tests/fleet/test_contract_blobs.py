@@ -18,6 +18,7 @@ from attractor.fleet.seams import Blobs
 from attractor.fleet.store.blobs import MARKER, open_blobs
 from attractor.fleet.store.bucket_blobs import BucketBlobs
 from tests.fleet.stores import OLD_S, BucketStore, FolderStore, MemoryStore, Store
+from tests.patience import PATIENCE_S
 from tests.ports import free_port
 from tests.tables import table
 
@@ -190,7 +191,7 @@ async def test_many_open_an_empty_store_at_once(outer_store: FolderStore | Bucke
 async def test_bucket_that_does_not_answer_is_away_soon(request: pytest.FixtureRequest) -> None:
     store = new_bucket(request)
     environ = {**store.environ, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         with pytest.raises(StoreAway, match=store.url):
             await open_blobs(store.url, environ)
     with pytest.raises(Refused, match="no bucket at s3://not-there"):

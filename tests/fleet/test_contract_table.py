@@ -24,6 +24,7 @@ from attractor.fleet.records import (
 )
 from attractor.fleet.universes import Caps, Tenant
 from tests.fleet.rigs import AnyTable, Rig
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -701,7 +702,7 @@ async def test_pool_is_never_exceeded_by_workers_at_once(rig: Rig) -> None:
                     await rig.table.end(claim, ENDED)
             await rig.table.sweep("s")
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         await asyncio.gather(*(work(f"w{number}") for number in range(4)))
     assert len(await names(rig.table, RunState.ENDED)) == len(runs)
 
@@ -916,6 +917,6 @@ async def test_caps_are_never_exceeded_by_workers_at_once(rig: Rig) -> None:
                     await rig.table.end(claim, ENDED)
             await rig.table.sweep("s")
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         await asyncio.gather(*(work() for _ in range(3)))
     assert (await tenant(rig.table)).spent == Spent(36.0, 9)

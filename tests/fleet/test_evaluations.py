@@ -24,7 +24,8 @@ from tests.cli.fleet_desk import (
     fleet_desk as fleet_desk,  # a fixture
     sqlite_template as sqlite_template,  # a fixture
 )
-from tests.fleet.living import PATIENCE_S, PROGRAM, LivingFleet, living, wait_until
+from tests.fleet.living import PROGRAM, LivingFleet, living
+from tests.patience import PATIENCE_S, wait_until
 from tests.scenarios.suites import write_suite
 
 PIPELINE = """digraph linear {

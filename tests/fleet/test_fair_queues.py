@@ -11,6 +11,7 @@ from attractor.fleet.database.schema import RUNS
 from attractor.fleet.records import AttemptEnd, Claim, NewRun, RunState, queue_name
 from tests.counts import count
 from tests.fleet.rigs import SqlRig, sql_rig
+from tests.patience import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.crash]
 
@@ -35,8 +36,7 @@ async def test_no_run_waits_longer_than_three_times_its_fair_share(database_url:
         await listener.start()
         try:
             async with asyncio.timeout(LONGEST_S):
-                while len(begun) < RUNS_EACH * len(LABELS):
-                    await asyncio.sleep(0.1)
+                await until(lambda: len(begun) >= RUNS_EACH * len(LABELS))
         finally:
             await listener.close(5)
     done = Counter[str]()

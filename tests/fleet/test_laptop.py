@@ -17,10 +17,11 @@ from attractor.fleet.workers.attempt import find_dimension
 from attractor.records.request import RunRequest
 from attractor.workspaces.folders import lock_writer
 from tests.counts import count
-from tests.fleet.living import LivingFleet, living, wait_until
+from tests.fleet.living import LivingFleet, living
 from tests.fleet.postgres import Cluster
 from tests.fleet.test_workers import SLOW, begin_slow, fleet_stages, processes_of
 from tests.fleet.wire import wire_to
+from tests.patience import wait_until
 from tests.pipeline.projects import make_project, open_project
 
 CUT_S = count(ci=8.0, full=60.0)

@@ -13,8 +13,9 @@ from attractor.fleet.decisions import is_holder, share_of
 from attractor.fleet.fleet import Fleet
 from attractor.fleet.records import Pool, RunState
 from tests.counts import IS_FULL, count
-from tests.fleet.living import LivingFleet, living, until
+from tests.fleet.living import LivingFleet, living
 from tests.fleet.runs import ProjectInFleet
+from tests.patience import until
 from tests.pipeline.projects import make_project
 
 RUNS, UNIVERSES, WORKERS = count(ci=12, full=300), count(ci=4, full=20), count(ci=2, full=4)

@@ -7,8 +7,9 @@ import pytest
 
 from tests.counts import count
 from tests.fleet.chaos import result_of
-from tests.fleet.living import PATIENCE_S, LivingFleet, living, wait_until
+from tests.fleet.living import LivingFleet, living
 from tests.fleet.stores import BucketStore
+from tests.patience import PATIENCE_S, wait_until
 
 STAGES, MOVES = count(ci=6, full=30), count(ci=2, full=10)
 

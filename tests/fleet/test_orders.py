@@ -14,8 +14,9 @@ from attractor.fleet.records import ReasonKind
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.fleet.living import PROGRAM, LivingFleet, living, wait_until
+from tests.fleet.living import PROGRAM, LivingFleet, living
 from tests.fleet.test_workers import SLOW, begin_slow, fleet_stages
+from tests.patience import PATIENCE_S, wait_until
 from tests.prepared import plain
 from tests.spec.runs import between
 from tests.spec.test_account_limits import MODEL
@@ -84,7 +85,7 @@ def test_message_survives_the_kill_of_the_worker_that_did_not_take_it(tmp_path: 
         wait_until(lambda: len(fleet.row(run_id).orders) == 1, fleet.logs)
         fleet.kill(fleet.workers[0])
         fleet.start_worker()
-        said, _ = steer.communicate(timeout=60)
+        said, _ = steer.communicate(timeout=PATIENCE_S)
         assert (steer.returncode, "the message was accepted" in said) == (0, True), fleet.logs()
         # The commit for the message is not that of a finished stage.
         assert fleet.row(run_id).lost == 1

@@ -3,9 +3,8 @@ import base64
 import pickle
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from attractor.fleet.errors import DatabaseAway
 from attractor.fleet.records import NewRun, queue_name
 from tests.fleet.postgres import Cluster
 from tests.fleet.rigs import SqlRig, sql_rig
+from tests.patience import PATIENCE_S, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.crash]
 
@@ -78,16 +78,9 @@ async def workers(database_url: str, tmp_path: Path) -> AsyncIterator[Workers]:
             await workers.end()
 
 
-async def until(holds: Callable[[], object], *, within_s: float = 30.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, "it does not happen"
-        await asyncio.sleep(0.02)
-
-
 async def until_pending(rig: SqlRig, attempts: dict[str, str]) -> None:
     """Wait until DBOS has recorded the end of all other attempts."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while await rig.pending() != attempts:
             await asyncio.sleep(0.02)
 
@@ -210,7 +203,7 @@ async def test_listener_outlasts_a_restart_of_the_database(cluster: Cluster) -> 
             await rig.table.add(NewRun(run_id="r", head="h", pool="p", engine="1"))
             await until(lambda: done)
         with cluster.stopped():
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 with pytest.raises(DatabaseAway):
                     async with listening(rig, done):
                         pass

@@ -12,8 +12,9 @@ from attractor.fleet.fleet import Fleet
 from attractor.fleet.records import ReasonKind, RunState
 from attractor.fleet.views.overview import explain
 from tests.counts import count
-from tests.fleet.living import LivingFleet, living, until
+from tests.fleet.living import LivingFleet, living
 from tests.fleet.runs import ProjectInFleet
+from tests.patience import until
 
 RUNS, NEW_RUNS = count(ci=6, full=40), count(ci=2, full=10)
 NEWER = "99.0.0"

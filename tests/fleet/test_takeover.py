@@ -11,8 +11,9 @@ import pytest
 from attractor.fleet.database.table import SqlTable
 from attractor.fleet.records import FleetRun
 from tests.counts import count
-from tests.fleet.living import LivingFleet, living, until
+from tests.fleet.living import LivingFleet, living
 from tests.fleet.test_moves import chain
+from tests.patience import until
 
 KILLS = count(ci=2, full=50)
 RUNS = 2

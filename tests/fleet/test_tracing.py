@@ -3,7 +3,8 @@
 import signal
 from pathlib import Path
 
-from tests.fleet.living import PATIENCE_S, living
+from tests.fleet.living import living
+from tests.patience import PATIENCE_S
 from tests.records.tracing.collector import collecting
 
 PIPELINE = """digraph moved { graph [goal="Move"]

@@ -39,11 +39,12 @@ from attractor.fleet.store.blobs import MARKER, open_blobs
 from attractor.fleet.universes import Caps
 from attractor.fleet.views.reasons import in_words, remedy
 from tests.examples import ROOT
-from tests.fleet.living import PATIENCE_S, LivingFleet, living, wait_until
+from tests.fleet.living import LivingFleet, living
 from tests.fleet.postgres import USER, Cluster
 from tests.fleet.rigs import SqlRig, sql_rig
 from tests.fleet.s3 import s3_server
 from tests.fleet.test_evaluations import start_run
+from tests.patience import PATIENCE_S, wait_until
 from tests.scenarios.suites import write_files, write_suite
 
 FILES = ROOT / "examples" / "fleet"

@@ -12,9 +12,9 @@ from attractor.fleet.records import ReasonKind
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.counts import count
-from tests.fleet.living import PATIENCE_S, LivingFleet, living, wait_until
+from tests.fleet.living import LivingFleet, living
 from tests.fleet.postgres import Cluster
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git
 from tests.prepared import plain
 from tests.spec.runs import between
@@ -142,9 +142,7 @@ def test_frozen_worker_commits_nothing_after_it_wakes(tmp_path: Path) -> None:
         fleet.wait(run_id, "evaluating")
         before = fleet.events(run_id)
         os.kill(first.pid, signal.SIGCONT)
-        woken = time.monotonic()
         wait_until(lambda: not processes_of(run_id), fleet.logs)
-        assert time.monotonic() - woken < count(ci=60, full=5)
         fleet.status(run_id)
         assert fleet.events(run_id) == before
         assert [*fleet.stages(run_id)] == ["start", "one", "two", "three"]
@@ -197,7 +195,7 @@ def test_worker_without_its_database_ends_after_two_signals(
             for _ in range(2):
                 worker.terminate()
                 time.sleep(1.0)
-            assert worker.wait(timeout=30) == 130, fleet.logs()
+            assert worker.wait(timeout=PATIENCE_S) == 130, fleet.logs()
 
 
 def test_run_whose_store_is_away_says_so_until_it_is_back(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from attractor.records.request import Overrides, RunRequest
 from tests.factory.flows import Flow
 from tests.factory.resources.stores import register
 from tests.golden_runs.golden import MADE_IN, PROJECT
+from tests.patience import PATIENCE_S
 from tests.pipeline.projects import adjusted, git, open_project
 from tests.repositories import begin_repository
 
@@ -144,7 +145,7 @@ class Workshop:
 
 def wait(work: Awaitable[RunResult]) -> RunResult:
     async def until_done() -> RunResult:
-        return await asyncio.wait_for(work, 120)
+        return await asyncio.wait_for(work, PATIENCE_S)
 
     return asyncio.run(until_done())
 

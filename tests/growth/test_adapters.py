@@ -189,7 +189,7 @@ def trusted_tls(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ssl.SSLC
     words += ["-nodes", "-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)]
     for extension in ("subjectAltName=DNS:localhost", "keyUsage=digitalSignature,keyCertSign"):
         words += ["-addext", extension]
-    subprocess.run(words, capture_output=True, timeout=60, check=True)
+    subprocess.run(words, capture_output=True, check=True)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate, key)
     uncached = inspect.unwrap(ssl.create_default_context)

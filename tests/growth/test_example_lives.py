@@ -32,6 +32,7 @@ from tests.growth.app import make_app
 from tests.growth.example_lives import FARM, LIVES, OFFICE, Life, look, require_kept, use
 from tests.growth.simulation.example_apps import write_example
 from tests.growth.test_mail import letters, mail_twin
+from tests.patience import PATIENCE_S
 from tests.pipeline.projects import open_project
 
 REFUSED = 4
@@ -163,7 +164,7 @@ def visit(desk: AppDesk, stage: str, act: Callable[[httpx.AsyncClient], Awaitabl
     assert opened["running"] == stage
 
     async def work() -> None:
-        async with httpx.AsyncClient(base_url=opened["url"], timeout=30) as client:
+        async with httpx.AsyncClient(base_url=opened["url"], timeout=PATIENCE_S) as client:
             await act(client)
 
     asyncio.run(work())

@@ -338,6 +338,6 @@ except ServiceFailed as error:
 """
     command = [sys.executable, "-I", "-c", program]
     ran = await to_thread.run_sync(
-        lambda: subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        lambda: subprocess.run(command, capture_output=True, text=True, check=True)
     )
     return ran.stdout.strip()

@@ -26,6 +26,7 @@ from tests.browsers import browser
 from tests.cli.test_grow_init import AppDesk, models
 from tests.counts import IS_FULL
 from tests.examples import ROOT
+from tests.patience import PATIENCE_S
 from tests.prepared import PROGRAM
 from tests.server.conftest import PAGE, serving
 
@@ -153,7 +154,7 @@ def test_street_is_planned_decided_and_deployed_over_http(street: Street) -> Non
 
 def deployed(client: httpx.Client, plan: dict[str, str], waits_for: str) -> str:
     """Continue a deployment until it waits for something, or for nothing; return its run."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         answer = client.post("/growth/deploy", json=plan).json()
         if answer.get("waits_for") == waits_for:

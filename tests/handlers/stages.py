@@ -35,6 +35,7 @@ from attractor.language.conditions.condition import Lookup
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.source.syntax_tree import Attribute, Attributes, Plain, Value, ValueKind
 from tests.engine.branches import GivenBranches
+from tests.patience import PATIENCE_S
 
 KINDS = {
     str: ValueKind.STRING,
@@ -279,7 +280,7 @@ class Play:
 
     def run(self) -> Outcome:
         """Execute the handler of the node's type."""
-        return asyncio.run(asyncio.wait_for(self.execute(), 60))
+        return asyncio.run(asyncio.wait_for(self.execute(), PATIENCE_S))
 
     async def execute(self) -> Outcome:
         parts = Parts(self.backend, self.interviewer, self.inputs, play_train=self.play_train)

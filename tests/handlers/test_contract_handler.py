@@ -22,6 +22,7 @@ from attractor.pipeline.project.custom_parts import adapt_handler
 from tests.engine.children import GivenChildren, Plot
 from tests.engine.runs import FAIL, Nothing, Scripted
 from tests.handlers.stages import Person, Play, Saying, Shell, edge, graph, node
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 pytestmark = pytest.mark.anyio
@@ -84,7 +85,7 @@ def stage_of(
 
 
 def run(scene: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(asyncio.wait_for(scene, 60))
+    return asyncio.run(asyncio.wait_for(scene, PATIENCE_S))
 
 
 def require_sound(outcome: Outcome) -> None:
@@ -184,7 +185,7 @@ async def test_canceled_stage_cancels_its_waits(name: str) -> None:
     stuck: Stuck = {"tool": shell, "wait.human": person}.get(name, backend)
     handler = handler_registry()[name](Parts(backend, person))
     working = asyncio.create_task(handler.execute(stage_of(PIPELINES["full"], place=shell)))
-    await asyncio.wait_for(stuck.reached.wait(), 60)
+    await asyncio.wait_for(stuck.reached.wait(), PATIENCE_S)
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
         await working

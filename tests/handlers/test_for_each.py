@@ -12,9 +12,10 @@ from attractor.language.graph.graph import Graph
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.branches import MEETING, Given, GivenBranches
-from tests.engine.forked import branch_steps, results, until, words, wrote
+from tests.engine.forked import branch_steps, results, words, wrote
 from tests.engine.runs import Script, Silent, Workplace
 from tests.handlers.stages import Play, edge, graph, node
+from tests.patience import until
 from tests.tables import table
 
 OUT = ("work",)

@@ -14,6 +14,7 @@ from attractor.language.source.syntax_tree import Plain
 from tests.engine.children import DONE, GivenChildren, Plot
 from tests.engine.graphs import line
 from tests.handlers.stages import Play, graph, node
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 COST = Usage(10, 2, 0.5)
@@ -197,4 +198,4 @@ def test_canceled_stage_halts_its_child() -> None:
             await working
         assert children.halted == ["it@1.1"]
 
-    asyncio.run(asyncio.wait_for(scene(), 60))
+    asyncio.run(asyncio.wait_for(scene(), PATIENCE_S))

@@ -14,6 +14,7 @@ from attractor.engine.seams import ChildEnd, ModelAnswer, Parked, Stage, Telemet
 from attractor.language.source.syntax_tree import Plain
 from tests.engine.children import GivenChildren, Plot
 from tests.handlers.stages import NOW, Play, Saying, graph, node
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 pytestmark = pytest.mark.anyio
@@ -91,7 +92,7 @@ async def scene(
         await asyncio.sleep(0)
     begun = children.begun.get("it@1.1", plot)
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             yield Scene(it, begun, children, clock, working, supervisor)
     finally:
         working.cancel()

@@ -10,6 +10,7 @@ from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.handlers.wait import read_moment
 from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import NOW, Play, graph, node
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 pytestmark = pytest.mark.anyio
@@ -34,7 +35,7 @@ def waits(by: timedelta, plain: Attributes, since: datetime = NOW) -> Outcome:
         await clock.turn(by - timedelta(milliseconds=1))
         assert not waiting.done()
         await clock.turn(timedelta(milliseconds=1))
-        return await asyncio.wait_for(waiting, 60)
+        return await asyncio.wait_for(waiting, PATIENCE_S)
 
     return asyncio.run(scene())
 
@@ -94,7 +95,7 @@ async def test_clock_set_back_does_not_extend_a_wait() -> None:
     await clock.until_asleep()
     clock.set_back(24 * HOUR)
     await clock.turn(HOUR)
-    assert (await asyncio.wait_for(waiting, 60)).status is StageStatus.SUCCESS
+    assert (await asyncio.wait_for(waiting, PATIENCE_S)).status is StageStatus.SUCCESS
 
 
 async def test_changed_clock_counts_for_until() -> None:
@@ -103,7 +104,7 @@ async def test_changed_clock_counts_for_until() -> None:
     await clock.until_asleep()
     clock.set_back(-HOUR)
     await clock.turn(timedelta(minutes=1))
-    assert (await asyncio.wait_for(waiting, 60)).status is StageStatus.SUCCESS
+    assert (await asyncio.wait_for(waiting, PATIENCE_S)).status is StageStatus.SUCCESS
 
 
 async def test_canceled_wait_ends_at_once() -> None:

@@ -217,7 +217,7 @@ def test_the_timeout_of_the_node_is_the_time_there_is(answers: list[str]) -> Non
     assert it.events.kinds == ["InterviewStarted", "InterviewTimeout"]
     duration = it.events.all[-1][1]["duration"]
     assert isinstance(duration, float)
-    assert 0.025 <= duration < 20
+    assert duration >= 0.025
 
 
 def test_time_limit_of_zero_is_a_limit() -> None:

@@ -11,6 +11,7 @@ from attractor.engine.seams import Parked
 from attractor.interviewers.console import Console
 from attractor.interviewers.registry import InterviewerParts
 from tests.interviewers.questions import GATE, Terminal, option_answer, question, text_answer
+from tests.patience import PATIENCE_S, until
 from tests.tables import table
 
 SKIPPED = Answer(AnswerKind.SKIPPED, by="console")
@@ -110,7 +111,7 @@ def test_the_question_is_there_before_the_answer_is_awaited_and_time_can_run_out
                 await asyncio.wait_for(console.ask(GATE), 0.03)
             assert terminal.output.getvalue().endswith("Select: \n")
             os.write(writing, b"y\n")
-            return await asyncio.wait_for(console.ask(GATE), 60)
+            return await asyncio.wait_for(console.ask(GATE), PATIENCE_S)
 
         assert asyncio.run(in_time()) == option_answer(GATE, 0, "y", "console")
     os.close(writing)
@@ -137,7 +138,7 @@ def test_two_questions_at_once_are_asked_one_after_the_other() -> None:
                 await asyncio.sleep(0)
             assert "Sure?" not in terminal.output.getvalue()
             os.write(writing, b"y\nn\n")
-            return await asyncio.wait_for(waiting, 60)
+            return await asyncio.wait_for(waiting, PATIENCE_S)
 
         assert [one.value for one in asyncio.run(both())] == ["Y", "N"]
     os.close(writing)
@@ -184,7 +185,7 @@ def test_message_keeps_prompt_of_open_question() -> None:
             shown = terminal.output.getvalue()
             assert shown.endswith("\n[other] ann answered\N{REPLACEMENT CHARACTER}[2J\nSelect: ")
             os.write(writing, b"y\n")
-            await asyncio.wait_for(asking, 60)
+            await asyncio.wait_for(asking, PATIENCE_S)
 
         asyncio.run(scene())
     os.close(writing)
@@ -200,13 +201,11 @@ def test_terminal_drops_early_input_and_allows_any_number_of_tries() -> None:
             os.write(ours, b"y\nhal")
             asking = asyncio.create_task(console.ask(GATE))
             for times in range(1, 8):
-                while terminal.output.getvalue().count("Select: ") < times:
-                    await asyncio.sleep(0.001)
+                await until(lambda n=times: terminal.output.getvalue().count("Select: ") >= n)
                 os.write(ours, f"größe {times}\n".encode())
-            while terminal.output.getvalue().count("Select: ") < 8:
-                await asyncio.sleep(0.001)
+            await until(lambda: terminal.output.getvalue().count("Select: ") >= 8)
             os.write(ours, b"n\n")
-            return await asyncio.wait_for(asking, 60)
+            return await asyncio.wait_for(asking, PATIENCE_S)
 
         assert asyncio.run(scene()).value == "N"
     os.close(ours)

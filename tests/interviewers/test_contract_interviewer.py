@@ -24,6 +24,7 @@ from attractor.interviewers.custom import adapt_interviewer
 from attractor.interviewers.registry import interviewer_registry
 from tests.handlers.stages import Person
 from tests.interviewers.questions import Terminal, given, question
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 REGISTERED = list(interviewer_registry())
@@ -86,7 +87,7 @@ everybody = pytest.mark.parametrize("name", list(MAKE))
 async def meet(interviewer: Interviewer, asked: Question) -> Met:
     """Return the answer, the parked question, or the error that stopped the run."""
     try:
-        return await asyncio.wait_for(interviewer.ask(asked), 60)
+        return await asyncio.wait_for(interviewer.ask(asked), PATIENCE_S)
     except Parked as parked:
         return parked.question
     except Stopped as stopped:
@@ -149,7 +150,7 @@ def test_questions_at_the_same_time_are_each_met(name: str) -> None:
 @table("message", ["", "größe 🐍\n\x1b[0m", "x" * 100_000])
 def test_message_needs_no_answer(name: str, message: str) -> None:
     interviewer = MAKE[name]()
-    assert asyncio.run(asyncio.wait_for(interviewer.inform(message, "gate"), 60)) is None
+    assert asyncio.run(asyncio.wait_for(interviewer.inform(message, "gate"), PATIENCE_S)) is None
     asked = question(QuestionKind.YES_NO, Option("Y", "Yes"))
     [met] = ask(interviewer, asked)
     assert is_met(asked, met)
@@ -191,4 +192,4 @@ def test_silent_interviewer_can_be_canceled(interviewer: Interviewer) -> None:
             await asking
         await interviewer.inform("Never mind", "slow")
 
-    asyncio.run(asyncio.wait_for(give_up(), 60))
+    asyncio.run(asyncio.wait_for(give_up(), PATIENCE_S))

@@ -13,6 +13,7 @@ import pytest
 from attractor.engine.questions.question import EnclosingBranch, Option, QuestionKind
 from attractor.interviewers.prompts import LineReader, shown_line, shown_question
 from tests.interviewers.questions import GATE, question
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 
@@ -98,7 +99,7 @@ def read(lines: LineReader, times: int = 1) -> list[str | None]:
     async def next_lines() -> list[str | None]:
         return [await lines.next() for _ in range(times)]
 
-    return asyncio.run(asyncio.wait_for(next_lines(), 60))
+    return asyncio.run(asyncio.wait_for(next_lines(), PATIENCE_S))
 
 
 def test_lines_come_one_by_one(wire: Wire) -> None:
@@ -124,7 +125,7 @@ def test_a_line_that_comes_in_pieces_is_one_line(wire: Wire) -> None:
             wire.write(piece)
         return await waiting
 
-    assert asyncio.run(asyncio.wait_for(talk(), 60)) == "yes"
+    assert asyncio.run(asyncio.wait_for(talk(), PATIENCE_S)) == "yes"
 
 
 def test_canceled_ask_keeps_typed_lines(wire: Wire) -> None:
@@ -172,7 +173,7 @@ def test_input_taken_by_other_reader_is_awaited_again(turns: int) -> None:
         return await waiting
 
     with os.fdopen(reading) as stream:
-        assert asyncio.run(asyncio.wait_for(talk(), 60)) in ("yes", "xyes")
+        assert asyncio.run(asyncio.wait_for(talk(), PATIENCE_S)) in ("yes", "xyes")
     os.close(writing)
 
 
@@ -219,7 +220,7 @@ def test_reader_waits_for_a_nonblocking_input() -> None:
         return await waiting
 
     with os.fdopen(reading) as stream:
-        assert asyncio.run(asyncio.wait_for(talk(), 60)) == "yes"
+        assert asyncio.run(asyncio.wait_for(talk(), PATIENCE_S)) == "yes"
     os.close(writing)
 
 

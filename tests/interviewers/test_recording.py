@@ -15,6 +15,7 @@ from attractor.interviewers.recording import Recording
 from attractor.interviewers.transcript import RecordedAnswer, read_recording
 from tests.handlers.stages import Person
 from tests.interviewers.questions import GATE, Terminal, given
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 
@@ -107,7 +108,7 @@ def test_at_a_terminal_the_console_asks(tmp_path: Path) -> None:
             asking = asyncio.create_task(asked.ask(GATE))
             await asyncio.sleep(0.05)
             os.write(ours, b"n\n")
-            return await asyncio.wait_for(asking, 60)
+            return await asyncio.wait_for(asking, PATIENCE_S)
 
         answer = asyncio.run(talk())
     os.close(ours)

@@ -31,6 +31,7 @@ from attractor.interviewers.registry import (
 )
 from tests.handlers.stages import Person
 from tests.interviewers.questions import Terminal, given, question
+from tests.patience import PATIENCE_S
 from tests.spec.runs import between, events, run
 from tests.tables import table
 
@@ -67,7 +68,7 @@ def test_an_interviewer_answers_or_parks_every_kind_of_question(
     name: str, kind: QuestionKind
 ) -> None:
     asked = question(kind, Option("Y", "Yes"), Option("N", "No"))
-    met = asyncio.run(asyncio.wait_for(ask(built(name), asked), 60))
+    met = asyncio.run(asyncio.wait_for(ask(built(name), asked), PATIENCE_S))
     assert met == asked or (isinstance(met, Answer) and met.kind is AnswerKind.GIVEN and met.value)
 
 

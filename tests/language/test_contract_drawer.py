@@ -14,6 +14,7 @@ from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.reading import parse
 from tests.counts import count
 from tests.language.pipelines import HUMAN_GATE
+from tests.patience import PATIENCE_S
 
 DRAWERS = dict(drawer_registry())
 DOT = dot_text(parse(HUMAN_GATE))
@@ -34,7 +35,7 @@ def draw(drawer: Drawer, *dots: str) -> list[str]:
 
     async def work() -> list[bytes | None]:
         drawing = (drawer.draw(dot, format="svg", time_limit=LIMIT) for dot in dots)
-        return await asyncio.wait_for(asyncio.gather(*drawing), 60)
+        return await asyncio.wait_for(asyncio.gather(*drawing), PATIENCE_S)
 
     drawn = [one.decode() for one in asyncio.run(work()) if one is not None]
     assert len(drawn) == len(dots)

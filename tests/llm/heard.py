@@ -20,6 +20,7 @@ from attractor.llm import (
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import MODELS, speaking
 from tests.llm.generated import PERSON
+from tests.patience import PATIENCE_S
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ async def hear(events: StreamResult, *, pause: float = 0) -> Heard:
 async def asking(script: str) -> AsyncGenerator[tuple[ProviderTwin, Client]]:
     """Serve a script, and open a client of it, while a block lasts."""
     with speaking(script) as twin:
-        async with asyncio.timeout(30), Client.from_env(twin.environ()) as client:
+        async with asyncio.timeout(PATIENCE_S), Client.from_env(twin.environ()) as client:
             yield twin, client
 
 
@@ -89,7 +90,7 @@ def with_client(twin: ProviderTwin, work: Callable[[Client], Coroutine[Any, Any,
 
     async def working() -> T:
         async with Client.from_env(twin.environ()) as client:
-            return await asyncio.wait_for(work(client), 30)
+            return await asyncio.wait_for(work(client), PATIENCE_S)
 
     return asyncio.run(working())
 

@@ -26,6 +26,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.scripted import ScriptedProvider, called, calls, never, said
 from tests.llm.asking import MODELS, PATIENT, variables
+from tests.patience import PATIENCE_S, until
 from tests.tables import table
 
 # litellm suppresses this with a filter of its own, which each test removes again.
@@ -87,10 +88,10 @@ class AdapterCase:
         return Request(model=self.model, provider=provider, messages=[Message.user(text)])
 
     async def ask(self, text: str) -> Response:
-        return await asyncio.wait_for(self.adapter.complete(self.request(text)), 60)
+        return await asyncio.wait_for(self.adapter.complete(self.request(text)), PATIENCE_S)
 
     async def hear(self, text: str) -> list[StreamEvent]:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             return [event async for event in self.adapter.stream(self.request(text))]
 
 
@@ -203,9 +204,7 @@ async def test_failure_is_an_sdk_error_without_a_retry(tried: AdapterCase) -> No
 
 async def test_canceled_request_can_be_repeated(tried: AdapterCase) -> None:
     asking = asyncio.create_task(tried.ask("hang"))
-    async with asyncio.timeout(60):
-        while tried.count() < 1:
-            await asyncio.sleep(0.005)
+    await until(lambda: tried.count() >= 1)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking

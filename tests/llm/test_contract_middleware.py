@@ -23,6 +23,7 @@ from attractor.llm import (
 )
 from attractor.llm.errors import RateLimitError
 from tests.agent.scripted import ScriptedProvider, Step, said
+from tests.patience import PATIENCE_S
 
 HELLO = Request(model="m", messages=[Message.user("hello")])
 
@@ -72,7 +73,7 @@ def ask(provider: ScriptedProvider, *middleware: Middleware, times: int = 1) -> 
         ) as client:
             return [await client.complete(HELLO) for _ in range(times)]
 
-    return asyncio.run(asyncio.wait_for(asking(), 60))
+    return asyncio.run(asyncio.wait_for(asking(), PATIENCE_S))
 
 
 def test_pass_through_middleware_changes_nothing(make: Callable[[], Middleware]) -> None:
@@ -141,7 +142,7 @@ def hear(provider: ScriptedProvider, *middleware: StreamMiddleware) -> list[Stre
         )
         return [event async for event in client.stream(HELLO)]
 
-    return asyncio.run(asyncio.wait_for(hearing(), 60))
+    return asyncio.run(asyncio.wait_for(hearing(), PATIENCE_S))
 
 
 def test_pass_through_middleware_changes_no_stream(hearing: Callable[[], StreamMiddleware]) -> None:

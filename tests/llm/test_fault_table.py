@@ -27,7 +27,7 @@ from attractor.llm import (
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import ADAPTERS, PATIENT, SERVED, a_request, ask, speaking, variables
 from tests.llm.heard import a_stream, hear
-from tests.patience import with_longer_limits
+from tests.patience import PATIENCE_S, with_longer_limits
 
 # litellm suppresses this with a filter of its own, which each test removes again.
 pytestmark = pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance")
@@ -196,7 +196,7 @@ def run(
 
     async def within() -> T:
         async with Client.from_env(variables(twin), timeout=limits) as client:
-            return await asyncio.wait_for(asking(client), 120)
+            return await asyncio.wait_for(asking(client), PATIENCE_S)
 
     return asyncio.run(within())
 

@@ -2,7 +2,6 @@ import asyncio
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from attractor.llm import (
 from tests.llm.asking import speaking
 from tests.llm.generated import adder, generated, within
 from tests.llm.heard import asking
-from tests.patience import with_longer_limits
+from tests.patience import until, wait_until, with_longer_limits
 from tests.tables import table
 
 ROOT = Path(__file__).parent.parent.parent
@@ -83,8 +82,7 @@ async def end_a_handler(ending: str, limit_s: float, *, is_async: bool) -> None:
     def look(a: int, abort_signal: AbortSignal) -> None:
         heard.append(abort_signal.aborted)
         begun.set()
-        while not abort_signal.aborted:
-            time.sleep(0.001)
+        wait_until(lambda: abort_signal.aborted)
         heard.append(True)
         why.append(abort_signal.reason)
 
@@ -110,8 +108,7 @@ async def end_a_handler(ending: str, limit_s: float, *, is_async: bool) -> None:
             controller.abort("enough")
         with pytest.raises((asyncio.CancelledError, AbortError, RequestTimeoutError)) as caught:
             await task
-        while running_threads():
-            await asyncio.sleep(0.001)
+        await until(lambda: not running_threads())
     kinds = {"cancel": asyncio.CancelledError, "abort": AbortError, "timeout": RequestTimeoutError}
     assert caught.type is kinds[ending]
     assert heard == [False, True]
@@ -138,7 +135,6 @@ def test_a_program_ends_though_a_handler_does_not() -> None:
             env={"PYTHONPATH": str(ROOT), **twin.environ()},
             capture_output=True,
             text=True,
-            timeout=30,
             check=False,
         )
     message = (
@@ -152,8 +148,7 @@ def test_cancelling_closes_the_connection_and_leaves_no_task() -> None:
         task = asyncio.create_task(
             generate("gpt-5.2", "go", provider="openai", tools=[adder()], client=client)
         )
-        while len(twin.requests) < 2:
-            await asyncio.sleep(0.005)
+        await until(lambda: len(twin.requests) >= 2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

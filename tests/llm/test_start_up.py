@@ -27,4 +27,4 @@ sys.exit(not light or "httpx" in sys.modules or "litellm" in sys.modules)
 
 @table("code", [*map(LOADED.format, LIBRARIES), ADAPTERS, CATALOGUE, MIDDLEWARE])
 def test_providers_are_imported_on_first_use(code: str) -> None:
-    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

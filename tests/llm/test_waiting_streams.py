@@ -29,7 +29,7 @@ from attractor.llm.generation.sync import _keep_interrupt  # pyright: ignore[rep
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.llm.asking import MODELS, PROVIDERS, speaking
 from tests.llm.generated import PERSON, adder
-from tests.patience import holds_once
+from tests.patience import PATIENCE_S, holds_once, wait_until
 from tests.tables import table
 
 everybody = table("provider", PROVIDERS)
@@ -73,10 +73,7 @@ def threads() -> list[threading.Thread]:
 @contextmanager
 def no_thread_is_left() -> Generator[None]:
     yield
-    deadline = time.monotonic() + 60
-    while threads() and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert threads() == []
+    wait_until(lambda: not threads(), threads)
 
 
 @everybody
@@ -227,7 +224,7 @@ def program(twin: ProviderTwin, text: str) -> "subprocess.Popen[str]":
 
 def test_program_with_an_abandoned_stream_ends() -> None:
     with speaking(SCRIPT) as twin, program(twin, PROGRAM) as running:
-        out, err = running.communicate(timeout=30)
+        out, err = running.communicate(timeout=PATIENCE_S)
     assert (running.returncode, err) == (0, "")
     assert out.startswith("One two three")
 
@@ -242,10 +239,8 @@ def _interrupt_a_stream() -> None:
     with speaking(script) as twin, program(twin, INTERRUPTED) as running:
         assert running.stdout
         assert "stream_start" in running.stdout.readline()
-        begun = time.monotonic()
         os.kill(running.pid, signal.SIGINT)
-        out, err = running.communicate(timeout=30)
-        assert time.monotonic() - begun < 10
+        out, err = running.communicate(timeout=PATIENCE_S)
     assert (out, err, running.returncode) == ("interrupted\n", "", 0)
 
 

@@ -30,9 +30,7 @@ class Machine:
     def attractor(self, *words: str, **environ: str) -> str:
         """Run a command that must succeed, and return its output."""
         variables = {**self._environ(), **environ}
-        done = run_prepared(
-            words, folder=self.project, variables=variables, timeout=120, is_merged=True
-        )
+        done = run_prepared(words, folder=self.project, variables=variables, is_merged=True)
         assert done.returncode == 0, done.stdout
         return done.stdout
 

@@ -20,7 +20,6 @@ def run_and_die(project: Path, moment: str, attempt: int) -> None:
         [str(project), moment, str(attempt)],
         folder=project,
         variables=plain(os.environ),
-        timeout=60,
         program=__file__,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr

@@ -8,10 +8,10 @@ import signal
 import sys
 from pathlib import Path
 from threading import Thread
-from time import sleep
 
 from attractor.pipeline.project.project import Project
 from attractor.workspaces.preparation import Preparation
+from tests.patience import wait_until
 from tests.pipeline.projects import adjusted, open_project, simulated, start
 from tests.prepared import plain, run_prepared
 
@@ -37,7 +37,6 @@ def run_and_die(project: Path, moment: str) -> None:
         [str(project), moment],
         folder=project,
         variables=plain(os.environ),
-        timeout=60,
         program=__file__,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -58,8 +57,7 @@ def _die_while_copying() -> None:
 
 
 def _die_while_a_stage_writes(workspaces: Path) -> None:
-    while not list(workspaces.glob("*/go-build/half")):
-        sleep(0.01)
+    wait_until(lambda: list(workspaces.glob("*/go-build/half")))
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -55,7 +55,6 @@ def run_and_die(project: Path, moment: str, kind: str) -> None:
         [str(project), moment, kind],
         folder=project,
         variables=plain(os.environ),
-        timeout=60,
         program=__file__,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr

@@ -34,9 +34,7 @@ digraph linear {
 def git(folder: Path, *words: str) -> str:
     identity = ["-c", "user.name=T", "-c", "user.email=t@localhost"]
     command = ["git", *identity, "-c", "maintenance.auto=false", *words]
-    result = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=30, check=True
-    )
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     return result.stdout
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,6 +14,7 @@ import pytest
 from attractor.base.json import JsonObject
 from attractor.pipeline.notifications import Messenger, messengers
 from attractor.pipeline.project.project import Notify
+from tests.patience import PATIENCE_S
 
 NOTICE: JsonObject = {"run_id": "R", "node": "gate", "question": {"id": "gate@1.1", "text": "✓?"}}
 
@@ -41,7 +41,7 @@ def address(tmp_path: Path) -> Iterator[str]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.path == "/silent":
-                over.wait(60)
+                over.wait(PATIENCE_S)
             elif self.path == "/good":
                 (tmp_path / "told").write_bytes(body)
             self.send_response(500 if self.path == "/bad" else 204)
@@ -56,7 +56,7 @@ def address(tmp_path: Path) -> Iterator[str]:
     over.set()
     server.shutdown()
     server.server_close()
-    serving.join(60)
+    serving.join(PATIENCE_S)
 
 
 @pytest.fixture(params=["command", "url"])
@@ -83,9 +83,7 @@ def test_messenger_returns_its_error(place: Place) -> None:
 
 
 def test_messenger_respects_the_time_limit(place: Place) -> None:
-    began = time.monotonic()
     assert place.tell(replace(place.silent, time_limit=timedelta(seconds=0.2)))
-    assert time.monotonic() - began < 50
 
 
 def test_every_messenger_is_tested_by_the_contract() -> None:

@@ -70,7 +70,7 @@ def go(opened: Project, interviewer: str = "auto_approve") -> RunResult:
 def apply(result: RunResult, folder: Path) -> None:
     """Apply a result with the commands in the last lines of a run."""
     command = ["git", "apply", str(result.directory / "result.patch")]
-    subprocess.run(command, cwd=folder, timeout=30, check=True)
+    subprocess.run(command, cwd=folder, check=True)
 
 
 def test_nothing_is_written_into_the_folder_and_the_patch_takes_all_over(opened: Project) -> None:
@@ -122,7 +122,7 @@ def test_result_with_a_secret_is_applied_from_the_store(opened: Project) -> None
     assert line in status_text(status, status.summary.started)
     command = outlook.patch.applying
     assert command in text
-    subprocess.run(command, shell=True, cwd=opened.root, timeout=30, check=True)
+    subprocess.run(command, shell=True, cwd=opened.root, check=True)
     assert (opened.root / "conf.ini").read_text() == "user=hush-hush-hush\nport=2\n"
     assert (opened.root / "new.txt").read_text() == "user=hush-hush-hush\n"
     assert (opened.root / "new.bin").read_bytes() == b"\0\1"

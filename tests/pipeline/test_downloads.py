@@ -33,7 +33,7 @@ TRY_TO_WRITE = "; touch {}/new 2> /dev/null && echo written >> said"
 def download(folder: Path, *command: str, **environ: str) -> None:
     """Run a command of the operator."""
     variables = {"PATH": os.environ["PATH"], **environ}
-    subprocess.run(command, cwd=folder, env=variables, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, cwd=folder, env=variables, check=True, capture_output=True)
 
 
 def said(opened: Project, sandbox: str) -> str:

@@ -18,6 +18,7 @@ from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.cli.test_killed_runner import TwinDesk, require_sandbox
 from tests.counts import IS_FULL
 from tests.environments.test_escapes import NETWORK, PROCESSES, READ, WRITE, contents, outside
+from tests.patience import PATIENCE_S
 from tests.pipeline.projects import git, make_project, open_project, simulated, start
 
 PIPELINE = """digraph escapes {
@@ -117,6 +118,6 @@ def test_traced_command_fails_its_stage_and_not_the_sandbox(sandbox: str, tmp_pa
     require_sandbox(sandbox, tmp_path)
     project = make_project(tmp_path / "project", FAILING, **{"traced.py": TRACED})
     work = start(simulated(project, sandbox=sandbox), open_project(project))
-    result = asyncio.run(asyncio.wait_for(work, 60))
+    result = asyncio.run(asyncio.wait_for(work, PATIENCE_S))
     assert result.status == FAILED
     assert "-10" in (result.directory / "events.jsonl").read_text()

@@ -37,6 +37,7 @@ from attractor.pipeline.notifications import (
 )
 from attractor.pipeline.project.custom_parts import HANDED_IN, CustomParts
 from attractor.pipeline.project.project import Notify, Project
+from tests.patience import PATIENCE_S, until
 from tests.pipeline.projects import adjusted, make_project, open_project, simulated, start
 from tests.tables import table
 
@@ -60,8 +61,7 @@ class Slow:
         self.overheard: list[str] = []
 
     async def ask(self, question: Question) -> Answer:
-        while not self._file.exists():
-            await asyncio.sleep(0.01)
+        await until(self._file.exists)
         return Answer(AnswerKind.GIVEN, "Y", by="slow")
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:
@@ -75,7 +75,7 @@ class Slow:
 
 def begin(opened: Project, interviewer: str = "park") -> RunResult:
     options = simulated(opened.root, workspace="none", interviewer=interviewer)
-    return asyncio.run(asyncio.wait_for(start(options, opened), 60))
+    return asyncio.run(asyncio.wait_for(start(options, opened), PATIENCE_S))
 
 
 SILENT = Notify()
@@ -159,10 +159,9 @@ def test_canceled_notifier_sends_no_notice(tmp_path: Path) -> None:
 
     async def cut_off() -> None:
         walking = asyncio.create_task(start(options, opened))
-        while not begun.exists():
-            await asyncio.sleep(0.01)
+        await until(begun.exists)
         walking.cancel()
-        await asyncio.wait([walking], timeout=60)
+        await asyncio.wait([walking], timeout=PATIENCE_S)
         assert walking.cancelled()
 
     asyncio.run(cut_off())
@@ -174,7 +173,11 @@ def test_canceled_notifier_sends_no_notice(tmp_path: Path) -> None:
 def test_url_messenger_is_imported_only_if_used() -> None:
     program = "import sys, attractor.pipeline.execute; print('urllib.request' in sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=True,
     )
     assert done.stdout == "False\n"
 
@@ -214,14 +217,14 @@ def test_each_end_of_a_run_is_notified_once_with_command_and_address(
     note_address(opened, "http://127.0.0.1:8000")
     budgets = Budgets(duration=timedelta(seconds=0.1)) if kind == "budget" else Budgets()
     options = simulated(opened.root, workspace="none", interviewer="park", budgets=budgets)
-    result = asyncio.run(asyncio.wait_for(start(options, opened), 60))
+    result = asyncio.run(asyncio.wait_for(start(options, opened), PATIENCE_S))
     [notice] = notices_of(opened)
     run = result.directory
     assert (notice["kind"], notice["command"]) == (kind, command.replace("RUN", run.name))
     assert words in notice["text"]
     assert notice["address"] == f"http://127.0.0.1:8000/runs/{run.name}"
     if not result.status.is_final and kind != "done":
-        asyncio.run(asyncio.wait_for(resume(run, opened), 60))
+        asyncio.run(asyncio.wait_for(resume(run, opened), PATIENCE_S))
         assert [one["kind"] for one in notices_of(opened)] == [kind]
 
 
@@ -238,7 +241,7 @@ from attractor.pipeline.project.project import Notify
 place = Path({str(tmp_path)!r})
 asyncio.run(send_notice({{"kind": "question"}}, {notify!r}, state_dir=place, clock=SystemClock()))
 """
-    killed = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    killed = subprocess.run([sys.executable, "-c", code], check=False, timeout=PATIENCE_S)
     assert killed.returncode == -signal.SIGKILL
     sending = send_notice({"kind": "done"}, notify, state_dir=tmp_path, clock=SystemClock())
     assert asyncio.run(sending) == {"command": ""}
@@ -254,7 +257,7 @@ def test_ten_runs_at_once_are_one_notice(tmp_path: Path) -> None:
     async def run_all() -> None:
         await asyncio.gather(*(start(options, opened) for _ in range(10)))
 
-    asyncio.run(asyncio.wait_for(run_all(), 90))
+    asyncio.run(asyncio.wait_for(run_all(), PATIENCE_S))
     [notice] = notices_of(opened)
     assert (notice["kind"], notice["title"]) == ("several", "10 notices: 10 done")
     assert len({one["run_id"] for one in notice["notices"]}) == 10
@@ -293,7 +296,7 @@ def test_runs_that_fail_at_once_for_one_cause_are_one_notice(tmp_path: Path) -> 
     async def run_all() -> None:
         await asyncio.gather(*(start(options, opened) for _ in range(3)))
 
-    asyncio.run(asyncio.wait_for(run_all(), 60))
+    asyncio.run(asyncio.wait_for(run_all(), PATIENCE_S))
     assert [one["kind"] for one in notices_of(opened)] == ["failed"]
 
 
@@ -305,7 +308,7 @@ def test_ends_of_children_are_notified_only_if_asked(tmp_path: Path, asked: bool
         TOOL.replace("HERE", 'type=pipeline, file="inner.dot"')
     )
     options = simulated(opened.root, workspace="none")
-    result = asyncio.run(asyncio.wait_for(start(options, opened), 60))
+    result = asyncio.run(asyncio.wait_for(start(options, opened), PATIENCE_S))
     pipelines = [one["pipeline"] for one in notices_of(opened)]
     assert pipelines == (["inner", "gate"] if asked else ["gate"])
     assert result.outcome
@@ -368,4 +371,4 @@ def ntfy() -> Generator[tuple[int, list[tuple[str, str]]]]:
     finally:
         server.shutdown()
         server.server_close()
-        serving.join(60)
+        serving.join(PATIENCE_S)

@@ -4,7 +4,6 @@ import hashlib
 import json
 import signal
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.backends.test_acp import AGENT as ACP_AGENT
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git, make_project
 from tests.prepared import begin_prepared, plain, run_program
 from tests.spec.runs import ScriptedBackend, between, environ_for, events, record, run
@@ -292,7 +292,7 @@ def test_run_killed_at_the_receipt_has_one_after_a_resume(tmp_path: Path, receip
         kill_at_the_command(tmp_path, environ, is_held=receipt == HELD)
     (tmp_path / "go").touch()
     again = begin_prepared(("resume", "latest"), folder=project, variables=environ)
-    assert again.wait(timeout=60) == 0
+    assert again.wait(timeout=PATIENCE_S) == 0
     assert (tmp_path / "started").read_text() == "\n\n"
     [root] = [one.parent for one in project.glob("runs/*/events.jsonl")]
     lines = [json.loads(line) for line in (root / "events.jsonl").read_text().splitlines()]
@@ -307,10 +307,7 @@ def kill_at_the_command(folder: Path, environ: Mapping[str, str], *, is_held: bo
     words = ("run", "pipeline.dot", "--backend", "command", "--sandbox", "none")
     process = begin_prepared(words, folder=folder / "project", variables=environ)
     (folder / "process").write_text(str(process.pid))
-    until = time.monotonic() + 60
-    while not (folder / "begun").exists():
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    wait_until((folder / "begun").exists)
     if is_held:
         process.kill()
-    assert process.wait(timeout=60) == -signal.SIGKILL
+    assert process.wait(timeout=PATIENCE_S) == -signal.SIGKILL

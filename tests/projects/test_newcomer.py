@@ -155,7 +155,7 @@ PROJECTS = {"shell": SHELL, "make": C, "python": PYTHON, "node": NODE, "rust": R
 def make_environment(folder: Path) -> None:
     """Make a virtual environment with pytest, as pip would."""
     command = [sys.executable, "-m", "venv", "--without-pip", folder / ".venv"]
-    subprocess.run(command, timeout=60, check=True)
+    subprocess.run(command, check=True)
     [packages] = folder.glob(".venv/lib/python3*/site-packages")
     for name in ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments"):
         spec = find_spec(name)

@@ -27,6 +27,7 @@ from attractor.records.open_work import (
     read_choices,
     stages_in_flight,
 )
+from tests.patience import PATIENCE_S
 from tests.pipeline.projects import make_project, open_project, simulated, start
 from tests.tables import table
 
@@ -56,7 +57,7 @@ async def seen_meanwhile(project: Path) -> Sequence[StageInFlight]:
     opened = open_project(project)
     walking = asyncio.create_task(start(options, opened))
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while not (found := list(opened.runs_dir.glob("*/events.jsonl"))):
                 await asyncio.sleep(0.02)
             while not all_printed(at_work := stages_in_flight(found[0].parent)):

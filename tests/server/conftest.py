@@ -22,6 +22,7 @@ from attractor.server.application import build_application
 from attractor.server.service import Service
 from attractor.server.serving import Server, address_of, listen
 from tests.factory.decisions.test_decide import make_mixed
+from tests.patience import PATIENCE_S
 from tests.pipeline.projects import make_project
 from tests.prepared import quick_programs
 
@@ -51,11 +52,11 @@ class RunningServer:
     def client(self, scope: Scope | str = Scope.OPERATE) -> httpx.Client:
         """Return a client with a token of a scope."""
         headers = {"authorization": f"Bearer {self.token(scope)}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE_S)
 
     def browser(self) -> httpx.Client:
         """Return a client that asks for pages, with the session of a one-time address."""
-        client = httpx.Client(base_url=self.url, headers=PAGE, timeout=30)
+        client = httpx.Client(base_url=self.url, headers=PAGE, timeout=PATIENCE_S)
         client.get("/login", params={"code": self.service.access.codes.create()})
         assert COOKIE in client.cookies
         return client
@@ -86,11 +87,11 @@ def serving(
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
-            assert ready.wait(30)
+            assert ready.wait(PATIENCE_S)
             yield RunningServer(address_of(listener), service, log)
         finally:
             server.should_exit = True
-            thread.join(30)
+            thread.join(PATIENCE_S)
             assert not thread.is_alive()
 
 

@@ -1,12 +1,12 @@
 """Runs that a client starts over HTTP."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 
-PATIENCE_S = 30.0
+from tests.patience import wait_until
+
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
 GATE = f"""digraph gate {{ graph [goal="Ship"]; {ENDS}
     build [shape=parallelogram, tool_command="echo built"]
@@ -50,11 +50,9 @@ def await_status(
     client: httpx.Client, run: str, is_reached: Callable[[dict[str, Any]], bool]
 ) -> dict[str, Any]:
     """Wait for a state of a run, and return its status."""
-    until = time.monotonic() + PATIENCE_S
-    while not is_reached(status := client.get(f"/pipelines/{run}").json()):
-        assert time.monotonic() < until, status
-        time.sleep(0.02)
-    return status
+    address = f"/pipelines/{run}"
+    wait_until(lambda: is_reached(client.get(address).json()), lambda: client.get(address).json())
+    return client.get(address).json()
 
 
 def await_rest(client: httpx.Client, run: str) -> dict[str, Any]:

@@ -18,7 +18,6 @@ FAILING = """digraph failing { graph [goal="Test it"]
     build [shape=parallelogram, tool_command="true"]
     test  [shape=parallelogram, max_retries=0, tool_command="echo broken; exit 3"]
     start -> build -> test -> exit }"""
-expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 from httpx_sse import connect_sse
 
 from attractor.server.service import Service
-from tests.cli.git_desk import await_
 from tests.factory.flows import make_flow
+from tests.patience import wait_until
 from tests.pipeline.projects import git, make_project
 from tests.server.conftest import PAGE, SETTINGS, RunningServer, service_of, serving
 from tests.server.test_attention_page import ASK
@@ -45,7 +45,7 @@ def start(client: httpx.Client, project: str) -> str:
     made = client.post("/api/v1/runs", params={"project": project}, json=PIPELINE)
     assert made.status_code == 201, made.text
     run = made.json()["id"]
-    await_(lambda: client.get(f"/api/v1/runs/{run}").json()["status"] == "awaiting_human")
+    wait_until(lambda: client.get(f"/api/v1/runs/{run}").json()["status"] == "awaiting_human")
     return run
 
 
@@ -71,7 +71,7 @@ def test_run_of_another_project_is_started_shown_and_answered(
         assert f'href="/start?again={run}&amp;project={project}"' in page
         answered = client.post(f"/api/v1/runs/{run}/answer", json={"answer": "Y"}).json()
         assert answered["process"] == "started"
-        await_(lambda: client.get(f"/api/v1/runs/{run}").json()["outcome"] == "success")
+        wait_until(lambda: client.get(f"/api/v1/runs/{run}").json()["outcome"] == "success")
 
 
 def test_runs_of_all_projects_are_listed_and_canceled_together(
@@ -217,7 +217,7 @@ def test_files_of_a_dimension_are_submitted(tmp_path: Path) -> None:
         body = {"suite": "todo", "profile": "lenient", "sandbox": "none"}
         place = f"/api/v1/dimensions/{project}/one/submit"
         run = client.post(place, json=body).json()["id"]
-        await_(lambda: client.get(f"/api/v1/runs/{run}").json()["phase"] == "decision")
+        wait_until(lambda: client.get(f"/api/v1/runs/{run}").json()["phase"] == "decision")
         assert client.get(f"/api/v1/runs/{run}/gate").json()["go"] is True
         unknown = client.post(place, json={"suite": "nosuch"})
         assert (unknown.status_code, "nosuch" in unknown.text) == (404, True)

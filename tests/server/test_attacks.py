@@ -29,6 +29,7 @@ from attractor.server.service import Service
 from tests.browsers import chromium
 from tests.counts import count
 from tests.needs import needs_bubblewrap
+from tests.patience import PATIENCE_S
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
 from tests.server.runs import await_rest, start
@@ -109,7 +110,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         places = {"run": run, "stage": "make", "name": "stdout.txt", "question": "ask"}
         places |= {"id": run, "rule": "dead_end"}
         address = urlsplit(server.url).netloc
-        with closing(http.client.HTTPConnection(address, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection(address, timeout=PATIENCE_S)) as connection:
             yield Target(server, connection, places, proofs, list(_operations(document)))
 
 

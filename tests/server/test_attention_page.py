@@ -20,7 +20,7 @@ from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import here, send
 from attractor.worlds.status import ActorStatus, read_actor
 from tests.browsers import chromium, keep_picture
-from tests.cli.git_desk import await_
+from tests.patience import wait_until
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
 from tests.server.test_pages_in_a_browser import look_at
@@ -41,7 +41,6 @@ FAILS = """digraph fails {
   start -> test -> done
 }
 """
-expect.set_options(timeout=30_000)
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
     opened = Service.of(other, service.processes.environ).opened
     with serving(service) as running:
         actor = spawn(opened, "asker", pipeline=str(other / "pipeline.dot"))
-        await_(lambda: read_actor(actor).status is ActorStatus.ASKING)
+        wait_until(lambda: read_actor(actor).status is ActorStatus.ASKING)
         yield running
         with running.client() as client:
             client.post(f"/api/v1/actors/{actor.project.project_id}/asker/stop")
@@ -123,7 +122,7 @@ def test_failed_tasks_of_one_cause_are_answered_at_once(server: RunningServer) -
     (asker.project.root / "fails.dot").write_text(FAILS)
     for name in ("first", "second"):
         failed = spawn(opened, name, pipeline=str(asker.project.root / "fails.dot"))
-        await_(lambda folder=failed: read_actor(folder).status is ActorStatus.FAILED)
+        wait_until(lambda folder=failed: read_actor(folder).status is ActorStatus.FAILED)
     with chromium() as screen:
         page = screen.page
         sign_in(server, page)
@@ -149,7 +148,7 @@ def test_held_messages_are_let_go_on_and_left(server: RunningServer) -> None:
     broken = spawn(opened, "broken", pipeline=str(root / "fails.dot"))
     for text in ("second", "third", "fourth"):
         send(broken, text, ANN, opened)
-    await_(lambda: len(broken.read().answers) == 2)
+    wait_until(lambda: len(broken.read().answers) == 2)
     with chromium() as screen, server.client() as client:
         page = screen.page
         sign_in(server, page)
@@ -178,7 +177,7 @@ def test_every_row_is_reached_and_its_evidence_is_read_in_time(
     [asker] = list_actors(server.service.project.machine.state_dir)
     opened = Service.of(asker.project.root, server.service.processes.environ).opened
     second = spawn(opened, "second", pipeline=str(asker.project.root / "pipeline.dot"))
-    await_(lambda: read_actor(second).status is ActorStatus.ASKING)
+    wait_until(lambda: read_actor(second).status is ActorStatus.ASKING)
     monkeypatch.setattr(attention, "PAGE_SIZE", 1)
     monkeypatch.setattr(attention, "PATIENCE_S", -1.0)
     with closing(server.browser()) as browser:

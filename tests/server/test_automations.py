@@ -34,8 +34,8 @@ from attractor.server.processes.repeated import Repeated
 from attractor.server.processes.run_processes import PROGRAM
 from attractor.worlds.attention import Need
 from tests.automations.desk import PIPELINE, automation_in, make_opened, variables_of
-from tests.cli.git_desk import await_
 from tests.counts import count
+from tests.patience import PATIENCE_S, wait_until
 from tests.prepared import Process, begin_prepared
 from tests.server.conftest import RunningServer, service_of, serving
 from tests.tables import table
@@ -62,7 +62,7 @@ def served(project: Path) -> Generator[Process]:
             yield server
     finally:
         server.kill()
-        server.wait(10)
+        server.wait(PATIENCE_S)
 
 
 def triggers(opened: OpenProject) -> Sequence[dict[str, Any]]:
@@ -73,7 +73,7 @@ def triggers(opened: OpenProject) -> Sequence[dict[str, Any]]:
 
 def await_runs(opened: OpenProject, runs: int) -> None:
     """Wait until a project has so many runs."""
-    await_(lambda: len(triggers(opened)) >= runs)
+    wait_until(lambda: len(triggers(opened)) >= runs)
 
 
 def fresh(folder: AutomationFolder) -> AutomationFolder:
@@ -99,7 +99,7 @@ def test_two_servers_that_are_killed_start_each_occurrence_once(tmp_path: Path) 
             await_runs(opened, runs)
             server.kill()
         stack.enter_context(served(project))
-        await_(lambda: is_settled(folder, 4))
+        wait_until(lambda: is_settled(folder, 4))
         fresh(folder).starts.switch(is_paused=True, by="ann", now=opened.now())
     claimed = [start.claim for start in fresh(folder).starts.read().last]
     expected = EACH_MINUTE.between(created, opened.now())
@@ -142,10 +142,10 @@ def test_claim_of_a_process_that_was_killed_before_its_run_starts_once(tmp_path:
         others = {*processes_of_claims()}
         with running.client(Scope.OPERATE) as client:
             asked = pool.submit(client.post, NIGHTLY_RUNS, json={"inputs": {}})
-            await_(lambda: {*processes_of_claims()} - others)
+            wait_until(lambda: {*processes_of_claims()} - others)
             for number in {*processes_of_claims()} - others:
                 os.kill(number, signal.SIGKILL)
-            answer = asked.result(30)
+            answer = asked.result(PATIENCE_S)
             assert (answer.status_code, answer.json()["status"]) == (201, "queued")
         start = fresh(folder).starts.read().find(answer.json()["id"])
         assert start
@@ -155,7 +155,7 @@ def test_claim_of_a_process_that_was_killed_before_its_run_starts_once(tmp_path:
         ]
         assert triggers(opened) == []
         lock.release()
-        await_(lambda: is_settled(folder, 2))
+        wait_until(lambda: is_settled(folder, 2))
         await_runs(opened, 2)
         time.sleep(2)
     assert [one["kind"] for one in triggers(opened)] == ["ticket", "http"]
@@ -177,7 +177,7 @@ def test_start_that_is_ended_by_a_signal_is_begun_once(tmp_path: Path) -> None:
             with suppress(TimeoutExpired):
                 process.wait(pause)
             process.send_signal(signal.SIGTERM)
-            process.wait(60)
+            process.wait(PATIENCE_S)
             start = fresh(folder).starts.read().find(claim.run_id)
             assert start
             made = [one for one in opened.ledger.entries(claim.run_id) if one.kind == "created"]
@@ -205,10 +205,10 @@ def test_time_of_a_schedule_waits_while_no_process_is_free(tmp_path: Path) -> No
     loop.start()
     try:
         asyncio.run(clock.turn(timedelta(minutes=1)))
-        await_(lambda: len(fresh(folder).starts.read().pending) > AT_ONCE)
+        wait_until(lambda: len(fresh(folder).starts.read().pending) > AT_ONCE)
         # Without a claim within a minute, it would be missed.
         asyncio.run(clock.turn(timedelta(minutes=5)))
-        await_(lambda: len(fresh(folder).starts.read().pending) > AT_ONCE + 1)
+        wait_until(lambda: len(fresh(folder).starts.read().pending) > AT_ONCE + 1)
     finally:
         loop.stop()
     scheduled = [one.kind for one in fresh(folder).starts.read().pending][AT_ONCE:]
@@ -255,7 +255,7 @@ def test_request_starts_a_run_with_the_inputs_that_the_schema_allows(
     )
     folder = create_automation(automation, opened)
     headers = start_token(running, opened, "review")
-    with httpx.Client(base_url=running.url, headers=headers, timeout=60) as client:
+    with httpx.Client(base_url=running.url, headers=headers, timeout=PATIENCE_S) as client:
         wrong = client.post(RUNS, json={"inputs": {"where": "elsewhere"}})
         assert (wrong.status_code, "where is fixed" in wrong.text) == (400, True)
         done = client.post(RUNS, json={"inputs": {"ticket": "A-1"}})
@@ -304,7 +304,7 @@ def test_ticket_starts_one_run_and_an_invalid_one_needs_a_person(
     command = TicketCommand("cat tickets.jsonl", "10s")
     automation = automation_in(opened, "bugs", schedule=None, tickets=command, schema=SCHEMA)
     folder = create_automation(automation, opened)
-    await_(lambda: is_settled(folder, 2) and fresh(folder).starts.read().polled)
+    wait_until(lambda: is_settled(folder, 2) and fresh(folder).starts.read().polled)
     assert sorted(one["occurrence"] for one in triggers(opened)) == ["A-1", "A-2"]
     assert attention(running) == [("bugs", "ticket A-3: invalid inputs: where is unknown")]
 
@@ -339,7 +339,7 @@ def test_promotion_starts_the_automations_that_wait_for_it(
     )
     promote(other, "0" * 32)
     promote(new, project)
-    await_(lambda: is_settled(folder, 1))
+    wait_until(lambda: is_settled(folder, 1))
     time.sleep(2)
     assert [(one["automation"], one["occurrence"]) for one in triggers(opened)] == [
         ("after", f"main {new}")
@@ -379,7 +379,7 @@ def test_known_secret_in_a_request_is_recorded_nowhere(tmp_path: Path) -> None:
             assert (refused.status_code, "the input key is a secret" in refused.text) == (400, True)
             done = client.post(NIGHTLY_RUNS, json={"inputs": {"ticket": {"log": f"with {SECRET}"}}})
             assert done.status_code == 201, done.text
-        await_(lambda: [one["kind"] for one in triggers(opened)] == ["http"])
+        wait_until(lambda: [one["kind"] for one in triggers(opened)] == ["http"])
     written = b""
     for folder in (opened.project.runs_dir, opened.project.machine.state_dir):
         for file in folder.rglob("*"):
@@ -405,7 +405,7 @@ def test_forged_start_of_a_person_sets_no_fixed_input(tmp_path: Path, is_paused:
     ):
         starting.take(forged.run_id)
     with serving(service_of(opened.project.root)) as running:
-        await_(lambda: is_settled(folder, 1))
+        wait_until(lambda: is_settled(folder, 1))
         [row] = attention(running)
     assert "ended before its run had begun" in row[1]
     assert triggers(opened) == []

@@ -18,8 +18,8 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.attempts import StageReference
 from attractor.factory.operations.lock import lock_run
 from tests.browsers import Screen, chromium
-from tests.cli.git_desk import await_
 from tests.counts import IS_FULL, count
+from tests.patience import wait_until
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
 from tests.server.runs import WAITING, start
@@ -132,9 +132,9 @@ def test_busy_run_is_shown_in_time_in_small_updates_and_flat_memory(server: Runn
 def begin(server: RunningServer, client: httpx.Client) -> tuple[str, Busy]:
     """Kill a run that waits, and write its journal from there on."""
     run = start(client, SOURCE)
-    await_(lambda: client.get(f"/pipelines/{run}").json()["stage"] == "wait")
+    wait_until(lambda: client.get(f"/pipelines/{run}").json()["stage"] == "wait")
     kill(client, run)
-    await_(lambda: not client.get(f"/pipelines/{run}").json()["live"])
+    wait_until(lambda: not client.get(f"/pipelines/{run}").json()["live"])
     return run, Busy(lock_run(server.service.root(run), server.service.opened))
 
 

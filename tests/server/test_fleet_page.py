@@ -27,7 +27,7 @@ from tests.cli.fleet_desk import (
     FleetDesk,
     sqlite_template as sqlite_template,  # a fixture
 )
-from tests.fleet.living import wait_until
+from tests.patience import PATIENCE_S, wait_until
 from tests.server.conftest import PAGE, RunningServer, csrf_in, serving
 from tests.server.test_pages_in_a_browser import look_at
 
@@ -196,7 +196,7 @@ def test_caller_of_another_project_sees_no_runs_and_drains_no_worker(desk: Desk)
     tokens, now = desk.server.service.access.tokens, desk.server.service.opened.now()
     tokens.create("bob", Scope.OPERATE, "b" * 40, by="ann", now=now, projects=("0" * 32,))
     bound = {"authorization": f"Bearer {'b' * 40}"}
-    with httpx.Client(base_url=desk.server.url, headers=bound, timeout=30) as client:
+    with httpx.Client(base_url=desk.server.url, headers=bound, timeout=PATIENCE_S) as client:
         record = client.get("/api/v1/fleet").json()
         # Demand names universes.
         assert (record["waiting"], record["demand"]) == ([], [])

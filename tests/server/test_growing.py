@@ -4,8 +4,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
@@ -17,9 +15,9 @@ import pytest
 from attractor.server.service import Service
 from tests.counts import IS_FULL
 from tests.examples import ROOT
+from tests.patience import PATIENCE_S, wait_until
 from tests.server.conftest import serving
 
-PATIENCE_S = 240
 DECIDED = {"verdict": "approved", "rationale": "All hidden scenarios pass."}
 
 
@@ -51,12 +49,12 @@ def test_example_grows_over_http_and_waits_for_a_decision(demo: Any, example: st
             assert simulation["diff"]["changes"]
             begun = post(client, "/growth/deploy", **named)
             at = f"/api/v1/runs/{begun['run_id']}"
-            wait(lambda: is_parked(client, at))
+            wait_until(lambda: is_parked(client, at))
             judged = client.get(f"{at}/gate").json()
             assert judged["go"] is True, judged
             waiting = post(client, "/growth/deploy", **named)
             assert waiting == {"run_id": begun["run_id"], "stage_id": "v0", "waits_for": "decision"}
-            wait(lambda: is_parked(client, at))
+            wait_until(lambda: is_parked(client, at))
             # Neither a deployment nor an operator decides.
             assert client.post(f"{at}/decision", json=DECIDED).status_code == 403
             assert not (stage.project / "app").exists()
@@ -64,7 +62,7 @@ def test_example_grows_over_http_and_waits_for_a_decision(demo: Any, example: st
                 post(person, f"{at}/decision", **DECIDED)
             done = post(client, "/growth/deploy", **named)
             assert done == {**begun, "waits_for": ""}
-            wait(lambda: (demo.releases_of(stage) / "keeper.json").is_file())
+            wait_until(lambda: (demo.releases_of(stage) / "keeper.json").is_file())
             assert client.get("/lineage/HEAD").json()["running"] == "v0"
             demo.look(stage, folder)
             draft = json.loads((folder / "drafts.json").read_text())[0]
@@ -89,10 +87,3 @@ def is_parked(client: httpx.Client, run: str) -> bool:
     """Return whether a run waits for a decision, without a live process."""
     status = client.get(run).json()
     return status["phase"] == "decision" and not status["live"]
-
-
-def wait(is_done: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while not is_done():
-        assert time.monotonic() < until
-        time.sleep(0.2)

@@ -22,9 +22,9 @@ from attractor.language.declarations.inputs import read_inputs
 from attractor.server.processes.run_processes import PROGRAM
 from attractor.server.service import Service
 from tests.automations.desk import ENDS, automation_in, make_opened, variables_of
-from tests.cli.git_desk import await_
 from tests.counts import count
 from tests.forges import HELPER, OPERATOR, Hub, hub
+from tests.patience import PATIENCE_S, wait_until
 from tests.prepared import begin_prepared
 from tests.server.conftest import RunningServer, quick, serving
 from tests.server.test_automations import attention, is_settled, triggers
@@ -84,7 +84,7 @@ def test_labelled_issue_starts_a_run_and_is_told_its_end(
     service = Service.of(opened.project.root, variables_on(forge, opened))
     processes = replace(service.processes, program=(str(program),))
     with serving(replace(service, processes=processes)) as server:
-        await_(lambda: len(forge.comments(number)) == 2)
+        wait_until(lambda: len(forge.comments(number)) == 2)
         assert attention(server) == []
     start, end = forge.comments(number)
     [root] = opened.project.runs_dir.glob("*/manifest.json")
@@ -119,7 +119,7 @@ def test_webhook_starts_a_run_at_once_and_a_replayed_one_nothing(
         time.sleep(3)
         forge.ask("POST /hooks", {"config": {"url": url, "secret": SECRET}, "events": ["issues"]})
         forge.label(number)
-        await_(lambda: is_settled(folder, 1))
+        wait_until(lambda: is_settled(folder, 1))
         body = {"action": "labeled", "issue": {"number": number}, "label": {"name": "fix"}}
         content = json.dumps(body).encode()
 
@@ -139,7 +139,7 @@ def test_refused_labellings_start_nothing_and_are_shown(forge: Hub, opened: Open
     forge.label(edited)
     forge.ask(f"PATCH /issues/{edited}", {"body": "Print the key."})
     with served(forge, opened) as server:
-        await_(lambda: attention(server))
+        wait_until(lambda: attention(server))
         words = f"operator/shop#{edited}: edited after reviewer labelled it: set the label again"
         assert attention(server) == [("fixes", words)]
         with server.client("read") as client:
@@ -168,12 +168,12 @@ def test_killed_servers_start_one_run_and_comment_twice(forge: Hub, opened: Open
             with server.stdout as printed:
                 assert "url" in json.loads(printed.readline())
                 if pause is None:
-                    await_(lambda: not AutomationFolder(folder.root).starts.read().uncommented)
-                    await_(lambda: len(forge.comments(number)) >= 2)
+                    wait_until(lambda: not AutomationFolder(folder.root).starts.read().uncommented)
+                    wait_until(lambda: len(forge.comments(number)) >= 2)
                 else:
                     time.sleep(pause)
         finally:
             server.kill()
-            server.wait(10)
+            server.wait(PATIENCE_S)
     assert len(triggers(opened)) == 1
     assert ["started" in one for one in forge.comments(number)] == [True, False]

@@ -17,7 +17,7 @@ from httpx_sse import connect_sse
 from attractor.base.clock import SystemClock
 from attractor.engine.journal.checkpoint import verify_journal
 from attractor.factory.ledger.tokens import Scope, TokenStore
-from tests.cli.git_desk import await_
+from tests.patience import PATIENCE_S, wait_until
 from tests.prepared import Process, begin_prepared
 from tests.server.runs import BRANCHES, GATE, UNGUARDED, WAITING, await_rest, await_status, start
 
@@ -36,11 +36,11 @@ def served(project: Path, secret: str) -> Generator[tuple[Process, httpx.Client]
         with server.stdout as printed:
             url = json.loads(printed.readline())["url"]
             headers = {"authorization": f"Bearer {secret}"}
-            with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+            with httpx.Client(base_url=url, headers=headers, timeout=PATIENCE_S) as client:
                 yield server, client
     finally:
         server.kill()
-        server.wait(10)
+        server.wait(PATIENCE_S)
 
 
 def follow(client: httpx.Client, run: str, found: list[int], last: int = 0) -> None:
@@ -78,11 +78,11 @@ def test_runs_continue_without_the_server_and_are_found_by_the_next_one(project:
         runs = [one.result() for one in begun]
         await_status(client, runs[2], lambda status: bool(status["questions"]))
         readers = [pool.submit(follow, client, *one) for one in zip(runs, seen, strict=True)]
-        await_(lambda: all(seen))
-        await_(lambda: read_on(client, feed) > 0)
+        wait_until(lambda: all(seen))
+        wait_until(lambda: read_on(client, feed) > 0)
         server.kill()
         for one in readers:
-            one.result(30)
+            one.result(PATIENCE_S)
     with served(project, secret) as (_, client):
         states = [client.get(f"/pipelines/{run}").json() for run in runs]
         assert [one["live"] for one in states] == [True, True, True]
@@ -94,7 +94,7 @@ def test_runs_continue_without_the_server_and_are_found_by_the_next_one(project:
         assert [one["outcome"] for one in ends] == ["success"] * 3
         journals = [project / "runs" / run / "events.jsonl" for run in runs]
         total = sum(len(one.read_text().splitlines()) for one in journals)
-        await_(lambda: read_on(client, feed) >= total)
+        wait_until(lambda: read_on(client, feed) >= total)
         for run, numbers in zip(runs, seen, strict=True):
             journal = project / "runs" / run / "events.jsonl"
             verify_journal(journal)

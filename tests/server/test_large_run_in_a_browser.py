@@ -38,7 +38,6 @@ SMALLEST = """Math.min(...[...canvas.querySelectorAll("text")].map((one) =>
     parseFloat(getComputedStyle(one).fontSize) * one.getScreenCTM().a))"""
 CUT = """[...document.querySelectorAll("#timeline summary .name > span:last-child")]
     .filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"""
-expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +71,7 @@ def run(server: RunningServer, screen: Screen) -> Iterator[str]:
         name = start(client, SOURCE)
         page.goto(f"{server.url}/runs/{name}")
         page.on("response", note)
-        expect(row(page, "b00_0")).to_contain_text("10 of 10", timeout=180_000)
+        expect(row(page, "b00_0")).to_contain_text("10 of 10")
         # While the page gets no answers, many changes gather; no event comes after them.
         page.route("**/*fragment=*", lambda route: route.abort())
         browser = page.context.browser
@@ -80,7 +79,7 @@ def run(server: RunningServer, screen: Screen) -> Iterator[str]:
         with browser.new_context(storage_state=page.context.storage_state()) as context:
             other = context.new_page()
             other.goto(page.url)
-            expect(row(other, "b19_0")).to_contain_text("10 of 10", timeout=180_000)
+            expect(row(other, "b19_0")).to_contain_text("10 of 10")
         await_status(client, name, lambda one: len(one["at_work"]) == 2)
         page.unroute_all()
         for number in {*range(LANES)} - {7}:

@@ -37,7 +37,6 @@ SOURCE = f"""digraph printing {{ graph [goal="Print much"]; {ENDS}
     test [shape=parallelogram, max_retries=0, tool_command="python3 print.py"]
     start -> test -> exit }}
 """
-expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from tests.cli.running import attractor
 from tests.factory.canaries import CANARIES, FOLDER, canaries_in, commit, make_flow_with_canaries
+from tests.patience import PATIENCE_S
 from tests.pipeline.projects import fork, git, make_project, open_project, simulated, start
 from tests.prepared import quick_programs
 from tests.server.conftest import SETTINGS
@@ -56,7 +57,7 @@ class Agent:
         self, run: str, is_reached: Callable[[dict[str, Any]], bool]
     ) -> dict[str, Any]:
         """Wait for a state of a run, and return its status."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while not is_reached(status := await self.read("status", run=run)):
                 await asyncio.sleep(0.02)
         return status

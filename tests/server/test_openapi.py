@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -30,8 +29,9 @@ from attractor.snippets.snippet import Language
 from tests.counts import IS_FULL, count
 from tests.factory.decisions.test_decide import make_mixed
 from tests.needs import needs
+from tests.patience import PATIENCE_S, wait_until
 from tests.server.conftest import SETTINGS, RunningServer, serving
-from tests.server.runs import GATE, PATIENCE_S, await_rest, await_status, start
+from tests.server.runs import GATE, await_rest, await_status, start
 
 # Most of its types are unknown.
 schemathesis: Any = import_module("schemathesis")
@@ -162,7 +162,7 @@ def test_document_passes_redocly(server: RunningServer, tmp_path: Path) -> None:
         (tmp_path / "openapi.json").write_text(client.get(OPENAPI).text)
     command = ["npx", "--yes", REDOCLY, "lint", "--max-problems=1000", "openapi.json"]
     found = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     said = found.stdout + found.stderr
     if re.search("^npm (error|ERR!)", said, re.MULTILINE):
@@ -206,10 +206,8 @@ def test_answers_to_any_request_are_described(tmp_path: Path) -> None:
             "rule": ["reachability"],
         }
         number, faults = _play(server, names, phases=count(ci=PHASES[2:], full=PHASES))
-        until = time.monotonic() + PATIENCE_S
-        while client.get("/api/v1/runs", params={"live": True}).json()["items"]:
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        live = {"live": True}
+        wait_until(lambda: not client.get("/api/v1/runs", params=live).json()["items"])
     assert not faults, "\n\n".join(faults[:20])
     assert number >= count(ci=100, full=20_000)
 

@@ -2,19 +2,19 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 from typing import Literal
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browsers import Screen, chromium
-from tests.patience import is_soon
+from tests.patience import is_soon, wait_until
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, service_of, serving
-from tests.server.runs import GATE, PATIENCE_S, UNTIL_GO, await_rest, start
+from tests.server.runs import GATE, UNTIL_GO, await_rest, start
 from tests.server.test_whole_way import LOOKS, Axe
 
 PIPELINE = f"""digraph live {{ graph [goal="Watch me"]
@@ -29,7 +29,6 @@ PIPELINE = f"""digraph live {{ graph [goal="Watch me"]
     ship -> exit }}
 """
 # Other work on this machine may slow the browser down.
-expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="module")
@@ -131,14 +130,12 @@ def test_run_is_started_watched_answered_and_forked_by_mouse(
 def let_go(server: RunningServer) -> None:
     """End the waiting stage of the run."""
     places = server.service.project.workspaces_dir
-    until = monotonic() + PATIENCE_S
-    trees: list[Path] = []
-    while not trees:
-        assert monotonic() < until
-        sleep(0.05)
+
+    def waiting() -> list[Path]:
         found = [one.parent for one in places.rglob("one.py")]
-        trees = [one for one in found if not (one / "go").exists()]
-    (trees[0] / "go").touch()
+        return [one for one in found if not (one / "go").exists()]
+
+    (wait_until(waiting)[0] / "go").touch()
 
 
 def test_run_is_started_watched_and_answered_by_keyboard_alone(
@@ -397,7 +394,7 @@ def tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"{name} is not reached by Tab")
 
 
-def test_graph_of_500_nodes_is_drawn_within_two_seconds(server: RunningServer, page: Page) -> None:
+def test_graph_of_500_nodes_is_drawn_soon(server: RunningServer, page: Page) -> None:
     edges = [(at, at + 1) for at in range(497)]
     edges += [(at, min(497, at + 2 + at % 9)) for at in range(301)]
     text = "; ".join(f"n{one} -> n{other}" for one, other in edges)
@@ -412,7 +409,7 @@ def test_graph_of_500_nodes_is_drawn_within_two_seconds(server: RunningServer, p
         client.get(address, headers={"accept": "text/html"})
         client.post(f"/pipelines/{run}/cancel", json={"why": "enough"})
         await_rest(client, run)
-    assert is_soon(lambda: seconds_until_drawn(page, address), within_s=2)
+    assert is_soon(lambda: seconds_until_drawn(page, address), floors=60)
 
 
 def seconds_until_drawn(page: Page, address: str) -> float:
@@ -427,7 +424,7 @@ def test_page_in_the_background_uses_no_connection(server: RunningServer, page: 
     page.goto(f"{server.url}/runs")
     expect(page.locator("[data-connection=live]")).to_be_visible()
     hide(page, True)
-    _until(lambda: not server.service.events)
+    wait_until(lambda: not server.service.events)
     with server.client() as client:
         run = start(
             client, "digraph { start [shape=Mdiamond]; exit [shape=Msquare]; start -> exit }"
@@ -469,10 +466,3 @@ def hide(page: Page, is_hidden: bool) -> None:
         }""",
         is_hidden,
     )
-
-
-def _until(is_reached: Callable[[], object]) -> None:
-    until = monotonic() + PATIENCE_S
-    while not is_reached():
-        assert monotonic() < until
-        sleep(0.02)

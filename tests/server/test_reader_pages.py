@@ -6,6 +6,7 @@ from contextlib import closing
 import httpx
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.server.conftest import PAGE, RunningServer, csrf_in
 from tests.server.runs import GATE, await_rest, start
 
@@ -32,7 +33,7 @@ def forms_of(page: str) -> set[str]:
 
 def test_reader_sees_no_form_that_changes_something(server: RunningServer, runs: list[str]) -> None:
     with (
-        httpx.Client(base_url=server.url, headers=PAGE, timeout=30) as reader,
+        httpx.Client(base_url=server.url, headers=PAGE, timeout=PATIENCE_S) as reader,
         closing(server.browser()) as operator,
     ):
         reader.post("/login", data={"token": server.token("read")})

@@ -55,7 +55,6 @@ SOURCE = """digraph linear { graph [goal="Greet a person"]
     make [prompt="Make it", receipt="grep -q person src/app/greet.py"]
     start -> make -> exit }
 """
-expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="module")

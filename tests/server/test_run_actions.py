@@ -20,8 +20,8 @@ from attractor.server.service import Service
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.cli.git_desk import await_
 from tests.factory.flows import make_flow
+from tests.patience import wait_until
 from tests.pipeline.projects import git, make_project
 from tests.server.conftest import SETTINGS, RunningServer, quick, serving
 from tests.server.runs import BRANCHES, GATE, UNGUARDED, WAITING, await_rest, await_status, start
@@ -176,7 +176,7 @@ def test_answer_to_a_run_that_is_being_parked_continues_it(
     with ThreadPoolExecutor() as pool:
         with FileLock(directory.lock).acquire(wait=10):
             answered = pool.submit(act, client, run, "answer", answer="S")
-            await_(lambda: [*directory.inbox.glob("*.json")])
+            wait_until(lambda: [*directory.inbox.glob("*.json")])
         assert answered.result()["process"] == "started"
     assert await_rest(client, run)["outcome"] == "success"
 
@@ -192,14 +192,14 @@ def test_answer_is_kept_if_no_process_can_start(service: Service) -> None:
         parked = start(client, GATE)
         await_rest(client, parked)
         # A process holds its slot for a moment longer than its run.
-        await_(lambda: is_free(one))
+        wait_until(lambda: is_free(one))
         live = start(client, WAITING)
         answered = act(client, parked, "answer", answer="S")
         assert answered["process"] == "none"
         assert "limit of processes" in answered["words"]
         go(server)
         await_rest(client, live)
-        await_(lambda: is_free(one))
+        wait_until(lambda: is_free(one))
         assert act(client, parked, "resume")["process"] == "started"
         assert await_rest(client, parked)["outcome"] == "success"
 

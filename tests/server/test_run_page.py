@@ -15,11 +15,12 @@ import pytest
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
 from tests.cli.running import run_here
+from tests.patience import wait_until
 from tests.pipeline.projects import make_project
 from tests.server.conftest import SETTINGS, RunningServer, csrf_in, service_of, serving
 from tests.server.runs import UNTIL_GO, WAITING, await_rest, await_status, start
 from tests.spec.runs import project_in
-from tests.spec.test_account_limits import desk, until
+from tests.spec.test_account_limits import desk
 from tests.tables import table
 
 NASTY = "<script>alert(1)</script>"
@@ -214,7 +215,7 @@ def test_run_that_waits_for_a_limit_is_listed_until_when_and_asks_no_person(
 ) -> None:
     with desk(tmp_path, after=60) as account:
         account.start()
-        until(lambda: account.status()["status"] == "waiting")
+        wait_until(lambda: account.status()["status"] == "waiting")
         with (
             serving(service_of(project_in(tmp_path))) as server,
             closing(server.browser()) as browser,

@@ -84,12 +84,12 @@ def test_dead_process_is_shown_on_the_open_page_and_resumed(
     expect(page.locator("#head-facts progress")).to_have_js_property("position", 0)
     expect(page.locator("#head-facts")).to_contain_text("0 of 2 stages ended")
     first = page.locator("[data-elapsed]").inner_text()
-    expect(page.locator("[data-elapsed]")).not_to_have_text(first, timeout=3000)
+    expect(page.locator("[data-elapsed]")).not_to_have_text(first)
     expect(page.locator("[data-elapsed]")).to_have_text(re.compile(r"^\d+s$"))
     page.evaluate("window.sameDocument = true")
     killed = monotonic()
     kill(client, run)
-    expect(badge).to_have_text("needs you (dead process)", timeout=30_000)
+    expect(badge).to_have_text("needs you (dead process)")
     shown_after = monotonic() - killed
     expect(page).to_have_title(re.compile(r"^waiting needs you \(dead process\) · "))
     assert status_on(page)[2] == "favicon-warn-warning.svg"

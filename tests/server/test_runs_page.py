@@ -11,10 +11,9 @@ from attractor.server.service import Service
 from attractor.workspaces.cleanup import stored_run_ids
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
+from tests.patience import wait_until
 from tests.server.conftest import RunningServer, csrf_in, serving
 from tests.server.runs import GATE, await_rest, start
-
-PATIENCE_S = 60
 
 
 def test_first_request_says_how_many_runs_are_read_until_all_are(service: Service) -> None:
@@ -25,16 +24,14 @@ def test_first_request_says_how_many_runs_are_read_until_all_are(service: Servic
         shutil.copytree(folder / "R0", folder / f"R{number}")
     with serving(service) as server, closing(server.browser()) as browser:
         first = browser.get("/runs").text
-        began = time.monotonic()
         assert f"of {2 * BATCH} runs, the newest first." in first
         assert 'href="/runs?before=">Show again</a>' in first
         # What needs a person may not be known yet.
         attention = browser.get("/attention").text
         assert re.search(f"Reading [0-9]+ of {2 * BATCH} runs", attention)
         assert "Nothing needs you." not in attention
-        while "Reading" in browser.get("/runs", params={"fragment": "now"}).text:
-            assert time.monotonic() - began < PATIENCE_S
-            time.sleep(0.05)
+        now = {"fragment": "now"}
+        wait_until(lambda: "Reading" not in browser.get("/runs", params=now).text)
         assert browser.get("/runs").text.count('data-label="Status"') == 50
         found = browser.get("/runs", params={"q": "r399 SUCCEEDED"}).text
         assert found.count('data-label="Status"') == 1

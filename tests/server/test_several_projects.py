@@ -4,7 +4,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -20,6 +19,7 @@ from attractor.records.request import Overrides
 from attractor.records.summary import summarize
 from attractor.server.service import Service
 from tests.factory.flows import ANN, REASON
+from tests.patience import wait_until
 from tests.pipeline.projects import make_project, simulated
 from tests.server.conftest import SETTINGS, RunningServer, serving
 
@@ -66,11 +66,8 @@ def kill_first_stage(opened: OpenProject, secret: str) -> Path:
     words = [sys.executable, "-c", START, str(root), secret]
     environ = {**opened.project.machine.environ, "PYTHONPATH": str(Path.cwd())}
     with subprocess.Popen(words, env=environ, stderr=subprocess.DEVNULL) as process:
-        end = time.monotonic() + 60
-        while not (root.parent / "begun").exists():
-            assert time.monotonic() < end
-            assert process.poll() is None
-            time.sleep(0.05)
+        wait_until(lambda: (root.parent / "begun").exists() or process.poll() is not None)
+        assert process.poll() is None
         process.kill()
     return find_run("latest", runs_dir)
 

@@ -18,7 +18,6 @@ DAY = """digraph day { graph [goal="Ship it"]
     last [shape=parallelogram, max_retries=0, tool_command="echo it is broken; exit 3"]
     start -> make -> gate -> last -> exit
     gate -> exit [label="[N] No"] }"""
-expect.set_options(timeout=30_000)
 
 
 class Counting(WithMouse):

@@ -23,7 +23,6 @@ from tests.server.people import Person, WithKeyboard, WithMouse
 
 # The package has no types.
 Axe: Any = import_module("axe_playwright_python.sync_playwright").Axe
-PATIENCE_MS = 60_000
 MESSAGE = "Greet by the first argument."
 REASON = "Everybody is greeted by name."
 WIDTHS = (1440, 390)
@@ -98,8 +97,6 @@ class Desk:
 @pytest.fixture(scope="module")
 def screen() -> Iterator[Screen]:
     with chromium() as screen:
-        screen.page.set_default_timeout(PATIENCE_MS)
-        expect.set_options(timeout=PATIENCE_MS)
         yield screen
 
 

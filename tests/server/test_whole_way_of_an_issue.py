@@ -15,9 +15,9 @@ from attractor.factory.operations.pull_sync import list_rounds, sync_pull_reques
 from attractor.factory.operations.start import start_run
 from attractor.server.service import Service
 from tests.automations.desk import automation_in
-from tests.cli.git_desk import await_
 from tests.factory.flows import ANN, REASON, Flow, make_flow
 from tests.forges import KINDS, Hub, hub
+from tests.patience import wait_until
 from tests.pipeline.projects import git
 from tests.server.conftest import serving
 from tests.server.test_webhooks import SECRET
@@ -63,7 +63,7 @@ def test_labelled_issue_becomes_a_merged_pull_request(kind: type[Hub], tmp_path:
     with labelled(kind, tmp_path) as (forge, flow, number):
         with serving(Service.of(flow.project, flow.machine.environ)) as server:
             forge.tell(f"{server.url}/webhooks/{forge.name}", SECRET)
-            await_(lambda: len(forge.comments(number)) == 2)
+            wait_until(lambda: len(forge.comments(number)) == 2)
             assert "ended: **go: 1 of 1 trials" in forge.comments(number)[1]
             [manifest] = flow.runs_dir.glob("*/manifest.json")
             propose(manifest.parent, flow)
@@ -75,9 +75,9 @@ def test_labelled_issue_becomes_a_merged_pull_request(kind: type[Hub], tmp_path:
                 following = asyncio.run(start_run(request, flow.opened, feedback=manifest.parent))
             propose(following.directory, flow)
             merged = forge.merge(made.number, squash=True)
-            await_(lambda: [one.ending for one in list_rounds(flow.opened)] == ["merged"])
+            wait_until(lambda: [one.ending for one in list_rounds(flow.opened)] == ["merged"])
         lines = flow.evaluator.ledger.entries(following.run_id)
         [landed] = [one for one in lines if one.kind == LineKind.PROMOTED]
         assert (landed.data["commit"], landed.data["pull_request"]) == (merged, made.url)
-        await_(lambda: git(flow.project, "ls-remote", "origin", "attractor/*") == "")
+        wait_until(lambda: git(flow.project, "ls-remote", "origin", "attractor/*") == "")
         assert not audit(flow.machine.state_dir, flow.runs_dir).flaws

@@ -8,9 +8,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from attractor.server.service import Service
 from tests.browsers import chromium
-from tests.cli.git_desk import await_
 from tests.factory.flows import REASON, Flow
 from tests.forges import Hub
+from tests.patience import wait_until
 from tests.pipeline.projects import git
 from tests.prepared import run_prepared
 from tests.server.conftest import serving
@@ -19,7 +19,6 @@ from tests.server.test_webhooks import SECRET
 from tests.server.test_whole_way_of_an_issue import labelled
 
 AUTOMATION = "fixes: issue operator/shop#1"
-expect.set_options(timeout=30_000)
 
 
 @dataclass(frozen=True)
@@ -67,9 +66,7 @@ class Person:
         """Run the command that the page names for a pull request; return its output."""
         words = self.page.locator("#decide code").filter(has_text="--to pr").inner_text()
         environ = self.flow.machine.environ
-        ended = run_prepared(
-            words.split()[1:], folder=self.flow.project, variables=environ, timeout=60
-        )
+        ended = run_prepared(words.split()[1:], folder=self.flow.project, variables=environ)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
 
@@ -106,7 +103,7 @@ def test_person_takes_an_issue_to_a_merge_in_two_rounds(tmp_path: Path) -> None:
         person.approve()
         assert "pull request 2 updated" in person.propose()
         merged = forge.merge(2, squash=True)
-        await_(lambda: git(flow.project, "ls-remote", "origin", "attractor/*") == "")
+        wait_until(lambda: git(flow.project, "ls-remote", "origin", "attractor/*") == "")
         person.visit("Pull requests")
         row = page.get_by_role("row").filter(has_text="operator/shop 2")
         expect(row.get_by_role("cell", name="merged")).to_be_visible()

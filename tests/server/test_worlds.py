@@ -10,7 +10,7 @@ from httpx_sse import connect_sse
 
 from attractor.factory.open_project import OpenProject
 from attractor.server.service import Service
-from tests.cli.git_desk import await_
+from tests.patience import wait_until
 from tests.pipeline.projects import make_project
 from tests.server.conftest import PAGE, SETTINGS, service_of, serving
 
@@ -42,7 +42,7 @@ def test_actor_answers_a_message_and_is_archived(client: httpx.Client) -> None:
         listed = client.get(f"{place}/messages").json()
         return [answer for answer in listed if answer["status"] == "answered"]
 
-    await_(lambda: len(answers()) == 2)
+    wait_until(lambda: len(answers()) == 2)
     assert [answer["succeeded"] for answer in answers()] == [True, True]
     [world] = client.get("/api/v1/worlds").json()
     settings = client.get(f"/api/v1/worlds/{world['id']}/settings").json()

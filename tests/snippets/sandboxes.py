@@ -1,13 +1,13 @@
 """Sandboxes for snippets, and a search for processes that a snippet left."""
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Any
 
 from attractor.environments.sandbox.bubblewrap import SandboxBounds
 from attractor.snippets.execution import SnippetSandboxes
 from attractor.snippets.snippet import ExtendedExecution, Snippet
+from tests.patience import wait_until
 from tests.pipeline.projects import adjusted, make_project, open_project
 
 SECRET = "never-to-be-seen-5b1e"
@@ -46,7 +46,4 @@ def processes_with(mark: str) -> list[str]:
 
 def wait_for(mark: str, *, present: bool) -> None:
     """Wait until some process has a mark, or until none has."""
-    until = time.monotonic() + FAR_S
-    while bool(processes_with(mark)) is not present:
-        assert time.monotonic() < until, f"processes with {mark}: {processes_with(mark)}"
-        time.sleep(0.02)
+    wait_until(lambda: bool(processes_with(mark)) is present, lambda: processes_with(mark))

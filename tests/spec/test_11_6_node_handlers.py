@@ -9,10 +9,11 @@ from attractor.engine.seams import Stage
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.handlers.registry import handler_registry
 from attractor.language.graph.graph import Graph, Node
-from tests.engine.forked import forked, until
+from tests.engine.forked import forked
 from tests.engine.runs import run_graph
 from tests.handlers.stages import Person, Play, Saying, edge, edge_if, graph, node
 from tests.packages import Places
+from tests.patience import until
 from tests.spec.runs import between, run
 
 SUCCEEDED = Outcome(StageStatus.SUCCESS)

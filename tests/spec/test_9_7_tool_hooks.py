@@ -15,6 +15,7 @@ from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.engine.runs import read_events
 from tests.environments.places import why_no_sandbox
+from tests.patience import PATIENCE_S
 from tests.pipeline.projects import adjusted, git, make_project, open_project, start
 
 PIPELINE = """digraph hooked {{
@@ -57,7 +58,7 @@ def go(
     )
     with in_background(ProviderTwin(script(*ANSWERS))) as twin:
         opened = adjusted(opened, environ={**opened.machine.environ, **twin.environ()})
-        return asyncio.run(asyncio.wait_for(start(options, opened), 60))
+        return asyncio.run(asyncio.wait_for(start(options, opened), PATIENCE_S))
 
 
 def hook_executions(result: RunResult) -> list[tuple[str, str, str]]:

@@ -70,7 +70,6 @@ def test_L10_formatted_text_is_valid_for_graphviz(text: str) -> None:
         input=format(text),
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert (result.returncode, result.stderr) == (0, "")

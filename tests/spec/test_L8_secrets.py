@@ -27,6 +27,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.cli.plain_desk import PlainDesk
+from tests.patience import PATIENCE_S
 from tests.pipeline.projects import adjusted, make_project, open_project, simulated, start
 from tests.tables import table
 
@@ -152,7 +153,7 @@ def test_L8_no_file_of_a_run_directory_holds_a_secret(tmp_path: Path) -> None:
     ]
     with in_background(ProviderTwin(script(*answers))) as twin:
         at_work = with_variables(opened, twin.environ())
-        result = asyncio.run(asyncio.wait_for(start(asked, at_work), 60))
+        result = asyncio.run(asyncio.wait_for(start(asked, at_work), PATIENCE_S))
         root = result.directory
         assert result.question is not None, result.reason
         orders(root, opened).answer("y", why=f"because {TOKEN}")

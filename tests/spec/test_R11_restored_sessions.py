@@ -13,9 +13,9 @@ from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, WIRES, says, use, uses
-from tests.cli.git_desk import await_
 from tests.cli.plain_desk import PlainDesk
 from tests.counts import count
+from tests.patience import PATIENCE_S, wait_until
 
 # The tool waits for a file: between the two stages the process is killed.
 PIPELINE = """digraph thread {
@@ -73,9 +73,9 @@ def killed_between(desk: TwinDesk, wire: str) -> None:
     desk.write(PIPELINE)
     words = ("--sandbox", "none", "--workspace", "none", "--no-evaluate")
     process = desk.begin("run", "pipeline.dot", "--model", MODELS[wire], "--provider", wire, *words)
-    await_(lambda: (desk.folder / "held").exists())
+    wait_until(lambda: (desk.folder / "held").exists())
     process.kill()
-    process.wait(60)
+    process.wait(PATIENCE_S)
     (desk.folder / "go").touch()
 
 

@@ -13,6 +13,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.engine.runs import read_events
+from tests.patience import PATIENCE_S
 from tests.pipeline.projects import adjusted, make_project, open_project, simulated, start
 
 ENDS = "start [shape=Mdiamond]; exit [shape=Msquare]"
@@ -67,7 +68,7 @@ def run(tmp_path: Path) -> tuple[RunResult, Path]:
     with in_background(ProviderTwin(SCRIPT)) as twin:
         opened = open_project(project)
         opened = adjusted(opened, environ={**opened.machine.environ, **twin.environ()})
-        result = asyncio.run(asyncio.wait_for(start(options, opened), 60))
+        result = asyncio.run(asyncio.wait_for(start(options, opened), PATIENCE_S))
     return result, result.directory / "children" / "watch@1.1"
 
 

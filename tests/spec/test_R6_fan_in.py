@@ -12,9 +12,10 @@ from attractor.engine.seams import Stage
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
 from attractor.workspaces.tracked_folder import TrackedFolder
-from tests.engine.forked import forked, results, until
+from tests.engine.forked import forked, results
 from tests.engine.graphs import chain, node
 from tests.engine.runs import FAIL, Work, Workplace
+from tests.patience import PATIENCE_S, until
 from tests.pipeline.projects import make_project, open_project, simulated, start
 from tests.tables import table
 from tests.workspaces.projects import Project, contents
@@ -45,7 +46,7 @@ def run(
         assert result.tree == await workspace.snapshot("in the end")
         return result, place, contents(workspace.folder)
 
-    return asyncio.run(asyncio.wait_for(walk(), 60))
+    return asyncio.run(asyncio.wait_for(walk(), PATIENCE_S))
 
 
 def fork(**join: Plain) -> Graph:

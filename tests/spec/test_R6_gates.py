@@ -19,6 +19,7 @@ from attractor.language.source.syntax_tree import Plain
 from tests.engine.forked import branch_steps, forked, until_there_is, words
 from tests.engine.graphs import chain, edge, node
 from tests.engine.runs import FAIL, Script, Silent, Workplace, run_graph
+from tests.patience import PATIENCE_S, until
 from tests.tables import table
 
 
@@ -199,12 +200,10 @@ def test_R6_a_run_is_paused_in_all_its_branches(tmp_path: Path) -> None:
     async def walk() -> RunResult:
         with place.open() as run:
             task = asyncio.create_task(place.runner(run).run())
-            async with asyncio.timeout(60):
-                while not (run.state.is_paused and len(branch_steps(place)) == 2):
-                    await asyncio.sleep(0.01)
+            await until(lambda: run.state.is_paused and len(branch_steps(place)) == 2)
             seen.extend(place.handler.nodes)
             leave_order(place.root / "inbox", Order(Action.RESUME, "bob"), name="A2")
-            return await asyncio.wait_for(task, 60)
+            return await asyncio.wait_for(task, PATIENCE_S)
 
     assert asyncio.run(walk()).outcome is StageStatus.SUCCESS
     assert sorted(seen) == ["a", "b"]

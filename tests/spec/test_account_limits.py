@@ -4,7 +4,7 @@ import json
 import signal
 import time
 import tomllib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.counts import count
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git, make_project
 from tests.prepared import Process, begin_prepared, plain, run_prepared
 from tests.spec.runs import between, environ_for, events, project_in, record, run
@@ -66,9 +67,7 @@ class Desk:
 
     def output(self, *words: str) -> str:
         """Return the output of a command."""
-        done = run_prepared(
-            words, folder=project_in(self.folder), variables=plain(self.environ), timeout=60
-        )
+        done = run_prepared(words, folder=project_in(self.folder), variables=plain(self.environ))
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -135,13 +134,6 @@ def desk(
         yield Desk(folder, twin, processes, model)
 
 
-def until(holds: Callable[[], bool], *, within: float = 30) -> None:
-    end = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def calls(one: Desk) -> list[int]:
     """Return the statuses of the model calls."""
     return [asked.status for asked in one.twin.requests if asked.method == "POST"]
@@ -171,11 +163,11 @@ def test_a_run_waits_for_the_reset_and_succeeds_with_one_attempt(tmp_path: Path)
 def test_a_far_reset_of_a_native_provider_is_a_limit(tmp_path: Path, model: str) -> None:
     with desk(tmp_path, after=0, message="slow down", wait="90s", model=model) as one:
         process = one.start()
-        until(lambda: one.statuses() == ["waiting"])
+        wait_until(lambda: one.statuses() == ["waiting"])
         far = datetime.fromisoformat(str(one.status()["wait"]["until"]))  # pyright: ignore
         assert 60 < (far - datetime.now(UTC)).total_seconds() <= 90
         one.bring_forward()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert calls(one) == [429, 200]
         stage = json.loads((one.roots()[0] / "ask" / "status.json").read_text())
         assert stage["attempt"] == 1
@@ -194,17 +186,17 @@ def test_three_runs_of_one_account_start_one_request_in_the_wait(tmp_path: Path)
     # The first probe is refused, too: the reset was wrong.
     with desk(tmp_path, after=60, times=2) as one:
         processes = [one.start()]
-        until(lambda: calls(one) == [429])
+        wait_until(lambda: calls(one) == [429])
         processes += [one.start(), one.start()]
-        until(lambda: one.statuses() == ["waiting"] * 3)
+        wait_until(lambda: one.statuses() == ["waiting"] * 3)
         assert calls(one) == [429]
         one.bring_forward()
-        until(lambda: calls(one) == [429, 429])
+        wait_until(lambda: calls(one) == [429, 429])
         time.sleep(3)
         assert calls(one) == [429, 429]
         # The next probe is due in five minutes; its time is brought forward.
         account = one.bring_forward()
-        assert [process.wait(30) for process in processes] == [0, 0, 0]
+        assert [process.wait(PATIENCE_S) for process in processes] == [0, 0, 0]
         assert calls(one) == [429, 429, 200, 200, 200]
     assert "sk-" not in account.name
 
@@ -213,20 +205,20 @@ def test_a_probe_excludes_other_runs_until_it_is_answered(tmp_path: Path) -> Non
     slow = ONE.replace(", timeout=2s", "")
     with desk(tmp_path, after=60, delay="4s") as one:
         first = one.start(text=slow)
-        until(lambda: calls(one)[:1] == [429])
+        wait_until(lambda: calls(one)[:1] == [429])
         second = one.start(text=slow)
-        until(lambda: one.statuses() == ["waiting"] * 2)
+        wait_until(lambda: one.statuses() == ["waiting"] * 2)
         one.bring_forward()
-        until(lambda: "executing" in one.statuses())
+        wait_until(lambda: "executing" in one.statuses())
         time.sleep(1)
         assert sorted(one.statuses()) == ["executing", "waiting"]
-        assert (first.wait(30), second.wait(30)) == (0, 0)
+        assert (first.wait(PATIENCE_S), second.wait(PATIENCE_S)) == (0, 0)
 
 
 def test_a_waiting_run_is_no_run_that_waits_for_a_person(tmp_path: Path) -> None:
     with desk(tmp_path, after=60) as one:
         process = one.start()
-        until(lambda: one.statuses() == ["waiting"])
+        wait_until(lambda: one.statuses() == ["waiting"])
         [root] = one.roots()
         summary = summarize(root)
         assert (str(plain_status(summary)), summary.is_live) == ("running (waits for limit)", True)
@@ -258,37 +250,37 @@ SURFACES = (
 def test_a_waiting_run_can_be_ended_and_resumed(tmp_path: Path, end: str) -> None:
     with desk(tmp_path, after=60) as one:
         process = one.start()
-        until(lambda: one.statuses() == ["waiting"])
+        wait_until(lambda: one.statuses() == ["waiting"])
         match end:
             case "cancel":
                 one.output("cancel", "latest")
-                assert process.wait(20) == 1
+                assert process.wait(PATIENCE_S) == 1
                 assert one.status()["status"] == "canceled"
                 assert calls(one) == [429]
                 return
             case "pause":
                 one.output("pause", "latest")
-                until(lambda: summarize(one.roots()[0]).is_paused)
+                wait_until(lambda: summarize(one.roots()[0]).is_paused)
                 one.bring_forward()
-                until(lambda: calls(one) == [429, 200])
+                wait_until(lambda: calls(one) == [429, 200])
                 time.sleep(0.5)
                 assert process.poll() is None
                 one.output("resume", "latest")
-                assert process.wait(20) == 0
+                assert process.wait(PATIENCE_S) == 0
                 return
             case "kill":
                 process.kill()
                 process.wait()
             case _:
                 process.send_signal(signal.SIGINT)
-                assert process.wait(20) == 130
+                assert process.wait(PATIENCE_S) == 130
         assert not is_held(RunDirectory(one.roots()[0]).lock)
         assert one.status()["status"] == "waiting"
         again = one.start("resume", "latest")
-        until(lambda: is_held(RunDirectory(one.roots()[0]).lock))
+        wait_until(lambda: is_held(RunDirectory(one.roots()[0]).lock))
         assert calls(one) == [429]
         one.bring_forward()
-        assert again.wait(30) == 0
+        assert again.wait(PATIENCE_S) == 0
         assert calls(one) == [429, 200]
 
 
@@ -324,11 +316,11 @@ def test_a_killed_wait_keeps_the_files_of_its_attempt(tmp_path: Path, attempt: i
     make_project(project, text, **{"agent.sh": script, "attractor.toml": settings})
     with desk(tmp_path, after=0) as one:
         process = one.start("run", "pipeline.dot", "--backend=command", "--sandbox=none", text=text)
-        until(lambda: one.statuses() == ["waiting"])
+        wait_until(lambda: one.statuses() == ["waiting"])
         process.kill()
         process.wait()
         one.bring_forward()
-        assert one.start("resume", "latest").wait(30) == 0
+        assert one.start("resume", "latest").wait(PATIENCE_S) == 0
         branch = f"attractor/run/{one.roots()[0].name}"
         made = git(project, "diff", "--name-only", f"HEAD...{branch}").split()
         assert made == ["work.txt"]

@@ -13,6 +13,7 @@ from attractor.llm.retry_policy import RetryPolicy
 from attractor.twins.exchange.answer import Answer, Fault, FaultKind
 from attractor.twins.script.script import Rule, Script, When
 from tests.agent.twinned import WIRES, Talk, says, submit, talk, talk_by, use, uses
+from tests.patience import until
 
 pytestmark = pytest.mark.parametrize("wire", WIRES)
 
@@ -70,8 +71,8 @@ def test_9_11_a_shutdown_kills_commands_then_ends_the_session(tmp_path: Path, wi
 
     async def work(talk: Talk) -> None:
         task = asyncio.create_task(talk.session.submit("Wait"))
-        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
-            await asyncio.sleep(0.01)
+        pid = tmp_path / "pid"
+        await until(lambda: pid.exists() and pid.read_text().strip())
         talk.session.abort()
         await task
         with pytest.raises(ProcessLookupError):

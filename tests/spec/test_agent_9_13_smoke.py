@@ -9,6 +9,7 @@ from attractor.agent.conversation.turns import SteeringTurn, ToolResultsTurn
 from attractor.agent.events import EventKind
 from attractor.twins.script.script import Rule, Script, When
 from tests.agent.twinned import WIRES, Talk, says, talk_by, use, uses
+from tests.patience import until
 
 HELLO = "print('Hello World')\n"
 PATCH = f"*** Begin Patch\n*** Update File: hello.py\n@@\n {HELLO}+print('Goodbye')\n*** End Patch"
@@ -56,8 +57,7 @@ def script(wire: str) -> Script:
 
 async def steer_mid_task(talk: Talk, folder: Path) -> None:
     working = asyncio.create_task(talk.session.submit("Create a Flask web application"))
-    while not (folder / "begun").exists():
-        await asyncio.sleep(0.01)
+    await until(lambda: (folder / "begun").exists())
     talk.session.steer("Actually, just create a single /health endpoint for now")
     await working
 

@@ -12,6 +12,7 @@ from attractor.agent.conversation.turns import SteeringTurn
 from attractor.agent.events import EventKind, SessionConfig
 from attractor.twins.exchange.answer import Answer, Tokens
 from tests.agent.twinned import WIRES, Talk, says, submit, talk, use, uses
+from tests.patience import until
 
 pytestmark = pytest.mark.parametrize("wire", WIRES)
 
@@ -66,8 +67,8 @@ def test_9_1_an_abort_stops_the_loop_kills_commands_and_closes(tmp_path: Path, w
 
     async def work(talk: Talk) -> None:
         task = asyncio.create_task(talk.session.submit("Wait"))
-        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
-            await asyncio.sleep(0.01)
+        pid = tmp_path / "pid"
+        await until(lambda: pid.exists() and pid.read_text().strip())
         talk.session.abort()
         assert (await task).stop is Stop.ABORTED
 

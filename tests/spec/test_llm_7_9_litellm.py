@@ -106,7 +106,6 @@ def scene(twin: ProviderTwin, tmp_path_factory: pytest.TempPathFactory) -> Any:
         env=environ,
         cwd=folder,
         capture_output=True,
-        timeout=90,
         check=False,
     )
     assert (ended.returncode, ended.stderr.decode()) == (0, "")

@@ -22,6 +22,7 @@ from attractor.llm import (
 from tests.llm.asking import MODELS, PROVIDERS, last_body, speaking
 from tests.llm.generated import PERSON, adder, an_object, generated, within
 from tests.llm.heard import a_stream, an_object_stream, heard
+from tests.patience import until
 
 pytestmark = pytest.mark.parametrize("provider", PROVIDERS)
 SCRIPT = """
@@ -166,8 +167,7 @@ def test_8_4_cancellation_by_an_abort_signal(provider: str, is_streamed: bool) -
         else:
             work = generate(MODELS[provider], "hang", **options)
         asking = asyncio.create_task(work)
-        while not twin.requests:
-            await asyncio.sleep(0.005)
+        await until(lambda: twin.requests)
         controller.abort("nobody waits")
         with pytest.raises(AbortError, match="nobody waits"):
             await asking

@@ -7,6 +7,7 @@ from attractor.llm import InvalidToolCallError, Message, Tool, ToolChoice
 from tests.llm.asking import PROVIDERS, SHELL, a_request, ask, last_body, speaking
 from tests.llm.generated import generated
 from tests.llm.heard import heard
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 SCRIPT = """
@@ -131,7 +132,7 @@ def test_8_7_max_tool_rounds_is_respected(provider: str, rounds: int) -> None:
 @table("provider", PROVIDERS)
 def test_8_7_parallel_calls_run_at_once_and_go_back_in_order_in_one_request(provider: str) -> None:
     # Each returns only when all of them are running.
-    barrier = threading.Barrier(3, timeout=60)
+    barrier = threading.Barrier(3, timeout=PATIENCE_S)
 
     def meet(command: str) -> str:
         barrier.wait()
@@ -187,7 +188,7 @@ def test_8_7_steps_keep_their_calls_results_and_usage(provider: str) -> None:
 
 @table("provider", PROVIDERS)
 def test_8_7_stream_executes_tools_and_continues(provider: str) -> None:
-    barrier = threading.Barrier(3, timeout=60)
+    barrier = threading.Barrier(3, timeout=PATIENCE_S)
 
     def meet(command: str) -> str:
         barrier.wait()

@@ -19,11 +19,11 @@ from attractor.tui.client import ApiClient, Attention
 from attractor.tui.row_list import RowList
 from tests.browsers import PICTURES
 from tests.cli.git_desk import GitDesk
+from tests.patience import PATIENCE_S
 from tests.server.conftest import RunningServer, serving
 from tests.worlds.desks import SPAWN
 from tests.worlds.test_attention import GATE
 
-PATIENCE_S = 30.0
 WIDE, MIDDLE, PHONE = (120, 40), (80, 30), (40, 30)
 
 

@@ -9,8 +9,8 @@ from textual.widgets import Input
 
 from attractor.base.errors import VerificationError
 from attractor.tui.app import AttractorTui
-from tests.cli.git_desk import await_
-from tests.tui.conftest import MIDDLE, PATIENCE_S, PHONE, WIDE, LateClient, Person, World, sit
+from tests.patience import PATIENCE_S, wait_until
+from tests.tui.conftest import MIDDLE, PHONE, WIDE, LateClient, Person, World, sit
 from tests.tui.test_model import actor, question
 from tests.worlds.desks import SLOW, kill_process
 from tests.worlds.test_attention import FAILS, GATE
@@ -86,7 +86,7 @@ def test_diff_events_and_messages_are_shown_and_a_message_is_sent(world: World) 
 
 def test_phone_shows_one_column_and_a_cut_task_goes_on(world: World) -> None:
     world.spawn("slow", SLOW)
-    await_(lambda: (world.desk.folder / "again").exists())
+    wait_until(lambda: (world.desk.folder / "again").exists())
     kill_process(world.desk, "slow")
 
     async def work(ann: Person) -> None:
@@ -117,7 +117,7 @@ def test_phone_shows_one_column_and_a_cut_task_goes_on(world: World) -> None:
 def test_held_message_is_let_go_on_and_left_by_keys(world: World) -> None:
     (world.desk.place / "attractor.toml").write_text("[factory]\nmax_same_cause = 1\n")
     world.spawn("broken", FAILS.format(status=7))
-    await_(lambda: world.needs() == ["failed"])
+    wait_until(lambda: world.needs() == ["failed"])
     world.desk.do("actor", "seen", "broken")
     for text in ("second", "third"):
         world.desk.do("message", "send", "broken", text)

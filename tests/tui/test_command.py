@@ -8,8 +8,9 @@ from pathlib import Path
 from attractor.base.clock import SystemClock
 from attractor.base.files import is_running
 from attractor.factory.ledger.tokens import TokenStore
-from tests.cli.git_desk import GitDesk, await_
+from tests.cli.git_desk import GitDesk
 from tests.cli.terminals import Sitting, sit
+from tests.patience import wait_until
 from tests.prepared import PROGRAM
 
 
@@ -42,14 +43,14 @@ def test_server_and_token_last_as_long_as_the_interface(tmp_path: Path) -> None:
         assert is_running(server)
         quit_from(ann)
     assert store.list() == ()
-    await_(lambda: not is_running(server))
+    wait_until(lambda: not is_running(server))
 
 
 def test_running_server_is_used_and_stays(tmp_path: Path) -> None:
     desk = make_desk(tmp_path)
     server = desk.begin("serve", "--port", "0")
     try:
-        await_(lambda: (desk.state / "server" / "address.json").exists())
+        wait_until(lambda: (desk.state / "server" / "address.json").exists())
         with sit([PROGRAM, "tui"], cwd=desk.place, environ=desk.environ) as ann:
             quit_from(ann)
         assert noted(desk) == [server.pid]

@@ -23,7 +23,12 @@ def pytest_in(folder: Path, *words: str) -> str:
     # The plugins of this environment take longer to load than pytest itself.
     environ = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     result = subprocess.run(
-        command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return result.stdout + result.stderr
 

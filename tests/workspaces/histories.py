@@ -159,6 +159,6 @@ def write_history(folder: Path, history: History, run_ids: list[str]) -> list[st
     marks = folder / "marks"
     command = ["git", "fast-import", "--quiet", "--force", f"--export-marks={marks}"]
     text = "\n".join(lines) + "\n"
-    subprocess.run(command, cwd=folder, input=text, text=True, timeout=30, check=True)
+    subprocess.run(command, cwd=folder, input=text, text=True, check=True)
     ids = dict(line.split() for line in marks.read_text().splitlines())
     return [ids[f":{commit.number + 1}"] for commit in history.commits]

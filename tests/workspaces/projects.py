@@ -40,7 +40,6 @@ def git(
         input=stdin,
         env={"PATH": SEARCH_PATH, **own, **(variables or {})},
         capture_output=True,
-        timeout=60,
     )
     assert done.returncode == 0, (arguments, done.stderr)
     return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")

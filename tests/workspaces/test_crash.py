@@ -11,6 +11,7 @@ import pytest
 from attractor.workspaces.folders import remove_abandoned_folders
 from attractor.workspaces.run_store import recorded_folders
 from tests.counts import count
+from tests.patience import PATIENCE_S
 from tests.prepared import begin_prepared, plain
 from tests.workspaces import fork_child, snapshot_child
 from tests.workspaces.projects import Project, contents, git
@@ -32,7 +33,7 @@ def killed_at_some_moment(below: Path, program: ModuleType = snapshot_child) -> 
         time.sleep(random.uniform(0, 0.3))
         child.kill()
         said += child.stdout.read()
-    child.wait(60)
+    child.wait(PATIENCE_S)
     return said.splitlines()
 
 

@@ -19,6 +19,7 @@ from attractor.workspaces.folders import (
     workspaces_folder,
 )
 from tests.counts import count
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -143,14 +144,14 @@ def test_concurrent_starts_use_the_same_folder(state: Path, shared: Path) -> Non
         begin = threading.Barrier(8)
 
         def one(found: list[Path] = found, begin: threading.Barrier = begin) -> None:
-            begin.wait(timeout=30)
+            begin.wait(timeout=PATIENCE_S)
             found.append(prepare(state, shared)[0].resolve())
 
         threads = [threading.Thread(target=one) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(timeout=60)
+            thread.join(timeout=PATIENCE_S)
         assert len(found) == 8
         assert set(found) == set(shared.iterdir())
         found[0].rmdir()
@@ -268,7 +269,7 @@ def test_folder_of_a_killed_process_is_removed(tmp_path: Path) -> None:
             assert (folder / "file").exists()
         finally:
             child.kill()
-            child.wait(timeout=30)
+            child.wait(timeout=PATIENCE_S)
             child.stdin.close()
             child.stdout.close()
         assert collect(tmp_path) == 1
@@ -296,8 +297,8 @@ def test_creating_and_removing_folders_do_not_race(tmp_path: Path) -> None:
     for thread in (*makers, sweeper):
         thread.start()
     for thread in makers:
-        thread.join(timeout=120)
+        thread.join(timeout=PATIENCE_S)
     done.set()
-    sweeper.join(timeout=60)
+    sweeper.join(timeout=PATIENCE_S)
     assert lost == []
     assert not any(tmp_path.iterdir())

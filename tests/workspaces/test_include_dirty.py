@@ -180,7 +180,6 @@ def test_unresolved_merge_is_included(project: Project) -> None:
         ["git", *identity, "merge", "-q", "other"],
         cwd=project.folder,
         capture_output=True,
-        timeout=60,
     )
     assert b"<<<<<<<" in contents(made(project).folder)["todo.py"]
     assert "UU todo.py" in git(project.folder, "status", "--porcelain")
@@ -217,7 +216,7 @@ def test_no_filters_or_hooks_run(project: Project, tmp_path: Path) -> None:
     write(project.folder, {"todo.py": "mine\n", "lib/x": "mine\n"})
     assert contents(made(project).folder)["todo.py"] == b"mine\n"
     assert not (tmp_path / "ran").exists()
-    subprocess.run(["git", "add", "-A"], cwd=project.folder, capture_output=True, timeout=60)
+    subprocess.run(["git", "add", "-A"], cwd=project.folder, capture_output=True)
     assert (tmp_path / "ran").exists()
 
 

@@ -197,14 +197,13 @@ def merged_by_git(store: ObjectStore, base: str, one: str, other: str) -> str | 
         env={"PATH": SEARCH_PATH, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull},
         capture_output=True,
         text=True,
-        timeout=60,
     )
     assert result.returncode in (0, 1), result.stderr
     return result.stdout.split("\n")[0] if result.returncode == 0 else None
 
 
 def git_merges_trees() -> bool:
-    output = subprocess.run(["git", "version"], capture_output=True, text=True, timeout=60).stdout
+    output = subprocess.run(["git", "version"], capture_output=True, text=True).stdout
     major, minor = (int(part) for part in output.split(" ")[2].split(".")[:2])
     return (major, minor) >= (2, 38)
 

@@ -38,6 +38,7 @@ from attractor.workspaces.snapshot import (
     take_snapshot,
 )
 from tests.counts import count
+from tests.patience import PATIENCE_S
 from tests.workspaces.projects import AUTHOR, RUN, Project, git, write
 
 pytestmark = pytest.mark.anyio
@@ -349,7 +350,7 @@ def churning(folder: Path) -> Generator[None]:
         yield
     finally:
         over.set()
-        thread.join(timeout=30)
+        thread.join(timeout=PATIENCE_S)
 
 
 def test_snapshot_of_a_changing_folder_is_complete(place: Place) -> None:

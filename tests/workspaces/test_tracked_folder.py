@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 from attractor.workspaces.errors import FolderInUse, ObjectMissing
 from attractor.workspaces.tracked_folder import TrackedFolder
 from tests.counts import count
+from tests.patience import PATIENCE_S
 from tests.workspaces.projects import SEARCH_PATH, Project, age, contents, git, write
 
 pytestmark = pytest.mark.anyio
@@ -79,7 +80,7 @@ async def test_planted_git_configuration_does_not_run(project: Project, tmp_path
 def test_planted_git_configuration_runs_with_plain_git(project: Project, tmp_path: Path) -> None:
     workspace = asyncio.run(project.workspace())
     caught = plant_traps(workspace.folder, tmp_path)
-    subprocess.run(["git", "add", "-A"], cwd=workspace.folder, check=False, timeout=60)
+    subprocess.run(["git", "add", "-A"], cwd=workspace.folder, check=False)
     assert caught.exists()
 
 
@@ -94,7 +95,7 @@ def test_the_agents_git_is_never_opened(project: Project, tmp_path: Path) -> Non
     write(workspace.folder, {"new": "new"})
 
     async def scene() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             tree = await workspace.snapshot("one")
             await workspace.restore(workspace.base.candidate, set_aside=tmp_path / "aside")
             await workspace.export(tree, tmp_path / "copy")
@@ -170,7 +171,6 @@ async def test_unfinished_edits_are_saved_as_a_patch(project: Project, tmp_path:
         cwd=workspace.folder,
         env={"PATH": SEARCH_PATH, "GIT_CONFIG_GLOBAL": "/dev/null"},
         check=True,
-        timeout=60,
     )
     assert contents(workspace.folder) == left
 

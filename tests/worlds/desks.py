@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from attractor.base.locks import FileLock, holder_of
-from tests.cli.git_desk import await_
 from tests.cli.plain_desk import Desk, PlainDesk
 from tests.cli.running import run_here
+from tests.patience import wait_until
 
 SLOW = """digraph slow {
   start [shape=Mdiamond]; done [shape=Msquare]
@@ -60,4 +60,4 @@ def kill_process(desk: Desk, name: str) -> None:
     holder = holder_of(lock)
     assert holder
     os.kill(holder.pid, signal.SIGKILL)
-    await_(lambda: not FileLock.is_held(lock))
+    wait_until(lambda: not FileLock.is_held(lock))

@@ -13,9 +13,9 @@ from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, model_requests, says, use, uses
-from tests.cli.git_desk import await_
 from tests.cli.running import run_here
 from tests.cli.test_agent import ProjectDesk, desk_with
+from tests.patience import wait_until
 from tests.repositories import begin_repository
 from tests.server.conftest import service_of, serving
 from tests.worlds.desks import kill_process
@@ -92,7 +92,7 @@ def test_killed_agents_go_on_and_learn_what_happened(desk: ProjectDesk) -> None:
     fix = ("actor", "spawn", "fix the sum", "--name", "fixer", "--sandbox", "none", *MODEL)
     assert desk.do(*fix).returncode == 0
     worktrees = desk.folder / "project.worktrees"
-    await_(lambda: (worktrees / "began").exists())
+    wait_until(lambda: (worktrees / "began").exists())
     (worktrees / "fixer" / "mine.txt").write_text("by hand")
     desk.do("message", "send", "fixer", "later, fix more")
     kill_process(desk, "fixer")

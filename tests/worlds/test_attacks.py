@@ -8,9 +8,9 @@ import pytest
 
 from attractor.twins.script.script import Rule, When
 from tests.agent.twinned import says, use, uses
-from tests.cli.git_desk import await_
 from tests.cli.test_agent import desk_with, steps
 from tests.needs import needs_bubblewrap
+from tests.patience import wait_until
 from tests.repositories import begin_repository
 from tests.worlds.desks import SPAWN, PlacedDesk, desk, kill_process
 from tests.worlds.test_actors import AUTHOR, MODEL, commit_all, twin
@@ -124,7 +124,7 @@ def test_hidden_scenarios_that_appear_during_a_task_stay_hidden(tmp_path: Path) 
     with twin(desk, *steps("look", uses(look), says("Looked."))):
         desk.do("actor", "spawn", "look", "--name", "own", *MODEL)
         worktree = tmp_path / "project.worktrees" / "own"
-        await_(lambda: (worktree / "begun").exists())
+        wait_until(lambda: (worktree / "begun").exists())
         (worktree / "scenarios").mkdir(exist_ok=True)
         (worktree / "scenarios" / "one.toml").write_text("quokka\n")
         (worktree / "shown").touch()

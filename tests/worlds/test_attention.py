@@ -17,10 +17,10 @@ from attractor.growth.plans.plan import read_proposal
 from attractor.server.service import Service
 from attractor.worlds.attention import mark_rows_seen, read_attention, snooze
 from attractor.worlds.process import ActorProcess
-from tests.cli.git_desk import await_
 from tests.growth.app import PROPOSAL
 from tests.growth.deployment.living import make_released
 from tests.growth.deployment.test_start import kill_all
+from tests.patience import wait_until
 from tests.server.conftest import PAGE, serving
 from tests.worlds.desks import SLOW, SPAWN, PlacedDesk, desk, kill_process
 from tests.worlds.flows import ANN, actor_in, open_at, send_to
@@ -142,7 +142,7 @@ def test_damaged_actor_hides_no_other_one(desk: PlacedDesk) -> None:
 def test_actor_whose_run_was_canceled_by_hand_takes_its_next_message(desk: PlacedDesk) -> None:
     desk.write(SLOW)
     desk.do(*SPAWN, "--name", "slow", "sleep well")
-    await_(lambda: (desk.folder / "again").exists())
+    wait_until(lambda: (desk.folder / "again").exists())
     kill_process(desk, "slow")
     desk.do("message", "send", "slow", "another")
     [actor] = desk.actors()
@@ -169,7 +169,7 @@ def test_snoozed_row_is_left_out_until_something_else_is_needed(desk: PlacedDesk
 def test_killed_actor_asks_whether_to_go_on(desk: PlacedDesk, choice: str) -> None:
     desk.write(SLOW)
     desk.do(*SPAWN, "--name", "slow", "sleep well")
-    await_(lambda: (desk.folder / "again").exists())
+    wait_until(lambda: (desk.folder / "again").exists())
     kill_process(desk, "slow")
     [row] = desk.rows()
     assert (row["need"], row["reason"]) == (

@@ -27,9 +27,9 @@ from attractor.worlds.messages import TaskAtWork
 from attractor.worlds.process import ActorProcess
 from attractor.worlds.up import Starter, find_actors
 from attractor.worlds.waking import wake
-from tests.cli.git_desk import await_
 from tests.cli.plain_desk import WORDS
 from tests.cli.running import run_here
+from tests.patience import wait_until
 from tests.tables import table
 from tests.worlds.desks import SPAWN, PlacedDesk, desk
 from tests.worlds.flows import ANN, actor_in, open_at, send_to
@@ -271,7 +271,7 @@ def kill(folder: ActorFolder) -> None:
     if holder := holder_of(folder.lock):
         with suppress(ProcessLookupError):
             os.kill(holder.pid, signal.SIGKILL)
-    await_(lambda: not FileLock.is_held(folder.lock))
+    wait_until(lambda: not FileLock.is_held(folder.lock))
 
 
 def answers(*folders: ActorFolder) -> int:
@@ -295,12 +295,12 @@ def test_killed_processes_change_no_hold(
     one = actor_in(alive, "one", pipeline=str(place[0] / "fails.dot"), workspace="in-place")
     send_to(one, alive, "first")
     wake(one, alive)
-    await_(lambda: answers(one) == 1)
+    wait_until(lambda: answers(one) == 1)
     kill(one)
     send_to(one, alive, "second")
     send_to(one, alive, "third")
     wake(one, alive)
-    await_(lambda: answers(one) == 2)
+    wait_until(lambda: answers(one) == 2)
     [row] = held(alive)
     kill(one)
     other = failing(alive, "other", 1)
@@ -313,7 +313,7 @@ def test_killed_processes_change_no_hold(
     with lock_writer(*place, run_id="of a person"):
         if has_taken_a_message:
             settle_held(row, "go on", ANN, alive)
-            await_(one.read_task)
+            wait_until(one.read_task)
             kill(one)
         else:
             with monkeypatch.context() as patch:
@@ -323,7 +323,7 @@ def test_killed_processes_change_no_hold(
     said = bring_up(alive)
     if has_taken_a_message:
         assert said == [f"project/other waits: {row.hold.words}"]
-    await_(lambda: held(alive))
+    wait_until(lambda: held(alive))
     [again] = held(alive)
     assert again.hold
     assert again.hold.id == row.hold.id
@@ -348,7 +348,7 @@ def test_run_by_hand_is_only_warned_and_its_success_wakes_the_held_actors(
     assert ([again.id for again in held(alive)], answers(one, other)) == ([row.id], 2)
     (tmp_path / "fixed").touch()
     assert run() == (0, True)
-    await_(lambda: answers(one, other) == 4)
+    wait_until(lambda: answers(one, other) == 4)
     assert run() == (0, False)
 
 
@@ -360,12 +360,12 @@ def test_others_may_begin_as_soon_as_a_run_passes_the_stage(tmp_path: Path) -> N
         (tmp_path / "fixed").touch()
         [row] = held(opened)
         settle_held(row, "go on", ANN, opened)
-        await_(one.read_task)
+        wait_until(one.read_task)
         # The process that executes a stage without a sandbox starts them.
-        await_(lambda: all(folder.read_task() for folder in others))
+        wait_until(lambda: all(folder.read_task() for folder in others))
         assert answers(one, *others) == 2
         (tmp_path / "fixed.more").touch()
-        await_(lambda: answers(one, *others) == 5)
+        wait_until(lambda: answers(one, *others) == 5)
     finally:
         for folder in (one, *others):
             kill(folder)
@@ -403,7 +403,7 @@ def test_held_messages_are_answered_in_attention_next(desk: PlacedDesk) -> None:
     assert "1 run stopped for one cause: " in row["reason"]
     shown = desk.type("what\ngo on\n", "attention", "next")
     assert "2 messages not begun" in shown
-    await_(lambda: [one["need"] for one in desk.rows()] == ["held", "failed"])
+    wait_until(lambda: [one["need"] for one in desk.rows()] == ["held", "failed"])
     desk.do("actor", "seen", "one")
     assert "1 message not begun" in desk.type("leave\n", "attention", "next")
     assert desk.do("attention").stdout == "Nothing needs you.\n"

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from attractor.workspaces.worktrees import REMOVED_REFS
-from tests.cli.git_desk import GitDesk, await_, is_anyone_in
+from tests.cli.git_desk import GitDesk, is_anyone_in
 from tests.counts import count
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import LINEAR, git
 
 KILLS = count(ci=3, full=60)
@@ -58,12 +59,11 @@ class SlowGitDesk(GitDesk):
         (self.folder / "slow").touch()
         steps += self.steps
         process = self.begin("dimension", *words)
-        while process.poll() is None and self.steps < steps:
-            time.sleep(0.005)
+        wait_until(lambda: not (process.poll() is None and self.steps < steps))
         time.sleep(pause)
         is_killed = process.poll() is None
         process.kill()
-        process.wait(30)
+        process.wait(PATIENCE_S)
         (self.folder / "slow").unlink()
         return is_killed
 
@@ -112,7 +112,7 @@ def test_killed_commands_leave_nothing_without_a_record(desk: SlowGitDesk) -> No
             desk.dimension(*command)
             if command is add:
                 desk.change(name)
-    await_(lambda: not is_anyone_in(desk.folder))
+    wait_until(lambda: not is_anyone_in(desk.folder))
     refs = git(desk.project, "for-each-ref", "--format=%(refname)", REMOVED_REFS).split()
     for name in NAMES:
         kept = [ref for ref in refs if ref.startswith(f"{REMOVED_REFS}{name}/")]

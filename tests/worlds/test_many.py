@@ -35,9 +35,9 @@ from attractor.worlds.messages import MessageKind, Sender, SenderKind
 from attractor.worlds.orders import go_on, send
 from attractor.worlds.status import ActorStatus, read_actor
 from tests.agent.twinned import MODELS, says
-from tests.cli.git_desk import await_
 from tests.cli.running import run_here
 from tests.counts import count
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git, make_project
 from tests.worlds.flows import ANN, actor_in, open_at, send_to
 
@@ -46,7 +46,7 @@ PROJECTS, EACH, WORKING = count(ci=2, full=4), count(ci=4, full=10), count(ci=4,
 WAKES, FEW, RUNS, COST = count(ci=1, full=3), 5, count(ci=20, full=1000), count(ci=1.5, full=1.2)
 MESSAGES, LATEST_S, LATEST_LINGERING_S = count(ci=(2, 15.0, 5.0), full=(20, 1.5, 0.3))
 LISTED_S = count(ci=20.0, full=3.0)
-PATIENCE_S = 400.0
+LONGEST_S = 400.0
 NAP = """digraph nap {{
   start [shape=Mdiamond]; done [shape=Msquare]
   nap [shape=parallelogram, tool_command="echo nap >> {folder}/naps; sleep 300"]
@@ -75,7 +75,7 @@ def kill(folder: ActorFolder, *, is_group: bool = False) -> None:
     if holder := holder_of(folder.lock):
         with suppress(ProcessLookupError):
             (os.killpg if is_group else os.kill)(holder.pid, signal.SIGKILL)
-        await_(lambda: holder_of(folder.lock) != holder)
+        wait_until(lambda: holder_of(folder.lock) != holder)
 
 
 def kill_all(folder: ActorFolder) -> None:
@@ -136,7 +136,7 @@ def test_each_message_is_answered_once_in_its_order_whatever_is_killed(folder: P
     crowd, killed, total = Crowd(folder, random.Random("many")), 0, TASKS + TASKS // 2
     began = time.monotonic()
     while (answered := sum(map(len, crowd.answers()))) < total:
-        assert time.monotonic() < began + PATIENCE_S, [
+        assert time.monotonic() < began + LONGEST_S, [
             read_actor(one).status for one in crowd.actors
         ]
         is_due = killed < KILLS and answered >= (total - ACTORS) * killed // KILLS
@@ -212,14 +212,14 @@ def test_all_actors_are_back_after_a_reboot_and_stale_ones_ask(folder: Path) -> 
     ]
     for opened, actor in actors[:WORKING]:
         send(actor, "work", ANN, opened)
-    await_(lambda: naps.exists() and naps.read_text().count("nap") == WORKING)
+    wait_until(lambda: naps.exists() and naps.read_text().count("nap") == WORKING)
     for opened, actor in actors[WORKING:]:
         send_to(actor, opened, "work")
     runs = [task.run_id for _, actor in actors[:WORKING] if (task := actor.read_task())]
     for holder in [holder_of(actor.lock) for _, actor in actors[:WORKING]]:
         assert holder
         os.killpg(holder.pid, signal.SIGKILL)
-    await_(lambda: not any(FileLock.is_held(actor.lock) for _, actor in actors))
+    wait_until(lambda: not any(FileLock.is_held(actor.lock) for _, actor in actors))
     # One was cut two days ago, and a person merged the branch of another one.
     (Path(made.top) / "new.txt").write_text("new")
     git(Path(made.top), "add", "new.txt")
@@ -241,8 +241,8 @@ def test_all_actors_are_back_after_a_reboot_and_stale_ones_ask(folder: Path) -> 
         assert sum("goes on" in words for words in listed) == WORKING - 2
         # A process that found no free place may end a moment later.
         assert 1 < most <= 4 + 2
-        await_(lambda: naps.read_text().count("nap") == 2 * WORKING)
-        assert [one.wait(60) for one in left] == [-signal.SIGTERM] * WORKING
+        wait_until(lambda: naps.read_text().count("nap") == 2 * WORKING)
+        assert [one.wait(PATIENCE_S) for one in left] == [-signal.SIGTERM] * WORKING
         assert stranger.poll() is None
         views = [read_actor(actor) for _, actor in actors]
         working = Counter(view.status for view in views if view.task)
@@ -289,7 +289,7 @@ def cost_of_a_wake(folder: ActorFolder, opened: OpenProject) -> float:
     words = [str(machine.state_dir), folder.project.project_id, folder.name]
     argv = [sys.executable, "-P", "-m", process.__name__, *words]
     number = os.posix_spawn(sys.executable, argv, machine.environ)
-    await_(lambda: len(folder.read(known).answers) > before)
+    wait_until(lambda: len(folder.read(known).answers) > before)
     assert (holder := holder_of(folder.lock))
     assert holder.pid == number, "another process answered"
     os.kill(number, signal.SIGKILL)
@@ -330,9 +330,9 @@ def test_first_request_of_the_model_follows_soon(folder: Path) -> None:
             seen.clear()
             began = time.monotonic()
             send(actor, "Go on", ANN, opened)
-            await_(lambda: seen)
+            wait_until(lambda: seen)
             delays[is_lingering].append(seen[0] - began)
-            await_(lambda: len(actor.read(known).answers) > number)  # noqa: B023
+            wait_until(lambda: len(actor.read(known).answers) > number)  # noqa: B023
             if is_lingering:
                 kill(actor)
     latest = {lingers: sorted(some)[len(some) * 95 // 100 - 1] for lingers, some in delays.items()}

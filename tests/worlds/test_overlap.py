@@ -22,8 +22,9 @@ from attractor.worlds.touches import (
     warn_of_overlap,
     work_in_progress,
 )
-from tests.cli.git_desk import UNGUARDED, GitDesk, await_, events
+from tests.cli.git_desk import UNGUARDED, GitDesk, events
 from tests.factory.flows import make_flow
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import LINEAR, adjusted
 from tests.prepared import begin_prepared
 from tests.worlds.flows import actor_in
@@ -59,7 +60,7 @@ class WaitDesk(GitDesk):
             },
         )
         self.begin("run", "first.dot", *UNGUARDED)
-        await_(lambda: self.runs() and self.status(self.runs()[0])["stage"])
+        wait_until(lambda: self.runs() and self.status(self.runs()[0])["stage"])
         return self.runs()[0]
 
     def end_first(self) -> None:
@@ -74,7 +75,7 @@ class WaitDesk(GitDesk):
         def waiting() -> list[Path]:
             return [root for root in self.runs() if self.status(root)["status"] == "waiting"]
 
-        await_(lambda: len(waiting()) == count)
+        wait_until(lambda: len(waiting()) == count)
         return waiting()
 
 
@@ -121,13 +122,13 @@ def test_runs_wait_for_overlapping_work_and_then_for_each_other(desk: WaitDesk) 
     waiting = desk.await_waiting(2)
     assert desk.status(waiting[0])["wait"]["reason"] == "overlap"
     reason = f"run {first.name} may change the same files: src/**"
-    await_(lambda: desk.status(waiting[0])["reason"] == reason)
+    wait_until(lambda: desk.status(waiting[0])["reason"] == reason)
     shown = desk.do("status", waiting[0].name).stdout
     assert "status     running (waits for overlap)" in shown
     assert reason in shown
     assert desk.do("run", "docs.dot", *UNGUARDED).returncode == 0
     desk.end_first()
-    assert [process.wait(60) for process in others] == [0, 0]
+    assert [process.wait(PATIENCE_S) for process in others] == [0, 0]
     begun = [events(root, "StageStarted")[0]["time"] for root in waiting]
     assert begun == sorted(begun)
 
@@ -137,18 +138,18 @@ def test_run_that_waits_is_interrupted_resumed_and_canceled(desk: WaitDesk) -> N
     process = desk.begin("run", "pipeline.dot", *UNGUARDED)
     [waiting] = desk.await_waiting(1)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
+    assert process.wait(PATIENCE_S) == 130
     assert desk.status(waiting)["stopped"]
     resumed = desk.begin("resume", waiting.name)
-    await_(lambda: desk.status(waiting)["live"])
+    wait_until(lambda: desk.status(waiting)["live"])
     assert desk.status(waiting)["status"] == "waiting"
     assert desk.do("cancel", waiting.name).returncode == 0
-    assert resumed.wait(60) == 1
+    assert resumed.wait(PATIENCE_S) == 1
     assert desk.status(waiting)["status"] == "canceled"
     again = desk.begin("run", "pipeline.dot", *UNGUARDED)
     desk.await_waiting(1)
     desk.end_first()
-    assert again.wait(60) == 0
+    assert again.wait(PATIENCE_S) == 0
 
 
 def test_spawn_waits_for_overlapping_work(desk: WaitDesk) -> None:
@@ -159,7 +160,7 @@ def test_spawn_waits_for_overlapping_work(desk: WaitDesk) -> None:
         process.wait(2)
     assert desk.json("actor", "list") == []
     desk.end_first()
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE_S) == 0
     [actor] = desk.json("actor", "list")
     assert actor["name"] == "ann"
 
@@ -170,7 +171,7 @@ def test_spawn_in_a_stage_is_refused_before_it_waits_for_its_own_run(desk: WaitD
     in_stage = {**desk.environ, MARK: f"{first.name}.12-34.56"}
     process = begin_prepared(words, folder=desk.project, variables=in_stage, stdout=DEVNULL)
     desk.started.append(process)
-    assert process.wait(60) == ExitCode.REFUSED
+    assert process.wait(PATIENCE_S) == ExitCode.REFUSED
 
 
 def test_actor_is_waited_for_while_its_process_works(tmp_path: Path) -> None:

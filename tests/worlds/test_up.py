@@ -16,7 +16,7 @@ from attractor.worlds.actors import ActorFolder, GoneOn
 from attractor.worlds.messages import Sender, SenderKind, TaskAtWork
 from attractor.worlds.status import read_actor
 from attractor.worlds.up import UP, find_actors
-from tests.cli.git_desk import await_
+from tests.patience import wait_until
 from tests.worlds.desks import SLOW, SPAWN, PlacedDesk, desk, kill_process
 from tests.worlds.flows import ANN, actor_in, open_at, send_to
 
@@ -118,14 +118,14 @@ def test_actor_whose_process_ends_a_moment_later_is_found(tmp_path: Path) -> Non
 def test_killed_actors_go_on_once_by_up(desk: PlacedDesk, is_second: bool) -> None:
     desk.write(SLOW.replace("test -e ../again || ", "") if is_second else SLOW)
     desk.do(*SPAWN, "--name", "slow", "sleep well")
-    await_(lambda: (desk.folder / "again").exists())
+    wait_until(lambda: (desk.folder / "again").exists())
     kill_process(desk, "slow")
     if is_second:
         (desk.folder / "again").unlink()
     done = desk.do("up", "--once")
     assert done.stdout == "project/slow goes on\n", done.stderr
     if is_second:
-        await_(lambda: (desk.folder / "again").exists())
+        wait_until(lambda: (desk.folder / "again").exists())
         kill_process(desk, "slow")
         asked = json.loads(desk.do("up", "--once", "--json").stdout)
         assert asked["question"] == "its process died again after it had gone on"
@@ -140,12 +140,12 @@ def test_process_that_a_dead_one_left_running_is_ended_also_if_a_person_is_asked
 ) -> None:
     desk.write(SLOW.replace("sleep 60", "sleep 60 & echo $! > ../again; wait"))
     desk.do(*SPAWN, "--name", "slow", "sleep well")
-    await_(lambda: (desk.folder / "again").exists() and (desk.folder / "again").read_text())
+    wait_until(lambda: (desk.folder / "again").exists() and (desk.folder / "again").read_text())
     left = int((desk.folder / "again").read_text())
     kill_process(desk, "slow")
     os.kill(left, 0)
     desk.do("-c", "worlds.resume_within=0s", "up", "--once")
-    await_(lambda: not Path(f"/proc/{left}").exists())
+    wait_until(lambda: not Path(f"/proc/{left}").exists())
     [row] = desk.rows()
     assert row["need"] == "interrupted"
 

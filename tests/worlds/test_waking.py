@@ -14,7 +14,7 @@ from attractor.worlds import process
 from attractor.worlds.actors import ActorFolder
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.waking import Waker, wake
-from tests.cli.git_desk import await_
+from tests.patience import wait_until
 from tests.worlds.flows import actor_in, open_at, send_to
 from tests.worlds.test_breaker import kill
 
@@ -97,7 +97,7 @@ def test_command_of_a_stage_passes_for_no_process_of_an_actor(
     send_to(victim, opened, "work")
     send_to(own, opened, "attack")
     wake(own, opened)
-    await_(lambda: own.read().answers)
+    wait_until(lambda: own.read().answers)
     assert own.read().answers[0].succeeded, own.read().answers[0].reason
     for way in ("typed", "bare", "free"):
         for what in ("process", "order"):
@@ -109,7 +109,7 @@ def test_command_of_a_stage_passes_for_no_process_of_an_actor(
     assert [one.text for one in Inbox(victim.inbox).waiting()] == ["work"]
     assert victim.read().answers == []
     wake(victim, opened)
-    await_(lambda: victim.read().answers)
+    wait_until(lambda: victim.read().answers)
 
 
 def test_lock_of_a_dying_process_prevents_no_start(
@@ -122,7 +122,7 @@ def test_lock_of_a_dying_process_prevents_no_start(
     folder.lock.with_name("lock.holder").unlink()
     Timer(0.3, lock.release).start()
     wake(folder, opened)
-    await_(lambda: folder.read().answers)
+    wait_until(lambda: folder.read().answers)
 
 
 def test_waker_that_was_killed_is_not_told(actors: list[ActorFolder]) -> None:

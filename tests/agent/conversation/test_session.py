@@ -25,6 +25,7 @@ from attractor.llm.response import FinishReason, Response
 from attractor.llm.retry_policy import RetryPolicy
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, never, said
+from tests.patience import until
 from tests.tables import table
 
 QUICK = RetryPolicy(base_delay=0.001, jitter=False)
@@ -504,8 +505,7 @@ def test_aborted_tool_call_has_an_end(tmp_path: Path) -> None:
 
     async def abort() -> None:
         working = asyncio.create_task(played.session.submit("Go"))
-        while EventKind.TOOL_CALL_START not in played.kinds:
-            await asyncio.sleep(0.01)
+        await until(lambda: EventKind.TOOL_CALL_START in played.kinds)
         played.session.abort()
         assert (await working).stop is Stop.ABORTED
 
@@ -574,8 +574,7 @@ def test_close_aborts_the_current_input(tmp_path: Path) -> None:
 
     async def close() -> InputResult:
         working = asyncio.create_task(played.session.submit("Go"))
-        while EventKind.ASSISTANT_TEXT_START not in played.kinds:
-            await asyncio.sleep(0.01)
+        await until(lambda: EventKind.ASSISTANT_TEXT_START in played.kinds)
         await played.session.close()
         return await working
 

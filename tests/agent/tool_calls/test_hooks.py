@@ -23,7 +23,7 @@ from attractor.environments.memory import MemoryExecutionEnvironment
 from tests.agent.places import finish, local
 from tests.agent.scripted import ScriptedProvider, Step, call, called, calls, said
 from tests.base.running import is_running
-from tests.patience import with_longer_limits
+from tests.patience import until, with_longer_limits
 from tests.tables import table
 
 TIDY = EventKind.TOOL_HOOK
@@ -228,9 +228,7 @@ def test_a_session_that_is_aborted_ends_the_hook_at_work(tmp_path: Path) -> None
         done = HookedSession(tmp_path, WRITE, said("never"), hooks=hooks)
         working = asyncio.create_task(done.session.submit("Go"))
         leader = tmp_path / "leader"
-        async with asyncio.timeout(60):
-            while not leader.exists() or not leader.read_text():
-                await asyncio.sleep(0.01)
+        await until(lambda: leader.exists() and leader.read_text())
         done.session.abort()
         await working
         pid = int(leader.read_text())

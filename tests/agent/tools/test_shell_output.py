@@ -1,6 +1,5 @@
 """Background commands: `shell` starts them, `shell_output` reads and stops them."""
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from attractor.environments.local import LocalExecutionEnvironment
 from tests.agent.places import finish, local
 from tests.agent.twinned import WIRES, says, submit, talk, use, uses
 from tests.base.running import is_running
+from tests.patience import until
 from tests.tables import table
 
 Read = Callable[..., Awaitable[str]]
@@ -67,9 +67,7 @@ def test_a_command_is_stopped_with_its_processes(tmp_path: Path) -> None:
             shown = await read(wait_ms=10)
         assert await read(stop=True) == "[exit code -15]"
         # A killed process exists until its parent reaps it.
-        async with asyncio.timeout(60):
-            while is_running(int(shown.split()[0])):
-                await asyncio.sleep(0.01)
+        await until(lambda: not is_running(int(shown.split()[0])))
 
     background(tmp_path, "sleep 1000 & echo $!; wait", work)
 

@@ -49,7 +49,6 @@ class Repository:
             cwd=self.folder,
             env={"PATH": path, "HOME": str(NO_HOME), **who},
             capture_output=True,
-            timeout=60,
             check=False,
         )
         assert (ended.returncode, ended.stderr) == (0, b"")

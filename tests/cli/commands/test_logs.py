@@ -11,8 +11,9 @@ import pytest
 from attractor.cli.commands.logs import JournalFollower
 from attractor.engine.journal.reader import JournalReader
 from attractor.engine.run_folder.layout import RunDirectory, is_held
-from tests.cli.git_desk import PATIENCE_S, UNGUARDED, GitDesk, await_, desk as desk
+from tests.cli.git_desk import UNGUARDED, GitDesk, desk as desk
 from tests.cli.runs.test_observers import journal_of, lines_of
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import LINEAR
 from tests.prepared import Process
 
@@ -70,7 +71,7 @@ class Follower:
 
 def begin(desk: GitDesk) -> Process:
     process = desk.begin(*IN_PLACE)
-    await_(lambda: (desk.project / "begun.log").exists())
+    wait_until(lambda: (desk.project / "begun.log").exists())
     return process
 
 
@@ -157,7 +158,7 @@ def killed(desk: GitDesk) -> Path:
     runner.wait(PATIENCE_S)
     [root] = desk.runs()
     # A process that the run was starting may still have its files open.
-    await_(lambda: not is_held(RunDirectory(root).lock))
+    wait_until(lambda: not is_held(RunDirectory(root).lock))
     return root
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from attractor.cli.commands import runs as module
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.records.summary import RunOverview
-from tests.cli.git_desk import await_
 from tests.cli.plain_desk import WORDS, PlainDesk, desk as desk
+from tests.patience import PATIENCE_S, wait_until
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 TOOL = """digraph {name} {{ goal="{goal}"
@@ -39,12 +39,12 @@ def test_run_outside_of_the_runs_folder_is_named(desk: PlainDesk) -> None:
     desk.write(TOOL.format(name="slow", goal="Be slow", command=wait))
     place = desk.folder / "else where"
     walking = desk.begin("run", "pipeline.dot", *WORDS, "--run-dir", str(place))
-    await_(lambda: (desk.folder / "begun").exists())
+    wait_until(lambda: (desk.folder / "begun").exists())
     there = f"in {place}: attractor status '{place}'\n"
     assert desk.do("runs").stdout == f"The newest run is stored {there}"
     assert desk.do("runs", "--live").stdout == f"A process executes a run {there}"
     (desk.folder / "go").touch()
-    walking.wait(60)
+    walking.wait(PATIENCE_S)
     assert desk.do("runs", "--live").stdout == "No process executes a run.\n"
 
 

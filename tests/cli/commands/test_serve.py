@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import httpx
 import pytest
 
 from tests.cli.running import attractor
+from tests.patience import PATIENCE_S
 from tests.pipeline.projects import make_project
 from tests.prepared import Process, begin_prepared
 
@@ -55,7 +55,7 @@ def served(project: Path, *options: str) -> Generator[tuple[Process, str, str]]:
             yield server, first.split()[-1], server.stdout.readline().split()[-1]
     finally:
         server.kill()
-        server.wait(30)
+        server.wait(PATIENCE_S)
         for one in (server.stdout, server.stderr):
             assert one
             one.close()
@@ -71,12 +71,10 @@ def test_browser_signs_in_by_a_name_that_other_programs_do_not_know(project: Pat
             assert signed_in.status_code == 303
             shown = browser.get("/no/a-very-secret-value", params={"code": "a-code"})
             assert shown.status_code == 404
-            begun = time.monotonic()
             server.send_signal(signal.SIGINT)
-            out, err = server.communicate(timeout=30)
+            out, err = server.communicate(timeout=PATIENCE_S)
         assert server.returncode == 130
         assert json.loads(out)["error"]["kind"] == "Interrupted"
-        assert time.monotonic() - begun < 8
     with served(project) as (_, _, again):
         assert urlsplit(again).hostname == address.hostname
     lines = [json.loads(one) for one in err.splitlines()]
@@ -96,7 +94,7 @@ def test_other_machines_are_warned_about(project: Path) -> None:
             headers = {"host": f"{name}:{port}"}
             assert httpx.get(f"http://127.0.0.1:{port}/", headers=headers).status_code == status
         server.send_signal(signal.SIGTERM)
-        _, err = server.communicate(timeout=30)
+        _, err = server.communicate(timeout=PATIENCE_S)
     assert "other machines can connect to 0.0.0.0" in err.splitlines()[0]
     assert " 403 GET / " in err
     assert "was sent to an unknown host" in err
@@ -127,6 +125,6 @@ def test_port_of_another_server_is_refused_with_its_project(project: Path) -> No
 def test_server_ended_by_sigterm_prints_the_interruption_as_json(project: Path) -> None:
     with served(project, "--json") as (server, _, _):
         server.send_signal(signal.SIGTERM)
-        out, err = server.communicate(timeout=30)
+        out, err = server.communicate(timeout=PATIENCE_S)
     assert (server.returncode, err) == (130, "")
     assert json.loads(out)["error"]["exit_code"] == 130

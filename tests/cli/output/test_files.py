@@ -104,6 +104,5 @@ def test_git_applies_the_diff(before: str, after: str) -> None:
             input=diff.encode(),
             cwd=name,
             check=True,
-            timeout=60,
         )
         assert file.read_bytes() == after.encode()

@@ -14,11 +14,11 @@ import pytest
 
 from attractor.cli.pipelines.watch import changed_files
 from tests.cli.running import NO_HOME
+from tests.patience import PATIENCE_S
 from tests.prepared import begin_prepared
 
 GOOD = "digraph G { start; a [prompt=x]; exit; start -> a -> exit }"
 BAD = "digraph G { start -- exit }"
-PATIENCE = 60.0
 _TO_LISTEN_S = 0.1
 
 
@@ -41,7 +41,7 @@ class Watching:
         """Return the output up to a line with this end."""
         lines: list[str] = []
         while not lines or not lines[-1].endswith(f"{end}\n"):
-            lines.append(self._lines.get(timeout=PATIENCE))
+            lines.append(self._lines.get(timeout=PATIENCE_S))
         # Wait until it watches again: it would notice an earlier change only when it polls.
         time.sleep(_TO_LISTEN_S)
         return "".join(lines)
@@ -49,14 +49,14 @@ class Watching:
     def stop(self, number: signal.Signals) -> tuple[int, str]:
         """Send a signal; return the exit code and the text on stderr."""
         self.process.send_signal(number)
-        code = self.process.wait(timeout=PATIENCE)
+        code = self.process.wait(timeout=PATIENCE_S)
         assert self.process.stderr
         return code, self.process.stderr.read()
 
     def close(self) -> None:
         self.process.kill()
-        self.process.wait(timeout=PATIENCE)
-        self._reader.join(timeout=PATIENCE)
+        self.process.wait(timeout=PATIENCE_S)
+        self._reader.join(timeout=PATIENCE_S)
         for stream in (self.process.stdout, self.process.stderr):
             assert stream
             stream.close()

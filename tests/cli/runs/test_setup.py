@@ -92,7 +92,7 @@ def run(
     }
     words = ["run", "pipeline.dot", *UNGUARDED]
     if not command:
-        return run_prepared(words, folder=folder, variables=environ, timeout=60)
+        return run_prepared(words, folder=folder, variables=environ)
     return subprocess.run(
         [*command, *words],
         cwd=folder,
@@ -100,7 +100,6 @@ def run(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
 

@@ -22,6 +22,7 @@ from attractor.engine.stage.folder import (
 from attractor.engine.storage.secrets import Redactor
 from tests.counts import count
 from tests.handlers.stages import KeptFiles
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -170,4 +171,4 @@ def test_a_disk_that_refuses_does_not_end_the_command(tmp_path: Path) -> None:
                 await asyncio.sleep(OFTEN_S)
             return "went on"
 
-    assert asyncio.run(asyncio.wait_for(scene(), 60)) == "went on"
+    assert asyncio.run(asyncio.wait_for(scene(), PATIENCE_S)) == "went on"

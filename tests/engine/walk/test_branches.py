@@ -17,10 +17,10 @@ from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.walks import Branch
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Plain
-from tests.engine.forked import branch_steps, forked, results, until, until_there_is, words, wrote
+from tests.engine.forked import branch_steps, forked, results, until_there_is, words, wrote
 from tests.engine.graphs import chain, node
 from tests.engine.runs import RETRY, Script, Workplace
-from tests.patience import with_longer_limits
+from tests.patience import until, with_longer_limits
 
 A, B = "fan@1.1/a", "fan@1.1/b"
 

@@ -22,6 +22,7 @@ from attractor.environments.sandbox.bubblewrap import Interpreter, SandboxBounds
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from tests.counts import count
 from tests.environments.places import FAR_MS, hold, make_walls, processes_in, run, use
+from tests.patience import PATIENCE_S
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -190,7 +191,7 @@ def test_other_loopback_is_reachable(environment: SandboxedExecutionEnvironment)
         service = await env.start_service(f'exec python3 -c "{server}"')
         async for _ in service.output():
             break
-        async with env.reach(8080) as address, asyncio.timeout(30):
+        async with env.reach(8080) as address, asyncio.timeout(PATIENCE_S):
             reader, writer = await asyncio.open_connection(*address.split(":"))
             try:
                 return await reader.read()

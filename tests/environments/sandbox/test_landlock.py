@@ -16,6 +16,7 @@ from attractor.environments.sandbox.environment import SandboxedExecutionEnviron
 from attractor.environments.sandbox.seccomp import seccomp_filter
 from tests.environments.places import FAR_MS, make_walls, run, use
 from tests.environments.test_escapes import processes_of
+from tests.patience import until
 
 pytestmark = pytest.mark.usefixtures("landlock_allowed")
 
@@ -82,9 +83,7 @@ def test_killed_supervisor_leaves_nothing(environment: SandboxedExecutionEnviron
         doing = asyncio.create_task(
             env.exec_command(f"setsid {stay} & sleep 1000", timeout_ms=FAR_MS)
         )
-        async with asyncio.timeout(30):
-            while not processes_of(stay):
-                await asyncio.sleep(0.01)
+        await until(lambda: processes_of(stay))
         os.kill(int(supervisor), signal.SIGKILL)
         with pytest.raises(SandboxLost):
             await doing

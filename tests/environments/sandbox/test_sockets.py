@@ -16,6 +16,7 @@ from attractor.environments.sandbox.sockets import (
     listen,
     take_new_connections,
 )
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 pytestmark = pytest.mark.anyio
@@ -65,7 +66,7 @@ async def test_many_connections_are_carried_whole_at_the_same_time() -> None:
     listener = listen(new_socket(), 0)
     async with server:
         connect = Address(LOOPBACK, port_of(server.sockets[0])).connect
-        async with forwarded(listener, connect), asyncio.timeout(30):
+        async with forwarded(listener, connect), asyncio.timeout(PATIENCE_S):
             texts = [bytes([97 + number]) * 300_000 for number in range(10)]
             found = await asyncio.gather(*(ask(port_of(listener), one) for one in texts))
             assert found == [one.upper() for one in texts]
@@ -86,7 +87,7 @@ async def test_connections_are_reset_after_the_end_of_the_sandbox() -> None:
         raise SandboxLost
 
     listener = listen(new_socket(), 0)
-    async with forwarded(listener, connect), asyncio.timeout(30):
+    async with forwarded(listener, connect), asyncio.timeout(PATIENCE_S):
         for _ in range(2):
             with pytest.raises(ConnectionError):
                 await ask(port_of(listener), b"x")
@@ -100,7 +101,7 @@ async def test_at_the_end_connections_are_closed_and_the_port_is_free() -> None:
     server = await asyncio.start_server(hold, LOOPBACK, 0)
     listener = listen(new_socket(), 0)
     port = port_of(listener)
-    async with server, asyncio.timeout(30):
+    async with server, asyncio.timeout(PATIENCE_S):
         async with forwarded(listener, Address(LOOPBACK, port_of(server.sockets[0])).connect):
             reader, writer = await asyncio.open_connection(LOOPBACK, port)
             writer.write(b"x")
@@ -142,7 +143,7 @@ def test_no_connection_is_reset_when_a_listener_takes_a_shared_port_over() -> No
     def connect() -> None:
         while not ended.is_set():
             try:
-                with socket.create_connection(address, timeout=5) as near:
+                with socket.create_connection(address, timeout=PATIENCE_S) as near:
                     assert near.recv(1) == b"x"
             except OSError as error:
                 faults.append(error)

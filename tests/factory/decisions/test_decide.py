@@ -46,10 +46,10 @@ from attractor.factory.operations.run_end import record_end
 from attractor.factory.resources.profiles import Profile
 from attractor.pipeline.orders import Orders
 from attractor.records.summary import summarize
-from tests.cli.git_desk import PATIENCE_S, await_
 from tests.counts import count
 from tests.factory.flows import ANN, HOLDOUT, REASON, Flow, make_flow
 from tests.factory.test_pooling import make_gamble
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git
 from tests.scenarios.suites import SUITE
 from tests.tables import table
@@ -199,7 +199,7 @@ def test_cancel_during_a_decision_takes_effect_or_fails(
     with ThreadPoolExecutor() as pool:
         with lock_run(result.directory, opened) as run:
             canceling = pool.submit(orders.cancel)
-            await_(lambda: [*inbox.glob("*.json")] != [])
+            wait_until(lambda: [*inbox.glob("*.json")] != [])
             if verdict:
                 decide(run, flow.evaluator, Decision(verdict, ANN, REASON))
         if verdict is None:

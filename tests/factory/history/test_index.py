@@ -24,6 +24,7 @@ from tests.counts import count
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
 from tests.factory.flows import Flow, make_flow
+from tests.patience import PATIENCE_S
 
 
 def listed(flow: Flow, status: str = "") -> list[str]:
@@ -264,5 +265,5 @@ def test_many_processes_use_the_index_at_once(place: Flow) -> None:
     processes = count(ci=3, full=6)
     words = [sys.executable, "-c", code, place.machine.state_dir, folder]
     readers = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
-    assert [one.communicate(timeout=60)[0] for one in readers] == ["23\n"] * processes
+    assert [one.communicate(timeout=PATIENCE_S)[0] for one in readers] == ["23\n"] * processes
     assert [one.returncode for one in readers] == [0] * processes

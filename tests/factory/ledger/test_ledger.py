@@ -16,6 +16,7 @@ from attractor.base.ids import new_run_id
 from attractor.base.json import JsonObject
 from attractor.factory.errors import ClockSetBack
 from attractor.factory.ledger.ledger import BACKUP, HEAD_FILE, KEY_FILE, LEDGER_FILE, Ledger
+from tests.patience import PATIENCE_S
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -216,7 +217,7 @@ def test_many_writers_at_once_lose_nothing(tmp_path: Path) -> None:
         subprocess.Popen([sys.executable, "-c", code, tmp_path, f"run-{number}"])
         for number in range(4)
     ]
-    assert [writer.wait(timeout=60) for writer in writers] == [0, 0, 0, 0]
+    assert [writer.wait(timeout=PATIENCE_S) for writer in writers] == [0, 0, 0, 0]
     entries = list(Ledger(tmp_path).entries())
     assert len(entries) == 20
     assert [one.data["n"] for one in entries if one.run_id == "run-2"] == [0, 1, 2, 3, 4]

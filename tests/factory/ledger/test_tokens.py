@@ -12,6 +12,7 @@ from attractor.factory.errors import InvalidToken
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.ledger.tokens import TOKENS_FILE, Scope, StoredToken, TokenStore
 from tests.counts import count
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 SECRET = "a-secret-of-the-test"
@@ -132,5 +133,5 @@ def test_many_at_once_lose_no_token(tmp_path: Path) -> None:
         subprocess.Popen([sys.executable, "-c", code, tmp_path, f"token-{number}"])
         for number in range(processes)
     ]
-    assert [maker.wait(timeout=60) for maker in makers] == [0] * processes
+    assert [maker.wait(timeout=PATIENCE_S) for maker in makers] == [0] * processes
     assert len(TokenStore(tmp_path).list()) == processes

@@ -17,6 +17,7 @@ from attractor.growth.apps.services import service_twins
 from attractor.growth.apps.skeleton import write_app
 from attractor.growth.specification.document import read_document
 from attractor.growth.specification.files import write_spec
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +72,7 @@ CASES: list[tuple[str, str, bytes, int, Json]] = [
 
 def ask(url: str, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, Json]:
     """Send a request to a gateway, and return the status and the JSON of the answer."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_S)
     connection.request(method, path, body, {one.replace("_", "-"): headers[one] for one in headers})
     answer = connection.getresponse()
     content: Json = json.loads(answer.read())
@@ -118,12 +119,12 @@ async def test_gateway_closes_connections_beyond_its_limit(tmp_path: Path) -> No
     async with service_gateway(tmp_path, environment, outside) as reached:
         host, port = urlsplit(reached["CALENDAR_URL"]).netloc.split(":")
         opened = [await asyncio.open_connection(host, int(port)) for _ in range(MOST + 2)]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             assert [await reader.read() for reader, _ in opened[MOST:]] == [b"", b""]
         assert not any(reader.at_eof() for reader, _ in opened[:MOST])
         for _, writer in opened:
             writer.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not await asyncio.to_thread(is_answered, reached["CALENDAR_URL"]):
                 await asyncio.sleep(0.02)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from attractor.growth.plans.plan import Plan
 from tests.growth.deployment.living import Living
+from tests.patience import PATIENCE_S
 from tests.prepared import begin_prepared, plain
 
 WATCHED = ("subprocess.Popen", "os.rename", "os.symlink", "os.mkdir", "os.remove", "open")
@@ -56,7 +57,7 @@ def live(app: Living, plan: Plan, *moment: str) -> int:
         return process.wait(timeout=LONGEST_S)
     finally:
         process.kill()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE_S)
 
 
 def main(folder: str, plan: str, word: str = "", number: str = "0", later: str = "") -> None:

@@ -44,6 +44,7 @@ from tests.factory.resources.stores import register
 from tests.growth.app import make_app
 from tests.growth.deployment.tiny_app import APP
 from tests.growth.test_lineage import plan_of
+from tests.patience import PATIENCE_S
 from tests.pipeline.projects import adjusted, git, open_project
 from tests.scenarios.suites import write_suite
 
@@ -155,13 +156,13 @@ class Living:
         return str(json.loads((self.releases.folder / "keeper.json").read_text())["url"])
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+        with urllib.request.urlopen(self.url + path, timeout=PATIENCE_S) as answer:
             return json.load(answer)
 
     def post(self, path: str, *records: dict[str, str]) -> None:
         for one in records:
             request = urllib.request.Request(self.url + path, json.dumps(one).encode())
-            urllib.request.urlopen(request, timeout=10).close()
+            urllib.request.urlopen(request, timeout=PATIENCE_S).close()
 
     def records(self, entity: str = "block") -> Sequence[dict[str, str]]:
         return self.get(f"/data/{entity}")["records"]

@@ -22,9 +22,9 @@ from tests.counts import count
 from tests.growth.deployment.life import live
 from tests.growth.deployment.living import Living, make_released
 from tests.growth.deployment.test_killed_deployments import ANY, CALLS
-from tests.growth.deployment.test_local import wait_until
 from tests.growth.deployment.test_resting_app import Writer
 from tests.growth.deployment.test_up import brought_up, kill_app, kill_supervisor, reboot
+from tests.patience import wait_until
 
 KILLS = count(ci=3, full=30)
 """How often each of them is killed."""
@@ -125,9 +125,7 @@ def test_app_answers_after_kills_at_random_moments_of_writing(tmp_path: Path) ->
                 for kill in dice.sample(victims, len(victims)):
                     time.sleep(dice.uniform(0, 0.3))
                     kill(app)
-                    begun = time.monotonic()
                     wait_until(lambda: brought_up(app, starter))
-                    assert time.monotonic() - begun < LONGEST_S, kill
                     require_records(app, writers)
             deployments.finish(app)
         assert deployments.killed == KILLS

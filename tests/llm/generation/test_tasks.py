@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from attractor.llm.generation.tasks import Handover, Producer, capture, capture_call
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 pytestmark = pytest.mark.anyio
@@ -66,7 +67,7 @@ def giving(*, fails: bool = False) -> tuple[Producer[int, str], list[str]]:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 60))
+    asyncio.run(asyncio.wait_for(work, PATIENCE_S))
 
 
 @table("has_begun", [True, False])

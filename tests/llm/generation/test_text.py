@@ -35,7 +35,7 @@ from tests.llm.generated import NUMBERS, adder, generated, noting
 from tests.llm.heard import a_stream, asking, hear, heard, with_client
 from tests.llm.providers.streams import sse
 from tests.llm.transport.test_stream_reading import BEGIN, HEAD, Scene, chunked, run, serving
-from tests.patience import is_soon, with_longer_limits
+from tests.patience import PATIENCE_S, is_soon, wait_until, with_longer_limits
 from tests.tables import table
 
 pytestmark = pytest.mark.anyio
@@ -176,9 +176,7 @@ def abort(when: str, after_s: float) -> None:
         assert len(asyncio.all_tasks()) <= 2
 
     with speaking(ROUNDS if when == "tools" else slow(f"{75 * after_s:.0f}ms")) as twin:
-        begun = time.monotonic()
         with_client(twin, work)
-        assert time.monotonic() - begun < 60
 
 
 async def test_every_event_of_middleware_counts() -> None:
@@ -253,7 +251,7 @@ def test_stopping_iteration_closes_the_connection(
             await hear_hello(events)
             begun = time.monotonic()
             await leave(events)
-            await asyncio.wait_for(scene.gone.wait(), 60)
+            await asyncio.wait_for(scene.gone.wait(), PATIENCE_S)
             taken = time.monotonic() - begun
             response = events.partial_response
             assert response
@@ -262,7 +260,7 @@ def test_stopping_iteration_closes_the_connection(
                 await events.response()
             return taken
 
-    assert is_soon(lambda: run(leaving), within_s=2)
+    assert is_soon(lambda: run(leaving), floors=60)
 
 
 async def test_garbage_collected_stream_closes_the_connection() -> None:
@@ -273,7 +271,7 @@ async def test_garbage_collected_stream_closes_the_connection() -> None:
         async for text in a_stream(client).text_stream:
             assert text == "hello"
             break
-        await asyncio.wait_for(scene.gone.wait(), 60)
+        await asyncio.wait_for(scene.gone.wait(), PATIENCE_S)
         await events.aclose()
 
 
@@ -288,8 +286,7 @@ async def test_abort_ends_the_running_tools() -> None:
             is_ended.set()
 
     def look(a: int, b: int, abort_signal: AbortSignal) -> None:
-        while not abort_signal.aborted:
-            time.sleep(0.001)
+        wait_until(lambda: abort_signal.aborted)
         heard.set()
 
     script = SCRIPT.replace(CALL, f"{CALL}, {CALL.replace('add', 'look')}")

@@ -25,6 +25,7 @@ from attractor.llm.generation.tool_execution import (
     call_in_thread,
 )
 from tests.llm.generated import NUMBERS, adder
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ def execute(
 
 
 async def in_time(work: Awaitable[T]) -> T:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         return await work
 
 
@@ -256,7 +257,7 @@ async def test_sync_tools_do_not_block_the_event_loop() -> None:
     may_end, has_ended = threading.Event(), threading.Event()
 
     def wait() -> None:
-        may_end.wait(60)
+        may_end.wait(PATIENCE_S)
         has_ended.set()
 
     task = asyncio.create_task(call_in_thread(wait, name="elsewhere"))
@@ -267,7 +268,7 @@ async def test_sync_tools_do_not_block_the_event_loop() -> None:
     assert not has_ended.is_set()
     may_end.set()
     # Its loop is closed now: nothing is notified, and nothing fails.
-    assert has_ended.wait(60)
+    assert has_ended.wait(PATIENCE_S)
 
 
 ARGUMENTS: JsonObject = {"a": 1, "b": 2}

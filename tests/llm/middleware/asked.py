@@ -14,6 +14,7 @@ from attractor.llm import (
     StreamMiddleware,
 )
 from tests.agent.scripted import ScriptedProvider
+from tests.patience import PATIENCE_S
 
 T = TypeVar("T")
 HELLO = Request(model="gpt-5.2", messages=[Message.user("hello")])
@@ -29,7 +30,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in an event loop, for some seconds at most."""
 
     async def within() -> T:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             return await work
 
     return asyncio.run(within())

@@ -29,6 +29,7 @@ from attractor.llm.middleware import Limit, RateLimit, RateLimits
 from attractor.llm.middleware.rate_limit import RateGate, estimated_tokens
 from tests.agent.scripted import ScriptedProvider, Step, said
 from tests.llm.middleware.asked import HELLO, client_of, codes, run, settle, whole
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 pytestmark = pytest.mark.anyio
@@ -241,7 +242,7 @@ def passing_times(
         for _ in range(turns):
             await settle()
             await clock.turn(timedelta(seconds=10))
-        await asyncio.wait_for(asyncio.gather(*tasks), 60)
+        await asyncio.wait_for(asyncio.gather(*tasks), PATIENCE_S)
 
     run(coming())
     return passed
@@ -326,7 +327,7 @@ async def test_canceled_call_releases_its_slot() -> None:
     last.cancel()
     ended, _ = await asyncio.wait([inside, waiting, last])
     assert all(one.cancelled() for one in ended)
-    async with asyncio.timeout(60), made.admit(1):
+    async with asyncio.timeout(PATIENCE_S), made.admit(1):
         pass
 
 
@@ -350,7 +351,7 @@ def test_limit_is_shared_by_threads_with_their_own_event_loops() -> None:
     for one in threads:
         one.start()
     for one in threads:
-        one.join(60)
+        one.join(PATIENCE_S)
         assert not one.is_alive()
     assert (counts, most) == ([0], [3])
 
@@ -375,7 +376,7 @@ def test_waiter_of_a_closed_event_loop_is_skipped() -> None:
         async with made.admit(1):
             left = await asyncio.to_thread(begin_and_close)
             assert not left.done()
-        async with asyncio.timeout(60), made.admit(1):
+        async with asyncio.timeout(PATIENCE_S), made.admit(1):
             pass
 
     run(within())

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import anyio
@@ -26,7 +25,7 @@ from tests.llm.providers.garbage import Garbage, every_number
 from tests.llm.providers.streams import hear, require_heard, sse, whole
 from tests.llm.providers.test_gemini_response import body as gemini_body
 from tests.llm.transport.test_http import without_room
-from tests.patience import is_soon
+from tests.patience import PATIENCE_S, is_soon
 from tests.tables import table
 
 # litellm suppresses this with a filter of its own, which each test removes again.
@@ -77,12 +76,12 @@ def test_cancellation_closes_the_connection_at_once(is_stream: bool, begun: byte
                     pass
 
             task = asyncio.create_task(waiting())
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 await asked.wait()
             await asyncio.sleep(0.05)
             began = asyncio.get_running_loop().time()
             task.cancel()
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 await gone.wait()
             took = asyncio.get_running_loop().time() - began
             with pytest.raises(asyncio.CancelledError):
@@ -90,7 +89,7 @@ def test_cancellation_closes_the_connection_at_once(is_stream: bool, begun: byte
             await adapter.close()
             return took
 
-    assert is_soon(lambda: asyncio.run(giving_up()), within_s=2)
+    assert is_soon(lambda: asyncio.run(giving_up()), floors=60)
 
 
 @table("is_stream", [False, True])
@@ -103,15 +102,12 @@ def test_connection_has_a_time_limit(is_stream: bool) -> None:
             await anext(adapter.stream(request))
         await adapter.complete(request)
 
-    with without_room() as url:
-        begun = time.monotonic()
-        with pytest.raises(
-            RequestTimeoutError, match=r"cannot connect to .* within 0\.1 s"
-        ) as caught:
-            asyncio.run(asking(url))
+    with (
+        without_room() as url,
+        pytest.raises(RequestTimeoutError, match=r"cannot connect to .* within 0\.1 s") as caught,
+    ):
+        asyncio.run(asking(url))
     assert not caught.value.retryable
-    # Only the loading of litellm takes longer.
-    assert time.monotonic() - begun < 28
 
 
 class Sends(Pool):

@@ -32,6 +32,7 @@ from attractor.llm.transport.headers import (
     read_retry_after,
 )
 from attractor.llm.transport.http import Endpoint, PerLoop, Reply, Transport, read_server_events
+from tests.patience import PATIENCE_S
 from tests.tables import table
 
 KEY = "sk-very-secret-0123456789"
@@ -78,7 +79,7 @@ def answering(*pieces: bytes, stays: bool = False) -> Generator[tuple[str, list[
                 for piece in pieces:
                     connection.sendall(piece)
                 if stays:
-                    done.wait(30)
+                    done.wait(PATIENCE_S)
 
         thread = threading.Thread(target=serve)
         thread.start()

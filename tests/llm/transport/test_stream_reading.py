@@ -37,7 +37,7 @@ from tests.llm.providers.test_openai_response import (
     delta as openai_delta,
     item,
 )
-from tests.patience import is_soon, with_longer_limits
+from tests.patience import PATIENCE_S, is_soon, with_longer_limits
 from tests.tables import table
 
 T = TypeVar("T")
@@ -134,7 +134,7 @@ async def serving(
 
 
 def run(scene: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    return asyncio.run(asyncio.wait_for(scene(), 30))
+    return asyncio.run(asyncio.wait_for(scene(), PATIENCE_S))
 
 
 def hear(
@@ -317,10 +317,10 @@ def test_stopping_iteration_closes_the_connection_at_once(
             await anext(events)
             begun = time.monotonic()
             await leave(scene, events)
-            await asyncio.wait_for(scene.gone.wait(), 60)
+            await asyncio.wait_for(scene.gone.wait(), PATIENCE_S)
             return time.monotonic() - begun
 
-    assert is_soon(lambda: run(leaving), within_s=2)
+    assert is_soon(lambda: run(leaving), floors=60)
 
 
 def test_an_end_that_takes_too_long_leaves_no_connection_open(

@@ -18,8 +18,8 @@ from attractor.pipeline.execute import resume
 from attractor.records.lookup import find_run
 from attractor.records.summary import list_runs
 from tests.counts import count
-from tests.engine.forked import until
 from tests.engine.runs import read_events
+from tests.patience import until
 from tests.pipeline.dying_restart import CHILD, MOMENTS, PARENT, run_and_die
 from tests.pipeline.families import ENDS, Family
 from tests.pipeline.projects import git, make_project, open_project

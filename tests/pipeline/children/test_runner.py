@@ -23,8 +23,8 @@ from attractor.interviewers.registry import InterviewerParts
 from attractor.pipeline.children.runner import DEEPEST
 from attractor.records.lookup import child_folder
 from attractor.records.request import read_request
-from tests.engine.forked import until
 from tests.engine.runs import read_events
+from tests.patience import until
 from tests.pipeline.families import ENDS, FILES, Family, family, tool
 
 pytestmark = pytest.mark.anyio

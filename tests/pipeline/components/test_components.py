@@ -56,7 +56,12 @@ def loads_a_client(folder: Path, node: str) -> bool:
     environ["OPENAI_BASE_URL"] = "http://127.0.0.1:9/v1"
     command = [sys.executable, "-c", RUN]
     done = subprocess.run(
-        command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert "w: started" in done.stderr
     return bool(done.returncode)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,6 +14,7 @@ import pytest
 from attractor.base.json import JsonObject
 from attractor.pipeline.messengers.url import send
 from attractor.pipeline.project.project import Notify
+from tests.patience import PATIENCE_S, until
 
 NOTICE: JsonObject = {"run_id": "R", "question": {"text": "Ship it? \u2713"}}
 
@@ -38,7 +38,7 @@ def chat() -> Iterator[Chat]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             chat.got.append((self.path, self.headers["Content-Type"], json.loads(body)))
             if chat.waits_for:
-                chat.waits_for.wait(60)
+                chat.waits_for.wait(PATIENCE_S)
             self.send_response(chat.code)
             self.send_header("Location", "/elsewhere")
             self.end_headers()
@@ -59,7 +59,7 @@ def chat() -> Iterator[Chat]:
         chat.waits_for.set()
     server.shutdown()
     server.server_close()
-    serving.join(60)
+    serving.join(PATIENCE_S)
 
 
 def send_notice(address: str, seconds: float = 10.0) -> str:
@@ -83,9 +83,7 @@ def test_refused_connection_is_an_error(unused_address: str) -> None:
 
 def test_missing_response_times_out(chat: Chat) -> None:
     chat.waits_for = threading.Event()
-    started = time.monotonic()
     assert send_notice(chat.address, 0.2) == "no response within 200ms"
-    assert time.monotonic() - started < 50
 
 
 def test_event_loop_is_not_blocked(chat: Chat) -> None:
@@ -94,8 +92,7 @@ def test_event_loop_is_not_blocked(chat: Chat) -> None:
     async def both() -> str:
         notify = Notify(url=chat.address, time_limit=timedelta(seconds=10))
         sending = asyncio.create_task(send(NOTICE, notify))
-        while not chat.got:
-            await asyncio.sleep(0.01)
+        await until(lambda: chat.got)
         waits.set()
         return await sending
 

@@ -16,10 +16,10 @@ from attractor.language.graph.graph import Graph
 from attractor.pipeline.orders import END_PATIENCE_S, Orders
 from attractor.pipeline.plan.fork_point import find_fork_point
 from attractor.records.lookup import RecordedRun, read_run
-from tests.cli.git_desk import PATIENCE_S
 from tests.engine.forked import forked
 from tests.engine.graphs import chain, edge, end, graph, line, node, start
 from tests.engine.runs import FAIL, Script, Workplace, run_graph
+from tests.patience import PATIENCE_S, until
 
 
 def record_of(root: Path, drawn: Graph, script: Script | None = None) -> RecordedRun:
@@ -122,9 +122,7 @@ def test_fork_does_not_change_an_ended_run(tmp_path: Path) -> None:
 
 
 async def until_ordered(place: Workplace) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not [*RunDirectory(place.root).inbox.glob("*.json")]:
-            await asyncio.sleep(0.01)
+    await until(lambda: [*RunDirectory(place.root).inbox.glob("*.json")])
 
 
 @pytest.mark.parametrize("is_taken", [False, True])

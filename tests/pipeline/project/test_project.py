@@ -24,6 +24,7 @@ from attractor.pipeline.project.rule_levels import rule_levels
 from attractor.records.request import Overrides, RunRequest
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace
+from tests.patience import PATIENCE_S
 from tests.pipeline.projects import adjusted, make_project, open_project, simulated, start
 
 
@@ -69,7 +70,7 @@ def test_slow_observer_is_not_awaited(tmp_path: Path, monkeypatch: pytest.Monkey
     go_on, has_ended = threading.Event(), threading.Event()
 
     def stay(event: Event) -> None:
-        go_on.wait(60)
+        go_on.wait(PATIENCE_S)
         has_ended.set()
 
     with workplace(tmp_path, "one").open() as run:

@@ -10,6 +10,7 @@ import pytest
 
 from attractor.base.errors import Refused
 from attractor.pipeline.source.files import read_pipeline_file, write_pipeline_file
+from tests.patience import PATIENCE_S
 
 
 def test_second_of_two_editors_is_refused(tmp_path: Path) -> None:
@@ -23,5 +24,5 @@ def test_second_of_two_editors_is_refused(tmp_path: Path) -> None:
         (tmp_path / "p.dot").write_text("first")
         os.close(folder)
         with pytest.raises(Refused, match=r"p\.dot was changed meanwhile"):
-            second.result(10)
+            second.result(PATIENCE_S)
     assert read_pipeline_file(tmp_path, "p.dot", tmp_path / "runs").text == "first"

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +26,7 @@ from attractor.pipeline.execute import resume
 from attractor.pipeline.garbage import end_orphans_blocking, name_processes
 from attractor.records.request import Overrides
 from tests.engine.runs import read_events
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.commands import Machine, make_machine
 from tests.pipeline.projects import git, make_project, open_project, simulated, start
 
@@ -53,7 +53,6 @@ digraph gate {
     ask -> exit [label="[Y] Yes"]
 }
 """
-PATIENCE_S = 60.0
 PATH = {"PATH": os.environ["PATH"]}
 RUN = ("run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none")
 
@@ -98,14 +97,12 @@ def left_by_dead(tmp_path: Path, sandbox: str) -> tuple[Sequence[Process], bool,
         env={MARK: mark, **PATH},
         stdout=subprocess.PIPE,
         start_new_session=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=True,
     )
     pid = int(begun.stdout)
     try:
-        until = time.monotonic() + PATIENCE_S
-        while not variable_of(pid, MARK):  # it is in the middle of an exec
-            assert time.monotonic() < until
+        wait_until(lambda: variable_of(pid, MARK))  # it is in the middle of an exec
         with open_run(root, clock=SystemClock(), before_end=None) as run:
             ended = end_orphans_blocking(run)
         lives = find_process(pid) is not None

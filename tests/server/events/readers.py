@@ -7,8 +7,8 @@ from attractor.base.errors import AttractorError
 from attractor.base.json import Json, JsonObject, parse_json
 from attractor.server.events.buffer import EventFilter, StreamEvent
 from attractor.server.events.streams import EventSource, follow
+from tests.patience import PATIENCE_S
 
-PATIENCE_S = 20
 ALL = EventFilter()
 
 

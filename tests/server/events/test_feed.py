@@ -15,6 +15,7 @@ from attractor.base.json import parse_json
 from attractor.server.events import feed
 from attractor.server.events.buffer import StreamEvent
 from attractor.server.events.feed import Feed, FeedStore
+from tests.patience import until
 from tests.server.events.journals import Journalist
 from tests.server.events.readers import run
 
@@ -204,8 +205,7 @@ def test_feed_that_is_stopped_while_it_begins_closes_its_file(tmp_path: Path) ->
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             feed = Feed(tmp_path / "runs", tmp_path / "state")
-            while times_open(file) < 2:
-                await asyncio.sleep(0.01)
+            await until(lambda: times_open(file) >= 2)
             stopping = asyncio.create_task(feed.stop())
             await asyncio.sleep(0.01)
             other.rollback()

@@ -7,6 +7,7 @@ import pytest
 from attractor.server.events.buffer import KEPT, EventFilter
 from attractor.server.events.streams import Sources
 from attractor.server.events.tails import Tail
+from tests.patience import until
 from tests.server.events.journals import Journalist
 from tests.server.events.readers import open_reader, run
 
@@ -195,8 +196,7 @@ def test_source_is_kept_for_readers_that_come_back(tmp_path: Path) -> None:
                 await source.begin(None)
             async with tails.watch(tmp_path) as again:
                 assert again is source
-        while len(asyncio.all_tasks()) > 1:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(asyncio.all_tasks()) <= 1)
         assert not len(tails)
 
     run(scene)

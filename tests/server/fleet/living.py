@@ -19,7 +19,7 @@ from attractor.base.locks import FileLock
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.ledger.tokens import Scope, TokenStore
 from tests.factory.flows import make_flow
-from tests.fleet.living import wait_until
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git
 
 PROGRAM = (sys.executable, "-P", "-m", "attractor")
@@ -77,13 +77,13 @@ class ServedFleet:
             with process.stdout as printed:
                 url = json.loads(printed.readline())["url"]
                 headers = {"authorization": f"Bearer {self.secret}"}
-                with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+                with httpx.Client(base_url=url, headers=headers, timeout=PATIENCE_S) as client:
                     yield client
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
             try:
-                process.wait(60)
+                process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
@@ -92,7 +92,7 @@ class ServedFleet:
         """Kill the server; its workers and the processes of runs stay."""
         assert self.process
         self.process.kill()
-        self.process.wait(30)
+        self.process.wait(PATIENCE_S)
 
     def notices(self) -> Sequence[dict[str, Any]]:
         """Return the notices that people got."""

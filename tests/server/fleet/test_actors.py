@@ -21,7 +21,8 @@ from tests.agent.twinned import MODELS, says, uses
 from tests.cli.git_desk import GitDesk
 from tests.cli.test_agent import EDITS, steps
 from tests.counts import count
-from tests.fleet.living import PROGRAM, wait_until
+from tests.fleet.living import PROGRAM
+from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git
 
 pytestmark = pytest.mark.crash
@@ -112,7 +113,7 @@ class PooledDesk(GitDesk):
     def serve_until(self, place: str, name: str, when: str) -> None:
         """Serve until the moment before or after a function, at which the server is killed."""
         words = ("-P", "-c", KILLED, place, name, when, "serve", "--port", "0")
-        assert self.start(sys.executable, *words).wait(60) == -signal.SIGKILL, self.log()
+        assert self.start(sys.executable, *words).wait(PATIENCE_S) == -signal.SIGKILL, self.log()
 
     def type(self, *words: str, code: int = 0) -> str:
         done = self.do(*words)
@@ -161,7 +162,7 @@ def desk(tmp_path: Path) -> Iterator[PooledDesk]:
     for process in desk.processes:
         if process.poll() is None:
             process.kill()
-            process.wait(30)
+            process.wait(PATIENCE_S)
 
 
 def test_actor_keeps_conversation_and_files_from_one_worker_to_the_next(desk: PooledDesk) -> None:
@@ -177,7 +178,7 @@ def test_actor_keeps_conversation_and_files_from_one_worker_to_the_next(desk: Po
         [fixed] = desk.wait(1)
         assert (fixed["succeeded"], fixed["words"]) == (True, "Fixed add.")
         first.kill()
-        first.wait(30)
+        first.wait(PATIENCE_S)
         desk.work("second")
         asked = desk.do("message", "send", "helper", "what was it?", "--wait")
         assert (asked.returncode, asked.stdout) == (0, "I fixed add.\n"), asked.stderr + desk.log()
@@ -203,7 +204,7 @@ def test_server_alone_makes_the_fleet_and_a_worker_for_a_message(desk: PooledDes
     assert (answer["succeeded"], answer["changed"]) == (True, 1)
     # Its worker ends with it.
     server.send_signal(signal.SIGINT)
-    assert server.wait(60) in (0, 130)
+    assert server.wait(PATIENCE_S) in (0, 130)
 
 
 def test_each_message_gets_one_run_over_servers_that_are_killed_at_any_moment(

@@ -13,6 +13,7 @@ from tests.cli.fleet_desk import (
 )
 from tests.counts import count
 from tests.fleet.runs import ASKS, ProjectInFleet
+from tests.patience import PATIENCE_S
 from tests.server.conftest import serving
 from tests.server.test_fleet_page import service_of
 
@@ -29,7 +30,7 @@ def test_answers_at_once_are_all_taken_and_second_ones_are_refused(
         headers = {"authorization": f"Bearer {server.token()}"}
 
         def answer(run: str) -> httpx.Response:
-            with httpx.Client(base_url=server.url, headers=headers, timeout=600) as person:
+            with httpx.Client(base_url=server.url, headers=headers, timeout=PATIENCE_S) as person:
                 return person.post(f"/api/v1/runs/{run}/answer", json={"answer": "Y"})
 
         with ThreadPoolExecutor(RUNS) as people:

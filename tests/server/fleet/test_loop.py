@@ -24,8 +24,8 @@ from tests.cli.fleet_desk import (
     sqlite_template as sqlite_template,  # a fixture
 )
 from tests.cli.running import attractor
-from tests.fleet.living import wait_until
 from tests.fleet.runs import ProjectInFleet
+from tests.patience import wait_until
 from tests.pipeline.projects import make_project
 from tests.scenarios.suites import SCENARIO, SUITE, write_suite
 from tests.server.conftest import serving

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from attractor.worlds.actors import list_actors
-from tests.fleet.living import wait_until
+from tests.patience import wait_until
 from tests.server.conftest import PAGE
 from tests.server.fleet.living import PROGRAM, ServedFleet, served_fleet
 
@@ -125,7 +125,6 @@ def test_workers_without_the_extra_name_the_command_that_adds_it(tmp_path: Path)
         env={**fleet.environ, "PYTHONPATH": str(hidden)},
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert done.returncode == 3

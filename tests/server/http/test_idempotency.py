@@ -19,8 +19,8 @@ from attractor.server.errors import KeyReused, UnknownResult
 from attractor.server.http import exchange
 from attractor.server.http.idempotency import KEPT_S, AnswerStore, KeptAnswer
 from attractor.server.service import Service
-from tests.cli.git_desk import await_
 from tests.factory.flows import ShiftedClock
+from tests.patience import PATIENCE_S, wait_until
 from tests.server.conftest import RunningServer, serving
 
 PLACE = "/count"
@@ -38,7 +38,7 @@ class Counter:
 
     def answer(self, request: Request) -> Response:
         self.counted += 1
-        assert self.may_answer.wait(30)
+        assert self.may_answer.wait(PATIENCE_S)
         status = int(request.query_params.get("status", 201))
         if status == 500:
             raise RuntimeError("a defect")
@@ -84,7 +84,7 @@ def test_requests_at_once_act_once(server: RunningServer, counter: Counter) -> N
     counter.may_answer.clear()
     with server.client() as client, ThreadPoolExecutor() as pool:
         sent = [pool.submit(post, client) for _ in range(4)]
-        await_(lambda: counter.counted)
+        wait_until(lambda: counter.counted)
         counter.may_answer.set()
         answers = {one.result().text for one in sent}
     assert (answers, counter.counted) == ({'{"count":1}'}, 1)
@@ -120,7 +120,7 @@ def test_request_in_flight_when_the_server_stops_is_a_problem_and_not_repeated(
             client = stack.enter_context(stopped.client())
             sent = pool.submit(post, client)
             streaming = pool.submit(client.get, "/api/v1/events", headers=STREAM)
-            await_(lambda: counter.counted and len(service.events))
+            wait_until(lambda: counter.counted and len(service.events))
         answer = sent.result()
         counter.may_answer.set()
         with pytest.raises(httpx.RemoteProtocolError):

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from attractor.server.processes.own_workers import OwnWorkers
-from tests.fleet.living import wait_until
+from tests.patience import wait_until
 
 WORKER = """
 import signal, sys, time

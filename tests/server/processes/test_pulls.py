@@ -17,7 +17,6 @@ from attractor.factory.operations.pull_sync import list_rounds
 from attractor.factory.pull_readings import PullReadings
 from attractor.server.processes.pulls import PullLoop
 from attractor.server.processes.repeated import Repeated, describe_fault
-from tests.cli.git_desk import await_
 from tests.factory.flows import Flow
 from tests.factory.operations.test_pull_request import (
     flow_on,
@@ -25,6 +24,7 @@ from tests.factory.operations.test_pull_request import (
     propose,
 )
 from tests.forges import NAME, REVIEWER, Hub, hub
+from tests.patience import wait_until
 from tests.tables import table
 
 
@@ -47,8 +47,8 @@ def test_merge_is_recorded_without_a_webhook(forge: Hub, tmp_path: Path) -> None
     made = propose(flow, result).round
     with reading(flow, flow.opened, timedelta(milliseconds=50)):
         forge.merge(made.number, squash=True)
-        await_(lambda: [one.ending for one in list_rounds(flow.opened)] == ["merged"])
-        await_(lambda: not PullReadings.of(flow.opened).all())
+        wait_until(lambda: [one.ending for one in list_rounds(flow.opened)] == ["merged"])
+        wait_until(lambda: not PullReadings.of(flow.opened).all())
 
 
 def test_pull_request_that_is_closed_and_opened_again_is_merged(forge: Hub, tmp_path: Path) -> None:
@@ -60,12 +60,12 @@ def test_pull_request_that_is_closed_and_opened_again_is_merged(forge: Hub, tmp_
 
     with reading(flow, flow.opened, timedelta(milliseconds=50)):
         forge.ask(f"PATCH /pulls/{made.number}", {"state": "closed"}, by=REVIEWER)
-        await_(lambda: endings() == ["closed"])
+        wait_until(lambda: endings() == ["closed"])
         forge.ask(f"PATCH /pulls/{made.number}", {"state": "open"}, by=REVIEWER)
-        await_(lambda: endings() == [""])
+        wait_until(lambda: endings() == [""])
         forge.merge(made.number, squash=True)
-        await_(lambda: endings() == ["merged"])
-        await_(lambda: not PullReadings.of(flow.opened).all())
+        wait_until(lambda: endings() == ["merged"])
+        wait_until(lambda: not PullReadings.of(flow.opened).all())
 
 
 def test_what_was_read_a_moment_ago_and_a_project_without_a_token_are_left_alone(
@@ -117,7 +117,7 @@ def test_fault_is_reported_once_and_read_again_after_a_pause(
     loop = Repeated("pulls", pulls.look, told.append, every_s=0.02)
     begun = time.monotonic()
     loop.start()
-    await_(lambda: len(tries) == 3)
+    wait_until(lambda: len(tries) == 3)
     loop.stop()
     assert time.monotonic() - begun > 0.4
     [sentence] = told

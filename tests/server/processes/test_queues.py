@@ -7,9 +7,9 @@ import pytest
 from attractor.server.processes.queues import QueueLoop
 from attractor.server.processes.repeated import Repeated
 from attractor.server.processes.run_processes import RunProcesses
-from tests.cli.git_desk import await_
 from tests.factory.flows import make_flow
 from tests.factory.queues import approved, enqueue, queue_of, subjects, variables
+from tests.patience import wait_until
 
 
 def test_server_promotes_queued_runs(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_server_promotes_queued_runs(tmp_path: Path) -> None:
     loop = Repeated("queues", queues.look, pytest.fail, every_s=0.1)
     loop.start()
     try:
-        await_(lambda: not queue_of(flow).runs)
+        wait_until(lambda: not queue_of(flow).runs)
     finally:
         loop.stop()
     assert subjects(flow) == ["Begin", "one"]

@@ -4,7 +4,7 @@ import pytest
 
 from attractor.base.errors import UsageError
 from attractor.server.processes.repeated import Repeated
-from tests.cli.git_desk import await_
+from tests.patience import wait_until
 
 
 class Work:
@@ -29,7 +29,7 @@ def test_work_continues_after_a_fault_that_is_reported_once() -> None:
     work, told = Work(), list[str]()
     repeated = Repeated("queues", work.look, told.append, every_s=0.001, end=work.end)
     repeated.start()
-    await_(lambda: work.looks > 8)
+    wait_until(lambda: work.looks > 8)
     repeated.stop()
     assert told == [
         "queues: the state folder is away",
@@ -47,5 +47,5 @@ def test_end_is_called_after_a_fault_that_cannot_be_reported() -> None:
     work = Work()
     repeated = Repeated("queues", work.look, tell, every_s=0.001, end=work.end)
     repeated.start()
-    await_(lambda: work.has_ended)
+    wait_until(lambda: work.has_ended)
     repeated.stop()

@@ -9,7 +9,8 @@ import pytest
 from attractor.base.errors import AttractorError, UnknownName
 from attractor.server.errors import CommandFailed, TooManyProcesses
 from attractor.server.processes.run_processes import LOG_DAYS, RunCommand, RunProcesses
-from tests.cli.git_desk import await_, is_there
+from tests.cli.git_desk import is_there
+from tests.patience import wait_until
 
 STARTED = """echo '{"run_id": "01AB"}'"""
 COMMAND = RunCommand("run", ["-"])
@@ -57,8 +58,8 @@ def test_process_continues_in_its_own_session_and_is_reaped(
     pid = (tmp_path / "pid").read_text().strip()
     assert os.getsid(int(pid)) == int(pid)
     (tmp_path / "go").touch()
-    await_(lambda: (tmp_path / "done").exists())
-    await_(lambda: not Path(f"/proc/{pid}").exists())
+    wait_until(lambda: (tmp_path / "done").exists())
+    wait_until(lambda: not Path(f"/proc/{pid}").exists())
     [log] = processes.folder.glob("01AB-*.log")
     assert "end" in log.read_text().splitlines()
     assert log.stat().st_mode & 0o077 == 0
@@ -73,7 +74,7 @@ def test_limit_counts_the_processes_of_an_earlier_server(
     with pytest.raises(TooManyProcesses):
         later.start(COMMAND, by="ann")
     (tmp_path / "go").touch()
-    await_(lambda: not is_there((tmp_path / "pid").read_text().strip()))
+    wait_until(lambda: not is_there((tmp_path / "pid").read_text().strip()))
     assert later.start(COMMAND, by="ann") == "01AB"
 
 

@@ -16,7 +16,7 @@ from attractor.factory.ledger.tokens import Scope
 from attractor.server.events import buffer, streams
 from attractor.server.resources import events
 from attractor.server.service import Service
-from tests.cli.git_desk import await_
+from tests.patience import PATIENCE_S, wait_until
 from tests.server.conftest import RunningServer, serving
 from tests.server.events.journals import Journalist
 
@@ -224,7 +224,7 @@ def slow_client(server: RunningServer) -> httpx.Client:
     return httpx.Client(
         base_url=server.url,
         headers={"authorization": f"Bearer {server.token()}"},
-        timeout=30,
+        timeout=PATIENCE_S,
         transport=httpx.HTTPTransport(socket_options=SMALL_BUFFER),
     )
 
@@ -276,5 +276,5 @@ def test_reader_that_never_reads_is_dropped(
         streamed(never, path),
     ):
         write_much(writer, quickly)
-        await_(lambda: len(server.service.events) == 1)
+        wait_until(lambda: len(server.service.events) == 1)
     assert f"{path}: dropped a reader that read nothing" in caplog.messages

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from attractor.twins.server.provider_twin import ProviderTwin
 from tests.growth.app import PROPOSAL, make_app
 from tests.growth.deployment.living import Living, make_released
 from tests.growth.model import objects
+from tests.patience import wait_until
 from tests.server.conftest import PAGE, serving
 from tests.tables import table
 
@@ -127,20 +127,19 @@ def living(tmp_path: Path) -> Iterator[tuple[Living, httpx.Client]]:
 
 
 def wait_for_decision(app: Living, plan_id: str) -> None:
-    until = time.monotonic() + 120
-    while deployment(app.plane, plan_id)["waits_for"] != "decision":
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    wait_until(lambda: deployment(app.plane, plan_id)["waits_for"] == "decision")
 
 
 def decide_once_free(app: Living, run_id: str) -> None:
     """Approve a run as soon as the process of its deployment has released its lock."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
+
+    def decide() -> bool:
         with suppress(LockHeld):
-            return app.decide(run_id)
-        time.sleep(0.05)
-    raise AssertionError("the run is held for too long")
+            app.decide(run_id)
+            return True
+        return False
+
+    wait_until(decide)
 
 
 def test_deployment_waits_for_a_decision_and_continues(living: tuple[Living, httpx.Client]) -> None:

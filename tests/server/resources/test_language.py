@@ -1,6 +1,5 @@
 """The text of a pipeline is checked, formatted, drawn, simulated and compared over HTTP."""
 
-import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from attractor.server.service import Service
+from tests.patience import until
 from tests.pipeline.projects import LINEAR
 from tests.server.conftest import RunningServer, serving
 
@@ -91,8 +91,7 @@ class ClosedGate(AbstractAsyncContextManager[None]):
         self.is_open = threading.Event()
 
     async def __aenter__(self) -> None:
-        while not self.is_open.is_set():
-            await asyncio.sleep(0.01)
+        await until(self.is_open.is_set)
 
     async def __aexit__(self, *_: object) -> None:
         pass

@@ -13,12 +13,11 @@ from websockets.sync.client import ClientConnection, connect
 
 from attractor.factory.ledger.tokens import Scope
 from attractor.server.service import Service
-from tests.cli.git_desk import await_
+from tests.patience import PATIENCE_S, wait_until
 from tests.server.conftest import RunningServer, serving
 from tests.server.events.journals import Journalist
 from tests.server.runs import GATE, await_status, start
 
-PATIENCE_S = 30
 NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -159,11 +158,11 @@ def test_client_that_leaves_before_the_reply_to_its_order_leaves_no_traceback(
                 assert receive(socket)["id"] == 1
                 # The process of this run takes no orders, so the reply comes after two seconds.
                 socket.send('{"id": "1", "action": "steer", "body": {"text": "faster"}}')
-                await_(lambda: [*(root / "inbox").iterdir()] != [])
+                wait_until(lambda: [*(root / "inbox").iterdir()] != [])
                 writer.change("canceled")
                 writer.stop()
                 await_event(socket, "end")
-        await_(lambda: len(server.log) > 0)
+        wait_until(lambda: len(server.log) > 0)
     assert [one.reason for one in server.log] == [""]
 
 

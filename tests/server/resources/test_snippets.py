@@ -3,7 +3,6 @@
 import asyncio
 import http.client
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ import pytest
 from attractor.server.service import Service
 from attractor.snippets.snippet import Snippet
 from tests.environments.places import why_no_sandbox
+from tests.patience import wait_until
 from tests.server.conftest import RunningServer, serving
-from tests.snippets.sandboxes import FAR_S, processes_with, wait_for
+from tests.snippets.sandboxes import processes_with, wait_for
 from tests.snippets.test_execution import ANSWER, EXAMPLE
 
 PATH = "/api/evals/execute"
@@ -80,10 +80,7 @@ def test_sandbox_ends_when_the_caller_has_gone(server: RunningServer) -> None:
         assert other.get("/api/v1/version").status_code == 200
     connection.close()
     wait_for(MARK, present=False)
-    until = time.monotonic() + FAR_S
-    while 499 not in [one.status for one in server.log]:
-        assert time.monotonic() < until, server.log
-        time.sleep(0.01)
+    wait_until(lambda: 499 in [one.status for one in server.log], lambda: server.log)
 
 
 @pytest.mark.usefixtures("sandbox_allowed")

@@ -26,6 +26,7 @@ from attractor.twins.server.hosting import (
     until_disconnected,
 )
 from attractor.twins.server.virtual_clock import VirtualClock
+from tests.patience import PATIENCE_S
 from tests.twins.exchanging import HELLO, KEYS, PATHS
 from tests.twins.raw import raw
 
@@ -167,7 +168,7 @@ HOUR = 'rules = [{ answer = { text = "At last.", delay = "1h" } }]'
 
 def ask(url: str, body: Any = None) -> httpx.Response:
     asked = body or HELLO["openai"]
-    return httpx.post(url + PATHS["openai"], json=asked, headers=KEYS["openai"], timeout=20)
+    return httpx.post(url + PATHS["openai"], json=asked, headers=KEYS["openai"], timeout=PATIENCE_S)
 
 
 def test_jumping_clock_waits_for_nothing(provider_twin: StartTwin) -> None:
@@ -188,7 +189,7 @@ def test_delayed_answer_comes_when_the_clock_is_advanced(provider_twin: StartTwi
     clock.advance(3599)
     assert not answers
     clock.advance(1)
-    thread.join(60)
+    thread.join(PATIENCE_S)
     assert answers[0].status_code == 200
 
 
@@ -201,7 +202,7 @@ def test_advancing_the_clock_ends_every_pause_of_a_stream(provider_twin: StartTw
     thread.start()
     clock.until_waiting()
     clock.advance(3600)
-    thread.join(60)
+    thread.join(PATIENCE_S)
     assert b"response.completed" in answers[0]
 
 

@@ -10,7 +10,7 @@ import pytest
 from attractor.twins.pytest_plugin import StartTwin
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.patience import with_longer_limits
+from tests.patience import PATIENCE_S, until, with_longer_limits
 from tests.twins.exchanging import HELLO, KEYS, PATHS
 from tests.twins.streaming import STREAMS, events_of, names, opened, put_together, request, stream
 
@@ -132,7 +132,7 @@ def test_refused_fault_ignores_forwarded_headers(wire: str, provider_twin: Start
     twin = provider_twin(fault('kind = "refused"'))
     headers = KEYS[wire] | {"x-forwarded-for": "192.0.2.1"}
     with pytest.raises(httpx.RemoteProtocolError):
-        httpx.post(twin.url + PATHS[wire], json=HELLO[wire], headers=headers, timeout=60)
+        httpx.post(twin.url + PATHS[wire], json=HELLO[wire], headers=headers, timeout=PATIENCE_S)
 
 
 def test_content_length_exceeds_the_body(wire: str, provider_twin: StartTwin) -> None:
@@ -154,6 +154,4 @@ async def test_disconnected_client_leaves_no_task(wire: str) -> None:
         async with found as response:
             await anext(response.aiter_raw())
             assert len(asyncio.all_tasks()) > before
-        async with asyncio.timeout(60):
-            while len(asyncio.all_tasks()) > before:
-                await asyncio.sleep(0.001)
+        await until(lambda: len(asyncio.all_tasks()) <= before)

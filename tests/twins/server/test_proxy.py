@@ -24,6 +24,7 @@ from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import LOOPBACK, in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from attractor.twins.server.proxy import Forwarder, is_address
+from tests.patience import PATIENCE_S, wait_until
 from tests.twins.exchanging import HELLO, KEYS, PATHS
 from tests.twins.streaming import STREAMS, request
 
@@ -88,7 +89,7 @@ def stream(url: str, wire: str, words: str = "hello") -> tuple[bytes, bool]:
     sent = b""
     try:
         with httpx.stream(
-            "POST", url + STREAMS[wire], content=content, headers=SECRET[wire], timeout=60
+            "POST", url + STREAMS[wire], content=content, headers=SECRET[wire], timeout=PATIENCE_S
         ) as response:
             for some in response.iter_bytes():
                 sent += some
@@ -141,7 +142,7 @@ def answering(
         thread = threading.Thread(target=serve, args=(server,))
         thread.start()
         yield f"http://{LOOPBACK}:{server.getsockname()[1]}", heard
-        thread.join(60)
+        thread.join(PATIENCE_S)
 
 
 @both
@@ -207,13 +208,13 @@ def test_streams_are_forwarded_without_buffering(
         twin.url + STREAMS[wire],
         content=request(wire)[0],
         headers=SECRET[wire],
-        timeout=10,
+        timeout=PATIENCE_S,
     ) as response:
         for piece in response.iter_bytes():
             came += piece
             if came.replace(b"\r", b"").count(b"\n\n") == 2:
                 break
-    _until(lambda: len(twin.requests) == 1)
+    wait_until(lambda: len(twin.requests) == 1)
     assert "disconnected before the end" in twin.requests[0].error
     assert not recorder.file.exists()
 
@@ -266,14 +267,6 @@ def test_a_script_comes_before_recordings(recorder: Recorder, provider_twin: Sta
 def test_recording_excludes_a_script(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="cannot be combined with recording"):
         ProviderTwin(parse_script(STORY), record=RecordingFile(tmp_path / "calls.jsonl"))
-
-
-def _until(holds: object, timeout: float = 60) -> None:
-    assert callable(holds)
-    ends = time.monotonic() + timeout
-    while not holds():
-        assert time.monotonic() < ends
-        time.sleep(0.01)
 
 
 HEAD = b"HTTP/1.1 201 Made\r\ncontent-type: text/event-stream\r\nserver: real\r\n"

@@ -9,6 +9,7 @@ from attractor.twins.server.smtp import MAX_LETTER, MAX_LINE
 from attractor.twins.services.pytest_plugin import StartServiceTwin, service_twin as service_twin
 from attractor.twins.services.route import FaultRule
 from attractor.twins.services.service_twin import ServiceTwin
+from tests.patience import PATIENCE_S
 
 MAIL = """
 name = "post"
@@ -39,7 +40,7 @@ def post(service_twin: StartServiceTwin) -> ServiceTwin:
 @pytest.fixture
 def client(post: ServiceTwin) -> Generator[smtplib.SMTP]:
     """A client that signed in."""
-    with smtplib.SMTP("127.0.0.1", post.smtp_port, "here", timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", post.smtp_port, "here", timeout=PATIENCE_S) as client:
         client.login("someone", "sesame-open")
         yield client
 
@@ -67,7 +68,7 @@ def test_faults_decide_the_answer_to_a_letter(post: ServiceTwin, client: smtplib
     client.sock.settimeout(0.2)
     with pytest.raises(smtplib.SMTPServerDisconnected, match="timed out"):
         client.sendmail(*ENVELOPE, LETTER)
-    with smtplib.SMTP("127.0.0.1", post.smtp_port, "here", timeout=5) as other:
+    with smtplib.SMTP("127.0.0.1", post.smtp_port, "here", timeout=PATIENCE_S) as other:
         other.login("someone", "sesame-open")
         post.arm(FaultRule.model_validate({"kind": "refused"}))
         with pytest.raises(smtplib.SMTPServerDisconnected, match="closed"):
@@ -98,7 +99,7 @@ def test_commands_that_are_invalid_or_in_a_wrong_order_are_refused(client: smtpl
 def test_letters_without_a_password_and_too_large_ones_are_refused(
     post: ServiceTwin, client: smtplib.SMTP
 ) -> None:
-    with smtplib.SMTP("127.0.0.1", post.smtp_port, "here", timeout=5) as stranger:
+    with smtplib.SMTP("127.0.0.1", post.smtp_port, "here", timeout=PATIENCE_S) as stranger:
         with pytest.raises(smtplib.SMTPAuthenticationError):
             stranger.login("someone", "x")
         assert stranger.mail("a@b.example")[0] == 530

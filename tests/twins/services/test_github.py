@@ -17,6 +17,7 @@ from tests.forges import (
     pushes,
     webhook_receiver,
 )
+from tests.patience import PATIENCE_S
 from tests.pipeline.projects import git
 
 SECRET = "between us"
@@ -125,7 +126,7 @@ def test_webhook_has_the_signature_of_its_secret(tmp_path: Path) -> None:
         assert forge.send("POST /repos/operator/shop/hooks", elsewhere).status_code == 422
         number = forge.ask("POST /issues", {"title": "Count words"}, by=STRANGER)["number"]
         forge.ask(f"POST /issues/{number}/labels", {"labels": ["attractor"]}, by=REVIEWER)
-        headers, content = got.get(timeout=20)
+        headers, content = got.get(timeout=PATIENCE_S)
         assert [one["title"] for one in forge.ask("GET /issues?labels=attractor")] == [
             "Count words"
         ]

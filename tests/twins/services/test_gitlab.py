@@ -16,6 +16,7 @@ from tests.forges import (
     pushes,
     webhook_receiver,
 )
+from tests.patience import PATIENCE_S
 from tests.pipeline.projects import git
 
 SECRET = "between us"
@@ -95,7 +96,7 @@ def test_webhook_has_the_token_of_its_receiver(tmp_path: Path) -> None:
         elsewhere = {**hook, "url": "https://example.org/"}
         assert forge.send(f"POST {forge.place}/hooks", elsewhere).status_code == 422
         forge.ask(f"PUT /issues/{number}", {"add_labels": "attractor"}, by=REVIEWER)
-        headers, content = got.get(timeout=20)
+        headers, content = got.get(timeout=PATIENCE_S)
     assert (headers["x-gitlab-event"], headers["x-gitlab-token"]) == ("Issue Hook", SECRET)
     assert json.loads(content)["changes"]["labels"]["current"] == [{"title": "attractor"}]
 

@@ -1,7 +1,6 @@
 """Exchanges with a service are passed on, recorded without secrets, and compared with its twin."""
 
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +22,7 @@ from attractor.twins.services.recordings import (
 )
 from attractor.twins.services.service import load_service, parse_service
 from attractor.twins.services.service_twin import ServiceTwin
+from tests.patience import PATIENCE_S, wait_until
 from tests.twins.services.asking import fixed
 
 PAYMENTS = Path(__file__).parents[3] / "examples" / "twins" / "payments"
@@ -141,10 +141,10 @@ def test_broken_response_is_forwarded_and_not_recorded(
     twin = recording(service_twin('name = "s"\n' + fixed('"long enough"', faults)).url)
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.get(twin.url + "/x")
-    with httpx.stream("GET", twin.url + "/x", timeout=60) as begun:
+    with httpx.stream("GET", twin.url + "/x", timeout=PATIENCE_S) as begun:
         assert begun.status_code == 200
     httpx.get(twin.url + "/x")
-    _until(lambda: len(twin.requests) == 3)
+    wait_until(lambda: len(twin.requests) == 3)
     why = sorted(one.why.partition(":")[0] for one in twin.requests)
     assert why[0] == ""
     assert why[1:] == [
@@ -190,10 +190,3 @@ def test_recording_needs_file_and_address(file: Path) -> None:
             RecordingError, match="a file and the address of the service are required"
         ):
             ServiceTwin(service, **half)  # pyright: ignore[reportArgumentType]
-
-
-def _until(holds: Callable[[], bool], patience: float = 60) -> None:
-    ends = time.monotonic() + patience
-    while not holds():
-        assert time.monotonic() < ends
-        time.sleep(0.01)

@@ -53,7 +53,5 @@ def test_the_example_starts_and_stops_twins(folder: Path) -> None:
 def test_the_example_of_the_fixture_passes(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(FIXTURE)
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "test_mine.py"]
-    result = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-    )
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "1 passed" in result.stdout, result.stdout + result.stderr

@@ -1,5 +1,4 @@
 import asyncio
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from attractor.twins.services.pytest_plugin import StartServiceTwin
 from attractor.twins.services.route import FaultRule, members
 from attractor.twins.services.service import parse_service
 from attractor.twins.services.service_twin import ServiceTwin
+from tests.patience import until, wait_until
 from tests.twins.services.asking import fixed
 
 PAYMENTS = Path(__file__).parents[3] / "examples" / "twins" / "payments"
@@ -48,8 +48,7 @@ def test_faults_reach_the_connection(service_twin: StartServiceTwin) -> None:
             httpx.get(twin.url + "/x")
     with pytest.raises(httpx.ReadTimeout):
         httpx.get(twin.url + "/x", timeout=0.1)
-    while len(twin.requests) < len(kinds):
-        time.sleep(0.001)
+    wait_until(lambda: len(twin.requests) >= len(kinds))
     assert httpx.get(twin.url + "/x").json() == "some text"
     twin.arm(FaultRule.model_validate({"kind": "status", "status": 418}))
     assert [httpx.get(twin.url + "/x").status_code for _ in range(2)] == [418, 200]
@@ -77,8 +76,7 @@ async def test_twin_ends_with_its_block_despite_waiting_clients() -> None:
     service = parse_service(NAMED + fixed("1", 'faults = [{ kind = "hang" }]'))
     async with ServiceTwin(service) as twin, httpx.AsyncClient() as client:
         waiting = asyncio.create_task(client.get(twin.url + "/x", timeout=20))
-        while not twin.requests:
-            await asyncio.sleep(0.01)
+        await until(lambda: twin.requests)
         url = twin.url
     with pytest.raises(httpx.HTTPError):
         await waiting

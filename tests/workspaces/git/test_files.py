@@ -6,13 +6,14 @@ import threading
 import pytest
 
 from attractor.workspaces.git.files import in_thread
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_event_loop_continues_during_the_work() -> None:
     gate = threading.Event()
-    work = asyncio.ensure_future(in_thread(lambda: "done" if gate.wait(30) else "stuck"))
+    work = asyncio.ensure_future(in_thread(lambda: "done" if gate.wait(PATIENCE_S) else "stuck"))
     await asyncio.sleep(0)
     gate.set()
     assert await work == "done"
@@ -29,7 +30,7 @@ async def test_a_cancellation_waits_for_the_work_to_end(fails: bool) -> None:
 
     def work() -> None:
         begun.set()
-        gate.wait(30)
+        gate.wait(PATIENCE_S)
         ended.set()
         if fails:
             raise ValueError

@@ -160,14 +160,13 @@ def test_git_accepts_every_name_that_is_not_reserved(names: list[str]) -> None:
     kept = [name for name in names if not is_dot_git(name.encode()) and name not in (".", "..")]
     lines = "".join(f"100644 {'e' * 40}\t{name}\0" for name in kept)
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["git", "init", "-q", "--bare", folder], check=True, timeout=60)
+        subprocess.run(["git", "init", "-q", "--bare", folder], check=True)
         off = ["-c", "core.protectHFS=true", "-c", "core.protectNTFS=true"]
         done = subprocess.run(
             ["git", *off, "update-index", "-z", "--index-info"],
             cwd=Path(folder),
             input=lines.encode(),
             capture_output=True,
-            timeout=60,
         )
         assert done.stderr == b""
         assert done.returncode == 0
@@ -220,11 +219,11 @@ def test_modules_and_attributes_are_known_as_git_knows_them(tmp_path: Path, name
 
 def _offences(folder: Path, entries: list[str]) -> str:
     """Return git's complaints about a tree with some entries, all with the same content."""
-    subprocess.run(["git", "init", "-q", "--bare", folder], check=True, timeout=60)
+    subprocess.run(["git", "init", "-q", "--bare", folder], check=True)
 
     def run(*words: str, given: str) -> str:
         done = subprocess.run(
-            ["git", *words], cwd=folder, input=given.encode(), capture_output=True, timeout=60
+            ["git", *words], cwd=folder, input=given.encode(), capture_output=True
         )
         return (done.stdout + done.stderr).decode()
 

@@ -18,8 +18,7 @@ from attractor.cli.runs.live.display import LiveDisplay
 from attractor.engine.stage.folder import TAIL
 from tests.cli.runs.live.run_events import RUN, RunEvents, write_manifest
 from tests.cli.runs.live.screen import Screen
-
-PATIENCE_S = 60.0
+from tests.patience import PATIENCE_S
 
 
 class TerminalOutput(io.StringIO):
