@@ -16,11 +16,14 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) \* 2
 # Tests make thousands of small files: in memory where there is room.
 FILES := $(or $(PYTEST_DEBUG_TEMPROOT),$(shell scripts/room-in-memory))
 # What is compiled is kept, whatever a person told Python: the workers load the same modules.
-PYTEST := $(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+PYTEST := $(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --workers $(WORKERS)
+OFFLINE := not live and not agents
+# Coverage is measured by the workers of pytest-xdist.
+MEASURE := $(subst --workers,-n,$(PYTEST))
 PYTHON_FILES := attractor tests benchmarks docs examples
 PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
 
-.PHONY: tables help demo agents-demo pr-demo grow-demo e2e test check fmt docs site pictures bench mutants coverage build thorough crash chaos agents live clean
+.PHONY: tables help demo agents-demo pr-demo grow-demo e2e test test-slow costs check fmt docs site pictures bench mutants coverage build thorough crash chaos agents live clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -41,9 +44,18 @@ e2e: $(RUNS) ## play the demo, and check what the factory promises
 	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python examples/exit_criteria.py
 
 # The `python3` of commands is that of .venv: one of a version manager takes 60 ms to start.
-test coverage thorough crash: export PATH := $(CURDIR)/$(BIN):$(PATH)
-test: $(READY) ## run the tests, offline, at small counts (AREA=engine: those of one room)
-	@paths="$(if $(AREA),$$($(BIN)/python -m tests.areas $(AREA)))" && $(PYTEST) -m "not live and not agents" $$paths
+test test-slow costs coverage thorough crash: export PATH := $(CURDIR)/$(BIN):$(PATH)
+test: $(READY) ## run the quick tests of all rooms, offline, at small counts (AREA=engine: those of one room)
+	@paths="$(if $(AREA),$$($(BIN)/python -m tests.areas $(AREA)))" && $(PYTEST) -m "$(OFFLINE) and not slow" $$paths
+
+# The words that name the tests, for tests.areas.
+CHOICE := $(if $(SINCE),--since $(SINCE),$(AREA))
+test-slow: $(READY) ## run the other tests (AREA=engine: those of one room; SINCE=COMMIT: of what changed)
+	@paths="$(if $(CHOICE),$$($(BIN)/python -m tests.areas --slow $(CHOICE)),tests)" && \
+		if [ -z "$$paths" ]; then echo "no slow tests for this choice"; else $(PYTEST) -m "$(OFFLINE) and slow" $$paths; fi
+
+costs: $(READY) ## measure each test, and choose those of `make test` anew (as root)
+	@$(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.costs
 
 check: $(READY) ## check format, lint, types and the generated docs
 	@$(BIN)/ruff format --check $(PYTHON_FILES)
@@ -80,21 +92,22 @@ mutants: $(READY) ## change the code of the core in small ways: the tests must n
 	@$(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) $(BIN)/python -m tests.mutants $(AREA)
 
 coverage: $(READY) ## run the tests, and fail if they reach too few lines or branches
-	@$(PYTEST) -m "not live and not agents" --cov --cov-report=json --cov-report=
+	@$(MEASURE) -m "$(OFFLINE)" --cov --cov-report=json --cov-report=
 	@$(BIN)/python -m tests.coverage_floors
 
 build: $(READY) ## make the wheel and the sdist in dist/
 	@$(BIN)/python -m hatchling build
 
 thorough: $(READY) ## run everything at full counts, then the benchmarks
-	@COUNTS=full $(PYTEST) -m "not live and not agents"
+	@COUNTS=full $(PYTEST) -m "$(OFFLINE)"
 	@$(MAKE) --no-print-directory bench
+	@if git diff --quiet HEAD; then echo "$$(date -u +%F) $$(git rev-parse HEAD)" > .ci/last-whole; fi
 
 crash: $(READY) ## kill real processes, at full counts
 	@COUNTS=full $(PYTEST) -m crash
 
 chaos: $(READY) ## let faults befall a fleet of four workers and 150 runs for five minutes
-	@COUNTS=full CHAOS_S=300 CHAOS_RUNS=150 $(PYTEST) -n 0 -k postgres tests/fleet/test_chaos.py
+	@COUNTS=full CHAOS_S=300 CHAOS_RUNS=150 $(PYTEST) --workers 0 -k postgres tests/fleet/test_chaos.py
 
 # Where scripts/external-agents has installed both sets.
 AGENTS := .cache/agents
