@@ -18,7 +18,7 @@ from hypothesis.internal.conjecture import providers
 from tests import prepared
 from tests.counts import IS_FULL, count
 
-pytest_plugins = ["tests.packages"]
+pytest_plugins = ["tests.needs", "tests.packages"]
 
 # The settings and the state of the person who tests. The cache stays: browsers are installed there.
 for name in ("CONFIG_HOME", "CONFIG_DIRS", "STATE_HOME", "DATA_HOME", "DATA_DIRS", "RUNTIME_DIR"):
