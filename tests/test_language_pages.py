@@ -11,7 +11,7 @@ from attractor.twins.script.script import Rule, Script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.examples import LANGUAGES, outputs, play
-from tests.needs import needs_sandbox, require
+from tests.needs import needs, needs_sandbox
 from tests.pipeline.test_downloads import DEBIAN, copy_debian_repository
 from tests.repositories import begin_repository
 
@@ -53,12 +53,14 @@ def work_once() -> Script:
 
 
 @needs_sandbox
-@pytest.mark.parametrize("page", LANGUAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(one, marks=needs(TOOLCHAINS[one.stem][0]), id=one.stem) for one in LANGUAGES],
+)
 def test_examples_of_a_language_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program, find_folders = TOOLCHAINS[page.stem]
-    require(program)
+    _, find_folders = TOOLCHAINS[page.stem]
     folders = find_folders()
     monkeypatch.setenv("PATH", f"{folders[0]}/bin", prepend=":")
     folder = tmp_path / "project"
