@@ -3,8 +3,10 @@
 import os
 import re
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Generator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +66,16 @@ def paths(program: str) -> list[str]:
 def require(program: str) -> str:
     """Return the path of a program; skip the test if it is not installed."""
     for path in paths(program):
-        return path
+        # rustup leaves commands that fail as long as there is no toolchain.
+        if Path(path).resolve().name != "rustup" or _runs(path):
+            return path
     pytest.skip(f"{program} is not installed: apt-get install {PROGRAMS[program][0]}")
+
+
+@cache
+def _runs(path: str) -> bool:
+    command = [path, "--version"]
+    return not subprocess.run(command, capture_output=True, timeout=60, check=False).returncode
 
 
 def needs(program: str) -> pytest.MarkDecorator:
