@@ -1,18 +1,15 @@
 """Starts Debian's Chromium for tests of pages and drawings."""
 
 import os
-import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.needs import require
 from tests.patience import PATIENCE_S
-
-_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True)
@@ -52,9 +49,7 @@ def chromium() -> Generator[Screen]:
 @contextmanager
 def browser() -> Generator[Browser]:
     """Start a browser; skip the test if there is none."""
-    program = next(filter(None, map(shutil.which, _NAMES)), None)
-    if program is None:
-        pytest.skip("Chromium is not installed: run scripts/system-packages")
+    program = require("chromium")
     # Chromium has no sandbox for root.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     expect.set_options(timeout=1000 * PATIENCE_S)

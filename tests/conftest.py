@@ -17,7 +17,7 @@ from tests import prepared
 from tests.costs import read_costs
 from tests.counts import IS_FULL, count
 
-pytest_plugins = ["tests.packages", "tests.workers"]
+pytest_plugins = ["tests.needs", "tests.packages", "tests.workers"]
 
 # The settings and the state of the person who tests. The cache stays: browsers are installed there.
 for name in ("CONFIG_HOME", "CONFIG_DIRS", "STATE_HOME", "DATA_HOME", "DATA_DIRS", "RUNTIME_DIR"):

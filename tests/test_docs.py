@@ -38,6 +38,7 @@ from tests.examples import (
     matches,
     play,
 )
+from tests.needs import require
 from tests.pipeline.projects import git
 from tests.repositories import begin_repository
 from tests.tables import table
@@ -86,7 +87,7 @@ SHELL = re.compile(
 LONG = ROOT / "docs" / "tutorial" / "living-app.md"
 """A page that deploys an app four times, played at full counts only."""
 
-NEEDED = {"curl": r"^\$ .*\bcurl ", "bwrap": r"^\$ attractor exec "}
+NEEDED = {"curl": r"^\$ .*\bcurl ", "bubblewrap": r"^\$ attractor exec "}
 """Programs that examples need, and that may be missing, with a pattern of their examples."""
 
 OFFLINE = {
@@ -145,8 +146,8 @@ def test_every_shell_example_of_a_page_runs_and_prints_what_it_says(
         pytest.skip("deploys an app for a minute or more; set COUNTS=full")
     typed = "\n".join(one.text for one in fences("console", page=page))
     for program, pattern in NEEDED.items():
-        if re.search(pattern, typed, re.M) and not shutil.which(program):
-            pytest.skip(f"no {program} here")
+        if re.search(pattern, typed, re.M):
+            require(program)
     folder = tmp_path / "project"
     folder.mkdir()
     (tmp_path / ".gitconfig").write_text("[user]\nname = you\nemail = you@localhost\n")

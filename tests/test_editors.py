@@ -8,9 +8,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.examples import ROOT, fences
+from tests.needs import require
 
 EXTENSION = ROOT / "docs" / "editors" / "vscode"
 PAGE = ROOT / "docs" / "how-to" / "use-an-editor.md"
@@ -53,9 +52,7 @@ def test_settings_can_be_read() -> None:
 
 
 def test_the_extension_starts_the_server_for_pipelines_and_stops_it(tmp_path: Path) -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node is not installed")
+    node = require("node")
     shutil.copy(EXTENSION / manifest()["main"], tmp_path)
     for name, text in MODULES.items():
         file = tmp_path / "node_modules" / f"{name}{'' if '/' in name else '/index'}.js"

@@ -1,6 +1,5 @@
 """The examples of the how-to pages about languages run where the toolchain is installed."""
 
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,8 +10,8 @@ from attractor.twins.exchange.answer import Answer
 from attractor.twins.script.script import Rule, Script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.environments.places import why_no_sandbox
 from tests.examples import LANGUAGES, outputs, play
+from tests.needs import needs, needs_sandbox
 from tests.pipeline.test_downloads import DEBIAN, copy_debian_repository
 from tests.repositories import begin_repository
 
@@ -38,7 +37,7 @@ def find_java() -> list[Path]:
 
 TOOLCHAINS: Mapping[str, tuple[str, Callable[[], list[Path]]]] = {
     "go": ("go", lambda: [said("go", "env", "GOROOT")]),
-    "java": ("mvn", find_java),
+    "java": ("maven", find_java),
     "javascript": ("npm", lambda: [said("node", "-p", "process.execPath").parents[1]]),
     "rust": ("cargo-clippy", lambda: [said("rustc", "--print", "sysroot")]),
 }
@@ -53,15 +52,15 @@ def work_once() -> Script:
     return Script(rules=(rule, Rule(answer=Answer(text="ready"))))
 
 
-@pytest.mark.parametrize("page", LANGUAGES, ids=lambda page: page.stem)
+@needs_sandbox
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(one, marks=needs(TOOLCHAINS[one.stem][0]), id=one.stem) for one in LANGUAGES],
+)
 def test_examples_of_a_language_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program, find_folders = TOOLCHAINS[page.stem]
-    if not shutil.which(program):
-        pytest.skip(f"no {program} here")
-    if why := why_no_sandbox(tmp_path):
-        pytest.skip(why)
+    _, find_folders = TOOLCHAINS[page.stem]
     folders = find_folders()
     monkeypatch.setenv("PATH", f"{folders[0]}/bin", prepend=":")
     folder = tmp_path / "project"

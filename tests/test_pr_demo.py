@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from tests.needs import needs_bubblewrap
 from tests.test_demo import play
 
 
+@needs_bubblewrap
 def test_labelled_issue_becomes_a_merged_pull_request_after_two_rounds(tmp_path: Path) -> None:
     ended = play(tmp_path, program="pr_demo.py")
     said = ended.stdout

@@ -18,8 +18,8 @@ from attractor.environments.sandbox.landlock import MIN_ABI, landlock_abi
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.environments.places import why_no_sandbox
 from tests.handlers.stages import Play, graph, node
+from tests.needs import needs_sandbox
 from tests.patience import PATIENCE_S, until
 from tests.spec.runs import between, environ_for, events, project_in, record, run
 from tests.tables import table
@@ -154,9 +154,8 @@ def test_claude_reads_messages_while_it_works(tmp_path: Path) -> None:
     assert play.events.kinds[-1] == "SESSION_END"
 
 
+@needs_sandbox
 def test_a_program_of_the_operator_starts_inside_a_sandbox(tmp_path: Path) -> None:
-    if why := why_no_sandbox(tmp_path):
-        pytest.skip(why)
     environ = install(tmp_path, "codex")
     text = between('work [prompt="report"]', "start -> work -> exit")
     result = run(

@@ -12,6 +12,7 @@ import pytest
 from attractor.base.hash_chain import verify_file
 from tests.cli.git_desk import UNGUARDED, GitDesk, desk as desk, events, is_there
 from tests.cli.running import ATTRACTOR
+from tests.needs import require
 from tests.patience import PATIENCE_S, wait_until
 from tests.prepared import Process
 
@@ -105,9 +106,7 @@ def test_removed_folder_of_a_running_stage_stops_the_run(desk: GitDesk) -> None:
 
 def read_only(desk: GitDesk, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a command with a read-only view of a folder."""
-    bubblewrap = shutil.which("bwrap")
-    if bubblewrap is None:
-        pytest.skip("no bubblewrap, to mount a folder read-only")
+    bubblewrap = require("bubblewrap")
     mounts = ["--dev-bind", "/", "/", "--ro-bind", str(folder), str(folder)]
     return subprocess.run(
         [bubblewrap, *mounts, ATTRACTOR, *words],

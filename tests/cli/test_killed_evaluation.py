@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import signal
 import subprocess
 from collections import Counter
@@ -14,14 +13,12 @@ import pytest
 from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from tests.factory.flows import HOLDOUT, Flow, make_flow
+from tests.needs import needs_bubblewrap
 from tests.patience import PATIENCE_S, wait_until
 from tests.prepared import Process, begin_prepared, plain
 from tests.scenarios.suites import SUITE
 
-pytestmark = [
-    pytest.mark.crash,
-    pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed"),
-]
+pytestmark = [pytest.mark.crash, needs_bubblewrap]
 TRIALS = 6
 SETTINGS = f"[trials]\nn = {TRIALS}\nconcurrency = 2\n"
 SLOW = HOLDOUT.format(wanted="made").replace("cat made.txt", "sleep 0.5; cat made.txt")

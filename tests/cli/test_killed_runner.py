@@ -7,17 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from attractor.environments.errors import SandboxUnavailable
 from attractor.environments.orphan_processes import can_find_orphans
-from attractor.environments.sandbox.landlock import landlock_abi, require_landlock
 from attractor.twins.script.script import Script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.backends.test_outside import TWO, install
 from tests.cli.git_desk import GitDesk
-from tests.environments.places import why_no_sandbox
 from tests.environments.test_escapes import processes_of
+from tests.needs import needs_kind
 from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git
 
@@ -71,11 +69,11 @@ def desk(tmp_path: Path) -> Iterator[TwinDesk]:
     desk.end()
 
 
+@needs_kind
 @pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock", "none"])
 def test_killed_run_leaves_no_process_of_its_agent_and_resumes(
-    sandbox: str, desk: TwinDesk, tmp_path: Path
+    sandbox: str, desk: TwinDesk
 ) -> None:
-    require_sandbox(sandbox, tmp_path)
     stay = f"sleep 1000.{os.getpid()}{sandbox == 'none':d}"
     words = ("--model", MODELS["openai"], "--provider", "openai", "--sandbox", sandbox)
     # One process leaves the group, and one ignores SIGTERM.
@@ -113,17 +111,3 @@ def test_resume_of_a_killed_run_continues_the_session_of_its_program(tmp_path: P
     assert (run / "two" / "response.md").read_text() == "Turn 2."
     saved = run / "one" / "session.json"
     assert saved.stat().st_mode & 0o777 == 0o600
-
-
-def require_sandbox(kind: str, folder: Path) -> None:
-    why = ""
-    if kind == "bubblewrap":
-        (folder / "trial").mkdir()
-        why = why_no_sandbox(folder / "trial")
-    elif kind == "landlock":
-        try:
-            require_landlock(landlock_abi())
-        except SandboxUnavailable as error:
-            why = error.message
-    if why:
-        pytest.skip(why)

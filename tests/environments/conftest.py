@@ -7,16 +7,15 @@ import pytest
 
 from attractor.environments.docker import DockerExecutionEnvironment
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.environments.errors import SandboxUnavailable
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.logging import LoggingExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
-from attractor.environments.sandbox.landlock import landlock_abi, require_landlock
 from attractor.environments.ssh import SshExecutionEnvironment
 from tests.counts import IS_FULL
-from tests.environments.places import KEEP, OPERATOR, make_walls, why_no_sandbox
-from tests.environments.remotes import CONTAINER, Server, put_docker, ssh_server, why_no_ssh
+from tests.environments.places import KEEP, OPERATOR, make_walls
+from tests.environments.remotes import CONTAINER, Server, put_docker, ssh_server
+from tests.needs import ALLOWED, require
 
 # Docker and SSH differ only in their start; so do the two sandboxes with files.
 REMOTE = ["docker", "ssh"] if IS_FULL else ["ssh"]
@@ -24,17 +23,10 @@ MORE = ["landlock", "logging", "docker"] if IS_FULL else []
 
 
 @pytest.fixture(scope="session")
-def sandbox_allowed(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Skip the tests where no sandbox is available."""
-    if why := why_no_sandbox(tmp_path_factory.mktemp("trial")):
-        pytest.skip(f"no sandbox here: {why}")
-
-
-@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     """A real SSH server; skip the tests where none is installed."""
-    if why := why_no_ssh():
-        pytest.skip(why)
+    require("ssh")
+    require("sshd")
     with ssh_server(tmp_path_factory.mktemp("sshd")) as server:
         yield server
 
@@ -43,15 +35,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
 def with_docker(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Variables with the stand-in for docker on the PATH."""
     return OPERATOR | put_docker(tmp_path_factory.mktemp("docker"), OPERATOR["PATH"])
-
-
-@pytest.fixture(scope="session")
-def landlock_allowed() -> None:
-    """Skip the tests where the kernel has no Landlock, or a version that is too old."""
-    try:
-        require_landlock(landlock_abi())
-    except SandboxUnavailable as error:
-        pytest.skip(error.message)
 
 
 @pytest.fixture(params=["bubblewrap", "landlock"])
@@ -66,9 +49,6 @@ def workspace(tmp_path: Path) -> Path:
     folder = tmp_path / "workspace"
     folder.mkdir()
     return folder
-
-
-ALLOWED = {"bubblewrap": "sandbox_allowed", "landlock": "landlock_allowed"}
 
 
 def _make(kind: str, workspace: Path, request: pytest.FixtureRequest) -> ExecutionEnvironment:

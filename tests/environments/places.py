@@ -3,9 +3,12 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+
+import pytest
 
 from attractor.base.processes import ExecResult, OutputLimit
 from attractor.environments.environment import ExecutionEnvironment, sandboxed
@@ -13,6 +16,7 @@ from attractor.environments.errors import SandboxUnavailable
 from attractor.environments.sandbox.bubblewrap import HOME, SandboxSettings
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from attractor.environments.selection import find_interpreter
+from tests.needs import require
 
 T = TypeVar("T")
 
@@ -72,9 +76,7 @@ def make_walls(
 
 
 def why_no_sandbox(folder: Path) -> str:
-    """Return the reason why no sandbox is available, or an empty string."""
-    if not shutil.which("bwrap"):
-        return "bubblewrap is not installed"
+    """Return the reason why bubblewrap makes no sandbox, or an empty string."""
 
     async def work(env: ExecutionEnvironment) -> None:
         return None
@@ -84,6 +86,17 @@ def why_no_sandbox(folder: Path) -> str:
     except SandboxUnavailable as error:
         return error.message
     return ""
+
+
+@contextmanager
+def skipping_without_sandbox() -> Generator[None]:
+    """Skip the test if no sandbox is available."""
+    try:
+        yield
+    except SandboxUnavailable as error:
+        if "bwrap" in error.message:
+            require("bubblewrap")
+        pytest.skip(error.message)
 
 
 def hold(namespace: str) -> int:

@@ -2,7 +2,6 @@
 
 import getpass
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.needs import require
 from tests.patience import PATIENCE_S
 
 CONTAINER = "box"
@@ -65,14 +65,6 @@ class Server:
     host: str = "127.0.0.1"
 
 
-def why_no_ssh() -> str:
-    """Return the reason why no SSH server can be started, or an empty string."""
-    missing = [name for name in ("ssh", "sshd", "ssh-keygen") if not _which(name)]
-    if not missing:
-        return ""
-    return f"{' and '.join(missing)} missing: scripts/system-packages installs openssh-server"
-
-
 @contextmanager
 def ssh_server(folder: Path) -> Generator[Server]:
     """Run a server on a port of the loopback; it accepts one new key of this user."""
@@ -99,7 +91,7 @@ def ssh_server(folder: Path) -> Generator[Server]:
     if os.getuid() == 0:
         # sshd needs this empty folder, which the init system usually makes.
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    argv = [_which("sshd"), "-D", "-e", "-f", str(folder / "config")]
+    argv = [require("sshd"), "-D", "-e", "-f", str(folder / "config")]
     with (folder / "log").open("wb") as log, subprocess.Popen(argv, stderr=log) as server:
         try:
             _await_port(port, server, folder / "log")
@@ -124,11 +116,6 @@ def _await_port(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None
         else:
             return
     raise AssertionError(log.read_text())
-
-
-def _which(name: str) -> str:
-    # sshd is not on the PATH of users.
-    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin") or ""
 
 
 def _run(*argv: str) -> None:

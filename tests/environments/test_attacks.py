@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ from attractor.environments.sandbox.bubblewrap import SandboxBounds
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from tests.counts import count
 from tests.environments.places import FAR_MS, OPERATOR, hold, make_walls, processes_in, run, use
+from tests.needs import needs, require
 from tests.patience import PATIENCE_S, until
 
 pytestmark = pytest.mark.usefixtures("sandbox_allowed")
@@ -220,11 +220,10 @@ def test_supervisor_cannot_be_slowed_down_or_limited(neutral_workspace: Path, ki
     assert json.loads(tried.stdout) == []
 
 
+@needs("gcc")
 @pytest.mark.usefixtures("landlock_allowed")
 @pytest.mark.parametrize("kind", ["bubblewrap", "landlock"])
 def test_program_pins_its_own_threads_with_openmp(neutral_workspace: Path, kind: str) -> None:
-    if not shutil.which("gcc"):
-        pytest.skip("gcc is not installed")
     (neutral_workspace / "pin.c").write_text("""
         #define _GNU_SOURCE
         #include <sched.h>
@@ -245,9 +244,7 @@ def test_program_pins_its_own_threads_with_openmp(neutral_workspace: Path, kind:
 
 
 def test_chromium_starts(environment: ExecutionEnvironment) -> None:
-    program = Path("/usr/lib/chromium/chromium-headless-shell")
-    if not program.exists():
-        pytest.skip("Chromium is not installed: run scripts/system-packages")
+    program = require("chromium-headless-shell")
     (shown,) = run(environment, f"{program} --no-sandbox --dump-dom 'data:text/html,<b>drawn'")
     assert "<b>drawn</b>" in shown.stdout
 

@@ -4,7 +4,6 @@ Patterns of paths.
 """
 
 import asyncio
-import shutil
 import sys
 import tempfile
 from datetime import timedelta
@@ -19,6 +18,7 @@ from attractor.environments.environment import GrepOptions, GrepOutput
 from attractor.environments.errors import FileUnusable, InvalidPattern
 from attractor.environments.search import Searcher
 from tests.counts import count
+from tests.needs import require
 from tests.tables import table
 
 ALL = GrepOptions()
@@ -28,10 +28,7 @@ ALL = GrepOptions()
 def searcher(request: pytest.FixtureRequest) -> Searcher:
     if request.param == "python":
         return Searcher(sys.executable, None)
-    found = shutil.which("rg")
-    if not found:
-        pytest.skip("rg (ripgrep) is not on PATH: scripts/system-packages installs it")
-    return Searcher(sys.executable, found)
+    return Searcher(sys.executable, require("ripgrep"))
 
 
 def grep(
@@ -116,9 +113,7 @@ OPTIONS = st.builds(
 def test_both_searches_find_the_same(
     files: dict[str, bytes], pattern: str, path: str, options: GrepOptions
 ) -> None:
-    ripgrep = shutil.which("rg")
-    if not ripgrep:
-        pytest.skip("rg (ripgrep) is not on PATH: scripts/system-packages installs it")
+    ripgrep = require("ripgrep")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file, content in {"a/x": b"", "b/deep/x": b"one", **files}.items():

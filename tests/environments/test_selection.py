@@ -3,7 +3,6 @@
 import asyncio
 import os
 import resource
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -27,6 +26,7 @@ from attractor.environments.selection import (
 )
 from tests.environments.places import FAR_MS, make_walls, run, use
 from tests.environments.test_promises import PROMISED
+from tests.needs import needs_bubblewrap
 from tests.tables import table
 
 
@@ -135,7 +135,7 @@ def test_temporary_failures_are_errors(tmp_path: Path, script: str, words: str) 
     assert "--sandbox none" in caught.value.hint
 
 
-@pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
+@needs_bubblewrap
 @pytest.mark.parametrize("size", [0, 1024])
 def test_file_size_limit_is_a_temporary_failure(tmp_path: Path, size: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

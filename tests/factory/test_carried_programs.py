@@ -11,7 +11,6 @@ import pytest
 from attractor.cli.runs.verdicts import verdict_text
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.environments.environment import Promises
-from attractor.environments.errors import SandboxUnavailable
 from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.gate_records import CarriedPaths
 from attractor.factory.history.records import EvaluationStart
@@ -26,6 +25,7 @@ from attractor.scenarios.carried_paths import read_carried
 from attractor.scenarios.evaluation import TrialKey
 from attractor.scenarios.suite_lint import SuiteRefused
 from attractor.workspaces.preparation import NO_PREPARATION
+from tests.environments.places import skipping_without_sandbox
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import register
 from tests.pipeline.projects import git
@@ -78,10 +78,8 @@ def make(
 
 
 def launch(flow: Flow, sandbox: str = "none") -> Any:
-    try:
+    with skipping_without_sandbox():
         return flow.launch(sandbox=sandbox)
-    except SandboxUnavailable as error:
-        pytest.skip(error.message)
 
 
 def evaluated(flow: Flow) -> list[dict[str, Any]]:

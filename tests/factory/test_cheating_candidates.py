@@ -15,7 +15,6 @@ from attractor.base.clock import SystemClock
 from attractor.base.processes import ExecResult
 from attractor.engine.outcome import Culprit
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.environments.errors import SandboxUnavailable
 from attractor.environments.sandbox.bubblewrap import SandboxBounds
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from attractor.environments.selection import EnvironmentChoice, choose_environment
@@ -26,12 +25,13 @@ from attractor.factory.resources.profiles import STRICT_PROFILE
 from attractor.scenarios.evaluation import TrialResult, Trouble, TroubleCount, evaluate
 from attractor.scenarios.suite import Scenario, Suite, SuiteSettings, TrialSettings
 from tests.counts import count
-from tests.environments.places import make_walls, processes_in
+from tests.environments.places import make_walls, processes_in, skipping_without_sandbox
+from tests.needs import needs_bubblewrap
 from tests.patience import until
 from tests.scenarios.suites import write_files
 from tests.scenarios.test_evaluation import Log
 
-pytestmark = pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
+pytestmark = needs_bubblewrap
 
 SLEEP = "98765.4321"
 # Everything visible to a process inside, except values that are random in each trial.
@@ -66,12 +66,10 @@ print("made")
 
 def choose(kind: str, scratch: Path) -> EnvironmentChoice:
     bounds = SandboxBounds(max_processes=50, max_memory_mb=100)
-    try:
+    with skipping_without_sandbox():
         return asyncio.run(
             choose_environment(kind, environ=os.environ, hide=[], scratch=scratch, bounds=bounds)
         )
-    except SandboxUnavailable as error:
-        pytest.skip(error.message)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from attractor.factory.evaluation.feedback import FEEDBACK_FILE
 from attractor.records.transcript import TRANSCRIPT
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.agent.twinned import MODELS, says, script, use, uses
-from tests.cli.test_killed_runner import require_sandbox
 from tests.factory.canaries import (
     CANARIES,
     FOLDER,
@@ -19,6 +18,7 @@ from tests.factory.canaries import (
     canaries_in,
     make_flow_with_canaries,
 )
+from tests.needs import needs_kind
 
 # Prints each canary once for each way: files, Git, and the eyes of other processes.
 LOOK = """
@@ -51,11 +51,11 @@ AGENT = script(
 )
 
 
+@needs_kind
 @pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock", "none"])
 def test_no_agent_and_no_trial_finds_a_wrong_solution_from_inside(
     tmp_path: Path, provider_twin: StartTwin, sandbox: str
 ) -> None:
-    require_sandbox(sandbox, tmp_path)
     places = ".. ../.. /dev/shm" if sandbox != "none" else ""
     look = LOOK.format(pattern=PATTERN, places=f"{places} {tmp_path}", home=tmp_path, folder=FOLDER)
     flow = make_flow_with_canaries(

@@ -19,10 +19,10 @@ from attractor.factory.operations.run_end import record_end
 from attractor.pipeline.orders import Orders
 from tests.counts import IS_FULL
 from tests.engine.runs import read_events
-from tests.environments.places import why_no_sandbox
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.factory.resources.stores import register
 from tests.factory.test_forked_runs import forked
+from tests.needs import needs_sandbox
 from tests.pipeline.projects import LINEAR, git
 from tests.scenarios.suites import SUITE, write_files, write_suite
 
@@ -190,9 +190,8 @@ ATTACK = LINEAR.replace("echo made > made.txt", "sh look.sh 2>&1; echo made > ma
 EVERYWHERE = ".. ../.. /tmp /var/tmp /dev/shm {home}"
 
 
+@needs_sandbox
 def test_agent_with_a_shell_finds_no_holdout(tmp_path: Path) -> None:
-    if why := why_no_sandbox(tmp_path):
-        pytest.skip(f"no sandbox here: {why}")
     flow = make_project(tmp_path)
     flow.launch()
     look = LOOK.format(home=tmp_path, places=EVERYWHERE.format(home=tmp_path))

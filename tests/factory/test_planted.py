@@ -20,9 +20,9 @@ from attractor.factory.operations.start import start_run
 from attractor.factory.resources.profiles import Profile, make_profile
 from attractor.server.html.run_view import read_changes
 from tests.engine.runs import read_events
-from tests.environments.places import why_no_sandbox
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import register
+from tests.needs import needs_sandbox
 from tests.pipeline.projects import LINEAR, adjusted, git, simulated
 
 PLANT = LINEAR.replace("echo made > made.txt", "sh plant.sh")
@@ -115,9 +115,8 @@ def test_project_in_a_subfolder_is_hidden_and_protected(tmp_path: Path) -> None:
     assert reason.words == "the candidate changes protected paths: my app/attractor.toml"
 
 
+@needs_sandbox
 def test_repository_of_a_subfolder_is_hidden_though_its_folder_is_readable(tmp_path: Path) -> None:
-    if why := why_no_sandbox(tmp_path):
-        pytest.skip(f"no sandbox here: {why}")
     top = tmp_path / "project"
     look = f"cat {top}/plant.sh && git --git-dir={top}/.git log --patch > log.txt; cat log.txt"
     flow = in_subfolder(make_planting_flow(tmp_path, look), tmp_path)

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from attractor.cli.runs.verdicts import verdict_text
-from attractor.environments.errors import SandboxUnavailable
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.gate import ask_gate
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import register
+from tests.needs import needs, needs_kind
 from tests.pipeline.projects import adjusted, git
-from tests.pipeline.test_caches import GO, go_minor, with_go
+from tests.pipeline.test_caches import go_minor, with_go
 from tests.scenarios.suites import write_files, write_suite
 
 POISON = "mkdir -p $GOCACHE && echo poison > $GOCACHE/entry && echo $GOCACHE > made.txt"
@@ -37,6 +37,7 @@ program = "verify"
 """
 
 
+@needs_kind
 @pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock"])
 def test_trials_and_verifiers_never_see_the_caches_of_the_run(tmp_path: Path, sandbox: str) -> None:
     flow = make_flow(tmp_path)
@@ -46,10 +47,7 @@ def test_trials_and_verifiers_never_see_the_caches_of_the_run(tmp_path: Path, sa
     folder = write_suite(write_files(tmp_path / "new", {"checks/verify": VERIFY}), made=SCENARIO)
     register(flow.opened.suites, folder, now=flow.machine.clock.now())
     opened = adjusted(flow.opened.project, downloads=("go",))
-    try:
-        result = Flow(flow.project, OpenProject(opened)).launch(sandbox=sandbox)
-    except SandboxUnavailable as error:
-        pytest.skip(error.message)
+    result = Flow(flow.project, OpenProject(opened)).launch(sandbox=sandbox)
     assert flow.rules(result) == []
     facts, judged = ask_gate(result.directory, OpenProject(opened))
     verdict = verdict_text(facts, judged, to_operator=False)
@@ -82,7 +80,8 @@ equals = "zwrong"
 """
 
 
-@pytest.mark.skipif(GO is None, reason="Go is not installed")
+@needs("go")
+@needs_kind
 @pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock"])
 def test_poisoned_entry_of_go_answers_neither_in_trials_nor_in_the_next_run(
     tmp_path: Path, sandbox: str
@@ -99,10 +98,7 @@ def test_poisoned_entry_of_go_answers_neither_in_trials_nor_in_the_next_run(
     register(flow.opened.suites, folder, now=flow.machine.clock.now())
     flow = replace(flow, opened=OpenProject(with_go(flow.opened.project)))
     for _ in range(2):
-        try:
-            result = flow.launch(sandbox=sandbox)
-        except SandboxUnavailable as error:
-            pytest.skip(error.message)
+        result = flow.launch(sandbox=sandbox)
         words = [
             git(flow.project, "show", f"attractor/run/{result.run_id}:{name}")
             for name in ("before", "after")

@@ -4,15 +4,13 @@ import json
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from attractor.engine.outcome import Culprit
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.operations.gate import ask_gate
 from attractor.workspaces.run_store import STORES
-from tests.environments.places import why_no_sandbox
 from tests.factory.flows import HOLDOUT, Flow, make_flow
+from tests.needs import needs_sandbox
 from tests.scenarios.suites import SUITE
 
 BUILD = """
@@ -24,10 +22,7 @@ run = ["mkdir bin && cp made.txt bin/made && ln bin/made bin/hard && ln -s made 
 LOOK = HOLDOUT.replace("cat made.txt", "cat bin/soft; stat -c %h bin/hard; git status -s | wc -l")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _sandbox_allowed(tmp_path_factory: pytest.TempPathFactory) -> None:
-    if why := why_no_sandbox(tmp_path_factory.mktemp("trial")):
-        pytest.skip(f"no sandbox here: {why}")
+pytestmark = needs_sandbox
 
 
 def flow_with(tmp_path: Path, last: str) -> Flow:

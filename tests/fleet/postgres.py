@@ -14,6 +14,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from tests.needs import require
 from tests.patience import PATIENCE_S, wait_until
 from tests.ports import free_port
 
@@ -99,15 +100,13 @@ class Cluster:
 
 
 def _programs() -> Path:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found:
-        pytest.skip("PostgreSQL is not installed: scripts/system-packages names it")
+    initdb = Path(require("postgresql"))
     if os.geteuid() == 0:
         try:
             pwd.getpwnam(USER)
         except KeyError:
             pytest.skip(f"PostgreSQL refuses to run as root, and there is no user {USER}")
-    return found[-1].parent
+    return initdb.parent
 
 
 @pytest.fixture(scope="session")

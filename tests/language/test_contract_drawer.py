@@ -1,7 +1,6 @@
 """Contract of drawers."""
 
 import asyncio
-import shutil
 from datetime import timedelta
 from xml.etree import ElementTree
 
@@ -14,6 +13,7 @@ from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.reading import parse
 from tests.counts import count
 from tests.language.pipelines import HUMAN_GATE
+from tests.needs import require
 from tests.patience import PATIENCE_S
 
 DRAWERS = dict(drawer_registry())
@@ -25,8 +25,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture(params=list(DRAWERS))
 def drawer(request: pytest.FixtureRequest) -> Drawer:
-    if request.param == "dot" and shutil.which("dot") is None:
-        pytest.skip("Graphviz is not installed")
+    if request.param == "dot":
+        require("graphviz")
     return DRAWERS[request.param]
 
 

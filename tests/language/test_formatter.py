@@ -1,11 +1,9 @@
 """A graph written as text is parsed as the same graph, by us and by Graphviz."""
 
 import gc
-import shutil
 import subprocess
 from functools import partial
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 
 from attractor.language import format, parse
@@ -13,6 +11,7 @@ from attractor.language.graph.builder import GraphBuilder
 from attractor.language.graph.graph import Graph
 from tests.counts import count
 from tests.language.pipelines import any_graphs
+from tests.needs import needs_graphviz
 
 MANY = settings(
     max_examples=count(ci=20, full=5_000),
@@ -29,11 +28,10 @@ def test_a_graph_written_as_text_is_read_as_itself(graph: Graph) -> None:
     assert format(written) == written
 
 
+@needs_graphviz
 @settings(MANY, max_examples=count(ci=15, full=1_000))
 @given(any_graphs())
 def test_graphviz_reads_formatted_graphs(graph: Graph) -> None:
-    if shutil.which("dot") is None:
-        pytest.skip("Graphviz is not installed (scripts/system-packages)")
     result = subprocess.run(["dot", "-Tcanon"], input=format(graph).encode(), capture_output=True)
     assert result.returncode == 0, result.stderr
     assert b"syntax error" not in result.stderr

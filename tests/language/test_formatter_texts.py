@@ -1,7 +1,6 @@
 """The standard layout, and unchanged meaning of formatted texts."""
 
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -12,6 +11,7 @@ from attractor.language.diagnostics import ParseError
 from attractor.language.formatter import format_text
 from attractor.language.reading import parse
 from tests.counts import count
+from tests.needs import require
 
 UNTIDY = """// head comment
 digraph /* in head */ Branch { // behind the brace
@@ -108,10 +108,8 @@ def without_texts(text: str) -> str:
 
 
 def canon(text: str) -> subprocess.CompletedProcess[str]:
-    if shutil.which("dot") is None:
-        pytest.skip("Graphviz is not installed (scripts/system-packages)")
     return subprocess.run(
-        ["dot", "-Tcanon"], input=text, capture_output=True, text=True, check=False
+        [require("graphviz"), "-Tcanon"], input=text, capture_output=True, text=True, check=False
     )
 
 

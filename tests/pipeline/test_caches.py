@@ -10,15 +10,13 @@ import pytest
 
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
-from attractor.environments.errors import SandboxUnavailable
-from attractor.environments.sandbox.landlock import landlock_abi, require_landlock
 from attractor.pipeline.execute import resume
 from attractor.pipeline.garbage import CACHE, Collector, Rules, Whereabouts
 from attractor.pipeline.project.project import Project
 from attractor.records.request import Overrides
 from attractor.workspaces.caches import cache_folder
 from attractor.workspaces.preparation import Preparation
-from tests.environments.places import why_no_sandbox
+from tests.needs import ALLOWED, needs, needs_sandbox
 from tests.pipeline import dying_caches
 from tests.pipeline.projects import adjusted, git, make_project, open_project, simulated, start
 from tests.pipeline.test_boot import boot_steps
@@ -28,15 +26,9 @@ TOOL = "shape=parallelogram, tool_command"
 
 
 @pytest.fixture(params=["bubblewrap", "landlock"])
-def sandbox(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def sandbox(request: pytest.FixtureRequest) -> str:
     """The name of an available sandbox."""
-    try:
-        if request.param == "landlock":
-            require_landlock(landlock_abi())
-        elif why := why_no_sandbox(tmp_path):
-            pytest.skip(why)
-    except SandboxUnavailable as error:
-        pytest.skip(error.message)
+    request.getfixturevalue(ALLOWED[request.param])
     return request.param
 
 
@@ -101,7 +93,6 @@ def test_settings_name_the_folders_and_no_sandbox_uses_those_of_the_operator(
     assert (project / "named").read_text() == ",/own\n"
 
 
-GO = shutil.which("go")
 GO_FILES = {
     "go.mod": "module example\n\ngo 1.19\n",
     "main.go": 'package main\n\nimport "fmt"\n\nfunc main() { fmt.Println("hello") }\n',
@@ -110,21 +101,19 @@ GO_FILES = {
 
 def go_minor() -> int:
     """Return the second number of the version of the installed Go."""
-    assert GO
-    said = subprocess.run([GO, "version"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(["go", "version"], capture_output=True, text=True, check=True).stdout
     return int(said.split("go1.")[1].split(".")[0].split()[0])
 
 
 def with_go(opened: Project) -> Project:
     """Return a project whose stages can read the installed Go."""
-    assert GO
-    asked = subprocess.run([GO, "env", "GOROOT"], capture_output=True, text=True, check=True)
+    asked = subprocess.run(["go", "env", "GOROOT"], capture_output=True, text=True, check=True)
     root = asked.stdout.strip()
     environ = {**opened.machine.environ, "PATH": f"{root}/bin:/usr/bin:/bin", "GOROOT": root}
     return adjusted(opened, environ=environ, readable=(Path(root),))
 
 
-@pytest.mark.skipif(GO is None, reason="Go is not installed")
+@needs("go")
 def test_second_stage_of_a_run_compiles_nothing_in_go(tmp_path: Path, sandbox: str) -> None:
     build = "go build -x -o /dev/null . 2> {}.log"
     project = make_project(tmp_path / "project", stages(build.format(1), build.format(2)))
@@ -145,10 +134,9 @@ CARGO_BRANCHES = f"""digraph branches {{ {ENDS}
 """
 
 
-@pytest.mark.skipif(shutil.which("cargo") is None, reason="Rust is not installed")
+@needs_sandbox
+@needs("cargo")
 def test_branches_compile_nothing_with_cargo(tmp_path: Path) -> None:
-    if why := why_no_sandbox(tmp_path):
-        pytest.skip(why)
     crate = '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\n'
     files = {"Cargo.toml": crate, "src/lib.rs": "#[test]\nfn passes() {}\n"}
     ignored = {".gitignore": "target/\nCargo.lock\n"}
@@ -172,9 +160,8 @@ FROM_SETUP = "grep -x base $GOCACHE/base && ! test -e $GOCACHE/new"
 SPOIL = "echo wrong > $GOCACHE/base; echo wrong > $GOCACHE/new"
 
 
+@needs_sandbox
 def test_each_run_begins_with_the_caches_that_the_setup_left(tmp_path: Path) -> None:
-    if why := why_no_sandbox(tmp_path):
-        pytest.skip(why)
     project = make_project(tmp_path / "project", stages(FROM_SETUP, SPOIL), lock="1")
     setup = "mkdir -p $GOCACHE && echo base > $GOCACHE/base"
     wanted = Preparation(setup=setup, setup_files=("/lock",))
@@ -187,9 +174,8 @@ def test_each_run_begins_with_the_caches_that_the_setup_left(tmp_path: Path) -> 
     assert outcomes == ["run", "kept", "kept"]
 
 
+@needs_sandbox
 def test_setup_that_is_repeated_after_stages_keeps_nothing_for_later_runs(tmp_path: Path) -> None:
-    if why := why_no_sandbox(tmp_path):
-        pytest.skip(why)
     lose = "rm -r deps && echo wrong > $GOCACHE/base"
     text = stages("mkdir $GOCACHE; " + lose).replace("-> exit", "-> ask -> exit")
     text = text.replace("{", "{ ask [shape=hexagon];", 1)
@@ -211,10 +197,9 @@ def runs_of(opened: Project) -> set[Path]:
     return {one for one in opened.runs_dir.iterdir() if one.is_dir() and not one.is_symlink()}
 
 
+@needs_sandbox
 @pytest.mark.parametrize("moment", ["save", "restore", "stage"])
 def test_kill_during_a_write_of_a_cache_harms_no_run(tmp_path: Path, moment: str) -> None:
-    if why := why_no_sandbox(tmp_path):
-        pytest.skip(why)
     project = make_project(
         tmp_path / "project", dying_caches.PIPELINE, lock="3" if moment == "stage" else "0"
     )

@@ -18,11 +18,11 @@ from zipfile import ZipFile
 import pytest
 
 from attractor.pipeline.project.project import Project
+from tests.needs import needs
 from tests.pipeline.projects import adjusted, make_project, open_project
-from tests.pipeline.test_caches import GO, execute, sandbox as sandbox, stages, with_cargo, with_go
+from tests.pipeline.test_caches import execute, sandbox as sandbox, stages, with_cargo, with_go
 from tests.scenarios.suites import write_files
 
-CARGO = shutil.which("cargo")
 GO_FILES = {
     "go.mod": "module app\n\ngo 1.19\n\nrequire example.org/dep v1.0.0\n",
     "main.go": 'package main\n\nimport "example.org/dep"\n\nfunc main() { println(dep.Word) }\n',
@@ -42,7 +42,7 @@ def said(opened: Project, sandbox: str) -> str:
     return (opened.root / "said").read_text()
 
 
-@pytest.mark.skipif(GO is None, reason="Go is not installed")
+@needs("go")
 def test_go_reads_the_module_cache_of_the_operator(tmp_path: Path, sandbox: str) -> None:
     module = {"go.mod": "module example.org/dep\n\ngo 1.19\n"}
     versions = "example.org/dep/@v/v1.0.0."
@@ -55,16 +55,15 @@ def test_go_reads_the_module_cache_of_the_operator(tmp_path: Path, sandbox: str)
     command = f"go run . > said 2>&1; {get}" + TRY_TO_WRITE.format("$GOMODCACHE") + "; true"
     project = make_project(tmp_path / "project", stages(command), **GO_FILES)
     opened = with_go(open_project(project))
-    assert GO
     home = {"HOME": str(tmp_path), "GOSUMDB": "off", "GOPROXY": f"file://{proxy}"}
     try:
-        download(project, GO, "mod", "tidy", **home)
+        download(project, "go", "mod", "tidy", **home)
         assert said(adjusted(opened, downloads=("go",)), sandbox) == "read\n"
         assert "module lookup disabled by GOPROXY=off" in (project / "missing").read_text()
         assert said(opened, sandbox) != "read\n"
     finally:
         # Its folders are read-only.
-        download(project, GO, "clean", "-modcache", **home)
+        download(project, "go", "clean", "-modcache", **home)
 
 
 CRATE = {
@@ -108,7 +107,7 @@ def registry(folder: Path) -> Generator[str]:
             server.shutdown()
 
 
-@pytest.mark.skipif(CARGO is None, reason="Rust is not installed")
+@needs("cargo")
 def test_cargo_reads_the_registry_and_the_git_checkouts_of_the_operator(
     tmp_path: Path, sandbox: str
 ) -> None:
@@ -135,7 +134,6 @@ def test_cargo_reads_the_registry_and_the_git_checkouts_of_the_operator(
     assert said(opened, sandbox) != "read\n"
 
 
-MAVEN = shutil.which("mvn")
 DEBIAN = Path("/usr/share/maven-repo")
 
 
@@ -162,13 +160,13 @@ DEPENDENCY = (
 )
 
 
+@needs("maven")
 @pytest.mark.skipif(
     not all(
         (DEBIAN / f"org/apache/maven/plugins/maven-{one}-plugin" / version).is_dir()
         for one, version in PLUGINS.items()
-    )
-    or MAVEN is None,
-    reason="Maven or its plugins are not installed",
+    ),
+    reason="the plugins of Maven are not installed",
 )
 def test_maven_reads_the_local_repository_of_the_operator(tmp_path: Path, sandbox: str) -> None:
     repository = tmp_path / ".m2" / "repository"

@@ -15,9 +15,10 @@ from attractor.engine.state.run_state import FAILED
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
-from tests.cli.test_killed_runner import TwinDesk, require_sandbox
+from tests.cli.test_killed_runner import TwinDesk
 from tests.counts import IS_FULL
 from tests.environments.test_escapes import NETWORK, PROCESSES, READ, WRITE, contents, outside
+from tests.needs import needs_kind
 from tests.patience import PATIENCE_S
 from tests.pipeline.projects import git, make_project, open_project, simulated, start
 
@@ -76,9 +77,9 @@ def desk(tmp_path: Path) -> Iterator[TwinDesk]:
 KINDS = ["bubblewrap", "landlock", "none"] if IS_FULL else ["bubblewrap", "none"]
 
 
+@needs_kind
 @pytest.mark.parametrize("sandbox", KINDS)
-def test_escapes_from_each_place(sandbox: str, desk: TwinDesk, tmp_path: Path) -> None:
-    require_sandbox(sandbox, tmp_path)
+def test_escapes_from_each_place(sandbox: str, desk: TwinDesk) -> None:
     answers = (
         uses(use("shell", {"command": "sh attack.sh call"})),
         uses(use("report_outcome", {"outcome": "success"})),
@@ -113,9 +114,9 @@ FAILING = PIPELINE[: PIPELINE.index("    tool ")].replace("sh attack.sh hook", "
 )
 
 
+@needs_kind
 @pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock", "none"])
 def test_traced_command_fails_its_stage_and_not_the_sandbox(sandbox: str, tmp_path: Path) -> None:
-    require_sandbox(sandbox, tmp_path)
     project = make_project(tmp_path / "project", FAILING, **{"traced.py": TRACED})
     work = start(simulated(project, sandbox=sandbox), open_project(project))
     result = asyncio.run(asyncio.wait_for(work, PATIENCE_S))

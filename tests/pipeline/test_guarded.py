@@ -16,7 +16,6 @@ from attractor.environments.sandbox.landlock import landlock_abi
 from attractor.pipeline.execute import resume
 from attractor.pipeline.project.project import Project
 from attractor.records.request import Overrides
-from tests.environments.places import why_no_sandbox
 from tests.pipeline.projects import adjusted, git, make_project, open_project, simulated, start
 
 ASKS = """
@@ -58,11 +57,8 @@ def opened(tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def guarded(opened: Project, tmp_path: Path) -> RunResult:
+def guarded(opened: Project, sandbox_allowed: None) -> RunResult:
     """A run that started in a sandbox."""
-    (tmp_path / "trial").mkdir()
-    if why := why_no_sandbox(tmp_path / "trial"):
-        pytest.skip(f"no sandbox here: {why}")
     return begin(opened, "auto")
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.environments.places import why_no_sandbox
 from tests.pipeline.commands import UNMISTAKABLE, USER, Machine, make_machine
 from tests.pipeline.projects import git
 
@@ -44,10 +43,7 @@ echo done
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    (tmp_path / "trial").mkdir()
-    if why := why_no_sandbox(tmp_path / "trial"):
-        pytest.skip(f"no sandbox here: {why}")
+def machine(tmp_path: Path, sandbox_allowed: None) -> Iterator[Machine]:
     made = make_machine(tmp_path / f"of-somebody-{UNMISTAKABLE}", LOOKS, **{"look.sh": LOOK})
     yield made
     made.remove_workspaces()

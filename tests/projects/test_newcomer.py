@@ -15,6 +15,7 @@ import pytest
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.cli.terminals import plain, sit
 from tests.counts import count
+from tests.needs import require
 from tests.prepared import quick_programs
 
 WISH = "Print the sum of the arguments."
@@ -224,8 +225,8 @@ def test_newcomer_is_led_to_a_promoted_change(
     )
     if name == "rust":
         link_rustup(tmp_path)
-    if name == "make" and shutil.which("cc") is None:
-        pytest.skip("needs a C compiler")
+    if name == "make":
+        require("cc")
     newcomer = begin(tmp_path, fresh, twin.environ())
     answers = [
         (f"[{name}]", ""),

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,13 +19,11 @@ from attractor.scenarios.chromium import explain_missing
 from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.suite import SuiteSettings
 from tests.counts import IS_FULL
+from tests.needs import needs, needs_bubblewrap
 from tests.scenarios.test_play import SERVER, local, scenario
 from tests.tables import table
 
-needs_chromium = pytest.mark.skipif(
-    not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
-    reason="Chromium is not installed: run scripts/system-packages",
-)
+needs_chromium = needs("chromium")
 at_full_counts = pytest.mark.skipif(not IS_FULL, reason="at full counts only: Chromium is slow")
 PORT = 18423
 # The page adds a task a moment after the click, and tries every way out of the sandbox.
@@ -119,10 +116,7 @@ ADDED = check(
 @pytest.mark.parametrize(
     "sandbox",
     [
-        pytest.param(
-            True,
-            marks=pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is missing"),
-        ),
+        pytest.param(True, marks=needs_bubblewrap),
         pytest.param(False, marks=at_full_counts),
     ],
 )

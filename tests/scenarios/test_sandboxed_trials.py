@@ -16,7 +16,8 @@ from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from attractor.workspaces.folders import borrowed_folder
-from tests.environments.places import make_walls, why_no_sandbox
+from tests.environments.places import make_walls
+from tests.needs import needs_sandbox
 from tests.scenarios.suites import TWIN, write_files
 from tests.scenarios.test_play import scenario
 
@@ -42,10 +43,7 @@ for path in ("requests", "state", "reset", "health"):
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _sandbox_allowed(tmp_path_factory: pytest.TempPathFactory) -> None:
-    if why := why_no_sandbox(tmp_path_factory.mktemp("trial")):
-        pytest.skip(f"no sandbox here: {why}")
+pytestmark = needs_sandbox
 
 
 def play(

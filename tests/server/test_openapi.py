@@ -156,7 +156,7 @@ def test_document_describes_choices_patterns_and_enums(server: RunningServer) ->
 
 
 @pytest.mark.skipif(not IS_FULL, reason="downloads a program with npx; set COUNTS=full")
-@needs("npx", "Node")
+@needs("npx")
 def test_document_passes_redocly(server: RunningServer, tmp_path: Path) -> None:
     with server.client("read") as client:
         (tmp_path / "openapi.json").write_text(client.get(OPENAPI).text)

@@ -5,15 +5,7 @@ from pathlib import Path
 import pytest
 
 from attractor.snippets.execution import SnippetSandboxes
-from tests.environments.places import why_no_sandbox
 from tests.snippets.sandboxes import make_sandboxes
-
-
-@pytest.fixture(scope="session")
-def sandbox_allowed(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Skip the tests where no sandbox is available."""
-    if why := why_no_sandbox(tmp_path_factory.mktemp("trial")):
-        pytest.skip(f"no sandbox here: {why}")
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import resource
-import shutil
 import socket
 import sys
 import sysconfig
@@ -21,7 +20,7 @@ from attractor.snippets.errors import RuntimeMissing, SandboxUnproved
 from attractor.snippets.execution import AT_ONCE, SnippetSandboxes
 from attractor.snippets.snippet import Snippet
 from tests.counts import count
-from tests.needs import needs
+from tests.needs import needs, require
 from tests.snippets.sandboxes import SECRET, execute, make_sandboxes, processes_with, wait_for
 
 EXAMPLE: dict[str, Any] = {
@@ -109,7 +108,7 @@ def test_typescript_is_executed_by_a_recent_node(tmp_path: Path) -> None:
         pytest.skip("the node of pyright[nodejs] is not installed")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/node").symlink_to(node)
-    bwrap = Path(shutil.which("bwrap") or "").parent
+    bwrap = Path(require("bubblewrap")).parent
     sandboxes = make_sandboxes(tmp_path, PATH=f"{tmp_path}/bin:{bwrap}")
     code = "const text: string = 'typed'; console.log(text)"
     found = execute(sandboxes, language="typescript", code=code)
@@ -158,7 +157,7 @@ def test_sandbox_without_a_guarantee_executes_nothing(tmp_path: Path) -> None:
         "os.write(again, words)\n"
         "os.lseek(again, 0, 0)\n"
         "os.dup2(again, number)\n"
-        f"os.execv({shutil.which('bwrap')!r}, ['bwrap', *sys.argv[1:]])\n"
+        f"os.execv({require('bubblewrap')!r}, ['bwrap', *sys.argv[1:]])\n"
     )
     leaky.chmod(0o755)
     sandboxes = make_sandboxes(tmp_path, PATH=f"{leaky.parent}:/usr/bin:/bin")

@@ -4,8 +4,6 @@ import asyncio
 import json
 from pathlib import Path
 
-import pytest
-
 from attractor.base.errors import ExitCode
 from attractor.base.json import JsonObject
 from attractor.engine.run_folder.result import RunResult
@@ -14,7 +12,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, script, use, uses
 from tests.engine.runs import read_events
-from tests.environments.places import why_no_sandbox
+from tests.needs import needs_sandbox
 from tests.patience import PATIENCE_S
 from tests.pipeline.projects import adjusted, git, make_project, open_project, start
 
@@ -141,10 +139,8 @@ def test_9_7_hook_of_a_node_overrides_hook_of_the_graph(tmp_path: Path) -> None:
     assert [fault for *_, fault in hook_executions(result)] == ["", ""]
 
 
+@needs_sandbox
 def test_9_7_hooks_run_in_the_workspace_and_in_the_sandbox_of_the_stage(tmp_path: Path) -> None:
-    (tmp_path / "trial").mkdir()
-    if why := why_no_sandbox(tmp_path / "trial"):
-        pytest.skip(f"no sandbox here: {why}")
     look = 'pwd; cat readme.txt; ls -a "$HOME"; env'
     result = go(tmp_path, graph=hook("post", look), sandbox="bubblewrap")
     said = next(str(one["output"]) for one in transcript(result) if one["kind"] == "TOOL_HOOK")

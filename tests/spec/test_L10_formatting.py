@@ -1,6 +1,5 @@
 """Ruling L10: `fmt` keeps the meaning and the comments, and `diff` compares the meaning."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from attractor.language import Graph, format, parse
 from tests.cli.running import attractor
 from tests.counts import count
 from tests.language.pipelines import BRANCH, HUMAN_GATE, SMOKE, as_dot, graphs
+from tests.needs import needs_graphviz
 from tests.tables import table
 
 COMMENTED = """// above
@@ -61,10 +61,9 @@ def test_L10_dotted_keys_are_quoted_for_graphviz() -> None:
     assert '"human.default_choice"=exit' in format(COMMENTED)
 
 
+@needs_graphviz
 @pytest.mark.parametrize("text", TEXTS)
 def test_L10_formatted_text_is_valid_for_graphviz(text: str) -> None:
-    if shutil.which("dot") is None:
-        pytest.skip("Graphviz is not installed (scripts/system-packages)")
     result = subprocess.run(
         ["dot", "-Tcanon"],
         input=format(text),

@@ -16,7 +16,7 @@ from attractor.pipeline.plan.origins import Forked, find_fork
 from attractor.pipeline.plan.plan_run import plan_run
 from attractor.pipeline.project.project import Project
 from attractor.records.request import RunRequest
-from tests.environments.places import why_no_sandbox
+from tests.needs import needs_sandbox
 from tests.pipeline.projects import adjusted, git, make_project, open_project, start
 
 MODELS = " or ".join(f"--model {newest_model(one)}" for one in ("anthropic", "gemini"))
@@ -132,10 +132,8 @@ def test_R14_resume_checks_requirements_again(opened: Project, tmp_path: Path) -
     assert asyncio.run(resume(parked.directory, opened)).exit_code is ExitCode.UNFINISHED
 
 
+@needs_sandbox
 def test_R14_programs_are_checked_in_the_sandbox(opened: Project, tmp_path: Path) -> None:
-    (tmp_path / "trial").mkdir()
-    if why := why_no_sandbox(tmp_path / "trial"):
-        pytest.skip(f"no sandbox here: {why}")
     assert begin(opened, "sh, env:THERE", sandbox="bubblewrap").exit_code is ExitCode.DONE
     runs = len(list(opened.runs_dir.iterdir()))
     with pytest.raises(NotRunnable) as caught:
@@ -166,10 +164,8 @@ def test_R14_fork_checks_requirements(opened: Project) -> None:
         fork(elsewhere, directory)
 
 
+@needs_sandbox
 def test_R14_fork_needs_programs_in_its_sandbox(opened: Project, tmp_path: Path) -> None:
-    (tmp_path / "trial").mkdir()
-    if why := why_no_sandbox(tmp_path / "trial"):
-        pytest.skip(f"no sandbox here: {why}")
     directory = begin(opened, "git", sandbox="bubblewrap").directory
     (opened.root / "pipeline.dot").write_text(PIPELINE.format(requires="tool", stage=ASK))
     graph = opened.root / "pipeline.dot"

@@ -7,14 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.cli.test_agent import EDITS, ProjectDesk, desk_with, steps
-from tests.environments.places import why_no_sandbox
+from tests.needs import needs_sandbox
 from tests.repositories import begin_repository
 
 AUTHOR = ("-c", "user.name=T", "-c", "user.email=t@localhost")
@@ -115,9 +113,8 @@ def test_second_actor_in_one_place_is_refused_with_the_first(tmp_path: Path) -> 
     assert "the actor one works in in-place" in second.stderr
 
 
+@needs_sandbox
 def test_reader_changes_nothing_beside_the_actor_that_writes(tmp_path: Path) -> None:
-    if why := why_no_sandbox(tmp_path):
-        pytest.skip(f"no sandbox here: {why}")
     desk = desk_with(tmp_path)
     with twin(
         desk, *steps("write", says("Done.")), *steps("read", uses(EDITS["openai"]), says("Ok."))

@@ -21,8 +21,9 @@ from attractor.environments.sandbox.environment import SandboxedExecutionEnviron
 from attractor.llm.messages import ImageData
 from tests.agent.mcp_example import PASSWORD
 from tests.agent.places import finish, local
-from tests.environments.places import make_walls, why_no_sandbox
+from tests.environments.places import make_walls
 from tests.examples import ROOT
+from tests.needs import needs_sandbox
 
 EXAMPLE = (sys.executable, "-m", "tests.agent.mcp_example")
 STDIO = McpServerSettings.model_validate(
@@ -111,9 +112,8 @@ def test_tools_of_a_server(tmp_path: Path, kind: str) -> None:
                 connect({"ex": without_header}, environment, work)
 
 
+@needs_sandbox
 def test_a_command_runs_inside_the_sandbox(tmp_path: Path) -> None:
-    if why := why_no_sandbox(tmp_path):
-        pytest.skip(f"no sandbox here: {why}")
     (tmp_path / "server.py").write_text(PLAIN)
     settings = McpServerSettings(command="python3", args=("server.py",))
     environment = SandboxedExecutionEnvironment(tmp_path, make_walls())

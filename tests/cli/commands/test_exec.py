@@ -8,15 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import attractor
-from tests.environments.places import why_no_sandbox
 from tests.tables import table
-
-
-@pytest.fixture(scope="module")
-def sandbox_allowed(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Skip the tests where no sandbox is available."""
-    if why := why_no_sandbox(tmp_path_factory.mktemp("trial")):
-        pytest.skip(f"no sandbox here: {why}")
 
 
 def execute(

@@ -35,9 +35,9 @@ from attractor.scenarios.suite import SuiteSettings
 from attractor.scenarios.suite_setup import SetupResult
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.engine.runs import read_events
-from tests.environments.places import why_no_sandbox
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.factory.test_rubrics import DOWN, make_judged_flow
+from tests.needs import needs_sandbox
 from tests.scenarios.suites import SUITE
 from tests.scenarios.test_judge import rule, script, vote
 
@@ -182,9 +182,8 @@ def test_another_fleet_is_refused(tmp_path: Path) -> None:
     assert happened(result) == Counter(TrialsSent=1, TrialStarted=1, TrialCompleted=1)
 
 
+@needs_sandbox
 def test_each_process_elsewhere_executes_the_setup(tmp_path: Path) -> None:
-    if why := why_no_sandbox(tmp_path):
-        pytest.skip(f"no sandbox here: {why}")
     setup = '[setup]\nrun = ["cp made.txt built.txt"]\n'
     flow = make_flow(tmp_path, suite=f"{SUITE}[trials]\nn = {TRIALS}\n{setup}")
     # After its setup, and the start of the first trial.

@@ -15,7 +15,6 @@ from attractor.factory.operations.start import start_run
 from attractor.scenarios.sealed_suite import lock_of, seal_suite, write_lock
 from attractor.scenarios.suite import InvalidSuite
 from tests.cli.running import attractor
-from tests.cli.test_killed_runner import require_sandbox
 from tests.factory.canaries import CANARIES, FOLDER, commit, make_flow_with_canaries
 from tests.pipeline.projects import adjusted, git, open_project, simulated
 from tests.tables import table
@@ -144,8 +143,8 @@ def test_files_that_are_not_committed_are_counted(
 SERVICE = '[[steps]]\nname = "serve"\nservice = "sleep 9"\nport = 8000\n\n[[steps]]'
 
 
-def test_trouble_of_the_machine_names_no_scenario(place: Path, tmp_path: Path) -> None:
-    require_sandbox("landlock", tmp_path)
+@pytest.mark.usefixtures("landlock_allowed")
+def test_trouble_of_the_machine_names_no_scenario(place: Path) -> None:
     reset(place)
     # Landlock offers no ports.
     edit(HELD, "[[steps]]", SERVICE)(place / FOLDER)

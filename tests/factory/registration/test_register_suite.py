@@ -13,7 +13,6 @@ import pytest
 
 from attractor.base.errors import Refused
 from attractor.engine.run_folder.result import RunResult
-from attractor.environments.errors import SandboxUnavailable
 from attractor.environments.orphan_processes import MARK
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
@@ -30,7 +29,8 @@ from attractor.scenarios.sealed_suite import lock_of, seal_suite, write_lock
 from attractor.scenarios.suite import InvalidSuite
 from attractor.scenarios.suite_lint import SuiteRefused
 from attractor.workspaces.preparation import NO_PREPARATION
-from tests.environments.places import why_no_sandbox
+from tests.environments.places import skipping_without_sandbox
+from tests.needs import needs_kind, needs_sandbox
 from tests.pipeline.projects import LINEAR, adjusted, git, make_project, open_project, simulated
 from tests.scenarios.suites import TWIN, write_files, write_suite
 
@@ -397,10 +397,8 @@ def test_trials_have_the_carried_files_that_the_suite_lists(
     written = scenario(run="app/.venv/greet && sh greet.sh", wanted="hello\\nhello")
     folder = write_suite(tmp_path / "suite", suite=SUITE, greets=written + VERIFIED)
     write_files(folder, {"checks/verify": HAS_NO_VENV})
-    try:
+    with skipping_without_sandbox():
         assert register(opened, folder, sandbox).is_new
-    except SandboxUnavailable as error:
-        pytest.skip(error.message)
     [hint] = [one for one in messages if one.startswith("hint")]
     assert "tools is not carried into trials: add it to [trials]" in hint
 
@@ -560,11 +558,10 @@ def test_suite_in_a_folder_that_workspaces_contain_is_refused(
     assert [one.rule for one in found] == ["visible_to_agents"] * is_visible
 
 
+@needs_sandbox
 def test_failed_setup_is_a_warning_and_a_program_hidden_by_the_sandbox_is_refused(
     opened: Project, tmp_path: Path
 ) -> None:
-    if why := why_no_sandbox(tmp_path):
-        pytest.skip(f"no sandbox here: {why}")
     messages: list[str] = []
     opened = adjusted(opened, tell=messages.append)
     built = scenario(run="test -e built && ./built", baseline="fail")
@@ -661,11 +658,10 @@ def test_suite_whose_program_is_missing_is_registered_with_a_warning_and_played_
     assert messages == []
 
 
+@needs_sandbox
 def test_toolchain_that_starts_and_does_not_work_in_the_sandbox_is_refused(
     opened: Project, tmp_path: Path
 ) -> None:
-    if why := why_no_sandbox(tmp_path):
-        pytest.skip(f"no sandbox here: {why}")
     tools = tmp_path / "tools" / "bin"
     script = (
         '#!/bin/sh\n[ "$RUSTUP_HOME" ] || { echo "error: no toolchain" >&2; exit 1; }\necho 1.9\n'
@@ -682,12 +678,11 @@ def test_toolchain_that_starts_and_does_not_work_in_the_sandbox_is_refused(
     assert "RUSTUP_HOME" in refused.value.faults[0].remedy
 
 
+@needs_kind
 @pytest.mark.parametrize("sandbox", ["none", "bubblewrap"])
 def test_failed_setup_of_a_suite_is_told_in_all_sandboxes(
     opened: Project, tmp_path: Path, sandbox: str
 ) -> None:
-    if sandbox != "none" and (why := why_no_sandbox(tmp_path)):
-        pytest.skip(f"no sandbox here: {why}")
     messages: list[str] = []
     opened = adjusted(opened, tell=messages.append)
     setup = '[setup]\nrun = ["echo not yet >&2; exit 3"]\n'

@@ -16,8 +16,8 @@ from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.profiles import Profile
 from attractor.pipeline.source.read import context_of, open_pipeline
 from attractor.scenarios.suite_files import MOST_BYTES
-from tests.environments.places import why_no_sandbox
 from tests.factory.flows import HOLDOUT, Flow, make_flow
+from tests.needs import needs_sandbox
 from tests.pipeline.projects import adjusted, git, open_project, simulated
 from tests.scenarios.suites import write_files
 from tests.tables import table
@@ -103,21 +103,19 @@ def test_a_sandbox_shows_the_paths_and_variables_of_the_profile(
     assert ("slow" in made) != has_profile
 
 
+@needs_sandbox
 def test_a_variable_never_names_a_path_outside_of_readable_folders(tmp_path: Path) -> None:
-    if why := why_no_sandbox(tmp_path):
-        pytest.skip(f"no sandbox here: {why}")
     (tmp_path / "tools").mkdir()
     flow = profiled(make_flow(tmp_path), sandbox={"read": ["~/tools"], "env": {"LOGIN": "~/x"}})
     with pytest.raises(UsageError, match=r"LOGIN is .*/x, which is not in a readable folder"):
         flow.launch(sandbox="auto", profile="", evaluate=False)
 
 
+@needs_sandbox
 @pytest.mark.parametrize(("at", "shown"), [(".", "seen\ninner"), ("sub", "seen")])
 def test_holdouts_in_other_worktrees_of_the_project_are_hidden(
     tmp_path: Path, at: str, shown: str
 ) -> None:
-    if why := why_no_sandbox(tmp_path):
-        pytest.skip(f"no sandbox here: {why}")
     flow, tools = make_flow(tmp_path), tmp_path / "tools"
     top = flow.project
     look = f"cat {tools}/other/note.txt; cat $(find {tools} -name secret.txt) < /dev/null; true"

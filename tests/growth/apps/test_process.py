@@ -21,6 +21,7 @@ from attractor.growth.simulation.traffic import read_recording
 from attractor.growth.specification.document import read_document
 from tests.counts import count
 from tests.growth.apps.small_app import write_small_app, write_with_bodies
+from tests.needs import needs_sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -272,10 +273,9 @@ def test_recording_begins_with_the_state_and_holds_each_exchange(tmp_path: Path)
     assert str(recording.exchanges[2].response.body).startswith("<!doctype html>")
 
 
+@needs_sandbox
 async def test_app_in_a_sandbox_writes_its_state_only(tmp_path: Path):
     sandbox = await app_sandbox(os.environ, hide=[tmp_path / "secret"])
-    if sandbox.make_showing is None:
-        pytest.skip(sandbox.sentence)
     body = "open('app/steps/weigh.py', 'w').write('')"
     tree = write_small_app(tmp_path / "tree", {"steps/weigh": body})
     async with (

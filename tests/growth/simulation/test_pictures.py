@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from attractor.growth.apps.process import app_sandbox
-from attractor.growth.simulation.pictures import take_pictures, why_no_pictures
+from attractor.growth.simulation.pictures import take_pictures
 from tests.counts import IS_FULL
+from tests.needs import needs
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(not IS_FULL, reason="at full counts only: Chromium is slow"),
-    pytest.mark.skipif(bool(why_no_pictures(os.environ)), reason="no Chromium here"),
+    needs("chromium"),
 ]
 
 

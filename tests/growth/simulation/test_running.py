@@ -18,6 +18,7 @@ from attractor.growth.simulation.simulations import simulate
 from attractor.growth.specification.files import read_spec, write_spec
 from tests.growth.apps.small_app import SPEC, write_small_app
 from tests.growth.deployment.living import NEW_FIELD, Living, make_released
+from tests.needs import needs_bubblewrap
 
 TRUE = {
     "block": (
@@ -75,6 +76,7 @@ def test_report_counts_the_true_records_and_shows_none() -> None:
     assert [one["owner"] for one in STATE.shown["block"]] == ["person-0001", "person-0002"]
 
 
+@needs_bubblewrap
 @pytest.mark.anyio
 async def test_built_app_that_loses_a_true_record_is_a_fault(tmp_path: Path) -> None:
     found = await rehearsed(tmp_path, LOSES)
@@ -82,6 +84,7 @@ async def test_built_app_that_loses_a_true_record_is_a_fault(tmp_path: Path) -> 
     assert "Example" not in f"{found}"
 
 
+@needs_bubblewrap
 @pytest.mark.anyio
 async def test_words_of_a_failing_app_are_not_shown(tmp_path: Path) -> None:
     fails = LOSES.replace("self._connection", "raise Invalid(str(self.records('block'))) #")

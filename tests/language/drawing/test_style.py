@@ -3,10 +3,7 @@
 Colours and lines of elements: of the theme, and as their author wrote.
 """
 
-import shutil
 import subprocess
-
-import pytest
 
 from attractor.language.drawing.style import (
     Coloring,
@@ -18,6 +15,7 @@ from attractor.language.drawing.style import (
 from attractor.language.drawing.theme import AGENT, BOX_FILL, INK, PLATE, TAKEN, Theme
 from attractor.language.reading import parse
 from attractor.language.source.syntax_tree import Attributes
+from tests.needs import require
 from tests.tables import table
 
 KNOWN = (
@@ -40,9 +38,7 @@ def test_unknown_part_of_a_color_list_is_named() -> None:
 
 
 def test_graphviz_knows_every_name() -> None:
-    program = shutil.which("dot")
-    if program is None:
-        pytest.skip("Graphviz is not installed: run scripts/system-packages")
+    program = require("graphviz")
     nodes = "".join(f'"{name}" [style=filled, fillcolor="{name}"]\n' for name in color_names())
     drawn = subprocess.run(
         [program, "-Txdot"],

@@ -19,7 +19,7 @@ from attractor.pipeline.workspace.create import prepare_state_folder
 from attractor.records.request import Overrides, RunRequest
 from attractor.workspaces.folders import new_folder
 from attractor.workspaces.preparation import Preparation
-from tests.environments.places import why_no_sandbox
+from tests.needs import needs_sandbox
 from tests.pipeline.commands import Machine
 from tests.pipeline.projects import (
     adjusted,
@@ -207,14 +207,6 @@ def opened(tmp_path: Path) -> Project:
     return open_project(project)
 
 
-@pytest.fixture
-def sandbox(tmp_path: Path) -> None:
-    """Skip the test if no sandbox is available."""
-    (tmp_path / "trial").mkdir()
-    if why := why_no_sandbox(tmp_path / "trial"):
-        pytest.skip(f"no sandbox here: {why}")
-
-
 def showing(opened: Project, *paths: str, setup: str = "", carry: tuple[str, ...] = ()) -> Project:
     shown = paths or SHOWN
     wanted = Preparation(carry_read_only=shown, setup=setup, carry=carry)
@@ -235,7 +227,7 @@ def workspaces(opened: Project) -> list[Path]:
     return list((opened.machine.state_dir / "workspaces").resolve().iterdir())
 
 
-@pytest.mark.usefixtures("sandbox")
+@needs_sandbox
 def test_carried_paths_are_in_setups_branches_children_resumes_and_forks(opened: Project) -> None:
     messages: list[str] = []
     setup = "mkdir made && cat modules/one >made/by_setup && ! touch modules/x"
@@ -288,7 +280,7 @@ def test_read_only_path_is_copied_without_a_sandbox(opened: Project) -> None:
     assert (opened.root / "modules/one").read_text() == "one\n"
 
 
-@pytest.mark.usefixtures("sandbox")
+@needs_sandbox
 @pytest.mark.parametrize("isolation", ["", ', isolation="shared"'])
 def test_read_only_paths_of_a_run_in_place(opened: Project, isolation: str) -> None:
     checks = "cat modules/one" if isolation else "cat modules/one && ! touch modules/x"
@@ -314,7 +306,7 @@ def test_read_only_paths_of_a_run_in_place(opened: Project, isolation: str) -> N
     assert sorted(one.name for one in (opened.root / "modules").iterdir()) == ["one", "own"]
 
 
-@pytest.mark.usefixtures("sandbox")
+@needs_sandbox
 def test_records_inside_a_carried_folder_are_hidden(opened: Project) -> None:
     state = opened.root / "modules/state"
     (opened.root / "pipeline.dot").write_text(

@@ -2,11 +2,8 @@
 
 import asyncio
 import os
-import shutil
 from io import StringIO
 from pathlib import Path
-
-import pytest
 
 from attractor.base.events import Event
 from attractor.config.load import load_configuration
@@ -20,6 +17,7 @@ from attractor.workspaces.result_tree import LEAVE_OUT
 from attractor.workspaces.snapshot import Snapshot
 from tests.engine.graphs import line
 from tests.engine.runs import Workplace, read_events
+from tests.needs import needs
 from tests.pipeline.projects import adjusted, git, make_project, open_project, simulated, start
 
 TWO_STAGES = """digraph d {{
@@ -109,7 +107,7 @@ def test_build_folders_are_not_in_the_result_and_reported_once(tmp_path: Path) -
         ]
 
 
-@pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not installed")
+@needs("cargo")
 def test_result_of_a_cargo_build_is_its_sources_and_its_lock(tmp_path: Path) -> None:
     files = {
         "Cargo.toml": '[package]\nname = "a"\nversion = "1.0.0"',

@@ -20,7 +20,7 @@ from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.errors import DimensionBusy, DimensionMissing
 from attractor.workspaces.folders import lock_writer
 from attractor.workspaces.run_store import STORES, read_record
-from tests.environments.places import why_no_sandbox
+from tests.needs import needs_sandbox
 from tests.pipeline.dying_task import APPROVING, resume_and_die
 from tests.pipeline.projects import adjusted, git, make_project, open_project, simulated, start
 from tests.tables import table
@@ -123,12 +123,11 @@ digraph reader {
 """
 
 
+@needs_sandbox
 @table("kind", ["", "worktree", "directory"])
 def test_any_number_of_runs_reads_a_folder_while_another_writes_there(
     tmp_path: Path, kind: str
 ) -> None:
-    if why := why_no_sandbox(tmp_path):
-        pytest.skip(f"no sandbox here: {why}")
     project = make_project(tmp_path / (kind or "project") / "project", READER)
     opened, place = open_project(project), person_folder(project, kind)
     (place / "readme.txt").write_text("hello\n")

@@ -10,7 +10,6 @@ import pytest
 
 from attractor.server.service import Service
 from attractor.snippets.snippet import Snippet
-from tests.environments.places import why_no_sandbox
 from tests.patience import wait_until
 from tests.server.conftest import RunningServer, serving
 from tests.snippets.sandboxes import processes_with, wait_for
@@ -20,13 +19,6 @@ PATH = "/api/evals/execute"
 JSON = {"content-type": "application/json"}
 MARK = "mark-of-a-snippet-over-http-77d"
 SLEEPING: dict[str, Any] = {"code": "import time; time.sleep(1000)", "argv": [MARK], "timeout": 200}
-
-
-@pytest.fixture(scope="module")
-def sandbox_allowed(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Skip the tests if no sandbox is available."""
-    if why := why_no_sandbox(tmp_path_factory.mktemp("trial")):
-        pytest.skip(f"no sandbox here: {why}")
 
 
 @pytest.mark.usefixtures("sandbox_allowed")
