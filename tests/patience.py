@@ -25,10 +25,12 @@ def wait_until(holds: Callable[[], T], why: Callable[[], object] = str) -> T:
 
 
 async def until(
-    holds: Callable[[], Awaitable[object] | object], why: Callable[[], object] = str
+    holds: Callable[[], Awaitable[object] | object],
+    why: Callable[[], object] = str,
+    patience_s: float = PATIENCE_S,
 ) -> None:
     """Wait until something holds, in a loop of other tasks."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + patience_s
     while not (await found if inspect.isawaitable(found := holds()) else found):
         assert time.monotonic() < end, why()
         await asyncio.sleep(0.01)
