@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 
 from tests.costs import read_costs
@@ -74,13 +75,18 @@ def paths_for(changed: Iterable[str], slow: Iterable[str]) -> list[str]:
 
 def importers(room: str) -> set[str]:
     """Return the rooms with a module that imports a room."""
-    found = {
-        module.room
+    importing = {importer for importer, imported in _imports() if imported == room}
+    return importing & {*known_areas()} - {room}
+
+
+@cache
+def _imports() -> set[tuple[str, str]]:
+    return {
+        (module.room, room)
         for module in read_modules()
-        for one in module.imports
-        if room in rooms_named(one)
+        for found in module.imports
+        for room in rooms_named(found)
     }
-    return found & {*known_areas()} - {room}
 
 
 def _pages_with(command: str) -> list[str]:

@@ -38,27 +38,21 @@ def test_ends_its_worker(number, folder):
 """
 
 
-def run(folder: Path, *options: str) -> list[str]:
-    (folder / "test_first.py").write_text(TESTS)
-    (folder / "test_second.py").write_text(DEADLY)
-    (folder / "pytest.ini").touch()
+def test_every_test_is_reported_once(tmp_path: Path) -> None:
+    (tmp_path / "test_first.py").write_text(TESTS)
+    (tmp_path / "test_second.py").write_text(DEADLY)
+    (tmp_path / "pytest.ini").touch()
     command = [sys.executable, "-m", "pytest", "-p", "tests.workers", "--workers=2", "-rA"]
-    environ = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
     done = subprocess.run(
-        [*command, *options, str(folder)],
-        cwd=folder,
-        env=environ,
+        [*command, str(tmp_path)],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
         stdout=subprocess.PIPE,
         text=True,
-        timeout=300,
         check=False,
     )
+    lines = done.stdout.splitlines()
     assert done.returncode == 1
-    return done.stdout.splitlines()
-
-
-def test_every_test_is_reported_once(tmp_path: Path) -> None:
-    lines = run(tmp_path)
     assert "43 passed" in lines[-1]
     assert "2 failed" in lines[-1]
     assert "1 skipped" in lines[-1]
@@ -66,7 +60,3 @@ def test_every_test_is_reported_once(tmp_path: Path) -> None:
     assert "the worker ended with 7 in this test" in lines
     reported = [line.split()[1] for line in lines if line.startswith(("PASSED ", "FAILED "))]
     assert len(reported) == len(set(reported)) == 45
-
-
-def test_no_test_begins_after_the_permitted_failures(tmp_path: Path) -> None:
-    assert "1 failed" in run(tmp_path, "-x", "-k", "test_ends_its_worker")[-1]
