@@ -2,7 +2,6 @@
 
 import gc
 import os
-import re
 import signal
 import ssl
 from contextlib import suppress
@@ -72,12 +71,11 @@ def _worker(config: pytest.Config) -> dict[str, Any] | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark slow tests. Put tests that load litellm first: one worker loads it, for 3 s."""
+    """Mark slow tests."""
     slow = read_costs().slow
     for item in items:
         if item.nodeid in slow:
             item.add_marker("slow")
-    items.sort(key=lambda one: not re.search("litellm|tests/llm/", one.nodeid))
 
 
 def pytest_collection_finish() -> None:

@@ -7,6 +7,7 @@ and 40 s where the modules are not yet compiled. Other options of pytest work as
 import atexit
 import gc
 import os
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -60,6 +61,11 @@ def _compile(root: Path) -> None:
             import_module(".".join(file.relative_to(root).with_suffix("").parts))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put tests that load litellm beside each other."""
+    items.sort(key=_loads_litellm, reverse=True)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Let workers run the tests, if there are workers and all modules could be collected."""
@@ -93,7 +99,12 @@ def _chunks(items: Sequence[pytest.Item]) -> list[list[int]]:
 
 
 def _module(item: pytest.Item) -> str:
-    return item.nodeid.partition("::")[0]
+    # Loading litellm takes 3 s: only the workers that get these tests load it.
+    return "litellm" if _loads_litellm(item) else item.nodeid.partition("::")[0]
+
+
+def _loads_litellm(item: pytest.Item) -> bool:
+    return bool(re.search("litellm|tests/llm/", item.nodeid))
 
 
 @dataclass
