@@ -18,10 +18,12 @@ from itertools import chain, groupby, pairwise
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from _pytest.capture import FDCapture
 
 from tests import prepared
 from tests.costs import read_costs
@@ -222,10 +224,7 @@ def _work(session: pytest.Session, name: str, line: Connection, others: list[Con
     os.environ[NAME] = name
     vars(config)["workeroutput"] = output = dict[str, Any]()
     manager.unregister(name="terminalreporter")
-    # The files of the first process would be those of all workers.
-    capture: Any = manager.getplugin("capturemanager")
-    capture.stop_global_capturing()
-    capture.start_global_capturing()
+    _capture_apart(manager.getplugin("capturemanager"))
     factory = vars(config)["_tmp_path_factory"]
     factory._basetemp = factory.getbasetemp() / name
     factory._basetemp.mkdir()
@@ -237,8 +236,18 @@ def _work(session: pytest.Session, name: str, line: Connection, others: list[Con
         line.send(("end", None))
     vars(config)["_syrupy"].finish()
     line.send(("output", output))
-    capture.stop_global_capturing()
     atexit._run_exitfuncs()  # pyright: ignore
+
+
+def _capture_apart(manager: Any) -> None:
+    """Let a worker capture into files of its own, behind the descriptors of the first process.
+
+    Modules may have kept the streams to which these belong.
+    """
+    for captured in (manager._global_capturing.out, manager._global_capturing.err):
+        if isinstance(captured, FDCapture):
+            with TemporaryFile() as file:
+                os.dup2(file.fileno(), captured.tmpfile.fileno(), inheritable=False)
 
 
 def _given(line: Connection) -> Iterator[list[int]]:
