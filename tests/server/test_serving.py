@@ -1,5 +1,6 @@
 """A connection without a request is closed, and does not keep others out."""
 
+import logging
 import resource
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import time
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.applications import Starlette
 
 from attractor.server import serving as module
 from attractor.server.service import Service
@@ -74,3 +76,12 @@ def test_server_starts_without_the_extra_of_the_fleet() -> None:
     words = f"{hide}import attractor.server.application, attractor.server.service"
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [(2,), ()])
+def test_requests_that_a_stop_cuts_are_not_logged_as_errors(arguments: tuple[int, ...]) -> None:
+    module.Server(Starlette(), lambda: None)
+    # litellm's filter puts the arguments into the message.
+    message = "Cancel %s running task(s)" if arguments else "Cancel 2 running task(s)"
+    record = logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, message, arguments, None)
+    assert not logging.getLogger("uvicorn.error").filter(record)
