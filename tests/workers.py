@@ -138,6 +138,7 @@ class Crew:
                 self.listen(lines)
             else:
                 self.bury(sentinels[ready[0]])
+        assert not self.chunks or self.is_stopped(), "the workers died before their first test"
 
     def start(self) -> None:
         """Fork a worker."""
@@ -199,8 +200,10 @@ class Crew:
             when="call",
         )
         item.ihook.pytest_runtest_logreport(report=report)
-        self.chunks.appendleft([*worker.given])
-        self.start()
+        if worker.given:
+            self.chunks.appendleft([*worker.given])
+        if self.chunks:
+            self.start()
 
 
 class Reports:
