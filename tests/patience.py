@@ -18,10 +18,13 @@ PATIENCE_S = 300.0
 def wait_until(holds: Callable[[], T], why: Callable[[], object] = str) -> T:
     """Wait for a true value, and return it."""
     end = time.monotonic() + PATIENCE_S
-    while not (found := holds()):
-        assert time.monotonic() < end, why()
-        time.sleep(0.02)
-    return found
+    while True:
+        began = time.monotonic()
+        if found := holds():
+            return found
+        assert began < end, why()
+        # A look may be a command: most time is left to what is waited for.
+        time.sleep(max(0.02, 4 * (time.monotonic() - began)))
 
 
 async def until(
@@ -31,9 +34,12 @@ async def until(
 ) -> None:
     """Wait until something holds, in a loop of other tasks."""
     end = time.monotonic() + patience_s
-    while not (await found if inspect.isawaitable(found := holds()) else found):
-        assert time.monotonic() < end, why()
-        await asyncio.sleep(0.01)
+    while True:
+        began = time.monotonic()
+        if await found if inspect.isawaitable(found := holds()) else found:
+            return
+        assert began < end, why()
+        await asyncio.sleep(max(0.01, 4 * (time.monotonic() - began)))
 
 
 def is_soon(once: Callable[[], float], *, floors: float) -> bool:
