@@ -101,3 +101,6 @@ class OwnWorkers:
                 time.sleep(_POLL_S)
             except KeyboardInterrupt:
                 self.interrupt()
+        for child in self._children:
+            # Its lock is free a moment before it has ended.
+            child.wait()

@@ -46,6 +46,7 @@ def test_next_server_takes_over_the_workers_of_a_killed_one(tmp_path: Path) -> N
     assert (len(killed.living), len(following.living), len(other.living)) == (0, 0, 1)
     other.end()
     assert other.living == []
+    killed.end()
 
 
 def test_workers_that_do_not_drain_end_at_the_second_signal_and_are_killed_at_the_third(
@@ -63,6 +64,7 @@ def test_workers_that_do_not_drain_end_at_the_second_signal_and_are_killed_at_th
             assert len(own.living) == 2
         own.interrupt()
         wait_until(lambda own=own: not own.living)
+        own.end()
 
 
 def test_server_without_workers_makes_no_folder(tmp_path: Path) -> None:
