@@ -24,7 +24,11 @@ _ROOT = Path(__file__).parent.parent
 _UMASK = 0o022
 _HELD_BY_A_PIPE = 65536
 _REQUEST: dict[str, Any] = {
-    **{"program": PROGRAM, "umask": _UMASK, "leads": False, "terminal": "", "test": ""}
+    "program": PROGRAM,
+    "umask": _UMASK,
+    "leads": False,
+    "terminal": "",
+    "test": "",
 }
 _SHARED: dict[str, bytes] = {}
 _FOR_PYTHON = ("PYTHON", "LC_", "COVERAGE", "TZ")
