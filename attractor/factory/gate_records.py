@@ -182,7 +182,8 @@ class GateInput:
     `other_versions` are the pipeline's versions that the suite is for, if the run used another.
     `suite_notes` are what people should know of the registration of the suite, which proved the
     baselines of scenarios if `has_baselines`.
-    `measured` are the counts of what the suite noticed then, if it was measured.
+    `measured` are the counts of what the suite noticed then, if it was measured. `registered` are
+    the hashes of the carried paths with which it was registered.
     `race` is the race of which the run, or a run that it continues, is an attempt; else one with
     an attempt of this tree. `by_attempts` are the other runs that are attempts of any race, or
     restarts of them.
@@ -211,14 +212,22 @@ class GateInput:
     measured: SuiteFigures | None = None
     replays: tuple[Replay, ...] = ()
     has_baselines: bool = False
+    registered: Collection[str] = ()
     race: Race | None = None
     by_attempts: Collection[str] = ()
 
     def is_trusted(self, evaluated: EvaluationRecord) -> bool:
         """Return whether satisfied trials count: holdouts were isolated, or isolation is not
-        required.
+        required, and the carried paths are those of a registration.
         """
-        return evaluated.promises.guards_holdouts or self.profile.allows("isolation_unverified")
+        is_isolated = evaluated.promises.guards_holdouts
+        return self.has_registered_paths(evaluated) and (
+            is_isolated or self.profile.allows("isolation_unverified")
+        )
+
+    def has_registered_paths(self, evaluated: EvaluationRecord) -> bool:
+        """Return whether the carried paths of an evaluation are those of a registration."""
+        return evaluated.carried.content in ("", *self.registered)
 
     def counting_results(self) -> "list[TrialResult]":
         """Return the trials that count.

@@ -21,6 +21,7 @@ from attractor.factory.ledger.ledger import PATIENCE_S, Ledger, LedgerEntry, Lin
 from attractor.workspaces.git.configuration import ProjectConfiguration, find_configuration
 
 PROJECTS = "projects"
+IN_PROJECT = "in_project"
 PLACE_FILE = "place.json"
 """The file in the state folder with the place of a project."""
 
@@ -231,9 +232,13 @@ class ProjectIdentity:
     def _place_file(self, project_id: str) -> Path:
         return project_folder(self._state, project_id) / PLACE_FILE
 
-    def describe(self, root: Path) -> dict[str, Json]:
-        """Return the project and directory of a new run, for the ledger."""
-        return {"project": self.create_id(), "directory": str(root.resolve())}
+    def describe(self, root: Path, *, in_project: bool = False) -> dict[str, Json]:
+        """Return the project and directory of a new run, for the ledger.
+
+        `in_project`: the run works in the folder of the project.
+        """
+        place: dict[str, Json] = {"project": self.create_id(), "directory": str(root.resolve())}
+        return place | ({IN_PROJECT: True} if in_project else {})
 
     def require_own(self, root: Path, created: LedgerEntry) -> None:
         """Refuse a run of another project, and a copy of a run."""

@@ -63,11 +63,12 @@ def record_begin(opened: OpenProject, begun: BegunRun) -> None:
         renews=False,
     )
     submission, trigger = plan.request.submission, plan.request.trigger
+    kind = workspace_registry()[plan.request.workspace]
     if not is_begun:
         made = {
             "manifest": facts.manifest_hash(),
             "pipeline": registered.pinned,
-            **opened.identity.describe(run.directory.root),
+            **opened.identity.describe(run.directory.root, in_project=not kind.is_apart),
             **({"submission": write_fields(submission)} if submission else {}),
             **({"trigger": write_fields(trigger)} if trigger else {}),
         }

@@ -44,6 +44,7 @@ class RunStatusView:
         return {
             **self.summary.to_record(),
             "changed": self.delivery.changed,
+            "carried_changed": self.delivery.carried,
             "incidents": [write_fields(incident) for incident in self.incidents],
             "result_patch": patch.to_record() if patch else None,
             "failed_output": [write_fields(output) for output in self.failed_output],

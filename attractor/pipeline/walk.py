@@ -19,7 +19,7 @@ from attractor.pipeline.end_notices import notify_end
 from attractor.pipeline.fork.linked_run import make_next, result_tree
 from attractor.pipeline.notifications import Notifier, notifying
 from attractor.pipeline.plan.run_plan import BegunRun
-from attractor.pipeline.workspace.deliver import deliver, describe_changes
+from attractor.pipeline.workspace.deliver import deliver, describe_changes, note_carried_changes
 from attractor.workspaces.tracked_folder import TrackedFolder
 
 
@@ -50,6 +50,7 @@ async def _walk(begun: BegunRun) -> RunResult:
         if result.is_restarting:
             await make_next(run, plan)
             return result
+        await note_carried_changes(run, plan.request, scope)
         if policy.delivers:
             await deliver(run, workspace, graph=graph, request=plan.request, project=scope.project)
         if result.status == EVALUATING and policy.finish:

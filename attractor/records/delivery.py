@@ -1,6 +1,7 @@
 """The last delivery of a run to its project: a Git branch or a patch."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -15,6 +16,10 @@ BRANCH_WRITTEN = "RunBranchWritten"
 
 PATCH_WRITTEN = "RunPatchWritten"
 """The event type for a patch with all changes of the run."""
+
+
+CARRIED_CHANGED = "CarriedPathsChanged"
+"""The event type for carried paths of the project that changed during a run in its folder."""
 
 
 RESULT = "result.patch"
@@ -58,20 +63,33 @@ class DeliveredPatch:
 class Delivery:
     """The last delivery of a run: the name of a Git branch, or a patch.
 
-    `changed` is the number of changed files, with the first names.
+    `changed` is the number of changed files, with the first names; `carried` that of the carried
+    paths of the project that changed during a run in its folder.
     """
 
     branch: str = ""
     patch: DeliveredPatch | None = None
     changed: str = ""
+    carried: str = ""
+
+
+def describe_carried(changed: str) -> str:
+    """Return what follows from changed carried paths, with the commands to type."""
+    return (
+        f"carried paths changed: {changed}. Trials with them prove nothing until you register the "
+        "suite again: attractor suite lint FOLDER says what changed, then: attractor suite "
+        "register FOLDER"
+    )
 
 
 def read_delivery(directory: RunDirectory) -> Delivery:
     """Read the last delivery from the journal of a run."""
     found = Delivery()
-    for event in events_of(directory.events, (BRANCH_WRITTEN, PATCH_WRITTEN)):
+    for event in events_of(directory.events, (BRANCH_WRITTEN, PATCH_WRITTEN, CARRIED_CHANGED)):
         changed = str(event.data.get("changed", ""))
-        if event.type == BRANCH_WRITTEN:
+        if event.type == CARRIED_CHANGED:
+            found = replace(found, carried=changed)
+        elif event.type == BRANCH_WRITTEN:
             branch = str(event.data["ref"]).removeprefix("refs/heads/")
             found = Delivery(branch, changed=changed)
         else:

@@ -5,16 +5,20 @@ judges from there, every candidate passes.
 """
 
 import hashlib
+import json
 import os
 import re
 import shlex
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import FoundEntry, file_error, walk_paths, walk_tree
 from attractor.base.json import content_hash, parse_object
@@ -25,6 +29,7 @@ from attractor.workspaces.preparation import Preparation
 _DEPENDENCIES = frozenset({".venv", "venv", "env", "node_modules", "vendor", "packages"})
 """The names of folders of dependencies, which trials get unless the suite lists others."""
 
+_NPM_PACKAGE = re.compile(r"(^|/)node_modules/(@[^/]+/)?[^/@][^/]*$")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _SEPARATOR = re.compile(r"[;&|\n]+")
 
@@ -58,34 +63,73 @@ def describe_not_carried(path: str) -> str:
 
 
 @dataclass(frozen=True)
+class CarriedListing:
+    """The carried files with a description of each, and the packages ("NAME VERSION") by folder."""
+
+    files: Mapping[str, object]
+    packages: Mapping[str, str]
+
+    @property
+    def content(self) -> str:
+        """The hash of all files."""
+        return content_hash(repr(sorted(self.files.items())).encode())
+
+    def to_json(self) -> str:
+        """Return the JSON text of the listing."""
+        return json.dumps({"files": dict(self.files), "packages": dict(self.packages)})
+
+
+def listing_from_json(text: bytes) -> CarriedListing:
+    """Read a listing from its JSON text."""
+    record: dict[str, dict[str, Any]] = json.loads(text)
+    described = record["files"].items()
+    files = {
+        name: tuple(cast("list[Any]", one)) if isinstance(one, list) else one
+        for name, one in described
+    }
+    return CarriedListing(files, record["packages"])
+
+
+@dataclass(frozen=True)
 class CarriedFiles:
-    """The files of a project that trials get: their paths, contents and states, as hashes."""
+    """The files of a project that trials get: paths, contents, and the hash of their states."""
 
     project: Path
     paths: tuple[str, ...]
-    content: str
+    listing: CarriedListing
     state: str
+
+    @property
+    def content(self) -> str:
+        """The hash of the contents; without paths, ""."""
+        return self.listing.content if self.paths else ""
 
     def have_changed(self) -> bool:
         """Return whether the names, sizes or times of the files differ from before."""
-        return _hash_files(self.project, self.paths, _state) != self.state
+        return _hash_states(self.project, self.paths) != self.state
 
 
 def read_carried(suite: Suite, wanted: Preparation, project: Path) -> CarriedFiles:
-    """Read the files that trials of a suite get; without paths, the hash of contents is ""."""
+    """Read the files that trials of a suite get."""
     paths = trial_preparation(wanted, suite.settings.trials.carry).carried_paths
-    state = _hash_files(project, paths, _state)
-    content = _hash_files(project, paths, _content) if paths else ""
-    return CarriedFiles(project, paths, content, state)
+    state = _hash_states(project, paths)
+    files = _list_files(project, paths, _content)
+    return CarriedFiles(project, paths, CarriedListing(files, _packages(project, files)), state)
 
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_PYTHON_CACHE = "__pycache__"
-"""A folder to which Python writes whenever a person uses the project."""
+PYTHON_CACHE = "__pycache__"
+"""A folder to which Python writes whenever a person uses the project: it proves nothing."""
+
+
+def variables_of_trials(carried: Sequence[str]) -> dict[str, str]:
+    """Return the variables with which Python reads no compiled files of carried paths."""
+    return {"PYTHONPYCACHEPREFIX": os.devnull} if carried else {}
 
 
 def _state(_: FoundEntry, found: os.stat_result) -> object:
-    return found.st_mode, found.st_size, found.st_mtime_ns
+    # A program can set the time of a change, but not that of the change of this time.
+    return found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _content(entry: FoundEntry, found: os.stat_result) -> object:
@@ -97,16 +141,21 @@ def _content(entry: FoundEntry, found: os.stat_result) -> object:
         return found.st_mode & stat.S_IXUSR, hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _hash_files(
+def _hash_states(project: Path, paths: Sequence[str]) -> str:
+    states = _list_files(project, paths, _state)
+    return content_hash(repr(sorted(states.items())).encode())
+
+
+def _list_files(
     project: Path,
     paths: Sequence[str],
     describe: Callable[[FoundEntry, os.stat_result], object],
-) -> str:
-    """Return the hash of the names and descriptions of all files and links below paths."""
+) -> Mapping[str, object]:
+    """Return a description of all files and links below paths, by their names."""
     files: dict[str, object] = {}
     for path in paths:
         for entry in walk_tree(project / path):
-            if entry.is_folder or _PYTHON_CACHE in entry.parents:
+            if entry.is_folder or PYTHON_CACHE in entry.parents:
                 continue
             name = os.path.relpath(project / path / entry.path, project)
             try:
@@ -115,7 +164,54 @@ def _hash_files(
                 continue
             except OSError as cause:
                 raise file_error("read", project / name, cause) from cause
-    return content_hash(repr(sorted(files.items())).encode())
+    return files
+
+
+def _packages(project: Path, files: Mapping[str, object]) -> Mapping[str, str]:
+    """Return the packages of npm and pip among files, by the folders and files that they own."""
+    packages: dict[str, str] = {}
+    for name in files:
+        path = PurePosixPath(name)
+        with suppress(OSError, ValueError):
+            if path.name == "package.json" and _NPM_PACKAGE.search(str(path.parent)):
+                record = parse_object((project / name).read_bytes()) or {}
+                packages[str(path.parent)] = f"{record.get('name')} {record.get('version')}"
+            elif path.name == "RECORD" and path.parent.suffix == ".dist-info":
+                package = " ".join(path.parent.name.removesuffix(".dist-info").rsplit("-", 1))
+                for line in (project / name).read_text("utf-8").splitlines():
+                    top = re.split("[/,]", line, maxsplit=1)[0]
+                    packages[str(path.parent.parent / top)] = package
+    return packages
+
+
+def describe_changes(before: CarriedListing, after: CarriedListing) -> Sequence[str]:
+    """Return the packages whose versions differ, and other files that differ, sorted."""
+    changed = [
+        name
+        for name in before.files.keys() | after.files.keys()
+        if before.files.get(name) != after.files.get(name)
+    ]
+    packages, files = Counter[str](), list[str]()
+    for name in changed:
+        old, new = (_package_of(name, listing.packages) for listing in (before, after))
+        if old == new:
+            files.append(name)
+        else:
+            packages[f"{old or 'none'} -> {new or 'none'}"] += 1
+    named = [f"{package} ({number_of(count, 'file')})" for package, count in packages.items()]
+    return [*sorted(named), *sorted(files)]
+
+
+def carried_changed(changes: Sequence[str], *, most: int = 8) -> str:
+    """Return a clause about changes of carried paths, with the first of them."""
+    more = f" and {len(changes) - most} more" if len(changes) > most else ""
+    return f"carried paths changed since the registration: {', '.join(changes[:most])}{more}"
+
+
+def _package_of(name: str, packages: Mapping[str, str]) -> str:
+    """Return the package that owns a file, or ""."""
+    path = PurePosixPath(name)
+    return next((packages[str(one)] for one in (path, *path.parents) if str(one) in packages), "")
 
 
 def carry_hints(suite: Suite, wanted: Preparation, project: Path) -> Iterator[SuiteFault]:

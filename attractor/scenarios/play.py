@@ -15,6 +15,7 @@ from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment, RunningCommand
 from attractor.environments.errors import FileUnusable
 from attractor.scenarios.candidate_tree import FileState, changed_paths, read_tree
+from attractor.scenarios.carried_paths import variables_of_trials
 from attractor.scenarios.check import (
     EARLY_END,
     AskJudge,
@@ -104,7 +105,8 @@ class ScenarioPlayer:
                 self.settings.twins, scenario.seed, self.suite_folder, environment, seed=seed
             )
             async with twins as running, AsyncExitStack() as services:
-                steps = _Steps(environment, running.variables, timeout, services)
+                own = variables_of_trials(self.carried)
+                steps = _Steps(environment, {**own, **running.variables}, timeout, services)
                 failure = await self._prepare(scenario, environment, steps, attribution)
                 is_compared = any(check.compares_tree for check in checks)
                 changed = await _watch(folder, timeout) if is_compared else no_change
@@ -151,7 +153,9 @@ class ScenarioPlayer:
         """Execute the setups and copy the fixtures; return the reason of a failure, or ""."""
         if self.settings.setup.run:
             attribution.candidate_runs = True
-            if failed := await run_suite_setup(self.settings.setup, environment):
+            if failed := await run_suite_setup(
+                self.settings.setup, environment, carried=self.carried
+            ):
                 return f"the setup of the suite failed: {failed}"
         if failure := await self._copy_fixtures(scenario, steps):
             return failure

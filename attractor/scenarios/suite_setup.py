@@ -19,6 +19,7 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.missing_program import missing_command
 from attractor.environments.selection import EnvironmentChoice
 from attractor.scenarios.candidate_tree import copy_left, hash_tree
+from attractor.scenarios.carried_paths import variables_of_trials
 from attractor.scenarios.suite import Suite, SuiteSetup
 from attractor.workspaces.git.files import in_thread
 
@@ -97,11 +98,15 @@ async def run_commands(
 
 
 async def run_suite_setup(
-    setup: SuiteSetup, environment: ExecutionEnvironment
+    setup: SuiteSetup, environment: ExecutionEnvironment, *, carried: Sequence[str]
 ) -> FailedCommand | None:
-    """Execute the setup of a suite in an environment."""
-    timeout_ms = round(setup.timeout.total_seconds() * 1000)
-    return await run_commands(setup.run, partial(environment.exec_command, timeout_ms=timeout_ms))
+    """Execute the setup of a suite in an environment with carried paths."""
+    execute = partial(
+        environment.exec_command,
+        timeout_ms=round(setup.timeout.total_seconds() * 1000),
+        env_vars=variables_of_trials(carried),
+    )
+    return await run_commands(setup.run, execute)
 
 
 def keep_repository(folder: Path, kept: Path) -> None:

@@ -2,14 +2,19 @@
 
 import asyncio
 import json
+import os
+import shutil
+from collections.abc import Collection
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
+from attractor.base.json import Json
 from attractor.cli.runs.verdicts import verdict_text
-from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.environments.environment import Promises
 from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.gate_records import CarriedPaths
@@ -18,17 +23,18 @@ from attractor.factory.history.trials import EvaluationId, TrialLog
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.lock import lock_run
-from attractor.factory.operations.resume import resume_run
+from attractor.factory.operations.start import start_run
 from attractor.factory.registration.register_suite import register_suite
-from attractor.records.lookup import find_run
+from attractor.factory.resources.suites import carried_of_registrations
+from attractor.pipeline.status import read_status
 from attractor.scenarios.carried_paths import read_carried
 from attractor.scenarios.evaluation import TrialKey
-from attractor.scenarios.suite_lint import SuiteRefused
 from attractor.workspaces.preparation import NO_PREPARATION
+from tests.counts import count
 from tests.environments.places import skipping_without_sandbox
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import register
-from tests.pipeline.projects import git
+from tests.pipeline.projects import git, simulated
 from tests.scenarios.suites import SUITE, write_files, write_suite
 
 SPEND = "#!/bin/sh\necho spent\n"
@@ -89,37 +95,6 @@ def evaluated(flow: Flow) -> list[dict[str, Any]]:
 
 @WAYS
 @pytest.mark.parametrize(
-    ("suite", "step", "path"),
-    [
-        (WITH_BIN, 'run = "bin/spend"', "bin"),
-        (WITH_BIN, 'run = "spend"\nenv = { PATH = "bin:/usr/bin:/bin" }', "bin"),
-        (SUITE, 'run = ".venv/spend"', ".venv"),
-    ],
-    ids=["program", "PATH", "installed"],
-)
-def test_evaluation_ends_if_a_program_that_does_nothing_passes_with_carried_paths(
-    tmp_path: Path, setting: str, sandbox: str, suite: str, step: str, path: str
-) -> None:
-    flow = make(tmp_path, setting, suite=suite, step=step, path=path)
-    with pytest.raises(SuiteRefused) as refused:
-        launch(flow, sandbox)
-    [fault] = refused.value.faults
-    opaque = flow.evaluator.results.opaque_name("made")
-    assert fault.words == (
-        f"holdout {opaque} is passed by {path}, which is your folder's, not the candidate's"
-    )
-    assert evaluated(flow) == []
-    (flow.project / path / "spend").unlink()
-    root = find_run("latest", flow.runs_dir)
-    result = asyncio.run(resume_run(root, flow.opened))
-    assert result.status == AWAITING_DECISION
-    assert "unresolved_failure" in flow.rules(result)
-    [data] = evaluated(flow)
-    assert data["carried"]["paths"] == [path]
-
-
-@WAYS
-@pytest.mark.parametrize(
     ("suite", "step", "check"),
     [
         (SUITE, 'run = "bin/spend"', SAYS_SPENT),
@@ -139,25 +114,137 @@ WORD = {"bin/word": "spend\n"}
 MADE = SAYS_SPENT.replace("spent", "spend\\nmade")
 
 
-def test_carried_paths_of_the_registration_are_not_played_again(tmp_path: Path) -> None:
+CHANGED = "carried paths changed since the registration: bin"
+
+
+def registered(flow: Flow, suite: Path) -> None:
+    asyncio.run(register_suite(suite, flow.opened, sandbox="none", by="ann"))
+
+
+def test_no_go_with_changed_carried_paths_until_a_person_registers_them(tmp_path: Path) -> None:
     flow = make(tmp_path, "carry", step=WITH_MADE, check=MADE, **WORD)
     messages: list[str] = []
     flow = flow.adjusted(tell=messages.append)
     folder = write_files(tmp_path / "suite", {"README.md": "A new version."})
-    asyncio.run(register_suite(folder, flow.opened, sandbox="none", by="ann"))
+    registered(flow, folder)
     result = flow.launch()
     assert flow.rules(result) == []
-    assert not any("does nothing plays" in one for one in messages)
     facts, judged = ask_gate(result.directory, flow.opened)
     assert "\n  carried into trials: bin" in verdict_text(facts, judged, to_operator=False)
-    write_files(flow.project, {"bin/new": "", "bin/__pycache__/a.pyc": ""})
+    write_files(flow.project, {"bin/__pycache__/a.pyc": ""})
     assert flow.rules(flow.launch()) == []
-    assert any("does nothing plays" in one for one in messages)
+    write_files(flow.project, {"bin/new": "", "bin/word": "spend\n"})
+    changed = flow.launch()
+    assert [one.words for one in flow.report(changed).reasons] == [CHANGED]
+    assert f"{CHANGED}/new. The gate is no-go until a person registers again." in messages
+    assert flow.rules(result) == []
+    registered(flow, folder)
+    assert any(f"{CHANGED}/new " in one for one in messages if "hint: " in one)
+    assert flow.rules(changed) == []
+    assert flow.rules(flow.launch()) == []
+
+
+POISON = """digraph {
+    start [shape=Mdiamond]; exit [shape=Msquare]
+    poison [shape=parallelogram, tool_command="{command}"]
+    start -> poison -> exit
+}"""
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        ("echo 'echo made' > bin/word; touch -d 2001-01-01 bin/word", "1 file: bin/word"),
+        ("rm bin/word", "1 file: bin"),
+        ("ls bin", ""),
+    ],
+)
+def test_run_in_the_project_folder_names_changed_carried_paths(
+    tmp_path: Path, command: str, named: str
+) -> None:
+    flow = make(tmp_path, "carry", step=WITH_MADE, check=MADE, **WORD)
+    messages: list[str] = []
+    flow = flow.adjusted(tell=messages.append)
+    file = tmp_path / "poison.dot"
+    file.write_text(POISON.replace("{command}", command))
+    request = simulated(flow.project, file=file, workspace="in-place")
+    result = asyncio.run(start_run(request, flow.opened))
+    status = read_status(result.directory, flow.runs_dir)
+    assert status.delivery.carried == named
+    assert any("carried paths changed: " in one for one in messages) == bool(named)
+
+
+def test_lock_does_not_register_carried_paths_after_a_run_in_the_project_folder(
+    tmp_path: Path,
+) -> None:
+    ledger, now = make_flow(tmp_path).opened.ledger, datetime.now(UTC)
+
+    def append(kind: LineKind, **data: Json) -> Collection[str]:
+        ledger.append(kind, "", {"project": "p", "content": "seal", **data}, now=now)
+        return carried_of_registrations(ledger.entries(), "p", "seal")
+
+    suite = LineKind.SUITE_REGISTERED
+    assert append(suite, data={"carried": "a", "lock": "commit"}) == {"a"}
+    assert append(LineKind.CREATED, in_project=True) == {"a"}
+    assert append(suite, data={"carried": "b", "lock": "commit"}) == {"a"}
+    assert append(suite, data={"carried": "c"}) == {"a", "c"}
+
+
+def change_at_random(folder: Path, random: Random) -> None:
+    """Change the files of a folder in one of the ways of an agent that hides it."""
+    word, new = folder / "word", folder / f"new{random.random()}"
+    times = word.stat().st_atime_ns, word.stat().st_mtime_ns
+    match random.choice(["append", "same-size", "new", "mode", "link", "folder", "remove"]):
+        case "append":
+            word.write_text(word.read_text() + "#")
+        case "same-size":
+            word.write_text(word.read_text().swapcase())
+        case "new":
+            new.write_text("")
+        case "mode":
+            word.chmod(word.stat().st_mode ^ 0o100)
+        case "link":
+            word.rename(new)
+            word.symlink_to(new.name)
+        case "folder":
+            write_files(folder, {f"{new.name}/sitecustomize.py": "1"})
+        case _:
+            word.unlink()
+            return
+    os.utime(word, ns=times)
+
+
+def test_no_random_change_of_carried_paths_leads_to_a_go(tmp_path: Path) -> None:
+    step = 'run = "cat made.txt"\ncwd = "."'
+    flow = make(tmp_path, "carry", step=step, check=SAYS_SPENT.replace("spent", "made"), **WORD)
+    registered(flow, write_files(tmp_path / "suite", {"README.md": "A new version."}))
+    assert flow.rules(flow.launch()) == []
+    random, folder = Random(79), flow.project / "bin"
+    for _ in range(count(ci=3, full=200)):
+        shutil.rmtree(folder)
+        write_files(flow.project, WORD)
+        change_at_random(folder, random)
+        assert flow.rules(flow.launch()) == ["hash_mismatch"]
+
+
+def test_a_passed_trial_with_changed_carried_paths_does_not_count(tmp_path: Path) -> None:
+    check = SAYS_SPENT.replace("spent", "made")
+    flow = make(tmp_path, "carry", step='run = "sh bin/word"', check=check, **{"bin/word": "pwd"})
+    registered(flow, write_files(tmp_path / "suite", {"README.md": "A new version."}))
+    (flow.project / "bin/word").write_text("echo made")
+    changed = flow.launch()
+    assert flow.rules(changed) == ["hash_mismatch"]
+    (flow.project / "bin/word").write_text("pwd")
+    assert "unresolved_failure" in flow.rules(flow.launch())
+    assert len(evaluated(flow)) == 2
 
 
 def test_carried_paths_that_change_during_an_evaluation_are_a_mismatch(tmp_path: Path) -> None:
-    step = f'run = "touch {tmp_path}/project/bin/word && cat bin/word made.txt"'
+    touch = f"[ ! -e {tmp_path}/go ] || touch {tmp_path}/project/bin/word"
+    step = f'run = "{touch}; cat bin/word made.txt"'
     flow = make(tmp_path, "carry", step=step, check=MADE, **WORD)
+    registered(flow, write_files(tmp_path / "suite", {"README.md": "A new version."}))
+    (tmp_path / "go").touch()
     result = flow.launch()
     assert flow.rules(result) == ["hash_mismatch"]
     assert [one.words for one in flow.report(result).reasons] == [
@@ -171,7 +258,12 @@ def test_carried_paths_that_change_during_an_evaluation_are_a_mismatch(tmp_path:
         ("", False, False, []),
         ("", True, False, ["hash_mismatch"]),
         ("other", False, False, ["hash_mismatch"]),
-        ("other", False, True, ["unresolved_failure", "satisfaction", "infra_errors"]),
+        (
+            "other",
+            False,
+            True,
+            ["hash_mismatch", "unresolved_failure", "satisfaction", "infra_errors"],
+        ),
     ],
     ids=["same", "changed earlier", "changed meanwhile", "changed after the last trial"],
 )
@@ -179,6 +271,7 @@ def test_carried_paths_change_between_the_parts_of_an_evaluation(
     tmp_path: Path, content: str, have_changed: bool, is_played: bool, rules: list[str]
 ) -> None:
     flow = make(tmp_path, "carry", step=WITH_MADE, check=MADE, **WORD)
+    registered(flow, write_files(tmp_path / "suite", {"README.md": "A new version."}))
     stopped = flow.launch(evaluate=False)
     facts = read_candidate_run(stopped.directory)
     sealed = flow.opened.suite(facts.manifest.suite)

@@ -47,6 +47,7 @@ def as_text(status: RunStatusView, now: datetime, *, proposed: str = "") -> str:
         ),
         *_answer(run, reference),
         ("changed", visible(status.delivery.changed)),
+        ("carried", visible(status.delivery.carried)),
         ("look", f"git diff HEAD...{branch}" if branch else ""),
         ("used", describe_usage(run.usage) if run.usage != NOTHING_USED else ""),
         ("next", "" if run.stage == run.next_node else run.next_node),

@@ -36,7 +36,6 @@ from attractor.factory.evaluation.elsewhere import play_elsewhere, stop_trials, 
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE, Feedback, feedback_on
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.kept_setup import KeptSetup
-from attractor.factory.evaluation.known_trees import KnownTrees
 from attractor.factory.evaluation.leaks import find_leaks_of_run, record_leaks
 from attractor.factory.gate_records import CarriedPaths, GateInput, WindowFigures
 from attractor.factory.history.records import (
@@ -65,13 +64,13 @@ from attractor.factory.register import (
 )
 from attractor.factory.resources.protected_paths import protected_changes
 from attractor.factory.resources.suite_figures import figures_in
-from attractor.factory.resources.suites import CARRIED
+from attractor.factory.resources.suites import carried_of_registrations
 from attractor.factory.resources.versions import split_pin
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
 from attractor.records.lookup import is_run, reference_of
 from attractor.records.request import Submission, read_request
 from attractor.records.summary import summarize_any
-from attractor.scenarios.carried_paths import read_carried
+from attractor.scenarios.carried_paths import carried_changed, read_carried
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import (
     EarlierTrials,
@@ -81,7 +80,7 @@ from attractor.scenarios.evaluation import (
     trial_keys,
 )
 from attractor.scenarios.sealed_suite import SealedSuite
-from attractor.scenarios.suite_lint import SuiteFault, SuiteRefused, threshold_faults
+from attractor.scenarios.suite_lint import SuiteRefused, threshold_faults
 from attractor.scenarios.trial_twins import require_startable
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.git.files import in_thread
@@ -258,6 +257,7 @@ class Evaluator:
             suite_notes=self.opened.notes_of(run.manifest.suite),
             has_baselines=self.opened.has_baselines(run.manifest.suite),
             measured=figures_in(entries, self.opened.identity.project_id(), seal),
+            registered=carried_of_registrations(entries, self.opened.identity.project_id(), seal),
             other_versions=()
             if submission
             else self.opened.other_versions(sealed, run.manifest.pipeline, run.pipeline_hash),
@@ -372,6 +372,10 @@ class Evaluator:
         earlier = log.earlier(sealed.suite)
         state, tell = project.machine.state_dir, project.console.tell
         kept = KeptSetup(log, state, sealed.suite.settings, tell)
+        if carried.content not in ("", *judged.registered):
+            version = self.opened.suites.versions.of_pin(run.manifest.suite)
+            changes = self.opened.suites.carried_changes(version, files)
+            tell(f"{carried_changed(changes)}. The gate is no-go until a person registers again.")
         results = await self._play(begun, sealed, kept, start, earlier)
         if recorded := self._recorded_carried(start):
             # The paths of trials that were all played before do not matter any more.
@@ -410,8 +414,6 @@ class Evaluator:
         if elsewhere is None:
             # First: a check that cannot be judged would count against the candidate.
             await require_judgeable(suite, scope.project.machine.environ)
-        if not (self._recorded_carried(start) or _why_not(self.judged(facts_of(run)))):
-            await self._require_own_results(begun, sealed, start.carried)
         if reason := self._begin_evaluation(run, start):
             tell(f"No trial was played: {reason}.")
             return []
@@ -472,35 +474,6 @@ class Evaluator:
         """Return the carried paths that the ledger has for a begun evaluation, or None."""
         entries = list(self.ledger.entries(start.evaluation_id.run_id))
         return EvaluationPool(entries, self.results).carried_paths(start.evaluation_id)
-
-    async def _require_own_results(
-        self, begun: BegunRun, sealed: SealedSuite, carried: CarriedPaths
-    ) -> None:
-        """Refuse carried paths with which a program that does nothing passes a holdout.
-
-        With the paths of the registration, it is known to fail.
-        """
-        version = self.opened.suites.versions.of_pin(begun.run.manifest.suite)
-        if carried.content == version.data.get(CARRIED, ""):
-            return
-        scope, paths = begun.plan.scope, ", ".join(carried.paths)
-        scope.project.console.tell(
-            f"Files of {paths} are not those of the registration of the suite: a program that does "
-            "nothing plays each holdout first."
-        )
-        kind = workspace_registry()[begun.plan.request.workspace]
-        trees = KnownTrees(scope, begun.workspace, begun.plan.sandbox, kind)
-        if passed := await trees.passed_by_nothing(sealed):
-            names = ", ".join(map(self.results.opaque_name, passed))
-            owner = f"which {'is' if len(carried.paths) == 1 else 'are'} your folder's"
-            fault = SuiteFault(
-                "not_discriminating",
-                f"holdout {names} is passed by {paths}, {owner}, not the candidate's",
-                "remove the program there and resume the run, or register the suite with other "
-                "paths in [trials] carry and start a new run; with --operator, attractor decide "
-                f"{begun.run.manifest.run_id} names the holdouts",
-            )
-            raise SuiteRefused([fault])
 
     def _begin_evaluation(self, run: OpenRun, begun: EvaluationStart) -> str:
         """Record the start of an evaluation, or return the reason why it must not start.

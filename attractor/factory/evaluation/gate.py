@@ -229,14 +229,21 @@ def _hash_mismatch(judged: _Judged) -> RuleResult:
     records = [evaluation.carried for evaluation in given.evaluations]
     if changed := _carried(one for one in records if one.have_changed):
         words.append(f"{', '.join(changed)} changed while trials used it")
-    figures = (difference, "another pipeline" * bool(wanted), "other carried files" * bool(changed))
+    own = [one.carried for one in given.evaluations if not given.has_registered_paths(one)]
+    if others := _carried(own):
+        words.append(f"carried paths changed since the registration: {', '.join(others)}")
+    is_other = bool(changed or others)
+    figures = (difference, "another pipeline" * bool(wanted), "other carried files" * is_other)
+    remedy = f"start a new run: attractor run {wanted[-1]}" if wanted else "start a new run"
+    if others and len(words) == 1:
+        remedy = "suite lint says what changed; then: attractor suite register FOLDER"
     return RuleResult(
         "hash_mismatch",
         passed=not words,
         figure=next(filter(None, figures), "same tree and suite"),
         threshold="same tree and suite",
         words="; ".join(words),
-        remedy=f"start a new run: attractor run {wanted[-1]}" if wanted else "start a new run",
+        remedy=remedy,
         domain=Domain.DECISION,
         culprit=Culprit.MACHINERY,
     )

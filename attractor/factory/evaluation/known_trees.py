@@ -30,7 +30,7 @@ from attractor.records.request import RunRequest
 from attractor.scenarios.evaluation import Progress, TrialKey, TrialResult, TrialTrouble, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import InvalidSuite, Scenario, SuiteSetup
-from attractor.scenarios.suite_lint import SuiteFault, SuiteRefused, has_rubric
+from attractor.scenarios.suite_lint import SuiteFault, SuiteRefused
 from attractor.scenarios.suite_setup import SetupResult
 from attractor.workspaces.cleanup import (
     has_base_ref,
@@ -175,21 +175,6 @@ class KnownTrees:
         # Without network namespaces, parallel trials would share their ports.
         is_alone = not self.sandbox.promises.own_network
         return 1 if is_alone else sealed.suite.settings.trials.concurrency
-
-    async def passed_by_nothing(self, sealed: SealedSuite) -> list[str]:
-        """Return the ids of holdouts that a program passes that does nothing.
-
-        Print no words of a holdout. Holdouts with rubrics are not played.
-        """
-        holdouts = [one for one in sealed.suite.of_split("holdout") if not has_rubric(one)]
-        played = await self._played(sealed, holdouts, "", do_nothing, 1, empty_files)
-        for result in played.results:
-            if result.error and result.culprit is not Culprit.CANDIDATE:
-                raise MachineryError(
-                    "a trial of a program that does nothing could not be played: "
-                    f"{result.troubles[-1].reason}"
-                )
-        return [result.key.scenario for result in played.results if result.satisfied]
 
     async def _played(
         self,

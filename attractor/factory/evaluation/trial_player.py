@@ -18,6 +18,7 @@ from attractor.pipeline.plan.run_plan import BegunRun
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.workspace.create import environments_of, preparation_of
 from attractor.scenarios.carried_paths import (
+    PYTHON_CACHE,
     describe_not_carried,
     paths_not_carried,
     trial_preparation,
@@ -148,7 +149,8 @@ async def trial_player(
         async def copy_all(folder: Path) -> None:
             await copy(folder)
             if paths := preparation_of(sandbox, scope).copied_paths:
-                await in_thread(partial(carry, project.root, paths, folder))
+                copying = partial(carry, project.root, paths, folder, without=PYTHON_CACHE)
+                await in_thread(copying)
 
         player = TrialPlayer(
             copy_all,
@@ -244,7 +246,7 @@ class TrialPlayer:
                 try:
                     started()
                     attribution.candidate_runs = True
-                    failed = await run_suite_setup(setup, environment)
+                    failed = await run_suite_setup(setup, environment, carried=self.carried)
                 finally:
                     await environment.cleanup()
                 if failed:

@@ -43,10 +43,16 @@ from attractor.factory.resources.versions import (
 )
 from attractor.pipeline.plan.run_plan import Policy
 from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.files import SHIPPED, list_pipeline_files
 from attractor.pipeline.workspace.create import HEAD
 from attractor.records.request import RunRequest
-from attractor.scenarios.carried_paths import carry_hints, read_carried
+from attractor.scenarios.carried_paths import (
+    CarriedFiles,
+    carried_changed,
+    carry_hints,
+    read_carried,
+)
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.sealed_suite import SealedSuite, seal_suite
 from attractor.scenarios.suite import InvalidSuite, Suite
@@ -56,8 +62,10 @@ from attractor.scenarios.suite_reader import read_suite
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.repository import find_prefix
+from attractor.workspaces.preparation import Preparation
 from attractor.workspaces.result_tree import excluded_in
 
+_MOST_CHANGES = 40
 _GRAPH = re.compile(r'\bdigraph\b\s*("?)(?P<name>[^"{}]*?)\1\s*{')
 
 
@@ -71,9 +79,22 @@ async def lint(folder: Path, opened: OpenProject) -> tuple[Suite, list[SuiteFaul
         carrying = Policy(carry=profile.sandbox.carry).scope_in(project).preparation
     faults = [*lint_suite(suite), *verifier_hints(suite, folder)]
     faults += carry_hints(suite, carrying, project.root)
+    faults += _carried_changes(suite, carrying, opened)
     faults += _unknown_pipelines(suite, opened)
     faults += await _visible_folder(folder, project)
     return suite, faults
+
+
+def _carried_changes(
+    suite: Suite, carrying: Preparation, opened: OpenProject
+) -> Iterator[SuiteFault]:
+    """Yield a hint if carried paths are not those of the registration of the latest version."""
+    if versions := opened.suites.versions.versions(suite.settings.name):
+        carried = read_carried(suite, carrying, opened.project.root)
+        if changes := opened.suites.carried_changes(versions[-1], carried):
+            words = carried_changed(changes, most=_MOST_CHANGES)
+            remedy = "if they are as they should be, register the suite again"
+            yield SuiteFault("carried_changed", words, remedy, is_hint=True)
 
 
 async def register_suite(
@@ -93,7 +114,8 @@ async def register_suite(
     if by is None:
         committed = same = await _require_committed(folder, project, sealed, same)
     current = opened.suites.current(sealed)
-    is_proved = current is not None and not {GAP, UNPROVED} & current.data.keys()
+    carried = await _read_carried(sealed.suite, opened)
+    is_proved = current is not None and _is_proved(current, carried, opened)
     # Not for a lock: the person who cloned may not know the wrong solutions.
     measures = by is not None and has_wrong_solutions(sealed) and not opened.figures(sealed.seal)
     played = _Played()
@@ -106,7 +128,9 @@ async def register_suite(
             measures=measures,
             hides_words=by is None,
         )
-        played = await trials.play(opened, sandbox)
+        played = await trials.play(opened, carried, sandbox)
+        if carried.content:
+            opened.suites.keep_carried(carried)
     proof, name = played.proof, sealed.suite.settings.name
     if by is None and opened.suites.versions.knows(name):
         # By a person or another run, since this run has looked.
@@ -133,12 +157,29 @@ async def register_suite(
     return replace(registered, figures=played.figures, measured=played.lines)
 
 
+def _scope(opened: OpenProject) -> RunScope:
+    profile = opened.profile(opened.pin_profile(opened.project.profile))
+    return policy_of_profile(profile, opened.project).scope_in(opened.project)
+
+
+async def _read_carried(suite: Suite, opened: OpenProject) -> CarriedFiles:
+    """Read the carried files that the trials of a registration get."""
+    wanted = _scope(opened).preparation
+    return await in_thread(partial(read_carried, suite, wanted, opened.project.root))
+
+
 async def _require_sound(folder: Path, opened: OpenProject) -> Sequence[SuiteFault]:
     """Refuse a suite with faults that static checks find, and return the hints."""
     _, found = await lint(folder, opened)
     if faults := [one for one in found if not one.is_hint]:
         raise SuiteRefused(faults)
     return found
+
+
+def _is_proved(current: Version, carried: CarriedFiles, opened: OpenProject) -> bool:
+    """Return whether trials with the present carried files proved a version without a gap."""
+    is_whole = not {GAP, UNPROVED} & current.data.keys()
+    return is_whole and not opened.suites.carried_changes(current, carried)
 
 
 @dataclass(frozen=True)
@@ -164,20 +205,16 @@ class _Trials:
     measures: bool
     hides_words: bool
 
-    async def play(self, opened: OpenProject, sandbox: str) -> _Played:
+    async def play(self, opened: OpenProject, carried: CarriedFiles, sandbox: str) -> _Played:
         """Play the trials, and tell what they did not prove; refuse what is wrong."""
         project, suite = opened.project, self.sealed.suite
         rated = tuple(unrated(scenario) for scenario in suite.scenarios)
         await require_judgeable(
             suite.model_copy(update={"scenarios": rated}), project.machine.environ
         )
-        profile = opened.profile(opened.pin_profile(project.profile))
-        allowed = policy_of_profile(profile, project).scope_in(project)
-        wanted = allowed.preparation
-        carried = await in_thread(partial(read_carried, suite, wanted, project.root))
         base, found, measured = self._base(project), ProofResult(), SuiteMeasurement()
         async with known_trees(
-            allowed, sandbox=sandbox, commit=base or HEAD, hides_words=self.hides_words
+            _scope(opened), sandbox=sandbox, commit=base or HEAD, hides_words=self.hides_words
         ) as trees:
             if self.proves:
                 found = await SuiteProof(self.sealed, trees).play(has_base=bool(base))
@@ -191,8 +228,12 @@ class _Trials:
         for warning in measured.warnings():
             project.console.tell(f"warning: {warning}")
         gaps = [*found.gaps, *([] if base else ["the history lacks the commit of the baselines"])]
-        has_changed = await in_thread(carried.have_changed)
-        proof = Proof("" if has_changed else carried.content, commit, gap="; ".join(gaps))
+        if await in_thread(carried.have_changed):
+            raise Refused(
+                f"{', '.join(carried.paths)} changed while the trials of the registration used it",
+                hint="end the process that changes it, then register the suite again",
+            )
+        proof = Proof(carried.content, commit, gap="; ".join(gaps))
         figures = None
         if self.measures and base:
             project_id = opened.identity.create_id()

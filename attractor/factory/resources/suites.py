@@ -2,16 +2,17 @@
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
+from attractor.base.files import make_private_folder, write_whole
 from attractor.base.json import Json
 from attractor.factory.errors import Retired
-from attractor.factory.ledger.ledger import Ledger, LineKind
-from attractor.factory.project import ProjectIdentity
+from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
+from attractor.factory.project import IN_PROJECT, ProjectIdentity
 from attractor.factory.resources.suite_figures import SuiteFigures
 from attractor.factory.resources.versions import (
     LOCK,
@@ -22,6 +23,7 @@ from attractor.factory.resources.versions import (
     VersionStore,
     split_reference,
 )
+from attractor.scenarios.carried_paths import CarriedFiles, describe_changes, listing_from_json
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.sealed_suite import (
     SealedSuite,
@@ -40,6 +42,26 @@ from attractor.scenarios.suite_reader import read_suite
 
 CARRIED = "carried"
 """The field of a version with the hash of the carried paths of its trials."""
+
+
+def carried_of_registrations(
+    entries: Iterable[LedgerEntry], project: str, seal: str
+) -> Collection[str]:
+    """Return the hashes of carried paths with which a suite was registered in a project.
+
+    Later than a run in the folder of the project, which can change them, the registration of a
+    person counts, and that of a lock does not.
+    """
+    found, is_touched = set[str](), False
+    for entry in entries:
+        if entry.data.get("project") != project:
+            continue
+        is_touched |= entry.kind == LineKind.CREATED and bool(entry.data.get(IN_PROJECT))
+        if entry.kind == LineKind.SUITE_REGISTERED and entry.data["content"] == seal:
+            data = entry.data["data"]
+            if isinstance(data, dict) and CARRIED in data and not (is_touched and LOCK in data):
+                found.add(str(data[CARRIED]))
+    return found
 
 
 @dataclass(frozen=True)
@@ -128,6 +150,7 @@ class SuiteStore:
 
     def __init__(self, state: Path, project: ProjectIdentity, ledger: Ledger) -> None:
         self._sealed = state / "suites" / "sealed"
+        self._carried = state / "suites" / "carried"
         self.versions = VersionStore(ResourceKind.SUITE, state, project, ledger)
 
     def seal(self, folder: Path) -> SealedSuite:
@@ -175,6 +198,22 @@ class SuiteStore:
         proved_on = str(version.data.get(PROVED_ON, ""))
         write_lock(folder, lock or lock_of(sealed, version.number, proved_on))
         return self.registration(version, sealed.suite, is_new=is_new)
+
+    def keep_carried(self, carried: CarriedFiles) -> None:
+        """Keep the names and hashes of carried files, to tell later what changed."""
+        make_private_folder(self._carried)
+        write_whole(self._carried / f"{carried.content}.json", carried.listing.to_json())
+
+    def carried_changes(self, version: Version, carried: CarriedFiles) -> Sequence[str]:
+        """Return the carried packages and files that differ from the registration of a version."""
+        registered = str(version.data.get(CARRIED, ""))
+        if carried.content == registered:
+            return ()
+        try:
+            before = listing_from_json((self._carried / f"{registered}.json").read_bytes())
+        except FileNotFoundError:  # registered by an earlier Attractor
+            return carried.paths
+        return describe_changes(before, carried.listing)
 
     def registration(self, version: Version, suite: Suite, *, is_new: bool) -> Registration:
         """Return the result of registering a suite as a version."""

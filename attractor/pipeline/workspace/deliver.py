@@ -2,6 +2,7 @@
 run stops.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,16 +19,25 @@ from attractor.engine.state.run_state import EVALUATING
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.graph.graph import Graph
 from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import read_saved_pipeline
 from attractor.pipeline.workspace.create import objects_of
 from attractor.pipeline.workspace.stage_commits import stage_commits
-from attractor.records.delivery import BRANCH_WRITTEN, NO_FILES, PATCH_WRITTEN, RESULT
+from attractor.records.delivery import (
+    BRANCH_WRITTEN,
+    CARRIED_CHANGED,
+    NO_FILES,
+    PATCH_WRITTEN,
+    RESULT,
+    describe_carried,
+)
 from attractor.records.request import RunRequest, read_request
 from attractor.workspaces.checkouts import write_run_branch
 from attractor.workspaces.create.isolated import reopen_workspace
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import open_repository
+from attractor.workspaces.setup.cache import changed_since
 from attractor.workspaces.tracked_folder import TrackedFolder
 
 LARGEST_RESULT = 1 << 30
@@ -38,7 +48,10 @@ _MOST_NAMED = 5
 
 async def describe_changes(workspace: TrackedFolder, tree: TreeId) -> str:
     """Return the number of files that a run has changed so far, with the first names."""
-    paths = sorted(await workspace.changed(workspace.base.candidate, tree))
+    return _numbered(sorted(await workspace.changed(workspace.base.candidate, tree)))
+
+
+def _numbered(paths: Sequence[str]) -> str:
     if not paths:
         return NO_FILES
     files = number_of(len(paths), "file")
@@ -66,6 +79,18 @@ async def deliver(
             raise
         hint = f" ({trouble.hint})" if trouble.hint else ""
         project.console.tell(f"The result so far was not delivered: {trouble.message}{hint}.")
+
+
+async def note_carried_changes(run: OpenRun, request: RunRequest, scope: RunScope) -> None:
+    """Record and print the carried paths of the project that changed during a run in its folder."""
+    kind, paths = workspace_registry()[request.workspace], scope.preparation.carried_paths
+    if kind.is_apart or kind.only_reads or not paths:
+        return
+    began = run.manifest.started.timestamp()
+    if found := await in_thread(partial(changed_since, scope.project.root, paths, began)):
+        changed = _numbered(sorted(found))
+        run.emit(CARRIED_CHANGED, {"changed": changed}, sync=True)
+        scope.project.console.tell(describe_carried(changed))
 
 
 async def _give_branch(

@@ -35,17 +35,34 @@ CLONE = 0x40049409
 """The request of `ioctl` that shares all blocks of a file with another file (`FICLONE`)."""
 
 
-def carry(source: Path, paths: Sequence[str], folder: Path) -> Sequence[str]:
+def carry(source: Path, paths: Sequence[str], folder: Path, *, without: str = "") -> Sequence[str]:
     """Copy files and folders to the same paths of another folder.
 
     Return the paths that exist in the source folder. Files that exist in the other folder are not
-    changed.
+    changed. Folders and files with the name `without` are not copied.
     """
     try:
         with _opened(source) as at, _opened(folder) as to:
-            return [path for path in paths if _carry(at, os.fsencode(path), to)]
+            left_out = os.fsencode(without)
+            return [path for path in paths if _carry(at, os.fsencode(path), to, left_out)]
     except OSError as cause:
         raise file_error(f"copy from {source} to", folder, cause) from cause
+
+
+def changed_since(folder: Path, paths: Sequence[str], moment: float) -> list[str]:
+    """Return the files below paths that changed since a moment, and folders that lost files.
+
+    A program can set the time of a file, but not the time at which its status changed.
+    """
+    files, folders = list[str](), list[str]()
+    for path in paths:
+        for entry in walk_tree(folder / path):
+            with suppress(FileNotFoundError):  # removed meanwhile
+                if entry.status().st_ctime > moment:
+                    place = os.path.relpath(folder / path / entry.path, folder)
+                    (folders if entry.is_folder else files).append(place)
+    known = {os.path.dirname(file) for file in files}  # noqa: PTH120
+    return [*files, *(one for one in folders if one not in known)]
 
 
 def exists_without_links(folder: Path, path: str) -> bool:
@@ -157,13 +174,13 @@ def _within(top: int, path: bytes, *, make: bool = False) -> Generator[int]:
         os.close(at)
 
 
-def _carry(source: int, path: bytes, to: int) -> bool:
+def _carry(source: int, path: bytes, to: int, without: bytes) -> bool:
     name = path.rpartition(b"/")[2]
     try:
         with _within(source, path) as at:
             os.stat(name, dir_fd=at, follow_symlinks=False)
             with _within(to, path, make=True) as below:
-                _copy(name, at, below, depth=0)
+                _copy(name, at, below, without, depth=0)
     except OSError as cause:
         if cause.errno not in _ABSENT:
             raise
@@ -171,11 +188,11 @@ def _carry(source: int, path: bytes, to: int) -> bool:
     return True
 
 
-def _copy(name: bytes, source: int, to: int, *, depth: int) -> None:
+def _copy(name: bytes, source: int, to: int, without: bytes, *, depth: int) -> None:
     """Copy an entry of an open folder into another open folder."""
     status = os.stat(name, dir_fd=source, follow_symlinks=False)
     if stat.S_ISDIR(status.st_mode):
-        _copy_folder(name, source, to, depth)
+        _copy_folder(name, source, to, without, depth)
     elif stat.S_ISLNK(status.st_mode):
         with suppress(FileExistsError):
             os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=to)
@@ -184,7 +201,7 @@ def _copy(name: bytes, source: int, to: int, *, depth: int) -> None:
             _copy_file(name, source, to)
 
 
-def _copy_folder(name: bytes, source: int, to: int, depth: int) -> None:
+def _copy_folder(name: bytes, source: int, to: int, without: bytes, depth: int) -> None:
     if depth == DEEPEST:
         return
     _make(name, to)
@@ -193,10 +210,10 @@ def _copy_folder(name: bytes, source: int, to: int, depth: int) -> None:
         below = os.open(name, _FOLDER, dir_fd=to)
         try:
             with os.scandir(at) as entries:
-                names = sorted(os.fsencode(entry.name) for entry in entries)
+                names = sorted({os.fsencode(entry.name) for entry in entries} - {without})
             for inner in names:
                 with suppress(FileNotFoundError):  # removed meanwhile
-                    _copy(inner, at, below, depth=depth + 1)
+                    _copy(inner, at, below, without, depth=depth + 1)
         finally:
             os.close(below)
     finally:
