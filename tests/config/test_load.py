@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -90,25 +91,28 @@ def test_folder_in_place_of_a_file_is_reported(file: Path):
     assert isinstance(error.cause, IsADirectoryError)
 
 
-@pytest.fixture
-def unprivileged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Work in a folder as an unprivileged user, because root may read every file."""
-    monkeypatch.chdir(tmp_path)
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Be an unprivileged user, because root may read every file."""
     me = os.geteuid()
-    if me == 0:
-        os.chown(tmp_path, 65534, -1)
-        os.seteuid(65534)
-    yield
-    os.seteuid(me)
+    os.seteuid(65534 if me == 0 else me)
+    try:
+        yield
+    finally:
+        os.seteuid(me)
 
 
-def test_file_without_permission_is_unreadable(unprivileged: None) -> None:
+def test_file_without_permission_is_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     Path("attractor.toml").touch(mode=0)
-    error = broken(Path("attractor.toml"))
-    assert error.message == "attractor.toml: cannot be read: Permission denied"
     Path("shut").mkdir(mode=0)
-    error = broken(Path("shut", "attractor.toml"))
-    assert error.message == "attractor.toml: cannot be read: Permission denied"
+    with unprivileged():
+        errors = [broken(Path("attractor.toml")), broken(Path("shut", "attractor.toml"))]
+    assert [error.message for error in errors] == [
+        "attractor.toml: cannot be read: Permission denied"
+    ] * 2
 
 
 def test_pipe_is_refused(file: Path):
