@@ -121,11 +121,12 @@ def copy_tree(folder: Path, to: Path, *, within: timedelta, without: Collection[
             return set(names)
         excluded = {name for name in names if str(below / name) in without}
         links = [name for name in names if name not in excluded and _leaves(folder, below / name)]
-        leaving.extend(below / name for name in links if below / name != Path(_GIT))
+        leaving.extend(below / name for name in links if name != _GIT)
         return {
             *excluded,
             *links,
-            *([_GIT] if below == Path() else []),
+            # Also below the top: Git would run the programs that its configuration names.
+            _GIT,
             *(name for name in names if not _can_be_copied(Path(inner, name))),
         }
 

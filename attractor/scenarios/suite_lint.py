@@ -138,6 +138,8 @@ def _lone_tags(suite: Suite) -> Iterator[SuiteFault]:
 
 _COPY = re.compile(r"\$CANDIDATE(/|$)")
 _BRACES = re.compile(r"\$\{CANDIDATE\b[^}]*\}")
+_ENTERS = re.compile(r"\b(cd|pushd|env\s+-C|git\s+-C)\s+(--\s+)?\$CANDIDATE\b")
+_CHANGES_FOLDER = re.compile(r"\bchdir\(|\bcwd\s*=")
 _TEXT = re.compile(r"'[^'$]*'|\"[^\"$]*\"")
 _QUOTES = re.compile(r"'|\"|\\\n")
 _ENDS = re.compile(r"[;&|(){}`\n]")
@@ -174,6 +176,13 @@ def verifier_hints(suite: Suite, folder: Path) -> Iterator[SuiteFault]:
             unread.append(places[path])
     for place, text in sorted(places.items()):
         plain = _QUOTES.sub("", _TEXT.sub("_", _BRACES.sub("$CANDIDATE", text)))
+        if _ENTERS.search(plain) or (_CHANGES_FOLDER.search(text) and "CANDIDATE" in text):
+            yield SuiteFault(
+                "enters_candidate",
+                f"{place} changes into $CANDIDATE, where programs may load modules and settings",
+                'stay in the folder of the suite, and name files: "$CANDIDATE/out.txt"',
+                is_hint=True,
+            )
         if programs := [one for command in _ENDS.split(plain) if (one := _executed(command))]:
             yield SuiteFault(
                 "executes_candidate",

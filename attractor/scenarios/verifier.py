@@ -3,7 +3,8 @@
 A verifier runs after all processes of the trial ended, in an environment of its own. Its working
 folder contains only `checks/`, so nothing of the candidate is on its PATH or on a path of imports.
 The copy lies in a second folder. The names of both are random and new, so that no file of the
-candidate can name a file of the verifier.
+candidate can name a file of the verifier. Interpreters and Git load nothing from the folder that
+they are started in, because a verifier may enter the copy.
 """
 
 import asyncio
@@ -50,11 +51,39 @@ def make_verify(
                     command,
                     timeout_ms=round((timeout or trial_timeout).total_seconds() * 1000),
                     working_dir=own,
-                    env_vars={CANDIDATE_VARIABLE: f"{environment.working_directory()}/{copy}"},
+                    env_vars=_variables(environment.working_directory(), folder / own, copy),
                 )
                 return Verification(result, left_out)
 
     return verify
+
+
+_GIT_SETTINGS = {
+    "safe.bareRepository": "explicit",
+    "core.fsmonitor": "false",
+    "core.hooksPath": "/dev/null",
+}
+_EMPTY = (
+    *("PYTHONSTARTUP", "PYTHONHOME", "NODE_PATH", "NODE_OPTIONS", "JAVA_TOOL_OPTIONS"),
+    *("PERL5LIB", "PERL5OPT", "RUBYLIB", "RUBYOPT", "LUA_INIT", "BASH_ENV", "ENV"),
+)
+
+
+def _variables(top: str, own: Path, copy: str) -> dict[str, str]:
+    """Return the variables of a verifier: only folders of `checks/` are on paths of imports."""
+    # Python does not even search the folder of a script then.
+    modules = sorted({file.parent.relative_to(own.parent) for file in own.rglob("*.py")})
+    checks = f"{top}/{own.name}/{CHECKS}"
+    variables = dict.fromkeys(_EMPTY, "") | {
+        CANDIDATE_VARIABLE: f"{top}/{copy}",
+        "PYTHONSAFEPATH": "1",
+        "PYTHONPATH": ":".join(f"{top}/{folder}" for folder in modules),
+        "CLASSPATH": checks,
+        "GIT_CONFIG_COUNT": str(len(_GIT_SETTINGS)),
+    }
+    for number, (name, value) in enumerate(_GIT_SETTINGS.items()):
+        variables |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return variables
 
 
 @asynccontextmanager

@@ -99,6 +99,23 @@ READ = [
 ]
 
 
+ENTERS = [
+    'cd "$CANDIDATE"; python3 -m json.tool out.json',
+    "( cd -- ${CANDIDATE}/src && git status )",
+    "git -C $CANDIDATE log",
+    'os.chdir(os.environ["CANDIDATE"])',
+    'subprocess.run(["git", "log"], cwd=os.environ["CANDIDATE"])',
+]
+
+
+def test_verifiers_that_change_into_the_candidate_get_a_hint(tmp_path: Path) -> None:
+    found = suite(scenario("a", checks=[{"kind": "command", "program": "verify"}]))
+    for line in ENTERS:
+        folder = write_files(tmp_path, {"checks/verify": line})
+        [hint] = verifier_hints(found, folder)
+        assert (hint.rule, hint.is_hint) == ("enters_candidate", True)
+
+
 def test_verifiers_that_execute_the_candidate_get_a_hint(tmp_path: Path) -> None:
     check = {"kind": "command", "program": "verify", "args": ["--with", "checks/named.sh"]}
     found = suite(scenario("a", checks=[check]), scenario("b", checks=[check]))

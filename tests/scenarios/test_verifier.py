@@ -98,3 +98,60 @@ def test_candidate_cannot_plant_programs_or_modules_for_a_verifier(tmp_path: Pat
     ]
     result = verify(tmp_path, CHECKS, tree, steps=steps)
     assert (result.passed, result.reason) == (False, "verify ended with 1: made.txt contains 4")
+
+
+MODULES = "json csv random string calendar secrets textwrap shlex difflib hashlib uuid argparse"
+VISITS = [
+    *(f"python3 -c 'import {name}'" for name in MODULES.split()),
+    *(f"python3 -m {name} </dev/null" for name in ("json.tool", "calendar", "this", "site")),
+    *(
+        "python3 -c 'import lib.json'",
+        "echo 'import json' | python3",
+        "python3 -W ignore -c 'import csv'",
+    ),
+    *(f"{where} python3 -c 'import json'" for where in ("nice", "env A=1", "timeout 9", "sh -c")),
+    *(f"git {one}" for one in ("status", "log", "diff", "ls-files", "describe --all", "branch")),
+    *(
+        f"git {one}"
+        for one in ("stash list", "rev-parse HEAD", "config -l", "show", "blame out.txt")
+    ),
+    *(f"git -C sub {one}" for one in ("status", "diff", "add -A", "commit -am x", "checkout .")),
+    *(f"git -C bare {one}" for one in ("status", "log", "fetch .", "gc")),
+    *("perl -Mstrict -e 1", "perl -MJSON::PP -e 1", "node -e \"require('fs')\"", "bash -lc true"),
+    *("bash -c true", "sh -c true", "java -version", "PYTHONPATH= python3 -c 'import json'"),
+]
+
+
+def test_verifier_that_enters_the_candidate_loads_nothing_of_it(tmp_path: Path) -> None:
+    plant = 'open(__import__("os").environ["CANDIDATE"] + "/out.txt", "a").write("right")\n'
+    script = '#!/bin/sh\nprintf right >> "$CANDIDATE/out.txt"\n'
+    modules = [*MODULES.split(), "this", "site", "sitecustomize", "usercustomize", "lib/json"]
+    monitored = "[core]\n\tfsmonitor = ../run.sh\n\thooksPath = ..\n\tworktree = .\n\tbare = {}\n"
+    repository = {"HEAD": "ref: refs/heads/main\n", "objects/a": "", "refs/a": ""}
+    tree = {
+        **{f"{name}.py": plant for name in modules},
+        **dict.fromkeys(("strict.pm", "JSON/PP.pm"), "system('sh run.sh'); 1;"),
+        **dict.fromkeys(
+            ("run.sh", "bare/run.sh", "pre-commit", "post-checkout", ".profile", ".bashrc"), script
+        ),
+        "node_modules/fs/index.js": "require('child_process').execSync('sh run.sh')",
+        **repository,
+        "config": monitored.format("true").replace("../", "./"),
+        **{f"bare/{name}": text for name, text in repository.items()},
+        "bare/config": monitored.format("true"),
+        **{f"sub/.git/{name}": text for name, text in repository.items()},
+        "sub/.git/config": monitored.format("false"),
+    }
+    visits = "".join(
+        f'( {one} ) >&2\n[ "$(cat out.txt)" = wrong ] && n=$((n+1))\n' for one in VISITS
+    )
+    checks = {"checks/verify": f'#!/bin/sh\ncd "$CANDIDATE"\nn=0\n{visits}echo $n\n'}
+    steps = [
+        {
+            "name": "go",
+            "run": "chmod +x *.sh */*.sh pre-commit post-checkout; printf wrong > out.txt",
+        }
+    ]
+    result = verify(tmp_path, checks, tree, steps=steps)
+    assert result.reason == f"verify ended with 0: {len(VISITS)}"
+    assert len(VISITS) >= 50
