@@ -119,6 +119,10 @@ class Hub:
         target = found["base"]["ref"]
         return ShownPull(found["title"], found["body"], found["draft"], target, labels)
 
+    def retarget(self, number: int, branch: str) -> None:
+        """Change the target of a pull request."""
+        self.ask(f"PATCH /pulls/{number}", {"base": branch}, by=REVIEWER)
+
     def be_ready(self, number: int) -> None:
         """End the draft of a pull request, where drafts cannot be merged."""
 
@@ -193,6 +197,9 @@ class Lab(Hub):
         title = found["title"].removeprefix("Draft: ")
         target, text = found["target_branch"], found["description"]
         return ShownPull(title, text, found["draft"], target, found["labels"])
+
+    def retarget(self, number: int, branch: str) -> None:
+        self.ask(f"PUT /merge_requests/{number}", {"target_branch": branch}, by=REVIEWER)
 
     def be_ready(self, number: int) -> None:
         title = {"title": self.shown(number).title}

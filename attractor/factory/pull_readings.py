@@ -34,7 +34,8 @@ class PullReading:
 
     It is round `round` of at most `most`. `passed` is the number of passed checks; `failed` and
     `pending` are the names of the others, and `remarks` the ids of remarks of people with write
-    access. `moved_to` is the tip of the branch, if others pushed to it. `fault` is why the forge
+    access. `moved_to` is the tip of the branch, if others pushed to it, and `retargeted_to` its
+    target, if that was changed on the forge. `fault` is why the forge
     refused to be read. `merged_outside` is the commit of a merge that is no promotion. One that
     `is_closed` is kept, because a person may open it again. `next_run` is the next round, if it has
     begun. `since` is the time since which it needs the same step.
@@ -55,6 +56,7 @@ class PullReading:
     remarks: Sequence[str] = ()
     has_conflict: bool = False
     moved_to: str = ""
+    retargeted_to: str = ""
     fault: str = ""
     merged_outside: str = ""
     is_closed: bool = False
@@ -66,6 +68,15 @@ class PullReading:
         failed = f"{number_of(len(self.failed), 'check')} failed" if self.failed else ""
         remarks = number_of(len(self.remarks), "remark") if self.remarks else ""
         return ", ".join(filter(None, (failed, remarks)))
+
+    @property
+    def changed_by_others(self) -> str:
+        """What others changed of the pull request that a person approved, or ""."""
+        if self.moved_to:
+            return f"another person pushed {self.moved_to[:12]} to its branch"
+        if self.retargeted_to:
+            return f"its target was changed from {self.target} to {self.retargeted_to}"
+        return ""
 
     def after(self, earlier: "PullReading | None") -> "PullReading":
         """Return the reading with the values of an earlier one that still hold."""
@@ -99,9 +110,8 @@ def pull_step(reading: PullReading) -> PullStep | None:
         return PullStep(f"it cannot be read: {reading.fault}", sync)
     if reading.is_closed:
         return None
-    if reading.moved_to:
-        pushed = f"another person pushed {reading.moved_to[:12]} to its branch"
-        return PullStep(f"{pushed}, so its merge is no promotion: end it by hand", sync)
+    if change := reading.changed_by_others:
+        return PullStep(f"{change}, so its merge is no promotion: end it by hand", sync)
     if reading.has_conflict:
         words = f"it conflicts with {reading.target}: a new run on its commit can continue it"
         return PullStep(words, after_conflict(reading.run_id))

@@ -62,6 +62,7 @@ SAID = replace(QUIET, failed=("test",), remarks=("1", "2"))
             "git pull && attractor run FILE --feedback R",
         ),
         (replace(SAID, has_conflict=True, moved_to="abc"), "pushed abc", "pr sync R"),
+        (replace(SAID, retargeted_to="release"), "from main to release", "pr sync R"),
         (replace(SAID, moved_to="abc", fault="403"), "cannot be read: 403", "pr sync R"),
         (replace(SAID, fault="403", merged_outside="abc"), "no promotion", "git show abc"),
     ],

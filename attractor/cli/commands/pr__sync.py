@@ -80,6 +80,8 @@ def _lines(synced: SyncedPull) -> Iterator[str]:
         yield f"  ignored: remarks of {login or 'a deleted account'}, without write access"
     if synced.moved_to:
         yield f"  another person pushed {synced.moved_to[:12]}: its merge is no promotion"
+    if synced.retargeted_to:
+        yield f"  its target was changed to {synced.retargeted_to}: its merge is no promotion"
     if synced.has_conflict:
         yield f"  conflict with the target: {after_conflict(synced.reference)}"
     yield from _next(synced)

@@ -128,7 +128,7 @@ async def _propose(
         number=pull.number,
         url=pull.url,
         branch=branch,
-        target=pull.target,
+        target=target,
         base=approved.base,
         commit=approved.commit,
     )

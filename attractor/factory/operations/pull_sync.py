@@ -73,8 +73,9 @@ class SyncedPull:
 
     `ending` is `merged`, `merged outside`, `closed` or empty. It `is_unjudged` if the target had
     moved, so that no trial was played on the merged tree. `moved_to` is the tip of the branch, if
-    others pushed to it. `next_round` is the number of the next round, or 0 if none can begin.
-    `next_run` is the run of the next round, if it has begun.
+    others pushed to it; `retargeted_to` is its target, if that was changed. `next_round` is the
+    number of the next round, or 0 if none can begin. `next_run` is the run of the next round, if it
+    has begun.
     """
 
     run_id: str
@@ -87,6 +88,7 @@ class SyncedPull:
     feedback: PullRequestFeedback | None = None
     has_conflict: bool = False
     moved_to: str = ""
+    retargeted_to: str = ""
     next_round: int = 0
     next_run: str = ""
     passed: int = 0
@@ -170,6 +172,7 @@ def _note(
             remarks=tuple(one.id for one in synced.feedback.remarks),
             has_conflict=synced.has_conflict,
             moved_to=synced.moved_to,
+            retargeted_to=synced.retargeted_to,
         )
         readings.keep(new)
         if earlier and earlier.next_run:
@@ -221,6 +224,8 @@ async def _end(work: Work, own: Round, pull: PullRequest, synced: SyncedPull) ->
     is_there = await place.repository.is_between(commit, commit, tip) if commit else False
     # Others may have added commits, which a merge by rebase would hide.
     is_own = bool(decision) and is_there and pull.head == own.commit
+    # On the forge, anybody who may write can choose another target; only a person here names one.
+    is_own = is_own and pull.target == own.target
     # A decision is used once: the result was promoted here, and rolled back.
     is_own = is_own and not was_rolled_back(work.run, work.evaluator, pull.target)
     if not decision or not is_own or not await _brings(work, own, commit):
@@ -310,6 +315,7 @@ async def _listen(
         feedback=feedback,
         has_conflict=pull.has_conflict,
         moved_to=moved_to,
+        retargeted_to="" if pull.target == own.target else pull.target,
         next_round=count + 1 if can_begin else 0,
         next_run=next_run,
         passed=sum(one.state is CheckState.PASSED for one in checks),

@@ -556,11 +556,14 @@ def show_pull(request: ServiceRequest, state: State, draw: Draw) -> object:
 
 @answered
 def update_pull(request: ServiceRequest, state: State, draw: Draw) -> object:
-    """Change title, text or state of a pull request."""
+    """Change title, text, state or target of a pull request."""
     repository, found = pull_of(state, draw)
     require("write", request, state, repository)
     body = body_of(request)
     found.update({name: body[name] for name in ("title", "body", "state") if name in body})
+    if "base" in body:
+        found["base"] = {"ref": str(body["base"]), "sha": ""}
+        refresh(state, repository, found, draw)
     if found["state"] == "closed":
         tell_hooks(repository, "pull_request", {"action": "closed", "pull_request": found}, draw)
     return found

@@ -503,9 +503,10 @@ def show_merge_request(request: ServiceRequest, state: State, draw: Draw) -> obj
 
 @answered
 def update_merge_request(request: ServiceRequest, state: State, draw: Draw) -> object:
-    """Change title, text, labels or state of a merge request."""
+    """Change title, text, labels, state or target of a merge request."""
     change_item(request, state, draw, "merge_requests")
     project, found = merge_request_of(state, draw)
+    found["target_branch"] = body_of(request).get("target_branch", found["target_branch"])
     person = person_of(request, state)
     tell_hooks(project, "merge_request", person, {"object_attributes": found}, draw)
     return found

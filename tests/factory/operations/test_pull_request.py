@@ -33,6 +33,7 @@ from attractor.factory.operations.pull_request import Proposed, next_round, prop
 from attractor.factory.operations.pull_sync import SyncedPull, list_rounds, sync_pull_request
 from attractor.factory.operations.rebase import rebase_run
 from attractor.factory.operations.start import start_run
+from attractor.factory.pull_readings import PullReadings, pull_step
 from attractor.language.graph.graph import Fidelity
 from attractor.records.incidents import read_incidents
 from tests.factory.flows import Flow, make_flow
@@ -251,6 +252,23 @@ def test_merge_with_changes_of_another_person_is_no_promotion(forge: Hub, tmp_pa
     with pytest.raises(Refused, match="another person pushed"):
         propose(flow, result)
     forge.merge(made.number, squash=True)
+    assert sync(flow, result).ending == "merged outside"
+    assert kinds(flow, LineKind.PROMOTED, LineKind.PROPOSAL_ENDED) == ["proposal_ended"]
+
+
+@on_each_forge
+def test_merge_into_a_branch_that_nobody_named_is_no_promotion(forge: Hub, tmp_path: Path) -> None:
+    flow, result = flow_on(forge, tmp_path)
+    made = propose(flow, result).round
+    git(flow.project, "push", "--quiet", "origin", "main:release")
+    forge.retarget(made.number, "release")
+    assert sync(flow, result).retargeted_to == "release"
+    [reading] = PullReadings.of(flow.opened).all()
+    step = pull_step(reading)
+    assert step
+    assert "its target was changed from main to release" in step.words
+    forge.be_ready(made.number)
+    forge.merge(made.number)
     assert sync(flow, result).ending == "merged outside"
     assert kinds(flow, LineKind.PROMOTED, LineKind.PROPOSAL_ENDED) == ["proposal_ended"]
 
