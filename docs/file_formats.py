@@ -479,6 +479,11 @@ class SuiteLock(Record):
     proved_on: str = Field(
         default="", description="the commit on which the baselines were proved; absent without one"
     )
+    edition: int = Field(
+        default=1,
+        description="the edition of the suite; absent in locks of earlier versions, whose "
+        "patterns and paths keep their meaning",
+    )
 
 
 class TriggerRecord(Record):

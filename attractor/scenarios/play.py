@@ -34,6 +34,7 @@ from attractor.scenarios.evaluation import Attribution
 from attractor.scenarios.http_request import RequestFailed, send_request
 from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.suite import (
+    EDITION,
     CommandStep,
     RequestStep,
     Scenario,
@@ -70,6 +71,7 @@ class ScenarioPlayer:
     make_showing: Callable[[Path], ExecutionEnvironment] | None = None
     carried: Sequence[str] = ()
     failed_setup: str = ""
+    edition: int = EDITION
 
     async def play(
         self,
@@ -121,6 +123,7 @@ class ScenarioPlayer:
                     twins=running.requests,
                     usage=TrialUsage(self.clock.monotonic() - began),
                     suite_folder=self.suite_folder,
+                    edition=self.edition,
                     seed=seed,
                     ask_judge=ask_judge,
                     verify=make_verify(

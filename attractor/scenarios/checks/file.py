@@ -35,7 +35,7 @@ class FileCheck(TextExpectation, CheckOptions):
                 reason = f"{self.path} is {'present' if found else 'missing'}, as expected"
                 return check_result("file", passed=True, reason=reason, evidence=reason)
             text = await observed.environment.read_file(self.path)
-            lack = self.mismatch(text)
+            lack = await self.mismatch(text, observed.edition)
             reason = f"{self.path} {lack or 'is as expected'}"
             return check_result("file", passed=not lack, reason=reason, evidence=text)
         except FileUnusable as error:
