@@ -479,6 +479,11 @@ class SuiteLock(Record):
     proved_on: str = Field(
         default="", description="the commit on which the baselines were proved; absent without one"
     )
+    edition: int = Field(
+        default=1,
+        description="the edition of the suite; absent in locks of earlier versions, whose "
+        "patterns and paths keep their meaning",
+    )
 
 
 class TriggerRecord(Record):
@@ -634,11 +639,12 @@ class RaceBegun(Record):
     profile: str
     commit: str
     attempts: list[AttemptRecord]
-    counted: int = Field(description="the attempts of all races with this suite from this commit")
+    counted: int = Field(description="the attempts of all races with this suite from this tree")
     at_once: int
     request: dict[str, JsonValue] = Field(description="what all attempts are asked for")
     stop: Stop = Field(Stop.ALL, description="with `first_go`, the first go ends the race")
     pool: str = Field("", description="the pool of the fleet that executes the attempts, or empty")
+    tree: str = Field("", description="the tree of the commit; absent in lines of earlier versions")
 
 
 class AttemptResultRecord(Record):

@@ -1,7 +1,7 @@
 """Races: attempts at one task from one commit, how they count together, and their ranking.
 
 Of many attempts, one may pass all trials by luck. So the lower bound of an attempt is computed with
-a confidence that counts all attempts with its suite from its commit (Bonferroni). This corrects the
+a confidence that counts all attempts with its suite from its tree (Bonferroni). This corrects the
 luck of trials, not a search on these scenarios, which `max_attempts_per_version` limits.
 """
 
@@ -47,9 +47,9 @@ class Race:
     """A race, as the ledger records it before the first attempt.
 
     `pipeline`, `suite` and `profile` are pinned versions. `counted` are the attempts of all races
-    with this suite from this commit so far, its own included. At most `at_once` attempts have a
+    with this suite from this tree so far, its own included. At most `at_once` attempts have a
     process. `request` is the record of what all attempts are asked for. Workers of `pool` execute
-    the attempts (default: this machine).
+    the attempts (default: this machine). Races of earlier versions have no `tree`.
     """
 
     race_id: str
@@ -65,6 +65,7 @@ class Race:
     request: JsonObject
     stop: Stop = Stop.ALL
     pool: str = ""
+    tree: str = ""
 
     @property
     def suite_seal(self) -> str:
@@ -154,10 +155,13 @@ def corrected_confidence(confidence: float, counted: int) -> float:
     return 1 - (1 - confidence) / counted
 
 
-def count_attempts(races: Iterable[Race], suite_seal: str, commit: str) -> int:
-    """Return the number of attempts of all races with a suite from a commit."""
-    same = [race for race in races if (race.suite_seal, race.commit) == (suite_seal, commit)]
-    return sum(len(race.attempts) for race in same)
+def count_attempts(races: Iterable[Race], suite_seal: str, commit: str, tree: str) -> int:
+    """Return the number of attempts of all races with a suite from a commit, or from its tree."""
+    return sum(
+        len(race.attempts)
+        for race in races
+        if race.suite_seal == suite_seal and (race.commit == commit or race.tree == tree)
+    )
 
 
 def races_in(entries: Iterable[LedgerEntry]) -> list[Race]:

@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic
 
@@ -36,11 +37,15 @@ _LONGEST_CHAIN = 40
 
 @dataclass(frozen=True)
 class FileState:
-    """The type, execute permission and content of a file; the content of a link is its target."""
+    """The type, execute permission and content of a file; the content of a link is its target.
+
+    `details` are all permissions and extended attributes, if they are compared.
+    """
 
     kind: int
     is_executable: bool
     content: str
+    details: str = ""
 
 
 class _Limit:
@@ -60,17 +65,18 @@ class _Limit:
             raise FileUnusable(f"the tree of the candidate could not be read within {limit}")
 
 
-def read_tree(folder: Path, *, within: timedelta) -> Mapping[str, FileState]:
+def read_tree(folder: Path, *, within: timedelta, whole: bool = False) -> Mapping[str, FileState]:
     """Return the state of every file below a folder, by relative path; refuse a very large tree.
 
-    A `.git` at its top is one path, without its content.
+    A `.git` at its top is one path, without its content. With `whole`, it is read, too, and so are
+    details and folders, whose paths end in a slash; a tree that is too deep is refused.
     """
     limit = _Limit(within)
-    found = _files(folder, limit)
+    found = _files(folder, limit, whole=whole)
     # A file may grow while it is read.
     limit.bytes_left = MOST_BYTES
     states: dict[str, FileState] = {}
-    for path in (_GIT, *found):
+    for path in found if whole else (_GIT, *found):
         # A service that still runs may have removed it meanwhile.
         with suppress(FileNotFoundError):
             file = folder / path
@@ -81,8 +87,19 @@ def read_tree(folder: Path, *, within: timedelta) -> Mapping[str, FileState]:
                 content = str(file.readlink())
             elif stat.S_ISREG(status.st_mode):
                 content = _hash(file, limit)
-            states[path] = FileState(kind, bool(status.st_mode & stat.S_IXUSR), content)
+            details = _details(file, status) if whole else ""
+            states[path] = FileState(kind, bool(status.st_mode & stat.S_IXUSR), content, details)
     return states
+
+
+def _details(file: Path, status: os.stat_result) -> str:
+    """Return the permissions and extended attributes of a file, but not those behind a link."""
+    attributes: list[tuple[str, bytes]] = []
+    # A file system without them, and a system without the functions.
+    with suppress(OSError, AttributeError):
+        for name in sorted(os.listxattr(file, follow_symlinks=False)):
+            attributes.append((name, os.getxattr(file, name, follow_symlinks=False)))
+    return f"{stat.S_IMODE(status.st_mode):o} {attributes or ''}"
 
 
 def _hash(file: Path, limit: _Limit) -> str:
@@ -98,9 +115,19 @@ def _hash(file: Path, limit: _Limit) -> str:
 
 
 def changed_paths(before: Mapping[str, FileState], after: Mapping[str, FileState]) -> Sequence[str]:
-    """Return the paths of created, removed and changed files, sorted."""
+    """Return the paths of created, removed and changed files, sorted.
+
+    A folder that was created or removed with files in it is not named.
+    """
     paths = before.keys() | after.keys()
-    return sorted(path for path in paths if before.get(path) != after.get(path))
+    changed = sorted(path for path in paths if before.get(path) != after.get(path))
+    # The paths below a folder follow it.
+    return [
+        path
+        for path, following in pairwise([*changed, ""])
+        if not (path.endswith("/") and following.startswith(path))
+        or (path in before and path in after)
+    ]
 
 
 def copy_tree(folder: Path, to: Path, *, within: timedelta, without: Collection[str] = ()) -> int:
@@ -181,7 +208,7 @@ def hash_tree(folder: Path, *, within: timedelta) -> str:
     """Return the hash of the paths, types, execute permissions and contents of all files."""
     states = read_tree(folder, within=within)
     return content_hash(
-        repr(sorted((path, *astuple(one)) for path, one in states.items())).encode()
+        repr(sorted((path, *astuple(one)[:3]) for path, one in states.items())).encode()
     )
 
 
@@ -209,16 +236,25 @@ def _leaves(folder: Path, path: Path) -> bool:
     return False
 
 
-def _files(folder: Path, limit: _Limit, without: Collection[str] = ()) -> list[str]:
+def _files(
+    folder: Path, limit: _Limit, without: Collection[str] = (), *, whole: bool = False
+) -> list[str]:
     """Return the paths of all files and links below a folder within a limit of their sizes."""
     found: list[str] = []
-    left_out = {_GIT, *without}
+    left_out = {*without} if whole else {_GIT, *without}
     for at, folders, names in walk_paths(str(folder)):
         limit.count()
         folders[:] = [
             one for one in folders if os.path.relpath(Path(at, one), folder) not in left_out
         ]
         links = [name for name in folders if Path(at, name).is_symlink()]
+        if whole:
+            below = Path(os.path.relpath(at, folder))
+            if len(below.parts) >= DEEPEST:
+                raise FileUnusable(
+                    f"the tree of the candidate has folders deeper than {DEEPEST - 1}"
+                )
+            found += [f"{below / one}/" for one in folders if one not in links]
         for name in (*names, *links):
             if (path := os.path.relpath(Path(at, name), folder)) not in left_out:
                 limit.count(_size(folder / path))

@@ -1,16 +1,15 @@
 """The checks of a scenario: their kinds, their input, and their results."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import field, replace
 from datetime import timedelta
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, ClassVar, Protocol, cast, runtime_checkable
+from typing import ClassVar, Protocol, cast, runtime_checkable
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import format_duration
@@ -22,7 +21,9 @@ from attractor.base.toml import KeyPath, TomlMistake, did_you_mean, dotted
 from attractor.config.tables import read_table
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import FileUnusable
+from attractor.scenarios.patterns import EARLIER, Regex, search_texts
 from attractor.scenarios.suite import (
+    EDITION,
     CheckSpec,
     CommandStep,
     RequestStep,
@@ -167,7 +168,8 @@ class Observation:
 
     `failure` is the reason why the steps ended early: a fixture, the setup or a step failed.
     `changed` returns the paths that differ from the tree before the first step. `suite_folder`
-    contains the rubrics of the suite. `unjudged` are the failures of the judge by number of check.
+    contains the rubrics of the suite, which has an `edition`. `unjudged` are the failures of the
+    judge by number of check.
     """
 
     steps: Mapping[str, StepRecord]
@@ -177,6 +179,7 @@ class Observation:
     twins: Mapping[str, TwinRequests] = field(default_factory=dict[str, TwinRequests])
     usage: TrialUsage = field(default_factory=TrialUsage)
     suite_folder: Path = Path()
+    edition: int = EDITION
     seed: int = 0
     ask_judge: AskJudge = no_judge
     verify: Verify | None = None
@@ -355,7 +358,7 @@ async def _judged(
 
 
 def _build(spec: CheckSpec, kind: type[Check]) -> Check:
-    return cast(Check, cast(type[BaseModel], kind).model_validate(spec.options))
+    return cast(Check, cast(type[BaseModel], kind).model_validate(spec.options, context=EARLIER))
 
 
 _FOLDERS = {"program": "checks", "rubric": "rubrics"}
@@ -476,17 +479,6 @@ def same_json(first: Json, second: Json) -> bool:
     return isinstance(first, bool) == isinstance(second, bool) and first == second
 
 
-def _is_regex(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"invalid regular expression: {error}") from error
-    return pattern
-
-
-Regex = Annotated[str, AfterValidator(_is_regex)]
-
-
 class TextExpectation(SuiteTable):
     """The expected content of a text, which must match all options that are set."""
 
@@ -497,10 +489,13 @@ class TextExpectation(SuiteTable):
     lacks: str | None = Field(default=None, description="a text that must not be in it")
     matches: Regex | None = Field(
         default=None,
-        description="a regular expression that matches somewhere; `^` and `$` match at lines",
+        description="a [regular expression](#regular-expressions) that matches somewhere",
+    )
+    lacks_match: Regex | None = Field(
+        default=None, description="a regular expression that must match nowhere"
     )
 
-    def mismatch(self, text: str) -> str:
+    async def mismatch(self, text: str, edition: int) -> str:
         """Return the reason why a text does not match, or ""."""
         if self.equals is not None and text.strip() != self.equals.strip():
             return f"is not {self.equals.strip()!r}"
@@ -508,16 +503,19 @@ class TextExpectation(SuiteTable):
             return f"does not contain {self.contains!r}"
         if self.lacks is not None and self.lacks in text:
             return f"contains {self.lacks!r}"
-        if self.matches is not None and not re.search(self.matches, text, re.MULTILINE):
+        if self.matches is not None and not all(await search_texts(self.matches, [text], edition)):
             return f"does not match {self.matches!r}"
+        if self.lacks_match is not None and any(
+            await search_texts(self.lacks_match, [text], edition)
+        ):
+            return f"matches {self.lacks_match!r}"
         return ""
 
     @property
     def is_given(self) -> bool:
         """Whether any option is set."""
-        return any(
-            one is not None for one in (self.equals, self.contains, self.lacks, self.matches)
-        )
+        options = (self.equals, self.contains, self.lacks, self.matches, self.lacks_match)
+        return any(one is not None for one in options)
 
 
 class NonEmptyTextExpectation(TextExpectation):
@@ -526,5 +524,5 @@ class NonEmptyTextExpectation(TextExpectation):
     @model_validator(mode="after")
     def _has_an_option(self) -> "NonEmptyTextExpectation":
         if not self.is_given:
-            raise ValueError("set at least one of equals, contains, lacks and matches")
+            raise ValueError("set at least one of equals, contains, lacks, matches and lacks_match")
         return self

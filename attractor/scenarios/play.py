@@ -35,6 +35,7 @@ from attractor.scenarios.evaluation import Attribution
 from attractor.scenarios.http_request import RequestFailed, send_request
 from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.suite import (
+    EDITION,
     CommandStep,
     RequestStep,
     Scenario,
@@ -71,6 +72,7 @@ class ScenarioPlayer:
     make_showing: Callable[[Path], ExecutionEnvironment] | None = None
     carried: Sequence[str] = ()
     failed_setup: str = ""
+    edition: int = EDITION
 
     async def play(
         self,
@@ -109,7 +111,8 @@ class ScenarioPlayer:
                 steps = _Steps(environment, {**own, **running.variables}, timeout, services)
                 failure = await self._prepare(scenario, environment, steps, attribution)
                 is_compared = any(check.compares_tree for check in checks)
-                changed = await _watch(folder, timeout) if is_compared else no_change
+                whole = self.edition >= EDITION
+                changed = await _watch(folder, timeout, whole) if is_compared else no_change
                 began = self.clock.monotonic()
                 records = {} if failure else await steps.run(scenario.steps)
                 troubled = [record for record in records.values() if record.trouble]
@@ -123,6 +126,7 @@ class ScenarioPlayer:
                     twins=running.requests,
                     usage=TrialUsage(self.clock.monotonic() - began),
                     suite_folder=self.suite_folder,
+                    edition=self.edition,
                     seed=seed,
                     ask_judge=ask_judge,
                     verify=make_verify(
@@ -185,9 +189,11 @@ def _ended_early(failure: str) -> CheckResult:
     return check_result(EARLY_END, passed=False, reason=failure, evidence=failure)
 
 
-async def _watch(folder: Path, timeout: timedelta) -> Callable[[], Awaitable[Sequence[str]]]:
+async def _watch(
+    folder: Path, timeout: timedelta, whole: bool
+) -> Callable[[], Awaitable[Sequence[str]]]:
     """Read a tree, and return the function that returns the paths that changed since then."""
-    read = partial(read_tree, folder, within=timeout)
+    read = partial(read_tree, folder, within=timeout, whole=whole)
     before: Mapping[str, FileState] | FileUnusable
     try:
         before = await in_thread(read)

@@ -15,7 +15,7 @@ from attractor.base.errors import UsageError
 from attractor.base.files import StoredFile, make_private_folder, store_private_folder, write_whole
 from attractor.base.json import canonical_json, content_hash, parse_object
 from attractor.base.records import read_fields, write_record
-from attractor.scenarios.suite import InvalidSuite, Suite, SuiteChanged
+from attractor.scenarios.suite import EDITION, InvalidSuite, Suite, SuiteChanged
 from attractor.scenarios.suite_files import (
     LOCK_FILE,
     PATCH_END,
@@ -24,6 +24,7 @@ from attractor.scenarios.suite_files import (
     WRONG,
     SuiteFile,
     files_of_suite,
+    hash_content,
     list_suite_files,
     read_suite_file,
 )
@@ -31,7 +32,6 @@ from attractor.scenarios.suite_reader import read_suite
 
 OWNER_ONLY = 0o700
 OWNER_READS = 0o600
-_EXECUTABLE = "+x"
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,14 @@ class SuiteChanges:
 def seal_suite(folder: Path, store: Path) -> SealedSuite:
     """Validate a suite, and store a sealed copy of its files and of the twins that it names.
 
-    If the suite declares no canary, the copy gets a new one.
+    If the suite declares no canary, the copy gets a new one. Files that were sealed in an earlier
+    edition keep it.
     """
     suite = read_suite(folder)
     files = files_of_suite(folder, suite.twin_names)
-    seal = seal_of(hash_files(files))
+    hashes = hash_files(files)
+    was_sealed = (store / seal_of(hashes, 1)).exists()
+    seal = seal_of(hashes, 1 if was_sealed else suite.edition)
     copy = store / seal
     if not copy.exists():
         mark = b""
@@ -93,14 +96,15 @@ def open_sealed(store: Path, seal: str) -> SealedSuite:
             f"the sealed suite {seal[:12]} is missing in {store}", hint="register the suite again"
         )
     mark = _mark_of(folder)
-    is_whole = _seal_of_copy(folder, mark) == seal
-    suite = read_suite(folder, is_sealed=True) if is_whole else None
+    edition = _edition_of_copy(folder, mark, seal)
+    suite = read_suite(folder, is_sealed=True) if edition else None
     canary = suite.settings.isolation.canary if suite else ""
     if suite is None or not (canary or mark):
         raise SuiteChanged(
             f"the sealed suite {seal[:12]} in {store} was changed after sealing",
             hint="restore it from a backup, or register the suite as a new version",
         )
+    suite = suite.model_copy(update={"edition": edition})
     return SealedSuite(suite, seal, folder, canary or mark.decode().split()[-1])
 
 
@@ -119,10 +123,7 @@ def hash_files(files: Iterable[SuiteFile], mark: bytes = b"") -> Mapping[str, st
 
     The hash of a holdout or wrong solution does not cover the mark of the sealed copy.
     """
-    return {
-        file.path: content_hash(_unmarked(file, mark)) + _EXECUTABLE * file.is_executable
-        for file in files
-    }
+    return {file.path: hash_content(file, _unmarked(file, mark)) for file in files}
 
 
 def _unmarked(file: SuiteFile, mark: bytes) -> bytes:
@@ -140,9 +141,11 @@ def _is_wrong(file: SuiteFile) -> bool:
     return file.path.startswith(f"{WRONG}/") and file.path.endswith(PATCH_END)
 
 
-def seal_of(hashes: Mapping[str, str]) -> str:
-    """Return the hash of the paths and hashes of all files of a suite."""
-    return content_hash(canonical_json(dict(hashes)).encode())
+def seal_of(hashes: Mapping[str, str], edition: int) -> str:
+    """Return the hash of the edition of a suite, and of the paths and hashes of all files."""
+    # No file has an empty path; the seals of edition 1 do not name it.
+    named = {} if edition == 1 else {"": str(edition)}
+    return content_hash(canonical_json({**named, **hashes}).encode())
 
 
 def compare_files(sealed: Mapping[str, str], now: Mapping[str, str]) -> SuiteChanges:
@@ -164,7 +167,8 @@ def changes_since_seal(folder: Path, sealed: SealedSuite) -> SuiteChanges:
 class SuiteLock:
     """The content of `suite.lock.json`: a sealed version, and its files with their hashes.
 
-    The baselines of its scenarios were proved on the commit `proved_on`, unless it is "".
+    The baselines of its scenarios were proved on the commit `proved_on`, unless it is "". A lock of
+    an earlier version has no `edition`.
     """
 
     suite: str
@@ -172,27 +176,30 @@ class SuiteLock:
     seal: str
     files: Mapping[str, str]
     proved_on: str = ""
+    edition: int = 1
 
     def is_of(self, sealed: SealedSuite) -> bool:
         """Return whether the lock names a sealed suite and all of its files."""
-        return self.seal == sealed.seal == seal_of(self.files)
+        return self.seal == sealed.seal == seal_of(self.files, self.edition)
 
     def has_scenarios_of(self, sealed: SealedSuite) -> bool:
         """Return whether the lock names all files of a sealed suite, except for its settings."""
         own = {**self.files, SUITE_FILE: ""}
-        return own == {**sealed.hashes, SUITE_FILE: ""} and self.seal == seal_of(self.files)
+        is_whole = self.seal == seal_of(self.files, self.edition)
+        return own == {**sealed.hashes, SUITE_FILE: ""} and is_whole
 
 
 def lock_of(sealed: SealedSuite, version: int, proved_on: str = "") -> SuiteLock:
     """Return the lock of a version of a suite."""
     files = dict(sorted(sealed.hashes.items()))
-    return SuiteLock(sealed.suite.settings.name, version, sealed.seal, files, proved_on)
+    name, edition = sealed.suite.settings.name, sealed.suite.edition
+    return SuiteLock(name, version, sealed.seal, files, proved_on, edition)
 
 
 def read_lock(text: str) -> SuiteLock | None:
     """Read a lock; return None if the text is none."""
     try:
-        lock = read_fields(SuiteLock, parse_object(text) or {}, "proved_on")
+        lock = read_fields(SuiteLock, parse_object(text) or {}, "proved_on", "edition")
     except UsageError:
         return None
     return lock if _COMMIT.fullmatch(lock.proved_on) else replace(lock, proved_on="")
@@ -209,12 +216,13 @@ def write_lock(folder: Path, lock: SuiteLock) -> Path:
     return file
 
 
-def _seal_of_copy(folder: Path, mark: bytes) -> str:
-    """Return the hash of a sealed copy, or "" if it contains invalid files."""
+def _edition_of_copy(folder: Path, mark: bytes, seal: str) -> int:
+    """Return the edition of a sealed copy, or 0 if its files do not have the seal."""
     try:
-        return seal_of(hash_files(list_suite_files(folder), mark))
+        hashes = hash_files(list_suite_files(folder), mark)
     except InvalidSuite:
-        return ""
+        return 0
+    return next((one for one in range(1, EDITION + 1) if seal_of(hashes, one) == seal), 0)
 
 
 def _stored(file: SuiteFile, mark: bytes) -> StoredFile:

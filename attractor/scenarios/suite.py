@@ -35,6 +35,12 @@ from attractor.base.toml import Fault, KeyPath, TomlMistake, explain_faults
 from attractor.config.schema import child, keys_at
 from attractor.config.tables import Name, StrictTable
 
+EDITION = 2
+"""The edition of new suites: the meaning of patterns and paths in their checks.
+
+A suite that was sealed without an edition has edition 1.
+"""
+
 MOST_TRIALS = 1000
 """The maximum number of trials of a scenario."""
 
@@ -498,6 +504,7 @@ class Suite(SuiteTable):
 
     settings: SuiteSettings
     scenarios: tuple[Scenario, ...]
+    edition: int = EDITION
 
     @property
     def twin_names(self) -> Sequence[str]:

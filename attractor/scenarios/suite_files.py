@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error
+from attractor.base.json import content_hash
 from attractor.scenarios.suite import InvalidSuite
 
 MOST_BYTES = 16 * 1024 * 1024
@@ -76,6 +77,11 @@ def read_suite_file(path: Path) -> bytes:
     if len(content) > MOST_BYTES:
         raise _too_large(path)
     return content
+
+
+def hash_content(file: SuiteFile, content: bytes) -> str:
+    """Return the hash of the content of a file; it ends in `+x` for an executable file."""
+    return content_hash(content) + "+x" * file.is_executable
 
 
 _HINT = "remove unneeded files, or create large ones in the setup of a scenario"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
+from attractor.base.json import parse_object
 from attractor.base.registry import Registry
 from attractor.base.toml import (
     InvalidToml,
@@ -23,10 +24,18 @@ from attractor.base.toml import (
 from attractor.config.tables import read_table
 from attractor.scenarios.check import Check, check_mistakes, check_registry, files_of_checks
 from attractor.scenarios.patches import same_changes, windows_line
-from attractor.scenarios.suite import InvalidSuite, Scenario, Suite, SuiteSettings, mistakes_of
+from attractor.scenarios.suite import (
+    EDITION,
+    InvalidSuite,
+    Scenario,
+    Suite,
+    SuiteSettings,
+    mistakes_of,
+)
 from attractor.scenarios.suite_files import (
     CHECKS,
     FIXTURES,
+    LOCK_FILE,
     PATCH_END,
     PATCHES,
     RUBRICS,
@@ -38,6 +47,7 @@ from attractor.scenarios.suite_files import (
     WRONG,
     SuiteFile,
     files_of_suite,
+    hash_content,
     list_suite_files,
     read_suite_file,
     refuse_misplaced,
@@ -71,7 +81,10 @@ def read_suite(folder: Path, *, is_sealed: bool = False) -> Suite:
     files = files_of_suite(folder, [twin.name for twin in settings.twins])
     refuse_misplaced(files)
     twins = {} if is_sealed else _read_twins(source, settings, folder)
-    reader = _ScenarioReader(folder, settings, {one.path for one in files}, twins, is_sealed)
+    edition = 1 if not is_sealed and _is_locked_earlier(folder, files) else EDITION
+    # Files that an earlier version has locked were valid for it.
+    was_valid = is_sealed or edition < EDITION
+    reader = _ScenarioReader(folder, settings, {one.path for one in files}, twins, was_valid)
     scenarios = [reader.read(one) for one in files if one.path.split("/")[0] in SPLITS]
     if not any(scenario.split == "holdout" for scenario in scenarios):
         raise InvalidSuite(
@@ -88,7 +101,18 @@ def read_suite(folder: Path, *, is_sealed: bool = False) -> Suite:
     for file in files:
         if file.path in programs and _is_below(file.path, CHECKS) and not file.is_executable:
             raise InvalidSuite(f"{file.source} is not executable", hint=f"chmod +x {file.source}")
-    return Suite(settings=settings, scenarios=tuple(sorted(scenarios, key=lambda one: one.id)))
+    in_order = tuple(sorted(scenarios, key=lambda one: one.id))
+    return Suite(settings=settings, scenarios=in_order, edition=edition)
+
+
+def _is_locked_earlier(folder: Path, files: Sequence[SuiteFile]) -> bool:
+    """Return whether the lock in a folder is one without an edition, and names these files."""
+    lock = folder / LOCK_FILE
+    found = parse_object(lock.read_text("utf-8", "replace")) if lock.is_file() else None
+    if found is None or "edition" in found:
+        return False
+    hashes = {one.path: hash_content(one, read_suite_file(one.source)) for one in files}
+    return found.get("files") == hashes
 
 
 @dataclass(frozen=True)

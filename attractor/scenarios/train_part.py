@@ -47,7 +47,7 @@ def train_part_of(sealed: SealedSuite) -> Iterator[tuple[str, bytes, int]]:
             )
     table = parse_toml(read_suite_file(folder / SUITE_FILE).decode())
     settings = {name: value for name, value in table.items() if name not in _OF_HOLDOUTS}
-    yield SETTINGS, canonical_json(settings).encode(), 0o600
+    yield SETTINGS, canonical_json({**settings, "edition": suite.edition}).encode(), 0o600
     for file in files:
         if file.path.startswith(_TRAIN) or _is_of(file, named):
             yield file.path, read_suite_file(file.source), 0o700 if file.is_executable else 0o600
@@ -61,12 +61,14 @@ def read_train_part(folder: Path) -> SealedSuite:
     table = parse_object(read_suite_file(folder / SETTINGS))
     if table is None:
         raise InvalidSuite(f"invalid {folder / SETTINGS}", hint="begin another run")
+    edition = table.pop("edition", 1)
     files = [file for file in list_suite_files(folder) if file.path.startswith(_TRAIN)]
     read = [parse_toml(read_suite_file(file.source).decode()) for file in files]
     scenarios = [Scenario.model_validate({**one, "split": "train"}) for one in read]
     suite = Suite(
         settings=SuiteSettings.model_validate(table),
         scenarios=tuple(sorted(scenarios, key=lambda scenario: scenario.id)),
+        edition=edition if isinstance(edition, int) else 1,
     )
     return SealedSuite(suite, folder.name, folder, canary="")
 

@@ -169,7 +169,7 @@ def test_race_that_would_pass_the_limit_of_attempts_is_refused() -> None:
 
 def test_attempts_of_races_with_the_suite_from_the_commit_count_together() -> None:
     known = [race("a", "b"), race("c", commit="d" * 40), race("d", seal="other"), race("e")]
-    assert count_attempts(known, SEAL, COMMIT) == 3
+    assert count_attempts(known, SEAL, COMMIT, "tree") == 3
 
 
 def test_all_attempts_of_a_race_count_once_against_the_limit_of_the_suite(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ CASES = {
         replace(ANSWERED, body='[{"größe": 1}, {"größe": true}]'),
     ),
     "tree": Case(
-        {"only": ["größe/*", "__pycache__/"]},
+        {"only": ["größe/*", "**/__pycache__/"]},
         SAID,
         SAID,
         changed("größe/🐍", "a/__pycache__/b.pyc"),

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shutil
 import socket
 import threading
 import time
@@ -56,8 +57,9 @@ def played(folder: Path, one: Scenario) -> tuple[Observation, tuple[CheckResult,
     return result.observation, result.checks
 
 
-def verdicts(folder: Path, one: Scenario) -> list[tuple[bool, str]]:
-    return [(check.passed, check.reason) for check in played(folder, one)[1]]
+def verdicts(folder: Path, one: Scenario, edition: int = 2) -> list[tuple[bool, str]]:
+    player = ScenarioPlayer(SETTINGS, Path(), local, SystemClock(), edition=edition)
+    return [(check.passed, check.reason) for check in asyncio.run(player.play(one, folder)).checks]
 
 
 @pytest.fixture
@@ -76,6 +78,7 @@ def test_commands_share_a_folder_and_are_judged_one_by_one(tmp_path: Path) -> No
         {"kind": "exit", "step": "read", "equals": 3},
         {"kind": "stdout", "step": "read", "equals": "hello"},
         {"kind": "stdout", "step": "read", "lacks": "hell"},
+        {"kind": "stdout", "step": "read", "lacks_match": "^hel+"},
         {"kind": "stderr", "step": "read", "matches": "^warn"},
         {"kind": "file", "path": "greeting.txt", "contains": "ell"},
         {"kind": "file", "path": "greeting.txt", "contains": "bye"},
@@ -89,6 +92,7 @@ def test_commands_share_a_folder_and_are_judged_one_by_one(tmp_path: Path) -> No
         (True, "step read ended with 3"),
         (True, "standard output of step read is as expected"),
         (False, "standard output of step read contains 'hell'"),
+        (False, "standard output of step read matches '^hel+'"),
         (True, "standard error of step read is as expected"),
         (True, "greeting.txt is as expected"),
         (False, "greeting.txt does not contain 'bye'"),
@@ -404,6 +408,11 @@ def test_service_that_is_not_ready_reports_the_reason(
             "$..name in {place} is \"dog\", which does not match '^c'",
         ),
         ({"path": "$", "matches": '"größe"'}, ""),
+        ({"path": "$..name", "lacks_match": "^b"}, ""),
+        (
+            {"path": "$..name", "lacks_match": "^d"},
+            "$..name in {place} is \"dog\", which matches '^d'",
+        ),
         ({"path": "$.absent"}, "$.absent in {place} is missing"),
         ({"path": "$.absent", "exists": False}, ""),
         ({"path": "$.total", "exists": False}, "$.total in {place} is present"),
@@ -447,7 +456,9 @@ def test_deep_json_is_compared_or_fails_the_check() -> None:
 
 def test_only_allowed_files_may_change_in_the_steps(tmp_path: Path) -> None:
     write_files(tmp_path, {"kept": "1", "data/a.json": "1"})
-    checks = [{"kind": "tree", "only": ["data/", "*.log"]}, {"kind": "tree", "only": ["/data/*"]}]
+    checks = [
+        {"kind": "tree", "only": one} for one in (["data/", "**/*.log"], ["/data/*", "*.log"])
+    ]
     steps = [{"name": "go", "run": "echo 2 > data/a.json; mkdir x; touch x/y.log; echo 1 > kept"}]
     setup = {"run": ["echo 1 > made-by-setup; printf 1 > kept"]}
     assert verdicts(tmp_path, scenario(steps, checks, setup=setup)) == [
@@ -456,6 +467,48 @@ def test_only_allowed_files_may_change_in_the_steps(tmp_path: Path) -> None:
     ]
     steps[0]["run"] = "echo 2 > data/a.json; touch 'y.log'; touch kept"
     assert verdicts(tmp_path, scenario(steps, checks[:1])) == [(True, "only allowed files changed")]
+
+
+def test_tree_check_sees_what_the_edition_says(tmp_path: Path) -> None:
+    new, earlier = tmp_path / "new", tmp_path / "earlier"
+    write_files(new, {".git/config": "1", "gone/a": "1", "mode": "1", "plain": "1", "in/a": ""})
+    hidden = "chmod 600 mode; echo 2 >.git/config; mkdir -p empty/inner; rm -r gone; chmod 700 in"
+    marked = 'python3 -c \'import os; os.setxattr("plain", "user.mark", b"1")\''
+    steps = [{"name": "go", "run": f"{hidden}; {marked}; mkdir sub; echo 1 > sub/out.txt"}]
+    checks = [
+        {"kind": "tree", "only": ["/gone/", "out.txt"]},
+        {
+            "kind": "tree",
+            "only": ["/gone/", "/sub/out.txt", "in", "plain", "!/in", "empty/", "mode"],
+        },
+        {"kind": "tree", "only": ["*"]},
+    ]
+    shutil.copytree(new, earlier)
+    passed = (True, "only allowed files changed")
+    assert verdicts(earlier, scenario(steps, checks), edition=1) == [passed] * 3
+    assert verdicts(new, scenario(steps, checks)) == [
+        (False, "the steps changed .git/config, empty/inner/, in/, mode, plain and 1 more"),
+        (False, "the steps changed .git/config, in/"),
+        passed,
+    ]
+    deep = {"name": "go", "run": "mkdir -p $(printf 'd/%.0s' $(seq 300))"}
+    for edition, verdict in ((1, True), (2, False)):
+        [(passed, reason)] = verdicts(earlier, scenario([deep], checks[2:]), edition=edition)
+        assert passed is verdict
+        assert passed or reason == "the tree of the candidate has folders deeper than 199"
+
+
+def test_link_to_a_missing_file_is_neither_a_file_nor_missing(tmp_path: Path) -> None:
+    steps = [{"name": "go", "run": "mkdir d; ln -s nothing d/out.txt; ln -s nothing gone"}]
+    paths = ("d/out.txt", "none/out.txt", "d/other", "gone/out.txt")
+    checks = [{"kind": "file", "path": path, "exists": False} for path in paths]
+    one = scenario(steps, [*checks, {"kind": "file", "path": "d/out.txt"}])
+    missing = [(True, f"{path} is missing, as expected") for path in paths]
+    fails = (False, "d/out.txt is missing")
+    assert verdicts(tmp_path, one, edition=1) == [*missing, fails]
+    steps[0]["run"] = "true"
+    link = (False, "d/out.txt is a link to a missing file")
+    assert verdicts(tmp_path, one) == [link, *missing[1:], fails]
 
 
 def test_very_large_tree_fails_the_checks_that_read_it(tmp_path: Path) -> None:

@@ -10,13 +10,18 @@ import pytest
 from attractor.base.errors import ExitCode
 from attractor.scenarios.check import build_checks, check_registry
 from attractor.scenarios.sealed_suite import (
+    SuiteLock,
     changes_since_seal,
+    hash_files,
     lock_of,
     open_sealed,
+    read_lock,
+    seal_of,
     seal_suite,
     write_lock,
 )
 from attractor.scenarios.suite import InvalidSuite, SuiteChanged
+from attractor.scenarios.suite_files import list_suite_files
 from attractor.scenarios.suite_reader import read_suite
 from tests.scenarios.suites import SCENARIO, SUITE, TWIN, WITH_TWIN, write_files, write_suite
 from tests.tables import table
@@ -181,3 +186,34 @@ def test_sealed_copy_without_its_canary_was_changed(tmp_path: Path) -> None:
     file.write_text(file.read_text().partition("\n# canary")[0])
     with pytest.raises(SuiteChanged, match="was changed after sealing"):
         open_sealed(tmp_path / "store", sealed.seal)
+
+
+PATTERN = '\n[[checks]]\nkind = "stdout"\nstep = "add"\nmatches = "{}"\n'
+
+
+def test_suite_that_was_sealed_earlier_keeps_its_edition_until_it_changes(tmp_path: Path) -> None:
+    holdout = SCENARIO.format(id="adding", story="Ann adds.") + PATTERN.format("^(?!b)\\\\w")
+    folder = write_suite(tmp_path / "suite", adding=holdout)
+    with pytest.raises(InvalidSuite, match=r"checks\[1\]\.matches .*\(\?!; write it as .*lacks_m"):
+        seal_suite(folder, tmp_path / "store")
+    hashes = hash_files(list_suite_files(folder))
+    lock = write_lock(folder, SuiteLock("todo", 1, seal_of(hashes, 1), hashes))
+    assert "edition" not in json.loads(lock.read_text())
+    sealed = seal_suite(folder, tmp_path / "store")
+    assert (sealed.seal, sealed.suite.edition) == (seal_of(hashes, 1), 1)
+    assert lock_of(sealed, 1) == read_lock(lock.read_text())
+    assert open_sealed(tmp_path / "store", sealed.seal) == sealed
+    lock.unlink()
+    with pytest.raises(InvalidSuite):
+        seal_suite(folder, tmp_path / "other")
+    file = folder / "holdout" / "adding.scenario.toml"
+    file.write_text(holdout.replace("(?!b)", ""))
+    assert seal_suite(folder, tmp_path / "store").suite.edition == 2
+
+
+def test_store_with_a_copy_of_the_same_files_keeps_their_edition(tmp_path: Path) -> None:
+    folder = write_suite(tmp_path / "suite")
+    new = seal_suite(folder, tmp_path / "store")
+    assert (new.suite.edition, lock_of(new, 1).edition) == (2, 2)
+    new.folder.rename(tmp_path / "store" / seal_of(new.hashes, 1))
+    assert seal_suite(folder, tmp_path / "store").suite.edition == 1

@@ -71,6 +71,7 @@ def test_train_part_has_what_train_scenarios_need_and_no_word_of_a_holdout(tmp_p
     part = read_train_part(tmp_path / suite.seal)
     assert part.suite.of_split("train") == suite.suite.of_split("train") == [*part.suite.scenarios]
     assert part.suite.settings.trials == suite.suite.settings.trials
+    assert part.suite.edition == suite.suite.edition
     assert part.suite.settings.twins == suite.suite.settings.twins
     assert (part.folder / "checks/zebra.sh").stat().st_mode & 0o100
 

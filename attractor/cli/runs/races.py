@@ -28,7 +28,7 @@ def race_lines(
     lines = [
         f"race {race.race_id} of {race.pipeline.partition('#')[0]} from {race.commit[:12]}, "
         f"judged by {race.suite.partition('#')[0]}",
-        f"  the bound counts {race.counted} attempts with this suite from this commit",
+        f"  the bound counts {race.counted} attempts with this suite from this tree",
         *_stop_lines(race, [view.result for view in views], has_ended=has_ended),
         *table([_HEAD, *(_row(place, view) for place, view in rank_views(views))]),
         *(f"  {_name(view)}: {view.left}" for view in views if view.left),

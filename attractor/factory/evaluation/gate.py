@@ -290,7 +290,7 @@ def _lower_bound(judged: _Judged) -> RuleResult:
         return found
     counts = (
         f"an attempt of race {race.race_id}: the bound counts {race.counted} attempts with this "
-        f"suite from this commit (confidence {judged.confidence:.4f})"
+        f"suite from this tree (confidence {judged.confidence:.4f})"
     )
     return replace(found, words="; ".join(filter(None, [found.words, counts])))
 

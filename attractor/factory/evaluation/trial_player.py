@@ -314,6 +314,7 @@ class TrialPlayer:
             make_showing=self.make_showing,
             carried=self.carried,
             failed_setup=self.failed_setup,
+            edition=self.suite.edition,
         )
         # The name of the folder reveals neither the scenario nor its split.
         # Attribution comes first: the candidate can also make a folder that cannot be removed.

@@ -136,10 +136,11 @@ async def begin_race(
         request=entrants[0].to_record(),
         stop=stop,
         pool=pool,
+        tree=await repository.tree(commit),
     )
     with opened.ledger.locked(f"attractor: {LineKind.RACE_BEGUN}"):
         entries = list(opened.ledger.entries())
-        counted = attempts + count_attempts(races_in(entries), race.suite_seal, commit)
+        counted = attempts + count_attempts(races_in(entries), race.suite_seal, commit, race.tree)
         race = replace(race, counted=counted)
         evaluations = EvaluationPool(entries, Evaluator(opened).results)
         require_unspent(suite, evaluations.attempts(race.suite_seal, "") - 1, attempts)
@@ -187,7 +188,7 @@ def require_winnable(suite: Suite, counted: int) -> None:
     each = -(-needed // max(1, len(holdouts)))
     raise Refused(
         f"{number_of(trials, 'trial')} cannot reach the lower bound {wanted} where {counted} "
-        f"attempts with this suite from this commit count: all passed, it is {most:.3f}",
+        f"attempts with this suite from this tree count: all passed, it is {most:.3f}",
         hint=f"{needed} trials are needed: raise trials.n to {each}, add holdouts, or make fewer "
         "attempts",
     )

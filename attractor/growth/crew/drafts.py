@@ -53,14 +53,15 @@ class Expect(Message):
     path: str = Field(description="the place of values, such as `$.records[*].id`")
     equals: JsonValue = None
     matches: str | None = None
+    lacks_match: str | None = None
     length: int | None = None
     exists: bool = True
 
     @model_validator(mode="after")
     def _is_one_expectation(self) -> "Expect":
-        given = self.model_fields_set & {"equals", "matches", "length", "exists"}
+        given = self.model_fields_set - {"get", "path"}
         if len(given) != 1:
-            raise ValueError("give exactly one of equals, matches, length and exists")
+            raise ValueError("give exactly one of equals, matches, lacks_match, length and exists")
         return self
 
     @property

@@ -81,7 +81,9 @@ class BrowserCheck(TextExpectation, CheckOptions):
     @model_validator(mode="after")
     def _expects_something(self) -> "BrowserCheck":
         if self.selector is None and not self.is_given:
-            raise ValueError("set selector, or one of equals, contains, lacks and matches")
+            raise ValueError(
+                "set selector, or one of equals, contains, lacks, matches and lacks_match"
+            )
         return self
 
     async def find_missing(
@@ -104,9 +106,9 @@ class BrowserCheck(TextExpectation, CheckOptions):
             environment.offer(self.port, address),
             open_chromium(environment, self.port) as browser,
         ):
-            return await self._visit(browser)
+            return await self._visit(browser, observed.edition)
 
-    async def _visit(self, browser: "Browser") -> CheckResult:
+    async def _visit(self, browser: "Browser", edition: int) -> CheckResult:
         # Only suites with this check need Playwright.
         from playwright.async_api import Error
 
@@ -121,7 +123,7 @@ class BrowserCheck(TextExpectation, CheckOptions):
                     at = f"actions[{number}]"
                     await action.perform(page, origin)
                 at = f"selector {self.selector!r}" if self.selector else "the page"
-                text, lack = await self._look(page)
+                text, lack = await self._look(page, edition)
                 shown = content_hash(await page.screenshot())
         except (Error, TimeoutError) as error:
             words = one_line(str(error) or f"no end within {seconds:g} s", _LONGEST_REASON)
@@ -131,15 +133,17 @@ class BrowserCheck(TextExpectation, CheckOptions):
         evidence = f"{page.url}\n{shown}\n{text}"
         return check_result("browser", passed=not lack, reason=reason, evidence=evidence)
 
-    async def _look(self, page: "Page") -> tuple[str, str]:
+    async def _look(self, page: "Page", edition: int) -> tuple[str, str]:
         """Return the text of the page and its mismatch, after waiting for the expected text."""
         found = page.locator(self.selector or "body").first
         await found.wait_for(state="visible" if self.selector else "attached")
         clock = asyncio.get_running_loop()
         end = clock.time() + self.timeout.total_seconds()
-        while (lack := self.mismatch(text := await found.inner_text())) and clock.time() < end:
+        while True:
+            lack = await self.mismatch(text := await found.inner_text(), edition)
+            if not lack or clock.time() >= end:
+                return text, lack
             await asyncio.sleep(_POLL_INTERVAL_S)
-        return text, lack
 
 
 part = BrowserCheck

@@ -34,8 +34,8 @@ class HttpCheck(TextExpectation, CheckOptions):
     status: Status = Field(default=200, description="the status")
     headers: dict[str, HeaderExpectation] = Field(
         default_factory=dict[str, HeaderExpectation],
-        description="for each header its value, or a table with `equals`, `contains`, `lacks` "
-        "or `matches`",
+        description="for each header its value, or a table with `equals`, `contains`, `lacks`, "
+        "`matches` or `lacks_match`",
     )
 
     async def judge(self, observed: Observation) -> CheckResult:
@@ -47,16 +47,17 @@ class HttpCheck(TextExpectation, CheckOptions):
         if record.http_status != self.status:
             reason = f"step {self.step} was answered with {record.http_status}, not {self.status}"
             return check_result("http", passed=False, reason=reason, evidence=evidence)
-        lack = self._header_mismatch(record) or self.mismatch(record.body)
+        lack = await self._header_mismatch(record, observed.edition)
+        lack = lack or await self.mismatch(record.body, observed.edition)
         reason = f"the response to step {self.step} {lack or 'is as expected'}"
         return check_result("http", passed=not lack, reason=reason, evidence=evidence)
 
-    def _header_mismatch(self, record: StepRecord) -> str:
+    async def _header_mismatch(self, record: StepRecord, edition: int) -> str:
         for name, expected in self.headers.items():
             value = record.headers.get(name.lower())
             if value is None:
                 return f"has no header {name}"
-            if lack := expected.mismatch(value):
+            if lack := await expected.mismatch(value, edition):
                 return f"has a header {name} that {lack}"
         return ""
 

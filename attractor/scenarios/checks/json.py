@@ -1,7 +1,6 @@
 """Checks values in JSON: the output of a command, the body of a response, or a file."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
@@ -13,11 +12,11 @@ from attractor.scenarios.check import (
     CheckOptions,
     CheckResult,
     Observation,
-    Regex,
     check_result,
     same_json,
     step_record,
 )
+from attractor.scenarios.patterns import Regex, search_texts
 from attractor.scenarios.suite import JsonValue, RelativePath
 from attractor.twins.recordings.json_diff import JsonPath, JsonPathField
 
@@ -49,7 +48,11 @@ class JsonCheck(CheckOptions):
     equals: JsonValue = Field(default=None, description="the value")
     matches: Regex | None = Field(
         default=None,
-        description="a regular expression for a text, or for the JSON of another value",
+        description="a [regular expression](#regular-expressions) for a text, or for the JSON of "
+        "another value",
+    )
+    lacks_match: Regex | None = Field(
+        default=None, description="a regular expression that matches no such text"
     )
     length: int | None = Field(
         default=None, ge=0, description="the length of a text, array or object"
@@ -62,7 +65,8 @@ class JsonCheck(CheckOptions):
     def _is_about_one_text(self) -> "JsonCheck":
         if (self.step is None) == (self.file is None):
             raise ValueError("set exactly one of step and file")
-        expectations = {"equals", "matches", "length", "type"} & self.model_fields_set
+        others = {"step", "file", "path", "exists", "hard"}
+        expectations = self.model_fields_set - others
         if not self.exists and expectations:
             raise ValueError("a value that must not exist cannot be compared")
         return self
@@ -74,20 +78,38 @@ class JsonCheck(CheckOptions):
         if isinstance(text, CheckResult):
             return text
         try:
-            return self._compare(text, place)
+            return await self._compare(text, place, observed.edition)
         except (ValueError, RecursionError) as error:
             reason = f"{self.file or f'the output of step {self.step}'} is not JSON: {error}"
             return check_result("json", passed=False, reason=reason, evidence=text)
 
-    def _compare(self, text: str, place: str) -> CheckResult:
+    async def _compare(self, text: str, place: str, edition: int) -> CheckResult:
         values = self.path.find(cast("Json", json.loads(text, parse_constant=_no_constant)))
         evidence = json.dumps(values)
         if bool(values) != self.exists:
             reason = f"{place} is {'missing' if self.exists else 'present'}"
             return check_result("json", passed=False, reason=reason, evidence=evidence)
         mismatches = [one for value in values if (one := self._mismatch(value))]
+        mismatches += await self._pattern_mismatches(values, edition)
         reason = f"{place} {mismatches[0] if mismatches else 'is as expected'}"
         return check_result("json", passed=not mismatches, reason=reason, evidence=evidence)
+
+    async def _pattern_mismatches(self, values: Sequence[Json], edition: int) -> list[str]:
+        texts = [
+            one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in values
+        ]
+        found: list[str] = []
+        for pattern, expected in ((self.matches, True), (self.lacks_match, False)):
+            if pattern is None:
+                continue
+            results = await search_texts(pattern, texts, edition)
+            words = f"which {'does not match' if expected else 'matches'} {pattern!r}"
+            found += [
+                f"is {json.dumps(value)[:_LONGEST]}, {words}"
+                for value, is_match in zip(values, results, strict=True)
+                if is_match is not expected
+            ]
+        return found
 
     async def _text(self, observed: Observation) -> str | CheckResult:
         if self.file is not None:
@@ -117,9 +139,6 @@ class JsonCheck(CheckOptions):
             length = len(cast("Sequence[Any]", value))
             if length != self.length:
                 return f"has the length {length}, not {self.length}"
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        if self.matches is not None and not re.search(self.matches, text, re.MULTILINE):
-            return f"is {shown}, which does not match {self.matches!r}"
         return ""
 
 

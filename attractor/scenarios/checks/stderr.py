@@ -26,7 +26,9 @@ class StderrCheck(NonEmptyTextExpectation, CheckOptions):
         record = step_record(observed, "stderr", self.step)
         if not isinstance(record, StepRecord):
             return record
-        lack = "is too long" if record.stderr_omitted else self.mismatch(record.stderr)
+        lack = "is too long"
+        if not record.stderr_omitted:
+            lack = await self.mismatch(record.stderr, observed.edition)
         reason = f"standard error of step {self.step} {lack or 'is as expected'}"
         return check_result("stderr", passed=not lack, reason=reason, evidence=record.stderr)
 

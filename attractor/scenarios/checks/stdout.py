@@ -26,7 +26,9 @@ class StdoutCheck(NonEmptyTextExpectation, CheckOptions):
         record = step_record(observed, "stdout", self.step)
         if not isinstance(record, StepRecord):
             return record
-        lack = "is too long" if record.stdout_omitted else self.mismatch(record.stdout)
+        lack = "is too long"
+        if not record.stdout_omitted:
+            lack = await self.mismatch(record.stdout, observed.edition)
         reason = f"standard output of step {self.step} {lack or 'is as expected'}"
         return check_result("stdout", passed=not lack, reason=reason, evidence=record.stdout)
 

@@ -1,0 +1,60 @@
+"""Prints for each text whether a regular expression matches somewhere, as a JSON array.
+
+This is also a separate program, because a search can take very long, but a process can be killed.
+Its input is a JSON object with the pattern, the texts, and whether RE2 searches.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+_REMEDY = (
+    "write it as in https://github.com/google/re2/wiki/Syntax; in place of look-around and back "
+    "references, write lacks_match, several checks, or a step that searches"
+)
+
+
+def main() -> int:
+    """Search, and print the results."""
+    asked = json.load(sys.stdin)
+    matches = LinearPattern(asked["pattern"]) if asked["linear"] else compile_re(asked["pattern"])
+    json.dump([matches(text) for text in asked["texts"]], sys.stdout)
+    return 0
+
+
+class LinearPattern:
+    """A pattern of RE2, whose search takes linear time; `^` and `$` match at lines."""
+
+    def __init__(self, pattern: str) -> None:
+        """Compile a pattern, or raise ValueError with the remedy."""
+        # Only suites with patterns need it.
+        import re2  # pyright: ignore[reportMissingTypeStubs]
+
+        library: Any = re2
+        options = library.Options()
+        options.log_errors = False
+        try:
+            self._compiled = library.compile(f"(?m){pattern}".encode("utf-8", "replace"), options)
+        except library.error as error:
+            reason = error.args[0].decode("utf-8", "replace").replace("(?m)", "", 1)
+            raise ValueError(f"invalid regular expression: {reason}; {_REMEDY}") from error
+        self.instructions = int(self._compiled.programsize)
+
+    def __call__(self, text: str) -> bool:
+        """Return whether the pattern matches somewhere."""
+        return self._compiled.search(text.encode("utf-8", "replace")) is not None
+
+
+def compile_re(pattern: str) -> Callable[[str], bool]:
+    """Compile a pattern of Python's `re`, or raise ValueError; the search may never end."""
+    try:
+        search = re.compile(pattern, re.MULTILINE).search
+    except re.error as error:
+        raise ValueError(f"invalid regular expression: {error}") from error
+    return lambda text: search(text) is not None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
