@@ -97,7 +97,7 @@ class OutsideTranscript:
     `text`, `failure`, `has_worked` and `refusal` are those of the last process of the program.
     `spent` is the last total of the session that the program continues. `refusal` is the last
     error that the provider answered, as far as the program uses the model proxy. `exhausted` has
-    the spent budget that refused a request.
+    the spent budget that refused a request. `models` are those that requests named.
 
     The model proxy counts the usage. If it has seen no model call, the usage is what the program
     reports.
@@ -135,6 +135,7 @@ class OutsideTranscript:
         self.text = ""
         self.failure = ""
         self.total = Usage()
+        self.models: dict[str, None] = {}
         self.has_worked = False
         self.is_aborted = False
 
@@ -201,6 +202,7 @@ class OutsideTranscript:
             return
         self._is_metered = True
         is_estimated, models = answer.usage.is_estimated, answer.usage.models
+        self.models |= dict.fromkeys(models[-1:])
         if is_estimated:
             # Warnings belong to a session.
             self._start()

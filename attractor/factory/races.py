@@ -31,15 +31,15 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """A run of a race, whose id exists before it begins, and who executes its stages."""
+    """A run of a race, whose id exists before it begins, and who executes its stages.
+
+    `model` and `provider` were asked for.
+    """
 
     run_id: str
     backend: str
     model: str = ""
     provider: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.backend} {self.model}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class AttemptResult:
     """The result of an attempt, as the ranking reads it and the ledger keeps it.
 
     Without a `verdict`, it was not judged: it failed, or was canceled. `cost_usd` is what the suite
-    limits: the cost of the run and of its evaluation.
+    limits: the cost of the run and of its evaluation. `models` are those that requests named.
     """
 
     run_id: str
@@ -95,6 +95,7 @@ class AttemptResult:
     cost_usd: float = 0.0
     changed_lines: int = 0
     changed_files: int = 0
+    models: Sequence[str] = ()
 
     @property
     def merit(self) -> tuple[bool, float, float, int, int]:

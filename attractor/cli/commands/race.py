@@ -79,8 +79,9 @@ def race(ctx: click.Context, as_json: bool) -> ExitCode:
     "--with",
     "backends",
     default="",
-    metavar="NAME,...",
-    help="Execute stages with these backends, in turn (default: backends.default, or agent).",
+    metavar="NAME[:MODEL],...",
+    help="Execute stages with these backends, in turn, each with its model, if one is named "
+    "(default: backends.default, or agent).",
 )
 @click.option(
     "--model",
@@ -179,8 +180,15 @@ def begin(
     if backends and not names:
         raise UsageError("no backend in --with", hint="name some: --with claude,codex")
     names = names or [invocation.configuration.settings.backends.default]
-    combined = product(models or ("",), names)
-    entrants = [replace(request, backend=name, model=model) for model, name in combined]
+    if models and ":" in backends:
+        raise UsageError(
+            "--with names models, so --model has no effect",
+            hint="name the model of each backend: --with codex:MODEL,claude:MODEL",
+        )
+    combined = product(models or ("",), [name.partition(":") for name in names])
+    entrants = [
+        replace(request, backend=name, model=own or model) for model, (name, _, own) in combined
+    ]
     by = operator_name(invocation, Scope.OPERATE)
     work = partial(
         begin_race,

@@ -99,4 +99,4 @@ def _row(place: int, view: AttemptView) -> Sequence[str]:
         ]
     run = f"{_name(view)} {result.status}"
     rank_ = f"{place}" if place else "-"
-    return (rank_, str(view.attempt), *figures, format_seconds(view.seconds), run)
+    return (rank_, view.entrant, *figures, format_seconds(view.seconds), run)
