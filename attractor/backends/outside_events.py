@@ -278,6 +278,8 @@ class OutsideTranscript:
         else:
             prompt = prompt_tokens(spent.tokens, self._choice.provider)
             usage = Usage(prompt, spent.tokens.output_tokens, spent.cost_usd or 0.0)
+            if spent.cost_usd is None:
+                usage = replace(usage, unpriced_tokens=usage.tokens)
             if spent.cost_usd is None and not self._has_warned:
                 self._has_warned = True
                 message = "the model is unknown: its tokens count, but its cost counts as 0"
@@ -295,7 +297,7 @@ class OutsideTranscript:
             self._emit(EventKind.WARNING, message=f"{message}: other calls count nothing")
         if spent.cost_usd and not seen.cost_usd:
             # The catalogue does not contain the model, but the program knows the price.
-            self._use(Usage(cost_usd=spent.cost_usd))
+            self._use(Usage(cost_usd=spent.cost_usd, unpriced_tokens=-seen.unpriced_tokens))
 
     def _use(self, usage: Usage) -> None:
         self.total += usage

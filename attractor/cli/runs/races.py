@@ -95,7 +95,7 @@ def _row(place: int, view: AttemptView) -> Sequence[str]:
             f"{result.satisfied} of {result.played}",
             f"{result.bound:.3f}",
             f"{files}, {number_of(result.changed_lines, 'line')}",
-            format_cost(result.cost_usd),
+            format_cost(result.cost_usd, is_partial=result.is_cost_partial),
         ]
     run = f"{_name(view)} {result.status}"
     rank_ = f"{place}" if place else "-"

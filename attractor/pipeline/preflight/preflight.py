@@ -60,7 +60,12 @@ _ANSWERS = (ModelTask.AN_ANSWER, ModelTask.ADVICE)
 
 
 async def find_backend_faults(
-    graphs: Sequence[Graph], request: RunRequest, scope: RunScope, *, is_model_asked: bool
+    graphs: Sequence[Graph],
+    request: RunRequest,
+    scope: RunScope,
+    *,
+    is_model_asked: bool,
+    is_new: bool,
 ) -> Sequence[Diagnostic]:
     """Return a fault for each unknown backend or agent, each model that cannot be used, and each
     program that is missing.
@@ -70,9 +75,11 @@ async def find_backend_faults(
     found = [*find_unknown_backends(nodes, _backend_of_run(request, scope), agents)]
     if asking := _agent_nodes(graphs, request, scope):
         # Models and agents are slow to import.
-        from attractor.pipeline.preflight.models import find_faults
+        from attractor.pipeline.preflight.models import find_faults, find_unpriced
 
         found += await find_faults(asking, request, scope)
+        if is_new and request.budgets.cost_usd is not None:
+            found += find_unpriced(asking, request, scope)
     return [*found, *_find_program_faults(graphs, request, scope, is_model_asked)]
 
 
@@ -386,7 +393,9 @@ async def preflight(
         *find_unusable_secrets(project),
         *find_unusable_variables(pipeline),
         *children.faults,
-        *await find_backend_faults(graphs, request, scope, is_model_asked=is_model_asked),
+        *await find_backend_faults(
+            graphs, request, scope, is_model_asked=is_model_asked, is_new=is_new
+        ),
         *await find_missing_here(required, request, project),
     ]
     if faults:
