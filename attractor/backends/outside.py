@@ -237,7 +237,10 @@ class OutsideAgent:
                     work = _ProgramRun(stage, located, parts, task, file, reporting, transcript)
                     outcome = await self._do(work, prompt)
             finally:
-                emit(EventKind.SESSION_END, state="CLOSED", aborted=transcript.is_aborted)
+                seen: dict[str, Json] = {"models": [*transcript.models]}
+                seen = seen if transcript.models else {}
+                aborted = transcript.is_aborted
+                emit(EventKind.SESSION_END, state="CLOSED", aborted=aborted, **seen)
         return replace(outcome, usage=transcript.total)
 
     def rebuild(self, last: str, read: ReadSaved) -> object:

@@ -97,7 +97,7 @@ class OutsideTranscript:
     `text`, `failure`, `has_worked` and `refusal` are those of the last process of the program.
     `spent` is the last total of the session that the program continues. `refusal` is the last
     error that the provider answered, as far as the program uses the model proxy. `exhausted` has
-    the spent budget that refused a request.
+    the spent budget that refused a request. `models` are those that requests named.
 
     The model proxy counts the usage. If it has seen no model call, the usage is what the program
     reports.
@@ -135,6 +135,7 @@ class OutsideTranscript:
         self.text = ""
         self.failure = ""
         self.total = Usage()
+        self.models: dict[str, None] = {}
         self.has_worked = False
         self.is_aborted = False
 
@@ -201,6 +202,7 @@ class OutsideTranscript:
             return
         self._is_metered = True
         is_estimated, models = answer.usage.is_estimated, answer.usage.models
+        self.models |= dict.fromkeys(models[-1:])
         if is_estimated:
             # Warnings belong to a session.
             self._start()
@@ -276,6 +278,8 @@ class OutsideTranscript:
         else:
             prompt = prompt_tokens(spent.tokens, self._choice.provider)
             usage = Usage(prompt, spent.tokens.output_tokens, spent.cost_usd or 0.0)
+            if spent.cost_usd is None:
+                usage = replace(usage, unpriced_tokens=usage.tokens)
             if spent.cost_usd is None and not self._has_warned:
                 self._has_warned = True
                 message = "the model is unknown: its tokens count, but its cost counts as 0"
@@ -293,7 +297,7 @@ class OutsideTranscript:
             self._emit(EventKind.WARNING, message=f"{message}: other calls count nothing")
         if spent.cost_usd and not seen.cost_usd:
             # The catalogue does not contain the model, but the program knows the price.
-            self._use(Usage(cost_usd=spent.cost_usd))
+            self._use(Usage(cost_usd=spent.cost_usd, unpriced_tokens=-seen.unpriced_tokens))
 
     def _use(self, usage: Usage) -> None:
         self.total += usage

@@ -27,7 +27,8 @@ class Pricing:
             self._warned.add(price.why_not)
             emit(EventKind.WARNING, message=price.why_not)
         prompt = prompt_tokens(used, provider)
-        return Usage(prompt, used.output_tokens, price.cost_usd or 0.0)
+        usage = Usage(prompt, used.output_tokens, price.cost_usd or 0.0)
+        return usage if price.cost_usd is not None else replace(usage, unpriced_tokens=usage.tokens)
 
 
 class Meter:

@@ -69,15 +69,12 @@ def _find_model_faults(
     program: Program, nodes: Sequence[Node], parts: OutsideParts
 ) -> Iterator[Diagnostic]:
     by_provider: dict[str, list[Node]] = {}
+    yield from _find_unusable_models(program, nodes, parts)
     for node in nodes:
-        named = parts.defaults.choose(node).provider
-        is_named = node.attributes.text(MODEL) or node.attributes.text(PROVIDER)
         choice = program.choose(node, parts.defaults)
-        if is_named and program.providers and named and named not in program.providers:
-            message = f"it cannot use models of {named}"
-            fix = f"choose a model of {' or '.join(program.providers)}, or another backend"
-            yield node_fault([node], f"backend={program.name}: {message}", fix=fix)
-        elif program.needs_model and not choice.model:
+        if _unusable_model(program, node, parts):
+            continue
+        if program.needs_model and not choice.model:
             message = f"backend={program.name}: missing {MODEL}: no model is chosen"
             fix = f"pass --model, or set {MODEL} in the pipeline; 'attractor models' lists models"
             yield node_fault([node], message, fix=fix)
@@ -94,6 +91,33 @@ def _find_model_faults(
                 )
             fix = f"{key_remedy(provider)}{about_login}; {_SIMULATE}"
             yield node_fault(users, message, fix=fix)
+
+
+def _find_unusable_models(
+    program: Program, nodes: Sequence[Node], parts: OutsideParts
+) -> Iterator[Diagnostic]:
+    unusable: dict[str, list[Node]] = {}
+    for node in nodes:
+        if model := _unusable_model(program, node, parts):
+            unusable.setdefault(model, []).append(node)
+    for model, users in unusable.items():
+        yield node_fault(
+            users,
+            f"backend={program.name}: it cannot use {model}",
+            fix=f"choose a model of {' or '.join(program.providers)}, or another backend; name "
+            f"models of several backends with {MODEL} or {PROVIDER} on nodes, in a race with "
+            f"--with {program.name}:MODEL,...",
+        )
+
+
+def _unusable_model(program: Program, node: Node, parts: OutsideParts) -> str:
+    """Return the model that a node or the run asks for and the program cannot use, or ""."""
+    is_named = node.attributes.text(MODEL) or node.attributes.text(PROVIDER)
+    named = parts.defaults.choose(node)
+    if not (is_named or parts.is_model_asked) or program.can_use(named.provider):
+        return ""
+    model = f"the model {named.model!r}" if named.model else "models"
+    return f"{model} of {named.provider}"
 
 
 def has_login(program: Program, parts: OutsideParts) -> bool:

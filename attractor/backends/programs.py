@@ -194,9 +194,15 @@ class Program:
         """Return the model of a node; an empty model or effort means the program's default."""
         chosen = defaults.choose(node)
         effort = node.attributes.text("reasoning_effort")
+        # A default of the settings may be a model for other nodes.
+        model = chosen.model if self.can_use(chosen.provider) else node.attributes.text(MODEL)
         if chosen.provider in (*self.providers, *self.offered):
-            return ModelChoice(chosen.provider, chosen.model, effort)
+            return ModelChoice(chosen.provider, model, effort)
         provider = self.providers[0] if self.providers else ""
         if not chosen.provider and len(self.offered) == 1:
             provider = self.offered[0]
-        return ModelChoice(provider, node.attributes.text(MODEL), effort)
+        return ModelChoice(provider, model, effort)
+
+    def can_use(self, provider: str) -> bool:
+        """Return whether the program can use models of a provider; "" is an unknown one."""
+        return not self.providers or provider in ("", *self.providers)

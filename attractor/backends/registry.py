@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class OutsideParts:
     """The parts of backends that run programs: the operator's variables, models and settings.
 
-    `is_sandboxed` is False if the run asks for no sandbox. Without `accounts`, the limit of an
+    `is_sandboxed` is False if the run asks for no sandbox. With `is_model_asked`, the default model
+    was asked for, and does not come from the settings. Without `accounts`, the limit of an
     account is a failure.
     """
 
@@ -33,6 +34,7 @@ class OutsideParts:
     defaults: "ModelDefaults"
     settings: "BackendsSettings | None" = None
     is_sandboxed: bool = True
+    is_model_asked: bool = False
     prompt_folders: tuple[Path, ...] = ()
     accounts: "Accounts | None" = None
 

@@ -13,10 +13,13 @@ def format_seconds(seconds: float) -> str:
     return describe_duration(timedelta(milliseconds=round(1000 * seconds)))
 
 
-def format_cost(dollars: float) -> str:
-    """Return an amount of dollars as text for people."""
+def format_cost(dollars: float, *, is_partial: bool = False) -> str:
+    """Return an amount of dollars as text for people; of a partial one, the rest is unknown."""
+    if is_partial and not dollars:
+        return "unknown"
     rounded = round(dollars, 4)
-    return f"${rounded:.2f}" if rounded >= 1 or not dollars else f"${rounded:.4f}"
+    known = f"${rounded:.2f}" if rounded >= 1 or not dollars else f"${rounded:.4f}"
+    return f"{known} + unknown" if is_partial else known
 
 
 def number_of(count: int, noun: str) -> str:

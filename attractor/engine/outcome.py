@@ -7,7 +7,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import cast
 
-from attractor.base.amounts import number_of
+from attractor.base.amounts import format_cost, number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.storage.json_files import Fields
@@ -52,14 +52,15 @@ class Culprit(StrEnum):
 class Usage:
     """The model usage of a stage.
 
-    `estimated_tokens` are the tokens of answers that were cut before their usage. They are part of
-    `input_tokens` and `output_tokens`.
+    `estimated_tokens` are the tokens of answers that were cut before their usage, `unpriced_tokens`
+    those of calls whose cost is unknown. Both are part of `input_tokens` and `output_tokens`.
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float = 0.0
     estimated_tokens: int = 0
+    unpriced_tokens: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -67,6 +68,7 @@ class Usage:
             self.output_tokens + other.output_tokens,
             self.cost_usd + other.cost_usd,
             self.estimated_tokens + other.estimated_tokens,
+            self.unpriced_tokens + other.unpriced_tokens,
         )
 
     def __sub__(self, other: "Usage") -> "Usage":
@@ -75,6 +77,7 @@ class Usage:
             self.output_tokens - other.output_tokens,
             self.cost_usd - other.cost_usd,
             self.estimated_tokens - other.estimated_tokens,
+            self.unpriced_tokens - other.unpriced_tokens,
         )
 
     def at_least(self, other: "Usage") -> "Usage":
@@ -84,6 +87,7 @@ class Usage:
             max(self.output_tokens, other.output_tokens),
             max(self.cost_usd, other.cost_usd),
             max(self.estimated_tokens, other.estimated_tokens),
+            max(self.unpriced_tokens, other.unpriced_tokens),
         )
 
     @property
@@ -165,17 +169,20 @@ def _is_usage(usage: object) -> bool:
     if not isinstance(usage, Usage):
         return False
     counts = (usage.input_tokens, usage.output_tokens, usage.estimated_tokens)
+    counts += (usage.unpriced_tokens,)
     return all(type(count) is int for count in counts) and type(usage.cost_usd) in (int, float)
 
 
 def usage_to_record(usage: Usage) -> dict[str, Json]:
-    """Return the JSON record of usage; estimated tokens are only recorded if there are any."""
+    """Return the JSON record of usage; of estimated and unpriced tokens only if there are any."""
     estimated = {"estimated_tokens": usage.estimated_tokens} if usage.estimated_tokens else {}
+    unpriced = {"unpriced_tokens": usage.unpriced_tokens} if usage.unpriced_tokens else {}
     return {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cost_usd": usage.cost_usd,
         **estimated,
+        **unpriced,
     }
 
 
@@ -186,6 +193,7 @@ def usage_from_record(fields: Fields) -> Usage:
         fields.number("output_tokens"),
         fields.real("cost_usd"),
         fields.number("estimated_tokens") if fields.has("estimated_tokens") else 0,
+        fields.number("unpriced_tokens") if fields.has("unpriced_tokens") else 0,
     )
 
 
@@ -194,4 +202,13 @@ def describe_usage(usage: Usage) -> str:
     tokens = number_of(usage.tokens, "token")
     if usage.estimated_tokens:
         tokens = f"{tokens} ({usage.estimated_tokens} estimated)"
+    if usage.unpriced_tokens:
+        return f"cost {format_usage_cost(usage)}, {tokens}"
     return f"${usage.cost_usd:.4f}, {tokens}" if usage.cost_usd else tokens
+
+
+def format_usage_cost(usage: Usage) -> str:
+    """Return the cost of usage as text for people, and whether it or a part of it is unknown."""
+    # Earlier versions recorded an unknown cost as 0.
+    is_zero = bool(usage.tokens) and not usage.cost_usd
+    return format_cost(usage.cost_usd, is_partial=is_zero or bool(usage.unpriced_tokens))

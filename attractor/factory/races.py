@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from math import inf
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
@@ -31,15 +32,15 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """A run of a race, whose id exists before it begins, and who executes its stages."""
+    """A run of a race, whose id exists before it begins, and who executes its stages.
+
+    `model` and `provider` were asked for.
+    """
 
     run_id: str
     backend: str
     model: str = ""
     provider: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.backend} {self.model}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class AttemptResult:
     """The result of an attempt, as the ranking reads it and the ledger keeps it.
 
     Without a `verdict`, it was not judged: it failed, or was canceled. `cost_usd` is what the suite
-    limits: the cost of the run and of its evaluation.
+    limits: the cost of the run and of its evaluation. `models` are those that requests named.
+    With `is_cost_partial`, models of the run have no price.
     """
 
     run_id: str
@@ -96,12 +98,15 @@ class AttemptResult:
     cost_usd: float = 0.0
     changed_lines: int = 0
     changed_files: int = 0
+    models: Sequence[str] = ()
+    is_cost_partial: bool = False
 
     @property
     def merit(self) -> tuple[bool, float, float, int, int]:
         """What ranks it; the best one is the smallest."""
         is_behind = self.verdict != GO
-        return is_behind, -self.bound, self.cost_usd, self.changed_lines, self.changed_files
+        cost = inf if self.is_cost_partial else self.cost_usd
+        return is_behind, -self.bound, cost, self.changed_lines, self.changed_files
 
 
 @dataclass(frozen=True)

@@ -86,12 +86,13 @@ def _put_in(goal: str, text: str) -> str:
 def judge_text(stage: Stage, text: str) -> Outcome:
     """Return the outcome of a stage that answered with text: a success (attractor-spec 4.5).
 
-    At a goal gate, text is no verdict (ruling R4): it fails, or its success is marked as assumed.
+    Where a verdict is required, text fails (ruling R4). At another goal gate, its success is marked
+    as assumed.
     """
     node = stage.node
     if wants_verdict(stage.graph, node):
         failed = failure("no_verdict", FailureClass.VERDICT)
-        return replace(failed, notes=f"The goal gate {node.id} was answered with text")
+        return replace(failed, notes=f"Text answered {node.id}, which requires a verdict")
     if node.is_goal_gate and not node.attributes.flag("auto_status"):
         stage.emit(OUTCOME_ASSUMED, reason="text answered a goal gate", outcome="success")
     return success(f"Stage completed: {node.id}", **response_updates(node.id, text))

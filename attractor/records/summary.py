@@ -178,6 +178,7 @@ class RunOverview:
             "input_tokens": self.usage.input_tokens,
             "output_tokens": self.usage.output_tokens,
             "estimated_tokens": self.usage.estimated_tokens,
+            "unpriced_tokens": self.usage.unpriced_tokens,
             "trouble": self.trouble,
         }
 

@@ -298,6 +298,7 @@ def test_context_keeps_the_beginning_of_a_long_response(tmp_path: Path) -> None:
         ({"goal_gate": True}, {}, StageStatus.FAIL),
         ({"goal_gate": True}, {"require_verdict": False}, StageStatus.SUCCESS),
         ({}, {"require_verdict": True}, StageStatus.SUCCESS),
+        ({"require_verdict": True}, {}, StageStatus.FAIL),
         (
             {"goal_gate": True, "require_verdict": True, "auto_status": True},
             {},
@@ -305,7 +306,7 @@ def test_context_keeps_the_beginning_of_a_long_response(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_prose_is_no_verdict_at_a_gate_that_requires_one(
+def test_prose_is_no_verdict_at_a_stage_that_requires_one(
     tmp_path: Path,
     attributes: dict[str, Plain],
     of_graph: dict[str, Plain],

@@ -65,6 +65,51 @@ def test_a_command_gets_the_prompt_and_its_report_counts(tmp_path: Path) -> None
     ]
 
 
+@table(
+    ("asked", "settings", "model"),
+    [
+        ("gpt-5.2", "", "gpt-5.2"),
+        ("opus", "", "claude-opus-5-5"),
+        ("home-made", "", "home-made"),
+        ("", '[llm]\nmodel = "gpt-5.2"', "gpt-5.2"),
+        ("home-made", 'provider = "anthropic"', "home-made"),
+        ("", 'provider = "anthropic"\n[llm]\nmodel = "gpt-5.2"', ""),
+    ],
+)
+def test_command_gets_the_model_of_the_run(
+    tmp_path: Path, asked: str, settings: str, model: str
+) -> None:
+    line = json.dumps(f'printf %s "$ATTRACTOR_MODEL" > model.txt; {REPORTS}')
+    toml = f"[backends.command]\nrun = {line}\n{settings}\n"
+    (project_in(tmp_path) / "attractor.toml").write_text(toml)
+    text = GRAPH.replace("{prompt}", '"Do it"').replace(", {more}", "")
+    environ = {**environ_for(tmp_path), "ANTHROPIC_API_KEY": "sk-of-the-test"}
+    run(tmp_path, text, backend="command", model=asked, environ=environ)
+    assert (project_in(tmp_path) / "model.txt").read_text() == model
+
+
+@table(
+    ("more", "model", "provider", "words"),
+    [
+        ("", "gpt-5.2", "", "nodes one, two: .* the model 'gpt-5.2' of openai"),
+        ("", "", "gemini", "nodes one, two: .* models of gemini"),
+        ("llm_provider=anthropic", "gpt-5.2", "", "node two: .* 'gpt-5.2' of openai"),
+        ('llm_model="gpt-5.2"', "", "", "node one: .* the model 'gpt-5.2' of openai"),
+    ],
+)
+def test_model_that_a_program_cannot_use_is_refused_by_name(
+    tmp_path: Path, more: str, model: str, provider: str, words: str
+) -> None:
+    toml = '[backends.command]\nrun = "true"\nprovider = "anthropic"\n'
+    (project_in(tmp_path) / "attractor.toml").write_text(toml)
+    environ = {**environ_for(tmp_path), "ANTHROPIC_API_KEY": "sk-of-the-test"}
+    text = between(f"one [prompt=a, {more}]", "two [prompt=b]", "start -> one -> two -> exit")
+    with pytest.raises(NotRunnable) as refused:
+        run(tmp_path, text, backend="command", environ=environ, model=model, provider=provider)
+    [fault] = refused.value.faults
+    assert re.search(f"{words}.* choose a model of anthropic", f"{fault.message} {fault.fix}")
+
+
 LIMITED = "echo 'Session limit reached · try again in 1 second'"
 
 

@@ -86,6 +86,8 @@ def test_complete_answers_count_exactly_and_a_cut_answer_is_estimated(
             result = run(tmp_path, text, backend=program, environ=environ)
             assert [one.status for one in twin.requests] == [200, 200, 200]
         used = result.usage
+        [closed] = events(result, "SESSION_END")
+        assert closed.data["models"] == [MODELS[provider]]
         assert used.tokens - used.estimated_tokens == 2 * ONE_CALL
         assert 0 < used.estimated_tokens < 400
         ended = record(result, "work/status.json")

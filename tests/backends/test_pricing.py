@@ -57,7 +57,7 @@ def test_unknown_model_is_reported_once_for_all_stages() -> None:
     for listener in (first, second):
         meter = Meter(pricing, CHOICE, listener.emit)
         meter.take(Used(900, 100))
-        assert meter.take(Used(900, 100)) == Usage(900, 100, 0.0)
+        assert meter.take(Used(900, 100)) == Usage(900, 100, unpriced_tokens=1000)
     [warning] = first.warnings
     assert warning.startswith("the catalogue does not contain the model gpt-x of openai")
     assert "its cost counts as 0" in warning
@@ -68,7 +68,8 @@ def test_unknown_model_is_reported_once_for_all_stages() -> None:
 
 def test_model_without_a_price_is_reported() -> None:
     listener = Listener()
-    assert pricing_of(UNPRICED).price(Used(9, 1), "openai", ["gpt-x"], listener.emit) == Usage(9, 1)
+    usage = pricing_of(UNPRICED).price(Used(9, 1), "openai", ["gpt-x"], listener.emit)
+    assert usage == Usage(9, 1, unpriced_tokens=10)
     [warning] = listener.warnings
     assert warning.startswith("the catalogue has no price for the model gpt-x of openai")
 
@@ -78,7 +79,8 @@ def test_unreadable_catalogue_is_reported_once_and_ends_no_stage() -> None:
         raise ConfigurationError("the table is damaged", hint="install it anew")
 
     pricing, listener = Pricing(fail), Listener()
-    assert pricing.price(Used(9, 1), "openai", ["gpt-x"], listener.emit) == Usage(9, 1)
+    usage = pricing.price(Used(9, 1), "openai", ["gpt-x"], listener.emit)
+    assert usage == Usage(9, 1, unpriced_tokens=10)
     pricing.price(Used(9, 1), "openai", ["gpt-y"], listener.emit)
     assert listener.warnings == ["model prices are unknown: the table is damaged; install it anew"]
 

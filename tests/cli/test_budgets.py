@@ -9,6 +9,14 @@ from typing import Any
 
 import pytest
 
+from attractor.engine.outcome import (
+    Usage as Used,
+    describe_usage,
+    format_usage_cost,
+    usage_from_record,
+    usage_to_record,
+)
+from attractor.engine.storage.json_files import Fields
 from attractor.llm import Usage, cost_of, get_model_info
 from attractor.twins.exchange.answer import Answer, Tokens
 from attractor.twins.script.script import Rule, Script, When
@@ -90,6 +98,34 @@ def test_run_reports_its_budget_and_assumed_successes(tmp_path: Path) -> None:
             assert [line for line in lines if line.startswith("budget: ")] == budget
             assert [line[10:] for line in lines].count(ASSUMED) == 1
             assert "  assumed: success of work, because nothing was reported" in done.stdout
+
+
+def test_cost_of_a_model_without_a_price_is_unknown_and_has_no_budget(tmp_path: Path) -> None:
+    desk = TwinDesk(tmp_path)
+    desk.write(PIPELINE)
+    unpriced = ("--backend", "agent", "--model", "home-made", "--provider", "openai")
+    words = Rule(answer=Answer(text="Done.", usage=CALL))
+    with in_background(ProviderTwin(Script(rules=(words,)))) as desk.twin:
+        refused = desk.run(*unpriced, "--max-cost-usd", "3")
+        assert (
+            "--max-cost-usd: the catalogue does not contain the model home-made" in refused.stderr
+        )
+        assert "limit tokens instead: --max-tokens N" in refused.stderr
+        assert desk.record("runs") == []
+        done = desk.run(*unpriced, "--max-tokens", "1000000")
+        assert done.returncode == 0, done.stderr
+        [listed] = desk.record("runs")
+        assert listed["unpriced_tokens"] == listed["input_tokens"] + listed["output_tokens"] > 0
+        for command in ("status", "diagnose"):
+            assert "cost unknown, " in desk.do(command).stdout
+
+
+def test_cost_that_is_known_in_part_says_so() -> None:
+    part = Used(900, 100, 0.5) + Used(9, 1, unpriced_tokens=10)
+    assert describe_usage(part) == "cost $0.5000 + unknown, 1010 tokens"
+    texts = [format_usage_cost(used) for used in (part, Used(9, 1), Used(9, 1, 0.5), Used())]
+    assert texts == ["$0.5000 + unknown", "unknown", "$0.5000", "$0.00"]
+    assert usage_from_record(Fields(usage_to_record(part), "usage")) == part
 
 
 @pytest.mark.crash

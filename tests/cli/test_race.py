@@ -5,6 +5,7 @@ import getpass
 import os
 import random
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -35,6 +36,7 @@ from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import says, use, uses
+from tests.backends import model_caller
 from tests.cli.git_desk import GitDesk, events
 from tests.counts import count
 from tests.factory.flows import ANN, HOLDOUT, REASON
@@ -204,6 +206,44 @@ def test_right_one_of_six_attempts_over_three_backends_wins(desk: RaceDesk) -> N
     assert {one["verdict"] for one in ranked[2:]} == {"no-go"}
     assert [one.data["winner"] for one in desk.lines(LineKind.RACE_ENDED)] == [shown["winner"]]
     assert shown["winner"] == ranked[0]["run_id"]
+
+
+def test_race_names_the_models_of_requests_otherwise_those_asked_for(desk: RaceDesk) -> None:
+    caller = f"{sys.executable} {Path(model_caller.__file__)} anthropic 1"
+    work = AGENT.replace("*sonnet*)", f"*opus*) {caller} ;;\n  *sonnet*)", 1)
+    with in_background(ProviderTwin(Script(rules=(Rule(answer=says("Yes.")),)))) as desk.twin:
+        desk.begin_project(agent=work.replace("  *opus*) echo made > made.txt ;;\n", ""))
+        words = ("--attempts", "2", "--with", f"command:opus,command:{WORDY}")
+        done = desk.do("race", "pipeline.dot", *words, *JUDGED)
+    asked = f"command {WORDY} (asked for)"
+    for table in (done.stdout, desk.do("race", "show").stdout):
+        assert f"  command {model_caller.MODELS['anthropic']}  " in table, done.stderr
+        assert asked in table
+    [begun], [ended] = desk.lines(LineKind.RACE_BEGUN), desk.lines(LineKind.RACE_ENDED)
+    assert [one["model"] for one in records(begun.data["attempts"])] == ["opus", WORDY]
+    seen = [one["models"] for one in records(ended.data["results"])]
+    assert seen == [[model_caller.MODELS["anthropic"]], []]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--with", "command", "--model", "gpt-5.2"), "the model 'gpt-5.2' of openai"),
+        (("--with", f"simulate,command:{RIGHT}", "--model", "gpt-5.2"), "has no effect"),
+    ],
+)
+def test_race_with_a_model_that_no_attempt_would_use_is_refused(
+    desk: RaceDesk, words: Sequence[str], reason: str
+) -> None:
+    desk.begin_project()
+    done = desk.do("race", "pipeline.dot", "--attempts", "2", *words, *JUDGED)
+    assert reason in done.stderr
+    assert "--with command:MODEL" in done.stderr or "--with codex:MODEL" in done.stderr
+    assert not desk.lines(LineKind.RACE_BEGUN)
+
+
+def records(value: Any) -> list[dict[str, Any]]:
+    return value
 
 
 def test_first_go_ends_the_race_and_cancels_the_others(desk: RaceDesk) -> None:

@@ -86,14 +86,15 @@ def test_order_and_names_of_attempts_never_change_the_ranking(
         assert winner.best.bound == max(one.bound for one in table if one.verdict == GO)
 
 
-def test_cost_decides_before_size_and_after_the_bound() -> None:
+def test_known_cost_decides_before_size_and_after_the_bound() -> None:
     base = AttemptResult("a", "awaiting_human", "a", GO, bound=0.9, cost_usd=1, changed_lines=5)
     cheaper = replace(base, run_id="b", tree="b", cost_usd=0.5, changed_lines=50)
     surer = replace(base, run_id="c", tree="c", bound=0.95, cost_usd=9)
     failed = replace(base, run_id="d", tree="d", verdict="no-go", bound=0.99)
     equal = replace(cheaper, run_id="e", cost_usd=2)
-    ranking = rank([equal, failed, base, cheaper, surer])
-    assert [one.run_ids for one in ranking] == [["c"], ["b", "e"], ["a"], ["d"]]
+    unpriced = replace(base, run_id="f", tree="f", cost_usd=0, is_cost_partial=True)
+    ranking = rank([equal, failed, unpriced, base, cheaper, surer])
+    assert [one.run_ids for one in ranking] == [["c"], ["b", "e"], ["a"], ["f"], ["d"]]
 
 
 @pytest.mark.parametrize(

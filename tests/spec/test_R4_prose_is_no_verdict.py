@@ -1,9 +1,9 @@
-"""Ruling R4, the part of the codergen handler: text at a goal gate is no verdict."""
+"""Ruling R4, the part of the codergen handler: text is no verdict where one is required."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from attractor.engine.outcome import Outcome, StageStatus
+from attractor.engine.outcome import FailureClass, Outcome, StageStatus
 from attractor.language.source.syntax_tree import Plain
 from tests.handlers.stages import Play, Saying, graph, node
 from tests.spec.runs import ScriptedBackend, between, events, record, run
@@ -27,6 +27,11 @@ def test_R4_an_outcome_is_a_verdict() -> None:
 
 def test_R4_text_at_a_plain_stage_is_success() -> None:
     assert said("All done!").status is StageStatus.SUCCESS
+
+
+def test_R4_text_at_a_stage_that_requires_a_verdict_is_no_verdict() -> None:
+    outcome = said("All done!", require_verdict=True)
+    assert (outcome.failure_class, outcome.failure_reason) == (FailureClass.VERDICT, "no_verdict")
 
 
 def test_R4_auto_status_lets_text_be_enough() -> None:

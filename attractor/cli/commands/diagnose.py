@@ -5,14 +5,14 @@ from datetime import UTC
 
 import click
 
-from attractor.base.amounts import format_cost, format_number, format_seconds, number_of
+from attractor.base.amounts import format_number, format_seconds, number_of
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.listings import proposed, read_since, show_indexing
 from attractor.cli.runs.references import run_argument
-from attractor.engine.outcome import describe_usage
+from attractor.engine.outcome import describe_usage, format_usage_cost
 from attractor.engine.truncation import shorten
 from attractor.factory.history.causes import CauseGroup, read_causes
 from attractor.factory.history.index import RunIndex
@@ -128,7 +128,7 @@ def _group_row(group: CauseGroup) -> tuple[str, ...]:
     return (
         str(len(group.runs)),
         format_number(usage.tokens),
-        format_cost(usage.cost_usd),
+        format_usage_cost(usage),
         f"{group.first:%Y-%m-%d %H:%M}",
         f"{group.last:%Y-%m-%d %H:%M}",
         group.cause.place,

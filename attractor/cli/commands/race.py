@@ -79,8 +79,9 @@ def race(ctx: click.Context, as_json: bool) -> ExitCode:
     "--with",
     "backends",
     default="",
-    metavar="NAME,...",
-    help="Execute stages with these backends, in turn (default: backends.default, or agent).",
+    metavar="NAME[:MODEL],...",
+    help="Execute stages with these backends, in turn, each with its model, if one is named "
+    "(default: backends.default, or agent).",
 )
 @click.option(
     "--model",
@@ -175,12 +176,11 @@ def begin(
         gallery=gallery,
     )
     request = with_test_command(request, opened.project)
-    names = [name.strip() for name in backends.split(",") if name.strip()]
-    if backends and not names:
-        raise UsageError("no backend in --with", hint="name some: --with claude,codex")
-    names = names or [invocation.configuration.settings.backends.default]
-    combined = product(models or ("",), names)
-    entrants = [replace(request, backend=name, model=model) for model, name in combined]
+    default = invocation.configuration.settings.backends.default
+    entrants = [
+        replace(request, backend=name, model=model)
+        for name, model in _pair(backends, models, default)
+    ]
     by = operator_name(invocation, Scope.OPERATE)
     work = partial(
         begin_race,
@@ -195,6 +195,20 @@ def begin(
     begun = _begin_on(pool, invocation, opened, work) if pool else asyncio.run(work())
     show(f"race {begun.race_id}: {attempts} attempts, {begun.counted} count", err=True)
     return _execute(begun, invocation, opened, as_json=as_json)
+
+
+def _pair(backends: str, models: Sequence[str], default: str) -> Sequence[tuple[str, str]]:
+    """Return the backends of `--with` with their models, in turn."""
+    names = [name.strip() for name in backends.split(",") if name.strip()]
+    if backends and not names:
+        raise UsageError("no backend in --with", hint="name some: --with claude,codex")
+    if models and ":" in backends:
+        raise UsageError(
+            "--with names models, so --model has no effect",
+            hint="name the model of each backend: --with codex:MODEL,claude:MODEL",
+        )
+    split = [name.partition(":") for name in names or [default]]
+    return [(name, own or model) for model, (name, _, own) in product(models or ("",), split)]
 
 
 def _begin_on(

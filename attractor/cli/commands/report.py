@@ -17,6 +17,7 @@ from attractor.cli.runs.listings import read_since, show_indexing
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import operator_option
 from attractor.cli.shell_completion import complete_runs
+from attractor.engine.outcome import format_usage_cost
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.decisions.figures import FEWEST, HASTY_S, Spread, read_decisions
 from attractor.factory.evaluation.evaluate import Evaluator
@@ -238,7 +239,7 @@ def _share(share: float | None) -> str:
 def _run_lines(stages: Sequence[StageFigures], trials: Sequence[TrialFigures]) -> list[str]:
     rows = [("stage", "attempts", "time", "cost", "tokens")]
     for stage in stages:
-        used = format_cost(stage.usage.cost_usd), format_number(stage.usage.tokens)
+        used = format_usage_cost(stage.usage), format_number(stage.usage.tokens)
         rows.append((stage.node, str(stage.attempts), format_seconds(stage.seconds), *used))
     lines = _aligned(rows)
     rows = [("trial", "result", "time", "cost", "tokens")]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from attractor.base.amounts import format_cost, format_number, number_of
+from attractor.base.amounts import format_number, number_of
 from attractor.base.clock import SystemClock
 from attractor.base.durations import format_age
 from attractor.base.errors import AttractorError, ExitCode
@@ -19,7 +19,7 @@ from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.listings import landed, read_since, show_indexing
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.status import describe_plain
-from attractor.engine.outcome import Usage
+from attractor.engine.outcome import Usage, format_usage_cost
 from attractor.engine.run_folder.layout import RunDirectory, is_held
 from attractor.engine.truncation import shorten
 from attractor.factory.history.index import RunIndex, RunQuery
@@ -222,7 +222,7 @@ def _newest_of_actors(found: Sequence[RunOverview]) -> Iterator[RunOverview]:
 def _cost(usage: Usage) -> str:
     """Return the cost; of models without a price, the tokens."""
     if usage.cost_usd or not usage.tokens:
-        return format_cost(usage.cost_usd)
+        return format_usage_cost(usage)
     return f"{format_number(usage.tokens)} tokens"
 
 

@@ -95,8 +95,8 @@ def _row(place: int, view: AttemptView) -> Sequence[str]:
             f"{result.satisfied} of {result.played}",
             f"{result.bound:.3f}",
             f"{files}, {number_of(result.changed_lines, 'line')}",
-            format_cost(result.cost_usd),
+            format_cost(result.cost_usd, is_partial=result.is_cost_partial),
         ]
     run = f"{_name(view)} {result.status}"
     rank_ = f"{place}" if place else "-"
-    return (rank_, str(view.attempt), *figures, format_seconds(view.seconds), run)
+    return (rank_, view.entrant, *figures, format_seconds(view.seconds), run)

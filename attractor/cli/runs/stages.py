@@ -2,8 +2,9 @@
 
 import json
 
-from attractor.base.amounts import format_cost, format_number, format_seconds, number_of
+from attractor.base.amounts import format_number, format_seconds, number_of
 from attractor.cli.output.streams import table
+from attractor.engine.outcome import format_usage_cost
 from attractor.engine.questions.question import describe_author
 from attractor.engine.truncation import one_line
 from attractor.language.source.text import visible
@@ -34,7 +35,7 @@ def _row(one: StageAttempt) -> tuple[str, ...]:
         format_seconds(one.seconds) if one.outcome else "",
         f"{one.outcome or one.state}{f': {reason}' if reason else ''}",
         one.model,
-        format_cost(one.usage.cost_usd) if used else "",
+        format_usage_cost(one.usage) if used else "",
         format_number(used) if used else "",
         ", ".join(f"{edge.target} ({edge.reason})" for edge in one.edges if edge.target),
     )

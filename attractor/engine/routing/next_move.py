@@ -127,13 +127,14 @@ def _counts(record: StageRecord, progress: Progress) -> bool:
 
 
 def wants_verdict(graph: Graph, node: Node, *, by_agent: bool = False) -> bool:
-    """Return whether a node is a goal gate whose stages must report a verdict.
+    """Return whether stages of a node must report a verdict: a goal gate, or set on the node.
 
-    The default is yes for a stage that a coding agent executes, otherwise no (ruling R4).
+    The default of a goal gate is yes if a coding agent executes it, otherwise no (ruling R4).
     """
     written = required_verdict(graph, node)
     is_required = by_agent if written is None else written
-    return node.is_goal_gate and is_required and not node.attributes.flag("auto_status")
+    is_asked = node.is_goal_gate or node.attributes.flag("require_verdict")
+    return is_asked and is_required and not node.attributes.flag("auto_status")
 
 
 def redirect(graph: Graph, gate: Node) -> Route | None:

@@ -15,6 +15,7 @@ from attractor.base.fenced import DATA_ONLY, fenced
 from attractor.base.files import read_regular
 from attractor.base.json import Json, canonical_json, content_hash, parse_json
 from attractor.base.records import read_record, write_record
+from attractor.engine.outcome import format_usage_cost
 from attractor.engine.prompts.preamble import LONGEST_FEEDBACK
 from attractor.engine.run_folder.layout import Manifest
 from attractor.engine.storage.json_files import Fields, read_known
@@ -321,7 +322,7 @@ def proposal_body(facts: ProposalFacts, most: int) -> str:
     """Return the text of a pull request: verdict, cost, changes and report, without a holdout."""
     review, report = facts.review, facts.review.report
     manifest = review.facts.manifest
-    cost = f"{format_cost(review.usage.cost_usd)}, judge {format_cost(review.judge_usd)}"
+    cost = f"{format_usage_cost(review.usage)}, judge {format_cost(review.judge_usd)}"
     rows = {
         "Run": f"`{review.facts.run_id}` of `{manifest.pipeline}`",
         "Judged by": f"`{manifest.suite.partition('#')[0]}`",

@@ -1,6 +1,6 @@
 """Begins a race, collects the results of its attempts, records its end, and cancels its losers."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -10,6 +10,8 @@ from pathlib import Path
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, Refused, UsageError
+from attractor.base.events import Event
+from attractor.base.journal import read_lines
 from attractor.base.json import Json
 from attractor.base.locks import FileLock
 from attractor.base.records import write_fields
@@ -21,6 +23,7 @@ from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.gate_records import GateInput, GateReport
+from attractor.factory.history.index_update import parse_row
 from attractor.factory.history.records import EvaluationPool
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
@@ -75,6 +78,12 @@ class AttemptView:
     root: Path | None = None
     seconds: float = 0.0
     left: str = ""
+
+    @property
+    def entrant(self) -> str:
+        """The backend, with the models that its requests named, otherwise with the asked model."""
+        asked = f"{self.attempt.model} (asked for)" if self.attempt.model else ""
+        return f"{self.attempt.backend} {', '.join(self.result.models) or asked}".rstrip()
 
     @property
     def is_working(self) -> bool:
@@ -242,7 +251,8 @@ async def _look_at(
     judged = Evaluator(opened).judged(facts)
     report = gate(judged)
     left = _left(facts, judged, report)
-    result = AttemptResult(attempt.run_id, facts.state.status.word.value)
+    models = tuple(dict.fromkeys(model for each in reversed(found) for model in _models_of(each)))
+    result = AttemptResult(attempt.run_id, facts.state.status.word.value, models=models)
     if facts.state.status == AWAITING_DECISION and not left:
         changes = await read_diffstat(opened.project, facts.run_id, facts.tree)
         files = changes.files if changes else ()
@@ -254,10 +264,22 @@ async def _look_at(
             played=report.played,
             bound=report.bound,
             cost_usd=judged.cost_usd,
+            is_cost_partial=bool(facts.state.used.unpriced_tokens),
             changed_lines=sum((file.added or 0) + (file.deleted or 0) for file in files),
             changed_files=len(files),
         )
     return AttemptView(attempt, result, root, seconds, left)
+
+
+def _models_of(root: Path) -> Iterator[str]:
+    """Yield the models that requests of a run named, if Attractor made or saw these requests."""
+    for line in read_lines(RunDirectory(root).events):
+        if b'"type":"SESSION_' in line.content:
+            event = Event.from_record(dict(parse_row(line.content)))
+            seen = event.data.get("models")
+            yield from (str(model) for model in seen) if isinstance(seen, list) else ()
+            if event.type == "SESSION_START" and "program" not in event.data:
+                yield str(event.data.get("model"))
 
 
 def rank_views(views: Sequence[AttemptView]) -> list[tuple[int, AttemptView]]:

@@ -305,8 +305,8 @@ FAILURES = (
     truth(
         "require_verdict",
         GRAPH_AND_NODE,
-        "Whether a goal gate needs a reported outcome.",
-        default="true for a coding agent, false for a callback or a simulation",
+        "Whether a stage needs a reported outcome; on the graph the default for goal gates.",
+        default="true for a goal gate of a coding agent, otherwise false",
     ),
     truth(
         "auto_status",

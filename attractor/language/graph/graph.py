@@ -485,9 +485,9 @@ def supervised_file(graph: Graph, manager: Node) -> Value | None:
     return manager.attributes.value(CHILD_FILE) or graph.attributes.value(CHILD_FILE)
 
 
-def required_verdict(graph: Graph, gate: Node) -> bool | None:
-    """Return the `require_verdict` of a goal gate, otherwise of the graph; None without both."""
-    for attributes in (gate.attributes, graph.attributes):
+def required_verdict(graph: Graph, node: Node) -> bool | None:
+    """Return the `require_verdict` of a node, otherwise of the graph; None without both."""
+    for attributes in (node.attributes, graph.attributes):
         if attributes.value("require_verdict") is not None:
             return attributes.flag("require_verdict")
     return None

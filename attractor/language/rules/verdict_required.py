@@ -1,10 +1,12 @@
-"""A goal gate with a model needs a reported outcome.
+"""A goal gate, or a stage with `require_verdict=true`, needs a reported outcome.
 
 What it does: reports a goal gate with a model if `require_verdict=false` or `auto_status=true` lets
-it succeed without a report, and a goal gate of type `prompt`, which cannot report.
+it succeed without a report, a stage on which `auto_status=true` disables `require_verdict=true`,
+and both on a node of type `prompt`, which cannot report.
 
 Why: a model that ends without reporting an outcome then counts as a success, whatever it said. At a
-goal gate this opens the exit without a verdict.
+goal gate this opens the exit without a verdict. With `require_verdict=true`, a stage fails without
+a report, so a node of type `prompt` always fails.
 
 Example:
 
@@ -34,20 +36,26 @@ from attractor.language.graph.graph import DEFAULT_TYPE, Graph, Node, goal_gates
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote
 
+_KEY = "require_verdict"
+
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
-    for node in goal_gates(graph):
+    required = [node for node in graph.nodes_with(_KEY) if node.attributes.flag(_KEY)]
+    for node in (*goal_gates(graph), *(node for node in required if not node.is_goal_gate)):
         if fix := _fix(graph, node):
+            kind, key = ("goal gate", "goal_gate") if node.is_goal_gate else ("stage", _KEY)
+            always_fails = required_verdict(graph, node) and not node.attributes.flag("auto_status")
+            ends = "always fails" if always_fails else "succeeds"
             yield warning(
-                f"the goal gate {quote(node.id)} succeeds without a reported outcome",
-                node.attributes.by_key["goal_gate"].span,
+                f"the {kind} {quote(node.id)} {ends} without a reported outcome",
+                node.attributes.by_key[key].span,
                 node=node.id,
                 fix=fix,
             )
 
 
 def _fix(graph: Graph, node: Node) -> str:
-    """Return the fix of a goal gate that succeeds without a report, or an empty text."""
+    """Return the fix of a node whose stages cannot or need not report, or an empty text."""
     if node.type == "prompt":
         return "remove type=prompt, so that an agent reports"
     if node.type != DEFAULT_TYPE:

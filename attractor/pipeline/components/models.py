@@ -168,7 +168,9 @@ def agents_of(scope: RunScope) -> Agents:
     return Agents([scope.agents_folder])
 
 
-def outside_parts(request: RunRequest, scope: RunScope) -> BackendParts:
+def outside_parts(
+    request: RunRequest, scope: RunScope, *, is_model_asked: bool = False
+) -> BackendParts:
     """Return the parts of backends that run programs."""
     project = scope.project
     return BackendParts(
@@ -177,6 +179,7 @@ def outside_parts(request: RunRequest, scope: RunScope) -> BackendParts:
             defaults=ModelDefaults(request.model, request.provider),
             settings=project.backends,
             is_sandboxed=request.sandbox != "none",
+            is_model_asked=is_model_asked,
             prompt_folders=(scope.agents_folder / PROFILES,),
             accounts=accounts_of(request, project),
         )

@@ -115,7 +115,7 @@ def spread(values: Sequence[float]) -> Range:
 
 def cost_known(usage: Usage) -> bool:
     """Return whether a cost is meaningful, which requires a price for all tokens."""
-    return bool(usage.cost_usd) or not usage.input_tokens + usage.output_tokens
+    return not usage.unpriced_tokens and bool(usage.cost_usd or not usage.tokens)
 
 
 def _of_pipeline(runs_dir: Path, pipeline: str) -> Iterator[RecordedRun]:

@@ -66,6 +66,7 @@ class New:
     is_new = walks = True
     is_resumed = is_restart = restores_sessions = False
     promises = Promises()
+    overrides = NO_OVERRIDES
     agents = ""
 
     def secrets(self, redactor: Redactor) -> Iterable[str]:

@@ -32,7 +32,16 @@ async def plan_run(origin: Origin, project: Project, rules: RunRules = UNGOVERNE
         scope = replace(scope, agents_folder=find_pinned_agents(machine, origin.agents))
     run_id = origin.run_id or machine.new_run_id()
     if origin.walks:
-        report = await preflight(pipeline, request, scope, run_id=run_id, is_new=origin.is_new)
+        report = await preflight(
+            pipeline,
+            request,
+            scope,
+            run_id=run_id,
+            is_new=origin.is_new,
+            is_model_asked=bool(
+                origin.overrides.model or (origin.is_new and (request.model or request.provider))
+            ),
+        )
     else:
         sandbox = await choose_sandbox(request, scope, run_id=run_id)
         report = PreflightReport(origin.pipeline_name, request, (), sandbox)

@@ -3,11 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from attractor.backends.model_faults import find_model_faults
-from attractor.backends.models import ModelDefaults, complete_defaults, find_misspelled, list_ready
+from attractor.backends.model_faults import find_model_faults, node_fault
+from attractor.backends.models import (
+    ModelChoice,
+    ModelDefaults,
+    complete_defaults,
+    find_misspelled,
+    list_ready,
+)
 from attractor.config.settings import LlmSettings
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Node
+from attractor.llm.response import Usage, price_call
 from attractor.pipeline.components.models import agents_of, find_unknown_providers
 from attractor.pipeline.components.providers import providers_to_ask
 from attractor.pipeline.project.run_scope import RunScope
@@ -45,6 +52,25 @@ async def find_faults(
 ) -> Sequence[Diagnostic]:
     """Return a fault for each model of a node that cannot be used."""
     return await find_model_faults(nodes, _defaults(request, scope), scope.project.machine.environ)
+
+
+def find_unpriced(
+    nodes: Sequence[Node], request: RunRequest, scope: RunScope
+) -> Iterator[Diagnostic]:
+    """Yield a fault for each model without a price, whose cost a budget could not limit."""
+    by_model: dict[ModelChoice, list[Node]] = {}
+    for node in nodes:
+        choice = replace(_defaults(request, scope).choose(node), reasoning_effort="")
+        by_model.setdefault(choice, []).append(node)
+    for choice, users in by_model.items():
+        price = price_call(Usage(0, 0), choice.provider, [choice.model])
+        if choice.model and price.cost_usd is None:
+            yield node_fault(
+                users,
+                f"--max-cost-usd: {price.why_not}",
+                fix="limit tokens instead: --max-tokens N, or choose a model with a price "
+                "('attractor models' lists them)",
+            )
 
 
 def find_setting_faults(settings: LlmSettings | None) -> Iterator[Diagnostic]:

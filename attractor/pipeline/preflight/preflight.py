@@ -60,7 +60,12 @@ _ANSWERS = (ModelTask.AN_ANSWER, ModelTask.ADVICE)
 
 
 async def find_backend_faults(
-    graphs: Sequence[Graph], request: RunRequest, scope: RunScope
+    graphs: Sequence[Graph],
+    request: RunRequest,
+    scope: RunScope,
+    *,
+    is_model_asked: bool,
+    is_new: bool,
 ) -> Sequence[Diagnostic]:
     """Return a fault for each unknown backend or agent, each model that cannot be used, and each
     program that is missing.
@@ -70,23 +75,26 @@ async def find_backend_faults(
     found = [*find_unknown_backends(nodes, _backend_of_run(request, scope), agents)]
     if asking := _agent_nodes(graphs, request, scope):
         # Models and agents are slow to import.
-        from attractor.pipeline.preflight.models import find_faults
+        from attractor.pipeline.preflight.models import find_faults, find_unpriced
 
         found += await find_faults(asking, request, scope)
-    return [*found, *_find_program_faults(graphs, request, scope)]
+        if is_new and request.budgets.cost_usd is not None:
+            found += find_unpriced(asking, request, scope)
+    return [*found, *_find_program_faults(graphs, request, scope, is_model_asked)]
 
 
 def _find_program_faults(
-    graphs: Sequence[Graph], request: RunRequest, scope: RunScope
+    graphs: Sequence[Graph], request: RunRequest, scope: RunScope, is_model_asked: bool
 ) -> Iterator[Diagnostic]:
-    for backend, nodes in _program_backends(graphs, request, scope):
+    programs = _program_backends(graphs, request, scope, is_model_asked=is_model_asked)
+    for backend, nodes in programs:
         answering = [node for node in nodes if model_task(node) in _ANSWERS]
         executing = [node for node in nodes if node not in answering]
         yield from backend.find_missing(executing, answering)
 
 
 def _program_backends(
-    graphs: Sequence[Graph], request: RunRequest, scope: RunScope
+    graphs: Sequence[Graph], request: RunRequest, scope: RunScope, *, is_model_asked: bool = False
 ) -> Iterator[tuple[NeedsProgram, Sequence[Node]]]:
     """Yield each chosen backend that needs a program, with its nodes."""
     registry = backend_registry()
@@ -95,7 +103,8 @@ def _program_backends(
             # Models and agents are slow to import.
             from attractor.pipeline.components.models import outside_parts
 
-            backend = registry[name](outside_parts(request, scope))
+            parts = outside_parts(request, scope, is_model_asked=is_model_asked)
+            backend = registry[name](parts)
             if isinstance(backend, NeedsProgram):
                 yield backend, nodes
 
@@ -360,10 +369,12 @@ async def preflight(
     *,
     run_id: str = "",
     is_new: bool = False,
+    is_model_asked: bool = False,
 ) -> PreflightReport:
     """Check a run before it exists; the sandbox is only made if the checks of the machine pass.
 
-    The workspace is only checked if the run `is_new`: any other run already has a workspace.
+    The workspace is only checked if the run `is_new`: any other run already has a workspace. With
+    `is_model_asked`, a model of the request that a backend cannot use is a fault.
     """
     project = scope.project
     name = pipeline_name(pipeline.graph, request.file)
@@ -382,7 +393,9 @@ async def preflight(
         *find_unusable_secrets(project),
         *find_unusable_variables(pipeline),
         *children.faults,
-        *await find_backend_faults(graphs, request, scope),
+        *await find_backend_faults(
+            graphs, request, scope, is_model_asked=is_model_asked, is_new=is_new
+        ),
         *await find_missing_here(required, request, project),
     ]
     if faults:

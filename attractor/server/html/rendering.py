@@ -21,6 +21,7 @@ from attractor.base.amounts import (
 )
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
+from attractor.engine.outcome import format_usage_cost
 from attractor.engine.questions.edge_labels import without_accelerator
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.project import list_project_folders
@@ -298,6 +299,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "money": format_cost,
+        "usage_cost": format_usage_cost,
         "lasted": format_seconds,
         "whole": format_number,
         "size": format_size,

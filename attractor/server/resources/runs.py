@@ -72,6 +72,9 @@ class RunAnswer(AnswerModel):
     estimated_tokens: int = Field(
         description="The tokens, among these, of answers that were cut before their usage."
     )
+    unpriced_tokens: int = Field(
+        description="The tokens, among these, of calls whose cost is unknown."
+    )
     trouble: str
 
 

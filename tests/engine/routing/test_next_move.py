@@ -404,13 +404,16 @@ def test_visit_limit_names_its_attribute(
         ({"goal_gate": True}, {"require_verdict": False}, False, False),
         ({"goal_gate": True}, {}, False, True),
         ({}, {}, False, False),
-        ({"require_verdict": True}, {}, False, False),
+        ({"require_verdict": True}, {}, True, True),
+        ({"require_verdict": True, "auto_status": True}, {}, False, False),
+        ({"require_verdict": False}, {"require_verdict": True}, False, False),
+        ({}, {"require_verdict": True}, False, False),
         ({"goal_gate": True, "require_verdict": False}, {"require_verdict": True}, False, False),
         ({"goal_gate": True, "require_verdict": True}, {"require_verdict": False}, True, True),
         ({"goal_gate": True, "require_verdict": True, "auto_status": True}, {}, False, False),
     ],
 )
-def test_goal_gate_requires_a_verdict_by_attribute_and_from_an_agent(
+def test_stage_requires_a_verdict_by_attribute_and_goal_gate_also_from_an_agent(
     of_node: dict[str, Plain], of_graph: dict[str, Plain], wanted: bool, of_agent: bool
 ) -> None:
     at = node("a", **of_node)

@@ -95,6 +95,10 @@ WHERE: dict[str, dict[str, list[str]]] = {
         "a [goal_gate=true, require_verdict=true]; require_verdict=false": [],
         "a [goal_gate=true, require_verdict=true, auto_status=true]": ["goal_gate"],
         "a [goal_gate=true, type=prompt]": ["goal_gate"],
+        "a [require_verdict=true]": [],
+        "a [require_verdict=true, auto_status=true]": ["require_verdict"],
+        "a [require_verdict=true, type=prompt]": ["require_verdict"],
+        "a [require_verdict=false, type=prompt]": [],
         "a [goal_gate=true, shape=parallelogram, tool_command=make]": [],
     },
     "human_gate_labels": {

@@ -68,8 +68,13 @@ def used(usage: Usage) -> str:
     """Return the model usage as text, or an empty text if no model was used."""
     if usage == NOTHING_USED:
         return ""
-    money = f" {price(usage.cost_usd)}" if usage.cost_usd else ""
-    return f"{counted(tokens_of(usage))} tok{money}"
+    return f"{counted(tokens_of(usage))} tok {_cost(usage)}".rstrip()
+
+
+def _cost(usage: Usage) -> str:
+    known = price(usage.cost_usd) if usage.cost_usd else ""
+    unknown = f"{known} + unknown" if known else "cost unknown"
+    return unknown if usage.unpriced_tokens else known
 
 
 def name_of(row: StageRow) -> str:
@@ -101,7 +106,7 @@ def _summary(view: RunView) -> Iterator[str]:
         estimated = usage.estimated_tokens
         about = f" ({counted(estimated)} estimated)" if estimated else ""
         yield f"{counted(tokens_of(usage))} tokens{about}"
-        yield price(usage.cost_usd) if usage.cost_usd else ""
+        yield _cost(usage)
     trials = view.trials
     yield f"{trials.satisfied} of {trials.played} trials satisfied" if trials.played else ""
     yield f"{trials.left} to go, about {lasted(trials.seconds_left)}" if trials.left else ""
