@@ -502,6 +502,7 @@ class Created(Record):
     project: str
     directory: str
     trigger: TriggerRecord | None = None
+    in_project: bool = Field(False, description="the run works in the folder of the project")
 
 
 class Carried(Record):

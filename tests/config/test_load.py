@@ -1,7 +1,7 @@
 """"""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -92,7 +92,7 @@ def test_folder_in_place_of_a_file_is_reported(file: Path):
 
 
 @contextmanager
-def unprivileged() -> Iterator[None]:
+def unprivileged() -> Generator[None]:
     """Be an unprivileged user, because root may read every file."""
     me = os.geteuid()
     os.seteuid(65534 if me == 0 else me)
