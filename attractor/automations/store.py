@@ -26,7 +26,7 @@ from attractor.base.files import (
 from attractor.base.json import JsonObject, canonical_json, parse_object
 from attractor.base.locks import FileLock
 from attractor.base.records import read_record, write_record
-from attractor.config.tables import require_name
+from attractor.config.tables import require_new_name
 from attractor.factory.errors import InvalidToken
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.tokens import Scope, TokenStore
@@ -122,7 +122,7 @@ def create_automation(
     """
     name, state = automation.name, _state(opened)
     try:
-        require_name(name)
+        require_new_name(name)
     except ValueError as cause:
         raise InvalidAutomation(f"invalid name {name!r}", hint=str(cause)) from cause
     place = project_folder(state, automation.project) / AUTOMATIONS

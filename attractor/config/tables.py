@@ -18,6 +18,17 @@ def require_name(name: str) -> str:
     return name
 
 
+LONGEST_NEW_NAME = 100
+"""In characters: a name is a part of files and branches, which have other parts as well."""
+
+
+def require_new_name(name: str) -> str:
+    """Return a name for a new folder or branch, or raise ValueError; earlier ones may be longer."""
+    if len(name) > LONGEST_NEW_NAME:
+        raise ValueError(f"use at most {LONGEST_NEW_NAME} characters")
+    return require_name(name)
+
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _Variable = Annotated[str, Field(json_schema_extra={"pattern": f"^{_VARIABLE.pattern}$"})]
 _SECRET = re.compile(

@@ -177,7 +177,7 @@ def _base_of(environment: Path) -> tuple[Path, ...]:
 def _node(folder: Path, readable: tuple[Path, ...]) -> Toolchain:
     try:
         scripts: object = json.loads(_text(folder / "package.json") or "{}")["scripts"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         scripts = None
     known = cast("dict[str, object]", scripts) if isinstance(scripts, dict) else {}
     test = known.get("test")

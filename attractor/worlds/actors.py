@@ -29,7 +29,7 @@ from attractor.base.journal import Journal, read_lines
 from attractor.base.json import canonical_json, parse_object
 from attractor.base.locks import FileLock
 from attractor.base.records import read_record, write_record
-from attractor.config.tables import require_name
+from attractor.config.tables import require_new_name
 from attractor.factory.project import ProjectFolder, list_project_folders, project_folder
 from attractor.worlds.messages import Message, Sender, TaskAtWork
 
@@ -353,7 +353,7 @@ def create_actor(actor: Actor, project: ProjectFolder, state: Path) -> ActorFold
 def require_actor_name(name: str) -> None:
     """Refuse a name that could be no folder, branch or word of a command."""
     try:
-        require_name(name)
+        require_new_name(name)
     except ValueError as cause:
         raise UsageError(f"invalid name of an actor {name!r}", hint=str(cause)) from cause
 

@@ -15,7 +15,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, Refused, UsageError
 from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock, LockHolder
-from attractor.config.tables import require_name
+from attractor.config.tables import require_new_name
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.environments.orphan_processes import kill_orphans
 from attractor.factory.dimensions import DIMENSIONS, Dimension, DimensionRecords, DimensionState
@@ -125,7 +125,7 @@ class _Making:
     def _require_usable(self, name: str, kind: str, ref: str, at: Path | None) -> None:
         kinds = workspace_registry()
         try:
-            require_name(name)
+            require_new_name(name)
         except ValueError as fault:
             raise UsageError(f"invalid name {name!r}", hint=str(fault)) from fault
         if name in kinds:

@@ -1,6 +1,7 @@
 """Foreign texts reach the terminal without control characters, and break no table row."""
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -8,9 +9,13 @@ from pathlib import Path
 import pytest
 
 from attractor.base.control_characters import CONTROL
+from attractor.records.transcript import TRANSCRIPT
 from tests.cli.git_desk import GitDesk
 from tests.cli.plain_desk import WORDS
+from tests.cli.terminals import sit
 from tests.counts import count
+from tests.pipeline.projects import git
+from tests.prepared import PROGRAM
 
 # OSC, CSI, C1, BEL, bidi, a carriage return, a backspace, and a forged line.
 FORGED = "FORGED LINE"
@@ -120,3 +125,65 @@ def test_hostile_settings_are_harmless(desk: Desk) -> None:
         (desk.project / "attractor.toml").write_text(text)
         for command in (["doctor"], ["validate", "pipeline.dot"], ["runs"]):
             desk.see(*command, breaks_lines="rules" in text)
+
+
+KINDS = [
+    *(bytes([one]) for one in (*range(1, 9), *range(11, 32), 127)),
+    *(chr(one).encode() for one in (0x80, 0x85, 0x8D, 0x90, 0x98, 0x9B, 0x9C, 0x9D, 0x9E, 0x9F)),
+    *(one.encode() for one in "\u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069"),
+    *(b"\x9b2J", b"\xff", b"\x1b]52;c;cm0gLXJm\x07", b"\x1b]8;;http://x\x1b\\", b"\x1b[8m"),
+]
+"""Bytes that a terminal executes, or that hide or reorder text."""
+SAID = b"\n".join(b"<%d %s>" % (number, kind) for number, kind in enumerate(KINDS)) + b"\n"
+LEAK = """digraph leak {
+    start [shape=Mdiamond]; exit [shape=Msquare]
+    say  [prompt="say it", backend=simulate]
+    tool [shape=parallelogram, on_failure=continue,
+          tool_command="cat leak.txt; cat leak.txt >&2; cp leak.txt made.txt; exit 1"]
+    ask  [shape=hexagon, label="Go?"]
+    start -> say -> tool -> ask -> exit
+}
+"""
+ON_A_TERMINAL = """
+dimension diff open | dimension diff open --stat | dimension list | runs | status latest
+status latest --stages | logs latest | logs latest --json | logs latest --stage say
+logs latest --stage say --json | logs latest --stage tool | logs latest --stage tool --json
+logs latest --diff | logs latest --diff --stage tool | diagnose latest | gate latest | report
+attention | evaluate latest | actor list | validate hostile.dot
+fmt --diff hostile.dot
+diff pipeline.dot hostile.dot | convert hostile.dot | simulate hostile.dot | answer latest x
+dimension diff open --json
+"""
+
+
+def test_no_control_byte_of_an_agent_reaches_a_terminal(tmp_path: Path) -> None:
+    assert len(KINDS) > 40
+    desk = GitDesk(tmp_path)
+    desk.make(LEAK, **{"hostile.dot": PIPELINE})
+    (desk.project / "leak.txt").write_bytes(SAID)
+    git(desk.project, "add", "--all")
+    git(desk.project, "commit", "--quiet", "--message", "Leak")
+    root = desk.run("--interviewer", "park")
+    text = SAID.decode(errors="replace")
+    record = {"kind": "ASSISTANT_TEXT_END", "text": text, "session": f"a@b/{text}"}
+    (root / "say" / TRANSCRIPT).write_text(f"{json.dumps(record)}\n")
+    folder = Path(desk.json("dimension", "add", "open", "--kind", "directory")["folder"])
+    (folder / "made.txt").write_bytes(SAID)
+    (folder / os.fsdecode(SAID.replace(b"/", b"").replace(b"\n", b"")[:200])).write_bytes(SAID)
+    commands = [one.split() for one in ON_A_TERMINAL.replace("\n", "|").split("|") if one.strip()]
+    words = [[PROGRAM, *one] for one in commands]
+    for command in (*words, ["/bin/sh", "-c", f"{PROGRAM} fmt - <hostile.dot"]):
+        with sit(command, cwd=desk.project, environ=desk.environ) as sitting:
+            sitting.ends_with()
+        shown = sitting.seen.replace(b"\r\n", b"\n").decode(errors="surrogateescape")
+        assert not (found := re.search(CONTROL, shown)), (command, shown[found.start() - 40 :][:80])
+        assert "Usage:" not in shown, (command, shown)
+    raw = desk.do("dimension", "diff", "open").stdout
+    git_apply = subprocess.run(
+        ["git", "apply", "--check", "-"],
+        cwd=desk.project,
+        input=raw.encode(errors="surrogateescape"),
+        check=False,
+    )
+    assert git_apply.returncode == 0
+    assert "\x1b]52;c;" in raw

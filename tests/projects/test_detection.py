@@ -43,6 +43,7 @@ def found(folder: Path, files: dict[str, str], **programs: str) -> Toolchain | N
         ({"package.json": '{"scripts": {"test": "mocha"}}'}, "node", "npm test"),
         ({"package.json": NPM_INIT}, "node", "node --test"),
         ({"package.json": "invalid"}, "node", "node --test"),
+        ({"package.json": "[" * 100_000}, "node", "node --test"),
         ({"total.mjs": ""}, "node", "node --test"),
         ({"go.mod": "module total\n", "Makefile": "test:\n"}, "go", "go test ./..."),
         ({"Cargo.toml": ""}, "rust", "cargo test"),

@@ -82,6 +82,14 @@ def test_head_opens_no_stream_and_uses_no_code(server: RunningServer) -> None:
         assert client.get("/login").status_code == 303
 
 
+def test_deep_json_is_refused(server: RunningServer) -> None:
+    headers = {"content-type": "application/json"}
+    with server.client("decide") as client:
+        for path in ("validate", "profiles", "actors", "runs"):
+            answer = client.post(f"/api/v1/{path}", content="[" * 100_000, headers=headers)
+            assert (answer.status_code, "parsing the body" in answer.text) == (400, True)
+
+
 @table(
     ("sent", "status"),
     [

@@ -111,10 +111,11 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         places |= {"id": run, "rule": "dead_end"}
         address = urlsplit(server.url).netloc
         with closing(http.client.HTTPConnection(address, timeout=PATIENCE_S)) as connection:
-            yield Target(server, connection, places, proofs, list(_operations(document)))
+            yield Target(server, connection, places, proofs, list(operations_in(document)))
 
 
-def _operations(document: dict[str, Any]) -> Iterator[Operation]:
+def operations_in(document: dict[str, Any]) -> Iterator[Operation]:
+    """Yield the operations of the API and the pages, with valid bodies."""
     for registry in (RESOURCES, PAGES):
         for part in registry.values():
             for one in part.routes:

@@ -205,17 +205,20 @@ def test_answers_to_any_request_are_described(tmp_path: Path) -> None:
             "reference": ["lenient", "todo@1", "linear"],
             "rule": ["reachability"],
         }
-        number, faults = _play(server, names, phases=count(ci=PHASES[2:], full=PHASES))
+        number, faults, played = _play(server, names, phases=count(ci=PHASES[2:], full=PHASES))
+        document = client.get(OPENAPI).json()
+        posts = {path for path, method in _operations(document) if method == "post"}
         live = {"live": True}
         wait_until(lambda: not client.get("/api/v1/runs", params=live).json()["items"])
     assert not faults, "\n\n".join(faults[:20])
     assert number >= count(ci=100, full=20_000)
+    assert {f"POST {path}" for path in posts} <= played
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_refusals_of_too_many_requests_are_described(service: Service) -> None:
     with serving(service, limits=replace(LIMITS, burst=5, requests_per_s=0.01)) as server:
-        _, faults = _play(server, {}, phases=["fuzzing"], most=1)
+        _, faults, _ = _play(server, {}, phases=["fuzzing"], most=1)
     assert not faults, "\n\n".join(faults[:20])
     assert 429 in {one.status for one in server.log}
 
@@ -226,10 +229,11 @@ def _play(
     *,
     phases: Collection[str],
     most: int = count(ci=1, full=210),
-) -> tuple[int, list[str]]:
+) -> tuple[int, list[str], set[str]]:
     """Send generated requests, of which half name something known in their paths.
 
-    Return the number of requests, and the answers that the document does not describe.
+    Return the number of requests, the answers that the document does not describe, and the
+    operations.
     """
     with server.client("read") as client:
         # A pattern for long texts takes seconds to compile.
@@ -253,14 +257,15 @@ def _play(
         "warnings": False,
     }
     schema = schemathesis.openapi.from_dict(document, config=Config.from_dict(config))
-    number, faults = 0, list[str]()
+    number, faults, played = 0, list[str](), set[str]()
     for event in engine.from_schema(schema.exclude(_streams)).execute():
         if isinstance(event, (events.NonFatalError, events.FatalError)):
             faults.append(str(event))
         if isinstance(event, events.ScenarioFinished):
             number += len(event.recorder.interactions)
+            played.add(event.recorder.label)
             faults += _faults(event.recorder)
-    return number, faults
+    return number, faults, played
 
 
 def _without_long_texts(record: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """Show the changes in a dimension."""
 
 import asyncio
-import sys
 
 import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.files import show_diff
 from attractor.cli.output.streams import show_json
 from attractor.cli.runs.setup import opened_of
 from attractor.factory.dimensions import DimensionRecords
@@ -28,9 +28,9 @@ def dimension_diff(invocation: Invocation, name: str, stat: bool, as_json: bool)
     diff = asyncio.run(diff_dimension(opened, dimension, stat=stat))
     if as_json:
         show_json({"dimension": dimension.name, "diff": diff.decode("utf-8", "replace")})
-    else:
-        sys.stdout.buffer.write(diff)
-        sys.stdout.flush()
+    elif diff:
+        text = diff.decode("utf-8", "surrogateescape").removesuffix("\n")
+        show_diff(text, color=invocation.color and not stat)
     return ExitCode.DONE
 
 

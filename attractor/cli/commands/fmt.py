@@ -9,7 +9,15 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import Color, flush, show, show_json, wants_color
+from attractor.cli.output.streams import (
+    Color,
+    flush,
+    is_terminal,
+    printable,
+    show,
+    show_json,
+    wants_color,
+)
 from attractor.cli.pipelines.check import CheckResult, has_color, show_diagnostics
 from attractor.cli.pipelines.files import (
     STANDARD_INPUT,
@@ -148,11 +156,12 @@ def _record(formatted: Sequence[FormattedPipeline], *, with_diff: bool) -> dict[
 
 
 def _print(formatted: FormattedPipeline) -> None:
-    """Print a text as UTF-8, whatever the encoding of the terminal."""
+    """Print a text as UTF-8, whatever the encoding; on a terminal, escape control characters."""
     if formatted.remark:
         show(f"{formatted.source.file}: {formatted.remark}", err=True)
     flush(sys.stdout)
-    click.echo(formatted.written.encode(), nl=False)
+    text = formatted.written
+    click.echo((printable(text) if is_terminal(sys.stdout) else text).encode(), nl=False)
 
 
 part = fmt

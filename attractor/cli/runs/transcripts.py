@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import click
 
 from attractor.base.amounts import number_of
+from attractor.cli.output.streams import printable
 from attractor.records.transcript import EntryKind, TranscriptEntry
 
 MOST_LINES = 60
@@ -34,17 +35,20 @@ def painter(is_colored: bool) -> Paint:
 
 
 def entry_lines(entry: TranscriptEntry, paint: Paint = _plain) -> list[str]:
-    """Return an entry of a transcript as lines; a long body is cut in the middle."""
-    color = _COLORS.get(entry.kind)
-    title = [paint(entry.title, color) if color else entry.title] if entry.title else []
-    body = entry.body
+    """Return an entry of a transcript as lines; a long body is cut in the middle.
+
+    Only `paint` colors: the escapes of an agent could hide a part of its text.
+    """
+    color, title_text = _COLORS.get(entry.kind), printable(entry.title)
+    title = [paint(title_text, color) if color else title_text] if title_text else []
+    body = [printable(line) for line in entry.body]
     if entry.kind is not EntryKind.TEXT:
         body = _cut(body, _MOST.get(entry.kind, MOST_LINES))
     if entry.is_edit:
         body = [_painted(line, paint) for line in body]
     first, *more = [*title, *body]
     time = entry.time.astimezone().strftime("%H:%M:%S") if entry.time else "--:--:--"
-    who = f"({entry.subagent}) " if entry.subagent else ""
+    who = f"({printable(entry.subagent)}) " if entry.subagent else ""
     return [f"{time}  {who}{first}", *(f"{_INDENT}{line}" for line in more)]
 
 

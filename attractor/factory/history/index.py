@@ -142,13 +142,17 @@ class LedgerLine:
 
 @dataclass(frozen=True)
 class LineQuery:
-    """The lines of the ledger to list: of a project, and those that belong to no project."""
+    """The lines of the ledger to list: of a project, and those that belong to no project.
+
+    `is_whole` is False for a reader of some projects, without lines that belong to no project.
+    """
 
     project_id: str
     run_id: str = ""
     kind: str = ""
     before: int = 0
     limit: int = -1
+    is_whole: bool = True
 
     def where(self) -> tuple[str, list[object]]:
         """Return the SQL condition, and its values."""
@@ -157,11 +161,13 @@ class LineQuery:
         # A line about a run has no project; the first line of the run has it. The plus sign keeps
         # SQLite from searching all runs of all projects for each line.
         conditions.append(
-            "ifnull(json_extract(data, '$.project'), ?) = ? AND (run_id = '' OR EXISTS ("
+            "CASE WHEN ? OR run_id <> '' THEN ifnull(json_extract(data, '$.project'), ?) "
+            "ELSE json_extract(data, '$.project') END = ? AND (run_id = '' OR EXISTS ("
             "SELECT 1 FROM ledger AS first WHERE first.run_id = line.run_id "
             "AND +first.kind = 'created' AND json_extract(first.data, '$.project') = ?))"
         )
-        return " AND ".join(conditions), [*filter(None, simple.values()), *[self.project_id] * 3]
+        values = [*filter(None, simple.values()), self.is_whole]
+        return " AND ".join(conditions), [*values, *[self.project_id] * 3]
 
 
 _STATUSES = frozenset(one.value for one in StatusWord)

@@ -104,7 +104,7 @@ def read_answer(text: str, role: Role, work: Work) -> Message:
     fenced = _FENCED.findall(text.replace("\r\n", "\n"))
     try:
         record: object = json.loads(fenced[-1] if fenced else text)
-    except ValueError as cause:
+    except (ValueError, RecursionError) as cause:
         raise InvalidAnswer(f"not one JSON object: {cause}") from cause
     try:
         answer = role.answer.model_validate(record)

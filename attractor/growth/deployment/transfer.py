@@ -102,7 +102,7 @@ def require_healthy(url: str, *, within: float = PATIENCE_S) -> None:
     try:
         with urlopen(f"{url}/health", timeout=within) as answer:
             is_healthy = json.load(answer)["ok"] is True
-    except (OSError, ValueError, KeyError) as cause:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as cause:
         raise AppFailed(f"{url}/health does not answer: {cause}") from cause
     if not is_healthy:
         raise AppFailed(f"{url}/health: the app is not healthy")

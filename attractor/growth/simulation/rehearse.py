@@ -5,6 +5,7 @@ its services. The state of the running app is a recording, too, with requests by
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -84,7 +85,9 @@ async def _respond(client: AsyncClient, request: Request, accept: str = _DATA) -
         what = f"{request.method} {request.path}"
         raise AppFailed(f"{what} gets no response: {type(cause).__name__}") from cause
     if "json" in answer.headers.get("content-type", ""):
-        return Response(status=answer.status_code, body=_without_version(answer.json()))
+        # Invalid or too deep JSON is a text.
+        with suppress(ValueError, RecursionError):
+            return Response(status=answer.status_code, body=_without_version(answer.json()))
     return Response(status=answer.status_code, body=answer.text)
 
 

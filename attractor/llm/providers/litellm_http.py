@@ -170,7 +170,7 @@ class _RecordedBody(httpx.AsyncByteStream):
             return
         try:
             value: Json = json.loads(data)
-        except ValueError as cause:
+        except (ValueError, RecursionError) as cause:
             raise httpx.DecodingError(f"invalid JSON in an event: {cause}") from None
         if isinstance(value, dict) and (value.get("error") or value.get("type") == "error"):
             self._exchange.error_event = value

@@ -3,6 +3,7 @@
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from typing import cast
 from urllib.parse import quote, urlencode, urlsplit
@@ -161,8 +162,19 @@ def render_fragments(
 
 
 def _shown(request: Request) -> Service:
-    """Return the service of the project that a page shows; that of the server after an error."""
-    return getattr(request.state, "service", None) or request.app.state.service
+    """Return the service of the project that a page shows (default: that of the server, or the
+    first one that the caller may reach).
+    """
+    if found := getattr(request.state, "service", None):
+        return found
+    service: Service = request.app.state.service
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if caller and not caller.reaches(service.project_id):
+        for project_id in caller.projects:
+            # The folder of a project may be gone.
+            with suppress(AttractorError):
+                return service.of_project(project_id)
+    return service
 
 
 def _own_values(request: Request) -> Mapping[str, object]:

@@ -10,8 +10,9 @@ from attractor.factory.history.audit import audit
 from attractor.factory.history.entries import line_author, line_words
 from attractor.factory.history.index import LineQuery
 from attractor.factory.ledger.ledger import LineKind
+from attractor.server.errors import OtherProjects
 from attractor.server.html.rendering import PageRouter, render
-from attractor.server.http.scopes import READ, ProjectService
+from attractor.server.http.scopes import READ, Calling, ProjectService
 
 part = PageRouter("Audit", "/audit", position=6)
 
@@ -25,6 +26,7 @@ Word = Annotated[str, Query(max_length=200)]
 def show_ledger(
     request: Request,
     service: ProjectService,
+    caller: Calling,
     *,
     run: Word = "",
     kind: Word = "",
@@ -32,6 +34,8 @@ def show_ledger(
     verify: bool = False,
 ) -> Response:
     """Show the lines of the ledger, newest first; verify the records on request."""
+    if verify and caller.projects:
+        raise OtherProjects(caller.name)
     root = service.root(run) if run else None
     query = LineQuery(
         service.opened.identity.project_id(),
@@ -39,6 +43,7 @@ def show_ledger(
         kind=kind,
         before=before,
         limit=PAGE_SIZE + 1,
+        is_whole=not caller.projects,
     )
     lines = service.index.lines(service.project.runs_dir, query)
     filters = {"run": root.name if root else "", "kind": kind}
@@ -52,7 +57,9 @@ def show_ledger(
             "kinds": list(LineKind),
             "filters": filters,
             "is_filtered": any(filters.values()),
-            "verification": f"/audit?{urlencode({**filters, 'verify': 'true'})}{service.and_here}",
+            "verification": ""
+            if caller.projects
+            else f"/audit?{urlencode({**filters, 'verify': 'true'})}{service.and_here}",
             "report": audit(service.project.machine.state_dir, service.project.runs_dir, only=root)
             if verify
             else None,

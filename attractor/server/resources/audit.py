@@ -6,8 +6,11 @@ from pydantic import Field
 from attractor.base.durations import parse_since
 from attractor.base.records import write_fields
 from attractor.factory.history.audit import audit
-from attractor.factory.history.index import LineQuery
+from attractor.factory.history.index import LedgerLine, LineQuery
+from attractor.factory.ledger.ledger import LineKind
+from attractor.factory.ledger.tokens import Scope
 from attractor.growth.api.deployments import audit_releases
+from attractor.server.access.callers import Caller
 from attractor.server.http.cursors import (
     DEFAULT_LIMIT,
     Cursor,
@@ -18,7 +21,7 @@ from attractor.server.http.cursors import (
 )
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name, Since
-from attractor.server.http.scopes import ALL_PROJECTS, READ, ProjectService
+from attractor.server.http.scopes import ALL_PROJECTS, READ, Calling, ProjectService
 
 part = APIRouter(tags=["audit"], responses=problem_statuses(400, 404, 409))
 
@@ -66,23 +69,37 @@ class AuditAnswer(AnswerModel):
 @part.get("/api/v1/audit/ledger", dependencies=[READ])
 def list_ledger(
     service: ProjectService,
+    caller: Calling,
     *,
     run: Name = "",
     kind: Name = "",
     cursor: Cursor = "",
     limit: Limit = DEFAULT_LIMIT,
 ) -> Page[LedgerLineAnswer]:
-    """List the lines of the ledger about this project, newest first."""
+    """List the lines of the ledger about this project, newest first.
+
+    Lines about no project, such as those about tokens, are for callers of all projects; the hashes
+    of tokens are for the scope `decide`.
+    """
     query = LineQuery(
         service.opened.identity.project_id(),
         run_id=service.root(run).name if run else "",
         kind=kind,
         before=read_number(cursor),
         limit=limit + 1,
+        is_whole=not caller.projects,
     )
     found = service.index.lines(service.project.runs_dir, query)
-    items = [LedgerLineAnswer.model_validate(write_fields(one)) for one in found[:limit]]
+    items = [_answer(one, caller) for one in found[:limit]]
     return Page(items=items, next=write_cursor(items[-1].seq) if len(found) > limit else "")
+
+
+def _answer(line: LedgerLine, caller: Caller) -> LedgerLineAnswer:
+    answer = LedgerLineAnswer.model_validate(write_fields(line))
+    is_of_token = line.kind in (LineKind.TOKEN_CREATED, LineKind.TOKEN_REVOKED)
+    if is_of_token and not caller.scope.includes(Scope.DECIDE):
+        answer.data.pop("digest", None)
+    return answer
 
 
 @part.get("/api/v1/audit/verification", dependencies=[READ, ALL_PROJECTS])

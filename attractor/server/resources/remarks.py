@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from attractor.base.records import write_fields
 from attractor.factory.dimensions import DimensionRecords
@@ -45,7 +45,7 @@ class RemarkBody(Body):
     """A remark to write."""
 
     file: Word = Field(description="A path in the folder of the dimension.")
-    line: int = Field(ge=1, description="The number of a line of the file as it is now.")
+    line: StrictInt = Field(ge=1, description="The number of a line of the file as it is now.")
     text: Words = Field(json_schema_extra=SAYS_SOMETHING)
 
 

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from attractor.server.http.scopes import READ, ServerService
+from attractor.server.http.scopes import READ, ProjectService
 
 part = APIRouter(tags=["system"])
 
@@ -16,6 +16,6 @@ class Version(BaseModel):
 
 
 @part.get("/api/v1/version", dependencies=[READ])
-def read_version(service: ServerService) -> Version:
+def read_version(service: ProjectService) -> Version:
     """Show the version of the program, and the folder of the project."""
     return Version(version=service.project.machine.version, project=str(service.project.root))

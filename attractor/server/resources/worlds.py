@@ -7,12 +7,12 @@ from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, StrictBool, StrictFloat
 
 from attractor.base.durations import DURATION_PATTERN, parse_duration
 from attractor.base.errors import UnknownName
 from attractor.base.records import write_fields
-from attractor.config.tables import NAME_PATTERN
+from attractor.config.tables import LONGEST_NEW_NAME, NAME_PATTERN
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.project import list_project_folders
 from attractor.server.access.callers import Caller
@@ -202,6 +202,7 @@ class SpawnBody(Body):
     words: Words = Field(description="Its first task.", json_schema_extra=SAYS_SOMETHING)
     name: Word = Field(
         default="",
+        max_length=LONGEST_NEW_NAME,
         description="Its name (default: after its task).",
         json_schema_extra={"pattern": f"^({NAME_PATTERN})?$"},
     )
@@ -210,9 +211,11 @@ class SpawnBody(Body):
     model: Word = ""
     provider: Word = ""
     dimension: Word = Field(default="", description="Work in this dimension (default: a new one).")
-    read_only: bool = Field(default=False, description="Let it read the files and change none.")
+    read_only: StrictBool = Field(
+        default=False, description="Let it read the files and change none."
+    )
     sandbox: Word = "auto"
-    max_cost_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    max_cost_usd: StrictFloat | None = Field(default=None, gt=0, allow_inf_nan=False)
     pool: Word = Field(
         default="",
         description="Let workers of this pool of the fleet execute its runs, in an isolated "
@@ -261,7 +264,9 @@ class DimensionBody(Body):
     """A dimension to make."""
 
     project: Word = Field(default="", description="The id of its project (default: the server's).")
-    name: Word = Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})
+    name: Word = Field(
+        max_length=LONGEST_NEW_NAME, json_schema_extra={"pattern": f"^{NAME_PATTERN}$"}
+    )
     kind: Word = Field(default="", description="Such as `worktree` or `isolated`.")
     ref: Word = Field(default="", description="Begin a worktree here (default: HEAD).")
 

@@ -81,7 +81,7 @@ def body_of(request: ServiceRequest, *required: str) -> dict[str, Any]:
     try:
         # Forges read JSON also with the content type of a form, which curl sends.
         found = json.loads(request.content or b"{}")
-    except ValueError as cause:
+    except (ValueError, RecursionError) as cause:
         raise Refusal(400, "Problems parsing JSON") from cause
     body = cast("State", found) if isinstance(found, dict) else {}
     for name in required:

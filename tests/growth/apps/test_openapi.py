@@ -98,6 +98,21 @@ def test_no_request_is_answered_by_a_server_error(tmp_path: Path) -> None:
         assert {200, 201, 422} <= {status for _, status in found}
 
 
+def test_deep_json_is_refused_with_a_plain_error(tmp_path: Path) -> None:
+    with served(write_lending(tmp_path / "tree")) as client:
+        client.headers["accept"] = "application/json"
+        for depth in (100, *range(850, 1010, 5), 100_000):
+            for body in (
+                "[" * depth,
+                "[" * depth + "]" * depth,
+                f'{{"name":{"[" * depth}{"]" * depth}}}',
+            ):
+                for path in ("/data/tool", "/actions/lend_again", "/run/remind"):
+                    answer = client.post(path, content=body)
+                    assert answer.status_code < SERVER_ERROR, (path, depth, answer.text)
+        assert client.post("/data/tool", content="[" * 100_000).json() == {"error": "invalid JSON"}
+
+
 def test_odd_form_is_refused_and_no_server_error(tmp_path: Path) -> None:
     random = Random(1)
     pieces = [

@@ -140,6 +140,11 @@ def test_wrong_answer_is_refused_with_its_fault(
     assert fault in raised.value.message
 
 
+def test_deep_answer_is_refused(tree: AppTree) -> None:
+    with pytest.raises(InvalidAnswer, match="not one JSON object"):
+        read_answer("[" * 100_000, next(iter(roles().values())), work_on(tree))
+
+
 @dataclass
 class Answers:
     """A backend whose answers come from a list, in order."""

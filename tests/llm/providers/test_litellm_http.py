@@ -76,6 +76,8 @@ def test_malformed_event_ends_the_stream_after_earlier_events() -> None:
     exchange, got = fetch(events(b'data: {"a": 1}\n\ndata: {"b\n\n'))
     assert b"".join(got) == b'data: {"a": 1}\n\n'
     assert isinstance(exchange.trouble, httpx.DecodingError)
+    exchange, _ = fetch(events(b"data: " + b"[" * 100_000 + b"\n\n"))
+    assert isinstance(exchange.trouble, httpx.DecodingError)
 
 
 @table("expected", [b'{"error": {"code": 1}}', b'{"type": "error"}'])

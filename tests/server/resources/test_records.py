@@ -221,7 +221,12 @@ def test_ledger_has_the_lines_of_the_project(desk: Desk) -> None:
     items = desk.get("audit/ledger", limit=500).json()["items"]
     lines = [one for one in ledger.entries() if one.run_id != "R9"]
     assert [one["seq"] for one in items] == [one.head.seq for one in reversed(lines)]
-    assert items == desk.read("history", "--all")[::-1]
+    recorded = desk.read("history", "--all")[::-1]
+    for line in recorded:
+        # Hashes of tokens are for the scope `decide`.
+        if line["kind"] == "token_created":
+            del line["data"]["digest"]
+    assert items == recorded
     assert desk.read("history", "--all", "--since", "2100-01-01") == []
     assert {"created", "evaluated", "decided"} <= {one["kind"] for one in items}
     about = desk.get("audit/ledger", run=desk.judged, kind="decided").json()["items"]

@@ -49,6 +49,14 @@ def test_branch_is_merged_by_a_commit_or_by_a_squash(tmp_path: Path) -> None:
         assert git(project, "rev-parse", f"{merged['sha']}^@").split() == [squashed["sha"], tip]
 
 
+def test_deep_body_is_refused(tmp_path: Path) -> None:
+    with published(tmp_path) as (forge, _):
+        headers = {"authorization": f"Bearer {forge.key(REVIEWER)}"}
+        place = f"{forge.twin.url}{forge.api}{forge.place}/pulls"
+        answer = httpx.post(place, content="[" * 100_000, headers=headers)
+        assert (answer.status_code, "parsing JSON" in answer.text) == (400, True)
+
+
 def test_conflict_and_closed_pull_request_are_not_merged(tmp_path: Path) -> None:
     with published(tmp_path) as (forge, _):
         number = open_pull(forge)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json
+from attractor.base.json import Json, parse_object
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.seams import Parts, Stage
 from attractor.environments.selection import EnvironmentChoice
@@ -54,9 +54,9 @@ async def _health_faults(
         response = await client.get("/health")
         if response.is_error:
             return [f"GET /health: status {response.status_code}"]
-        health = response.json()
+        health = parse_object(response.content) or {}
     expected = tree.graph.spec_hash
-    return [] if health["spec_hash"] == expected else ["GET /health: another spec_hash"]
+    return [] if health.get("spec_hash") == expected else ["GET /health: another spec_hash"]
 
 
 def _report(stage: Stage, trials: list[Trial]) -> Outcome:

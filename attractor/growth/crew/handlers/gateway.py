@@ -44,7 +44,7 @@ class Gateway:
 def _parse(text: str) -> object:
     try:
         return json.loads(text)
-    except ValueError as cause:
+    except (ValueError, RecursionError) as cause:
         hint = 'write [{"goal": "..."}]'
         raise InvalidDesire(f"input {INPUT}: invalid JSON: {cause}", hint=hint) from cause
 
