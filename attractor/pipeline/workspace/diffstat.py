@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
+from importlib.resources import files as files_of
 
 from attractor.base.amounts import format_size, number_of
 from attractor.base.dataclasses import dataclass
@@ -10,11 +12,14 @@ from attractor.base.json import Json
 from attractor.engine.state.attempts import TreeId
 from attractor.language.source.text import visible
 from attractor.pipeline.project.project import Project
+from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import ChangedFile
+from attractor.workspaces.result_tree import visible_name
 from attractor.workspaces.run_store import open_store
 
 MOST_SHOWN = 10
 MOST_RECORDED = 1000
+MOST_STARTING = 50
 LARGE_FILES = 50
 LARGE_SIZE = 5 << 20
 """A new folder is large if it has more new files or bytes than that."""
@@ -35,14 +40,24 @@ class Diffstat:
         return f"{files} file{'' if files == 1 else 's'} changed, +{self._added} -{self._deleted}"
 
     def lines(self, indent: str = "  ") -> list[str]:
-        """Return the diffstat for people: the summary and the first files."""
-        shown = [(visible(one.path), _counts(one)) for one in self.files[:MOST_SHOWN]]
-        width = max((len(path) for path, _ in shown), default=0)
+        """Return the diffstat for people: the summary and the first files.
+
+        Files that start programs or direct agents come before all others.
+        """
+        starting = self.starting
+        others = [one for one in self.files if one not in starting]
         lines = [f"{indent}changes: {self.summary}"]
-        lines += [f"{indent}  {path:<{width}}  {counts}" for path, counts in shown]
-        more = len(self.files) - MOST_SHOWN
-        lines += [f"{indent}  and {number_of(more, 'more file')}"] if more > 0 else []
+        if starting:
+            lines += [f"{indent}  start programs or direct agents, read these first:"]
+            lines += _listed(starting, f"{indent}    ", MOST_STARTING)
+            lines += [f"{indent}  others:"] * bool(others)
+        lines += _listed(others, f"{indent}    " if starting else f"{indent}  ", MOST_SHOWN)
         return [*lines, *(f"{indent}{warning}" for warning in self.warnings)]
+
+    @property
+    def starting(self) -> Sequence[ChangedFile]:
+        """The files that start programs or direct agents, by their names."""
+        return [one for one in self.files if _starting().ignores_file(_name(one.path))]
 
     @property
     def warnings(self) -> list[str]:
@@ -65,6 +80,7 @@ class Diffstat:
             "added": self._added,
             "deleted": self._deleted,
             "files": files,
+            "starting": [one.path for one in self.starting],
             "warnings": list[Json](self.warnings),
         }
 
@@ -103,6 +119,25 @@ async def read_diffstat(project: Project, run_id: str, tree: TreeId) -> Diffstat
         # The workspace was removed, or the run had none.
         return None
     return Diffstat(files).redacted(project)
+
+
+@cache
+def _starting() -> IgnoreRules:
+    text = files_of(__package__).joinpath("starting_files.txt").read_text("utf-8")
+    return IgnoreRules({}, text.casefold().splitlines())
+
+
+def _name(path: str) -> bytes:
+    # Some file systems ignore case and invisible characters.
+    return visible_name(path.encode("utf-8", "surrogateescape")).casefold().encode()
+
+
+def _listed(files: Sequence[ChangedFile], indent: str, most: int) -> Iterator[str]:
+    shown = [(visible(one.path), _counts(one)) for one in files[:most]]
+    width = max((len(path) for path, _ in shown), default=0)
+    yield from (f"{indent}{path:<{width}}  {counts}" for path, counts in shown)
+    if len(files) > most:
+        yield f"{indent}and {number_of(len(files) - most, 'more file')}"
 
 
 def _instructs(path: str) -> bool:
