@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
-from importlib.resources import files as files_of
+from pathlib import Path
 
 from attractor.base.amounts import format_size, number_of
 from attractor.base.dataclasses import dataclass
@@ -123,7 +123,7 @@ async def read_diffstat(project: Project, run_id: str, tree: TreeId) -> Diffstat
 
 @cache
 def _starting() -> IgnoreRules:
-    text = files_of(__package__).joinpath("starting_files.txt").read_text("utf-8")
+    text = Path(__file__).with_name("starting_files.txt").read_text("utf-8")
     return IgnoreRules({}, text.casefold().splitlines())
 
 
