@@ -117,7 +117,7 @@ def test_a_report_becomes_the_outcome(tmp_path: Path) -> None:
             "finding": "a typo",
         },
         notes="One typo",
-        usage=Usage(300, 30),
+        usage=Usage(300, 30, unpriced_tokens=330),
     )
     assert (tmp_path / "a").read_text() == "x"
     assert work.play.files.texts["response.md"] == "I found a typo."
@@ -189,7 +189,7 @@ def test_an_invalid_report_goes_back_once(
     assert outcome.status is StageStatus.FAIL
     assert outcome.failure_reason.startswith("invalid report: ")
     assert message in outcome.failure_reason
-    assert outcome.usage == Usage(200, 20)
+    assert outcome.usage == Usage(200, 20, unpriced_tokens=220)
 
 
 def test_accepted_report_is_kept_after_invalid_ones(tmp_path: Path) -> None:
@@ -274,7 +274,10 @@ def test_an_agent_that_does_not_report_is_asked_once(tmp_path: Path) -> None:
 def test_a_plain_stage_without_a_report_is_taken_to_have_succeeded(tmp_path: Path) -> None:
     work = Work(tmp_path, said("I did it."), said("Really."))
     outcome = work.run()
-    assert (outcome.status, outcome.usage) == (StageStatus.SUCCESS, Usage(200, 20))
+    assert (outcome.status, outcome.usage) == (
+        StageStatus.SUCCESS,
+        Usage(200, 20, unpriced_tokens=220),
+    )
     assert outcome.context_updates == {"last_stage": "review", "last_response": "I did it."}
     assert work.play.events.kinds.count("OutcomeAssumed") == 1
 
@@ -429,7 +432,7 @@ def test_model_error_is_a_failure_of_its_class(
     outcome = work.run()
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, kind)
     assert outcome.failure_reason == f"{type(error).__name__}: {error.message}"
-    assert outcome.usage == Usage(100, 10)
+    assert outcome.usage == Usage(100, 10, unpriced_tokens=110)
 
 
 UNAVAILABLE = (
@@ -634,7 +637,7 @@ def test_interrupted_answer_without_text_is_a_failure_with_its_usage(
     assert isinstance(outcome, Outcome)
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, kind)
     assert message in outcome.failure_reason
-    assert outcome.usage == Usage(100, 10)
+    assert outcome.usage == Usage(100, 10, unpriced_tokens=110)
 
 
 @table(
@@ -660,7 +663,7 @@ def test_answer_is_retried_by_the_policy_of_sessions(tmp_path: Path) -> None:
     work = Work(tmp_path, ServerError("down", provider="openai"), said("yes"))
     twice = SessionConfig(retry_policy=RetryPolicy(max_retries=1, base_delay=0.0))
     work.parts = replace(work.parts, config=twice)
-    assert answer(work) == ModelAnswer("yes", Usage(100, 10))
+    assert answer(work) == ModelAnswer("yes", Usage(100, 10, unpriced_tokens=110))
     assert len(work.provider.requests) == 2
     text, _ = [line["message"] for line in work.transcript if line["kind"] == "WARNING"]
     assert "attempt 1 failed (down)" in str(text)

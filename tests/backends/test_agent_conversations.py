@@ -107,7 +107,7 @@ def test_stages_of_one_thread_share_the_conversation(tmp_path: Path) -> None:
     assert talk.texts(3)[-2:] == ["I wrote a.", "Check it"]
     assert Role.TOOL in talk.roles(3)
     # The usage of the stage before is not counted again.
-    assert outcome.usage == Usage(200, 20)
+    assert outcome.usage == Usage(200, 20, unpriced_tokens=220)
     assert talk.events("ThreadContinued") == [{"thread": "main", "stages": 1, "last": "write@1.1"}]
 
 

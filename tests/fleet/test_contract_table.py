@@ -467,9 +467,9 @@ async def test_dead_worker_is_taken_over_and_fenced(rig: Rig) -> None:
     claim = await running(rig.table)
     await rig.dequeue("r:1", "w")
     claim = await rig.table.commit(claim, "head1")
-    await rig.pass_time(STALE_S - 1)
+    await rig.pass_time(STALE_S / 2)
     assert await rig.table.sweep("s") == []
-    await rig.pass_time(2)
+    await rig.pass_time(STALE_S)
     assert await rig.table.sweep("s") == ["run r: attempt 2 takes over from w"]
     run = await get(rig.table)
     assert (run.state, run.attempt, run.epoch, run.owner, run.lost) == ("queued", 2, 2, "", 1)

@@ -111,6 +111,9 @@ class RunStatusAnswer(RunAnswer):
 
     changed: str
     incidents: list[JsonRecord]
+    carried_changed: str = Field(
+        description="The number of carried paths that changed during the run, with the first names."
+    )
     result_patch: ResultPatchAnswer | None
     failed_output: list[FailedOutputAnswer]
     at_work: list[StageAtWorkAnswer]

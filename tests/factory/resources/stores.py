@@ -8,7 +8,7 @@ from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import ProfileStore
-from attractor.factory.resources.suites import Registration, SuiteStore
+from attractor.factory.resources.suites import Proof, Registration, SuiteStore
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -27,9 +27,11 @@ def suite_store(folder: Path, project: str = "project") -> SuiteStore:
     return SuiteStore(state, make_identity(folder, project), Ledger(state))
 
 
-def register(store: SuiteStore, folder: Path, *, now: datetime = NOW) -> Registration:
-    """Register a suite without the trials that check it."""
-    return store.add(store.seal(folder), folder, by="ann", now=now)
+def register(
+    store: SuiteStore, folder: Path, *, now: datetime = NOW, carried: str = ""
+) -> Registration:
+    """Register a suite without the trials that check it, for a hash of carried paths."""
+    return store.add(store.seal(folder), folder, by="ann", now=now, proof=Proof(carried))
 
 
 def pipeline_store(folder: Path, project: str = "project") -> PipelineStore:

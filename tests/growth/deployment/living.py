@@ -38,6 +38,8 @@ from attractor.growth.plans.plan import Plan, read_proposal
 from attractor.growth.plans.store import PlanState
 from attractor.growth.simulation.report import Depth
 from attractor.records.lookup import find_run
+from attractor.scenarios.carried_paths import read_carried
+from attractor.scenarios.suite_reader import read_suite
 from attractor.workspaces.preparation import Preparation
 from tests.factory.flows import ANN, HOLDOUT
 from tests.factory.resources.stores import register
@@ -207,7 +209,9 @@ def make_living(folder: Path, *, is_generated: bool = False) -> Living:
     evaluator, now = Evaluator(OpenProject(plane.project)), plane.project.machine.clock.now()
     holdout = HOLDOUT.replace("made.txt", "app/built.txt").replace("equals", "contains")
     suite = write_suite(folder.parent / "suite", suite=SUITE, made=holdout.format(wanted="v0"))
-    register(evaluator.opened.suites, suite, now=now)
+    wanted = Preparation(carry_read_only=("packages",))
+    carried = read_carried(read_suite(suite), wanted, folder).content
+    register(evaluator.opened.suites, suite, now=now, carried=carried)
     policy = {"allow": ["isolation_unverified"], "protected_paths": ["/spec"]}
     lenient = Profile.model_validate({"name": "lenient", "policy": policy})
     evaluator.opened.profiles.create(lenient, by="ann", now=now)
