@@ -344,8 +344,14 @@ def _give_up(
         if run and not (run.outcome or run.is_final):
             cancel(task.run_id)
         answered = refusal(task.message, reason, now=opened.now())
-        cost = run.usage.cost_usd if run else 0.0
-        settle(replace(answered, run_id=task.run_id if run else "", cost_usd=cost), folder, opened)
+        if run:
+            answered = replace(
+                answered,
+                run_id=task.run_id,
+                cost_usd=run.usage.cost_usd,
+                unpriced_tokens=run.usage.unpriced_tokens,
+            )
+        settle(answered, folder, opened)
     return task
 
 

@@ -118,6 +118,10 @@ def test_cost_of_a_model_without_a_price_is_unknown_and_has_no_budget(tmp_path: 
         assert listed["unpriced_tokens"] == listed["input_tokens"] + listed["output_tokens"] > 0
         for command in ("status", "diagnose"):
             assert "cost unknown, " in desk.do(command).stdout
+        tokens = listed["unpriced_tokens"]
+        assert desk.record("diagnose")["unpriced_tokens"] == tokens
+        [stage] = desk.record("report", listed["run_id"])["stages"][1:]
+        assert stage["unpriced_tokens"] == tokens
 
 
 def test_cost_that_is_known_in_part_says_so() -> None:

@@ -12,7 +12,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, parse_json
 from attractor.engine.journal.events import PipelineStarted, StageCompleted, StageFailed, read_event
 from attractor.engine.journal.reader import events_of
-from attractor.engine.outcome import NOTHING_USED, Usage, usage_from_record
+from attractor.engine.outcome import NOTHING_USED, Usage, usage_figures, usage_from_record
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import StatusWord
 from attractor.engine.storage.json_files import Fields, read_known
@@ -277,9 +277,7 @@ class StageFigures:
             "node": self.node,
             "attempts": self.attempts,
             "seconds": round(self.seconds, 3),
-            "cost_usd": round(self.usage.cost_usd, 6),
-            "input_tokens": self.usage.input_tokens,
-            "output_tokens": self.usage.output_tokens,
+            **usage_figures(self.usage),
         }
 
 

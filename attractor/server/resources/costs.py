@@ -68,6 +68,7 @@ class StageFiguresAnswer(AnswerModel):
     cost_usd: float
     input_tokens: int
     output_tokens: int
+    unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
 
 
 class TrialFiguresAnswer(AnswerModel):
