@@ -205,6 +205,7 @@ class GateInput:
     attempts: int = 0
     base_is_dirty: bool = False
     cost_usd: float = 0.0
+    unpriced_tokens: int = 0
     ended: str = ""
     answers: tuple[GivenAnswer, ...] = ()
     other_versions: Sequence[str] = ()

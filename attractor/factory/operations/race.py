@@ -264,7 +264,7 @@ async def _look_at(
             played=report.played,
             bound=report.bound,
             cost_usd=judged.cost_usd,
-            is_cost_partial=bool(facts.state.used.unpriced_tokens),
+            is_cost_partial=bool(judged.unpriced_tokens),
             changed_lines=sum((file.added or 0) + (file.deleted or 0) for file in files),
             changed_files=len(files),
         )
