@@ -46,7 +46,7 @@ def test_rubric_decides_a_trial_and_its_cost_counts(
     judged = ask_gate(result.directory, flow.opened)[1]
     [[trial]] = [one.results for one in judged.evaluations]
     assert (trial.satisfied, trial.tokens) == (satisfied, 2200)
-    assert trial.cost_usd == judged.cost_usd > 0.001
+    assert trial.cost_usd == judged.usage.cost_usd > 0.001
     assert [check.kind for check in trial.checks] == ["stdout", "rubric"]
     assert "budget" in flow.rules(result)
     assert ("satisfaction" in flow.rules(result)) != satisfied

@@ -168,3 +168,13 @@ def test_unknown_cost_of_an_actor_is_unknown_in_each_list(tmp_path: Path) -> Non
             ["world", "list"],
         ):
             assert " unknown" in desk.do(*words).stdout, words
+
+
+def test_limit_of_the_cost_is_refused_for_an_actor_whose_model_has_no_price(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    spawn = ("actor", "spawn", "fix the sum", "--in", "in-place", "--max-cost-usd", "1")
+    with twin(desk):
+        refused = desk.do(*spawn, "--model", "home-made", "--provider", "openai")
+        assert refused.returncode == 2
+        assert "max_cost_usd cannot limit the cost" in refused.stderr
+        assert actors(desk) == []

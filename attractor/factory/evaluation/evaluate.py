@@ -38,7 +38,7 @@ from attractor.factory.evaluation.feedback import FEEDBACK_FILE, Feedback, feedb
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.kept_setup import KeptSetup
 from attractor.factory.evaluation.leaks import find_leaks_of_run, record_leaks
-from attractor.factory.gate_records import CarriedPaths, GateInput, WindowFigures
+from attractor.factory.gate_records import CarriedPaths, EvaluationRecord, GateInput, WindowFigures
 from attractor.factory.history.records import (
     EvaluationPool,
     EvaluationStart,
@@ -245,8 +245,6 @@ class Evaluator:
         attempts = self._attempts_of(races, [record.run_id for record in others])
         # Of equal trees, one evaluation is that of all.
         played = [*evaluations, *(record for record in others if record.run_id in attempts)]
-        trials = (trial.usage for record in played for trial in record.results)
-        used = sum((*self._used_by(submission, entries), *trials), run.state.used)
         profile, status = self.opened.profile(run.manifest.profile), run.state.status
         # A clock that was set back does not revive an expired waiver.
         if profile.window is None:
@@ -277,8 +275,7 @@ class Evaluator:
             # Also in another run, the tree of an attempt is one of its race.
             race=race_with(races, [*lineage_of(run), *attempts.values()]) if races else None,
             by_attempts=frozenset(attempts),
-            cost_usd=used.cost_usd,
-            unpriced_tokens=used.unpriced_tokens,
+            usage=sum(self._used_by(submission, entries, played), run.state.used),
             window=window,
             incidents=leaks_of(own),
             unsearched=unsearched_of(own),
@@ -303,10 +300,14 @@ class Evaluator:
         }
 
     def _used_by(
-        self, submission: Submission | None, entries: Iterable[LedgerEntry]
+        self,
+        submission: Submission | None,
+        entries: Iterable[LedgerEntry],
+        played: Iterable[EvaluationRecord],
     ) -> Iterator[Usage]:
-        """Yield the usage of the runs whose work is submitted."""
+        """Yield the usage of the trials, and of the runs whose work is submitted."""
         runs_dir = self.opened.project.runs_dir
+        yield from (trial.usage for record in played for trial in record.results)
         if submission is None:
             return
         removed = removed_tasks(entries)
