@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from attractor.automations.automation import Automation, TriggerKind
 from attractor.automations.errors import InvalidAutomation
 from attractor.automations.starts import MOST_PENDING, Claim, Comment, CommentPart, Starts
-from attractor.base.amounts import format_cost
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
+from attractor.engine.outcome import format_usage_cost
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION, CANCELED, FAILED, REJECTED
 from attractor.engine.truncation import one_line
@@ -119,7 +119,7 @@ def refused_text(automation: Automation) -> str:
 
 def end_text(facts: CandidateRun, opened: OpenProject) -> str:
     """Return the comment about the end of a run: counts, and no word of a log or a holdout."""
-    run_id, status, cost = facts.run_id, facts.state.status, facts.cost_usd
+    run_id, status, used = facts.run_id, facts.state.status, facts.state.used
     means = ""
     if status in (FAILED, CANCELED):
         verdict = status.word.value
@@ -133,7 +133,8 @@ def end_text(facts: CandidateRun, opened: OpenProject) -> str:
 
         _, judged = ask_gate(facts.directory.root, opened)
         report, means = gate(judged), f" {BOUND_SENTENCE}"
-        cost += sum(trial.cost_usd for record in judged.evaluations for trial in record.results)
+        trials = (trial.usage for record in judged.evaluations for trial in record.results)
+        used = sum(trials, used)
         verdict = (
             f"{report.verdict}: {report.satisfied} of {report.played} trials satisfied, "
             f"lower bound {report.bound:.3f}"
@@ -147,7 +148,7 @@ def end_text(facts: CandidateRun, opened: OpenProject) -> str:
     waits = f"decide {run_id}" if facts.manifest.suite else f"status {run_id}"
     return (
         f"Attractor: the run `{run_id}` ended: **{verdict}**.{means}\n\n"
-        f"Cost: {format_cost(cost)}. Next: `attractor {words.get(status, waits)}`"
+        f"Cost: {format_usage_cost(used)}. Next: `attractor {words.get(status, waits)}`"
     )
 
 

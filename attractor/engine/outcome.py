@@ -197,6 +197,16 @@ def usage_from_record(fields: Fields) -> Usage:
     )
 
 
+def usage_figures(usage: Usage) -> dict[str, Json]:
+    """Return the figures of usage in JSON for people and programs."""
+    return {
+        "cost_usd": round(usage.cost_usd, 6),
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "unpriced_tokens": usage.unpriced_tokens,
+    }
+
+
 def describe_usage(usage: Usage) -> str:
     """Return the cost and the tokens of usage as text for people."""
     tokens = number_of(usage.tokens, "token")

@@ -10,7 +10,7 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.base.records import write_fields
-from attractor.engine.outcome import Culprit
+from attractor.engine.outcome import NOTHING_USED, Culprit, Usage
 from attractor.engine.questions.question import describe_author
 from attractor.environments.environment import Promises
 from attractor.factory.races import Race
@@ -204,7 +204,7 @@ class GateInput:
     is_burned: bool = False
     attempts: int = 0
     base_is_dirty: bool = False
-    cost_usd: float = 0.0
+    usage: Usage = NOTHING_USED
     ended: str = ""
     answers: tuple[GivenAnswer, ...] = ()
     other_versions: Sequence[str] = ()

@@ -12,7 +12,7 @@ from attractor.base.json import Json, JsonObject
 from attractor.base.records import write_record
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.reader import events_of
-from attractor.engine.outcome import NOTHING_USED, Usage, usage_from_record
+from attractor.engine.outcome import NOTHING_USED, Usage, usage_figures, usage_from_record
 from attractor.engine.questions.question import (
     Answer,
     Question,
@@ -174,11 +174,8 @@ class RunOverview:
             "landed_on": self.landed_on,
             "actor": self.actor,
             "seconds": round(self.seconds, 3),
-            "cost_usd": round(self.usage.cost_usd, 6),
-            "input_tokens": self.usage.input_tokens,
-            "output_tokens": self.usage.output_tokens,
+            **usage_figures(self.usage),
             "estimated_tokens": self.usage.estimated_tokens,
-            "unpriced_tokens": self.usage.unpriced_tokens,
             "trouble": self.trouble,
         }
 

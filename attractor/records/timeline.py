@@ -22,7 +22,7 @@ from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.engine.journal import events as recorded
 from attractor.engine.journal.reader import selected_from
-from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage
+from attractor.engine.outcome import NOTHING_USED, StageStatus, Usage, usage_figures
 from attractor.engine.questions.question import AnswerKind, describe_author
 from attractor.engine.receipts import RECEIPT_SKIPPED
 from attractor.engine.run_folder.layout import RunDirectory, is_held
@@ -179,9 +179,7 @@ class StageAttempt:
             "assumed": self.is_assumed,
             "fidelity": self.fidelity,
             "model": self.model,
-            "cost_usd": round(self.usage.cost_usd, 6),
-            "input_tokens": self.usage.input_tokens,
-            "output_tokens": self.usage.output_tokens,
+            **usage_figures(self.usage),
             "edges": [write_fields(edge, source="", candidates="") for edge in self.edges],
             "children": [
                 {"name": Path(child.directory).name, **write_fields(child)}

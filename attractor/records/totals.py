@@ -6,7 +6,7 @@ from datetime import datetime
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
-from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.engine.outcome import NOTHING_USED, Usage, usage_figures
 from attractor.engine.state.attempts import InFlight
 from attractor.engine.state.walks import LONG_AGO
 from attractor.records.timeline import CompletedVisit
@@ -41,9 +41,7 @@ class StageTotal:
             "visits": self.visits,
             "attempts": self.attempts,
             "seconds": round(self.seconds, 3),
-            "cost_usd": round(self.usage.cost_usd, 6),
-            "input_tokens": self.usage.input_tokens,
-            "output_tokens": self.usage.output_tokens,
+            **usage_figures(self.usage),
             "outcome": self.outcome,
         }
 

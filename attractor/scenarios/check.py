@@ -62,16 +62,21 @@ class StepRecord:
 
 @dataclass
 class TrialUsage:
-    """The wall time of the steps of a trial, and the cost and tokens of its model calls."""
+    """The wall time of the steps of a trial, and the cost and tokens of its model calls.
+
+    `unpriced_tokens` are those of calls whose cost is unknown.
+    """
 
     seconds: float = 0.0
     cost_usd: float = 0.0
     tokens: int = 0
+    unpriced_tokens: int = 0
 
     def add(self, call: "JudgeVerdict | Unjudged") -> None:
         """Add the usage of calls of the judge."""
         self.cost_usd += call.cost_usd
         self.tokens += call.tokens
+        self.unpriced_tokens += call.unpriced_tokens
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,7 @@ class JudgeVerdict:
     reason: str
     cost_usd: float = 0.0
     tokens: int = 0
+    unpriced_tokens: int = 0
 
 
 class Unjudged(MachineryError):
@@ -119,10 +125,11 @@ class Unjudged(MachineryError):
         reason: str,
         cost_usd: float = 0.0,
         tokens: int = 0,
+        unpriced_tokens: int = 0,
     ) -> None:
         super().__init__(message)
         self.question, self.reason = question, reason
-        self.cost_usd, self.tokens = cost_usd, tokens
+        self.cost_usd, self.tokens, self.unpriced_tokens = cost_usd, tokens, unpriced_tokens
 
 
 AskJudge = Callable[[JudgeQuestion], Awaitable[JudgeVerdict]]

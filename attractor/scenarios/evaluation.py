@@ -35,7 +35,7 @@ from attractor.base.json import Json, JsonObject, canonical_json, content_hash
 from attractor.base.processes import ExecResult
 from attractor.base.records import read_fields
 from attractor.base.toml import printable
-from attractor.engine.outcome import Culprit
+from attractor.engine.outcome import Culprit, Usage
 from attractor.engine.truncation import shorten
 from attractor.environments.errors import (
     CommandUnusable,
@@ -163,6 +163,16 @@ class TrialResult:
     no_result: NoResult | None = None
     stderr: tuple[StepStderr, ...] = ()
     kept: KeptTrial | None = None
+    unpriced_tokens: int = 0
+
+    @property
+    def usage(self) -> Usage:
+        """The usage of the judge."""
+        return Usage(
+            output_tokens=self.tokens,
+            cost_usd=self.cost_usd,
+            unpriced_tokens=self.unpriced_tokens,
+        )
 
     @property
     def missing_command(self) -> str:
@@ -195,6 +205,7 @@ class TrialResult:
             "seed": self.seed,
             "cost_usd": self.cost_usd,
             "tokens": self.tokens,
+            **unpriced_record(self.unpriced_tokens),
             **troubles_record(self.troubles),
             **no_result_record(self.no_result),
             **({"stderr": [step.to_record() for step in self.stderr]} if self.stderr else {}),
@@ -206,7 +217,13 @@ class TrialResult:
         key: dict[str, Json] = {"scenario": record.get("scenario"), "number": record.get("trial")}
         # A record without a culprit, of an earlier version, is refused.
         own = {"culprit": record["culprit"] or None} if "culprit" in record else {}
-        return _read(cls, {**record, **own, "key": key}, "troubles", "no_result", "stderr", "kept")
+        optional = ("troubles", "no_result", "stderr", "kept", "unpriced_tokens")
+        return _read(cls, {**record, **own, "key": key}, *optional)
+
+
+def unpriced_record(tokens: int) -> dict[str, Json]:
+    """Return the member of a record with the tokens whose cost is unknown, if there are any."""
+    return {"unpriced_tokens": tokens} if tokens else {}
 
 
 def cut_trial(key: TrialKey, trouble: Trouble, suite_seed: int) -> TrialResult:
@@ -383,10 +400,11 @@ class TrialTrouble(MachineryError):
         reason: str = "",
         cost_usd: float = 0.0,
         tokens: int = 0,
+        unpriced_tokens: int = 0,
     ) -> None:
         super().__init__(message)
         self.trouble = Trouble(culprit, reason or f"Trouble of the {culprit}")
-        self.cost_usd, self.tokens = cost_usd, tokens
+        self.cost_usd, self.tokens, self.unpriced_tokens = cost_usd, tokens, unpriced_tokens
         self.ends_evaluation = False
 
     @property
@@ -468,6 +486,7 @@ class Attribution:
                 reason=trouble.trouble.reason,
                 cost_usd=trouble.cost_usd,
                 tokens=trouble.tokens,
+                unpriced_tokens=trouble.unpriced_tokens,
             ) from error
 
 
@@ -585,7 +604,7 @@ async def _played(
 
     `troubles` are those of the trial before the process died.
     """
-    error, no_result, cost_usd, tokens = "", None, 0.0, 0
+    error, no_result, cost_usd, tokens, unpriced = "", None, 0.0, 0, 0
     while len(troubles) <= settings.infra_retries and all(
         trouble.culprit in _NOT_BEGUN for trouble in troubles
     ):
@@ -603,6 +622,7 @@ async def _played(
             error = found.message
             cost_usd += found.cost_usd
             tokens += found.tokens
+            unpriced += found.unpriced_tokens
             troubles.append(found.trouble)
             log.troubled(key, found)
             if not _is_retried(cause):
@@ -615,6 +635,7 @@ async def _played(
                 troubles=(*troubles, *result.troubles),
                 cost_usd=cost_usd + result.cost_usd,
                 tokens=tokens + result.tokens,
+                unpriced_tokens=unpriced + result.unpriced_tokens,
             )
     return TrialResult(
         key,
@@ -627,6 +648,7 @@ async def _played(
         seed=key.seed(settings.seed),
         cost_usd=cost_usd,
         tokens=tokens,
+        unpriced_tokens=unpriced,
         troubles=tuple(troubles),
         no_result=no_result,
     )

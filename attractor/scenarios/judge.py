@@ -109,18 +109,15 @@ class Judge:
                 votes.append(_counted(await self._vote(question, len(votes), spent)))
         except (SDKError, ConfigurationError) as error:
             message, reason = f"unscored: the judge failed: {error}", first_sentence(type(error))
-            cost_usd, tokens = spent.cost_usd, spent.tokens
             if isinstance(error, _BY_EVIDENCE):
                 raise TrialTrouble(
-                    message, Culprit.CANDIDATE, reason=reason, cost_usd=cost_usd, tokens=tokens
+                    message, Culprit.CANDIDATE, reason=reason, **vars(spent)
                 ) from error
             again = replace(question, votes=tuple(votes))
-            raise Unjudged(
-                message, again, reason=reason, cost_usd=cost_usd, tokens=tokens
-            ) from error
+            raise Unjudged(message, again, reason=reason, **vars(spent)) from error
         score = float(median(vote.score for vote in votes))
         nearest = min(votes, key=lambda vote: abs(vote.score - score))
-        return JudgeVerdict(score, nearest.reason, spent.cost_usd, spent.tokens)
+        return JudgeVerdict(score, nearest.reason, **vars(spent))
 
     async def _vote(self, question: JudgeQuestion, number: int, spent: "_Spent") -> _Vote:
         """Ask once, and once more with the error if the answer is invalid."""
@@ -181,13 +178,15 @@ class _Spent:
 
     def __init__(self) -> None:
         self.cost_usd = 0.0
-        self.tokens = 0
+        self.tokens = self.unpriced_tokens = 0
 
     def add(self, result: GenerateResult, chosen: JudgeModel) -> None:
         response = result.response
         price = price_call(response.usage, response.provider, (response.model, chosen.model))
         self.cost_usd += price.cost_usd or 0.0
         self.tokens += response.usage.total_tokens
+        if price.cost_usd is None:
+            self.unpriced_tokens += response.usage.total_tokens
 
 
 def _read(result: GenerateResult) -> _Vote:

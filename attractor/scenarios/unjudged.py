@@ -43,6 +43,7 @@ class KeptTrial:
     seconds: float
     cost_usd: float
     tokens: int
+    unpriced_tokens: int
 
     @classmethod
     def of(cls, checks: tuple[CheckResult, ...], observed: Observation) -> "KeptTrial":
@@ -51,15 +52,14 @@ class KeptTrial:
             OpenQuestion(number, error.question, error.reason)
             for number, error in sorted(observed.unjudged.items())
         )
-        usage = observed.usage
-        return cls(checks, tuple(questions), usage.seconds, usage.cost_usd, usage.tokens)
+        return cls(checks, tuple(questions), **vars(observed.usage))
 
     async def judge(
         self, scenario: Scenario, ask_judge: AskJudge, timeout: timedelta
     ) -> "KeptTrial":
         """Ask the judge the open questions; checks that compare the usage are judged again."""
         checks = build_checks(scenario, check_registry())
-        usage = TrialUsage(self.seconds, self.cost_usd, self.tokens)
+        usage = TrialUsage(self.seconds, self.cost_usd, self.tokens, self.unpriced_tokens)
         observed = Observation({}, MemoryExecutionEnvironment(), usage=usage)
         still_open = {one.check for one in self.questions}
         known = [number for number in range(len(checks)) if number not in still_open]

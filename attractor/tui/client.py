@@ -72,6 +72,7 @@ class Attention(_Answer):
     since: datetime
     cost_usd: float
     command: str
+    unpriced_tokens: int = 0
     questions: Sequence[Question] = ()
     rows: Sequence["Attention"] = ()
 
@@ -90,6 +91,7 @@ class Actor(_Answer):
     waiting: int
     cost_usd: float
     reason: str
+    unpriced_tokens: int = 0
 
 
 class Sender(_Answer):

@@ -61,7 +61,7 @@ class Row:
     status: str
     reason: str
     since: datetime
-    cost_usd: float
+    cost: str
     run_id: str
     actor: Actor | None = None
     need: str = ""
@@ -80,7 +80,7 @@ def row_of_need(need: Attention, actors: Mapping[tuple[str, str], Actor]) -> Row
         need.need,
         need.reason,
         need.since,
-        need.cost_usd,
+        format_cost(need.cost_usd, is_partial=bool(need.unpriced_tokens)),
         need.run_id,
         actors.get((need.project.id, need.actor)),
         need.need,
@@ -99,7 +99,7 @@ def row_of_actor(actor: Actor) -> Row:
         actor.plain,
         actor.reason,
         actor.since,
-        actor.cost_usd,
+        format_cost(actor.cost_usd, is_partial=bool(actor.unpriced_tokens)),
         actor.run or actor.last_run,
         actor,
     )
@@ -384,7 +384,7 @@ def head_of(row: Row, run: Run | None) -> str:
         f"{row.name} in {folder}",
         status,
         f"since {row.since.astimezone():%Y-%m-%d %H:%M}",
-        format_cost(row.cost_usd),
+        row.cost,
     ]
     if row.actor and row.actor.waiting:
         facts.append(f"{number_of(row.actor.waiting, 'message')} waiting")

@@ -30,6 +30,7 @@ from attractor.base.json import canonical_json, parse_object
 from attractor.base.locks import FileLock
 from attractor.base.records import read_record, write_record
 from attractor.config.tables import require_new_name
+from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.factory.project import ProjectFolder, list_project_folders, project_folder
 from attractor.worlds.messages import Message, Sender, TaskAtWork
 
@@ -89,6 +90,12 @@ class Answered:
     files: Sequence[str]
     cost_usd: float
     at: datetime
+    unpriced_tokens: int = 0
+
+    @property
+    def usage(self) -> Usage:
+        """The cost of the run, and the tokens whose cost is unknown."""
+        return Usage(cost_usd=self.cost_usd, unpriced_tokens=self.unpriced_tokens)
 
 
 @dataclass(frozen=True)
@@ -199,9 +206,9 @@ class ActorHistory:
         return frozenset(one.message.id for one in self.answers)
 
     @property
-    def cost_usd(self) -> float:
+    def usage(self) -> Usage:
         """The cost of all runs that ended."""
-        return sum(one.cost_usd for one in self.answers)
+        return sum((one.usage for one in self.answers), NOTHING_USED)
 
 
 @dataclass

@@ -18,6 +18,7 @@ from attractor.base.files import write_whole
 from attractor.base.json import Json, canonical_json, content_hash
 from attractor.base.locks import FileLock
 from attractor.base.records import read_object, write_fields
+from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.questions.question import Question
 from attractor.engine.state.run_state import Phase, StatusWord
 from attractor.factory.history.index import OpenIndex, RunIndex, RunQuery
@@ -78,8 +79,8 @@ class AttentionRow:
     name: str
     reason: str
     since: datetime
-    cost_usd: float
     command: str
+    usage: Usage = NOTHING_USED
     run_id: str = ""
     questions: Sequence[Question] = ()
     actor: ActorView | None = None
@@ -103,7 +104,8 @@ class AttentionRow:
             "run_id": self.run_id,
             "reason": self.reason,
             "since": self.since.isoformat(),
-            "cost_usd": round(self.cost_usd, 6),
+            "cost_usd": round(self.usage.cost_usd, 6),
+            "unpriced_tokens": self.usage.unpriced_tokens,
             "command": self.command,
             "questions": [write_fields(question) for question in self.questions],
             "rows": [row.to_record() for row in self.rows],
@@ -200,7 +202,7 @@ def _row_of_cause(cause: Cause, rows: Sequence[AttentionRow]) -> AttentionRow:
         name=f"{len(rows)} tasks",
         reason=f"{cause.reason} ({cause.place})",
         since=rows[0].since,
-        cost_usd=sum(row.cost_usd for row in rows),
+        usage=sum((row.usage for row in rows), NOTHING_USED),
         command="attractor attention next",
         rows=rows,
     )
@@ -221,7 +223,7 @@ def _rows_of_actor(view: ActorView) -> Iterator[AttentionRow]:
                 need=Need.INTERRUPTED,
                 reason=f"its process died while it worked on: {view.task.message.text}",
                 since=view.since,
-                cost_usd=view.cost_usd,
+                usage=view.usage,
                 command="attractor attention next",
                 run_id=view.task.run_id,
             )
@@ -237,7 +239,7 @@ def _rows_of_actor(view: ActorView) -> Iterator[AttentionRow]:
                 need=need.get(view.status, Need.ANSWERED),
                 reason=last.reason or last.words,
                 since=last.at,
-                cost_usd=view.cost_usd,
+                usage=view.usage,
                 command=f"attractor actor seen {view.name}",
                 run_id=last.run_id,
             )
@@ -276,7 +278,6 @@ def _rows_of_holds(
             name=last.pipeline,
             reason=f"{hold.words}; {number_of(messages, 'message')} not begun",
             since=last.ended,
-            cost_usd=0.0,
             command="attractor attention next",
             run_id=last.run_id,
             hold=hold,
@@ -315,7 +316,6 @@ def _rows_of_automations(
             name=fault.name,
             reason=fault.reason,
             since=fault.since,
-            cost_usd=0.0,
             command=f"{_in(project)}attractor automation show {fault.name}",
         )
 
@@ -392,7 +392,6 @@ def _queue_row(
         name=f"queue of {queue.branch}",
         reason=f"{run.run_id} did not land on {queue.branch}: {words}",
         since=run.since,
-        cost_usd=0.0,
         command=command,
         run_id=run.current,
     )
@@ -411,7 +410,6 @@ def _rows_of_pulls(state: Path, project: ProjectFolder, now: datetime) -> Iterat
             name=f"pull request {reading.number}",
             reason=f"{reading.url}: {step.words}",
             since=reading.since,
-            cost_usd=0.0,
             command=f"{_in(project)}{step.command}",
             run_id=reading.run_id,
         )
@@ -434,7 +432,6 @@ def _rows_of_drafts(project: ProjectFolder, now: datetime) -> Iterator[Attention
             name=draft.id,
             reason=f"{draft.goal}{fault}",
             since=draft.since,
-            cost_usd=0.0,
             command=f"{at} --{'dismiss' if draft.fault else 'accept'} {draft.id}",
         )
 
@@ -471,7 +468,7 @@ def _rows_of_runs(
                 name=run.run_id,
                 reason=run.goal or run.pipeline,
                 since=run.written or run.started,
-                cost_usd=run.usage.cost_usd,
+                usage=run.usage,
                 command=f"attractor decide {run.run_id}",
                 run_id=run.run_id,
             )
@@ -492,7 +489,7 @@ def _limit_row(run: RunOverview, project: ProjectFolder, option: Sequence[str]) 
         name=run.run_id,
         reason=run.why_stopped,
         since=run.written or run.started,
-        cost_usd=run.usage.cost_usd,
+        usage=run.usage,
         command=f"attractor resume {run.run_id} {shlex.join(option)}",
         run_id=run.run_id,
     )
@@ -521,7 +518,6 @@ def _rows_of_growth(project: ProjectFolder) -> Iterator[AttentionRow]:
             name=plan.id,
             reason=f"the plan is {plan.state}",
             since=plan.since,
-            cost_usd=0.0,
             command=f"{at} {plan.id}",
         )
     if app := down_app(project):
@@ -533,7 +529,6 @@ def _rows_of_growth(project: ProjectFolder) -> Iterator[AttentionRow]:
             name=project.root.name,
             reason=f"the app went down{left}",
             since=app.since,
-            cost_usd=0.0,
             command="attractor up --once",
         )
 
@@ -549,7 +544,7 @@ def _question_row(
         name=actor.name if actor else run.run_id,
         reason=run.questions[0].text,
         since=run.written or run.started,
-        cost_usd=run.usage.cost_usd,
+        usage=run.usage,
         command=answer_command(run.run_id, "CHOICE"),
         run_id=run.run_id,
         questions=run.questions,

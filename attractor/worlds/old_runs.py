@@ -73,11 +73,13 @@ def _let_go(root: Path, folder: ActorFolder, open_: Open) -> str:
     for name, canary in _canaries(opened) if is_work else ():
         if find_leaks(canary, [SearchedFolder("run", root)]):
             return f"a holdout of {name} leaked in it, and nothing has judged its files yet"
+    usage = summarize_any(root).usage
     task = RemovedTask(
         folder.name,
         request.dimension if is_work else "",
         promises_kept_in(directory),
-        summarize_any(root).usage.cost_usd,
+        usage.cost_usd,
+        usage.unpriced_tokens,
     )
     opened.ledger.append(
         LineKind.TASK_REMOVED, root.name, write_record(task), now=opened.now(), once=True

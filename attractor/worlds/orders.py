@@ -12,10 +12,16 @@ from pathlib import Path
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import LockHeld, Refused, UsageError
 from attractor.base.locks import FileLock, holder_of
+from attractor.engine.budgets import Budgets
+from attractor.engine.errors import NotRunnable
 from attractor.environments.orphan_processes import Process, find_process
 from attractor.factory.dimensions import Dimension, DimensionRecords, with_dimension
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
+from attractor.language.reading import parse, parse_file
+from attractor.pipeline.preflight.preflight import choose_default_model, find_unpriced_models
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.records.request import RunRequest
 from attractor.records.summary import summarize_any
 from attractor.workspaces.create.registry import ISOLATED, READ_ONLY, workspace_registry
@@ -42,6 +48,7 @@ from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Message, Sender, TaskAtWork
 from attractor.worlds.pools import require_movable
 from attractor.worlds.process import refusal, settle
+from attractor.worlds.sessions import FILE, pipeline_text
 from attractor.worlds.status import ActorStatus, ActorView, read_actor, read_actors
 from attractor.worlds.waking import wake
 
@@ -101,6 +108,8 @@ def spawn(
     actor = replace(actor, pool=actor.pool or opened.project.worlds.pool)
     # Unknown names, and names that are taken, are refused before anything is made.
     backend = backend_registry()[actor.backend]
+    if actor.life_usd is not None:
+        _require_priced(actor, opened.project)
     with lock_actors(project, state):
         require_free_name(actor.name, project, state)
         if only_reads and not where:
@@ -125,6 +134,22 @@ def spawn(
         )
     send(folder, words, actor.spawner, opened)
     return folder
+
+
+def _require_priced(actor: Actor, project: Project) -> None:
+    """Refuse a limit of the cost for a model without a price."""
+    graph = parse_file(actor.pipeline) if actor.pipeline else parse(pipeline_text(actor.agent))
+    scope = RunScope.of(project)
+    request = RunRequest(
+        file=project.root / FILE,
+        backend=actor.backend,
+        model=actor.model,
+        provider=actor.provider,
+        budgets=Budgets(actor.life_usd),
+    )
+    request, _ = asyncio.run(choose_default_model([graph], request, scope))
+    if faults := find_unpriced_models([graph], request, scope):
+        raise NotRunnable(actor.name, faults)
 
 
 def _reading(request: RunRequest) -> RunRequest:
@@ -344,8 +369,14 @@ def _give_up(
         if run and not (run.outcome or run.is_final):
             cancel(task.run_id)
         answered = refusal(task.message, reason, now=opened.now())
-        cost = run.usage.cost_usd if run else 0.0
-        settle(replace(answered, run_id=task.run_id if run else "", cost_usd=cost), folder, opened)
+        if run:
+            answered = replace(
+                answered,
+                run_id=task.run_id,
+                cost_usd=run.usage.cost_usd,
+                unpriced_tokens=run.usage.unpriced_tokens,
+            )
+        settle(answered, folder, opened)
     return task
 
 

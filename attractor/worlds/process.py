@@ -25,6 +25,7 @@ from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock, has_free_slot, take_slot, unlock
 from attractor.engine.budgets import Budgets
 from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.outcome import format_usage_cost
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.state.run_state import AWAITING_ANSWER
@@ -278,7 +279,7 @@ def prepare_run(
 
 def _request(message: Message, history: ActorHistory, project: Project) -> RunRequest:
     actor = history.actor
-    left = None if actor.life_usd is None else max(0, actor.life_usd - history.cost_usd)
+    left = None if actor.life_usd is None else max(0, actor.life_usd - history.usage.cost_usd)
     request = RunRequest(
         file=Path(actor.pipeline) if actor.pipeline else project.root / FILE,
         goal=message.goal,
@@ -327,6 +328,7 @@ def answer_of(message: Message, result: RunResult, opened: OpenProject) -> Answe
         files=files[:_MOST_FILES],
         cost_usd=result.usage.cost_usd,
         at=opened.now(),
+        unpriced_tokens=result.usage.unpriced_tokens,
     )
 
 
@@ -363,9 +365,10 @@ def _write_result(
 ) -> None:
     ended = "succeeded" if answered.succeeded else f"failed: {answered.reason}"
     changed = ", ".join(answered.files) or "no files"
+    cost = format_usage_cost(answered.usage)
     machine = opened.project.machine
     inbox.send(
-        f"{ended}\nchanged: {changed}\ncost: {answered.cost_usd:.4f} USD\n\n{answered.words}",
+        f"{ended}\nchanged: {changed}\ncost: {cost}\n\n{answered.words}",
         Sender(SenderKind.HARNESS, f"of the actor {folder.name}"),
         clock=machine.clock,
         randomness=machine.randomness,

@@ -32,7 +32,8 @@ def actor_record(view: ActorView) -> dict[str, Json]:
         "last_run": last.run_id if last else "",
         "waiting": len(view.waiting),
         "answered": len(view.history.answers),
-        "cost_usd": round(view.cost_usd, 6),
+        "cost_usd": round(view.usage.cost_usd, 6),
+        "unpriced_tokens": view.usage.unpriced_tokens,
         "reason": last.reason if last and view.task is None else "",
     }
 

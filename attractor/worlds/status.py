@@ -11,6 +11,7 @@ from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.locks import FileLock
+from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.pipeline.status import DEAD_PROCESS, PlainStatus, PlainWord, plain_status
 from attractor.records.lookup import is_run, run_root
@@ -136,9 +137,9 @@ class ActorView:
         return [one for one in self.history.gone_on if one.run_id == run_id]
 
     @property
-    def cost_usd(self) -> float:
+    def usage(self) -> Usage:
         """The cost of all runs so far."""
-        return self.history.cost_usd + (self.run.usage.cost_usd if self.run else 0.0)
+        return self.history.usage + (self.run.usage if self.run else NOTHING_USED)
 
 
 def read_actor(

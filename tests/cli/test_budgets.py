@@ -108,7 +108,8 @@ def test_cost_of_a_model_without_a_price_is_unknown_and_has_no_budget(tmp_path: 
     with in_background(ProviderTwin(Script(rules=(words,)))) as desk.twin:
         refused = desk.run(*unpriced, "--max-cost-usd", "3")
         assert (
-            "--max-cost-usd: the catalogue does not contain the model home-made" in refused.stderr
+            "cannot limit the cost: the catalogue does not contain the model home-made"
+            in refused.stderr
         )
         assert "limit tokens instead: --max-tokens N" in refused.stderr
         assert desk.record("runs") == []
@@ -118,6 +119,31 @@ def test_cost_of_a_model_without_a_price_is_unknown_and_has_no_budget(tmp_path: 
         assert listed["unpriced_tokens"] == listed["input_tokens"] + listed["output_tokens"] > 0
         for command in ("status", "diagnose"):
             assert "cost unknown, " in desk.do(command).stdout
+        tokens = listed["unpriced_tokens"]
+        assert desk.record("diagnose")["unpriced_tokens"] == tokens
+        [stage] = desk.record("report", listed["run_id"])["stages"][1:]
+        assert stage["unpriced_tokens"] == tokens
+
+
+def test_limits_of_an_agent_a_graph_and_a_profile_are_refused_for_a_model_without_a_price(
+    tmp_path: Path,
+) -> None:
+    desk, model = TwinDesk(tmp_path), ("--model", "home-made", "--provider", "openai")
+    desk.write(PIPELINE)
+    desk.write(PIPELINE.replace("{", "{ graph [max_cost_usd=2];", 1), "limited.dot")
+    desk.write('name = "dear"\n[policy]\nmax_cost_usd = 5.0\n', "dear.toml")
+    run = ("run", "--backend", "agent", "--sandbox", "none")
+    with in_background(ProviderTwin(Script(rules=()))) as desk.twin:
+        assert desk.do("profile", "create", "dear.toml").returncode == 0
+        for words in (
+            (*run, "limited.dot"),
+            (*run, "pipeline.dot", "--profile", "dear"),
+            ("agent", "fix", "--max-cost-usd", "3"),
+        ):
+            refused = desk.do(*words, *model)
+            assert "max_cost_usd cannot limit the cost" in refused.stderr, words
+            assert "limit tokens instead: --max-tokens N" in refused.stderr
+        assert desk.record("runs") == []
 
 
 def test_cost_that_is_known_in_part_says_so() -> None:

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from attractor.base.errors import UsageError, VerificationError
-from attractor.cli.runs.verdicts import verdict_text
+from attractor.cli.runs.verdicts import review_text, verdict_text
 from attractor.factory.candidate_run import read_candidate_run
+from attractor.factory.decisions.review import review
 from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluation.failed_scenarios import failed_scenarios
+from attractor.factory.history.report import trials_in
 from attractor.factory.operations.evaluate import judge_again
 from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.race import begin_race, look
@@ -27,10 +29,10 @@ JUDGE = '[judge]\nmodel = "gpt-5"\nvotes = 2\n[gate]\nmax_cost_usd = 0.001\n'
 RUBRIC = '\n[[checks]]\nkind = "rubric"\nrubric = "word.md"\nsteps = ["look"]\n'
 
 
-def make_judged_flow(tmp_path: Path, environ: dict[str, str]) -> Flow:
+def make_judged_flow(tmp_path: Path, environ: dict[str, str], judge: str = JUDGE) -> Flow:
     write_files(tmp_path / "suite", {"rubrics/word.md": "The output is one word."})
     made = HOLDOUT.format(wanted="made") + RUBRIC
-    flow = make_flow(tmp_path, suite=SUITE + JUDGE, made=made)
+    flow = make_flow(tmp_path, suite=SUITE + judge, made=made)
     return flow.adjusted(environ={**flow.machine.environ, **environ})
 
 
@@ -44,10 +46,28 @@ def test_rubric_decides_a_trial_and_its_cost_counts(
     judged = ask_gate(result.directory, flow.opened)[1]
     [[trial]] = [one.results for one in judged.evaluations]
     assert (trial.satisfied, trial.tokens) == (satisfied, 2200)
-    assert trial.cost_usd == judged.cost_usd > 0.001
+    assert trial.cost_usd == judged.usage.cost_usd > 0.001
     assert [check.kind for check in trial.checks] == ["stdout", "rubric"]
     assert "budget" in flow.rules(result)
     assert ("satisfaction" in flow.rules(result)) != satisfied
+
+
+def test_unknown_cost_of_a_judge_fails_the_budget_and_names_a_remedy(
+    tmp_path: Path, provider_twin: StartTwin
+) -> None:
+    twin = provider_twin(script(rule(vote(0.9))))
+    judge = JUDGE.replace("gpt-5", 'home-made"\nprovider = "openai').replace("0.001", "9")
+    flow = make_judged_flow(tmp_path, dict(twin.environ()), judge)
+    result = flow.launch()
+    [rule_] = [one for one in flow.report(result).rules if one.rule == "budget"]
+    assert (rule_.passed, rule_.figure) == (False, "unknown, at least 0.00 USD")
+    assert rule_.words == "the cost is unknown: the models of 2200 tokens have no price"
+    assert "models that have a price: attractor models" in rule_.remedy
+    facts = read_candidate_run(result.directory)
+    shown = asyncio.run(review(facts, flow.evaluator, flow.opened.project))
+    assert "cost: 0 tokens, judge unknown\n" in review_text(shown, "", to_operator=False)
+    [trial] = trials_in(flow.evaluator.ledger.entries(result.run_id))
+    assert trial.unpriced_tokens == 2200
 
 
 def test_equal_attempts_of_a_race_have_the_cost_of_their_one_evaluation(

@@ -241,3 +241,9 @@ def test_trouble_of_the_machinery_is_not_the_candidates_fault() -> None:
     seen = Observation({}, Lost({"a/b.txt": "größe"}))
     with pytest.raises(SandboxLost):
         judge(check("file"), seen)
+
+
+def test_budget_of_money_fails_if_a_part_of_the_cost_is_unknown() -> None:
+    result = judge(check("budget", cost_usd=1), observed(SAID, usage=TrialUsage(1.0, 0, 5, 5)))
+    assert not result.passed
+    assert "whose cost is unknown: limit tokens instead" in result.reason

@@ -207,7 +207,6 @@ def test_newest_failure_is_on_the_first_page_of_many_answers(tmp_path: Path) -> 
             name="",
             reason="",
             since=START + timedelta(seconds=number),
-            cost_usd=0,
             command="",
             rows=rows,
         )

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from attractor.twins.exchange.answer import Answer
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.cli.test_agent import EDITS, ProjectDesk, desk_with, steps
+from tests.cli.test_budgets import CALL
 from tests.needs import needs_sandbox
 from tests.repositories import begin_repository
 
@@ -149,3 +151,30 @@ def test_actor_of_a_repository_works_in_a_worktree_of_its_own(tmp_path: Path) ->
     assert desk.do("actor", "archive", "sum").returncode == 0
     [dimension] = json.loads(desk.do("dimension", "list", "--json").stdout)
     assert (dimension["branch"], dimension["changed"]) == ("attractor/sum", 1)
+
+
+def test_unknown_cost_of_an_actor_is_unknown_in_each_list(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    unpriced = ("--model", "home-made", "--provider", "openai")
+    with twin(desk, Rule(answer=Answer(text="Done.", usage=CALL))):
+        desk.do("actor", "spawn", "fix the sum", "--in", "in-place", *unpriced)
+        desk.do("actor", "wait", "fix", "--timeout", "30s")
+        [actor], [row] = actors(desk), desk.record("attention")
+        assert actor["unpriced_tokens"] == row["unpriced_tokens"] == 1000
+        for words in (
+            ["actor", "list"],
+            ["actor", "show", "fix"],
+            ["attention"],
+            ["world", "list"],
+        ):
+            assert " unknown" in desk.do(*words).stdout, words
+
+
+def test_limit_of_the_cost_is_refused_for_an_actor_whose_model_has_no_price(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    spawn = ("actor", "spawn", "fix the sum", "--in", "in-place", "--max-cost-usd", "1")
+    with twin(desk):
+        refused = desk.do(*spawn, "--model", "home-made", "--provider", "openai")
+        assert refused.returncode == 2
+        assert "max_cost_usd cannot limit the cost" in refused.stderr
+        assert actors(desk) == []

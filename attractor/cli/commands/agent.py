@@ -10,7 +10,6 @@ import click
 from click.core import ParameterSource
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import read_outlook
@@ -19,7 +18,7 @@ from attractor.cli.runs.setup import budget_options, chosen_model_options, opene
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.budgets import Budgets
-from attractor.engine.outcome import describe_usage
+from attractor.engine.outcome import describe_usage, usage_figures
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import LOST_SESSION
@@ -137,22 +136,15 @@ def agent(
     answer = read_answer(folder)
     if as_json:
         more = {"answer": answer, "transcript": str(folder / TRANSCRIPT)}
-        show_json({**as_record(result, outlook), **more, **_usage(result)}, is_line=True)
+        show_json(
+            {**as_record(result, outlook), **more, **usage_figures(result.usage)}, is_line=True
+        )
         return result.exit_code
     if answer:
         show(answer)
     show_changes(outlook.changes)
     show("\n".join(_summary(result, folder, project.runs_dir)), err=True)
     return result.exit_code
-
-
-def _usage(result: RunResult) -> dict[str, Json]:
-    usage = result.usage
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cost_usd": usage.cost_usd,
-    }
 
 
 def _read_task(words: tuple[str, ...]) -> str:

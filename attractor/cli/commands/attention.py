@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import click
 
-from attractor.base.amounts import format_cost
 from attractor.base.clock import SystemClock
 from attractor.base.durations import format_age, parse_duration
 from attractor.base.errors import AttractorError, ExitCode
@@ -15,6 +14,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.actors import answered_lines, sender_of
 from attractor.cli.runs.orders import operator_name, orders_in
+from attractor.engine.outcome import format_usage_cost
 from attractor.engine.truncation import shorten
 from attractor.factory.open_project import OpenProject, open_project
 from attractor.interviewers.prompts import shown_prompt, shown_question
@@ -93,7 +93,7 @@ def _lines(found: Attention) -> list[str]:
                 visible(row.project.root.name),
                 visible(row.name),
                 row.need.value,
-                format_cost(row.cost_usd),
+                format_usage_cost(row.usage),
                 visible(shorten(first, _LONGEST_REASON)),
             )
         )

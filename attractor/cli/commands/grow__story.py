@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import click
 
+from attractor.base.amounts import format_cost
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
@@ -35,7 +36,8 @@ def show_story(invocation: Invocation, as_json: bool) -> ExitCode:
 
 def _lines(chapter: Mapping[str, Any], running: str) -> Iterator[str]:
     decided = f"decided by {chapter['decided_by']}" if chapter["decided_by"] else ""
-    cost = "" if chapter["cost_usd"] is None else f"${chapter['cost_usd']:.2f}"
+    known, is_partial = chapter["cost_usd"], bool(chapter["unpriced_tokens"])
+    cost = "" if known is None else format_cost(known, is_partial=is_partial)
     now = "running" if chapter["stage"] == running else ""
     facts = [one for one in (chapter["kind"], chapter["day"], now, decided, cost) if one]
     yield f"{chapter['stage']} ({', '.join(facts)})"

@@ -174,8 +174,8 @@ def _report_days(days: Sequence[DayCosts], began: str, *, as_json: bool) -> Exit
         rows = [("day", "pipeline", "models", "runs", "cost", "of trials", "tokens")]
         for day in days:
             costs = (
-                format_cost(day.cost_usd),
-                format_cost(day.trials_usd),
+                format_usage_cost(day.usage),
+                format_usage_cost(day.trials_usage),
                 format_number(day.tokens),
             )
             rows.append((day.day, day.pipeline, day.models or "-", str(day.runs), *costs))
@@ -216,7 +216,7 @@ _TIMES = ("tokens", "agent time", "wall time")
 
 def _group_row(one: GroupFigures) -> tuple[str, ...]:
     record = one.to_record()
-    per_approved = one.cost_per_approved
+    per_approved, usage = one.cost_per_approved, one.usage
     seconds = (sum(run.summary.seconds for run in one.runs), sum(r.wall_seconds for r in one.runs))
     return (
         one.pipeline,
@@ -225,9 +225,11 @@ def _group_row(one: GroupFigures) -> tuple[str, ...]:
         _share(one.go_rate),
         _share(one.satisfaction),
         str(one.approved),
-        format_cost(one.cost_usd),
-        "-" if per_approved is None else format_cost(per_approved),
-        format_number(one.tokens),
+        format_usage_cost(usage),
+        "-"
+        if per_approved is None
+        else format_cost(per_approved, is_partial=bool(usage.unpriced_tokens)),
+        format_number(usage.tokens),
         *map(format_seconds, seconds),
     )
 
@@ -245,7 +247,7 @@ def _run_lines(stages: Sequence[StageFigures], trials: Sequence[TrialFigures]) -
     rows = [("trial", "result", "time", "cost", "tokens")]
     for trial in trials:
         result = "satisfied" if trial.satisfied else "failed"
-        used = format_cost(trial.cost_usd), format_number(trial.tokens)
+        used = format_usage_cost(trial.usage), format_number(trial.tokens)
         rows.append(
             (f"{trial.scenario} {trial.number}", result, format_seconds(trial.seconds), *used)
         )

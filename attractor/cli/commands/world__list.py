@@ -4,12 +4,13 @@ from collections import Counter
 
 import click
 
-from attractor.base.amounts import format_cost, number_of
+from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.actors import read_unarchived
+from attractor.engine.outcome import NOTHING_USED, format_usage_cost
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.project import list_project_folders
 from attractor.language.source.text import visible
@@ -39,7 +40,7 @@ def world_list(invocation: Invocation, as_json: bool) -> ExitCode:
                 visible(project.root.name),
                 number_of(len(dimensions), "dimension"),
                 statuses or "none",
-                format_cost(sum(view.cost_usd for view in own)),
+                format_usage_cost(sum((view.usage for view in own), NOTHING_USED)),
                 visible(str(project.root)),
             )
         )

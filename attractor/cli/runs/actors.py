@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from attractor.base.amounts import format_cost, number_of
+from attractor.base.amounts import number_of
 from attractor.base.clock import SystemClock
 from attractor.base.durations import format_age
 from attractor.base.errors import AttractorError, ExitCode
@@ -16,6 +16,7 @@ from attractor.cli.runs.orders import operator_name, proof_of
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.status import describe_plain
 from attractor.cli.runs.transcripts import entry_lines, painter
+from attractor.engine.outcome import format_usage_cost
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.truncation import shorten
 from attractor.factory.open_project import OpenProject, open_project
@@ -137,7 +138,7 @@ def actor_table(views: Sequence[ActorView], projects: Mapping[str, str]) -> list
                 *names,
                 format_age(now - view.since),
                 f"{describe_plain(view.plain)}{_cause(view)}",
-                format_cost(view.cost_usd),
+                format_usage_cost(view.usage),
                 visible(shorten(goal, _LONGEST_TASK)),
             )
         )
@@ -150,9 +151,10 @@ def answered_lines(one: Answered) -> list[str]:
     changed = f"{number_of(one.changed, 'file')} changed" if one.changed else "no files changed"
     names = f": {', '.join(map(visible, one.files))}" if one.files else ""
     more = f" and {one.changed - len(one.files)} more" if one.changed > len(one.files) else ""
+    cost = format_usage_cost(one.usage)
     return [
         *([one.words] if one.words else []),
-        f"{visible(ended)}; {changed}{names}{more}; {format_cost(one.cost_usd)}; run {one.run_id}"
+        f"{visible(ended)}; {changed}{names}{more}; {cost}; run {one.run_id}"
         if one.run_id
         else visible(ended),
     ]

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
-from attractor.base.amounts import format_cost, format_seconds, name_first, number_of
+from attractor.base.amounts import format_seconds, name_first, number_of
 from attractor.cli.invocation import Invocation
-from attractor.engine.outcome import describe_usage
+from attractor.engine.outcome import describe_usage, format_usage_cost
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.engine.truncation import one_line
 from attractor.factory.candidate_run import CandidateRun, before_a_decision
@@ -187,7 +187,7 @@ def _review_lines(review: Review, reference: str, *, to_operator: bool) -> Itera
     if review.scenarios:
         yield "hidden scenarios, with satisfied trials now and in earlier runs, oldest first:"
         yield from (_scenario(scenario, to_operator=to_operator) for scenario in review.scenarios)
-    judge = f", judge {format_cost(review.judge_usd)}" if review.judge_usd else ""
+    judge = f", judge {format_usage_cost(review.judge)}" if review.judge.tokens else ""
     yield f"cost: {describe_usage(review.usage)}{judge}"
     work, trials = format_seconds(review.work_seconds), format_seconds(review.trial_seconds)
     yield f"time: {work} of work, {trials} of trials"

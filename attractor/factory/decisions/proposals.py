@@ -322,7 +322,7 @@ def proposal_body(facts: ProposalFacts, most: int) -> str:
     """Return the text of a pull request: verdict, cost, changes and report, without a holdout."""
     review, report = facts.review, facts.review.report
     manifest = review.facts.manifest
-    cost = f"{format_usage_cost(review.usage)}, judge {format_cost(review.judge_usd)}"
+    cost = f"{format_usage_cost(review.usage)}, judge {format_usage_cost(review.judge)}"
     rows = {
         "Run": f"`{review.facts.run_id}` of `{manifest.pipeline}`",
         "Judged by": f"`{manifest.suite.partition('#')[0]}`",

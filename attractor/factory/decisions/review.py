@@ -8,7 +8,7 @@ from datetime import datetime
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.base.records import write_fields
-from attractor.engine.outcome import Usage, usage_to_record
+from attractor.engine.outcome import NOTHING_USED, Usage, usage_to_record
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.candidate_run import CandidateRun
 from attractor.factory.evaluation.evaluate import Evaluator
@@ -101,7 +101,7 @@ class Review:
     look: str
     scenarios: tuple[ScenarioTrials, ...]
     usage: Usage
-    judge_usd: float
+    judge: Usage
     work_seconds: float
     trial_seconds: float
     assumed: tuple[str, ...]
@@ -124,7 +124,8 @@ class Review:
             "scenarios": [one.to_record(to_operator=to_operator) for one in self.scenarios],
             "usage": {
                 **usage_to_record(self.usage),
-                "judge_usd": self.judge_usd,
+                "judge_usd": self.judge.cost_usd,
+                "judge_unpriced_tokens": self.judge.unpriced_tokens,
                 "work_seconds": round(self.work_seconds, 3),
                 "trial_seconds": round(self.trial_seconds, 3),
             },
@@ -156,7 +157,7 @@ async def review(facts: CandidateRun, evaluator: Evaluator, project: Project) ->
         look=_look(facts),
         scenarios=tuple(_scenarios(facts, judged, evaluator)),
         usage=used_by(facts.directory, state),
-        judge_usd=sum(one.cost_usd for one in results),
+        judge=sum((one.usage for one in results), NOTHING_USED),
         work_seconds=state.progress.seconds if state.progress else 0.0,
         trial_seconds=sum(one.duration_ms for one in results) / 1000,
         assumed=tuple(dict.fromkeys(state.progress.assumed)) if state.progress else (),

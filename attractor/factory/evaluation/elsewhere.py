@@ -18,7 +18,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, VerificationError
 from attractor.base.json import canonical_json, parse_object
 from attractor.base.records import read_record, write_record
-from attractor.engine.outcome import Usage
+from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.environments.environment import Promises
 from attractor.factory.history.trials import TrialLog
 from attractor.factory.open_project import OpenProject, TrialsElsewhere
@@ -299,8 +299,5 @@ class TrialLines:
         with self.file.open("ab") as file:
             file.write(canonical_json(write_record(line)).encode() + b"\n")
         results = {line.result.key: line.result for line in self._lines if line.result}
-        used = Usage(
-            output_tokens=sum(result.tokens for result in results.values()),
-            cost_usd=sum(result.cost_usd for result in results.values()),
-        )
+        used = sum((result.usage for result in results.values()), NOTHING_USED)
         self.keep(used, line.result is not None and line.result.no_result is None)

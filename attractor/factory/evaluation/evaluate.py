@@ -1,6 +1,6 @@
 """Evaluates a run: checks protected paths, plays the suite on the tree, evaluates the gate."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from attractor.base.errors import Refused, UsageError
 from attractor.base.records import write_fields
 from attractor.engine.budgets import Budgets
 from attractor.engine.journal.reader import events_of
+from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import (
@@ -37,7 +38,7 @@ from attractor.factory.evaluation.feedback import FEEDBACK_FILE, Feedback, feedb
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.kept_setup import KeptSetup
 from attractor.factory.evaluation.leaks import find_leaks_of_run, record_leaks
-from attractor.factory.gate_records import CarriedPaths, GateInput, WindowFigures
+from attractor.factory.gate_records import CarriedPaths, EvaluationRecord, GateInput, WindowFigures
 from attractor.factory.history.records import (
     EvaluationPool,
     EvaluationStart,
@@ -274,9 +275,7 @@ class Evaluator:
             # Also in another run, the tree of an attempt is one of its race.
             race=race_with(races, [*lineage_of(run), *attempts.values()]) if races else None,
             by_attempts=frozenset(attempts),
-            cost_usd=run.cost_usd
-            + self._cost_of(submission, entries)
-            + sum(trial.cost_usd for record in played for trial in record.results),
+            usage=sum(self._used_by(submission, entries, played), run.state.used),
             window=window,
             incidents=leaks_of(own),
             unsearched=unsearched_of(own),
@@ -300,17 +299,21 @@ class Evaluator:
             if attempt in known
         }
 
-    def _cost_of(self, submission: Submission | None, entries: Iterable[LedgerEntry]) -> float:
-        """Return the cost of the runs whose work is submitted."""
+    def _used_by(
+        self,
+        submission: Submission | None,
+        entries: Iterable[LedgerEntry],
+        played: Iterable[EvaluationRecord],
+    ) -> Iterator[Usage]:
+        """Yield the usage of the trials, and of the runs whose work is submitted."""
         runs_dir = self.opened.project.runs_dir
+        yield from (trial.usage for record in played for trial in record.results)
         if submission is None:
-            return 0.0
+            return
         removed = removed_tasks(entries)
         roots = [runs_dir / run_id for run_id in submission.runs]
-        costs = [summarize_any(root).usage.cost_usd for root in roots if is_run(RunDirectory(root))]
-        return sum(costs) + sum(
-            removed[run_id].cost_usd for run_id in submission.runs if run_id in removed
-        )
+        yield from (summarize_any(root).usage for root in roots if is_run(RunDirectory(root)))
+        yield from (removed[run_id].usage for run_id in submission.runs if run_id in removed)
 
     def holdout_names(self, suites: Iterable[str]) -> dict[str, str]:
         """Return the held-out scenarios of pinned suites, for the operator, by opaque names."""

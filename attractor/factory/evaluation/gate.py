@@ -628,15 +628,22 @@ def _budget(judged: _Judged) -> RuleResult:
     set_limits = [one for one in limits if one is not None]
     if not set_limits:
         return idle("budget", "neither suite nor profile set max_cost_usd")
-    cost, limit = judged.input.cost_usd, min(set_limits)
+    cost, limit = judged.input.usage.cost_usd, min(set_limits)
     figure, most = _distinct(cost, limit, digits=2)
+    words, remedy = "", "start a new run with --max-cost-usd"
+    if cost > limit:
+        words = f"the run cost {figure} USD, more than {most} USD"
+    elif unpriced := judged.input.usage.unpriced_tokens:
+        words = f"the cost is unknown: the models of {number_of(unpriced, 'token')} have no price"
+        remedy = "start a new run with models that have a price: attractor models"
+        figure = f"unknown, at least {figure}"
     return RuleResult(
         "budget",
-        passed=cost <= limit,
+        passed=not words,
         figure=f"{figure} USD",
         threshold=f"at most {most} USD",
-        words="" if cost <= limit else f"the run cost {figure} USD, more than {most} USD",
-        remedy="start a new run with --max-cost-usd",
+        words=words,
+        remedy=remedy,
         domain=Domain.EXECUTION,
         culprit=Culprit.PIPELINE,
     )

@@ -269,6 +269,7 @@ class TrialPlayer:
         except TrialTrouble as trouble:
             trouble.cost_usd += sum(verdict.cost_usd for verdict in judged)
             trouble.tokens += sum(verdict.tokens for verdict in judged)
+            trouble.unpriced_tokens += sum(verdict.unpriced_tokens for verdict in judged)
             raise
         # With the copy, so that the remaining time is estimated well.
         duration_ms = round((self.clock.monotonic() - began) * 1000)
@@ -290,6 +291,7 @@ class TrialPlayer:
                 culprit=trouble.culprit,
                 cost_usd=trial.cost_usd + trouble.cost_usd,
                 tokens=trial.tokens + trouble.tokens,
+                unpriced_tokens=trial.unpriced_tokens + trouble.unpriced_tokens,
                 troubles=(*trial.troubles, trouble.trouble),
                 no_result=None,
                 kept=None,
@@ -332,7 +334,12 @@ class TrialPlayer:
 
 def _judged(trial: TrialResult, scenario: Scenario, kept: KeptTrial) -> TrialResult:
     """Return the result of a trial, or the trial as unjudged if the judge has open questions."""
-    trial = replace(trial, cost_usd=kept.cost_usd, tokens=kept.tokens)
+    trial = replace(
+        trial,
+        cost_usd=kept.cost_usd,
+        tokens=kept.tokens,
+        unpriced_tokens=kept.unpriced_tokens,
+    )
     if kept.questions:
         reason = kept.questions[0].reason
         return replace(

@@ -12,7 +12,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json, canonical_json
 from attractor.base.records import read_record, write_fields
-from attractor.engine.outcome import Usage
+from attractor.engine.outcome import Usage, usage_figures
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, read_manifest
 from attractor.factory.history.index import RunIndex
 from attractor.factory.history.index_update import parse_row
@@ -89,14 +89,11 @@ class CauseGroup:
 
     def to_record(self, now: datetime) -> dict[str, Json]:
         """Return the JSON record of the group."""
-        usage = self.usage
         return {
             "cause": write_fields(self.cause),
             "count": len(self.runs),
             "runs": [run.run_id for run in self.runs],
-            "cost_usd": round(usage.cost_usd, 6),
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
+            **usage_figures(self.usage),
             "first": self.first.isoformat(),
             "last": self.last.isoformat(),
             "advice": [write_fields(remedy) for remedy in self.read_advice(now)],

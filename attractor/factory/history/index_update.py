@@ -101,6 +101,15 @@ CREATE INDEX runs_by_cause ON runs (folder, cause) WHERE cause <> '';
 UPDATE runs SET models = '';
 """
 
+_UNPRICED = """
+ALTER TABLE runs ADD COLUMN unpriced INTEGER AS (
+    ifnull(json_extract(summary, '$.unpriced_tokens'), 0)
+);
+DROP INDEX runs_by_start;
+CREATE INDEX runs_by_start
+    ON runs (folder, started, pipeline, models, run_id, cost_usd, tokens, unpriced);
+"""
+
 _STEPS: Mapping[str, str] = {
     "runs_and_ledger": _SCHEMA,
     "economics": _ECONOMICS,
@@ -112,6 +121,7 @@ _STEPS: Mapping[str, str] = {
     "pausing": "UPDATE runs SET models = '';\n",
     "search": _SEARCH,
     "causes": _CAUSES,
+    "unpriced": _UNPRICED,
 }
 """The migrations, by name: a new one is added at the end."""
 

@@ -15,6 +15,7 @@ from attractor.base.errors import VerificationError
 from attractor.base.journal import Journal, read_lines
 from attractor.base.json import Json, JsonObject
 from attractor.base.records import read_record, write_fields
+from attractor.engine.outcome import Usage
 from attractor.engine.run_folder.layout import promises_from_record, promises_to_record
 from attractor.engine.state.run_state import APPROVED, REJECTED
 from attractor.engine.storage.json_files import Fields
@@ -117,6 +118,12 @@ class RemovedTask:
     dimension: str
     promises: Promises
     cost_usd: float
+    unpriced_tokens: int = 0
+
+    @property
+    def usage(self) -> Usage:
+        """The cost, and the tokens whose cost is unknown."""
+        return Usage(cost_usd=self.cost_usd, unpriced_tokens=self.unpriced_tokens)
 
 
 def removed_tasks(entries: Iterable[LedgerEntry]) -> Mapping[str, RemovedTask]:

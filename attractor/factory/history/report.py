@@ -12,7 +12,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, parse_json
 from attractor.engine.journal.events import PipelineStarted, StageCompleted, StageFailed, read_event
 from attractor.engine.journal.reader import events_of
-from attractor.engine.outcome import NOTHING_USED, Usage, usage_from_record
+from attractor.engine.outcome import NOTHING_USED, Usage, usage_figures, usage_from_record
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import StatusWord
 from attractor.engine.storage.json_files import Fields, read_known
@@ -33,6 +33,12 @@ class TrialFigures:
     seconds: float
     cost_usd: float
     tokens: int
+    unpriced_tokens: int = 0
+
+    @property
+    def usage(self) -> Usage:
+        """The usage of the judge."""
+        return _usage(self.cost_usd, self.tokens, self.unpriced_tokens)
 
     def to_record(self) -> dict[str, Json]:
         """Return the figures as a JSON object; the scenario has its opaque name."""
@@ -75,21 +81,15 @@ class GroupFigures:
         return sum(run.summary.status == StatusWord.APPROVED for run in self.runs)
 
     @property
-    def cost_usd(self) -> float:
-        """The cost of all stages and of all trials."""
-        trials = sum(trial.cost_usd for run in self.runs for trial in run.trials)
-        return trials + sum(run.summary.usage.cost_usd for run in self.runs)
-
-    @property
-    def tokens(self) -> int:
-        """The tokens of all stages and of all trials."""
-        trials = sum(trial.tokens for run in self.runs for trial in run.trials)
-        return trials + sum(run.summary.usage.tokens for run in self.runs)
+    def usage(self) -> Usage:
+        """The usage of all stages and of all trials."""
+        trials = (trial.usage for run in self.runs for trial in run.trials)
+        return sum((*trials, *(run.summary.usage for run in self.runs)), NOTHING_USED)
 
     @property
     def cost_per_approved(self) -> float | None:
         """The cost of all runs, divided by the number of approved runs."""
-        return self.cost_usd / self.approved if self.approved else None
+        return self.usage.cost_usd / self.approved if self.approved else None
 
     @property
     def go_rate(self) -> float | None:
@@ -110,7 +110,7 @@ class GroupFigures:
 
     def to_record(self) -> dict[str, Json]:
         """Return the figures as a JSON object."""
-        per_approved = self.cost_per_approved
+        per_approved, usage = self.cost_per_approved, self.usage
         return {
             "pipeline": self.pipeline,
             "models": self.models,
@@ -119,14 +119,19 @@ class GroupFigures:
             "approved": self.approved,
             "go_rate": _rounded(self.go_rate),
             "satisfaction": _rounded(self.satisfaction),
-            "cost_usd": round(self.cost_usd, 6),
+            "cost_usd": round(usage.cost_usd, 6),
             "cost_per_approved_usd": None if per_approved is None else round(per_approved, 6),
-            "tokens": self.tokens,
+            "tokens": usage.tokens,
+            "unpriced_tokens": usage.unpriced_tokens,
             "agent_seconds": round(sum(run.summary.seconds for run in self.runs), 3),
             "wall_seconds": round(sum(run.wall_seconds for run in self.runs), 3),
             "trial_seconds": round(sum(t.seconds for run in self.runs for t in run.trials), 3),
             "flaky": dict(self.flaky),
         }
+
+
+def _usage(cost_usd: float, tokens: int, unpriced_tokens: int) -> Usage:
+    return Usage(output_tokens=tokens, cost_usd=cost_usd, unpriced_tokens=unpriced_tokens)
 
 
 def _rounded(share: float | None) -> float | None:
@@ -188,7 +193,8 @@ def without_inherited(summary: RunOverview) -> RunOverview:
 class DayCosts:
     """The cost of the runs of a pipeline with the same models that started on one day (UTC).
 
-    `cost_usd` and `tokens` include the trials, of which `trials_usd` is the cost.
+    `cost_usd`, `tokens` and `unpriced_tokens` include the trials, whose own cost is `trials_usd`,
+    without that of `trials_unpriced_tokens`.
     """
 
     day: str
@@ -198,6 +204,18 @@ class DayCosts:
     cost_usd: float
     tokens: int
     trials_usd: float = 0.0
+    unpriced_tokens: int = 0
+    trials_unpriced_tokens: int = 0
+
+    @property
+    def usage(self) -> Usage:
+        """The usage of stages and trials."""
+        return _usage(self.cost_usd, self.tokens, self.unpriced_tokens)
+
+    @property
+    def trials_usage(self) -> Usage:
+        """The cost of trials."""
+        return _usage(self.trials_usd, 0, self.trials_unpriced_tokens)
 
     def to_record(self) -> dict[str, Json]:
         """Return the costs as a JSON object."""
@@ -207,18 +225,22 @@ class DayCosts:
 
 _DAYS = """
 WITH found AS (
-    SELECT run_id, substr(started, 1, 10) AS day, pipeline, models, cost_usd, tokens
+    SELECT run_id, substr(started, 1, 10) AS day, pipeline, models, cost_usd, tokens,
+        unpriced
     FROM runs WHERE folder = :folder AND started >= :since
 ), judged AS (
     SELECT run_id, sum(json_extract(trial.value, '$.cost_usd')) AS cost_usd,
-        sum(json_extract(trial.value, '$.tokens')) AS tokens
+        sum(json_extract(trial.value, '$.tokens')) AS tokens,
+        sum(json_extract(trial.value, '$.unpriced_tokens')) AS unpriced
     FROM ledger, json_each(ledger.data, '$.trials') AS trial
     WHERE kind = :evaluated AND time >= :since GROUP BY run_id
 )
 SELECT day, pipeline, models, count(*),
     sum(found.cost_usd + ifnull(judged.cost_usd, 0)),
     sum(found.tokens + ifnull(judged.tokens, 0)),
-    sum(ifnull(judged.cost_usd, 0))
+    sum(ifnull(judged.cost_usd, 0)),
+    sum(found.unpriced + ifnull(judged.unpriced, 0)),
+    sum(ifnull(judged.unpriced, 0))
 FROM found LEFT JOIN judged USING (run_id) GROUP BY day, pipeline, models ORDER BY 1, 2, 3
 """
 
@@ -239,7 +261,12 @@ def read_costs(index: RunIndex, folder: Path, since: str) -> list[DayCosts]:
             key, own = (day, pipeline, models), without_inherited(summary).usage
             inherited[key] = inherited.get(key, NOTHING_USED) + (summary.usage - own)
     return [
-        replace(cost, cost_usd=cost.cost_usd - more.cost_usd, tokens=cost.tokens - more.tokens)
+        replace(
+            cost,
+            cost_usd=cost.cost_usd - more.cost_usd,
+            tokens=cost.tokens - more.tokens,
+            unpriced_tokens=cost.unpriced_tokens - more.unpriced_tokens,
+        )
         for cost in costs
         for more in [inherited.get((cost.day, cost.pipeline, cost.models), NOTHING_USED)]
     ]
@@ -255,6 +282,7 @@ def _trials(lines: Iterable[tuple[str, Fields]]) -> list[TrialFigures]:
             inner.number("duration_ms") / 1000,
             inner.real("cost_usd"),
             inner.number("tokens"),
+            inner.number("unpriced_tokens") if inner.has("unpriced_tokens") else 0,
         )
         for kind, fields in lines
         if kind == LineKind.EVALUATED
@@ -277,9 +305,7 @@ class StageFigures:
             "node": self.node,
             "attempts": self.attempts,
             "seconds": round(self.seconds, 3),
-            "cost_usd": round(self.usage.cost_usd, 6),
-            "input_tokens": self.usage.input_tokens,
-            "output_tokens": self.usage.output_tokens,
+            **usage_figures(self.usage),
         }
 
 

@@ -34,6 +34,7 @@ from attractor.scenarios.evaluation import (
     no_result_record,
     trial_keys,
     troubles_record,
+    unpriced_record,
 )
 from attractor.scenarios.suite import Suite
 from attractor.scenarios.suite_setup import SetupResult
@@ -89,6 +90,7 @@ class TrialStore:
             "culprit": result.culprit.value if result.culprit else "",
             "cost_usd": result.cost_usd,
             "tokens": result.tokens,
+            **unpriced_record(result.unpriced_tokens),
             **troubles_record(result.troubles),
             **no_result_record(result.no_result),
             "seal": self._seal(evaluation_id, result),

@@ -263,8 +263,8 @@ async def _look_at(
             satisfied=report.satisfied,
             played=report.played,
             bound=report.bound,
-            cost_usd=judged.cost_usd,
-            is_cost_partial=bool(facts.state.used.unpriced_tokens),
+            cost_usd=judged.usage.cost_usd,
+            is_cost_partial=bool(judged.usage.unpriced_tokens),
             changed_lines=sum((file.added or 0) + (file.deleted or 0) for file in files),
             changed_files=len(files),
         )

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
+from attractor.engine.outcome import Usage
 from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.history.report import trials_in
 from attractor.factory.ledger.ledger import Ledger
@@ -21,8 +22,8 @@ from attractor.records.lookup import find_run
 def story(control_plane: ControlPlane) -> dict[str, Json]:
     """Return the stages of the app in words, the newest first.
 
-    `day` is the day of the promotion. `cost_usd` is the cost of the run and its trials, or None if
-    this machine does not have the run.
+    `day` is the day of the promotion. `cost_usd` is the cost of the run and its trials, without
+    that of `unpriced_tokens`, or None if this machine does not have the run.
     """
     project = control_plane.project
     history = asyncio.run(read_history(project))
@@ -35,6 +36,7 @@ def story(control_plane: ControlPlane) -> dict[str, Json]:
 
 def _chapter(project: Project, one: StageHistory) -> dict[str, Json]:
     stage = one.stage
+    used = _used(project, one.run_id) if one.run_id else None
     return {
         "stage": stage.stage,
         "kind": stage.kind.value,
@@ -44,7 +46,8 @@ def _chapter(project: Project, one: StageHistory) -> dict[str, Json]:
         "returns_to": stage.returns_to,
         "run_id": one.run_id,
         "decided_by": one.decided_by,
-        "cost_usd": _cost(project, one.run_id) if one.run_id else None,
+        "cost_usd": round(used.cost_usd, 6) if used else None,
+        "unpriced_tokens": used.unpriced_tokens if used else 0,
     }
 
 
@@ -61,10 +64,10 @@ def _words(stage: DeployedStage) -> Sequence[str]:
     return [read_morph(one["morph"]).in_words() for one in plan.get("morphs", ())]
 
 
-def _cost(project: Project, run_id: str) -> float | None:
+def _used(project: Project, run_id: str) -> Usage | None:
     try:
         run = read_candidate_run(find_run(run_id, project.runs_dir))
     except AttractorError:
         return None
     trials = trials_in(Ledger(project.machine.state_dir).entries(run_id))
-    return round(run.cost_usd + sum(trial.cost_usd for trial in trials), 6)
+    return sum((trial.usage for trial in trials), run.state.used)

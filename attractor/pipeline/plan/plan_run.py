@@ -38,6 +38,7 @@ async def plan_run(origin: Origin, project: Project, rules: RunRules = UNGOVERNE
             scope,
             run_id=run_id,
             is_new=origin.is_new,
+            budgets=policy.budgets,
             is_model_asked=bool(
                 origin.overrides.model or (origin.is_new and (request.model or request.provider))
             ),

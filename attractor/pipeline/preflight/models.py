@@ -67,9 +67,9 @@ def find_unpriced(
         if choice.model and price.cost_usd is None:
             yield node_fault(
                 users,
-                f"--max-cost-usd: {price.why_not}",
-                fix="limit tokens instead: --max-tokens N, or choose a model with a price "
-                "('attractor models' lists them)",
+                f"max_cost_usd cannot limit the cost: {price.why_not}",
+                fix="remove max_cost_usd and limit tokens instead: --max-tokens N, or choose a "
+                "model with a price ('attractor models' lists them)",
             )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from attractor.backends.registry import NeedsProgram, backend_registry
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UnknownName, UsageError
+from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
 from attractor.engine.errors import NotRunnable
 from attractor.engine.preflight import find_faults, find_secret_names, resolve_handler
 from attractor.engine.prompts.inherited_context import ModelTask, model_task
@@ -65,7 +66,6 @@ async def find_backend_faults(
     scope: RunScope,
     *,
     is_model_asked: bool,
-    is_new: bool,
 ) -> Sequence[Diagnostic]:
     """Return a fault for each unknown backend or agent, each model that cannot be used, and each
     program that is missing.
@@ -75,12 +75,31 @@ async def find_backend_faults(
     found = [*find_unknown_backends(nodes, _backend_of_run(request, scope), agents)]
     if asking := _agent_nodes(graphs, request, scope):
         # Models and agents are slow to import.
-        from attractor.pipeline.preflight.models import find_faults, find_unpriced
+        from attractor.pipeline.preflight.models import find_faults
 
         found += await find_faults(asking, request, scope)
-        if is_new and request.budgets.cost_usd is not None:
-            found += find_unpriced(asking, request, scope)
     return [*found, *_find_program_faults(graphs, request, scope, is_model_asked)]
+
+
+def find_unpriced_models(
+    graphs: Sequence[Graph], request: RunRequest, scope: RunScope, most: Budgets = NO_BUDGETS
+) -> Sequence[Diagnostic]:
+    """Return a fault for each model without a price in a graph whose cost is limited.
+
+    The first graph is that of the run, within whose limits the others stay. `most` is the limit of
+    the policy.
+    """
+    first, *_ = graphs
+    limit = request.budgets.over(read_budgets(first)).within(most)
+    is_limited = limit.cost_usd is not None
+    limited = [one for one in graphs if is_limited or read_budgets(one).cost_usd is not None]
+    asking = _agent_nodes(limited, request, scope)
+    if not asking:
+        return ()
+    # Models and agents are slow to import.
+    from attractor.pipeline.preflight.models import find_unpriced
+
+    return [*find_unpriced(asking, request, scope)]
 
 
 def _find_program_faults(
@@ -370,11 +389,13 @@ async def preflight(
     run_id: str = "",
     is_new: bool = False,
     is_model_asked: bool = False,
+    budgets: Budgets = NO_BUDGETS,
 ) -> PreflightReport:
     """Check a run before it exists; the sandbox is only made if the checks of the machine pass.
 
     The workspace is only checked if the run `is_new`: any other run already has a workspace. With
-    `is_model_asked`, a model of the request that a backend cannot use is a fault.
+    `is_model_asked`, a model of the request that a backend cannot use is a fault. `budgets` are
+    those of the policy.
     """
     project = scope.project
     name = pipeline_name(pipeline.graph, request.file)
@@ -393,9 +414,8 @@ async def preflight(
         *find_unusable_secrets(project),
         *find_unusable_variables(pipeline),
         *children.faults,
-        *await find_backend_faults(
-            graphs, request, scope, is_model_asked=is_model_asked, is_new=is_new
-        ),
+        *await find_backend_faults(graphs, request, scope, is_model_asked=is_model_asked),
+        *(find_unpriced_models(graphs, request, scope, budgets) if is_new else ()),
         *await find_missing_here(required, request, project),
     ]
     if faults:

@@ -16,7 +16,7 @@ from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.reader import events_of
-from attractor.engine.outcome import Usage
+from attractor.engine.outcome import Usage, usage_figures
 from attractor.engine.questions.question import describe_question
 from attractor.engine.routing.edge_selection import Loop, find_loops
 from attractor.engine.run_folder.layout import is_held, read_files, why_stopped_elsewhere
@@ -367,9 +367,7 @@ class Diagnosis:
             "seconds": round(self.seconds, 3),
             "wall_seconds": round(self.wall, 3),
             "waited_seconds": round(self.waited, 3),
-            "cost_usd": round(self.usage.cost_usd, 6),
-            "input_tokens": self.usage.input_tokens,
-            "output_tokens": self.usage.output_tokens,
+            **usage_figures(self.usage),
         }
 
 

@@ -20,7 +20,7 @@ class BudgetCheck(CheckOptions):
         default=None, gt=0, description="the largest wall time of the steps together"
     )
     cost_usd: float | None = Field(
-        default=None, ge=0, description="the largest cost of model calls"
+        default=None, ge=0, description="the largest cost of model calls; an unknown cost fails"
     )
     tokens: int | None = Field(
         default=None, ge=0, description="the largest number of tokens of model calls"
@@ -45,6 +45,8 @@ class BudgetCheck(CheckOptions):
             for used, limit, text in figures
             if limit is not None and used > limit
         ]
+        if self.cost_usd is not None and usage.unpriced_tokens:
+            exceeded.append("a model without a price, whose cost is unknown: limit tokens instead")
         reason = f"the trial used {' and '.join(exceeded)}" if exceeded else "within the budget"
         evidence = f"{usage.seconds} {usage.cost_usd} {usage.tokens}"
         return check_result("budget", passed=not exceeded, reason=reason, evidence=evidence)

@@ -32,7 +32,6 @@ def rows_of_fleet(
                 name="fleet",
                 reason=f"the {away.name} of the fleet is away: {away.words}",
                 since=away.since,
-                cost_usd=0.0,
                 command="attractor fleet status",
             )
     for one, number in connection.waits:
@@ -49,7 +48,6 @@ def rows_of_fleet(
                 name=run.run_id,
                 reason=f"{one.words}{others}",
                 since=changed_at(one),
-                cost_usd=0.0,
                 command=one.command,
                 run_id=run.directory,
             )

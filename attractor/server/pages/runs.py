@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 from attractor.base.amounts import format_size, number_of
 from attractor.base.durations import parse_since
 from attractor.base.errors import AttractorError
-from attractor.engine.outcome import StageStatus
+from attractor.engine.outcome import NOTHING_USED, StageStatus
 from attractor.engine.questions.question import Question
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.history.index import RunIndex, RunQuery
@@ -219,7 +219,8 @@ def _now(
         "running": sum(not run.wait for run in at_work),
         "is_at_work": bool(at_work),
         "cost_today": sum(
-            day.cost_usd for folder in folders for day in read_costs(index, folder, today)
+            (day.usage for folder in folders for day in read_costs(index, folder, today)),
+            NOTHING_USED,
         ),
     }
     return facts, [*waiting[:MOST_WAITING], *stopped, *at_work]

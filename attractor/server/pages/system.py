@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from attractor.backends.models import read_provider_keys
 from attractor.base.dataclasses import dataclass
+from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.factory.history.index import RunQuery
 from attractor.factory.history.report import DayCosts, read_costs
 from attractor.pipeline.disk_use import read_disk_use
@@ -26,7 +27,7 @@ class CostBar:
     """The cost of a day, and its share of the most expensive day in percent."""
 
     day: str
-    cost_usd: float
+    usage: Usage
     runs: int
     share: float
 
@@ -40,8 +41,10 @@ def show_system(request: Request, service: ProjectService, measure: bool = False
     live = service.index.runs(service.project.runs_dir, RunQuery(is_live=True))
     workers = [read_worker(one) for one in live]
     days = [(since + timedelta(days=number)).isoformat() for number in range(DAYS + 1)]
-    sums = {day: sum(cost.cost_usd for cost in costs if cost.day == day) for day in days}
-    most = max(sums.values(), default=0.0) or 1.0
+    sums = {
+        day: sum((cost.usage for cost in costs if cost.day == day), NOTHING_USED) for day in days
+    }
+    most = max((usage.cost_usd for usage in sums.values()), default=0.0) or 1.0
     return render(
         request,
         "system.html.j2",
@@ -54,7 +57,7 @@ def show_system(request: Request, service: ProjectService, measure: bool = False
                     day,
                     sums[day],
                     sum(cost.runs for cost in costs if cost.day == day),
-                    100 * sums[day] / most,
+                    100 * sums[day].cost_usd / most,
                 )
                 for day in days
             ],
@@ -73,18 +76,17 @@ def show_providers(request: Request, service: ProjectService) -> Response:
     return render(request, "system/providers.html.j2", {"keys": keys})
 
 
-def _by_pipeline(costs: list[DayCosts]) -> list[tuple[str, str, int, float, int]]:
-    """Return runs, cost and tokens by pipeline and models, the most expensive first."""
+def _by_pipeline(costs: list[DayCosts]) -> list[tuple[str, str, int, Usage]]:
+    """Return runs and usage by pipeline and models, the most expensive first."""
     keys = sorted({(cost.pipeline, cost.models) for cost in costs})
     rows = [
         (
             pipeline,
             models,
             sum(one.runs for one in own),
-            sum(one.cost_usd for one in own),
-            sum(one.tokens for one in own),
+            sum((one.usage for one in own), NOTHING_USED),
         )
         for pipeline, models in keys
         for own in [[cost for cost in costs if (cost.pipeline, cost.models) == (pipeline, models)]]
     ]
-    return sorted(rows, key=lambda row: -row[3])
+    return sorted(rows, key=lambda row: -row[3].cost_usd)

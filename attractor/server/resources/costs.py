@@ -24,6 +24,8 @@ class DayCostsAnswer(AnswerModel):
     cost_usd: float = Field(description="Of stages and trials.")
     tokens: int
     trials_usd: float
+    unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
+    trials_unpriced_tokens: int
 
 
 class CostsAnswer(AnswerModel):
@@ -46,6 +48,7 @@ class GroupFiguresAnswer(AnswerModel):
     cost_usd: float
     cost_per_approved_usd: float | None
     tokens: int
+    unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
     agent_seconds: float
     wall_seconds: float
     trial_seconds: float
@@ -68,6 +71,7 @@ class StageFiguresAnswer(AnswerModel):
     cost_usd: float
     input_tokens: int
     output_tokens: int
+    unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
 
 
 class TrialFiguresAnswer(AnswerModel):
@@ -79,6 +83,7 @@ class TrialFiguresAnswer(AnswerModel):
     seconds: float
     cost_usd: float
     tokens: int
+    unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
 
 
 class RunCostsAnswer(AnswerModel):

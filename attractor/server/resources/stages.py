@@ -90,6 +90,7 @@ class StageAnswer(AnswerModel):
     cost_usd: float
     input_tokens: int
     output_tokens: int
+    unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
     edges: list[EdgeAnswer]
     children: list[ChildAnswer]
     files: list[FileAnswer]

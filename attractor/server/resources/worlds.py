@@ -91,6 +91,7 @@ class ActorAnswer(AnswerModel):
     waiting: int = Field(description="The number of messages that wait.")
     answered: int
     cost_usd: float
+    unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
     reason: str
 
 
@@ -158,6 +159,7 @@ class MessageAnswer(AnswerModel):
     files: list[str] = Field(default_factory=list[str])
     cost_usd: float = 0.0
     at: datetime | None = None
+    unpriced_tokens: int = 0
 
 
 class AttentionAnswer(AnswerModel):
@@ -172,6 +174,7 @@ class AttentionAnswer(AnswerModel):
     reason: str
     since: datetime
     cost_usd: float
+    unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
     command: str
     questions: list[JsonRecord]
     rows: list["AttentionAnswer"] = Field(

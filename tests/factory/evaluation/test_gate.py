@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from attractor.base.errors import ChainBroken, VerificationError
-from attractor.engine.outcome import Culprit
+from attractor.engine.outcome import Culprit, Usage
 from attractor.environments.environment import Promises
 from attractor.factory.evaluation.failed_scenarios import (
     count_failures,
@@ -333,7 +333,7 @@ FAILURES: dict[str, tuple[GateInput, str, str]] = {
     "dirty_base": (replace(GREEN, base_is_dirty=True), "uncommitted changes", "a commit"),
     "credential_exposed": (with_profile(GREEN, sandbox={"expose": ("~/.codex",)}), "1", "0"),
     "budget": (
-        replace(with_limits(GREEN, max_cost_usd=1.5), cost_usd=2.0),
+        replace(with_limits(GREEN, max_cost_usd=1.5), usage=Usage(cost_usd=2.0)),
         "2.00 USD",
         "at most 1.50 USD",
     ),
@@ -364,7 +364,7 @@ UNPROVED = replace(GREEN, evaluations=(replace(GREEN.evaluations[0], promises=Pr
 ALL_LIMITS = replace(
     with_limits(GREEN, must=("a",), min_lower_bound=0.1, max_regression=0.1, max_cost_usd=2),
     earlier=earlier("o" * 40, RED),
-    cost_usd=1.25,
+    usage=Usage(cost_usd=1.25),
 )
 TWICE = (results(a=[True], b=[True]), results(a=[True], b=[True]))
 REPORTS = {
@@ -380,7 +380,7 @@ REPORTS = {
     "not isolated, allowed": replace(UNPROVED, profile=LENIENT),
     "not searched": replace(GREEN, unsearched="its suite is unreadable"),
     "worn out, but for one tree": replace(GREEN, attempts=20),
-    "cost at the limit": replace(with_limits(GREEN, max_cost_usd=2), cost_usd=2.0),
+    "cost at the limit": replace(with_limits(GREEN, max_cost_usd=2), usage=Usage(cost_usd=2.0)),
     "evaluated once": replace(GREEN, attempts=1),
     "burned": replace(GREEN, is_burned=True),
     "exposed, allowed": EXPOSED,
@@ -449,13 +449,13 @@ def test_profile_permits_rules_by_name() -> None:
 
 
 def test_the_lower_of_two_cost_limits_counts() -> None:
-    limited = replace(with_limits(GREEN, max_cost_usd=9), cost_usd=2.0)
+    limited = replace(with_limits(GREEN, max_cost_usd=9), usage=Usage(cost_usd=2.0))
     assert rules(gate(limited)) == []
     assert rules(gate(with_profile(limited, policy={"max_cost_usd": 1}))) == ["budget"]
 
 
 def test_a_missed_limit_never_looks_reached() -> None:
-    costly = replace(with_limits(GREEN, max_cost_usd=0.05), cost_usd=0.0534)
+    costly = replace(with_limits(GREEN, max_cost_usd=0.05), usage=Usage(cost_usd=0.0534))
     close = with_limits(GREEN, min_lower_bound=0.22365)
     words = [one.words for report in map(gate, (costly, close)) for one in report.reasons]
     assert words == [

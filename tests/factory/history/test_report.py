@@ -67,13 +67,19 @@ def test_costs_are_summed_by_the_day_of_the_start(flow: Flow) -> None:
     with closing(sqlite3.connect(index.file)) as db, db:
         db.execute(
             "UPDATE ledger SET data = json_set(data, '$.trials[0].cost_usd', 0.25, "
-            "'$.trials[0].tokens', 7) WHERE kind = 'evaluated'"
+            "'$.trials[0].tokens', 7, '$.trials[0].unpriced_tokens', 3) WHERE kind = 'evaluated'"
         )
     db.close()
     [day] = read_costs(index, folder, "2026")
     started = {f"{one.summary.started:%Y-%m-%d}" for one in groups_of(flow)[0].runs}
     assert ({day.day}, day.pipeline, day.runs) == (started, "linear", 3)
     assert (day.cost_usd, day.trials_usd, day.tokens) == (0.5, 0.5, 14)
+    assert (day.unpriced_tokens, day.trials_unpriced_tokens) == (6, 6)
+    assert groups_of(flow)[0].to_record()["unpriced_tokens"] == 6
+    state = {"ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
+    for words in (["report"], ["report", "--daily"]):
+        done = attractor(*words, folder=flow.project, variables=state)
+        assert "$0.5000 + unknown" in done.stdout, done.stderr
     assert read_costs(index, folder, "2100") == []
 
 
@@ -90,7 +96,7 @@ def test_usage_that_a_fork_inherits_is_counted_once(tmp_path: Path) -> None:
     [day] = read_costs(RunIndex(flow.machine.state_dir), flow.runs_dir, "2026")
     assert (day.runs, day.cost_usd, day.tokens) == (3, 0.5, 30)
     assert [one.summary.usage.tokens for one in group.runs] == [15, 0, 15]
-    assert (group.cost_usd, group.tokens) == (0.5, 30)
+    assert (group.usage.cost_usd, group.usage.tokens) == (0.5, 30)
     assert all(0 < one.summary.seconds <= one.wall_seconds for one in group.runs)
 
 
@@ -112,7 +118,7 @@ def test_scenario_with_both_results_in_a_run_is_flaky(tmp_path: Path) -> None:
 
     group = GroupFigures("wish", "", [played(True, True), played(True, False), played(False)])
     assert group.flaky == {"a": 1}
-    assert (group.satisfaction, group.cost_usd, group.tokens) == (0.6, 1.25, 50)
+    assert (group.satisfaction, group.usage.cost_usd, group.usage.tokens) == (0.6, 1.25, 50)
     assert group.cost_per_approved == pytest.approx(1.25 / 3)
 
 
