@@ -66,9 +66,12 @@ def choose(
 ) -> Costs:
     """Let those tests be quick that reach the most new lines for a second, within the budget."""
     cheap = {test for test, cost in seconds.items() if cost < CHEAP_S}
-    cheap_by_folder = defaultdict[str, float](float)
+    by_folder = defaultdict[str, float](float)
     for test in cheap:
-        cheap_by_folder[folder_of(test)] += seconds[test]
+        by_folder[folder_of(test)] += seconds[test]
+    # As the file has them: the sum of the file is that of the budget.
+    cheap_by_folder = {folder: round(cost, 1) for folder, cost in sorted(by_folder.items())}
+    seconds = {test: max(0.01, round(cost, 2)) for test, cost in seconds.items()}
     covered = set[Line]().union(*(reached.get(test, ()) for test in cheap))
     quick, left_s = set[str](), budget_s - sum(cheap_by_folder.values())
     others = [(-float("inf"), test) for test in seconds.keys() - cheap]
@@ -87,9 +90,9 @@ def choose(
     slow = seconds.keys() - cheap - quick
     return Costs(
         floor_s,
-        {folder: round(cost, 1) for folder, cost in sorted(cheap_by_folder.items())},
-        {test: round(seconds[test], 2) for test in sorted(quick)},
-        {test: round(seconds[test], 2) for test in sorted(slow)},
+        cheap_by_folder,
+        {test: seconds[test] for test in sorted(quick)},
+        {test: seconds[test] for test in sorted(slow)},
     )
 
 
