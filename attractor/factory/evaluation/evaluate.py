@@ -247,18 +247,17 @@ class Evaluator:
         played = [*evaluations, *(record for record in others if record.run_id in attempts)]
         profile, status = self.opened.profile(run.manifest.profile), run.state.status
         # A clock that was set back does not revive an expired waiver.
-        if profile.window is None:
-            window = WindowFigures()
-        else:
-            window = window_figures(entries, self.opened.identity.project_id(), profile.window.runs)
+        window, project_id = WindowFigures(), self.opened.identity.project_id()
+        if profile.window is not None:
+            window = window_figures(entries, project_id, profile.window.runs)
         return GateInput(
             tree=run.tree,
             suite=sealed.suite if sealed else None,
             suite_seal=seal,
             suite_notes=self.opened.notes_of(run.manifest.suite),
             has_baselines=self.opened.has_baselines(run.manifest.suite),
-            measured=figures_in(entries, self.opened.identity.project_id(), seal),
-            registered=carried_of_registrations(entries, self.opened.identity.project_id(), seal),
+            measured=figures_in(entries, project_id, seal),
+            registered=carried_of_registrations(entries, project_id, seal),
             other_versions=()
             if submission
             else self.opened.other_versions(sealed, run.manifest.pipeline, run.pipeline_hash),
