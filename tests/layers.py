@@ -16,6 +16,7 @@ MAY_IMPORT_LATE = (
     "attractor.base.registry",
     "attractor.llm.providers.litellm",
 )
+SEARCHES_PATTERNS = "attractor.base.linear_patterns"
 READS_THE_TIME = "attractor.base.clock"
 OUTSIDE_WORLD = {
     "os.environ",
@@ -278,10 +279,12 @@ def outside_readings(module: Module, table: dict[str, Room]) -> list[str]:
 
 
 def foreign_imports(module: Module) -> list[str]:
-    """List imports of the ground floor other than the standard library."""
+    """List imports of the ground floor other than the standard library, and RE2 in one module."""
     if module.room != "base":
         return []
     known = sys.stdlib_module_names | {PACKAGE}
+    if module.name == SEARCHES_PATTERNS:
+        known |= {"re2"}
     return [
         f"{module.name}:{one.line} imports {one.target}"
         for one in module.imports

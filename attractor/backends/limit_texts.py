@@ -32,7 +32,7 @@ _TOO_MANY = 429
 _LONGEST_WORDS = 200
 _LONGEST_MESSAGE = 400
 _JUST_NOW = timedelta(minutes=5)
-_JSON = re.compile(r"[\[\s]*\{")
+_JSON = re.compile(r"(?<![\[\s])[\[\s]*\{")
 _MESSAGE = re.compile(r'"message":\s*"((?:[^"\\]|\\.)+)')
 _UNIFIED_RESET = "anthropic-ratelimit-unified-reset"
 

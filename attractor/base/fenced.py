@@ -1,4 +1,7 @@
-"""Fences texts of others, so that a model can tell them from its instructions."""
+"""Fences texts of others, so that a model can tell them from its instructions.
+
+It also reads the code blocks in answers of models.
+"""
 
 import re
 from collections.abc import Mapping
@@ -30,3 +33,22 @@ def unfenced(text: str) -> str:
     """Return the text of `fenced_alone` as it was, for a command; another text unchanged."""
     found = _ALONE.fullmatch(text)
     return found["text"] if found else text
+
+
+_CODE_FENCE = re.compile(r"```(?P<language>\w*)[ \t]*\r?")
+
+
+def code_blocks(text: str) -> list[str]:
+    """Return the contents of the closed code blocks in a text of a model, in linear time."""
+    blocks: list[str] = []
+    block: list[str] | None = None
+    for line in text.split("\n"):
+        fence = _CODE_FENCE.fullmatch(line)
+        if block is None:
+            block = [] if fence else None
+        elif fence and not fence["language"]:
+            blocks.append("".join(block))
+            block = None
+        else:
+            block.append(f"{line}\n")
+    return blocks

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration
+from attractor.base.linear_patterns import linear_search
 from attractor.base.toml import HIDDEN_VALUE
 from attractor.config.tables import SandboxVariables
 from attractor.config.user_folders import default_state_dir
@@ -31,11 +32,7 @@ def require_model_name(text: str) -> str:
 
 def require_pattern(text: str) -> str:
     """Return a regular expression that does not match every text; refuse others."""
-    try:
-        is_everywhere = re.compile(text).match("") is not None
-    except re.error as cause:
-        raise ValueError(f"invalid regular expression: {cause}") from cause
-    if is_everywhere:
+    if linear_search(text)(""):
         raise ValueError("this pattern matches every text")
     return text
 
@@ -337,8 +334,8 @@ class LlmSettings(Section):
     )
     redact_patterns: tuple[Annotated[str, AfterValidator(require_pattern)], ...] = Field(
         default=(),
-        description="Redact text that matches these regular expressions, in addition to API keys "
-        "of known services.",
+        description="Redact text that matches these regular expressions of RE2, in addition to "
+        "API keys of known services.",
     )
     cache: Path | None = Field(
         default=None,

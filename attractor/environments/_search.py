@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
@@ -34,7 +34,7 @@ def main() -> int:
     left = int(arguments["max_results"])
     for file in _files(arguments["path"], arguments["glob"]):
         text = _read(file, follow=file == arguments["path"])
-        for line in show_matches(file, text, pattern, arguments["output"]):
+        for line in show_matches(file, text, pattern.search, arguments["output"]):
             if left == 0:
                 return 0
             sys.stdout.buffer.write(os.fsencode(line) + b"\n")
@@ -42,10 +42,12 @@ def main() -> int:
     return 0
 
 
-def show_matches(name: str, text: str, pattern: re.Pattern[str], output: str) -> Iterator[str]:
+def show_matches(
+    name: str, text: str, search: Callable[[str], object], output: str
+) -> Iterator[str]:
     """Yield the output for one file: its matching lines, its name, or their number."""
     lines = text.removesuffix("\n").split("\n") if text else []
-    found = ((number, line) for number, line in enumerate(lines, 1) if pattern.search(line))
+    found = ((number, line) for number, line in enumerate(lines, 1) if search(line))
     if output == "content":
         for number, line in found:
             is_long = len(line.encode("utf-8", "replace")) > LONGEST_LINE

@@ -1,11 +1,11 @@
 """An environment with files in memory and a table of command results, for tests of tools."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from attractor.base.errors import UsageError
+from attractor.base.linear_patterns import linear_search
 from attractor.base.processes import ExecResult, OnOutput, OutputChunk
 from attractor.environments._search import matches, selects, show_matches
 from attractor.environments.confined_paths import ConfinedFolder
@@ -113,15 +113,13 @@ class MemoryExecutionEnvironment:
     async def grep(self, pattern: str, path: str, options: GrepOptions) -> str:
         """Return `file:line:text` for every line that a regular expression matches."""
         try:
-            expression = re.compile(pattern, re.IGNORECASE if options.ignore_case else 0)
-        except re.error as cause:
-            raise InvalidPattern(
-                f"{pattern!r} is an invalid regular expression: {cause}"
-            ) from cause
+            search = linear_search(pattern, case_sensitive=not options.ignore_case)
+        except ValueError as cause:
+            raise InvalidPattern(f"{pattern!r} is an {cause}") from cause
         found = [
             f"{line}\n"
             for name in self._searched(path, options.glob)
-            for line in show_matches(name, self.files[name], expression, options.output)
+            for line in show_matches(name, self.files[name], search, options.output)
         ]
         return "".join(found[: options.max_results])
 

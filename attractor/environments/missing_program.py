@@ -35,7 +35,7 @@ _IN_REASONS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         r"\b(?:command not found|cannot execute): (?!required file not found)([^\s:]+)",
-        r"([^\s:]+): (?:command not found|cannot execute: required file not found)",
+        r"(?<![^\s:])([^\s:]+): (?:command not found|cannot execute: required file not found)",
         r"sh: (?:line )?\d+: ([^\s:]+): not found\b",
         r"\bprogram '?([^\s':]+)'? (?:is )?(?:not found|not installed|missing)",
     )

@@ -1,12 +1,12 @@
 """Walks the same branch for each item of a list, several at the same time."""
 
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
+from attractor.base.fenced import code_blocks
 from attractor.base.json import Json, parse_json
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.seams import Parts, Stage
@@ -15,7 +15,6 @@ from attractor.engine.truncation import is_cut
 from attractor.handlers.parallel import ADOPTED, NO_ITEMS, read_policy, walk_branches
 
 _PREFIX = "context."
-_FENCED = re.compile(r"^```\w*[ \t]*\r?\n(.*?)^```[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 _NOTHING: dict[str, Json] = {
     "parallel.results": [],
     "parallel.success_count": 0,
@@ -65,7 +64,7 @@ def read_items(value: Json) -> Sequence[Json] | None:
     if not isinstance(value, str):
         return None
     # Models like to put a list into a code block.
-    for text in (value, *_FENCED.findall(value)):
+    for text in (value, *code_blocks(value)):
         with suppress(NotCanonical):
             parsed = parse_json(text)
             if isinstance(parsed, list):

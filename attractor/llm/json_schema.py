@@ -14,20 +14,17 @@ from referencing.exceptions import Unresolvable
 
 from attractor.base.errors import suggest
 from attractor.base.json import Json, JsonObject, canonical_json
+from attractor.base.linear_patterns import linear_search
 from attractor.llm.errors import ConfigurationError
 
 _MOST_FAULTS = 5
 _LONGEST_FAULT = 300
 # Remote references are not fetched: a schema may come from anywhere.
 _NO_REMOTE = cast("Any", Registry)()
-# Patterns are ECMAScript, such as `^\p{L}+$`; those unsupported by `re` are ignored.
-_PATTERN_KEYWORDS = (
-    "pattern",
-    "patternProperties",
-    "additionalProperties",
-    "unevaluatedProperties",
-)
-_FORMATS = FormatChecker({*FormatChecker.checkers} - {"regex"})
+# Patterns are ECMAScript, such as `^\p{L}+$`; those unsupported by RE2 are ignored in schemas that
+# nobody has checked.
+_UNICODE_ESCAPE = re.compile(r"((?<!\\)(?:\\\\)*)\\u([0-9A-Fa-f]{4})")
+_FORMATS = FormatChecker()
 _KeywordCheck = Callable[[Any, Any, Any, Any], Iterator[ValidationError]]
 _TYPE_NAMES: Sequence[tuple[type, str]] = (
     (bool, "boolean"),
@@ -45,7 +42,8 @@ def check_schema(schema: JsonObject, noun: str) -> None:
         _validator_class(schema).check_schema(dict(schema), format_checker=_FORMATS)
     except SchemaError as error:
         raise ConfigurationError(
-            f"invalid JSON schema, {noun}: {_shorten(_located(error, error.message))}",
+            f"invalid JSON schema, {noun}: {_shorten(_located(error, error.message))}"
+            f"{f' ({error.cause})' if error.cause else ''}",
             hint="see https://json-schema.org",
         ) from None
 
@@ -54,7 +52,7 @@ def find_faults(value: Json | JsonObject, schema: JsonObject) -> Sequence[str]:
     """Return the faults of a value as messages; empty if the value is valid."""
     # Without "$schema", which would be checked again at every reference to the root.
     plain = {name: subschema for name, subschema in schema.items() if name != "$schema"}
-    validator = _lenient(_validator_class(schema))(plain, registry=_NO_REMOTE)
+    validator = _linear(_validator_class(schema))(plain, registry=_NO_REMOTE)
     try:
         errors = sorted(validator.iter_errors(value), key=lambda error: error.json_path)
     except (Unresolvable, RecursionError) as cause:
@@ -76,35 +74,66 @@ def _validator_class(schema: JsonObject) -> Any:
 
 
 @cache
-def _lenient(validator_class: Any) -> Any:
-    """Return a validator class that ignores patterns unsupported by Python."""
+def _linear(validator_class: Any) -> Any:
+    """Return a validator class that searches for patterns in linear time."""
     checks = {
-        name: _ignoring_invalid_patterns(check)
+        name: _without_patterns(check)
         for name, check in cast("Mapping[str, _KeywordCheck]", validator_class.VALIDATORS).items()
-        if name in _PATTERN_KEYWORDS
+        if name in ("additionalProperties", "unevaluatedProperties")
     }
-    checks["patternProperties"] = _pattern_by_pattern(checks["patternProperties"])
-    return cast("Any", validators).extend(validator_class, checks)
+    own = {"pattern": _check_pattern, "patternProperties": _check_pattern_properties}
+    return cast("Any", validators).extend(validator_class, {**checks, **own})
 
 
-def _ignoring_invalid_patterns(check: _KeywordCheck) -> _KeywordCheck:
+def _search(pattern: str) -> Callable[[str], bool]:
+    """Return a function that searches a text for a pattern of ECMAScript, or raise ValueError."""
+    return linear_search(_UNICODE_ESCAPE.sub(r"\1\\x{\2}", pattern))
+
+
+def _is_found(pattern: str, text: str) -> bool | None:
+    """Return whether a pattern matches somewhere; None for an unsupported pattern."""
+    with suppress(ValueError):
+        return _search(pattern)(text)
+
+
+@_FORMATS.checks("regex", ValueError)
+def _is_regex(value: object) -> bool:
+    return not isinstance(value, str) or bool(_search(value))
+
+
+def _check_pattern(
+    _validator: Any, pattern: Any, instance: Any, _schema: Any
+) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and _is_found(pattern, instance) is False:
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _check_pattern_properties(
+    validator: Any, patterns: Any, instance: Any, _schema: Any
+) -> Iterator[ValidationError]:
+    members = cast("dict[str, Any]", instance) if isinstance(instance, dict) else {}
+    for pattern, subschema in patterns.items():
+        for name, value in members.items():
+            if _is_found(pattern, name):
+                yield from validator.descend(value, subschema, path=name, schema_path=pattern)
+
+
+def _without_patterns(check: _KeywordCheck) -> _KeywordCheck:
+    """Return a check that sees a property for each name that a pattern matches."""
+
     def checked(
         validator: Any, keyword_value: Any, instance: Any, schema: Any
     ) -> Iterator[ValidationError]:
+        patterns = schema.get("patternProperties")
+        if patterns and isinstance(instance, dict):
+            names = cast("dict[str, Any]", instance)
+            if any(_is_found(pattern, "") is None for pattern in patterns):
+                return
+            found = {name: True for name in names if any(_is_found(one, name) for one in patterns)}
+            properties = {**schema.get("properties", {}), **found}
+            schema = {**schema, "properties": properties, "patternProperties": {}}
         with suppress(re.error):
             yield from check(validator, keyword_value, instance, schema)
-
-    return checked
-
-
-def _pattern_by_pattern(check: _KeywordCheck) -> _KeywordCheck:
-    """Return a check that sees one pattern at a time: an invalid one ends no check of others."""
-
-    def checked(
-        validator: Any, keyword_value: Any, instance: Any, schema: Any
-    ) -> Iterator[ValidationError]:
-        for pattern, subschema in keyword_value.items():
-            yield from check(validator, {pattern: subschema}, instance, schema)
 
     return checked
 
@@ -150,7 +179,7 @@ def _unknown_names(error: ValidationError) -> Iterator[str]:
     known = cast("JsonObject", schema.get("properties") or {})
     patterns = cast("Sequence[str]", list(schema.get("patternProperties") or ()))
     for name in cast("Mapping[str, Any]", error.instance):
-        if name in known or any(re.search(pattern, name) for pattern in patterns):
+        if name in known or any(_is_found(pattern, name) for pattern in patterns):
             continue
         near = suggest(name, known)
         hint = f"did you mean {near}?" if near else f"known names: {', '.join(known) or 'none'}"

@@ -21,7 +21,7 @@ _MAKEFILES = ("Makefile", "makefile", "GNUmakefile")
 _GRADLE = ("build.gradle*", "settings.gradle*")
 _PLAIN_TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
 _TEST_TARGET = re.compile(r"^test\s*:", re.MULTILINE)
-_FIRST_TARGET = re.compile(r"^([^\s.#:=][^\s:=]*)[^\n:=]*:(?![:=])", re.MULTILINE)
+_FIRST_TARGET = re.compile(r"^([^\s.#:=][^\s:=]*+)[^\n:=]*+:(?![:=])", re.MULTILINE)
 _GO_MODULE = re.compile(r"^module\s+\"?(?:\S*?/)??([^\s/\"]+?)(?:/v[0-9]+)?\"?\s*$", re.MULTILINE)
 _GO_PROGRAM = re.compile(r"^package\s+main\b", re.MULTILINE)
 _NO_TESTS = "no test specified"

@@ -1,6 +1,5 @@
 """Drafts a pipeline from words: a model writes it, and repairs it until it is valid."""
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import field
@@ -11,6 +10,7 @@ from shutil import which
 from attractor.backends.models import ModelChoice, choose_ready
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
+from attractor.base.fenced import code_blocks
 from attractor.base.files import make_private_folder, make_tree_private, write_whole
 from attractor.base.ids import new_run_id
 from attractor.base.json import Json
@@ -39,7 +39,6 @@ PIPELINES = "pipelines"
 
 _MOST_FAULTS = 20
 _INSTRUCTION = Path(__file__).with_suffix(".md")
-_FENCED = re.compile(r"^```\w*[ \t]*\n(.*?)^```[ \t]*$", re.S | re.M)
 
 
 @dataclass(frozen=True)
@@ -196,8 +195,7 @@ def instruction(project: Project) -> str:
 def pipeline_in(answer: str) -> str:
     """Return the DOT text in an answer: the last fenced block with a digraph, or the whole text."""
     answer = answer.replace("\r\n", "\n")
-    blocks = [found[1] for found in _FENCED.finditer(answer)]
-    found = next((one for one in reversed(blocks) if "digraph" in one), answer)
+    found = next((one for one in reversed(code_blocks(answer)) if "digraph" in one), answer)
     return f"{found.strip()}\n"
 
 

@@ -8,7 +8,8 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from typing import Any
+
+from attractor.base.linear_patterns import compile_linear
 
 _REMEDY = (
     "write it as in https://github.com/google/re2/wiki/Syntax; in place of look-around and back "
@@ -29,16 +30,10 @@ class LinearPattern:
 
     def __init__(self, pattern: str) -> None:
         """Compile a pattern, or raise ValueError with the remedy."""
-        # Only suites with patterns need it.
-        import re2  # pyright: ignore[reportMissingTypeStubs]
-
-        library: Any = re2
-        options = library.Options()
-        options.log_errors = False
         try:
-            self._compiled = library.compile(f"(?m){pattern}".encode("utf-8", "replace"), options)
-        except library.error as error:
-            reason = error.args[0].decode("utf-8", "replace").replace("(?m)", "", 1)
+            self._compiled = compile_linear(f"(?m){pattern}")
+        except ValueError as error:
+            reason = str(error).replace("(?m)", "", 1)
             raise ValueError(f"invalid regular expression: {reason}; {_REMEDY}") from error
         self.instructions = int(self._compiled.programsize)
 

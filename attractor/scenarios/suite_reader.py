@@ -80,10 +80,10 @@ def read_suite(folder: Path, *, is_sealed: bool = False) -> Suite:
     settings = source.built(SuiteSettings, is_sealed=is_sealed)
     files = files_of_suite(folder, [twin.name for twin in settings.twins])
     refuse_misplaced(files)
-    twins = {} if is_sealed else _read_twins(source, settings, folder)
     edition = 1 if not is_sealed and _is_locked_earlier(folder, files) else EDITION
     # Files that an earlier version has locked were valid for it.
     was_valid = is_sealed or edition < EDITION
+    twins = {} if is_sealed else _read_twins(source, settings, folder, was_valid)
     reader = _ScenarioReader(folder, settings, {one.path for one in files}, twins, was_valid)
     scenarios = [reader.read(one) for one in files if one.path.split("/")[0] in SPLITS]
     if not any(scenario.split == "holdout" for scenario in scenarios):
@@ -282,7 +282,9 @@ def references_of(folder: Path) -> Mapping[str, Path]:
     return {file.name.removesuffix(PATCH_END): file for file in files}
 
 
-def _read_twins(source: _Source, settings: SuiteSettings, folder: Path) -> "dict[str, Service]":
+def _read_twins(
+    source: _Source, settings: SuiteSettings, folder: Path, was_valid: bool
+) -> "dict[str, Service]":
     """Read the twins that a suite names, and refuse twins that no candidate could use."""
     twins: dict[str, Service] = {}
     mistakes: list[TomlMistake] = []
@@ -299,7 +301,7 @@ def _read_twins(source: _Source, settings: SuiteSettings, folder: Path) -> "dict
         # Starlette and Jinja double the start time of commands, and most suites have no twin.
         from attractor.twins.services.service import load_service
 
-        service = load_service(place / one.name)
+        service = load_service(place / one.name, is_sealed=was_valid)
         mistakes += _seed_mistakes(service, one.seed, ("twins", number, "seed"))
         if one.name in twins:
             mistakes.append(_mistake(at, f"duplicate twin {one.name!r}", "remove one of them"))

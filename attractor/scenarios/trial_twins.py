@@ -30,7 +30,8 @@ def _twin(suite_folder: Path, name: str, state: Mapping[str, Any], seed: int = 0
     from attractor.twins.services.service import load_service, with_state
     from attractor.twins.services.service_twin import ServiceTwin
 
-    service = with_state(load_service(twins_folder(suite_folder) / name), state)
+    # The reader of the suite, or an earlier version, has checked it.
+    service = with_state(load_service(twins_folder(suite_folder) / name, is_sealed=True), state)
     return ServiceTwin(service, seed=service.table.seed + seed, keep=MOST_REQUESTS)
 
 

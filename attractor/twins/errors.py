@@ -84,13 +84,14 @@ def validated(
     *,
     at: KeyPath = (),
     known: Iterable[str] = (),
+    context: dict[str, bool] | None = None,
 ) -> M | None:
     """Build an object from a table, or add the mistakes in the table to `mistakes`.
 
-    `known` are further valid keys.
+    `known` are further valid keys, `context` is that of validators.
     """
     try:
-        return model.model_validate(table)
+        return model.model_validate(table, context=context)
     except ValidationError as cause:
         names = {*known, *_all_keys(model)}
 

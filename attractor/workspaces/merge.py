@@ -27,7 +27,7 @@ from attractor.workspaces.git.objects import (
 # As in git: a file with a zero byte near its beginning is binary.
 _BINARY_CHECK = 8000
 
-_HUNK = re.compile(r"^<{7} .*?^>{7} [^\n]*$", re.M | re.S)
+_HUNK = re.compile(r"^<{7} (?:(?!^<{7} ).)*?^>{7} [^\n]*$", re.M | re.S)
 
 
 @dataclass(frozen=True)

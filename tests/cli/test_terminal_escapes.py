@@ -144,6 +144,7 @@ LEAK = """digraph leak {
     start -> say -> tool -> ask -> exit
 }
 """
+SPAWN = "actor spawn --name spy --with simulate --sandbox none --in in-place"
 ON_A_TERMINAL = """
 dimension diff open | dimension diff open --stat | dimension list | runs | status latest
 status latest --stages | logs latest | logs latest --json | logs latest --stage say
@@ -152,7 +153,9 @@ logs latest --diff | logs latest --diff --stage tool | diagnose latest | gate la
 attention | evaluate latest | actor list | validate hostile.dot
 fmt --diff hostile.dot
 diff pipeline.dot hostile.dot | convert hostile.dot | simulate hostile.dot | answer latest x
-dimension diff open --json
+dimension diff open --json | actor show spy | actor show spy --json | message list spy
+message list spy --json | --config output.color=always logs latest --stage tool
+exec --with said.txt --command
 """
 
 
@@ -161,16 +164,19 @@ def test_no_control_byte_of_an_agent_reaches_a_terminal(tmp_path: Path) -> None:
     desk = GitDesk(tmp_path)
     desk.make(LEAK, **{"hostile.dot": PIPELINE})
     (desk.project / "leak.txt").write_bytes(SAID)
+    (desk.project / "said.txt").write_text(text := SAID.decode(errors="replace"))
     git(desk.project, "add", "--all")
     git(desk.project, "commit", "--quiet", "--message", "Leak")
+    desk.do(*SPAWN.split(), text)
+    desk.do("actor", "wait", "spy")
     root = desk.run("--interviewer", "park")
-    text = SAID.decode(errors="replace")
     record = {"kind": "ASSISTANT_TEXT_END", "text": text, "session": f"a@b/{text}"}
     (root / "say" / TRANSCRIPT).write_text(f"{json.dumps(record)}\n")
     folder = Path(desk.json("dimension", "add", "open", "--kind", "directory")["folder"])
     (folder / "made.txt").write_bytes(SAID)
     (folder / os.fsdecode(SAID.replace(b"/", b"").replace(b"\n", b"")[:200])).write_bytes(SAID)
     commands = [one.split() for one in ON_A_TERMINAL.replace("\n", "|").split("|") if one.strip()]
+    commands[-1].append("cat said.txt; cat said.txt >&2")
     words = [[PROGRAM, *one] for one in commands]
     for command in (*words, ["/bin/sh", "-c", f"{PROGRAM} fmt - <hostile.dot"]):
         with sit(command, cwd=desk.project, environ=desk.environ) as sitting:

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from attractor.base.processes import ExecResult, OutputChunk
-from attractor.environments.environment import ExecutionEnvironment, Promises
-from attractor.environments.errors import NotSupported
+from attractor.environments.environment import ExecutionEnvironment, GrepOptions, Promises
+from attractor.environments.errors import InvalidPattern, NotSupported
 from attractor.environments.memory import MemoryExecutionEnvironment
 from tests.environments.places import use
 
@@ -39,3 +39,11 @@ def test_memory_environment_starts_with_its_files_and_has_no_guarantees() -> Non
     assert asyncio.run(environment.read_file("/workspace/a/b")) == "text"
     assert environment.promises() == Promises()
     assert not environment.promises().guards_holdouts
+
+
+def test_grep_takes_linear_time() -> None:
+    environment = MemoryExecutionEnvironment({"a": f"{'a' * 100}!\n{'A' * 100}\n"})
+    with pytest.raises(InvalidPattern, match="without look-around and back references"):
+        asyncio.run(environment.grep("(?=a)", ".", GrepOptions()))
+    found = asyncio.run(environment.grep("^(a+)+$", ".", GrepOptions(ignore_case=True)))
+    assert found == f"a:2:{'A' * 100}\n"

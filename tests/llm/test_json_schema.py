@@ -106,25 +106,35 @@ DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 
 
 @table("draft", [{}, {"$schema": DRAFT_7}])
-def test_pattern_unknown_to_python_is_ignored(draft: JsonObject) -> None:
+def test_patterns_are_those_of_ecmascript_in_linear_time(draft: JsonObject) -> None:
     schema: JsonObject = {
         **draft,
         "type": "object",
         "properties": {
             "name": {"type": "string", "pattern": LETTERS, "minLength": 2},
-            "id": {"pattern": "^[a-z]$"},
+            "id": {"pattern": r"^[\u0061-z]$"},
             "inner": {"$ref": "#"},
-            "rest": {"unevaluatedProperties": False, "patternProperties": {LETTERS: True}},
+            "rest": {"unevaluatedProperties": False, "patternProperties": {"^(a+)+$": True}},
         },
         "propertyNames": {"pattern": r"^[\p{L}]"},
-        "patternProperties": {LETTERS: {"type": "null"}, "^x-": {"type": "integer"}},
+        "patternProperties": {"^(X+)+$": {"type": "null"}, "^x-": {"type": "integer"}},
         "additionalProperties": False,
     }
     check_schema(schema, "this")
-    assert find_faults({"name": "Zoë", "more": 1, "rest": {"a": 1}}, schema) == []
-    wrong: JsonObject = {"name": "1", "id": "A", "x-a": "b", "inner": {"name": 1}}
+    assert find_faults({"name": "Zoë", "id": "b", "XX": None, "rest": {"a": 1}}, schema) == []
+    wrong: dict[str, Json] = {"name": "1", "id": "A", "x-a": "b", "inner": {"name": 1}}
     places = [one.split(" ")[0] for one in find_faults(wrong, schema)]
-    assert places == ["id:", "inner.name", "name:", "['x-a']"]
+    assert places == ["id:", "inner.name", "name:", "name:", "['x-a']"]
+    long = "X" * 100 + "!"
+    assert "is unknown" in find_faults({long: 1, "rest": {"a" * 100: 1}}, schema)[0]
+    assert len(find_faults({"name": long, "rest": {"b": 1}}, schema)) == (1 if draft else 2)
+
+
+@table("schema", [{"pattern": "(?=a)"}, {"patternProperties": {r"(a)\1": {}}}])
+def test_unsupported_pattern_is_refused_or_ignored(schema: JsonObject) -> None:
+    with pytest.raises(UsageError, match="without look-around and back references"):
+        check_schema(schema, "this")
+    assert find_faults("b", schema) == find_faults({"b": 1}, schema) == []
 
 
 @table("schema", [{"type": "txt"}, {"required": 3}])

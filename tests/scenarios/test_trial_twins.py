@@ -9,6 +9,7 @@ from attractor.scenarios.evaluation import TrialTrouble, Trouble
 from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from attractor.twins.services.errors import ServiceError
+from attractor.twins.services.service import load_service
 from tests.needs import needs_curl
 from tests.scenarios.suites import TWIN, write_files
 from tests.scenarios.test_play import play, scenario
@@ -40,6 +41,17 @@ def test_each_trial_starts_with_the_state_of_twin_suite_and_scenario(tmp_path: P
     assert "of the suite" in titles(use_twin(tmp_path, scenario([LIST]), tasks=tasks))
     seed = {"todo-api": {"tasks": [{"id": 7, "title": "of the scenario"}]}}
     assert "of the scenario" in titles(use_twin(tmp_path, scenario([LIST], seed=seed), tasks=tasks))
+
+
+@needs_curl
+def test_twin_of_an_earlier_suite_keeps_its_patterns(tmp_path: Path) -> None:
+    route = '\n[[routes]]\npath = "/tasks"\nkind = "fixed"\nbody = "%s"\n'
+    path = 'when = { header = { accept = { matches = "^(?!text)" } } }'
+    head, first, rest = TWIN.partition("[[routes]]")
+    twin = f"{head}{route % 'earlier'}{path}\n{first}{rest}"
+    assert "earlier" in titles(use_twin(tmp_path, scenario([LIST]), twin=twin))
+    with pytest.raises(ServiceError, match="without look-around"):
+        load_service(tmp_path / "suite/_twins/todo-api")
 
 
 @needs_curl

@@ -31,15 +31,18 @@ class Color(StrEnum):
     NEVER = "never"
 
 
-_OWN_COLOR = r"(\x1b\[[0-9;]*m)"
+# Without codes that make text invisible: conceal, blink, backgrounds, and black and white, which
+# may be the background of the terminal.
+_STYLE = r"(?:0?[0-4]|7|2[2-47]|3[1-69]|9[1-6]|38;5;(?:[1-6]|9|1[0-4]))?"
+_VISIBLE = rf"(\x1b\[{_STYLE}(?:;{_STYLE})*m)"
 
 
 def show(text: str, *, err: bool = False, color: bool | None = None, is_file: bool = False) -> None:
     """Print a line for people: a result to stdout, progress or an error to stderr.
 
-    Control characters, such as those of a tool's output, are replaced. With `color`, colors are
-    kept. With `is_file`, the text is the content of a file and is printed unchanged, unless the
-    stream is a terminal.
+    Control characters, such as those of a tool's output, are replaced. With `color`, colors that
+    hide no text are kept. With `is_file`, the text is the content of a file and is printed
+    unchanged, unless the stream is a terminal.
     """
     is_file = is_file and not is_terminal(sys.stderr if err else sys.stdout)
     try:
@@ -60,8 +63,8 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def printable(text: str, color: bool | None = None) -> str:
-    """Return a text without control characters; with `color`, colors are kept."""
-    pattern = CONTROL if color is None else f"{_OWN_COLOR}|{CONTROL}"
+    """Return a text without control characters; with `color`, visible colors are kept."""
+    pattern = CONTROL if color is None else f"{_VISIBLE}|{CONTROL}"
     return re.sub(
         pattern, lambda found: found[1] if found.lastindex else "\N{REPLACEMENT CHARACTER}", text
     )

@@ -52,7 +52,9 @@ _EDITS = (
     "marked the task",
 )
 """The beginnings of the notes about a changed title or text of an issue."""
-_MARKS_OF_TRACES = re.compile(r"section_(?:start|end):\d+:[^\r\n]*\r|\x1b\[[0-9;]*[A-Za-z]")
+_MARKS_OF_TRACES = re.compile(
+    r"section_(?:start|end):\d+:(?:(?!section_(?:start|end):)[^\r\n])*+\r|\x1b\[[0-9;]*[A-Za-z]"
+)
 _STATES = {
     **dict.fromkeys(("success", "skipped", "manual"), CheckState.PASSED),
     **dict.fromkeys(("failed", "canceled", "canceling"), CheckState.FAILED),

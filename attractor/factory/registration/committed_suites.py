@@ -134,7 +134,7 @@ async def why_not_committed(folder: Path, project: Project, sealed: SealedSuite)
 
 
 # The message of a squash contains the trailers of each commit in the middle, also indented.
-_BY_RUN = re.compile(r"^\s*Attractor-Run: (\S+)", re.MULTILINE)
+_BY_RUN = re.compile(r"^[^\S\n]*Attractor-Run: (\S+)", re.MULTILINE)
 
 
 def _entry(line: str) -> tuple[str, tuple[str, str]]:

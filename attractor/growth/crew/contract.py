@@ -5,7 +5,6 @@ faults; then the stage fails. A failed stage leaves its faults for the next atte
 """
 
 import json
-import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import field, replace
 from functools import cache, wraps
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError
+from attractor.base.fenced import code_blocks
 from attractor.base.json import Json, JsonObject
 from attractor.base.registry import Registry
 from attractor.engine.outcome import NOTHING_USED, FailureClass, Outcome, Usage, failure
@@ -24,7 +24,6 @@ from attractor.engine.truncation import shorten
 from attractor.growth.crew.app_tree import AppTree
 from attractor.growth.errors import InvalidAnswer
 
-_FENCED = re.compile(r"^```\w*[ \t]*\n(.*?)^```[ \t]*$", re.S | re.M)
 _MOST_FAULTS = 10
 _Handler = TypeVar("_Handler")
 MOST_ANSWERS = 2
@@ -101,7 +100,7 @@ def prompt_of(name: str, role: Role, given: Message) -> str:
 
 def read_answer(text: str, role: Role, work: Work) -> Message:
     """Return the answer in a text, or raise InvalidAnswer with its faults, one a line."""
-    fenced = _FENCED.findall(text.replace("\r\n", "\n"))
+    fenced = code_blocks(text.replace("\r\n", "\n"))
     try:
         record: object = json.loads(fenced[-1] if fenced else text)
     except (ValueError, RecursionError) as cause:

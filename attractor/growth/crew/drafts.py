@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 import httpx
-from pydantic import Field, JsonValue, model_validator
+from pydantic import BaseModel, Field, JsonValue, ValidationError, model_validator
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
@@ -30,7 +30,7 @@ from attractor.growth.apps.process import export_state, import_state, running_ap
 from attractor.growth.apps.services import service_twins
 from attractor.growth.crew.app_tree import AppTree
 from attractor.growth.crew.contract import Message
-from attractor.growth.migration import State, state_text
+from attractor.growth.migration import Record, State, state_text
 from attractor.growth.specification.graph import Relation, SpecGraph
 from attractor.scenarios.check import Observation, StepRecord
 from attractor.scenarios.checks.json import JsonCheck
@@ -319,6 +319,10 @@ async def _try(
     return Trial(draft, (), None)
 
 
+class _Listing(BaseModel):
+    records: tuple[dict[str, JsonValue], ...]
+
+
 async def play_draft(
     tree: Path,
     draft: Draft,
@@ -336,8 +340,13 @@ async def play_draft(
             if response.status_code >= httpx.codes.BAD_REQUEST:
                 return [f"{draft.id}: POST {path}: {response.text[:200]}"]
         if draft.migration:
-            paths = {entity: f"/data/{entity}" for entity in draft.given}
-            state = {one: tuple((await client.get(paths[one])).json()["records"]) for one in paths}
+            state: dict[str, tuple[Record, ...]] = {}
+            for entity in draft.given:
+                response = await client.get(f"/data/{entity}")
+                try:
+                    state[entity] = _Listing.model_validate_json(response.content).records
+                except ValidationError:
+                    return [f"{draft.id}: GET /data/{entity}: the answer has no valid records"]
             return await _lost(tree, draft, state, sandbox)
         return [fault for one in draft.expect if (fault := await _judge(client, draft, one))]
 

@@ -12,7 +12,7 @@ from attractor.growth.specification.difference import ChangeKind, compare_specs
 from attractor.growth.specification.graph import ROOT, Author, SpecGraph, SpecNode
 
 _ANSWERED = (ChangeKind.RENAMED, ChangeKind.CHANGED)
-_QUESTION = re.compile(r"\[NEEDS CLARIFICATION:\s*([^\]]*?)\s*\]")
+_QUESTION = re.compile(r"\[NEEDS CLARIFICATION:((?:(?!\[NEEDS CLARIFICATION:)[^\]])*+)\]")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ def without_questions(text: str) -> str:
 
 def questions_of(node: SpecNode) -> Sequence[str]:
     """Return the open questions of a node, in order."""
-    return [found for text in texts_in(dict(node.fields)) for found in _QUESTION.findall(text)]
+    texts = texts_in(dict(node.fields))
+    return [found.strip() for text in texts for found in _QUESTION.findall(text)]
 
 
 def clarifications_of(graph: SpecGraph) -> Sequence[Clarification]:

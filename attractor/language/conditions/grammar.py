@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Set
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 from lark import Lark, Token, Transformer, UnexpectedInput
 
 from attractor.base.errors import UsageError
+from attractor.base.linear_patterns import linear_search
 from attractor.language.conditions.condition import (
     AllOf,
     AnyOf,
@@ -83,33 +84,15 @@ class InvalidPattern(UsageError):
     """A regular expression is invalid."""
 
 
-@lru_cache(maxsize=256)
 def compile_pattern(pattern: str) -> Callable[[str], bool]:
-    """Return a function that searches a text in linear time; a final newline can be ignored.
-
-    The texts come from models: Python's own `re` would need exponential time for some of them.
-    """
-    # Only conditions with `matches` need it.
-    import re2  # pyright: ignore[reportMissingTypeStubs]
-
-    library: Any = re2
-    options = library.Options()
-    options.log_errors = False
-    options.dot_nl = True
+    """Return a function that searches a text in linear time; a final newline can be ignored."""
     try:
-        search = library.compile(pattern.encode("utf-8", "replace"), options).search
-    except library.error as error:
-        reason = error.args[0].decode("utf-8", "replace").rpartition(":")[0]
+        return linear_search(pattern, dot_nl=True)
+    except ValueError as error:
+        reason = str(error.__cause__).rpartition(":")[0]
         message = f"invalid regular expression {quote(pattern)}: {reason}"
         hint = "see https://github.com/google/re2/wiki/Syntax"
         raise InvalidPattern(message, hint=hint) from error
-
-    def matches(text: str) -> bool:
-        encoded = text.encode("utf-8", "replace")
-        # RE2's `$` does not match before a final newline, which most output of commands has.
-        return bool(search(encoded) or encoded.endswith(b"\n") and search(encoded[:-1]))
-
-    return matches
 
 
 def _plain_literal(literal: Token) -> str:

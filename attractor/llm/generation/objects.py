@@ -27,7 +27,7 @@ from attractor.llm.stream_events import StreamEventType
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-_CODE_BLOCK = re.compile(r"```\w*\s*\n(.*?)```", re.DOTALL)
+_CODE_BLOCK = re.compile(r"```\w*+[^\S\n]*+\n(.*?)```", re.DOTALL)
 _EXTRA_TEXT = Warning("the answer contains text around the object", "words_around_object")
 _LONGEST_QUOTE = 80
 

@@ -3,9 +3,10 @@
 import re
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from attractor.base.json import Json, JsonObject
+from attractor.base.linear_patterns import REMEDY, compile_linear
 from attractor.base.secret_search import TOO_SHORT, SecretSearch
 from attractor.llm.client import Complete, Stream
 from attractor.llm.errors import ConfigurationError
@@ -14,12 +15,17 @@ from attractor.llm.request import Request
 from attractor.llm.response import Response, Warning
 from attractor.llm.stream_events import StreamEvent
 
+# RE2 lacks their look-ahead and repetition; `re` searches for them in linear time, too.
+_OF_PYTHON = (
+    r"AKIA[A-Z0-9]{16}(?![A-Z0-9])",
+    r"ASIA[A-Z0-9]{16}(?![A-Z0-9])",
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]{1,20000}-----END [A-Z ]*PRIVATE KEY-----",
+)
 WELL_KNOWN: tuple[str, ...] = (
+    *_OF_PYTHON,
     # Each begins with literal characters, which makes long texts quick to search.
     r"sk-[A-Za-z0-9_-]{20,}",
     r"AIza[A-Za-z0-9_-]{35}",
-    r"AKIA[A-Z0-9]{16}(?![A-Z0-9])",
-    r"ASIA[A-Z0-9]{16}(?![A-Z0-9])",
     r"gh[pousr]_[A-Za-z0-9]{36,}",
     r"github_pat_[A-Za-z0-9_]{22,}",
     r"glpat-[A-Za-z0-9_-]{20,}",
@@ -27,7 +33,6 @@ WELL_KNOWN: tuple[str, ...] = (
     r"[sr]k_live_[A-Za-z0-9]{16,}",
     r"hf_[A-Za-z0-9]{30,}",
     r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]{1,20000}-----END [A-Z ]*PRIVATE KEY-----",
 )
 """Patterns of private keys, and of API keys for models, clouds, code hosts, chats and payments."""
 PLACEHOLDER = "[secret]"
@@ -76,7 +81,7 @@ class Redaction:
 class _Redactor:
     """Redacts one request and counts the replacements."""
 
-    def __init__(self, search: SecretSearch, patterns: Sequence[re.Pattern[str]]) -> None:
+    def __init__(self, search: SecretSearch, patterns: Sequence[Any]) -> None:
         self._search = search
         self._patterns = patterns
         self.count = 0
@@ -146,11 +151,13 @@ class _Redactor:
 
     def _text(self, text: str) -> str:
         matches = self._search.spans(text)
+        # RE2 refuses lone surrogates, which are replaced by one character.
+        plain = text.encode("utf-8", "replace").decode()
         matches += [
             found.span()
             for pattern in self._patterns
-            for found in pattern.finditer(text)
-            if found[0]
+            for found in pattern.finditer(plain)
+            if found.end() > found.start()
         ]
         pieces, end_of_last = list[str](), 0
         for start, end in sorted(matches):
@@ -162,11 +169,13 @@ class _Redactor:
         return "".join([*pieces, text[end_of_last:]])
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
+def _compile(pattern: str) -> Any:
+    if pattern in _OF_PYTHON:
+        return re.compile(pattern)
     try:
-        compiled = re.compile(pattern)
-    except re.error as cause:
-        raise ConfigurationError(f"invalid pattern {pattern!r}: {cause}") from cause
+        compiled = compile_linear(pattern)
+    except ValueError as cause:
+        raise ConfigurationError(f"invalid pattern {pattern!r}: {cause}", hint=REMEDY) from cause
     if compiled.match(""):
         raise ConfigurationError(f"the pattern {pattern!r} matches every text")
     return compiled

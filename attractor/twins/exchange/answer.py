@@ -16,12 +16,14 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    ValidationInfo,
     model_validator,
 )
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration
+from attractor.base.linear_patterns import linear_search
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _MESSAGE_HEADERS = frozenset({"content-length", "transfer-encoding", "connection"})
@@ -37,15 +39,25 @@ def _duration(value: object) -> object:
         raise ValueError(f"{cause.message}: {cause.hint}") from cause
 
 
-def _pattern(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as cause:
-        raise ValueError(f"invalid regular expression: {cause}") from cause
+SEALED = {"sealed": True}
+"""The context of validation of a sealed suite, whose patterns may be of Python's `re`."""
+
+
+def _pattern(value: str, info: ValidationInfo) -> str:
+    if info.context != SEALED:
+        linear_search(value)
     return value
 
 
 Pattern = Annotated[str, AfterValidator(_pattern)]
+
+
+def search_text(pattern: str, text: str) -> bool:
+    """Return whether a pattern matches somewhere: by RE2, or a sealed one that it lacks by `re`."""
+    try:
+        return linear_search(pattern)(text)
+    except ValueError:
+        return re.search(pattern, text) is not None
 
 
 def _require_headers(headers: dict[str, str]) -> dict[str, str]:

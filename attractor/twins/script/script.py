@@ -17,7 +17,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, UnknownName
 from attractor.base.toml import InvalidToml, TomlMistakes, parse_toml
 from attractor.twins.errors import NoMatchingRule, Rejection, ScriptError, validated
-from attractor.twins.exchange.answer import Answer, Pattern, ScriptTable, is_drawn
+from attractor.twins.exchange.answer import Answer, Pattern, ScriptTable, is_drawn, search_text
 from attractor.twins.exchange.wire import Conversation, Speaker, wire_registry
 
 _RULES, _SEED, _ANSWER = "rules", "seed", "answer"
@@ -270,7 +270,7 @@ def quoted(value: Words | int) -> str:
 
 def _holds(name: str, expected: Words | int, actual: str | int) -> bool:
     if isinstance(expected, Regex):
-        return re.search(expected.regex, str(actual)) is not None
+        return search_text(expected.regex, str(actual))
     if name == "model":
         return fnmatchcase(str(actual), str(expected))
     if name == "wire" or isinstance(expected, int):

@@ -25,6 +25,7 @@ from attractor.twins.exchange.answer import (
     Pattern,
     ScriptTable,
     is_drawn,
+    search_text,
 )
 from attractor.twins.recordings.json_diff import JsonPathField
 from attractor.twins.services.errors import InvalidRouteKey, TwinFailure
@@ -175,7 +176,7 @@ class ValueCondition(ScriptTable):
             if bool(values) == self.present:
                 return ""
             return "is missing" if self.present else "is set, but must not be"
-        if any(re.search(self.matches or "", as_text(value)) for value in values):
+        if any(search_text(self.matches or "", as_text(value)) for value in values):
             return ""
         if not values:
             return "is missing"

@@ -14,7 +14,7 @@ from attractor.base.errors import FileError, NotCanonical, UnknownName
 from attractor.base.json import Json, canonical_json
 from attractor.base.toml import InvalidToml, KeyPath, TomlMistakes, did_you_mean, parse_toml
 from attractor.twins.errors import Table, validated
-from attractor.twins.exchange.answer import ScriptTable
+from attractor.twins.exchange.answer import SEALED, ScriptTable
 from attractor.twins.recordings.json_diff import JsonPathField
 from attractor.twins.services.authentication import Authentication
 from attractor.twins.services.errors import InvalidRouteKey, ServiceError
@@ -189,10 +189,11 @@ _ROUTES = "routes"
 _COMMON = frozenset(info.alias or name for name, info in RouteTable.model_fields.items())
 
 
-def load_service(path: Path, *, is_recording: bool = False) -> Service:
+def load_service(path: Path, *, is_recording: bool = False, is_sealed: bool = False) -> Service:
     """Read a service from a service file, or from the `twin.toml` in a folder.
 
-    While the service is recorded, the recordings of its routes can be missing.
+    While the service is recorded, the recordings of its routes can be missing. A sealed one was
+    valid for this or an earlier version.
     """
     file = path / FILE if path.is_dir() else path
     try:
@@ -201,7 +202,13 @@ def load_service(path: Path, *, is_recording: bool = False) -> Service:
         raise ServiceError(f"{file} is not UTF-8: {cause}") from cause
     except OSError as cause:
         raise FileError(f"cannot read the service {file}: {cause}") from cause
-    return parse_service(text, folder=file.parent, source=str(file), is_recording=is_recording)
+    return parse_service(
+        text,
+        folder=file.parent,
+        source=str(file),
+        is_recording=is_recording,
+        is_sealed=is_sealed,
+    )
 
 
 def find_services(path: Path) -> Sequence[Path]:
@@ -220,6 +227,7 @@ def parse_service(
     folder: Path = Path(),
     source: str = "the service",
     is_recording: bool = False,
+    is_sealed: bool = False,
 ) -> Service:
     """Read a service from TOML, or raise an error with every mistake."""
     try:
@@ -227,7 +235,7 @@ def parse_service(
     except InvalidToml as cause:
         raise ServiceError(cause.at(source), hint=cause.hint) from cause
     mistakes = TomlMistakes(text, source)
-    service = _Reader(folder, mistakes, is_recording).service(table)
+    service = _Reader(folder, mistakes, is_recording, is_sealed).service(table)
     if service is None or mistakes:
         raise mistakes.error(ServiceError)
     return service
@@ -240,6 +248,7 @@ class _Reader:
     folder: Path
     mistakes: TomlMistakes
     is_recording: bool
+    is_sealed: bool
 
     def service(self, file: Table) -> Service | None:
         own = {name: value for name, value in file.items() if name != _ROUTES}
@@ -281,7 +290,8 @@ class _Reader:
             return None
         common = {name: value for name, value in keys.items() if name in _COMMON}
         own = {name: value for name, value in keys.items() if name not in _COMMON}
-        table = validated(RouteTable, common, self.mistakes, at=at)
+        context = SEALED if self.is_sealed else None
+        table = validated(RouteTable, common, self.mistakes, at=at, context=context)
         kind = validated(kind_type, own, self.mistakes, at=at, known=_COMMON)
         if table is None or kind is None:
             return None

@@ -42,6 +42,17 @@ def test_text_of_others_cannot_control_the_terminal(capsys: pytest.CaptureFixtur
     )
 
 
+def test_colors_that_hide_text_are_replaced() -> None:
+    for visible in ("", "0", "1;31", "01;31", "7", "39", "38;5;9", "1;38;5;14", "92", ";"):
+        text = f"\x1b[{visible}mtext\x1b[0m"
+        assert printable(text, True) == text
+    for hidden in (
+        *("8", "08", "1;8", "5", "6", "30", "37", "90", "97", "41", "31;41", "100", "48;5;1"),
+        *("38;5;0", "38;5;15", "38;5;232", "38;5", "38;2;0;0;0", "31;38;2;0;0;0", "3;8", "58;5;1"),
+    ):
+        assert "\x1b" not in printable(f"\x1b[{hidden}m", True), hidden
+
+
 def test_file_is_printed_unchanged_unless_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

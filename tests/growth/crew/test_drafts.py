@@ -16,6 +16,7 @@ from attractor.growth.crew.drafts import (
     Mutant,
     mutants,
     mutate,
+    play_draft,
     scenario_text,
     try_drafts,
 )
@@ -74,3 +75,15 @@ def test_migration_draft_notices_lost_records_and_is_a_scenario_that_passes(tmp_
     assert [(one.kind, one.passed) for one in play(tmp_path, scenario).checks] == [
         ("migration", True)
     ]
+
+
+def test_invalid_records_of_an_app_are_a_fault_of_the_draft(tmp_path: Path) -> None:
+    app = write_small_app(tmp_path)
+    web = app / "app/web.py"
+    draft = Draft.model_validate({**MOVING, "given": {"block": [{"name": "a", "kilos": 1}]}})
+    text = web.read_text()
+    for answer in ('"[" * 100_000', '"[]"', """'{"records": [1]}'"""):
+        odd = f'Route("/data/{{entity}}", lambda _: Response({answer}))'
+        web.write_text(text.replace('route("/data/{entity}", "GET", app.records)', odd))
+        [fault] = asyncio.run(play_draft(app, draft))
+        assert "GET /data/block: the answer has no valid records" in fault

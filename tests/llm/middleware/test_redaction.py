@@ -20,7 +20,7 @@ from attractor.llm import (
     ToolDefinition,
     Warning,
 )
-from attractor.llm.middleware import Redaction
+from attractor.llm.middleware import WELL_KNOWN, Redaction
 from tests.agent.scripted import ScriptedProvider, called, calls, said
 from tests.llm.asking import ADAPTERS, a_request, ask as ask_twin, last_body, speaking
 from tests.llm.middleware.asked import HELLO, ask, codes, hear, whole
@@ -141,10 +141,17 @@ def test_no_secret_is_sent_over_http(provider: str) -> None:
         assert "log in with [secret] or [secret]" in json.dumps(last_body(twin))
 
 
-def test_reject_secrets_and_patterns_that_match_anything() -> None:
+def test_reject_patterns_without_linear_time_and_those_that_match_anything() -> None:
     with pytest.raises(ConfigurationError, match="shorter than 4 characters"):
         Redaction(["abc"])
     with pytest.raises(ConfigurationError, match="matches every text"):
         Redaction(patterns=["a*"])
-    with pytest.raises(ConfigurationError, match="invalid pattern"):
-        Redaction(patterns=["("])
+    for pattern in ("(", "(?=a)b"):
+        with pytest.raises(ConfigurationError, match="invalid pattern") as caught:
+            Redaction(patterns=[pattern])
+        assert "without look-around" in str(caught.value.hint)
+    redaction = Redaction(patterns=[*WELL_KNOWN, "(?:a+)+$"])
+    for unit in ("eyJ", "-----BEGIN PRIVATE KEY-----", "é\ud800"):
+        assert redact(long := unit * 50_000, redaction) == long
+    text = f"é\ud800 {'a' * 100}! {KEYS['web token']} {KEYS['cloud']}"
+    assert redact(text, redaction) == f"é\ud800 {'a' * 100}! [secret] [secret]"

@@ -249,6 +249,10 @@ def test_invalid_scripts_are_reported_with_their_place() -> None:
             r"rules\[0\]\.when\.words.*invalid regular expression",
         ),
         (
+            'rules = [{ when = { words = { regex = "(?!a)" } }, answer = {} }]',
+            r"rules\[0\]\.when\.words.*without look-around and back references",
+        ),
+        (
             'rules = [{ answer = { delay = "2" } }]',
             r"rules\[0\]\.answer\.delay = '2': .*has no unit",
         ),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from pydantic import ValidationError
 
 from attractor.base.json import Json
 from attractor.twins.recordings.json_diff import JsonPath, path_of, walk
@@ -59,6 +60,14 @@ BODY = {"type": "card", "amount": 5, "paid": True, "items": [{"sku": "a1"}, {"sk
 REQUEST = ServiceRequest(
     "POST", "/x?page=2&q=a+b", {"x-mode": "slow", "x-key": "secret"}, json.dumps(BODY).encode()
 )
+
+
+def test_patterns_of_conditions_search_in_linear_time() -> None:
+    for pattern in ("(?=a)b", r"(a)\1"):
+        with pytest.raises(ValidationError, match="without look-around and back references"):
+            RouteConditions.model_validate({"header": {"x": {"matches": pattern}}})
+    conditions = RouteConditions.model_validate({"query": {"q": {"matches": "^(a+)+$"}}})
+    assert conditions.mismatches(ServiceRequest("GET", f"/?q={'a' * 100_000}!", {}, b""))
 
 
 def test_satisfied_conditions_report_nothing() -> None:
