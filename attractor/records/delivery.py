@@ -73,7 +73,7 @@ class Delivery:
     carried: str = ""
 
 
-def describe_carried(changed: str) -> str:
+def describe_carried_changes(changed: str) -> str:
     """Return what follows from changed carried paths, with the commands to type."""
     return (
         f"carried paths changed: {changed}. Trials with them prove nothing until you register the "

@@ -184,7 +184,7 @@ def _packages(project: Path, files: Mapping[str, object]) -> Mapping[str, str]:
     return packages
 
 
-def describe_changes(before: CarriedListing, after: CarriedListing) -> Sequence[str]:
+def compare_listings(before: CarriedListing, after: CarriedListing) -> Sequence[str]:
     """Return the packages whose versions differ, and other files that differ, sorted."""
     changed = [
         name
@@ -202,7 +202,7 @@ def describe_changes(before: CarriedListing, after: CarriedListing) -> Sequence[
     return [*sorted(named), *sorted(files)]
 
 
-def carried_changed(changes: Sequence[str], *, most: int = 8) -> str:
+def changed_since_registration(changes: Sequence[str], *, most: int = 8) -> str:
     """Return a clause about changes of carried paths, with the first of them."""
     more = f" and {len(changes) - most} more" if len(changes) > most else ""
     return f"carried paths changed since the registration: {', '.join(changes[:most])}{more}"

@@ -71,7 +71,7 @@ from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
 from attractor.records.lookup import is_run, reference_of
 from attractor.records.request import Submission, read_request
 from attractor.records.summary import summarize_any
-from attractor.scenarios.carried_paths import carried_changed, read_carried
+from attractor.scenarios.carried_paths import changed_since_registration, read_carried
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import (
     EarlierTrials,
@@ -377,7 +377,8 @@ class Evaluator:
         if carried.content not in ("", *judged.registered):
             version = self.opened.suites.versions.of_pin(run.manifest.suite)
             changes = self.opened.suites.carried_changes(version, files)
-            tell(f"{carried_changed(changes)}. The gate is no-go until a person registers again.")
+            words = changed_since_registration(changes)
+            tell(f"{words}. The gate is no-go until a person registers again.")
         results = await self._play(begun, sealed, kept, start, earlier)
         if recorded := self._recorded_carried(start):
             # The paths of trials that were all played before do not matter any more.

@@ -41,7 +41,6 @@ from attractor.factory.resources.versions import (
     Version,
     split_reference,
 )
-from attractor.pipeline.plan.run_plan import Policy
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.files import SHIPPED, list_pipeline_files
@@ -49,8 +48,8 @@ from attractor.pipeline.workspace.create import HEAD
 from attractor.records.request import RunRequest
 from attractor.scenarios.carried_paths import (
     CarriedFiles,
-    carried_changed,
     carry_hints,
+    changed_since_registration,
     read_carried,
 )
 from attractor.scenarios.check import require_judgeable
@@ -71,30 +70,28 @@ _GRAPH = re.compile(r'\bdigraph\b\s*("?)(?P<name>[^"{}]*?)\1\s*{')
 
 async def lint(folder: Path, opened: OpenProject) -> tuple[Suite, list[SuiteFault]]:
     """Read a suite, and return it with the faults and hints that static checks find."""
+    suite, faults = await _lint(folder, opened)
+    return suite, [*faults, *_carried_hints(suite, await _read_carried(suite, opened), opened)]
+
+
+async def _lint(folder: Path, opened: OpenProject) -> tuple[Suite, list[SuiteFault]]:
     suite, project = read_suite(folder), opened.project
-    carrying = project.preparation
-    # Otherwise the profile is not registered yet.
-    with suppress(UnknownName):
-        profile = opened.profile(opened.pin_profile(project.profile))
-        carrying = Policy(carry=profile.sandbox.carry).scope_in(project).preparation
     faults = [*lint_suite(suite), *verifier_hints(suite, folder)]
-    faults += carry_hints(suite, carrying, project.root)
-    faults += _carried_changes(suite, carrying, opened)
+    faults += carry_hints(suite, _preparation(opened), project.root)
     faults += _unknown_pipelines(suite, opened)
     faults += await _visible_folder(folder, project)
     return suite, faults
 
 
-def _carried_changes(
-    suite: Suite, carrying: Preparation, opened: OpenProject
+def _carried_hints(
+    suite: Suite, carried: CarriedFiles, opened: OpenProject
 ) -> Iterator[SuiteFault]:
     """Yield a hint if carried paths are not those of the registration of the latest version."""
-    if versions := opened.suites.versions.versions(suite.settings.name):
-        carried = read_carried(suite, carrying, opened.project.root)
-        if changes := opened.suites.carried_changes(versions[-1], carried):
-            words = carried_changed(changes, most=_MOST_CHANGES)
-            remedy = "if they are as they should be, register the suite again"
-            yield SuiteFault("carried_changed", words, remedy, is_hint=True)
+    versions = opened.suites.versions.versions(suite.settings.name)
+    if versions and (changes := opened.suites.carried_changes(versions[-1], carried)):
+        words = changed_since_registration(changes, most=_MOST_CHANGES)
+        remedy = "if they are as they should be, register the suite again"
+        yield SuiteFault("carried_changed", words, remedy, is_hint=True)
 
 
 async def register_suite(
@@ -106,15 +103,15 @@ async def register_suite(
     print no words of a scenario.
     """
     hints = await _require_sound(folder, opened)
-    for hint in hints if by else ():
-        opened.project.console.tell(f"hint: {hint}")
     project, sealed = opened.project, opened.suites.seal(folder)
+    carried = await _read_carried(sealed.suite, opened)
+    for hint in (*hints, *_carried_hints(sealed.suite, carried, opened)) if by else ():
+        project.console.tell(f"hint: {hint}")
     committed = await read_committed_lock(folder, project, sealed)
     same = committed if committed and committed.has_settings else None
     if by is None:
         committed = same = await _require_committed(folder, project, sealed, same)
     current = opened.suites.current(sealed)
-    carried = await _read_carried(sealed.suite, opened)
     is_proved = current is not None and _is_proved(current, carried, opened)
     # Not for a lock: the person who cloned may not know the wrong solutions.
     measures = by is not None and has_wrong_solutions(sealed) and not opened.figures(sealed.seal)
@@ -164,13 +161,20 @@ def _scope(opened: OpenProject) -> RunScope:
 
 async def _read_carried(suite: Suite, opened: OpenProject) -> CarriedFiles:
     """Read the carried files that the trials of a registration get."""
-    wanted = _scope(opened).preparation
+    wanted = _preparation(opened)
     return await in_thread(partial(read_carried, suite, wanted, opened.project.root))
+
+
+def _preparation(opened: OpenProject) -> Preparation:
+    """Return the preparation of workspaces, with the paths of the profile if it is registered."""
+    with suppress(UnknownName):
+        return _scope(opened).preparation
+    return opened.project.preparation
 
 
 async def _require_sound(folder: Path, opened: OpenProject) -> Sequence[SuiteFault]:
     """Refuse a suite with faults that static checks find, and return the hints."""
-    _, found = await lint(folder, opened)
+    _, found = await _lint(folder, opened)
     if faults := [one for one in found if not one.is_hint]:
         raise SuiteRefused(faults)
     return found

@@ -23,7 +23,7 @@ from attractor.factory.resources.versions import (
     VersionStore,
     split_reference,
 )
-from attractor.scenarios.carried_paths import CarriedFiles, describe_changes, listing_from_json
+from attractor.scenarios.carried_paths import CarriedFiles, compare_listings, listing_from_json
 from attractor.scenarios.satisfaction import failures_allowed
 from attractor.scenarios.sealed_suite import (
     SealedSuite,
@@ -213,7 +213,7 @@ class SuiteStore:
             before = listing_from_json((self._carried / f"{registered}.json").read_bytes())
         except FileNotFoundError:  # registered by an earlier Attractor
             return carried.paths
-        return describe_changes(before, carried.listing)
+        return compare_listings(before, carried.listing)
 
     def registration(self, version: Version, suite: Suite, *, is_new: bool) -> Registration:
         """Return the result of registering a suite as a version."""

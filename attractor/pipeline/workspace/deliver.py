@@ -29,7 +29,7 @@ from attractor.records.delivery import (
     NO_FILES,
     PATCH_WRITTEN,
     RESULT,
-    describe_carried,
+    describe_carried_changes,
 )
 from attractor.records.request import RunRequest, read_request
 from attractor.workspaces.checkouts import write_run_branch
@@ -90,7 +90,7 @@ async def note_carried_changes(run: OpenRun, request: RunRequest, scope: RunScop
     if found := await in_thread(partial(changed_since, scope.project.root, paths, began)):
         changed = _numbered(sorted(found))
         run.emit(CARRIED_CHANGED, {"changed": changed}, sync=True)
-        scope.project.console.tell(describe_carried(changed))
+        scope.project.console.tell(describe_carried_changes(changed))
 
 
 async def _give_branch(
