@@ -174,6 +174,22 @@ def test_run_in_the_project_folder_names_changed_carried_paths(
     assert any("carried paths changed: " in one for one in messages) == bool(named)
 
 
+@WAYS
+def test_run_in_the_project_folder_cannot_answer_for_a_later_candidate(
+    tmp_path: Path, setting: str, sandbox: str
+) -> None:
+    check = SAYS_SPENT.replace("spent", "right")
+    step = 'run = "sh bin/tool"'
+    flow = make(tmp_path, setting, step=step, check=check, **{"bin/tool": "cat made.txt"})
+    registered(flow, write_files(tmp_path / "suite", {"README.md": "A new version."}))
+    file = tmp_path / "poison.dot"
+    file.write_text(
+        POISON.replace("{command}", "echo 'grep -q made made.txt && echo right' > bin/tool")
+    )
+    asyncio.run(start_run(simulated(flow.project, file=file, workspace="in-place"), flow.opened))
+    assert flow.rules(launch(flow, sandbox)) == ["hash_mismatch"]
+
+
 def test_lock_does_not_register_carried_paths_after_a_run_in_the_project_folder(
     tmp_path: Path,
 ) -> None:
