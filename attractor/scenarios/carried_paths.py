@@ -24,7 +24,7 @@ from attractor.base.files import FoundEntry, file_error, walk_paths, walk_tree
 from attractor.base.json import content_hash, parse_object
 from attractor.scenarios.suite import CommandStep, RequestStep, Scenario, Suite
 from attractor.scenarios.suite_lint import SuiteFault
-from attractor.workspaces.preparation import Preparation
+from attractor.workspaces.preparation import PYTHON_CACHE, Preparation
 
 _DEPENDENCIES = frozenset({".venv", "venv", "env", "node_modules", "vendor", "packages"})
 """The names of folders of dependencies, which trials get unless the suite lists others."""
@@ -84,8 +84,8 @@ def listing_from_json(text: bytes) -> CarriedListing:
     record: dict[str, dict[str, Any]] = json.loads(text)
     described = record["files"].items()
     files = {
-        name: tuple(cast("list[Any]", one)) if isinstance(one, list) else one
-        for name, one in described
+        name: tuple(cast("list[Any]", words)) if isinstance(words, list) else words
+        for name, words in described
     }
     return CarriedListing(files, record["packages"])
 
@@ -118,8 +118,6 @@ def read_carried(suite: Suite, wanted: Preparation, project: Path) -> CarriedFil
 
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-PYTHON_CACHE = "__pycache__"
-"""A folder to which Python writes whenever a person uses the project: it proves nothing."""
 
 
 def variables_of_trials(carried: Sequence[str]) -> dict[str, str]:
@@ -211,7 +209,8 @@ def changed_since_registration(changes: Sequence[str], *, most: int = 8) -> str:
 def _package_of(name: str, packages: Mapping[str, str]) -> str:
     """Return the package that owns a file, or ""."""
     path = PurePosixPath(name)
-    return next((packages[str(one)] for one in (path, *path.parents) if str(one) in packages), "")
+    owners = (packages.get(str(place)) for place in (path, *path.parents))
+    return next(filter(None, owners), "")
 
 
 def carry_hints(suite: Suite, wanted: Preparation, project: Path) -> Iterator[SuiteFault]:

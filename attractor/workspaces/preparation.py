@@ -18,6 +18,10 @@ from attractor.workspaces.git.objects import text_of
 _TIME_LIMIT = timedelta(minutes=30)
 
 
+PYTHON_CACHE = "__pycache__"
+"""A folder to which Python writes whenever a person uses the project."""
+
+
 @dataclass(frozen=True)
 class Preparation:
     """The preparation of a workspace before its first stage.

@@ -157,6 +157,8 @@ POISON = """digraph {
         ("echo 'echo made' > bin/word; touch -d 2001-01-01 bin/word", "1 file: bin/word"),
         ("rm bin/word", "1 file: bin"),
         ("ls bin", ""),
+        ("mkdir bin/__pycache__; touch bin/__pycache__/a.pyc", ""),
+        ("mkdir bin/new; touch bin/new/a", "1 file: bin/new/a"),
     ],
 )
 def test_run_in_the_project_folder_names_changed_carried_paths(

@@ -18,7 +18,6 @@ from attractor.pipeline.plan.run_plan import BegunRun
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.workspace.create import environments_of, preparation_of
 from attractor.scenarios.carried_paths import (
-    PYTHON_CACHE,
     describe_not_carried,
     paths_not_carried,
     trial_preparation,
@@ -53,6 +52,7 @@ from attractor.scenarios.suite_setup import (
 from attractor.scenarios.unjudged import KeptTrial
 from attractor.workspaces.folders import borrowed_folder, workspaces_folder
 from attractor.workspaces.git.files import in_thread
+from attractor.workspaces.preparation import PYTHON_CACHE
 from attractor.workspaces.setup.cache import carry
 
 

@@ -21,7 +21,7 @@ from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.workspaces.errors import SetupFailed
 from attractor.workspaces.folders import new_folder, remove_abandoned_folders, remove_folder
-from attractor.workspaces.preparation import PreparedState, prepared_state_from_record
+from attractor.workspaces.preparation import PYTHON_CACHE, PreparedState, prepared_state_from_record
 from attractor.workspaces.snapshot import DEEPEST, SnapshotRules
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -54,15 +54,19 @@ def changed_since(folder: Path, paths: Sequence[str], moment: float) -> list[str
 
     A program can set the time of a file, but not the time at which its status changed.
     """
-    files, folders = list[str](), list[str]()
+    changed: list[str] = []
     for path in paths:
         for entry in walk_tree(folder / path):
             with suppress(FileNotFoundError):  # removed meanwhile
                 if entry.status().st_ctime > moment:
-                    place = os.path.relpath(folder / path / entry.path, folder)
-                    (folders if entry.is_folder else files).append(place)
-    known = {os.path.dirname(file) for file in files}  # noqa: PTH120
-    return [*files, *(one for one in folders if one not in known)]
+                    changed.append(os.path.relpath(folder / path / entry.path, folder))
+    # A new entry changes its folder, too.
+    known = {os.path.dirname(place) for place in changed}  # noqa: PTH120
+    return [
+        place
+        for place in changed
+        if place not in known and PYTHON_CACHE not in PurePosixPath(place).parts
+    ]
 
 
 def exists_without_links(folder: Path, path: str) -> bool:
