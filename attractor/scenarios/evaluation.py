@@ -268,7 +268,7 @@ def troubles_record(troubles: Sequence[Trouble]) -> JsonObject:
 
 
 def no_result_record(no_result: NoResult | None) -> JsonObject:
-    """Return the member of the record of a trial without a result; of others, there is none."""
+    """Return the member of the record of a trial without a result, otherwise no member."""
     return {"no_result": no_result.value} if no_result else {}
 
 

@@ -197,7 +197,7 @@ def lock_of(sealed: SealedSuite, version: int, proved_on: str = "") -> SuiteLock
 
 
 def read_lock(text: str) -> SuiteLock | None:
-    """Read a lock; return None if the text is none."""
+    """Read a lock; return None if the text is not that of a lock."""
     try:
         lock = read_fields(SuiteLock, parse_object(text) or {}, "proved_on", "edition")
     except UsageError:

@@ -229,8 +229,11 @@ def _hash_mismatch(judged: _Judged) -> RuleResult:
     records = [evaluation.carried for evaluation in given.evaluations]
     if changed := _carried(one for one in records if one.have_changed):
         words.append(f"{', '.join(changed)} changed while trials used it")
-    own = [one.carried for one in given.evaluations if not given.has_registered_paths(one)]
-    if others := _carried(own):
+    if others := _carried(
+        evaluation.carried
+        for evaluation in given.evaluations
+        if not given.has_registered_paths(evaluation)
+    ):
         words.append(f"carried paths changed since the registration: {', '.join(others)}")
     is_other = bool(changed or others)
     figures = (difference, "another pipeline" * bool(wanted), "other carried files" * is_other)

@@ -45,7 +45,7 @@ class Diffstat:
         Files that start programs or direct agents come before all others.
         """
         starting = self.starting
-        others = [one for one in self.files if one not in starting]
+        others = [file for file in self.files if file not in starting]
         lines = [f"{indent}changes: {self.summary}"]
         if starting:
             lines += [f"{indent}  start programs or direct agents, read these first:"]
@@ -57,7 +57,7 @@ class Diffstat:
     @property
     def starting(self) -> Sequence[ChangedFile]:
         """The files that start programs or direct agents, by their names."""
-        return [one for one in self.files if _starting().ignores_file(_name(one.path))]
+        return [file for file in self.files if _starting().ignores_file(_name(file.path))]
 
     @property
     def warnings(self) -> list[str]:
@@ -80,7 +80,7 @@ class Diffstat:
             "added": self._added,
             "deleted": self._deleted,
             "files": files,
-            "starting": [one.path for one in self.starting],
+            "starting": [file.path for file in self.starting],
             "warnings": list[Json](self.warnings),
         }
 
@@ -133,7 +133,7 @@ def _name(path: str) -> bytes:
 
 
 def _listed(files: Sequence[ChangedFile], indent: str, most: int) -> Iterator[str]:
-    shown = [(visible(one.path), _counts(one)) for one in files[:most]]
+    shown = [(visible(file.path), _counts(file)) for file in files[:most]]
     width = max((len(path) for path, _ in shown), default=0)
     yield from (f"{indent}{path:<{width}}  {counts}" for path, counts in shown)
     if len(files) > most:
