@@ -83,15 +83,17 @@ class NewRun:
 
 @dataclass(frozen=True)
 class Spent:
-    """What models have cost."""
+    """What models have cost; `unpriced_tokens` are those of calls whose cost is unknown."""
 
     cost_usd: float = 0.0
     tokens: int = 0
+    unpriced_tokens: int = 0
 
     def __sub__(self, other: "Spent") -> "Spent":
         # Never less than nothing: what a run has spent stays spent when it is rewound.
         cost, tokens = self.cost_usd - other.cost_usd, self.tokens - other.tokens
-        return Spent(max(0.0, cost), max(0, tokens))
+        unpriced = self.unpriced_tokens - other.unpriced_tokens
+        return Spent(max(0.0, cost), max(0, tokens), max(0, unpriced))
 
 
 NOTHING_SPENT = Spent()
@@ -104,10 +106,10 @@ class FleetRun:
     An attempt is one process that executes the run; the epoch rises with each owner. `head` is
     what the last owner committed, and `seq` counts the commits. With `wants_run`, another attempt
     follows the present one. `lost` counts the workers that were lost since the last finished stage.
-    `cost_usd` and `tokens` are what it has spent until that commit. `orders` are those that its
-    worker has not carried out yet, by their names. Since `queued_at`, it waits for its turn: a run
-    that is refused or taken over keeps its place. `held_from` is the state in which the server
-    found a run that it holds.
+    `cost_usd`, `tokens` and `unpriced_tokens` are what it has spent until that commit. `orders` are
+    those that its worker has not carried out yet, by their names. Since `queued_at`, it waits for
+    its turn: a run that is refused or taken over keeps its place. `held_from` is the state in which
+    the server found a run that it holds.
     """
 
     run_id: str
@@ -135,6 +137,7 @@ class FleetRun:
     max_tokens: int | None = None
     cost_usd: float = 0.0
     tokens: int = 0
+    unpriced_tokens: int = 0
     orders: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     queued_at: float = 0.0
     held_from: RunState = RunState.QUEUED
@@ -188,7 +191,7 @@ class Claim:
     @classmethod
     def of(cls, run: FleetRun) -> "Claim":
         """Return the claim of the owner of a run."""
-        spent = Spent(run.cost_usd, run.tokens)
+        spent = Spent(run.cost_usd, run.tokens, run.unpriced_tokens)
         return cls(run.run_id, run.attempt, run.epoch, run.owner, run.head, run.seq, spent)
 
 

@@ -58,8 +58,8 @@ begin
         and (new.seq = old.seq + 1 or (new.seq, new.head) = (old.seq, old.head))
       else
         -- Others change no result. They claim, take over from a dead owner, and enqueue.
-        (new.seq, new.head, new.cost_usd, new.tokens, new.orders::text)
-          = (old.seq, old.head, old.cost_usd, old.tokens, old.orders::text)
+        (new.seq, new.head, new.cost_usd, new.tokens, new.unpriced_tokens, new.orders::text)
+          = (old.seq, old.head, old.cost_usd, old.tokens, old.unpriced_tokens, old.orders::text)
         and new.epoch between old.epoch + (old.owner <> '')::int and old.epoch + 1
         and case new.state
           when 'running' then
@@ -108,7 +108,8 @@ create trigger fleet_guard before update on fleet_universe for each row
   when (
     row_security_active('public.fleet_universe') and (
       new.day between old.day and floor(fleet_now() / 86400)
-      and (new.day > old.day or (new.cost_usd >= old.cost_usd and new.tokens >= old.tokens))
+      and (new.day > old.day or (new.cost_usd >= old.cost_usd
+        and new.tokens >= old.tokens and new.unpriced_tokens >= old.unpriced_tokens))
       and new.cost_usd >= 0 and new.cost_usd < 1e11 and new.tokens >= 0
     ) is not true
   )
@@ -166,10 +167,10 @@ grant select on fleet_run, fleet_head, fleet_worker, fleet_universe, fleet_pool,
 -- Rights on columns: who may update or delete a whole table may also lock it, and so keep living
 -- workers from beating until they count as dead.
 grant update (attempt, epoch, owner, state, wants_run, head, seq, wake_at, reason, details, lost,
-  changed, queued_at, cost_usd, tokens, orders) on fleet_run to attractor_agents;
+  changed, queued_at, cost_usd, tokens, unpriced_tokens, orders) on fleet_run to attractor_agents;
 grant insert on fleet_head to attractor_agents;
 grant insert, update (beat, is_draining) on fleet_worker to attractor_agents;
-grant update (day, cost_usd, tokens) on fleet_universe to attractor_agents;
+grant update (day, cost_usd, tokens, unpriced_tokens) on fleet_universe to attractor_agents;
 grant update (share) on fleet_pool to attractor_agents;
 grant update (epoch, seq, tail) on fleet_tail to attractor_agents;
 grant update (holder, until) on fleet_lease to attractor_agents;

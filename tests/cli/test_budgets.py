@@ -132,6 +132,10 @@ def test_limits_of_an_agent_a_graph_and_a_profile_are_refused_for_a_model_withou
     desk.write(PIPELINE)
     desk.write(PIPELINE.replace("{", "{ graph [max_cost_usd=2];", 1), "limited.dot")
     desk.write('name = "dear"\n[policy]\nmax_cost_usd = 5.0\n', "dear.toml")
+    desk.write(PIPELINE.replace("work  [", "work [agent=careful, ", 1), "careful.dot")
+    (desk.place / "agents/careful").mkdir(parents=True)
+    desk.write("[limits]\ncost_usd = 1.0\n", "agents/careful/agent.toml")
+    desk.write("Be careful.\n", "agents/careful/prompt.md.j2")
     run = ("run", "--backend", "agent", "--sandbox", "none")
     with in_background(ProviderTwin(Script(rules=()))) as desk.twin:
         assert desk.do("profile", "create", "dear.toml").returncode == 0
@@ -139,9 +143,11 @@ def test_limits_of_an_agent_a_graph_and_a_profile_are_refused_for_a_model_withou
             (*run, "limited.dot"),
             (*run, "pipeline.dot", "--profile", "dear"),
             ("agent", "fix", "--max-cost-usd", "3"),
+            (*run, "careful.dot"),
         ):
             refused = desk.do(*words, *model)
-            assert "max_cost_usd cannot limit the cost" in refused.stderr, words
+            limit = "limits.cost_usd of the agent" if "careful.dot" in words else "max_cost_usd"
+            assert f"{limit} cannot limit the cost" in refused.stderr, words
             assert "limit tokens instead: --max-tokens N" in refused.stderr
         assert desk.record("runs") == []
 

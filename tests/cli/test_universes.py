@@ -68,14 +68,14 @@ def test_universe_shows_caps_with_sources_runs_and_space(desk: FleetDesk) -> Non
     assert desk.run(second).universe == "u"
     claim = desk.claim(first)
     assert isinstance(claim, Claim)
-    desk.within(lambda fleet: fleet.table.commit(claim, claim.head, Spent(1.5, 20)))
+    desk.within(lambda fleet: fleet.table.commit(claim, claim.head, Spent(1.5, 20, 5)))
     assert not isinstance(desk.claim(second), Claim)
     shown = desk.do("universe", "show", "u").stdout
     for words in (
-        "spent today: $1.50, 20 tokens",
+        "spent today: $1.50 + unknown, 20 tokens",
         "\nmax_cost_usd_per_day: $10.00 (universe u)",
         "\nshare of pool p: 25% (universe u)",
-        "\nworld u/project: spent today $1.50",
+        "\nworld u/project: spent today $1.50 + unknown",
         "\n  max_cost_usd_per_day: $4.00 (world u/project)",
         "max_cost_usd_per_day of u/project is 4: 1.5 used, 1.5 reserved by executed runs, and the "
         "run needs 3",
@@ -221,4 +221,4 @@ def test_worker_settles_what_its_runs_spend(tmp_path: Path) -> None:
             wait_until(lambda: fleet.row(run_id).state is RunState.ENDED, fleet.logs)  # noqa: B023
             assert (fleet.row(run_id).cost_usd, fleet.row(run_id).tokens) == (0.5, 44)
             shown = json.loads(fleet.attractor("universe", "show", "u", "--json"))
-            assert shown["spent"] == {"cost_usd": spent, "tokens": 88 * spent}
+            assert shown["spent"] == {"cost_usd": spent, "tokens": 88 * spent, "unpriced_tokens": 0}

@@ -5,10 +5,11 @@ Another implementation of the table comes with a class like `SqlRig`, and its na
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pytest
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ from tests.fleet.postgres import Cluster
 from tests.fleet.simulation.model import ModelTable
 
 AnyTable = SqlTable | ModelTable
+T = TypeVar("T")
 DATABASES = ("sqlite", "postgres")
 RIGS = (*DATABASES, "model")
 
@@ -44,6 +46,22 @@ class Rig(Protocol):
     async def pass_time(self, seconds: float) -> None:
         """Let time pass."""
         ...
+
+
+class _StillDatabase(Database):
+    """A database whose time only passes by a millisecond with each transaction."""
+
+    _began = 0.0
+    _looks = count()
+
+    async def transact(
+        self, work: Callable[[sa.Connection, float], T], *, is_reading: bool = False
+    ) -> T:
+        def at_rest(connection: sa.Connection, now: float) -> T:
+            self._began = self._began or now
+            return work(connection, self._began + next(self._looks) / 1000)
+
+        return await super().transact(at_rest, is_reading=is_reading)
 
 
 class SqlRig:
@@ -128,8 +146,10 @@ class ModelRig:
 
 
 @asynccontextmanager
-async def sql_rig(url: str, token: str = "") -> AsyncGenerator[SqlRig]:
+async def sql_rig(url: str, token: str = "", *, is_still: bool = False) -> AsyncGenerator[SqlRig]:
     database = await open_database(url, token)
+    if is_still:
+        database = _StillDatabase(database.engine, database.url, database.fleet, database.token)
     rig = SqlRig(database)
     try:
         yield rig
@@ -183,5 +203,5 @@ async def rig(rig_url: str) -> AsyncIterator[Rig]:
     if not rig_url:
         yield ModelRig()
         return
-    async with sql_rig(rig_url) as made:
+    async with sql_rig(rig_url, is_still=True) as made:
         yield made

@@ -808,7 +808,7 @@ async def test_claims_reserve_and_commits_settle(rig: Rig) -> None:
     assert (await tenant(rig.table)).spent == Spent(1.0, 10)
     # What it spent is no longer reserved.
     assert (await rig.table.claim("c", 1, "w")).reason.details["held"] == 7.0  # pyright: ignore
-    first = await rig.table.commit(first, "head2", Spent(1.5, 15))
+    first = await rig.table.commit(first, "head2", Spent(1.5, 15, 3))
     first = await rig.table.commit(first, "head3")
     assert (await get(rig.table, "a")).cost_usd == first.spent.cost_usd == 1.5
     await rig.finish("c:1")
@@ -816,7 +816,7 @@ async def test_claims_reserve_and_commits_settle(rig: Rig) -> None:
     assert "c:2" in await rig.pending()
     await claimed(rig.table, "c")
     await rig.table.end(await rig.table.commit(second, "x", Spent(4.0, 1)), ENDED)
-    assert (await tenant(rig.table)).spent == Spent(5.5, 16)
+    assert (await tenant(rig.table)).spent == Spent(5.5, 16, 3)
     # It goes on with what is left of its budget, which nobody else took meanwhile.
     await rig.table.want("a")
     assert isinstance(await rig.table.claim("d", 1, "w"), NotClaimed)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from attractor.base.errors import AttractorError, NewerFormat, OlderFormat, UsageError
 from attractor.fleet.database import database
 from attractor.fleet.database.database import open_database
-from attractor.fleet.database.schema import META, TABLES
+from attractor.fleet.database.schema import COLUMNS, META, TABLES
 from attractor.fleet.database.universe_rows import charge, read_tenants
 from attractor.fleet.errors import DatabaseAway, ForeignDatabase
 from attractor.fleet.records import Claim, NewRun, Spent
@@ -129,14 +129,15 @@ async def test_database_of_the_first_format_gets_what_is_new(empty_url: str) -> 
         await rig.table.add(RUN)
     execute(
         empty_url,
-        "alter table fleet_run drop column orders",
+        *(f"alter table {table} drop column {column}" for table, column, _ in COLUMNS),
         "drop table fleet_head",
         f"update {META.name} set format = 1",
     )
     database = await open_database(empty_url)
     try:
-        columns = {one["name"] for one in sa.inspect(database.engine).get_columns("fleet_run")}
-        assert "orders" in columns
+        for table, column, _ in COLUMNS:
+            found = {one["name"] for one in sa.inspect(database.engine).get_columns(table)}
+            assert column in found
         # The present heads of the runs that are there.
         with database.engine.connect() as connection:
             rows = connection.exec_driver_sql("select run_id, seq, head from fleet_head").all()

@@ -29,13 +29,13 @@ SILENT = (sys.executable, "-c", SAYS.replace("LINES", "b''"))
 
 
 async def test_process_tells_what_its_run_has_spent(tmp_path: Path) -> None:
-    invalid: list[Json] = [[-1, 0], [1, -8], ["1", 8], [1], "x", [1, 8.5]]
+    invalid: list[Json] = [[-1, 0, 0], [1, -8, 0], ["1", 8, 0], [1], "x", [1, 8.5, 0], [1, 8, -1]]
     said: list[dict[str, Json]] = [
-        {"keep": 1, "used": used_record(Usage(3, 4, 0.5))},
-        {"keep": 2, "used": [1, 8]},
+        {"keep": 1, "used": used_record(Usage(3, 4, 0.5, unpriced_tokens=4))},
+        {"keep": 2, "used": [1, 8, 0]},
         *({"keep": 3, "used": used} for used in invalid),
         {"keep": 4},
-        {"ended": {"status": "approved", "used": [2.5, 9]}},
+        {"ended": {"status": "approved", "used": [2.5, 9, 0]}},
     ]
     lines = b"".join(canonical_json(one).encode() + b"\n" for one in said)
     program = (sys.executable, "-c", SAYS.replace("LINES", repr(lines)))
@@ -49,9 +49,9 @@ async def test_process_tells_what_its_run_has_spent(tmp_path: Path) -> None:
     signs = [await attempt.next() for _ in said]
     await attempt.close()
     assert [one.spent for one in signs if isinstance(one, KeepAsked)] == [
-        Spent(0.5, 7),
+        Spent(0.5, 7, 4),
         Spent(1.0, 8),
-        *[None] * 7,
+        *[None] * 8,
     ]
     assert isinstance(signs[-1], AttemptEnded)
     assert signs[-1].spent == Spent(2.5, 9)

@@ -31,7 +31,8 @@ def universe_list(invocation: Invocation, as_json: bool) -> ExitCode:
         (
             row.name,
             *map(str, (row.worlds, row.running, row.queued, row.parked)),
-            f"{format_cost(row.cost_usd)}, {format_number(row.tokens)} tokens",
+            f"{format_cost(row.cost_usd, is_partial=bool(row.unpriced_tokens))}, "
+            f"{format_number(row.tokens)} tokens",
             "archived" if row.archived else "",
         )
         for row in found

@@ -13,6 +13,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.universes import reached_projects, require_reach
+from attractor.fleet.records import Spent
 from attractor.fleet.universes import Effective
 from attractor.fleet.views.overview import OPEN, ExplainedRun, explain
 from attractor.fleet.views.universe_views import UniverseView, cap_in_words, view_universe
@@ -74,14 +75,14 @@ def _lines(shown: _Shown) -> list[str]:
     archived = ", archived: it takes no new runs" if universe.archived else ""
     lines = [
         f"{universe}: id {universe.id}{archived}",
-        f"spent today: {format_cost(spent.cost_usd)}, {format_number(spent.tokens)} tokens",
+        f"spent today: {_cost(spent)}, {format_number(spent.tokens)} tokens",
         f"space: {format_size(shown.bytes)} in {number_of(shown.blobs, 'blob')}",
         *_caps_in_lines(view.caps_of(universe)),
     ]
     for pool, share in view.shares.items():
         lines.append(f"share of pool {pool}: {share.value:.0%} ({share.source})")
     for world in view.worlds:
-        lines.append(f"{world}: spent today {format_cost(world.spent.cost_usd)}")
+        lines.append(f"{world}: spent today {_cost(world.spent)}")
         lines += [f"  {line}" for line in _caps_in_lines(view.caps_of(world))]
     if not shown.runs:
         return [*lines, "No runs wait or run."]
@@ -90,6 +91,10 @@ def _lines(shown: _Shown) -> list[str]:
         run = one.run
         rows.append((run.run_id, run.pool, run.state, one.age, one.words))
     return [*lines, "", *table(rows)]
+
+
+def _cost(spent: Spent) -> str:
+    return format_cost(spent.cost_usd, is_partial=bool(spent.unpriced_tokens))
 
 
 def _caps_in_lines(caps: Mapping[str, Effective]) -> list[str]:

@@ -21,7 +21,16 @@ from sqlalchemy import event, exc
 
 from attractor.base.errors import Refused, UsageError, require_format
 from attractor.base.locks import FileLock
-from attractor.fleet.database.schema import FORMAT, HEADS, LEASES, META, RUNS, STEPS, SWEEP, TABLES
+from attractor.fleet.database.schema import (
+    COLUMNS,
+    FORMAT,
+    HEADS,
+    LEASES,
+    META,
+    RUNS,
+    SWEEP,
+    TABLES,
+)
 from attractor.fleet.database.universe_rows import insert_tenant
 from attractor.fleet.errors import DatabaseAway, ForeignDatabase
 from attractor.fleet.records import HOME
@@ -254,11 +263,13 @@ def _make_tables(engine: sa.Engine, name: str) -> str:
             fleet, number = connection.execute(sa.select(META.c.fleet, META.c.format)).one()
             require_format(name, number, current=FORMAT, oldest=1)
             if number < FORMAT:
-                known = {column["name"] for column in inspector.get_columns(RUNS.name)}
                 TABLES.create_all(connection)
-                for column, statement in STEPS.items():
-                    if column not in known:
-                        connection.exec_driver_sql(statement)
+                inspector.clear_cache()
+                for table, column, words in COLUMNS:
+                    if column not in {known["name"] for known in inspector.get_columns(table)}:
+                        connection.exec_driver_sql(
+                            f"alter table {table} add column {column} {words}"
+                        )
                 if HEADS.name not in tables:
                     present = sa.select(RUNS.c.run_id, RUNS.c.seq, RUNS.c.head, RUNS.c.changed)
                     connection.execute(sa.insert(HEADS).from_select(list(HEADS.c), present))

@@ -4,11 +4,15 @@ import sqlalchemy as sa
 
 from attractor.fleet.records import RunState
 
-FORMAT = 3
+FORMAT = 4
 """Rises when a table changes."""
 
-STEPS = {"orders": "alter table fleet_run add column orders json not null default '{}'"}
-"""The statements that add new columns to the rows of runs."""
+COLUMNS = (
+    ("fleet_run", "orders", "json not null default '{}'"),
+    ("fleet_run", "unpriced_tokens", "bigint not null default 0"),
+    ("fleet_universe", "unpriced_tokens", "bigint not null default 0"),
+)
+"""The columns that tables got after their first format."""
 
 SWEEP = "sweep"
 """The name of the lease of who sweeps."""
@@ -47,6 +51,7 @@ RUNS = sa.Table(
     sa.Column("max_tokens", sa.BigInteger),
     sa.Column("cost_usd", sa.Double, nullable=False, default=0.0),
     sa.Column("tokens", sa.BigInteger, nullable=False, default=0),
+    sa.Column("unpriced_tokens", sa.BigInteger, nullable=False, default=0, server_default="0"),
     sa.Column("orders", sa.JSON, nullable=False, default=dict, server_default="{}"),
     sa.Index("fleet_run_by_state", "state", "pool", "priority", "queued_at"),
     sa.Index("fleet_run_by_owner", "owner"),
@@ -117,6 +122,7 @@ UNIVERSES = sa.Table(
     sa.Column("day", sa.Integer, nullable=False),
     sa.Column("cost_usd", sa.Double, nullable=False),
     sa.Column("tokens", sa.BigInteger, nullable=False),
+    sa.Column("unpriced_tokens", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 LEASES = sa.Table(

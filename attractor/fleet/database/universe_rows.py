@@ -48,7 +48,9 @@ def _tenant_of(row: Mapping[str, Any], now: float) -> Tenant:
         row["id"],
         read_record(Caps, row["caps"]),
         row["archived"],
-        Spent(row["cost_usd"], row["tokens"]) if row["day"] >= day_of(now) else NOTHING_SPENT,
+        Spent(row["cost_usd"], row["tokens"], row["unpriced_tokens"])
+        if row["day"] >= day_of(now)
+        else NOTHING_SPENT,
     )
 
 
@@ -155,9 +157,9 @@ def charge(connection: sa.Connection, run_id: str, more: Spent, now: float) -> N
     # One that began after midnight may have been faster than this transaction.
     is_counted = UNIVERSES.c.day >= today
     day = sa.case((is_counted, UNIVERSES.c.day), else_=today)
-    cost, tokens = (
-        sa.case((is_counted, UNIVERSES.c[name]), else_=0) + amount
+    sums = {
+        name: sa.case((is_counted, UNIVERSES.c[name]), else_=0) + amount
         for name, amount in vars(more).items()
-    )
+    }
     rows = sa.update(UNIVERSES).where(UNIVERSES.c.universe == universe, is_own)
-    connection.execute(rows.values(day=day, cost_usd=cost, tokens=tokens))
+    connection.execute(rows.values(day=day, **sums))

@@ -35,6 +35,7 @@ class UniverseRow:
     parked: int
     cost_usd: float
     tokens: int
+    unpriced_tokens: int
 
 
 async def list_universes(
@@ -58,6 +59,7 @@ async def list_universes(
             counts[universe.address, RunState.PARKED],
             universe.spent.cost_usd,
             universe.spent.tokens,
+            universe.spent.unpriced_tokens,
         )
         for universe, worlds in await fleet.table.universes(projects, after, limit)
     ]

@@ -23,7 +23,7 @@ _GRACE_S = 2.0
 
 def used_record(used: Usage) -> list[Json]:
     """Return how a process tells its worker what the run has spent so far."""
-    return [used.cost_usd, used.tokens]
+    return [used.cost_usd, used.tokens, used.unpriced_tokens]
 
 
 class WorkerChannel:

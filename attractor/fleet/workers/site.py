@@ -270,8 +270,10 @@ _LONGEST_LINE = 1 << 24
 
 def _spent(message: JsonObject) -> Spent | None:
     match message.get(USED):
-        case [int() | float() as cost, int() as tokens] if min(cost, tokens) >= 0:
-            return Spent(float(cost), tokens)
+        case [int() | float() as cost, int() as tokens, int() as unpriced] if (
+            min(cost, tokens, unpriced) >= 0
+        ):
+            return Spent(float(cost), tokens, unpriced)
         case _:
             return None
 

@@ -54,10 +54,19 @@ async def find_faults(
     return await find_model_faults(nodes, _defaults(request, scope), scope.project.machine.environ)
 
 
-def find_unpriced(
+def find_unpriced_of_limited_agents(
     nodes: Sequence[Node], request: RunRequest, scope: RunScope
 ) -> Iterator[Diagnostic]:
-    """Yield a fault for each model without a price, whose cost a budget could not limit."""
+    """Yield a fault for each model without a price of the agents that limit their cost."""
+    defaults = _defaults(request, scope)
+    limited = [node for node in nodes if defaults.agent_of(node).settings.limits.cost_usd]
+    yield from find_unpriced(limited, request, scope, "limits.cost_usd of the agent")
+
+
+def find_unpriced(
+    nodes: Sequence[Node], request: RunRequest, scope: RunScope, limit: str = "max_cost_usd"
+) -> Iterator[Diagnostic]:
+    """Yield a fault for each model without a price, whose cost a limit could not limit."""
     by_model: dict[ModelChoice, list[Node]] = {}
     for node in nodes:
         choice = replace(_defaults(request, scope).choose(node), reasoning_effort="")
@@ -67,8 +76,8 @@ def find_unpriced(
         if choice.model and price.cost_usd is None:
             yield node_fault(
                 users,
-                f"max_cost_usd cannot limit the cost: {price.why_not}",
-                fix="remove max_cost_usd and limit tokens instead: --max-tokens N, or choose a "
+                f"{limit} cannot limit the cost: {price.why_not}",
+                fix=f"remove {limit} and limit tokens instead: --max-tokens N, or choose a "
                 "model with a price ('attractor models' lists them)",
             )
 

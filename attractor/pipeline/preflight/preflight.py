@@ -84,7 +84,7 @@ async def find_backend_faults(
 def find_unpriced_models(
     graphs: Sequence[Graph], request: RunRequest, scope: RunScope, most: Budgets = NO_BUDGETS
 ) -> Sequence[Diagnostic]:
-    """Return a fault for each model without a price in a graph whose cost is limited.
+    """Return a fault for each model without a price in a graph or of an agent with limited cost.
 
     The first graph is that of the run, within whose limits the others stay. `most` is the limit of
     the policy.
@@ -94,12 +94,17 @@ def find_unpriced_models(
     is_limited = limit.cost_usd is not None
     limited = [one for one in graphs if is_limited or read_budgets(one).cost_usd is not None]
     asking = _agent_nodes(limited, request, scope)
-    if not asking:
+    nodes = _agent_nodes(graphs, request, scope)
+    agents = [node for node in nodes if node.attributes.text("agent")]
+    if not (asking or agents):
         return ()
     # Models and agents are slow to import.
-    from attractor.pipeline.preflight.models import find_unpriced
+    from attractor.pipeline.preflight.models import find_unpriced, find_unpriced_of_limited_agents
 
-    return [*find_unpriced(asking, request, scope)]
+    return [
+        *find_unpriced(asking, request, scope),
+        *find_unpriced_of_limited_agents(agents, request, scope),
+    ]
 
 
 def _find_program_faults(

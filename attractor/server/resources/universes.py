@@ -52,6 +52,7 @@ class UniverseRowAnswer(AnswerModel):
     parked: int
     cost_usd: float
     tokens: int
+    unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
     space: SpaceAnswer | None = Field(description="None until it is measured.")
 
 
@@ -71,6 +72,7 @@ class TenantAnswer(AnswerModel):
     caps: dict[str, CapAnswer]
     cost_usd: float
     tokens: int
+    unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
 
     @classmethod
     def of(cls, tenant: Tenant, view: UniverseView) -> "TenantAnswer":
@@ -83,8 +85,7 @@ class TenantAnswer(AnswerModel):
                 name: CapAnswer.model_validate(write_fields(cap))
                 for name, cap in view.caps_of(tenant).items()
             },
-            cost_usd=tenant.spent.cost_usd,
-            tokens=tenant.spent.tokens,
+            **vars(tenant.spent),
         )
 
 

@@ -372,7 +372,7 @@ class ModelTable:
     def _charge(self, run: FleetRun, more: Spent) -> None:
         for tenant in tenants_in(self.known.values(), run.universe, run.project):
             before = self._spent(tenant.address)
-            after = Spent(before.cost_usd + more.cost_usd, before.tokens + more.tokens)
+            after = Spent(**{name: getattr(before, name) + one for name, one in vars(more).items()})
             self.spent[tenant.address, day_of(self._now())] = after
 
     def _set(
