@@ -5,6 +5,7 @@ claim: if a process is killed between claim and run, the next one begins the sam
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,31 +22,19 @@ from attractor.automations.issues import INPUTS
 from attractor.automations.starts import Claim
 from attractor.automations.store import AutomationFolder, hold_starts, verified
 from attractor.base.durations import format_duration
-from attractor.base.errors import (
-    AttractorError,
-    ExitCode,
-    LockHeld,
-    MachineryError,
-    Refused,
-    UnknownName,
-)
-from attractor.base.events import Event
+from attractor.base.errors import AttractorError, ExitCode, Refused, UnknownName, is_not_now
 from attractor.base.fenced import fenced_alone
-from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.run_folder.result import RunResult
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.resume import resume_run
-from attractor.factory.operations.start import plan_start, start_run, with_registered
-from attractor.factory.register import GUARDED
+from attractor.factory.operations.due import DueRun
+from attractor.factory.operations.start import plan_start, with_registered
 from attractor.factory.resources.versions import split_reference
 from attractor.language.declarations.inputs import Input, declared_inputs
-from attractor.pipeline.plan.run_plan import AwaitTurn, RunPlan
+from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.files import find_place
 from attractor.pipeline.source.read import PipelineSource, context_of, open_pipeline
 from attractor.pipeline.workspace.create import HEAD
-from attractor.records.lookup import is_run, remove_incomplete, run_root
 from attractor.records.request import RunRequest, Trigger
 
 _PATIENCE_S = 120.0
@@ -120,38 +109,18 @@ class Starting:
         """The pool of the fleet that executes the run of the claim, or ""."""
         return verified(self._folder, self._opened).pool
 
-    async def plan(self, opened: OpenProject, backend: str) -> RunPlan:
-        """Plan the run of the claim, for a pool."""
+    def due(self, opened: OpenProject, backend: str) -> DueRun:
+        """Return the run of the claim, which has begun once its line is in the ledger."""
+        return DueRun(self.run_id, partial(self._plan, opened, backend), begun=self._note_begun)
+
+    async def _plan(self, opened: OpenProject, backend: str) -> RunPlan:
         assert self._claim
         automation = verified(self._folder, opened)
         request, opened = request_of(automation, self._claim, opened, backend)
         commit = _commit_of(self._claim, opened)
         return await plan_start(request, opened, run_id=self.run_id, commit=commit)
 
-    async def walk(
-        self, opened: OpenProject, backend: str, await_turn: AwaitTurn | None = None
-    ) -> RunResult:
-        """Execute the run of the claim; `opened` has the observer that calls `note`."""
-        claim = self._claim
-        assert claim
-        automation = verified(self._folder, opened)
-        root = run_root(claim.run_id, opened.project.runs_dir)
-        if is_run(RunDirectory(root)):
-            # A killed process made it, and did not note that it had begun.
-            return await resume_run(root, opened, await_turn=await_turn)
-        remove_incomplete(root)
-        request, opened = request_of(automation, claim, opened, backend)
-        commit = _commit_of(claim, opened)
-        return await start_run(
-            request, opened, run_id=claim.run_id, commit=commit, await_turn=await_turn
-        )
-
-    def note(self, event: Event) -> None:
-        """Note the event of the run that follows its line in the ledger: the run has begun."""
-        if event.type == GUARDED:
-            self.note_begun()
-
-    def note_begun(self) -> None:
+    def _note_begun(self) -> None:
         """Record that the run has begun, once, and let the next one begin."""
         if self._claim:
             self._settle("")
@@ -176,7 +145,7 @@ def _is_interrupt(error: BaseException) -> bool:
 
 def _stays_open(error: BaseException) -> bool:
     """Return whether another process may begin the run: after an interrupt, or machine trouble."""
-    return _is_interrupt(error) or isinstance(error, MachineryError | LockHeld | OSError)
+    return _is_interrupt(error) or is_not_now(error)
 
 
 def _words_of(error: BaseException) -> str:

@@ -92,6 +92,8 @@ class AttractorError(Exception):
     exit_code: ExitCode = ExitCode.FAILED
     hint: str = ""
     """The remedy; each line is an alternative."""
+    is_not_now: bool = False
+    """Whether the same work may succeed later: the obstacle is not in what was asked."""
     details: Mapping[str, object] = MappingProxyType({})
     """Further JSON values for `--json` output."""
 
@@ -161,6 +163,7 @@ class MachineryError(AttractorError):
     """A failure of the machine, not of the run."""
 
     exit_code = ExitCode.UNFINISHED
+    is_not_now = True
 
 
 class Unavailable(MachineryError):
@@ -187,6 +190,8 @@ class Refused(AttractorError):
 
 class LockHeld(Refused):
     """Another process holds the lock."""
+
+    is_not_now = True
 
 
 class NewerFormat(Refused):
@@ -227,6 +232,11 @@ class ChainBroken(VerificationError):
 
 def _without_init(kind: type[AttractorError], *args: object) -> AttractorError:
     return kind.__new__(kind, *args)
+
+
+def is_not_now(error: BaseException) -> bool:
+    """Return whether work that an error stopped stays, to be tried again later."""
+    return error.is_not_now if isinstance(error, AttractorError) else isinstance(error, OSError)
 
 
 def first_sentence(kind: type) -> str:

@@ -38,8 +38,10 @@ class NoRun(UsageError):
 class NotRunnable(UsageError):
     """The graph cannot be run; the message lists all errors, each with its fix."""
 
-    def __init__(self, name: str, faults: Sequence[Diagnostic]) -> None:
-        self.faults = tuple(faults)
+    def __init__(
+        self, name: str, faults: Sequence[Diagnostic], *, is_not_now: bool = False
+    ) -> None:
+        self.faults, self.is_not_now = tuple(faults), is_not_now
         name = visible(name)
         fixes = [[*map(visible, fault.fix.split("\n"))] for fault in faults]
         if len(faults) == 1:

@@ -74,6 +74,7 @@ class ClockSetBack(Refused):
     """The time is before the last record of the ledger."""
 
     hint = "set the clock of this machine; if the record is dated ahead: attractor audit clock"
+    is_not_now = True
 
 
 class StaleBase(Refused):

@@ -36,6 +36,8 @@ class HeadTooLarge(Refused):
 class ActorBusy(Refused):
     """The actor has an open run in the fleet."""
 
+    is_not_now = True
+
 
 class ForeignDatabase(Refused):
     """The database belongs to something else than a fleet."""

@@ -252,10 +252,11 @@ def _answers(row: Row, question: Question) -> Iterator[Action]:
 def _of_need(row: Row) -> Iterator[Action]:
     if row.section is Section.ACTORS or row.is_settled:
         return
-    if row.need == "interrupted" and row.actor:
+    if row.need in ("interrupted", "blocked") and row.actor:
         path = place("actors", row.project.id, row.actor.name, "interrupted")
         for key, choice in (("g", "go on"), ("b", "start over"), ("l", "leave")):
-            yield Action(key, choice, Request(path, {"choice": choice}))
+            label = "try again" if row.need == "blocked" and choice == "go on" else choice
+            yield Action(key, label, Request(path, {"choice": choice}))
     for key, choice in (("g", "go on"), ("l", "leave")) if row.need == "held" else ():
         yield Action(key, choice, Request(place("attention", row.id, "held"), {"choice": choice}))
     if row.need == "draft":

@@ -69,6 +69,7 @@ class SetupFailed(MachineryError):
 class WorkspaceExists(MachineryError):
     """This run already has a workspace."""
 
+    is_not_now = False
     hint = "resume the run, or start a new one"
 
 
@@ -80,6 +81,7 @@ class DimensionMissing(Refused):
     """The folder of a dimension is gone."""
 
     hint = "restore the folder; Attractor never makes a missing one"
+    is_not_now = True
 
 
 class DimensionBusy(LockHeld):

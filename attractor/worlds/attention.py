@@ -50,6 +50,7 @@ class Need(StrEnum):
     QUESTION = "question"
     DECISION = "decision"
     INTERRUPTED = "interrupted"
+    BLOCKED = "blocked"
     FAILED = "failed"
     REVIEW = "review"
     ANSWERED = "answered"
@@ -214,14 +215,15 @@ def _rows_of_actor(view: ActorView) -> Iterator[AttentionRow]:
     match view.status:
         case ActorStatus.ASKING if view.run:
             yield _question_row(view.run, project, view)
-        case ActorStatus.INTERRUPTED if view.task:
+        case (ActorStatus.INTERRUPTED | ActorStatus.BLOCKED) as status if view.task:
+            found = f"its process died while it worked on: {view.task.message.text}"
             yield AttentionRow(
                 project=project,
                 name=view.name,
                 actor=view,
-                id=f"interrupted:{view.task.run_id}",
-                need=Need.INTERRUPTED,
-                reason=f"its process died while it worked on: {view.task.message.text}",
+                id=f"{status}:{view.task.run_id}",
+                need=Need(status.value),
+                reason=view.task.obstacle or found,
                 since=view.since,
                 usage=view.usage,
                 command="attractor attention next",

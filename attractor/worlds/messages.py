@@ -68,10 +68,15 @@ class Message:
 
 @dataclass(frozen=True)
 class TaskAtWork:
-    """The message that an actor works on, and the run for it, which may not exist yet."""
+    """The message that an actor works on, and the run for it, which may not exist yet.
+
+    `obstacle` is why the run cannot begin or go on now. With `tries_again`, a process tries it.
+    """
 
     message: Message
     run_id: str
+    obstacle: str = ""
+    tries_again: bool = False
 
 
 @dataclass(frozen=True)

@@ -305,10 +305,13 @@ def continue_actor(root: Path, opened: OpenProject) -> bool:
 
 
 def go_on(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:
-    """Let a task whose process died go on; its actor begins as soon as it may work."""
+    """Let a task whose process died, or which is blocked, go on as soon as its actor may work."""
     opened.refuse_in_run("'attractor up'")
     if (task := folder.read_task()) and not read_actor(folder).can_go_on:
-        folder.record(GoneOn(task.run_id, by, opened.now()))
+        if task.obstacle:
+            folder.write_task(replace(task, tries_again=True))
+        else:
+            folder.record(GoneOn(task.run_id, by, opened.now()))
     if task:
         wake(folder, opened, waits=True)
 

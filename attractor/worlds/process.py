@@ -9,34 +9,35 @@ import asyncio
 import io
 import os
 import re
-import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
 
-from attractor.base.errors import AttractorError, LockHeld, ProcessNotStarted
+from attractor.base.errors import AttractorError, LockHeld, ProcessNotStarted, is_not_now
 from attractor.base.files import make_private_folder
+from attractor.base.interrupts import run_in_process
 from attractor.base.locks import FileLock, has_free_slot, take_slot, unlock
 from attractor.engine.budgets import Budgets
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import format_usage_cost
-from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.engine.run_folder.result import RunResult, result_of
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.engine.truncation import shorten
 from attractor.factory.open_project import OpenProject, open_project
-from attractor.factory.operations.resume import resume_run
-from attractor.factory.operations.start import start_run
+from attractor.factory.operations.due import DueRun, Here, carry_out
+from attractor.factory.operations.start import plan_start
 from attractor.factory.operator_process import refuse_in_run
+from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.diffstat import read_diffstat
-from attractor.records.lookup import is_run, remove_incomplete, run_root
+from attractor.records.lookup import is_run
 from attractor.records.request import ActorTask, ContinuedRun, RunRequest
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.worlds.actors import ActorFolder, ActorHistory, Answered, KnownLines, list_actors
@@ -213,34 +214,82 @@ class ActorProcess:
             watcher.join()
 
     def _work_on(self, task: TaskAtWork, history: ActorHistory) -> bool:
-        root = run_root(task.run_id, self._opened.project.runs_dir)
+        folder, opened = self._folder, self._opened
+        due = due_run(task, folder, history, opened)
         try:
-            if is_run(directory := RunDirectory(root)):
-                state = open_journal(directory.events, directory.checkpoint).state
-                if state.may_walk:
-                    result = _once_free(lambda: resume_run(root, self._opened))
-                else:
-                    result = result_of(read_manifest(directory), root, state)
-            else:
-                # A killed process may have left an incomplete directory.
-                remove_incomplete(root)
-                result = self._start(task, history)
-        except AttractorError as fault:
-            hint = f" ({fault.hint})" if fault.hint else ""
-            settle(
-                refusal(task.message, f"{fault.message}{hint}", now=self._opened.now()),
-                self._folder,
-                self._opened,
-            )
+            carried = run_in_process(carry_out(due, Here(opened), opened))
+        except (AttractorError, OSError) as fault:
+            if isinstance(fault, LockHeld):
+                # Another run works in the folder: look again, without the slot.
+                _tell(f"{fault.message}; trying again")
+                time.sleep(_BUSY_POLL_S)
+                return True
+            if not asyncio.run(lies_in_message(fault, task, history, opened)):
+                _tell(note_obstacle(fault, task, folder, opened))
+                return False
+            settle(refusal(task.message, _words_of(fault), now=opened.now()), folder, opened)
             return True
-        if result.status == AWAITING_ANSWER:
+        clear_obstacle(task, folder)
+        if carried.result is None:
+            settle(refusal(task.message, carried.withdrawn, now=opened.now()), folder, opened)
+        elif carried.result.status == AWAITING_ANSWER:
             return False
-        settle(answer_of(task.message, result, self._opened), self._folder, self._opened)
+        else:
+            settle(answer_of(task.message, carried.result, opened), folder, opened)
         return True
 
-    def _start(self, task: TaskAtWork, history: ActorHistory) -> RunResult:
-        request, opened = prepare_run(task.message, history, self._opened)
-        return _once_free(lambda: start_run(request, opened, run_id=task.run_id))
+
+def due_run(
+    task: TaskAtWork, folder: ActorFolder, history: ActorHistory, opened: OpenProject
+) -> DueRun:
+    """Return the run of a task, which does not begin after its actor was stopped."""
+
+    def withdrawn() -> str:
+        return "the actor was stopped" if folder.read().stopped else ""
+
+    return DueRun(task.run_id, partial(_plan, task, history, opened), withdrawn)
+
+
+async def _plan(task: TaskAtWork, history: ActorHistory, opened: OpenProject) -> RunPlan:
+    request, ready = prepare_run(task.message, history, opened)
+    return await plan_start(request, ready, run_id=task.run_id)
+
+
+async def lies_in_message(
+    fault: Exception, task: TaskAtWork, history: ActorHistory, opened: OpenProject
+) -> bool:
+    """Return whether a message cannot be carried out: a run for an empty one could begin now.
+
+    Otherwise the obstacle lies in the machine or in the actor, and its messages wait.
+    """
+    if is_not_now(fault):
+        return False
+    if is_run(RunDirectory(opened.project.runs_dir / task.run_id)):
+        return True
+    empty = replace(task, message=replace(task.message, text="Nothing."), run_id="")
+    try:
+        return not (await _plan(empty, history, opened)).report.faults
+    except (AttractorError, OSError):
+        return False
+
+
+def note_obstacle(
+    fault: Exception, task: TaskAtWork, folder: ActorFolder, opened: OpenProject
+) -> str:
+    """Record why a task cannot begin or go on now, and return it."""
+    words = opened.project.redactor.text(_words_of(fault))
+    folder.write_task(replace(task, obstacle=words, tries_again=False))
+    return words
+
+
+def clear_obstacle(task: TaskAtWork, folder: ActorFolder) -> None:
+    """Record that nothing keeps a task from its run any more."""
+    if task.obstacle:
+        folder.write_task(replace(task, obstacle="", tries_again=False))
+
+
+def _words_of(fault: Exception) -> str:
+    return fault.in_one_line if isinstance(fault, AttractorError) else str(fault)
 
 
 def take_next(folder: ActorFolder, history: ActorHistory, opened: OpenProject) -> TaskAtWork | None:
@@ -375,33 +424,6 @@ def _write_result(
         kind=MessageKind.RESULT,
         about=answered.message.id,
     )
-
-
-def _once_free(work: Callable[[], Coroutine[Any, Any, RunResult]]) -> RunResult:
-    """Run a coroutine as soon as no other run works in the folder."""
-    while True:
-        try:
-            return _run(work())
-        except LockHeld as busy:
-            _tell(f"{busy.message}; trying again")
-            time.sleep(_BUSY_POLL_S)
-
-
-def _run(work: Coroutine[Any, Any, RunResult]) -> RunResult:
-    """Run a coroutine; a signal that ends this process interrupts the run first."""
-
-    async def interruptible() -> RunResult:
-        task = asyncio.current_task()
-        assert task
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, task.cancel)
-        return await work
-
-    try:
-        return asyncio.run(interruptible())
-    except asyncio.CancelledError as cause:
-        raise SystemExit(130) from cause
 
 
 def _tell(sentence: str) -> None:

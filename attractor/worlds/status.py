@@ -30,8 +30,13 @@ class ActorStatus(StrEnum):
     IDLE = "idle"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    BLOCKED = "blocked"
     STOPPED = "stopped"
     ARCHIVED = "archived"
+
+
+NEED_A_PERSON = (ActorStatus.ASKING, ActorStatus.INTERRUPTED, ActorStatus.BLOCKED)
+"""The statuses in which the message in work waits for a person."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +67,7 @@ class ActorView:
         if self.history.archived:
             return ActorStatus.ARCHIVED
         if self.task:
-            if self.run and self.run.questions:
-                return ActorStatus.ASKING
-            # A run that needs no person goes on as soon as its process has started.
-            goes_on = self.has_process or self.can_go_on or self.pool
-            return ActorStatus.WORKING if goes_on else ActorStatus.INTERRUPTED
+            return self._status_of_task(self.task)
         if self.history.stopped:
             return ActorStatus.STOPPED
         if self.has_process and self.waiting:
@@ -77,6 +78,15 @@ class ActorView:
             return ActorStatus.FAILED
         return ActorStatus.REVIEW if self.history.unreviewed else ActorStatus.IDLE
 
+    def _status_of_task(self, task: TaskAtWork) -> ActorStatus:
+        if self.run and self.run.questions:
+            return ActorStatus.ASKING
+        if task.obstacle and not self.can_go_on:
+            return ActorStatus.BLOCKED
+        # A run that needs no person goes on as soon as its process has started.
+        goes_on = self.has_process or self.can_go_on or self.pool
+        return ActorStatus.WORKING if goes_on else ActorStatus.INTERRUPTED
+
     @property
     def plain(self) -> PlainStatus:
         """The status for people; as long as a run answers a message, that of the run."""
@@ -84,6 +94,8 @@ class ActorView:
         match self.status:
             case ActorStatus.WORKING:
                 word, reason = PlainWord.RUNNING, ""
+            case ActorStatus.BLOCKED if self.task:
+                return PlainStatus(PlainWord.NEEDS_YOU, f"blocked: {self.task.obstacle}")
             case ActorStatus.ASKING | ActorStatus.INTERRUPTED:
                 word, reason = PlainWord.NEEDS_YOU, DEAD_PROCESS
             case ActorStatus.FAILED | ActorStatus.REVIEW:
@@ -124,6 +136,8 @@ class ActorView:
         """
         if self.task is None:
             return False
+        if self.task.obstacle:
+            return self.task.tries_again
         run = self.run
         if run and (run.is_answered or run.outcome or run.is_final):
             return True

@@ -57,7 +57,7 @@ class FoundActor:
         """The same text as long as the actor waits for the same thing."""
         task = self.view.task
         oldest = task.message if task else self.view.waiting[0]
-        times = len(self.view.times_gone_on)
+        times = len(self.view.times_gone_on) if not (task and task.obstacle) else "blocked"
         return f"{self.view.folder.root}:{oldest.id}:{times}:{self.question}"
 
 
@@ -68,7 +68,7 @@ def question_about(
 
     With `is_merged`, a person has merged the branch on which it works.
     """
-    if view.task is None or view.can_go_on:
+    if view.task is None or view.can_go_on or view.task.obstacle:
         return ""
     if view.times_gone_on:
         return "its process died again after it had gone on"
@@ -98,7 +98,9 @@ def find_actors(
             question_about(view, now, resume_within, is_merged=bool(view.task) and is_merged(view)),
         )
         for view in views
-        if view.can_begin or view.can_go_on or view.status is ActorStatus.INTERRUPTED
+        if view.can_begin
+        or view.can_go_on
+        or view.status in (ActorStatus.INTERRUPTED, ActorStatus.BLOCKED)
     ]
     return sorted(found, key=lambda one: (not _is_for_a_person(one.view), one.view.waits_since))
 

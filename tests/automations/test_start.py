@@ -13,8 +13,10 @@ from attractor.automations.starts import Claim
 from attractor.automations.store import AutomationFolder, create_automation, list_faults
 from attractor.base.errors import FileError, LockHeld, UsageError
 from attractor.base.json import JsonObject
+from attractor.engine.run_folder.result import RunResult
 from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.due import Here, carry_out
 from tests.automations.desk import ENDS, automation_in, make_opened
 from tests.factory.flows import make_flow
 from tests.factory.operations.test_pull_request import flow_on, propose, sync
@@ -91,6 +93,12 @@ def test_interrupt_of_a_start_by_hand_ends_it(tmp_path: Path) -> None:
     assert (start.state, start.fault) == ("refused", "interrupted")
 
 
+def carried_out(starting: Starting, opened: OpenProject) -> RunResult:
+    result = asyncio.run(carry_out(starting.due(opened, "simulate"), Here(opened), opened)).result
+    assert result
+    return result
+
+
 @table("kind", [TriggerKind.TICKET, TriggerKind.HTTP, TriggerKind.ISSUE])
 def test_text_of_others_is_fenced_in_prompts_and_plain_in_commands(
     tmp_path: Path, kind: TriggerKind
@@ -99,7 +107,7 @@ def test_text_of_others_is_fenced_in_prompts_and_plain_in_commands(
     folder, claim = claimed(opened, {"ticket": ORDER, "times": "2"}, kind)
     with Starting(folder, opened) as starting:
         assert starting.take(claim.run_id)
-        result = asyncio.run(starting.walk(opened, "simulate"))
+        result = carried_out(starting, opened)
     [prompt] = result.directory.rglob("prompt.md")
     before, _, text = prompt.read_text().partition("<<<data ")
     assert before.startswith("Fix it 2 times: Others wrote the lines between the markers: ")
@@ -137,7 +145,7 @@ def test_start_after_a_merged_pull_request_begins_with_the_merged_files(tmp_path
     assert claim
     with Starting(folder, opened) as starting:
         assert starting.take(claim.run_id)
-        result = asyncio.run(starting.walk(opened, "simulate"))
+        result = carried_out(starting, opened)
     assert git(flow.project, "rev-parse", "main").strip() != merged
     assert read_candidate_run(result.directory).manifest.base.commit == merged
 

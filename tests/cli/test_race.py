@@ -284,7 +284,10 @@ def require_first_go(desk: RaceDesk) -> None:
     assert last["status"] in ("canceled", "not begun")
     assert [one["verdict"] for one in (slow, last)] == ["", ""]
     [race] = races_in(desk.opened.ledger.entries())
-    assert [walk_attempt(one, race, desk.opened) for one in race.attempts] == [None] * 3
+    begun = desk.runs()
+    for attempt in race.attempts:
+        walk_attempt(attempt, race, desk.opened)
+    assert desk.runs() == begun
 
 
 @pytest.mark.parametrize("seed", range(KILLS))
@@ -358,7 +361,9 @@ def test_attempts_begin_with_the_commit_and_the_pipeline_of_the_race(desk: RaceD
     manifest = read_manifest(RunDirectory(result.directory))
     assert manifest.base.commit == race.commit
     assert (manifest.suite, manifest.profile) == (race.suite, race.profile)
-    assert walk_attempt(race.attempts[0], race, desk.opened) is None
+    again = walk_attempt(race.attempts[0], race, desk.opened)
+    assert again
+    assert (again.run_id, again.status) == (result.run_id, result.status)
     desk.do("fork", result.run_id, "make@1")
     _, judged = ask_gate(desk.runs()[-1], desk.opened)
     assert (judged.race, judged.attempts) == (race, 2)

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from attractor.factory.open_project import OpenProject
 from attractor.fleet.database.schema import HEADS, RUNS
-from attractor.fleet.dispatch.race_attempt import InPool
+from attractor.fleet.dispatch.race_attempt import attempts_in
 from attractor.fleet.fleet import Addresses
 from attractor.fleet.records import RunState
 from attractor.records.summary import summarize
@@ -33,7 +33,7 @@ def test_attempts_are_canceled_in_the_fleet_and_without_it(
     desk.within(lambda fleet: fleet.database.transact(lose))
     desk.within(lambda fleet: fleet.table.cancel(ended))
     opened = OpenProject(open_project(desk.project))
-    in_pool = InPool("p", Addresses.of(desk.state))
+    in_pool = attempts_in("p", Addresses.of(desk.state), opened)
     roots = [desk.project / "runs" / run for run in runs]
     for root in (*roots, *roots):
         in_pool.cancel(root, opened, "ann", "race: lost")

@@ -1,10 +1,12 @@
 """The process of an actor: lock, slots, kills, answers, and the look after the release."""
 
+import asyncio
 import time
 from pathlib import Path
 
 import pytest
 
+from attractor.base.errors import FileError, UsageError
 from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock, take_slot
 from attractor.factory.open_project import OpenProject
@@ -12,7 +14,7 @@ from attractor.worlds import process
 from attractor.worlds.actors import ActorFolder, GoneOn, KnownLines, Mark, Marked
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Sender, SenderKind, TaskAtWork
-from attractor.worlds.process import ActorProcess
+from attractor.worlds.process import ActorProcess, lies_in_message
 from attractor.worlds.status import ActorStatus, read_actor
 from tests.worlds.flows import ANN, actor_in, open_at, send_to
 
@@ -202,12 +204,32 @@ def test_result_is_sent_once_to_the_actor_that_gave_the_task(
     assert "of the actor worker, which is not a person" in result.goal
 
 
-def test_run_that_cannot_begin_is_answered_with_its_reason(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("backend", "fault", "lies"),
+    [
+        ("simulate", UsageError("invalid"), True),
+        ("nonsense", UsageError("invalid"), False),
+        ("simulate", FileError("no space left"), False),
+        ("simulate", OSError("no space left"), False),
+    ],
+)
+def test_fault_lies_in_the_message_if_another_one_could_begin(
+    tmp_path: Path, backend: str, fault: Exception, lies: bool
+) -> None:
+    opened = open_at(tmp_path)
+    folder = actor_in(opened, backend=backend)
+    task = TaskAtWork(send_to(folder, opened, "one"), opened.project.machine.new_run_id())
+    assert asyncio.run(lies_in_message(fault, task, folder.read(), opened)) is lies
+
+
+def test_actor_that_no_task_could_begin_is_blocked_and_answers_nothing(tmp_path: Path) -> None:
     opened = open_at(tmp_path)
     folder = actor_in(opened, backend="nonsense")
-    send_to(folder, opened, "one")
+    for text in ("one", "two"):
+        send_to(folder, opened, text)
     ActorProcess(folder, opened).work(linger_s=0.1)
-    [answer] = folder.read().answers
-    assert not answer.succeeded
-    assert "unknown backend 'nonsense'" in answer.reason
-    assert read_actor(folder).status is ActorStatus.FAILED
+    view = read_actor(folder)
+    assert (folder.read().answers, len(view.waiting)) == ([], 1)
+    assert view.status is ActorStatus.BLOCKED
+    assert "blocked: " in view.plain.reason
+    assert "unknown backend 'nonsense'" in view.plain.reason

@@ -152,7 +152,7 @@ def _answer(invocation: Invocation, row: AttentionRow) -> None:
         ):
             show(f"  {visible(row.reason)}\n  {row.command}")
             _prompt(invocation, row, "Enter: next", [])
-        case Need.INTERRUPTED:
+        case Need.INTERRUPTED | Need.BLOCKED:
             _answer_interrupted(invocation, opened, row)
         case Need.HELD:
             show(f"  {visible(row.reason)}")
@@ -207,17 +207,18 @@ def _answer_questions(invocation: Invocation, opened: OpenProject, row: Attentio
 def _answer_interrupted(invocation: Invocation, opened: OpenProject, row: AttentionRow) -> None:
     assert row.actor
     show(f"  {visible(row.reason)}")
-    choices = ["go on", "start over", "leave"]
-    said = _prompt(invocation, row, "go on, start over or leave (Enter: later)", choices)
+    again = "try again" if row.need is Need.BLOCKED else "go on"
+    choices = [again, "start over", "leave"]
+    said = _prompt(invocation, row, f"{again}, start over or leave (Enter: later)", choices)
     folder, by = row.actor.folder, sender_of(invocation)
 
     def cancel(run_id: str) -> None:
         orders_in(invocation, opened, opened.project.runs_dir / run_id).cancel(said)
 
     match said:
-        case "go on":
+        case "go on" | "try again":
             go_on(folder, by, opened)
-            show(f"{folder.name} goes on")
+            show(f"{folder.name} {'goes on' if said == 'go on' else 'tries again'}")
         case "start over":
             start_over(folder, by, opened, cancel)
             show(f"{folder.name} starts over, in a new conversation")

@@ -8,16 +8,16 @@ import click
 from attractor.automations.start import Starting
 from attractor.automations.store import find_automation
 from attractor.base.errors import ExitCode
-from attractor.base.events import Event
 from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import INPUT_FORMS, opened_of, read_inputs, turn_of
 from attractor.cli.runs.walk import Watcher, walk
+from attractor.engine.run_folder.result import RunResult
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
-from attractor.records.lookup import run_root
+from attractor.factory.operations.due import DueRun, Here, carry_out
 
 
 @click.command()
@@ -53,42 +53,38 @@ def automation_run(
 
         backend = invocation.configuration.settings.backends.default
         if pool := starting.pool:
-            return _submit(invocation, starting, opened, pool, backend, as_json=as_json)
-
-        def observe(event: Event) -> None:
-            starting.note(event)
-            watcher(event)
-
+            due = starting.due(opened, backend)
+            return _submit(invocation, due, opened, pool, as_json=as_json)
         observed = opened_of(
-            invocation, observer=observe, output=watcher.output, quiet=watcher.quiet
+            invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet
         )
-        work = starting.walk(observed, backend, turn_of(observed))
-        result = walk(work, watcher)
+        place = Here(observed, turn_of(observed))
+        result = walk(_carry_out(starting.due(observed, backend), place, observed), watcher)
     return show_end(result, observed.project, as_json=as_json)
 
 
+async def _carry_out(due: DueRun, place: Here, opened: OpenProject) -> RunResult:
+    result = (await carry_out(due, place, opened)).result
+    assert result
+    return result
+
+
 def _submit(
-    invocation: Invocation,
-    starting: Starting,
-    opened: OpenProject,
-    pool: str,
-    backend: str,
-    *,
-    as_json: bool,
+    invocation: Invocation, due: DueRun, opened: OpenProject, pool: str, *, as_json: bool
 ) -> ExitCode:
     """Let a worker of the pool execute the run of a claim."""
     # Imported here, because only the fleet needs a database.
-    from attractor.cli.runs.dispatch import submit_once
+    from attractor.cli.runs.dispatch import open_dispatch
+    from attractor.fleet.dispatch.dispatch import Where
+    from attractor.fleet.dispatch.in_pool import InPool
 
-    run_id, plan = starting.run_id, partial(starting.plan, opened, backend)
-    root = run_root(run_id, opened.project.runs_dir)
-    asyncio.run(submit_once(invocation, opened, root, plan, pool))
-    starting.note_begun()
+    place = InPool(Where(pool), partial(open_dispatch, invocation), opened)
+    asyncio.run(carry_out(due, place, opened))
     if as_json:
-        show_json({"run_id": run_id, "pool": pool}, is_line=True)
+        show_json({"run_id": due.run_id, "pool": pool}, is_line=True)
     else:
-        show(run_id)
-        show(f"after its end, 'attractor resume {run_id}' delivers and evaluates it", err=True)
+        show(due.run_id)
+        show(f"after its end, 'attractor resume {due.run_id}' delivers and evaluates it", err=True)
     return ExitCode.DONE
 
 

@@ -15,7 +15,7 @@ from attractor.cli.runs.actors import (
     wait_for_answer,
 )
 from attractor.worlds.orders import send
-from attractor.worlds.status import ActorStatus, read_actor
+from attractor.worlds.status import NEED_A_PERSON, read_actor
 
 
 @click.command()
@@ -42,7 +42,7 @@ def message_send(
         show_json({**write_fields(message), "status": "taken", "actor": folder.name})
         return ExitCode.DONE
     show(f"taken: message {message.id} to {folder.name}")
-    if view.status in (ActorStatus.INTERRUPTED, ActorStatus.ASKING):
+    if view.status in NEED_A_PERSON:
         show(f"It waits: {view.name} is {describe_status(view)}", err=True)
     return ExitCode.DONE
 

@@ -314,9 +314,9 @@ def _execute(
         from attractor.cli.runs.fleet import addresses_of, require_extra
 
         require_extra()
-        from attractor.fleet.dispatch.race_attempt import MODULE, InPool
+        from attractor.fleet.dispatch.race_attempt import MODULE, attempts_in
 
-        in_pool = InPool(begun.pool, addresses_of(invocation))
+        in_pool = attempts_in(begun.pool, addresses_of(invocation), opened)
         cancel = in_pool.cancel if begun.pool else cancel_here
         views = run_race(begun, opened, MODULE, cancel)
     else:

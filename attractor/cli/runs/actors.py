@@ -28,7 +28,7 @@ from attractor.worlds.messages import Message, Sender, SenderKind
 from attractor.worlds.pools import is_fleet_installed, why_not_taken
 from attractor.worlds.records import actor_record, message_record
 from attractor.worlds.sessions import STAGE
-from attractor.worlds.status import ActorStatus, ActorView, read_actor, read_actors
+from attractor.worlds.status import NEED_A_PERSON, ActorStatus, ActorView, read_actor, read_actors
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet
@@ -74,6 +74,8 @@ def _cause(view: ActorView) -> str:
     match view.status:
         case ActorStatus.ASKING if run:
             return f": {visible(shorten(run.questions[0].text, _LONGEST_TASK))}"
+        case ActorStatus.BLOCKED if view.task:
+            return f": {visible(shorten(view.task.obstacle, _LONGEST_TASK))}"
         case ActorStatus.FAILED if history.last:
             return f": {visible(shorten(history.last.reason, _LONGEST_TASK))}"
         case ActorStatus.REVIEW if history.unreviewed:
@@ -165,7 +167,7 @@ def code_of(status: ActorStatus) -> ExitCode:
     match status:
         case ActorStatus.FAILED | ActorStatus.STOPPED:
             return ExitCode.FAILED
-        case ActorStatus.ASKING | ActorStatus.INTERRUPTED | ActorStatus.WORKING:
+        case status if status in (*NEED_A_PERSON, ActorStatus.WORKING):
             return ExitCode.UNFINISHED
         case _:
             return ExitCode.DONE
@@ -209,7 +211,7 @@ def wait_for_answer(
         for one in view.history.answers:
             if one.message.id == message.id:
                 return one
-        if view.status in (ActorStatus.ASKING, ActorStatus.INTERRUPTED, ActorStatus.STOPPED):
+        if view.status in (*NEED_A_PERSON, ActorStatus.STOPPED):
             return view
         time.sleep(POLL_S)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -45,8 +45,6 @@ from attractor.fleet.records import STOPPED, CommittedHead, FleetRun, RunState
 from attractor.fleet.store.places import chain_of
 from attractor.fleet.views.overview import ExplainedRun, events_in, explain
 from attractor.pipeline.orders import Orders
-from attractor.pipeline.plan.run_plan import RunPlan
-from attractor.records.lookup import is_run, remove_incomplete
 from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest, current_request
 
 _LOOK_S = 0.5
@@ -98,24 +96,6 @@ def run_on(
     if not as_json:
         show(f"after its end, 'attractor resume {run_id}' delivers and evaluates it", err=True)
     return ExitCode.DONE
-
-
-async def submit_once(
-    invocation: Invocation,
-    opened: OpenProject,
-    root: Path,
-    plan: Callable[[], Awaitable[RunPlan]],
-    pool: str,
-) -> None:
-    """Submit the run of a directory to a pool, unless a process that was killed has done so."""
-    async with open_dispatch(invocation, opened) as dispatch:
-        if await dispatch.table.run(root.name):
-            return
-        if is_run(RunDirectory(root)):
-            await dispatch.submit_begun(root, Where(pool))
-        else:
-            remove_incomplete(root)
-            await dispatch.submit(await plan(), Where(pool))
 
 
 def _follow(invocation: Invocation, opened: OpenProject, run_id: str, *, as_json: bool) -> ExitCode:

@@ -1,8 +1,6 @@
 """Walks a run or a fork, and prints the result."""
 
 import asyncio
-import signal
-import threading
 from collections.abc import Coroutine, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any, Self
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode, MachineryError
 from attractor.base.events import Event
+from attractor.base.interrupts import interruptible
 from attractor.cli.invocation import Invocation
 from attractor.cli.runs.observers import EventPrinter, run_observers
 from attractor.engine.journal.events import RunRestarting
@@ -21,9 +20,6 @@ from attractor.records.lookup import reference_of
 from attractor.records.summary import summarize
 
 RESTARTING = RunRestarting.__name__
-
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""The signals that interrupt a run: Ctrl-C, kill, a closed terminal."""
 
 
 class Interrupted(AttractorError):
@@ -127,7 +123,7 @@ def walk(work: Coroutine[Any, Any, RunResult], watcher: Watcher) -> RunResult:
     """Run a coroutine until the run stops; on a signal, clean up first."""
     try:
         with watcher:
-            return asyncio.run(_interruptible(work))
+            return asyncio.run(interruptible(work))
     except (asyncio.CancelledError, KeyboardInterrupt) as cause:
         raise _with_run(Interrupted("interrupted"), watcher.interrupted_run()) from cause
     except MachineryError as error:
@@ -141,23 +137,3 @@ def _with_run(error: AttractorError, interrupted_run: InterruptedRun | None) -> 
         error.hint = "; ".join(filter(None, [error.hint, interrupted_run.hint]))
         error.details = interrupted_run.to_record()
     return error
-
-
-async def _interruptible(work: Coroutine[Any, Any, RunResult]) -> RunResult:
-    """Cancel the work on a signal; after a second signal, grace periods are shorter."""
-    task = asyncio.current_task()
-    if task is None or threading.current_thread() is not threading.main_thread():
-        return await work
-    loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in ENDING}
-    # nohup ignores SIGHUP; background jobs of a script ignore SIGINT.
-    heeded = [number for number in ENDING if before[number] is not signal.SIG_IGN]
-    for number in heeded:
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        return await work
-    finally:
-        for number in heeded:
-            loop.remove_signal_handler(number)
-            # After an interruption, only the last message is printed.
-            signal.signal(number, signal.SIG_IGN if task.cancelling() else before[number])

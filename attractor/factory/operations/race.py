@@ -15,9 +15,8 @@ from attractor.base.journal import read_lines
 from attractor.base.json import Json
 from attractor.base.locks import FileLock
 from attractor.base.records import write_fields
-from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory, is_executed
-from attractor.engine.state.run_state import AWAITING_ANSWER, AWAITING_DECISION, RunState
+from attractor.engine.state.run_state import AWAITING_ANSWER, AWAITING_DECISION
 from attractor.factory.candidate_run import CandidateRun, read_candidate_run
 from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.evaluation.evaluate import Evaluator
@@ -27,6 +26,7 @@ from attractor.factory.history.index_update import parse_row
 from attractor.factory.history.records import EvaluationPool
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.due import find_restarts
 from attractor.factory.operations.run_end import record_end
 from attractor.factory.operations.start import plan_start
 from attractor.factory.project import project_folder
@@ -51,7 +51,6 @@ from attractor.pipeline.orders import Orders
 from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.pipeline.workspace.create import HEAD
 from attractor.pipeline.workspace.diffstat import read_diffstat
-from attractor.records.lookup import is_run
 from attractor.records.request import RunRequest, secret_overrides
 from attractor.records.summary import summarize
 from attractor.scenarios.satisfaction import lower_bound, trials_needed
@@ -214,19 +213,6 @@ def require_unspent(suite: Suite, before: int, attempts: int) -> None:
         )
 
 
-def find_attempt(run_id: str, opened: OpenProject) -> list[Path]:
-    """Return the directories of the run of an attempt and of its restarts, newest first."""
-    found: list[Path] = []
-    root = opened.project.runs_dir / run_id
-    while is_run(directory := RunDirectory(root)):
-        found.insert(0, root)
-        restarted_as = open_journal(directory.events, directory.checkpoint).state.restarted_as
-        if not restarted_as:
-            break
-        root = root.with_name(restarted_as)
-    return found
-
-
 async def look(race: Race, opened: OpenProject) -> list[AttemptView]:
     """Return the attempts of a race at this moment, in order; an ended race keeps its results."""
     ended = {result.run_id: result for result in results_of(opened.ledger, race.race_id) or ()}
@@ -239,7 +225,7 @@ async def look(race: Race, opened: OpenProject) -> list[AttemptView]:
 async def _look_at(
     attempt: Attempt, race: Race, opened: OpenProject, ended: AttemptResult | None
 ) -> AttemptView:
-    found = find_attempt(attempt.run_id, opened)
+    found = find_restarts(attempt.run_id, opened)
     if not found:
         result = ended or AttemptResult(attempt.run_id, NOT_BEGUN)
         return AttemptView(attempt, result, left="" if ended else _not_begun(race, attempt, opened))
@@ -369,13 +355,6 @@ def _left(facts: CandidateRun, judged: GateInput, report: GateReport) -> str:
     return f"{why}; continue or give it up: attractor resume {run_id}, attractor cancel {run_id}"
 
 
-def is_over(state: RunState) -> bool:
-    """Return whether no process is needed for an attempt: it ended, or waits for a person."""
-    if state.status == AWAITING_ANSWER:
-        return bool(state.questions)
-    return state.status == AWAITING_DECISION or (state.status.is_final and not state.is_restarting)
-
-
 def end_race(
     race: Race, views: Sequence[AttemptView], opened: OpenProject, *, given_up_by: str = ""
 ) -> bool:
@@ -411,7 +390,7 @@ async def end_losers(decided: LedgerEntry, opened: OpenProject) -> None:
 
     Trouble undoes no decision: it is told, and a resume of the race tries again.
     """
-    lost = [found for run_id in _lost(decided) if (found := find_attempt(run_id, opened))]
+    lost = [found for run_id in _lost(decided) if (found := find_restarts(run_id, opened))]
     project, machine = opened.project, opened.project.machine
     for newest, *_ in lost:
         if not read_candidate_run(newest).state.status.is_final:

@@ -13,20 +13,28 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from subprocess import Popen
-from typing import Any
 
 from attractor.base.files import make_private_folder
+from attractor.base.interrupts import run_in_process
 from attractor.base.locks import FileLock, holder_of, take_slot
 from attractor.config.user_folders import TOKEN_VARIABLE
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.open_project import OpenProject, open_project
+from attractor.factory.operations.due import (
+    DuePlace,
+    DueRun,
+    Here,
+    carry_out,
+    find_restarts,
+    is_over,
+)
 from attractor.factory.operations.race import (
     AttemptView,
     CancelRun,
@@ -35,14 +43,11 @@ from attractor.factory.operations.race import (
     cancel_attempt,
     cancel_here,
     end_race,
-    find_attempt,
-    is_over,
     look,
     race_folder,
     settle_race,
 )
-from attractor.factory.operations.resume import resume_run
-from attractor.factory.operations.start import start_run, with_registered
+from attractor.factory.operations.start import plan_start, with_registered
 from attractor.factory.operator_process import refuse_in_run
 from attractor.factory.races import (
     Attempt,
@@ -54,7 +59,7 @@ from attractor.factory.races import (
     winner_of,
 )
 from attractor.factory.resources.versions import split_pin
-from attractor.records.lookup import remove_incomplete, run_root
+from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.records.request import RunRequest, request_from_record
 from attractor.supervision.process import begin_process
 
@@ -166,7 +171,7 @@ def give_up_attempts(race: Race, opened: OpenProject, *, by: str) -> list[Attemp
 
 
 def _needs_process(attempt: Attempt, opened: OpenProject) -> bool:
-    found = find_attempt(attempt.run_id, opened)
+    found = find_restarts(attempt.run_id, opened)
     return not found or not _is_over(found[0])
 
 
@@ -190,32 +195,25 @@ def _start(
 
 
 def walk_attempt(
-    attempt: Attempt,
-    race: Race,
-    opened: OpenProject,
-    *,
-    begin: Callable[..., Coroutine[Any, Any, RunResult | None]] = start_run,
-    go_on: Callable[[Path, OpenProject], Coroutine[Any, Any, RunResult | None]] = resume_run,
+    attempt: Attempt, race: Race, opened: OpenProject, place: DuePlace | None = None
 ) -> RunResult | None:
-    """Begin or continue the run of an attempt; None if nothing is to be done.
-
-    A race that has ended begins no attempt. `begin` and `go_on` take what `start_run` and
-    `resume_run` take.
-    """
+    """Begin or continue the run of an attempt, here or in a pool; a race that ended begins none."""
+    place = place or Here(opened)
     make_private_folder(race_folder(race, opened))
     lock = FileLock(attempt_lock(race, attempt, opened))
-    with lock.acquire(wait=_LOCK_PATIENCE_S, purpose=f"an attempt of race {race.race_id}"):
-        if found := find_attempt(attempt.run_id, opened):
-            return None if _is_over(found[0]) else _run(go_on(found[0], opened))
-        if results_of(opened.ledger, race.race_id) is not None:
-            return None
-        # A killed process may have left an incomplete directory.
-        remove_incomplete(run_root(attempt.run_id, opened.project.runs_dir))
+
+    def withdrawn() -> str:
+        return "" if results_of(opened.ledger, race.race_id) is None else "the race has ended"
+
+    async def plan() -> RunPlan:
         pipeline = opened.pipelines.versions.of_pin(race.pipeline)
         file, registered = with_registered(pipeline, opened)
         request = replace(request_of(attempt, race), file=file)
-        run_id, commit = attempt.run_id, race.commit
-        return _run(begin(request, registered, run_id=run_id, commit=commit))
+        return await plan_start(request, registered, run_id=attempt.run_id, commit=race.commit)
+
+    with lock.acquire(wait=_LOCK_PATIENCE_S, purpose=f"an attempt of race {race.race_id}"):
+        due = DueRun(attempt.run_id, plan, withdrawn)
+        return run_in_process(carry_out(due, place, opened)).result
 
 
 def request_of(attempt: Attempt, race: Race) -> RunRequest:
@@ -228,22 +226,6 @@ def request_of(attempt: Attempt, race: Race) -> RunRequest:
         suite=split_pin(race.suite)[0],
         profile=split_pin(race.profile)[0],
     )
-
-
-def _run(work: Coroutine[Any, Any, RunResult | None]) -> RunResult | None:
-    """Run a coroutine; SIGTERM and Ctrl-C interrupt the run first."""
-
-    async def interruptible() -> RunResult | None:
-        task = asyncio.current_task()
-        assert task
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        return await work
-
-    try:
-        return asyncio.run(interruptible())
-    except asyncio.CancelledError as cause:
-        raise SystemExit(130) from cause
 
 
 def open_attempt(arguments: list[str]) -> tuple[Attempt, Race, OpenProject]:

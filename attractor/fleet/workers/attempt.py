@@ -8,7 +8,6 @@ dimension of this machine works as one of its project does; only its directory i
 
 import asyncio
 import os
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -24,6 +23,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.errors import AttractorError, Refused, UnknownName, UsageError, first_sentence
 from attractor.base.events import Event
 from attractor.base.files import read_regular
+from attractor.base.interrupts import interruptible
 from attractor.base.json import Json, JsonObject, parse_object
 from attractor.base.records import read_record
 from attractor.config.load import load_configuration
@@ -223,9 +223,9 @@ async def execute(
 
     task = asyncio.current_task()
     assert task
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     wait.begin(task)
-    return await resume(place.runs / run_id, project, own, RunRules(find_policy))
+    work = resume(place.runs / run_id, project, own, RunRules(find_policy))
+    return await interruptible(work)
 
 
 def _report(result: RunResult) -> JsonObject:

@@ -369,7 +369,8 @@ class PreflightReport:
     of the run.
 
     `request` contains the chosen default model; `notices` are sentences for a person. The first
-    stage begins only if the `providers` answer.
+    stage begins only if the `providers` answer. With `is_machine_at_fault`, all errors are missing
+    models, programs and variables, with which the same run can begin later.
     """
 
     pipeline: str
@@ -378,11 +379,14 @@ class PreflightReport:
     sandbox: EnvironmentChoice | None = None
     notices: Sequence[str] = ()
     providers: tuple[str, ...] = ()
+    is_machine_at_fault: bool = True
 
     def require_ok(self) -> EnvironmentChoice:
         """Return the sandbox, or raise one exception with all errors, each with its fix."""
         if self.faults or self.sandbox is None:
-            raise NotRunnable(self.pipeline or "the graph", self.faults)
+            raise NotRunnable(
+                self.pipeline or "the graph", self.faults, is_not_now=self.is_machine_at_fault
+            )
         return self.sandbox
 
 
@@ -408,7 +412,11 @@ async def preflight(
     graphs = [pipeline.graph, *children.graphs]
     required = required_by(graphs)
     request, notices = await choose_default_model(graphs, request, scope)
-    faults = [
+    of_machine = [
+        *await find_backend_faults(graphs, request, scope, is_model_asked=is_model_asked),
+        *await find_missing_here(required, request, project),
+    ]
+    of_run = [
         *_find_graph_faults(graphs, scope),
         *find_secrets_in_pipeline(pipeline, scope.redactor, project.machine.environ),
         *(await find_workspace_faults(request, scope) if is_new else ()),
@@ -419,12 +427,11 @@ async def preflight(
         *find_unusable_secrets(project),
         *find_unusable_variables(pipeline),
         *children.faults,
-        *await find_backend_faults(graphs, request, scope, is_model_asked=is_model_asked),
         *(find_unpriced_models(graphs, request, scope, budgets) if is_new else ()),
-        *await find_missing_here(required, request, project),
     ]
-    if faults:
-        return PreflightReport(name, request, tuple(faults), notices=notices)
+    if faults := (*of_run, *of_machine):
+        report = PreflightReport(name, request, faults, notices=notices)
+        return replace(report, is_machine_at_fault=not of_run)
     programs = [*_program_backends(graphs, request, scope)]
     notices = [
         *notices,

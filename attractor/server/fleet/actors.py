@@ -6,23 +6,30 @@ row of the run is added last. So a server that is killed at any moment begins no
 
 from pathlib import Path
 
-from attractor.base.errors import AttractorError, LockHeld, Unavailable
+from attractor.base.errors import AttractorError
 from attractor.base.locks import FileLock
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import result_of
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.start import plan_start
-from attractor.fleet.dispatch.dispatch import Dispatch, Where
-from attractor.fleet.errors import ActorBusy
+from attractor.factory.operations.due import carry_out
+from attractor.fleet.dispatch.dispatch import Where
+from attractor.fleet.dispatch.in_pool import InPool
 from attractor.fleet.records import FleetRun
-from attractor.records.lookup import is_run, remove_incomplete
 from attractor.server.fleet.connection import FleetConnection
-from attractor.workspaces.run_store import STORES
-from attractor.worlds.actors import ActorFolder, ActorHistory
+from attractor.worlds.actors import ActorFolder
 from attractor.worlds.messages import TaskAtWork
 from attractor.worlds.orders import actors_of_project
-from attractor.worlds.process import answer_of, prepare_run, refusal, settle, take_next
+from attractor.worlds.process import (
+    answer_of,
+    clear_obstacle,
+    due_run,
+    lies_in_message,
+    note_obstacle,
+    refusal,
+    settle,
+    take_next,
+)
 from attractor.worlds.status import read_actor
 
 _PATIENCE_S = 5.0
@@ -40,46 +47,19 @@ async def begin_next(folder: ActorFolder, opened: OpenProject, connection: Fleet
         task = take_next(folder, view.history, opened)
         if task is None:
             return False
-        async with connection.dispatch(opened) as dispatch:
-            if await dispatch.table.run(task.run_id):
-                return True
-            try:
-                await _begin(task, folder, view.history, opened, dispatch)
-                if folder.read().stopped and await dispatch.table.run(task.run_id):
-                    # Stopped while the run began: who stopped it saw no run.
-                    await dispatch.table.cancel(task.run_id)
-            except (Unavailable, LockHeld, ActorBusy):
+        place = InPool(Where(view.history.actor.pool), connection.dispatch, opened)
+        try:
+            carried = await carry_out(due_run(task, folder, view.history, opened), place, opened)
+        except AttractorError as fault:
+            if not await lies_in_message(fault, task, view.history, opened):
+                note_obstacle(fault, task, folder, opened)
                 raise
-            except AttractorError as fault:
-                if await dispatch.table.run(task.run_id):
-                    # Only the reply was lost.
-                    return True
-                hint = f" ({fault.hint})" if fault.hint else ""
-                _refuse(task, f"{fault.message}{hint}", folder, opened)
+            _refuse(task, fault.in_one_line, folder, opened)
+        else:
+            clear_obstacle(task, folder)
+            if carried.withdrawn:
+                _refuse(task, carried.withdrawn, folder, opened)
     return True
-
-
-async def _begin(
-    task: TaskAtWork,
-    folder: ActorFolder,
-    history: ActorHistory,
-    opened: OpenProject,
-    dispatch: Dispatch,
-) -> None:
-    project, where = opened.project, Where(history.actor.pool)
-    root = project.runs_dir / task.run_id
-    if folder.read().stopped:
-        _refuse(task, "the actor was stopped", folder, opened)
-    elif is_run(RunDirectory(root)):
-        await dispatch.submit_begun(root, where)
-    else:
-        remove_incomplete(root)
-        if (project.machine.state_dir / STORES / task.run_id).exists():
-            # A killed server made the workspace of this id, and no run.
-            task = TaskAtWork(task.message, project.machine.new_run_id())
-            folder.write_task(task)
-        request, ready = prepare_run(task.message, history, opened)
-        await dispatch.submit(await plan_start(request, ready, run_id=task.run_id), where)
 
 
 def answer_message(run: FleetRun, root: Path, opened: OpenProject) -> None:
