@@ -97,8 +97,11 @@ class RunWorker:
 
         A sweep enqueues again what returns without a claim.
         """
+        # After an outage, the queue may answer before the next beat does.
+        while self.is_alone and not self.is_draining:
+            await self._sleep(_PAUSES_S[0])
         # An older attempt of the same run may still be ending here.
-        if self.is_draining or self.is_alone or run_id in self._epochs:
+        if self.is_draining or run_id in self._epochs:
             return
         self._epochs[run_id] = 0
         try:
