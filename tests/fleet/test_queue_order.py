@@ -35,7 +35,7 @@ from tests.patience import until
 pytestmark = pytest.mark.anyio
 
 QUEUE = queue_name("p", "1")
-STEPS = count(ci=12, full=300)
+STEPS = count(ci=12, full=60)
 RUNS = count(ci=12, full=60)
 SLOTS = 2
 

@@ -32,7 +32,11 @@ async def test_worker_waits_for_its_database_and_says_so(
         labels=(),
         environ={"PATH": os.environ["PATH"]},
     )
-    worker = ServingWorker(plan, lambda happened, **details: told.append((happened, details)))
+
+    def tell(happened: str, **details: str) -> None:
+        told.append((happened, details))
+
+    worker = ServingWorker(plan, tell)
     served = asyncio.create_task(worker.serve())
     try:
         await until(lambda: told)
