@@ -35,7 +35,7 @@ pytestmark = pytest.mark.anyio
 
 QUEUE = queue_name("p", "1")
 STEPS = count(ci=12, full=60)
-RUNS = count(ci=12, full=60)
+RUNS = count(ci=18, full=60)
 SLOTS = 2
 
 
@@ -233,7 +233,7 @@ async def test_runs_begin_in_their_order_over_an_outage(
                 with cluster.stopped():
                     await asyncio.sleep(0.2)
             await until(lambda: worker.is_alone)
-            await asyncio.sleep(0.6)
+            await asyncio.sleep(0.4)
             table.is_away = False
             await until(lambda: len({*begun}) == RUNS)
         finally:
