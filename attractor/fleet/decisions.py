@@ -54,14 +54,13 @@ class Change:
     """A change of the row of a run, with its attempts in the queue; `words` are for people.
 
     With `drops`, the present attempt leaves the queue. With `enqueues`, the attempt of the changed
-    row comes into the queue; with `is_ahead`, ahead of others of its priority.
+    row comes into the queue, at the place of its `queued_at`.
     """
 
     values: Mapping[str, Any]
     words: str = ""
     drops: bool = False
     enqueues: bool = False
-    is_ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,17 +102,16 @@ def without_pauses(run: FleetRun) -> Mapping[str, JsonObject]:
 
 
 def next_attempt(
-    run: FleetRun,
-    values: Mapping[str, Any],
-    words: str = "",
-    *,
-    drops: bool = False,
-    is_ahead: bool = False,
+    run: FleetRun, values: Mapping[str, Any], words: str = "", *, drops: bool = False
 ) -> Change:
-    """Return the change that enqueues the next attempt of a run, whose last one has ended."""
+    """Return the change that enqueues the next attempt of a run, whose last one has ended.
+
+    It keeps the place of the run, unless a value is another `queued_at`: one that was in progress
+    was queued before those that wait, and so is ahead of them.
+    """
     free = {"state": RunState.QUEUED, "owner": "", "attempt": run.attempt + 1}
     free |= {"wants_run": False, "wake_at": 0.0}
-    return Change({**free, **values}, words, drops, enqueues=True, is_ahead=is_ahead)
+    return Change({**free, **values}, words, drops, enqueues=True)
 
 
 def claimed(run: FleetRun, worker: str) -> Change:
@@ -225,7 +223,7 @@ def _swept_without_owner(run: FleetRun) -> Change:
     words = f"attempt {run.attempt + 1} takes over from {run.owner}"
     reason = Reason(ReasonKind.TAKING_OVER, {"worker": run.owner, "lost": lost})
     values = {"epoch": epoch, "lost": lost, "reason": reason}
-    return next_attempt(run, values, words, drops=True, is_ahead=True)
+    return next_attempt(run, values, words, drops=True)
 
 
 def released(run: FleetRun, end: AttemptEnd, now: float) -> Change:
@@ -240,7 +238,7 @@ def released(run: FleetRun, end: AttemptEnd, now: float) -> Change:
         return _poisoned(run)
     pause = pause_of(run)
     if end.yields and not pause:
-        return next_attempt(run, {"reason": end.reason, "lost": lost}, is_ahead=True)
+        return next_attempt(run, {"reason": end.reason, "lost": lost})
     if not pause and (run.wants_run or _is_answered(run, end)):
         return next_attempt(run, {"reason": None, "queued_at": now})
     if pause and (end.yields or end.wake_at or end.reason is None):

@@ -258,7 +258,10 @@ class QueuePlace:
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptRow:
-    """An attempt as its queue says: the id of its worker, and times in seconds (0: not yet)."""
+    """An attempt as its queue says: the id of its worker, and times in seconds (0: not yet).
+
+    Since `queued`, its run waits.
+    """
 
     number: int
     status: str

@@ -1,18 +1,22 @@
 -- What a worker may do in the database of a fleet, enforced by PostgreSQL 12 or newer.
--- Run it as the login of the server, after the first start of the server, and after each upgrade:
+-- Run it as the login of the server, which owns the database and has CREATEROLE, after the first
+-- start of the server, and after each upgrade:
 --     psql postgresql://attractor@HOST/fleet --file agents.sql
--- Then give both logins passwords. Workers get the address
--- postgresql://attractor_agents:PASSWORD@HOST/fleet; those of the pool `evaluate`, and no others,
--- postgresql://attractor_evaluators:PASSWORD@HOST/fleet.
+-- Then make a login for each machine, with a password of its own:
+--     create role attractor_box1 login password 'SECRET' in role attractor_agents;
+-- and for each machine with workers of the pool `evaluate`, and no others:
+--     create role attractor_box2 login password 'SECRET' in role attractor_evaluators;
+-- Nobody logs in as the two roles below: each member can change the settings with which they
+-- would log in, such as their search_path, and so lock all others out.
 begin;
 
 do $$ begin
-  create role attractor_agents login;
+  create role attractor_agents;
 exception when duplicate_object or unique_violation then null;
 end $$;
--- The login of workers of the pool `evaluate`: with the same rights, it claims their rows only.
+-- The role of workers of the pool `evaluate`: with the same rights, it claims their rows only.
 do $$ begin
-  create role attractor_evaluators login in role attractor_agents;
+  create role attractor_evaluators in role attractor_agents;
 exception when duplicate_object or unique_violation then null;
 end $$;
 

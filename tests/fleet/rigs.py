@@ -72,9 +72,9 @@ class SqlRig:
         self.queue = Queue(database)
         self.table = SqlTable(database, self.queue)
         texts = [sa.column(name, sa.Text) for name in ("workflow_uuid", "status", "executor_id")]
-        began = sa.column("started_at_epoch_ms", sa.BigInteger)
+        times = [sa.column(name, sa.BigInteger) for name in ("started_at_epoch_ms", "created_at")]
         schema = "dbos" if database.engine.dialect.name == "postgresql" else None
-        self._attempts = sa.table("workflow_status", *texts, began, schema=schema)
+        self._attempts = sa.table("workflow_status", *texts, *times, schema=schema)
 
     async def pending(self) -> Mapping[str, str]:
         return await self.database.transact(lambda connection, _: self.queue.pending(connection))
@@ -106,8 +106,8 @@ class SqlRig:
 
         await self.database.transact(work)
         await self.database.transact(lambda connection, _: _make_older(connection, seconds))
-        began = self._attempts.c.started_at_epoch_ms
-        await self._set(began > 0, {began.name: began - int(seconds * 1000)})
+        for time in (self._attempts.c.started_at_epoch_ms, self._attempts.c.created_at):
+            await self._set(time > 0, {time.name: time - int(seconds * 1000)})
 
     async def _set(self, which: sa.ColumnElement[bool], values: Mapping[str, object]) -> None:
         changed = sa.update(self._attempts).where(which).values(**values)

@@ -21,6 +21,7 @@ AWAY = '[fleet]\nurl = "postgresql://nobody@127.0.0.1:9/fleet"\n'
 def lose_worker(desk: FleetDesk, run: str) -> None:
     desk.claim(run, "box-1")
     desk.lose_workers()
+    repair(desk, "psql", "true")
 
 
 def take_over(desk: FleetDesk, run: str) -> None:

@@ -18,9 +18,10 @@ from botocore.exceptions import ClientError  # pyright: ignore[reportMissingType
 
 from attractor.base.errors import Refused
 from attractor.base.json import content_hash
+from attractor.fleet.database.database import open_database
 from attractor.fleet.database.table import SqlTable
 from attractor.fleet.decisions import MOST_LOST
-from attractor.fleet.errors import BlobChanged
+from attractor.fleet.errors import BlobChanged, ForeignDatabase
 from attractor.fleet.records import (
     EVALUATE,
     AttemptEnd,
@@ -38,7 +39,7 @@ from attractor.fleet.records import (
 from attractor.fleet.store.blobs import MARKER, open_blobs
 from attractor.fleet.universes import Caps
 from attractor.fleet.views.reasons import in_words, remedy
-from tests.examples import ROOT
+from tests.examples import ROOT, RUNBOOKS
 from tests.fleet.living import LivingFleet, living
 from tests.fleet.postgres import USER, Cluster
 from tests.fleet.rigs import SqlRig, sql_rig
@@ -48,7 +49,7 @@ from tests.patience import PATIENCE_S, wait_until
 from tests.scenarios.suites import write_files, write_suite
 
 FILES = ROOT / "examples" / "fleet"
-ROLE, EVALUATORS = "attractor_agents", "attractor_evaluators"
+ROLE, OTHER, EVALUATORS = "attractor_box1", "attractor_box2", "attractor_box3"
 SEALED_STORE = "s3://fleet/sealed"
 MINE, THEIRS = worker_id("mine"), worker_id("theirs")
 HUMAN = AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.HUMAN))
@@ -61,6 +62,11 @@ def restricted(owner_url: str) -> str:
         # Twice: after an upgrade it is executed again.
         for _ in range(2):
             connection.execute((FILES / "agents.sql").read_bytes())
+        for login, role in ((ROLE, "agents"), (OTHER, "agents"), (EVALUATORS, "evaluators")):
+            # Another test made it.
+            with suppress(psycopg.errors.DuplicateObject):
+                made = f"create role {login} login in role attractor_{role}"
+                connection.execute(made.encode())
     return owner_url.replace(f"//{USER}@", f"//{ROLE}@")
 
 
@@ -317,6 +323,57 @@ async def test_people_see_invalid_reasons_and_refusals(rows: Rows) -> None:
             )
     [_, invented] = await rows.owner.table.attempts("mine")
     assert (invented.number, datetime.fromtimestamp(invented.ended, UTC).year) == (7, 5138)
+
+
+@pytest.mark.anyio
+async def test_rights_of_workers_are_given_by_a_server_that_may_create_roles(
+    cluster: Cluster,
+) -> None:
+    url = cluster.new_database()
+    server_url = url.replace(f"//{USER}@", "//attractor_server@")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create role attractor_server login")
+        name = url.rpartition("/")[2]
+        connection.execute(f"alter database {name} owner to attractor_server".encode())
+        async with sql_rig(server_url):
+            pass
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="create role"):
+            restricted(server_url)
+        connection.execute("alter role attractor_server createrole")
+        restricted(server_url)
+    async with sql_rig(server_url.replace("attractor_server", ROLE), "mine") as mine:
+        await mine.table.beat(a_worker(MINE))
+
+
+LOCKS: Sequence[LiteralString] = (
+    "alter role {} set search_path = pg_temp",
+    "alter role {} in database {} set search_path = pg_temp",
+)
+
+
+@pytest.mark.anyio
+async def test_stolen_login_locks_no_other_machine_out(rows: Rows) -> None:
+    name = rows.url.rpartition("/")[2]
+    with psycopg.connect(rows.url, autocommit=True) as thief:
+        for role in (ROLE, "attractor_agents"):
+            thief.execute(f"set role {role}".encode())
+            for lock in LOCKS:
+                thief.execute(lock.format(role, name).encode())
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                thief.execute(f"alter role {OTHER} set search_path = pg_temp".encode())
+    try:
+        async with sql_rig(rows.url.replace(ROLE, OTHER), "other") as other:
+            await other.table.beat(a_worker(worker_id("other")))
+        with pytest.raises(ForeignDatabase, match="is not the database of a fleet"):
+            await open_database(rows.url, "mine")
+    finally:
+        page = (RUNBOOKS / "a-lost-worker.md").read_text()
+        repairs = re.findall('psql .*/fleet --command "(.*)"', page)
+        assert len(repairs) == 4
+        with psycopg.connect(rows.url.replace(ROLE, USER), autocommit=True) as superuser:
+            for repair in repairs:
+                superuser.execute(repair.replace(" fleet ", f" {name} ").encode())
+    (await open_database(rows.url, "mine")).close()
 
 
 def contents(connection: psycopg.Connection) -> Mapping[str, Sequence[Any]]:

@@ -112,6 +112,24 @@ def test_worker_without_an_answer_ends_its_stages_before_others_take_them() -> N
     in_virtual_time(happen())
 
 
+@table("is_draining", [False, True])
+def test_worker_without_beats_keeps_an_attempt_until_its_next_beat(is_draining: bool) -> None:
+    async def happen() -> None:
+        bench = Bench()
+        bench.table.beat_s = 12.0
+        await asyncio.sleep(5.0)
+        bench.table.beat_s = 0.0
+        await bench.run()
+        assert (bench.worker.is_alone, bench.tasks[-1].done()) == (True, False)
+        bench.worker.drains = is_draining
+        await asyncio.sleep(1.0)
+        assert bench.tasks[-1].done() == is_draining
+        await asyncio.sleep(12.0)
+        assert bench.table.rows["r"].owner == ("" if is_draining else "w")
+
+    in_virtual_time(happen())
+
+
 def test_worker_that_cannot_tell_a_process_ends_it_and_beats_on() -> None:
     async def happen() -> None:
         bench = Bench()

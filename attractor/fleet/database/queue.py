@@ -24,7 +24,7 @@ VERSION = "1"
 
 WORKFLOW = "attempt"
 POLL_S = 0.2
-_HIGHEST_PRIORITY = 2**30 - 1
+_HIGHEST_PRIORITY = 2**31 - 2
 _NUMBER = re.compile("[0-9]{1,9}")
 _LATEST_S = 1e11
 
@@ -61,19 +61,25 @@ class Queue:
             schema=None if is_sqlite else DBOS_SCHEMA,
         )
 
-    def enqueue(self, connection: sa.Connection, run: FleetRun, *, is_ahead: bool = False) -> None:
-        """Enqueue the present attempt of a run, ahead of others of its priority if so wished."""
-        # DBOS begins with the lowest number, from 1.
-        priority = min(max(run.priority, 0), _HIGHEST_PRIORITY) * 2 + (1 if is_ahead else 2)
+    def enqueue(self, connection: sa.Connection, run: FleetRun) -> None:
+        """Enqueue the present attempt of a run, at the place that the run has."""
+        attempt = attempt_id(run.run_id, run.attempt)
         options: EnqueueOptions = {
             "workflow_name": WORKFLOW,
             "queue_name": run.queue,
-            "workflow_id": attempt_id(run.run_id, run.attempt),
+            "workflow_id": attempt,
             "app_version": VERSION,
-            "priority": min(priority, 2**31 - 1),
+            # DBOS begins with the lowest number, from 1, and within it with the oldest attempt.
+            "priority": min(max(run.priority, 0), _HIGHEST_PRIORITY) + 1,
             "serialization_type": self._arguments_format,
         }
         self._client.enqueue_in_transaction(connection, options, run.queue)
+        attempts = self._attempts.c
+        connection.execute(
+            sa.update(self._attempts)
+            .where(attempts.workflow_uuid == attempt)
+            .values(created_at=round(run.queued_at * 1000))
+        )
 
     def cancel(self, connection: sa.Connection, run: FleetRun) -> None:
         """Drop the present attempt of a run, unless it has ended."""

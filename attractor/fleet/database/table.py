@@ -615,7 +615,7 @@ class SqlTable:
             self._queue.cancel(connection, run)
         run = set_run(connection, run, now, **change.values)
         if change.enqueues:
-            self._queue.enqueue(connection, run, is_ahead=change.is_ahead)
+            self._queue.enqueue(connection, run)
         return run
 
     def _give_room_in_all(self, connection: sa.Connection, now: float) -> list[str]:
@@ -639,8 +639,7 @@ class SqlTable:
             run = lock_known(connection, run_id)
             if run.state is not RunState.QUEUED:
                 continue  # canceled meanwhile
-            change = next_attempt(run, {"reason": None}, is_ahead=True)
-            run = self._apply(connection, run, change, now)
+            run = self._apply(connection, run, next_attempt(run, {"reason": None}), now)
             lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {pool.name}")
         for run_id, reason in newly_capped(pool, running, waiting, tenants).items():
             run = lock_known(connection, run_id)

@@ -5,7 +5,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from attractor import __version__
@@ -62,8 +62,10 @@ class ServingWorker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._count_signal)
-        token = secrets.token_hex(32)
-        async with open_fleet(plan.addresses, plan.environ, token) as fleet:
+        async with AsyncExitStack() as stack:
+            fleet = await self._open(stack)
+            if fleet is None:
+                return ExitCode.DONE
             if plan.pool == EVALUATE or await fleet.database.store_id():
                 # The store of another fleet is refused; one that is away may come back.
                 with suppress(StoreAway):
@@ -96,6 +98,20 @@ class ServingWorker:
             if worker.refused:
                 raise worker.refused
         return ExitCode.INTERRUPTED if self._signals > 1 else ExitCode.DONE
+
+    async def _open(self, stack: AsyncExitStack) -> Fleet | None:
+        """Open the fleet as soon as its database answers; return None after a signal."""
+        plan, token, told = self._plan, secrets.token_hex(32), ""
+        while not self._signals:
+            try:
+                opened = open_fleet(plan.addresses, plan.environ, token)
+                return await stack.enter_async_context(opened)
+            except DatabaseAway as away:
+                if away.in_one_line != told:
+                    told = away.in_one_line
+                    self._tell("waiting for the database", error=told)
+            await self._until_woken()
+        return None
 
     async def _register(self, fleet: Fleet) -> RunWorker:
         plan, now = self._plan, await fleet.table.now()
@@ -131,8 +147,11 @@ class ServingWorker:
     async def _until_drained(self, worker: RunWorker, beats: asyncio.Task[None]) -> None:
         # Without beats, others take over its runs.
         while not (self._signals or worker.worker.is_draining or worker.refused or beats.done()):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), BEAT_S)
+            await self._until_woken()
+
+    async def _until_woken(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), BEAT_S)
 
     async def _drain(self, fleet: Fleet, worker: RunWorker, listener: Listener) -> None:
         worker.drains = True

@@ -98,7 +98,7 @@ class RunWorker:
         A sweep enqueues again what returns without a claim.
         """
         # An older attempt of the same run may still be ending here.
-        if self.is_draining or self.is_alone or run_id in self._epochs:
+        if self.is_draining or run_id in self._epochs:
             return
         self._epochs[run_id] = 0
         try:
@@ -112,12 +112,21 @@ class RunWorker:
             del self._epochs[run_id]
 
     async def _claim(self, run_id: str, attempt: int) -> Claim | NotClaimed:
-        try:
-            return await self._insist(lambda: self._table.claim(run_id, attempt, self.worker.id))
-        except Refused as error:
-            # Its login lacks a right: it could claim nothing else.
-            self.refused = error
-            raise
+        while not self.is_draining:
+            try:
+                # After an outage, the queue may answer before the next beat does.
+                if not self.is_alone:
+                    return await self._insist(
+                        lambda: self._table.claim(run_id, attempt, self.worker.id)
+                    )
+            except DatabaseAway:
+                pass
+            except Refused as error:
+                # Its login lacks a right: it could claim nothing else.
+                self.refused = error
+                raise
+            await self._sleep(_PAUSES_S[0])
+        return NotClaimed()
 
     async def _execute_claimed(self, run: FleetRun, claim: Claim) -> None:
         try:

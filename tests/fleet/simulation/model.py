@@ -48,7 +48,7 @@ class Queued:
     """An attempt that has not ended; `worker` has dequeued it, at a time."""
 
     queue: str
-    place: tuple[int, bool, int]
+    place: tuple[int, float, str]
     worker: str = ""
     taken_at: float = 0.0
 
@@ -70,7 +70,6 @@ class ModelTable:
         self.lease = ("", 0.0)
         self.known = {HOME: Tenant(HOME, HOME)}
         self.spent: dict[tuple[str, int], Spent] = {}
-        self._enqueued = 0
 
     async def add(self, new: NewRun) -> None:
         if known := self.rows.get(new.run_id):
@@ -84,7 +83,7 @@ class ModelTable:
         now = self._now()
         run = FleetRun(**vars(new), **_NEW, created=now, changed=now, queued_at=now)
         self.rows[new.run_id] = run
-        self._enqueue(run, is_ahead=False)
+        self._enqueue(run)
         self._notice("add", None, run)
 
     async def claim(self, run_id: str, attempt: int, worker: str) -> Claim | NotClaimed:
@@ -305,7 +304,7 @@ class ModelTable:
             self._dequeue(run)
         after = changed(run, **change.values)
         if change.enqueues:
-            self._enqueue(after, is_ahead=change.is_ahead)
+            self._enqueue(after)
         return self._set(cause, run, **change.values)
 
     def _give_room_in_all(self) -> list[str]:
@@ -325,7 +324,7 @@ class ModelTable:
         lines: list[str] = []
         running = self._running(name)
         for run_id in decisions.next_in(pool, running, waiting, tenants, most=most):
-            change = decisions.next_attempt(self.rows[run_id], {"reason": None}, is_ahead=True)
+            change = decisions.next_attempt(self.rows[run_id], {"reason": None})
             run = self._apply("room", self.rows[run_id], change)
             lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {name}")
         capped = decisions.newly_capped(pool, running, waiting, tenants)
@@ -389,9 +388,8 @@ class ModelTable:
         if self.noticed:
             self.noticed(cause, before, after, claim)
 
-    def _enqueue(self, run: FleetRun, *, is_ahead: bool) -> None:
-        self._enqueued += 1
-        place = (run.priority, not is_ahead, self._enqueued)
+    def _enqueue(self, run: FleetRun) -> None:
+        place = (run.priority, run.queued_at, run.run_id)
         self.queue[attempt_id(run.run_id, run.attempt)] = Queued(run.queue, place)
 
     def _dequeue(self, run: FleetRun) -> None:
