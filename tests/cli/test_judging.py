@@ -123,6 +123,7 @@ def test_changes_of_the_judged_tree_are_shown(tmp_path: Path) -> None:
         "added": 1,
         "deleted": 0,
         "files": [{"path": "made.txt", "added": 1, "deleted": 0}],
+        "starting": [],
         "warnings": [],
     }
     for command in ("gate", "promote"):
