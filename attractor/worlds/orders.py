@@ -6,11 +6,12 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from attractor.backends.registry import backend_registry
-from attractor.base.errors import LockHeld, Refused, UsageError
+from attractor.base.errors import LockHeld, ProcessNotStarted, Refused, UsageError
 from attractor.base.locks import FileLock, holder_of
 from attractor.engine.budgets import Budgets
 from attractor.engine.errors import NotRunnable
@@ -50,7 +51,7 @@ from attractor.worlds.pools import require_movable
 from attractor.worlds.process import refusal, settle
 from attractor.worlds.sessions import FILE, pipeline_text
 from attractor.worlds.status import ActorStatus, ActorView, read_actor, read_actors
-from attractor.worlds.waking import wake
+from attractor.worlds.waking import require_project, wake
 
 _LONGEST_NAME = 32
 _STOP_PATIENCE_S = 30.0
@@ -182,8 +183,12 @@ def _require_alone(actor: Actor, opened: OpenProject) -> None:
 
 
 def send(folder: ActorFolder, text: str, sender: Sender, opened: OpenProject) -> Message:
-    """Send a task to an actor, and start its process; an interrupted task waits for a person."""
+    """Send a task to an actor, and start its process; an interrupted task waits for a person.
+
+    If its process cannot be started, no message is stored.
+    """
     opened.refuse_in_run("'attractor message send'")
+    require_project(folder)
     machine, history = opened.project.machine, folder.read()
     if history.archived:
         raise ActorArchived(
@@ -197,7 +202,13 @@ def send(folder: ActorFolder, text: str, sender: Sender, opened: OpenProject) ->
         folder.record(Resumed(sender, opened.now()))
     view = read_actor(folder)
     if view.can_begin or view.can_go_on:
-        wake(folder, opened)
+        try:
+            wake(folder, opened)
+        except ProcessNotStarted:
+            # A process that another command started takes the message.
+            with suppress(LockHeld), FileLock(folder.lock).acquire(purpose="take a message back"):
+                Inbox(folder.inbox).remove(message)
+                raise
     return message
 
 
@@ -307,6 +318,7 @@ def continue_actor(root: Path, opened: OpenProject) -> bool:
 def go_on(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:
     """Let a task whose process died go on; its actor begins as soon as it may work."""
     opened.refuse_in_run("'attractor up'")
+    require_project(folder)
     if (task := folder.read_task()) and not read_actor(folder).can_go_on:
         folder.record(GoneOn(task.run_id, by, opened.now()))
     if task:
@@ -336,6 +348,7 @@ def let_begin(hold: Hold, held: Sequence[ActorView], opened: OpenProject) -> Non
     """Let one run begin despite a hold: that of the oldest message."""
     opened.refuse_in_run("'attractor attention'")
     view = held[0]
+    require_project(view.folder)
     record_answer(opened.project.machine.state_dir, view.folder.project, hold, opened.now())
     wake(view.folder, opened)
 
@@ -361,6 +374,7 @@ def _give_up(
 ) -> TaskAtWork:
     """Cancel the run of an interrupted task, and answer its message with the reason."""
     opened.refuse_in_run("'attractor attention'")
+    require_project(folder)
     with FileLock(folder.lock).acquire(purpose=f"{reason}: actor {folder.name}"):
         view = read_actor(folder, has_process=False)
         task, run = view.task, view.run
