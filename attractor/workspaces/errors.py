@@ -79,7 +79,7 @@ class BranchMoved(Refused):
 class DimensionMissing(Refused):
     """The folder of a dimension is gone."""
 
-    hint = "restore the folder; Attractor never makes a missing one"
+    hint = "restore the folder; if its project was moved: attractor doctor --project ID"
 
 
 class DimensionBusy(LockHeld):

@@ -43,7 +43,7 @@ from attractor.worlds.actors import (
     require_free_name,
 )
 from attractor.worlds.breaker import Hold, record_answer
-from attractor.worlds.dimensions import add_dimension
+from attractor.worlds.dimensions import add_dimension, find_moved_dimensions
 from attractor.worlds.errors import ActorArchived
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Message, Sender, TaskAtWork
@@ -238,6 +238,25 @@ def actor_in(dimension: Dimension, opened: OpenProject) -> ActorFolder:
         names = ", ".join(one.name for one in found)
         raise UsageError(f"several actors work in {name}: {names}", hint="name one: --actor NAME")
     return found[0]
+
+
+def find_moved(opened: OpenProject, before: Path) -> None:
+    """Record the dimensions that moved with the project, and the places of its actors.
+
+    `before` was the folder of the project.
+    """
+    for dimension in asyncio.run(find_moved_dimensions(opened)):
+        words = f"The dimension {dimension.name} is now in {dimension.folder}."
+        opened.project.console.tell(words)
+    places = {one.name: one.folder for one in DimensionRecords.of(opened).all()}
+    for view in read_actors(actors_of_project(opened), opened.project.console.tell):
+        actor = view.history.actor
+        now = replace(actor, folder=actor.folder and places.get(actor.dimension, actor.folder))
+        pipeline = Path(actor.pipeline)
+        if actor.pipeline and pipeline.is_relative_to(before):
+            now = replace(now, pipeline=str(opened.project.root / pipeline.relative_to(before)))
+        if now != actor:
+            view.folder.record(now)
 
 
 def mark_seen(folder: ActorFolder, by: Sender, opened: OpenProject, message: str = "") -> str:

@@ -1,5 +1,6 @@
-"""Orders of people to actors: refused ones store nothing."""
+"""Orders of people to actors: refused orders store nothing, moved and removed dimensions."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from attractor.worlds.actors import ActorFolder, Mark, Marked
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import TaskAtWork
 from attractor.worlds.orders import go_on, leave, send, start_over
+from tests.pipeline.projects import LINEAR, git
+from tests.repositories import begin_repository
+from tests.worlds.desks import PlacedDesk
 from tests.worlds.flows import ANN, actor_in, open_at, send_to
 
 Order = Callable[[ActorFolder, OpenProject], object]
@@ -55,3 +59,56 @@ def test_message_is_taken_back_if_no_process_can_be_started_for_it(tmp_path: Pat
     with pytest.raises(ProcessNotStarted, match="cannot start"):
         write(folder, opened)
     assert not Inbox(folder.inbox).has_messages()
+
+
+class MovedDesk(PlacedDesk):
+    """A desk whose project moved, with what is beside it."""
+
+    @property
+    def place(self) -> Path:
+        return self.folder / "moved" / "renamed"
+
+
+SPAWN = (
+    *("actor", "spawn", "--with", "simulate", "--sandbox", "none", "--pipeline", "pipeline.dot"),
+    *("--name", "helper", "one"),
+)
+
+
+@pytest.mark.parametrize("has_git", [True, False])
+def test_doctor_finds_the_dimensions_that_moved_with_their_project(
+    tmp_path: Path, has_git: bool
+) -> None:
+    desk, moved = PlacedDesk(tmp_path), MovedDesk(tmp_path)
+    desk.place.mkdir()
+    desk.write(LINEAR)
+    if has_git:
+        begin_repository(desk.place)
+        git(desk.place, "add", "--all")
+        git(desk.place, "commit", "--quiet", "--message", "Begin")
+    kind = "worktree" if has_git else "directory"
+    assert desk.do("dimension", "add", "search", "--kind", kind).returncode == 0
+    assert desk.do(*SPAWN, "--in", "search").returncode == 0
+    assert desk.do("actor", "wait", "helper", "--timeout", "60s").returncode == 0
+    project, beside = desk.place, desk.place.with_name(f"project.{BESIDE[kind]}")
+    (beside / "search" / "new.txt").write_text("new\n")
+    moved.place.parent.mkdir()
+    project.rename(moved.place)
+    beside.rename(moved.place.with_name(f"renamed.{BESIDE[kind]}"))
+    [known] = json.loads(moved.do("doctor", "--project", "--json").stdout)
+    failed = moved.do("dimension", "diff", "search")
+    assert "attractor doctor --project ID" in failed.stderr
+    found = moved.do("doctor", "--project", known["project"])
+    assert f"The dimension search is now in {moved.place}" in found.stderr, found.stderr
+    [dimension] = json.loads(moved.do("dimension", "list", "--json").stdout)
+    assert (dimension["changed"], dimension["missing"], dimension["trouble"]) == (2, False, "")
+    answered = moved.do("message", "send", "helper", "two", "--wait")
+    assert answered.returncode == 0, answered.stderr
+    if has_git:
+        assert git(Path(dimension["folder"]), "status", "--short") == "?? made.txt\n?? new.txt\n"
+    # Nothing more is found, and nothing told.
+    assert not moved.do("doctor", "--project", known["project"]).stderr
+    assert moved.do("actor", "stop", "helper").returncode == 0
+
+
+BESIDE = {"worktree": "worktrees", "directory": "directories"}
