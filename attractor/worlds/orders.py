@@ -43,7 +43,12 @@ from attractor.worlds.actors import (
     require_free_name,
 )
 from attractor.worlds.breaker import Hold, record_answer
-from attractor.worlds.dimensions import add_dimension, find_moved_dimensions
+from attractor.worlds.dimensions import (
+    RemovedDimension,
+    add_dimension,
+    find_moved_dimensions,
+    remove_dimension,
+)
 from attractor.worlds.errors import ActorArchived
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Message, Sender, TaskAtWork
@@ -419,12 +424,36 @@ def archive(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:
     view = read_actor(folder)
     if view.status is ActorStatus.ARCHIVED:
         return
-    # A process that only waits for another message ends by itself.
-    if view.task or (view.has_process and view.waiting):
-        raise Refused(
-            f"the actor {folder.name} has work",
-            hint=f"stop it first: attractor actor stop {folder.name}",
-        )
+    _require_no_work(view)
     folder.record(Marked(Mark.ARCHIVED, by, opened.now()))
     for message in view.waiting:
         settle(refusal(message, "the actor was archived", now=opened.now()), folder, opened)
+
+
+def _require_no_work(view: ActorView) -> None:
+    # A process that only waits for another message ends by itself.
+    if view.task or (view.has_process and view.waiting):
+        raise Refused(
+            f"the actor {view.name} has work",
+            hint=f"stop it first: attractor actor stop {view.name}",
+        )
+
+
+def remove_with_actors(
+    dimension: Dimension, by: Sender, opened: OpenProject, *, force: bool = False
+) -> RemovedDimension:
+    """Remove a dimension, and archive the actors that work there; one that has work is refused."""
+    opened.refuse_in_run("'attractor dimension remove'")
+    tell = opened.project.console.tell
+    views = [
+        view
+        for view in read_actors(actors_of_project(opened), tell)
+        if view.history.actor.dimension == dimension.name and not view.history.archived
+    ]
+    for view in views:
+        _require_no_work(view)
+        tell(f"The actor {view.name} works in the dimension {dimension.name}, and ends with it.")
+    removed = asyncio.run(remove_dimension(opened, dimension, force=force))
+    for view in views:
+        archive(view.folder, by, opened)
+    return removed

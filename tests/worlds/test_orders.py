@@ -14,8 +14,10 @@ from attractor.worlds.messages import TaskAtWork
 from attractor.worlds.orders import go_on, leave, send, start_over
 from tests.pipeline.projects import LINEAR, git
 from tests.repositories import begin_repository
-from tests.worlds.desks import PlacedDesk
+from tests.worlds.desks import SLOW, PlacedDesk, desk
 from tests.worlds.flows import ANN, actor_in, open_at, send_to
+
+__all__ = ["desk"]
 
 Order = Callable[[ActorFolder, OpenProject], object]
 
@@ -112,3 +114,21 @@ def test_doctor_finds_the_dimensions_that_moved_with_their_project(
 
 
 BESIDE = {"worktree": "worktrees", "directory": "directories"}
+
+
+def test_actor_ends_with_its_dimension_unless_it_has_work(desk: PlacedDesk) -> None:
+    desk.write(SLOW)
+    assert desk.do("dimension", "add", "search", "--kind", "directory").returncode == 0
+    assert desk.do(*SPAWN, "--in", "search").returncode == 0
+    waited = desk.do("actor", "wait", "helper", "--until", "working", "--timeout", "60s")
+    assert "working" in waited.stdout
+    refused = desk.do("dimension", "remove", "search", "--force")
+    assert refused.returncode == 4
+    assert "attractor actor stop helper" in refused.stderr
+    assert "search" in desk.do("dimension", "list").stdout
+    assert desk.do("actor", "stop", "helper").returncode == 0
+    removed = desk.do("dimension", "remove", "search", "--force")
+    assert removed.returncode == 0, removed.stderr
+    assert "The actor helper works in the dimension search, and ends with it." in removed.stderr
+    assert desk.actors() == []
+    assert "archived" in desk.do("message", "send", "helper", "two").stderr
