@@ -79,7 +79,8 @@ class Mark(StrEnum):
 class Answered:
     """The answer to a message: what its run did. Without a run, the message was refused.
 
-    `words` are the last words of the run, shortened; `files` are the first changed files.
+    `words` are the last words of the run, shortened; `files` are the first changed files, and
+    `by_others` those that others changed between the stages.
     """
 
     message: Message
@@ -92,6 +93,7 @@ class Answered:
     cost_usd: float
     at: datetime
     unpriced_tokens: int = 0
+    by_others: Sequence[str] = ()
 
     @property
     def usage(self) -> Usage:

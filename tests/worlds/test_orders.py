@@ -132,3 +132,36 @@ def test_actor_ends_with_its_dimension_unless_it_has_work(desk: PlacedDesk) -> N
     assert "The actor helper works in the dimension search, and ends with it." in removed.stderr
     assert desk.actors() == []
     assert "archived" in desk.do("message", "send", "helper", "two").stderr
+
+
+ASKS = """digraph asks {
+  start [shape=Mdiamond]; done [shape=Msquare]
+  one [shape=parallelogram, tool_command="echo one >> both.txt; echo one > one.txt"]
+  ask [shape=hexagon, label="More?"]
+  two [shape=parallelogram, tool_command="echo two > two.txt"]
+  start -> one -> ask
+  ask -> two [label="Yes"]
+  ask -> done [label="No"]
+  two -> done
+}
+"""
+
+
+def test_files_that_a_person_changed_between_stages_are_listed_apart(desk: PlacedDesk) -> None:
+    desk.write(ASKS)
+    assert desk.do("dimension", "add", "search", "--kind", "directory").returncode == 0
+    place = desk.place.with_name("project.directories") / "search"
+    (place / "before.txt").write_text("mine\n")
+    assert desk.do(*SPAWN, "--in", "search").returncode == 0
+    desk.do("actor", "wait", "helper", "--until", "asking", "--timeout", "60s")
+    for name in ("both.txt", "mine.txt"):
+        (place / name).write_text("mine\n")
+    [asking] = desk.actors()
+    assert desk.do("answer", asking["run"], "Yes").returncode == 0
+    desk.do("actor", "wait", "helper", "--timeout", "60s")
+    [answer] = json.loads(desk.do("message", "list", "helper", "--json").stdout)
+    assert answer["files"] == ["both.txt", "one.txt", "two.txt"]
+    assert (answer["changed"], answer["by_others"]) == (3, ["mine.txt"])
+    assert "by others: mine.txt" in desk.do("actor", "show", "helper").stdout
+    told = desk.do("logs", answer["run_id"]).stdout
+    assert "two: files changed by others before the stage: 2" in told

@@ -161,6 +161,9 @@ class MessageAnswer(AnswerModel):
     cost_usd: float = 0.0
     at: datetime | None = None
     unpriced_tokens: int = 0
+    by_others: list[str] = Field(
+        default_factory=list[str], description="Files that others changed between the stages."
+    )
 
 
 class AttentionAnswer(AnswerModel):
