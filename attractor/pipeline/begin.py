@@ -74,6 +74,8 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     sandbox = with_repository(plan.sandbox, repository) if repository else plan.sandbox
     if repository:
         tell(_COMMITS)
+        note = "\n\n".join(filter(None, [plan.policy.task_note, _COMMITS_OF_AGENT]))
+        plan = replace(plan, policy=replace(plan.policy, task_note=note))
     where = plan.request, scope, plan.run_id, sandbox
     match plan.origin:
         case New() as origin:
@@ -107,6 +109,13 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
 _COMMITS = (
     "The project is a linked worktree: its commands commit to a repository that is removed at the "
     "end. The files stay: commit them yourself."
+)
+
+
+_COMMITS_OF_AGENT = (
+    "The repository of this folder is a copy that is removed at the end: commits, branches and "
+    "stashes vanish with it, and the files stay. Do not commit, unless the task says so, and do "
+    "not report a commit as a result."
 )
 
 

@@ -268,6 +268,7 @@ SENTENCES: Mapping[str, Sentence] = {
         f"{_notified(event)} failed by {event.data.get('messenger')}: {event.data.get('error')}"
     ),
     "FilesLeftOut": _left_out,
+    "FilesChangedByOthers": "{node}: files changed by others before the stage: {count}",
     "LeftRunningEnded": _ended,
     "EditsSetAside": _set_aside,
     "FidelityDegraded": "{node}: a summary replaces the earlier conversation: {reason}",

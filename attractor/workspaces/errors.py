@@ -80,7 +80,7 @@ class BranchMoved(Refused):
 class DimensionMissing(Refused):
     """The folder of a dimension is gone."""
 
-    hint = "restore the folder; Attractor never makes a missing one"
+    hint = "restore the folder; if its project was moved: attractor doctor --project ID"
     is_not_now = True
 
 

@@ -79,6 +79,13 @@ class LinkedWorktree:
                 "worktree needs."
             )
 
+    async def repair(self) -> None:
+        """Repair the links between a worktree and its repository, of which one or both moved."""
+        self._require_link()
+        await self._ask("worktree", "repair", str(self.top), folder=self.repository.common_dir)
+        if self._opened().git.git_dir not in [folder.resolve() for folder in self._git_dirs()]:
+            raise GitFailed(f"{self.top} is the place of another worktree")
+
     async def remove(self) -> None:
         """Remove the folder, also one that git did not complete."""
         for folder in (*self._git_dirs(), self.top):
@@ -192,14 +199,18 @@ class LinkedWorktree:
 
     def _opened(self) -> Repository:
         """Open the worktree's repository, unless an agent replaced the `.git` of the worktree."""
-        link = self.top / ".git"
-        if link.is_symlink() or not link.is_file():
-            raise GitFailed(f"{link} is no link to the repository")
+        link = self._require_link()
         target = link.read_text("utf-8", "replace").removeprefix("gitdir:").strip()
         git_dir = Path(link.parent, target).resolve()
         if git_dir.parent != self.repository.common_dir.resolve() / "worktrees":
             raise GitFailed(f"{link} leads to {target}, not to the repository")
         return replace(self.repository, git=replace(self.repository.git, git_dir=git_dir))
+
+    def _require_link(self) -> Path:
+        link = self.top / ".git"
+        if link.is_symlink() or not link.is_file():
+            raise GitFailed(f"{link} is no link to the repository")
+        return link
 
     async def _fork(self, head: str) -> str:
         branch = f"refs/heads/{self.base_branch}"

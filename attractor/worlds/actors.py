@@ -46,7 +46,8 @@ class Actor:
 
     Without a `pipeline`, each run is one stage of a coding agent. `life_usd` is the limit of the
     cost of all runs. Workers of a `pool` of the fleet execute the runs (default: a process here).
-    `touches` are patterns of the files that it is expected to change.
+    `touches` are patterns of the files that it is expected to change. The last record counts, since
+    the `folder` may move.
     """
 
     name: str
@@ -78,7 +79,8 @@ class Mark(StrEnum):
 class Answered:
     """The answer to a message: what its run did. Without a run, the message was refused.
 
-    `words` are the last words of the run, shortened; `files` are the first changed files.
+    `words` are the last words of the run, shortened; `files` are the first changed files, and
+    `by_others` those that others changed between the stages.
     """
 
     message: Message
@@ -91,6 +93,7 @@ class Answered:
     cost_usd: float
     at: datetime
     unpriced_tokens: int = 0
+    by_others: Sequence[str] = ()
 
     @property
     def usage(self) -> Usage:
@@ -170,7 +173,7 @@ class ActorHistory:
     @classmethod
     def of(cls, lines: Sequence[Line]) -> "ActorHistory | None":
         """Return the history of the lines of a journal; None without any."""
-        actor = next((line for line in lines if isinstance(line, Actor)), None)
+        actor = next((line for line in reversed(lines) if isinstance(line, Actor)), None)
         if actor is None:
             return None
         marks = {line.mark: line for line in lines if isinstance(line, Marked)}

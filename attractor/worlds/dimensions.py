@@ -26,7 +26,7 @@ from attractor.records.request import read_request
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.directories import PlainDirectory, remove_old_stores
 from attractor.workspaces.errors import NotARepository
-from attractor.workspaces.folders import lock_writer, writer_of
+from attractor.workspaces.folders import lock_writer, require_folder, writer_of
 from attractor.workspaces.git.repository import Repository, find_git_dir, open_repository
 from attractor.workspaces.overlap import Overlap, Work, find_overlaps
 from attractor.workspaces.worktrees import LinkedWorktree, remove_old_refs, worktrees_folder
@@ -148,10 +148,7 @@ class _Making:
         repository = self.repository
         if repository is None:
             raise NotARepository(f"{self.opened.project.root} is not in a git repository")
-        project, folder = self.opened.project, worktrees_folder(repository)
-        if project.worktrees:
-            folder = project.root / project.machine.with_home(project.worktrees)
-        top = (at or folder / plan.name).absolute()
+        top = (at or _beside(self.opened, repository) / plan.name).absolute()
         plan = replace(plan, top=str(top), folder=str(top / repository.prefix))
         if at and at.exists():
             return await self._adopted(plan, repository, ref)
@@ -189,8 +186,7 @@ class _Making:
         )
 
     async def _plan_directory(self, plan: Dimension, at: Path | None) -> Dimension:
-        root = self.opened.project.root
-        folder = (at or root.with_name(f"{root.name}.directories") / plan.name).absolute()
+        folder = (at or _beside(self.opened, None) / plan.name).absolute()
         plan = replace(plan, folder=str(folder), made_by_attractor=not folder.exists())
         if plan.made_by_attractor:
             self._require_place(folder)
@@ -229,6 +225,47 @@ class _Making:
             there = other.resolve()
             if place.is_relative_to(there) or there.is_relative_to(place):
                 raise Refused(f"{folder} cannot be a dimension: {other} {words}", hint="use --at")
+
+
+def _beside(opened: OpenProject, repository: Repository | None) -> Path:
+    """Return the default place of new worktrees; without a repository, of new folders."""
+    project = opened.project
+    if repository is None:
+        return project.root.with_name(f"{project.root.name}.directories")
+    if project.worktrees:
+        return project.root / project.machine.with_home(project.worktrees)
+    return worktrees_folder(repository)
+
+
+async def find_moved_dimensions(opened: OpenProject) -> Sequence[Dimension]:
+    """Record the folders of dimensions that moved with the project; return these dimensions."""
+    found: list[Dimension] = []
+    with _locked(opened) as records:
+        repository = await try_repository(opened)
+        for dimension in records.all():
+            # A folder that is not found stays missing, and one that cannot be repaired broken.
+            with suppress(AttractorError):
+                now = await _find(opened, repository, dimension) if dimension.folder else dimension
+                if now != dimension:
+                    records.write(now)
+                    found.append(now)
+    return found
+
+
+async def _find(
+    opened: OpenProject, repository: Repository | None, dimension: Dimension
+) -> Dimension:
+    """Return a dimension with its folder: where it was, otherwise in the default place."""
+    repository = repository if dimension.top else None
+    place = Path(dimension.top or dimension.folder)
+    if not place.exists():
+        place = _beside(opened, repository) / dimension.name
+        require_folder(place)
+    files = place_of(opened, repository, dimension)
+    if not isinstance(files, LinkedWorktree):
+        return replace(dimension, folder=str(place))
+    await replace(files, top=place).repair()
+    return replace(dimension, top=str(place), folder=str(place / files.repository.prefix))
 
 
 async def list_dimensions(opened: OpenProject) -> Sequence[DimensionView]:

@@ -6,11 +6,12 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from attractor.backends.registry import backend_registry
-from attractor.base.errors import LockHeld, Refused, UsageError
+from attractor.base.errors import LockHeld, ProcessNotStarted, Refused, UsageError
 from attractor.base.locks import FileLock, holder_of
 from attractor.engine.budgets import Budgets
 from attractor.engine.errors import NotRunnable
@@ -42,7 +43,12 @@ from attractor.worlds.actors import (
     require_free_name,
 )
 from attractor.worlds.breaker import Hold, record_answer
-from attractor.worlds.dimensions import add_dimension
+from attractor.worlds.dimensions import (
+    RemovedDimension,
+    add_dimension,
+    find_moved_dimensions,
+    remove_dimension,
+)
 from attractor.worlds.errors import ActorArchived
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Message, Sender, TaskAtWork
@@ -50,7 +56,7 @@ from attractor.worlds.pools import require_movable
 from attractor.worlds.process import refusal, settle
 from attractor.worlds.sessions import FILE, pipeline_text
 from attractor.worlds.status import ActorStatus, ActorView, read_actor, read_actors
-from attractor.worlds.waking import wake
+from attractor.worlds.waking import require_project, wake
 
 _LONGEST_NAME = 32
 _STOP_PATIENCE_S = 30.0
@@ -182,8 +188,12 @@ def _require_alone(actor: Actor, opened: OpenProject) -> None:
 
 
 def send(folder: ActorFolder, text: str, sender: Sender, opened: OpenProject) -> Message:
-    """Send a task to an actor, and start its process; an interrupted task waits for a person."""
+    """Send a task to an actor, and start its process; an interrupted task waits for a person.
+
+    If its process cannot be started, no message is stored.
+    """
     opened.refuse_in_run("'attractor message send'")
+    require_project(folder)
     machine, history = opened.project.machine, folder.read()
     if history.archived:
         raise ActorArchived(
@@ -197,7 +207,13 @@ def send(folder: ActorFolder, text: str, sender: Sender, opened: OpenProject) ->
         folder.record(Resumed(sender, opened.now()))
     view = read_actor(folder)
     if view.can_begin or view.can_go_on:
-        wake(folder, opened)
+        try:
+            wake(folder, opened)
+        except ProcessNotStarted:
+            # A process that another command started takes the message.
+            with suppress(LockHeld), FileLock(folder.lock).acquire(purpose="take a message back"):
+                Inbox(folder.inbox).remove(message)
+                raise
     return message
 
 
@@ -227,6 +243,25 @@ def actor_in(dimension: Dimension, opened: OpenProject) -> ActorFolder:
         names = ", ".join(one.name for one in found)
         raise UsageError(f"several actors work in {name}: {names}", hint="name one: --actor NAME")
     return found[0]
+
+
+def find_moved(opened: OpenProject, before: Path) -> None:
+    """Record the dimensions that moved with the project, and the places of its actors.
+
+    `before` was the folder of the project.
+    """
+    for dimension in asyncio.run(find_moved_dimensions(opened)):
+        words = f"The dimension {dimension.name} is now in {dimension.folder}."
+        opened.project.console.tell(words)
+    places = {one.name: one.folder for one in DimensionRecords.of(opened).all()}
+    for view in read_actors(actors_of_project(opened), opened.project.console.tell):
+        actor = view.history.actor
+        now = replace(actor, folder=actor.folder and places.get(actor.dimension, actor.folder))
+        pipeline = Path(actor.pipeline)
+        if actor.pipeline and pipeline.is_relative_to(before):
+            now = replace(now, pipeline=str(opened.project.root / pipeline.relative_to(before)))
+        if now != actor:
+            view.folder.record(now)
 
 
 def mark_seen(folder: ActorFolder, by: Sender, opened: OpenProject, message: str = "") -> str:
@@ -307,6 +342,7 @@ def continue_actor(root: Path, opened: OpenProject) -> bool:
 def go_on(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:
     """Let a task whose process died, or which is blocked, go on as soon as its actor may work."""
     opened.refuse_in_run("'attractor up'")
+    require_project(folder)
     if (task := folder.read_task()) and not read_actor(folder).can_go_on:
         if task.obstacle:
             folder.write_task(replace(task, tries_again=True))
@@ -339,6 +375,7 @@ def let_begin(hold: Hold, held: Sequence[ActorView], opened: OpenProject) -> Non
     """Let one run begin despite a hold: that of the oldest message."""
     opened.refuse_in_run("'attractor attention'")
     view = held[0]
+    require_project(view.folder)
     record_answer(opened.project.machine.state_dir, view.folder.project, hold, opened.now())
     wake(view.folder, opened)
 
@@ -364,6 +401,7 @@ def _give_up(
 ) -> TaskAtWork:
     """Cancel the run of an interrupted task, and answer its message with the reason."""
     opened.refuse_in_run("'attractor attention'")
+    require_project(folder)
     with FileLock(folder.lock).acquire(purpose=f"{reason}: actor {folder.name}"):
         view = read_actor(folder, has_process=False)
         task, run = view.task, view.run
@@ -389,12 +427,36 @@ def archive(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:
     view = read_actor(folder)
     if view.status is ActorStatus.ARCHIVED:
         return
-    # A process that only waits for another message ends by itself.
-    if view.task or (view.has_process and view.waiting):
-        raise Refused(
-            f"the actor {folder.name} has work",
-            hint=f"stop it first: attractor actor stop {folder.name}",
-        )
+    _require_no_work(view)
     folder.record(Marked(Mark.ARCHIVED, by, opened.now()))
     for message in view.waiting:
         settle(refusal(message, "the actor was archived", now=opened.now()), folder, opened)
+
+
+def _require_no_work(view: ActorView) -> None:
+    # A process that only waits for another message ends by itself.
+    if view.task or (view.has_process and view.waiting):
+        raise Refused(
+            f"the actor {view.name} has work",
+            hint=f"stop it first: attractor actor stop {view.name}",
+        )
+
+
+def remove_with_actors(
+    dimension: Dimension, by: Sender, opened: OpenProject, *, force: bool = False
+) -> RemovedDimension:
+    """Remove a dimension, and archive the actors that work there; one that has work is refused."""
+    opened.refuse_in_run("'attractor dimension remove'")
+    tell = opened.project.console.tell
+    views = [
+        view
+        for view in read_actors(actors_of_project(opened), tell)
+        if view.history.actor.dimension == dimension.name and not view.history.archived
+    ]
+    for view in views:
+        _require_no_work(view)
+        tell(f"The actor {view.name} works in the dimension {dimension.name}, and ends with it.")
+    removed = asyncio.run(remove_dimension(opened, dimension, force=force))
+    for view in views:
+        archive(view.folder, by, opened)
+    return removed

@@ -361,7 +361,8 @@ def answer_of(message: Message, result: RunResult, opened: OpenProject) -> Answe
     """Return the answer to a message whose run has ended."""
     project = opened.project
     stat = asyncio.run(read_diffstat(project, result.run_id, result.tree))
-    files = [one.path for one in stat.files] if stat else []
+    others = stat.by_others if stat else ()
+    files = [one.path for one in stat.files if one.path not in others] if stat else []
     directory = RunDirectory(result.directory)
     # The last stage of a pipeline that said something; an agent has only one stage.
     said = (read_answer(directory.stage(node)) for node in (*result.completed[::-1], STAGE))
@@ -378,6 +379,7 @@ def answer_of(message: Message, result: RunResult, opened: OpenProject) -> Answe
         cost_usd=result.usage.cost_usd,
         at=opened.now(),
         unpriced_tokens=result.usage.unpriced_tokens,
+        by_others=others[:_MOST_FILES],
     )
 
 

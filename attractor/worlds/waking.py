@@ -42,6 +42,20 @@ def find_by_words(state: Path, project_id: str, name: str) -> ActorFolder:
     )
 
 
+def require_project(folder: ActorFolder) -> None:
+    """Refuse to start the process of an actor whose project was moved.
+
+    What is stored for an actor that cannot start would look like a success.
+    """
+    project = folder.project
+    if not (folder.read().actor.pool or project.root.is_dir()):
+        raise ProcessNotStarted(
+            f"the folder of the project of the actor {folder.name} is gone: {project.root}",
+            hint="move it back; or in its new place: attractor doctor --project "
+            f"{project.project_id}",
+        )
+
+
 def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> None:
     """Start the process of an actor unless it has one, or its runs are executed in a pool.
 
@@ -50,12 +64,7 @@ def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> No
     if folder.read().actor.pool or _has_process(folder):
         return
     machine, project = opened.project.machine, folder.project
-    if not project.root.is_dir():
-        raise ProcessNotStarted(
-            f"the folder of the project of the actor {folder.name} is gone: {project.root}",
-            hint="move it back; or in its new place: attractor doctor --project "
-            f"{project.project_id}",
-        )
+    require_project(folder)
     if Waker.own and Waker.own.tell(folder):
         return
     words = [str(machine.state_dir), folder.project.project_id, folder.name]

@@ -78,6 +78,8 @@ def test_git_works_in_a_linked_worktree_and_shows_no_scenarios(tmp_path: Path) -
     assert len([*(main.place / "runs").glob("*/manifest.json")]) == 1
     assert str(main.place / "runs") in said
     assert "commit to a repository that is removed at the end" in said
+    [prompt] = (main.place / "runs").glob("*/work/prompt.md")
+    assert "commits, branches and stashes vanish with it" in prompt.read_text()
 
 
 @needs_bubblewrap

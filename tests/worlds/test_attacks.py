@@ -21,7 +21,8 @@ COMMANDS = (
     *("actor list", "actor spawn x", "actor prompt own x", "actor stop own", "message send own x"),
     *("message list own", "attention", "attention next", "snooze own", "up --once"),
     *("comment a.py:1 x", "comment --actor own --send"),
-    *("dimension add x", "dimension list", "dimension submit x", "agent x", "exec x", "answer x y"),
+    *("dimension add x", "dimension list", "dimension remove x", "dimension submit x"),
+    *("agent x", "exec x", "answer x y"),
 )
 ATTACK = """digraph attack {{
   start [shape=Mdiamond]; done [shape=Msquare]

@@ -1,6 +1,5 @@
 """Remove a dimension."""
 
-import asyncio
 import shlex
 
 import click
@@ -8,10 +7,12 @@ import click
 from attractor.base.errors import ExitCode, Refused
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.actors import sender_of
 from attractor.cli.runs.setup import opened_of
 from attractor.factory.dimensions import DimensionRecords
 from attractor.language.source.text import visible
-from attractor.worlds.dimensions import KEPT_DAYS, remove_dimension
+from attractor.worlds.dimensions import KEPT_DAYS
+from attractor.worlds.orders import remove_with_actors
 
 
 @click.command()
@@ -27,7 +28,8 @@ def dimension_remove(invocation: Invocation, name: str, force: bool, as_json: bo
     """Remove the dimension NAME with its folder, unless its changes would be lost.
 
     Changes that are on another branch, also by a squash, are not lost. Only what Attractor made is
-    deleted: a worktree or folder of yours stays.
+    deleted: a worktree or folder of yours stays. An actor that works there is archived; one that
+    has work is refused.
     """
     opened = opened_of(invocation)
     dimension = DimensionRecords.of(opened).find(name)
@@ -36,7 +38,7 @@ def dimension_remove(invocation: Invocation, name: str, force: bool, as_json: bo
             f"this is a folder of the dimension {dimension.name}",
             hint=f"type it elsewhere: cd {shlex.quote(str(opened.project.root.parent))}",
         )
-    removed = asyncio.run(remove_dimension(opened, dimension, force=force))
+    removed = remove_with_actors(dimension, sender_of(invocation), opened, force=force)
     if as_json:
         record = dimension.to_json()
         show_json({**record, "kept": removed.kept, "ignored": [*removed.ignored]})

@@ -20,8 +20,9 @@ from attractor.cli.runs.setup import opened_of
 from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
 from attractor.factory.operator_process import refuse_in_run
-from attractor.factory.project import describe_project, list_project_ids
+from attractor.factory.project import describe_project, list_project_folders, list_project_ids
 from attractor.language.source.text import visible
+from attractor.worlds.orders import find_moved
 
 COLORS = {CheckStatus.OK: "green", CheckStatus.MISSING: "yellow", CheckStatus.PROBLEM: "red"}
 
@@ -42,7 +43,7 @@ COLORS = {CheckStatus.OK: "green", CheckStatus.MISSING: "yellow", CheckStatus.PR
     default=None,
     metavar="[ID]",
     help="List the projects of the state folder, with suites, decisions and runs folder. With ID, "
-    "make that project the project of this folder.",
+    "make that project the project of this folder, and find the dimensions that moved with it.",
 )
 @json_option
 @click.pass_obj
@@ -75,7 +76,9 @@ def _choose_project(invocation: Invocation, project_id: str, *, as_json: bool) -
     ledger, identity, state_dir = opened.ledger, opened.identity, opened.project.machine.state_dir
     if project_id:
         refuse_in_run("'attractor doctor --project ID'", invocation.environ)
+        places = {one.project_id: one.root for one in list_project_folders(state_dir)}
         identity.adopt(project_id, ledger, by=operator_name(invocation), now=opened.now())
+        find_moved(opened, places.get(project_id, opened.project.root))
     here, ids = identity.project_id(), list_project_ids(state_dir)
     known = [describe_project(state_dir, ledger, one) for one in ids]
     if as_json:

@@ -153,6 +153,8 @@ def answered_lines(one: Answered) -> list[str]:
     changed = f"{number_of(one.changed, 'file')} changed" if one.changed else "no files changed"
     names = f": {', '.join(map(visible, one.files))}" if one.files else ""
     more = f" and {one.changed - len(one.files)} more" if one.changed > len(one.files) else ""
+    if one.by_others:
+        more += f"; by others: {', '.join(map(visible, one.by_others))}"
     cost = format_usage_cost(one.usage)
     return [
         *([one.words] if one.words else []),

@@ -361,6 +361,18 @@ class FilesLeftOut:
 
 
 @dataclass(frozen=True)
+class FilesChangedByOthers:
+    """Files were changed after the last snapshot of the run and before an attempt, not by the run.
+
+    `since` and `until` are the trees before and after.
+    """
+
+    since: str
+    until: str
+    count: int
+
+
+@dataclass(frozen=True)
 class TornLineDropped:
     """The incomplete last line of the journal, left by a process that died, was removed."""
 
@@ -397,6 +409,7 @@ EngineEvent: TypeAlias = (
     | BudgetWarning
     | CheckpointSaved
     | FilesLeftOut
+    | FilesChangedByOthers
     | TornLineDropped
 )
 

@@ -18,6 +18,7 @@ from attractor.engine.journal.events import (
     REPORT_REFUSED,
     EngineEvent,
     FidelityDegraded,
+    FilesChangedByOthers,
     ModelCalled,
     ModelUsed,
     StageCompleted,
@@ -461,8 +462,13 @@ class Attempt:
         walk = self.walk
         if walk.workspace.sets_back or walk.is_shared or self.node.type in TOUCH_NO_FILES:
             return ""
-        tree = await self._snapshot()
-        return describe_changed_files(await walk.workspace.changed(self._start_tree, tree))
+        since, until = self._start_tree, await self._snapshot()
+        paths = await walk.workspace.changed(since, until)
+        # An interrupted attempt may have changed some of them.
+        if paths and self.flight.starts == 1:
+            happening = FilesChangedByOthers(since, until, len(paths))
+            walk.run.record(happening, place=self._place)
+        return describe_changed_files(paths)
 
     def _record_start(self, inheritance: Inheritance) -> None:
         started = StageStarted(self._label, self._index, inheritance.fidelity, inheritance.thread)

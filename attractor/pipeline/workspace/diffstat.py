@@ -1,6 +1,6 @@
 """The changed files of a run, with the number of added and deleted lines."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -9,14 +9,18 @@ from attractor.base.amounts import format_size, number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
+from attractor.engine.journal.events import FilesChangedByOthers
+from attractor.engine.journal.reader import events_of
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.attempts import TreeId
 from attractor.language.source.text import visible
 from attractor.pipeline.project.project import Project
 from attractor.workspaces.git.gitignore import IgnoreRules
-from attractor.workspaces.git.object_store import ChangedFile
+from attractor.workspaces.git.object_store import ChangedFile, ObjectStore
 from attractor.workspaces.result_tree import visible_name
 from attractor.workspaces.run_store import open_store
 
+_OTHERS = FilesChangedByOthers.__name__
 MOST_SHOWN = 10
 MOST_RECORDED = 1000
 MOST_STARTING = 50
@@ -27,9 +31,10 @@ LARGE_SIZE = 5 << 20
 
 @dataclass(frozen=True)
 class Diffstat:
-    """The files in which two trees differ."""
+    """The files in which two trees differ; `by_others` are those that no stage of a run changed."""
 
     files: Sequence[ChangedFile]
+    by_others: Sequence[str] = ()
 
     @property
     def summary(self) -> str:
@@ -61,11 +66,12 @@ class Diffstat:
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences about new files that a reader should know."""
+        """Sentences about files that a reader should know."""
         read = [visible(one.path) for one in self.files if one.is_new and _instructs(one.path)]
         found = {
             "large new folders, no result if a build wrote them": [*_large_folders(self.files)],
             "an agent may read these as instructions": read,
+            "changed by others between the stages": [*map(visible, self.by_others)],
         }
         return [f"{words}: {_some(names)}" for words, names in found.items() if names]
 
@@ -91,7 +97,8 @@ class Diffstat:
             [
                 replace(one, path=text(one.path), new_folder=text(one.new_folder))
                 for one in self.files
-            ]
+            ],
+            [text(path) for path in self.by_others],
         )
 
     @property
@@ -114,11 +121,29 @@ async def read_diffstat(project: Project, run_id: str, tree: TreeId) -> Diffstat
         store, record = open_store(
             project.machine.state_dir, run_id, search_path=project.machine.search_path
         )
-        files = await store.changed_files(record.base.candidate, tree)
+        base = record.base.candidate
+        files = await store.changed_files(base, tree)
+        known = await _changed_by_stages(store, project.runs_dir / run_id, base, tree)
     except AttractorError:
         # The workspace was removed, or the run had none.
         return None
-    return Diffstat(files).redacted(project)
+    paths = [one.path for one in files]
+    others = [] if known is None else [path for path in paths if path not in known]
+    return Diffstat(files, others).redacted(project)
+
+
+async def _changed_by_stages(
+    store: ObjectStore, root: Path, base: TreeId, tree: TreeId
+) -> Collection[str] | None:
+    """Return the paths that changed while stages executed; None if no others changed files."""
+    journal = RunDirectory(root).events
+    events = [*events_of(journal, [_OTHERS])] if journal.exists() else []
+    if not events:
+        return None
+    starts = [base, *(str(event.data["until"]) for event in events)]
+    ends = [*(str(event.data["since"]) for event in events), tree]
+    spans = [await store.changed_files(*span) for span in zip(starts, ends, strict=True)]
+    return {one.path for span in spans for one in span}
 
 
 @cache

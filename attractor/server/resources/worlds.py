@@ -44,7 +44,7 @@ from attractor.worlds.attention import (
     settle_held,
     snooze,
 )
-from attractor.worlds.dimensions import add_dimension, diff_dimension, remove_dimension
+from attractor.worlds.dimensions import add_dimension, diff_dimension
 from attractor.worlds.messages import Message, Sender, SenderKind
 from attractor.worlds.orders import (
     archive,
@@ -52,6 +52,7 @@ from attractor.worlds.orders import (
     leave,
     mark_seen,
     name_after,
+    remove_with_actors,
     send,
     spawn,
     start_over,
@@ -160,6 +161,9 @@ class MessageAnswer(AnswerModel):
     cost_usd: float = 0.0
     at: datetime | None = None
     unpriced_tokens: int = 0
+    by_others: list[str] = Field(
+        default_factory=list[str], description="Files that others changed between the stages."
+    )
 
 
 class AttentionAnswer(AnswerModel):
@@ -546,12 +550,13 @@ def submit(
 @part.delete("/api/v1/dimensions/{project}/{name}", dependencies=[OPERATE, IN_TURN])
 def delete_dimension(
     service: PathProjectService,
+    caller: Calling,
     name: str,
     *,
     force: Annotated[bool, Query(description="Remove changes too, after a snapshot.")] = False,
 ) -> RemovedAnswer:
-    """Remove a dimension, unless its changes would be lost."""
+    """Remove a dimension, unless its changes would be lost, and archive its actors without work."""
     opened = service.opened
     dimension = DimensionRecords.of(opened).find(name)
-    removed = asyncio.run(remove_dimension(opened, dimension, force=force))
+    removed = remove_with_actors(dimension, sender_of(caller), opened, force=force)
     return RemovedAnswer(name=dimension.name, kept=removed.kept, ignored=[*removed.ignored])
