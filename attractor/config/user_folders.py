@@ -1,7 +1,7 @@
 """Folders of the user, and the names of variables for settings."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from platformdirs import user_config_path, user_state_path
@@ -69,6 +69,12 @@ RESERVED_VARIABLES = (
     *(TOKEN_VARIABLE, OPERATOR_VARIABLE, STARTED_BY_VARIABLE),
 )
 """Variables that begin with `ATTRACTOR_`, but are not settings."""
+
+
+def without_token(environ: Mapping[str, str], *more: str) -> dict[str, str]:
+    """Return the variables for a process that proves nothing: a person proved what begins it."""
+    return {name: one for name, one in environ.items() if name not in (TOKEN_VARIABLE, *more)}
+
 
 INPUT_PREFIX = "ATTRACTOR_INPUT_"
 """Prefix of variables for run inputs; these variables are not settings."""

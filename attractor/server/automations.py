@@ -36,7 +36,7 @@ from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, LockHeld
 from attractor.base.locks import FileLock
-from attractor.config.user_folders import TOKEN_VARIABLE
+from attractor.config.user_folders import without_token
 from attractor.factory.forge import token_variables
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.tokens import TOKENS_FILE
@@ -248,8 +248,7 @@ class AutomationLoop:
         elif not poll and time.monotonic() >= watched.polls_at and self._may_poll(tickets):
             watched.polls_at = time.monotonic() + tickets.pause.total_seconds()
             project = self._project_of(watched.project_id)
-            environ = project.processes.environ
-            variables = {name: one for name, one in environ.items() if name != TOKEN_VARIABLE}
+            variables = without_token(project.processes.environ)
             folder = project.opened.project.root
 
             def read() -> None:

@@ -17,7 +17,7 @@ from typing import ClassVar, NoReturn
 
 from attractor.base.errors import AttractorError, ProcessNotStarted
 from attractor.base.locks import FileLock, holder_of
-from attractor.config.user_folders import TOKEN_VARIABLE
+from attractor.config.user_folders import without_token
 from attractor.environments.orphan_processes import can_find_orphans
 from attractor.factory.open_project import OpenProject
 from attractor.supervision.process import begin_process
@@ -69,11 +69,10 @@ def wake(folder: ActorFolder, opened: OpenProject, *, waits: bool = False) -> No
         return
     words = [str(machine.state_dir), folder.project.project_id, folder.name]
     # Whoever sends a message proves it once; a process that stays keeps no proof.
-    variables = {name: one for name, one in machine.environ.items() if name != TOKEN_VARIABLE}
     process = begin_process(
         [sys.executable, "-P", "-m", MODULE, *words],
         cwd=project.root,
-        environ={**variables, "ATTRACTOR_STATE_DIR": str(machine.state_dir)},
+        environ={**without_token(machine.environ), "ATTRACTOR_STATE_DIR": str(machine.state_dir)},
         log=folder.log,
     )
     if waits:

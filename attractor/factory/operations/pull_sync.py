@@ -47,6 +47,7 @@ from attractor.factory.history.entries import UNJUDGED_TREE
 from attractor.factory.history.records import find_decision
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.due import find_restarts, forget
 from attractor.factory.operations.forge_place import Place, Sleep, Work, opened_place
 from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.pull_request import (
@@ -133,7 +134,9 @@ async def sync_pull_request(
         except ForgeRefused as fault:
             _note(own, synced, opened, len(ours), fault.in_one_line)
             raise
-        return _note(own, synced, opened, len(ours))
+        synced = _note(own, synced, opened, len(ours))
+        await _forget_lost_round(own.run_id, PullReadings.of(opened), opened)
+        return synced
 
 
 def _follow(rounds: Sequence[Round], opened: OpenProject) -> None:
@@ -175,19 +178,21 @@ def _note(
             retargeted_to=synced.retargeted_to,
         )
         readings.keep(new)
-        if earlier and earlier.next_run:
-            _forget_lost_round(own.run_id, readings, opened)
     elif synced.commit or (earlier and not earlier.merged_outside):
         readings.keep(replace(known, merged_outside=synced.commit or own.commit))
     return synced
 
 
-def _forget_lost_round(run_id: str, readings: PullReadings, opened: OpenProject) -> None:
+async def _forget_lost_round(run_id: str, readings: PullReadings, opened: OpenProject) -> None:
     """Let the next round begin again if its run is lost."""
+    if not ((reading := readings.of_run(run_id)) and reading.next_run):
+        return
     # A process that begins a round records it before the run exists, and holds this lock.
     with suppress(LockHeld), readings.lock_next(run_id):
         reading = readings.of_run(run_id)
         if reading and reading.next_run and is_lost(reading.next_run, opened):
+            if not find_restarts(reading.next_run, opened):
+                await forget(reading.next_run, opened)
             readings.begin_next(run_id, "")
 
 

@@ -32,6 +32,7 @@ from attractor.factory.errors import MergeConflict, NoDecision, NothingToMerge, 
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.due import forget
 from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.overlap import overlaps_of_runs
@@ -168,7 +169,9 @@ class _Landing:
     async def _step(self) -> QueueMove:
         root = self._find(self.run.current)
         if root is None:
-            # The process died before it created the rebased run.
+            # The process died before it created the rebased run. The next one has another id: it
+            # begins from what the branch is then.
+            await forget(self.run.current, self.opened)
             parent = replace(self.run, current=self.run.parent, parent="")
             return await replace(self, run=parent)._rebase(self.opened.find(parent.current))
         status = read_candidate_run(root).state.status

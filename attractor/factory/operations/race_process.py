@@ -19,10 +19,11 @@ from dataclasses import replace
 from pathlib import Path
 from subprocess import Popen
 
+from attractor.base.errors import LockHeld
 from attractor.base.files import make_private_folder
 from attractor.base.interrupts import run_in_process
 from attractor.base.locks import FileLock, holder_of, take_slot
-from attractor.config.user_folders import TOKEN_VARIABLE
+from attractor.config.user_folders import without_token
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
@@ -66,7 +67,8 @@ from attractor.supervision.process import begin_process
 MODULE = "attractor.factory.operations.race_process"
 
 _POLL_S = 0.1
-_LOCK_PATIENCE_S = 7 * 86_400.0
+_LOCK_PATIENCE_S = 5.0
+"""The time in which a process that only looks at an attempt lets its lock go."""
 
 
 def run_race(
@@ -106,9 +108,13 @@ def _walk_attempts(race: Race, opened: OpenProject, module: str) -> None:
                 seen = working
                 if is_won_early(race, [view.result for view in asyncio.run(look(race, opened))]):
                     return
-            if left and (slot := take_slot(race_folder(race, opened), race.at_once)):
+            free = [attempt for attempt in left if attempt.run_id not in working]
+            if free and not _needs_process(free[0], opened):
+                left.remove(free[0])
+            elif free and (slot := take_slot(race_folder(race, opened), race.at_once)):
+                left.remove(free[0])
                 with slot:
-                    processes.append(_start(left.pop(0), race, opened, slot.fileno(), module))
+                    processes.append(_start(free[0], race, opened, slot.fileno(), module))
             else:
                 time.sleep(_POLL_S)
     finally:
@@ -134,7 +140,10 @@ def _cut(race: Race, opened: OpenProject, stack: ExitStack, cancel: CancelRun) -
         lock = attempt_lock(race, attempt, opened)
         while FileLock.is_held(lock):
             # By a process of a command that was killed.
-            if (holder := holder_of(lock)) and holder.host == os.uname().nodename:
+            if (holder := holder_of(lock)) and holder.host != os.uname().nodename:
+                hint = f"end it there, then: attractor race resume {race.race_id}"
+                raise LockHeld(f"{holder.host} executes {attempt.run_id}", hint=hint)
+            if holder:
                 with suppress(ProcessLookupError):
                     os.kill(holder.pid, signal.SIGTERM)
             time.sleep(_POLL_S)
@@ -184,11 +193,10 @@ def _start(
     attempt: Attempt, race: Race, opened: OpenProject, slot: int, module: str
 ) -> Popen[bytes]:
     project, machine = opened.project, opened.project.machine
-    variables = {name: value for name, value in machine.environ.items() if name != TOKEN_VARIABLE}
     return begin_process(
         [sys.executable, "-P", "-m", module, race.race_id, attempt.run_id],
         cwd=project.root,
-        environ={**variables, "ATTRACTOR_STATE_DIR": str(machine.state_dir)},
+        environ={**without_token(machine.environ), "ATTRACTOR_STATE_DIR": str(machine.state_dir)},
         log=attempt_log(race, attempt, opened),
         pass_fds=[slot],
     )

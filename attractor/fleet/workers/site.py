@@ -16,7 +16,7 @@ from attractor.base.files import make_private_folder, remove_tree
 from attractor.base.ids import new_run_id
 from attractor.base.json import JsonObject, canonical_json, parse_object
 from attractor.base.records import read_record as read_fields
-from attractor.config.user_folders import OPERATOR_VARIABLE, TOKEN_VARIABLE
+from attractor.config.user_folders import OPERATOR_VARIABLE, without_token
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import Action
 from attractor.engine.run_folder.inbox import Order, leave_order
@@ -58,8 +58,6 @@ TAIL_BYTES = 16 << 10
 _OF_FLEET = ("ATTRACTOR_FLEET__", "PG")
 """The beginnings of variables that reach the database."""
 
-_NOT_FOR_RUNS = (TOKEN_VARIABLE, OPERATOR_VARIABLE)
-
 
 class FolderSite:
     """A folder of this machine, with a place for each run.
@@ -79,10 +77,9 @@ class FolderSite:
     ) -> None:
         self._folder = folder
         self._blobs_of = blobs_of
+        proved_nothing = without_token(environ, OPERATOR_VARIABLE)
         self._environ = {
-            name: value
-            for name, value in environ.items()
-            if name not in _NOT_FOR_RUNS and not name.startswith(_OF_FLEET)
+            name: one for name, one in proved_nothing.items() if not name.startswith(_OF_FLEET)
         }
         self._program = program
         self._home = home

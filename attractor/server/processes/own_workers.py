@@ -15,7 +15,7 @@ from subprocess import DEVNULL, Popen
 from attractor.base.files import make_private_folder
 from attractor.base.json import content_hash
 from attractor.base.locks import FileLock, take_slot
-from attractor.config.user_folders import OPERATOR_VARIABLE, TOKEN_VARIABLE
+from attractor.config.user_folders import OPERATOR_VARIABLE, without_token
 
 FOLDER = Path("server", "workers")
 _POLL_S = 0.1
@@ -40,11 +40,7 @@ class OwnWorkers:
     ) -> None:
         self._folder = state / FOLDER / content_hash(os.fsencode(project))[:16]
         self._project = project
-        self._environ = {
-            name: value
-            for name, value in environ.items()
-            if name not in (TOKEN_VARIABLE, OPERATOR_VARIABLE)
-        }
+        self._environ = without_token(environ, OPERATOR_VARIABLE)
         self._number = number
         self._program = program
         left = (self._folder / f"slot-{number}" for number in range(number))

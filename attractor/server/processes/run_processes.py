@@ -32,7 +32,7 @@ from attractor.base.errors import (
 from attractor.base.files import file_error, make_private_folder
 from attractor.base.json import JsonObject, parse_object
 from attractor.base.locks import take_slot
-from attractor.config.user_folders import OPERATOR_VARIABLE, TOKEN_VARIABLE
+from attractor.config.user_folders import OPERATOR_VARIABLE, without_token
 from attractor.engine.storage.json_files import Fields
 from attractor.server.errors import CommandFailed, TooManyProcesses
 
@@ -134,12 +134,11 @@ class RunProcesses:
         files = {option: stack.enter_context(_file(text)) for option, text in command.files.items()}
         places = {option: f"/dev/fd/{one.fileno()}" for option, one in files.items()}
         stdin = stack.enter_context(_file(command.stdin)) if command.stdin else DEVNULL
-        variables = {name: one for name, one in self.environ.items() if name != TOKEN_VARIABLE}
         try:
             return Popen(
                 [*self.program, *command.words(places)],
                 cwd=self.project,
-                env={**variables, OPERATOR_VARIABLE: by},
+                env={**without_token(self.environ), OPERATOR_VARIABLE: by},
                 stdin=stdin,
                 stdout=PIPE,
                 stderr=log,
