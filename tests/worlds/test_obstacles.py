@@ -112,8 +112,9 @@ def test_messages_of_an_actor_wait_until_the_obstacle_is_gone(
     assert (row.need, row.actor and row.actor.name) == (Need.BLOCKED, folder.name)
     obstacle.end(tmp_path)
     go_on(folder, ANN, opened)
-    answers = wait_until(lambda: len(found := folder.read().answers) == 2 and found)
-    assert [(one.message.text, one.succeeded) for one in answers] == [("one", True), ("two", True)]
+    wait_until(lambda: len(folder.read().answers) == 2)
+    answers = [(one.message.text, one.succeeded) for one in folder.read().answers]
+    assert answers == [("one", True), ("two", True)]
 
 
 @pytest.mark.parametrize("obstacle", [NO_ROOM, NO_VARIABLE, CLOCK], ids=lambda one: one.words)
