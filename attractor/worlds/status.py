@@ -131,15 +131,19 @@ class ActorView:
     def can_go_on(self) -> bool:
         """Whether the task needs a process and no person.
 
-        The questions of its run are answered, the run ended before its message was answered, or the
-        run is to go on since its process died.
+        The questions of its run are answered, the run ended before its message was answered, the
+        actor was stopped before the run began, or the run is to go on since its process died.
         """
-        if self.task is None:
+        task, run = self.task, self.run
+        if task is None:
             return False
-        if self.task.obstacle:
-            return self.task.tries_again
-        run = self.run
-        if run and (run.is_answered or run.outcome or run.is_final):
+        if run and (run.outcome or run.is_final):
+            return True
+        if self.history.stopped and run is None:
+            return True
+        if task.obstacle:
+            return task.tries_again
+        if run and run.is_answered:
             return True
         last = self.times_gone_on[-1:]
         return bool(last) and (run is None or run.written is None or run.written <= last[0].at)

@@ -19,7 +19,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.due import Here, carry_out
 from attractor.factory.operations.race_process import walk_attempt
 from attractor.worlds.attention import Need, read_attention
-from attractor.worlds.orders import go_on
+from attractor.worlds.orders import go_on, send, stop
 from attractor.worlds.process import ActorProcess
 from attractor.worlds.status import ActorStatus, read_actor
 from tests.automations.desk import PIPELINE, automation_in, make_opened
@@ -115,6 +115,22 @@ def test_messages_of_an_actor_wait_until_the_obstacle_is_gone(
     wait_until(lambda: len(folder.read().answers) == 2)
     answers = [(one.message.text, one.succeeded) for one in folder.read().answers]
     assert answers == [("one", True), ("two", True)]
+
+
+def test_blocked_actor_is_stopped_and_then_works_again(tmp_path: Path) -> None:
+    opened = project_in(tmp_path)
+    folder = actor_in(opened, pipeline=str(opened.project.root / "pipeline.dot"))
+    send_to(folder, opened, "one")
+    ActorProcess(folder, NO_VARIABLE.before(opened)).work(linger_s=0.1)
+    stop(folder, ANN, opened, cancel=do_nothing)
+    [answer] = folder.read().answers
+    assert (answer.reason, read_actor(folder).status) == (
+        "the actor was stopped",
+        ActorStatus.STOPPED,
+    )
+    send(folder, "two", ANN, opened)
+    wait_until(lambda: len(folder.read().answers) == 2)
+    assert folder.read().answers[-1].succeeded
 
 
 @pytest.mark.parametrize("obstacle", [NO_ROOM, NO_VARIABLE, CLOCK], ids=lambda one: one.words)
