@@ -151,6 +151,8 @@ def _stays_open(error: BaseException) -> bool:
 def _words_of(error: BaseException) -> str:
     if isinstance(error, AttractorError):
         return error.in_one_line
+    if isinstance(error, OSError):
+        return str(error)
     return "interrupted" if _is_interrupt(error) else f"internal error: {error!r}"
 
 

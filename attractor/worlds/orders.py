@@ -60,6 +60,8 @@ from attractor.worlds.waking import require_project, wake
 
 _LONGEST_NAME = 32
 _STOP_PATIENCE_S = 30.0
+_LOOK_S = 0.5
+"""A process that only looks whether a lock is held holds it for a moment."""
 _POLL_S = 0.1
 _LINGERING_S = 10.0
 """The process of an actor that is held ends after a few seconds."""
@@ -297,14 +299,15 @@ def stop(
             process = find_process(holder.pid)
         view = read_actor(folder)
         task, run = view.task, view.run
-        if task and run and not (run.outcome or run.is_final) and canceled != task.run_id:
+        is_open = run is not None and not (run.outcome or run.is_final)
+        if task and is_open and canceled != task.run_id:
             canceled = task.run_id
             cancel(canceled)
         elif not (view.has_process or view.task or _is_there(process)):
             return
-        elif not view.has_process and view.can_go_on:
-            # The message of the canceled run has no answer yet.
-            wake(folder, opened, waits=True)
+        elif not (view.has_process or is_open):
+            # The message of a run that is canceled, or does not begin, has no answer yet.
+            go_on(folder, by, opened)
         if time.monotonic() > until:
             raise LockHeld(
                 f"the process of the actor {folder.name} has not ended in time",
@@ -343,12 +346,14 @@ def go_on(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:
     """Let a task whose process died, or which is blocked, go on as soon as its actor may work."""
     opened.refuse_in_run("'attractor up'")
     require_project(folder)
-    if (task := folder.read_task()) and not read_actor(folder).can_go_on:
-        if task.obstacle:
-            folder.write_task(replace(task, tries_again=True))
-        else:
-            folder.record(GoneOn(task.run_id, by, opened.now()))
-    if task:
+    # A process that holds the lock tries it at this moment.
+    with suppress(LockHeld), FileLock(folder.lock).acquire(wait=_LOOK_S):
+        view = read_actor(folder, has_process=False)
+        if view.task and view.task.obstacle:
+            folder.write_task(replace(view.task, tries_again=True))
+        elif view.task and not view.can_go_on:
+            folder.record(GoneOn(view.task.run_id, by, opened.now()))
+    if folder.read_task():
         wake(folder, opened, waits=True)
 
 

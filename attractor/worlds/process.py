@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
-from attractor.base.errors import AttractorError, LockHeld, ProcessNotStarted, is_not_now
+from attractor.base.errors import AttractorError, LockHeld, ProcessNotStarted
 from attractor.base.files import make_private_folder
 from attractor.base.interrupts import run_in_process
 from attractor.base.locks import FileLock, has_free_slot, take_slot, unlock
@@ -224,12 +224,10 @@ class ActorProcess:
                 _tell(f"{fault.message}; trying again")
                 time.sleep(_BUSY_POLL_S)
                 return True
-            if not asyncio.run(lies_in_message(fault, task, history, opened)):
-                _tell(note_obstacle(fault, task, folder, opened))
-                return False
-            settle(refusal(task.message, _words_of(fault), now=opened.now()), folder, opened)
-            return True
-        clear_obstacle(task, folder)
+            words = note_obstacle(fault, task, folder, opened)
+            if words != task.obstacle:
+                _tell(words)
+            return False
         if carried.result is None:
             settle(refusal(task.message, carried.withdrawn, now=opened.now()), folder, opened)
         elif carried.result.status == AWAITING_ANSWER:
@@ -247,30 +245,16 @@ def due_run(
     def withdrawn() -> str:
         return "the actor was stopped" if folder.read().stopped else ""
 
-    return DueRun(task.run_id, partial(_plan, task, history, opened), withdrawn)
+    def begun() -> None:
+        if task.obstacle:
+            folder.write_task(replace(task, obstacle="", tries_again=False))
+
+    return DueRun(task.run_id, partial(_plan, task, history, opened), withdrawn, begun)
 
 
 async def _plan(task: TaskAtWork, history: ActorHistory, opened: OpenProject) -> RunPlan:
     request, ready = prepare_run(task.message, history, opened)
     return await plan_start(request, ready, run_id=task.run_id)
-
-
-async def lies_in_message(
-    fault: Exception, task: TaskAtWork, history: ActorHistory, opened: OpenProject
-) -> bool:
-    """Return whether a message cannot be carried out: a run for an empty one could begin now.
-
-    Otherwise the obstacle lies in the machine or in the actor, and its messages wait.
-    """
-    if is_not_now(fault):
-        return False
-    if is_run(RunDirectory(opened.project.runs_dir / task.run_id)):
-        return True
-    empty = replace(task, message=replace(task.message, text="Nothing."), run_id="")
-    try:
-        return not (await _plan(empty, history, opened)).report.faults
-    except (AttractorError, OSError):
-        return False
 
 
 def note_obstacle(
@@ -280,12 +264,6 @@ def note_obstacle(
     words = opened.project.redactor.text(_words_of(fault))
     folder.write_task(replace(task, obstacle=words, tries_again=False))
     return words
-
-
-def clear_obstacle(task: TaskAtWork, folder: ActorFolder) -> None:
-    """Record that nothing keeps a task from its run any more."""
-    if task.obstacle:
-        folder.write_task(replace(task, obstacle="", tries_again=False))
 
 
 def _words_of(fault: Exception) -> str:

@@ -81,7 +81,7 @@ class ActorView:
     def _status_of_task(self, task: TaskAtWork) -> ActorStatus:
         if self.run and self.run.questions:
             return ActorStatus.ASKING
-        if task.obstacle and not self.can_go_on:
+        if task.obstacle:
             return ActorStatus.BLOCKED
         # A run that needs no person goes on as soon as its process has started.
         goes_on = self.has_process or self.can_go_on or self.pool

@@ -54,7 +54,7 @@ def claimed(
         (asyncio.CancelledError(), "claimed", ""),
         (FileError("no space left"), "claimed", "no space left"),
         (LockHeld("locked"), "claimed", "locked"),
-        (BrokenPipeError(32, "Broken pipe"), "claimed", "internal error: BrokenPipeError(32, "),
+        (BrokenPipeError(32, "Broken pipe"), "claimed", "[Errno 32] Broken pipe"),
         (UsageError("wrong input", hint="write a number"), "refused", "wrong input (write a "),
         (ValueError("a defect"), "refused", "internal error: ValueError('a defect')"),
     ],

@@ -1,12 +1,10 @@
 """The process of an actor: lock, slots, kills, answers, and the look after the release."""
 
-import asyncio
 import time
 from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import FileError, UsageError
 from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock, take_slot
 from attractor.factory.open_project import OpenProject
@@ -14,7 +12,7 @@ from attractor.worlds import process
 from attractor.worlds.actors import ActorFolder, GoneOn, KnownLines, Mark, Marked
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Sender, SenderKind, TaskAtWork
-from attractor.worlds.process import ActorProcess, lies_in_message
+from attractor.worlds.process import ActorProcess
 from attractor.worlds.status import ActorStatus, read_actor
 from tests.worlds.flows import ANN, actor_in, open_at, send_to
 
@@ -202,24 +200,6 @@ def test_result_is_sent_once_to_the_actor_that_gave_the_task(
     [result] = Inbox(giver.inbox).waiting()
     assert result.about == message.id
     assert "of the actor worker, which is not a person" in result.goal
-
-
-@pytest.mark.parametrize(
-    ("backend", "fault", "lies"),
-    [
-        ("simulate", UsageError("invalid"), True),
-        ("nonsense", UsageError("invalid"), False),
-        ("simulate", FileError("no space left"), False),
-        ("simulate", OSError("no space left"), False),
-    ],
-)
-def test_fault_lies_in_the_message_if_another_one_could_begin(
-    tmp_path: Path, backend: str, fault: Exception, lies: bool
-) -> None:
-    opened = open_at(tmp_path)
-    folder = actor_in(opened, backend=backend)
-    task = TaskAtWork(send_to(folder, opened, "one"), opened.project.machine.new_run_id())
-    assert asyncio.run(lies_in_message(fault, task, folder.read(), opened)) is lies
 
 
 def test_actor_that_no_task_could_begin_is_blocked_and_answers_nothing(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from typing import Protocol
 
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import FileError
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.state.run_state import AWAITING_ANSWER, AWAITING_DECISION, RunState
+from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import resume_run
 from attractor.pipeline.execute import execute
@@ -73,13 +75,26 @@ async def carry_out(due: DueRun, place: DuePlace, opened: OpenProject) -> Carrie
         return CarriedOut(await place.go_on(root, due))
     if reason := due.withdrawn():
         return CarriedOut(withdrawn=reason)
+    if has_begun(due.run_id, opened):
+        folder = opened.project.runs_dir / due.run_id
+        raise FileError(f"the run {due.run_id} began, and {folder} is missing", hint=_RESTORE)
     await forget(due.run_id, opened)
     return CarriedOut(await place.begin(due))
+
+
+_RESTORE = "restore the folder of the run"
+
+
+def has_begun(run_id: str, opened: OpenProject) -> bool:
+    """Return whether the ledger has a run, whether or not its directory is there."""
+    return any(line.kind == LineKind.CREATED for line in opened.ledger.entries(run_id))
 
 
 async def forget(run_id: str, opened: OpenProject) -> None:
     """Remove all that a killed process left of a run that has not begun."""
     project, machine = opened.project, opened.project.machine
+    if has_begun(run_id, opened):
+        return
     remove_incomplete(run_root(run_id, project.runs_dir))
     left = stored_run(machine.state_dir, run_id)
     if not left.store.is_dir():

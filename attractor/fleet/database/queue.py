@@ -24,7 +24,7 @@ VERSION = "1"
 
 WORKFLOW = "attempt"
 POLL_S = 0.2
-_HIGHEST_PRIORITY = 2**31 - 2
+_HIGHEST_PRIORITY = 2**30 - 2
 _NUMBER = re.compile("[0-9]{1,9}")
 _LATEST_S = 1e11
 
@@ -70,7 +70,8 @@ class Queue:
             "workflow_id": attempt,
             "app_version": VERSION,
             # DBOS begins with the lowest number, from 1, and within it with the oldest attempt.
-            "priority": min(max(run.priority, 0), _HIGHEST_PRIORITY) + 1,
+            # Attempts that earlier versions queued have the same numbers.
+            "priority": 2 * min(max(run.priority, 0), _HIGHEST_PRIORITY) + 2,
             "serialization_type": self._arguments_format,
         }
         self._client.enqueue_in_transaction(connection, options, run.queue)

@@ -6,7 +6,7 @@ row of the run is added last. So a server that is killed at any moment begins no
 
 from pathlib import Path
 
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, LockHeld, Unavailable
 from attractor.base.locks import FileLock
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
@@ -15,21 +15,13 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.due import carry_out
 from attractor.fleet.dispatch.dispatch import Where
 from attractor.fleet.dispatch.in_pool import InPool
+from attractor.fleet.errors import ActorBusy
 from attractor.fleet.records import FleetRun
 from attractor.server.fleet.connection import FleetConnection
 from attractor.worlds.actors import ActorFolder
 from attractor.worlds.messages import TaskAtWork
 from attractor.worlds.orders import actors_of_project
-from attractor.worlds.process import (
-    answer_of,
-    clear_obstacle,
-    due_run,
-    lies_in_message,
-    note_obstacle,
-    refusal,
-    settle,
-    take_next,
-)
+from attractor.worlds.process import answer_of, due_run, note_obstacle, refusal, settle, take_next
 from attractor.worlds.status import read_actor
 
 _PATIENCE_S = 5.0
@@ -50,15 +42,13 @@ async def begin_next(folder: ActorFolder, opened: OpenProject, connection: Fleet
         place = InPool(Where(view.history.actor.pool), connection.dispatch, opened)
         try:
             carried = await carry_out(due_run(task, folder, view.history, opened), place, opened)
+        except (Unavailable, LockHeld, ActorBusy):
+            raise
         except AttractorError as fault:
-            if not await lies_in_message(fault, task, view.history, opened):
-                note_obstacle(fault, task, folder, opened)
-                raise
-            _refuse(task, fault.in_one_line, folder, opened)
-        else:
-            clear_obstacle(task, folder)
-            if carried.withdrawn:
-                _refuse(task, carried.withdrawn, folder, opened)
+            note_obstacle(fault, task, folder, opened)
+            raise
+        if carried.withdrawn:
+            _refuse(task, carried.withdrawn, folder, opened)
     return True
 
 
