@@ -42,12 +42,10 @@ from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.tokens import TOKENS_FILE
 from attractor.factory.open_project import OpenProject
 from attractor.server.errors import TooManyProcesses
+from attractor.server.processes.keyed_work import KeyedWork
 from attractor.server.processes.run_processes import RunCommand, RunProcesses
 
 EVERY_S = 1.0
-AGAIN_S, MOST_AGAIN_S = 5.0, 600.0
-"""A start that failed is tried again after this time, and later each time."""
-
 LEFT = timedelta(seconds=10)
 """A claim of another process whose run is not there after this time was left by a killed one."""
 
@@ -86,21 +84,6 @@ class _Watched:
         self.looked: Sequence[int] = ()
 
 
-@dataclass(frozen=True)
-class _Starting:
-    """The start of the process of a claim, by a thread."""
-
-    watched: _Watched
-    since: datetime
-    thread: Future[None]
-
-
-@dataclass(frozen=True)
-class _Retry:
-    at: float
-    tries: int
-
-
 class AutomationLoop:
     """Starts what is due in the projects of a server; `project_of` returns one by its id."""
 
@@ -115,8 +98,7 @@ class AutomationLoop:
         self._recorded: Mapping[str, str] = {}
         self._promoted: dict[str, tuple[str, LedgerEntry]] = {}
         self._watched: dict[Path, _Watched] = {}
-        self._starting: dict[str, _Starting] = {}
-        self._retries: dict[str, _Retry] = {}
+        self._work = KeyedWork(AT_ONCE)
         self._own: set[str] = set()
         self._lock = FileLock(state / f"{AUTOMATIONS}.lock")
         self._is_alone = False
@@ -144,7 +126,6 @@ class AutomationLoop:
             del self._watched[root]
         for root, (project_id, folder) in folders.items():
             self._watched.setdefault(root, _Watched(folder, project_id))
-        self._reap()
         self._read_ledger()
         tokens = _signature(self._state / TOKENS_FILE)
         for watched in self._watched.values():
@@ -152,6 +133,7 @@ class AutomationLoop:
             with suppress(AttractorError, OSError), self._noted(watched):
                 self._refresh(watched, tokens)
                 self._look_at(watched)
+        self._work.look()
 
     @contextmanager
     def _noted(self, watched: _Watched) -> Generator[None]:
@@ -330,10 +312,8 @@ class AutomationLoop:
 
     def _begin(self, watched: _Watched, claim: Claim) -> None:
         """Start the process of a claim, unless one starts now."""
-        run_id, retry = claim.run_id, self._retries.get(claim.run_id)
-        waits = retry is not None and time.monotonic() < retry.at
-        is_full = len(self._starting) >= AT_ONCE
-        if run_id in self._starting or waits or is_full or is_starting(watched.folder):
+        run_id = claim.run_id
+        if self._work.knows(run_id) or is_starting(watched.folder):
             return
         processes = self._project_of(watched.project_id).processes
         if claim.kind is TriggerKind.ISSUE:
@@ -344,41 +324,31 @@ class AutomationLoop:
         name = watched.folder.name
 
         def start() -> None:
-            processes.start(start_command(name, claim), by=f"automation {name}")
-
-        self._starting[run_id] = _Starting(watched, self._clock.now(), _in_thread(start))
-
-    def _reap(self) -> None:
-        """Forget the processes that have begun their runs; note when to try the others again.
-
-        A process that refused its run has recorded that, and its claim is not open any more.
-        """
-        for run_id, starting in [*self._starting.items()]:
-            if not starting.thread.done():
-                continue
-            del self._starting[run_id]
-            if error := starting.thread.exception():
+            since = self._clock.now()
+            try:
+                processes.start(start_command(name, claim), by=f"automation {name}")
+            except TooManyProcesses:
+                raise
+            except Exception as error:
                 # The automation may be removed meanwhile.
                 with suppress(AttractorError, OSError):
-                    self._note_failed_try(run_id, starting, error)
-                before = self._retries.get(run_id)
-                tries = before.tries + 1 if before else 0
-                is_full = isinstance(error, TooManyProcesses)
-                pause = EVERY_S if is_full else min(MOST_AGAIN_S, AGAIN_S * 2**tries)
-                self._retries[run_id] = _Retry(time.monotonic() + pause, 0 if is_full else tries)
-            else:
-                self._retries.pop(run_id, None)
-                self._own.discard(run_id)
+                    self._note_failed_try(watched, run_id, since, error)
+                raise
+            self._own.discard(run_id)
 
-    def _note_failed_try(self, run_id: str, starting: _Starting, error: BaseException) -> None:
+        # A process that refuses its run records that, and its claim is not open any more.
+        self._work.want(run_id, start)
+
+    def _note_failed_try(
+        self, watched: _Watched, run_id: str, since: datetime, error: Exception
+    ) -> None:
         """Record why a process did not begin its run, if the process did not."""
-        starts = starting.watched.folder.starts.read()
+        # An object of its own, because the loop reads the other one.
+        starts = AutomationFolder(watched.folder.root).starts.read()
         start = starts.find(run_id)
-        is_known = start and start.failed and start.failed.at >= starting.since
-        if is_known or isinstance(error, TooManyProcesses):
-            return
-        redact = self._project_of(starting.watched.project_id).opened.project.redactor.text
-        starts.note_failed_try(run_id, self._clock.now(), redact(_words_of(error)))
+        if not (start and start.failed and start.failed.at >= since):
+            redact = self._project_of(watched.project_id).opened.project.redactor.text
+            starts.note_failed_try(run_id, self._clock.now(), redact(_words_of(error)))
 
 
 def _end_by_hand(watched: _Watched, claim: Claim, now: datetime) -> None:

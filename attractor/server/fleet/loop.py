@@ -16,7 +16,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from attractor.base.clock import Clock
-from attractor.base.dataclasses import changed, dataclass
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, LockHeld, Refused, UsageError
 from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock
@@ -32,6 +32,8 @@ from attractor.server.errors import TooManyProcesses
 from attractor.server.fleet.actors import answer_message, begin_next
 from attractor.server.fleet.connection import FleetConnection, RunFault, UsedSpace
 from attractor.server.fleet.notices import notify_of_wait
+from attractor.server.processes.keyed_work import KeyedWork
+from attractor.server.processes.repeated import describe_fault
 from attractor.worlds.actors import ActorFolder, list_actors
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.pools import SERVER_LOCK
@@ -51,9 +53,6 @@ SPACE_S = 600.0
 LATE_S = 15.0
 """A transaction may end so long after the time that it notes as that of its change."""
 
-AGAIN_S, MOST_AGAIN_S = 5.0, 600.0
-"""A step that failed is tried again after this time, and later each time."""
-
 AT_ONCE = 3
 
 
@@ -67,17 +66,6 @@ class FleetProject:
     opened: OpenProject
     resume: Callable[[str], object]
     complete: Callable[[str], object]
-
-
-@dataclass(frozen=True)
-class _Left:
-    """A step for a run or an actor of a project, at a monotonic time; `tries` have failed."""
-
-    name: str
-    project: str
-    do: Callable[[], object]
-    at: float = 0.0
-    tries: int = 0
 
 
 class FleetLoop:
@@ -104,8 +92,7 @@ class FleetLoop:
         self._is_alone = self._is_second = False
         self._since = self._swept = 0.0
         self._seen: dict[str, float] = {}
-        self._left: dict[str, _Left] = {}
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._work = KeyedWork(AT_ONCE)
         self._journals = KnownJournals()
         self._settled: dict[str, tuple[int, ...]] = {}
         self._evaluated: dict[str, int] = {}
@@ -131,11 +118,12 @@ class FleetLoop:
         make_private_folder(place.parent)
         lock = FileLock(place)
         try:
-            asyncio.run(self._work(lock))
+            asyncio.run(self._act_and_watch(lock))
         finally:
+            self._work.finish(10)
             lock.release()
 
-    async def _work(self, lock: FileLock) -> None:
+    async def _act_and_watch(self, lock: FileLock) -> None:
         async with asyncio.TaskGroup() as group:
             others = [group.create_task(one) for one in (self._remove(), self._measure())]
             group.create_task(self._watch())
@@ -145,14 +133,13 @@ class FleetLoop:
 
     async def _act(self, lock: FileLock) -> None:
         """Do what the rows want, while no other server of the state folder does."""
-        turns = asyncio.Semaphore(AT_ONCE)
         while not self._stopped.is_set():
             with self._noted("the server's part for runs"):
                 self._require_alone(lock)
                 fleet = await asyncio.to_thread(self._connection.open)
                 await self._look(fleet)
                 await asyncio.to_thread(self._look_at_actors)
-                self._begin(turns)
+                self._work.look()
             await asyncio.sleep(EVERY_S)
 
     def _require_alone(self, lock: FileLock) -> None:
@@ -265,7 +252,7 @@ class FleetLoop:
         for run in found:
             if self._seen.get(run.run_id) != run.changed:
                 step = partial(self._cancel_trials if run.pool == EVALUATE else self._settle, run)
-                self._left[run.run_id] = _Left(run.run_id, run.project, step)
+                self._want(run.run_id, run.project, step)
         self._seen = {run.run_id: run.changed for run in found}
         self._since = now - LATE_S
 
@@ -273,11 +260,9 @@ class FleetLoop:
         """Find the actors in pools that changed, and have messages."""
         for folder, now in self._actors_with_messages():
             name = _name_of(folder)
-            is_waiting = name in self._left or name in self._busy
-            if not is_waiting and self._settled.get(name) != now:
+            if not self._work.knows(name) and self._settled.get(name) != now:
                 self._settled[name] = now
-                step = partial(self._take, folder)
-                self._left[name] = _Left(name, folder.project.project_id, step)
+                self._want(name, folder.project.project_id, partial(self._take, folder))
 
     def _actors_with_messages(self) -> Iterator[tuple[ActorFolder, tuple[int, ...]]]:
         """Yield the actors in pools that have messages, with their signatures."""
@@ -295,40 +280,17 @@ class FleetLoop:
             # A person is asked, whose answer changes nothing in the folder.
             self._settled.pop(_name_of(folder), None)
 
-    def _begin(self, turns: asyncio.Semaphore) -> None:
-        now = time.monotonic()
-        for name, left in list(self._left.items()):
-            if left.at <= now and name not in self._busy:
-                del self._left[name]
-                self._busy[name] = asyncio.create_task(self._do(left, turns))
+    def _want(self, name: str, project: str, step: Callable[[], object]) -> None:
+        """Let a step for a run or an actor of a project be done until it succeeds."""
 
-    async def _do(self, left: _Left, turns: asyncio.Semaphore) -> None:
-        faults = self._connection.faults
-        fault, is_full = "", False
-        try:
-            async with turns:
-                await asyncio.to_thread(left.do)
-        except TooManyProcesses as full:
-            fault, is_full = full.in_one_line, True
-        except LockHeld as held:
-            fault = held.in_one_line
-        except AttractorError as error:
-            fault = error.in_one_line
-            self._show(left.name, RunFault(left.project, fault))
-        except Exception as error:  # noqa: BLE001 - a person must see it, and other runs go on
-            fault = f"internal error: {error!r}"
-            self._show(left.name, RunFault(left.project, fault))
-        finally:
-            del self._busy[left.name]
-        if fault:
-            # A place for a process becomes free at any moment.
-            tries = 0 if is_full else left.tries + 1
-            pause = min(MOST_AGAIN_S, AGAIN_S * 2 ** max(0, tries - 1))
-            again = changed(left, at=time.monotonic() + pause, tries=tries)
-            # A newer change has replaced it.
-            self._left.setdefault(left.name, again)
-        else:
-            faults.pop(left.name, None)
+        def ended(error: Exception | None) -> None:
+            if error is None:
+                self._connection.faults.pop(name, None)
+            elif not isinstance(error, TooManyProcesses | LockHeld):
+                # A person must see it, and other runs go on.
+                self._show(name, RunFault(project, describe_fault(error)))
+
+        self._work.want(name, step, ended)
 
     def _settle(self, run: FleetRun) -> None:
         asyncio.run(self._bring(run, self._project_of(run.project)))

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Thread
 
 from attractor.base.clock import Clock
 from attractor.base.errors import AttractorError, LockHeld
@@ -22,6 +22,7 @@ from attractor.factory.forge import refuse_to_wait
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.factory.pull_readings import SHOWN, PullReading, PullReadings
+from attractor.server.processes.keyed_work import KeyedWork
 from attractor.server.processes.repeated import describe_fault
 
 LOOK_S = 5.0
@@ -63,7 +64,7 @@ class PullLoop:
         self._every = every
         self._look_s = min(LOOK_S, every.total_seconds())
         self._looks_at = 0.0
-        self._busy: dict[str, Thread] = {}
+        self._work = KeyedWork()
         self._pauses: dict[str, float] = {}
         self._limits: dict[str, float] = {}
         self._faults: dict[str, str] = {}
@@ -83,11 +84,12 @@ class PullLoop:
             # A damaged reading is a trouble of *Attention*.
             with suppress(AttractorError, OSError, RuntimeError):
                 self._look(project)
+        self._work.look()
 
     def _look(self, project: ProjectFolder) -> None:
         id_, now, tick = project.project_id, self._clock.now(), time.monotonic()
-        thread, readings = self._busy.get(id_), PullReadings.in_state(self._state, id_)
-        if (thread and thread.is_alive()) or tick < self._limits.get(id_, 0.0):
+        readings = PullReadings.in_state(self._state, id_)
+        if self._work.knows(id_) or tick < self._limits.get(id_, 0.0):
             return
         asked = {one for one in self._asked if one[0] == id_}
         self._asked -= asked
@@ -103,8 +105,7 @@ class PullLoop:
             elif is_old or reading.repository.casefold() in repositories:
                 due.append(reading)
         if due and project.root.is_dir():
-            self._busy[id_] = Thread(target=self._read, args=(id_, due), daemon=True)
-            self._busy[id_].start()
+            self._work.want(id_, partial(self._read, id_, due))
 
     def _read(self, project_id: str, due: list[PullReading]) -> None:
         # Imported here, because only open pull requests need a client of a forge.

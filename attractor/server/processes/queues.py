@@ -7,13 +7,14 @@ types `attractor queue run`, is told who holds it.
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from threading import Thread
 
 from attractor.base.errors import AttractorError
 from attractor.base.json import content_hash
 from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.factory.promotion_queue import PromotionQueues, QueuedRun
+from attractor.server.processes.keyed_work import KeyedWork
 from attractor.server.processes.run_processes import RunCommand, RunProcesses
 
 AGAIN_S = 300.0
@@ -30,7 +31,7 @@ class QueueLoop:
         self._state = state
         self._processes_of = processes_of
         self._tried: dict[tuple[str, str], str] = {}
-        self._busy: dict[tuple[str, str], Thread] = {}
+        self._work = KeyedWork()
 
     def look(self) -> None:
         """Begin a process for each queue that has work."""
@@ -38,19 +39,18 @@ class QueueLoop:
             # A damaged queue, and one without a process, is a row of *Attention*.
             with suppress(AttractorError, OSError, RuntimeError):
                 self._look(project)
+        self._work.look()
 
     def _look(self, project: ProjectFolder) -> None:
         queues = PromotionQueues.in_state(self._state, project.project_id)
         for queue in queues.all():
             key, first = (project.project_id, queue.branch), queue.first
-            thread = self._busy.get(key)
-            if first is None or (thread and thread.is_alive()) or queues.holder(queue.branch):
+            if first is None or self._work.knows(str(key)) or queues.holder(queue.branch):
                 continue
             now = _signature(queues.file(queue.branch), project, first)
             if self._tried.get(key) != now:
                 self._tried[key] = now
-                self._busy[key] = Thread(target=self._process, args=key, daemon=True)
-                self._busy[key].start()
+                self._work.want(str(key), partial(self._process, *key))
 
     def _process(self, project_id: str, branch: str) -> None:
         # What stops it is recorded in the queue.

@@ -17,8 +17,8 @@ from attractor.fleet.dispatch.dispatch import copy_fence
 from attractor.fleet.fleet import KEEP_BLOBS_S, Fleet
 from attractor.fleet.records import EVALUATE, AttemptEnd, Reason, ReasonKind, RunState
 from attractor.pipeline.execute import resume
-from attractor.server.fleet import loop
 from attractor.server.fleet.loop import KEEP_ENDED_S
+from attractor.server.processes import keyed_work
 from tests.cli.fleet_desk import (
     FleetDesk,
     sqlite_template as sqlite_template,  # a fixture
@@ -150,7 +150,7 @@ def test_fault_of_one_run_is_shown_and_keeps_no_other_one_back(
 def test_run_that_ended_is_evaluated_however_long_all_processes_are_taken(
     tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "AGAIN_S", 0.1)
+    monkeypatch.setattr(keyed_work, "AGAIN_S", 0.1)
     rows = FleetDesk(tmp_path, sqlite_template, ENDS)
     (rows.project / "attractor.toml").write_text("[server]\nmax_processes = 1\n")
     run = begin(rows)
@@ -170,7 +170,7 @@ def test_run_that_ended_is_evaluated_however_long_all_processes_are_taken(
 def test_evaluation_in_a_pool_waits_for_the_store_of_sealed_suites(
     tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "AGAIN_S", 0.1)
+    monkeypatch.setattr(keyed_work, "AGAIN_S", 0.1)
     rows = FleetDesk(tmp_path, sqlite_template, ENDS)
     sealed = tmp_path / "sealed"
     (rows.project / "attractor.toml").write_text(f'[fleet]\nsealed_store = "{sealed}"\n')
