@@ -72,7 +72,7 @@ RESERVED_VARIABLES = (
 
 
 def without_token(environ: Mapping[str, str], *more: str) -> dict[str, str]:
-    """Return the variables for a process that proves nothing: a person proved what begins it."""
+    """Return the variables without the token of a person, and without some more."""
     return {name: one for name, one in environ.items() if name not in (TOKEN_VARIABLE, *more)}
 
 

@@ -360,7 +360,7 @@ def go_on(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:
 def start_over(
     folder: ActorFolder, by: Sender, opened: OpenProject, cancel: Callable[[str], object]
 ) -> Message:
-    """Give up the task of an actor whose process died, and send it again to a new conversation."""
+    """Give up an interrupted or blocked task, and send it again to a new conversation."""
     task = _give_up(folder, opened, cancel, "started over")
     folder.record(Renewed(by, opened.now()))
     return send(folder, task.message.text, by, opened)
@@ -369,7 +369,7 @@ def start_over(
 def leave(
     folder: ActorFolder, by: Sender, opened: OpenProject, cancel: Callable[[str], object]
 ) -> None:
-    """Give up the task of an actor whose process died; the person knows about it."""
+    """Give up an interrupted or blocked task; the person knows about it."""
     _give_up(folder, opened, cancel, "given up")
     mark_seen(folder, by, opened)
     if read_actor(folder).can_begin:
@@ -404,7 +404,7 @@ def leave_held(hold: Hold, held: Iterable[ActorView], by: Sender, opened: OpenPr
 def _give_up(
     folder: ActorFolder, opened: OpenProject, cancel: Callable[[str], object], reason: str
 ) -> TaskAtWork:
-    """Cancel the run of an interrupted task, and answer its message with the reason."""
+    """Cancel the run of a task, if it has one, and answer its message with the reason."""
     opened.refuse_in_run("'attractor attention'")
     require_project(folder)
     with FileLock(folder.lock).acquire(purpose=f"{reason}: actor {folder.name}"):

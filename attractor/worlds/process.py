@@ -240,7 +240,7 @@ class ActorProcess:
 def due_run(
     task: TaskAtWork, folder: ActorFolder, history: ActorHistory, opened: OpenProject
 ) -> DueRun:
-    """Return the run of a task, which does not begin after its actor was stopped."""
+    """Return the run of a task. A stopped actor begins none."""
 
     def withdrawn() -> str:
         return "the actor was stopped" if folder.read().stopped else ""

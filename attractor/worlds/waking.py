@@ -45,7 +45,7 @@ def find_by_words(state: Path, project_id: str, name: str) -> ActorFolder:
 def require_project(folder: ActorFolder) -> None:
     """Refuse to start the process of an actor whose project was moved.
 
-    What is stored for an actor that cannot start would look like a success.
+    Ask before something is stored for the actor: otherwise it would look like a success.
     """
     project = folder.project
     if not (folder.read().actor.pool or project.root.is_dir()):

@@ -43,7 +43,8 @@ def up(invocation: Invocation, once: bool, install: bool, as_json: bool) -> Exit
     An app of growth that was not stopped starts. An actor whose process died goes on with its task,
     and one with messages that wait begins, four at a time. If it was cut longer ago than
     worlds.resume_within, or twice, or its branch was merged, a person is asked instead: 'attractor
-    attention next'. Processes that a dead one left running are ended first.
+    attention next'. Processes that a dead one left running are ended first. A blocked actor is
+    tried again after longer and longer pauses.
     """
     settings = invocation.configuration.settings
     if install:

@@ -57,7 +57,7 @@ class DuePlace(Protocol):
     """Where due runs begin: this machine, or a pool."""
 
     async def find(self, run_id: str) -> Path | None:
-        """Return the directory of the newest restart of a run that began; None before it did."""
+        """Return the directory of a run that began, to go on there; None before it began."""
         ...
 
     async def begin(self, due: DueRun) -> RunResult | None:

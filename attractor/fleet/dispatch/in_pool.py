@@ -35,7 +35,7 @@ class InPool:
     follows: bool = False
 
     async def find(self, run_id: str) -> Path | None:
-        """Return the directory of a run that began here or has a row."""
+        """Return the directory of a run that began here or has a row, as its restarts have."""
         root = self.opened.project.runs_dir / run_id
         async with self.dispatch(self.opened) as dispatch:
             is_there = is_run(RunDirectory(root)) or await dispatch.table.run(run_id) is not None
@@ -60,7 +60,7 @@ class InPool:
                 await dispatch.submit_begun(root, self.where)
             due.begun()
             if due.withdrawn():
-                # While it began: whoever withdrew it saw no run.
+                # It was withdrawn while it began.
                 await dispatch.table.cancel(due.run_id)
             if not self.follows:
                 return None

@@ -204,7 +204,7 @@ def answer_draft(
 
 @part.post("/attention/{project}/{name}/interrupted", dependencies=[OPERATE, IN_TURN])
 def settle(service: PathProjectService, caller: Calling, name: str, choice: Words) -> Response:
-    """Decide what becomes of a task whose process died."""
+    """Decide what becomes of a task that is interrupted or blocked."""
 
     def act() -> tuple[str, str]:
         body = ChoiceBody.of(choice=choice)

@@ -243,7 +243,7 @@ class SnoozeBody(Body):
 
 
 class ChoiceBody(Body):
-    """What becomes of a task whose process died."""
+    """The decision about a task that is interrupted or blocked."""
 
     choice: Literal["go on", "start over", "leave"]
 
@@ -497,7 +497,7 @@ def archive_actor(service: PathProjectService, caller: Calling, name: str) -> Ac
 def settle_interrupted(
     service: PathProjectService, caller: Calling, name: str, body: ChoiceBody
 ) -> ActorAnswer:
-    """Decide what becomes of a task whose process died."""
+    """Decide what becomes of a task that is interrupted or blocked (`go on`: try again)."""
     folder, opened, by = actor_of(service, name), service.opened, sender_of(caller)
     cancel = partial(_cancel, service, caller, body.choice)
     match body.choice:
