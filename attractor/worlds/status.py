@@ -95,7 +95,7 @@ class ActorView:
             case ActorStatus.WORKING:
                 word, reason = PlainWord.RUNNING, ""
             case ActorStatus.BLOCKED if self.task:
-                return PlainStatus(PlainWord.NEEDS_YOU, f"blocked: {self.task.obstacle}")
+                return PlainStatus(PlainWord.NEEDS_YOU, self.status.value, (self.task.obstacle,))
             case ActorStatus.ASKING | ActorStatus.INTERRUPTED:
                 word, reason = PlainWord.NEEDS_YOU, DEAD_PROCESS
             case ActorStatus.FAILED | ActorStatus.REVIEW:

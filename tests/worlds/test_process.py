@@ -211,5 +211,5 @@ def test_actor_that_no_task_could_begin_is_blocked_and_answers_nothing(tmp_path:
     view = read_actor(folder)
     assert (folder.read().answers, len(view.waiting)) == ([], 1)
     assert view.status is ActorStatus.BLOCKED
-    assert "blocked: " in view.plain.reason
-    assert "unknown backend 'nonsense'" in view.plain.reason
+    assert view.plain.head == "needs you (blocked)"
+    assert "unknown backend 'nonsense'" in str(view.plain)
