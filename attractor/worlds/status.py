@@ -13,6 +13,7 @@ from attractor.base.errors import AttractorError
 from attractor.base.locks import FileLock
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.truncation import shorten
 from attractor.pipeline.status import DEAD_PROCESS, PlainStatus, PlainWord, plain_status
 from attractor.records.lookup import is_run, run_root
 from attractor.records.summary import RunOverview, summarize_any
@@ -34,6 +35,8 @@ class ActorStatus(StrEnum):
     STOPPED = "stopped"
     ARCHIVED = "archived"
 
+
+_LONGEST_REASON = 60
 
 NEED_A_PERSON = (ActorStatus.ASKING, ActorStatus.INTERRUPTED, ActorStatus.BLOCKED)
 """The statuses in which the message in work waits for a person."""
@@ -95,7 +98,8 @@ class ActorView:
             case ActorStatus.WORKING:
                 word, reason = PlainWord.RUNNING, ""
             case ActorStatus.BLOCKED if self.task:
-                return PlainStatus(PlainWord.NEEDS_YOU, self.status.value, (self.task.obstacle,))
+                reason = shorten(self.task.obstacle, _LONGEST_REASON)
+                return PlainStatus(PlainWord.NEEDS_YOU, self.status.value, (reason,))
             case ActorStatus.ASKING | ActorStatus.INTERRUPTED:
                 word, reason = PlainWord.NEEDS_YOU, DEAD_PROCESS
             case ActorStatus.FAILED | ActorStatus.REVIEW:

@@ -106,7 +106,8 @@ def test_messages_of_an_actor_wait_until_the_obstacle_is_gone(
     ActorProcess(folder, obstacle.before(opened)).work(linger_s=0.1)
     view = read_actor(folder)
     assert (view.status, view.history.answers) == (ActorStatus.BLOCKED, [])
-    assert obstacle.words in str(view.plain)
+    assert view.task
+    assert obstacle.words in view.task.obstacle
     state, environ = opened.project.machine.state_dir, opened.project.machine.environ
     [row] = read_attention(state, opened.now(), environ).rows
     assert (row.need, row.actor and row.actor.name) == (Need.BLOCKED, folder.name)

@@ -212,4 +212,5 @@ def test_actor_that_no_task_could_begin_is_blocked_and_answers_nothing(tmp_path:
     assert (folder.read().answers, len(view.waiting)) == ([], 1)
     assert view.status is ActorStatus.BLOCKED
     assert view.plain.head == "needs you (blocked)"
-    assert "unknown backend 'nonsense'" in str(view.plain)
+    assert view.task
+    assert "unknown backend 'nonsense'" in view.task.obstacle

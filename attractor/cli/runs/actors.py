@@ -65,6 +65,8 @@ def describe_status(view: ActorView) -> str:
         until = view.run.wait.until
         end = f" until {until.astimezone():%H:%M}" if until else ""
         words = f"{words} ({view.plain.reason}{end})"
+    elif view.status is ActorStatus.BLOCKED and view.task:
+        words = f"{words}: {visible(view.task.obstacle)}"
     return f"{words}{_cause(view)}"
 
 
@@ -74,8 +76,6 @@ def _cause(view: ActorView) -> str:
     match view.status:
         case ActorStatus.ASKING if run:
             return f": {visible(shorten(run.questions[0].text, _LONGEST_TASK))}"
-        case ActorStatus.BLOCKED if view.task:
-            return f": {visible(shorten(view.task.obstacle, _LONGEST_TASK))}"
         case ActorStatus.FAILED if history.last:
             return f": {visible(shorten(history.last.reason, _LONGEST_TASK))}"
         case ActorStatus.REVIEW if history.unreviewed:
