@@ -22,7 +22,14 @@ from attractor.automations.issues import INPUTS
 from attractor.automations.starts import Claim
 from attractor.automations.store import AutomationFolder, hold_starts, verified
 from attractor.base.durations import format_duration
-from attractor.base.errors import AttractorError, ExitCode, Refused, UnknownName, is_not_now
+from attractor.base.errors import (
+    AttractorError,
+    ExitCode,
+    Refused,
+    UnknownName,
+    is_not_now,
+    words_of,
+)
 from attractor.base.fenced import fenced_alone
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject
@@ -149,11 +156,7 @@ def _stays_open(error: BaseException) -> bool:
 
 
 def _words_of(error: BaseException) -> str:
-    if isinstance(error, AttractorError):
-        return error.in_one_line
-    if isinstance(error, OSError):
-        return str(error)
-    return "interrupted" if _is_interrupt(error) else f"internal error: {error!r}"
+    return "interrupted" if _is_interrupt(error) else words_of(error)
 
 
 def request_of(

@@ -239,6 +239,13 @@ def is_not_now(error: BaseException) -> bool:
     return error.is_not_now if isinstance(error, AttractorError) else isinstance(error, OSError)
 
 
+def words_of(error: BaseException) -> str:
+    """Return an error as one line for a person; an unexpected one as a defect."""
+    if isinstance(error, AttractorError):
+        return error.in_one_line
+    return str(error) if isinstance(error, OSError) else f"internal error: {error!r}"
+
+
 def first_sentence(kind: type) -> str:
     """Return the first line of a class docstring without full stop, otherwise the class name."""
     documented = next((base.__doc__ for base in kind.__mro__ if base.__doc__), kind.__name__)

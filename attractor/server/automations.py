@@ -34,7 +34,7 @@ from attractor.automations.store import (
 from attractor.automations.tickets import Ticket, read_tickets
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, LockHeld
+from attractor.base.errors import AttractorError, LockHeld, words_of
 from attractor.base.locks import FileLock
 from attractor.config.user_folders import without_token
 from attractor.factory.forge import token_variables
@@ -348,7 +348,7 @@ class AutomationLoop:
         start = starts.find(run_id)
         if not (start and start.failed and start.failed.at >= since):
             redact = self._project_of(watched.project_id).opened.project.redactor.text
-            starts.note_failed_try(run_id, self._clock.now(), redact(_words_of(error)))
+            starts.note_failed_try(run_id, self._clock.now(), redact(words_of(error)))
 
 
 def _end_by_hand(watched: _Watched, claim: Claim, now: datetime) -> None:
@@ -405,8 +405,4 @@ def _project_of(line: LedgerEntry, ledger: Ledger) -> str:
 def _fault_of(poll: "Future[None]") -> str:
     """Return the fault of a call of the command of tickets, or of the forge, or ""."""
     error = poll.exception()
-    return _words_of(error) if error else ""
-
-
-def _words_of(error: BaseException) -> str:
-    return error.in_one_line if isinstance(error, AttractorError) else f"internal error: {error!r}"
+    return words_of(error) if error else ""

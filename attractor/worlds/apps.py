@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, words_of
 from attractor.growth.deployment.start import DownApp, apps_to_start, start_app
 
 _AT_ONCE = 4
@@ -75,7 +75,7 @@ class AppStarter:
         try:
             return StartedApp(app, start_app(app, self._environ))
         except (AttractorError, OSError) as error:
-            fault = error.in_one_line if isinstance(error, AttractorError) else str(error)
+            fault = words_of(error)
         pause = min(2 * last.pause, _LONGEST_PAUSE_S) if last else _FIRST_PAUSE_S
         self._failures[app.project.root] = _Failure(fault, self._now() + pause, pause)
         return StartedApp(app, fault=fault, is_told=last is not None and last.fault == fault)

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
-from attractor.base.errors import AttractorError, LockHeld, ProcessNotStarted
+from attractor.base.errors import AttractorError, LockHeld, ProcessNotStarted, words_of
 from attractor.base.files import make_private_folder
 from attractor.base.interrupts import run_in_process
 from attractor.base.locks import FileLock, has_free_slot, take_slot, unlock
@@ -261,13 +261,9 @@ def note_obstacle(
     fault: Exception, task: TaskAtWork, folder: ActorFolder, opened: OpenProject
 ) -> str:
     """Record why a task cannot begin or go on now, and return it."""
-    words = opened.project.redactor.text(_words_of(fault))
+    words = opened.project.redactor.text(words_of(fault))
     folder.write_task(replace(task, obstacle=words, tries_again=False))
     return words
-
-
-def _words_of(fault: Exception) -> str:
-    return fault.in_one_line if isinstance(fault, AttractorError) else str(fault)
 
 
 def take_next(folder: ActorFolder, history: ActorHistory, opened: OpenProject) -> TaskAtWork | None:

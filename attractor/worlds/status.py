@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, words_of
 from attractor.base.locks import FileLock
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.run_folder.layout import RunDirectory
@@ -214,7 +214,7 @@ def read_actors(
         try:
             found.append(read_actor(folder, known=known.of(folder) if known else None))
         except (AttractorError, OSError) as fault:
-            words = fault.in_one_line if isinstance(fault, AttractorError) else str(fault)
+            words = words_of(fault)
             tell(f"The actor {folder.qualified_name} cannot be read: {words}.")
     return found
 

@@ -13,7 +13,7 @@ from threading import Semaphore
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, words_of
 from attractor.base.locks import holder_of
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.open_project import OpenProject, open_project
@@ -199,7 +199,7 @@ class Starter:
             with self._free:
                 self._start(one)
         except (AttractorError, OSError) as fault:
-            words = fault.in_one_line if isinstance(fault, AttractorError) else str(fault)
+            words = words_of(fault)
             self._tell(f"{one.view.folder.qualified_name} does not start: {words}")
 
     def _start(self, one: FoundActor) -> None:

@@ -8,7 +8,13 @@ from datetime import timedelta
 from typing import TypeVar
 
 from attractor.base.clock import Clock
-from attractor.base.errors import AttractorError, Refused, VerificationError, first_sentence
+from attractor.base.errors import (
+    AttractorError,
+    Refused,
+    VerificationError,
+    first_sentence,
+    words_of,
+)
 from attractor.base.json import JsonObject
 from attractor.engine.state.run_state import (
     AWAITING_ANSWER,
@@ -159,7 +165,7 @@ class RunWorker:
                     await self._steer(running, run if is_own else None)
                 except (AttractorError, OSError) as error:
                     # A worker without beats would take attempts and execute none.
-                    self._kill(running, _words_of(error))
+                    self._kill(running, words_of(error))
         for run_id, run in owned.items():
             if run_id not in epochs and run_id not in self._epochs:
                 await self._give_back(run)
@@ -241,7 +247,7 @@ class RunWorker:
             # Its files were set aside while they were collected.
             raise Fenced("the attempt was ended while its files were stored") from error
         # A repetition would fail again, and pay for the stage again: a person must see it.
-        await self._kill(running, _words_of(error))
+        await self._kill(running, words_of(error))
         owned = await self._insist(lambda: self._table.run(claim.run_id))
         if owned and owned.epoch == claim.epoch:
             await self._end(Claim.of(owned), _parked(error, owned, owned.head))
@@ -310,13 +316,9 @@ class RunWorker:
         await self._clock.sleep(timedelta(seconds=seconds))
 
 
-def _words_of(error: Exception) -> str:
-    return error.in_one_line if isinstance(error, AttractorError) else f"internal error: {error!r}"
-
-
 def _parked(error: Exception, run: FleetRun, head: str) -> AttemptEnd:
     """Return the end of an attempt that failed at its worker, perhaps because of its head."""
-    details = {"stopped": _words_of(error)}
+    details = {"stopped": words_of(error)}
     if run.pool == EVALUATE:
         # All workers read the row, and an error may name files of a suite.
         sys.stderr.write(f"{run.run_id}: {details['stopped']}\n")

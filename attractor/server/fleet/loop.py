@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, LockHeld, Refused, UsageError
+from attractor.base.errors import AttractorError, LockHeld, Refused, UsageError, words_of
 from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock
 from attractor.engine.run_folder.layout import RunDirectory, is_held
@@ -33,7 +33,6 @@ from attractor.server.fleet.actors import answer_message, begin_next
 from attractor.server.fleet.connection import FleetConnection, RunFault, UsedSpace
 from attractor.server.fleet.notices import notify_of_wait
 from attractor.server.processes.keyed_work import KeyedWork
-from attractor.server.processes.repeated import describe_fault
 from attractor.worlds.actors import ActorFolder, list_actors
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.pools import SERVER_LOCK
@@ -288,7 +287,7 @@ class FleetLoop:
                 self._connection.faults.pop(name, None)
             elif not isinstance(error, TooManyProcesses | LockHeld):
                 # A person must see it, and other runs go on.
-                self._show(name, RunFault(project, describe_fault(error)))
+                self._show(name, RunFault(project, words_of(error)))
 
         self._work.want(name, step, ended)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, VerificationError
+from attractor.base.errors import AttractorError, VerificationError, words_of
 from attractor.factory.decisions.proposals import (
     PullRequestFeedback,
     Round,
@@ -73,7 +73,7 @@ def read_facts(root: Path, run_id: str, opened: OpenProject) -> FactoryFacts:
             pull=_read_pull(root, own, entries, opened) if own else None,
         )
     except (AttractorError, OSError) as fault:
-        words = fault.in_one_line if isinstance(fault, AttractorError) else str(fault)
+        words = words_of(fault)
         return FactoryFacts(trouble=words)
 
 

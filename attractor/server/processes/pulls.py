@@ -16,14 +16,13 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from attractor.base.clock import Clock
-from attractor.base.errors import AttractorError, LockHeld
+from attractor.base.errors import AttractorError, LockHeld, words_of
 from attractor.factory.errors import ForgeLimited, ForgeRefused, NoForge
 from attractor.factory.forge import refuse_to_wait
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.factory.pull_readings import SHOWN, PullReading, PullReadings
 from attractor.server.processes.keyed_work import KeyedWork
-from attractor.server.processes.repeated import describe_fault
 
 LOOK_S = 5.0
 """Look at the readings again after this time, or at once after a webhook."""
@@ -130,7 +129,7 @@ class PullLoop:
                 # Another process works on the run: a later look reads its pull request.
                 self._asking.put((project_id, reading.repository))
             except Exception as error:  # noqa: BLE001 - report it, and read the others
-                self._report(reading.url, describe_fault(error))
+                self._report(reading.url, words_of(error))
         self._pauses[project_id] = time.monotonic() + pause
 
     def _report(self, url: str, fault: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from threading import Event, Thread
 
-from attractor.base.errors import AttractorError
+from attractor.base.errors import words_of
 
 
 class Repeated:
@@ -54,12 +54,5 @@ class Repeated:
         try:
             self._look()
         except Exception as error:  # noqa: BLE001 - report it, and continue
-            return describe_fault(error)
+            return words_of(error)
         return ""
-
-
-def describe_fault(error: Exception) -> str:
-    """Return an error as one line for a person; an unexpected one as a defect."""
-    if isinstance(error, AttractorError):
-        return error.in_one_line
-    return str(error) if isinstance(error, OSError) else f"internal error: {error!r}"

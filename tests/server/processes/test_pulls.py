@@ -10,13 +10,13 @@ from queue import SimpleQueue
 import pytest
 
 from attractor.base.clock import SystemClock
-from attractor.base.errors import FileError
+from attractor.base.errors import FileError, words_of
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.pull_sync import list_rounds
 from attractor.factory.pull_readings import PullReadings
 from attractor.server.processes.pulls import PullLoop
-from attractor.server.processes.repeated import Repeated, describe_fault
+from attractor.server.processes.repeated import Repeated
 from tests.factory.flows import Flow
 from tests.factory.operations.test_pull_request import (
     flow_on,
@@ -122,7 +122,7 @@ def test_fault_is_reported_once_and_read_again_after_a_pause(
     assert time.monotonic() - begun > 0.4
     [sentence] = told
     assert sentence.startswith("http")
-    assert describe_fault(fault) in sentence
+    assert words_of(fault) in sentence
 
 
 class CountedClock(SystemClock):
