@@ -73,7 +73,8 @@ class Starting:
         """Record why the run has not begun, if so, and release the lock."""
         # A person sees the error, and begins again.
         is_by_hand = self._claim is not None and self._claim.kind is TriggerKind.PERSON
-        if error is None or is_by_hand or not _stays_open(error):
+        # After an interrupt, or machine trouble, another process may begin it.
+        if error is None or is_by_hand or not (_is_interrupt(error) or is_not_now(error)):
             self._settle(_words_of(error) if error else "")
         elif not _is_interrupt(error):
             self._note_failed_try(_words_of(error))
@@ -148,11 +149,6 @@ class Starting:
 def _is_interrupt(error: BaseException) -> bool:
     is_ours = isinstance(error, AttractorError)
     return error.exit_code is ExitCode.INTERRUPTED if is_ours else not isinstance(error, Exception)
-
-
-def _stays_open(error: BaseException) -> bool:
-    """Return whether another process may begin the run: after an interrupt, or machine trouble."""
-    return _is_interrupt(error) or is_not_now(error)
 
 
 def _words_of(error: BaseException) -> str:

@@ -255,7 +255,8 @@ def find_moved(opened: OpenProject, before: Path) -> None:
     for dimension in asyncio.run(find_moved_dimensions(opened)):
         words = f"The dimension {dimension.name} is now in {dimension.folder}."
         opened.project.console.tell(words)
-    places = {one.name: one.folder for one in DimensionRecords.of(opened).all()}
+    dimensions = DimensionRecords.of(opened).all()
+    places = {dimension.name: dimension.folder for dimension in dimensions}
     for view in read_actors(actors_of_project(opened), opened.project.console.tell):
         actor = view.history.actor
         now = replace(actor, folder=actor.folder and places.get(actor.dimension, actor.folder))

@@ -217,7 +217,7 @@ class ActorProcess:
         folder, opened = self._folder, self._opened
         due = due_run(task, folder, history, opened)
         try:
-            carried = run_in_process(carry_out(due, Here(opened), opened))
+            carried = run_in_process(carry_out(due, Here(opened)))
         except (AttractorError, OSError) as fault:
             if isinstance(fault, LockHeld):
                 # Another run works in the folder: look again, without the slot.

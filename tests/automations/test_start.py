@@ -94,7 +94,7 @@ def test_interrupt_of_a_start_by_hand_ends_it(tmp_path: Path) -> None:
 
 
 def carried_out(starting: Starting, opened: OpenProject) -> RunResult:
-    result = asyncio.run(carry_out(starting.due(opened, "simulate"), Here(opened), opened)).result
+    result = asyncio.run(carry_out(starting.due(opened, "simulate"), Here(opened))).result
     assert result
     return result
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import traceback
 import warnings
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from attractor.automations.automation import TicketCommand, TriggerKind
 from attractor.automations.start import Starting
 from attractor.automations.store import AutomationFolder, create_automation
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import FileError
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject, open_project
 from attractor.factory.operations.due import DuePlace, DueRun, Here, carry_out, find_restarts
@@ -24,6 +26,7 @@ from attractor.fleet.dispatch.in_pool import InPool
 from attractor.fleet.fleet import Addresses, open_fleet
 from attractor.fleet.records import FleetRun
 from attractor.pipeline.plan.run_plan import RunPlan
+from attractor.workspaces.run_store import STORES
 from attractor.worlds.actors import ActorFolder, GoneOn
 from attractor.worlds.process import ActorProcess, due_run, take_next
 from tests.automations.desk import automation_in, make_opened
@@ -58,7 +61,7 @@ def by_automation(folder: Path) -> Made:
     def work(place: DuePlace) -> None:
         with Starting(AutomationFolder(made.root), opened) as starting:
             if starting.take(claim.run_id):
-                asyncio.run(carry_out(starting.due(opened, "simulate"), place, opened))
+                asyncio.run(carry_out(starting.due(opened, "simulate"), place))
 
     return Made(opened, claim.run_id, work)
 
@@ -75,7 +78,7 @@ def by_actor(folder: Path) -> Made:
     def work(place: DuePlace) -> None:
         if not isinstance(place, Here):
             due = due_run(task, actor, actor.read(), opened)
-            asyncio.run(carry_out(due, place, opened))
+            asyncio.run(carry_out(due, place))
         elif actor.read_task():
             # As a person says after a kill.
             actor.record(GoneOn(task.run_id, ANN, opened.now()))
@@ -134,6 +137,8 @@ def in_process(work: Callable[[], None], note: Path, skip: int) -> int:
             work()
             death.real["write"](writing, str(death.met).encode())
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
     os.close(writing)
@@ -176,13 +181,28 @@ def require_once(made: Made, *, in_pool: bool) -> None:
         assert row
         assert (row.state, row.attempt) == ("queued", 1)
         return
-    result = asyncio.run(
-        carry_out(DueRun(made.run_id, no_plan), Here(made.opened), made.opened)
-    ).result
+    result = asyncio.run(carry_out(DueRun(made.run_id, no_plan), Here(made.opened))).result
     assert result
     assert result.outcome
     kinds = [line.kind for line in made.opened.ledger.entries(made.run_id)]
     assert kinds.count(LineKind.CREATED) == 1
+
+
+def test_run_that_began_keeps_its_store_while_its_directory_is_away(tmp_path: Path) -> None:
+    made = by_automation(tmp_path)
+    made.work(Here(made.opened))
+    root = made.opened.project.runs_dir / made.run_id
+    store = made.opened.project.machine.state_dir / STORES / made.run_id
+    before = sorted(store.rglob("*"))
+    away = root.rename(tmp_path / "away")
+    again = DueRun(made.run_id, no_plan)
+    with pytest.raises(FileError, match=f"{made.run_id} began, and .* is missing"):
+        asyncio.run(carry_out(again, Here(made.opened)))
+    assert sorted(store.rglob("*")) == before != []
+    away.rename(root)
+    result = asyncio.run(carry_out(again, Here(made.opened))).result
+    assert result
+    assert result.outcome
 
 
 async def no_plan() -> RunPlan:

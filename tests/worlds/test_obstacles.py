@@ -20,7 +20,7 @@ from attractor.factory.operations.due import Here, carry_out
 from attractor.factory.operations.race_process import walk_attempt
 from attractor.worlds.attention import Need, read_attention
 from attractor.worlds.orders import go_on, send, stop
-from attractor.worlds.process import ActorProcess
+from attractor.worlds.process import ActorProcess, due_run
 from attractor.worlds.status import ActorStatus, read_actor
 from tests.automations.desk import PIPELINE, automation_in, make_opened
 from tests.cli.test_race import RaceDesk
@@ -118,6 +118,18 @@ def test_messages_of_an_actor_wait_until_the_obstacle_is_gone(
     assert answers == [("one", True), ("two", True)]
 
 
+def test_task_that_was_blocked_asks_a_person_when_its_process_dies_later(tmp_path: Path) -> None:
+    opened = project_in(tmp_path)
+    folder = actor_in(opened, pipeline=str(opened.project.root / "pipeline.dot"))
+    send_to(folder, opened, "one")
+    ActorProcess(folder, NO_VARIABLE.before(opened)).work(linger_s=0.1)
+    task = folder.read_task()
+    assert task
+    due_run(task, folder, folder.read(), opened).begun()
+    view = read_actor(folder)
+    assert (view.status, view.can_go_on) == (ActorStatus.INTERRUPTED, False)
+
+
 def test_blocked_actor_is_stopped_and_then_works_again(tmp_path: Path) -> None:
     opened = project_in(tmp_path)
     folder = actor_in(opened, pipeline=str(opened.project.root / "pipeline.dot"))
@@ -148,7 +160,7 @@ def test_start_of_an_automation_stays_due_until_the_obstacle_is_gone(
     def start(opened: OpenProject) -> None:
         with Starting(AutomationFolder(made.root), opened) as starting:
             assert starting.take(claim.run_id)
-            asyncio.run(carry_out(starting.due(opened, "simulate"), Here(opened), opened))
+            asyncio.run(carry_out(starting.due(opened, "simulate"), Here(opened)))
 
     obstacle.begin(tmp_path)
     with pytest.raises((AttractorError, OSError)) as raised:

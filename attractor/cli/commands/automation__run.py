@@ -59,12 +59,12 @@ def automation_run(
             invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet
         )
         place = Here(observed, turn_of(observed))
-        result = walk(_carry_out(starting.due(observed, backend), place, observed), watcher)
+        result = walk(_carry_out(starting.due(observed, backend), place), watcher)
     return show_end(result, observed.project, as_json=as_json)
 
 
-async def _carry_out(due: DueRun, place: Here, opened: OpenProject) -> RunResult:
-    result = (await carry_out(due, place, opened)).result
+async def _carry_out(due: DueRun, place: Here) -> RunResult:
+    result = (await carry_out(due, place)).result
     assert result
     return result
 
@@ -79,7 +79,7 @@ def _submit(
     from attractor.fleet.dispatch.in_pool import InPool
 
     place = InPool(Where(pool), partial(open_dispatch, invocation), opened)
-    asyncio.run(carry_out(due, place, opened))
+    asyncio.run(carry_out(due, place))
     if as_json:
         show_json({"run_id": due.run_id, "pool": pool}, is_line=True)
     else:

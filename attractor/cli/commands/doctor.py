@@ -76,7 +76,7 @@ def _choose_project(invocation: Invocation, project_id: str, *, as_json: bool) -
     ledger, identity, state_dir = opened.ledger, opened.identity, opened.project.machine.state_dir
     if project_id:
         refuse_in_run("'attractor doctor --project ID'", invocation.environ)
-        places = {one.project_id: one.root for one in list_project_folders(state_dir)}
+        places = {folder.project_id: folder.root for folder in list_project_folders(state_dir)}
         identity.adopt(project_id, ledger, by=operator_name(invocation), now=opened.now())
         find_moved(opened, places.get(project_id, opened.project.root))
     here, ids = identity.project_id(), list_project_ids(state_dir)

@@ -54,7 +54,12 @@ class CarriedOut:
 
 
 class DuePlace(Protocol):
-    """Where due runs begin: this machine, or a pool."""
+    """Where due runs of a project begin: this machine, or a pool."""
+
+    @property
+    def opened(self) -> OpenProject:
+        """The project."""
+        ...
 
     async def find(self, run_id: str) -> Path | None:
         """Return the directory of a run that began, to go on there; None before it began."""
@@ -69,41 +74,36 @@ class DuePlace(Protocol):
         ...
 
 
-async def carry_out(due: DueRun, place: DuePlace, opened: OpenProject) -> CarriedOut:
+async def carry_out(due: DueRun, place: DuePlace) -> CarriedOut:
     """Begin or continue a due run; an error for which `is_not_now` holds leaves it due."""
     if root := await place.find(due.run_id):
         return CarriedOut(await place.go_on(root, due))
     if reason := due.withdrawn():
         return CarriedOut(withdrawn=reason)
-    if has_begun(due.run_id, opened):
-        folder = opened.project.runs_dir / due.run_id
-        raise FileError(f"the run {due.run_id} began, and {folder} is missing", hint=_RESTORE)
-    await forget(due.run_id, opened)
+    if not await forget(due.run_id, place.opened):
+        folder = place.opened.project.runs_dir / due.run_id
+        hint = "restore the folder of the run"
+        raise FileError(f"the run {due.run_id} began, and {folder} is missing", hint=hint)
     return CarriedOut(await place.begin(due))
 
 
-_RESTORE = "restore the folder of the run"
+async def forget(run_id: str, opened: OpenProject) -> bool:
+    """Remove all that a killed process left of a run; of one in the ledger, remove nothing.
 
-
-def has_begun(run_id: str, opened: OpenProject) -> bool:
-    """Return whether the ledger has a run, whether or not its directory is there."""
-    return any(line.kind == LineKind.CREATED for line in opened.ledger.entries(run_id))
-
-
-async def forget(run_id: str, opened: OpenProject) -> None:
-    """Remove all that a killed process left of a run that has not begun."""
+    Return whether the run can begin.
+    """
     project, machine = opened.project, opened.project.machine
-    if has_begun(run_id, opened):
-        return
+    if any(line.kind == LineKind.CREATED for line in opened.ledger.entries(run_id)):
+        return False
     remove_incomplete(run_root(run_id, project.runs_dir))
     left = stored_run(machine.state_dir, run_id)
-    if not left.store.is_dir():
-        return
-    for folder in filter(None, (left.workspace, *left.forks, left.cache)):
-        await remove_workspace_folder(folder)
-    if left.repository:
-        await remove_base_ref(left.repository, run_id, search_path=machine.search_path)
-    await remove_store(left.store)
+    if left.store.is_dir():
+        for folder in filter(None, (left.workspace, *left.forks, left.cache)):
+            await remove_workspace_folder(folder)
+        if left.repository:
+            await remove_base_ref(left.repository, run_id, search_path=machine.search_path)
+        await remove_store(left.store)
+    return True
 
 
 @dataclass(frozen=True)

@@ -221,7 +221,7 @@ def walk_attempt(
 
     with lock.acquire(wait=_LOCK_PATIENCE_S, purpose=f"an attempt of race {race.race_id}"):
         due = DueRun(attempt.run_id, plan, withdrawn)
-        return run_in_process(carry_out(due, place, opened)).result
+        return run_in_process(carry_out(due, place)).result
 
 
 def request_of(attempt: Attempt, race: Race) -> RunRequest:

@@ -41,7 +41,7 @@ async def begin_next(folder: ActorFolder, opened: OpenProject, connection: Fleet
             return False
         place = InPool(Where(view.history.actor.pool), connection.dispatch, opened)
         try:
-            carried = await carry_out(due_run(task, folder, view.history, opened), place, opened)
+            carried = await carry_out(due_run(task, folder, view.history, opened), place)
         except (Unavailable, LockHeld, ActorBusy):
             raise
         except AttractorError as fault:
