@@ -137,9 +137,10 @@ def in_process(work: Callable[[], None], note: Path, skip: int) -> int:
             work()
             death.real["write"](writing, str(death.met).encode())
             status = 0
-        except BaseException:
-            traceback.print_exc()
         finally:
+            # A killed process does not come here.
+            if status:
+                traceback.print_exc()
             os._exit(status)
     os.close(writing)
     with os.fdopen(reading) as said:
