@@ -324,6 +324,9 @@ class AutomationLoop:
         name = watched.folder.name
 
         def start() -> None:
+            # Tried again after a failure: it may be refused, or the automation removed, meanwhile.
+            if not _is_open(watched.folder.root, run_id):
+                return
             since = self._clock.now()
             try:
                 processes.start(start_command(name, claim), by=f"automation {name}")
@@ -336,7 +339,6 @@ class AutomationLoop:
                 raise
             self._own.discard(run_id)
 
-        # A process that refuses its run records that, and its claim is not open any more.
         self._work.want(run_id, start)
 
     def _note_failed_try(
@@ -349,6 +351,13 @@ class AutomationLoop:
         if not (start and start.failed and start.failed.at >= since):
             redact = self._project_of(watched.project_id).opened.project.redactor.text
             starts.note_failed_try(run_id, self._clock.now(), redact(words_of(error)))
+
+
+def _is_open(root: Path, run_id: str) -> bool:
+    """Return whether a claim of an automation waits for its run."""
+    # An object of its own, because the loop reads the other one.
+    start = AutomationFolder(root).starts.read().find(run_id) if root.is_dir() else None
+    return start is not None and not start.settled
 
 
 def _end_by_hand(watched: _Watched, claim: Claim, now: datetime) -> None:

@@ -21,7 +21,12 @@ import pytest
 from attractor.automations.automation import AfterPromotion, TicketCommand, TriggerKind
 from attractor.automations.schedule import CatchUp, Schedule
 from attractor.automations.start import Starting
-from attractor.automations.store import AutomationFolder, create_automation, hold_starts
+from attractor.automations.store import (
+    AutomationFolder,
+    create_automation,
+    hold_starts,
+    remove_automation,
+)
 from attractor.base.clock import ManualClock
 from attractor.base.errors import Refused
 from attractor.base.fenced import unfenced
@@ -30,6 +35,7 @@ from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
 from attractor.server.automations import AT_ONCE, EVERY_S, AutomationLoop, AutomationProject
+from attractor.server.processes import keyed_work
 from attractor.server.processes.repeated import Repeated
 from attractor.server.processes.run_processes import PROGRAM
 from attractor.worlds.attention import Need
@@ -421,3 +427,29 @@ def test_start_that_is_refused_is_not_repeated(running: RunningServer, opened: O
     assert is_settled(folder, 1)
     [row] = attention(running)
     assert "pipeline.dot" in row[1]
+
+
+def test_start_of_a_removed_automation_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyed_work, "MOST_AGAIN_S", 0.0)
+    opened = make_opened(tmp_path / "project")
+    automation = automation_in(opened, schedule=None, tickets=TicketCommand("true"))
+    folder = create_automation(automation, opened)
+    # The loop goes on with this one.
+    create_automation(replace(automation, name="other", tickets=TicketCommand("false")), opened)
+    tries, program = tmp_path / "tries", tmp_path / "program"
+    program.write_text(f"#!/bin/sh\necho >> {tries}\nexit 1\n")
+    program.chmod(0o755)
+    at = opened.now() - timedelta(minutes=1)
+    folder.starts.claim(TriggerKind.TICKET, "A-1", opened.project.machine.new_run_id, at)
+    service = service_of(opened.project.root)
+    service = replace(service, processes=replace(service.processes, program=(str(program),)))
+    with serving(service):
+        wait_until(lambda: tries.exists() and tries.read_text().count("\n") > 1)
+        remove_automation(folder, opened, by="ann")
+        # The one that was under way, perhaps; then none, of about ten.
+        time.sleep(0.5)
+        before = tries.read_text()
+        time.sleep(3)
+        assert tries.read_text() == before

@@ -49,7 +49,13 @@ class KeyedWork:
             del self._wanted[key]
             # It keeps no server from ending.
             self._busy[key] = Thread(target=self._do, args=(key, wanted), daemon=True)
-            self._busy[key].start()
+            try:
+                self._busy[key].start()
+            except RuntimeError:
+                # The machine has no room for a thread: a later look begins it.
+                del self._busy[key]
+                self._wanted.setdefault(key, wanted)
+                raise
 
     def finish(self, patience_s: float) -> None:
         """Wait for what is being done."""
