@@ -1,14 +1,13 @@
 """Runs in the fleet, for commands that begin, follow and change them."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from attractor.base.errors import ExitCode, LockHeld, Refused, Unavailable, UsageError
+from attractor.base.errors import ExitCode, Refused, Unavailable, UsageError
 from attractor.base.events import Event
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
@@ -22,13 +21,11 @@ from attractor.engine.budgets import NO_BUDGETS, record_budgets
 from attractor.engine.errors import RunOver
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import Action, OperatorAction
-from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun, open_run
-from attractor.engine.run_folder.result import result_of
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.resume import resume_run
-from attractor.factory.operations.settle import settle_ended
+from attractor.factory.operations.resume import conclude
 from attractor.factory.operations.start import plan_start
 from attractor.fleet.check import last_whole_head
 from attractor.fleet.decisions import pause_of
@@ -116,24 +113,11 @@ def _follow(invocation: Invocation, opened: OpenProject, run_id: str, *, as_json
 
 
 def _finish(invocation: Invocation, root: Path, *, is_canceled: bool, as_json: bool) -> ExitCode:
-    """Deliver and evaluate a run that has ended in the fleet, and show its end.
-
-    A server of the project may do the same at this moment: what it does is waited for.
-    """
+    """Deliver and evaluate a run that has ended in the fleet, and show its end."""
     watcher = Watcher(invocation, root, as_json=as_json)
     opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
-    while True:
-        try:
-            ended = asyncio.run(settle_ended(root, opened, is_canceled=is_canceled))
-            if ended.needs_resume:
-                result = walk(resume_run(ended.root, opened), watcher)
-            else:
-                manifest = read_manifest(RunDirectory(ended.root))
-                result = result_of(manifest, ended.root, ended.state)
-        except LockHeld:
-            time.sleep(_LOOK_S)
-        else:
-            return show_end(result, opened.project, as_json=as_json)
+    result = walk(conclude(root, opened, is_canceled=is_canceled), watcher)
+    return show_end(result, opened.project, as_json=as_json)
 
 
 def _show_parked(stopped: ExplainedRun, *, as_json: bool) -> ExitCode:

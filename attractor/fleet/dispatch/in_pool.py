@@ -7,14 +7,14 @@ from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, LockHeld, Refused
+from attractor.base.errors import AttractorError, Refused
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.due import DueRun, find_restarts
 from attractor.factory.operations.race import orders_to
-from attractor.factory.operations.resume import resume_run
+from attractor.factory.operations.resume import conclude
 from attractor.factory.operations.settle import settle_ended
 from attractor.fleet.dispatch.dispatch import Dispatch, Where, first_of
 from attractor.fleet.dispatch.orders import FleetOrders
@@ -68,13 +68,7 @@ class InPool:
                 await asyncio.sleep(_LOOK_S)
         if run.state is RunState.PARKED:
             return None
-        while True:
-            try:
-                ended = await settle_ended(root, self.opened, is_canceled=run.cancel)
-                return await resume_run(ended.root, self.opened) if ended.needs_resume else None
-            except LockHeld:
-                # A server of the project does the same at this moment.
-                await asyncio.sleep(_LOOK_S)
+        return await conclude(root, self.opened, is_canceled=run.cancel)
 
     def cancel(self, root: Path, opened: OpenProject, by: str, why: str) -> None:
         """Cancel a run, as `attractor cancel` does, unless it ended meanwhile."""
