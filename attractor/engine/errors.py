@@ -21,6 +21,7 @@ AttractorError
     └── CheckpointBroken      6  the checkpoint is corrupt
 """
 
+import os
 from collections.abc import Sequence
 
 from attractor.base.errors import Refused, UsageError, VerificationError
@@ -135,7 +136,8 @@ class CheckpointBroken(VerificationError):
 
 
 def _in_one_line(fault: Diagnostic) -> str:
-    """Return an error in one line, with position and message."""
+    """Return an error in one line, with message and position; the one of an agent has no file."""
     span = fault.span
-    place = f"{span.file or '<text>'}:{span.line}: " if span.is_somewhere else ""
+    is_shown = span.is_somewhere and (not span.file or os.path.lexists(span.file))
+    place = f"{span.file or '<text>'}:{span.line}: " if is_shown else ""
     return visible(f"{place}{fault.message}")

@@ -13,16 +13,11 @@ from pathlib import Path
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import LockHeld, ProcessNotStarted, Refused, UsageError
 from attractor.base.locks import FileLock, holder_of
-from attractor.engine.budgets import Budgets
-from attractor.engine.errors import NotRunnable
 from attractor.environments.orphan_processes import Process, find_process
 from attractor.factory.dimensions import Dimension, DimensionRecords, with_dimension
 from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.start import check_run
 from attractor.factory.project import ProjectFolder
-from attractor.language.reading import parse, parse_file
-from attractor.pipeline.preflight.preflight import choose_default_model, find_unpriced_models
-from attractor.pipeline.project.project import Project
-from attractor.pipeline.project.run_scope import RunScope
 from attractor.records.request import RunRequest
 from attractor.records.summary import summarize_any
 from attractor.workspaces.create.registry import ISOLATED, READ_ONLY, workspace_registry
@@ -30,6 +25,7 @@ from attractor.workspaces.errors import DimensionBusy
 from attractor.worlds.actors import (
     Actor,
     ActorFolder,
+    ActorHistory,
     GoneOn,
     Mark,
     Marked,
@@ -51,10 +47,9 @@ from attractor.worlds.dimensions import (
 )
 from attractor.worlds.errors import ActorArchived
 from attractor.worlds.inbox import Inbox
-from attractor.worlds.messages import Message, Sender, TaskAtWork
+from attractor.worlds.messages import Message, MessageKind, Sender, TaskAtWork
 from attractor.worlds.pools import require_movable
-from attractor.worlds.process import refusal, settle
-from attractor.worlds.sessions import FILE, pipeline_text
+from attractor.worlds.process import prepare_run, refusal, settle
 from attractor.worlds.status import ActorStatus, ActorView, read_actor, read_actors
 from attractor.worlds.waking import require_project, wake
 
@@ -116,23 +111,18 @@ def spawn(
     actor = replace(actor, pool=actor.pool or opened.project.worlds.pool)
     # Unknown names, and names that are taken, are refused before anything is made.
     backend = backend_registry()[actor.backend]
-    if actor.life_usd is not None:
-        _require_priced(actor, opened.project)
+    if only_reads and not where:
+        where = READ_ONLY
+    # A new dimension is made in the end.
+    actor = _placed(actor, where or ISOLATED, opened, only_reads=only_reads)
+    require_movable(actor)
+    _require_startable(actor, words, opened)
     with lock_actors(project, state):
         require_free_name(actor.name, project, state)
-        if only_reads and not where:
-            where = READ_ONLY
         if not where:
             kind = ISOLATED if actor.pool else ""
-            where = asyncio.run(add_dimension(opened, actor.name, kind=kind)).name
-        wanted = RunRequest(file=opened.project.root, workspace=where)
-        placed = with_dimension(wanted, opened)
-        if only_reads:
-            placed = _reading(placed)
-        actor = replace(
-            actor, workspace=placed.workspace, folder=placed.folder, dimension=placed.dimension
-        )
-        require_movable(actor)
+            name = asyncio.run(add_dimension(opened, actor.name, kind=kind)).name
+            actor = _placed(actor, name, opened)
         _require_alone(actor, opened)
         folder = create_actor(actor, project, state)
     if not getattr(backend, "keeps_sessions", True):
@@ -144,20 +134,21 @@ def spawn(
     return folder
 
 
-def _require_priced(actor: Actor, project: Project) -> None:
-    """Refuse a limit of the cost for a model without a price."""
-    graph = parse_file(actor.pipeline) if actor.pipeline else parse(pipeline_text(actor.agent))
-    scope = RunScope.of(project)
-    request = RunRequest(
-        file=project.root / FILE,
-        backend=actor.backend,
-        model=actor.model,
-        provider=actor.provider,
-        budgets=Budgets(actor.life_usd),
+def _placed(actor: Actor, where: str, opened: OpenProject, *, only_reads: bool = False) -> Actor:
+    """Return the actor in a dimension or a kind of workspace."""
+    request = with_dimension(RunRequest(file=opened.project.root, workspace=where), opened)
+    if only_reads:
+        request = _reading(request)
+    return replace(
+        actor, workspace=request.workspace, folder=request.folder, dimension=request.dimension
     )
-    request, _ = asyncio.run(choose_default_model([graph], request, scope))
-    if faults := find_unpriced_models([graph], request, scope):
-        raise NotRunnable(actor.name, faults)
+
+
+def _require_startable(actor: Actor, words: str, opened: OpenProject) -> None:
+    """Refuse an actor whose first run could not begin, as `attractor run` does."""
+    message = Message("", 0, MessageKind.TASK, actor.spawner, words, opened.now())
+    request, ready = prepare_run(message, ActorHistory(actor), opened)
+    asyncio.run(check_run(request, ready)).report.require_ok()
 
 
 def _reading(request: RunRequest) -> RunRequest:

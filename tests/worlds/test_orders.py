@@ -1,7 +1,7 @@
 """Orders of people to actors: refused orders store nothing, moved and removed dimensions."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -165,3 +165,26 @@ def test_files_that_a_person_changed_between_stages_are_listed_apart(desk: Place
     assert "by others: mine.txt" in desk.do("actor", "show", "helper").stdout
     told = desk.do("logs", answer["run_id"]).stdout
     assert "two: files changed by others before the stage: 2" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (("--with", "codex"), "node work: backend=codex: the program codex is not"),
+        (("--agent", "nobody"), "nobody"),
+        ((), "OPENAI_API_KEY"),
+        (("--model", "gpt-9", "--provider", "openai", "--max-cost-usd", "1"), "gpt-9"),
+        (("--with", "simulate", "--sandbox", "walls"), "walls"),
+        (("--with", "simulate", "--in", "docker"), "docker"),
+    ],
+    ids=["program", "agent", "key", "price", "sandbox", "place"],
+)
+def test_actor_that_could_not_begin_is_not_spawned(
+    desk: PlacedDesk, words: Sequence[str], remedy: str
+) -> None:
+    begin_repository(desk.place)
+    git(desk.place, "commit", "--quiet", "--allow-empty", "--message", "Begin")
+    refused = desk.do("actor", "spawn", *words, "--name", "helper", "one")
+    assert refused.returncode not in (0, 1), refused.stdout
+    assert remedy in refused.stderr
+    assert desk.actors() == json.loads(desk.do("dimension", "list", "--json").stdout) == []

@@ -9,6 +9,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.actors import sender_of, show_where
+from attractor.cli.runs.fleet import require_extra
 from attractor.cli.runs.setup import Amount, chosen_model_options, opened_of
 from attractor.language.declarations.touches import read_touches
 from attractor.workspaces.create.registry import READ_ONLY
@@ -110,6 +111,8 @@ def actor_spawn(
     opened, spawned = opened_of(invocation), list[ActorFolder]()
     # Other work is waited for afterwards: a stage would wait for its own run.
     opened.refuse_in_run("'attractor actor spawn'")
+    if pool or opened.project.worlds.pool:
+        require_extra()
     spawner = sender_of(invocation)
     warn_of_overlap(opened, patterns := read_touches(touches))
     await_others(opened, patterns)

@@ -421,9 +421,9 @@ def list_all_actors(
 @part.post("/api/v1/actors", status_code=201, dependencies=[OPERATE, IN_TURN])
 def spawn_actor(service: ServerService, caller: Calling, body: SpawnBody) -> ActorAnswer:
     """Spawn an actor with its first task."""
-    if body.pool and not service.fleet.takes_runs:
-        raise no_fleet()
     opened = enter(service, caller, body.project).opened
+    if (body.pool or opened.project.worlds.pool) and not service.fleet.takes_runs:
+        raise no_fleet()
     taken = [one.name for one in list_actors(opened.project.machine.state_dir)]
     actor = Actor(
         name=body.name or name_after(body.words, taken),

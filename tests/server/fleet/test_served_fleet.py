@@ -1,6 +1,7 @@
 """A server starts workers, and does for their runs what they may not: real processes."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -111,7 +112,12 @@ def test_run_waits_for_the_label_and_an_actor_is_in_the_pool_of_the_request(
     assert folder.read().actor.pool == "agents"
 
 
-def test_workers_without_the_extra_name_the_command_that_adds_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words", [("serve", "--workers", "1"), ("actor", "spawn", "--pool", "far", "Say hello")]
+)
+def test_what_needs_the_extra_names_the_command_that_adds_it(
+    tmp_path: Path, words: Sequence[str]
+) -> None:
     fleet = served_fleet(tmp_path)
     hidden = tmp_path / "hidden"
     hidden.mkdir()
@@ -120,7 +126,7 @@ def test_workers_without_the_extra_name_the_command_that_adds_it(tmp_path: Path)
     hide += "u.find_spec = lambda name, *more: None if name == 'obstore' else found(name, *more)"
     (hidden / "sitecustomize.py").write_text(hide)
     done = subprocess.run(
-        [*PROGRAM[:1], *PROGRAM[2:], "serve", "--workers", "1"],
+        [*PROGRAM[:1], *PROGRAM[2:], *words],
         cwd=fleet.project,
         env={**fleet.environ, "PYTHONPATH": str(hidden)},
         capture_output=True,
