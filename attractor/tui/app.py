@@ -57,6 +57,7 @@ DIFF_PAUSE_S = 3.0
 FLUSH_S = 0.1
 MOST_LINES = 2000
 NARROW = 70
+NOTICE_S = 60.0
 """A narrower terminal has one column: the list, or what was opened."""
 
 
@@ -128,9 +129,9 @@ class AttractorTui(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back", show=False)]
     ESCAPE_TO_MINIMIZE = False
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, notice: str = "") -> None:
         super().__init__()
-        self.client = client
+        self.client, self._notice = client, notice
         self.listing = Listing()
         self.view = View.OVERVIEW
         self.detail = Detail()
@@ -163,6 +164,8 @@ class AttractorTui(App[None]):
         # Collecting the objects of all imported modules took up to 0.5 s, in which no key is drawn.
         gc.freeze()
         self._list.focus()
+        if self._notice:
+            self.notify(self._notice, timeout=NOTICE_S)
         self.run_worker(self._poll(), group="poll")
         self.run_worker(self._poll_detail(), group="poll")
         self.set_interval(FLUSH_S, self._write_events)

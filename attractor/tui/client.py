@@ -220,15 +220,12 @@ def place(*words: str) -> str:
 
 
 class ApiClient:
-    """A client of one server, with the token of a person."""
+    """A client of one server, with headers that identify a person."""
 
-    def __init__(self, url: str, token: str) -> None:
-        # No proxy of the environment gets the token.
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        # No proxy of the environment gets the headers.
         self._http = httpx.AsyncClient(
-            base_url=url,
-            headers={"authorization": f"Bearer {token}"},
-            timeout=TIMEOUT_S,
-            trust_env=False,
+            base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False
         )
 
     async def close(self) -> None:

@@ -134,7 +134,7 @@ def sit(
     size: tuple[int, int] = WIDE,
 ) -> None:
     async def main() -> None:
-        client = LateClient(server.url, server.token())
+        client = LateClient(server.url, {"authorization": f"Bearer {server.token()}"})
         app = AttractorTui(client)
         async with app.run_test(size=size) as pilot:
             await work(Person(app, pilot, client))

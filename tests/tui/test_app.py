@@ -178,7 +178,7 @@ def test_many_actors_and_events_are_drawn_quickly() -> None:
     actors = [actor(f"a{number}") for number in range(100)]
 
     async def main() -> None:
-        client = LateClient("http://127.0.0.1:9", "")
+        client = LateClient("http://127.0.0.1:9", {})
         client.is_late = True
         app = AttractorTui(client)
         async with app.run_test(size=WIDE) as pilot:

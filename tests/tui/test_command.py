@@ -8,10 +8,15 @@ from pathlib import Path
 from attractor.base.clock import SystemClock
 from attractor.base.files import is_running
 from attractor.factory.ledger.tokens import TokenStore
-from tests.cli.git_desk import GitDesk
+from tests.cli.git_desk import UNGUARDED, GitDesk
 from tests.cli.terminals import Sitting, sit
 from tests.patience import wait_until
 from tests.prepared import PROGRAM
+
+ASK = """digraph { start [shape=Mdiamond]; done [shape=Msquare]
+    gate [shape=hexagon, label="Ship it?"]; start -> gate; gate -> done [label="[Y] Yes"] }"""
+NAP = """digraph { start [shape=Mdiamond]; done [shape=Msquare]
+    nap [shape=parallelogram, tool_command="touch begun; sleep 600"]; start -> nap -> done }"""
 
 
 def make_desk(folder: Path) -> GitDesk:
@@ -44,6 +49,26 @@ def test_server_and_token_last_as_long_as_the_interface(tmp_path: Path) -> None:
         quit_from(ann)
     assert store.list() == ()
     wait_until(lambda: not is_running(server))
+
+
+def test_interface_acts_without_a_token_while_a_stage_works_without_a_sandbox(
+    tmp_path: Path,
+) -> None:
+    desk = make_desk(tmp_path)
+    desk.write(ASK, "ask.dot")
+    desk.write(NAP, "nap.dot")
+    desk.do("run", "ask.dot", *UNGUARDED, "--interviewer", "park")
+    desk.begin("run", "nap.dot", *UNGUARDED, "--workspace", "in-place")
+    try:
+        wait_until(lambda: (desk.place / "begun").exists())
+        with sit([PROGRAM, "tui"], cwd=desk.place, environ=desk.environ) as ann:
+            ann.until("Decisions wait", "NEEDS YOU (1)")
+            assert not TokenStore(desk.state).list()
+            ann.type("1")
+            quit_from(ann)
+    finally:
+        desk.end()
+    assert json.loads((desk.state / "sessions.json").read_text()) == []
 
 
 def test_running_server_is_used_and_stays(tmp_path: Path) -> None:

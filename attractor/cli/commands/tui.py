@@ -5,14 +5,14 @@ import secrets
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from attractor.base.clock import SystemClock
-from attractor.base.errors import ExitCode, ProcessNotStarted, UsageError
+from attractor.base.errors import ExitCode, ProcessNotStarted, Refused, UsageError
 from attractor.base.files import is_running
 from attractor.base.json import parse_object
 from attractor.cli.invocation import Invocation
@@ -34,7 +34,8 @@ def tui(invocation: Invocation) -> ExitCode:
 
     All keys are shown at the bottom; Ctrl-P opens all commands, and q ends. It asks the running
     server of the project, or starts one until it ends. It acts with a token of its own, with the
-    scope 'decide', which is revoked at the end.
+    scope 'decide', which is revoked at the end. If it is begun while a stage executes without a
+    sandbox, it acts as a browser does, without decisions.
     """
     # The screen is drawn on stderr.
     if not (invocation.has_terminal and sys.stderr.isatty()):
@@ -44,15 +45,23 @@ def tui(invocation: Invocation) -> ExitCode:
     from attractor.tui.app import AttractorTui
     from attractor.tui.client import ApiClient
 
-    with _token(invocation) as token, _server(invocation, token) as url:
-        app = AttractorTui(ApiClient(url, token))
+    opened_of(invocation).refuse_in_run("'attractor tui'")
+    with ExitStack() as stack:
+        notice = ""
+        try:
+            headers = stack.enter_context(_token(invocation))
+        except Refused as unguarded:
+            headers = stack.enter_context(_session(invocation))
+            notice = f"Decisions wait: {unguarded.message}. Open this again when it has ended."
+        url = stack.enter_context(_server(invocation, headers))
+        app = AttractorTui(ApiClient(url, headers), notice)
         app.run()
     return ExitCode(app.return_code or 0)
 
 
 @contextmanager
-def _token(invocation: Invocation) -> Generator[str]:
-    """Create a token until the block ends; revoke those of processes that were killed."""
+def _token(invocation: Invocation) -> Generator[Mapping[str, str]]:
+    """Yield the header of a new token; revoke it at the end, and those of killed processes."""
     store, now, by = token_store(invocation), SystemClock().now(), _person(invocation)
     for name in _left_tokens(store):
         store.revoke(name, by=by, now=now)
@@ -60,9 +69,26 @@ def _token(invocation: Invocation) -> Generator[str]:
     name = f"{PREFIX}-{os.getpid()}-{secrets.token_hex(4)}"
     store.create(name, "decide", secret, by=by, now=now)
     try:
-        yield secret
+        yield {"authorization": f"Bearer {secret}"}
     finally:
         store.revoke(name, by=by, now=SystemClock().now())
+
+
+@contextmanager
+def _session(invocation: Invocation) -> Generator[Mapping[str, str]]:
+    """Yield the headers of a session, as browsers have them, until the block ends."""
+    # Imported here, because only this command begins one itself.
+    from attractor.factory.ledger.tokens import Scope
+    from attractor.server.access.callers import COOKIE, csrf_of
+    from attractor.server.access.sessions import Sessions
+    from attractor.server.http.guard import CSRF_HEADER
+
+    sessions = Sessions(invocation.configuration.settings.state_dir, SystemClock())
+    secret = sessions.begin(_person(invocation), Scope.OPERATE)
+    try:
+        yield {"cookie": f"{COOKIE}={secret}", CSRF_HEADER: csrf_of(secret)}
+    finally:
+        sessions.end(secret)
 
 
 def _person(invocation: Invocation) -> str:
@@ -82,13 +108,13 @@ def _left_tokens(store: "TokenStore") -> list[str]:
 
 
 @contextmanager
-def _server(invocation: Invocation, token: str) -> Generator[str]:
+def _server(invocation: Invocation, headers: Mapping[str, str]) -> Generator[str]:
     """Yield the address of a running server, or of one that is started until the block ends."""
     # Imported here, because only this command asks for servers.
     from attractor.pipeline.notifications import noted_addresses
 
     for url in noted_addresses(opened_of(invocation).project):
-        if _answers(url, token):
+        if _answers(url, headers):
             yield url
             return
     flags = [f"--config={flag}" for flag in invocation.flags]
@@ -116,13 +142,12 @@ def _server(invocation: Invocation, token: str) -> Generator[str]:
             _end(process)
 
 
-def _answers(url: str, token: str) -> bool:
-    """Return whether a server answers, and takes the token."""
+def _answers(url: str, headers: Mapping[str, str]) -> bool:
+    """Return whether a server answers, and takes the headers."""
     # Imported here, because only this command sends requests.
     import httpx
 
     try:
-        headers = {"authorization": f"Bearer {token}"}
         found = httpx.get(
             f"{url}/api/v1/attention", headers=headers, timeout=PATIENCE_S, trust_env=False
         )

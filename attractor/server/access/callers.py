@@ -186,5 +186,9 @@ class Access:
         if session.token and token is None:
             return None
         projects = token.projects if token else ()
-        csrf = digest_of(f"csrf {secret}")
-        return Caller(session.name, session.scope, csrf=csrf, projects=projects)
+        return Caller(session.name, session.scope, csrf=csrf_of(secret), projects=projects)
+
+
+def csrf_of(secret: str) -> str:
+    """Return the value that each form of a session has to send back."""
+    return digest_of(f"csrf {secret}")

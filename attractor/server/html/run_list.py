@@ -15,13 +15,14 @@ from attractor.pipeline.status import SUCCEEDED, PlainWord, plain_status
 from attractor.records.drawing import read_graph
 from attractor.records.summary import RunOverview
 
+_STARTED, _ENDED = "StageStarted", ("StageCompleted", "StageFailed")
 _MILLISECOND = 10
 """The characters of a run id that are its time: commands find the run by them."""
 
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run in the list; of a run at work, also the stages that it has reached, of all stages.
+    """A run in the list; of one at work, also how many stages it has reached and ended, of all.
 
     Without a readable pipeline, and of a run that is not at work, `stages` is 0.
     """
@@ -29,6 +30,7 @@ class RunRow:
     run: RunOverview
     seconds: float
     reached: int = 0
+    ended: int = 0
     stages: int = 0
 
     @property
@@ -67,11 +69,12 @@ def row_of(run: RunOverview, now: datetime) -> RunRow:
     # The page of the run names the error.
     try:
         stages = _stages_of(run.directory)
-        started = events_of(RunDirectory(run.directory).events, ("StageStarted",))
-        reached = stages & {event.node for event in started}
+        events = [*events_of(RunDirectory(run.directory).events, (_STARTED, *_ENDED))]
+        reached = stages & {event.node for event in events}
+        ended = stages & {event.node for event in events if event.type in _ENDED}
     except AttractorError:
         return RunRow(run, seconds)
-    return RunRow(run, seconds, len(reached), len(stages))
+    return RunRow(run, seconds, len(reached), len(ended), len(stages))
 
 
 @lru_cache(maxsize=1000)
