@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from attractor.base.errors import MachineryError
+from attractor.base.listening import accept_no_more
 from attractor.environments.orphan_processes import Process, find_process, process_numbers
 from attractor.pipeline.notifications import find_server
 from attractor.pipeline.project.machine import Machine
@@ -229,6 +230,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, after the requests that were cut got an answer."""
+        await accept_no_more(self.servers)
         await super().shutdown(sockets)
         if cut := self.server_state.tasks:
             await asyncio.wait(cut, timeout=ANSWERING_S)

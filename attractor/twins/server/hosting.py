@@ -26,11 +26,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.errors import AttractorError, MachineryError
+from attractor.base.listening import accept_no_more
 from attractor.twins.errors import PortInUse, Rejection
 from attractor.twins.exchange.answer import Reply, ReplyEnd
 
 _BACKLOG = 2048
-_TURNS = 3
 _DROP = "attractor.drop"
 
 
@@ -62,13 +62,7 @@ class _Server(uvicorn.Server):
                 transport.abort()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        loop = asyncio.get_running_loop()
-        for server in self.servers:
-            for listener in server.sockets:
-                loop.remove_reader(listener.fileno())
-        # A server that is closed leaks the connections whose tasks have not begun.
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
+        await accept_no_more(self.servers)
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
