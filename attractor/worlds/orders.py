@@ -225,8 +225,7 @@ def actor_in(dimension: Dimension, opened: OpenProject) -> ActorFolder:
     """Return the only actor that works in a dimension."""
     name = dimension.name
     views = read_actors(actors_of_project(opened), opened.project.console.tell)
-    open_ = [one for one in views if not one.history.archived]
-    found = [one.folder for one in open_ if one.history.actor.dimension == name]
+    found = [one.folder for one in views if _works_in(one.history, name)]
     if not found:
         raise Refused(
             f"no actor works in the dimension {name}",
@@ -439,6 +438,41 @@ def _require_no_work(view: ActorView) -> None:
         )
 
 
+def remove(
+    folder: ActorFolder,
+    by: Sender,
+    opened: OpenProject,
+    cancel: Callable[[str], object],
+    *,
+    force: bool = False,
+) -> RemovedDimension | None:
+    """Stop and archive an actor, and remove the dimension that was made for it and no other uses.
+
+    Without `force`, one whose changes would be lost is refused.
+    """
+    opened.refuse_in_run("'attractor actor remove'")
+    stop(folder, by, opened, cancel)
+    name = folder.read().actor.dimension
+    made = [
+        one
+        for one in DimensionRecords.of(opened).all()
+        if one.name == name and one.made_by_attractor
+    ]
+    others = [
+        one
+        for one in actors_of_project(opened)
+        if one.root != folder.root and _works_in(one.read(), name)
+    ]
+    if made and not others:
+        return remove_with_actors(made[0], by, opened, force=force)
+    archive(folder, by, opened)
+    return None
+
+
+def _works_in(history: ActorHistory, dimension: str) -> bool:
+    return history.actor.dimension == dimension and not history.archived
+
+
 def remove_with_actors(
     dimension: Dimension, by: Sender, opened: OpenProject, *, force: bool = False
 ) -> RemovedDimension:
@@ -448,7 +482,7 @@ def remove_with_actors(
     views = [
         view
         for view in read_actors(actors_of_project(opened), tell)
-        if view.history.actor.dimension == dimension.name and not view.history.archived
+        if _works_in(view.history, dimension.name)
     ]
     for view in views:
         _require_no_work(view)

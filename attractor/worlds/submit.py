@@ -105,7 +105,8 @@ async def submit_dimension(
     """
     opened.refuse_in_run("'attractor dimension submit'")
     if not (suite or opened.project.suite):
-        raise UsageError("no suite judges the files", hint="name one: --suite NAME")
+        hint = "name one: --suite NAME; write the first: attractor suite init scenarios/NAME"
+        raise UsageError("no suite judges the files", hint=hint)
     project, machine = opened.project, opened.project.machine
     work = runs_in(dimension, opened)
     for one in work:

@@ -71,6 +71,27 @@ class MovedDesk(PlacedDesk):
         return self.folder / "moved" / "renamed"
 
 
+def test_removed_actor_is_archived_and_the_folder_made_for_it_is_gone_unless_changes_would_be(
+    desk: PlacedDesk,
+) -> None:
+    begin_repository(desk.place)
+    desk.write(LINEAR)
+    git(desk.place, "add", "--all")
+    git(desk.place, "commit", "--quiet", "--message", "Begin")
+    guest = ("--read-only", "--in", "host", "--sandbox", "auto")
+    for name, *where in (("alone",), ("host",), ("guest", *guest)):
+        assert desk.do(*SPAWN[:-3], "--name", name, "one", *where).returncode == 0
+        desk.do("actor", "wait", name, "--timeout", "60s")
+    [alone, host] = json.loads(desk.do("dimension", "list", "--json").stdout)
+    assert desk.do("actor", "remove", "host").returncode == 0
+    refused = desk.do("actor", "remove", "alone")
+    assert (refused.returncode, "would be lost" in refused.stderr) == (4, True), refused.stderr
+    removed = json.loads(desk.do("actor", "remove", "alone", "--force", "--json").stdout)
+    assert (removed["status"], bool(removed["removed"]["kept"])) == ("archived", True)
+    assert [one["name"] for one in desk.actors()] == ["guest"]
+    assert (Path(alone["folder"]).exists(), Path(host["folder"]).exists()) == (False, True)
+
+
 SPAWN = (
     *("actor", "spawn", "--with", "simulate", "--sandbox", "none", "--pipeline", "pipeline.dot"),
     *("--name", "helper", "one"),

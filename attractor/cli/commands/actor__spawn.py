@@ -151,7 +151,7 @@ def _show_spawned(folder: ActorFolder) -> None:
     if (dimension := made.dimension) and made.workspace != READ_ONLY:
         show(f"  its changes:    attractor dimension diff {dimension}")
         show(f"  have it judged: attractor dimension submit {dimension} --suite SUITE")
-        show(f"  remove it:      attractor dimension remove {dimension}")
+        show(f"  remove it:      attractor actor remove {name}")
 
 
 part = actor_spawn

@@ -5,8 +5,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.actors import find, sender_of
-from attractor.cli.runs.orders import orders_in
+from attractor.cli.runs.actors import canceler, find, sender_of
 from attractor.worlds.orders import stop
 from attractor.worlds.records import actor_record
 from attractor.worlds.status import read_actor
@@ -22,12 +21,7 @@ def actor_stop(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
     Messages that wait stay in its inbox. The next message starts it again, in its conversation.
     """
     folder, opened = find(invocation, name)
-
-    def cancel(run_id: str) -> None:
-        root = opened.project.runs_dir / run_id
-        orders_in(invocation, opened, root).cancel(f"actor {folder.name} stopped")
-
-    stop(folder, sender_of(invocation), opened, cancel)
+    stop(folder, sender_of(invocation), opened, canceler(invocation, folder, opened))
     view = read_actor(folder)
     if as_json:
         show_json(actor_record(view))

@@ -1,27 +1,20 @@
 """Remove a dimension."""
 
-import shlex
-
 import click
 
-from attractor.base.errors import ExitCode, Refused
+from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.actors import sender_of
+from attractor.cli.runs.dimensions import force_option, require_elsewhere, show_removed
 from attractor.cli.runs.setup import opened_of
 from attractor.factory.dimensions import DimensionRecords
-from attractor.language.source.text import visible
-from attractor.worlds.dimensions import KEPT_DAYS
 from attractor.worlds.orders import remove_with_actors
 
 
 @click.command()
 @click.argument("name")
-@click.option(
-    "--force",
-    is_flag=True,
-    help=f"Remove changes too, after a snapshot that is kept for {KEPT_DAYS} days.",
-)
+@force_option
 @json_option
 @click.pass_obj
 def dimension_remove(invocation: Invocation, name: str, force: bool, as_json: bool) -> ExitCode:
@@ -33,11 +26,7 @@ def dimension_remove(invocation: Invocation, name: str, force: bool, as_json: bo
     """
     opened = opened_of(invocation)
     dimension = DimensionRecords.of(opened).find(name)
-    if dimension.folder and invocation.folder.resolve().is_relative_to(dimension.folder):
-        raise Refused(
-            f"this is a folder of the dimension {dimension.name}",
-            hint=f"type it elsewhere: cd {shlex.quote(str(opened.project.root.parent))}",
-        )
+    require_elsewhere(invocation, dimension.folder, opened)
     removed = remove_with_actors(dimension, sender_of(invocation), opened, force=force)
     if as_json:
         record = dimension.to_json()
@@ -45,10 +34,7 @@ def dimension_remove(invocation: Invocation, name: str, force: bool, as_json: bo
         return ExitCode.DONE
     stays = dimension.folder and not dimension.made_by_attractor
     show(f"dimension {dimension.name} removed{', its folder stays' if stays else ''}")
-    if removed.kept:
-        show(f"  kept for {KEPT_DAYS} days: {removed.kept}")
-    for path in removed.ignored:
-        show(f"  gone, because it was ignored: {visible(path)}")
+    show_removed(removed)
     return ExitCode.DONE
 
 

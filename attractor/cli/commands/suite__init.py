@@ -19,7 +19,9 @@ from attractor.workspaces.git.repository import find_prefix
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
-    "--pipeline", default="", help="Judge this pipeline (default: the only one of the project)."
+    "--pipeline",
+    default="",
+    help="Judge this pipeline (default: the only one of the project; without one, all work).",
 )
 @example_option
 @json_option

@@ -12,7 +12,7 @@ from attractor.base.durations import format_age
 from attractor.base.errors import AttractorError, ExitCode
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json, table
-from attractor.cli.runs.orders import operator_name, proof_of
+from attractor.cli.runs.orders import operator_name, orders_in, proof_of
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.status import describe_plain
 from attractor.cli.runs.transcripts import entry_lines, painter
@@ -56,6 +56,18 @@ def sender_of(invocation: Invocation) -> Sender:
 
     name = operator_name(invocation, Scope.OPERATE)
     return Sender(SenderKind.PERSON, name, proof_of(invocation, name))
+
+
+def canceler(
+    invocation: Invocation, folder: ActorFolder, opened: OpenProject
+) -> Callable[[str], object]:
+    """Return the function that cancels a run of an actor that is stopped."""
+
+    def cancel(run_id: str) -> None:
+        root = opened.project.runs_dir / run_id
+        orders_in(invocation, opened, root).cancel(f"actor {folder.name} stopped")
+
+    return cancel
 
 
 def describe_status(view: ActorView) -> str:

@@ -144,10 +144,10 @@ def toml_text(text: str) -> str:
 
 
 def _only(project: Project) -> str:
-    """Return the name of the only pipeline of the project."""
-    names = sorted(drawn_pipelines(project))
+    """Return the name of the only pipeline of the project; without one, agents are judged."""
+    names = sorted(drawn_pipelines(project)) or ["*"]
     if len(names) != 1:
-        found = ", ".join(names) or "none"
+        found = ", ".join(names)
         raise UsageError(
             f"the project has {len(names)} pipelines: {found}", hint="choose one with --pipeline"
         )

@@ -46,7 +46,7 @@ class ResourceKind(StrEnum):
 
 _CREATE = {
     ResourceKind.PROFILE: "attractor profile create FILE",
-    ResourceKind.SUITE: "attractor suite register FOLDER",
+    ResourceKind.SUITE: "attractor suite init FOLDER, attractor suite register FOLDER",
     ResourceKind.PIPELINE: "attractor pipeline register FILE",
 }
 
