@@ -15,7 +15,7 @@ from attractor.automations.automation import Automation
 from attractor.automations.errors import ChangedAutomation, InvalidAutomation
 from attractor.automations.starts import Starts
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, Refused, UnknownName, VerificationError
+from attractor.base.errors import AttractorError, Refused, VerificationError
 from attractor.base.files import (
     StoredFile,
     make_private_folder,
@@ -25,6 +25,7 @@ from attractor.base.files import (
 )
 from attractor.base.json import JsonObject, canonical_json, parse_object
 from attractor.base.locks import FileLock
+from attractor.base.names import find_named
 from attractor.base.records import read_record, write_record
 from attractor.config.tables import require_new_name
 from attractor.factory.errors import InvalidToken
@@ -104,13 +105,11 @@ def look_for_issues(opened: OpenProject) -> None:
 
 
 def find_automation(name: str, opened: OpenProject) -> AutomationFolder:
-    """Return the automation with a name."""
-    found = {
-        folder.name: folder for folder in list_automations(_state(opened), _project_id(opened))
-    }
-    if name not in found:
-        raise UnknownName("automation", name, found)
-    return found[name]
+    """Return the automation with a name, otherwise with the unique beginning of one."""
+    state = _state(opened)
+    own = list_automations(state, _project_id(opened))
+    elsewhere = [folder.name for _, folder in list_all_automations(state)]
+    return find_named("automation", name, own, lambda one: [one.name], elsewhere=elsewhere)
 
 
 def create_automation(

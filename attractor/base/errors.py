@@ -141,7 +141,7 @@ class UnknownName(UsageError, KeyError):
         shown = names if len(names) == _MOST_NAMED + 1 else names[:_MOST_NAMED]
         more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
         listed = f"known: {', '.join(shown) or 'none'}{more}"
-        hint = f"did you mean {near}?" if near else listed
+        hint = f"did you mean {near}?" if near else type(self).hint or listed
         super().__init__(f"unknown {kind} {name!r}", hint=hint)
 
 

@@ -14,6 +14,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UnknownName
 from attractor.base.files import make_private_folder, remove_file, write_whole
 from attractor.base.json import Json, canonical_json
+from attractor.base.names import find_named
 from attractor.base.records import read_record, write_fields, write_record
 from attractor.engine.storage.json_files import read_document
 from attractor.factory.open_project import OpenProject
@@ -80,13 +81,11 @@ class DimensionRecords:
         return [read_record(Dimension, read_document(file).all()) for file in files]
 
     def find(self, name: str) -> Dimension:
-        """Return the dimension with a name, or with the only name that begins so."""
-        dimensions = {one.name: one for one in self.all()}
-        begun = [one for known, one in dimensions.items() if known.startswith(name)]
-        found = dimensions.get(name) or (begun[0] if name and len(begun) == 1 else None)
-        if found is None:
-            raise UnknownName("dimension", name, dimensions)
-        return found
+        """Return the dimension with a name, otherwise with the unique beginning of one."""
+        elsewhere = [file.stem for file in self.folder.parent.parent.glob(f"*/{DIMENSIONS}/*.json")]
+        return find_named(
+            "dimension", name, self.all(), lambda one: [one.name], elsewhere=elsewhere
+        )
 
     def write(self, dimension: Dimension) -> None:
         """Write the record of a dimension."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import FileError, Refused, UnknownName, UsageError
+from attractor.base.names import match_names
 from attractor.config.load import load_configuration
 from attractor.config.user_folders import user_config_file
 from attractor.engine.errors import NoRun
@@ -149,9 +150,7 @@ class OpenProject:
             project_id = self.identity.project_id()
             entries = self.ledger.mentioning(project_id) if project_id else ()
             runs = created_runs(entries, project_id)
-            found = [
-                run_id for run_id in runs if reference and run_id.startswith(reference.upper())
-            ]
+            found = match_names(reference, runs)
             if len(found) != 1:
                 raise
         own = list(self.ledger.entries(found[0]))

@@ -12,8 +12,9 @@ from enum import StrEnum
 from math import inf
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UnknownName, UsageError
+from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject
+from attractor.base.names import find_named
 from attractor.base.records import read_record, write_fields
 from attractor.engine.state.run_state import StatusWord
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
@@ -187,10 +188,7 @@ def find_race(ledger: Ledger, project: str, reference: str = LATEST) -> Race:
         raise UsageError("no race in this project", hint="begin one: attractor race PIPELINE.dot")
     if reference == LATEST:
         return races[-1]
-    found = [race for race in races if reference and race.race_id.startswith(reference.upper())]
-    if len(found) != 1:
-        raise UnknownName("race", reference, [race.race_id for race in races])
-    return found[0]
+    return find_named("race", reference, races, lambda race: [race.race_id])
 
 
 def results_of(ledger: Ledger, race_id: str) -> Sequence[AttemptResult] | None:

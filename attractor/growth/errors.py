@@ -17,7 +17,9 @@ UsageError
 ├── InvalidFeedback          2  invalid counts of an app, or an invalid verdict on a run
 ├── UnknownGraph             2  an unknown pipeline of growth
 ├── InvalidAnswer            2  an answer of an agent that does not match its contract
-├── UnknownSpecNode          2  an unknown node of a specification
+└── UnknownSpecNode          2  an unknown node of a specification
+
+UnknownName
 ├── UnknownSpec              2  an unknown specification
 └── UnknownPlan              2  an unknown plan
 
@@ -25,7 +27,7 @@ Refused
 └── PlanRefused              4  a plan that may not be made
 """
 
-from attractor.base.errors import AttractorError, Refused, UsageError
+from attractor.base.errors import AttractorError, Refused, UnknownName, UsageError
 
 
 class ModelAnswerRefused(AttractorError):
@@ -88,13 +90,13 @@ class InvalidLineage(UsageError):
     """An invalid file of a stage, or a lineage that does not fit together."""
 
 
-class UnknownSpec(UsageError):
+class UnknownSpec(UnknownName):
     """An unknown specification."""
 
     hint = "write one with 'attractor spec normalize'"
 
 
-class UnknownPlan(UsageError):
+class UnknownPlan(UnknownName):
     """An unknown plan."""
 
     hint = "list the plans with 'attractor grow status'"

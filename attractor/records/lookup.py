@@ -9,10 +9,11 @@ from itertools import count, takewhile
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, FileError, UnknownName, UsageError
+from attractor.base.errors import AttractorError, FileError, UnknownName
 from attractor.base.events import Event
 from attractor.base.files import remove_tree, write_whole
 from attractor.base.ids import is_run_id
+from attractor.base.names import ambiguous, match_names
 from attractor.engine.errors import NoRun
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.reader import all_events
@@ -141,7 +142,7 @@ def find_run(reference: str, runs_dir: Path) -> Path:
 
     `RUN:CHILD` is the child run of a run in the folder CHILD, such as `build@1.1`.
     """
-    if is_run(RunDirectory(Path(reference))):
+    if reference and is_run(RunDirectory(Path(reference))):
         return Path(reference).absolute()
     parent, colon, child = reference.rpartition(":")
     if colon:
@@ -149,19 +150,14 @@ def find_run(reference: str, runs_dir: Path) -> Path:
     names = run_names(runs_dir)
     if reference == LATEST:
         return _newest(runs_dir, names)
-    if reference in names and is_run(RunDirectory(runs_dir / reference)):
-        return runs_dir / reference
-    typed = (reference, reference.upper())
-    wanted = [name for name in names if reference and name.startswith(typed)]
-    begins = _runs_among(runs_dir, wanted)
-    if len(begins) > 1:
-        shown = ", ".join(run.name for run in begins[:5])
-        raise UsageError(f"{len(begins)} runs begin with {reference!r}", hint=f"such as {shown}")
-    if not begins:
+    found = _runs_among(runs_dir, match_names(reference, names))
+    if len(found) > 1:
+        raise ambiguous("run", reference, [run.name for run in found])
+    if not found:
         # This refuses a folder without runs.
         _newest(runs_dir, names)
         raise _unknown(reference, [run.name for run in _runs_among(runs_dir, names)])
-    return begins[0]
+    return found[0]
 
 
 def _find_child(parent: RunDirectory, name: str) -> Path:

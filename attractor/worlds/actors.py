@@ -15,7 +15,7 @@ from threading import Lock
 from typing import TypeVar
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import LockHeld, Refused, UnknownName, UsageError, VerificationError
+from attractor.base.errors import LockHeld, Refused, UsageError, VerificationError
 from attractor.base.files import (
     StoredFile,
     file_error,
@@ -28,6 +28,7 @@ from attractor.base.files import (
 from attractor.base.journal import Journal, read_lines
 from attractor.base.json import canonical_json, parse_object
 from attractor.base.locks import FileLock
+from attractor.base.names import find_named
 from attractor.base.records import read_record, write_record
 from attractor.config.tables import require_new_name
 from attractor.engine.outcome import NOTHING_USED, Usage
@@ -36,7 +37,6 @@ from attractor.worlds.messages import Message, Sender, TaskAtWork
 
 ACTORS = "actors"
 _JOURNAL, _TASK = "journal.jsonl", "now.json"
-_MOST_NAMED = 5
 _PATIENCE_S = 10.0
 
 
@@ -378,25 +378,14 @@ def list_actors(state: Path) -> Sequence[ActorFolder]:
 
 
 def find_actor(reference: str, actors: Sequence[ActorFolder], project_id: str = "") -> ActorFolder:
-    """Return the actor with a name or the unique beginning of a name, over all projects.
+    """Return the actor with a name, otherwise with the unique beginning of one, over all projects.
 
-    `PROJECT/NAME` names the folder of its project. Actors of the project of this folder come first.
+    `PROJECT/NAME` names the folder of its project. Actors of a project hide others.
     """
-    own = [one for one in actors if one.project.project_id == project_id]
-    for known in (own, actors):
-        exact = [one for one in known if reference in (one.name, one.qualified_name)]
-        found = exact or [
-            one
-            for one in known
-            if reference
-            and (one.name.startswith(reference) or one.qualified_name.startswith(reference))
-        ]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            names = ", ".join(one.qualified_name for one in found[:_MOST_NAMED])
-            raise UsageError(
-                f"{reference!r} is the beginning of {len(found)} names of actors",
-                hint=f"write one of them: {names}",
-            )
-    raise UnknownName("actor", reference, [one.name for one in own or actors])
+    return find_named(
+        "actor",
+        reference,
+        actors,
+        lambda one: (one.name, one.qualified_name),
+        is_own=lambda one: one.project.project_id == project_id,
+    )

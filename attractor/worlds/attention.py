@@ -17,6 +17,7 @@ from attractor.base.errors import AttractorError, UsageError, VerificationError
 from attractor.base.files import write_whole
 from attractor.base.json import Json, canonical_json, content_hash
 from attractor.base.locks import FileLock
+from attractor.base.names import find_named
 from attractor.base.records import read_object, write_fields
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.questions.question import Question
@@ -167,6 +168,17 @@ def read_attention(
     awake.sort(key=lambda row: row.since)
     left = sum(len(row.rows) or 1 for row in awake)
     return Attention(awake, len(rows) + len(further) - left, troubles)
+
+
+def find_rows(name: str, rows: Sequence[AttentionRow]) -> Sequence[AttentionRow]:
+    """Return the rows with one name in one project; `PROJECT/NAME` names the folder of it."""
+
+    def names_of(row: AttentionRow) -> Sequence[str]:
+        return (row.name, f"{row.project.root.name}/{row.name}", f"{row.project.root}/{row.name}")
+
+    by_place = {names_of(row)[-1]: row for row in rows}
+    found = names_of(find_named("row of attention", name, by_place.values(), names_of))[-1]
+    return [row for row in rows if names_of(row)[-1] == found]
 
 
 def _group(rows: Sequence[AttentionRow], index: OpenIndex) -> list[AttentionRow]:

@@ -35,7 +35,7 @@ def opened(tmp_path: Path) -> OpenProject:
 def test_created_automation_is_found_as_it_was_made(opened: OpenProject) -> None:
     automation = automation_in(opened, max_cost_usd=1.5, max_duration="2h")
     create_automation(automation, opened)
-    folder = find_automation("nightly", opened)
+    folder = find_automation("night", opened)
     assert verified(folder, opened) == automation
     assert recorded_digests(opened.ledger) == {automation.digest: automation.project}
     assert [one.name for one in list_automations(folder.root.parents[3], automation.project)] == [

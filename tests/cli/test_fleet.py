@@ -351,7 +351,7 @@ def test_names_and_limits_that_make_no_sense_are_refused(fleet_desk: FleetDesk) 
         (["limit", "p", "--share", "1.5"], "invalid limits"),
         (["limit", "p", "--concurrency", "-1"], "not in the range"),
         (["limit", "p@1+x", "--concurrency", "1"], "invalid name"),
-        (["drain", "host"], "means 2 workers"),
+        (["drain", "host"], "ambiguous worker"),
         (["drain", "nobody"], "unknown worker"),
         (["why", "AAA"], "several runs"),
         (["why", "BBB"], "no run"),

@@ -42,7 +42,7 @@ def test_child_runs_are_found_by_their_folders(tmp_path: Path) -> None:
 
 def test_ambiguous_or_unknown_run_is_reported(tmp_path: Path) -> None:
     runs_dir, ids = make_runs(tmp_path, 2)
-    with pytest.raises(UsageError, match="2 runs begin with '01'"):
+    with pytest.raises(UsageError, match="ambiguous run '01'"):
         find_run("01", runs_dir)
     for reference in ("", "zzz", ids[0] + "0"):
         with pytest.raises(UnknownName):

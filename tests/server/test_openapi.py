@@ -66,7 +66,7 @@ NOISE = {
     r"NotRunnable: .* cannot be run: --\w+: unknown": "names of interviewers, models and so on",
     r"UsageError: invalid choice": "the question has the choices",
     # A text that names something, where the files and records decide.
-    r"UsageError: \d+ runs begin with": "the start of several run ids",
+    r"UsageError: ambiguous run": "the start of several run ids",
     r"UsageError: .* is no place for a pipeline": "a hidden file of the project",
     r"UsageError: invalid file|UsageError: .* is outside of the project": "a path of a file",
     r"UsageError: no race in this project": "a race is begun by the command line",

@@ -157,6 +157,7 @@ def test_snoozed_row_is_left_out_until_something_else_is_needed(desk: PlacedDesk
     desk.write(GATE)
     desk.do(*SPAWN, "--name", "ask", "say hello")
     desk.do("actor", "wait", "ask", "--timeout", "30s")
+    assert desk.do("snooze", "", "2h").returncode == 2
     assert desk.do("snooze", "ask", "2h").stdout.startswith("ask: snoozed until ")
     assert desk.do("attention").stdout == "Nothing needs you.\n1 snoozed.\n"
     [run] = json.loads(desk.do("actor", "list", "--json").stdout)

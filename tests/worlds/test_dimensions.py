@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.errors import AttractorError, Refused, UnknownName, UsageError
+from attractor.base.errors import AttractorError, Refused, UsageError
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.dimensions import Dimension, DimensionRecords
@@ -132,7 +132,7 @@ def test_names_are_found_by_prefix_and_taken_once(tmp_path: Path) -> None:
     add(opened, "final", kind="copy")
     records = DimensionRecords.of(opened)
     assert records.find("fir").name == "first"
-    with pytest.raises(UnknownName, match="unknown dimension 'fi'"):
+    with pytest.raises(UsageError, match="ambiguous dimension 'fi'"):
         records.find("fi")
     with pytest.raises(Refused, match="already"):
         add(opened, "first")

@@ -4,10 +4,10 @@ import click
 
 from attractor.base.clock import SystemClock
 from attractor.base.durations import parse_duration
-from attractor.base.errors import ExitCode, UnknownName
+from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.worlds.attention import read_attention, snooze as leave_out
+from attractor.worlds.attention import find_rows, read_attention, snooze as leave_out
 
 
 @click.command()
@@ -18,14 +18,13 @@ from attractor.worlds.attention import read_attention, snooze as leave_out
 def snooze(invocation: Invocation, name: str, duration: str, as_json: bool) -> ExitCode:
     """Leave what NAME needs out of 'attractor attention' for a DURATION (default: 1h).
 
-    NAME is an actor or a run of the list. What it needs next is shown again at once.
+    NAME is a name in the list, its unique beginning, or PROJECT/NAME. What it needs next is shown
+    again at once.
     """
     state, now = invocation.configuration.settings.state_dir, SystemClock().now()
     until = now + parse_duration(duration)
     rows = read_attention(state, now, invocation.environ).rows
-    found = [row for row in rows if row.name.startswith(name)]
-    if not found:
-        raise UnknownName("row of attention", name, [row.name for row in rows])
+    found = find_rows(name, rows)
     for row in found:
         leave_out(state, row, until, now)
     if as_json:

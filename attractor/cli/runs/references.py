@@ -10,6 +10,7 @@ import click
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.events import Event
 from attractor.base.ids import is_run_id
+from attractor.base.names import find_named, match_names
 from attractor.cli.invocation import C, Invocation
 from attractor.cli.output.streams import show
 from attractor.cli.shell_completion import complete_runs
@@ -79,8 +80,7 @@ def _enter(invocation: Invocation, reference: str) -> str:
     found = [
         project
         for project in list_project_folders(settings.state_dir)
-        if project.runs_dir.is_dir()
-        and any(one.startswith(name) for one in run_names(project.runs_dir))
+        if project.runs_dir.is_dir() and match_names(name, run_names(project.runs_dir))
     ]
     if len(found) > 1:
         places = ", ".join(str(project.root) for project in found)
@@ -101,13 +101,8 @@ def find_project(invocation: Invocation, name: str) -> "ProjectFolder":
 
     projects = list_project_folders(invocation.configuration.settings.state_dir)
     wanted = Path(name).absolute() if name else invocation.configuration.root
-    found = [one for one in projects if one.root == wanted]
-    found = found or [one for one in projects if name == one.root.name]
-    if not found:
-        raise UnknownName("project", name or str(wanted), [one.root.name for one in projects])
-    if len(found) > 1:
-        raise UsageError(
-            f"{len(found)} projects are in a folder of the name {name!r}",
-            hint=f"pass the path: {', '.join(str(one.root) for one in found)}",
-        )
-    return found[0]
+    for project in projects:
+        if project.root == wanted:
+            return project
+    word = name or str(wanted)
+    return find_named("project", word, projects, lambda one: (one.root.name, str(one.root)))

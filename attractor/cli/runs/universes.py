@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from attractor.base.errors import ExitCode, UnknownName, UsageError
+from attractor.base.errors import ExitCode, UsageError
+from attractor.base.names import find_named
 from attractor.cli.invocation import Invocation
 from attractor.cli.runs.orders import token_store
 from attractor.config.user_folders import TOKEN_VARIABLE
@@ -55,10 +56,9 @@ def read_caps(given: Mapping[str, str | None], known: "Caps") -> "Caps":
 
 def find_world(worlds: "Sequence[Tenant]", name: str) -> "Tenant":
     """Return the world with an address, or with a name in its universe."""
-    found = [world for world in worlds if name in (world.address, world.address.partition("/")[2])]
-    if not found:
-        raise UnknownName("world", name, [world.address for world in worlds])
-    return found[0]
+    return find_named(
+        "world", name, worlds, lambda one: (one.address.partition("/")[2], one.address)
+    )
 
 
 def reached_projects(invocation: Invocation) -> Collection[str]:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NoGo, UnknownName, UsageError
 from attractor.base.json import Json
+from attractor.base.names import match_names
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION, REJECTED
 from attractor.factory.candidate_run import before_a_decision, facts_of, lineage_of
@@ -361,7 +362,7 @@ def _waivable(judged: GateInput, evaluator: Evaluator, name: str) -> str:
     """
     holdouts = judged.suite.of_split("holdout") if judged.suite else ()
     names = {one.id: evaluator.results.opaque_name(one.id) for one in holdouts}
-    begun = [one for one, opaque in names.items() if opaque.startswith(name)]
+    begun = match_names(name, names, lambda one: [names[one]])
     is_unique = len(begun) == 1 and len(name) >= SHORTEST_NAME
     id_ = name if name in names else begun[0] if is_unique else None
     if id_ is None:

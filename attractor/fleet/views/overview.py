@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import format_age
-from attractor.base.errors import AttractorError, UnknownName, UsageError
+from attractor.base.errors import AttractorError
 from attractor.base.events import Event
 from attractor.base.json import Json, parse_object
+from attractor.base.names import find_named
 from attractor.base.records import write_fields
 from attractor.fleet.decisions import FULL, loads_of
 from attractor.fleet.errors import BlobMissing
@@ -152,19 +153,8 @@ async def view_workers(fleet: "Fleet") -> Sequence[WorkerView]:
 
 
 def find_worker(name: str, workers: Sequence[Worker]) -> Worker:
-    """Return the worker with a name or an id, or with the unique beginning of one."""
-    whole = [worker for worker in workers if name in (worker.id, worker.name)]
-    found = whole or [
-        worker for worker in workers if worker.id.startswith(name) or worker.name.startswith(name)
-    ]
-    if not found:
-        raise UnknownName("worker", name, [worker.name for worker in workers])
-    if len(found) > 1:
-        raise UsageError(
-            f"{name!r} means {len(found)} workers",
-            hint=f"write one of the ids: {', '.join(worker.id for worker in found)}",
-        )
-    return found[0]
+    """Return the worker with a name or an id, otherwise with the unique beginning of one."""
+    return find_named("worker", name, workers, lambda worker: (worker.name, worker.id))
 
 
 @dataclass(frozen=True)

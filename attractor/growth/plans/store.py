@@ -18,11 +18,12 @@ from attractor.base.files import file_error, read_file, write_whole
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, canonical_json, content_hash, parse_json
 from attractor.base.locks import holder_of
+from attractor.base.names import find_named
 from attractor.base.records import read_object
 from attractor.growth.errors import InvalidMorph, UnknownPlan
 from attractor.growth.plans.mutation import mutation_text
 from attractor.growth.plans.plan import Plan, read_plan
-from attractor.growth.specification.store import SpecStore, find_id
+from attractor.growth.specification.store import SpecStore
 
 PLAN = "plan.json"
 MUTATION = "mutation.md"
@@ -208,4 +209,4 @@ class PlanStore:
         """Return the id of a plan by a unique prefix; `latest` is the plan that was made last."""
         if reference == LATEST and (ids := self.ids()):
             return max(ids, key=lambda one: (self.folder_of(one) / PLAN).stat().st_mtime_ns)
-        return find_id(reference, self.ids(), "plan", UnknownPlan)
+        return find_named("plan", reference, self.ids(), unknown=UnknownPlan)

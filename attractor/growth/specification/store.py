@@ -8,31 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UsageError, suggest
 from attractor.base.files import file_error, write_whole
 from attractor.base.json import canonical_json
+from attractor.base.names import find_named
 from attractor.base.records import read_object, read_record, write_record
 from attractor.growth.desires import UserDesire, parse_desire
 from attractor.growth.errors import InvalidSpec, UnknownSpec
 from attractor.growth.specification.clarifications import Clarification, clarifications_of
 from attractor.growth.specification.files import read_spec, write_spec
 from attractor.growth.specification.graph import SpecGraph, SpecNode
-
-
-def find_id(reference: str, known: Sequence[str], noun: str, unknown: type[UsageError]) -> str:
-    """Return the id that a reference means, or raise the error for unknown ids."""
-    if reference in known:
-        return reference
-    found = [one for one in known if reference and one.startswith(reference)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        hint = f"write more of the id: {', '.join(found[:5])}"
-        raise unknown(f"{noun} {reference!r} is ambiguous", hint=hint)
-    near = suggest(reference, known)
-    hint = f"did you mean {near}?" if near else unknown.hint
-    raise unknown(f"unknown {noun} {reference!r}", hint=hint)
-
 
 HEAD = "HEAD"
 """The reference to the specification in the repository of the app."""
@@ -113,7 +97,7 @@ class SpecStore:
         """Return the specification with an id, a unique prefix of an id, or `HEAD`."""
         if reference == HEAD:
             return StoredSpec(self.of_repository())
-        id_ = find_id(reference, self.ids(), "specification", UnknownSpec)
+        id_ = find_named("specification", reference, self.ids(), unknown=UnknownSpec)
         file = self.folder / id_ / _RECORD
         record = read_record(SpecRecord, read_object(file, InvalidSpec))
         stored = StoredSpec(read_spec(self.folder / id_), record)

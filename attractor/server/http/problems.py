@@ -23,7 +23,7 @@ from attractor.base.errors import (
     first_sentence,
 )
 from attractor.engine.errors import NoRun
-from attractor.growth.errors import UnknownPlan, UnknownSpec, UnknownSpecNode
+from attractor.growth.errors import UnknownSpecNode
 from attractor.language.diagnostics import InvalidPipeline
 from attractor.server.errors import HttpError, UnsupportedBody
 
@@ -32,8 +32,6 @@ PROBLEM = "application/problem+json"
 _STATUS: Mapping[type[AttractorError], int] = {
     UnknownName: 404,
     NoRun: 404,
-    UnknownPlan: 404,
-    UnknownSpec: 404,
     UnknownSpecNode: 404,
     InvalidPipeline: 422,
     UsageError: 400,

@@ -69,7 +69,7 @@ def list_all(service: ProjectService) -> list[AutomationAnswer]:
 @part.get("/api/v1/automations/{name}", dependencies=[READ])
 def show_automation(service: ProjectService, name: Name) -> AutomationAnswer:
     """Show an automation, with the schema of its inputs and its last starts."""
-    return _answer(find_automation(name, service.opened), service)
+    return _answer(_find(name, service), service)
 
 
 def _answer(folder: AutomationFolder, service: Service) -> AutomationAnswer:
@@ -143,4 +143,12 @@ def _find_for(caller: Caller, name: str, service: Service) -> AutomationFolder:
         raise UnknownName("automation", name, [])
     if caller.scope is not Scope.START:
         require_scope(caller, Scope.OPERATE)
-    return find_automation(name, service.opened)
+    return _find(name, service)
+
+
+def _find(name: str, service: Service) -> AutomationFolder:
+    """Return the automation with exactly this name: a token is for one."""
+    folder = find_automation(name, service.opened)
+    if folder.name != name:
+        raise UnknownName("automation", name, [])
+    return folder

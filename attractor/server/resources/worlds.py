@@ -33,7 +33,7 @@ from attractor.server.processes.bodies import Body, SubmitBody, Word, Words
 from attractor.server.resources.pipeline_runs import STARTED
 from attractor.server.run_actions import StartedRun, orders_in, walk
 from attractor.server.service import Service
-from attractor.worlds.actors import Actor, ActorFolder, find_actor, list_actors
+from attractor.worlds.actors import Actor, ActorFolder, list_actors
 from attractor.worlds.attention import (
     Attention,
     AttentionRow,
@@ -280,15 +280,14 @@ class DimensionBody(Body):
 
 def actor_of(service: Service, name: str) -> ActorFolder:
     """Return the actor with exactly this name in the project of a service."""
-    own = [
-        one
+    own = {
+        one.name: one
         for one in list_actors(service.project.machine.state_dir)
         if one.project.project_id == service.project_id
-    ]
-    found = find_actor(name, own, service.project_id)
-    if found.name != name:
-        raise UnknownName("actor", name, [one.name for one in own])
-    return found
+    }
+    if name not in own:
+        raise UnknownName("actor", name, own)
+    return own[name]
 
 
 def sender_of(caller: Calling) -> Sender:

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from attractor.base.errors import UsageError
 from attractor.growth.desires import UserDesire
 from attractor.growth.errors import InvalidSpec, UnknownSpec
 from attractor.growth.specification.document import read_document
@@ -27,9 +28,11 @@ def test_unknown_and_changed_specifications_are_refused(tmp_path: Path) -> None:
     store = SpecStore(tmp_path / "specs", tmp_path)
     id_ = store.save(farm())
     other = store.save(farm(('"Triage"', '"Home"')))
-    for reference in ("", "sg-", "sg-zzz"):
+    for reference in ("", "sg-zzz"):
         with pytest.raises(UnknownSpec):
             store.load(reference)
+    with pytest.raises(UsageError, match="ambiguous specification 'sg-'"):
+        store.load("sg-")
     file = store.folder / id_ / "spec" / "nodes" / "panel" / "brief.json"
     file.write_text(file.read_text().replace("Brief", "Briefs"))
     with pytest.raises(InvalidSpec, match="was changed"):
