@@ -67,7 +67,7 @@ def play(stage: Stage) -> None:
     stage.attractor("gate", "latest")
     say("\n# Approve and promote the one that passed, and remove both")
     reason = "All hidden scenarios pass."
-    person.attractor("decide", "latest", "--approve", "--rationale", reason)
+    person.attractor("decide", "latest", "--approve", "--reason", reason)
     person.attractor("promote", "latest", "--to", "main")
     stage.type("git log --oneline main")
     for name, force in (("careful", []), ("quick", ["--force"])):

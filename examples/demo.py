@@ -330,7 +330,7 @@ def first_run(stage: Stage, run: list[str], person: Stage) -> bool:
         return True
     say("\n# Nobody can approve a no-go")
     reason = "It works for me, and we are in a hurry."
-    person.attractor("decide", "latest", "--approve", "--rationale", reason, expected=(NO_GO,))
+    person.attractor("decide", "latest", "--approve", "--reason", reason, expected=(NO_GO,))
     stage.story.append("Its hidden scenarios did not pass: no-go; an approval was refused.")
     return False
 
@@ -365,7 +365,7 @@ def decide_and_promote(person: Stage) -> None:
     say("\n# Go. The person looks at everything, approves with a reason, and promotes")
     person.attractor("decide", "latest")
     reason = "All hidden scenarios pass."
-    person.attractor("decide", "latest", "--approve", "--rationale", reason)
+    person.attractor("decide", "latest", "--approve", "--reason", reason)
     person.attractor("promote", "latest", "--to", "main")
     say("\n# The wish is a commit on main, and the program has it")
     person.type("git log --oneline main")

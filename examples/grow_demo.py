@@ -120,7 +120,7 @@ def grow(stage: Stage, example: Path) -> int:
     say("\n# A person decides, in another terminal; then the deployment goes on")
     person = sign_in(stage)
     reason = "All hidden scenarios pass."
-    person.attractor("decide", "latest", "--approve", "--rationale", reason)
+    person.attractor("decide", "latest", "--approve", "--reason", reason)
     stage.attractor("grow", "deploy", plan)
     look(stage, example)
     say("\n# 6. The history: what changed, and the lineage")

@@ -140,7 +140,7 @@ def second_round(person: Stage, hub: Hub) -> None:
 
 def propose(person: Stage, reason: str) -> None:
     """Approve the latest result, and let it be a pull request."""
-    person.attractor("decide", "latest", "--approve", "--rationale", reason)
+    person.attractor("decide", "latest", "--approve", "--reason", reason)
     person.attractor("promote", "latest", "--to", "pr")
 
 

@@ -90,7 +90,7 @@ def first_run(stage: Stage, *, killed_after: float | None = None) -> Path:
     assert code == 0
     [root] = runs_of(stage) - before
     if b'"TrialCut"' in (root / "events.jsonl").read_bytes():
-        order = ["evaluate", str(root), "--replay-cut", "--rationale", "it was killed"]
+        order = ["evaluate", str(root), "--replay-cut", "--reason", "it was killed"]
         assert attractor(stage, *order) == ExitCode.NO_GO
     return root
 

@@ -17,7 +17,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.registry import Registry
 from attractor.cli.output.streams import wants_color
-from attractor.cli.synonyms import COMMANDS
+from attractor.cli.synonyms import find_command
 from attractor.factory.operator_process import refuse_in_run
 
 if TYPE_CHECKING:
@@ -103,6 +103,23 @@ def json_lines_option(command: C) -> C:
     """
     words = "Print each event as a line of JSON, and the result as the last line."
     return click.option("--json", "as_json", is_flag=True, help=words)(command)
+
+
+class _ReasonOption(click.Option):
+    """`--reason`, which also answers to the words that it had in earlier versions."""
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        """Accept the earlier words, which neither help nor completion lists."""
+        super().add_to_parser(parser, ctx)
+        parser.add_option(self, ["--why", "--rationale"], self.name)
+
+
+def reason_option(help: str, *, required: bool = False) -> Callable[[C], C]:
+    """Add `--reason`: the words of a person for the records."""
+    default = None if required else ""
+    return click.option(
+        "--reason", cls=_ReasonOption, default=default, required=required, help=help
+    )
 
 
 def chosen_format(format_: str | None, *, as_json: bool) -> str | None:
@@ -282,11 +299,10 @@ class FolderGroup(click.Group):
         """Find the command by its first word; for an unknown word, suggest similar names."""
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
-            typed = f"{self.prefix}{name}".replace(".", " ")
-            known = [f"{self.prefix}{part}".replace(".", " ") for part in self.list_commands(ctx)]
-            error = UnknownName("command", typed, known)
-            if typed in COMMANDS:
-                error.hint = f"did you mean {COMMANDS[typed]}?"
+            group, names = self.prefix.replace(".", " "), self.list_commands(ctx)
+            error = UnknownName("command", f"{group}{name}", [f"{group}{one}" for one in names])
+            if meant := find_command(group.strip(), name, names):
+                error.hint = f"did you mean {meant}?"
             raise error
         return super().resolve_command(ctx, args)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.invocation import Invocation, json_option, reason_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
@@ -48,7 +48,7 @@ def end_command(kind: ResourceKind, how: str, name: str, help: str) -> click.Com
 
     @click.command(name, help=help)
     @click.argument("reference", metavar="NAME[@VERSION]", shell_complete=_COMPLETE[kind])
-    @click.option("--reason", required=True, help="Record this reason.")
+    @reason_option("Record this reason.", required=True)
     @json_option
     @click.pass_obj
     def end(invocation: Invocation, reference: str, reason: str, as_json: bool) -> ExitCode:

@@ -1,6 +1,6 @@
 """Commands and options by the words that people of other tools type first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -11,8 +11,8 @@ COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(("tail", "log"), "attractor logs --follow"),
     **dict.fromkeys(("web", "ui", "dashboard", "open"), "attractor serve"),
     **dict.fromkeys(("stop", "kill", "abort"), "attractor cancel RUN"),
-    "approve": "attractor decide RUN --approve --rationale '...'",
-    "reject": "attractor decide RUN --reject --rationale '...'",
+    "approve": "attractor decide RUN --approve --reason '...'",
+    "reject": "attractor decide RUN --reject --reason '...'",
     **dict.fromkeys(("start", "exec-pipeline", "execute"), "attractor run PIPELINE.dot"),
     **dict.fromkeys(("lint", "check", "verify"), "attractor validate FILE"),
     **dict.fromkeys(("explain", "why"), "attractor diagnose RUN, or attractor rules RULE"),
@@ -29,8 +29,35 @@ COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(("setup", "install"), "attractor init"),
     **dict.fromkeys(("chat", "ask"), "attractor agent TASK"),
     **dict.fromkeys(("cost", "stats"), "attractor report"),
+    **dict.fromkeys(("inbox", "todo", "notifications"), "attractor attention"),
+    **dict.fromkeys(("cron", "schedule", "trigger"), "attractor automation create"),
+    **dict.fromkeys(
+        ("login", "auth"), "attractor doctor (keys of models), or attractor token create"
+    ),
+    "queue add": "attractor promote RUN --queue",
 }
 """The command that is meant by a word that is no command."""
+
+VERBS = (
+    "create add new spawn register init make draft",
+    "remove rm delete destroy archive retire revoke drop",
+    "stop kill cancel abort end pause",
+    "list ls ps all",
+    "show status info describe get view",
+    "run start trigger exec",
+    "prompt send tell ask message",
+    "attach watch follow logs open",
+)
+"""The words for one thing: a group has one of them, and people try the others."""
+
+
+def find_command(group: str, name: str, known: Sequence[str]) -> str:
+    """Return the command that an unknown word means, at the root or in a group, or ""."""
+    if meant := COMMANDS.get(f"{group} {name}".strip()):
+        return meant
+    alike = (word for verbs in VERBS if name in verbs.split() for word in verbs.split())
+    return next((f"attractor {group} {word}" for word in alike if group and word in known), "")
+
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("--budget", "--cost", "--max-cost"), ("--max-cost-usd",)),
@@ -39,9 +66,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("--var", "--param", "--set", "--arg"), ("--input",)),
     "--dry-run": ("--preflight", "--check"),
     **dict.fromkeys(("--out", "--file"), ("--output",)),
-    **dict.fromkeys(
-        ("--reason", "--message", "--why", "--because"), ("--rationale", "--reason", "--why")
-    ),
+    **dict.fromkeys(("--message", "--because"), ("--reason",)),
     "--branch": ("--to",),
     "--follow": ("--watch",),
     "--watch": ("--follow",),

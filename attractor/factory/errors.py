@@ -20,7 +20,7 @@ MachineryError
 UsageError
 ├── InvalidProfile           2  an invalid profile
 ├── InvalidToken             2  an invalid token
-├── RationaleTooShort        2  a rationale that is too short
+├── RationaleTooShort        2  a reason that is too short
 ├── InvalidWaiver            2  an invalid waiver
 ├── OtherProject             2  a run of another project
 ├── CopiedRun                2  a copy of a run directory
@@ -136,7 +136,7 @@ class InvalidToken(UsageError):
 
 
 class RationaleTooShort(UsageError):
-    """The rationale needs at least ten visible characters."""
+    """The reason needs at least ten visible characters."""
 
     hint = "write a sentence"
 

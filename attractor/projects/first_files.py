@@ -186,7 +186,7 @@ def next_steps(
         # After the run: without a sandbox, an agent might find the token.
         token = 'export ATTRACTOR_TOKEN="$(attractor token create me)"'
         yield Step(token, "Create a token that proves who decides")
-    reason = '--rationale "It does what I wished."'
+    reason = '--reason "It does what I wished."'
     yield Step(f"attractor decide --approve {reason}", "Approve it, if the verdict is go")
     target = "" if repository.branch == "main" else f" --to {shlex.quote(repository.branch)}"
     yield Step(f"attractor promote{target}", f"Move the branch {repository.branch} to the result")

@@ -152,7 +152,7 @@ def test_canceled_run_ends_its_children(desk: GitDesk) -> None:
     deep = OUTER.replace("parts/inner.dot", "deep.dot")
     desk.make(OUTER, **{"parts/inner.dot": deep, "parts/deep.dot": GATE})
     root = desk.run("--interviewer", "park")
-    assert desk.do("cancel", "latest", "--why", "a mistake").returncode == 0
+    assert desk.do("cancel", "latest", "--reason", "a mistake").returncode == 0
     for one in (child(root), child(child(root))):
         status = desk.json("status", str(one))
         assert (status["status"], status["question"]) == ("canceled", None)

@@ -236,7 +236,7 @@ def test_answer_from_another_terminal_ends_the_console_question(desk: Desk) -> N
         listed = desk.do("answer", "latest").stdout
         assert "ask@1.1: Ship it?" in listed
         sitting.type("shi")
-        left = desk.do("answer", "latest", "drop", "--why", "not on a Friday")
+        left = desk.do("answer", "latest", "drop", "--reason", "not on a Friday")
         assert left.returncode == 0, left.stderr
         sitting.until("answered: D")
         assert sitting.ends_with() == 0, sitting.shown

@@ -15,7 +15,7 @@ from tests.factory.flows import make_flow
 from tests.pipeline.projects import LINEAR, git
 
 WORDS = ("made looks", "made.txt is", "It is made", "else")
-RATIONALE = ("--rationale", "It says what it should.")
+RATIONALE = ("--reason", "It says what it should.")
 
 
 def test_person_sees_all_before_deciding(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_person_sees_all_before_deciding(tmp_path: Path) -> None:
         f"  {good}: passed 2/2; earlier 1/1",
         "cost: 0 tokens",
         "assumed: nothing",
-        f'decide with: attractor decide {result.run_id} --approve --rationale "..."',
+        f'decide with: attractor decide {result.run_id} --approve --reason "..."',
     ):
         assert line in lines, shown.stdout
     rules = [line.split(maxsplit=2) for line in lines]
@@ -81,9 +81,9 @@ def test_waiver_decision_and_amendment_are_listed(tmp_path: Path) -> None:
     token = flow.make_token()
     made = flow.evaluator.results.opaque_name("made")
     waive = ("decide", "latest", "--waive", made, "--reason", "Ann fixes it on Monday.")
-    for words, option in (("--approve", "rationale"), (f"--waive={made}", "reason")):
+    for words in ("--approve", f"--waive={made}"):
         refused = call(flow, "decide", words, ATTRACTOR_TOKEN=token)
-        said = f'error: missing {option} (say why: --{option} "...")\n'
+        said = 'error: missing reason (say why: --reason "...")\n'
         assert (refused.returncode, refused.stderr) == (2, said)
     unproved = call(flow, *waive)
     assert (unproved.returncode, "cannot prove who decides" in unproved.stderr) == (2, True)
@@ -98,7 +98,7 @@ def test_waiver_decision_and_amendment_are_listed(tmp_path: Path) -> None:
     assert amended.returncode == 0, amended.stderr
     assert call(flow, "promote", ATTRACTOR_TOKEN=flow.make_token("operate")).returncode == 2
     assert call(flow, "promote", ATTRACTOR_TOKEN=token).returncode == 0
-    back = call(flow, "rollback", "--rationale", "It broke the shop.", ATTRACTOR_TOKEN=token)
+    back = call(flow, "rollback", "--reason", "It broke the shop.", ATTRACTOR_TOKEN=token)
     assert back.stdout.startswith("rolled back: main is now "), back.stderr
     logged = call(flow, "logs").stdout
     for action in (

@@ -225,7 +225,7 @@ def test_parked_run_continues_in_its_pool(tmp_path: Path, sqlite_template: Path)
         refused = desk.do(*words)
         assert (refused.returncode, "no worker executes" in refused.stderr) == (4, True)
     desk.do("resume", run_id)
-    assert f"run {run_id}: paused" in desk.do("pause", run_id, "--why", "lunch").stdout
+    assert f"run {run_id}: paused" in desk.do("pause", run_id, "--reason", "lunch").stdout
     kind, said, command = desk.why(run_id)
     assert (kind, command) == ("paused", f"attractor resume {run_id}")
     assert "paused by" in said

@@ -112,7 +112,7 @@ def test_worker_cancels_the_run_that_it_executes(tmp_path: Path) -> None:
         fleet.attractor("resume", run_id, code=4)
         fleet.attractor("answer", run_id, "Yes")
         wait_until(lambda: fleet.row(run_id).owner != "", fleet.logs)
-        done = fleet.attractor("cancel", run_id, "--why", "no longer needed")
+        done = fleet.attractor("cancel", run_id, "--reason", "no longer needed")
         assert f"run {run_id}: canceled by its worker" in done
         ended = fleet.status(run_id)
         assert (ended["status"], ended["reason"][-16:]) == ("canceled", "no longer needed")

@@ -138,7 +138,7 @@ def test_fork_is_independent_of_its_parent(desk: GitDesk, starting_runs: Startin
 
 def test_rewind_cancels_a_waiting_run(desk: GitDesk, starting_runs: StartingRuns) -> None:
     old = starting_runs.restore(desk, GATE, "--interviewer", "park")
-    words = ("--interviewer", "auto_approve", "--no-evaluate", "--why", "a better way")
+    words = ("--interviewer", "auto_approve", "--no-evaluate", "--reason", "a better way")
     done = desk.json("rewind", "latest", "make", *words)
     assert done["outcome"] == "success"
     status = desk.json("status", old.name)

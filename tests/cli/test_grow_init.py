@@ -50,7 +50,7 @@ class AppDesk(Desk):
 
     def decide(self) -> None:
         """Approve the last run, as a person at a terminal."""
-        words = [PROGRAM, "decide", "latest", "--approve", "--rationale", "All scenarios pass."]
+        words = [PROGRAM, "decide", "latest", "--approve", "--reason", "All scenarios pass."]
         with sit(words, cwd=self.place, environ=self.environ) as sitting:
             sitting.until("approved by")
 

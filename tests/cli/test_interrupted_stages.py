@@ -85,7 +85,7 @@ def test_person_decides_about_an_interrupted_stage(desk: Desk, tmp_path: Path) -
     assert code == 2
     assert "invalid choice 'perhaps'" in output
 
-    assert desk.attractor("answer", "latest", "repeat", "--why", "no mail came")[0] == 0
+    assert desk.attractor("answer", "latest", "repeat", "--reason", "no mail came")[0] == 0
     desk.kill_in_stage("resume", "latest")
     assert desk.sent == 2
 

@@ -60,7 +60,7 @@ def test_scenarios_are_hidden_from_all_but_the_operator(red: Flow) -> None:
         command = result.stdout + result.stderr
         assert not any(one in command for one in (*WORDS, "quokka", "Ann looks")), words
     token = red.make_token()
-    words = ["decide", "latest", "--rationale", "It is not what was wanted."]
+    words = ["decide", "latest", "--reason", "It is not what was wanted."]
     refused = call(red, *words, "--approve", "--operator", ATTRACTOR_TOKEN=token)
     assert refused.returncode == NO_GO
     assert all(one in refused.stdout for one in WORDS)
@@ -111,7 +111,7 @@ def test_changes_of_the_judged_tree_are_shown(tmp_path: Path) -> None:
     shown = ["  changes: 1 file changed, +1 -0", "    made.txt  +1 -0"]
     outputs = [ran, call(flow, "gate")]
     token = flow.make_token()
-    decide = ("decide", "--approve", "--rationale", "It is good.")
+    decide = ("decide", "--approve", "--reason", "It is good.")
     outputs += [call(flow, *decide, ATTRACTOR_TOKEN=token), call(flow, "promote")]
     for done in outputs:
         assert done.returncode == 0, done.stderr
@@ -202,7 +202,7 @@ def test_canceled_run_gets_no_go(tmp_path: Path) -> None:
 
 def test_each_recommended_command_is_accepted(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
-    words = ["decide", "latest", "--approve", "--rationale", "It is what was wanted."]
+    words = ["decide", "latest", "--approve", "--reason", "It is what was wanted."]
     run_id = flow.launch(evaluate=False).run_id
     refused = call(flow, *words)
     assert refused.returncode == 4

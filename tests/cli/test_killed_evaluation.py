@@ -74,7 +74,7 @@ def test_trials_that_a_kill_cut_are_played_again_only_by_order(
     assert 2 <= len(finished) < TRIALS
     assert 1 <= len(cut) <= 2
     code, text = command(flow, "resume", "latest")
-    order = ["evaluate", "latest", "--replay-cut", "--rationale", "power cut"]
+    order = ["evaluate", "latest", "--replay-cut", "--reason", "power cut"]
     assert f"{len(cut)} trial" in text
     assert "--replay-cut" in text
     assert trials(flow, "TrialStarted") == Counter(range(1, TRIALS + 1))

@@ -18,7 +18,7 @@ from tests.tables import table
 REFUSED = 4
 WORDS = {
     "token.create": ["token", "create", "x"],
-    "decide": ["decide", "latest", "--approve", "--rationale", "It is what was wanted."],
+    "decide": ["decide", "latest", "--approve", "--reason", "It is what was wanted."],
     "promote": ["promote", "latest"],
     "profile.create": ["profile", "create", "x"],
     "suite.register": ["suite", "register", "x"],

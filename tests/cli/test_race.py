@@ -306,7 +306,7 @@ def test_killed_race_continues_with_one_line_of_each_kind(desk: RaceDesk, seed: 
                 with suppress(ProcessLookupError):
                     os.kill(holder.pid, signal.SIGKILL)
     while (done := desk.do("race", "resume")).returncode == int(ExitCode.UNFINISHED):
-        order = ("--replay-cut", "--rationale", "it was killed")
+        order = ("--replay-cut", "--reason", "it was killed")
         assert any(desk.do("evaluate", one.name, *order).returncode != 2 for one in desk.runs())
     assert done.returncode == ExitCode.DONE, done.stdout + done.stderr
     [begun], [ended] = desk.lines(LineKind.RACE_BEGUN), desk.lines(LineKind.RACE_ENDED)

@@ -33,11 +33,39 @@ def test_each_word_of_another_tool_leads_to_a_command_that_exists() -> None:
     assert set(TWENTY.split()) <= COMMANDS.keys()
     for word, meant in COMMANDS.items():
         assert root.get_command(click.Context(root), word) is None
-        assert hint_of(word) == f"did you mean {meant}?"
+        assert hint_of(*word.split()) == f"did you mean {meant}?"
         for command in (one for one in meant.split(", ") if "attractor " in one):
             name = command.split("attractor ")[1].split()[0]
             is_option = name.startswith("--")
             assert is_option or root.get_command(click.Context(root), name), meant
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("actor kill", "actor stop"),
+        ("actor rm", "actor archive"),
+        ("actor status", "actor show"),
+        ("actor send", "actor prompt"),
+        ("dimension create", "dimension add"),
+        ("automation delete", "automation remove"),
+        ("profile delete", "profile retire"),
+        ("queue add", "promote RUN --queue"),
+    ],
+)
+def test_verb_of_another_tool_finds_the_verb_of_the_group(typed: str, meant: str) -> None:
+    assert hint_of(*typed.split()) == f"did you mean attractor {meant}?"
+
+
+@pytest.mark.parametrize("word", ["--reason", "--why", "--rationale"])
+def test_one_word_for_reasons_and_its_hidden_synonyms(word: str) -> None:
+    root = build_root()
+    for name in ("decide", "cancel", "amend", "rollback", "evaluate", "steer"):
+        command = root.get_command(click.Context(root), name)
+        assert command
+        context = command.make_context(name, ["latest", *["text"] * (name == "steer"), word, "x"])
+        assert context.params["reason"] == "x"
+        assert (word in command.get_help(context)) == (word == "--reason")
 
 
 @pytest.mark.parametrize(
@@ -50,6 +78,7 @@ def test_each_word_of_another_tool_leads_to_a_command_that_exists() -> None:
         ("rewind latest --at build", "write NODE@VISIT as the last argument"),
         ("status --follow", "did you mean --watch?"),
         ("logs --watch", "did you mean --follow?"),
+        ("cancel latest --because x", "did you mean --reason?"),
     ],
 )
 def test_option_of_another_tool_finds_what_is_meant(words: str, hint: str) -> None:

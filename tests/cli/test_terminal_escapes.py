@@ -46,7 +46,7 @@ run pipeline.dot --suite {} | run pipeline.dot --profile {} | run pipeline.dot -
 run pipeline.dot --interviewer {} | run pipeline.dot --max-duration {} | fork latest {}
 rewind latest {} | resume {} | cancel {} | pause {} | steer {} hello | answer {} Y | evaluate {}
 gate {} | logs {} | logs latest --since {} | logs latest --node {} | diagnose {} | promote {}
-promote latest --to {} | decide {} --reject --rationale {} | suite register {} | token {}
+promote latest --to {} | decide {} --reject --reason {} | suite register {} | token {}
 profile create {} | completion {} | twin check {} | twin llm --script {} | twin serve {}
 --config {}=1 doctor | --config output.color={} doctor | gc --older-than {}
 """
@@ -88,14 +88,14 @@ def test_hostile_texts_of_a_run_are_harmless_in_every_command(desk: Desk) -> Non
         assert "own" in ran.stdout
         desk.look()
         desk.see("answer", "latest", HOSTILE, breaks_lines=True)
-        desk.see("answer", "latest", "Y", "--why", HOSTILE)
+        desk.see("answer", "latest", "Y", "--reason", HOSTILE)
         desk.look()
         desk.see("steer", "latest", HOSTILE)
         desk.see("resume", "latest", "--no-evaluate")
         desk.look()
-        desk.see("decide", "latest", "--reject", "--rationale", HOSTILE)
+        desk.see("decide", "latest", "--reject", "--reason", HOSTILE)
         desk.see(*words, "--interviewer", "park")
-        desk.see("cancel", "latest", "--why", HOSTILE)
+        desk.see("cancel", "latest", "--reason", HOSTILE)
         desk.look()
 
 

@@ -33,7 +33,7 @@ def decide(flow: Flow) -> None:
         return
     _, judged = ask_gate(root, flow.opened)
     if judged.without_result():
-        order = ("evaluate", root.name, "--replay-cut", "--rationale", "the queue was killed")
+        order = ("evaluate", root.name, "--replay-cut", "--reason", "the queue was killed")
         begin(flow, *order).wait(PATIENCE_S)
         _, judged = ask_gate(root, flow.opened)
     if gate(judged).go:

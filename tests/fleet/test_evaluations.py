@@ -156,7 +156,7 @@ def test_trials_survive_their_worker_and_the_process_that_waits_for_them(
     found = count(fleet, run_id)
     assert found == {"TrialsSent": 1, "TrialStarted": 3, "TrialCompleted": 2, "TrialCut": 1}
     assert "no-go" in fleet.attractor("gate", run_id, code=5)
-    fleet.attractor("evaluate", run_id, "--replay-cut", "--rationale", "its worker died")
+    fleet.attractor("evaluate", run_id, "--replay-cut", "--reason", "its worker died")
     assert count(fleet, run_id)["TrialStarted"] == 4
     assert "3 of 3 trials satisfied" in fleet.attractor("gate", run_id)
     assert "No problems found" in fleet.attractor("audit", "verify")

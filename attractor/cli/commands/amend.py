@@ -3,7 +3,7 @@
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.invocation import Invocation, json_option, reason_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import prove_operator
 from attractor.cli.runs.references import run_argument
@@ -15,7 +15,7 @@ from attractor.factory.operations.decide import amend_decision
 
 @click.command()
 @run_argument(default="latest")
-@click.option("--rationale", default="", help="Replace the reason of the decision.")
+@reason_option("Replace the reason of the decision.")
 @click.option("--note", default="", help="Add a note.")
 @click.option("--defect", default="", metavar="TEXT", help="Say what went wrong after an approval.")
 @click.option(
@@ -24,7 +24,9 @@ from attractor.factory.operations.decide import amend_decision
 @click.option("--no-defect", default="", metavar="WHY", help="Withdraw a mark of --defect.")
 @json_option
 @click.pass_obj
-def amend(invocation: Invocation, reference: str, as_json: bool, **words: str) -> ExitCode:
+def amend(
+    invocation: Invocation, reference: str, reason: str, as_json: bool, **words: str
+) -> ExitCode:
     """Add words to the decision on a run, or mark an approval as wrong.
 
     The verdict and the first words stay on record. Amendments are listed by 'attractor history'.
@@ -35,7 +37,7 @@ def amend(invocation: Invocation, reference: str, as_json: bool, **words: str) -
     root = opened.find(reference)
     guarded = read_manifest(RunDirectory(root)).promises.guards_holdouts
     by = prove_operator(invocation, sandboxed=guarded)
-    entry = amend_decision(root, opened, Amendment(**words), by=by)
+    entry = amend_decision(root, opened, Amendment(reason, **words), by=by)
     if as_json:
         show_json({"run_id": entry.run_id, "hash": entry.head.hash, **entry.data})
     else:

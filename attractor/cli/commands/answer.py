@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.invocation import Invocation, json_option, reason_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import continue_actor_of, orders_to, show_receipt, show_receipts
@@ -24,7 +24,7 @@ from attractor.records.open_work import question_records
 @click.argument("choice", required=False)
 @click.option("--question", default="", help="Answer the question with this id or node.")
 @click.option("--all", "is_for_all", is_flag=True, help="Answer all open questions with CHOICE.")
-@click.option("--why", default="", help="Record the reason for the answer.")
+@reason_option("Record the reason for the answer.")
 @click.option("--resume", "resumes", is_flag=True, help="Then continue the run, unless it is live.")
 @json_option
 @click.pass_obj
@@ -34,7 +34,7 @@ def answer(
     choice: str | None,
     question: str,
     is_for_all: bool,
-    why: str,
+    reason: str,
     resumes: bool,
     as_json: bool,
 ) -> ExitCode:
@@ -55,10 +55,10 @@ def answer(
     name = reference_of(orders.root, invocation.configuration.settings.runs_dir)
     if choice is not None:
         if is_for_all:
-            receipts = orders.answer_all(choice, question=question, why=why)
+            receipts = orders.answer_all(choice, question=question, why=reason)
             code = show_receipts(receipts, as_json=as_json, is_line=resumes)
         else:
-            receipts = [orders.answer(choice, question=question, why=why)]
+            receipts = [orders.answer(choice, question=question, why=reason)]
             code = show_receipt(receipts[0], as_json=as_json, is_line=resumes)
         return _go_on(invocation, orders.root, resumes, as_json) if receipts[0].is_taken else code
     asked = orders.questions(question)

@@ -8,7 +8,7 @@ import click
 
 from attractor.base.durations import parse_duration
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.invocation import Invocation, json_option, reason_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import prove_operator, user_name
 from attractor.cli.runs.references import run_argument
@@ -48,7 +48,7 @@ from attractor.workspaces.git.repository import open_repository
     help="Approve the run. Refused unless the verdict of the gate is 'go'.",
 )
 @click.option("--reject", is_flag=True, help="Reject the run, whatever the verdict of the gate.")
-@click.option("--rationale", default="", help="Give the reason of the decision in one sentence.")
+@reason_option("Give the reason of the decision or waiver in one sentence.")
 @click.option(
     "--waive",
     "scenario",
@@ -56,7 +56,6 @@ from attractor.workspaces.git.repository import open_repository
     metavar="SCENARIO",
     help="Waive a failed scenario of this run, by its id, or the start of its opaque name.",
 )
-@click.option("--reason", default="", help="Give the reason of the waiver in one sentence.")
 @click.option(
     "--expires",
     default="7d",
@@ -72,7 +71,6 @@ def decide(
     reference: str,
     approve: bool,
     reject: bool,
-    rationale: str,
     scenario: str,
     reason: str,
     expires: str,
@@ -93,8 +91,9 @@ def decide(
     opened = opened_of(invocation)
     if approve + reject + bool(scenario) > 1:
         raise UsageError("several decisions", hint="pass one of --approve, --reject and --waive")
+    if (approve or reject or scenario) and not reason.strip():
+        raise UsageError("missing reason", hint='say why: --reason "..."')
     if scenario:
-        _require(reason, "reason")
         entry = _waive(invocation, opened, reference, scenario, reason, parse_duration(expires))
         if as_json:
             show_json({**entry_record(entry), "ledger_head": entry.head.hash})
@@ -106,18 +105,17 @@ def decide(
             )
         return ExitCode.DONE
     if approve or reject:
-        _require(rationale, "rationale")
         verdict = DecisionKind.APPROVED if approve else DecisionKind.REJECTED
         return _decide(
             invocation,
             opened,
             reference,
             verdict,
-            rationale,
+            reason,
             to_operator=to_operator,
             as_json=as_json,
         )
-    if rationale or reason:
+    if reason:
         raise UsageError("missing decision", hint="pass --approve, --reject or --waive SCENARIO")
     review = asyncio.run(Factory(opened).review(reference))
     if as_json:
@@ -126,11 +124,6 @@ def decide(
         name = reference_of(review.facts.directory.root, opened.project.runs_dir)
         show(review_text(review, name, to_operator=to_operator))
     return ExitCode.DONE
-
-
-def _require(words: str, option: str) -> None:
-    if not words.strip():
-        raise UsageError(f"missing {option}", hint=f'say why: --{option} "..."')
 
 
 def _decide(

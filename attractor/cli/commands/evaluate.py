@@ -3,7 +3,7 @@
 import click
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.invocation import Invocation, json_option, reason_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name
@@ -37,7 +37,7 @@ from attractor.records.request import Overrides
     is_flag=True,
     help="Do not begin another evaluation: play the cut trials of the last one again, each once.",
 )
-@click.option("--rationale", metavar="TEXT", help="Why cut trials are played again.")
+@reason_option("Say why cut trials are played again.")
 @max_duration_option
 @operator_option("Also list the failed hidden scenarios.")
 @json_option
@@ -47,7 +47,7 @@ def evaluate(
     reference: str,
     asks_judge: bool,
     replay_cut: bool,
-    rationale: str | None,
+    reason: str,
     max_duration: str,
     to_operator: bool,
     as_json: bool,
@@ -65,8 +65,8 @@ def evaluate(
     --max-duration limits the working time of all stages and evaluations of the run together. At the
     limit no further trial starts, and the exit status is 3.
     """
-    if replay_cut != (rationale is not None):
-        raise UsageError("--replay-cut and --rationale need each other")
+    if replay_cut != bool(reason):
+        raise UsageError("--replay-cut and --reason need each other")
     if asks_judge and replay_cut:
         raise UsageError(
             "--judge and --replay-cut exclude each other",
@@ -77,8 +77,8 @@ def evaluate(
     watcher = Watcher(invocation, root)
     opened = opened_of(invocation, observer=watcher, output=watcher.output)
     by = operator_name(invocation, Scope.OPERATE)
-    if rationale is not None:
-        order_replay(root, opened, by=by, rationale=rationale)
+    if replay_cut:
+        order_replay(root, opened, by=by, rationale=reason)
     elif asks_judge:
         judge_again(root, opened, by=by)
     else:

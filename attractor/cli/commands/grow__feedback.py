@@ -8,7 +8,7 @@ import click
 
 from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode, UsageError
-from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.invocation import Invocation, json_option, reason_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.growth import control_plane_of
 from attractor.cli.runs.orders import operator_name
@@ -20,7 +20,7 @@ from attractor.language.source.text import visible
 @click.option("--list", "lists", is_flag=True, help="List the drafted desires, the oldest first.")
 @click.option("--accept", default="", metavar="ID", help="Make a desire of this draft, in a file.")
 @click.option("--dismiss", default="", metavar="ID", help="Dismiss this draft.")
-@click.option("--reason", default="", help="Say why the draft is dismissed.")
+@reason_option("Say why the draft is dismissed.")
 @click.option(
     "--telemetry",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -5,7 +5,7 @@ from typing import Unpack
 import click
 
 from attractor.base.errors import ExitCode, Refused
-from attractor.cli.invocation import Invocation
+from attractor.cli.invocation import Invocation, reason_option
 from attractor.cli.runs.forking import ForkOptions, fork_and_walk, fork_options
 from attractor.language.source.text import visible
 from attractor.records.lookup import find_run
@@ -14,11 +14,11 @@ from attractor.records.summary import summarize
 
 @click.command()
 @fork_options
-@click.option("--why", default="", help="Record the reason for rewinding the run.")
+@reason_option("Record the reason for rewinding the run.")
 @click.option("--cancel-live", is_flag=True, help="Cancel a live run without asking.")
 @click.pass_obj
 def rewind(
-    invocation: Invocation, why: str, cancel_live: bool, **options: Unpack[ForkOptions]
+    invocation: Invocation, reason: str, cancel_live: bool, **options: Unpack[ForkOptions]
 ) -> ExitCode:
     """Cancel a run and start a new run from an earlier stage.
 
@@ -30,7 +30,7 @@ def rewind(
     """
     if not cancel_live:
         _confirm(invocation, options["reference"])
-    return fork_and_walk(invocation, rewind_reason=why, **options)
+    return fork_and_walk(invocation, rewind_reason=reason, **options)
 
 
 def _confirm(invocation: Invocation, reference: str) -> None:

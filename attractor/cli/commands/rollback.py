@@ -5,7 +5,7 @@ import asyncio
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.invocation import Invocation, json_option, reason_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.references import run_argument
@@ -16,17 +16,11 @@ from attractor.factory.factory import Factory
 @click.command()
 @run_argument(default="latest")
 @click.option("--from", "branch", default="main", show_default=True, help="Change this branch.")
-@click.option(
-    "--rationale",
-    "--reason",
-    "rationale",
-    required=True,
-    help="Give the reason in one sentence.",
-)
+@reason_option("Give the reason in one sentence.", required=True)
 @json_option
 @click.pass_obj
 def rollback(
-    invocation: Invocation, reference: str, branch: str, rationale: str, as_json: bool
+    invocation: Invocation, reference: str, branch: str, reason: str, as_json: bool
 ) -> ExitCode:
     """Revert the promotion of a run.
 
@@ -35,7 +29,7 @@ def rollback(
     concern the same lines.
     """
     factory, by = Factory(opened_of(invocation)), operator_name(invocation)
-    done = asyncio.run(factory.roll_back(reference, rationale, by=by, branch=branch))
+    done = asyncio.run(factory.roll_back(reference, reason, by=by, branch=branch))
     if as_json:
         show_json({"branch": done.branch, "commit": done.commit, "was_done": done.was_done})
     else:

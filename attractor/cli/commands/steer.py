@@ -3,7 +3,7 @@
 import click
 
 from attractor.base.errors import ExitCode
-from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.invocation import Invocation, json_option, reason_option
 from attractor.cli.runs.orders import orders_to, show_receipt
 from attractor.cli.runs.references import run_argument
 
@@ -14,7 +14,7 @@ from attractor.cli.runs.references import run_argument
 @click.option(
     "--node", default="", help="Send the message only to this stage (default: all running stages)."
 )
-@click.option("--why", default="", help="Record the reason for the message.")
+@reason_option("Record the reason for the message.")
 @json_option
 @click.pass_obj
 def steer(
@@ -22,7 +22,7 @@ def steer(
     reference: str,
     text: tuple[str, ...],
     node: str,
-    why: str,
+    reason: str,
     as_json: bool,
 ) -> ExitCode:
     """Send a message to the running agents of a run.
@@ -31,7 +31,7 @@ def steer(
     before its next step. Refused with exit status 4 if the run has no live process or no running
     agent.
     """
-    receipt = orders_to(invocation, reference).steer(" ".join(text), node=node, why=why)
+    receipt = orders_to(invocation, reference).steer(" ".join(text), node=node, why=reason)
     return show_receipt(receipt, as_json=as_json)
 
 

@@ -156,7 +156,7 @@ def show_deployment(record: Mapping[str, Any], *, again: str, as_json: bool) -> 
 def _deployment_lines(record: Mapping[str, Any], again: str) -> Iterator[str]:
     run, stage = record["run_id"], record["stage_id"]
     next_ = {
-        "decision": f'attractor decide {run} --approve --rationale "..."',
+        "decision": f'attractor decide {run} --approve --reason "..."',
         "answer": f"attractor answer {run}",
         "run": f"attractor resume {run}",
     }

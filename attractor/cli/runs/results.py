@@ -219,12 +219,12 @@ def next_steps(result: RunResult, outlook: NextStepFacts) -> Sequence[NextStep]:
     if result.status == AWAITING_DECISION and not outlook.has_suite:
         return [*look, *merge]
     if result.status == AWAITING_DECISION and outlook.gate is False:
-        reject = f"attractor decide {run} --reject --rationale '...'"
+        reject = f"attractor decide {run} --reject --reason '...'"
         why_not = NextStep("why not", f"attractor gate {run}")
         again = [NextStep("again", f"{outlook.again} --feedback {run}")] * bool(outlook.again)
         return [*look, why_not, NextStep("decide", reject), *again]
     if result.status == AWAITING_DECISION:
-        approve = f"attractor decide {run} --approve --rationale '...'"
+        approve = f"attractor decide {run} --approve --reason '...'"
         review = NextStep("review", f"attractor decide {run}")
         return [*look, review, NextStep("decide", approve)]
     why = [NextStep("why", f"attractor diagnose {run}")] * (result.status == FAILED)

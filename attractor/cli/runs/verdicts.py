@@ -209,7 +209,7 @@ def _review_lines(review: Review, reference: str, *, to_operator: bool) -> Itera
     yield judges_line(facts)
     if facts.state.status == AWAITING_DECISION:
         verdict = "--approve" if review.report.go else "--reject"
-        yield f'decide with: attractor decide {reference} {verdict} --rationale "..."'
+        yield f'decide with: attractor decide {reference} {verdict} --reason "..."'
 
 
 def _scenario(one: ScenarioTrials, *, to_operator: bool) -> str:

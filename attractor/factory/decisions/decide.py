@@ -104,7 +104,7 @@ class Amendment:
         words = {name: one.strip() for name, one in vars(self).items() if one}
         if not words.keys() - {"repaired_by"}:
             raise UsageError(
-                "missing amendment", hint="pass --rationale, --note, --defect or --no-defect"
+                "missing amendment", hint="pass --reason, --note, --defect or --no-defect"
             )
         if self.repaired_by and not self.defect:
             raise UsageError("a commit without a defect", hint="pass --defect, too")
@@ -303,7 +303,7 @@ def _require_proof(run: OpenRun, by: Operator) -> None:
 
 
 def require_words(words: str) -> None:
-    """Refuse a rationale that is too short, invisible or repeats a few characters."""
+    """Refuse a reason that is too short, invisible or repeats a few characters."""
     shown = "".join(
         character for character in unicodedata.normalize("NFKC", words) if _is_visible(character)
     )
@@ -313,7 +313,7 @@ def require_words(words: str) -> None:
         len({character for character in shown.casefold() if character.isalnum()})
         < FEWEST_CHARACTERS
     ):
-        raise RationaleTooShort("the rationale repeats a few characters")
+        raise RationaleTooShort("the reason repeats a few characters")
 
 
 def _is_visible(character: str) -> bool:

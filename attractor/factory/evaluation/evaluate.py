@@ -145,7 +145,7 @@ class Evaluator:
         """Record a person's order to play the cut trials of a run again, each only once."""
         run_id = run.manifest.run_id
         if not rationale.strip():
-            raise UsageError("missing rationale", hint='say why: --rationale "..."')
+            raise UsageError("missing reason", hint='say why: --reason "..."')
         self._require_evaluable(run, EVALUATING, AWAITING_DECISION)
         if run.state.status == EVALUATING and self.opened.elsewhere:
             # Another machine may still play the trials that count as cut here.
@@ -411,7 +411,7 @@ class Evaluator:
             tell(
                 f"{number_of(cut, 'trial')} ended early and will not be played again by "
                 f"{'itself' if cut == 1 else 'themselves'}: attractor evaluate "
-                f'{run.manifest.run_id} --replay-cut --rationale "..."'
+                f'{run.manifest.run_id} --replay-cut --reason "..."'
             )
         elsewhere = self._elsewhere(begun, start.carried)
         if elsewhere is None:

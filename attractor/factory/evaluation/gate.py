@@ -427,7 +427,7 @@ def _commands_for(judged: GateInput) -> str:
         if NoResult.UNJUDGED in kinds and not one.is_final:
             found[f"{again} --judge"] = None
         if NoResult.CUT in kinds and one.can_replay and not one.is_final:
-            found[f'{again} --replay-cut --rationale "..."'] = None
+            found[f'{again} --replay-cut --reason "..."'] = None
         elif NoResult.CUT in kinds or (one.is_final and kinds - {None}):
             found["change the tree in a new run, or register a new version of the suite"] = None
     return "; ".join(found)

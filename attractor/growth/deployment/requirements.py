@@ -91,7 +91,7 @@ def next_command(control_plane: ControlPlane, plan: Plan, check: PlanCheck) -> s
         # While a process deploys the plan, a second one would be refused.
         return deploy if state is PlanState.INTERRUPTED else ""
     if run_id := _run_that_waits(control_plane, plan, REJECTION):
-        return f'attractor decide {run_id} --reject --rationale "..."'
+        return f'attractor decide {run_id} --reject --reason "..."'
     if check.findings:
         return rebase if _can_be_rebased(control_plane, plan, check) else drop
     for collision in check.collisions:
@@ -102,4 +102,4 @@ def next_command(control_plane: ControlPlane, plan: Plan, check: PlanCheck) -> s
     if deepest and deepest.faults:
         return drop
     run_id = _run_that_waits(control_plane, plan, DECISION)
-    return f'attractor decide {run_id} --approve --rationale "..."' if run_id else deploy
+    return f'attractor decide {run_id} --approve --reason "..."' if run_id else deploy

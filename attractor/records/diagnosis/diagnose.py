@@ -168,7 +168,7 @@ def _undecided(case: Case) -> Finding:
         return _judging(case)
     reasons = _gate(case)
     if not reasons:
-        approve = case.command("decide", "--approve", "--rationale", "...")
+        approve = case.command("decide", "--approve", "--reason", "...")
         return Finding(
             "the walk succeeded and the gate says go: a person has to decide",
             _reservations(case),
@@ -181,7 +181,7 @@ def _undecided(case: Case) -> Finding:
         causes,
         (
             Remedy("see why", case.command("gate")),
-            Remedy("reject it", case.command("decide", "--reject", "--rationale", "...")),
+            Remedy("reject it", case.command("decide", "--reject", "--reason", "...")),
         ),
     )
 

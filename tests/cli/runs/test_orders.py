@@ -66,7 +66,7 @@ def test_parked_gate_is_answered_and_resumed_by_other_processes(desk: PlainDesk)
     assert (listed.returncode, "[S] Ship" in listed.stdout) == (0, True)
     [asked] = json.loads(desk.do("answer", "latest", "--json").stdout)
     assert (asked["id"], asked["text"]) == ("ask@1.1", "Ship it?")
-    answered = desk.do("answer", "latest", "d", "--why", "not now")
+    answered = desk.do("answer", "latest", "d", "--reason", "not now")
     assert answered.returncode == 0, answered.stderr
     assert not (desk.folder / "done.txt").exists()
     assert desk.do("resume", "latest", "--no-evaluate").returncode == 0
@@ -119,7 +119,7 @@ def test_paused_run_waits_until_resumed(desk: PlainDesk) -> None:
     desk.write(STEPS)
     process = desk.begin(*desk.to_run())
     wait_until((desk.folder / "one").exists)
-    paused = desk.do("pause", "latest", "--why", "lunch")
+    paused = desk.do("pause", "latest", "--reason", "lunch")
     assert paused.returncode == 0, paused.stderr
     (desk.folder / "go").touch()
     wait_until(lambda: status_of(desk)["next_node"] == "two")
@@ -149,7 +149,7 @@ def test_canceled_run_ends_with_its_processes(desk: PlainDesk) -> None:
     process = desk.begin(*desk.to_run())
     pids = [desk.folder / "a.pid", desk.folder / "b.pid"]
     wait_until(lambda: all(one.exists() and one.read_text().strip() for one in pids))
-    canceled = desk.do("cancel", "latest", "--why", "a mistake")
+    canceled = desk.do("cancel", "latest", "--reason", "a mistake")
     assert canceled.returncode == 0, canceled.stderr
     assert process.wait(PATIENCE_S) == 1
     assert not any(is_there(one.read_text().strip()) for one in pids)
@@ -173,7 +173,7 @@ def test_steer_without_a_running_agent_is_refused(desk: PlainDesk) -> None:
     desk.write(STEPS)
     process = desk.begin(*desk.to_run())
     wait_until((desk.folder / "one").exists)
-    steered = desk.do("steer", "latest", "Hurry", "up", "--why", "late", "--json")
+    steered = desk.do("steer", "latest", "Hurry", "up", "--reason", "late", "--json")
     assert steered.returncode == 4
     refused = json.loads(steered.stdout)["error"]
     assert refused["message"] == "the message was refused: no running stage accepts messages"

@@ -80,8 +80,8 @@ def test_the_commands_that_decide_refuse_a_changed_journal(flow: Flow) -> None:
         ["gate"],
         ["evaluate"],
         ["promote"],
-        ["decide", "--approve", "--rationale", REASON],
-        ["decide", "--reject", "--operator", "--rationale", REASON],
+        ["decide", "--approve", "--reason", REASON],
+        ["decide", "--reject", "--operator", "--reason", REASON],
     ):
         refused = call(flow, *words, ATTRACTOR_TOKEN=token)
         assert (refused.returncode, refused.stdout) == (BROKEN, "")

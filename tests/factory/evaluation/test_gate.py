@@ -602,7 +602,7 @@ def test_trial_without_a_result_is_in_no_figure_and_cannot_be_waived() -> None:
     assert (reason.rule, reason.figure) == ("infra_errors", "1")
     assert reason.words == (
         "1 trial has no result: 1 x The evaluation crashed during this trial (machinery); "
-        'attractor evaluate 01J --replay-cut --rationale "..."'
+        'attractor evaluate 01J --replay-cut --reason "..."'
     )
     elsewhere = with_results(GREEN, results(a=[True], b=[True]))
     pooled = replace(elsewhere, by_other_runs=given.evaluations)
