@@ -49,7 +49,7 @@ from attractor.growth.specification.node_kind import node_kinds
 from attractor.growth.specification.store import SpecRecord
 from attractor.pipeline.simulation.pipeline_tests import PipelineTestFile
 from attractor.scenarios.check import CheckResult, check_registry
-from attractor.scenarios.evaluation import NoResult, StepStderr
+from attractor.scenarios.evaluation import NoResult, StepOutput
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from attractor.twins.exchange.answer import Fault
 from attractor.twins.recordings.recording import Recording
@@ -438,8 +438,11 @@ class Trial(Record):
     tokens: int
     troubles: list[TroubleRecord] = Field(default=[], description="absent without trouble")
     no_result: NoResult | None = Field(default=None, description="absent with a result")
-    stderr: list[StepStderr] = Field(
+    stderr: list[StepOutput] = Field(
         default=[], description="of steps of a trial that is not satisfied, where they wrote any"
+    )
+    stdout: list[StepOutput] = Field(
+        default=[], description="as stderr; of a request, the body of its response"
     )
 
 

@@ -57,8 +57,8 @@ R = TypeVar("R")
 
 _RESTORE = "restore it from a backup"
 _ENDED = re.compile(r"\bended with (12[67]): ")
-_STDERR_LINES = 5
-_STDERR_WIDTH = 300
+_OUTPUT_LINES = 5
+_OUTPUT_WIDTH = 300
 _SEED_DIGITS = 12
 """Hexadecimal digits of a seed, which programs with 53-bit integers can read exactly."""
 
@@ -111,8 +111,8 @@ class NoResult(StrEnum):
 
 
 @dataclass(frozen=True)
-class StepStderr:
-    """The last lines of the standard error of a step."""
+class StepOutput:
+    """The last lines of the standard output or error of a step."""
 
     step: str
     exit_code: int
@@ -130,12 +130,21 @@ class StepStderr:
         return {"step": self.step, "exit_code": self.exit_code, "lines": list(self.lines)}
 
 
-def stderr_of_steps(steps: Iterable[StepRecord]) -> tuple[StepStderr, ...]:
+def stderr_of_steps(steps: Iterable[StepRecord]) -> tuple[StepOutput, ...]:
     """Return the last lines of each step that wrote to standard error."""
     return tuple(
-        StepStderr(step.name, step.exit_code, lines)
+        StepOutput(step.name, step.exit_code, lines)
         for step in steps
         if step.exit_code is not None and (lines := _short_lines(step.stderr))
+    )
+
+
+def stdout_of_steps(steps: Iterable[StepRecord]) -> tuple[StepOutput, ...]:
+    """Return the last lines of each step that wrote to standard output, or was answered."""
+    return tuple(
+        StepOutput(step.name, step.exit_code or 0, lines)
+        for step in steps
+        if (lines := _short_lines(step.stdout or step.body))
     )
 
 
@@ -145,8 +154,8 @@ class TrialResult:
 
     `cost_usd` and `tokens` are the usage of the judge. `troubles` are all troubles of the trial,
     also those after which it was played again; of a trial with `no_result`, the last one is the
-    reason. `stderr` are the last lines of steps of a trial that is not satisfied. `kept` is what
-    the judge needs of an unjudged trial, and is in no record.
+    reason. `stderr` and `stdout` are the last lines of steps of a trial that is not satisfied.
+    `kept` is what the judge needs of an unjudged trial, and is in no record.
     """
 
     key: TrialKey
@@ -161,7 +170,8 @@ class TrialResult:
     tokens: int = 0
     troubles: tuple[Trouble, ...] = ()
     no_result: NoResult | None = None
-    stderr: tuple[StepStderr, ...] = ()
+    stderr: tuple[StepOutput, ...] = ()
+    stdout: tuple[StepOutput, ...] = ()
     kept: KeptTrial | None = None
     unpriced_tokens: int = 0
 
@@ -191,7 +201,7 @@ class TrialResult:
 
     def to_record(self) -> JsonObject:
         """Return the JSON record of the result."""
-        # Without members for no troubles, a result and no standard error, the seals of older
+        # Without members for no troubles, a result and no output, the seals of older
         # results are still valid.
         return {
             "scenario": self.key.scenario,
@@ -209,6 +219,7 @@ class TrialResult:
             **troubles_record(self.troubles),
             **no_result_record(self.no_result),
             **({"stderr": [step.to_record() for step in self.stderr]} if self.stderr else {}),
+            **({"stdout": [step.to_record() for step in self.stdout]} if self.stdout else {}),
         }
 
     @classmethod
@@ -217,7 +228,7 @@ class TrialResult:
         key: dict[str, Json] = {"scenario": record.get("scenario"), "number": record.get("trial")}
         # A record without a culprit, of an earlier version, is refused.
         own = {"culprit": record["culprit"] or None} if "culprit" in record else {}
-        optional = ("troubles", "no_result", "stderr", "kept", "unpriced_tokens")
+        optional = ("troubles", "no_result", "stderr", "stdout", "kept", "unpriced_tokens")
         return _read(cls, {**record, **own, "key": key}, *optional)
 
 
@@ -289,8 +300,8 @@ def is_satisfied(checks: Sequence[CheckResult], *, min_soft_score: float) -> boo
 
 
 def _short_lines(text: str) -> tuple[str, ...]:
-    lines = text.rstrip().splitlines()[-_STDERR_LINES:]
-    return tuple(shorten(printable(line), _STDERR_WIDTH) for line in lines)
+    lines = text.rstrip().splitlines()[-_OUTPUT_LINES:]
+    return tuple(shorten(printable(line), _OUTPUT_WIDTH) for line in lines)
 
 
 def trial_keys(suite: Suite) -> list[TrialKey]:

@@ -28,6 +28,8 @@ def test_person_sees_all_before_deciding(tmp_path: Path) -> None:
     base = git(flow.project, "rev-parse", "--short=12", "main").strip()
     good = flow.evaluator.results.opaque_name("good")
     made = flow.evaluator.results.opaque_name("made")
+    whole = call(flow, "decide", "latest", "--all").stdout
+    assert len(whole.splitlines()) > len(lines)
     for line in (
         f"run {result.run_id}: awaiting_human (decision)",
         "  goal: Say hello",
@@ -40,7 +42,9 @@ def test_person_sees_all_before_deciding(tmp_path: Path) -> None:
         f'decide with: attractor decide {result.run_id} --approve --reason "..."',
     ):
         assert line in lines, shown.stdout
-    rules = [line.split(maxsplit=2) for line in lines]
+    assert " rules passed or unused: no_suite, " in shown.stdout
+    assert not any(line.split()[:2] == ["passed", "no_suite"] for line in lines)
+    rules = [line.split(maxsplit=2) for line in whole.splitlines()]
     assert ["passed", "unresolved_failure", "0 of 2 (1 waived)    0"] in rules
     assert ["unused", "must"] in rules
     assert f"  {made}: failed 0/2; earlier 0/1; waived until 20" in shown.stdout

@@ -41,6 +41,7 @@ def test_scenarios_are_hidden_from_all_but_the_operator(red: Flow) -> None:
     assert not any(words in plain.stdout for words in WORDS)
     assert command.stdout.startswith(plain.stdout.partition("rules:")[0])
     assert all(words in command.stdout for words in WORDS)
+    plain_text, shown_to_operator = plain.stdout, command.stdout
     plain = json.loads(call(red, "gate", "--json").stdout)
     command = json.loads(call(red, "gate", "--json", "--operator").stdout)
     [scenario] = command.pop("scenarios")
@@ -49,6 +50,10 @@ def test_scenarios_are_hidden_from_all_but_the_operator(red: Flow) -> None:
     assert (scenario["scenario"], scenario["title"]) == ("made", WORDS[0])
     assert scenario["reasons"] == [f"stdout: {WORDS[1]}"]
     assert (scenario["stderr"], scenario["remedy"]) == ([], "")
+    [printed] = scenario["stdout"]
+    assert printed.startswith("look: ")
+    assert f"    stdout| {printed}" in shown_to_operator
+    assert printed not in plain_text
     shown = ["logs", "logs --json", "status --json", "runs --json", "gate --json", "diagnose"]
     shown += ["decide", "decide --json", "suite show todo", "suite show todo --json"]
     shown += ["suite list"]

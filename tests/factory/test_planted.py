@@ -186,7 +186,7 @@ def test_new_hidden_files_are_refused_with_the_line_that_allows_them(tmp_path: P
     assert review.changes
     assert review.changes.lines()[-1] == f"  {warning}"
     assert read_changes(result.directory, flow.opened.project).remarks == warning
-    shown = review_text(review, "latest", to_operator=False).splitlines()
+    shown = review_text(review, "latest", to_operator=False, shows_all=False).splitlines()
     assert line in shown
     policy = {"allow": ["isolation_unverified"], **tomllib.loads(line)}
     profile = Profile.model_validate({"name": "own", "policy": policy})

@@ -52,10 +52,12 @@ def test_question_of_an_actor_is_answered_in_attention_next(desk: PlacedDesk) ->
     assert (waited.returncode, waited.stdout) == (3, "ask: asking: Ship it?\n")
     [row] = desk.rows()
     assert (row["need"], row["actor"], row["reason"]) == ("question", "ask", "Ship it?")
+    assert json.loads(desk.do("attention", "next", "--json").stdout) == row
     assert "[Y] Yes" in desk.type("maybe\n", "attention", "next")
     assert len(desk.rows()) == 1
     assert "answered" in desk.type("Y\n", "attention", "next")
     assert [one["need"] for one in desk.rows()] == []
+    assert json.loads(desk.do("attention", "next", "--json").stdout) is None
     desk.do("actor", "wait", "ask", "--until", "idle", "--timeout", "30s")
     [row] = desk.rows()
     assert (row["need"], "make" in row["reason"]) == ("answered", True)

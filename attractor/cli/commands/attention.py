@@ -51,9 +51,10 @@ def attention(invocation: Invocation, next_: str | None, watch: bool, as_json: b
     automations that could start no run. Failed tasks of one cause are one row. Each row has the
     command that settles it; what is settled anywhere is gone here. If something cannot be read, the
     exit status is 3.
-    'attractor attention next' shows one after the other, and takes the answer.
+    'attractor attention next' shows one after the other, and takes the answer. With --json, it
+    prints the first row, or null, and takes none.
     """
-    if next_:
+    if next_ and not as_json:
         return _answer_all(invocation)
     shown: object = None
     while True:
@@ -62,7 +63,7 @@ def attention(invocation: Invocation, next_: str | None, watch: bool, as_json: b
         if (now := [row.to_record() for row in found.rows]) != shown:
             shown = now
             if as_json:
-                show_json(now, is_line=watch)
+                show_json(next(iter(now), None) if next_ else now, is_line=watch)
             else:
                 show("\n".join(_lines(found)))
         if not watch:

@@ -64,6 +64,7 @@ from attractor.workspaces.git.repository import open_repository
     help="End the waiver after this time, at most 14d.",
 )
 @operator_option("Also list the failed hidden scenarios.")
+@click.option("--all", "shows_all", is_flag=True, help="Also list the rules that passed.")
 @json_option
 @click.pass_obj
 def decide(
@@ -75,13 +76,15 @@ def decide(
     reason: str,
     expires: str,
     to_operator: bool,
+    shows_all: bool,
     as_json: bool,
 ) -> ExitCode:
     """Show a run before a decision, and record the decision.
 
-    Without --approve, --reject and --waive, show the facts for a decision: the changed files, each
-    rule of the gate with its figure, the trials of each hidden scenario over earlier runs, cost and
-    time, assumptions, files that were left out, and the versions of suite, profile and pipeline.
+    Without --approve, --reject and --waive, show the facts for a decision: the changed files, the
+    rules of the gate that failed or passed on a condition, the trials of each hidden scenario over
+    earlier runs, cost and time, assumptions, files that were left out, and the versions of suite,
+    profile and pipeline.
 
     The first decision on a run is final. To identify yourself, set ATTRACTOR_TOKEN to a token, or
     run the command at a terminal. If the verdict of the gate is 'no-go', an approval is refused
@@ -122,7 +125,7 @@ def decide(
         show_json(review.to_record(to_operator=to_operator))
     else:
         name = reference_of(review.facts.directory.root, opened.project.runs_dir)
-        show(review_text(review, name, to_operator=to_operator))
+        show(review_text(review, name, to_operator=to_operator, shows_all=shows_all))
     return ExitCode.DONE
 
 

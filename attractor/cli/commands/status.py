@@ -11,9 +11,8 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import printable, show, show_json
+from attractor.cli.output.streams import can_draw_live, printable, show, show_json
 from attractor.cli.runs.listings import landed, proposed
-from attractor.cli.runs.observers import can_draw_live
 from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.stages import context_text, timeline_text
 from attractor.cli.runs.status import as_text, in_words

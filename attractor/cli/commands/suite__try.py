@@ -81,7 +81,7 @@ async def _try(
     async with known_trees(scope, sandbox=sandbox, include_dirty=True) as trees:
         tried: list[PlayedScenario] = []
         for number, one in enumerate(scenarios, 1):
-            scope.project.console.tell(f"{one.id}: {number} of {len(scenarios)}")
+            scope.project.console.progress(f"{one.id}: {number} of {len(scenarios)}")
             tried.append(await trees.play_once(sealed, one))
         return await trees.describe(), tried
 

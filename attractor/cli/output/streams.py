@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -11,6 +12,8 @@ import click
 
 from attractor.base.control_characters import CONTROL
 from attractor.base.errors import AttractorError, ExitCode
+
+_NO_TERMINALS = ("", "dumb", "unknown")
 
 
 class OutputLost(AttractorError):
@@ -60,6 +63,31 @@ def show(text: str, *, err: bool = False, color: bool | None = None, is_file: bo
 def is_terminal(stream: TextIO | None) -> bool:
     """Return whether a stream is a terminal."""
     return stream is not None and not stream.closed and stream.isatty()
+
+
+def can_draw_live(environ: Mapping[str, str], stream: TextIO | None) -> bool:
+    """Return whether a stream is a terminal with a movable cursor."""
+    return is_terminal(stream) and environ.get("TERM", "") not in _NO_TERMINALS
+
+
+class ProgressLine:
+    """The last line of a terminal, which each call rewrites; without a terminal, nothing."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._is_shown = False
+
+    def show(self, text: str) -> None:
+        """Show how far some work is, in place of the line before; "" removes the line."""
+        if (text or self._is_shown) and can_draw_live(self._environ, sys.stderr):
+            self._is_shown = bool(text)
+            width = shutil.get_terminal_size().columns - 1
+            click.echo(f"\r\x1b[K{printable(text)[:width]}", nl=False, err=True)
+
+    def tell(self, text: str) -> None:
+        """Print a line to standard error, in place of the line of progress."""
+        self.show("")
+        show(text, err=True)
 
 
 def printable(text: str, color: bool | None = None) -> str:

@@ -16,7 +16,7 @@ from attractor.base.events import Event
 from attractor.base.journal import TornLine, read_lines, read_torn
 from attractor.base.json import canonical_json
 from attractor.cli.invocation import Invocation
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import can_draw_live, show, show_json
 from attractor.cli.runs.results import NextStepFacts, as_record, as_text, read_next_step_facts
 from attractor.cli.runs.transcripts import entry_lines, painter
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
@@ -155,9 +155,6 @@ class TranscriptPrinter:
                 show("\n".join(entry_lines(entry, self._paint)), err=True, color=self._color)
 
 
-_NO_TERMINALS = ("", "dumb", "unknown")
-
-
 class RunObserver(Protocol):
     """Receives every event of a run and its child runs, from any thread."""
 
@@ -241,9 +238,3 @@ def run_observers(
     console = console_for(sys.stderr, invocation)
     display = LiveDisplay(console, SystemClock().now, runs_dir=runs_dir)
     return [display, *found], display.output
-
-
-def can_draw_live(environ: Mapping[str, str], stream: TextIO | None) -> bool:
-    """Return whether a stream is a terminal with a movable cursor."""
-    is_terminal = stream is not None and stream.isatty()
-    return is_terminal and environ.get("TERM", "") not in _NO_TERMINALS

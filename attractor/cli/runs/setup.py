@@ -16,7 +16,7 @@ from attractor.base.errors import AttractorError, ExitCode, NotCanonical, UsageE
 from attractor.base.json import parse_json
 from attractor.base.toml import InvalidToml, parse_toml
 from attractor.cli.invocation import Invocation
-from attractor.cli.output.streams import show
+from attractor.cli.output.streams import ProgressLine
 from attractor.cli.runs.fleet import trials_in_pool
 from attractor.cli.shell_completion import complete_models
 from attractor.engine.budgets import Budgets
@@ -128,6 +128,7 @@ def opened_of(
         environ=invocation.environ,
         adopts_orphans=invocation.owns_process,
     )
+    progress = ProgressLine(invocation.environ)
     console = Console(
         # Python has no stdin if it is closed.
         input=sys.stdin or StringIO(),
@@ -135,7 +136,8 @@ def opened_of(
         observer=observer,
         quiet=quiet,
         interviewer="console" if invocation.has_terminal else PARK,
-        tell=lambda sentence: show(sentence, err=True),
+        tell=progress.tell,
+        progress=progress.show,
     )
     project = project_from(invocation.configuration, machine=machine, console=console)
     has_pool = bool(invocation.configuration.settings.fleet.sealed_store)

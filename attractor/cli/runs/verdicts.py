@@ -158,18 +158,21 @@ def _scenario_lines(one: FailedScenario) -> list[str]:
     head = f"  {one.scenario} ({one.title}): {one.satisfied} of {one.played} trials satisfied"
     head += f", {one.failure}"
     lines = [head, *(f"    {reason}" for reason in one.reasons)]
+    lines += [f"    stdout| {line}" for line in one.stdout]
     lines += [f"    stderr| {line}" for line in one.stderr]
     if one.remedy:
         lines.append(f"    to change it: {one.remedy}")
     return [*map(visible, lines)]
 
 
-def review_text(review: Review, reference: str, *, to_operator: bool) -> str:
+def review_text(review: Review, reference: str, *, to_operator: bool, shows_all: bool) -> str:
     """Return the facts of a run for people, with the commands to decide."""
-    return "\n".join(_review_lines(review, reference, to_operator=to_operator))
+    return "\n".join(_review_lines(review, reference, to_operator=to_operator, shows_all=shows_all))
 
 
-def _review_lines(review: Review, reference: str, *, to_operator: bool) -> Iterator[str]:
+def _review_lines(
+    review: Review, reference: str, *, to_operator: bool, shows_all: bool
+) -> Iterator[str]:
     facts = review.facts
     is_judged = facts.state.status != AWAITING_DECISION or facts.manifest.suite
     yield visible(
@@ -182,8 +185,7 @@ def _review_lines(review: Review, reference: str, *, to_operator: bool) -> Itera
         yield visible(f"  all changes: {review.look}")
     yield f"gate: {verdict_text(facts, review.judged, to_operator=to_operator)}"
     if review.judged.suite:
-        yield "rules of the gate, with figure and threshold:"
-        yield from rule_lines(review.report.rules, terminal_width())
+        yield rules_text(review.report, terminal_width(), shows_all=shows_all)
     if review.scenarios:
         yield "hidden scenarios, with satisfied trials now and in earlier runs, oldest first:"
         yield from (_scenario(scenario, to_operator=to_operator) for scenario in review.scenarios)

@@ -1,7 +1,7 @@
 """The verdict of the gate as JSON, with the failed held-out scenarios for the operator only."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
@@ -9,7 +9,7 @@ from attractor.base.json import Json
 from attractor.engine.outcome import Culprit
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.gate_records import GateInput
-from attractor.scenarios.evaluation import TrialResult, count_trials
+from attractor.scenarios.evaluation import StepOutput, TrialResult, count_trials
 from attractor.scenarios.suite import Scenario
 from attractor.scenarios.suite_lint import has_rubric
 
@@ -34,8 +34,9 @@ class Failure(StrEnum):
 class FailedScenario:
     """A held-out scenario with unsatisfied trials, the reasons, and what its steps printed.
 
-    `stderr` are the last lines of standard error. Reasons and lines contain texts of hidden
-    scenarios, so they are only for the operator. `remedy` is given where the suite is at fault.
+    `stderr` and `stdout` are the last lines; `stdout` of steps that the reasons name. Reasons and
+    lines contain texts of hidden scenarios, so they are only for the operator. `remedy` is given
+    where the suite is at fault.
     """
 
     scenario: str
@@ -46,6 +47,7 @@ class FailedScenario:
     reasons: tuple[str, ...]
     stderr: tuple[str, ...] = ()
     remedy: str = ""
+    stdout: tuple[str, ...] = ()
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the failed scenario."""
@@ -57,6 +59,7 @@ class FailedScenario:
             "failure": self.failure.value,
             "reasons": list(self.reasons),
             "stderr": list(self.stderr),
+            "stdout": list(self.stdout),
             "remedy": self.remedy,
         }
 
@@ -79,8 +82,9 @@ def failed_scenarios(judged: GateInput) -> list[FailedScenario]:
                     count.satisfied,
                     failure_of(scenario, own, proved=judged.has_baselines),
                     _reasons(own),
-                    _stderr(own),
+                    _last_lines(step for result in own for step in result.stderr),
                     _remedy(own, suite),
+                    _last_lines(_named_steps(own)),
                 )
             )
     return found
@@ -134,10 +138,16 @@ FEWEST = 2
 """The number of holdouts with each baseline with which feedback tells the counts."""
 
 
-def _stderr(results: Sequence[TrialResult]) -> tuple[str, ...]:
-    """Return the distinct last lines of standard error, each with the name of its step."""
-    steps = dict.fromkeys(step for result in results for step in result.stderr)
-    return tuple(f"{step.step}: {line}" for step in steps for line in step.lines)
+def _last_lines(steps: Iterable[StepOutput]) -> tuple[str, ...]:
+    """Return the distinct last lines of steps, each with the name of its step."""
+    return tuple(f"{step.step}: {line}" for step in dict.fromkeys(steps) for line in step.lines)
+
+
+def _named_steps(results: Sequence[TrialResult]) -> Iterator[StepOutput]:
+    """Yield the standard output of the steps that reasons of failed trials name."""
+    reasons = " ".join(_reasons(results))
+    for result in results:
+        yield from (step for step in result.stdout if f"step {step.step} " in reasons)
 
 
 def _remedy(results: Sequence[TrialResult], suite: str) -> str:

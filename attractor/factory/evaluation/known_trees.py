@@ -142,9 +142,7 @@ class KnownTrees:
 
         Refuse a suite with trouble in a trial.
         """
-        played = await self._played(
-            sealed, scenarios, what, self.scope.project.console.tell, n, change
-        )
+        played = await self._played(sealed, scenarios, what, n, change)
         for result in played.results:
             self._refuse_trouble(result)
         return played
@@ -163,7 +161,7 @@ class KnownTrees:
         async with replace(self, scope=quiet)._player(sealed, change) as player:
 
             async def play(scenario: Scenario) -> TrialResult:
-                log = _ProgressLog("", do_nothing)
+                log = _ProgressLog("", do_nothing, do_nothing)
                 [result] = await evaluate([scenario], player.play_trial, log, settings)
                 self._refuse_trouble(result)
                 return result
@@ -181,11 +179,10 @@ class KnownTrees:
         sealed: SealedSuite,
         scenarios: Sequence[Scenario],
         what: str,
-        tell: Callable[[str], None],
         n: int,
         change: Change,
     ) -> PlayedTree:
-        settings = sealed.suite.settings.trials
+        settings, console = sealed.suite.settings.trials, self.scope.project.console
         settings = settings.model_copy(update={"n": n, "concurrency": self.trials_at_once(sealed)})
         if change is empty_files:
             # Its build always fails, so every holdout would fail for that reason alone.
@@ -199,8 +196,8 @@ class KnownTrees:
             failure = setup.failure if setup else ""
             if setup and failure:
                 await self._require_toolchain(sealed.suite.settings.setup, setup)
-                tell(f"{what}: the setup of the suite failed: {failure}")
-            log = _ProgressLog(what, tell, self.hides_words)
+                console.tell(f"{what}: the setup of the suite failed: {failure}")
+            log = _ProgressLog(what, console.tell, console.progress, self.hides_words)
             return PlayedTree(await evaluate(scenarios, player.play_trial, log, settings), failure)
 
     async def _require_toolchain(self, setup: SuiteSetup, done: SetupResult) -> None:
@@ -270,6 +267,7 @@ class _ProgressLog:
 
     what: str
     tell: Callable[[str], None]
+    progress: Callable[[str], None]
     hides_words: bool = False
 
     def started(self, key: TrialKey) -> None:
@@ -285,7 +283,7 @@ class _ProgressLog:
     def completed(self, result: TrialResult, progress: Progress) -> None:
         """Print the number of finished trials and the remaining time."""
         left = f", about {progress.seconds_left} s left" if progress.seconds_left else ""
-        self.tell(f"{self.what}: {progress.finished} of {progress.trials} trials{left}")
+        self.progress(f"{self.what}: {progress.finished} of {progress.trials} trials{left}")
 
 
 @asynccontextmanager
@@ -316,6 +314,7 @@ async def known_trees(
         finally:
             await workspace.close()
     finally:
+        project.console.progress("")
         stored = stored_run(machine.state_dir, run_id)
         git, search_path = stored.repository, machine.search_path
         if git and await has_base_ref(git, run_id, search_path=search_path):

@@ -35,6 +35,7 @@ from attractor.scenarios.evaluation import (
     evaluate,
     is_satisfied,
     stderr_of_steps,
+    stdout_of_steps,
     trial_keys,
 )
 from attractor.scenarios.play import ScenarioPlayer
@@ -274,9 +275,10 @@ class TrialPlayer:
         # With the copy, so that the remaining time is estimated well.
         duration_ms = round((self.clock.monotonic() - began) * 1000)
         kept = KeptTrial.of(played.checks, played.observation)
-        stderr = stderr_of_steps(played.observation.steps.values())
-        trial = TrialResult(key, False, (), duration_ms, seed=self._seed(key), stderr=stderr)
-        return _judged(trial, scenario, kept)
+        trial = TrialResult(key, False, (), duration_ms, seed=self._seed(key))
+        steps = played.observation.steps.values()
+        printed = replace(trial, stderr=stderr_of_steps(steps), stdout=stdout_of_steps(steps))
+        return _judged(printed, scenario, kept)
 
     async def judge_again(self, scenario: Scenario, trial: TrialResult) -> TrialResult | None:
         """Ask the judge of an unjudged trial again; return None if it answers and costs nothing."""
@@ -359,5 +361,6 @@ def _judged(trial: TrialResult, scenario: Scenario, kept: KeptTrial) -> TrialRes
         culprit=None if satisfied else Culprit.CANDIDATE,
         no_result=None,
         stderr=() if satisfied else trial.stderr,
+        stdout=() if satisfied else trial.stdout,
         kept=None,
     )

@@ -220,14 +220,14 @@ class WrongSolutions:
     async def _all(self, jobs: Sequence[Callable[[], Awaitable[R]]]) -> list[R]:
         """Return the results of all jobs, in order; after an error, the others end first."""
         limit = asyncio.Semaphore(self.trees.trials_at_once(self.sealed))
-        tell, done = self.trees.scope.project.console.tell, 0
+        progress, done = self.trees.scope.project.console.progress, 0
 
         async def run(job: Callable[[], Awaitable[R]]) -> R:
             nonlocal done
             async with limit:
                 result = await job()
             done += 1
-            tell(f"wrong solutions: {done} of {number_of(len(jobs), 'tree')}")
+            progress(f"wrong solutions: {done} of {number_of(len(jobs), 'tree')}")
             return result
 
         tasks = [asyncio.create_task(run(job)) for job in jobs]

@@ -49,13 +49,15 @@ def report_nothing(sentence: str) -> None:
 class Console:
     """The terminal of a process, and its callbacks for messages and events.
 
-    `tell` prints a message for a person. During `quiet`, nothing else is printed to the terminal,
+    `tell` prints a message for a person. `progress` shows how far some work is, in place of what it
+    showed before; "" removes it. During `quiet`, nothing else is printed to the terminal,
     so that a person can answer there. `interviewer` names the interviewer of runs that name none.
     """
 
     input: TextIO
     output: TextIO
     tell: Callable[[str], None] = report_nothing
+    progress: Callable[[str], None] = report_nothing
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext
     interviewer: str = PARK
     observer: Observer | None = None

@@ -1,8 +1,9 @@
 import io
+import sys
 
 import pytest
 
-from attractor.cli.output.streams import printable, show, wants_color
+from attractor.cli.output.streams import ProgressLine, printable, show, wants_color
 from tests.tables import table
 
 
@@ -62,3 +63,19 @@ def test_file_is_printed_unchanged_unless_on_a_terminal(
     monkeypatch.setattr("sys.stdout", terminal)
     show(HOSTILE, is_file=True)
     assert terminal.getvalue() == f"{printable(HOSTILE)}\n"
+
+
+def test_progress_is_one_line_of_a_terminal_and_nothing_in_a_pipe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for stream, environ, said in (
+        (Terminal(), {"TERM": "xterm"}, "\r\x1b[K1 of 2\r\x1b[K2 of 2\r\x1b[Kdone\n"),
+        (Terminal(), {"TERM": "dumb"}, "done\n"),
+        (io.StringIO(), {"TERM": "xterm"}, "done\n"),
+    ):
+        monkeypatch.setattr(sys, "stderr", stream)
+        progress = ProgressLine(environ)
+        progress.show("1 of 2")
+        progress.show("2 of 2")
+        progress.tell("done")
+        assert stream.getvalue() == said

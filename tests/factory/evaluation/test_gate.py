@@ -30,7 +30,7 @@ from attractor.factory.gate_records import (
 )
 from attractor.factory.resources.profiles import Profile, make_profile
 from attractor.factory.resources.suite_figures import SuiteFigures
-from attractor.scenarios.evaluation import CRASHED, StepStderr, TrialKey, TrialResult, cut_trial
+from attractor.scenarios.evaluation import CRASHED, StepOutput, TrialKey, TrialResult, cut_trial
 from attractor.scenarios.suite import (
     CheckSpec,
     CommandStep,
@@ -152,7 +152,7 @@ def test_remedy_names_the_suite_where_the_suite_is_at_fault() -> None:
     held = suite(scenario("a"), scenario("b"))
     [one, other] = results(a=[False], b=[False])
     lines = ("sh: 1: ./todo: not found",)
-    no_program = replace(one, stderr=(StepStderr("go", 127, lines),), culprit=Culprit.CANDIDATE)
+    no_program = replace(one, stderr=(StepOutput("go", 127, lines),), culprit=Culprit.CANDIDATE)
     faulty = replace(one, culprit=Culprit.SUITE, error="go: a NUL byte in the command")
     passed = replace(other, satisfied=True)
     for first, second, remedy, of_scenario in (

@@ -64,10 +64,10 @@ def test_trial_of_a_tree_that_does_nothing_is_not_satisfied(tmp_path: Path) -> N
     assert "made" in result.checks[0].reason
 
 
-def test_failed_trial_keeps_the_last_lines_of_standard_error(tmp_path: Path) -> None:
+def test_failed_trial_keeps_the_last_lines_of_its_output(tmp_path: Path) -> None:
     player = make_player(tmp_path)
     [scenario] = player.suite.scenarios
-    command = r"seq 1 9 >&2; printf 'a\033b\n' >&2; ./todo"
+    command = r"seq 1 9; seq 1 9 >&2; printf 'a\033b\n' >&2; ./todo"
     step = scenario.steps[0].model_copy(update={"run": command})
 
     def play(equals: int) -> TrialResult:
@@ -82,9 +82,11 @@ def test_failed_trial_keeps_the_last_lines_of_standard_error(tmp_path: Path) -> 
         127,
         ("7", "8", "9", r"a\U0000001Bb"),
     )
+    assert [(one.step, one.lines) for one in failed.stdout] == [("look", tuple("56789"))]
     assert kept.missing_command == "command not found: ./todo"
     assert TrialResult.from_record(failed.to_record()) == failed
     assert (play(127).stderr, "stderr" in play(127).to_record()) == ((), False)
+    assert (play(127).stdout, "stdout" in play(127).to_record()) == ((), False)
 
 
 def test_tree_is_exported_once_for_many_trials(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_trial_that_the_machine_cannot_play_has_no_name(place: Path) -> None:
         elif sum("trouble" in one for one in messages) == TRIES and away.exists():
             away.rename(folder)
 
-    opened = adjusted(opened, tell=tell)
+    opened = adjusted(opened, tell=tell, progress=tell)
     with pytest.raises(MachineryError) as caught:
         asyncio.run(start_run(simulated(place), OpenProject(opened)))
     output = "\n".join([*messages, caught.value.message])

@@ -83,9 +83,10 @@ def test_a_good_suite_is_registered_with_progress_and_leaves_no_traces(
 ) -> None:
     folder = write_suite(tmp_path / "suite", suite=SUITE, greets=scenario())
     messages: list[str] = []
-    opened = adjusted(opened, tell=messages.append)
+    opened = adjusted(opened, progress=messages.append)
     assert register(opened, folder).is_new
-    assert "base tree: 1 of 1 trials" in messages
+    assert messages[0] == "base tree: 1 of 1 trials"
+    assert messages[-1] == ""
     assert git(opened.root, "for-each-ref", "refs/attractor") == ""
     assert [*(opened.machine.state_dir / "stores").iterdir()] == []
     assert [*(opened.machine.state_dir / "workspaces").iterdir()] == []
@@ -138,7 +139,9 @@ def clone(opened: Project, place: Path, *options: str) -> tuple[Project, Path, l
     place.mkdir()
     git(place, "clone", "--quiet", *options, f"file://{opened.root}", "project")
     messages: list[str] = []
-    there = adjusted(open_project(place / "project"), tell=messages.append)
+    there = adjusted(
+        open_project(place / "project"), tell=messages.append, progress=messages.append
+    )
     return there, there.root / "scenarios" / "todo", messages
 
 
@@ -353,7 +356,7 @@ def test_suite_that_a_person_registers_during_the_trials_of_its_lock_is_kept(
 
     refusal = pytest.raises(Refused, match="was registered while") if is_refused else nullcontext()
     with refusal:
-        launch(adjusted(there, suite="todo", tell=tell))
+        launch(adjusted(there, suite="todo", progress=tell))
     [version] = OpenProject(there).suites.versions.versions("todo")
     assert (version.by, "lock" in version.data) == ("ann", False)
 
