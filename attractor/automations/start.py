@@ -38,6 +38,7 @@ from attractor.factory.operations.start import plan_start, with_registered
 from attractor.factory.resources.versions import split_reference
 from attractor.language.declarations.inputs import Input, declared_inputs
 from attractor.pipeline.plan.run_plan import RunPlan
+from attractor.pipeline.preflight.preflight import choose_default_model, find_backend_faults
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.files import find_place
 from attractor.pipeline.source.read import PipelineSource, context_of, open_pipeline
@@ -250,6 +251,22 @@ def check_automation(automation: Automation, opened: OpenProject) -> None:
     if opened.suites.versions.knows(split_reference(automation.suite)[0]):
         opened.require_judged(opened.pin_suite(automation.suite), pipeline, file)
     require_inputs(automation, declared_inputs(pipeline.graph))
+
+
+async def find_trouble(automation: Automation, opened: OpenProject, backend: str) -> str:
+    """Return why no run could begin with the variables of this process, or "".
+
+    Those of the process that starts the runs may differ, such as in their API keys.
+    """
+    scope = RunScope.of(opened.project)
+    file, pipeline = _pipeline_of(automation.pipeline, opened)
+    request, graphs = RunRequest(file=file, backend=backend), [pipeline.graph]
+    try:
+        request, _ = await choose_default_model(graphs, request, scope)
+    except AttractorError as fault:
+        return fault.message
+    faults = await find_backend_faults(graphs, request, scope, is_model_asked=False)
+    return next((one.message for one in faults), "")
 
 
 def _require_trigger(automation: Automation) -> None:

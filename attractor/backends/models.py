@@ -133,10 +133,7 @@ def key_variable(provider: str, environ: Mapping[str, str]) -> str:
     return next(name for name in KEYS[provider] if environ.get(name, "").strip())
 
 
-WITHOUT_KEY = (
-    "without a key, a script can answer for the model: attractor twin llm --script FILE, as in the "
-    "tutorial docs/tutorial/first-steps.md"
-)
+WITHOUT_KEY = "without a key, a script can answer for the model: attractor help twin llm"
 """The way on for a person without any key."""
 
 

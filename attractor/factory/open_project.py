@@ -1,5 +1,6 @@
 """A project with what the factory keeps of it: ledger, suites, profiles, pipelines and runs."""
 
+import shlex
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -195,7 +196,15 @@ class OpenProject:
 
     def pin_profile(self, reference: str) -> str:
         """Return the reference to pin: the current revision of a profile, with its hash."""
-        return self.profiles.versions.find_usable(reference).pinned if reference else ""
+        if not reference:
+            return ""
+        try:
+            return self.profiles.versions.find_usable(reference).pinned
+        except UnknownName as error:
+            file = self.project.root / "profiles" / f"{error.name}.toml"
+            if not self.profiles.versions.knows(error.name) and file.is_file():
+                error.hint = f"read it, then: attractor profile create {shlex.quote(str(file))}"
+            raise
 
     def require_in_use(self, suite: str, profile: str) -> None:
         """Refuse a linked run if the pinned suite or profile is retired or burned."""

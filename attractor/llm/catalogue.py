@@ -20,6 +20,7 @@ from typing import Any, TypeGuard, cast, overload
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
+from attractor.base.installation import install_command
 from attractor.base.json import Json
 from attractor.llm.errors import ConfigurationError
 
@@ -162,7 +163,7 @@ def find_table() -> Path:
         return Path(folder) / TABLE
     raise ConfigurationError(
         "missing table of models: litellm is not installed",
-        hint="install it where attractor is installed: pip install litellm",
+        hint=f"install it: {install_command('litellm')}",
     )
 
 
@@ -182,7 +183,7 @@ def read_providers(file: Path) -> frozenset[str]:
 def _unusable(file: Path, reason: str) -> ConfigurationError:
     return ConfigurationError(
         f"cannot read the table of models {file}: {reason}",
-        hint="reinstall litellm where attractor is: pip install --force-reinstall litellm",
+        hint=f"install litellm again: {install_command('litellm', again=True)}",
     )
 
 

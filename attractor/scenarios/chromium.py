@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attractor.base.errors import UsageError
+from attractor.base.installation import install_command
 from attractor.engine.outcome import Culprit
 from attractor.engine.truncation import one_line
 from attractor.environments.environment import ExecutionEnvironment, RunningCommand
@@ -53,7 +54,7 @@ def explain_missing(*, has_playwright: bool, chromium: str) -> UsageError | None
     if not has_playwright:
         return UsageError(
             "checks of kind browser need Playwright, which is not installed",
-            hint="install the extra: pip install 'attractor[browser]'",
+            hint=f"install the extra: {install_command(extra='browser')}",
         )
     if not chromium:
         return UsageError(

@@ -7,15 +7,13 @@ import importlib.util
 from pathlib import Path
 
 from attractor.base.errors import Refused
+from attractor.base.installation import install_command
 from attractor.base.locks import FileLock
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.worlds.actors import Actor, ActorFolder
 
 SERVER_LOCK = Path("fleet", "server.lock")
 """The lock below the state folder of the server that begins and answers runs of the fleet."""
-
-INSTALL_FLEET = "pip install '.[fleet]'"
-"""The command that installs the extra, in a clone."""
 
 
 def is_fleet_installed() -> bool:
@@ -28,7 +26,7 @@ def why_not_taken(folder: ActorFolder) -> str:
     # STATE/projects/PROJECT/actors/NAME
     state = folder.root.parents[3]
     if not is_fleet_installed():
-        return f"the fleet is not installed; in the clone: {INSTALL_FLEET}"
+        return f"the fleet is not installed; install it: {install_command(extra='fleet')}"
     if not FileLock.is_held(state / SERVER_LOCK):
         return "no server takes its messages: attractor serve"
     return ""

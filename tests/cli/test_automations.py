@@ -8,6 +8,7 @@ from attractor.automations.store import AutomationFolder
 from attractor.base.json import JsonObject
 from tests.automations.desk import PIPELINE, SETTINGS
 from tests.cli.git_desk import GitDesk, desk as desk
+from tests.pipeline.projects import git
 from tests.tables import table
 
 NIGHTLY = ("automation", "create", "nightly", "pipeline.dot", "--cron", "0 3 * * *")
@@ -50,7 +51,12 @@ def test_automation_is_created_listed_run_paused_and_removed(desk: GitDesk) -> N
 
 def test_automation_of_issues_lists_its_label(desk: GitDesk) -> None:
     make(desk, PIPELINE.replace("ticket=none", "title, body"))
-    created = desk.json("automation", "create", "fixes", "pipeline.dot", "--issue-label", "fix")
+    words = ("automation", "create", "fixes", "pipeline.dot", "--issue-label", "fix")
+    refused = desk.do(*words)
+    assert (refused.returncode, "unknown git remote 'origin'" in refused.stderr) == (2, True)
+    assert desk.json("automation", "list") == []
+    git(desk.project, "remote", "add", "origin", "https://github.com/ada/shop.git")
+    created = desk.json(*words)
     assert (created["issue_label"], [*created["schema"]["properties"]]) == (
         "fix",
         ["title", "body"],
@@ -58,6 +64,14 @@ def test_automation_of_issues_lists_its_label(desk: GitDesk) -> None:
     shown = desk.do("automation", "show", "fixes").stdout
     assert "starts: issues with the label fix" in shown
     assert "budget of a run: none" in shown
+
+
+def test_automation_without_an_api_key_says_so(desk: GitDesk) -> None:
+    make(desk, 'digraph a { s [shape=Mdiamond]; e [shape=Msquare]; w [prompt="x"]; s -> w -> e }')
+    assert "it starts nothing" not in desk.do(*NIGHTLY).stdout
+    desk.do("automation", "remove", "nightly")
+    (desk.project / "attractor.toml").write_text("")
+    assert "it starts nothing: node w: missing llm_model" in desk.do(*NIGHTLY).stdout
 
 
 def test_token_of_an_automation_is_printed_once(desk: GitDesk) -> None:

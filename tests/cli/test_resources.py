@@ -319,3 +319,11 @@ def test_registering_prints_tolerated_failures_and_refusals_with_remedies(tmp_pa
     done = output_of(flow, *words)
     assert "sealed as version 2" in done
     assert "20 trials with held-out scenarios; the gate allows at most 2 trials to fail" in done
+
+
+def test_unknown_profile_names_its_file_in_the_clone(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    write_files(flow.project, {"profiles/local.toml": 'name = "local"\n'})
+    refused = call(flow, "run", "pipeline.dot", "--profile", "local").stderr
+    assert f"attractor profile create {flow.project / 'profiles' / 'local.toml'})" in refused
+    assert "profiles" not in call(flow, "run", "pipeline.dot", "--profile", "other").stderr

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from attractor.base.clock import SystemClock
+from attractor.base.installation import install_command
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.selection import choose_environment
 from attractor.scenarios.check import CheckResult
@@ -148,7 +149,7 @@ def test_closed_port_fails_the_check(tmp_path: Path, outsider: Outsider) -> None
 @table(
     ("has_playwright", "chromium", "hint"),
     [
-        (False, "/usr/bin/chromium", "install the extra: pip install 'attractor[browser]'"),
+        (False, "/usr/bin/chromium", f"install the extra: {install_command(extra='browser')}"),
         (True, "", "install it (Debian: apt-get install chromium)"),
         (True, "/usr/bin/chromium", ""),
     ],

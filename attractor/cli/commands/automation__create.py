@@ -1,5 +1,6 @@
 """Create an automation: a pipeline that starts by itself."""
 
+import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,7 +18,7 @@ from attractor.automations.automation import (
 )
 from attractor.automations.records import trigger_words
 from attractor.automations.schedule import CatchUp, Schedule
-from attractor.automations.start import check_automation, declared_by
+from attractor.automations.start import check_automation, declared_by, find_trouble
 from attractor.automations.store import create_automation
 from attractor.base.durations import format_duration
 from attractor.base.errors import ExitCode, UsageError
@@ -35,6 +36,7 @@ from attractor.config.user_folders import TOKEN_VARIABLE
 from attractor.engine.budgets import Budgets
 from attractor.factory.ledger.tokens import Scope, digest_of
 from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.forge_place import find_forge
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.gallery import is_gallery_word
 from attractor.pipeline.source.read import context_of, open_pipeline
@@ -177,22 +179,25 @@ def automation_create(
     )
     automation = replace(automation, schema=schema)
     check_automation(automation, opened)
+    if automation.issue_label:
+        asyncio.run(find_forge(opened.project))
     token = secrets.token_urlsafe(32) if automation.has_http else ""
     create_automation(automation, opened, token)
-    if as_json:
-        show_json({**automation.to_record(), **({"token": token} if token else {})})
-        return ExitCode.DONE
-    _show_created(automation, token)
+    shown = {**automation.to_record(), **({"token": token} if token else {})}
+    backend = invocation.configuration.settings.backends.default
+    show_json(shown) if as_json else _show_created(automation, token, opened, backend)
     return ExitCode.DONE
 
 
-def _show_created(automation: Automation, token: str) -> None:
+def _show_created(automation: Automation, token: str, opened: OpenProject, backend: str) -> None:
     show(f"created the automation {automation.name}: {trigger_words(automation)}")
     if schedule := automation.schedule:
         next_ = schedule.next_after(automation.created).astimezone()
         show(f"  next: {next_:%Y-%m-%d %H:%M}, while 'attractor serve' runs")
     if token:
         show(f"  token, shown once: {token}")
+    if trouble := asyncio.run(find_trouble(automation, opened, backend)):
+        show(f"  unless 'attractor serve' has other variables, it starts nothing: {trouble}")
 
 
 def _triggers_of(options: dict[str, Any]) -> dict[str, Any]:

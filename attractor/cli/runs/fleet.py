@@ -10,6 +10,7 @@ import click
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, Unavailable, UsageError
+from attractor.base.installation import install_command
 from attractor.cli.invocation import Invocation
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def require_extra() -> None:
     """Refuse a command that needs the extra `fleet` if it is not installed."""
     if any(importlib.util.find_spec(name) is None for name in ("dbos", "obstore")):
         raise Unavailable(
-            "the fleet is not installed", hint="install it from the clone: pip install '.[fleet]'"
+            "the fleet is not installed", hint=f"install it: {install_command(extra='fleet')}"
         )
 
 

@@ -107,12 +107,9 @@ class Work:
         record_proposal(self.run, self.evaluator, kind, {**data, "by": self.by})
 
 
-@asynccontextmanager
-async def opened_place(project: Project, sleep: Sleep | None = None) -> AsyncGenerator[Place]:
-    """Open the forge of the project's remote, with the operator's token."""
-    machine, remote = project.machine, project.pull_request.remote
-    repository = await open_repository(project.root, search_path=machine.search_path)
-    folder, environ = project.root, machine.environ
+async def find_forge(project: Project) -> tuple[RemoteRepository, str, type[Forge]]:
+    """Return the project's remote, and the name and the class of its forge."""
+    remote, folder, environ = project.pull_request.remote, project.root, project.machine.environ
     asked = await run_own_git("remote", "get-url", remote, folder=folder, environ=environ)
     if asked.exit_code:
         raise NoForge(
@@ -120,7 +117,15 @@ async def opened_place(project: Project, sleep: Sleep | None = None) -> AsyncGen
             hint=f"add it: git remote add {remote} ADDRESS; or set pull_request.remote",
         )
     found = parse_remote(remote, asked.stdout.strip())
-    name, kind = forge_of(found, environ)
+    return found, *forge_of(found, environ)
+
+
+@asynccontextmanager
+async def opened_place(project: Project, sleep: Sleep | None = None) -> AsyncGenerator[Place]:
+    """Open the forge of the project's remote, with the operator's token."""
+    machine, folder, environ = project.machine, project.root, project.machine.environ
+    repository = await open_repository(folder, search_path=machine.search_path)
+    found, name, kind = await find_forge(project)
     token = next(filter(None, (environ.get(name, "") for name in kind.token_variables)), "")
     if not token:
         token = await find_password(found.address, folder=folder, environ=environ)

@@ -155,7 +155,8 @@ class SuiteProof:
         change: Change = keep,
     ) -> PlayedTree:
         played = [scenario for scenario in scenarios if scenario.checks]
-        if not played:
+        # Without a trial on the base, its setup alone is executed.
+        if not played and not (change is keep and self.sealed.suite.settings.setup.run):
             return PlayedTree([])
         return await self.trees.play(self.sealed, played, what, n=n, change=change)
 

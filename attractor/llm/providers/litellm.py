@@ -28,6 +28,7 @@ import httpx
 from attractor import __environ__
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical, UnknownName
+from attractor.base.installation import install_command
 from attractor.base.json import Json, JsonObject, parse_json, parse_object
 from attractor.llm.catalogue import LITELLM, NATIVE
 from attractor.llm.client import AdapterTimeout, ProviderAdapter
@@ -260,7 +261,7 @@ def load_litellm() -> Library:
         except ImportError as cause:
             raise ConfigurationError(
                 f"cannot import litellm: {cause}",
-                hint="reinstall it where attractor is: pip install --force-reinstall litellm",
+                hint=f"install it again: {install_command('litellm', again=True)}",
             ) from cause
         # litellm otherwise builds the types of answers during the first call, with warnings.
         with warnings.catch_warnings():

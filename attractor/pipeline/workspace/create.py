@@ -67,7 +67,8 @@ def prepare_state_folder(project: Project) -> Path:
     state = machine.state_dir.resolve()
     try:
         closed = [*chain.from_iterable(_close(state))]
-        if closed:
+        # Below a private folder, nobody could open what has other permissions.
+        if closed and closed[0] == state:
             first, more = closed[0], len(closed) - 1
             words = f"{first} and {number_of(more, 'path')} more" if more else first
             project.console.tell(f"Made private, because other users had access: {words}.")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from attractor import __version__
 from attractor.base.errors import UsageError
-from attractor.records.tracing.settings import REMEDY, Traced, is_wanted, require_supported
+from attractor.base.installation import install_command
+from attractor.records.tracing.settings import Traced, is_wanted, require_supported
 
 if TYPE_CHECKING:
     from attractor.records.tracing.export import Tracing
@@ -39,6 +40,7 @@ def _tracing(environ: Mapping[str, str], tell: Tell) -> "Tracing":
     except ModuleNotFoundError as cause:
         message = f"{cause.name} is not installed"
         raise UsageError(
-            message, hint=f"{REMEDY}, or turn it off: OTEL_SDK_DISABLED=true"
+            message,
+            hint=f"turn it off: OTEL_SDK_DISABLED=true; or: {install_command(extra='tracing')}",
         ) from cause
     return Tracing(otlp_exporter(environ), salt=os.urandom(8), version=__version__, tell=tell)

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, TypeVar
 from attractor import __version__
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, Refused
+from attractor.base.installation import install_command
 from attractor.config.settings import Settings
 from attractor.factory.open_project import OpenProject
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch.dispatch import Dispatch
 from attractor.fleet.records import ReasonKind
 from attractor.fleet.views.overview import ExplainedRun
-from attractor.worlds.pools import INSTALL_FLEET, is_fleet_installed
+from attractor.worlds.pools import is_fleet_installed
 
 if TYPE_CHECKING:
     # It loads the database, which belongs to an extra.
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet
 
 Result = TypeVar("Result")
-
-INSTALL = f"install it from the clone: {INSTALL_FLEET}"
 
 BEGIN_S = 30.0
 """A worker that the server starts has this time to begin, before another one is started."""
@@ -218,7 +217,9 @@ class FleetConnection:
 def no_fleet() -> Refused:
     """Return the error of a request that needs a fleet where none is."""
     if not is_fleet_installed():
-        return Refused("the fleet is not installed", hint=INSTALL)
+        return Refused(
+            "the fleet is not installed", hint=f"install it: {install_command(extra='fleet')}"
+        )
     return Refused(
         "there is no fleet", hint="begin a run in it: attractor run PIPELINE.dot --on POOL"
     )

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import Query, Request
 from fastapi.responses import Response
 
+from attractor.base.installation import install_command
 from attractor.factory.project import list_project_folders
-from attractor.server.fleet.connection import INSTALL
 from attractor.server.fleet.view import at, changed_at, drain_worker, may_resume, read_fleet
 from attractor.server.html.rendering import (
     FLEET,
@@ -33,7 +33,7 @@ def show_fleet(
     state = service.project.machine.state_dir
     values = {
         "view": read_fleet(service.fleet, caller.reaches, is_whole=not caller.projects),
-        "install": "" if is_fleet_installed() else INSTALL,
+        "install": "" if is_fleet_installed() else f"install it: {install_command(extra='fleet')}",
         # A run of another machine's project has no page here.
         "here_ids": {one.project_id for one in list_project_folders(state)},
         "reaches_all": not caller.projects,

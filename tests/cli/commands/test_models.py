@@ -121,6 +121,6 @@ def test_missing_catalogue_fails_only_its_users(tmp_path: Path) -> None:
     refused = attractor("models", copy=tmp_path)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "cannot read the table of models" in refused.stderr
-    assert "pip install --force-reinstall litellm" in refused.stderr
+    assert "install --force-reinstall litellm" in refused.stderr
     for words in (["--help"], ["validate", "pipeline.dot"]):
         assert attractor(*words, copy=tmp_path).returncode == 0

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
+from attractor.base.installation import install_command
 from attractor.cli.runs.setup import read_inputs
 from tests.cli.running import ROOT
 from tests.pipeline.projects import LINEAR
@@ -143,7 +144,7 @@ def test_without_the_extra_the_remedy_is_named(tmp_path: Path, enabled: str, cod
         PYTHONPATH=str(ROOT),
     )
     assert done.returncode == code, done.stderr
-    assert done.stderr.count("pip install 'attractor[tracing]'") == 1
+    assert done.stderr.count(install_command(extra="tracing")) == 1
     assert list(tmp_path.glob("runs/*")) == [] if code else True
 
 

@@ -582,6 +582,11 @@ def test_failed_setup_is_a_warning_and_a_program_hidden_by_the_sandbox_is_refuse
     [warning] = [one for one in messages if one.startswith("warning: ")]
     assert warning.startswith("warning: the setup of the suite failed on the base: setup.run[0] ")
     assert "compile: command not found" in warning
+    messages.clear()
+    unproved = scenario(run="test -e built && ./built", baseline="any")
+    write_suite(tmp_path / "suite", suite=SUITE + setup, greets=unproved)
+    register(opened, folder, "bubblewrap")
+    assert warning in messages
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from attractor.base.installation import install_command
 from attractor.worlds.actors import list_actors
 from tests.patience import wait_until
 from tests.server.conftest import PAGE
@@ -135,7 +136,7 @@ def test_what_needs_the_extra_names_the_command_that_adds_it(
     )
     assert done.returncode == 3
     assert "the fleet is not installed" in done.stderr
-    assert "pip install '.[fleet]'" in done.stderr
+    assert install_command(extra="fleet") in done.stderr
 
 
 def start(fleet: ServedFleet, client: httpx.Client, **more: str) -> str:
