@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import signal
     import socket
     from collections.abc import Callable, Collection
+    from typing import Any
 else:
     import _signal as signal
     import _socket as socket
@@ -117,12 +118,8 @@ def main() -> None:
             ),
         ],
         "reads": [path for path in arguments["secrets"] if _shows(path)],
-        "connects": _succeeded(
-            _UNREACHABLE | _ABSENT,
-            port=lambda: _connect(("127.0.0.1", arguments["port"]), socket.AF_INET),
-            abstract=lambda: _connect("\0" + arguments["abstract"], socket.AF_UNIX),
-            path=lambda: _connect(arguments["path"], socket.AF_UNIX),
-        ),
+        "connects": _connects(arguments),
+        "answers": _answers(),
         # Before the attempt to kill: a dead process has no command line.
         "sees": _sees(os.fsencode(arguments["marker"])),
         "calls": _calls(),
@@ -261,13 +258,67 @@ def _shows(path: str) -> bool:
         os.close(opened)
 
 
-def _connect(address: tuple[str, int] | str, family: int) -> None:
-    made = socket.socket(family, socket.SOCK_STREAM)
+def _connect(address: tuple[str, int] | str, family: int, kind: int = socket.SOCK_STREAM) -> None:
+    made = socket.socket(family, kind)
     try:
         made.settimeout(2)
         made.connect(address)
     finally:
         made.close()
+
+
+def _send(address: tuple[str, int]) -> None:
+    """Send a datagram; an own loopback answers that nobody listens, a foreign one is silent."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        made.settimeout(2)
+        made.connect(address)
+        made.send(b"x")
+        made.recv(1)
+    finally:
+        made.close()
+
+
+def _is_refused(family: int) -> bool:
+    try:
+        socket.socket(family, socket.SOCK_DGRAM).close()
+    except OSError as error:
+        return error.errno == errno.EPERM
+    return False
+
+
+def _connects(arguments: dict[str, Any]) -> list[str]:
+    """Return the sockets outside that can be reached, and the families that are not refused."""
+    path, abstract = arguments["path"], "\0" + arguments["abstract"]
+    return [
+        *_succeeded(
+            _UNREACHABLE | _ABSENT,
+            port=lambda: _connect(("127.0.0.1", arguments["port"]), socket.AF_INET),
+            udp=lambda: _send(("127.0.0.1", arguments["udp"])),
+            abstract=lambda: _connect(abstract, socket.AF_UNIX),
+            path=lambda: _connect(path, socket.AF_UNIX),
+            # If the socket is found, the error says that it is one of streams.
+            datagram=lambda: _connect(path, socket.AF_UNIX, socket.SOCK_DGRAM),
+        ),
+        # EPERM proves something only here, where the sandbox must refuse the call itself.
+        *(f"family {number}" for number in arguments["families"] if not _is_refused(number)),
+    ]
+
+
+def _answers() -> bool:
+    """Return whether a port of the loopback can be bound, and accepts and answers a connection."""
+    try:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        client = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        client.settimeout(2)
+        client.connect(listener.getsockname())
+        number, _ = listener._accept()  # pyright: ignore
+        os.write(number, b"x")  # pyright: ignore
+        return client.recv(1) == b"x"
+    except OSError:
+        return False
 
 
 def _sees(marker: bytes) -> bool:

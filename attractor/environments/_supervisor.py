@@ -15,7 +15,8 @@ limits do not hold for commands of root. Above a bound, all commands are killed.
 
 In bubblewrap it is process 1: it cannot be killed from inside, adopts all orphans, and its end
 kills all others. With a third argument, the restrictions, it runs outside of the Landlock domain
-of its commands. It ends when the socket closes, so nothing outlives the process that started it.
+of its commands, with them in a network namespace of its own where the kernel allows one. It ends
+when the socket closes, so nothing outlives the process that started it.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ else:
 _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 4, 22, 24
 _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
 _SECCOMP_MODE_FILTER = 2
+_NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000
+_SET_INTERFACE_FLAGS, _INTERFACE_IS_UP = 0x8914, 1
 _CAPSET = {"x86_64": 126, "aarch64": 91}
 _CAPABILITY_VERSION, _CAPABILITIES = 0x20080522, 64
 # Of linux/landlock.h; the numbers of the calls are equal on all processors.
@@ -184,7 +187,7 @@ class Domain:
 
     in_memory: Sequence[str] = ()
 
-    def __init__(self, restrictions: dict[str, Any]) -> None:
+    def __init__(self, restrictions: dict[str, Any], *, has_network: bool) -> None:
         # Slow to import, and not needed in bubblewrap.
         from concurrent.futures import ThreadPoolExecutor
 
@@ -192,7 +195,8 @@ class Domain:
         _prefer_this_thread()
         self._private = restrictions["private"]
         self._thread = ThreadPoolExecutor(1)
-        self._thread.submit(_confine, restrictions).result()
+        program = restrictions["filter" if has_network else "filter_without_sockets"]
+        self._thread.submit(_confine, restrictions, bytes.fromhex(program)).result()
 
     def start(self, argv: list[str], cwd: str, env: dict[str, str], files: list[int]) -> int:
         """Start a command with its three streams; return its process id."""
@@ -282,7 +286,41 @@ def _prefer_this_thread() -> None:
         os.sched_setscheduler(0, policy, os.sched_param(1))
 
 
-def _confine(restrictions: dict[str, Any]) -> None:
+def _enter_own_network() -> bool:
+    """Enter a network namespace with only a loopback; return whether the kernel allows it.
+
+    Without the right to do so, it belongs to a user namespace with the same user and group. This
+    must happen before the process has threads, and before it is undumpable.
+    """
+    libc, user, group = ctypes.CDLL(None, use_errno=True), os.geteuid(), os.getegid()
+    try:
+        try:
+            _checked(libc.unshare, _NEW_NETWORK)
+        except OSError:
+            _checked(libc.unshare, _NEW_USER | _NEW_NETWORK)
+            _write("/proc/self/setgroups", "deny")
+            _write("/proc/self/uid_map", f"{user} {user} 1")
+            _write("/proc/self/gid_map", f"{group} {group} 1")
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            loopback = struct.pack("16sH22x", b"lo", _INTERFACE_IS_UP)
+            _checked(libc.ioctl, made.fileno(), _SET_INTERFACE_FLAGS, loopback)
+        finally:
+            made.close()
+    except OSError:
+        return False
+    return True
+
+
+def _write(path: str, words: str) -> None:
+    file = os.open(path, os.O_WRONLY)
+    try:
+        os.write(file, words.encode())
+    finally:
+        os.close(file)
+
+
+def _confine(restrictions: dict[str, Any], program: bytes) -> None:
     """Restrict this thread, and all processes that it starts."""
     # Only Landlock needs it.
     import threading
@@ -301,7 +339,6 @@ def _confine(restrictions: dict[str, Any]) -> None:
     _control(_PR_SET_NO_NEW_PRIVS, 1)
     _call(_RESTRICT_SELF, rules, 0)
     os.close(rules)
-    program = bytes.fromhex(restrictions["filter"])
     for name, thread in (("thread", threading.get_native_id()), ("supervisor", os.getpid())):
         placeholder, own = (struct.pack("I", number) for number in (restrictions[name], thread))
         program = program.replace(placeholder, own)
@@ -457,9 +494,9 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
 
-    def serve(self) -> None:
+    def serve(self, *, has_network: bool) -> None:
         """Serve until the socket closes."""
-        self._answer(0)
+        self._answer(0, network=int(has_network))
         while self._handle_next():
             self._reap()
             for job in [job for job in self._jobs if job.is_ending() and job.is_gone()]:
@@ -564,6 +601,8 @@ def _limit(kind: int, most: int) -> None:
 
 def main() -> None:
     """Protect this process from all processes inside, then serve."""
+    bounds, *restrictions = (marshal.loads(bytes.fromhex(word)) for word in sys.argv[2:])
+    has_network = not restrictions or _enter_own_network()
     # Else a process inside could take the socket (pidfd_getfd) and talk to the outside.
     try:
         _control(_PR_SET_DUMPABLE, 0)
@@ -572,19 +611,19 @@ def main() -> None:
     # Else the keys of the operator could be read.
     if _join_empty_keyring() != 0 and ctypes.get_errno() != errno.ENOSYS:
         sys.exit(f"cannot join an empty session keyring: {os.strerror(ctypes.get_errno())}")
-    bounds, *restrictions = (marshal.loads(bytes.fromhex(word)) for word in sys.argv[2:])
     _limit(resource.RLIMIT_NOFILE, bounds["max_open_files"])
     _limit(resource.RLIMIT_FSIZE, bounds["max_file_mb"] << 20)
     # With Python's own handler a process inside could end this one.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        inside = Domain(*restrictions) if restrictions else Namespace()
+        inside = Domain(*restrictions, has_network=has_network) if restrictions else Namespace()
     except OSError as error:
         sys.exit(f"cannot confine commands with Landlock: {error}")
     control = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)
     try:
-        Supervisor(control, ProcessUsage(bounds, inside), inside).serve()
+        usage = ProcessUsage(bounds, inside)
+        Supervisor(control, usage, inside).serve(has_network=has_network)
     except (BrokenPipeError, ConnectionResetError):  # the outside is gone
         return
     finally:

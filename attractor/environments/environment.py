@@ -149,6 +149,7 @@ class Promises:
     bounds_resources: bool = False
     refuses_system_calls: bool = False
     hides_metadata: bool = False
+    own_loopback: bool = False
 
     @property
     def guards_holdouts(self) -> bool:

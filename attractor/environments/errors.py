@@ -23,6 +23,10 @@ import errno
 from attractor.base.errors import AttractorError, MachineryError, UsageError
 from attractor.base.files import file_error, hint_for, reason_of
 
+NO_PORTS = "commands in the Landlock sandbox of this machine have no ports"
+PORTS_HINT = "type 'apt-get install bubblewrap', or use --sandbox none"
+"""With `NO_PORTS`, the sentence where the kernel allows no network namespace."""
+
 _MACHINERY = {
     errno.ENOSPC,
     errno.EDQUOT,

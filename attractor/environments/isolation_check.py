@@ -81,9 +81,10 @@ class DecoyProcess:
 
 @dataclass(frozen=True)
 class DecoyListeners:
-    """A listening port of the loopback, an abstract socket and a socket with a path."""
+    """Ports for TCP and UDP of the loopback, an abstract socket and a socket with a path."""
 
     port: int
+    udp: int
     abstract: str
     path: str
 
@@ -140,10 +141,11 @@ async def _started(out: int) -> DecoyProcess:
 
 @contextmanager
 def decoy_listeners() -> Generator[DecoyListeners]:
-    """Listen on a port of the loopback, on an abstract socket and on a socket with a path."""
+    """Listen on ports of the loopback, on an abstract socket and on a socket with a path."""
     abstract = secrets.token_hex(16)
     with (
         socket.create_server((_LOOPBACK, 0)) as port,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as unix,
         # Not beside the bait: the path of a socket has at most 108 bytes.
         tempfile.TemporaryDirectory() as folder,
@@ -153,7 +155,8 @@ def decoy_listeners() -> Generator[DecoyListeners]:
         for made, address in ((unix, "\0" + abstract), (file, path)):
             made.bind(address)
             made.listen()
-        yield DecoyListeners(port.getsockname()[1], abstract, path)
+        udp.bind((_LOOPBACK, 0))
+        yield DecoyListeners(port.getsockname()[1], udp.getsockname()[1], abstract, path)
 
 
 MakeEnvironment = Callable[[Path], ExecutionEnvironment]
@@ -180,6 +183,8 @@ class _Attempts:
     abstract: str
     path: str
     port: int
+    udp: int
+    families: Sequence[int]
     pid: int
     bait: str
     secrets: Sequence[str]
@@ -206,9 +211,10 @@ class _Outside:
         if not (self.workspace / token).exists():
             return Promises()
         unharmed = await self.decoy.survived()
+        own_network = results.get("connects") == [] and self.listeners.answer()
         return Promises(
             hides_operator=results.get("reads") == [] and self._bait_is_intact(),
-            own_network=results.get("connects") == [] and self.listeners.answer(),
+            own_network=own_network,
             own_processes=results.get("sees") is False and unharmed,
             writes_only_workspace=results.get("doubtful") == []
             and not written
@@ -216,6 +222,7 @@ class _Outside:
             refuses_system_calls=results.get("calls") == [],
             bounds_resources=results.get("exceeds") == [] and results.get("survives") == [],
             hides_metadata=results.get("metadata") == [],
+            own_loopback=own_network and results.get("answers") is True,
         )
 
     def _bait_is_intact(self) -> bool:
@@ -233,10 +240,12 @@ async def check_isolation(
     read: Sequence[Path] = (),
     scratch: Path | None = None,
     places: Sequence[str] = SYSTEM_PLACES,
+    families: Sequence[int] = (),
 ) -> Promises:
     """Return the proved guarantees of an environment; none if the attempts did not run.
 
-    `places` are further folders in which the attempts try to write.
+    `places` are further folders in which the attempts try to write, and `families` those of sockets
+    that must be refused.
     """
     try:
         async with AsyncExitStack() as made:
@@ -253,6 +262,8 @@ async def check_isolation(
                 abstract=listeners.abstract,
                 path=listeners.path,
                 port=listeners.port,
+                udp=listeners.udp,
+                families=list(families),
                 pid=decoy.pid,
                 bait=str(bait),
                 secrets=[

@@ -17,7 +17,14 @@ from attractor.environments.environment import (
     Promises,
     sandboxed,
 )
-from attractor.environments.errors import SandboxNotStarted, SandboxUnavailable, SandboxWeakened
+from attractor.environments.errors import (
+    NO_PORTS,
+    PORTS_HINT,
+    NotSupported,
+    SandboxNotStarted,
+    SandboxUnavailable,
+    SandboxWeakened,
+)
 from attractor.environments.isolation_check import check_isolation
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.orphan_processes import Guardian, can_find_orphans
@@ -31,6 +38,7 @@ from attractor.environments.sandbox.bubblewrap import (
 )
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from attractor.environments.sandbox.landlock import landlock_abi, require_landlock
+from attractor.environments.sandbox.seccomp import REFUSED_FAMILIES
 
 SANDBOXES = ("bubblewrap", "landlock")
 """The sandboxes, in the order in which `auto` tries them."""
@@ -70,6 +78,11 @@ class EnvironmentChoice:
     make: Callable[[Path], ExecutionEnvironment]
     make_showing: MakeShowing | None = None
     settings: SandboxSettings | None = None
+
+    def require_ports(self) -> None:
+        """Raise NotSupported if commands have no ports."""
+        if self.settings and not self.promises.own_loopback:
+            raise NotSupported(NO_PORTS, hint=PORTS_HINT)
 
 
 async def choose_environment(
@@ -141,6 +154,7 @@ async def _test(settings: SandboxSettings, *, scratch: Path | None) -> Promises:
         hide=settings.hide,
         read=[*settings.read, *settings.python.needs],
         scratch=scratch,
+        families=() if settings.bubblewrap else REFUSED_FAMILIES,
     )
 
 
@@ -184,7 +198,8 @@ def with_cache(
 def require_promised(promised: Promises, choice: EnvironmentChoice) -> None:
     """Raise SandboxWeakened if a promised guarantee is missing."""
     kept = asdict(choice.promises)
-    lacks = [_LACKS[name] for name, given in asdict(promised).items() if given and not kept[name]]
+    words = {**_LACKS, "own_loopback": NO_PORTS}
+    lacks = [words[name] for name, given in asdict(promised).items() if given and not kept[name]]
     if lacks:
         raise SandboxWeakened(
             f"the sandbox guarantees less than at the start of the run: {', '.join(lacks)}"
@@ -246,6 +261,8 @@ async def _landlock(
             " Records of runs and Git's configuration in the project are writable, scenarios are "
             "readable."
         )
+    if not promises.own_loopback:
+        sentence += f" Without ports: {NO_PORTS}; {PORTS_HINT}."
     return _in_landlock(settings, promises, sentence)
 
 

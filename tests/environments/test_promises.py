@@ -33,6 +33,7 @@ ALL = Promises(
     bounds_resources=True,
     refuses_system_calls=True,
     hides_metadata=True,
+    own_loopback=True,
 )
 PROMISED = {"bubblewrap": ALL, "landlock": replace(ALL, hides_metadata=False)}
 # A program can report a refused call falsely, but not that the supervisor killed it.
@@ -154,7 +155,7 @@ import json, marshal, os, signal, socket, sys
 from pathlib import Path
 asked = marshal.loads(Path(sys.argv[-1]).read_bytes())
 lists = ("doubtful", "reads", "connects", "exceeds", "calls", "metadata")
-told = {"sees": False, **{name: [] for name in lists}}
+told = {"sees": False, "answers": True, **{name: [] for name in lists}}
 Path(asked["token"]).touch()
 """
 TELL = "print(json.dumps(told))"
@@ -199,7 +200,9 @@ def test_closed_listeners_are_no_proof(home: Path, tmp_path: Path) -> None:
         except BlockingIOError:
             pass
     """
-    assert promises_of(work, home, tmp_path) == replace(CLAIMED, own_network=False)
+    assert promises_of(work, home, tmp_path) == replace(
+        CLAIMED, own_network=False, own_loopback=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -222,7 +225,7 @@ def test_incomplete_attempts_prove_nothing(work: str, home: Path, tmp_path: Path
     ("name", "field"),
     [
         ("reads", "hides_operator"),
-        ("connects", "own_network"),
+        ("answers", "own_loopback"),
         ("sees", "own_processes"),
         ("doubtful", "writes_only_workspace"),
         ("calls", "refuses_system_calls"),
@@ -235,6 +238,11 @@ def test_doubtful_results(name: str, field: str, home: Path, tmp_path: Path) -> 
     # A quick test run tries only one of the two for each name.
     for work in works if IS_FULL else [works[len(name) % 2]]:
         assert promises_of(work, home, tmp_path) == lacking
+
+
+def test_doubtful_connections_prove_no_loopback(home: Path, tmp_path: Path) -> None:
+    lacking = replace(CLAIMED, own_network=False, own_loopback=False)
+    assert promises_of("told['connects'] = ['udp']", home, tmp_path) == lacking
 
 
 @pytest.mark.parametrize("work", ["os.truncate(asked['bait'], 0)", "os.unlink(asked['bait'])"])
@@ -255,7 +263,7 @@ def test_decoys_that_cannot_be_created_prove_nothing(home: Path, tmp_path: Path)
 def attempts(folder: Path, *wrapper: str, **asked: object) -> dict[str, object]:
     """Run the real attempts, and return their report."""
     plain = {"token": "t", "marker": "5c1f9b02e7", "abstract": "a", "port": 1, "pid": 2**30}
-    plain |= {"path": "/no/such", "bait": "/no/such"}
+    plain |= {"path": "/no/such", "bait": "/no/such", "udp": 1, "families": []}
     (folder / "asked").write_bytes(marshal.dumps({**plain, "secrets": [], "places": [], **asked}))
     program = Path(choose.__file__).parent / "_attempts.py"
     done = subprocess.run(
@@ -274,7 +282,10 @@ def test_attempts_with_other_errors_count_as_leaks(tmp_path: Path) -> None:
     assert isinstance(unrefused, list)
     # A user namespace cannot be created in a chroot, so clone3 is missing from the list.
     assert {"keyctl: read the session keyring", "mount", "setns"} <= {*unrefused}
-    assert nobody == {"doubtful": [], "reads": [], "connects": [], "sees": False, **leaks}
+    assert nobody == {
+        **{"doubtful": [], "reads": [], "connects": [], "answers": True, "sees": False},
+        **leaks,
+    }
     too_long = "/" + "x" * 5000
     found = attempts(tmp_path, secrets=[too_long], places=[too_long])
     assert (found["reads"], found["doubtful"]) == ([too_long], [too_long])
@@ -282,8 +293,10 @@ def test_attempts_with_other_errors_count_as_leaks(tmp_path: Path) -> None:
         waiting: list[socket.socket] = []
         try:
             fill_queue(listeners.abstract, waiting)
-            found = attempts(tmp_path, abstract=listeners.abstract, path=listeners.path)
-            assert found["connects"] == ["abstract", "path"]
+            asked = {name: getattr(listeners, name) for name in ("abstract", "path", "udp")}
+            found = attempts(tmp_path, **asked, families=[1, 16])
+            others = ["datagram", "family 1", "family 16"]
+            assert found["connects"] == ["udp", "abstract", "path", *others]
         finally:
             for one in waiting:
                 one.close()

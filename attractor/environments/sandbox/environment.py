@@ -34,7 +34,7 @@ from attractor.environments.environment import (
     Promises,
     RunningCommand,
 )
-from attractor.environments.errors import NotSupported, SandboxLost
+from attractor.environments.errors import NO_PORTS, PORTS_HINT, NotSupported, SandboxLost
 from attractor.environments.files import FileTools
 from attractor.environments.sandbox.bubblewrap import (
     WORKSPACE,
@@ -245,12 +245,10 @@ class SandboxedExecutionEnvironment(FileTools):
         return self._running
 
     def _sandbox_with_loopback(self) -> Sandbox:
-        if not self._settings.bubblewrap:
-            raise NotSupported(
-                "commands in a Landlock sandbox have no ports; this needs bubblewrap",
-                hint="install bubblewrap",
-            )
-        return self._sandbox()
+        sandbox = self._sandbox()
+        if not sandbox.has_network:
+            raise NotSupported(NO_PORTS, hint=PORTS_HINT)
+        return sandbox
 
     async def _start(
         self,

@@ -1,9 +1,10 @@
 """Landlock: the paths that a sandbox may use, where user namespaces are forbidden.
 
 The kernel refuses to open all other paths, and signals to processes outside. seccomp refuses the
-calls that Landlock does not restrict, such as sockets. Metadata is not restricted: a file outside
-whose path is known can be seen, and its owner can change its permissions and times. Therefore
-`hides_metadata` is never promised.
+calls that Landlock does not restrict, such as sockets with a path. Commands have a network
+namespace of their own; where the kernel allows none, seccomp refuses all sockets. Metadata is not
+restricted: a file outside whose path is known can be seen, and its owner can change its permissions
+and times. Therefore `hides_metadata` is never promised.
 
 The supervisor (`_supervisor.py`) makes the system calls.
 """
@@ -19,6 +20,7 @@ from attractor.base.json import JsonObject
 from attractor.environments.errors import SandboxUnavailable
 from attractor.environments.sandbox.bubblewrap import ACCOUNTS, SandboxSettings, system_paths
 from attractor.environments.sandbox.seccomp import (
+    CALLS_WITHOUT_NETWORK,
     GUARDED_THREAD,
     LANDLOCK_CALLS,
     SUPERVISOR,
@@ -102,13 +104,15 @@ def path_rules(settings: SandboxSettings, folder: Path, private: Path) -> Iterat
 def confinement(settings: SandboxSettings, folder: Path, private: Path) -> JsonObject:
     """Return the restrictions of a sandbox, for the supervisor."""
     program = seccomp_filter(calls=LANDLOCK_CALLS)
-    if program is None:
+    without_sockets = seccomp_filter(calls=CALLS_WITHOUT_NETWORK)
+    if program is None or without_sockets is None:
         raise SandboxUnavailable("Landlock needs seccomp filters, on x86_64 or aarch64")
     rules = path_rules(settings, folder, private)
     return {
         "handled": ALL,
         "rules": [[rule.path, rule.access] for rule in rules],
         "filter": program.hex(),
+        "filter_without_sockets": without_sockets.hex(),
         "thread": GUARDED_THREAD,
         "supervisor": SUPERVISOR,
         "private": str(private),

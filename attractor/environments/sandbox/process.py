@@ -124,7 +124,8 @@ class _Started:
 class Sandbox:
     """A running sandbox, until it is closed or this process ends.
 
-    `variables` are those of all its commands, besides those of the settings.
+    `variables` are those of all its commands, besides those of the settings; `has_network` is
+    whether it has a network namespace of its own.
     """
 
     def __init__(self, started: _Started) -> None:
@@ -132,6 +133,7 @@ class Sandbox:
         self._monitor = started.monitor
         self._control = started.control
         self._private = started.private
+        self.has_network = False
         self.variables = started.variables
         self._loop = asyncio.get_running_loop()
         self._pending: dict[int, asyncio.Future[_Answer]] = {}
@@ -150,7 +152,8 @@ class Sandbox:
             sandbox = cls(_spawn(settings, folder, mounts, log))
             try:
                 async with asyncio.timeout(_START_S):
-                    await sandbox._answer_to(_HELLO)
+                    hello = await sandbox._answer_to(_HELLO)
+                sandbox.has_network = bool(hello.message["network"])
                 if settings.bubblewrap:
                     sandbox._hold()
             except (OSError, SandboxLost) as cause:  # a timeout is an OSError too

@@ -18,11 +18,15 @@ from attractor.base.dataclasses import dataclass
 _ACTIONS = Path("/proc/sys/kernel/seccomp/actions_avail")
 
 _CLONE_NEWUSER = 0x10000000
-_AF_NETLINK, _AF_VSOCK, _NETLINK_ROUTE = 16, 40, 0
+_AF_INET, _AF_INET6, _AF_NETLINK, _AF_VSOCK, _NETLINK_ROUTE = 2, 10, 16, 40, 0
 _JOIN_SESSION_KEYRING = 1
-_SETOWN_EX = 15
+_SETOWN, _SETOWN_EX, _FIOSETOWN, _SIOCSPGRP = 8, 15, 0x8901, 0x8902
 # The bit of SOCK_DGRAM and SOCK_RAW, and not of SOCK_STREAM and SOCK_SEQPACKET.
 _IS_DATAGRAM = 2
+# Those of a network namespace; of the last, only sockets for routes.
+_FAMILIES = (_AF_INET, _AF_INET6, _AF_NETLINK)
+REFUSED_FAMILIES = [number for number in range(1, 46) if number not in _FAMILIES]
+"""The families of sockets that a Landlock sandbox refuses."""
 
 # Instructions: load a word, compare, test bits, return.
 _LOAD, _EQUAL, _BITS, _RETURN = 0x20, 0x15, 0x45, 0x06
@@ -128,8 +132,12 @@ They are known later.
 
 LANDLOCK_CALLS = (
     *CALLS,
-    # Landlock restricts neither UDP nor sockets with a path, such as those of Docker and D-Bus.
-    Call("socket", 41, 198),
+    # Landlock does not restrict sockets with a path, such as those of Docker and D-Bus.
+    Call(
+        "socket of another family",
+        *(41, 198),
+        tuple(Test(0, family, is_not=True) for family in _FAMILIES),
+    ),
     # Unlike the others, a socket of this kind could still be connected to another.
     Call("socketpair of datagrams", 53, 199, (Test(1, _IS_DATAGRAM, bits=True),)),
     # They report the names of files in folders that cannot be listed.
@@ -157,10 +165,21 @@ LANDLOCK_CALLS = (
     Call("rt_tgsigqueueinfo to the supervisor", 297, 240, (Test(1, GUARDED_THREAD),)),
     Call("pidfd_open of the supervisor", 434, 434, (Test(0, GUARDED_THREAD),)),
     Call("fcntl: send signals of a file to a thread", 72, 25, (Test(1, _SETOWN_EX),)),
+    # The other calls take the id of a thread as well.
+    Call(
+        "fcntl: send signals of a file to the supervisor",
+        *(72, 25),
+        (Test(1, _SETOWN), Test(2, GUARDED_THREAD)),
+    ),
+    Call("ioctl: send signals of a socket, FIOSETOWN", 16, 29, (Test(1, _FIOSETOWN),)),
+    Call("ioctl: send signals of a socket, SIOCSPGRP", 16, 29, (Test(1, _SIOCSPGRP),)),
     *_scheduling(GUARDED_THREAD),
     # Unlike signals, Landlock does not confine these.
     *_scheduling(SUPERVISOR),
 )
+
+CALLS_WITHOUT_NETWORK = (*LANDLOCK_CALLS, Call("socket", 41, 198))
+"""Those of a Landlock sandbox without a network namespace: it would use the operator's network."""
 
 
 def seccomp_filter(machine: str = "", *, calls: Sequence[Call] = CALLS) -> bytes | None:

@@ -8,8 +8,10 @@ import pytest
 
 from attractor.environments.sandbox.seccomp import (
     CALLS,
+    CALLS_WITHOUT_NETWORK,
     GUARDED_THREAD,
     LANDLOCK_CALLS,
+    REFUSED_FAMILIES,
     SUPERVISOR,
     Call,
     seccomp_filter,
@@ -103,10 +105,14 @@ def test_some_system_calls_are_refused_by_their_arguments() -> None:
 def test_landlock_filter_refuses_sockets_signals_and_scheduling_by_their_arguments() -> None:
     program, audit = seccomp_filter("x86_64", calls=LANDLOCK_CALLS), AUDIT["x86_64"]
     assert program is not None
-    socket, socketpair, affinity, kill, tgkill, fcntl = 41, 53, 203, 62, 234, 72
+    socket, socketpair, affinity, kill, tgkill, fcntl, ioctl = 41, 53, 203, 62, 234, 72, 16
     for expected, number, arguments in (
+        *((EPERM, socket, (family, 2, 0)) for family in REFUSED_FAMILIES),
         (EPERM, socket, (1, 1, 0)),
-        (EPERM, socket, (2, 1, 0)),
+        (ALLOW, socket, (2, 1, 0)),
+        (ALLOW, socket, (10, 2, 0)),
+        (ALLOW, socket, (16, 3, 0)),
+        (EPERM, socket, (16, 3, 9)),
         (ALLOW, socketpair, (1, 0x80801, 0)),
         (ALLOW, socketpair, (1, 5, 0)),
         (EPERM, socketpair, (1, 0x80802, 0)),
@@ -118,9 +124,16 @@ def test_landlock_filter_refuses_sockets_signals_and_scheduling_by_their_argumen
         (ALLOW, tgkill, (GUARDED_THREAD, 1, 9)),
         (EPERM, tgkill, (1, GUARDED_THREAD, 9)),
         (ALLOW, fcntl, (0, 8, 1)),
+        (EPERM, fcntl, (0, 8, GUARDED_THREAD)),
+        (EPERM, ioctl, (0, 0x8901, 1)),
+        (EPERM, ioctl, (0, 0x8902, 1)),
+        (ALLOW, ioctl, (0, 0x8903, 1)),
         (EPERM, fcntl, (0, 15, 1)),
     ):
         assert result(program, audit, number, *arguments) == expected, (number, arguments)
+    closed = seccomp_filter("x86_64", calls=CALLS_WITHOUT_NETWORK)
+    assert closed is not None
+    assert {result(closed, audit, socket, family, 1, 0) for family in range(46)} == {EPERM}
     # The placeholders, which the supervisor replaces, occur nowhere else.
     for placeholder in (GUARDED_THREAD, SUPERVISOR):
         uses = sum(one.value == placeholder for call in LANDLOCK_CALLS for one in call.tests)
