@@ -105,6 +105,11 @@ OFFLINE = {
 }
 
 
+COUNT = """sed -i 's/^        case \\["list"\\]:/        case ["count"]:\\n\
+            print(len(load()))\\n&/' todo.py"""
+"""The change of the agent of the README."""
+
+
 def tool_call(task: str, name: str, step: int = 0, first: int | None = None, **given: str) -> Rule:
     call = {"name": name, "arguments": given}
     answer = {"tool_calls": [call]}
@@ -121,6 +126,7 @@ def models() -> Iterator[Mapping[str, str]]:
         tool_call("Implement the plan, with", "shell", command="sed -i '$d' todo.py"),
         tool_call("Implement the plan, with", "report_outcome", 1, outcome="success"),
         tool_call("Plan this change", "report_outcome", outcome="success"),
+        tool_call("add the command count", "shell", command=COUNT),
         tool_call("Review this change", "report_outcome", outcome="success"),
         Rule(answer=Answer(text="ready")),
     )

@@ -463,10 +463,10 @@ def remove(
         for one in actors_of_project(opened)
         if one.root != folder.root and _works_in(one.read(), name)
     ]
-    if made and not others:
-        return remove_with_actors(made[0], by, opened, force=force)
+    is_last = made and not others
+    removed = asyncio.run(remove_dimension(opened, made[0], force=force)) if is_last else None
     archive(folder, by, opened)
-    return None
+    return removed
 
 
 def _works_in(history: ActorHistory, dimension: str) -> bool:

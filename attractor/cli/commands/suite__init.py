@@ -21,7 +21,7 @@ from attractor.workspaces.git.repository import find_prefix
 @click.option(
     "--pipeline",
     default="",
-    help="Judge this pipeline (default: the only one of the project; without one, all work).",
+    help="Judge this pipeline (default: the only one of the project, otherwise all work).",
 )
 @example_option
 @json_option
