@@ -50,10 +50,10 @@ TIME_OF_ID = 10  # characters of a run's id, which name the run as well
 
 
 class Surprise(Exception):
-    """A command ended with an unexpected exit status."""
+    """A command ended with an unexpected exit status, or this machine lacks what the demo needs."""
 
-    def __init__(self, command: str, code: int) -> None:
-        super().__init__(f"'{command}' ended with {code}")
+    def __init__(self, command: str, code: int, *, why: str = "") -> None:
+        super().__init__(why or f"'{command}' ended with {code}")
         self.code = code or FAILED
 
 
@@ -266,19 +266,30 @@ def sandbox_of(policy: list[str]) -> list[str]:
     return ["--sandbox", "none"] if policy else []
 
 
-def make_project(stage: Stage) -> list[str]:
+def choose_policy(stage: Stage, *, is_automatic: bool = False) -> list[str]:
+    """Say which sandbox this machine has, and return the options of the profile for that.
+
+    Runs that choose their sandbox automatically take one without ports, where no suite with a
+    service can judge them.
+    """
+    findings = {one["subject"]: one for one in stage.ask("doctor")["findings"]}
+    sandbox = findings["ports"]
+    if sandbox["standing"] == "ok":
+        say(f"Agents and candidates run in a sandbox: {sandbox['found']}.")
+        return []
+    if is_automatic and findings["landlock"]["standing"] == "ok":
+        raise Surprise("attractor doctor", USAGE, why=f"{sandbox['found']}; {sandbox['remedy']}")
+    say(f"No full sandbox here, as the profile 'demo' allows ({ALLOWED}):")
+    say(f"agents run with your rights, as {sandbox['found']}. Remedy: {sandbox['remedy']}.")
+    return ["--allow", ALLOWED]
+
+
+def make_project(stage: Stage, *, is_automatic: bool = False) -> list[str]:
     """Create the repository, and choose the policy that this machine allows."""
     shutil.copytree(TODO, stage.project)
     for one in (SUITE, "scenarios/_twins"):
         shutil.copytree(CLONE / one, stage.project / one)
-    findings = {one["subject"]: one for one in stage.ask("doctor")["findings"]}
-    sandbox = findings["bubblewrap"]
-    policy = [] if sandbox["standing"] == "ok" else ["--allow", ALLOWED]
-    if policy:
-        say(f"No full sandbox here, as the profile 'demo' allows ({ALLOWED}):")
-        say(f"agents run with your rights. Remedy: {sandbox['remedy']}.")
-    else:
-        say("Agents and candidates run in a bubblewrap sandbox.")
+    policy = choose_policy(stage, is_automatic=is_automatic)
     if stage.live:
         ask_only(stage.live, stage.project)
         say(f"Live: all stages and the judge ask {stage.live.name} of {stage.live.provider}")

@@ -26,6 +26,7 @@ from demo import (
     LiveModel,
     Stage,
     Surprise,
+    choose_policy,
     find_live_model,
     make_environ,
     sandbox_of,
@@ -132,12 +133,11 @@ def grow(stage: Stage, example: Path) -> int:
 
 def prepare(stage: Stage, example: Path) -> None:
     """Make the repository and the control plane of an app, at a terminal."""
+    stage.project.mkdir()
+    policy = choose_policy(stage, is_automatic=True)
     say("\n# 1. A new repository, with the packages that the app needs")
     make_repository(stage, example, stage.live or SCRIPTED)
     say("\n# 2. The control plane: a profile, and the sealed suite of the app")
-    findings = {one["subject"]: one for one in stage.ask("doctor")["findings"]}
-    is_guarded = findings["bubblewrap"]["standing"] == "ok"
-    policy = [] if is_guarded else ["--allow", "isolation_unverified"]
     stage.attractor("profile", "create", "demo", *policy)
     suite = f"scenarios/{example.name}"
     stage.attractor("suite", "register", suite, *sandbox_of(policy))

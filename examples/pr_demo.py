@@ -101,7 +101,7 @@ def play(stage: Stage, hub: Hub) -> None:
 
 def prepare(stage: Stage, hub: Hub) -> None:
     """Publish the project, seal the suite, and create the automation."""
-    if make_project(stage):
+    if make_project(stage, is_automatic=True):
         raise Surprise("attractor doctor: automations need the sandbox", USAGE)
     say("\n# Seal the hidden scenarios, and publish the project on a twin of GitHub")
     stage.attractor("profile", "create", "demo")

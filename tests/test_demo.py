@@ -59,7 +59,7 @@ def test_the_demo_goes_from_a_wish_to_a_promoted_branch(tmp_path: Path) -> None:
     said = result.stdout
     assert result.returncode == 0, said
     first = said.splitlines()[0]
-    assert first.startswith(("Agents and candidates run in a bubblewrap", "No full sandbox here"))
+    assert first.startswith(("Agents and candidates run in a sandbox:", "No full sandbox here"))
     in_order = [
         "$ python3 todo.py list --open\nusage:",
         "sealed as version 1",

@@ -79,9 +79,14 @@ class EnvironmentChoice:
     make_showing: MakeShowing | None = None
     settings: SandboxSettings | None = None
 
+    @property
+    def has_ports(self) -> bool:
+        """Whether commands have ports; without a sandbox, those of this machine."""
+        return self.settings is None or self.promises.own_loopback
+
     def require_ports(self) -> None:
         """Raise NotSupported if commands have no ports."""
-        if self.settings and not self.promises.own_loopback:
+        if not self.has_ports:
             raise NotSupported(NO_PORTS, hint=PORTS_HINT)
 
 

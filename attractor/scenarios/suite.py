@@ -511,6 +511,12 @@ class Suite(SuiteTable):
         """The names of the twins of the suite."""
         return [twin.name for twin in self.settings.twins]
 
+    @property
+    def needs_ports(self) -> bool:
+        """Whether trials connect to ports of the sandbox."""
+        steps = (step for scenario in self.scenarios for step in scenario.steps)
+        return bool(self.settings.twins) or any(not isinstance(step, CommandStep) for step in steps)
+
     def without_setup(self) -> "Suite":
         """Return the suite without its own setup; scenarios keep theirs."""
         settings = self.settings.model_copy(update={"setup": SuiteSetup()})

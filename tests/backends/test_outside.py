@@ -11,18 +11,18 @@ from attractor import RunResult
 from attractor.backends.models import ModelDefaults
 from attractor.backends.registry import BackendParts, NeedsProgram, OutsideParts, backend_registry
 from attractor.base.errors import ExitCode
-from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import Outcome
+from attractor.environments.errors import PORTS_HINT
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.sandbox.landlock import MIN_ABI, landlock_abi
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.handlers.stages import Play, graph, node
-from tests.needs import needs_sandbox
 from tests.patience import PATIENCE_S, until
 from tests.spec.runs import between, environ_for, events, project_in, record, run
 from tests.tables import table
+from tests.without_namespaces import without_ports
 
 STUB = Path(__file__).with_name("stub_agent.py").read_text("utf-8")
 TWO = between(
@@ -154,8 +154,9 @@ def test_claude_reads_messages_while_it_works(tmp_path: Path) -> None:
     assert play.events.kinds[-1] == "SESSION_END"
 
 
-@needs_sandbox
-def test_a_program_of_the_operator_starts_inside_a_sandbox(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("kind_allowed")
+@pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock"])
+def test_a_program_of_the_operator_starts_inside_a_sandbox(sandbox: str, tmp_path: Path) -> None:
     environ = install(tmp_path, "codex")
     text = between('work [prompt="report"]', "start -> work -> exit")
     result = run(
@@ -163,7 +164,7 @@ def test_a_program_of_the_operator_starts_inside_a_sandbox(tmp_path: Path) -> No
         text,
         backend="codex",
         environ=environ,
-        sandbox="bubblewrap",
+        sandbox=sandbox,
         workspace="copy",
     )
     assert record(result, "work/status.json")["outcome"] == "success"
@@ -173,10 +174,13 @@ def test_a_program_of_the_operator_starts_inside_a_sandbox(tmp_path: Path) -> No
 
 @pytest.mark.skipif(landlock_abi() < MIN_ABI, reason="needs a newer Landlock")
 def test_a_sandbox_without_ports_is_refused_before_the_first_stage(tmp_path: Path) -> None:
-    environ = install(tmp_path, "codex")
-    text = between('work [prompt="report"]', "start -> work -> exit")
-    with pytest.raises(NotRunnable, match="node work: backend=codex: programs in a Landlock"):
-        run(tmp_path, text, backend="codex", environ=environ, sandbox="landlock")
+    file = project_in(tmp_path) / "pipeline.dot"
+    file.write_text(between('work [prompt="report"]', "start -> work -> exit"))
+    words = ["run", file.name, "--backend", "codex", "--sandbox", "landlock"]
+    ended = without_ports(*words, folder=file.parent, variables=install(tmp_path, "codex"))
+    assert ended.returncode == 2, ended.stderr
+    assert "node work: backend=codex: commands in the Landlock sandbox" in ended.stderr
+    assert PORTS_HINT in ended.stderr
 
 
 @table(

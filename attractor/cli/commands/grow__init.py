@@ -11,11 +11,10 @@ import click
 from attractor.base.errors import ExitCode, UsageError
 from attractor.base.files import read_text
 from attractor.base.json import Json
-from attractor.cli.doctor import CheckStatus, Machine
-from attractor.cli.doctor_checks import bubblewrap
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
+from attractor.environments.selection import EnvironmentChoice, choose_environment
 
 _WISHES = 3
 
@@ -77,17 +76,19 @@ def init(
         app = own_app(name, [*_ask()])
     else:
         raise UsageError("missing --from FILE", hint="or begin the example: --example lending")
-    examined = asyncio.run(
-        bubblewrap.examine(Machine(invocation.environ, invocation.folder, invocation.configuration))
-    )
-    is_guarded = all(one.standing is CheckStatus.OK for one in examined)
+    sandbox = asyncio.run(choose_environment("auto", environ=invocation.environ, hide=()))
+    sandbox.require_ports()
     record = begin_app(
-        place, app, invocation.environ, by=operator_name(invocation), is_guarded=is_guarded
+        place,
+        app,
+        invocation.environ,
+        by=operator_name(invocation),
+        is_guarded=sandbox.settings is not None,
     )
     if place != invocation.folder.resolve():
         steps = cast("list[Json]", record["next"])
         steps.insert(0, f"cd {shlex.quote(str(folder))}")
-    show_json(record) if as_json else show("\n".join(_lines(record)))
+    show_json(record) if as_json else show("\n".join(_lines(record, sandbox)))
     return ExitCode.DONE
 
 
@@ -101,13 +102,14 @@ def _ask() -> Iterator[Any]:
     yield read_structured([{"goal": one} for one in wishes], source="the wishes")
 
 
-def _lines(record: Mapping[str, Any]) -> Iterator[str]:
+def _lines(record: Mapping[str, Any], sandbox: EnvironmentChoice) -> Iterator[str]:
     suite = record["suite"]
     yield f"{record['spec_graph_id']}: {record['spec_summary']}"
     yield f"suite {record['name']}: version {suite['version']}, profile {record['profile']}"
     yield from (f"  hidden scenario: {one}" for one in record["holdouts"])
-    if not record["is_guarded"]:
-        yield "  isolation_unverified: no bubblewrap here, so agents and the app have your rights"
+    if sandbox.make_showing is None:
+        those = "the app has" if record["is_guarded"] else "agents and the app have"
+        yield f"  isolation_unverified: no bubblewrap here, so {those} your rights"
     yield "next:"
     yield from (f"  {one}" for one in record["next"])
 

@@ -50,7 +50,7 @@ class _Policies:
 
     async def find(self, origin: Origin, request: RunRequest) -> Policy:
         """Return the policy of a run; a new run pins the current versions of suite and profile."""
-        opened, notices = self.opened, list[str]()
+        opened, notices, needs_ports = self.opened, list[str](), False
         suite, profile = request.suite, request.profile
         if origin.is_new:
             suite, notices = await self._pin_suite(origin, request)
@@ -65,6 +65,8 @@ class _Policies:
             from attractor.factory.evaluation.evaluate import Evaluator
 
             notices += filter(None, [Evaluator(self.opened).describe_attempts(suite)])
+            sealed = opened.suite(suite)
+            needs_ports = sealed is not None and sealed.suite.needs_ports
         chosen = opened.profile(profile)
         allowed, paths = policy_of_profile(chosen, opened.project), chosen.policy
         # Without a suite nothing is left to evaluate later.
@@ -74,6 +76,7 @@ class _Policies:
             suite=suite,
             profile=profile,
             notices=notices,
+            needs_ports=needs_ports,
             task_note=describe_protected_paths(paths.protected_paths, paths.unprotected_paths)
             if suite
             else "",

@@ -49,7 +49,7 @@ def begin_app(
 ) -> dict[str, Json]:
     """Write and commit the first files of an app, and register its profile and its suite.
 
-    Without bubblewrap (`is_guarded`), the profile allows that, and trials have no sandbox. After a
+    Without a sandbox (not `is_guarded`), the profile allows that, and trials have none. After a
     failure, another call goes on: it keeps what is there.
     """
     require_suite_name(app.name)

@@ -48,6 +48,8 @@ async def plan_run(origin: Origin, project: Project, rules: RunRules = UNGOVERNE
         report = PreflightReport(origin.pipeline_name, request, (), sandbox)
     if report.sandbox and not report.faults:
         require_promised(origin.promises, report.sandbox)
+        if policy.needs_ports:
+            report.sandbox.require_ports()
     return RunPlan(
         origin=origin,
         run_id=run_id,

@@ -28,7 +28,8 @@ class Policy:
     `sandbox_env` are variables that it adds. `carry` are more paths that workspaces get. The run
     does not exceed `budgets`. With `asks_providers`, the first stage begins only if the model
     providers of the run answer. Without `delivers`, another process delivers the result. `notices`
-    are sentences for a person. `task_note` ends the prompt of each task for an agent.
+    are sentences for a person. With `needs_ports`, the suite judges only in a sandbox with ports.
+    `task_note` ends the prompt of each task for an agent.
 
     `admit` refuses a pipeline before a run exists. `begin` is called before the first stage, and
     `finish` after a successful walk; without `finish`, the run keeps waiting for its evaluation.
@@ -46,6 +47,7 @@ class Policy:
     asks_providers: bool = True
     delivers: bool = True
     notices: Sequence[str] = ()
+    needs_ports: bool = False
     task_note: str = ""
     admit: Callable[[PipelineSource, Path], None] = do_nothing
     begin: Callable[["BegunRun"], None] = do_nothing

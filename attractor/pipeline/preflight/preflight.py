@@ -17,6 +17,7 @@ from attractor.engine.preflight import find_faults, find_secret_names, resolve_h
 from attractor.engine.prompts.inherited_context import ModelTask, model_task
 from attractor.engine.seams import Handler
 from attractor.engine.simulation.outcomes import read_outcomes
+from attractor.environments.errors import NO_PORTS, PORTS_HINT
 from attractor.environments.selection import EnvironmentChoice
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.registry import InterviewerParts, build_interviewer
@@ -457,14 +458,14 @@ def _find_missing_ports(
 ) -> Iterator[Diagnostic]:
     """Yield a fault for each node whose program cannot reach its models in the sandbox."""
     for backend, nodes in _program_backends(graphs, request, scope):
-        if sandbox.kind == "landlock" and backend.needs_ports():
+        if not sandbox.has_ports and backend.needs_ports():
             name = backend_of(nodes[0], _backend_of_run(request, scope))
             yield error(
-                f"node {nodes[0].id}: backend={name}: programs in a Landlock sandbox cannot reach "
-                "their models",
+                f"node {nodes[0].id}: backend={name}: {NO_PORTS}, so programs cannot reach their "
+                "models",
                 _span(nodes[0], "backend"),
                 node=nodes[0].id,
-                fix="install bubblewrap, or run with --sandbox none",
+                fix=PORTS_HINT,
             )
 
 

@@ -172,19 +172,12 @@ def test_sockets_signal_nothing_outside(environment: SandboxedExecutionEnvironme
             decoy.kill()
 
 
-# As in a container: the system call that makes namespaces is refused.
-FORBIDDEN = """
-import asyncio, ctypes, os, struct, sys
+WITHOUT_PORTS = """
+import asyncio, os, sys
 from pathlib import Path
-from attractor.environments.errors import NotSupported
-from attractor.environments.sandbox.seccomp import CALLS, Call, seccomp_filter
-from attractor.environments.selection import choose_environment, require_promised
 from attractor.environments.environment import Promises
-program = ctypes.create_string_buffer(seccomp_filter(calls=[*CALLS, Call("unshare", 272, 97)]))
-libc = ctypes.CDLL(None)
-libc.prctl(38, 1, 0, 0, 0)
-place = struct.pack("HP", (len(program) - 1) // 8, ctypes.addressof(program))
-assert libc.prctl(22, 2, place, 0, 0) == 0
+from attractor.environments.errors import NotSupported
+from attractor.environments.selection import choose_environment, require_promised
 choosing = choose_environment("landlock", environ=os.environ, hide=[], scratch=Path(sys.argv[1]))
 choice = asyncio.run(choosing)
 print(choice.promises.own_network, choice.promises.own_loopback, choice.sentence)
@@ -213,7 +206,8 @@ for refuse in (choice.require_ports, lambda: require_promised(Promises(own_loopb
 
 def test_without_a_namespace_there_are_no_ports(tmp_path: Path) -> None:
     command = "python3 -c 'import socket; socket.socket()'"
-    words = [sys.executable, "-c", FORBIDDEN, str(tmp_path), command]
+    python = [sys.executable, "-m", "tests.without_namespaces", sys.executable]
+    words = [*python, "-c", WITHOUT_PORTS, str(tmp_path), command]
     first, socket, *refused = subprocess.check_output(words, text=True).splitlines()
     fault, remedy = "commands in the Landlock sandbox of this machine have no ports", PORTS_HINT
     assert first.startswith("True False Tools run in a sandbox (Landlock) that may leak: ")

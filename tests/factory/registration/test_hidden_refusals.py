@@ -1,6 +1,7 @@
 """A run in a clone that may not register its suite says so in rules and numbers, without names."""
 
 import asyncio
+import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from attractor.base.errors import MachineryError
+from attractor.environments.errors import NO_PORTS, PORTS_HINT
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
 from attractor.scenarios.sealed_suite import lock_of, seal_suite, write_lock
@@ -18,6 +20,7 @@ from tests.cli.running import attractor
 from tests.factory.canaries import CANARIES, FOLDER, commit, make_flow_with_canaries
 from tests.pipeline.projects import adjusted, git, open_project, simulated
 from tests.tables import table
+from tests.without_namespaces import without_ports
 
 ONE, TWO = CANARIES[:2]
 HELD = "holdout/made.scenario.toml"
@@ -146,15 +149,39 @@ SERVICE = '[[steps]]\nname = "serve"\nservice = "sleep 9"\nport = 8000\n\n[[step
 @pytest.mark.usefixtures("landlock_allowed")
 def test_trouble_of_the_machine_names_no_scenario(place: Path) -> None:
     reset(place)
-    # Landlock offers no ports.
     edit(HELD, "[[steps]]", SERVICE)(place / FOLDER)
     lock(place / FOLDER)
     commit(place)
-    code, output = run(place, sandbox="landlock")
-    assert (code, "base tree: trouble in a scenario (machinery)" in output) == (2, True), output
-    assert not SECRET.search(output), output
-    words = ("suite", "register", FOLDER, "--sandbox", "landlock")
-    assert "base tree: trouble in made (machinery)" in said(place, *words)[1]
+    for words, name in {
+        ("run", "pipeline.dot", "--suite", "todo", "--backend", "simulate"): "a scenario",
+        ("suite", "register", FOLDER): "made",
+    }.items():
+        with TemporaryDirectory() as state:
+            environ = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": state}
+            words = (*words, "--sandbox", "landlock")
+            ended = without_ports(*words, folder=place, variables=environ)
+        output = ended.stdout + ended.stderr
+        trouble = f"base tree: trouble in {name} (machinery)"
+        assert (ended.returncode, trouble in output) == (2, True), output
+        assert bool(SECRET.search(output)) == (name == "made"), output
+
+
+@pytest.mark.usefixtures("landlock_allowed")
+def test_run_whose_suite_needs_ports_is_refused_before_it_begins(place: Path) -> None:
+    reset(place)
+    edit(HELD, "[[steps]]", SERVICE)(place / FOLDER)
+    commit(place)
+    with TemporaryDirectory() as state:
+        variables = {"ATTRACTOR_STATE_DIR": state}
+        words = ("suite", "register", FOLDER, "--sandbox", "none")
+        registered = attractor(*words, folder=place, variables=variables)
+        assert registered.returncode == 0, registered.stderr
+        words = ("run", "pipeline.dot", "--suite", "todo", "--backend", "simulate")
+        environ = {**variables, "PATH": os.environ["PATH"]}
+        ended = without_ports(*words, "--sandbox", "landlock", folder=place, variables=environ)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.splitlines()[-1] == f"error: {NO_PORTS} ({PORTS_HINT})"
+    assert list((place / "runs").glob("*/manifest.json")) == []
 
 
 TRIES = 2
