@@ -143,7 +143,14 @@ def test_files_that_are_not_committed_are_counted(
         assert (code, words in output) == (4, True), output
 
 
-SERVICE = '[[steps]]\nname = "serve"\nservice = "sleep 9"\nport = 8000\n\n[[steps]]'
+SERVICE = """\
+[[steps]]
+name = "serve"
+service = "sleep 9"
+port = 8000
+ready = "100ms"
+
+[[steps]]"""
 
 
 @pytest.mark.usefixtures("landlock_allowed")
