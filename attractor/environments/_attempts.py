@@ -268,7 +268,7 @@ def _connect(address: tuple[str, int] | str, family: int, kind: int = socket.SOC
 
 
 def _send(address: tuple[str, int]) -> None:
-    """Send a datagram; an own loopback answers that nobody listens, a foreign one is silent."""
+    """Send a datagram; an own loopback refuses it, a foreign one is silent."""
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         made.settimeout(2)
