@@ -17,7 +17,10 @@ from tests.worlds.desks import kill_process
 pytestmark = pytest.mark.agents
 
 SPAWN = ("actor", "spawn", "Remember a word", "--name", "one", "--in", "in-place")
+ROUTE = '{"complexity_reasoning": "It is one line.", "complexity_score": 10}'
 RULES = (
+    # gemini asks which model to use.
+    Rule(when=When(system="Task Routing AI"), answer=says(ROUTE)),
     Rule(when=When(last_user="which word", words="Noted: quokka"), answer=says("It was quokka.")),
     Rule(when=When(last_user="Remember"), answer=says("Noted: quokka.")),
 )
