@@ -82,23 +82,23 @@ TYPED = {
     "a-flaky-scenario": "attractor run luck.dot --suite luck --profile careful",
     "a-stuck-queue": f"""
         {GOOD}
-        attractor decide --approve --reason "It was right at the time."
+        attractor decide latest --approve --reason "It was right at the time."
         attractor promote latest --queue
     """,
     "a-wrong-go": f"""
         {GOOD}
-        attractor decide --approve --reason "It was right at the time."
+        attractor decide latest --approve --reason "It was right at the time."
     """,
     "approve-reject-amend": GOOD,
     "decide-and-promote": BAD,
     "free-space": "attractor run fails.dot || true",
     "queue-promotions": f"""
         {GOOD}
-        attractor decide --approve --reason "It was right at the time."
+        attractor decide latest --approve --reason "It was right at the time."
     """,
     "roll-back": f"""
         {GOOD}
-        attractor decide --approve --reason "It was right at the time."
+        attractor decide latest --approve --reason "It was right at the time."
         attractor promote latest
     """,
     "watch-a-run": GOOD,

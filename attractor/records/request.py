@@ -161,6 +161,19 @@ _NEWER = (
 """The fields that a manifest, or one of an earlier version, does not have among the options."""
 
 
+def improved_run(manifest: Manifest) -> str:
+    """Return the id of the run whose feedback a run got, or ""."""
+    feedback = manifest.options.get("feedback")
+    return str(feedback.get("feedback.run", "")) if isinstance(feedback, dict) else ""
+
+
+def how_to_be_judged(manifest: Manifest) -> str:
+    """Return how the files of a run without a suite are judged, as a hint."""
+    if name := manifest.options.get("dimension"):
+        return f"submit them: attractor dimension submit {name} --suite SUITE"
+    return "start a run with --suite"
+
+
 def read_request(manifest: Manifest) -> RunRequest:
     """Read the request of a run from its manifest."""
     options = {**manifest.options, "continues": _continues(manifest)}

@@ -22,7 +22,11 @@ def test_person_sees_all_before_deciding(tmp_path: Path) -> None:
     flow = make_mixed(tmp_path)
     earlier, result = flow.launch(), flow.launch()
     flow.waive(result, "made")
-    shown = call(flow, "decide")
+    refused = call(flow, "decide")
+    assert (refused.returncode, "error: 2 runs wait for this" in refused.stderr) == (2, True)
+    for run_id in (earlier.run_id, result.run_id):
+        assert f"  attractor decide {run_id}  # Say hello\n" in refused.stderr
+    shown = call(flow, "decide", "latest")
     assert shown.returncode == 0, shown.stderr
     lines = shown.stdout.splitlines()
     base = git(flow.project, "rev-parse", "--short=12", "main").strip()
@@ -52,15 +56,38 @@ def test_person_sees_all_before_deciding(tmp_path: Path) -> None:
     assert "\njudged by: suite todo@1 (seal " in shown.stdout
     assert "), profile lenient@1 (seal " in shown.stdout
     assert not any(word in shown.stdout for word in WORDS)
-    output = call(flow, "decide", "--operator").stdout
+    output = call(flow, "decide", "latest", "--operator").stdout
     assert f"{made} made (It is made): failed 0/2; earlier 0/1" in output
-    record = json.loads(call(flow, "decide", "--json").stdout)
+    record = json.loads(call(flow, "decide", "latest", "--json").stdout)
     assert [one["name"] for one in record["scenarios"]][:2] == [good, made]
     assert record["scenarios"][0]["earlier"][0]["run_id"] == earlier.run_id
     assert {one["rule"] for one in record["gate"]["rules"]} >= {"unresolved_failure", "must"}
     assert record["changes"]["count"] == 1
     assert record["judged_by"]["suite"].startswith("todo@1#")
     assert not any(word in json.dumps(record) for word in WORDS)
+
+
+def test_message_of_an_actor_is_not_the_run_that_waits(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    earlier = flow.launch()
+    result = flow.launch(feedback=earlier)
+    spawn = ("actor", "spawn", "--with", "simulate", "--sandbox", "none", "--name", "fix")
+    try:
+        spawned = call(flow, *spawn, "--pipeline", "pipeline.dot", "Fix it")
+        assert spawned.returncode == 0, spawned.stderr
+        call(flow, "actor", "wait", "fix", "--timeout", "60s")
+    finally:
+        call(flow, "actor", "stop", "fix")
+    newest = json.loads(call(flow, "status", "latest", "--json").stdout)
+    assert newest["actor"] == "fix"
+    token = flow.make_token()
+    refused = call(flow, "decide", newest["run_id"], "--approve", *RATIONALE, ATTRACTOR_TOKEN=token)
+    assert "attractor dimension submit fix --suite SUITE" in refused.stderr
+    assert json.loads(call(flow, "status", "--json").stdout)["run_id"] == result.run_id
+    assert call(flow, "gate").returncode == 0
+    decided = call(flow, "decide", "--approve", *RATIONALE, ATTRACTOR_TOKEN=token)
+    assert decided.stdout.startswith(f"run {result.run_id}: approved"), decided.stderr
+    assert call(flow, "promote", ATTRACTOR_TOKEN=token).stdout.startswith("main is now ")
 
 
 def test_decision_names_the_pipeline_that_a_person_accepted(tmp_path: Path) -> None:

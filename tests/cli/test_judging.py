@@ -158,7 +158,7 @@ def test_large_new_folders_are_named_by_run_and_gate_and_fail_nothing(tmp_path: 
         assert shown.returncode == 0, shown.stderr
         assert f"  {warning}" in shown.stdout.splitlines()
     last_line = call(flow, *words, "--json").stdout.splitlines()[-1]
-    for record in (last_line, call(flow, "gate", "--json").stdout):
+    for record in (last_line, call(flow, "gate", "latest", "--json").stdout):
         assert json.loads(record)["changes"]["warnings"] == [warning]
 
 

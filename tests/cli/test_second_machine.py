@@ -56,7 +56,9 @@ def test_clone_is_judged_and_suites_of_agents_are_not_registered(tmp_path: Path)
     assert do("run", "pipeline.dot", *PLAIN, at=second, state="second").startswith("0\n")
     # Its result does not even contain the files.
     assert "refused: scenarios (its path is protected" in do("logs", at=second, state="second")
-    assert do("gate", at=second, state="second").startswith(f"{NO_GO}\nno-go: no files changed")
+    assert do("gate", "latest", at=second, state="second").startswith(
+        f"{NO_GO}\nno-go: no files changed"
+    )
 
     # Such a commit comes nevertheless.
     shutil.copytree(easier, second / "scenarios" / "todo", dirs_exist_ok=True)

@@ -14,7 +14,7 @@ from attractor.factory.operations.decide import amend_decision
 
 
 @click.command()
-@run_argument(default="latest")
+@run_argument("")
 @reason_option("Replace the reason of the decision.")
 @click.option("--note", default="", help="Add a note.")
 @click.option("--defect", default="", metavar="TEXT", help="Say what went wrong after an approval.")

@@ -22,6 +22,7 @@ from attractor.cli.runs.verdicts import (
     verdict_text,
 )
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.state.run_state import StatusWord
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.decisions.decide import Decision, DecisionKind
@@ -41,7 +42,7 @@ from attractor.workspaces.git.repository import open_repository
 
 
 @click.command()
-@run_argument(default="latest")
+@run_argument(StatusWord.AWAITING_HUMAN)
 @click.option(
     "--approve",
     is_flag=True,
@@ -85,6 +86,9 @@ def decide(
     rules of the gate that failed or passed on a condition, the trials of each hidden scenario over
     earlier runs, cost and time, assumptions, files that were left out, and the versions of suite,
     profile and pipeline.
+
+    Without RUN, this is about the one run that waits for a decision, if there is one, without those
+    that a later run improves or rebases.
 
     The first decision on a run is final. To identify yourself, set ATTRACTOR_TOKEN to a token, or
     run the command at a terminal. If the verdict of the gate is 'no-go', an approval is refused

@@ -25,7 +25,7 @@ from attractor.records.request import Overrides
 
 
 @click.command()
-@run_argument(default="latest")
+@run_argument("")
 @click.option(
     "--judge",
     "asks_judge",

@@ -17,6 +17,7 @@ from attractor.cli.runs.verdicts import (
     terminal_width,
     verdict_text,
 )
+from attractor.engine.state.run_state import StatusWord
 from attractor.factory.decisions.review import evidence_of
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge, unverifiable
@@ -26,7 +27,7 @@ from attractor.pipeline.workspace.diffstat import read_diffstat
 
 
 @click.command()
-@run_argument(default="latest")
+@run_argument(StatusWord.AWAITING_HUMAN)
 @operator_option("Also list the failed hidden scenarios.")
 @click.option("--all", "shows_all", is_flag=True, help="Also list the rules that passed.")
 @json_option
@@ -35,6 +36,9 @@ def gate(
     invocation: Invocation, reference: str, to_operator: bool, shows_all: bool, as_json: bool
 ) -> ExitCode:
     """Judge a run: go or no-go, with reasons.
+
+    Without RUN, judge the one run that waits for a decision, if there is one, without those that a
+    later run improves or rebases.
 
     The verdict is computed from the recorded trials at each call. The output lists the rules that
     failed, or passed on a condition, each with its figure, its threshold and what would change a

@@ -91,7 +91,7 @@ def _rests(before: bool, event: Event) -> bool:
 
 
 @click.command()
-@run_argument(default="latest")
+@run_argument("")
 @click.option("--follow", "-f", is_flag=True, help="Print new events until the run stops or ends.")
 @click.option("--node", default="", help="Show only events of this node.")
 @click.option(
@@ -127,7 +127,8 @@ def logs(
 ) -> ExitCode:
     """Show the events of a run.
 
-    RUN is a run id, a unique prefix of a run id, a run directory, or 'latest' (default: latest).
+    RUN is a run id, a unique prefix of a run id, a run directory, or 'latest' (default: the newest
+    run that answers no message of an actor).
     With --json, print each event as one line of JSON, exactly as in the journal. With --follow,
     print new events until the run stops or ends. Without --json, the output of running commands is
     printed too. A line that begins with ~ is an event on a worker that is not committed yet. With

@@ -13,6 +13,7 @@ from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.results import show_changes
 from attractor.cli.runs.setup import opened_of
+from attractor.engine.state.run_state import StatusWord
 from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.promote import promote_run
@@ -24,7 +25,7 @@ _PULL_REQUEST = "pr"
 
 
 @click.command()
-@run_argument(default="latest")
+@run_argument(StatusWord.APPROVED)
 @click.option(
     "--to",
     "branch",
@@ -46,6 +47,9 @@ def promote(
     changed since the start of the run: see 'attractor rebase'. If the branch is checked out, the
     checked-out files are updated unless they have uncommitted changes. Promoting a run again has no
     effect. With --queue, the run waits its turn, and is rebased if needed: see 'attractor queue'.
+
+    Without RUN, promote the one approved run that is not promoted, if there is one, without those
+    that a later run improves or rebases.
 
     With --to pr, no branch of this repository moves. The result is proposed on GitHub or GitLab,
     with the token in GITHUB_TOKEN or GITLAB_TOKEN, or of your git; 'attractor pr sync' records its

@@ -14,7 +14,7 @@ from attractor.factory.factory import Factory
 
 
 @click.command()
-@run_argument(default="latest")
+@run_argument("")
 @click.option("--onto", "branch", default="main", show_default=True, help="Merge onto this branch.")
 @json_lines_option
 @click.pass_obj

@@ -14,7 +14,7 @@ from attractor.factory.factory import Factory
 
 
 @click.command()
-@run_argument(default="latest")
+@run_argument("")
 @click.option("--from", "branch", default="main", show_default=True, help="Change this branch.")
 @reason_option("Give the reason in one sentence.", required=True)
 @json_option

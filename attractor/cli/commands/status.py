@@ -26,7 +26,7 @@ OFTEN_S = 0.5
 
 
 @click.command()
-@run_argument(default="latest")
+@run_argument("")
 @click.option("--watch", is_flag=True, help="Show every change until the run ends.")
 @click.option("--stages", is_flag=True, help="List the attempts at stages, and the waits.")
 @click.option("--context", "in_context", is_flag=True, help="List the values of the context.")
@@ -42,7 +42,8 @@ def status(
 ) -> ExitCode:
     """Show the status of a run.
 
-    RUN is a run id, a unique prefix of a run id, a run directory, or 'latest' (default: latest).
+    RUN is a run id, a unique prefix of a run id, a run directory, or 'latest' (default: the newest
+    run that answers no message of an actor).
     The status is read from the journal. Exit with 6 if run.json contradicts the journal. With
     --watch, redraw the terminal after each change; without a terminal, print one line (with --json,
     one object) after each change. If the run restarts as a new run, --watch continues with the new

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from attractor.base.errors import UnknownName, UsageError
+from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.base.events import Event
 from attractor.base.ids import is_run_id
 from attractor.base.names import find_named, match_names
@@ -15,29 +15,97 @@ from attractor.cli.invocation import C, Invocation
 from attractor.cli.output.streams import show
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.errors import NoRun
-from attractor.engine.run_folder.layout import RunDirectory
-from attractor.records.lookup import find_run, run_names
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.state.run_state import Phase, StatusWord
+from attractor.engine.truncation import shorten
+from attractor.language.source.text import visible
+from attractor.records.lookup import LATEST, SHOWN, find_run, run_names
+from attractor.records.request import improved_run
 
 if TYPE_CHECKING:
+    from attractor.config.settings import Settings
     from attractor.factory.project import ProjectFolder
+    from attractor.records.summary import RunOverview
 
+_LONGEST_GOAL = 60
 _SHORTEST = 4
 _FILL = "0" * 26
 
 
-def run_argument(**more: Any) -> Callable[[C], C]:
-    """Add the argument RUN; an id that only another project has makes that one the project."""
+def run_argument(waiting: str | None = None, **more: Any) -> Callable[[C], C]:
+    """Add the argument RUN; an id that only another project has makes that one the project.
+
+    With `waiting`, RUN may be missing: it is the run that waits with this status, if there is one.
+    """
+
+    def enter(ctx: click.Context, param: click.Parameter, reference: str | None) -> str:
+        invocation = ctx.ensure_object(Invocation)
+        if reference is None:
+            reference = _default_run(invocation, waiting or "", ctx.command_path)
+        return _enter_project(invocation, reference)
+
+    is_required = waiting is None and "default" not in more
     return click.argument(
-        "reference", metavar="RUN", shell_complete=complete_runs, callback=_enter_project, **more
+        "reference",
+        metavar="RUN",
+        shell_complete=complete_runs,
+        callback=enter,
+        required=is_required,
+        **more,
     )
 
 
-def _enter_project(ctx: click.Context, param: click.Parameter, reference: str) -> str:
+def _default_run(invocation: Invocation, waiting: str, command: str) -> str:
+    """Return the run that waits for a command, or the newest run that is not of an actor.
+
+    A run that a later one improves or rebases does not wait. Several are an error with a list.
+    """
+    settings = invocation.configuration.settings
+    found = _waiting_runs(settings, waiting) if waiting else []
+    if len(found) > 1:
+        goals = [shorten(run.goal or run.pipeline, _LONGEST_GOAL) for run in found]
+        lines = [
+            f"{command} {run.directory.name}  # {visible(goal)}"
+            for run, goal in zip(found[:SHOWN], goals, strict=False)
+        ]
+        more = [f"{len(found) - SHOWN} more: attractor runs"] if len(found) > SHOWN else []
+        raise UsageError(f"{len(found)} runs wait for this", hint="\n".join([*lines, *more]))
+    if found:
+        return found[0].directory.name
+    roots = (settings.runs_dir / name for name in run_names(settings.runs_dir))
+    return next((root.name for root in roots if _is_of_no_actor(RunDirectory(root))), LATEST)
+
+
+def _waiting_runs(settings: "Settings", waiting: str) -> list["RunOverview"]:
+    # Imported here, because most commands name their run.
+    from attractor.factory.history.index import RunIndex, RunQuery
+
+    with RunIndex(settings.state_dir).opened() as index:
+        runs = {
+            status: index.runs(settings.runs_dir, RunQuery(status=status))
+            for status in (StatusWord.AWAITING_HUMAN, StatusWord.APPROVED)
+        }
+    manifests = [read_manifest(RunDirectory(run.directory)) for one in runs.values() for run in one]
+    earlier = {one.rebased_from for one in manifests} | {improved_run(one) for one in manifests}
+    return [
+        run
+        for run in runs[StatusWord(waiting)]
+        if run.phase != Phase.STAGE and not run.promoted_to and run.run_id not in earlier
+    ]
+
+
+def _is_of_no_actor(run: RunDirectory) -> bool:
+    try:
+        return run.manifest.exists() and not read_manifest(run).options.get("task")
+    except AttractorError:  # reported where the command reads it
+        return True
+
+
+def _enter_project(invocation: Invocation, reference: str) -> str:
     """Make the project of the run the project of this command, if the run is not in this one.
 
     The copy of a run of the fleet is brought to its last committed head.
     """
-    invocation = ctx.ensure_object(Invocation)
     reference = _enter(invocation, reference)
     with suppress(NoRun, UnknownName, UsageError):
         root = find_run(reference, invocation.configuration.settings.runs_dir)

@@ -26,6 +26,7 @@ from attractor.factory.operator_process import refuse_in_run
 from attractor.language.source.text import visible
 from attractor.pipeline.status import status_words
 from attractor.records.diagnosis.unchanged import describe_unchanged
+from attractor.records.request import how_to_be_judged
 from attractor.records.summary import NOT_JUDGED
 
 SHOWN_HASH = 12
@@ -58,7 +59,7 @@ def verdict_text(facts: CandidateRun, judged: GateInput, *, to_operator: bool) -
     """Return the gate verdict for people; a no-go because nothing was changed says so first."""
     report = judge(judged)
     if judged.suite is None:
-        return f"{report.verdict}\n  to judge such a run, start it with --suite"
+        return f"{report.verdict}\n  {how_to_be_judged(facts.manifest)}"
     if not judged.evaluations:
         places = [f"  leak found in {incident}" for incident in judged.incidents if to_operator]
         status = facts.state.status

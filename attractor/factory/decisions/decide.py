@@ -39,7 +39,7 @@ from attractor.factory.races import Race, race_with, races_in, rank, results_of
 from attractor.factory.register import GATE_EVALUATED
 from attractor.records.delivery import BRANCH_WRITTEN
 from attractor.records.lookup import reference_of
-from attractor.records.request import promoting_command
+from attractor.records.request import how_to_be_judged, promoting_command
 from attractor.records.summary import NOT_JUDGED
 
 T = TypeVar("T")
@@ -350,7 +350,9 @@ def require_go(run: OpenRun, judged: GateInput, refused_as: str, *, by: str, hin
     refused: dict[str, Json] = {"refused": refused_as, "by": by, **report.to_record()}
     run.emit(GATE_EVALUATED, refused, sync=True)
     if report.verdict == NOT_JUDGED:
-        raise NoGo(report.verdict, hint="start a run with --suite, or merge the result by hand")
+        raise NoGo(
+            report.verdict, hint=f"{how_to_be_judged(run.manifest)}, or merge the result by hand"
+        )
     words = "; ".join(f"{one.rule}: {one.words}" for one in report.reasons)
     raise NoGo(f"the gate says no-go: {words}", hint=hint)
 

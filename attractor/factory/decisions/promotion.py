@@ -30,7 +30,7 @@ from attractor.factory.history.trials import events_of
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.lookup import reference_of
-from attractor.records.request import RunRequest, read_request
+from attractor.records.request import RunRequest, how_to_be_judged, read_request
 from attractor.workspaces.checkouts import move_branch
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay, NotARepository, UnknownCommit
@@ -76,9 +76,10 @@ def require_isolated(run: OpenRun) -> RunRequest:
     """Return the request of a run; refuse a run without a base in the project's repository."""
     request = read_request(run.manifest)
     if workspace_registry()[request.workspace].how_delivered != "branch":
+        hint = "run it with --workspace isolated, in a git repository"
         raise UsageError(
             "only a run with an isolated workspace can be promoted",
-            hint="run it with --workspace isolated, in a git repository",
+            hint=how_to_be_judged(run.manifest) if request.dimension else hint,
         )
     return request
 

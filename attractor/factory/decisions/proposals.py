@@ -27,6 +27,7 @@ from attractor.factory.gate_records import BOUND_SENTENCE, RuleResult
 from attractor.factory.history.entries import UNJUDGED_TREE
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.language.source.text import visible
+from attractor.records.request import improved_run
 
 MERGED = "merged"
 """The end of a pull request that brought the approved changes."""
@@ -87,11 +88,9 @@ def rounds_in(entries: Iterable[LedgerEntry]) -> list[Round]:
 
 def earlier_round(manifest: Manifest, rounds: Iterable[Round]) -> Round | None:
     """Return the round that a run continues: by its feedback, or rebased."""
-    feedback = manifest.options.get("feedback")
-    named = feedback.get("feedback.run") if isinstance(feedback, dict) else None
     before = {round_.run_id: round_ for round_ in rounds}
-    for run_id in (manifest.run_id, named, manifest.rebased_from):
-        if isinstance(run_id, str) and run_id in before:
+    for run_id in (manifest.run_id, improved_run(manifest), manifest.rebased_from):
+        if run_id in before:
             return before[run_id]
     return None
 

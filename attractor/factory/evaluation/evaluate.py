@@ -69,7 +69,7 @@ from attractor.factory.resources.suites import carried_of_registrations
 from attractor.factory.resources.versions import split_pin
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
 from attractor.records.lookup import is_run, reference_of
-from attractor.records.request import Submission, read_request
+from attractor.records.request import Submission, how_to_be_judged, read_request
 from attractor.records.summary import summarize_any
 from attractor.scenarios.carried_paths import changed_since_registration, read_carried
 from attractor.scenarios.check import require_judgeable
@@ -222,7 +222,7 @@ class Evaluator:
                 f"cannot evaluate {run_id}: it is {status}", hint=before_a_decision(status, name)
             )
         if not run.manifest.suite:
-            raise NotDecidable(f"{run_id} has no suite", hint="start a run with --suite")
+            raise NotDecidable(f"{run_id} has no suite", hint=how_to_be_judged(run.manifest))
 
     def _log(self, run: OpenRun) -> TrialLog:
         evaluation_id = EvaluationId(run.manifest.run_id, _number(run), run.progress.tree)
