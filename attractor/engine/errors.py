@@ -138,6 +138,7 @@ class CheckpointBroken(VerificationError):
 def _in_one_line(fault: Diagnostic) -> str:
     """Return an error in one line, with message and position; the one of an agent has no file."""
     span = fault.span
-    is_shown = span.is_somewhere and (not span.file or os.path.lexists(span.file))
+    is_agent = span.file.startswith("/") and not os.path.lexists(span.file)
+    is_shown = span.is_somewhere and not is_agent
     place = f"{span.file or '<text>'}:{span.line}: " if is_shown else ""
     return visible(f"{place}{fault.message}")

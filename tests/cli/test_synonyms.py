@@ -44,7 +44,7 @@ def test_each_word_of_another_tool_leads_to_a_command_that_exists() -> None:
     ("typed", "meant"),
     [
         ("actor kill", "actor stop"),
-        ("actor rm", "actor archive"),
+        ("actor rm", "actor remove"),
         ("actor status", "actor show"),
         ("actor send", "actor prompt"),
         ("dimension create", "dimension add"),
