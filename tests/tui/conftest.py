@@ -58,10 +58,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     """A world, whose actors are stopped at the end."""
     desk = GitDesk(tmp_path)
     desk.make(GATE)
-    # Without a key, no agent could begin.
-    model = {"ANTHROPIC_API_KEY": "key", "ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}
-    service = Service.of(desk.place, {**desk.environ, **model})
-    with serving(service) as server, server.client("decide") as http:
+    with serving(Service.of(desk.place, desk.environ)) as server, server.client("decide") as http:
         world = World(desk, server, http)
         yield world
         for one in world.actors():

@@ -70,7 +70,7 @@ def test_diff_events_and_messages_are_shown_and_a_message_is_sent(world: World) 
         await ann.types("C", "t")
         await ann.sees("in German", lambda: ann.right)
         await ann.types("N", *"make it", "enter")
-        await ann.sees("ACTORS (2)", lambda: ann.list)
+        await ann.sees("no model is chosen", lambda: ann.text("#said"))
         # A corrupt journal is said once, after its events.
         with world.desk.place.joinpath("runs", run, "events.jsonl").open("ab") as journal:
             journal.write(b"{}\n")
