@@ -87,13 +87,10 @@ def decide(
     earlier runs, cost and time, assumptions, files that were left out, and the versions of suite,
     profile and pipeline.
 
-    Without RUN, this is about the one run that waits for a decision, if there is one, without those
-    that a later run improves or rebases.
-
     The first decision on a run is final. To identify yourself, set ATTRACTOR_TOKEN to a token, or
     run the command at a terminal. If the verdict of the gate is 'no-go', an approval is refused
     with exit status 5. A waiver of a failed scenario counts for this run only, until it expires; a
-    scenario that must pass cannot be waived.
+    scenario that must pass cannot be waived. Without RUN: the only run that waits for a decision.
     """
     opened = opened_of(invocation)
     if approve + reject + bool(scenario) > 1:
