@@ -59,6 +59,24 @@ class Question(_Answer):
     deadline: str = ""
 
 
+class Field(_Answer):
+    """A text that a person types with a choice."""
+
+    name: str
+    label: str
+    is_required: bool
+
+
+class Choice(_Answer):
+    """One thing that a person can do about a row."""
+
+    key: str
+    label: str
+    letter: str
+    fields: Sequence[Field] = ()
+    values: Mapping[str, str] = {}
+
+
 class Attention(_Answer):
     """One thing that needs a person."""
 
@@ -74,6 +92,7 @@ class Attention(_Answer):
     command: str
     unpriced_tokens: int = 0
     questions: Sequence[Question] = ()
+    choices: Sequence[Choice] = ()
     rows: Sequence["Attention"] = ()
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from itertools import chain
 
 from attractor.base.amounts import format_cost, number_of
 from attractor.base.dataclasses import dataclass
@@ -22,6 +21,7 @@ from attractor.pipeline.status import PlainWord
 from attractor.tui.client import (
     Actor,
     Attention,
+    Choice,
     Evidence,
     Message,
     Project,
@@ -36,9 +36,11 @@ from attractor.tui.client import (
 PLACE = "file:line"
 """The field of a prompt that becomes the file and the line of a remark."""
 
+FIELDS = "fields."
+"""The begin of the field of a prompt that is a field of a choice."""
+
 _PLACE = re.compile(r".+:[1-9][0-9]{0,8}")
 
-YES_NO = ("yes_no", "confirmation")
 SETTLED = "settled"
 """The word of a row that was settled meanwhile."""
 
@@ -67,6 +69,8 @@ class Row:
     need: str = ""
     command: str = ""
     questions: Sequence[Question] = ()
+    choices: Sequence[Choice] = ()
+    shown: Sequence[str] = ()
     is_settled: bool = False
 
 
@@ -86,6 +90,8 @@ def row_of_need(need: Attention, actors: Mapping[tuple[str, str], Actor]) -> Row
         need.need,
         need.command,
         need.questions,
+        need.choices,
+        [one.id for one in need.rows],
     )
 
 
@@ -136,7 +142,9 @@ class Listing:
         chosen = self.chosen
         if chosen and not any(row.id == chosen.id for row in rows):
             of_actor = chosen.actor and known.get((chosen.project.id, chosen.actor.name))
-            settled = replace(chosen, status=SETTLED, is_settled=True, actor=of_actor, questions=())
+            settled = replace(
+                chosen, status=SETTLED, is_settled=True, actor=of_actor, questions=(), choices=()
+            )
             # The last need may be gone: then the row begins the list.
             before = [row.id for row in self.rows].index(chosen.id)
             rows.insert(min(before, len(rows)), settled)
@@ -219,6 +227,14 @@ class Action:
             for prompt, text in zip(self.prompts, texts, strict=True)
             if prompt.field and text
         }
+        fields = {
+            name.removeprefix(FIELDS): typed.pop(name)
+            for name in [*typed]
+            if name.startswith(FIELDS)
+        }
+        if fields:
+            known = self.request.body["fields"]
+            typed["fields"] = {**known, **fields} if isinstance(known, dict) else fields
         if at := typed.pop(PLACE, None):
             file, _, line = str(at).rpartition(":")
             typed |= {"file": file, "line": int(line)}
@@ -228,44 +244,20 @@ class Action:
 def actions_for(row: Row, run: Run | None) -> Sequence[Action]:
     """Return what a person can do with a row and its run, the nearest first."""
     return [
-        *chain.from_iterable(_answers(row, question) for question in row.questions[:1]),
         *_of_need(row),
         *_of_run(row, run),
         *_of_actor(row),
     ]
 
 
-def _answers(row: Row, question: Question) -> Iterator[Action]:
-    """Yield the answers to a question; each names the question."""
-    choices = [(one.key, one.label) for one in question.options]
-    if not choices and question.kind in YES_NO:
-        choices = [("yes", "yes"), ("no", "no")]
-    about: dict[str, Json] = {"question": question.id}
-    path = place("runs", row.run_id, "answer")
-    for number, (key, label) in enumerate(choices, 1):
-        shown = str(number) if number < 10 else ""
-        yield Action(shown, label, Request(path, {**about, "answer": key}))
-    prompt = Prompt("answer", f"Answer to: {question.text}", question.default)
-    yield Action("a", "answer in words", Request(path, about), [prompt])
-
-
 def _of_need(row: Row) -> Iterator[Action]:
     if row.section is Section.ACTORS or row.is_settled:
         return
-    if row.need in ("interrupted", "blocked") and row.actor:
-        path = place("actors", row.project.id, row.actor.name, "interrupted")
-        for key, choice in (("g", "go on"), ("b", "start over"), ("l", "leave")):
-            label = "try again" if row.need == "blocked" and choice == "go on" else choice
-            yield Action(key, label, Request(path, {"choice": choice}))
-    for key, choice in (("g", "go on"), ("l", "leave")) if row.need == "held" else ():
-        yield Action(key, choice, Request(place("attention", row.id, "held"), {"choice": choice}))
-    if row.need == "draft":
-        path = place("attention", row.id, "draft")
-        yield Action("a", "make it a desire", Request(path, {"choice": "accept"}))
-        prompt = Prompt("reason", "Why is it dismissed", is_required=False)
-        yield Action("x", "dismiss", Request(path, {"choice": "dismiss"}), [prompt])
-    if row.need == "failed" and not row.actor:
-        yield Action("s", "all seen", Request(place("attention", row.id, "seen"), {}))
+    path = place("attention", row.id, "settle")
+    for one in row.choices:
+        prompts = [Prompt(f"{FIELDS}{f.name}", f.label, "", f.is_required) for f in one.fields]
+        body: dict[str, Json] = {"choice": one.key, "fields": {**one.values}, "rows": [*row.shown]}
+        yield Action(one.letter, one.label, Request(path, body), prompts)
     prompt = Prompt("duration", "Snooze for", "1h")
     yield Action("z", "snooze", Request(place("attention", row.id, "snooze"), {}), [prompt])
 
@@ -336,7 +328,7 @@ def _of_actor(row: Row) -> Iterator[Action]:
         path = place("actors", actor.project.id, actor.name, word)
         return Action(key, label, Request(path, {}), prompts)
 
-    if actor.status in ("failed", "review") or row.need == "answered":
+    if row.section is Section.ACTORS and actor.status in ("failed", "review"):
         yield action("s", "seen", "seen")
     is_at_rest = actor.status in ("idle", "failed", "review", "stopped") and not actor.waiting
     if is_at_rest:
@@ -422,15 +414,13 @@ def overview_of(
 def _question_lines(row: Row, question: Question) -> Iterator[str]:
     yield "QUESTION"
     yield from lines_of(question.text)
-    for one in _answers(row, question):
-        if not one.prompts:
-            yield f"  {one.key}  {visible(one.label)}"
+    for one in row.choices:
+        if not one.fields:
+            yield f"  {one.letter}  {visible(one.label)}"
     if question.default:
         yield f"  (default: {visible(question.default)})"
     if question.deadline:
         yield f"  (until {visible(question.deadline)})"
-    if left := len(row.questions) - 1:
-        yield f"  ({number_of(left, 'further question')})"
 
 
 def _evidence_lines(evidence: Evidence) -> Iterator[str]:

@@ -7,23 +7,21 @@ import shlex
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 
 from attractor.automations.store import list_automations, list_faults
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError, UsageError, VerificationError
+from attractor.base.errors import AttractorError, VerificationError
 from attractor.base.files import write_whole
-from attractor.base.json import Json, canonical_json, content_hash
+from attractor.base.json import canonical_json, content_hash
 from attractor.base.locks import FileLock
 from attractor.base.names import find_named
 from attractor.base.records import read_object, write_fields
-from attractor.engine.outcome import NOTHING_USED, Usage
-from attractor.engine.questions.question import Question
+from attractor.engine.outcome import NOTHING_USED
 from attractor.engine.state.run_state import Phase, StatusWord
 from attractor.factory.history.index import OpenIndex, RunIndex, RunQuery
-from attractor.factory.open_project import OpenProject, open_project
+from attractor.factory.open_project import open_project
 from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.factory.promotion_queue import PromotionQueue, PromotionQueues, QueuedRun, is_stuck
 from attractor.factory.pull_readings import SHOWN, PullReadings, pull_step
@@ -33,85 +31,15 @@ from attractor.records.open_work import answer_command
 from attractor.records.summary import RunOverview
 from attractor.worlds.actors import list_actors
 from attractor.worlds.breaker import Hold, read_holds
-from attractor.worlds.messages import Sender, SenderKind
-from attractor.worlds.orders import leave_held, let_begin, mark_seen
+from attractor.worlds.messages import SenderKind
+from attractor.worlds.rows import ANSWERED, AttentionRow, Need
 from attractor.worlds.status import ActorStatus, ActorView, KnownJournals, read_actors
 
-_ANSWERED = "answered:"
 _SNOOZED, _LOCK = "snoozed.json", "snoozed.lock"
 _PATIENCE_S = 10.0
 
 ReadRuns = Callable[[Path, RunQuery], Iterable[RunOverview]]
 """Type of a function that returns the runs of a folder that a query finds."""
-
-
-class Need(StrEnum):
-    """What a person is needed for."""
-
-    QUESTION = "question"
-    DECISION = "decision"
-    INTERRUPTED = "interrupted"
-    BLOCKED = "blocked"
-    FAILED = "failed"
-    REVIEW = "review"
-    ANSWERED = "answered"
-    LIMIT = "limit"
-    HELD = "held"
-    PLAN = "plan"
-    APP = "app"
-    DRAFT = "draft"
-    FLEET = "fleet"
-    QUEUE = "queue"
-    AUTOMATION = "automation"
-    PULL_REQUEST = "pull request"
-
-
-@dataclass(frozen=True, kw_only=True)
-class AttentionRow:
-    """One thing that needs a person, with the command that settles it.
-
-    `id` is the same as long as it is the same thing. `actor` is set for the work of an actor.
-    `rows` are the failed tasks of a row about their common cause; each has a command of its own.
-    `held` are the actors whose messages wait for an answer about the cause in `hold`.
-    """
-
-    id: str
-    need: Need
-    project: ProjectFolder
-    name: str
-    reason: str
-    since: datetime
-    command: str
-    usage: Usage = NOTHING_USED
-    run_id: str = ""
-    questions: Sequence[Question] = ()
-    actor: ActorView | None = None
-    rows: Sequence["AttentionRow"] = ()
-    hold: Hold | None = None
-    held: Sequence[ActorView] = ()
-
-    @property
-    def message(self) -> str:
-        """The message whose answer the row shows; "" for another row."""
-        return self.id.removeprefix(_ANSWERED) if self.id.startswith(_ANSWERED) else ""
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the row as JSON."""
-        return {
-            "id": self.id,
-            "need": self.need.value,
-            "project": {"id": self.project.project_id, "folder": str(self.project.root)},
-            "name": self.name,
-            "actor": self.actor.name if self.actor else "",
-            "run_id": self.run_id,
-            "reason": self.reason,
-            "since": self.since.isoformat(),
-            "cost_usd": round(self.usage.cost_usd, 6),
-            "unpriced_tokens": self.usage.unpriced_tokens,
-            "command": self.command,
-            "questions": [write_fields(question) for question in self.questions],
-            "rows": [row.to_record() for row in self.rows],
-        }
 
 
 @dataclass(frozen=True)
@@ -146,7 +74,7 @@ def read_attention(
         actors = [one for one in list_actors(state) if reaches(one.project.project_id)]
         views = read_actors(actors, troubles.append, known)
     for view in views:
-        rows += _rows_of_actor(view)
+        rows += rows_of_actor(view)
     rows += _rows_of_holds(views, {**environ, "ATTRACTOR_STATE_DIR": str(state)}, troubles.append)
     of_actors = {row.run_id for row in rows if row.run_id and row.need is not Need.HELD}
     projects = [one for one in list_project_folders(state) if reaches(one.project_id)]
@@ -221,12 +149,13 @@ def _row_of_cause(cause: Cause, rows: Sequence[AttentionRow]) -> AttentionRow:
     )
 
 
-def _rows_of_actor(view: ActorView) -> Iterator[AttentionRow]:
+def rows_of_actor(view: ActorView) -> Iterator[AttentionRow]:
+    """Yield what an actor needs of a person."""
     last = view.history.last
     project = view.folder.project
     match view.status:
         case ActorStatus.ASKING if view.run:
-            yield _question_row(view.run, project, view)
+            yield from _question_rows(view.run, project, view)
         case (ActorStatus.INTERRUPTED | ActorStatus.BLOCKED) as status if view.task:
             found = f"its process died while it worked on: {view.task.message.text}"
             yield AttentionRow(
@@ -249,7 +178,7 @@ def _rows_of_actor(view: ActorView) -> Iterator[AttentionRow]:
                 project=project,
                 name=view.name,
                 actor=view,
-                id=f"{_ANSWERED}{last.message.id}",
+                id=f"{ANSWERED}{last.message.id}",
                 need=need.get(view.status, Need.ANSWERED),
                 reason=last.reason or last.words,
                 since=last.at,
@@ -299,14 +228,6 @@ def _rows_of_holds(
         )
 
 
-def settle_held(row: AttentionRow, choice: str, by: Sender, opened: OpenProject) -> None:
-    """Let one of the held actors begin (`go on`), or answer their messages as not begun."""
-    if row.hold and choice == "go on":
-        let_begin(row.hold, row.held, opened)
-    elif row.hold:
-        leave_held(row.hold, row.held, by, opened)
-
-
 def _is_for_a_person(view: ActorView) -> bool:
     """Return whether a person waits for the last answer; another actor gets it in its inbox."""
     last = view.history.last
@@ -330,7 +251,7 @@ def _rows_of_automations(
             name=fault.name,
             reason=fault.reason,
             since=fault.since,
-            command=f"{_in(project)}attractor automation show {fault.name}",
+            command=f"{in_project(project)}attractor automation show {fault.name}",
         )
 
 
@@ -381,7 +302,7 @@ def _rows_of_queues(
 
     A queue that waits for a decision on a run in `asked` needs nothing else.
     """
-    queues, at = PromotionQueues.in_state(state, project.project_id), _in(project)
+    queues, at = PromotionQueues.in_state(state, project.project_id), in_project(project)
     for queue in queues.all():
         for run in queue.runs:
             if run.returned:
@@ -424,7 +345,7 @@ def _rows_of_pulls(state: Path, project: ProjectFolder, now: datetime) -> Iterat
             name=f"pull request {reading.number}",
             reason=f"{reading.url}: {step.words}",
             since=reading.since,
-            command=f"{_in(project)}{step.command}",
+            command=f"{in_project(project)}{step.command}",
             run_id=reading.run_id,
         )
 
@@ -436,7 +357,7 @@ def _rows_of_drafts(project: ProjectFolder, now: datetime) -> Iterator[Attention
     # Imported here, because only projects with an app need it.
     from attractor.growth.deployment.draft_store import DraftStore
 
-    at = f"{_in(project)}attractor grow feedback"
+    at = f"{in_project(project)}attractor grow feedback"
     for draft in DraftStore(growth).open(now):
         fault = f"\nIt cannot become a desire: {draft.fault}" if draft.fault else ""
         yield AttentionRow(
@@ -448,24 +369,6 @@ def _rows_of_drafts(project: ProjectFolder, now: datetime) -> Iterator[Attention
             since=draft.since,
             command=f"{at} --{'dismiss' if draft.fault else 'accept'} {draft.id}",
         )
-
-
-def settle_draft(
-    row: AttentionRow, choice: str, by: str, opened: OpenProject, reason: str = ""
-) -> str:
-    """Make a desire of a draft (`accept`) or dismiss it; return the next command, if any."""
-    # Imported here, because only projects with an app need it.
-    from attractor.growth.api.drafts import accept_draft, dismiss_draft
-    from attractor.growth.control_plane import ControlPlane
-
-    plane = ControlPlane(opened.project)
-    if choice == "accept":
-        if reason:
-            hint = "dismiss the draft with the reason, or accept it without one"
-            raise UsageError("an accepted draft keeps no reason", hint=hint)
-        return f"{_in(row.project)}{accept_draft(plane, row.name, by=by)['next']}"
-    dismiss_draft(plane, row.name, by=by, reason=reason)
-    return ""
 
 
 def _rows_of_runs(
@@ -487,7 +390,7 @@ def _rows_of_runs(
                 run_id=run.run_id,
             )
         elif run.questions:
-            yield _question_row(run, project)
+            yield from _question_rows(run, project)
     for run in read(project.runs_dir, RunQuery(status=StatusWord.EXECUTING)):
         option = budget_option(run.why_stopped)
         # A task that a limit stopped has failed, and is a row of its actor.
@@ -509,7 +412,7 @@ def _limit_row(run: RunOverview, project: ProjectFolder, option: Sequence[str]) 
     )
 
 
-def _in(project: ProjectFolder) -> str:
+def in_project(project: ProjectFolder) -> str:
     """Return the beginning of a command of a project."""
     return f"cd {shlex.quote(str(project.root))} && "
 
@@ -523,7 +426,7 @@ def _rows_of_growth(project: ProjectFolder) -> Iterator[AttentionRow]:
     from attractor.growth.plans.store import plans_that_wait
     from attractor.supervision.process import ProcessStatus
 
-    at = f"{_in(project)}attractor grow status"
+    at = f"{in_project(project)}attractor grow status"
     for plan in plans_that_wait(growth):
         yield AttentionRow(
             id=f"plan:{plan.id}:{plan.state}",
@@ -547,30 +450,24 @@ def _rows_of_growth(project: ProjectFolder) -> Iterator[AttentionRow]:
         )
 
 
-def _question_row(
+def _question_rows(
     run: RunOverview, project: ProjectFolder, actor: ActorView | None = None
-) -> AttentionRow:
-    ids = "+".join(question.id for question in run.questions)
-    return AttentionRow(
-        id=f"question:{run.run_id}:{ids}",
-        need=Need.QUESTION,
-        project=project,
-        name=actor.name if actor else run.run_id,
-        reason=run.questions[0].text,
-        since=run.written or run.started,
-        usage=run.usage,
-        command=answer_command(run.run_id, "CHOICE"),
-        run_id=run.run_id,
-        questions=run.questions,
-        actor=actor,
-    )
-
-
-def mark_rows_seen(rows: Iterable[AttentionRow], by: Sender, opened: OpenProject) -> None:
-    """Record that a person has seen the answers of rows of one project; newer answers stay."""
-    for row in rows:
-        if row.actor and row.message:
-            mark_seen(row.actor.folder, by, opened, row.message)
+) -> Iterator[AttentionRow]:
+    several = len(run.questions) > 1
+    for question in run.questions:
+        yield AttentionRow(
+            id=f"question:{run.run_id}:{question.id}",
+            need=Need.QUESTION,
+            project=project,
+            name=actor.name if actor else run.run_id,
+            reason=question.text,
+            since=run.written or run.started,
+            usage=run.usage,
+            command=answer_command(run.run_id, "CHOICE", question=question.id if several else ""),
+            run_id=run.run_id,
+            questions=[question],
+            actor=actor,
+        )
 
 
 def read_snoozed(state: Path) -> Mapping[str, str]:

@@ -26,6 +26,7 @@ from attractor.worlds.actors import (
     Actor,
     ActorFolder,
     ActorHistory,
+    Answered,
     GoneOn,
     Mark,
     Marked,
@@ -257,18 +258,18 @@ def find_moved(opened: OpenProject, before: Path) -> None:
             view.folder.record(now)
 
 
-def mark_seen(folder: ActorFolder, by: Sender, opened: OpenProject, message: str = "") -> str:
-    """Record that a person has seen the last answer of an actor; return its run.
+def last_answer(folder: ActorFolder) -> Answered:
+    """Return the last answer of an actor, or refuse."""
+    if last := folder.read().last:
+        return last
+    raise Refused(f"the actor {folder.name} has answered nothing yet", hint="wait for it")
 
-    With a `message`, record nothing if that is not the message of the last answer any more.
-    """
+
+def mark_seen(folder: ActorFolder, message: str, by: Sender, opened: OpenProject) -> None:
+    """Record that a person has seen the answer to a message, unless there is a newer one."""
     opened.refuse_in_run("'attractor actor seen'")
-    last = folder.read().last
-    if last is None:
-        raise Refused(f"the actor {folder.name} has answered nothing yet", hint="wait for it")
-    if message in ("", last.message.id):
-        folder.record(Marked(Mark.SEEN, by, opened.now(), last.message.id))
-    return last.run_id
+    if last_answer(folder).message.id == message:
+        folder.record(Marked(Mark.SEEN, by, opened.now(), message))
 
 
 def stop(
@@ -361,8 +362,8 @@ def leave(
     folder: ActorFolder, by: Sender, opened: OpenProject, cancel: Callable[[str], object]
 ) -> None:
     """Give up an interrupted or blocked task; the person knows about it."""
-    _give_up(folder, opened, cancel, "given up")
-    mark_seen(folder, by, opened)
+    task = _give_up(folder, opened, cancel, "given up")
+    mark_seen(folder, task.message.id, by, opened)
     if read_actor(folder).can_begin:
         wake(folder, opened)
 
@@ -386,7 +387,7 @@ def leave_held(hold: Hold, held: Iterable[ActorView], by: Sender, opened: OpenPr
                 reason = f"not begun: {hold.words}"
                 settle(refusal(message, reason, now=opened.now()), view.folder, opened)
             if now.can_begin:
-                mark_seen(view.folder, by, opened)
+                mark_seen(view.folder, now.waiting[-1].id, by, opened)
         # A message that was sent meanwhile started no process.
         if read_actor(view.folder).can_begin:
             wake(view.folder, opened)

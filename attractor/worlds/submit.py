@@ -137,7 +137,7 @@ async def submit_dimension(
             last = folder.read().last if folder.name in submission.actors else None
             # An answer that came after the files were taken is not judged.
             if last and last.run_id in submission.runs:
-                mark_seen(folder, by, opened)
+                mark_seen(folder, last.message.id, by, opened)
         return result
     finally:
         if store.folder.exists():

@@ -35,7 +35,8 @@ from attractor.factory.operations.queue import (
 )
 from attractor.factory.promotion_queue import LandingFacts, PromotionQueues, Step, next_step
 from attractor.records.request import read_request
-from attractor.worlds.attention import AttentionRow, Need, read_attention
+from attractor.worlds.attention import read_attention
+from attractor.worlds.rows import AttentionRow, Need
 from tests.factory.decisions.test_rebase import commit_file
 from tests.factory.flows import ANN, REASON, Flow, make_flow
 from tests.factory.queues import approve, approved, begin, enqueue, process, queue_of, subjects

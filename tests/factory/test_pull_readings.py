@@ -19,7 +19,8 @@ from attractor.factory.operations.pull_request import next_round, propose_run
 from attractor.factory.operations.pull_sync import sync_pull_request
 from attractor.factory.promotion_queue import PromotionQueues
 from attractor.factory.pull_readings import PullReading, PullReadings, pull_step
-from attractor.worlds.attention import AttentionRow, Need, read_attention
+from attractor.worlds.attention import read_attention
+from attractor.worlds.rows import AttentionRow, Need
 from tests.factory.flows import Flow
 from tests.factory.operations.test_pull_request import (
     begin_next,

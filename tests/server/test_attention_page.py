@@ -15,9 +15,9 @@ from attractor.server.pages import attention
 from attractor.server.pages.attention import order_rows
 from attractor.server.service import Service
 from attractor.worlds.actors import Actor, ActorFolder, create_actor, list_actors
-from attractor.worlds.attention import AttentionRow, Need
 from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import here, send
+from attractor.worlds.rows import AttentionRow, Need
 from attractor.worlds.status import ActorStatus, read_actor
 from tests.browsers import chromium, keep_picture
 from tests.patience import wait_until
@@ -99,7 +99,9 @@ def test_question_of_another_project_is_answered_in_place(server: RunningServer)
         page.get_by_role("textbox", name="Next task").fill("and deploy it")
         page.wait_for_timeout(2500)
         expect(page.get_by_role("textbox", name="Next task")).to_have_value("and deploy it")
-        page.get_by_role("button", name="Send").click()
+        page.get_by_role("button", name="Send the next task").click()
+        expect(page.get_by_role("status").filter(has_text="Taken")).to_be_visible()
+        page.get_by_role("link", name="asker").click()
         expect(page.get_by_role("heading", level=1)).to_contain_text("asker")
         expect(page.get_by_text("and deploy it")).to_be_visible()
         expect(page.get_by_text("Ship <b>it</b>?")).to_be_visible()
@@ -132,7 +134,7 @@ def test_failed_tasks_of_one_cause_are_answered_at_once(server: RunningServer) -
         expect(group.get_by_role("article")).to_have_count(2)
         assert look_at(page, "attention_cause", page.url) == []
         group.get_by_role("button", name="Mark all as reviewed").click()
-        expect(page.get_by_text("2 tasks marked as reviewed.")).to_be_visible()
+        expect(page.get_by_role("status").filter(has_text="Seen.")).to_be_visible()
         expect(page.get_by_role("article")).to_have_count(1)
     with server.client() as client:
         refused = client.post("/api/v1/attention/cause:none/seen")
@@ -156,16 +158,16 @@ def test_held_messages_are_let_go_on_and_left(server: RunningServer) -> None:
         row = page.get_by_role("article", name="fails: held")
         expect(row.get_by_text("exit code 7; 2 messages not begun")).to_be_visible()
         assert look_at(page, "attention_held", page.url) == []
-        row.get_by_role("button", name="Go on with one").click()
-        expect(page.get_by_role("status").filter(has_text="Go on.")).to_be_visible()
+        row.get_by_role("button", name="Go on").click()
+        expect(page.get_by_role("status").filter(has_text="One begins.")).to_be_visible()
         expect(row.get_by_text("3 runs stopped for one cause")).to_be_visible()
         [held] = [one for one in client.get("/api/v1/attention").json() if one["need"] == "held"]
         assert "1 message not begun" in held["reason"]
         address = f"/api/v1/attention/{quote(held['id'], safe='')}/held"
         assert client.post(address, json={"choice": "wait"}).status_code == 422
         assert client.post(f"{address}x", json={"choice": "leave"}).status_code == 404
-        row.get_by_role("button", name="Leave them, not begun").click()
-        expect(page.get_by_role("status").filter(has_text="Leave.")).to_be_visible()
+        row.get_by_role("button", name="Leave").click()
+        expect(page.get_by_role("status").filter(has_text="Answered as not begun.")).to_be_visible()
         expect(row).to_have_count(0)
         assert client.post(address, json={"choice": "leave"}).status_code == 404
     assert [bool(one.run_id) for one in broken.read().answers] == [True, True, True, False]

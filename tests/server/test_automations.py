@@ -38,7 +38,7 @@ from attractor.server.automations import AT_ONCE, EVERY_S, AutomationLoop, Autom
 from attractor.server.processes import keyed_work
 from attractor.server.processes.repeated import Repeated
 from attractor.server.processes.run_processes import PROGRAM
-from attractor.worlds.attention import Need
+from attractor.worlds.rows import Need
 from tests.automations.desk import PIPELINE, automation_in, make_opened, variables_of
 from tests.counts import count
 from tests.patience import PATIENCE_S, wait_until

@@ -105,7 +105,7 @@ def test_phone_shows_one_column_and_a_cut_task_goes_on(world: World) -> None:
         assert screen.max_scroll_x == 0
         await ann.types("k", "escape")
         await ann.types("g")
-        await ann.sees("go on: done", lambda: ann.text("#said"))
+        await ann.sees("slow goes on", lambda: ann.text("#said"))
         await ann.sees("s answered", lambda: ann.list)
         await ann.types("j", "z", "enter")
         await ann.sees("NEEDS YOU (0)", lambda: ann.list)
@@ -128,10 +128,10 @@ def test_held_message_is_let_go_on_and_left_by_keys(world: World) -> None:
         await ann.sees("2 messages not begun", lambda: ann.right)
         assert "g go on  l leave  z snooze" in ann.keys
         await ann.types("g")
-        await ann.sees("go on: done", lambda: ann.text("#said"))
+        await ann.sees("one begins", lambda: ann.text("#said"))
         await ann.sees("held: 2 runs stopped", lambda: ann.list)
         await ann.types("j", "k", "l")
-        await ann.sees("leave: done", lambda: ann.text("#said"))
+        await ann.sees("answered as not begun", lambda: ann.text("#said"))
         await ann.waits(lambda: world.needs() == [])
 
     sit(world.server, work)

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from attractor.engine.questions.question import Option, Question, QuestionKind
+from attractor.factory.project import ProjectFolder
 from attractor.records.summary import RunOverview
 from attractor.tui.client import Actor, Attention, Evidence, Message, Run, StageWords
 from attractor.tui.model import (
@@ -20,6 +22,7 @@ from attractor.tui.model import (
     row_of_actor,
     row_of_need,
 )
+from attractor.worlds.rows import AttentionRow, Need, choices_of
 from tests.layers import ROOT, read_modules
 from tests.tables import table
 
@@ -28,9 +31,30 @@ PROJECT = {"id": "p1", "folder": "/home/ann/shop"}
 YES = [{"key": "Y", "label": "[Y] Yes"}, {"key": "N", "label": "[N] No"}]
 
 
+NO_PROJECT = ProjectFolder("", Path(), Path())
+
+
+def options_of(question: dict[str, Any]) -> list[Option]:
+    return [Option(one["key"], one["label"]) for one in question["options"]]
+
+
 def need(kind: str, of: str = "1", actor: str = "", **more: Any) -> Attention:
-    record = {"id": f"{kind}:{of}", "need": kind, "project": PROJECT, "name": actor or f"run-{of}"}
+    record: dict[str, Any] = {
+        "id": f"{kind}:{of}",
+        "need": kind,
+        "project": PROJECT,
+        "name": actor or f"run-{of}",
+    }
     record |= {"actor": actor, "run_id": f"run-{of}", "reason": "Ship it?", "since": NOW}
+    asked = [
+        Question(one["id"], one["text"], QuestionKind(one["kind"]), options_of(one), "gate")
+        for one in more.get("questions", ())
+    ]
+    row = AttentionRow(
+        id="", need=Need(kind), project=NO_PROJECT, name="", reason="", since=NOW, command="",
+        questions=asked, rows=more.get("rows", ()),
+    )  # fmt: skip
+    record["choices"] = [one.to_record() for one in choices_of(row)]
     return Attention.model_validate({**record, "cost_usd": 0.5, "command": "", **more})
 
 
@@ -61,8 +85,10 @@ def test_failed_tasks_of_one_cause_are_below_their_common_row() -> None:
     rows = Listing().refresh([group], [actor("a", "failed"), actor("b", "failed")]).rows
     assert [row.id for row in rows[:3]] == ["failed:cause", "failed:1", "failed:2"]
     [seen] = [one for one in actions_for(rows[0], None) if one.key == "s"]
-    assert seen.request.path == "/api/v1/attention/failed%3Acause/seen"
-    assert keys(rows[1])["s"] == "seen"
+    assert seen.request.path == "/api/v1/attention/failed%3Acause/settle"
+    body: dict[str, Any] = {"choice": "seen", "fields": {}, "rows": ["failed:1", "failed:2"]}
+    assert seen.filled([]).body == body
+    assert keys(rows[1])["s"] == "mark as reviewed"
 
 
 def test_chosen_row_stays_under_the_cursor_while_others_come_and_go() -> None:
@@ -87,13 +113,10 @@ def test_answer_names_the_question_that_was_shown() -> None:
     shown = before.chosen
     assert shown
     first, second, words, *_ = actions_for(shown, None)
-    assert (first.key, first.label, first.request.path) == (
-        "1",
-        "[Y] Yes",
-        "/api/v1/runs/run-1/answer",
-    )
-    assert first.filled([]).body == {"question": "gate@1", "answer": "Y"}
-    assert (second.key, words.filled(["maybe"]).body["answer"]) == ("2", "maybe")
+    path = "/api/v1/attention/question%3A1/settle"
+    assert (first.key, first.label, first.request.path) == ("1", "[Y] Yes", path)
+    assert first.filled([]).body == {"choice": "answer", "fields": {"answer": "Y"}, "rows": []}
+    assert (second.key, words.filled(["maybe"]).body["fields"]) == ("2", {"answer": "maybe"})
     after = before.refresh([question("2", "Delete it?")], [actor()]).chosen
     assert after
     assert {"1", "2", "a"}.isdisjoint(keys(after))
@@ -106,7 +129,7 @@ def test_answer_names_the_question_that_was_shown() -> None:
         (row_of_need(need("interrupted", actor="x"), {("p1", "x"): actor("x", "interrupted")}),
          None, "g:go-on b:start-over l:leave z: k:stop c: C: S:"),
         (row_of_need(need("review", actor="x"), {("p1", "x"): actor("x", "review")}), None,
-         "z: s:seen h:archive k:stop c: C: S:"),
+         "s:mark-as-reviewed z: h:archive k:stop c: C: S:"),
         (row_of_need(need("decision"), {}), run("awaiting_human", phase="decision", suite="s@1"),
          "z: y:approve n:reject W:waive x:cancel f: w:"),
         (row_of_need(need("limit"), {}), run("executing", why_stopped="budget"),
@@ -116,7 +139,7 @@ def test_answer_names_the_question_that_was_shown() -> None:
         (row_of_actor(actor(status="working")),
          run("executing", is_live=True, is_paused=True, actor="fixer"),
          "r:resume i:steer x:cancel k:stop c: C: S:"),
-        (row_of_need(need("draft"), {}), None, "a:make-it-a-desire x:dismiss z:"),
+        (row_of_need(need("draft"), {}), None, "a:make-it-a-desire x:dismiss-it z:"),
         (row_of_need(need("plan"), {}), run("approved", suite="s@1", promoted_to="main"),
          "z: A: P:promote B:rebase R:roll-back v:evaluate f: w:"),
     ],
@@ -144,8 +167,8 @@ def test_remark_names_file_and_line() -> None:
 def test_requests_name_project_and_actor() -> None:
     row = row_of_need(need("interrupted", actor="x"), {("p1", "x"): actor("x", "interrupted")})
     requests = {one.key: one.request for one in actions_for(row, None)}
-    assert requests["g"].path == "/api/v1/actors/p1/x/interrupted"
-    assert requests["l"].body == {"choice": "leave"}
+    assert requests["g"].path == "/api/v1/attention/interrupted%3A1/settle"
+    assert requests["l"].body == {"choice": "leave", "fields": {}, "rows": []}
     assert requests["z"].path == "/api/v1/attention/interrupted%3A1/snooze"
     assert (requests[""].method, requests[""].path) == ("DELETE", "/api/v1/dimensions/p1/x")
 

@@ -9,6 +9,7 @@ from attractor.worlds.actors import Actor, ActorFolder, create_actor
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Message, Sender, SenderKind
 from attractor.worlds.orders import here
+from attractor.worlds.settling import Settler
 
 ANN = Sender(SenderKind.PERSON, "ann")
 
@@ -47,3 +48,8 @@ def send_to(folder: ActorFolder, opened: OpenProject, text: str, sender: Sender 
     machine = opened.project.machine
     inbox = Inbox(folder.inbox)
     return inbox.send(text, sender, clock=machine.clock, randomness=machine.randomness)
+
+
+def settler(opened: OpenProject) -> Settler:
+    """Return a person who settles rows without orders to runs."""
+    return Settler(ANN, opened, print, lambda run, question, answer: "")

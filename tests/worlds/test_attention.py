@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,20 +11,26 @@ import pytest
 
 from attractor.base.clock import SystemClock
 from attractor.factory.open_project import OpenProject, open_project
+from attractor.factory.pull_readings import PullReadings
 from attractor.growth.api.plans import plan_proposal
 from attractor.growth.deployment.start import start_release
 from attractor.growth.deployment.targets import local
 from attractor.growth.plans.plan import read_proposal
 from attractor.server.service import Service
-from attractor.worlds.attention import mark_rows_seen, read_attention, snooze
+from attractor.worlds.attention import read_attention, snooze
+from attractor.worlds.errors import RowGone
+from attractor.worlds.orders import here
 from attractor.worlds.process import ActorProcess
+from attractor.worlds.rows import find_row
+from attractor.worlds.settling import settle
+from tests.factory.test_pull_readings import SAID
 from tests.growth.app import PROPOSAL
 from tests.growth.deployment.living import make_released
 from tests.growth.deployment.test_start import kill_all
 from tests.patience import wait_until
 from tests.server.conftest import PAGE, serving
 from tests.worlds.desks import SLOW, SPAWN, PlacedDesk, desk, kill_process
-from tests.worlds.flows import ANN, actor_in, open_at, send_to
+from tests.worlds.flows import actor_in, open_at, send_to, settler
 
 __all__ = ["desk"]
 
@@ -95,11 +102,11 @@ def test_failed_tasks_of_one_cause_are_one_row(tmp_path: Path) -> None:
     snooze(state, group.rows[0], now + timedelta(hours=1), now)
     assert rows() == [("2 tasks", ["b", "c"]), ("d", [])]
     # An answer to one of them leaves the other one; a task that failed since is not marked.
-    mark_rows_seen(group.rows[1:2], ANN, opened)
+    settle(replace(group, rows=group.rows[1:2]), "seen", {}, settler(opened))
     assert rows() == [("c", []), ("d", [])]
     send_to(group.rows[2].actor.folder, opened, "again")  # pyright: ignore
     ActorProcess(group.rows[2].actor.folder, opened).work(linger_s=0.05)  # pyright: ignore
-    mark_rows_seen(group.rows, ANN, opened)
+    settle(group, "seen", {}, settler(opened))
     assert rows() == [("d", []), ("c", [])]
 
 
@@ -237,3 +244,29 @@ def test_plans_and_apps_that_went_down_are_rows(tmp_path: Path) -> None:
         assert rows() == [("app", "the app went down")]
     finally:
         app.stop()
+
+
+def test_seen_marks_the_answer_that_was_shown_and_no_newer_one(tmp_path: Path) -> None:
+    opened, now = open_at(tmp_path), SystemClock().now()
+    folder = actor_in(opened)
+    state = opened.project.machine.state_dir
+    send_to(folder, opened, "one")
+    ActorProcess(folder, opened).work(linger_s=0.05)
+    [shown] = read_attention(state, now, {}).rows
+    send_to(folder, opened, "two")
+    ActorProcess(folder, opened).work(linger_s=0.05)
+    settle(shown, "seen", {}, settler(opened))
+    [row] = read_attention(state, now, {}).rows
+    assert row.id != shown.id
+    with pytest.raises(RowGone):
+        find_row(shown.id, [row])
+
+
+def test_pull_request_is_passed_with_enter(desk: PlacedDesk) -> None:
+    opened = open_project(desk.place, desk.environ)
+    here(opened)
+    PullReadings.of(opened).keep(SAID)
+    shown = desk.type("\n", "attention", "next")
+    assert "pull request" in shown
+    assert "attractor pr next" in shown
+    assert "Nothing else needs you." in shown

@@ -20,11 +20,13 @@ from attractor.records.diagnosis.causes import Cause
 from attractor.workspaces.folders import lock_writer
 from attractor.worlds import orders, process
 from attractor.worlds.actors import ActorFolder, list_actors
-from attractor.worlds.attention import AttentionRow, Need, read_attention, settle_held
+from attractor.worlds.attention import read_attention
 from attractor.worlds.breaker import HasPassed, Hold, Peers, find_hold, hold_of
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import TaskAtWork
 from attractor.worlds.process import ActorProcess
+from attractor.worlds.rows import AttentionRow, Need
+from attractor.worlds.settling import settle
 from attractor.worlds.up import Starter, find_actors
 from attractor.worlds.waking import wake
 from tests.cli.plain_desk import WORDS
@@ -32,7 +34,7 @@ from tests.cli.running import run_here
 from tests.patience import wait_until
 from tests.tables import table
 from tests.worlds.desks import SPAWN, PlacedDesk, desk
-from tests.worlds.flows import ANN, actor_in, open_at, send_to
+from tests.worlds.flows import actor_in, open_at, send_to, settler
 
 __all__ = ["desk"]
 
@@ -203,14 +205,14 @@ def test_sixth_message_stays_in_the_inbox_until_a_person_answers(
     assert "5 runs stopped for one cause: tool_command ended with exit code 7" in row.reason
     assert "4 messages not begun" in row.reason
     assert all(run.is_dir() for run in opened.project.runs_dir.glob("0*"))
-    settle_held(row, "go on", ANN, opened)
+    settle(row, "go on", {}, settler(opened))
     assert held(opened) == []
     assert work(one, opened) == (6, 2)
     [again] = held(opened)
     assert again.id != row.id
     # The cause is gone: the next run succeeds, and the others follow.
     (tmp_path / "fixed").touch()
-    settle_held(again, "go on", ANN, opened)
+    settle(again, "go on", {}, settler(opened))
     assert (work(other, opened), work(one, opened)) == ((1, 0), (8, 0))
     assert held(opened) == []
 
@@ -219,7 +221,7 @@ def test_held_messages_are_answered_as_not_begun(opened: OpenProject) -> None:
     one = failing(opened, "one", 7)
     work(one, opened)
     [row] = held(opened)
-    settle_held(row, "leave", ANN, opened)
+    settle(row, "leave", {}, settler(opened))
     assert held(opened) == []
     answers = one.read().answers
     assert [bool(one.run_id) for one in answers] == [True] * 5 + [False] * 2
@@ -232,7 +234,7 @@ def test_others_wait_for_the_run_that_went_on_also_after_a_kill(opened: OpenProj
     one, other = failing(opened, "one", 6), failing(opened, "other", 1)
     work(one, opened)
     [row] = held(opened)
-    settle_held(row, "go on", ANN, opened)
+    settle(row, "go on", {}, settler(opened))
     # Its process is killed after it took the message, and before it made the run.
     [message] = Inbox(one.inbox).waiting()
     task = TaskAtWork(message, opened.project.machine.new_run_id())
@@ -312,13 +314,13 @@ def test_killed_processes_change_no_hold(
     assert row.hold
     with lock_writer(*place, run_id="of a person"):
         if has_taken_a_message:
-            settle_held(row, "go on", ANN, alive)
+            settle(row, "go on", {}, settler(alive))
             wait_until(one.read_task)
             kill(one)
         else:
             with monkeypatch.context() as patch:
                 patch.setattr(orders, "wake", wake_nothing)
-                settle_held(row, "go on", ANN, alive)
+                settle(row, "go on", {}, settler(alive))
     assert (held(alive), answers(one, other)) == ([], 2)
     said = bring_up(alive)
     if has_taken_a_message:
@@ -359,7 +361,7 @@ def test_others_may_begin_as_soon_as_a_run_passes_the_stage(tmp_path: Path) -> N
         assert work(one, opened) == (2, 1)
         (tmp_path / "fixed").touch()
         [row] = held(opened)
-        settle_held(row, "go on", ANN, opened)
+        settle(row, "go on", {}, settler(opened))
         wait_until(one.read_task)
         # The process that executes a stage without a sandbox starts them.
         wait_until(lambda: all(folder.read_task() for folder in others))

@@ -16,7 +16,8 @@ from attractor.base.clock import SystemClock
 from attractor.factory.open_project import OpenProject
 from attractor.growth.deployment.draft_store import DraftStore
 from attractor.server.service import Service
-from attractor.worlds.attention import AttentionRow, read_attention
+from attractor.worlds.attention import read_attention
+from attractor.worlds.rows import AttentionRow
 from tests.cli.running import attractor
 from tests.growth.deployment.living import Living
 from tests.growth.deployment.test_draft_store import IDS, current, said, told, write_feedback
@@ -76,17 +77,17 @@ def test_draft_is_answered_on_the_page_which_shows_html_as_text(
         for dangerous in ("<script>alert", "<img src=x"):
             assert dangerous not in page
         assert "<script>alert(1)</script>" in html.unescape(page)
-        place = re.findall('action="([^"]+/draft)"', page)[0]
-        # Enter in the field of the reason presses the first button.
+        place = "/attention/settle"
+        # Enter in the field of the reason presses the button of its form.
         assert re.findall('name="choice" value="([^"]+)"', page)[:2] == ["dismiss", "accept"]
-        [first, second, _] = re.findall('name="row" value="([^"]+)"', page)
+        [first, second, _] = re.findall('name="row" value="([^"]+)"', page)[::2]
         form = {"csrf": csrf_in(page), "row": first, "choice": "dismiss", "reason": "spam"}
         assert browser.post(place, data={**form, "csrf": "wrong"}).status_code == 403
         browser.post(place, data=form)
         browser.post(place, data={**form, "row": second, "choice": "accept", "reason": ""})
         page = browser.get("/attention").text
         assert "attractor grow plan --desires" in page
-        assert page.count("/draft") == 1
+        assert page.count('value="accept"') == 1
     reasons = [one.reason for one in DraftStore(app.plane.folder).answered().values()]
     assert reasons == ["spam", ""]
 

@@ -18,9 +18,10 @@ from attractor.base.errors import AttractorError, is_not_now
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.due import Here, carry_out
 from attractor.factory.operations.race_process import walk_attempt
-from attractor.worlds.attention import Need, read_attention
+from attractor.worlds.attention import read_attention
 from attractor.worlds.orders import go_on, send, stop
 from attractor.worlds.process import ActorProcess, due_run
+from attractor.worlds.rows import Need
 from attractor.worlds.status import ActorStatus, read_actor
 from tests.automations.desk import PIPELINE, automation_in, make_opened
 from tests.cli.test_race import RaceDesk

@@ -36,9 +36,8 @@ def actor_prompt(
     show_where(read_actor(folder))
     follower = ActorFollower(invocation, folder)
     found = wait_for_answer(folder, message, follower.show_more)
-    last = folder.read().last
-    if isinstance(found, Answered) and last and last.message.id == message.id:
-        mark_seen(folder, sender, opened)
+    if isinstance(found, Answered):
+        mark_seen(folder, message.id, sender, opened)
     return show_answer(invocation, found, as_json=as_json)
 
 

@@ -6,7 +6,7 @@ from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.actors import find, sender_of
-from attractor.worlds.orders import mark_seen
+from attractor.worlds.orders import last_answer, mark_seen
 from attractor.worlds.records import actor_record
 from attractor.worlds.status import read_actor
 
@@ -18,11 +18,13 @@ from attractor.worlds.status import read_actor
 def actor_seen(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
     """Mark the last answer of an actor as seen: it needs no review any more."""
     folder, opened = find(invocation, name)
-    run_id = mark_seen(folder, sender_of(invocation), opened)
+    last = last_answer(folder)
+    mark_seen(folder, last.message.id, sender_of(invocation), opened)
     if as_json:
         show_json(actor_record(read_actor(folder)))
     else:
-        show(f"The answer of the actor {folder.name} is seen{f': run {run_id}' if run_id else ''}.")
+        run = f": run {last.run_id}" if last.run_id else ""
+        show(f"The answer of the actor {folder.name} is seen{run}.")
     return ExitCode.DONE
 
 

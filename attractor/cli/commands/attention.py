@@ -2,8 +2,10 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import click
 
@@ -13,24 +15,18 @@ from attractor.base.errors import AttractorError, ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.actors import answered_lines, sender_of
-from attractor.cli.runs.orders import operator_name, orders_in
+from attractor.cli.runs.orders import orders_in
 from attractor.engine.outcome import format_usage_cost
 from attractor.engine.truncation import shorten
 from attractor.factory.open_project import OpenProject, open_project
 from attractor.interviewers.prompts import shown_prompt, shown_question
 from attractor.language.source.text import visible
+from attractor.pipeline.orders import Orders
 from attractor.records.evidence import words_before
-from attractor.worlds.attention import (
-    Attention,
-    AttentionRow,
-    Need,
-    mark_rows_seen,
-    read_attention,
-    settle_draft,
-    settle_held,
-    snooze,
-)
-from attractor.worlds.orders import continue_actor, go_on, leave, mark_seen, send, start_over
+from attractor.worlds.attention import Attention, read_attention, snooze
+from attractor.worlds.orders import continue_actor
+from attractor.worlds.rows import AttentionRow, Choice, choices_of, find_row, read_line
+from attractor.worlds.settling import Settler, settle
 
 _LONGEST_REASON = 60
 _PAUSE_S = 0.5
@@ -130,50 +126,92 @@ def _answer_all(invocation: Invocation) -> ExitCode:
 
 
 def _answer(invocation: Invocation, row: AttentionRow) -> None:
-    now = SystemClock().now()
-    opened = open_project(
-        row.project.root,
-        {**invocation.environ, "ATTRACTOR_STATE_DIR": str(_state(invocation))},
-    )
-    age = format_age(now - row.since)
-    show(f"\n{visible(row.name)} ({visible(row.project.root.name)}, {age}): {row.need.value}")
-    match row.need:
-        case _ if row.rows:
-            _answer_group(invocation, opened, row)
-        case Need.QUESTION:
-            _answer_questions(invocation, opened, row)
-        case (
-            Need.DECISION
-            | Need.LIMIT
-            | Need.PLAN
-            | Need.APP
-            | Need.FLEET
-            | Need.QUEUE
-            | Need.AUTOMATION
-        ):
-            show(f"  {visible(row.reason)}\n  {row.command}")
-            _prompt(invocation, row, "Enter: next", [])
-        case Need.INTERRUPTED | Need.BLOCKED:
-            _answer_interrupted(invocation, opened, row)
-        case Need.HELD:
-            show(f"  {visible(row.reason)}")
-            words = "go on: begin one; leave: answer them as not begun (Enter: later)"
-            if said := _prompt(invocation, row, words, ["go on", "leave"]):
-                settle_held(row, said, sender_of(invocation), opened)
-        case Need.DRAFT:
-            _answer_draft(invocation, opened, row)
-        case _:
-            _answer_answered(invocation, opened, row)
+    """Show a row, and do what the person chooses; of several tasks, also one after the other."""
+    environ = {**invocation.environ, "ATTRACTOR_STATE_DIR": str(_state(invocation))}
+    settler = _settler(invocation, open_project(row.project.root, environ))
+    left = [*row.rows]
+    while True:
+        age = format_age(SystemClock().now() - row.since)
+        show(f"\n{visible(row.name)} ({visible(row.project.root.name)}, {age}): {row.need.value}")
+        show("\n".join(_evidence(row, left)))
+        numbers = [str(number) for number in range(1, len(left) + 1)]
+        said = _prompt(invocation, row, numbers)
+        if said in numbers:
+            _answer(invocation, left.pop(int(said) - 1))
+            if left:
+                continue
+            return
+        if said and (meant := read_line(said, choices_of(row))):
+            # What was shown may have changed while the person read it.
+            now = find_row(row.id, _read(invocation).rows)
+            show(settle(replace(now, rows=left), *meant, settler))
+        return
 
 
-def _state(invocation: Invocation) -> object:
+def _settler(invocation: Invocation, opened: OpenProject) -> Settler:
+    def orders(run_id: str) -> Orders:
+        return orders_in(invocation, opened, opened.project.runs_dir / run_id)
+
+    def cancel(run_id: str, why: str) -> None:
+        orders(run_id).cancel(why)
+
+    def answer(run_id: str, question: str, answer: str) -> str:
+        asked = orders(run_id)
+        words = asked.answer(answer, question=question).words
+        if not continue_actor(asked.root, opened) and asked.needs_process(""):
+            words += f"\ncontinue with: attractor resume {run_id}"
+        return words
+
+    return Settler(sender_of(invocation), opened, cancel, answer)
+
+
+def _evidence(row: AttentionRow, left: Sequence[AttentionRow]) -> Iterator[str]:
+    """Yield what a person needs to choose."""
+    last = row.actor.history.last if row.actor and row.message else None
+    if row.questions:
+        root = row.project.runs_dir / row.run_id
+        for words in words_before(root, row.questions[0]):
+            yield f"  {words.attempt}: {words.outcome}"
+            yield from (f"  | {line}" for line in words.lines)
+        yield shown_question(row.questions[0]).rstrip("\n")
+    elif last:
+        yield f"  task: {visible(last.message.text)}"
+        yield from (f"  {line}" for part in answered_lines(last) for line in part.splitlines())
+    else:
+        yield f"  {visible(row.reason)}"
+        if not choices_of(row):
+            yield f"  {row.command}"
+    for number, one in enumerate(left, 1):
+        first = one.reason.strip().partition("\n")[0]
+        yield f"  {number}. {visible(one.name)}: {visible(shorten(first, _LONGEST_REASON))}"
+
+
+def _offer(row: AttentionRow) -> str:
+    """Return the line that says what a person can type."""
+    if row.questions:
+        return f"{shown_prompt(row.questions[0]).strip()} (Enter: later)"
+    words = [_word(one) for one in choices_of(row)]
+    if row.rows:
+        words.append("a number: answer that task alone")
+    return f"{'; '.join(words)} (Enter: later)" if words else "Enter: next"
+
+
+def _word(choice: Choice) -> str:
+    if choice.is_free:
+        return choice.label
+    fields = "".join(f" {one.name.upper()}" for one in choice.fields)
+    label = "" if choice.label == choice.key else f": {choice.label}"
+    return f"{choice.key}{fields}{label}"
+
+
+def _state(invocation: Invocation) -> Path:
     return invocation.configuration.settings.state_dir
 
 
-def _prompt(invocation: Invocation, row: AttentionRow, words: str, known: Sequence[str]) -> str:
+def _prompt(invocation: Invocation, row: AttentionRow, numbers: Sequence[str]) -> str:
     """Return the line that a person types; `snooze TIME`, `q` and Enter are taken here."""
     while True:
-        show(f"{words}; snooze 1h; q: quit", err=True)
+        show(f"{_offer(row)}; snooze 1h; q: quit", err=True)
         line = sys.stdin.readline() if sys.stdin else ""
         if not line or line.strip() == "q":
             raise _Quit
@@ -181,99 +219,13 @@ def _prompt(invocation: Invocation, row: AttentionRow, words: str, known: Sequen
         if word == "snooze":
             now = SystemClock().now()
             until = now + (parse_duration(rest) if rest else timedelta(hours=1))
-            snooze(invocation.configuration.settings.state_dir, row, until, now)
+            snooze(_state(invocation), row, until, now)
             show(f"snoozed until {until.astimezone():%Y-%m-%d %H:%M}")
             return ""
-        if not known or not word or line.strip() in known:
-            return line.strip()
-        show(f"not understood: {visible(line.strip())}", err=True)
-
-
-def _answer_questions(invocation: Invocation, opened: OpenProject, row: AttentionRow) -> None:
-    orders = orders_in(invocation, opened, opened.project.runs_dir / row.run_id)
-    for question in row.questions:
-        for words in words_before(orders.root, question):
-            lines = "\n".join(f"  | {line}" for line in words.lines)
-            show(f"  {words.attempt}: {words.outcome}\n{lines}")
-        show(shown_question(question).rstrip("\n"))
-        said = _prompt(invocation, row, f"{shown_prompt(question).strip()} (Enter: later)", [])
-        if not said:
-            return
-        receipt = orders.answer(said, question=question.id)
-        show(receipt.words)
-    if not continue_actor(orders.root, opened) and orders.needs_process(""):
-        show(f"continue with: attractor resume {row.run_id}")
-
-
-def _answer_interrupted(invocation: Invocation, opened: OpenProject, row: AttentionRow) -> None:
-    assert row.actor
-    show(f"  {visible(row.reason)}")
-    again = "try again" if row.need is Need.BLOCKED else "go on"
-    choices = [again, "start over", "leave"]
-    said = _prompt(invocation, row, f"{again}, start over or leave (Enter: later)", choices)
-    folder, by = row.actor.folder, sender_of(invocation)
-
-    def cancel(run_id: str) -> None:
-        orders_in(invocation, opened, opened.project.runs_dir / run_id).cancel(said)
-
-    match said:
-        case "go on" | "try again":
-            go_on(folder, by, opened)
-            show(f"{folder.name} {'goes on' if said == 'go on' else 'tries again'}")
-        case "start over":
-            start_over(folder, by, opened, cancel)
-            show(f"{folder.name} starts over, in a new conversation")
-        case "leave":
-            leave(folder, by, opened, cancel)
-            show(f"{folder.name} leaves it")
-        case _:
-            pass
-
-
-def _answer_draft(invocation: Invocation, opened: OpenProject, row: AttentionRow) -> None:
-    show(f"  {visible(row.reason)}")
-    words = "accept: make it a desire; dismiss REASON (Enter: later)"
-    said = _prompt(invocation, row, words, [])
-    choice, _, reason = said.partition(" ")
-    if choice in ("accept", "dismiss"):
-        next_ = settle_draft(row, choice, operator_name(invocation), opened, reason)
-        show(f"next: {next_}" if next_ else f"dismissed {row.name}")
-    elif said:
+        said = line.strip()
+        if not word or not choices_of(row) or said in numbers or read_line(said, choices_of(row)):
+            return said
         show(f"not understood: {visible(said)}", err=True)
-
-
-def _answer_group(invocation: Invocation, opened: OpenProject, row: AttentionRow) -> None:
-    """Take answers to failed tasks of one cause: to one task after the other, or to all."""
-    show(f"  {visible(row.reason)}")
-    left = [*row.rows]
-    while left:
-        for number, one in enumerate(left, 1):
-            first = one.reason.strip().partition("\n")[0]
-            show(f"  {number}. {visible(one.name)}: {visible(shorten(first, _LONGEST_REASON))}")
-        numbers = [str(number) for number in range(1, len(left) + 1)]
-        words = "seen: mark all; a number: answer that task alone (Enter: later)"
-        said = _prompt(invocation, row, words, ["seen", *numbers])
-        if not said:
-            return
-        if said == "seen":
-            mark_rows_seen(left, sender_of(invocation), opened)
-            return
-        _answer_answered(invocation, opened, left.pop(int(said) - 1))
-
-
-def _answer_answered(invocation: Invocation, opened: OpenProject, row: AttentionRow) -> None:
-    assert row.actor
-    last = row.actor.history.last
-    assert last
-    lines = [line for part in answered_lines(last) for line in part.splitlines()]
-    show("\n".join([f"  task: {visible(last.message.text)}", *(f"  {line}" for line in lines)]))
-    said = _prompt(invocation, row, "seen, or the next task (Enter: later)", [])
-    folder, by = row.actor.folder, sender_of(invocation)
-    if said:
-        mark_seen(folder, by, opened)
-    if said and said != "seen":
-        message = send(folder, said, by, opened)
-        show(f"taken: message {message.id}")
 
 
 part = attention

@@ -7,7 +7,7 @@ from attractor.factory.project import ProjectFolder
 from attractor.fleet.records import ReasonKind
 from attractor.server.fleet.connection import FleetConnection
 from attractor.server.fleet.view import changed_at
-from attractor.worlds.attention import AttentionRow, Need
+from attractor.worlds.rows import AttentionRow, Need
 
 NO_WORKER_S = 60.0
 """A run that no worker takes needs a person after this time."""

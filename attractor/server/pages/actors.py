@@ -81,10 +81,16 @@ def message(
 
 
 @part.post(f"{ACTOR}/seen", dependencies=[OPERATE])
-def seen(service: PathProjectService, caller: Calling, project: str, name: str) -> Response:
-    """Record that the last answer of an actor needs no review."""
+def seen(
+    service: PathProjectService,
+    caller: Calling,
+    project: str,
+    name: str,
+    message: Annotated[str, Form(max_length=200)],
+) -> Response:
+    """Record that the answer that the page showed needs no review."""
     folder = actor_of(service, name)
-    act = partial(mark_seen, folder, sender_of(caller), service.opened)
+    act = partial(mark_seen, folder, message, sender_of(caller), service.opened)
     return _done(act, project, name, f"{name}: seen.")
 
 

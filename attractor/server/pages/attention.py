@@ -6,10 +6,10 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import Form, Query, Request
 from fastapi.responses import Response
 
-from attractor.base.amounts import number_of
 from attractor.engine.questions.question import Question
 from attractor.server.evidence import Evidence
 from attractor.server.html.rendering import (
@@ -24,26 +24,15 @@ from attractor.server.http.scopes import (
     OPERATE,
     READ,
     Calling,
-    PathProjectService,
     ProjectService,
     ServerService,
     reached_projects,
 )
 from attractor.server.pieces import PieceSource
-from attractor.server.resources.growth import start
-from attractor.server.resources.worlds import (
-    ChoiceBody,
-    DraftBody,
-    HeldBody,
-    attention_of,
-    sender_of,
-    settle_draft_row,
-    settle_held_row,
-    settle_interrupted,
-)
+from attractor.server.resources.worlds import SettleBody, attention_of, settle_row
 from attractor.server.run_actions import answer_question
 from attractor.server.service import Service
-from attractor.worlds.attention import AttentionRow, Need, mark_rows_seen
+from attractor.worlds.rows import AttentionRow, Need, choices_of
 
 part = PageRouter("Attention", "/attention", position=0, marked_at=("/worlds", "/actors"))
 
@@ -90,6 +79,7 @@ def show_attention(
         "snoozed": found.snoozed,
         "troubles": found.troubles,
         "Need": Need,
+        "choices_of": choices_of,
         "frozen": False,
         "pieces": PieceSource(service.pieces, known),
         "evidence_of": partial(_evidence_of, service, time.monotonic() + PATIENCE_S),
@@ -148,67 +138,18 @@ def answer(
     return after(act, "/attention")
 
 
-@part.post("/attention/{project}/app/start", dependencies=[OPERATE, IN_TURN])
-def start_app(service: PathProjectService) -> Response:
-    """Start the app of a project again."""
-    return after(lambda: ("/attention", f"The app answers at {start(service).url}."), "/attention")
-
-
-@part.post("/attention/{project}/cause/seen", dependencies=[OPERATE])
-def see_all(
-    service: PathProjectService, caller: Calling, row: Annotated[list[str], Form(max_length=1000)]
-) -> Response:
-    """Mark failed tasks of one cause as reviewed, those that the page showed."""
+@part.post("/attention/settle", dependencies=[OPERATE, IN_TURN])
+async def settle(request: Request, service: ServerService, caller: Calling) -> Response:
+    """Do what a person chose of the choices of a row; of a common cause, for the shown tasks."""
+    form = await request.form()
+    fields = {name: str(one).replace("\r\n", "\n") for name, one in form.items()}
+    row, choice = fields.pop("row", ""), fields.pop("choice", "")
+    shown = [str(one) for one in form.getlist("shown")]
+    fields = {name: one for name, one in fields.items() if name not in ("csrf", "shown")}
 
     def act() -> tuple[str, str]:
-        own = [one for one in attention_of(service, caller).rows if one.rows]
-        shown = [
-            one
-            for group in own
-            if group.project.project_id == service.project_id
-            for one in group.rows
-            if one.id in row
-        ]
-        mark_rows_seen(shown, sender_of(caller), service.opened)
-        return "/attention", f"{number_of(len(shown), 'task')} marked as reviewed."
+        body = SettleBody.of(choice=choice, fields=fields).model_copy(update={"rows": shown})
+        words = settle_row(service, caller, row, body).words
+        return "/attention", f"{words[:1].upper()}{words[1:]}."
 
-    return after(act, "/attention")
-
-
-@part.post("/attention/{project}/held", dependencies=[OPERATE, IN_TURN])
-def answer_held(
-    service: PathProjectService, caller: Calling, row: Words, choice: Words
-) -> Response:
-    """Decide what becomes of messages that wait because several runs stopped for one cause."""
-
-    def act() -> tuple[str, str]:
-        settle_held_row(service, caller, row, HeldBody.of(choice=choice))
-        return "/attention", f"{choice.capitalize()}."
-
-    return after(act, "/attention")
-
-
-@part.post("/attention/{project}/draft", dependencies=[OPERATE, IN_TURN])
-def answer_draft(
-    service: PathProjectService, caller: Calling, row: Words, choice: Words, reason: Words = ""
-) -> Response:
-    """Make a desire of a draft, or dismiss it."""
-
-    def act() -> tuple[str, str]:
-        body = DraftBody.of(choice=choice, reason=reason)
-        next_ = settle_draft_row(service, caller, row, body).next
-        return "/attention", f"It is a desire now. Next: {next_}" if next_ else "Dismissed."
-
-    return after(act, "/attention")
-
-
-@part.post("/attention/{project}/{name}/interrupted", dependencies=[OPERATE, IN_TURN])
-def settle(service: PathProjectService, caller: Calling, name: str, choice: Words) -> Response:
-    """Decide what becomes of a task that is interrupted or blocked."""
-
-    def act() -> tuple[str, str]:
-        body = ChoiceBody.of(choice=choice)
-        settle_interrupted(service, caller, name, body)
-        return "/attention", f"{name}: {choice}."
-
-    return after(act, "/attention")
+    return await to_thread.run_sync(after, act, "/attention")

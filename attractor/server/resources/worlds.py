@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Literal
@@ -10,9 +11,10 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field, JsonValue, StrictBool, StrictFloat
 
 from attractor.base.durations import DURATION_PATTERN, parse_duration
-from attractor.base.errors import UnknownName
+from attractor.base.errors import Refused, UnknownName
 from attractor.base.records import write_fields
 from attractor.config.tables import LONGEST_NEW_NAME, NAME_PATTERN
+from attractor.engine.errors import NotRunnable
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.project import list_project_folders
 from attractor.server.access.callers import Caller
@@ -31,34 +33,25 @@ from attractor.server.http.scopes import (
 )
 from attractor.server.processes.bodies import Body, SubmitBody, Word, Words
 from attractor.server.resources.pipeline_runs import STARTED
-from attractor.server.run_actions import StartedRun, orders_in, walk
+from attractor.server.run_actions import StartedRun, answer_question, orders_in, walk
 from attractor.server.service import Service
 from attractor.worlds.actors import Actor, ActorFolder, list_actors
-from attractor.worlds.attention import (
-    Attention,
-    AttentionRow,
-    Need,
-    mark_rows_seen,
-    read_attention,
-    settle_draft,
-    settle_held,
-    snooze,
-)
+from attractor.worlds.attention import Attention, read_attention, rows_of_actor, snooze
 from attractor.worlds.dimensions import add_dimension, diff_dimension
 from attractor.worlds.messages import Message, Sender, SenderKind
 from attractor.worlds.orders import (
     archive,
-    go_on,
-    leave,
+    last_answer,
     mark_seen,
     name_after,
     remove_with_actors,
     send,
     spawn,
-    start_over,
     stop,
 )
 from attractor.worlds.records import actor_record, message_records, world_record
+from attractor.worlds.rows import AttentionRow, find_row
+from attractor.worlds.settling import Settler, settle
 from attractor.worlds.status import ActorStatus, read_actor, read_actors
 
 part = APIRouter(tags=["worlds"], responses=problem_statuses(400, 404, 409))
@@ -166,6 +159,26 @@ class MessageAnswer(AnswerModel):
     )
 
 
+class FieldAnswer(AnswerModel):
+    """A text that is typed with a choice."""
+
+    name: str
+    label: str
+    is_required: bool
+    is_long: bool
+
+
+class ChoiceAnswer(AnswerModel):
+    """One thing that a person can do: settle the row with `key`, `values` and typed fields."""
+
+    key: str
+    label: str
+    letter: str = Field(description="Its key on a keyboard; empty without one.")
+    fields: list[FieldAnswer]
+    values: dict[str, str]
+    is_free: bool = Field(description="A text that is no other choice is its first field.")
+
+
 class AttentionAnswer(AnswerModel):
     """One thing that needs a person, with the command that settles it."""
 
@@ -181,6 +194,7 @@ class AttentionAnswer(AnswerModel):
     unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
     command: str
     questions: list[JsonRecord]
+    choices: list[ChoiceAnswer]
     rows: list["AttentionAnswer"] = Field(
         default_factory=list["AttentionAnswer"],
         description="The failed tasks of a row about their common cause.",
@@ -259,6 +273,23 @@ class DraftBody(Body):
 
     choice: Literal["accept", "dismiss"]
     reason: Words = ""
+
+
+class SettleBody(Body):
+    """What a person chose of the choices of a row, with the texts of its fields.
+
+    Of a row about a common cause, only the named rows are settled (default: all).
+    """
+
+    choice: Word
+    fields: dict[str, Words] = Field(default_factory=dict[str, Words], max_length=10)
+    rows: list[Word] = Field(default_factory=list[Word], max_length=1000)
+
+
+class SettledAnswer(AnswerModel):
+    """A settled row."""
+
+    words: str = Field(description="What happened, and what happens next.")
 
 
 class SettledDraft(AnswerModel):
@@ -368,38 +399,58 @@ def snooze_row(service: ServerService, caller: Calling, row: str, body: SnoozeBo
     snooze(state, rows[row], now + parse_duration(body.duration), now)
 
 
-@part.post("/api/v1/attention/{row:path}/seen", status_code=204, dependencies=[OPERATE])
+@part.post("/api/v1/attention/{row:path}/settle", dependencies=[OPERATE, IN_TURN])
+def settle_row(
+    service: ServerService, caller: Calling, row: str, body: SettleBody
+) -> SettledAnswer:
+    """Do what a person chose of the `choices` of a row; refused if it is not there any more."""
+    found = find_row(row, attention_of(service, caller).rows)
+    if body.rows:
+        found = replace(found, rows=[one for one in found.rows if one.id in body.rows])
+    settler = _settler(enter(service, caller, found.project.project_id), caller)
+    return SettledAnswer(words=settle(found, body.choice, body.fields, settler))
+
+
+@part.post(
+    "/api/v1/attention/{row:path}/seen",
+    status_code=204,
+    dependencies=[OPERATE, IN_TURN],
+    deprecated=True,
+)
 def see_row(service: ServerService, caller: Calling, row: str) -> None:
-    """Record that the answer of a row needs no review, or all answers of a row about a cause."""
-    rows = {one.id: one for one in attention_of(service, caller).rows}
-    if row not in rows:
-        raise UnknownName("row of attention", row, rows)
-    found = rows[row]
-    opened = enter(service, caller, found.project.project_id).opened
-    mark_rows_seen(found.rows or [found], sender_of(caller), opened)
+    """Record that the answers of a row were seen, as the choice `seen` of `settle`."""
+    settle_row(service, caller, row, SettleBody(choice="seen"))
 
 
-@part.post("/api/v1/attention/{row:path}/held", status_code=204, dependencies=[OPERATE, IN_TURN])
+@part.post(
+    "/api/v1/attention/{row:path}/held",
+    status_code=204,
+    dependencies=[OPERATE, IN_TURN],
+    deprecated=True,
+)
 def settle_held_row(service: ServerService, caller: Calling, row: str, body: HeldBody) -> None:
-    """Decide what becomes of messages that wait because several runs stopped for one cause."""
-    rows = {one.id: one for one in attention_of(service, caller).rows if one.hold}
-    if row not in rows:
-        raise UnknownName("row of attention", row, rows)
-    opened = enter(service, caller, rows[row].project.project_id).opened
-    settle_held(rows[row], body.choice, sender_of(caller), opened)
+    """Decide what becomes of held messages, as `settle` does."""
+    settle_row(service, caller, row, SettleBody(choice=body.choice))
 
 
-@part.post("/api/v1/attention/{row:path}/draft", dependencies=[OPERATE, IN_TURN])
+@part.post("/api/v1/attention/{row:path}/draft", dependencies=[OPERATE, IN_TURN], deprecated=True)
 def settle_draft_row(
     service: ServerService, caller: Calling, row: str, body: DraftBody
 ) -> SettledDraft:
-    """Make a desire of a draft, in a file, or dismiss it with a reason."""
-    rows = {one.id: one for one in attention_of(service, caller).rows if one.need is Need.DRAFT}
-    if row not in rows:
-        raise UnknownName("row of attention", row, rows)
-    opened = enter(service, caller, rows[row].project.project_id).opened
-    next_ = settle_draft(rows[row], body.choice, caller.name, opened, body.reason)
-    return SettledDraft(next=next_)
+    """Make a desire of a draft, or dismiss it, as `settle` does."""
+    fields = {"reason": body.reason} if body.reason else {}
+    words = settle_row(service, caller, row, SettleBody(choice=body.choice, fields=fields)).words
+    return SettledDraft(next=words.partition("next: ")[2])
+
+
+def _settler(service: Service, caller: Caller) -> Settler:
+    def cancel(run_id: str, why: str) -> None:
+        _cancel(service, caller, why, run_id)
+
+    def answer(run_id: str, question: str, answer: str) -> str:
+        return answer_question(service, run_id, caller, answer=answer, question=question).words
+
+    return Settler(sender_of(caller), service.opened, cancel, answer)
 
 
 @part.get("/api/v1/actors", dependencies=[READ])
@@ -436,7 +487,12 @@ def spawn_actor(service: ServerService, caller: Calling, body: SpawnBody) -> Act
         life_usd=body.max_cost_usd,
         pool=body.pool,
     )
-    return _answer(spawn(actor, body.words, opened, body.dimension, only_reads=body.read_only))
+    try:
+        folder = spawn(actor, body.words, opened, body.dimension, only_reads=body.read_only)
+    except NotRunnable as fault:
+        # The request is valid; this machine lacks something.
+        raise Refused(fault.message, hint=fault.hint) from fault
+    return _answer(folder)
 
 
 @part.get("/api/v1/actors/{project}/{name}", dependencies=[READ])
@@ -468,10 +524,19 @@ def taken(message: Message) -> MessageAnswer:
 
 
 @part.post("/api/v1/actors/{project}/{name}/seen", dependencies=[OPERATE])
-def see_actor(service: PathProjectService, caller: Calling, name: str) -> ActorAnswer:
-    """Record that the last answer of an actor needs no review."""
+def see_actor(
+    service: PathProjectService,
+    caller: Calling,
+    name: str,
+    *,
+    message: Annotated[
+        str, Query(max_length=200, description="The message of the answer (default: the last).")
+    ] = "",
+) -> ActorAnswer:
+    """Record that the answer of an actor to a message needs no review, unless a newer one came."""
     folder = actor_of(service, name)
-    mark_seen(folder, sender_of(caller), service.opened)
+    seen = message or last_answer(folder).message.id
+    mark_seen(folder, seen, sender_of(caller), service.opened)
     return _answer(folder)
 
 
@@ -492,20 +557,21 @@ def archive_actor(service: PathProjectService, caller: Calling, name: str) -> Ac
     return _answer(folder)
 
 
-@part.post("/api/v1/actors/{project}/{name}/interrupted", dependencies=[OPERATE, IN_TURN])
+@part.post(
+    "/api/v1/actors/{project}/{name}/interrupted",
+    dependencies=[OPERATE, IN_TURN],
+    deprecated=True,
+)
 def settle_interrupted(
     service: PathProjectService, caller: Calling, name: str, body: ChoiceBody
 ) -> ActorAnswer:
-    """Decide what becomes of a task that is interrupted or blocked (`go on`: try again)."""
-    folder, opened, by = actor_of(service, name), service.opened, sender_of(caller)
-    cancel = partial(_cancel, service, caller, body.choice)
-    match body.choice:
-        case "go on":
-            go_on(folder, by, opened)
-        case "start over":
-            start_over(folder, by, opened, cancel)
-        case "leave":
-            leave(folder, by, opened, cancel)
+    """Decide what becomes of a task that is interrupted or blocked, as `settle` does."""
+    folder = actor_of(service, name)
+    view = read_actor(folder)
+    rows = [one for one in rows_of_actor(view) if one.need.value == view.status.value]
+    if not rows:
+        raise Refused(f"the actor {name} is {view.status}", hint="look again")
+    settle(rows[0], body.choice, {}, _settler(service, caller))
     return _answer(folder)
 
 

@@ -11,7 +11,8 @@ from attractor.base.errors import UnknownName, UsageError
 from attractor.factory.dimensions import Dimension, DimensionRecords
 from attractor.factory.project import ProjectFolder
 from attractor.worlds.actors import ActorFolder, find_actor
-from attractor.worlds.attention import AttentionRow, Need, find_rows
+from attractor.worlds.attention import find_rows
+from attractor.worlds.rows import AttentionRow, Need
 
 Place = tuple[str, str]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
