@@ -104,7 +104,13 @@ def test_run_waits_for_the_label_and_an_actor_is_in_the_pool_of_the_request(
         [waiting] = client.get("/api/v1/fleet").json()["waiting"]
         assert (waiting["run_id"], waiting["reason"]["kind"]) == (run, "no_worker")
         assert "--label laptop" in str(waiting)
-        body = {"words": "Say hello", "name": "greeter", "pool": "agents", "sandbox": "none"}
+        body = {
+            "words": "Say hello",
+            "name": "greeter",
+            "pool": "agents",
+            "sandbox": "none",
+            "backend": "simulate",
+        }
         spawned = client.post("/api/v1/actors", json=body)
         assert (spawned.status_code, spawned.json()["workspace"]) == (201, "isolated")
         client.post(f"/api/v1/actors/{spawned.json()['project']['id']}/greeter/stop")
