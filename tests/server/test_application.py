@@ -144,8 +144,8 @@ def test_every_endpoint_requires_a_scope(name: str) -> None:
 
 
 ONLY_WAIT = {
-    *("converse", "execute", "fork", "list_events", "list_events_of_run", "start"),
-    *("stream_events", "stream_worlds"),
+    *("converse", "execute", "fork", "list_events", "list_events_of_run", "settle"),
+    *("start", "stream_events", "stream_worlds"),
 }
 """Endpoints that leave reading and computing to threads by themselves."""
 

@@ -58,10 +58,11 @@ def test_app_that_nobody_stopped_is_started_again(tmp_path: Path) -> None:
         service = Service.of(project.root, environ)
         with serving(service) as server, closing(server.browser()) as browser:
             page = browser.get("/attention").text
-            [place] = re.findall('action="([^"]+/app/start)"', page)
-            browser.post(place, data={"csrf": csrf_in(page)})
+            [row] = re.findall('name="row" value="([^"]+)"', page)
+            form = {"csrf": csrf_in(page), "row": row, "choice": "start"}
+            browser.post("/attention/settle", data=form)
             assert f"The app answers at {url}." in browser.get("/attention").text
-            assert not re.search('action="([^"]+/app/start)"', browser.get("/attention").text)
+            assert 'value="start"' not in browser.get("/attention").text
         os.kill(supervisor_of(app), signal.SIGKILL)
         wait_until(lambda: app_process(app.releases.folder).status is ProcessStatus.LEFT)
         [left] = apps_to_start(state)
