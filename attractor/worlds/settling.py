@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import Refused, UsageError
+from attractor.base.errors import UsageError
 from attractor.factory.open_project import OpenProject
 from attractor.worlds.attention import in_project
 from attractor.worlds.messages import Sender
@@ -108,9 +108,6 @@ def _settle_draft(row: AttentionRow, choice: str, reason: str, at: Settler) -> s
 
 def _start_app(at: Settler) -> str:
     # Imported here, because only projects with an app need it.
-    from attractor.growth.deployment.start import start_again
+    from attractor.growth.deployment.start import start_by_order
 
-    if url := start_again(at.opened.project):
-        return f"the app answers at {url}"
-    hint = "use: attractor grow deploy PLAN"
-    raise Refused("the app was stopped, or was never started", hint=hint)
+    return f"the app answers at {start_by_order(at.opened.project)}"

@@ -142,9 +142,9 @@ def _answer(invocation: Invocation, row: AttentionRow) -> None:
                 continue
             return
         if said and (meant := read_line(said, choices_of(row))):
-            # What was shown may have changed while the person read it.
-            now = find_row(row.id, _read(invocation).rows)
-            show(settle(replace(now, rows=left), *meant, settler))
+            # What was shown may have changed while the person read it; tasks name their messages.
+            now = replace(row, rows=left) if left else find_row(row.id, _read(invocation).rows)
+            show(settle(now, *meant, settler))
         return
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, Refused
 from attractor.factory.open_project import open_project
 from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.growth.apps.access import access_of
@@ -90,6 +90,14 @@ async def started_after_failure(
             with suppress(AttractorError):
                 await start_release(project, releases, target, resting)
         raise
+
+
+def start_by_order(project: Project) -> str:
+    """Start the app of a project for a person, and return its address; refuse a stopped one."""
+    if url := start_again(project):
+        return url
+    hint = "use: attractor grow deploy PLAN"
+    raise Refused("the app was stopped, or was never started", hint=hint)
 
 
 def start_again(project: Project) -> str:

@@ -9,11 +9,10 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 
-from attractor.base.errors import Refused
 from attractor.growth.api import deployments, plans, specs
 from attractor.growth.api.story import story
 from attractor.growth.control_plane import ControlPlane
-from attractor.growth.deployment.start import start_again
+from attractor.growth.deployment.start import start_by_order
 from attractor.growth.desires import UserDesire, read_desires
 from attractor.growth.simulation.report import Depth
 from attractor.growth.specification.rendering import DiagramFormat, SpecView
@@ -174,11 +173,7 @@ def deploy(service: ProjectService, caller: Calling, body: PlanReference) -> Dep
 @part.post("/growth/start", dependencies=[OPERATE, IN_TURN])
 def start(service: ProjectService) -> AppAnswer:
     """Start the app again after it went down; a stopped app is deployed anew instead."""
-    if url := start_again(service.project):
-        return AppAnswer(url=url)
-    raise Refused(
-        "the app was stopped, or was never started", hint="use: attractor grow deploy PLAN"
-    )
+    return AppAnswer(url=start_by_order(service.project))
 
 
 @part.get("/lineage/{id}", dependencies=[READ])

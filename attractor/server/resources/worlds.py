@@ -278,7 +278,7 @@ class DraftBody(Body):
 class SettleBody(Body):
     """What a person chose of the choices of a row, with the texts of its fields.
 
-    Of a row about a common cause, only the named rows are settled (default: all).
+    Of a row about a common cause, only the named tasks are settled (default: all).
     """
 
     choice: Word
@@ -404,9 +404,13 @@ def settle_row(
     service: ServerService, caller: Calling, row: str, body: SettleBody
 ) -> SettledAnswer:
     """Do what a person chose of the `choices` of a row; refused if it is not there any more."""
-    found = find_row(row, attention_of(service, caller).rows)
+    rows = attention_of(service, caller).rows
     if body.rows:
-        found = replace(found, rows=[one for one in found.rows if one.id in body.rows])
+        # The last task of a cause is a row of its own.
+        shown = [one for each in rows for one in (each, *each.rows) if one.id in body.rows]
+        found = replace(shown[0], rows=shown) if shown else find_row(row, ())
+    else:
+        found = find_row(row, rows)
     settler = _settler(enter(service, caller, found.project.project_id), caller)
     return SettledAnswer(words=settle(found, body.choice, body.fields, settler))
 
