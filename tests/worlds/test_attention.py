@@ -23,6 +23,7 @@ from attractor.worlds.orders import here
 from attractor.worlds.process import ActorProcess
 from attractor.worlds.rows import find_row
 from attractor.worlds.settling import settle
+from tests.cli.running import run_here
 from tests.factory.test_pull_readings import SAID
 from tests.growth.app import PROPOSAL
 from tests.growth.deployment.living import make_released
@@ -145,6 +146,11 @@ def test_damaged_actor_hides_no_other_one(desk: PlacedDesk) -> None:
         assert shown in done.stdout
         assert "All is up" not in done.stdout
         assert "The actor project/bad cannot be read: invalid line in " in done.stderr
+    # Each trouble is said once, however often the rows are read.
+    asked = run_here(
+        ("attention", "next"), folder=desk.place, variables=desk.environ, typed="Y\nseen\n"
+    )
+    assert asked.stderr.count("project/bad cannot be read") == 1
     (folder / "bad" / "journal.jsonl").unlink()
     (folder / "bad").rmdir()
 

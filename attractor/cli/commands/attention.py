@@ -53,8 +53,9 @@ def attention(invocation: Invocation, next_: str | None, watch: bool, as_json: b
     if next_ and not as_json:
         return _answer_all(invocation)
     shown: object = None
+    told = set[str]()
     while True:
-        found = _read(invocation)
+        found = _read(invocation, told)
         # A change of the age alone is no change.
         if (now := [row.to_record() for row in found.rows]) != shown:
             shown = now
@@ -67,11 +68,14 @@ def attention(invocation: Invocation, next_: str | None, watch: bool, as_json: b
         time.sleep(_PAUSE_S)
 
 
-def _read(invocation: Invocation) -> Attention:
+def _read(invocation: Invocation, told: set[str]) -> Attention:
+    """Return what needs a person; say each trouble once."""
     state = invocation.configuration.settings.state_dir
     found = read_attention(state, SystemClock().now(), invocation.environ)
     for trouble in found.troubles:
-        show(visible(trouble), err=True)
+        if trouble not in told:
+            show(visible(trouble), err=True)
+        told.add(trouble)
     return found
 
 
@@ -108,15 +112,15 @@ class _Quit(Exception):
 
 def _answer_all(invocation: Invocation) -> ExitCode:
     """Show one row after the other, and take an answer to each."""
-    passed: set[str] = set()
+    passed, told = set[str](), set[str]()
     while True:
-        rows = [row for row in _read(invocation).rows if row.id not in passed]
+        rows = [row for row in _read(invocation, told).rows if row.id not in passed]
         if not rows:
             show(_NOTHING if not passed else "Nothing else needs you.")
             return ExitCode.DONE
         row = rows[0]
         try:
-            _answer(invocation, row)
+            _answer(invocation, row, told)
         except _Quit:
             return ExitCode.DONE
         except AttractorError as fault:
@@ -125,7 +129,7 @@ def _answer_all(invocation: Invocation) -> ExitCode:
         passed.add(row.id)
 
 
-def _answer(invocation: Invocation, row: AttentionRow) -> None:
+def _answer(invocation: Invocation, row: AttentionRow, told: set[str]) -> None:
     """Show a row, and do what the person chooses; of several tasks, also one after the other."""
     environ = {**invocation.environ, "ATTRACTOR_STATE_DIR": str(_state(invocation))}
     settler = _settler(invocation, open_project(row.project.root, environ))
@@ -137,14 +141,14 @@ def _answer(invocation: Invocation, row: AttentionRow) -> None:
         numbers = [str(number) for number in range(1, len(left) + 1)]
         said = _prompt(invocation, row, numbers)
         if said in numbers:
-            _answer(invocation, left.pop(int(said) - 1))
+            _answer(invocation, left.pop(int(said) - 1), told)
             if left:
                 continue
             return
         if said and (meant := read_line(said, choices_of(row))):
             # What was shown may have changed while the person read it; tasks name their messages.
-            now = replace(row, rows=left) if left else find_row(row.id, _read(invocation).rows)
-            show(settle(now, *meant, settler))
+            rows = [replace(row, rows=left)] if left else _read(invocation, told).rows
+            show(settle(find_row(row.id, rows), *meant, settler))
         return
 
 
