@@ -23,16 +23,21 @@ def fenced_alone(name: str, text: str, marker: str) -> str:
     return f"{DATA_ONLY}\n\n{fenced({name: text}, marker)}"
 
 
-_ALONE = re.compile(
-    rf"{re.escape(DATA_ONLY)}\n\n<<<data (?P<marker>\w+): \w+\n(?P<text>.*)\ndata (?P=marker)>>>",
-    re.DOTALL,
+_BLOCK = re.compile(
+    r"<<<data (?P<marker>\w+): (?P<name>[^\n]*)\n(?P<text>.*?)\ndata (?P=marker)>>>", re.DOTALL
 )
 
 
 def unfenced(text: str) -> str:
     """Return the text of `fenced_alone` as it was, for a command; another text unchanged."""
-    found = _ALONE.fullmatch(text)
-    return found["text"] if found else text
+    block = _BLOCK.fullmatch(text.removeprefix(f"{DATA_ONLY}\n\n"))
+    return block["text"] if block and text.startswith(DATA_ONLY) else text
+
+
+def fenced_in(text: str) -> Mapping[str, str]:
+    """Return the named texts in a text of `fenced`."""
+    blocks = [*_BLOCK.finditer(text)]
+    return {one["name"]: one["text"] for one in blocks if one["marker"] == blocks[0]["marker"]}
 
 
 _CODE_FENCE = re.compile(r"```(?P<language>\w*)[ \t]*\r?")

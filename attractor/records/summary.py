@@ -43,6 +43,7 @@ from attractor.engine.state.run_state import (
     wait_from_record,
 )
 from attractor.engine.storage.json_files import Fields, read_document
+from attractor.records.about import about_of
 from attractor.records.lookup import list_folders, used_by
 
 NOT_JUDGED = "not judged: no suite"
@@ -92,6 +93,7 @@ class RunOverview:
     rolled_back_from: str = ""
     landed_on: str = ""
     actor: str = ""
+    about: str = ""
     is_live: bool = False
     is_paused: bool = False
     pausing: tuple[str, ...] = ()
@@ -102,6 +104,11 @@ class RunOverview:
     seconds: float = 0.0
     trouble: str = ""
     trouble_code: ExitCode = ExitCode.DONE
+
+    @property
+    def subject(self) -> str:
+        """What the run is about, then its goal; without both, its pipeline."""
+        return "; ".join(filter(None, [self.about, self.goal])) or self.pipeline
 
     @property
     def is_final(self) -> bool:
@@ -139,8 +146,8 @@ class RunOverview:
         `rolled_back_from`: the branch from which the result was removed last. `landed_on`: the
         branch into which a person merged the result, and the commit (only in lists of a project
         with Git, or if `gc` has freed the run). `actor`: the actor whose message the run answers.
-        `seconds`: the recorded time of the stages; the
-        usage of models is in other fields.
+        `about`: the issue or ticket, and the round of the pull request. `seconds`: the recorded
+        time of the stages; the usage of models is in other fields.
         """
         return {
             "run_id": self.run_id,
@@ -173,6 +180,7 @@ class RunOverview:
             "rolled_back_from": self.rolled_back_from,
             "landed_on": self.landed_on,
             "actor": self.actor,
+            "about": self.about,
             "seconds": round(self.seconds, 3),
             **usage_figures(self.usage),
             "estimated_tokens": self.usage.estimated_tokens,
@@ -207,7 +215,7 @@ class RunOverview:
 _TEXTS = (
     *("run_id", "pipeline", "goal", "workspace", "suite", "status", "phase", "why_stopped"),
     *("stage", "outcome", "reason", "next_node", "parent", "restarted_as", "promoted_to"),
-    *("rolled_back_from", "landed_on", "actor", "trouble"),
+    *("rolled_back_from", "landed_on", "actor", "about", "trouble"),
 )
 """The fields of a summary that are texts in its record, with the same name."""
 
@@ -232,6 +240,7 @@ def summarize(root: Path) -> RunOverview:
         parent=manifest.parent,
         restart=manifest.restart,
         actor=_actor_of(manifest),
+        about=about_of(manifest),
         is_live=is_executed(directory),
         written=_written(directory.events),
     )

@@ -91,6 +91,7 @@ class Attention(_Answer):
     cost_usd: float
     command: str
     unpriced_tokens: int = 0
+    about: str = ""
     questions: Sequence[Question] = ()
     choices: Sequence[Choice] = ()
     rows: Sequence["Attention"] = ()

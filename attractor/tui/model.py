@@ -80,7 +80,7 @@ def row_of_need(need: Attention, actors: Mapping[tuple[str, str], Actor]) -> Row
         need.id,
         Section.ATTENTION,
         need.project,
-        need.name,
+        need.name if need.actor else need.about or need.name,
         need.need,
         need.reason,
         need.since,
@@ -383,7 +383,7 @@ def head_of(row: Row, run: Run | None) -> str:
         facts.append(f"{number_of(row.actor.waiting, 'message')} waiting")
     lines = [", ".join(facts)]
     if run:
-        lines.append(f"run {row.run_id}: {run.plain}; {run.overview.goal}")
+        lines.append(f"run {row.run_id}: {run.plain}; {run.overview.subject}")
     return "\n".join(visible(line) for line in lines)
 
 

@@ -383,11 +383,12 @@ def _rows_of_runs(
                 need=Need.DECISION,
                 project=project,
                 name=run.run_id,
-                reason=run.goal or run.pipeline,
+                reason=run.subject,
                 since=run.written or run.started,
                 usage=run.usage,
                 command=f"attractor decide {run.run_id}",
                 run_id=run.run_id,
+                about=run.subject,
             )
         elif run.questions:
             yield from _question_rows(run, project)
@@ -409,6 +410,7 @@ def _limit_row(run: RunOverview, project: ProjectFolder, option: Sequence[str]) 
         usage=run.usage,
         command=f"attractor resume {run.run_id} {shlex.join(option)}",
         run_id=run.run_id,
+        about=run.subject,
     )
 
 
@@ -465,6 +467,7 @@ def _question_rows(
             usage=run.usage,
             command=answer_command(run.run_id, "CHOICE", question=question.id if several else ""),
             run_id=run.run_id,
+            about=run.subject,
             questions=[question],
             actor=actor,
         )

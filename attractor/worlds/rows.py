@@ -77,6 +77,7 @@ class AttentionRow:
     """One thing that needs a person, with the command that settles it.
 
     `id` is the same as long as it is the same thing. `actor` is set for the work of an actor.
+    `about` is what its run is about.
     `rows` are the failed tasks of a row about their common cause; each has a command of its own.
     `held` are the actors whose messages wait for an answer about the cause in `hold`.
     """
@@ -90,11 +91,17 @@ class AttentionRow:
     command: str
     usage: Usage = NOTHING_USED
     run_id: str = ""
+    about: str = ""
     questions: Sequence[Question] = ()
     actor: ActorView | None = None
     rows: Sequence["AttentionRow"] = ()
     hold: Hold | None = None
     held: Sequence[ActorView] = ()
+
+    @property
+    def title(self) -> str:
+        """The row in a few words, for people: its actor, or what it is about."""
+        return self.name if self.actor else self.about or self.name
 
     @property
     def message(self) -> str:
@@ -110,6 +117,7 @@ class AttentionRow:
             "name": self.name,
             "actor": self.actor.name if self.actor else "",
             "run_id": self.run_id,
+            "about": self.about,
             "reason": self.reason,
             "since": self.since.isoformat(),
             "cost_usd": round(self.usage.cost_usd, 6),

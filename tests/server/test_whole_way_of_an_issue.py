@@ -13,6 +13,7 @@ from attractor.factory.operations.decide import decide_run
 from attractor.factory.operations.pull_request import next_round, propose_run
 from attractor.factory.operations.pull_sync import list_rounds, sync_pull_request
 from attractor.factory.operations.start import start_run
+from attractor.records.summary import summarize
 from attractor.server.service import Service
 from tests.automations.desk import automation_in
 from tests.factory.flows import ANN, REASON, Flow, make_flow
@@ -73,6 +74,8 @@ def test_labelled_issue_becomes_a_merged_pull_request(kind: type[Hub], tmp_path:
             asyncio.run(sync_pull_request(manifest.parent, flow.opened, by="ann"))
             with next_round(manifest.parent, flow.opened) as request:
                 following = asyncio.run(start_run(request, flow.opened, feedback=manifest.parent))
+            about = f"issue #{number}; round 2 of pull request #{made.number}"
+            assert summarize(following.directory).about == f"{about}, 1 remark, 1 failed check"
             propose(following.directory, flow)
             merged = forge.merge(made.number, squash=True)
             wait_until(lambda: [one.ending for one in list_rounds(flow.opened)] == ["merged"])

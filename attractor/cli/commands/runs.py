@@ -196,7 +196,7 @@ def _table(found: Sequence[RunOverview], now: datetime, projects: Projects) -> l
                 visible(run.outcome) or "-",
                 visible(shorten(run.pipeline, _LONGEST_NAME)) or "-",
                 _cost(run.usage),
-                visible(shorten(run.goal, _LONGEST_GOAL)),
+                visible(shorten(run.subject if run.about else run.goal, _LONGEST_GOAL)),
             )
             for run in found
         ),
@@ -216,7 +216,7 @@ def _newest_of_actors(found: Sequence[RunOverview]) -> Iterator[RunOverview]:
             yield run
         elif count := counts.pop((run.directory.parent, run.actor), 0):
             whose = f"actor {run.actor}, {number_of(count, 'run')}"
-            yield replace(run, goal=f"{whose}: {run.goal}")
+            yield replace(run, goal=f"{whose}: {run.goal}", about="")
 
 
 def _cost(usage: Usage) -> str:

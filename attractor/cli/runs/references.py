@@ -63,7 +63,7 @@ def _default_run(invocation: Invocation, waiting: str, command: str) -> str:
     settings = invocation.configuration.settings
     found = _waiting_runs(settings, waiting) if waiting else []
     if len(found) > 1:
-        goals = [shorten(run.goal or run.pipeline, _LONGEST_GOAL) for run in found]
+        goals = [shorten(run.subject, _LONGEST_GOAL) for run in found]
         lines = [
             f"{command} {run.directory.name}  # {visible(goal)}"
             for run, goal in zip(found[:SHOWN], goals, strict=False)

@@ -30,6 +30,7 @@ def as_text(status: RunStatusView, now: datetime, *, proposed: str = "") -> str:
     rows = [
         ("run", run.run_id),
         ("pipeline", run.pipeline),
+        ("about", run.about),
         ("goal", run.goal),
         ("started", _time(run.started)),
         ("status", describe_plain(plain_status(run))),

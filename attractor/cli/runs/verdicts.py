@@ -10,6 +10,7 @@ import click
 from attractor.base.amounts import format_seconds, name_first, number_of
 from attractor.cli.invocation import Invocation
 from attractor.engine.outcome import describe_usage, format_usage_cost
+from attractor.engine.run_folder.layout import Manifest
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.engine.truncation import one_line
 from attractor.factory.candidate_run import CandidateRun, before_a_decision
@@ -25,6 +26,7 @@ from attractor.factory.gate_records import BOUND_SENTENCE, GateInput, GateReport
 from attractor.factory.operator_process import refuse_in_run
 from attractor.language.source.text import visible
 from attractor.pipeline.status import status_words
+from attractor.records.about import about_of, given_of
 from attractor.records.diagnosis.unchanged import describe_unchanged
 from attractor.records.request import how_to_be_judged
 from attractor.records.summary import NOT_JUDGED
@@ -171,6 +173,14 @@ def review_text(review: Review, reference: str, *, to_operator: bool, shows_all:
     return "\n".join(_review_lines(review, reference, to_operator=to_operator, shows_all=shows_all))
 
 
+def _subject(manifest: Manifest) -> Iterator[str]:
+    """Yield what a run is about, its goal, and the remarks that it was given."""
+    about = {"about": about_of(manifest), "goal": manifest.goal or manifest.pipeline}
+    for name, words in {**about, **given_of(manifest)}.items():
+        if words:
+            yield visible(f"  {name}: {one_line(words, LONGEST)}")
+
+
 def _review_lines(
     review: Review, reference: str, *, to_operator: bool, shows_all: bool
 ) -> Iterator[str]:
@@ -179,7 +189,7 @@ def _review_lines(
     yield visible(
         f"run {facts.run_id}: {status_words(facts.state.status) if is_judged else NOT_JUDGED}"
     )
-    yield visible(f"  goal: {one_line(facts.manifest.goal or facts.manifest.pipeline, LONGEST)}")
+    yield from _subject(facts.manifest)
     if review.changes:
         yield from review.changes.lines()
     if review.look:

@@ -27,6 +27,7 @@ from attractor.factory.gate_records import BOUND_SENTENCE, RuleResult
 from attractor.factory.history.entries import UNJUDGED_TREE
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.language.source.text import visible
+from attractor.records.about import PULL_ROUND
 from attractor.records.request import improved_run
 
 MERGED = "merged"
@@ -267,10 +268,12 @@ def pull_request_context(
         return {}
     rounds = rounds_in(ledger.entries())
     own = next((round_ for round_ in rounds if round_.run_id == run_id), None)
+    context = feedback.to_context(marker)
     if own:
-        require_round_left(own, rounds, most)
-    shown = ", ".join(remark.id for remark in feedback.remarks[-MOST:])
-    return {**feedback.to_context(marker), _REMARK_IDS: shown}
+        made = require_round_left(own, rounds, most)
+        context[PULL_ROUND] = f"{own.number} {made + 1}"
+    context[_REMARK_IDS] = ", ".join(remark.id for remark in feedback.remarks[-MOST:])
+    return context
 
 
 def given_remarks(manifest: Manifest) -> list[str]:
@@ -283,14 +286,15 @@ def given_remarks(manifest: Manifest) -> list[str]:
 _AGAIN = "read the pull request again: attractor pr sync"
 
 
-def require_round_left(own: Round, rounds: Iterable[Round], most: int) -> None:
-    """Refuse one more round than the settings allow."""
+def require_round_left(own: Round, rounds: Iterable[Round], most: int) -> int:
+    """Return the number of rounds so far; refuse one more than the settings allow."""
     count = sum(round_.is_of(own.repository, own.number) for round_ in rounds)
     if count >= most:
         raise RoundsUsedUp(
             f"{own.url} had {number_of(count, 'round')} of at most {most}",
             hint="continue by hand, or raise pull_request.max_rounds",
         )
+    return count
 
 
 def require_budget_left(limit: float | None, used: float) -> float | None:

@@ -19,6 +19,7 @@ from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.interviewers.auto_approve import NAME as AUTO_APPROVE
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.diffstat import Diffstat, read_diffstat
+from attractor.records.about import about_of, given_of
 from attractor.records.delivery import read_delivery
 from attractor.records.lookup import used_by
 from attractor.records.receipts import ReceiptEvidence, describe_providers, find_evidence
@@ -117,6 +118,8 @@ class Review:
             "run_id": self.facts.run_id,
             "status": str(self.facts.state.status),
             "goal": manifest.goal,
+            "about": about_of(manifest),
+            "given": dict(given_of(manifest)),
             "started": manifest.started.isoformat(),
             "changes": self.changes.to_record() if self.changes else None,
             "look": self.look,

@@ -122,6 +122,7 @@ _STEPS: Mapping[str, str] = {
     "search": _SEARCH,
     "causes": _CAUSES,
     "unpriced": _UNPRICED,
+    "about": "UPDATE runs SET models = '';\n",
 }
 """The migrations, by name: a new one is added at the end."""
 
@@ -338,7 +339,7 @@ def row_of(one: RunOverview, *, signature: str = "", has_end: bool = False) -> d
 
 def _searched(one: RunOverview) -> Iterator[str]:
     """Yield the texts in which words of a query are searched."""
-    yield from (one.goal, one.pipeline, one.run_id, one.directory.name)
+    yield from (one.about, one.goal, one.pipeline, one.run_id, one.directory.name)
     yield from (f"{plain_status(one)}", one.status, one.reason, one.why_stopped)
     yield from (one.promoted_to, one.landed_on)
 

@@ -16,6 +16,7 @@ from attractor.factory.decisions.review import Review
 from attractor.factory.evaluation.failed_scenarios import count_failures, in_words
 from attractor.factory.history.records import marked_defects
 from attractor.pipeline.status import read_status
+from attractor.records.about import given_of
 from attractor.records.receipts import IGNORED_SENTENCE, PROOF_SENTENCE
 from attractor.server.access.callers import Caller
 from attractor.server.html.rendering import Flash, PageRouter, in_address, render, see_other
@@ -77,7 +78,8 @@ def _page(
             "judge_address": judge_address(review.facts.manifest, service),
             "gauge": _gauge(review),
             "status": status,
-            "goal": status.goal,
+            "subject": status.subject,
+            "given": given_of(review.facts.manifest),
             "history": history,
             "marked": "".join(marked_defects(one.entry for one in history).values()),
             "can_decide": can_decide,

@@ -65,6 +65,7 @@ class RunAnswer(AnswerModel):
     rolled_back_from: str
     landed_on: str
     actor: str
+    about: str = Field(description="The issue or ticket, and the round of the pull request.")
     seconds: float
     cost_usd: float
     input_tokens: int

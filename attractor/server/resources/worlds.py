@@ -188,6 +188,7 @@ class AttentionAnswer(AnswerModel):
     name: str
     actor: str
     run_id: str
+    about: str = Field(description="What its run is about: issue, round of a pull request, goal.")
     reason: str
     since: datetime
     cost_usd: float

@@ -35,6 +35,7 @@ from attractor.factory.operations.rebase import rebase_run
 from attractor.factory.operations.start import start_run
 from attractor.factory.pull_readings import PullReadings, pull_step
 from attractor.language.graph.graph import Fidelity
+from attractor.records.about import about_of, given_of
 from attractor.records.incidents import read_incidents
 from tests.factory.flows import Flow, make_flow
 from tests.forges import KINDS, NAME, OPERATOR, REVIEWER, STRANGER, Hub, hub, pushes
@@ -171,7 +172,11 @@ def test_remarks_and_failed_checks_begin_a_second_round_that_is_merged(
     assert ORDER not in everything
     assert TOKEN not in everything
     assert forge.key(OPERATOR) not in everything.replace(f"twin-{forge.name}-", "")
-    context = read_manifest(RunDirectory(following.directory)).options["feedback"]
+    manifest = read_manifest(RunDirectory(following.directory))
+    about = f"round 2 of pull request #{made.number}, 1 remark, 1 failed check"
+    assert about_of(manifest) == about
+    assert given_of(manifest)["remark 1"] == "reviewer about made.txt:1:\nSay it twice."
+    context = manifest.options["feedback"]
     assert isinstance(context, dict)
     said = str(context["feedback.pull_request"])
     for words in (
