@@ -43,7 +43,7 @@ class Person:
         """Open the review of the only run that waits for a decision; return the run."""
         self.visit("Attention")
         row = self.page.get_by_role("article", name=re.compile("decision$"))
-        run = row.get_by_role("link").first.inner_text()
+        run = str(row.get_by_role("link").first.get_attribute("href")).rpartition("/")[2]
         self.press("Review and decide", row)
         return run
 

@@ -28,7 +28,7 @@ from attractor.worlds.orders import continue_actor
 from attractor.worlds.rows import AttentionRow, Choice, choices_of, find_row, read_line
 from attractor.worlds.settling import Settler, settle
 
-_LONGEST_REASON, _LONGEST_TITLE = 60, 60
+_LONGEST_REASON = 60
 _PAUSE_S = 0.5
 _NOTHING = "Nothing needs you."
 
@@ -92,10 +92,10 @@ def _lines(found: Attention) -> list[str]:
             (
                 format_age(now - row.since),
                 visible(row.project.root.name),
-                visible(shorten(row.title, _LONGEST_TITLE)),
+                visible(row.name),
                 row.need.value,
                 format_usage_cost(row.usage),
-                visible(shorten(first, _LONGEST_REASON)) if row.reason != row.title else "",
+                visible(shorten(first, _LONGEST_REASON)),
             )
         )
     heading, *lines = table(rows)
@@ -136,7 +136,7 @@ def _answer(invocation: Invocation, row: AttentionRow, told: set[str]) -> None:
     left = [*row.rows]
     while True:
         age = format_age(SystemClock().now() - row.since)
-        show(f"\n{visible(row.title)} ({visible(row.project.root.name)}, {age}): {row.need.value}")
+        show(f"\n{visible(row.name)} ({visible(row.project.root.name)}, {age}): {row.need.value}")
         show("\n".join(_evidence(row, left)))
         numbers = [str(number) for number in range(1, len(left) + 1)]
         said = _prompt(invocation, row, numbers)
