@@ -7,6 +7,7 @@ import click
 
 from attractor.agent.provider_profile import profile_parts
 from attractor.agent.tool_calls.tool import tool_parts
+from attractor.attention.source import sources
 from attractor.backends.registry import backend_registry
 from attractor.base.registry import Registry
 from attractor.cli.commands.doctor import examination_registry
@@ -39,6 +40,7 @@ REGISTRIES: list[Registry[Any]] = [
     wire_registry(),
     kind_registry(),
     workspace_registry(),
+    sources(),
 ]
 MEMBERS = [(registry, name) for registry in REGISTRIES for name in registry]
 

@@ -85,6 +85,9 @@ class Invocation:
 
 
 JSON = "json"
+
+THIS_PROGRAM = (sys.executable, "-P", "-m", "attractor")
+"""The program of this process; `-P` ignores modules in the project's folder."""
 """The format selected by `--json`."""
 
 C = TypeVar("C", bound=Callable[..., Any] | click.Command)

@@ -124,8 +124,8 @@ MARKS = (ANSWERED, PAUSED, STOPPED) = ("answered", "paused", "stopped")
 """Words that find runs in a list besides their status and outcome."""
 
 SUCCEEDED, QUESTION, DECISION, LIMIT = "succeeded", "question", "decision", "limit"
-DEAD_PROCESS = "dead process"
-"""The reason of a run whose process ended without recording a reason."""
+DEAD_PROCESS, UNREADABLE = "dead process", "unreadable"
+"""The reasons of a run whose process recorded none, and of one with damaged records."""
 
 
 def status_words(status: RunStatus) -> str:
@@ -199,7 +199,7 @@ def _ended_as(run: RunOverview) -> tuple[str, tuple[str, ...]] | None:
 def _why_it_needs_a_person(run: RunOverview) -> str:
     """Return the reason why a run does not go on without a person; empty if it does."""
     if run.status == UNKNOWN:
-        return "unreadable"
+        return UNREADABLE
     if run.questions:
         return QUESTION
     if run.phase == Phase.DECISION:

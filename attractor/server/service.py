@@ -270,7 +270,9 @@ class Service:
         automations = AutomationLoop(state, self._automation_project, clock)
         end = automations.end
         loops = (
-            FleetLoop(self.fleet, self._project_ids, self._fleet_project, clock, tell),
+            FleetLoop(
+                self.fleet, self.project_id, self._project_ids, self._fleet_project, clock, tell
+            ),
             Repeated("queues", queues.look, tell, every_s=2.0),
             Repeated("pull requests", pulls.look, tell, every_s=1.0),
             Repeated("automations", automations.look, tell, every_s=EVERY_S, end=end),

@@ -17,7 +17,7 @@ from attractor.engine.truncation import shorten
 from attractor.pipeline.status import DEAD_PROCESS, PlainStatus, PlainWord, plain_status
 from attractor.records.lookup import is_run, run_root
 from attractor.records.summary import RunOverview, summarize_any
-from attractor.worlds.actors import ActorFolder, ActorHistory, GoneOn, KnownLines
+from attractor.worlds.actors import ActorFolder, ActorHistory, Answered, GoneOn, KnownLines
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Message, SenderKind, TaskAtWork
 
@@ -124,6 +124,16 @@ class ActorView:
         """The time of the oldest message that is not answered."""
         task = [self.task.message] if self.task else []
         return min((one.sent for one in (*task, *self.waiting)), default=self.since)
+
+    @property
+    def unseen(self) -> Answered | None:
+        """The last answer, if a person waits for it; another actor gets it in its inbox."""
+        last = self.history.last
+        rests = (ActorStatus.FAILED, ActorStatus.REVIEW, ActorStatus.IDLE)
+        if last is None or last.message.id == self.history.seen or self.status not in rests:
+            return None
+        is_asked = last.message.sender.kind is SenderKind.PERSON
+        return last if is_asked or self.status is not ActorStatus.IDLE else None
 
     @property
     def can_begin(self) -> bool:

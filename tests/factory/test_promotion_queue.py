@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from attractor.attention.reading import read_attention
+from attractor.attention.rows import AttentionRow
 from attractor.base.errors import ExitCode, UnknownName
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
@@ -35,8 +37,6 @@ from attractor.factory.operations.queue import (
 )
 from attractor.factory.promotion_queue import LandingFacts, PromotionQueues, Step, next_step
 from attractor.records.request import read_request
-from attractor.worlds.attention import read_attention
-from attractor.worlds.rows import AttentionRow, Need
 from tests.factory.decisions.test_rebase import commit_file
 from tests.factory.flows import ANN, REASON, Flow, make_flow
 from tests.factory.queues import approve, approved, begin, enqueue, process, queue_of, subjects
@@ -52,7 +52,7 @@ def rows(flow: Flow) -> list[AttentionRow]:
     state, now = flow.machine.state_dir, flow.machine.clock.now()
     found = read_attention(state, now, flow.machine.environ)
     assert found.troubles == []
-    return [row for row in found.rows if row.need is Need.QUEUE]
+    return [row for row in found.rows if row.need == "queue"]
 
 
 def whys(flow: Flow) -> dict[str, str]:

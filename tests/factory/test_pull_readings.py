@@ -10,6 +10,8 @@ from threading import Event, Thread
 
 import pytest
 
+from attractor.attention.reading import read_attention
+from attractor.attention.rows import AttentionRow
 from attractor.base.errors import Refused
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import ForgeRefused
@@ -19,8 +21,6 @@ from attractor.factory.operations.pull_request import next_round, propose_run
 from attractor.factory.operations.pull_sync import sync_pull_request
 from attractor.factory.promotion_queue import PromotionQueues
 from attractor.factory.pull_readings import PullReading, PullReadings, pull_step
-from attractor.worlds.attention import read_attention
-from attractor.worlds.rows import AttentionRow, Need
 from tests.factory.flows import Flow
 from tests.factory.operations.test_pull_request import (
     begin_next,
@@ -124,7 +124,7 @@ def rows(flow: Flow) -> list[AttentionRow]:
     state, now = flow.machine.state_dir, flow.machine.clock.now()
     found = read_attention(state, now, flow.machine.environ)
     assert found.troubles == []
-    return [row for row in found.rows if row.need is Need.PULL_REQUEST]
+    return [row for row in found.rows if row.need == "pull request"]
 
 
 def test_failed_check_is_a_row_of_attention_until_the_next_round(
@@ -271,13 +271,13 @@ def test_damaged_queue_and_reading_are_troubles_and_hide_no_other_row(
     queues.mkdir()
     (queues / "main.json").write_text("{")
     found = read_attention(state, now, environ)
-    assert [row.need for row in found.rows] == [Need.PULL_REQUEST]
+    assert [row.need for row in found.rows] == ["pull request"]
     [trouble] = found.troubles
     assert trouble.startswith(f"the queues of {flow.project} cannot be read: ")
     (PullReadings.of(flow.opened).folder / "damaged.json").write_text("{")
     found = read_attention(state, now, environ)
     assert found.rows == []
     assert [words.split(" cannot be read: ")[0] for words in found.troubles] == [
-        f"the queues of {flow.project}",
         f"the pull requests of {flow.project}",
+        f"the queues of {flow.project}",
     ]

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
+from attractor.attention.rows import AttentionRow
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
 from attractor.server.pages import attention
@@ -17,7 +18,6 @@ from attractor.server.service import Service
 from attractor.worlds.actors import Actor, ActorFolder, create_actor, list_actors
 from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import here, send
-from attractor.worlds.rows import AttentionRow, Need
 from attractor.worlds.status import ActorStatus, read_actor
 from tests.browsers import chromium, keep_picture
 from tests.patience import wait_until
@@ -201,7 +201,7 @@ def test_every_row_is_reached_and_its_evidence_is_read_in_time(
 def test_newest_failure_is_on_the_first_page_of_many_answers(tmp_path: Path) -> None:
     project = ProjectFolder("p", tmp_path, tmp_path / "runs")
 
-    def row(number: int, need: Need, *, rows: Sequence[AttentionRow] = ()) -> AttentionRow:
+    def row(number: int, need: str, *, rows: Sequence[AttentionRow] = ()) -> AttentionRow:
         return AttentionRow(
             id=f"{need}:{number}",
             need=need,
@@ -211,12 +211,13 @@ def test_newest_failure_is_on_the_first_page_of_many_answers(tmp_path: Path) -> 
             since=START + timedelta(seconds=number),
             command="",
             rows=rows,
+            message="m" if need == "answered" else "",
         )
 
     # The newest task of the oldest cause failed last.
-    cause = row(0, Need.FAILED, rows=[row(0, Need.FAILED), row(400, Need.FAILED)])
-    answers = [row(number, Need.ANSWERED) for number in range(1, 300)]
-    rows = [cause, *answers[:200], row(200, Need.QUESTION), *answers[200:]]
+    cause = row(0, "failed", rows=[row(0, "failed"), row(400, "failed")])
+    answers = [row(number, "answered") for number in range(1, 300)]
+    rows = [cause, *answers[:200], row(200, "question"), *answers[200:]]
     found, ahead = order_rows(rows, newest=False)
     assert sorted(found, key=lambda one: one.id) == sorted(rows, key=lambda one: one.id)
     assert ahead == 22

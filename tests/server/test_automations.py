@@ -38,7 +38,6 @@ from attractor.server.automations import AT_ONCE, EVERY_S, AutomationLoop, Autom
 from attractor.server.processes import keyed_work
 from attractor.server.processes.repeated import Repeated
 from attractor.server.processes.run_processes import PROGRAM
-from attractor.worlds.rows import Need
 from tests.automations.desk import PIPELINE, automation_in, make_opened, variables_of
 from tests.counts import count
 from tests.patience import PATIENCE_S, wait_until
@@ -319,7 +318,7 @@ def attention(server: RunningServer) -> list[tuple[str, str]]:
     """Return names and reasons of the automations that need a person."""
     with server.client(Scope.READ) as client:
         rows: list[dict[str, Any]] = client.get("/api/v1/attention").json()
-    wanted = [one for one in rows if one["need"] == Need.AUTOMATION]
+    wanted = [one for one in rows if one["need"] == "automation"]
     return [(one["name"], re.split(r";|\(", one["reason"])[0].strip()) for one in wanted]
 
 

@@ -17,12 +17,12 @@ from attractor.server.service import Service
 from attractor.tui.app import AttractorTui
 from attractor.tui.client import ApiClient, Attention
 from attractor.tui.row_list import RowList
+from tests.attention.test_reading import GATE
 from tests.browsers import PICTURES
 from tests.cli.git_desk import GitDesk
 from tests.patience import PATIENCE_S
 from tests.server.conftest import RunningServer, serving
 from tests.worlds.desks import SPAWN
-from tests.worlds.test_attention import GATE
 
 WIDE, MIDDLE, PHONE = (120, 40), (80, 30), (40, 30)
 

@@ -9,11 +9,11 @@ from textual.widgets import Input
 
 from attractor.base.errors import VerificationError
 from attractor.tui.app import AttractorTui
+from tests.attention.test_reading import FAILS, GATE
 from tests.patience import PATIENCE_S, wait_until
 from tests.tui.conftest import MIDDLE, PHONE, WIDE, LateClient, Person, World, sit
 from tests.tui.test_model import actor, question
 from tests.worlds.desks import SLOW, kill_process
-from tests.worlds.test_attention import FAILS, GATE
 
 TASK = "[red]do[/red] more"
 

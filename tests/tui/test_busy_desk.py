@@ -15,12 +15,12 @@ import pytest
 from attractor.server.service import Service
 from attractor.worlds.actors import ActorFolder, Answered, create_actor, list_actors
 from attractor.worlds.messages import Message, MessageKind, Sender, SenderKind
+from tests.attention.test_reading import GATE
 from tests.browsers import chromium
 from tests.cli.git_desk import GitDesk
 from tests.counts import IS_FULL, count
 from tests.server.conftest import RunningServer
 from tests.tui.conftest import Person, World, sit
-from tests.worlds.test_attention import GATE
 
 ACTORS, EACH_S = 100, 50
 SECONDS, LATE_S = count(ci=2.0, full=20.0), count(ci=30.0, full=1.0)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from attractor.attention.sources import answers, drafts, questions, tasks
 from attractor.engine.questions.question import Option, Question, QuestionKind
-from attractor.factory.project import ProjectFolder
 from attractor.records.summary import RunOverview
 from attractor.tui.client import Actor, Attention, Evidence, Message, Run, StageWords
 from attractor.tui.model import (
@@ -22,7 +22,7 @@ from attractor.tui.model import (
     row_of_actor,
     row_of_need,
 )
-from attractor.worlds.rows import AttentionRow, Need, choices_of
+from attractor.worlds.status import ActorStatus
 from tests.layers import ROOT, read_modules
 from tests.tables import table
 
@@ -31,7 +31,11 @@ PROJECT = {"id": "p1", "folder": "/home/ann/shop"}
 YES = [{"key": "Y", "label": "[Y] Yes"}, {"key": "N", "label": "[N] No"}]
 
 
-NO_PROJECT = ProjectFolder("", Path(), Path())
+CHOICES = {
+    "interrupted": tasks.choices_of(ActorStatus.INTERRUPTED),
+    "draft": drafts.CHOICES,
+    **dict.fromkeys(("failed", "review", "answered"), answers.CHOICES),
+}
 
 
 def options_of(question: dict[str, Any]) -> list[Option]:
@@ -50,11 +54,9 @@ def need(kind: str, of: str = "1", actor: str = "", **more: Any) -> Attention:
         Question(one["id"], one["text"], QuestionKind(one["kind"]), options_of(one), "gate")
         for one in more.get("questions", ())
     ]
-    row = AttentionRow(
-        id="", need=Need(kind), project=NO_PROJECT, name="", reason="", since=NOW, command="",
-        questions=asked, rows=more.get("rows", ()),
-    )  # fmt: skip
-    record["choices"] = [one.to_record() for one in choices_of(row)]
+    offered = [one for each in asked for one in questions.choices_of(each)]
+    offered += CHOICES.get(kind, ()) if not more.get("rows") else answers.CHOICES[:1]
+    record["choices"] = [one.to_record() for one in offered]
     return Attention.model_validate({**record, "cost_usd": 0.5, "command": "", **more})
 
 

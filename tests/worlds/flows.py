@@ -3,13 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.attention.rows import Settler
 from attractor.base.clock import SystemClock
 from attractor.factory.open_project import OpenProject, open_project
 from attractor.worlds.actors import Actor, ActorFolder, create_actor
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Message, Sender, SenderKind
 from attractor.worlds.orders import here
-from attractor.worlds.settling import Settler
 
 ANN = Sender(SenderKind.PERSON, "ann")
 
@@ -52,4 +52,4 @@ def send_to(folder: ActorFolder, opened: OpenProject, text: str, sender: Sender 
 
 def settler(opened: OpenProject) -> Settler:
     """Return a person who settles rows without orders to runs."""
-    return Settler(ANN, opened, print, lambda run, question, answer: "")
+    return Settler(ANN, opened, print, lambda run: "", lambda run, question, answer: "")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from attractor.attention.reading import read_attention
 from attractor.automations.automation import TicketCommand, TriggerKind
 from attractor.automations.start import Starting
 from attractor.automations.store import AutomationFolder, create_automation
@@ -18,10 +19,8 @@ from attractor.base.errors import AttractorError, is_not_now
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.due import Here, carry_out
 from attractor.factory.operations.race_process import walk_attempt
-from attractor.worlds.attention import read_attention
 from attractor.worlds.orders import go_on, send, stop
 from attractor.worlds.process import ActorProcess, due_run
-from attractor.worlds.rows import Need
 from attractor.worlds.status import ActorStatus, read_actor
 from tests.automations.desk import PIPELINE, automation_in, make_opened
 from tests.cli.test_race import RaceDesk
@@ -111,7 +110,7 @@ def test_messages_of_an_actor_wait_until_the_obstacle_is_gone(
     assert obstacle.words in view.task.obstacle
     state, environ = opened.project.machine.state_dir, opened.project.machine.environ
     [row] = read_attention(state, opened.now(), environ).rows
-    assert (row.need, row.actor and row.actor.name) == (Need.BLOCKED, folder.name)
+    assert (row.need, row.actor and row.actor.name) == ("blocked", folder.name)
     obstacle.end(tmp_path)
     go_on(folder, ANN, opened)
     wait_until(lambda: len(folder.read().answers) == 2)

@@ -1,18 +1,22 @@
 """List what needs a person, over all projects; answer it."""
 
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import click
 
+from attractor.attention.causes import with_rows
+from attractor.attention.reading import Attention, read_attention
+from attractor.attention.rows import AttentionRow, Choice, Settler, find_row, read_line, settle
+from attractor.attention.snoozing import snooze
 from attractor.base.clock import SystemClock
 from attractor.base.durations import format_age, parse_duration
 from attractor.base.errors import AttractorError, ExitCode
-from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.invocation import THIS_PROGRAM, Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.actors import answered_lines, sender_of
 from attractor.cli.runs.orders import orders_in
@@ -23,10 +27,7 @@ from attractor.interviewers.prompts import shown_prompt, shown_question
 from attractor.language.source.text import visible
 from attractor.pipeline.orders import Orders
 from attractor.records.evidence import words_before
-from attractor.worlds.attention import Attention, read_attention, snooze
 from attractor.worlds.orders import continue_actor
-from attractor.worlds.rows import AttentionRow, Choice, choices_of, find_row, read_line
-from attractor.worlds.settling import Settler, settle
 
 _LONGEST_REASON = 60
 _PAUSE_S = 0.5
@@ -41,9 +42,9 @@ _NOTHING = "Nothing needs you."
 def attention(invocation: Invocation, next_: str | None, watch: bool, as_json: bool) -> ExitCode:
     """List what needs a person in all projects of the state folder, the oldest first.
 
-    These are questions and decisions of runs, runs that a limit stopped, actors that failed,
-    answered, or lost their process, plans of growth, drafted desires, apps that went down, stuck
-    queues of promotions, runs that one gave back, pull requests that wait for you here, and
+    These are questions and decisions of runs, runs that do not go on by themselves, actors that
+    failed, answered, or lost their process, plans of growth, drafted desires, apps that went down,
+    stuck queues of promotions, runs that one gave back, pull requests that wait for you here, and
     automations that could start no run. Failed tasks of one cause are one row. Each row has the
     command that settles it; what is settled anywhere is gone here. If something cannot be read, the
     exit status is 3.
@@ -80,7 +81,7 @@ def _read(invocation: Invocation, told: set[str]) -> Attention:
 
 
 def _lines(found: Attention) -> list[str]:
-    snoozed = [f"{found.snoozed} snoozed."] if found.snoozed else []
+    snoozed = [f"{len(found.asleep)} snoozed."] if found.asleep else []
     if not found.rows:
         # What cannot be read may need a person.
         return [*([] if found.troubles else [_NOTHING]), *snoozed]
@@ -93,7 +94,7 @@ def _lines(found: Attention) -> list[str]:
                 format_age(now - row.since),
                 visible(row.project.root.name),
                 visible(row.name),
-                row.need.value,
+                row.need,
                 format_usage_cost(row.usage),
                 visible(shorten(first, _LONGEST_REASON)),
             )
@@ -136,7 +137,7 @@ def _answer(invocation: Invocation, row: AttentionRow, told: set[str]) -> None:
     left = [*row.rows]
     while True:
         age = format_age(SystemClock().now() - row.since)
-        show(f"\n{visible(row.name)} ({visible(row.project.root.name)}, {age}): {row.need.value}")
+        show(f"\n{visible(row.name)} ({visible(row.project.root.name)}, {age}): {row.need}")
         show("\n".join(_evidence(row, left)))
         numbers = [str(number) for number in range(1, len(left) + 1)]
         said = _prompt(invocation, row, numbers)
@@ -145,9 +146,9 @@ def _answer(invocation: Invocation, row: AttentionRow, told: set[str]) -> None:
             if left:
                 continue
             return
-        if said and (meant := read_line(said, choices_of(row))):
+        if said and (meant := read_line(said, row.choices)):
             # What was shown may have changed while the person read it; tasks name their messages.
-            rows = [replace(row, rows=left)] if left else _read(invocation, told).rows
+            rows = [with_rows(row, left)] if left else _read(invocation, told).rows
             show(settle(find_row(row.id, rows), *meant, settler))
         return
 
@@ -159,6 +160,12 @@ def _settler(invocation: Invocation, opened: OpenProject) -> Settler:
     def cancel(run_id: str, why: str) -> None:
         orders(run_id).cancel(why)
 
+    def resume(run_id: str) -> str:
+        # In the foreground: the person sees how it goes on, and can interrupt it.
+        command = [*THIS_PROGRAM, "-c", f"state_dir={_state(invocation)}", "resume", run_id]
+        done = subprocess.run(command, cwd=opened.project.root, check=False)
+        return f"{run_id} ended with exit status {done.returncode}"
+
     def answer(run_id: str, question: str, answer: str) -> str:
         asked = orders(run_id)
         words = asked.answer(answer, question=question).words
@@ -166,7 +173,7 @@ def _settler(invocation: Invocation, opened: OpenProject) -> Settler:
             words += f"\ncontinue with: attractor resume {run_id}"
         return words
 
-    return Settler(sender_of(invocation), opened, cancel, answer)
+    return Settler(sender_of(invocation), opened, cancel, resume, answer)
 
 
 def _evidence(row: AttentionRow, left: Sequence[AttentionRow]) -> Iterator[str]:
@@ -183,7 +190,7 @@ def _evidence(row: AttentionRow, left: Sequence[AttentionRow]) -> Iterator[str]:
         yield from (f"  {line}" for part in answered_lines(last) for line in part.splitlines())
     else:
         yield f"  {visible(row.reason)}"
-        if not choices_of(row):
+        if not row.choices:
             yield f"  {row.command}"
     for number, one in enumerate(left, 1):
         first = one.reason.strip().partition("\n")[0]
@@ -194,7 +201,7 @@ def _offer(row: AttentionRow) -> str:
     """Return the line that says what a person can type."""
     if row.questions:
         return f"{shown_prompt(row.questions[0]).strip()} (Enter: later)"
-    words = [_word(one) for one in choices_of(row)]
+    words = [_word(one) for one in row.choices]
     if row.rows:
         words.append("a number: answer that task alone")
     return f"{'; '.join(words)} (Enter: later)" if words else "Enter: next"
@@ -227,7 +234,7 @@ def _prompt(invocation: Invocation, row: AttentionRow, numbers: Sequence[str]) -
             show(f"snoozed until {until.astimezone():%Y-%m-%d %H:%M}")
             return ""
         said = line.strip()
-        if not word or not choices_of(row) or said in numbers or read_line(said, choices_of(row)):
+        if not word or not row.choices or said in numbers or read_line(said, row.choices):
             return said
         show(f"not understood: {visible(said)}", err=True)
 

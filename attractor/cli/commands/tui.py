@@ -15,14 +15,13 @@ from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode, ProcessNotStarted, Refused, UsageError
 from attractor.base.files import is_running
 from attractor.base.json import parse_object
-from attractor.cli.invocation import Invocation
+from attractor.cli.invocation import THIS_PROGRAM, Invocation
 from attractor.cli.runs.orders import operator_name, token_store
 from attractor.cli.runs.setup import opened_of
 
 if TYPE_CHECKING:
     from attractor.factory.ledger.tokens import TokenStore
 
-PROGRAM = (sys.executable, "-P", "-m", "attractor")
 PREFIX = "tui"
 PATIENCE_S = 10.0
 
@@ -120,7 +119,7 @@ def _server(invocation: Invocation, headers: Mapping[str, str]) -> Generator[str
     flags = [f"--config={flag}" for flag in invocation.flags]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [*PROGRAM, *flags, "serve", "--port", "0", "--json"],
+            [*THIS_PROGRAM, *flags, "serve", "--port", "0", "--json"],
             env=dict(invocation.environ),
             cwd=invocation.folder,
             stdin=subprocess.DEVNULL,

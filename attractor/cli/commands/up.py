@@ -1,7 +1,6 @@
 """Start again what a crash or a reboot ended: actors whose work was cut, and messages that wait."""
 
 import shlex
-import sys
 import time
 from collections.abc import Sequence
 
@@ -11,7 +10,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.durations import parse_duration
 from attractor.base.errors import ExitCode
 from attractor.base.json import Json
-from attractor.cli.invocation import Invocation, json_lines_option
+from attractor.cli.invocation import THIS_PROGRAM, Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
 from attractor.language.source.text import visible
 from attractor.worlds.apps import AppStarter, StartedApp
@@ -48,7 +47,7 @@ def up(invocation: Invocation, once: bool, install: bool, as_json: bool) -> Exit
     """
     settings = invocation.configuration.settings
     if install:
-        command = [sys.executable, "-P", "-m", "attractor", "-c", f"state_dir={settings.state_dir}"]
+        command = [*THIS_PROGRAM, "-c", f"state_dir={settings.state_dir}"]
         show(_UNIT.format(command=shlex.join([*command, "up"])).rstrip("\n"))
         show(
             "Save this as ~/.config/systemd/user/attractor.service, then: "

@@ -11,6 +11,7 @@ from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
+from attractor.attention.reading import read_attention
 from attractor.base.clock import SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
@@ -20,7 +21,6 @@ from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.project import list_project_folders
 from attractor.server.events.buffer import DescribeError, StreamEvent, notice
 from attractor.worlds.actors import list_actors
-from attractor.worlds.attention import read_attention
 from attractor.worlds.records import actor_record, project_record
 from attractor.worlds.status import KnownJournals, read_actors
 

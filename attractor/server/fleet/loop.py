@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from attractor.attention.fleet_needs import FleetNeeds, publish_needs
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, LockHeld, Refused, UsageError, words_of
@@ -31,6 +32,7 @@ from attractor.records.summary import summarize_any
 from attractor.server.errors import TooManyProcesses
 from attractor.server.fleet.actors import answer_message, begin_next
 from attractor.server.fleet.connection import FleetConnection, RunFault, UsedSpace
+from attractor.server.fleet.needs import needs_of_fleet
 from attractor.server.fleet.notices import notify_of_wait
 from attractor.server.processes.keyed_work import KeyedWork
 from attractor.worlds.actors import ActorFolder, list_actors
@@ -70,18 +72,20 @@ class FleetProject:
 class FleetLoop:
     """Does the server's part for the runs of its projects.
 
-    `projects` returns their ids, `project_of` one of them.
+    `projects` returns their ids, `project_of` one of them; `own` is that of the server.
     """
 
     def __init__(
         self,
         connection: FleetConnection,
+        own: str,
         projects: Callable[[], Collection[str]],
         project_of: Callable[[str], FleetProject],
         clock: Clock,
         tell: Callable[[str], None],
     ) -> None:
         self._connection = connection
+        self._own = own
         self._tell = tell
         self._clock = clock
         self._projects = projects
@@ -197,7 +201,7 @@ class FleetLoop:
                     connection.spaces[universe] = UsedSpace(size, self._clock.now(), stale)
 
     async def _watch(self) -> None:
-        """Note what is away, and what waits, for pages that are shown often."""
+        """Note what is away, what waits, and what a person is needed for, also for commands."""
         while not self._stopped.is_set():
             with self._noted("what waits in the fleet"):
                 await self._look_around()
@@ -216,6 +220,8 @@ class FleetLoop:
         except AttractorError as fault:
             away["database"] = fault.in_one_line
         connection.note(away, self._clock.now())
+        needs = FleetNeeds(self._clock.now(), [*needs_of_fleet(connection, self._own)])
+        await asyncio.to_thread(publish_needs, connection.state, needs)
 
     @contextmanager
     def _noted(self, name: str) -> Generator[None]:

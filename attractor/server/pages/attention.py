@@ -10,6 +10,7 @@ from anyio import to_thread
 from fastapi import Form, Query, Request
 from fastapi.responses import Response
 
+from attractor.attention.rows import AttentionRow
 from attractor.engine.questions.question import Question
 from attractor.server.evidence import Evidence
 from attractor.server.html.rendering import (
@@ -29,10 +30,9 @@ from attractor.server.http.scopes import (
     reached_projects,
 )
 from attractor.server.pieces import PieceSource
-from attractor.server.resources.worlds import SettleBody, attention_of, settle_row
+from attractor.server.resources.attention import SettleBody, attention_of, settle_row
 from attractor.server.run_actions import answer_question
 from attractor.server.service import Service
-from attractor.worlds.rows import AttentionRow, Need, choices_of
 
 part = PageRouter("Attention", "/attention", position=0, marked_at=("/worlds", "/actors"))
 
@@ -41,8 +41,6 @@ PAGE_SIZE = 100
 
 AHEAD = 5
 """One of so many rows of a page is for the newest failures and questions, one for answers."""
-
-_ANSWERS = (Need.ANSWERED, Need.REVIEW)
 
 PATIENCE_S = 0.5
 """The evidence that is not kept is read for so long; the next look reads more."""
@@ -76,10 +74,8 @@ def show_attention(
         "ahead": ahead,
         "most": PAGE_SIZE,
         "reading": reading,
-        "snoozed": found.snoozed,
+        "snoozed": len(found.asleep),
         "troubles": found.troubles,
-        "Need": Need,
-        "choices_of": choices_of,
         "frozen": False,
         "pieces": PieceSource(service.pieces, known),
         "evidence_of": partial(_evidence_of, service, time.monotonic() + PATIENCE_S),
@@ -100,8 +96,8 @@ def order_rows(rows: Sequence[AttentionRow], *, newest: bool) -> tuple[Sequence[
         return by_newest, 0
     if len(rows) <= PAGE_SIZE:
         return rows, 0
-    answers = [row for row in by_newest if row.need in _ANSWERS]
-    others = [row for row in by_newest if row.need not in _ANSWERS]
+    answers = [row for row in by_newest if row.message and not row.has_failed]
+    others = [row for row in by_newest if row.has_failed or not row.message]
     ahead = [*others[: PAGE_SIZE // AHEAD], *answers[: PAGE_SIZE // AHEAD]]
     ids = {row.id for row in ahead}
     return [*ahead, *(row for row in rows if row.id not in ids)], len(ahead)

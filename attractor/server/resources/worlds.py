@@ -1,16 +1,13 @@
 """Worlds, dimensions, actors, messages and what needs a person, over all projects."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from pydantic import Field, JsonValue, StrictBool, StrictFloat
 
-from attractor.base.durations import DURATION_PATTERN, parse_duration
 from attractor.base.errors import Refused, UnknownName
 from attractor.base.records import write_fields
 from attractor.config.tables import LONGEST_NEW_NAME, NAME_PATTERN
@@ -18,10 +15,9 @@ from attractor.engine.errors import NotRunnable
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.project import list_project_folders
 from attractor.server.access.callers import Caller
-from attractor.server.fleet.attention import rows_of_fleet
 from attractor.server.fleet.connection import no_fleet
 from attractor.server.http.problems import problem_statuses
-from attractor.server.http.records import AnswerModel, JsonRecord
+from attractor.server.http.records import AnswerModel
 from attractor.server.http.scopes import (
     IN_TURN,
     OPERATE,
@@ -33,10 +29,9 @@ from attractor.server.http.scopes import (
 )
 from attractor.server.processes.bodies import Body, SubmitBody, Word, Words
 from attractor.server.resources.pipeline_runs import STARTED
-from attractor.server.run_actions import StartedRun, answer_question, orders_in, walk
+from attractor.server.run_actions import StartedRun, orders_in, walk
 from attractor.server.service import Service
 from attractor.worlds.actors import Actor, ActorFolder, list_actors
-from attractor.worlds.attention import Attention, read_attention, rows_of_actor, snooze
 from attractor.worlds.dimensions import add_dimension, diff_dimension
 from attractor.worlds.messages import Message, Sender, SenderKind
 from attractor.worlds.orders import (
@@ -50,8 +45,6 @@ from attractor.worlds.orders import (
     stop,
 )
 from attractor.worlds.records import actor_record, message_records, world_record
-from attractor.worlds.rows import AttentionRow, find_row
-from attractor.worlds.settling import Settler, settle
 from attractor.worlds.status import ActorStatus, read_actor, read_actors
 
 part = APIRouter(tags=["worlds"], responses=problem_statuses(400, 404, 409))
@@ -159,49 +152,6 @@ class MessageAnswer(AnswerModel):
     )
 
 
-class FieldAnswer(AnswerModel):
-    """A text that is typed with a choice."""
-
-    name: str
-    label: str
-    is_required: bool
-    is_long: bool
-
-
-class ChoiceAnswer(AnswerModel):
-    """One thing that a person can do: settle the row with `key`, `values` and typed fields."""
-
-    key: str
-    label: str
-    letter: str = Field(description="Its key on a keyboard; empty without one.")
-    fields: list[FieldAnswer]
-    values: dict[str, str]
-    is_free: bool = Field(description="A text that is no other choice is its first field.")
-
-
-class AttentionAnswer(AnswerModel):
-    """One thing that needs a person, with the command that settles it."""
-
-    id: str
-    need: str
-    project: ProjectPlace
-    name: str
-    actor: str
-    run_id: str
-    about: str = Field(description="What its run is about: issue, round of a pull request, goal.")
-    reason: str
-    since: datetime
-    cost_usd: float
-    unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
-    command: str
-    questions: list[JsonRecord]
-    choices: list[ChoiceAnswer]
-    rows: list["AttentionAnswer"] = Field(
-        default_factory=list["AttentionAnswer"],
-        description="The failed tasks of a row about their common cause.",
-    )
-
-
 class DiffAnswer(AnswerModel):
     """The changes in a dimension."""
 
@@ -251,54 +201,6 @@ class MessageBody(Body):
     text: Words = Field(json_schema_extra=SAYS_SOMETHING)
 
 
-class SnoozeBody(Body):
-    """How long a row is left out."""
-
-    duration: Word = Field(default="1h", json_schema_extra={"pattern": DURATION_PATTERN})
-
-
-class ChoiceBody(Body):
-    """The decision about a task that is interrupted or blocked."""
-
-    choice: Literal["go on", "start over", "leave"]
-
-
-class HeldBody(Body):
-    """What becomes of messages that wait because several runs stopped for one cause."""
-
-    choice: Literal["go on", "leave"]
-
-
-class DraftBody(Body):
-    """The answer to a drafted desire of an app."""
-
-    choice: Literal["accept", "dismiss"]
-    reason: Words = ""
-
-
-class SettleBody(Body):
-    """What a person chose of the choices of a row, with the texts of its fields.
-
-    Of a row about a common cause, only the named tasks are settled (default: all).
-    """
-
-    choice: Word
-    fields: dict[str, Words] = Field(default_factory=dict[str, Words], max_length=10)
-    rows: list[Word] = Field(default_factory=list[Word], max_length=1000)
-
-
-class SettledAnswer(AnswerModel):
-    """A settled row."""
-
-    words: str = Field(description="What happened, and what happens next.")
-
-
-class SettledDraft(AnswerModel):
-    """An answered draft."""
-
-    next: str = Field(description="The command that plans an accepted one, else empty.")
-
-
 class DimensionBody(Body):
     """A dimension to make."""
 
@@ -327,7 +229,8 @@ def sender_of(caller: Calling) -> Sender:
     return Sender(SenderKind.PERSON, caller.name, caller.proof)
 
 
-def _answer(folder: ActorFolder) -> ActorAnswer:
+def answer_of(folder: ActorFolder) -> ActorAnswer:
+    """Return an actor as it is now."""
     return ActorAnswer.model_validate(actor_record(read_actor(folder)))
 
 
@@ -357,105 +260,6 @@ def list_settings(service: PathProjectService) -> list[SettingAnswer]:
         SettingAnswer(key=one.key, value=one.plain, origin=one.origin.describe())
         for one in service.read_settings()
     ]
-
-
-@part.get("/api/v1/attention", dependencies=[READ])
-def list_attention(service: ServerService, caller: Calling) -> list[AttentionAnswer]:
-    """List what needs a person in all projects, the oldest first."""
-    rows = attention_of(service, caller).rows
-    return [AttentionAnswer.model_validate(row.to_record()) for row in rows]
-
-
-def attention_of(service: Service, caller: Caller, *, only_known: bool = False) -> Attention:
-    """Return what needs a person in the projects that a caller may reach.
-
-    `only_known` is as in `read_attention`.
-    """
-    state, now = service.project.machine.state_dir, service.opened.now()
-    environ = service.processes.environ
-    return read_attention(
-        state,
-        now,
-        environ,
-        reaches=caller.reaches,
-        others=_rows_of_fleet(service, caller),
-        known=service.journals,
-        only_known=only_known,
-    )
-
-
-def _rows_of_fleet(service: Service, caller: Caller) -> Sequence[AttentionRow]:
-    state = service.project.machine.state_dir
-    projects = {one.project_id: one for one in list_project_folders(state)}
-    return [*rows_of_fleet(service.fleet, projects, service.project_id, caller.reaches)]
-
-
-@part.post("/api/v1/attention/{row:path}/snooze", status_code=204, dependencies=[OPERATE])
-def snooze_row(service: ServerService, caller: Calling, row: str, body: SnoozeBody) -> None:
-    """Leave a row out for a time."""
-    state, now = service.project.machine.state_dir, service.opened.now()
-    rows = {one.id: one for one in attention_of(service, caller).rows}
-    if row not in rows:
-        raise UnknownName("row of attention", row, rows)
-    snooze(state, rows[row], now + parse_duration(body.duration), now)
-
-
-@part.post("/api/v1/attention/{row:path}/settle", dependencies=[OPERATE, IN_TURN])
-def settle_row(
-    service: ServerService, caller: Calling, row: str, body: SettleBody
-) -> SettledAnswer:
-    """Do what a person chose of the `choices` of a row; refused if it is not there any more."""
-    rows = attention_of(service, caller).rows
-    if body.rows:
-        # The last task of a cause is a row of its own.
-        shown = [one for each in rows for one in (each, *each.rows) if one.id in body.rows]
-        found = replace(shown[0], rows=shown) if shown else find_row(row, ())
-    else:
-        found = find_row(row, rows)
-    settler = _settler(enter(service, caller, found.project.project_id), caller)
-    return SettledAnswer(words=settle(found, body.choice, body.fields, settler))
-
-
-@part.post(
-    "/api/v1/attention/{row:path}/seen",
-    status_code=204,
-    dependencies=[OPERATE, IN_TURN],
-    deprecated=True,
-)
-def see_row(service: ServerService, caller: Calling, row: str) -> None:
-    """Record that the answers of a row were seen, as the choice `seen` of `settle`."""
-    settle_row(service, caller, row, SettleBody(choice="seen"))
-
-
-@part.post(
-    "/api/v1/attention/{row:path}/held",
-    status_code=204,
-    dependencies=[OPERATE, IN_TURN],
-    deprecated=True,
-)
-def settle_held_row(service: ServerService, caller: Calling, row: str, body: HeldBody) -> None:
-    """Decide what becomes of held messages, as `settle` does."""
-    settle_row(service, caller, row, SettleBody(choice=body.choice))
-
-
-@part.post("/api/v1/attention/{row:path}/draft", dependencies=[OPERATE, IN_TURN], deprecated=True)
-def settle_draft_row(
-    service: ServerService, caller: Calling, row: str, body: DraftBody
-) -> SettledDraft:
-    """Make a desire of a draft, or dismiss it, as `settle` does."""
-    fields = {"reason": body.reason} if body.reason else {}
-    words = settle_row(service, caller, row, SettleBody(choice=body.choice, fields=fields)).words
-    return SettledDraft(next=words.partition("next: ")[2])
-
-
-def _settler(service: Service, caller: Caller) -> Settler:
-    def cancel(run_id: str, why: str) -> None:
-        _cancel(service, caller, why, run_id)
-
-    def answer(run_id: str, question: str, answer: str) -> str:
-        return answer_question(service, run_id, caller, answer=answer, question=question).words
-
-    return Settler(sender_of(caller), service.opened, cancel, answer)
 
 
 @part.get("/api/v1/actors", dependencies=[READ])
@@ -497,13 +301,13 @@ def spawn_actor(service: ServerService, caller: Calling, body: SpawnBody) -> Act
     except NotRunnable as fault:
         # The request is valid; this machine lacks something.
         raise Refused(fault.message, hint=fault.hint) from fault
-    return _answer(folder)
+    return answer_of(folder)
 
 
 @part.get("/api/v1/actors/{project}/{name}", dependencies=[READ])
 def show_actor(service: PathProjectService, name: str) -> ActorAnswer:
     """Return an actor."""
-    return _answer(actor_of(service, name))
+    return answer_of(actor_of(service, name))
 
 
 @part.get("/api/v1/actors/{project}/{name}/messages", dependencies=[READ])
@@ -542,16 +346,16 @@ def see_actor(
     folder = actor_of(service, name)
     seen = message or last_answer(folder).message.id
     mark_seen(folder, seen, sender_of(caller), service.opened)
-    return _answer(folder)
+    return answer_of(folder)
 
 
 @part.post("/api/v1/actors/{project}/{name}/stop", dependencies=[OPERATE, IN_TURN])
 def stop_actor(service: PathProjectService, caller: Calling, name: str) -> ActorAnswer:
     """Cancel the run of an actor, and end its process."""
     folder, opened = actor_of(service, name), service.opened
-    cancel = partial(_cancel, service, caller, "the actor is stopped")
+    cancel = partial(cancel_run, service, caller, "the actor is stopped")
     stop(folder, sender_of(caller), opened, cancel)
-    return _answer(folder)
+    return answer_of(folder)
 
 
 @part.post("/api/v1/actors/{project}/{name}/archive", dependencies=[OPERATE])
@@ -559,28 +363,11 @@ def archive_actor(service: PathProjectService, caller: Calling, name: str) -> Ac
     """Take an actor without work off the list."""
     folder = actor_of(service, name)
     archive(folder, sender_of(caller), service.opened)
-    return _answer(folder)
+    return answer_of(folder)
 
 
-@part.post(
-    "/api/v1/actors/{project}/{name}/interrupted",
-    dependencies=[OPERATE, IN_TURN],
-    deprecated=True,
-)
-def settle_interrupted(
-    service: PathProjectService, caller: Calling, name: str, body: ChoiceBody
-) -> ActorAnswer:
-    """Decide what becomes of a task that is interrupted or blocked, as `settle` does."""
-    folder = actor_of(service, name)
-    view = read_actor(folder)
-    rows = [one for one in rows_of_actor(view) if one.need.value == view.status.value]
-    if not rows:
-        raise Refused(f"the actor {name} is {view.status}", hint="look again")
-    settle(rows[0], body.choice, {}, _settler(service, caller))
-    return _answer(folder)
-
-
-def _cancel(service: Service, caller: Caller, why: str, run_id: str) -> None:
+def cancel_run(service: Service, caller: Caller, why: str, run_id: str) -> None:
+    """Cancel a run of the project of a service."""
     orders_in(service, service.project.runs_dir / run_id, caller).cancel(why)
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from attractor.attention.reading import find_rows
+from attractor.attention.rows import AttentionRow
 from attractor.base.errors import UnknownName, UsageError
 from attractor.factory.dimensions import Dimension, DimensionRecords
 from attractor.factory.project import ProjectFolder
 from attractor.worlds.actors import ActorFolder, find_actor
-from attractor.worlds.attention import find_rows
-from attractor.worlds.rows import AttentionRow, Need
 
 Place = tuple[str, str]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -37,7 +37,7 @@ def project(name: str) -> ProjectFolder:
 def row(place: Place) -> AttentionRow:
     return AttentionRow(
         id="/".join(place),
-        need=Need.REVIEW,
+        need="review",
         project=project(place[0]),
         name=place[1],
         reason="",

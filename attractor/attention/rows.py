@@ -1,46 +1,31 @@
-"""A row of what needs a person, and what the person can do about it.
+"""A row of what needs a person: what is shown, what the person can do, and what does it.
 
 A decision, a plan and a promotion have no choice: their evidence is on a page of their own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
-from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.engine.outcome import NOTHING_USED, Usage
-from attractor.engine.questions.question import Question, QuestionKind
+from attractor.engine.questions.question import Question
+from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
-from attractor.worlds.breaker import Hold
-from attractor.worlds.errors import RowGone
+from attractor.worlds.actors import ActorFolder
+from attractor.worlds.messages import Sender
 from attractor.worlds.status import ActorView
 
-ANSWERED = "answered:"
-"""The begin of the id of a row about an answer; then comes the id of the message."""
 
+class RowGone(UnknownName):
+    """The row was settled, or it shows something else now."""
 
-class Need(StrEnum):
-    """What a person is needed for."""
-
-    QUESTION = "question"
-    DECISION = "decision"
-    INTERRUPTED = "interrupted"
-    BLOCKED = "blocked"
-    FAILED = "failed"
-    REVIEW = "review"
-    ANSWERED = "answered"
-    LIMIT = "limit"
-    HELD = "held"
-    PLAN = "plan"
-    APP = "app"
-    DRAFT = "draft"
-    FLEET = "fleet"
-    QUEUE = "queue"
-    AUTOMATION = "automation"
-    PULL_REQUEST = "pull request"
+    def __init__(self) -> None:
+        UsageError.__init__(self, "this was settled or has changed meanwhile", hint="look again")
 
 
 @dataclass(frozen=True)
@@ -72,18 +57,50 @@ class Choice:
         return write_fields(self)
 
 
+@dataclass(frozen=True)
+class Settler:
+    """A person who settles rows of one project.
+
+    `cancel` cancels a run with a reason; `resume` lets a stopped run go on; `answer` answers a
+    question of a run. The last two return what happens next.
+    """
+
+    by: Sender
+    opened: OpenProject
+    cancel: Callable[[str, str], object]
+    resume: Callable[[str], str]
+    answer: Callable[[str, str, str], str]
+
+
+Act = Callable[[str, Mapping[str, str], Settler], str]
+"""Type of a function that does a choice with the typed texts, and says what happened."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """The page on which a person goes on from a row."""
+
+    text: str
+    address: str
+
+
+def link_to_run(run_id: str, text: str = "Open the run", page: str = "") -> Link:
+    """Return the link to a page of a run."""
+    return Link(text, f"/runs/{run_id}{page}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class AttentionRow:
     """One thing that needs a person, with the command that settles it.
 
-    `id` is the same as long as it is the same thing. `actor` is set for the work of an actor.
-    `about` is what its run is about.
-    `rows` are the failed tasks of a row about their common cause; each has a command of its own.
-    `held` are the actors whose messages wait for an answer about the cause in `hold`.
+    `id` is the same as long as it is the same thing, and `need` says in a word what it is. `actor`
+    is set for the work of an actor. `about` is what its run is about. `message` is the one whose
+    answer the row shows; it `has_failed` if the task did. `rows` are the failed tasks of a row
+    about their common cause; each has a command of its own. `act` does each of `choices`.
     """
 
     id: str
-    need: Need
+    need: str
     project: ProjectFolder
     name: str
     reason: str
@@ -92,11 +109,14 @@ class AttentionRow:
     usage: Usage = NOTHING_USED
     run_id: str = ""
     about: str = ""
+    message: str = ""
+    has_failed: bool = False
     questions: Sequence[Question] = ()
     actor: ActorView | None = None
     rows: Sequence["AttentionRow"] = ()
-    hold: Hold | None = None
-    held: Sequence[ActorView] = ()
+    choices: Sequence[Choice] = ()
+    act: Act | None = None
+    link: Link | None = None
 
     @property
     def title(self) -> str:
@@ -104,15 +124,16 @@ class AttentionRow:
         return self.name if self.actor else self.about or self.name
 
     @property
-    def message(self) -> str:
-        """The message whose answer the row shows; "" for another row."""
-        return self.id.removeprefix(ANSWERED) if self.id.startswith(ANSWERED) else ""
+    def folder(self) -> ActorFolder:
+        """The folder of the actor of the row."""
+        assert self.actor
+        return self.actor.folder
 
     def to_record(self) -> dict[str, Json]:
         """Return the row as JSON."""
         return {
             "id": self.id,
-            "need": self.need.value,
+            "need": self.need,
             "project": {"id": self.project.project_id, "folder": str(self.project.root)},
             "name": self.name,
             "actor": self.actor.name if self.actor else "",
@@ -124,58 +145,21 @@ class AttentionRow:
             "unpriced_tokens": self.usage.unpriced_tokens,
             "command": self.command,
             "questions": [write_fields(question) for question in self.questions],
-            "choices": [one.to_record() for one in choices_of(self)],
+            "choices": [one.to_record() for one in self.choices],
             "rows": [row.to_record() for row in self.rows],
         }
 
 
-_SEEN = Choice("seen", "mark as reviewed", "s")
-_TASK = Choice(
-    "send", "send the next task", "", [Field("text", "Next task", True, True)], is_free=True
-)
-
-
-def choices_of(row: AttentionRow) -> Sequence[Choice]:
-    """Return what a person can do about a row, the nearest first."""
-    match row.need:
-        case Need.QUESTION:
-            return [*_answers(row.questions[0])]
-        case Need.INTERRUPTED | Need.BLOCKED:
-            again = "try again" if row.need is Need.BLOCKED else "go on"
-            return [
-                Choice("go on", again, "g"),
-                Choice("start over", "start over", "b"),
-                Choice("leave", "leave", "l"),
-            ]
-        case Need.HELD:
-            return [
-                Choice("go on", "go on", "g"),
-                Choice("leave", "leave", "l"),
-            ]
-        case Need.DRAFT:
-            reason = Field("reason", "Why it is dismissed")
-            return [
-                Choice("accept", "make it a desire", "a"),
-                Choice("dismiss", "dismiss it", "x", [reason]),
-            ]
-        case Need.APP:
-            return [Choice("start", "start the app", "g")]
-        case _ if row.rows:
-            return [Choice("seen", "mark all as reviewed", "s")]
-        case Need.FAILED | Need.REVIEW | Need.ANSWERED:
-            return [_SEEN, _TASK]
-        case _:
-            return ()
-
-
-def _answers(question: Question) -> Iterator[Choice]:
-    options = [(one.key, one.label) for one in question.options]
-    if not options and question.kind in (QuestionKind.YES_NO, QuestionKind.CONFIRMATION):
-        options = [("yes", "yes"), ("no", "no")]
-    for number, (key, label) in enumerate(options, 1):
-        yield Choice("answer", label, str(number) if number < 10 else "", values={"answer": key})
-    typed = Field("answer", f"Answer to: {question.text}", True)
-    yield Choice("answer", "answer in words", "a", [typed], is_free=True)
+def settle(row: AttentionRow, choice: str, fields: Mapping[str, str], at: Settler) -> str:
+    """Do what a person chose, and return what happened in words."""
+    offered = {one.key: one for one in row.choices}
+    if choice not in offered or row.act is None:
+        known = ", ".join(offered) or f"none: {row.command}"
+        raise UsageError(f"{row.name} has no choice {choice!r}", hint=f"choices: {known}")
+    for one in offered[choice].fields:
+        if one.is_required and not fields.get(one.name, "").strip():
+            raise UsageError(f"missing {one.name}", hint=one.label)
+    return row.act(choice, fields, at)
 
 
 def find_row(row_id: str, rows: Sequence[AttentionRow]) -> AttentionRow:
@@ -199,3 +183,8 @@ def read_line(line: str, choices: Sequence[Choice]) -> tuple[str, Mapping[str, s
             return one.key, dict.fromkeys(names, line.removeprefix(one.key).strip())
     free = next((one for one in choices if one.is_free), None)
     return (free.key, {free.fields[0].name: line}) if free else None
+
+
+def in_project(project: ProjectFolder) -> str:
+    """Return the beginning of a command of a project."""
+    return f"cd {shlex.quote(str(project.root))} && "

@@ -12,12 +12,12 @@ from urllib.parse import quote
 
 import pytest
 
+from attractor.attention.reading import read_attention
+from attractor.attention.rows import AttentionRow
 from attractor.base.clock import SystemClock
 from attractor.factory.open_project import OpenProject
 from attractor.growth.deployment.draft_store import DraftStore
 from attractor.server.service import Service
-from attractor.worlds.attention import read_attention
-from attractor.worlds.rows import AttentionRow
 from tests.cli.running import attractor
 from tests.growth.deployment.living import Living
 from tests.growth.deployment.test_draft_store import IDS, current, said, told, write_feedback

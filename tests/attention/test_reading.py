@@ -3,12 +3,15 @@
 import asyncio
 import json
 import re
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from attractor.attention.causes import with_rows
+from attractor.attention.reading import read_attention
+from attractor.attention.rows import RowGone, find_row, settle
+from attractor.attention.snoozing import snooze
 from attractor.base.clock import SystemClock
 from attractor.factory.open_project import OpenProject, open_project
 from attractor.factory.pull_readings import PullReadings
@@ -17,12 +20,8 @@ from attractor.growth.deployment.start import start_release
 from attractor.growth.deployment.targets import local
 from attractor.growth.plans.plan import read_proposal
 from attractor.server.service import Service
-from attractor.worlds.attention import read_attention, snooze
-from attractor.worlds.errors import RowGone
 from attractor.worlds.orders import here
 from attractor.worlds.process import ActorProcess
-from attractor.worlds.rows import find_row
-from attractor.worlds.settling import settle
 from tests.cli.running import run_here
 from tests.factory.test_pull_readings import SAID
 from tests.growth.app import PROPOSAL
@@ -103,7 +102,7 @@ def test_failed_tasks_of_one_cause_are_one_row(tmp_path: Path) -> None:
     snooze(state, group.rows[0], now + timedelta(hours=1), now)
     assert rows() == [("2 tasks", ["b", "c"]), ("d", [])]
     # An answer to one of them leaves the other one; a task that failed since is not marked.
-    settle(replace(group, rows=group.rows[1:2]), "seen", {}, settler(opened))
+    settle(with_rows(group, group.rows[1:2]), "seen", {}, settler(opened))
     assert rows() == [("c", []), ("d", [])]
     send_to(group.rows[2].actor.folder, opened, "again")  # pyright: ignore
     ActorProcess(group.rows[2].actor.folder, opened).work(linger_s=0.05)  # pyright: ignore
@@ -174,8 +173,13 @@ def test_snoozed_row_is_left_out_until_something_else_is_needed(desk: PlacedDesk
     desk.do(*SPAWN, "--name", "ask", "say hello")
     desk.do("actor", "wait", "ask", "--timeout", "30s")
     assert desk.do("snooze", "", "2h").returncode == 2
+    assert desk.do("snooze", "--list").stdout == "Nothing is snoozed.\n"
     assert desk.do("snooze", "ask", "2h").stdout.startswith("ask: snoozed until ")
     assert desk.do("attention").stdout == "Nothing needs you.\n1 snoozed.\n"
+    assert desk.do("snooze", "--list").stdout.startswith("ask: snoozed until ")
+    assert desk.do("snooze", "--wake", "as").stdout == "ask: shown again\n"
+    assert [row["name"] for row in desk.rows()] == ["ask"]
+    desk.do("snooze", "ask", "2h")
     [run] = json.loads(desk.do("actor", "list", "--json").stdout)
     desk.do("answer", run["run"], "Y")
     desk.do("actor", "wait", "ask", "--until", "idle", "--timeout", "30s")
@@ -230,7 +234,7 @@ def test_plans_and_apps_that_went_down_are_rows(tmp_path: Path) -> None:
 
     def rows() -> list[tuple[str, str]]:
         found = read_attention(state, SystemClock().now(), {}).rows
-        return [(row.need.value, row.reason) for row in found]
+        return [(row.need, row.reason) for row in found]
 
     try:
         asyncio.run(start_release(project, app.releases, local.part))

@@ -1,0 +1,51 @@
+"""Answers of actors that no person has seen: failures, work to review, and the others."""
+
+from collections.abc import Iterator, Mapping
+
+from attractor.attention.rows import Act, AttentionRow, Choice, Field, Settler
+from attractor.attention.source import Look, Source
+from attractor.worlds.orders import mark_seen, send
+from attractor.worlds.status import ActorStatus, ActorView
+
+_TASK = Field("text", "Next task", is_required=True, is_long=True)
+CHOICES = [
+    Choice("seen", "mark as reviewed", "s"),
+    Choice("send", "send the next task", "", [_TASK], is_free=True),
+]
+
+
+def _rows(look: Look) -> Iterator[AttentionRow]:
+    for view in look.views:
+        if last := view.unseen:
+            is_idle = view.status is ActorStatus.IDLE
+            yield AttentionRow(
+                id=f"answered:{last.message.id}",
+                need="answered" if is_idle else view.status.value,
+                project=look.project,
+                name=view.name,
+                reason=last.reason or last.words,
+                since=last.at,
+                usage=view.usage,
+                command=f"attractor actor seen {view.name}",
+                run_id=last.run_id,
+                message=last.message.id,
+                has_failed=view.status is ActorStatus.FAILED,
+                actor=view,
+                choices=CHOICES,
+                act=_act(view, last.message.id),
+            )
+
+
+def _act(view: ActorView, message: str) -> Act:
+    def act(choice: str, fields: Mapping[str, str], at: Settler) -> str:
+        words = "seen"
+        if choice == "send":
+            words = f"taken: message {send(view.folder, fields['text'], at.by, at.opened).id}"
+        # A newer answer stays, which no one has seen.
+        mark_seen(view.folder, message, at.by, at.opened)
+        return words
+
+    return act
+
+
+part = Source(_rows)

@@ -1,0 +1,29 @@
+"""Pull requests that wait for a person here, as they were read last."""
+
+from collections.abc import Iterator
+
+from attractor.attention.rows import AttentionRow, in_project, link_to_run
+from attractor.attention.source import Look, Source
+from attractor.factory.pull_readings import SHOWN, PullReadings, pull_step
+
+
+def _rows(look: Look) -> Iterator[AttentionRow]:
+    project = look.project
+    for reading in PullReadings.in_state(look.state, project.project_id).all():
+        step = pull_step(reading)
+        if step is None or (reading.merged_outside and look.now - reading.since > SHOWN):
+            continue
+        yield AttentionRow(
+            id=f"pull:{project.project_id}:{reading.url}:{step.words}",
+            need="pull request",
+            project=project,
+            name=f"pull request {reading.number}",
+            reason=f"{reading.url}: {step.words}",
+            since=reading.since,
+            command=f"{in_project(project)}{step.command}",
+            run_id=reading.run_id,
+            link=link_to_run(reading.run_id),
+        )
+
+
+part = Source(_rows)

@@ -1,0 +1,64 @@
+"""Questions of runs and of actors, a row each."""
+
+from collections.abc import Iterator, Mapping
+
+from attractor.attention.rows import Act, AttentionRow, Choice, Field, Settler
+from attractor.attention.source import Look, Source
+from attractor.engine.questions.question import Question, QuestionKind
+from attractor.factory.project import ProjectFolder
+from attractor.records.open_work import answer_command
+from attractor.records.summary import RunOverview
+from attractor.worlds.status import ActorStatus, ActorView
+
+
+def _rows(look: Look) -> Iterator[AttentionRow]:
+    for view in look.views:
+        if view.run and view.status is ActorStatus.ASKING:
+            yield from _rows_of_run(view.run, look.project, view)
+    for run in look.runs:
+        if run.run_id not in look.runs_of_actors:
+            yield from _rows_of_run(run, look.project)
+
+
+def _rows_of_run(
+    run: RunOverview, project: ProjectFolder, actor: ActorView | None = None
+) -> Iterator[AttentionRow]:
+    several = len(run.questions) > 1
+    for question in run.questions:
+        yield AttentionRow(
+            id=f"question:{run.run_id}:{question.id}",
+            need="question",
+            project=project,
+            name=actor.name if actor else run.run_id,
+            reason=question.text,
+            since=run.written or run.started,
+            usage=run.usage,
+            command=answer_command(run.run_id, "CHOICE", question=question.id if several else ""),
+            run_id=run.run_id,
+            about=run.subject,
+            questions=[question],
+            actor=actor,
+            choices=[*choices_of(question)],
+            act=_answer(run.run_id, question.id),
+        )
+
+
+def choices_of(question: Question) -> Iterator[Choice]:
+    """Yield the answers that a person can give."""
+    options = [(one.key, one.label) for one in question.options]
+    if not options and question.kind in (QuestionKind.YES_NO, QuestionKind.CONFIRMATION):
+        options = [("yes", "yes"), ("no", "no")]
+    for number, (key, label) in enumerate(options, 1):
+        yield Choice("answer", label, str(number) if number < 10 else "", values={"answer": key})
+    typed = Field("answer", f"Answer to: {question.text}", True)
+    yield Choice("answer", "answer in words", "a", [typed], is_free=True)
+
+
+def _answer(run_id: str, question: str) -> Act:
+    def act(choice: str, fields: Mapping[str, str], at: Settler) -> str:
+        return at.answer(run_id, question, fields["answer"])
+
+    return act
+
+
+part = Source(_rows)
