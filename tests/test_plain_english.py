@@ -166,3 +166,18 @@ def test_wordings_that_readers_did_not_understand_do_not_return() -> None:
     files = [*PAGES, *MODULES, *sorted(ROOT.glob("attractor/**/*.j2"))]
     texts = {str(file): " ".join(file.read_text("utf-8").split()) for file in files}
     assert [(file, one) for file, text in texts.items() for one in WORDINGS if one in text] == []
+
+
+PAGE = re.compile(r"docs/(explanation|how-to|reference|runbooks|tutorial)/")
+
+
+def test_no_shipped_file_names_a_page_that_an_installed_person_lacks() -> None:
+    shipped = [
+        file
+        for folder in ("agents", "attractor", "pipelines", "scenarios/_twins")
+        for file in sorted((ROOT / folder).rglob("*"))
+        if file.is_file() and file.name != "README.md" and file.suffix != ".pyc"
+    ]
+    contents = {str(file): file.read_bytes().decode(errors="replace") for file in shipped}
+    assert PAGE.search("hint = 'see docs/reference/agents.md'")
+    assert [file for file, text in contents.items() if PAGE.search(text)] == []

@@ -77,7 +77,7 @@ class PromptInvalid(UsageError):
 class InvalidAgent(UsageError):
     """The definition of an agent is invalid."""
 
-    hint = "see docs/reference/agents.md"
+    hint = "compare it with the shipped ones: attractor agents --json"
 
 
 class McpServerFailed(Unavailable):

@@ -117,7 +117,7 @@ def read_development(repository: Path) -> DevelopmentalSpec:
     """Read the developmental specification of an app, or raise InvalidDevelopment."""
     file = repository / DEVELOPMENT
     if not file.exists():
-        hint = "write its organs and growth plates: see docs/how-to/grow-an-app.md"
+        hint = "begin an app in a new folder: attractor grow init; or restore the file"
         raise InvalidDevelopment(f"{repository} contains no {DEVELOPMENT}", hint=hint)
     text = read_file(file).decode()
     return parse_development(text, place=str(DEVELOPMENT))

@@ -22,13 +22,13 @@ from attractor.base.toml import Fault, KeyPath, TomlMistakes, explain_faults
 class ScriptError(UsageError):
     """Invalid script of a twin."""
 
-    hint = "see docs/reference/twin-scripts.md"
+    hint = "see what a script contains: attractor help twin llm"
 
 
 class RecordingError(UsageError):
     """Invalid recordings of a twin."""
 
-    hint = "see docs/reference/twin-scripts.md"
+    hint = "record it again: attractor help twin llm"
 
 
 class PortInUse(MachineryError):

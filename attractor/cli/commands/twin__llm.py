@@ -42,9 +42,11 @@ def _help() -> str:
     Stop it with Ctrl-C. Set the printed environment variables to point clients at the twin. The
     supported APIs are {apis}.
 
-    With --script or --example, rules choose the answers. With --replay, recorded answers are
-    replayed; with both, recordings answer requests that match no rule. With --record, requests are
-    forwarded with the API key of the client, and the exchanges are saved without this API key.
+    With --script or --example, rules choose the answers. A rule of a script is a table [[rules]],
+    such as when = {{ first_user = "Plan" }} with answer = {{ text = "Done." }}. With --replay,
+    recorded answers are replayed; with both, recordings answer requests that match no rule. With
+    --record, requests are forwarded with the API key of the client, and the exchanges are saved
+    without this API key.
 
     The control API lists requests and the rules that answered them; it needs the printed token.
     It can also replace the script and reset the twin.

@@ -57,10 +57,11 @@ def twin_serve(
     """Serve twins of services declared in TOML.
 
     Each FILE_OR_DIR is a service file, a folder with a twin.toml, a folder of such folders, or the
-    name of a shipped service: calendar, drive, github, gitlab, mail, slack or web.
-    The twins answer over real HTTP on this machine until Ctrl-C. Set the printed variables to point
-    clients at them. The control API lists requests and sets the clock; it needs the printed
-    token.
+    name of a shipped service: calendar, drive, github, gitlab, mail, slack or web. A service file
+    has a name, and for each route a table [[routes]] with method, path and kind, such as kind =
+    "fixed" with json = { is_open = true }. The twins answer over real HTTP on this machine until
+    Ctrl-C. Set the printed variables to point clients at them. The control API lists requests and
+    sets the clock; it needs the printed token.
 
     With --record, requests are forwarded to the real service with the API key of the client, and
     the exchanges are saved without this API key, for 'attractor twin check'.

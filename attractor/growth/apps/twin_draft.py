@@ -10,7 +10,7 @@ from attractor.growth.http_client import Operation
 
 _HEAD = """\
 # Drafted from the specification: the answers are made up. Write what the service really answers.
-# Reference: docs/reference/service-twins.md
+# Try it: attractor twin serve scenarios/_twins/{name}
 name = "{name}"
 summary = "The service {name}"
 

@@ -13,13 +13,13 @@ from attractor.base.errors import UsageError
 class ServiceError(UsageError):
     """Invalid declaration of a service."""
 
-    hint = "see docs/reference/service-twins.md"
+    hint = "see what a service file contains: attractor help twin serve"
 
 
 class RecordingError(UsageError):
     """Invalid recording."""
 
-    hint = "see docs/reference/service-twins.md, Recordings"
+    hint = "record it again: attractor help twin serve"
 
 
 class TwinFailure(Exception):
