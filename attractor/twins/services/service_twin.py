@@ -177,7 +177,7 @@ def _read(model: type[T], body: bytes) -> T:
     except ValidationError as cause:
         error = cause.errors()[0]
         place = ".".join(str(step) for step in error["loc"] if step not in ("rule", "fault"))
-        hint = 'POST /clock takes {"advance": "1h"}, and POST /faults {"kind": "status", "status": 503}'
+        hint = 'send {"advance": "1h"} to /clock, or {"kind": "status", "status": 503} to /faults'
         message = error["msg"].removeprefix("Value error, ")
         raise UsageError(f"{place or 'the body'}: {message}", hint=hint) from cause
 
