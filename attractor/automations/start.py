@@ -241,14 +241,22 @@ def require_open_inputs(
         refuse_secrets(declared_by(automation.pipeline, opened), inputs)
 
 
-def check_automation(automation: Automation, opened: OpenProject) -> None:
+async def check_automation(automation: Automation, opened: OpenProject) -> None:
     """Refuse an automation that could start no run, before it is created."""
     _require_trigger(automation)
     if automation.profile:
         opened.pin_profile(automation.profile)
     file, pipeline = _pipeline_of(automation.pipeline, opened)
-    # A suite that is not registered yet is registered by its lock at the first start.
-    if opened.suites.versions.knows(split_reference(automation.suite)[0]):
+    # Suites are slow to import.
+    from attractor.factory.registration.committed_suites import find_suite_folder
+    from attractor.factory.registration.register_suite import check_lock
+
+    suite, number = split_reference(automation.suite)
+    is_known = number or opened.suites.versions.knows(suite)
+    if not is_known and find_suite_folder(suite, opened.project.root):
+        # The first start registers it by its lock.
+        await check_lock(suite, RunRequest(file=file, profile=automation.profile), opened)
+    else:
         opened.require_judged(opened.pin_suite(automation.suite), pipeline, file)
     require_inputs(automation, declared_inputs(pipeline.graph))
 

@@ -1,5 +1,6 @@
 """Records of automations: their inputs, and what others may set of them."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -113,7 +114,7 @@ def test_automation_that_could_start_no_run_is_refused(
 ) -> None:
     opened = make_opened(tmp_path / "project")
     with pytest.raises(AttractorError, match=words):
-        check_automation(replace(automation_in(opened), **fields), opened)
+        asyncio.run(check_automation(replace(automation_in(opened), **fields), opened))
 
 
 @table(

@@ -11,7 +11,7 @@ from attractor.automations.errors import InvalidAutomation
 from attractor.automations.start import Starting, check_automation
 from attractor.automations.starts import Claim
 from attractor.automations.store import AutomationFolder, create_automation, list_faults
-from attractor.base.errors import FileError, LockHeld, UsageError
+from attractor.base.errors import AttractorError, FileError, LockHeld, UsageError
 from attractor.base.json import JsonObject
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.candidate_run import read_candidate_run
@@ -22,6 +22,7 @@ from tests.factory.flows import make_flow
 from tests.factory.operations.test_pull_request import flow_on, propose, sync
 from tests.forges import hub
 from tests.pipeline.projects import git
+from tests.scenarios.suites import SUITE, write_suite
 from tests.tables import table
 
 PROMPTING = f"""digraph fix {{ {ENDS}
@@ -156,6 +157,23 @@ def test_suite_of_another_pipeline_is_refused_before_the_automation_is_created(
     opened = make_flow(tmp_path).opened
     (opened.project.root / "pipeline.dot").write_text(PROMPTING)
     inputs = {"ticket": "A-1"}
-    check_automation(automation_in(opened, inputs=inputs), opened)
+    asyncio.run(check_automation(automation_in(opened, inputs=inputs), opened))
     with pytest.raises(UsageError, match="is for the pipeline 'linear', not for 'fix'"):
-        check_automation(automation_in(opened, inputs=inputs, suite="todo"), opened)
+        asyncio.run(check_automation(automation_in(opened, inputs=inputs, suite="todo"), opened))
+
+
+def test_suite_that_no_start_could_register_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    opened = make_opened(tmp_path / "project")
+    root = opened.project.root
+
+    def refusal() -> AttractorError:
+        with pytest.raises(AttractorError, match="todo") as refused:
+            asyncio.run(check_automation(automation_in(opened, suite="todo"), opened))
+        return refused.value
+
+    assert "attractor suite init" in refusal().hint
+    folder = write_suite(root / "scenarios" / "todo", suite=SUITE.replace("linear", "note"))
+    assert refusal().hint == f"read it, then: attractor suite register {folder}"
+    git(root, "add", ".")
+    git(root, "commit", "--message", "A suite without a lock")
+    assert "the last commit has no suite.lock.json" in str(refusal())

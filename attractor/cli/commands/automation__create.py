@@ -178,7 +178,7 @@ def automation_create(
         else default_schema(declared, automation.inputs)
     )
     automation = replace(automation, schema=schema)
-    check_automation(automation, opened)
+    asyncio.run(check_automation(automation, opened))
     if automation.issue_label:
         asyncio.run(find_forge(opened.project))
     token = secrets.token_urlsafe(32) if automation.has_http else ""
