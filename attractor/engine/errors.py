@@ -23,6 +23,7 @@ AttractorError
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from attractor.base.errors import Refused, UsageError, VerificationError
 from attractor.language.diagnostics import Diagnostic
@@ -30,6 +31,9 @@ from attractor.language.source.text import visible
 
 MAX_LISTED = 50
 """The maximum number of graph errors in one message."""
+
+WRITTEN = frozenset({"agent.dot", "submit.dot"})
+"""The names of the pipelines that Attractor writes for agents, which have no file."""
 
 
 class NoRun(UsageError):
@@ -138,7 +142,7 @@ class CheckpointBroken(VerificationError):
 def _in_one_line(fault: Diagnostic) -> str:
     """Return an error in one line, with message and position; the one of an agent has no file."""
     span = fault.span
-    is_agent = span.file.startswith("/") and not os.path.lexists(span.file)
-    is_shown = span.is_somewhere and not is_agent
+    is_written = Path(span.file).name in WRITTEN and not os.path.lexists(span.file)
+    is_shown = span.is_somewhere and not is_written
     place = f"{span.file or '<text>'}:{span.line}: " if is_shown else ""
     return visible(f"{place}{fault.message}")

@@ -178,6 +178,19 @@ def test_registered_version_runs_unchanged(tmp_path: Path) -> None:
     assert "unknown version" in call(flow, "run", "parent@2").stderr
 
 
+def test_error_of_a_registered_version_names_its_place_though_the_file_is_gone(
+    tmp_path: Path,
+) -> None:
+    flow = make_flow(tmp_path)
+    file = flow.project / "gone.dot"
+    file.write_text(PARENT.format(name="gone", work='prompt="x", llm_provider=opnai'))
+    output_of(flow, "pipeline", "register", "gone.dot")
+    file.unlink()
+    line = 1 + PARENT.partition("{work}")[0].count("\n")
+    words = f"{file}:{line}: node work: llm_provider=opnai: unknown provider"
+    assert words in call(flow, "run", "gone@1", "--suite", "").stderr
+
+
 def test_a_suite_is_shown_burned_and_archived(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     shown = output_of(flow, "suite", "show", "todo", "--operator")
