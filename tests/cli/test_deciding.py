@@ -67,6 +67,37 @@ def test_person_sees_all_before_deciding(tmp_path: Path) -> None:
     assert not any(word in json.dumps(record) for word in WORDS)
 
 
+def test_status_without_a_run_is_the_newest_or_a_list_of_those_that_wait(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    runs = [flow.launch(), flow.launch()]
+    refused = call(flow, "status").stderr
+    assert "error: 2 runs wait for this" in refused
+    assert all(f"  attractor status {run.run_id}  # Say hello\n" in refused for run in runs)
+    flow.decide(runs[1], DecisionKind.REJECTED)
+    assert json.loads(call(flow, "status", "--json").stdout)["run_id"] == runs[1].run_id
+
+
+def test_promote_without_a_run_leaves_out_what_was_superseded_merged_or_rolled_back(
+    tmp_path: Path,
+) -> None:
+    flow = make_flow(tmp_path)
+    different = LINEAR.replace("echo made > made.txt", "echo made > made.txt; date +%N > now.txt")
+    (flow.project / "pipeline.dot").write_text(different)
+    goals = ("Say hello", "Say hello", "Say goodbye", "Say one", "Say two")
+    superseded, promoted, back, *waiting = [flow.launch(goal=goal) for goal in goals]
+    for one in (superseded, promoted, back, *waiting):
+        flow.decide(one, DecisionKind.APPROVED)
+    for one, branch in ((promoted, "first"), (back, "second")):
+        git(flow.project, "branch", branch)
+        flow.promote(one, branch)
+    flow.roll_back(back, branch="second")
+    listed = call(flow, "promote").stderr
+    assert "error: 2 runs wait for this" in listed
+    assert all(f"  attractor promote {one.run_id}  # Say" in listed for one in waiting)
+    git(flow.project, "merge", "--quiet", f"attractor/run/{waiting[1].run_id}")
+    assert f"attractor rebase {waiting[0].run_id} --onto main" in call(flow, "promote").stderr
+
+
 def test_message_of_an_actor_is_not_the_run_that_waits(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
     earlier = flow.launch()

@@ -48,8 +48,9 @@ def promote(
     checked-out files are updated unless they have uncommitted changes. Promoting a run again has no
     effect. With --queue, the run waits its turn, and is rebased if needed: see 'attractor queue'.
 
-    Without RUN, promote the one approved run that is not promoted, if there is one, without those
-    that a later run improves or rebases.
+    Without RUN, promote the one approved run that is not promoted, if there is one. Left out are
+    runs that a later run improves or rebases, runs of the same task before a promoted one, and
+    results that were merged by hand or rolled back.
 
     With --to pr, no branch of this repository moves. The result is proposed on GitHub or GitLab,
     with the token in GITHUB_TOKEN or GITLAB_TOKEN, or of your git; 'attractor pr sync' records its

@@ -16,6 +16,7 @@ from attractor.cli.runs.listings import landed, proposed
 from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.stages import context_text, timeline_text
 from attractor.cli.runs.status import as_text, in_words
+from attractor.engine.state.run_state import StatusWord
 from attractor.pipeline.status import read_status, status_changes
 from attractor.records.context import read_context
 from attractor.records.lookup import find_run
@@ -26,7 +27,7 @@ OFTEN_S = 0.5
 
 
 @click.command()
-@run_argument("")
+@run_argument(StatusWord.AWAITING_HUMAN, prefers_newest=True)
 @click.option("--watch", is_flag=True, help="Show every change until the run ends.")
 @click.option("--stages", is_flag=True, help="List the attempts at stages, and the waits.")
 @click.option("--context", "in_context", is_flag=True, help="List the values of the context.")
@@ -43,7 +44,8 @@ def status(
     """Show the status of a run.
 
     RUN is a run id, a unique prefix of a run id, a run directory, or 'latest' (default: the newest
-    run that answers no message of an actor).
+    run that answers no message of an actor; if it waits for a decision and others do too, they are
+    listed).
     The status is read from the journal. Exit with 6 if run.json contradicts the journal. With
     --watch, redraw the terminal after each change; without a terminal, print one line (with --json,
     one object) after each change. If the run restarts as a new run, --watch continues with the new

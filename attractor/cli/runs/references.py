@@ -21,27 +21,30 @@ from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
 from attractor.records.lookup import LATEST, SHOWN, find_run, run_names
 from attractor.records.request import improved_run
+from attractor.records.summary import RunOverview, summarize_any
 
 if TYPE_CHECKING:
-    from attractor.config.settings import Settings
     from attractor.factory.project import ProjectFolder
-    from attractor.records.summary import RunOverview
 
 _LONGEST_GOAL = 60
 _SHORTEST = 4
 _FILL = "0" * 26
 
 
-def run_argument(waiting: str | None = None, **more: Any) -> Callable[[C], C]:
+def run_argument(
+    waiting: str | None = None, *, prefers_newest: bool = False, **more: Any
+) -> Callable[[C], C]:
     """Add the argument RUN; an id that only another project has makes that one the project.
 
     With `waiting`, RUN may be missing: it is the run that waits with this status, if there is one.
+    With `prefers_newest`, it is the newest run, unless that one and others wait.
     """
 
     def enter(ctx: click.Context, param: click.Parameter, reference: str | None) -> str:
         invocation = ctx.ensure_object(Invocation)
         if reference is None:
-            reference = _default_run(invocation, waiting or "", ctx.command_path)
+            command = ctx.command_path
+            reference = _default_run(invocation, waiting or "", command, prefers_newest)
         return _enter_project(invocation, reference)
 
     is_required = waiting is None and "default" not in more
@@ -55,13 +58,17 @@ def run_argument(waiting: str | None = None, **more: Any) -> Callable[[C], C]:
     )
 
 
-def _default_run(invocation: Invocation, waiting: str, command: str) -> str:
+def _default_run(invocation: Invocation, waiting: str, command: str, prefers_newest: bool) -> str:
     """Return the run that waits for a command, or the newest run that is not of an actor.
 
-    A run that a later one improves or rebases does not wait. Several are an error with a list.
+    Several that wait are an error with a list.
     """
-    settings = invocation.configuration.settings
-    found = _waiting_runs(settings, waiting) if waiting else []
+    runs_dir = invocation.configuration.settings.runs_dir
+    roots = (runs_dir / name for name in run_names(runs_dir))
+    newest = next((root for root in roots if _is_of_no_actor(RunDirectory(root))), None)
+    if prefers_newest and newest and not _waits(summarize_any(newest), waiting):
+        return newest.name
+    found = _waiting_runs(invocation, waiting) if waiting else []
     if len(found) > 1:
         goals = [shorten(run.subject, _LONGEST_GOAL) for run in found]
         lines = [
@@ -72,26 +79,48 @@ def _default_run(invocation: Invocation, waiting: str, command: str) -> str:
         raise UsageError(f"{len(found)} runs wait for this", hint="\n".join([*lines, *more]))
     if found:
         return found[0].directory.name
-    roots = (settings.runs_dir / name for name in run_names(settings.runs_dir))
-    return next((root.name for root in roots if _is_of_no_actor(RunDirectory(root))), LATEST)
+    return newest.name if newest else LATEST
 
 
-def _waiting_runs(settings: "Settings", waiting: str) -> list["RunOverview"]:
+def _waiting_runs(invocation: Invocation, waiting: str) -> list[RunOverview]:
+    """Return the runs that wait with a status.
+
+    A run does not wait if a later one improves or rebases it, or did the same and was promoted; nor
+    if its result was merged by hand, or rolled back.
+    """
     # Imported here, because most commands name their run.
+    from attractor.cli.runs.listings import landed
     from attractor.factory.history.index import RunIndex, RunQuery
 
+    settings = invocation.configuration.settings
     with RunIndex(settings.state_dir).opened() as index:
-        runs = {
-            status: index.runs(settings.runs_dir, RunQuery(status=status))
+        runs = [
+            run
             for status in (StatusWord.AWAITING_HUMAN, StatusWord.APPROVED)
-        }
-    manifests = [read_manifest(RunDirectory(run.directory)) for one in runs.values() for run in one]
-    earlier = {one.rebased_from for one in manifests} | {improved_run(one) for one in manifests}
-    return [
+            for run in index.runs(settings.runs_dir, RunQuery(status=status))
+        ]
+    manifests = {run.run_id: read_manifest(RunDirectory(run.directory)) for run in runs}
+    earlier = {one.rebased_from for one in manifests.values()}
+    earlier |= {improved_run(one) for one in manifests.values()}
+    tasks = {
+        run: (one.pipeline, one.goal, str(one.options.get("inputs")))
+        for run, one in manifests.items()
+    }
+    # The newest promoted run of each task, because the index lists the newest first.
+    promoted = {tasks[run.run_id]: run.run_id for run in reversed(runs) if run.promoted_to}
+    earlier |= {run for run, task in tasks.items() if run < promoted.get(task, "")}
+    found = [
         run
-        for run in runs[StatusWord(waiting)]
-        if run.phase != Phase.STAGE and not run.promoted_to and run.run_id not in earlier
+        for run in runs
+        if _waits(run, waiting)
+        and not (run.promoted_to or run.rolled_back_from)
+        and run.run_id not in earlier
     ]
+    return [run for run in landed(invocation, found, {}) if not run.landed_on]
+
+
+def _waits(run: RunOverview, waiting: str) -> bool:
+    return run.status == waiting and run.phase != Phase.STAGE
 
 
 def _is_of_no_actor(run: RunDirectory) -> bool:
