@@ -25,6 +25,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.counts import IS_FULL
 from tests.examples import (
+    BESIDE,
     HOW_TO,
     LANGUAGES,
     NETWORK,
@@ -33,11 +34,13 @@ from tests.examples import (
     ROOT,
     RUNBOOKS,
     SITUATED,
+    TYPED,
     Fence,
     fences,
     matches,
     play,
 )
+from tests.forges import hub
 from tests.needs import require
 from tests.pipeline.projects import git
 from tests.repositories import begin_repository
@@ -123,7 +126,7 @@ def models() -> Iterator[Mapping[str, str]]:
     """Serve a model that breaks the program of the README once, and is ready otherwise."""
     rules = (
         tool_call("Implement the plan, with", "shell", first=1, command="echo broken >> todo.py"),
-        tool_call("Implement the plan, with", "shell", command="sed -i '$d' todo.py"),
+        tool_call("Implement the plan, with", "shell", command="sed -i '/^broken$/d' todo.py"),
         tool_call("Implement the plan, with", "report_outcome", 1, outcome="success"),
         tool_call("Plan this change", "report_outcome", outcome="success"),
         tool_call("add the command count", "shell", command=COUNT),
@@ -154,6 +157,15 @@ def test_every_shell_example_of_a_page_runs_and_prints_what_it_says(
     for program, pattern in NEEDED.items():
         if re.search(pattern, typed, re.M):
             require(program)
+    folder = prepare(page, tmp_path)
+    environ = {**models, "HOME": str(tmp_path), "ATTRACTOR_WORKSPACES_DIR": str(tmp_path)}
+    play(page, folder, environ, next_pages=NEXT_PAGES.get(page, ()))
+    if page == ROOT / "README.md":
+        play_with_forge(fences("console", page=page)[-1].text, folder, environ)
+
+
+def prepare(page: Path, tmp_path: Path) -> Path:
+    """Make the project in which the examples of a page are typed."""
     folder = tmp_path / "project"
     folder.mkdir()
     (tmp_path / ".gitconfig").write_text("[user]\nname = you\nemail = you@localhost\n")
@@ -170,8 +182,23 @@ def test_every_shell_example_of_a_page_runs_and_prints_what_it_says(
         (folder / "notes.txt").write_text("Ann asked for it.\n")
         git(folder, "add", "notes.txt")
         git(folder, "commit", "--message", "Keep a note")
-    environ = {**models, "HOME": str(tmp_path), "ATTRACTOR_WORKSPACES_DIR": str(tmp_path)}
-    play(page, folder, environ, next_pages=NEXT_PAGES.get(page, ()))
+    return folder
+
+
+def play_with_forge(block: str, folder: Path, environ: Mapping[str, str]) -> None:
+    """Run commands at a twin of GitHub, where a reviewer remarks something before `pr next`."""
+    winner = """$(attractor race show --json | sed -n 's/.*"winner": "\\(.*\\)".*/\\1/p')"""
+    # A test cannot install claude and codex.
+    text = block.replace("6 --with claude,codex,agent", "2").replace("RUN", winner)
+    served = f'```console title="{BESIDE}"\n$ attractor serve\n```\n'
+    first, following = text.replace("$ attractor serve\n", "").split("$ attractor pr next")
+    page = folder.parent / "page.md"
+    with hub() as forge:
+        forge.publish(folder)
+        for part in (first, f"$ attractor pr sync\n$ attractor pr next{following}"):
+            page.write_text(f'{served}```console title="{TYPED}"\n{part}```\n')
+            play(page, folder, {**environ, **forge.environ()})
+            forge.say(1, "Name it in the usage.")
 
 
 def test_first_page_about_agents_that_stay_needs_no_word_of_the_second() -> None:
