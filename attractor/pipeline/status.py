@@ -23,6 +23,7 @@ from attractor.records.open_work import StageInFlight, last_output, shown_lines,
 from attractor.records.stage_output import FailedOutput, failed_output
 from attractor.records.summary import NOT_JUDGED, UNKNOWN, RunOverview, summarize
 from attractor.records.timeline import read_timeline
+from attractor.workspaces.create.registry import ISOLATED, workspace_registry
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.landings import find_landings
 
@@ -48,6 +49,7 @@ class RunStatusView:
             "incidents": [write_fields(incident) for incident in self.incidents],
             "result_patch": patch.to_record() if patch else None,
             "failed_output": [write_fields(output) for output in self.failed_output],
+            "actions": [*allowed_actions(self)],
             "at_work": [
                 {**write_fields(stage, folder=""), "last_lines": list(lines)}
                 for stage, lines in self.at_work
@@ -211,6 +213,37 @@ def _why_it_needs_a_person(run: RunOverview) -> str:
     if budget_option(run.why_stopped):
         return LIMIT
     return STOPPED if run.why_stopped else DEAD_PROCESS
+
+
+def allowed_actions(status: RunStatusView) -> list[str]:
+    """Return the actions that a run allows now, as far as its status decides."""
+    run, phase = status.summary, status.summary.phase
+    kind = workspace_registry().get(run.workspace or ISOLATED)
+    is_ended = plain_status(run).word is PlainWord.ENDED
+    has_walked = run.is_final or run.status == StatusWord.EVALUATING or phase == Phase.DECISION
+    is_walking = run.is_live and not has_walked and run.status != UNKNOWN
+    # The copy of a run does not know the stages in flight on a worker.
+    is_at_work = bool(status.at_work) or RunDirectory(run.directory).elsewhere.exists()
+    is_to_judge = phase == Phase.DECISION or (run.status == StatusWord.EVALUATING and is_ended)
+    is_approved = run.status == StatusWord.APPROVED
+    is_branch = kind is not None and kind.how_delivered == "branch"
+    may_rebase = is_approved or (phase == Phase.DECISION and bool(run.suite))
+    allowed = {
+        "decide": phase == Phase.DECISION,
+        "amend": is_approved or run.status == StatusWord.REJECTED,
+        "promote": is_approved and is_branch,
+        "rebase": may_rebase and is_branch,
+        "rollback": bool(run.promoted_to),
+        "resume": (run.is_live and run.is_paused) or run.is_stopped or run.is_answered,
+        "pause": is_walking and not run.is_paused,
+        "steer": is_walking and is_at_work,
+        "cancel": not is_ended,
+        "evaluate": is_to_judge and bool(run.suite),
+        # Two runs cannot share the folder of a person.
+        "fork": kind is not None and (kind.is_apart or kind.create is None),
+        "rewind": not run.actor,
+    }
+    return [name for name, is_allowed in allowed.items() if is_allowed]
 
 
 def require_known_status(words: str) -> None:

@@ -184,14 +184,16 @@ class _AtWork(_Answer):
 
 class _RunOutput(_Answer):
     at_work: Sequence[_AtWork]
+    actions: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run, with the last lines of its stages at work."""
+    """A run, with the last lines of its stages at work, and the actions that it allows."""
 
     overview: RunOverview
     at_work: Sequence[tuple[str, Sequence[str]]]
+    actions: Sequence[str]
 
     @property
     def plain(self) -> PlainStatus:
@@ -267,8 +269,9 @@ class ApiClient:
     async def run(self, run_id: str) -> Run:
         """Return a run as it is now."""
         content = await self._read(place("runs", run_id))
-        at_work = [(one.node, one.last_lines) for one in _parse(_OUTPUT, content).at_work]
-        return Run(RunOverview.from_record(_object(content)), at_work)
+        found = _parse(_OUTPUT, content)
+        at_work = [(one.node, one.last_lines) for one in found.at_work]
+        return Run(RunOverview.from_record(_object(content)), at_work, found.actions)
 
     async def last_stages(self, run_id: str) -> list[Stage]:
         """Return the last attempts at stages of a run, oldest first."""

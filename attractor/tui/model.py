@@ -15,9 +15,7 @@ from attractor.base.amounts import format_cost, number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import format_age
 from attractor.base.json import Json
-from attractor.engine.state.run_state import Phase, StatusWord
 from attractor.language.source.text import columns_of, visible
-from attractor.pipeline.status import PlainWord
 from attractor.tui.client import (
     Actor,
     Attention,
@@ -265,58 +263,42 @@ def _of_need(row: Row) -> Iterator[Action]:
 def _of_run(row: Row, run: Run | None) -> Iterator[Action]:
     if run is None:
         return
-    has_ended = run.plain.word is PlainWord.ENDED
-    yield from _decisions(row, run) if has_ended or row.need == "decision" else ()
-    if not has_ended:
-        yield from _orders(row, run)
-    elif run.overview.suite:
-        yield _run_action(row, "v", "evaluate", "evaluate")
-    if not run.overview.actor:
-        stage = "NODE or NODE@VISIT"
-        for key, label, words in (("f", "fork", "From"), ("w", "rewind", "Back to")):
-            prompt = Prompt("at", f"{words} which stage ({stage})")
-            yield _run_action(row, key, label, label, prompt)
 
+    def order(key: str, label: str, word: str, *prompts: Prompt, **body: Json) -> Action:
+        return Action(key, label, Request(place("runs", row.run_id, word), body), prompts)
 
-def _run_action(
-    row: Row, key: str, label: str, word: str, *prompts: Prompt, **body: Json
-) -> Action:
-    return Action(key, label, Request(place("runs", row.run_id, word), body), prompts)
-
-
-def _decisions(row: Row, run: Run) -> Iterator[Action]:
-    now = run.overview
-    if row.need == "decision" and now.phase == Phase.DECISION:
+    note = Prompt("note", "Words to add to the decision")
+    branch = Prompt("branch", "Promote to which branch", "main")
+    onto = Prompt("onto", "Merge onto which branch", "main")
+    undone = Prompt("reason", "Why is it rolled back? One sentence")
+    why = Prompt("why", "Why (may be empty)", is_required=False)
+    text = Prompt("text", "Message to the agents of the run")
+    start, back = (
+        Prompt("at", f"{words} which stage (NODE or NODE@VISIT)") for words in ("From", "Back to")
+    )
+    promoted_to = run.overview.promoted_to
+    known = {
+        "amend": order("A", "amend", "amendments", note),
+        "promote": order("P", "promote", "promotion", branch),
+        "rebase": order("B", "rebase", "rebase", onto),
+        "rollback": order("R", "roll back", "rollback", undone, branch=promoted_to),
+        "resume": order("r", "resume", "resume"),
+        "pause": order("p", "pause", "pause", why),
+        "steer": order("i", "steer", "steer", text),
+        "cancel": order("x", "cancel", "cancel", why),
+        "evaluate": order("v", "evaluate", "evaluate"),
+        "fork": order("f", "fork", "fork", start),
+        "rewind": order("w", "rewind", "rewind", back),
+    }
+    # A decision is taken only at the row that shows what it is about.
+    if "decide" in run.actions and row.need == "decision":
         for key, label, verdict in (("y", "approve", "approved"), ("n", "reject", "rejected")):
             prompt = Prompt("rationale", f"Why do you {label} it? One sentence")
-            yield _run_action(row, key, label, "decision", prompt, verdict=verdict)
+            yield order(key, label, "decision", prompt, verdict=verdict)
         scenario = Prompt("scenario", "Waive which failed scenario")
-        prompt = Prompt("reason", "Why is it waived? One sentence")
-        yield _run_action(row, "W", "waive", "waivers", scenario, prompt)
-    if now.status in (StatusWord.APPROVED, StatusWord.REJECTED):
-        prompt = Prompt("note", "Words to add to the decision")
-        yield _run_action(row, "A", "amend", "amendments", prompt)
-    if now.status == StatusWord.APPROVED:
-        prompt = Prompt("branch", "Promote to which branch", "main")
-        yield _run_action(row, "P", "promote", "promotion", prompt)
-        prompt = Prompt("onto", "Merge onto which branch", "main")
-        yield _run_action(row, "B", "rebase", "rebase", prompt)
-    if now.promoted_to:
-        prompt = Prompt("reason", "Why is it rolled back? One sentence")
-        yield _run_action(row, "R", "roll back", "rollback", prompt, branch=now.promoted_to)
-
-
-def _orders(row: Row, run: Run) -> Iterator[Action]:
-    now = run.overview
-    why = Prompt("why", "Why (may be empty)", is_required=False)
-    if now.is_paused or (now.is_stopped and not now.actor):
-        yield _run_action(row, "r", "resume", "resume")
-    elif now.is_live:
-        yield _run_action(row, "p", "pause", "pause", why)
-    if now.is_live:
-        prompt = Prompt("text", "Message to the agents of the run")
-        yield _run_action(row, "i", "steer", "steer", prompt)
-    yield _run_action(row, "x", "cancel", "cancel", why)
+        reason = Prompt("reason", "Why is it waived? One sentence")
+        yield order("W", "waive", "waivers", scenario, reason)
+    yield from (known[name] for name in run.actions if name in known)
 
 
 def _of_actor(row: Row) -> Iterator[Action]:

@@ -9,7 +9,13 @@ import pytest
 from attractor.base.errors import UnknownName
 from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
 from attractor.engine.state.run_state import Wait, WaitReason
-from attractor.pipeline.status import is_found_by, plain_status, require_known_status
+from attractor.pipeline.status import (
+    RunStatusView,
+    allowed_actions,
+    is_found_by,
+    plain_status,
+    require_known_status,
+)
 from attractor.records.summary import RunOverview
 from tests.tables import table
 
@@ -61,6 +67,31 @@ def test_status_is_one_of_three_words_with_a_reason(run: RunOverview, words: str
     assert str(plain_status(run)) == words
     assert is_found_by(words, run)
     require_known_status(words)
+
+
+@table(
+    ("run", "words"),
+    [
+        (LIVE, "pause cancel fork rewind"),
+        (replace(LIVE, is_paused=True, actor="fixer"), "resume cancel fork"),
+        (replace(LIVE, status="evaluating"), "cancel fork rewind"),
+        (replace(DEAD, workspace="in-place"), "resume cancel rewind"),
+        (replace(DEAD, workspace="gone"), "resume cancel rewind"),
+        (PARKED, "cancel fork rewind"),
+        (replace(PARKED, questions=(), answers=ANSWERS), "resume cancel fork rewind"),
+        (replace(DEAD, status="evaluating"), "resume fork rewind"),
+        (replace(DEAD, status="evaluating", suite="todo@1#a"), "resume evaluate fork rewind"),
+        (DECISION, "decide rebase cancel evaluate fork rewind"),
+        (replace(DECISION, suite=""), "decide fork rewind"),
+        (replace(APPROVED, promoted_to="main"), "amend promote rebase rollback fork rewind"),
+        (replace(APPROVED, workspace="in-place"), "amend rewind"),
+        (replace(DEAD, status="rejected"), "amend fork rewind"),
+        (replace(DEAD, status="failed"), "fork rewind"),
+        (replace(LIVE, status="unknown"), "cancel fork rewind"),
+    ],
+)
+def test_status_decides_which_actions_a_run_allows(run: RunOverview, words: str) -> None:
+    assert " ".join(allowed_actions(RunStatusView(run, "01"))) == words
 
 
 @table(

@@ -47,6 +47,10 @@ def actions_in(server: RunningServer, run: str) -> list[tuple[str, str, str]]:
     return [(one["action"], one["by"][:-5], one["why"]) for one in data]
 
 
+def allowed(client: httpx.Client, run: str) -> str:
+    return " ".join(client.get(f"/api/v1/runs/{run}").json()["actions"])
+
+
 def go(server: RunningServer) -> None:
     (server.service.project.root / "go").touch()
 
@@ -56,8 +60,10 @@ def test_paused_run_waits_and_is_resumed(server: RunningServer, client: httpx.Cl
     await_status(client, run, lambda status: status["stage"] == "wait")
     refused = client.post(f"/api/v1/runs/{run}/resume")
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:attractor:LockHeld")
+    assert allowed(client, run) == "pause steer cancel fork rewind"
     assert act(client, run, "pause", why="lunch")["process"] == "live"
     await_status(client, run, lambda status: status["paused"])
+    assert allowed(client, run) == "resume steer cancel fork rewind"
     go(server)
     assert act(client, run, "resume")["process"] == "live"
     assert await_rest(client, run)["outcome"] == "success"
@@ -65,6 +71,7 @@ def test_paused_run_waits_and_is_resumed(server: RunningServer, client: httpx.Cl
         ("pause", "ann-operate", "lunch"),
         ("resume", "ann-operate", ""),
     ]
+    assert allowed(client, run) == "decide fork rewind"
     final = client.post(f"/api/v1/runs/{run}/pause")
     assert (final.status_code, final.json()["exit_code"]) == (409, 4)
 

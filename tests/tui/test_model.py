@@ -1,5 +1,6 @@
 """The screen as data: rows, the chosen one, and the request of each key."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 
 from attractor.attention.sources import answers, drafts, questions, tasks
 from attractor.engine.questions.question import Option, Question, QuestionKind
+from attractor.pipeline.status import RunStatusView, allowed_actions
+from attractor.records.open_work import StageInFlight
 from attractor.records.summary import RunOverview
 from attractor.tui.client import Actor, Attention, Evidence, Message, Run, StageWords
 from attractor.tui.model import (
@@ -71,8 +74,14 @@ def actor(name: str = "fixer", status: str = "idle", **more: Any) -> Actor:
     return Actor.model_validate({**record, "reason": "", **more})
 
 
-def run(status: str, **more: Any) -> Run:
-    return Run(RunOverview("run-1", Path("/run-1"), "p.dot", "goal", NOW, status, **more), ())
+AT_WORK = [(StageInFlight("run-1", "make", 1, 1, "", Path()), ())]
+
+
+def run(
+    status: str, at_work: Sequence[tuple[StageInFlight, tuple[str, ...]]] = (), **more: Any
+) -> Run:
+    overview = RunOverview("run-1", Path("/run-1"), "p.dot", "goal", NOW, status, **more)
+    return Run(overview, (), allowed_actions(RunStatusView(overview, "run-1", at_work)))
 
 
 def keys(row: Row, of: Run | None = None) -> dict[str, str]:
@@ -133,17 +142,18 @@ def test_answer_names_the_question_that_was_shown() -> None:
         (row_of_need(need("review", actor="x"), {("p1", "x"): actor("x", "review")}), None,
          "s:mark-as-reviewed z: h:archive k:stop c: C: S:"),
         (row_of_need(need("decision"), {}), run("awaiting_human", phase="decision", suite="s@1"),
-         "z: y:approve n:reject W:waive x:cancel f: w:"),
+         "z: y:approve n:reject W:waive B: x:cancel v: f: w:"),
         (row_of_need(need("limit"), {}), run("executing", why_stopped="budget"),
          "z: r:resume x:cancel f: w:"),
-        (row_of_actor(actor(status="working")), run("executing", is_live=True, actor="fixer"),
+        (row_of_actor(actor(status="working")),
+         run("executing", AT_WORK, is_live=True, actor="fixer", workspace="worktree"),
          "p:pause i:steer x:cancel k:stop c: C: S:"),
         (row_of_actor(actor(status="working")),
-         run("executing", is_live=True, is_paused=True, actor="fixer"),
-         "r:resume i:steer x:cancel k:stop c: C: S:"),
+         run("executing", is_live=True, is_paused=True, actor="fixer", workspace="worktree"),
+         "r:resume x:cancel k:stop c: C: S:"),
         (row_of_need(need("draft"), {}), None, "a:make-it-a-desire x:dismiss-it z:"),
         (row_of_need(need("plan"), {}), run("approved", suite="s@1", promoted_to="main"),
-         "z: A: P:promote B:rebase R:roll-back v:evaluate f: w:"),
+         "z: A: P:promote B:rebase R:roll-back f: w:"),
     ],
 )  # fmt: skip
 def test_keys_fit_what_is_chosen(row: Row, of: Run | None, wanted: str) -> None:

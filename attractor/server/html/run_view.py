@@ -27,8 +27,8 @@ from attractor.language.graph.graph import Node, folder_name
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.status import (
     PlainStatus,
-    PlainWord,
     RunStatusView,
+    allowed_actions,
     plain_status,
     read_status,
 )
@@ -61,7 +61,6 @@ from attractor.server.html.stage_output import (
 from attractor.server.html.states import SIGNS, state_look
 from attractor.server.pieces import Pieces, PieceSource
 from attractor.server.service import Service
-from attractor.workspaces.create.registry import workspace_registry
 
 PROMPT = "prompt.md"
 LARGEST_FILE = 200_000
@@ -178,12 +177,6 @@ class RunView:
         return plain_status(self.summary)
 
     @property
-    def can_fork(self) -> bool:
-        """Whether another run can begin within this one; two runs cannot share a folder."""
-        kind = workspace_registry()[str(self.manifest.options.get("workspace", "isolated"))]
-        return bool(self.timeline.attempts) and (kind.is_apart or kind.create is None)
-
-    @property
     def needs_decision(self) -> bool:
         """Whether the run waits for a person's decision."""
         summary = self.summary
@@ -257,38 +250,12 @@ def read_view(
     return RunView(root, manifest, read_status(root, runs_dir), timeline, states, drawing)
 
 
-@dataclass(frozen=True)
-class Actions:
-    """The actions that a run allows now; any other action is refused with a reason."""
-
-    pause: bool
-    resume: bool
-    steer: bool
-    cancel: bool
-    fork: bool
-
-
-def actions_of(view: RunView) -> Actions:
-    """Return the actions that make sense for a run."""
-    summary = view.summary
-    is_walking = summary.is_live and not summary.is_paused
-    # The copy of a run does not know the stages in flight on a worker.
-    is_at_work = bool(view.status.at_work) or RunDirectory(view.root).elsewhere.exists()
-    return Actions(
-        pause=is_walking,
-        resume=summary.is_live and summary.is_paused or summary.is_stopped or summary.is_answered,
-        steer=is_walking and is_at_work,
-        cancel=view.plain.word is not PlainWord.ENDED,
-        fork=view.can_fork,
-    )
-
-
 def run_values(
     view: RunView, address: str, pieces: PieceSource, now: datetime
 ) -> dict[str, object]:
     """Return the values of templates that every view of a run needs."""
     failed = view.failed_attempt()
-    attempts = view.timeline.attempts
+    attempts, actions = view.timeline.attempts, allowed_actions(view.status)
     return {
         "run": view,
         "pieces": pieces,
@@ -297,7 +264,7 @@ def run_values(
         "plain": view.plain,
         "title": f"{view.manifest.pipeline} {view.plain}",
         "favicon": state_look(view.plain.head).favicon,
-        "can": actions_of(view),
+        "actions": actions,
         "visits": list_fork_points(attempts),
         "fork_point_of": partial(fork_point, attempts=attempts),
         "open_visit": "",
@@ -314,7 +281,7 @@ def run_values(
         "needs_decision": view.needs_decision,
         "waits": len(view.summary.questions) + view.needs_decision,
         "failed": failed,
-        "retry_at": view.retry_point() if view.can_fork else "",
+        "retry_at": view.retry_point() if "fork" in actions else "",
         "failed_lines": last_lines(failed) if failed else (),
     }
 

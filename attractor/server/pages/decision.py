@@ -10,12 +10,12 @@ from fastapi.responses import Response
 
 from attractor.base.durations import parse_duration
 from attractor.base.errors import AttractorError
-from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
+from attractor.engine.state.run_state import APPROVED
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.decisions.review import Review
 from attractor.factory.evaluation.failed_scenarios import count_failures, in_words
 from attractor.factory.history.records import marked_defects
-from attractor.pipeline.status import read_status
+from attractor.pipeline.status import allowed_actions, read_status
 from attractor.records.about import given_of
 from attractor.records.receipts import IGNORED_SENTENCE, PROOF_SENTENCE
 from attractor.server.access.callers import Caller
@@ -56,13 +56,12 @@ def _page(
     """
     root = service.root(run)
     review = asyncio.run(service.factory.review(root))
-    status = read_status(root, service.project.runs_dir).summary
-    is_promoted = bool(status.promoted_to) and not status.rolled_back_from
+    found = read_status(root, service.project.runs_dir)
+    status, actions = found.summary, allowed_actions(found)
     suite = review.judged.suite
     now = service.project.machine.clock.now()
     history = service.factory.history(run=root)
-    can_decide = review.facts.state.status == AWAITING_DECISION
-    if seen_by and can_decide:
+    if seen_by and "decide" in actions:
         service.sights.note(seen_by, root.name, now)
     return render(
         request,
@@ -82,10 +81,10 @@ def _page(
             "given": given_of(review.facts.manifest),
             "history": history,
             "marked": "".join(marked_defects(one.entry for one in history).values()),
-            "can_decide": can_decide,
+            "can_decide": "decide" in actions,
             "can_mark": review.facts.state.status == APPROVED,
-            "can_promote": status.status == APPROVED.word and not is_promoted,
-            "promoted_to": status.promoted_to if is_promoted else "",
+            "can_promote": "promote" in actions and "rollback" not in actions,
+            "promoted_to": status.promoted_to,
             "changes": read_changes(root, service.project),
             "changes_address": _address(run),
             "split_query": split_query(request),

@@ -118,6 +118,9 @@ class RunStatusAnswer(RunAnswer):
     result_patch: ResultPatchAnswer | None
     failed_output: list[FailedOutputAnswer]
     at_work: list[StageAtWorkAnswer]
+    actions: list[str] = Field(
+        description="The actions that the run allows now, as far as its status decides."
+    )
 
 
 class RunContextAnswer(AnswerModel):
