@@ -34,7 +34,7 @@ from attractor.server.resources.attention import SettleBody, attention_of, settl
 from attractor.server.run_actions import answer_question
 from attractor.server.service import Service
 
-part = PageRouter("Attention", "/attention", position=0, marked_at=("/worlds", "/actors"))
+part = PageRouter("Attention", "/attention", position=0)
 
 PAGE_SIZE = 100
 """The number of rows of the page."""
