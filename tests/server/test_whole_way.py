@@ -35,7 +35,7 @@ LOOKS = {
 RUN = "/runs/{run}"
 PAGES = {
     "attention": "/attention",
-    "worlds": "/worlds",
+    "agents": "/agents",
     "runs": "/runs",
     "start": "/start",
     "run": RUN,
