@@ -128,6 +128,7 @@ def test_each_address_of_a_page_names_its_project(
     of_all = (
         "/runs?everywhere",
         "/attention",
+        "/agents",
         "/worlds",
         "/login",
         "/logout",
