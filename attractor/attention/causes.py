@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.attention.rows import AttentionRow, Choice, Settler
+from attractor.attention.rows import AttentionRow, Choice, Settler, no_evidence
 from attractor.base.json import canonical_json, content_hash
 from attractor.base.records import write_fields
 from attractor.engine.outcome import NOTHING_USED
@@ -52,6 +52,7 @@ def _row_of_cause(cause: Cause, rows: Sequence[AttentionRow]) -> AttentionRow:
         message="",
         has_failed=False,
         actor=None,
+        look=no_evidence,
     )
     return with_rows(row, sorted(rows, key=lambda one: one.since))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 
+from attractor.attention.evidence import Evidence
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.json import Json
@@ -72,6 +73,11 @@ class Settler:
     answer: Callable[[str, str, str], str]
 
 
+def no_evidence(opened: OpenProject) -> Evidence:
+    """Return nothing: the row says all."""
+    return Evidence()
+
+
 Act = Callable[[str, Mapping[str, str], Settler], str]
 """Type of a function that does a choice with the typed texts, and says what happened."""
 
@@ -96,7 +102,8 @@ class AttentionRow:
     `id` is the same as long as it is the same thing, and `need` says in a word what it is. `actor`
     is set for the work of an actor. `about` is what its run is about. `message` is the one whose
     answer the row shows; it `has_failed` if the task did. `rows` are the failed tasks of a row
-    about their common cause; each has a command of its own. `act` does each of `choices`.
+    about their common cause; each has a command of its own. `act` does each of `choices`. `look`
+    reads what is needed to choose one, in the open project.
     """
 
     id: str
@@ -117,6 +124,7 @@ class AttentionRow:
     choices: Sequence[Choice] = ()
     act: Act | None = None
     link: Link | None = None
+    look: Callable[[OpenProject], Evidence] = no_evidence
 
     @property
     def title(self) -> str:

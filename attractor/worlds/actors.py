@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import LockHeld, Refused, UsageError, VerificationError
 from attractor.base.files import (
@@ -31,8 +32,9 @@ from attractor.base.locks import FileLock
 from attractor.base.names import find_named
 from attractor.base.records import read_record, write_record
 from attractor.config.tables import require_new_name
-from attractor.engine.outcome import NOTHING_USED, Usage
+from attractor.engine.outcome import NOTHING_USED, Usage, format_usage_cost
 from attractor.factory.project import ProjectFolder, list_project_folders, project_folder
+from attractor.language.source.text import visible
 from attractor.worlds.messages import Message, Sender, TaskAtWork
 
 ACTORS = "actors"
@@ -99,6 +101,19 @@ class Answered:
     def usage(self) -> Usage:
         """The cost of the run, and the tokens whose cost is unknown."""
         return Usage(cost_usd=self.cost_usd, unpriced_tokens=self.unpriced_tokens)
+
+    @property
+    def result(self) -> str:
+        """How the run ended and what it changed, in one line; the reason of a refused message."""
+        ended = "succeeded" if self.succeeded else f"failed: {self.reason}"
+        count = number_of(self.changed, "file") if self.changed else "no files"
+        names = f": {', '.join(self.files)}" if self.files else ""
+        left = self.changed - len(self.files)
+        more = f" and {left} more" if left > 0 else ""
+        if self.by_others:
+            more += f"; by others: {', '.join(self.by_others)}"
+        shown = f"{ended}; {count} changed{names}{more}; {format_usage_cost(self.usage)}"
+        return visible(f"{shown}; run {self.run_id}" if self.run_id else ended)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,13 @@
 """Answers of actors that no person has seen: failures, work to review, and the others."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
+from attractor.attention.evidence import Evidence, changes_of_actor, failure_of
 from attractor.attention.rows import Act, AttentionRow, Choice, Field, Settler
 from attractor.attention.source import Look, Source
+from attractor.factory.open_project import OpenProject
+from attractor.worlds.actors import Answered
 from attractor.worlds.orders import mark_seen, send
 from attractor.worlds.status import ActorStatus, ActorView
 
@@ -33,7 +37,19 @@ def _rows(look: Look) -> Iterator[AttentionRow]:
                 actor=view,
                 choices=CHOICES,
                 act=_act(view, last.message.id),
+                look=partial(_look, view, last),
             )
+
+
+def _look(view: ActorView, last: Answered, opened: OpenProject) -> Evidence:
+    root = opened.project.runs_dir / last.run_id
+    return Evidence(
+        last.message.text,
+        {"result": last.result},
+        said=last.words,
+        outputs=failure_of(root) if last.run_id and not last.succeeded else (),
+        changes=changes_of_actor(view, last.run_id, opened),
+    )
 
 
 def _act(view: ActorView, message: str) -> Act:

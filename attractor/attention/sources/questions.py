@@ -1,11 +1,16 @@
 """Questions of runs and of actors, a row each."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
 
+from attractor.attention.evidence import Evidence, changes_of_run
 from attractor.attention.rows import Act, AttentionRow, Choice, Field, Settler
 from attractor.attention.source import Look, Source
 from attractor.engine.questions.question import Question, QuestionKind
+from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
+from attractor.records.evidence import words_before
 from attractor.records.open_work import answer_command
 from attractor.records.summary import RunOverview
 from attractor.worlds.status import ActorStatus, ActorView
@@ -40,7 +45,12 @@ def _rows_of_run(
             actor=actor,
             choices=[*choices_of(question)],
             act=_answer(run.run_id, question.id),
+            look=partial(_look, project.runs_dir / run.run_id, question),
         )
+
+
+def _look(root: Path, question: Question, opened: OpenProject) -> Evidence:
+    return Evidence(outputs=words_before(root, question), changes=changes_of_run(root, opened))
 
 
 def choices_of(question: Question) -> Iterator[Choice]:

@@ -2,9 +2,13 @@
 
 import shlex
 from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
 
+from attractor.attention.evidence import Evidence, changes_of_run, failure_of
 from attractor.attention.rows import AttentionRow, Choice, Settler, link_to_run
 from attractor.attention.source import Look, Source
+from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
 from attractor.pipeline.status import (
     ANSWERED,
@@ -59,7 +63,12 @@ def _row(run: RunOverview, why: str, project: ProjectFolder) -> AttentionRow:
         choices=_CHOICES if goes_on else (),
         act=act if goes_on else None,
         link=link_to_run(run.run_id),
+        look=partial(_look, project.runs_dir / run.run_id),
     )
+
+
+def _look(root: Path, opened: OpenProject) -> Evidence:
+    return Evidence(outputs=failure_of(root), changes=changes_of_run(root, opened))
 
 
 part = Source(_rows)

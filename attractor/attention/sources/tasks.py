@@ -1,9 +1,12 @@
 """Tasks of actors whose process died, or that something of the machine blocks."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
+from attractor.attention.evidence import Evidence, changes_of_actor
 from attractor.attention.rows import Act, AttentionRow, Choice, Settler
 from attractor.attention.source import Look, Source
+from attractor.factory.open_project import OpenProject
 from attractor.worlds.messages import TaskAtWork
 from attractor.worlds.orders import go_on, leave, start_over
 from attractor.worlds.status import ActorStatus, ActorView
@@ -30,6 +33,7 @@ def row_of_task(view: ActorView, task: TaskAtWork) -> AttentionRow:
         actor=view,
         choices=choices_of(view.status),
         act=_act(view),
+        look=partial(_look, view, task),
     )
 
 
@@ -41,6 +45,11 @@ def choices_of(status: ActorStatus) -> Sequence[Choice]:
         Choice("start over", "start over", "b"),
         Choice("leave", "leave", "l"),
     ]
+
+
+def _look(view: ActorView, task: TaskAtWork, opened: OpenProject) -> Evidence:
+    changes = changes_of_actor(view, task.run_id if view.run else "", opened)
+    return Evidence(task.message.text, changes=changes)
 
 
 def _act(view: ActorView) -> Act:

@@ -18,7 +18,7 @@ from attractor.base.durations import format_age, parse_duration
 from attractor.base.errors import AttractorError, ExitCode
 from attractor.cli.invocation import THIS_PROGRAM, Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
-from attractor.cli.runs.actors import answered_lines, sender_of
+from attractor.cli.runs.actors import sender_of
 from attractor.cli.runs.orders import orders_in
 from attractor.engine.outcome import format_usage_cost
 from attractor.engine.truncation import shorten
@@ -26,7 +26,6 @@ from attractor.factory.open_project import OpenProject, open_project
 from attractor.interviewers.prompts import shown_prompt, shown_question
 from attractor.language.source.text import visible
 from attractor.pipeline.orders import Orders
-from attractor.records.evidence import words_before
 from attractor.worlds.orders import continue_actor
 
 _LONGEST_REASON = 60
@@ -133,12 +132,12 @@ def _answer_all(invocation: Invocation) -> ExitCode:
 def _answer(invocation: Invocation, row: AttentionRow, told: set[str]) -> None:
     """Show a row, and do what the person chooses; of several tasks, also one after the other."""
     environ = {**invocation.environ, "ATTRACTOR_STATE_DIR": str(_state(invocation))}
-    settler = _settler(invocation, open_project(row.project.root, environ))
+    opened = open_project(row.project.root, environ)
     left = [*row.rows]
     while True:
         age = format_age(SystemClock().now() - row.since)
         show(f"\n{visible(row.name)} ({visible(row.project.root.name)}, {age}): {row.need}")
-        show("\n".join(_evidence(row, left)))
+        show("\n".join(_evidence(row, left, opened)))
         numbers = [str(number) for number in range(1, len(left) + 1)]
         said = _prompt(invocation, row, numbers)
         if said in numbers:
@@ -149,7 +148,7 @@ def _answer(invocation: Invocation, row: AttentionRow, told: set[str]) -> None:
         if said and (meant := read_line(said, row.choices)):
             # What was shown may have changed while the person read it; tasks name their messages.
             rows = [with_rows(row, left)] if left else _read(invocation, told).rows
-            show(settle(find_row(row.id, rows), *meant, settler))
+            show(settle(find_row(row.id, rows), *meant, _settler(invocation, opened)))
         return
 
 
@@ -176,22 +175,25 @@ def _settler(invocation: Invocation, opened: OpenProject) -> Settler:
     return Settler(sender_of(invocation), opened, cancel, resume, answer)
 
 
-def _evidence(row: AttentionRow, left: Sequence[AttentionRow]) -> Iterator[str]:
+def _evidence(
+    row: AttentionRow, left: Sequence[AttentionRow], opened: OpenProject
+) -> Iterator[str]:
     """Yield what a person needs to choose."""
-    last = row.actor.history.last if row.actor and row.message else None
+    found = row.look(opened)
+    for name, text in {"task": found.task, **found.facts}.items():
+        yield from [f"  {name}: {visible(text)}"] if text else []
+    yield from (f"  {visible(line)}" for line in found.said.splitlines())
+    for words in found.outputs:
+        yield f"  {words.attempt}: {words.outcome}"
+        yield from (f"  | {line}" for line in words.lines)
+    if found.changes.files:
+        yield f"  changes: {found.changes.summary}"
     if row.questions:
-        root = row.project.runs_dir / row.run_id
-        for words in words_before(root, row.questions[0]):
-            yield f"  {words.attempt}: {words.outcome}"
-            yield from (f"  | {line}" for line in words.lines)
         yield shown_question(row.questions[0]).rstrip("\n")
-    elif last:
-        yield f"  task: {visible(last.message.text)}"
-        yield from (f"  {line}" for part in answered_lines(last) for line in part.splitlines())
-    else:
+    elif not row.message:
         yield f"  {visible(row.reason)}"
-        if not row.choices:
-            yield f"  {row.command}"
+    if not row.choices:
+        yield f"  {row.command}"
     for number, one in enumerate(left, 1):
         first = one.reason.strip().partition("\n")[0]
         yield f"  {number}. {visible(one.name)}: {visible(shorten(first, _LONGEST_REASON))}"

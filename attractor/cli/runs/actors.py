@@ -161,19 +161,7 @@ def actor_table(views: Sequence[ActorView], projects: Mapping[str, str]) -> list
 
 def answered_lines(one: Answered) -> list[str]:
     """Return an answer for people: last words, then what was changed."""
-    ended = "succeeded" if one.succeeded else f"failed: {one.reason}"
-    changed = f"{number_of(one.changed, 'file')} changed" if one.changed else "no files changed"
-    names = f": {', '.join(map(visible, one.files))}" if one.files else ""
-    more = f" and {one.changed - len(one.files)} more" if one.changed > len(one.files) else ""
-    if one.by_others:
-        more += f"; by others: {', '.join(map(visible, one.by_others))}"
-    cost = format_usage_cost(one.usage)
-    return [
-        *([one.words] if one.words else []),
-        f"{visible(ended)}; {changed}{names}{more}; {cost}; run {one.run_id}"
-        if one.run_id
-        else visible(ended),
-    ]
+    return [*([one.words] if one.words else []), one.result]
 
 
 def code_of(status: ActorStatus) -> ExitCode:

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from attractor.base.amounts import (
@@ -317,6 +318,7 @@ def _environment() -> Environment:
         "size": format_size,
         "sentence": _sentence,
         "in_address": in_address,
+        "markdown": rendered,
         "element_id": encoded,
         "safe_drawing": inline_drawing,
         "without_accelerator": without_accelerator,
@@ -342,6 +344,17 @@ def _sentence(text: str) -> str:
     """Return a message with a full stop; one that ends with a sign stays as it is."""
     # Added, because an f-string would make HTML a plain text again.
     return text if not text or text.rstrip()[-1:] in ".!?:…" else text.rstrip() + "."
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    # HTML of others is text, and no image of others is fetched.
+    return MarkdownIt("commonmark", {"html": False}).disable("image")
+
+
+def rendered(text: str) -> Markup:
+    """Return a Markdown text of a person or an agent as HTML, of which nothing is theirs."""
+    return Markup(_markdown().render(text))
 
 
 def in_address(text: str) -> str:

@@ -1,18 +1,17 @@
-"""What needs a person, over all projects, answered in place."""
+"""What needs a person, over all projects: a list, and the chosen row, which is settled in place."""
 
-import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated
+from urllib.parse import urlencode
 
 from anyio import to_thread
 from fastapi import Form, Query, Request
 from fastapi.responses import Response
 
 from attractor.attention.rows import AttentionRow
-from attractor.engine.questions.question import Question
-from attractor.server.evidence import Evidence
 from attractor.server.html.rendering import (
     PageRouter,
     after,
@@ -20,6 +19,7 @@ from attractor.server.html.rendering import (
     render,
     render_fragments,
 )
+from attractor.server.html.run_view import changes_in
 from attractor.server.http.scopes import (
     IN_TURN,
     OPERATE,
@@ -30,9 +30,16 @@ from attractor.server.http.scopes import (
     reached_projects,
 )
 from attractor.server.pieces import PieceSource
-from attractor.server.resources.attention import SettleBody, attention_of, settle_row
+from attractor.server.resources.attention import (
+    SettleBody,
+    SnoozeBody,
+    attention_of,
+    look_at,
+    settle_row,
+    snooze_row,
+    wake_row,
+)
 from attractor.server.run_actions import answer_question
-from attractor.server.service import Service
 
 part = PageRouter("Attention", "/attention", position=0)
 
@@ -42,11 +49,9 @@ PAGE_SIZE = 100
 AHEAD = 5
 """One of so many rows of a page is for the newest failures and questions, one for answers."""
 
-PATIENCE_S = 0.5
-"""The evidence that is not kept is read for so long; the next look reads more."""
-
-FRAGMENTS = fragments_pattern("rows")
+FRAGMENTS = fragments_pattern("rows", "row")
 Words = Annotated[str, Form(max_length=20_000)]
+RowId = Annotated[str, Query(max_length=2000)]
 
 
 @part.get("/attention", dependencies=[READ])
@@ -55,34 +60,72 @@ def show_attention(
     service: ServerService,
     caller: Calling,
     *,
+    row: RowId = "",
+    need: Annotated[str, Query(max_length=100)] = "",
+    of: Annotated[str, Query(max_length=100)] = "",
     newest: bool = False,
     begin: Annotated[int, Query(alias="from", ge=0, le=1_000_000)] = 0,
+    undo: RowId = "",
     fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
     known: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
-    """Show what needs a person in all projects, the oldest first or the newest."""
+    """Show what needs a person in all projects, and one row of it with all that it needs.
+
+    `need` and `of` choose the rows of a kind and of a project.
+    """
     reading = service.index.catch_up_all(reached_projects(service, caller))
     found = attention_of(service, caller, only_known=reading is not None)
-    rows, ahead = order_rows(found.rows, newest=newest)
+    chosen_by = {"need": need, "of": of, "newest": "yes" if newest else ""}
+    fitting = [
+        one for one in found.rows if need in ("", one.need) and of in ("", one.project.project_id)
+    ]
+    rows, ahead = order_rows(fitting, newest=newest)
     # A row that was settled meanwhile may have been the only one from there on.
     begin = begin if begin < len(rows) else 0
+    shown = rows[begin : begin + PAGE_SIZE]
+    every = [one for each in found.rows for one in (each, *each.rows)]
+    is_gone = bool(row) and all(one.id != row for one in every)
+    chosen = next((one for one in every if one.id == row), None if is_gone else (*shown, None)[0])
+    here = {name: value for name, value in chosen_by.items() if value}
     values: Mapping[str, object] = {
-        "rows": rows[begin : begin + PAGE_SIZE],
+        "rows": shown,
         "count": len(rows),
         "begin": begin,
-        "newest": newest,
         "ahead": ahead,
         "most": PAGE_SIZE,
+        "needs": Counter(one.need for one in found.rows),
+        "projects_of_rows": {one.project.project_id: one.project.root.name for one in found.rows},
+        "chosen_by": chosen_by,
+        "address_of": partial(_address, **here),
         "reading": reading,
-        "snoozed": len(found.asleep),
+        "asleep": found.asleep,
         "troubles": found.troubles,
+        "chosen": chosen,
+        "is_gone": is_gone,
+        "next_id": _next_id(chosen, shown),
+        "undo": undo,
+        "look": partial(look_at, service, caller),
+        "changes_in": changes_in,
         "frozen": False,
         "pieces": PieceSource(service.pieces, known),
-        "evidence_of": partial(_evidence_of, service, time.monotonic() + PATIENCE_S),
     }
     if fragment:
         return render_fragments(request, "attention", fragment, values)
     return render(request, "attention.html.j2", values)
+
+
+def _address(**query: object) -> str:
+    given = {name: value for name, value in query.items() if value}
+    return f"/attention?{urlencode(given)}" if given else "/attention"
+
+
+def _next_id(chosen: AttentionRow | None, rows: Sequence[AttentionRow]) -> str:
+    """Return the row to show after the chosen one is settled: the one after it, else before it."""
+    ids = [row.id for row in rows]
+    if chosen is None or chosen.id not in ids:
+        return ""
+    at = ids.index(chosen.id)
+    return next(iter([*ids[at + 1 :], *reversed(ids[:at])]), "")
 
 
 def order_rows(rows: Sequence[AttentionRow], *, newest: bool) -> tuple[Sequence[AttentionRow], int]:
@@ -108,11 +151,6 @@ def _latest(row: AttentionRow) -> datetime:
     return row.rows[-1].since if row.rows else row.since
 
 
-def _evidence_of(service: Service, until: float, row: AttentionRow, question: Question) -> Evidence:
-    root = row.project.runs_dir / row.run_id
-    return service.evidence_of(row.project.project_id, root, question, until)
-
-
 @part.post("/attention/{run}/answer", dependencies=[OPERATE])
 def answer(
     service: ProjectService,
@@ -122,6 +160,7 @@ def answer(
     choice: Words,
     question: Words = "",
     why: Words = "",
+    then: Words = "",
 ) -> Response:
     """Answer a question of a run of any project."""
 
@@ -129,7 +168,7 @@ def answer(
         words = answer_question(
             service, run, caller, answer=choice, question=question, why=why
         ).words
-        return "/attention", f"{words[:1].upper()}{words[1:]}."
+        return _address(row=then), f"{words[:1].upper()}{words[1:]}."
 
     return after(act, "/attention")
 
@@ -139,13 +178,37 @@ async def settle(request: Request, service: ServerService, caller: Calling) -> R
     """Do what a person chose of the choices of a row; of a common cause, for the shown tasks."""
     form = await request.form()
     fields = {name: str(one).replace("\r\n", "\n") for name, one in form.items()}
-    row, choice = fields.pop("row", ""), fields.pop("choice", "")
+    row, choice, then = (fields.pop(name, "") for name in ("row", "choice", "then"))
     shown = [str(one) for one in form.getlist("shown")]
     fields = {name: one for name, one in fields.items() if name not in ("csrf", "shown")}
 
     def act() -> tuple[str, str]:
         body = SettleBody.of(choice=choice, fields=fields).model_copy(update={"rows": shown})
         words = settle_row(service, caller, row, body).words
-        return "/attention", f"{words[:1].upper()}{words[1:]}."
+        return _address(row=then), f"{words[:1].upper()}{words[1:]}."
 
-    return await to_thread.run_sync(after, act, "/attention")
+    return await to_thread.run_sync(after, act, _address(row=row))
+
+
+@part.post("/attention/snooze", dependencies=[OPERATE, IN_TURN])
+def snooze(
+    service: ServerService, caller: Calling, *, row: Words, duration: Words, then: Words = ""
+) -> Response:
+    """Leave a row out for a time."""
+
+    def act() -> tuple[str, str]:
+        snooze_row(service, caller, row, SnoozeBody.of(duration=duration))
+        return _address(row=then, undo=row), f"Snoozed for {duration}."
+
+    return after(act, _address(row=row))
+
+
+@part.post("/attention/wake", dependencies=[OPERATE, IN_TURN])
+def wake(service: ServerService, caller: Calling, *, row: Words) -> Response:
+    """Show a row again that was left out."""
+
+    def act() -> tuple[str, str]:
+        wake_row(service, caller, row)
+        return _address(row=row), "Shown again."
+
+    return after(act, "/attention")

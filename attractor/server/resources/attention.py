@@ -7,9 +7,10 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from attractor.attention.causes import with_rows
+from attractor.attention.evidence import Evidence
 from attractor.attention.reading import Attention, read_attention
-from attractor.attention.rows import Settler, find_row, settle
-from attractor.attention.snoozing import snooze
+from attractor.attention.rows import AttentionRow, Settler, find_row, settle
+from attractor.attention.snoozing import snooze, wake
 from attractor.attention.sources.tasks import row_of_task
 from attractor.base.durations import DURATION_PATTERN, parse_duration
 from attractor.base.errors import Refused, UnknownName
@@ -26,6 +27,7 @@ from attractor.server.http.scopes import (
     enter,
 )
 from attractor.server.processes.bodies import AS_BEFORE, Body, Word, Words
+from attractor.server.resources.stages import DiffAnswer
 from attractor.server.resources.worlds import (
     ActorAnswer,
     ProjectPlace,
@@ -82,6 +84,24 @@ class AttentionAnswer(AnswerModel):
         default_factory=list["AttentionAnswer"],
         description="The failed tasks of a row about their common cause.",
     )
+
+
+class OutputAnswer(AnswerModel):
+    """The last lines that a stage answered or printed."""
+
+    attempt: str
+    outcome: str
+    lines: list[str]
+
+
+class LookAnswer(AnswerModel):
+    """What a person needs to choose: `task` and `said` are Markdown of people and agents."""
+
+    task: str
+    facts: dict[str, str]
+    said: str
+    outputs: list[OutputAnswer]
+    changes: DiffAnswer
 
 
 class SnoozeBody(Body):
@@ -154,6 +174,18 @@ def attention_of(service: Service, caller: Caller, *, only_known: bool = False) 
     )
 
 
+@part.get("/api/v1/attention/{row:path}/evidence", dependencies=[READ, IN_TURN])
+def show_evidence(service: ServerService, caller: Calling, row: str) -> LookAnswer:
+    """Return what a person needs to choose what becomes of a row."""
+    found = find_row(row, attention_of(service, caller).rows)
+    return LookAnswer.model_validate(look_at(service, caller, found).to_record())
+
+
+def look_at(service: Service, caller: Caller, row: AttentionRow) -> Evidence:
+    """Return what a person needs to choose what becomes of a row."""
+    return row.look(enter(service, caller, row.project.project_id).opened)
+
+
 @part.post("/api/v1/attention/{row:path}/snooze", status_code=204, dependencies=[OPERATE])
 def snooze_row(service: ServerService, caller: Calling, row: str, body: SnoozeBody) -> None:
     """Leave a row out for a time."""
@@ -162,6 +194,13 @@ def snooze_row(service: ServerService, caller: Calling, row: str, body: SnoozeBo
     if row not in rows:
         raise UnknownName("row of attention", row, rows)
     snooze(state, rows[row], now + parse_duration(body.duration), now)
+
+
+@part.post("/api/v1/attention/{row:path}/wake", status_code=204, dependencies=[OPERATE, IN_TURN])
+def wake_row(service: ServerService, caller: Calling, row: str) -> None:
+    """Show a row again that was left out."""
+    state, now = service.project.machine.state_dir, service.opened.now()
+    wake(state, [find_row(row, attention_of(service, caller).asleep)], now)
 
 
 @part.post("/api/v1/attention/{row:path}/settle", dependencies=[OPERATE, IN_TURN])

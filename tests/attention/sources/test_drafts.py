@@ -79,8 +79,8 @@ def test_draft_is_answered_on_the_page_which_shows_html_as_text(
         assert "<script>alert(1)</script>" in html.unescape(page)
         place = "/attention/settle"
         # Enter in the field of the reason presses the button of its form.
-        assert re.findall('name="choice" value="([^"]+)"', page)[:2] == ["dismiss", "accept"]
-        [first, second, _] = re.findall('name="row" value="([^"]+)"', page)[::2]
+        assert re.findall('name="choice" value="([^"]+)"', page) == ["accept", "dismiss"]
+        [first, second, _] = re.findall('data-row="([^"]+)"', page)
         form = {"csrf": csrf_in(page), "row": first, "choice": "dismiss", "reason": "spam"}
         assert browser.post(place, data={**form, "csrf": "wrong"}).status_code == 403
         browser.post(place, data=form)
