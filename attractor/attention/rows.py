@@ -17,6 +17,8 @@ from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.questions.question import Question
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
+from attractor.records.diagnosis.needs import UNREADABLE, RunNeed
+from attractor.records.summary import RunOverview
 from attractor.worlds.actors import ActorFolder
 from attractor.worlds.messages import Sender
 from attractor.worlds.status import ActorView
@@ -156,6 +158,22 @@ class AttentionRow:
             "choices": [one.to_record() for one in self.choices],
             "rows": [row.to_record() for row in self.rows],
         }
+
+
+def row_of_run(project: ProjectFolder, run: RunOverview, need: RunNeed) -> AttentionRow:
+    """Return the row of a need of a run, without choices."""
+    return AttentionRow(
+        id=need.row,
+        need=need.why,
+        project=project,
+        name=run.run_id,
+        reason=need.words,
+        since=run.written or run.started,
+        usage=run.usage,
+        command=need.command,
+        run_id=run.run_id,
+        about="" if need.why == UNREADABLE else run.subject,
+    )
 
 
 def settle(row: AttentionRow, choice: str, fields: Mapping[str, str], at: Settler) -> str:

@@ -4,6 +4,7 @@ Of several runs of a project that fail for one cause within an hour, only the fi
 """
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,13 +17,13 @@ from attractor.engine.journal.reader import events_of
 from attractor.engine.run_folder.layout import LOCK_WAIT_S
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.run_folder.result import result_of
-from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, EXECUTING, FAILED
+from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, FAILED
 from attractor.pipeline.notifications import QUEUE, NoticeKind, Notifier
 from attractor.pipeline.project.project import Project
 from attractor.records.diagnosis.causes import NO_REASON, cause_of
-from attractor.records.diagnosis.failures import budget_option
-from attractor.records.diagnosis.unchanged import describe_unchanged
+from attractor.records.diagnosis.needs import DECISION, LIMIT, RunNeed, needs_of
 from attractor.records.lookup import reference_of
+from attractor.records.summary import summarize
 
 _CAUSES = "causes.json"
 _WITHIN = timedelta(hours=1)
@@ -35,22 +36,18 @@ async def notify_end(run: OpenRun, project: Project) -> None:
     root, status = run.directory.root, run.state.status
     reason = result_of(run.manifest, root, run.state).reason
     reference, send = reference_of(root, project.runs_dir), Notifier(run, project).send_once
-    if status == AWAITING_DECISION and run.manifest.suite:
+    need = next(needs_of(replace(summarize(root), is_live=False), reference), None)
+    if need and need.why == DECISION and run.manifest.suite:
         # A later evaluation makes another decision due.
         reports = len([*run.directory.evaluation.glob("*/report.json")])
-        unchanged = describe_unchanged(root) if run.state.reason.endswith("no-go") else ""
-        text = ": ".join(filter(None, [run.state.reason, unchanged]))
-        command = f"attractor decide {reference}"
-        await send(NoticeKind.DECISION, text, command, key=str(reports))
-    elif status in (EXECUTING, EVALUATING) and (more := budget_option(reason)):
-        word = "resume" if status == EXECUTING else "evaluate"
-        command = " ".join([f"attractor {word}", reference, *more])
+        await send(NoticeKind.DECISION, need, key=str(reports))
+    elif need and need.why == LIMIT:
         # A resume with the same limit stops again, and says nothing new.
         name, limit = reason.partition(":")[0], reason.rpartition(" of ")[2]
-        await send(NoticeKind.BUDGET, reason, command, key=f"{name} of {limit}")
+        await send(NoticeKind.BUDGET, need, key=f"{name} of {limit}")
     elif status in (AWAITING_DECISION, EVALUATING):
-        word = "evaluate" if run.manifest.suite else "status"
-        await send(NoticeKind.DONE, reason, f"attractor {word} {reference}")
+        command = f"attractor {'evaluate' if run.manifest.suite else 'status'} {reference}"
+        await send(NoticeKind.DONE, RunNeed(reason, command))
     elif status == FAILED:
         file, key = project.machine.state_dir / QUEUE / _CAUSES, _key_of(run, reason, project)
         now = run.clock.now()
@@ -59,7 +56,8 @@ async def notify_end(run: OpenRun, project: Project) -> None:
             return
         is_sent = False
         try:
-            is_sent = await send(NoticeKind.FAILED, reason, f"attractor diagnose {reference}")
+            command = f"attractor diagnose {reference}"
+            is_sent = await send(NoticeKind.FAILED, RunNeed(reason, command))
         finally:
             if not is_sent:
                 _withdraw(file, key, now)

@@ -7,6 +7,7 @@ are sent as one.
 import asyncio
 import json
 import os
+import re
 import uuid
 from collections import Counter
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
@@ -41,8 +42,6 @@ from attractor.engine.questions.question import (
     Interviewer,
     Question,
     ask_each,
-    branch_of,
-    choices_of,
     describe_branches,
     question_to_record,
 )
@@ -51,13 +50,15 @@ from attractor.engine.run_folder.open_run import OpenRun, end_run
 from attractor.engine.seams import Parked
 from attractor.engine.state.attempts import NO_PLACE, StageReference
 from attractor.engine.state.run_state import AWAITING_ANSWER
-from attractor.engine.state.walks import find_asker
+from attractor.engine.state.walks import Walks, find_asker
 from attractor.engine.storage.secrets import Redactor
 from attractor.engine.truncation import shorten
 from attractor.pipeline.project.machine import Machine
 from attractor.pipeline.project.project import Notify, Project
+from attractor.records.diagnosis.needs import RunNeed, need_of_question, row_of_answer
 from attractor.records.lookup import reference_of
-from attractor.records.open_work import answer_command
+from attractor.records.open_work import question_records
+from attractor.records.request import read_request
 
 
 class NoticeKind(StrEnum):
@@ -72,6 +73,9 @@ class NoticeKind(StrEnum):
     APP = "app"
     SEVERAL = "several"
 
+
+_NEEDS = (NoticeKind.QUESTION, NoticeKind.DECISION, NoticeKind.BUDGET)
+"""The kinds about what is a row of attention, also without an actor."""
 
 PREFIX = "NOTIFY_"
 """The prefix of the variables that a command gets."""
@@ -88,47 +92,6 @@ class Messenger(Protocol):
 def messengers() -> Registry[Messenger]:
     """Return the messengers by name."""
     return Registry("attractor.pipeline.messengers", Messenger, noun="messenger")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Notice:
-    """An open question; `reference` names the run in commands, `address` is its page."""
-
-    run_id: str
-    pipeline: str
-    directory: Path
-    reference: str
-    question: Question
-    branch: str = ""
-    is_parked: bool = False
-    address: str = ""
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record that is sent."""
-        asked = question_to_record(self.question)
-        return {
-            "kind": NoticeKind.QUESTION.value,
-            "title": f"{self.pipeline} asks",
-            "text": self.question.text,
-            "command": self._command(""),
-            "address": self.address,
-            "run_id": self.run_id,
-            "pipeline": self.pipeline,
-            "directory": str(self.directory),
-            "node": self.question.stage,
-            "branch": branch_of(self.question) or self.branch,
-            "where": "; ".join(describe_branches(self.question)),
-            "question": asked,
-            "parked": self.is_parked,
-            "choices": [
-                {"key": one.key, "label": one.label, "command": self._command(one.key)}
-                for one in choices_of(self.question)
-            ],
-            "answer": self._command(""),
-        }
-
-    def _command(self, said: str) -> str:
-        return answer_command(self.reference, said, question=self.question.id)
 
 
 def variables_of(notice: JsonObject) -> dict[str, str]:
@@ -268,13 +231,14 @@ def combine(notices: Sequence[JsonObject]) -> JsonObject:
     kinds = Counter(str(notice.get("kind")) for notice in notices)
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     lines = [f"{notice.get('title')}: {notice.get('text')}" for notice in notices]
-    addresses = [str(notice.get("address")) for notice in notices if notice.get("address")]
+    needs = [notice for notice in notices if notice.get("kind") in _NEEDS] or notices
+    addresses = [str(one.get("address")) for one in needs if one.get("address")]
     return {
         "kind": NoticeKind.SEVERAL.value,
         "title": f"{len(notices)} notices: {counts}",
         "text": "\n".join(lines),
-        "command": "attractor runs",
-        "address": addresses[0].rpartition("/")[0] if addresses else "",
+        "command": "attractor runs" if needs is notices else "attractor attention",
+        "address": re.sub(r"[/?][^/?]*$", "", addresses[0]) if addresses else "",
         "notices": [dict(notice) for notice in notices],
     }
 
@@ -303,8 +267,8 @@ class Notifier:
     def send_limit(self, words: str) -> None:
         """Immediately send a notice that the run waits for the limit of an account."""
         reference = reference_of(self._run.directory.root, self._project.runs_dir)
-        command = f"attractor status {reference}"
-        self._start(self.send_once(NoticeKind.LIMIT, words, command, key=words))
+        need = RunNeed(words, f"attractor status {reference}")
+        self._start(self.send_once(NoticeKind.LIMIT, need, key=words))
 
     def _start(self, work: Coroutine[None, None, object]) -> None:
         task = asyncio.create_task(work)
@@ -344,13 +308,13 @@ class Notifier:
                 return
             self._sent_before().add(question.id)
             place = self._place(question)
-            names = list(self._notify.messengers)
-            data: JsonObject = {"question": question.id, "messengers": [*names]}
+            data: JsonObject = {"question": question.id, "messengers": [*self._notify.messengers]}
             self._run.emit(STARTED, data, place=place, sync=True)
-            notice = self._notice(question, place, is_parked)
-            await self._send_record(notice.to_record(), {"question": question.id}, place)
+            where = (self._run.state.walks, self._run.directory.root, self._project)
+            record = record_of_question(question, *where, is_parked=is_parked)
+            await self._send_record(record, {"question": question.id}, place)
 
-    async def send_once(self, kind: NoticeKind, text: str, command: str, *, key: str = "") -> bool:
+    async def send_once(self, kind: NoticeKind, need: RunNeed, *, key: str = "") -> bool:
         """Send a notice about the run, once for each kind and key; do nothing without settings.
 
         Return whether a messenger took the notice.
@@ -363,7 +327,7 @@ class Notifier:
             self._sent_before().add(name)
             data: JsonObject = {"notice": name, "messengers": [*self._notify.messengers]}
             run.emit(STARTED, data, sync=True)
-            record = record_of(kind, text, command, run.directory.root, self._project)
+            record = record_of(kind, need, run.directory.root, self._project)
             return await self._send_record(record, {"notice": name}, NO_PLACE)
         return False
 
@@ -391,19 +355,6 @@ class Notifier:
                 self._run.emit(FAILED, {**data, "error": words}, place=place)
         return not all(faults.values())
 
-    def _notice(self, question: Question, place: StageReference, is_parked: bool) -> Notice:
-        root = self._run.directory.root
-        return Notice(
-            run_id=self._run.manifest.run_id,
-            pipeline=self._run.manifest.pipeline,
-            directory=root,
-            reference=reference_of(root, self._project.runs_dir),
-            question=question,
-            branch=place.branch or "",
-            is_parked=is_parked,
-            address=run_address(self._project, root),
-        )
-
     def _place(self, question: Question) -> StageReference:
         found = find_asker(self._run.state.walks, question.id)
         if found is None:
@@ -418,20 +369,42 @@ class Notifier:
         return self._sent
 
 
-def record_of(
-    kind: NoticeKind, text: str, command: str, root: Path, project: Project
-) -> JsonObject:
-    """Return the JSON record of a notice about a run that asks nothing."""
+def record_of(kind: NoticeKind, need: RunNeed, root: Path, project: Project) -> JsonObject:
+    """Return the JSON record of a notice about a need of a run, or about its end."""
     manifest = read_manifest(RunDirectory(root))
+    task = read_request(manifest).task
+    # What ended the run of a task is in the answer of its actor.
+    has_ended = kind not in (NoticeKind.QUESTION, NoticeKind.LIMIT)
+    row = row_of_answer(task.message) if task and has_ended else need.row
     return {
         "kind": kind.value,
-        "title": f"{manifest.pipeline}: {_TITLES[kind]}",
-        "text": text,
-        "command": command,
-        "address": run_address(project, root),
+        "title": f"{manifest.pipeline}{_TITLES[kind]}",
+        "text": need.words,
+        "command": need.command,
+        "address": address_of(project, root, row),
         "run_id": manifest.run_id,
         "pipeline": manifest.pipeline,
         "directory": str(root),
+    }
+
+
+def record_of_question(
+    question: Question, walks: Walks, root: Path, project: Project, *, is_parked: bool
+) -> JsonObject:
+    """Return the JSON record of a notice about an open question of a run."""
+    reference = reference_of(root, project.runs_dir)
+    need = need_of_question(read_manifest(RunDirectory(root)).run_id, question, reference)
+    asked, *_ = question_records([question], reference)
+    found = find_asker(walks, question.id)
+    return {
+        **record_of(NoticeKind.QUESTION, need, root, project),
+        "node": question.stage,
+        "branch": asked["branch"] or (found[0] if found else ""),
+        "where": "; ".join(describe_branches(question)),
+        "question": question_to_record(question),
+        "parked": is_parked,
+        "choices": asked["choices"],
+        "answer": need.command,
     }
 
 
@@ -497,11 +470,12 @@ class _NotifyingInterviewer:
 
 
 _TITLES: Mapping[NoticeKind, str] = {
-    NoticeKind.DECISION: "a decision is due",
-    NoticeKind.DONE: "done",
-    NoticeKind.FAILED: "failed",
-    NoticeKind.BUDGET: "stopped by its budget",
-    NoticeKind.LIMIT: "waits for an account's limit",
+    NoticeKind.QUESTION: " asks",
+    NoticeKind.DECISION: ": a decision is due",
+    NoticeKind.DONE: ": done",
+    NoticeKind.FAILED: ": failed",
+    NoticeKind.BUDGET: ": stopped by its budget",
+    NoticeKind.LIMIT: ": waits for an account's limit",
 }
 
 ADDRESS = Path("server", "address.json")
@@ -522,11 +496,14 @@ def note_address(project: Project, url: str) -> None:
         write_whole(file, canonical_json(record), mode=0o600)
 
 
-def run_address(project: Project, root: Path) -> str:
-    """Return the address of the page of a run on the server of its project, or ""."""
+def address_of(project: Project, root: Path, row: str = "") -> str:
+    """Return the address of a row or of a run on the server of the project, or ""."""
     match _servers(project.machine.state_dir / ADDRESS).get(str(project.runs_dir)):
         case {"url": str(url), "pid": int(pid)} if is_running(pid):
-            return f"{url}/runs/{quote(root.name)}"
+            # A child run has no row of its own.
+            has_row = row and root.parent == project.runs_dir
+            page = f"attention?row={quote(row, safe='')}" if has_row else f"runs/{quote(root.name)}"
+            return f"{url}/{page}"
         case _:
             return ""
 

@@ -16,7 +16,7 @@ from attractor.engine.stage.folder import TAIL
 from attractor.engine.state.run_state import EVALUATING, Phase, RunStatus, StatusWord
 from attractor.language.source.text import visible
 from attractor.records.delivery import Delivery, read_delivery
-from attractor.records.diagnosis.failures import budget_option
+from attractor.records.diagnosis.needs import ANSWERED, QUESTION, STOPPED, why_it_needs_a_person
 from attractor.records.incidents import Incident, read_incidents
 from attractor.records.lookup import reference_of
 from attractor.records.open_work import StageInFlight, last_output, shown_lines, stages_in_flight
@@ -122,12 +122,9 @@ def _printing(root: Path) -> Sequence[tuple[StageInFlight, tuple[str, ...]]]:
 
 
 NOT_EVALUATED = "not evaluated"
-MARKS = (ANSWERED, PAUSED, STOPPED) = ("answered", "paused", "stopped")
+PAUSED, SUCCEEDED = "paused", "succeeded"
+MARKS = (ANSWERED, PAUSED, STOPPED)
 """Words that find runs in a list besides their status and outcome."""
-
-SUCCEEDED, QUESTION, DECISION, LIMIT = "succeeded", "question", "decision", "limit"
-DEAD_PROCESS, UNREADABLE = "dead process", "unreadable"
-"""The reasons of a run whose process recorded none, and of one with damaged records."""
 
 
 def status_words(status: RunStatus) -> str:
@@ -172,7 +169,7 @@ def plain_status(run: RunOverview) -> PlainStatus:
     ended = _ended_as(run)
     if ended:
         return PlainStatus(PlainWord.ENDED, *ended)
-    if reason := _why_it_needs_a_person(run):
+    if reason := why_it_needs_a_person(run):
         is_cut = reason == QUESTION and run.is_stopped
         return PlainStatus(PlainWord.NEEDS_YOU, reason, ("no process",) if is_cut else ())
     if run.is_paused:
@@ -196,23 +193,6 @@ def _ended_as(run: RunOverview) -> tuple[str, tuple[str, ...]] | None:
     moves = {"promoted to": run.promoted_to, "rolled back from": run.rolled_back_from}
     moved = tuple(f"{words} {visible(branch)}" for words, branch in moves.items() if branch)
     return run.status, (*moved, *landed)
-
-
-def _why_it_needs_a_person(run: RunOverview) -> str:
-    """Return the reason why a run does not go on without a person; empty if it does."""
-    if run.status == UNKNOWN:
-        return UNREADABLE
-    if run.questions:
-        return QUESTION
-    if run.phase == Phase.DECISION:
-        return DECISION
-    if run.is_answered:
-        return ANSWERED
-    if not run.is_stopped:
-        return ""
-    if budget_option(run.why_stopped):
-        return LIMIT
-    return STOPPED if run.why_stopped else DEAD_PROCESS
 
 
 def allowed_actions(status: RunStatusView) -> list[str]:

@@ -14,7 +14,8 @@ from attractor.base.locks import FileLock
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.truncation import shorten
-from attractor.pipeline.status import DEAD_PROCESS, PlainStatus, PlainWord, plain_status
+from attractor.pipeline.status import PlainStatus, PlainWord, plain_status
+from attractor.records.diagnosis.needs import DEAD_PROCESS
 from attractor.records.lookup import is_run, run_root
 from attractor.records.summary import RunOverview, summarize_any
 from attractor.worlds.actors import ActorFolder, ActorHistory, Answered, GoneOn, KnownLines

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
@@ -30,9 +30,9 @@ from attractor.pipeline import notifications
 from attractor.pipeline.execute import resume
 from attractor.pipeline.notifications import (
     ADDRESS,
+    address_of,
     limit_in,
     note_address,
-    run_address,
     send_notice,
 )
 from attractor.pipeline.project.custom_parts import HANDED_IN, CustomParts
@@ -123,11 +123,11 @@ def test_address_in_a_file_of_another_format_is_not_used(tmp_path: Path) -> None
     opened, run = project_in(tmp_path, KEEPS), tmp_path / "runs" / "1"
     note_address(opened, "http://127.0.0.1:8000")
     file = opened.machine.state_dir / ADDRESS
-    assert run_address(opened, run) == "http://127.0.0.1:8000/runs/1"
+    assert address_of(opened, run) == "http://127.0.0.1:8000/runs/1"
     written = json.loads(file.read_bytes())
     for other in ({**written, "format": 2}, written["servers"]):
         file.write_text(json.dumps(other))
-        assert run_address(opened, run) == ""
+        assert address_of(opened, run) == ""
     note_address(opened, "http://127.0.0.1:8000")
     assert json.loads(file.read_bytes()) == written
 
@@ -222,7 +222,9 @@ def test_each_end_of_a_run_is_notified_once_with_command_and_address(
     run = result.directory
     assert (notice["kind"], notice["command"]) == (kind, command.replace("RUN", run.name))
     assert words in notice["text"]
-    assert notice["address"] == f"http://127.0.0.1:8000/runs/{run.name}"
+    needs = {"question": f"question:{run.name}:gate@1.1", "budget": f"limit:{run.name}:"}
+    page = f"attention?row={quote(needs[kind], safe='')}" if kind in needs else f"runs/{run.name}"
+    assert notice["address"].startswith(f"http://127.0.0.1:8000/{page}")
     if not result.status.is_final and kind != "done":
         asyncio.run(asyncio.wait_for(resume(run, opened), PATIENCE_S))
         assert [one["kind"] for one in notices_of(opened)] == [kind]

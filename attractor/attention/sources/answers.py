@@ -7,6 +7,7 @@ from attractor.attention.evidence import Evidence, changes_of_actor, failure_of
 from attractor.attention.rows import Act, AttentionRow, Choice, Field, Settler
 from attractor.attention.source import Look, Source
 from attractor.factory.open_project import OpenProject
+from attractor.records.diagnosis.needs import row_of_answer
 from attractor.worlds.actors import Answered
 from attractor.worlds.orders import mark_seen, send
 from attractor.worlds.status import ActorStatus, ActorView
@@ -23,7 +24,7 @@ def _rows(look: Look) -> Iterator[AttentionRow]:
         if last := view.unseen:
             is_idle = view.status is ActorStatus.IDLE
             yield AttentionRow(
-                id=f"answered:{last.message.id}",
+                id=row_of_answer(last.message.id),
                 need="answered" if is_idle else view.status.value,
                 project=look.project,
                 name=view.name,

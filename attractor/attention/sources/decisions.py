@@ -2,35 +2,26 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from attractor.attention.evidence import Evidence, changes_of_run
-from attractor.attention.rows import AttentionRow, link_to_run
+from attractor.attention.rows import AttentionRow, link_to_run, row_of_run
 from attractor.attention.source import Look, Source
 from attractor.engine.outcome import describe_usage
-from attractor.engine.state.run_state import Phase
 from attractor.factory.open_project import OpenProject
 from attractor.records.about import given_of
+from attractor.records.diagnosis.needs import DECISION, needs_of, why_it_needs_a_person
 
 
 def _rows(look: Look) -> Iterator[AttentionRow]:
     for run in look.runs:
-        if run.phase == Phase.DECISION and run.run_id not in look.runs_of_actors:
-            yield AttentionRow(
-                id=f"decision:{run.run_id}",
-                need="decision",
-                project=look.project,
-                name=run.run_id,
-                reason=run.subject,
-                since=run.written or run.started,
-                usage=run.usage,
-                command=f"attractor decide {run.run_id}",
-                run_id=run.run_id,
-                about=run.subject,
-                link=link_to_run(run.run_id, "Review and decide", "/decision"),
-                look=partial(_look, run.directory),
-            )
+        if why_it_needs_a_person(run) == DECISION and run.run_id not in look.runs_of_actors:
+            link = link_to_run(run.run_id, "Review and decide", "/decision")
+            for need in needs_of(run):
+                row = row_of_run(look.project, run, need)
+                yield replace(row, link=link, look=partial(_look, run.directory))
 
 
 def _look(root: Path, opened: OpenProject) -> Evidence:

@@ -1,17 +1,18 @@
 """Questions of runs and of actors, a row each."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from attractor.attention.evidence import Evidence, changes_of_run
-from attractor.attention.rows import Act, AttentionRow, Choice, Field, Settler
+from attractor.attention.rows import Act, AttentionRow, Choice, Field, Settler, row_of_run
 from attractor.attention.source import Look, Source
 from attractor.engine.questions.question import Question, QuestionKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
+from attractor.records.diagnosis.needs import need_of_question
 from attractor.records.evidence import words_before
-from attractor.records.open_work import answer_command
 from attractor.records.summary import RunOverview
 from attractor.worlds.status import ActorStatus, ActorView
 
@@ -28,19 +29,10 @@ def _rows(look: Look) -> Iterator[AttentionRow]:
 def _rows_of_run(
     run: RunOverview, project: ProjectFolder, actor: ActorView | None = None
 ) -> Iterator[AttentionRow]:
-    several = len(run.questions) > 1
     for question in run.questions:
-        yield AttentionRow(
-            id=f"question:{run.run_id}:{question.id}",
-            need="question",
-            project=project,
+        yield replace(
+            row_of_run(project, run, need_of_question(run.run_id, question)),
             name=actor.name if actor else run.run_id,
-            reason=question.text,
-            since=run.written or run.started,
-            usage=run.usage,
-            command=answer_command(run.run_id, "CHOICE", question=question.id if several else ""),
-            run_id=run.run_id,
-            about=run.subject,
             questions=[question],
             actor=actor,
             choices=[*choices_of(question)],

@@ -80,15 +80,9 @@ def in_words(run: RunOverview) -> str:
 
 def _reason(run: RunOverview) -> str:
     """Return the reason of the status; an empty text once all questions are answered."""
-    if _waits_no_more(run):
-        return ""
-    is_asking = run.phase == AWAITING_ANSWER.phase and bool(run.questions)
-    return visible(describe_wait(run.questions)) if is_asking else run.reason
-
-
-def _waits_no_more(run: RunOverview) -> bool:
-    """Return whether all questions are answered, so that the run can be resumed."""
-    return run.phase == AWAITING_ANSWER.phase and bool(run.answers) and not run.questions
+    if run.phase != AWAITING_ANSWER.phase or not (run.questions or run.answers):
+        return run.reason
+    return visible(describe_wait(run.questions)) if run.questions else ""
 
 
 def _work(run: RunOverview, reference: str) -> list[tuple[str, str]]:
@@ -165,7 +159,7 @@ def _answer(run: RunOverview, reference: str) -> list[tuple[str, str]]:
     if run.phase != AWAITING_ANSWER.phase:
         return []
     resume = f"attractor resume {reference}"
-    if _waits_no_more(run):
+    if run.answers and not run.questions:
         return [*_answered(run.answers), ("resume", "" if run.is_live else resume)]
     lines = question_lines(run.questions, reference)
     # A run of the fleet asks at no terminal.

@@ -146,13 +146,11 @@ def _remedy(reason: Reason, run: FleetRun) -> str:
             return f"attractor answer {run.directory}"
         case ReasonKind.STORE_UNREACHABLE:
             return "attractor fleet status"
-        case ReasonKind.BUDGET:
-            more = budget_option(str(figures.get("stopped", "")))
-            return " ".join(["attractor resume", run.directory, *more])
         case ReasonKind.PAUSED if "holder" in figures:
             return f"attractor fleet why {run.run_id}"
         case _:
-            return f"attractor resume {run.directory}"
+            more = budget_option(str(figures.get("stopped", "")))
+            return " ".join(["attractor resume", run.directory, *more])
 
 
 def _larger(figures: Mapping[str, Any]) -> float:

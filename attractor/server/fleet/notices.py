@@ -2,19 +2,20 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.json import Json, JsonObject, canonical_json, parse_object
 from attractor.engine.journal.checkpoint import open_journal
-from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import RunState
-from attractor.engine.state.walks import find_asker
 from attractor.fleet.records import FleetRun, ReasonKind
-from attractor.pipeline.notifications import Notice, NoticeKind, record_of, run_address, send_notice
+from attractor.pipeline.notifications import NoticeKind, record_of, record_of_question, send_notice
 from attractor.pipeline.project.project import Project
-from attractor.records.diagnosis.failures import budget_option
+from attractor.records.diagnosis.needs import RunNeed, needs_of
 from attractor.records.lookup import reference_of
+from attractor.records.summary import summarize
 
 TOLD = Path("fleet", "told")
 """The folder below the state folder with the notices that were sent, a file for each run."""
@@ -45,28 +46,19 @@ async def notify_of_wait(run: FleetRun, root: Path, project: Project) -> None:
 def _notices(
     run: FleetRun, root: Path, state: RunState, project: Project
 ) -> Iterator[tuple[str, JsonObject]]:
-    manifest, reference = read_manifest(RunDirectory(root)), reference_of(root, project.runs_dir)
-    for question in state.questions:
-        found = find_asker(state.walks, question.id)
-        notice = Notice(
-            run_id=run.run_id,
-            pipeline=manifest.pipeline,
-            directory=root,
-            reference=reference,
-            question=question,
-            branch=found[0] if found else "",
-            is_parked=True,
-            address=run_address(project, root),
-        )
-        yield question.id, notice.to_record()
+    for one in state.questions:
+        yield one.id, record_of_question(one, state.walks, root, project, is_parked=True)
     stopped = str(run.reason.details.get("stopped", "")) if run.reason else ""
+    reference = reference_of(root, project.runs_dir)
+    need = RunNeed(stopped, f"attractor status {reference}")
     if run.reason and run.reason.kind is ReasonKind.BUDGET:
-        kind, command = NoticeKind.BUDGET, ["attractor resume", reference, *budget_option(stopped)]
+        stop = replace(summarize(root), is_live=False, why_stopped=stopped)
+        kind, need = NoticeKind.BUDGET, next(needs_of(stop, reference), need)
     elif run.reason and run.reason.kind is ReasonKind.LIMIT:
-        kind, command = NoticeKind.LIMIT, ["attractor status", reference]
+        kind = NoticeKind.LIMIT
     else:
         return
-    yield f"{kind}:{stopped}", record_of(kind, stopped, " ".join(command), root, project)
+    yield f"{kind}:{stopped}", record_of(kind, need, root, project)
 
 
 async def _send(records: list[JsonObject], project: Project) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.state.run_state import WaitReason
-from attractor.pipeline.status import DECISION, PAUSED, QUESTION, SUCCEEDED, PlainWord
+from attractor.pipeline.status import PAUSED, SUCCEEDED, PlainWord
+from attractor.records.diagnosis.needs import DECISION, QUESTION
 from attractor.records.summary import NOT_JUDGED
 
 

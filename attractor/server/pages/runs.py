@@ -20,7 +20,8 @@ from attractor.factory.history.index import RunIndex, RunQuery
 from attractor.factory.history.report import read_costs
 from attractor.factory.project import ProjectFolder
 from attractor.pipeline.garbage import Sweep
-from attractor.pipeline.status import STOPPED, PlainWord, require_known_status
+from attractor.pipeline.status import PlainWord, require_known_status
+from attractor.records.diagnosis.needs import STOPPED
 from attractor.records.summary import NOT_JUDGED, RunOverview
 from attractor.server.access.callers import Caller
 from attractor.server.evidence import Evidence
