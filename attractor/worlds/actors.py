@@ -74,6 +74,7 @@ class Mark(StrEnum):
 
     STOPPED = "stopped"
     SEEN = "seen"
+    UNSEEN = "unseen"
     ARCHIVED = "archived"
 
 
@@ -118,7 +119,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Marked:
-    """A mark of a person; `message` is the id of the message whose answer was seen."""
+    """A mark of a person; `message` is the id of the message whose answer was seen, or was not."""
 
     mark: Mark
     by: Sender
@@ -192,13 +193,18 @@ class ActorHistory:
         if actor is None:
             return None
         marks = {line.mark: line for line in lines if isinstance(line, Marked)}
-        seen = marks.get(Mark.SEEN)
+        seen = [""]
+        for line in lines:
+            if isinstance(line, Marked) and line.mark is Mark.SEEN:
+                seen.append(line.message)
+            elif isinstance(line, Marked) and line.mark is Mark.UNSEEN:
+                seen = [one for one in seen if one != line.message]
         return cls(
             actor,
             answers=[line for line in lines if isinstance(line, Answered)],
             stopped=next((one for one in _since(lines, Resumed, Marked) if one.is_stop), None),
             archived=marks.get(Mark.ARCHIVED),
-            seen=seen.message if seen else "",
+            seen=seen[-1],
             before=next((one.run_id for one in _since(lines, Renewed, Answered) if one.run_id), ""),
             gone_on=[line for line in lines if isinstance(line, GoneOn)],
         )

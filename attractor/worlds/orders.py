@@ -272,6 +272,13 @@ def mark_seen(folder: ActorFolder, message: str, by: Sender, opened: OpenProject
         folder.record(Marked(Mark.SEEN, by, opened.now(), message))
 
 
+def mark_unseen(folder: ActorFolder, message: str, by: Sender, opened: OpenProject) -> None:
+    """Take back that a person has seen the answer to a message, which was marked last."""
+    opened.refuse_in_run("'attractor attention'")
+    if folder.read().seen == message:
+        folder.record(Marked(Mark.UNSEEN, by, opened.now(), message))
+
+
 def stop(
     folder: ActorFolder, by: Sender, opened: OpenProject, cancel: Callable[[str], object]
 ) -> None:

@@ -185,7 +185,8 @@ async def settle(request: Request, service: ServerService, caller: Calling) -> R
     def act() -> tuple[str, str]:
         body = SettleBody.of(choice=choice, fields=fields).model_copy(update={"rows": shown})
         words = settle_row(service, caller, row, body).words
-        return _address(row=then), f"{words[:1].upper()}{words[1:]}."
+        undo = row if choice == "seen" and not shown else ""
+        return _address(row=then, undo=undo), f"{words[:1].upper()}{words[1:]}."
 
     return await to_thread.run_sync(after, act, _address(row=row))
 
@@ -205,7 +206,7 @@ def snooze(
 
 @part.post("/attention/wake", dependencies=[OPERATE, IN_TURN])
 def wake(service: ServerService, caller: Calling, *, row: Words) -> Response:
-    """Show a row again that was left out."""
+    """Show a row again that was left out, or marked as seen."""
 
     def act() -> tuple[str, str]:
         wake_row(service, caller, row)

@@ -9,11 +9,12 @@ from pydantic import Field
 from attractor.attention.causes import with_rows
 from attractor.attention.evidence import Evidence
 from attractor.attention.reading import Attention, read_attention
-from attractor.attention.rows import AttentionRow, Settler, find_row, settle
+from attractor.attention.rows import AttentionRow, RowGone, Settler, find_row, settle
 from attractor.attention.snoozing import snooze, wake
 from attractor.attention.sources.tasks import row_of_task
 from attractor.base.durations import DURATION_PATTERN, parse_duration
 from attractor.base.errors import Refused, UnknownName
+from attractor.records.diagnosis.needs import row_of_answer
 from attractor.server.access.callers import Caller
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord
@@ -38,6 +39,8 @@ from attractor.server.resources.worlds import (
 )
 from attractor.server.run_actions import answer_question, resume_walk
 from attractor.server.service import Service
+from attractor.worlds.actors import list_actors
+from attractor.worlds.orders import mark_unseen
 from attractor.worlds.status import ActorStatus, read_actor
 
 part = APIRouter(tags=["worlds"], responses=problem_statuses(400, 404, 409))
@@ -198,9 +201,18 @@ def snooze_row(service: ServerService, caller: Calling, row: str, body: SnoozeBo
 
 @part.post("/api/v1/attention/{row:path}/wake", status_code=204, dependencies=[OPERATE, IN_TURN])
 def wake_row(service: ServerService, caller: Calling, row: str) -> None:
-    """Show a row again that was left out."""
-    state, now = service.project.machine.state_dir, service.opened.now()
-    wake(state, [find_row(row, attention_of(service, caller).asleep)], now)
+    """Show a row again that was left out, or whose answer was marked as seen last."""
+    state, now, found = service.project.machine.state_dir, service.opened.now(), False
+    asleep = [one for one in attention_of(service, caller).asleep if one.id == row]
+    wake(state, asleep, now)
+    for folder in list_actors(state):
+        project = folder.project.project_id
+        if caller.reaches(project) and row == row_of_answer(folder.read().seen):
+            opened = enter(service, caller, project).opened
+            mark_unseen(folder, folder.read().seen, sender_of(caller), opened)
+            found = True
+    if not (asleep or found):
+        raise RowGone
 
 
 @part.post("/api/v1/attention/{row:path}/settle", dependencies=[OPERATE, IN_TURN])
