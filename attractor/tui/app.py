@@ -1,7 +1,7 @@
 """The screen: a list on the left, what is chosen on the right, and the keys below.
 
-One worker asks what needs a person, one asks about the chosen row, and one follows the events of
-its run; none asks twice at once. Only what changed is drawn again.
+One worker follows what needs a person, one reads it now and then, one asks about the chosen row,
+and one follows the events of its run; none asks twice at once. Only what changed is drawn again.
 """
 
 import asyncio
@@ -26,9 +26,8 @@ from attractor.base.clock import SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.language.source.text import visible
-from attractor.pipeline.status import PlainWord
 from attractor.records.event_lines import describe_logged
-from attractor.tui.client import Actor, ApiClient, Attention, Remark, Request, Run
+from attractor.tui.client import Actor, ApiClient, Attention, Remark, Request, Run, Worlds
 from attractor.tui.errors import NoServer
 from attractor.tui.model import (
     Action,
@@ -48,11 +47,11 @@ from attractor.tui.model import (
 )
 from attractor.tui.row_list import Line, RowList
 
-BUSY_PAUSE_S, IDLE_PAUSE_S = 0.5, 0.6
-"""The pauses between two looks at the server: what needs a person is shown within a second."""
+DETAIL_PAUSE_S, DIFF_PAUSE_S = 0.5, 3.0
+"""The pauses between two looks at the chosen row; a diff reads a whole folder."""
 
-DIFF_PAUSE_S = 3.0
-"""A diff reads a whole folder."""
+POLL_PAUSE_S, RETRY_S = 10.0, 1.0
+"""The pauses between two looks at the lists, which a stream tells at once, and after a fault."""
 
 FLUSH_S = 0.1
 MOST_LINES = 2000
@@ -70,6 +69,7 @@ class View(StrEnum):
     MESSAGES = "messages"
 
 
+MOVES = {"j": 1, "k": -1}
 VIEW_KEYS = {"o": View.OVERVIEW, "e": View.EVENTS, "d": View.DIFF, "t": View.MESSAGES}
 
 
@@ -146,6 +146,7 @@ class AttractorTui(App[None]):
         self._followed = ""
         self._stream: Worker[None] | None = None
         self._drafts: dict[str, str] = {}
+        self._worlds = self._drawn = Worlds()
         self._wake, self._wake_detail = asyncio.Event(), asyncio.Event()
 
     def compose(self) -> ComposeResult:
@@ -166,9 +167,10 @@ class AttractorTui(App[None]):
         self._list.focus()
         if self._notice:
             self.notify(self._notice, timeout=NOTICE_S)
+        self.run_worker(self._watch(), group="poll")
         self.run_worker(self._poll(), group="poll")
         self.run_worker(self._poll_detail(), group="poll")
-        self.set_interval(FLUSH_S, self._write_events)
+        self.set_interval(FLUSH_S, self._draw_news)
 
     async def on_unmount(self) -> None:
         """Close the connections."""
@@ -177,20 +179,35 @@ class AttractorTui(App[None]):
 
     # What the server says
 
+    async def _watch(self) -> None:
+        """Follow what needs a person and the actors, and begin anew after a lost connection."""
+        while True:
+            with suppress(AttractorError):
+                async with aclosing(self.client.follow_worlds()) as received:
+                    async for worlds in received:
+                        self._worlds = worlds
+            # The poll says what is wrong.
+            self._wake.set()
+            await asyncio.sleep(RETRY_S)
+
     async def _poll(self) -> None:
-        """Look at what needs a person and at the actors, again and again."""
-        is_lost = True
+        """Look at the lists now and then: a proxy may hold back the stream."""
+        pause = 0.0
         while True:
             self._wake.clear()
+            before = self._worlds
             try:
-                self.take(*await asyncio.gather(self.client.attention(), self.client.actors()))
-                if is_lost:
+                worlds = await self.client.worlds()
+                # What the stream told meanwhile is newer.
+                if self._worlds is before:
+                    self._worlds = worlds
+                if pause != POLL_PAUSE_S:
                     self.say("")
-                is_lost = False
+                pause = POLL_PAUSE_S
             except AttractorError as fault:
-                is_lost = True
+                pause = RETRY_S
                 self.say(fault.in_one_line)
-            await self._pause(self._wake)
+            await _pause(self._wake, pause)
 
     async def _poll_detail(self) -> None:
         """Look at the chosen row; a slow diff does not delay what needs a person."""
@@ -199,13 +216,8 @@ class AttractorTui(App[None]):
             if row := self.listing.chosen:
                 self.detail = await self._read_detail(row, self.view)
                 self._draw_right()
-            await self._pause(self._wake_detail, DIFF_PAUSE_S if self.view is View.DIFF else 0.0)
-
-    async def _pause(self, wake: asyncio.Event, least: float = 0.0) -> None:
-        is_busy = any(row.status.startswith(PlainWord.RUNNING) for row in self.listing.rows)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(least, BUSY_PAUSE_S if is_busy else IDLE_PAUSE_S)):
-                await wake.wait()
+            is_diff = self.view is View.DIFF
+            await _pause(self._wake_detail, DIFF_PAUSE_S if is_diff else DETAIL_PAUSE_S)
 
     def _look_now(self) -> None:
         self._wake.set()
@@ -321,8 +333,8 @@ class AttractorTui(App[None]):
         if row:
             pairs += [("m", "message")] if row.actor else []
             pairs += [(key, view.value) for key, view in VIEW_KEYS.items() if view is not self.view]
-        fixed = [("j", "next need"), ("Enter", "open"), ("Esc", "back"), ("^p", "commands")]
-        pairs += [*fixed, ("q", "quit")]
+        pairs += [("j k", "choose"), ("J", "next need"), ("Enter", "open"), ("Esc", "back")]
+        pairs += [("^p", "commands"), ("q", "quit")]
         # A key and its label stay on one line.
         return "  ".join(
             f"{key} {visible(label)}".replace(" ", "\N{NO-BREAK SPACE}") for key, label in pairs
@@ -359,7 +371,12 @@ class AttractorTui(App[None]):
             self._followed = run_id
             self._stream = self.run_worker(self._follow(run_id), exclusive=True, group="events")
 
-    def _write_events(self) -> None:
+    def _draw_news(self) -> None:
+        """Draw what was received since the last time."""
+        if self._drawn is not self._worlds:
+            self._drawn = self._worlds
+            needs = sorted(self._drawn.needs.values(), key=lambda need: need.since)
+            self.take(needs, [*self._drawn.actors.values()])
         if not self.lines:
             return
         is_at_end = self._body.is_vertical_scroll_end
@@ -409,7 +426,9 @@ class AttractorTui(App[None]):
         elif key == "m" and row and row.actor:
             self.screen.add_class("open")
             self._field.focus()
-        elif key == "j" and (row_id := self.listing.next_need()):
+        elif key in MOVES:
+            self._list.action_move(MOVES[key])
+        elif key == "J" and (row_id := self.listing.next_need()):
             self._choose(row_id)
         elif key == "q":
             self.exit()
@@ -477,6 +496,12 @@ class AttractorTui(App[None]):
 
     def _taker(self, action: Action) -> Callable[[], None]:
         return lambda: self._act(action)
+
+
+async def _pause(wake: asyncio.Event, at_most: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(at_most):
+            await wake.wait()
 
 
 def _update(widget: Static, text: str) -> None:

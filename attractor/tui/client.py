@@ -1,13 +1,15 @@
 """The HTTP API as the terminal interface uses it: typed answers, and requests as data."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import field, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import httpx
-from httpx_sse import SSEError, aconnect_sse
+from httpx_sse import ServerSentEvent, SSEError, aconnect_sse
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from attractor.base.dataclasses import dataclass
@@ -112,6 +114,19 @@ class Actor(_Answer):
     cost_usd: float
     reason: str
     unpriced_tokens: int = 0
+
+
+class _Change(_Answer, Generic[T]):
+    """Something new or changed in the stream of worlds; without a record, it is gone."""
+
+    id: str
+    record: T | None
+
+    def applied(self, known: Mapping[str, T]) -> Mapping[str, T]:
+        """Return all that is known after the change."""
+        if self.record is None:
+            return {id_: one for id_, one in known.items() if id_ != self.id}
+        return {**known, self.id: self.record}
 
 
 class Sender(_Answer):
@@ -219,6 +234,26 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Worlds:
+    """What needs a person, and the actors, by their ids in the stream of worlds."""
+
+    needs: Mapping[str, Attention] = field(default_factory=dict[str, Attention])
+    actors: Mapping[str, Actor] = field(default_factory=dict[str, Actor])
+
+    def after(self, event: ServerSentEvent) -> "Worlds":
+        """Return the worlds after an event of the stream."""
+        match event.event:
+            case "AttentionChanged" | "AttentionGone":
+                need = _parse(_NEED_CHANGE, event.data.encode())
+                return replace(self, needs=need.applied(self.needs))
+            case "ActorChanged" | "ActorGone":
+                actor = _parse(_ACTOR_CHANGE, event.data.encode())
+                return replace(self, actors=actor.applied(self.actors))
+            case _:
+                return self
+
+
+@dataclass(frozen=True)
 class Request:
     """A request that changes something."""
 
@@ -229,6 +264,7 @@ class Request:
 
 _ATTENTION = TypeAdapter(list[Attention])
 _ACTORS = TypeAdapter(list[Actor])
+_NEED_CHANGE, _ACTOR_CHANGE = TypeAdapter(_Change[Attention]), TypeAdapter(_Change[Actor])
 _MESSAGES = TypeAdapter(list[Message])
 _REMARKS = TypeAdapter(list[Remark])
 _DIFF, _RUN_DIFF = TypeAdapter(_Diff), TypeAdapter(_RunDiff)
@@ -254,13 +290,24 @@ class ApiClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def attention(self) -> list[Attention]:
-        """Return what needs a person, the oldest first."""
-        return await self._get(_ATTENTION, place("attention"))
+    async def worlds(self) -> Worlds:
+        """Return what needs a person, and the actors of all projects."""
+        needs, actors = await asyncio.gather(
+            self._get(_ATTENTION, place("attention")), self._get(_ACTORS, place("actors"))
+        )
+        return Worlds(
+            {one.id: one for one in needs},
+            {f"{one.project.id}/{one.name}": one for one in actors},
+        )
 
-    async def actors(self) -> list[Actor]:
-        """Return the actors of all projects."""
-        return await self._get(_ACTORS, place("actors"))
+    async def follow_worlds(self) -> AsyncGenerator[Worlds]:
+        """Yield the worlds after each event of their stream, until the connection is lost."""
+        known: Worlds | None = None
+        async with aclosing(self._stream(place("worlds", "events"))) as received:
+            async for event in received:
+                # No event tells what was gone before the stream began.
+                known = (known or await self.worlds()).after(event)
+                yield known
 
     async def messages(self, project: str, actor: str) -> list[Message]:
         """Return the messages of an actor with their answers, oldest first."""
@@ -307,7 +354,13 @@ class ApiClient:
 
     async def events(self, run_id: str, after: int) -> AsyncGenerator[Event]:
         """Yield the past events of a run after a number, then each new one, until the run ends."""
-        path, params = place("runs", run_id, "events"), {"after": after}
+        path = place("runs", run_id, "events")
+        async with aclosing(self._stream(path, after=after)) as received:
+            async for event in received:
+                if event.event not in ("skipped", "dropped"):
+                    yield Event.from_record(_object(event.data.encode()))
+
+    async def _stream(self, path: str, **params: int) -> AsyncGenerator[ServerSentEvent]:
         timeout = httpx.Timeout(TIMEOUT_S, read=SILENCE_S)
         try:
             async with aconnect_sse(
@@ -316,20 +369,18 @@ class ApiClient:
                 if source.response.is_error:
                     raise _refusal(source.response, await source.response.aread())
                 async with aclosing(source.aiter_sse()) as received:
-                    async for message in received:
-                        match message.event:
+                    async for event in received:
+                        match event.event:
                             case "end":
                                 return
                             case "problem":
-                                detail = _object(message.data.encode()).get("detail")
+                                detail = _object(event.data.encode()).get("detail")
                                 raise VerificationError(f"{detail}")
-                            case "skipped" | "dropped":
-                                continue
                             case _:
-                                yield Event.from_record(_object(message.data.encode()))
-                raise NoServer(f"the stream of {run_id} ended before the run")
+                                yield event
+                raise NoServer(f"the stream {path} was cut")
         except (httpx.HTTPError, SSEError) as fault:
-            raise NoServer(f"the stream of {run_id} ended: {fault}") from fault
+            raise NoServer(f"the stream {path} was cut: {fault}") from fault
 
     async def _get(self, answer: TypeAdapter[T], path: str, **params: str) -> T:
         return _parse(answer, await self._read(path, params=params))

@@ -319,7 +319,7 @@ def _of_actor(row: Row) -> Iterator[Action]:
         prompt = Prompt(
             "", f"Stop {actor.name}? Enter stops it, Escape does not", is_required=False
         )
-        yield action("k", "stop", "stop", prompt)
+        yield action("K", "stop", "stop", prompt)
     if actor.dimension:
         yield from _remarks_on(actor)
         at = ("dimensions", actor.project.id, actor.dimension)
@@ -380,7 +380,7 @@ def overview_of(
     elif row.reason:
         lines += [row.need.upper() or "LAST RESULT", *lines_of(row.reason)]
     if row.section is Section.ACTORS and row.actor and row.actor.status == "asking":
-        lines.append("It asks a question: j goes to it.")
+        lines.append("It asks a question: J goes to it.")
     if row.command and not row.is_settled:
         lines.append(f"  {visible(row.command)}")
     ended = [one for one in stages if one.outcome or one.error]

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from httpx_sse import connect_sse
 
+from attractor.attention.fleet_needs import FleetNeed, FleetNeeds, publish_needs
 from attractor.server.service import Service
 from tests.factory.flows import make_flow
 from tests.patience import wait_until
@@ -189,6 +190,32 @@ def test_token_of_one_project_reaches_no_other(server: RunningServer, other: Ser
         refused = client.post(place, data={**form, "token": secret}, headers=PAGE)
         too_early = client.post(place, data={**form, "token": server.token()}, headers=PAGE)
         assert (refused.status_code, too_early.status_code) == (403, 400)
+
+
+def test_stream_has_the_rows_of_the_fleet_that_a_token_reaches(
+    server: RunningServer, other: Service
+) -> None:
+    own, now = server.service.project_id, server.service.opened.now()
+    state = server.service.project.machine.state_dir
+    needs = [
+        FleetNeed(f"fleet:{id_}", id_, "run", "no worker takes it", now, "attractor fleet status")
+        for id_ in (other.project_id, own)
+    ]
+    publish_needs(state, FleetNeeds(now, needs))
+    headers = {"authorization": f"Bearer {limited(server, 'read', own)}"}
+    types = {"type": ["AttentionChanged", "AttentionGone"]}
+    with (
+        httpx.Client(base_url=server.url, headers=headers) as client,
+        connect_sse(client, "GET", "/api/v1/worlds/events", params=types) as stream,
+    ):
+        events = stream.iter_sse()
+        shown = next(events).json()
+        assert (shown["id"], shown["record"]["need"]) == (f"fleet:{own}", "fleet")
+        publish_needs(state, FleetNeeds(now))
+        gone = next(events).json()
+        assert (gone["id"], gone["record"]) == (f"fleet:{own}", None)
+    # Nothing is read without readers.
+    wait_until(lambda: not len(server.service.events.worlds))
 
 
 def test_project_whose_folder_is_gone_is_refused(server: RunningServer, other: Service) -> None:

@@ -3,7 +3,8 @@
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from textual.widgets import RichLog, Static
 
 from attractor.server.service import Service
 from attractor.tui.app import AttractorTui
-from attractor.tui.client import ApiClient, Attention
+from attractor.tui.client import ApiClient, Worlds
 from attractor.tui.row_list import RowList
 from tests.attention.test_reading import GATE
 from tests.browsers import PICTURES
@@ -66,14 +67,26 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 class LateClient(ApiClient):
-    """A client that can stop to hear what needs a person, as if the server were slow."""
+    """A client that can stop to hear what needs a person, or its lists only, as if they were slow.
 
-    is_late = False
+    It `is_following` once a stream told something.
+    """
 
-    async def attention(self) -> list[Attention]:
-        if self.is_late:
+    is_late = is_following = False
+    has_lists = True
+
+    async def worlds(self) -> Worlds:
+        if self.is_late or not self.has_lists:
             await asyncio.Event().wait()
-        return await super().attention()
+        return await super().worlds()
+
+    async def follow_worlds(self) -> AsyncGenerator[Worlds]:
+        async with aclosing(super().follow_worlds()) as received:
+            async for worlds in received:
+                self.is_following = True
+                if self.is_late:
+                    await asyncio.Event().wait()
+                yield worlds
 
 
 @dataclass
@@ -128,15 +141,80 @@ class Person:
             )
 
 
+class Relay:
+    """A proxy in front of a server: it cuts connections, and holds the answers to a path back."""
+
+    def __init__(self, server: RunningServer, holds_back: str) -> None:
+        self._port = int(server.url.rpartition(":")[2])
+        self._holds_back = f"GET {holds_back} ".encode()
+        self._open: list[asyncio.StreamWriter] = []
+        self._passing: list[asyncio.Task[None]] = []
+
+    def take(self, asked: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+        self._passing.append(asyncio.create_task(self._pass(asked, answers)))
+
+    async def _pass(self, asked: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+        answered, asks = await asyncio.open_connection("127.0.0.1", self._port)
+        self._open += [answers, asks]
+        is_held = False
+
+        async def ask() -> None:
+            nonlocal is_held
+            while part := await asked.read(1 << 16):
+                is_held = part.startswith(self._holds_back)
+                asks.write(part)
+
+        async def answer() -> None:
+            while part := await answered.read(1 << 16):
+                if not is_held:
+                    answers.write(part)
+
+        both = [asyncio.create_task(one()) for one in (ask, answer)]
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        for end in (answers, asks):
+            end.close()
+        await asyncio.gather(*both, *(end.wait_closed() for end in (answers, asks)))
+
+    def cut(self) -> None:
+        for one in self._open:
+            one.close()
+
+    async def end(self) -> None:
+        self.cut()
+        await asyncio.gather(*self._passing, return_exceptions=True)
+
+
 def sit(
     server: RunningServer,
     work: Callable[[Person], Awaitable[None]],
     size: tuple[int, int] = WIDE,
 ) -> None:
+    asyncio.run(_sit(server, server.url, work, size))
+
+
+def sit_behind_relay(
+    server: RunningServer,
+    work: Callable[[Person, Relay], Awaitable[None]],
+    holds_back: str = "",
+) -> None:
     async def main() -> None:
-        client = LateClient(server.url, {"authorization": f"Bearer {server.token()}"})
-        app = AttractorTui(client)
-        async with app.run_test(size=size) as pilot:
-            await work(Person(app, pilot, client))
+        relay = Relay(server, holds_back)
+        async with await asyncio.start_server(relay.take, "127.0.0.1", 0) as listener:
+            port = listener.sockets[0].getsockname()[1]
+            url = f"http://127.0.0.1:{port}"
+            await _sit(server, url, lambda ann: work(ann, relay), WIDE)
+            await relay.end()
 
     asyncio.run(main())
+
+
+async def _sit(
+    server: RunningServer,
+    url: str,
+    work: Callable[[Person], Awaitable[None]],
+    size: tuple[int, int],
+) -> None:
+    client = LateClient(url, {"authorization": f"Bearer {server.token()}"})
+    app = AttractorTui(client)
+    async with app.run_test(size=size) as pilot:
+        await work(Person(app, pilot, client))

@@ -2,19 +2,33 @@
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from textual.widgets import Input
 
+from attractor.attention.fleet_needs import FleetNeed, FleetNeeds, publish_needs
 from attractor.base.errors import VerificationError
+from attractor.tui import app
 from attractor.tui.app import AttractorTui
 from tests.attention.test_reading import FAILS, GATE
 from tests.patience import PATIENCE_S, wait_until
-from tests.tui.conftest import MIDDLE, PHONE, WIDE, LateClient, Person, World, sit
+from tests.tui.conftest import (
+    MIDDLE,
+    PHONE,
+    WIDE,
+    LateClient,
+    Person,
+    Relay,
+    World,
+    sit,
+    sit_behind_relay,
+)
 from tests.tui.test_model import actor, question
 from tests.worlds.desks import SLOW, kill_process
 
+BEFORE = datetime(2020, 1, 1, tzinfo=UTC)
 TASK = "[red]do[/red] more"
 
 
@@ -23,7 +37,10 @@ def test_question_is_answered_by_its_key(world: World) -> None:
 
     async def work(ann: Person) -> None:
         await ann.sees("question: Ship it?", lambda: ann.list)
+        await ann.types("J")
         await ann.types("j")
+        await ann.sees("> ask", lambda: ann.list.partition("ACTORS")[2])
+        await ann.types("k")
         await ann.sees("1  [Y] Yes", lambda: ann.right)
         await ann.sees("make@1.1: success", lambda: ann.right)
         await ann.sees("  | [Simulated] Response for stage: make", lambda: ann.right)
@@ -34,7 +51,7 @@ def test_question_is_answered_by_its_key(world: World) -> None:
         await ann.sees("settled", lambda: ann.list)
         assert "[Y] Yes" not in ann.keys
         await ann.sees("answered: ", lambda: ann.list)
-        await ann.types("j", "s")
+        await ann.types("J", "s")
         await ann.sees("NEEDS YOU (0)", lambda: ann.list)
         await ann.sees("idle", lambda: ann.list)
 
@@ -49,7 +66,7 @@ def test_diff_events_and_messages_are_shown_and_a_message_is_sent(world: World) 
 
     async def work(ann: Person) -> None:
         await ann.sees("answered: ", lambda: ann.list)
-        await ann.types("j", "d")
+        await ann.types("J", "d")
         await ann.sees("+good bye", lambda: ann.right)
         for _ in range(2):
             await ann.types("e")
@@ -93,7 +110,7 @@ def test_phone_shows_one_column_and_a_cut_task_goes_on(world: World) -> None:
         screen = ann.app.screen
         await ann.sees("interrupted: ", lambda: ann.list)
         assert ann.columns == (40, 0)
-        await ann.types("j", "enter")
+        await ann.types("J", "enter")
         await ann.sees("INTERRUPTED", lambda: ann.right)
         assert ann.columns == (0, 40)
         assert "g go on  b start over  l leave" in ann.keys
@@ -103,11 +120,11 @@ def test_phone_shows_one_column_and_a_cut_task_goes_on(world: World) -> None:
         await ann.types("escape", "o", "escape")
         assert ann.columns == (40, 0)
         assert screen.max_scroll_x == 0
-        await ann.types("k", "escape")
+        await ann.types("K", "escape")
         await ann.types("g")
         await ann.sees("slow goes on", lambda: ann.text("#said"))
         await ann.sees("s answered", lambda: ann.list)
-        await ann.types("j", "z", "enter")
+        await ann.types("J", "z", "enter")
         await ann.sees("NEEDS YOU (0)", lambda: ann.list)
 
     sit(world.server, work, PHONE)
@@ -124,13 +141,13 @@ def test_held_message_is_let_go_on_and_left_by_keys(world: World) -> None:
 
     async def work(ann: Person) -> None:
         await ann.sees("held: 1 run stopped", lambda: ann.list)
-        await ann.types("j")
+        await ann.types("J")
         await ann.sees("2 messages not begun", lambda: ann.right)
         assert "g go on  l leave  z snooze" in ann.keys
         await ann.types("g")
         await ann.sees("one begins", lambda: ann.text("#said"))
         await ann.sees("held: 2 runs stopped", lambda: ann.list)
-        await ann.types("j", "k", "l")
+        await ann.types("J", "l")
         await ann.sees("answered as not begun", lambda: ann.text("#said"))
         await ann.waits(lambda: world.needs() == [])
 
@@ -142,7 +159,7 @@ def test_key_of_a_replaced_question_answers_nothing(world: World) -> None:
 
     async def work(ann: Person) -> None:
         await ann.sees("question: Ship it?", lambda: ann.list)
-        await ann.types("j")
+        await ann.types("J")
         ann.client.is_late = True
         [row] = world.http.get("/api/v1/attention").json()
         address = f"/api/v1/runs/{row['run_id']}/answer"
@@ -159,6 +176,45 @@ def test_key_of_a_replaced_question_answers_nothing(world: World) -> None:
     sit(world.server, work)
     [row] = world.http.get("/api/v1/attention").json()
     assert row["questions"][0]["id"] == "gate@2.1"
+
+
+def test_changes_are_streamed_and_read_anew_after_a_lost_connection(world: World) -> None:
+    one = world.spawn_simulated("fixer", "say hello")
+    project, state = one["project"]["id"], world.server.service.project.machine.state_dir
+    place = f"/api/v1/actors/{project}/fixer"
+
+    async def work(ann: Person, relay: Relay) -> None:
+        await ann.sees("answered: ", lambda: ann.list)
+        for order, seen in (("seen", "NEEDS YOU (0)"), ("archive", "ACTORS (0)")):
+            await ann.waits(lambda: ann.client.is_following)
+            # From here on, only the stream tells.
+            ann.client.has_lists = False
+            old = FleetNeed(
+                order, project, "run", f"before {order}", BEFORE, "attractor fleet status"
+            )
+            publish_needs(state, FleetNeeds(datetime.now(UTC), [old]))
+            await ann.sees(f"before {order}", lambda: ann.list.partition("answered: ")[0])
+            publish_needs(state, FleetNeeds(datetime.now(UTC)))
+            assert (await asyncio.to_thread(world.http.post, f"{place}/{order}")).is_success
+            await ann.sees(seen, lambda: ann.list)
+            ann.client.has_lists, ann.client.is_following = True, False
+            relay.cut()
+
+    sit_behind_relay(world.server, work)
+
+
+def test_lists_are_read_behind_a_proxy_that_holds_the_stream_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "POLL_PAUSE_S", 0.2)
+
+    async def work(ann: Person, relay: Relay) -> None:
+        await ann.sees("NEEDS YOU (0)", lambda: ann.list)
+        await asyncio.to_thread(world.spawn_simulated, "fixer", "say hello")
+        await ann.sees("answered: ", lambda: ann.list)
+        assert not ann.client.is_following
+
+    sit_behind_relay(world.server, work, holds_back="/api/v1/worlds/events")
 
 
 def test_palette_lists_the_actions_without_a_key(world: World) -> None:
