@@ -29,8 +29,10 @@ from attractor.pipeline.orders import Orders
 from attractor.worlds.orders import continue_actor
 
 _LONGEST_REASON = 60
+_LONGEST_TITLE = 24
 _PAUSE_S = 0.5
 _NOTHING = "Nothing needs you."
+_NEXT = "attractor attention next"
 
 
 @click.command()
@@ -92,7 +94,7 @@ def _lines(found: Attention) -> list[str]:
             (
                 format_age(now - row.since),
                 visible(row.project.root.name),
-                visible(row.name),
+                visible(shorten(row.title, _LONGEST_TITLE)),
                 row.need,
                 format_usage_cost(row.usage),
                 visible(shorten(first, _LONGEST_REASON)),
@@ -100,10 +102,18 @@ def _lines(found: Attention) -> list[str]:
         )
     heading, *lines = table(rows)
     parts = [
-        [line, f"  {row.command}", *(f"  {visible(one.command)}" for one in row.rows)]
+        [line, *_ways(row), *(f"  {visible(one.command)}" for one in row.rows)]
         for line, row in zip(lines, found.rows, strict=True)
     ]
     return [heading, *(line for part in parts for line in part), *snoozed]
+
+
+def _ways(row: AttentionRow) -> Iterator[str]:
+    """Yield the command that settles a row, and what 'attractor attention next' offers."""
+    if row.command != _NEXT:
+        yield f"  {row.command}"
+    if row.choices:
+        yield f"  {_NEXT}: {visible('; '.join(one.label for one in row.choices))}"
 
 
 class _Quit(Exception):
@@ -136,7 +146,7 @@ def _answer(invocation: Invocation, row: AttentionRow, told: set[str]) -> None:
     left = [*row.rows]
     while True:
         age = format_age(SystemClock().now() - row.since)
-        show(f"\n{visible(row.name)} ({visible(row.project.root.name)}, {age}): {row.need}")
+        show(f"\n{visible(row.title)} ({visible(row.project.root.name)}, {age}): {row.need}")
         show("\n".join(_evidence(row, left, opened)))
         numbers = [str(number) for number in range(1, len(left) + 1)]
         said = _prompt(invocation, row, numbers)
