@@ -122,13 +122,14 @@ class _Quit(Exception):
 
 def _answer_all(invocation: Invocation) -> ExitCode:
     """Show one row after the other, and take an answer to each."""
-    passed, told = set[str](), set[str]()
+    passed, told, rows = set[str](), set[str](), list[AttentionRow]()
     while True:
-        rows = [row for row in _read(invocation, told).rows if row.id not in passed]
+        # Read again only at the end of what was read.
+        rows = rows or [row for row in _read(invocation, told).rows if row.id not in passed]
         if not rows:
             show(_NOTHING if not passed else "Nothing else needs you.")
             return ExitCode.DONE
-        row = rows[0]
+        row = rows.pop(0)
         try:
             _answer(invocation, row, told)
         except _Quit:
