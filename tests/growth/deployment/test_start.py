@@ -58,7 +58,7 @@ def test_app_that_nobody_stopped_is_started_again(tmp_path: Path) -> None:
         service = Service.of(project.root, environ)
         with serving(service) as server, closing(server.browser()) as browser:
             page = browser.get("/attention").text
-            [row] = re.findall('name="row" value="([^"]+)"', page)
+            [row] = {*re.findall('name="row" value="([^"]+)"', page)}
             form = {"csrf": csrf_in(page), "row": row, "choice": "start"}
             browser.post("/attention/settle", data=form)
             assert f"The app answers at {url}." in browser.get("/attention").text
