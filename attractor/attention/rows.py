@@ -10,7 +10,7 @@ from datetime import datetime
 
 from attractor.attention.evidence import Evidence
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UnknownName, UsageError
+from attractor.base.errors import AttractorError, UnknownName, UsageError, words_of
 from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.engine.outcome import NOTHING_USED, Usage
@@ -132,6 +132,13 @@ class AttentionRow:
     def title(self) -> str:
         """The row in a few words, for people: its actor, or what it is about."""
         return self.name if self.actor else self.about or self.name
+
+    def evidence(self, open_: Callable[[], OpenProject]) -> Evidence:
+        """Return what is needed to choose, or why it cannot be read, such as of a deleted run."""
+        try:
+            return self.look(open_())
+        except (AttractorError, OSError) as fault:
+            return Evidence(facts={"not readable": words_of(fault)})
 
     @property
     def folder(self) -> ActorFolder:

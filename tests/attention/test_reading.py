@@ -266,7 +266,8 @@ def test_seen_marks_the_answer_that_was_shown_and_no_newer_one(tmp_path: Path) -
     [shown] = read_attention(state, now, {}).rows
     send_to(folder, opened, "two")
     ActorProcess(folder, opened).work(linger_s=0.05)
-    settle(shown, "seen", {}, settler(opened))
+    with pytest.raises(RowGone):
+        settle(shown, "seen", {}, settler(opened))
     [row] = read_attention(state, now, {}).rows
     assert row.id != shown.id
     with pytest.raises(RowGone):

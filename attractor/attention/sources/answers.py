@@ -4,14 +4,16 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from attractor.attention.evidence import Evidence, changes_of_actor, failure_of
-from attractor.attention.rows import Act, AttentionRow, Choice, Field, Settler
+from attractor.attention.rows import Act, AttentionRow, Choice, Field, RowGone, Settler
 from attractor.attention.source import Look, Source
+from attractor.base.locks import FileLock
 from attractor.factory.open_project import OpenProject
 from attractor.records.diagnosis.needs import row_of_answer
 from attractor.worlds.actors import Answered
 from attractor.worlds.orders import mark_seen, send
-from attractor.worlds.status import ActorStatus, ActorView
+from attractor.worlds.status import ActorStatus, ActorView, read_actor
 
+_PATIENCE_S = 10.0
 _TASK = Field("text", "Next task", is_required=True, is_long=True)
 CHOICES = [
     Choice("seen", "mark as reviewed", "s"),
@@ -54,12 +56,18 @@ def _look(view: ActorView, last: Answered, opened: OpenProject) -> Evidence:
 
 
 def _act(view: ActorView, message: str) -> Act:
+    folder = view.folder
+
     def act(choice: str, fields: Mapping[str, str], at: Settler) -> str:
         words = "seen"
-        if choice == "send":
-            words = f"taken: message {send(view.folder, fields['text'], at.by, at.opened).id}"
-        # A newer answer stays, which no one has seen.
-        mark_seen(view.folder, message, at.by, at.opened)
+        with FileLock(folder.root / "seen.lock").acquire(wait=_PATIENCE_S):
+            last = read_actor(folder).unseen
+            # Another person may be first; a newer answer stays, which no one has seen.
+            if last is None or last.message.id != message:
+                raise RowGone
+            if choice == "send":
+                words = f"taken: message {send(folder, fields['text'], at.by, at.opened).id}"
+            mark_seen(folder, message, at.by, at.opened)
         return words
 
     return act

@@ -8,6 +8,7 @@ from attractor.attention.rows import AttentionRow, in_project, link_to_run
 from attractor.attention.source import Look, Source
 from attractor.factory.open_project import OpenProject
 from attractor.factory.pull_readings import SHOWN, PullReading, PullReadings, pull_step
+from attractor.records.diagnosis.needs import row_id
 
 
 def _rows(look: Look) -> Iterator[AttentionRow]:
@@ -17,7 +18,7 @@ def _rows(look: Look) -> Iterator[AttentionRow]:
         if step is None or (reading.merged_outside and look.now - reading.since > SHOWN):
             continue
         yield AttentionRow(
-            id=f"pull:{project.project_id}:{reading.url}:{step.words}",
+            id=row_id("pull", project.project_id, reading.url, step.words),
             need="pull request",
             project=project,
             name=f"pull request {reading.number}",

@@ -9,6 +9,7 @@ from attractor.base.amounts import number_of
 from attractor.engine.state.run_state import Phase
 from attractor.factory.project import ProjectFolder
 from attractor.factory.promotion_queue import PromotionQueue, PromotionQueues, QueuedRun, is_stuck
+from attractor.records.diagnosis.needs import row_id
 
 
 def _rows(look: Look) -> Iterator[AttentionRow]:
@@ -34,7 +35,9 @@ def _row(
     project: ProjectFolder, queue: PromotionQueue, run: QueuedRun, words: str, command: str
 ) -> AttentionRow:
     return AttentionRow(
-        id=f"queue:{project.project_id}:{queue.branch}:{run.current}:{run.returned or run.trouble}",
+        id=row_id(
+            "queue", project.project_id, queue.branch, run.current, run.returned or run.trouble
+        ),
         need="queue",
         project=project,
         name=f"queue of {queue.branch}",

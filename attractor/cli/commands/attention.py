@@ -190,7 +190,7 @@ def _evidence(
     row: AttentionRow, left: Sequence[AttentionRow], opened: OpenProject
 ) -> Iterator[str]:
     """Yield what a person needs to choose."""
-    found = row.look(opened)
+    found = row.evidence(lambda: opened)
     for name, text in {"task": found.task, **found.facts}.items():
         yield from [f"  {name}: {visible(text)}"] if text else []
     yield from (f"  {visible(line)}" for line in found.said.splitlines())

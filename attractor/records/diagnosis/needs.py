@@ -3,9 +3,11 @@
 Lists of runs, rows of attention and notices take the words from here.
 """
 
+import re
 from collections.abc import Iterator
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.json import content_hash
 from attractor.engine.questions.question import Question
 from attractor.engine.state.run_state import Phase, StatusWord
 from attractor.records.diagnosis.failures import budget_option
@@ -63,7 +65,7 @@ def needs_of(run: RunOverview, reference: str = "") -> Iterator[RunNeed]:
         yield RunNeed(words, f"attractor decide {name}", why, f"decision:{run.run_id}")
     elif why:
         words = run.why_stopped or run.trouble or _WORDS.get(why, why)
-        row = f"{why}:{run.run_id}:{run.why_stopped or run.stage}"
+        row = row_id(why, run.run_id, run.why_stopped or run.stage)
         verb = "status" if why == UNREADABLE else "resume"
         if run.status == StatusWord.EVALUATING:
             # It has ended for people.
@@ -76,6 +78,15 @@ def need_of_question(run_id: str, question: Question, reference: str = "") -> Ru
     """Return the need of an answer; the command lists the choices."""
     command = answer_command(reference or run_id, "", question=question.id)
     return RunNeed(question.text, command, QUESTION, f"question:{run_id}:{question.id}")
+
+
+_PLAIN = re.compile(r"[\w./:@ +-]{0,200}")
+
+
+def row_id(*parts: str) -> str:
+    """Return an id that is safe in an address: in place of long or odd words, their hash."""
+    plain = (one if _PLAIN.fullmatch(one) else content_hash(one.encode()) for one in parts)
+    return ":".join(plain)
 
 
 def row_of_answer(message: str) -> str:

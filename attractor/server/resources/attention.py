@@ -186,7 +186,7 @@ def show_evidence(service: ServerService, caller: Calling, row: str) -> LookAnsw
 
 def look_at(service: Service, caller: Caller, row: AttentionRow) -> Evidence:
     """Return what a person needs to choose what becomes of a row."""
-    return row.look(enter(service, caller, row.project.project_id).opened)
+    return row.evidence(lambda: enter(service, caller, row.project.project_id).opened)
 
 
 @part.post("/api/v1/attention/{row:path}/snooze", status_code=204, dependencies=[OPERATE])
