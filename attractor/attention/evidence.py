@@ -11,11 +11,12 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
+from attractor.engine.questions.question import Question
 from attractor.engine.stage.patch import clean_patch
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.open_project import OpenProject
 from attractor.pipeline.workspace.diffs import Diff, parse_diff, read_run_diff
-from attractor.records.evidence import StageWords
+from attractor.records.evidence import StageWords, words_before
 from attractor.records.stage_output import failed_output
 from attractor.records.timeline import read_timeline
 from attractor.worlds.dimensions import diff_dimension
@@ -62,6 +63,15 @@ def changes_of_actor(view: ActorView, run_id: str, opened: OpenProject) -> Diff:
     except AttractorError as fault:
         return Diff(remarks=fault.in_one_line)
     return parse_diff(clean_patch(content, opened.project.redactor))
+
+
+def evidence_of_question(root: Path, question: Question, opened: OpenProject) -> Evidence:
+    """Return the evidence for a question of a run; it can be answered without the last words."""
+    try:
+        outputs = words_before(root, question)
+    except AttractorError:
+        outputs = ()
+    return Evidence(outputs=outputs, changes=changes_of_run(root, opened))
 
 
 def failure_of(root: Path) -> Sequence[StageWords]:

@@ -5,7 +5,6 @@ import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from math import inf
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -201,18 +200,13 @@ class Service:
             )
         return self.others[root]
 
-    def evidence_of(
-        self, project_id: str, root: Path, question: Question, until: float = inf
-    ) -> Evidence:
-        """Return the evidence for a question of a run of a project, which may be gone.
-
-        `until` is as in `KeptEvidence.of`.
-        """
+    def evidence_of(self, project_id: str, root: Path, question: Question) -> Evidence:
+        """Return the evidence for a question of a run of a project, which may be gone."""
         try:
-            project = self.of_project(project_id).project
+            opened = self.of_project(project_id).opened
         except AttractorError:
             return NO_EVIDENCE
-        return self.evidence.of(root, question, project, until)
+        return self.evidence.of(root, question, opened)
 
     def of_run(self, run: str) -> "Service":
         """Return the service of the project with a run, by its whole id (default: this one)."""

@@ -3,16 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
-from attractor.attention.evidence import Evidence, changes_of_run
+from attractor.attention.evidence import evidence_of_question
 from attractor.attention.rows import Act, AttentionRow, Choice, Field, Settler, row_of_run
 from attractor.attention.source import Look, Source
 from attractor.engine.questions.question import Question, QuestionKind
-from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
 from attractor.records.diagnosis.needs import need_of_question
-from attractor.records.evidence import words_before
 from attractor.records.summary import RunOverview
 from attractor.worlds.status import ActorStatus, ActorView
 
@@ -37,12 +34,8 @@ def _rows_of_run(
             actor=actor,
             choices=[*choices_of(question)],
             act=_answer(run.run_id, question.id),
-            look=partial(_look, project.runs_dir / run.run_id, question),
+            look=partial(evidence_of_question, project.runs_dir / run.run_id, question),
         )
-
-
-def _look(root: Path, question: Question, opened: OpenProject) -> Evidence:
-    return Evidence(outputs=words_before(root, question), changes=changes_of_run(root, opened))
 
 
 def choices_of(question: Question) -> Iterator[Choice]:

@@ -238,8 +238,8 @@ def show_evidence(
     asked = {one.id: one for one in summarize(root).questions}
     if question not in asked:
         raise UnknownName("question", question, asked)
-    found = service.evidence.of(root, asked[question], service.project)
-    return EvidenceAnswer.model_validate(write_fields(found, is_read=""))
+    found = service.evidence.of(root, asked[question], service.opened)
+    return EvidenceAnswer.model_validate(write_fields(found))
 
 
 @part.get("/api/v1/runs/{run}/context", dependencies=[READ])
