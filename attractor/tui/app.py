@@ -27,7 +27,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.language.source.text import visible
 from attractor.records.event_lines import describe_logged
-from attractor.tui.client import Actor, ApiClient, Attention, Remark, Request, Run, Worlds
+from attractor.tui.client import Actor, ApiClient, Attention, Evidence, Remark, Request, Run, Worlds
 from attractor.tui.errors import NoServer
 from attractor.tui.model import (
     Action,
@@ -135,6 +135,7 @@ class AttractorTui(App[None]):
         self.listing = Listing()
         self.view = View.OVERVIEW
         self.detail = Detail()
+        self._evidence = ("", Evidence())
         self._list = RowList(id="list")
         self._head = Static(id="head", markup=False)
         self._body = Details(id="body", wrap=True, max_lines=MOST_LINES, min_width=20)
@@ -240,13 +241,19 @@ class AttractorTui(App[None]):
             # Such as a run that was removed, or a dimension that is gone.
             return Detail(row.id, view, run, [visible(fault.in_one_line)])
 
+    async def _read_evidence(self, row: Row) -> Evidence | None:
+        """Read the evidence of a row once: it is expensive, and is the same as long as the row."""
+        if row.section is Section.ACTORS or row.is_settled:
+            return None
+        if row.id != self._evidence[0]:
+            self._evidence = (row.id, await self.client.evidence(row.id))
+        return self._evidence[1]
+
     async def _read_lines(self, row: Row, run: Run | None, view: View) -> Sequence[str]:
         match view:
             case View.OVERVIEW:
                 stages = await self.client.last_stages(row.run_id) if row.run_id else []
-                asked = row.questions[:1]
-                evidence = [await self.client.evidence(row.run_id, one.id) for one in asked]
-                return overview_of(row, run, stages, *evidence)
+                return overview_of(row, run, stages, await self._read_evidence(row))
             case View.EVENTS:
                 return ()
             case View.DIFF:

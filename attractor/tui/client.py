@@ -216,21 +216,37 @@ class Run:
         return plain_status(self.overview)
 
 
-@dataclass(frozen=True)
-class StageWords:
-    """The last lines of a stage before a question."""
+class StageWords(_Answer):
+    """The last lines of a stage."""
 
     attempt: str
     outcome: str
     lines: Sequence[str]
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What a person needs to answer a question."""
+class ChangedFile(_Answer):
+    """The numbers of changed lines of a file."""
 
-    stages: Sequence[StageWords]
-    changes: str
+    path: str
+    added: int
+    deleted: int
+
+
+class Changes(_Answer):
+    """The changes by file, or a remark why there are none to show."""
+
+    files: Sequence[ChangedFile] = ()
+    remarks: str = ""
+
+
+class Evidence(_Answer):
+    """What a person needs to choose what becomes of a row."""
+
+    task: str = ""
+    facts: Mapping[str, str] = {}
+    said: str = ""
+    outputs: Sequence[StageWords] = ()
+    changes: Changes = Changes()
 
 
 @dataclass(frozen=True)
@@ -329,9 +345,9 @@ class ApiClient:
             if not cursor:
                 return found
 
-    async def evidence(self, run_id: str, question: str) -> Evidence:
-        """Return what a person needs to answer a question of a run."""
-        return await self._get(_EVIDENCE, place("runs", run_id, "evidence"), question=question)
+    async def evidence(self, row: str) -> Evidence:
+        """Return what a person needs to choose what becomes of a row."""
+        return await self._get(_EVIDENCE, place("attention", row, "evidence"))
 
     async def remarks(self, project: str, dimension: str) -> list[Remark]:
         """Return the remarks on a dimension that are not sent yet."""

@@ -37,6 +37,9 @@ PLACE = "file:line"
 FIELDS = "fields."
 """The begin of the field of a prompt that is a field of a choice."""
 
+MOST_FILES = 20
+"""The most changed files that are named."""
+
 _PLACE = re.compile(r".+:[1-9][0-9]{0,8}")
 
 SETTLED = "settled"
@@ -372,13 +375,13 @@ def head_of(row: Row, run: Run | None) -> str:
 def overview_of(
     row: Row, run: Run | None, stages: Sequence[Stage], evidence: Evidence | None = None
 ) -> list[str]:
-    """Return the question with its choices, the evidence, and the output of running stages."""
+    """Return what is needed, the evidence, and the output of running stages."""
     lines = list[str]()
     if row.questions:
         lines += _question_lines(row, row.questions[0])
-        lines += _evidence_lines(evidence) if evidence else []
     elif row.reason:
         lines += [row.need.upper() or "LAST RESULT", *lines_of(row.reason)]
+    lines += _evidence_lines(evidence) if evidence else []
     if row.section is Section.ACTORS and row.actor and row.actor.status == "asking":
         lines.append("It asks a question: J goes to it.")
     if row.command and not row.is_settled:
@@ -406,11 +409,18 @@ def _question_lines(row: Row, question: Question) -> Iterator[str]:
 
 
 def _evidence_lines(evidence: Evidence) -> Iterator[str]:
-    if evidence.changes:
-        yield f"CHANGED SO FAR: {visible(evidence.changes)} (d: diff)"
-    for one in evidence.stages:
+    for name, text in {"task": evidence.task, **evidence.facts}.items():
+        yield from _indented(f"{name}: {text}") if text else []
+    yield from lines_of(evidence.said) if evidence.said else []
+    for one in evidence.outputs:
         yield f"{visible(one.attempt)}: {visible(one.outcome)}"
         yield from (f"  | {visible(line)}" for line in one.lines)
+    changes = evidence.changes
+    yield from lines_of(changes.remarks) if changes.remarks else []
+    if changes.files:
+        yield f"CHANGED: {number_of(len(changes.files), 'file')} (d: diff)"
+    for file in changes.files[:MOST_FILES]:
+        yield f"  {visible(file.path)} +{file.added} -{file.deleted}"
 
 
 def _indented(text: str) -> list[str]:

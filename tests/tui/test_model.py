@@ -11,7 +11,7 @@ from attractor.engine.questions.question import Option, Question, QuestionKind
 from attractor.pipeline.status import RunStatusView, allowed_actions
 from attractor.records.open_work import StageInFlight
 from attractor.records.summary import RunOverview
-from attractor.tui.client import Actor, Attention, Evidence, Message, Run, StageWords
+from attractor.tui.client import Actor, Attention, Evidence, Message, Run
 from attractor.tui.model import (
     Listing,
     Row,
@@ -204,13 +204,16 @@ def test_line_names_the_need_and_marks_the_chosen_row() -> None:
 
 
 def test_question_is_shown_with_what_an_answer_needs() -> None:
-    words = StageWords("make@1.1", "success", ["12 passed\x07"])
-    evidence = Evidence([words], "1 file, +1 -0: new.txt")
+    words = {"attempt": "make@1.1", "outcome": "success", "lines": ["12 passed\x07"]}
+    files = [{"path": "new.txt", "added": 1, "deleted": 0}]
+    record = {"outputs": [words], "changes": {"files": files}}
+    evidence = Evidence.model_validate(record)
     lines = overview_of(row_of_need(question("1"), {}), None, [], evidence)
-    assert lines[-3:] == [
-        "CHANGED SO FAR: 1 file, +1 -0: new.txt (d: diff)",
+    assert lines[-4:] == [
         "make@1.1: success",
         "  | 12 passed\N{REPLACEMENT CHARACTER}",
+        "CHANGED: 1 file (d: diff)",
+        "  new.txt +1 -0",
     ]
 
 
