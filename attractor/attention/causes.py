@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.attention.rows import AttentionRow, Choice, Settler, no_evidence
+from attractor.attention.rows import AttentionRow, Choice, RowGone, Settler, find_row, no_evidence
 from attractor.base.json import canonical_json, content_hash
 from attractor.base.records import write_fields
 from attractor.engine.outcome import NOTHING_USED
@@ -13,6 +13,9 @@ from attractor.factory.history.index import RunIndex
 from attractor.records.diagnosis.causes import Cause, cause_of
 from attractor.records.diagnosis.failures import budget_option
 from attractor.worlds.orders import mark_seen
+
+CAUSE = "cause:"
+"""The begin of the id of a row about a common cause."""
 
 
 def grouped(rows: Sequence[AttentionRow], state: Path) -> list[AttentionRow]:
@@ -45,7 +48,7 @@ def _row_of_cause(cause: Cause, rows: Sequence[AttentionRow]) -> AttentionRow:
     key = canonical_json([rows[0].project.project_id, write_fields(cause)])
     row = replace(
         rows[0],
-        id=f"cause:{content_hash(key.encode())}",
+        id=f"{CAUSE}{content_hash(key.encode())}",
         reason=f"{cause.reason} ({cause.place})",
         command="attractor attention next",
         run_id="",
@@ -55,6 +58,19 @@ def _row_of_cause(cause: Cause, rows: Sequence[AttentionRow]) -> AttentionRow:
         look=no_evidence,
     )
     return with_rows(row, sorted(rows, key=lambda one: one.since))
+
+
+def find_shown(row_id: str, shown: Sequence[str], rows: Sequence[AttentionRow]) -> AttentionRow:
+    """Return the row that was shown; of a common cause, with the shown tasks that are left.
+
+    The last task of a cause is a row of its own.
+    """
+    if not (shown and row_id.startswith(CAUSE)):
+        return find_row(row_id, rows)
+    tasks = [one for row in rows for one in (row, *row.rows) if one.message and one.id in shown]
+    if len({one.project.project_id for one in tasks}) != 1:
+        raise RowGone
+    return with_rows(tasks[0], tasks)
 
 
 def with_rows(row: AttentionRow, rows: Sequence[AttentionRow]) -> AttentionRow:

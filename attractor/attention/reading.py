@@ -58,14 +58,16 @@ def read_attention(
         own = [view for view in views if view.folder.project.project_id == project.project_id]
         look = Look(project, state, now, environ, own, runs.get(project.project_id, ()))
         rows += _rows_of(look, troubles.append)
-    snoozed = read_snoozed(state, now)
-    awake = [row for row in rows if row.id not in snoozed]
+    awake, asleep = rows, list[AttentionRow]()
     try:
-        awake = grouped(awake, state)
+        snoozed = read_snoozed(state, now)
+        asleep = [row for row in rows if row.id in snoozed]
+        awake = [row for row in rows if row.id not in snoozed]
+        awake, asleep = grouped(awake, state), grouped(asleep, state)
     except AttractorError as fault:
-        troubles.append(f"the causes of failures cannot be read: {fault.message}")
+        troubles.append(f"causes of failures, or what is snoozed, cannot be read: {fault.message}")
     awake.sort(key=lambda row: row.since)
-    return Attention(awake, [row for row in rows if row.id in snoozed], troubles)
+    return Attention(awake, asleep, troubles)
 
 
 def _read_runs(

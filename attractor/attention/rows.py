@@ -211,9 +211,10 @@ def read_line(line: str, choices: Sequence[Choice]) -> tuple[str, Mapping[str, s
     """
     for one in choices:
         names = [each.name for each in one.fields[:1]]
-        is_meant = line in (one.key, one.label) or (names and line.startswith(f"{one.key} "))
+        words = (one.key, one.label, one.letter)
+        is_meant = line.casefold() in words or (names and line.startswith(f"{one.key} "))
         if is_meant and not (one.is_free or one.values):
-            return one.key, dict.fromkeys(names, line.removeprefix(one.key).strip())
+            return one.key, dict.fromkeys(names, line.partition(f"{one.key} ")[2].strip())
     free = next((one for one in choices if one.is_free), None)
     return (free.key, {free.fields[0].name: line}) if free else None
 

@@ -32,7 +32,7 @@ def snooze(state: Path, row: AttentionRow, until: datetime, now: datetime) -> No
 
 def wake(state: Path, rows: Sequence[AttentionRow], now: datetime) -> None:
     """Show rows again that were left out."""
-    _change(state, now, {}, [row.id for row in rows])
+    _change(state, now, {}, [one.id for row in rows for one in row.rows or [row]])
 
 
 def _change(state: Path, now: datetime, new: Mapping[str, str], gone: Sequence[str]) -> None:

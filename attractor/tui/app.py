@@ -135,7 +135,7 @@ class AttractorTui(App[None]):
         self.listing = Listing()
         self.view = View.OVERVIEW
         self.detail = Detail()
-        self._evidence = ("", Evidence())
+        self._evidence: tuple[object, Evidence] = ((), Evidence())
         self._list = RowList(id="list")
         self._head = Static(id="head", markup=False)
         self._body = Details(id="body", wrap=True, max_lines=MOST_LINES, min_width=20)
@@ -242,11 +242,12 @@ class AttractorTui(App[None]):
             return Detail(row.id, view, run, [visible(fault.in_one_line)])
 
     async def _read_evidence(self, row: Row) -> Evidence | None:
-        """Read the evidence of a row once: it is expensive, and is the same as long as the row."""
+        """Read the evidence of a row once: it is expensive, and changes with the row."""
         if row.section is Section.ACTORS or row.is_settled:
             return None
-        if row.id != self._evidence[0]:
-            self._evidence = (row.id, await self.client.evidence(row.id))
+        now = (row.id, row.reason, row.since)
+        if now != self._evidence[0]:
+            self._evidence = (now, await self.client.evidence(row.id))
         return self._evidence[1]
 
     async def _read_lines(self, row: Row, run: Run | None, view: View) -> Sequence[str]:

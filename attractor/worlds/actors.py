@@ -198,7 +198,7 @@ class ActorHistory:
             if isinstance(line, Marked) and line.mark is Mark.SEEN:
                 seen.append(line.message)
             elif isinstance(line, Marked) and line.mark is Mark.UNSEEN:
-                seen = [one for one in seen if one != line.message]
+                seen = ["", *(one for one in seen[1:] if one != line.message)]
         return cls(
             actor,
             answers=[line for line in lines if isinstance(line, Answered)],

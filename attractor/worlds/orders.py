@@ -275,7 +275,7 @@ def mark_seen(folder: ActorFolder, message: str, by: Sender, opened: OpenProject
 def mark_unseen(folder: ActorFolder, message: str, by: Sender, opened: OpenProject) -> None:
     """Take back that a person has seen the answer to a message, which was marked last."""
     opened.refuse_in_run("'attractor attention'")
-    if folder.read().seen == message:
+    if message and folder.read().seen == message:
         folder.record(Marked(Mark.UNSEEN, by, opened.now(), message))
 
 

@@ -67,8 +67,8 @@ def test_twenty_rows_of_six_kinds_are_settled_by_keys(tmp_path: Path) -> None:
             key = KEYS.get(need) or str(
                 row.locator("form button[data-key]").first.get_attribute("data-key")
             )
-            # A letter answers a question only when a person can have read it.
-            page.wait_for_timeout(1100 if need == "question" else 0)
+            # A key settles a row only when a person can have read it.
+            page.wait_for_timeout(1100)
             page.keyboard.press(key)
             expect(row).not_to_have_attribute("data-chosen", chosen)
             settled.add(chosen)

@@ -208,10 +208,15 @@ def test_rows_are_chosen_settled_and_snoozed_by_keys(server: RunningServer) -> N
         expect(rows).to_have_count(3)
         expect(row.get_by_role("heading", name="works", exact=True)).to_be_visible()
         for _ in range(2):
+            # At once, nobody can have read the row.
+            page.keyboard.press("s")
+            page.wait_for_timeout(1100)
+            expect(row.get_by_role("heading", name="works", exact=True)).to_be_visible()
             page.keyboard.press("s")
             expect(row.get_by_role("heading", name="fails", exact=True)).to_be_visible()
             row.get_by_role("button", name="Undo").click()
             expect(row.get_by_role("heading", name="works", exact=True)).to_be_visible()
+        page.wait_for_timeout(1100)
         page.keyboard.press("s")
         expect(rows).to_have_count(2)
         page.keyboard.press("k")

@@ -25,10 +25,13 @@ _CHOICES = [Choice("go on", "go on", "g"), Choice("cancel", "cancel it", "x")]
 
 
 def _rows(look: Look) -> Iterator[AttentionRow]:
+    # The run of a task is shown by its actor, unless workers of a pool execute it.
+    actors = {view.name for view in look.views if not view.pool}
+    shown = look.runs_of_actors
     for run in look.runs:
         why = why_it_needs_a_person(run)
-        # The run of a task is shown by its actor.
-        if why == UNREADABLE or not (run.actor or why in (QUESTION, DECISION)):
+        is_of_actor = run.actor in actors or run.run_id in shown
+        if why == UNREADABLE or not (is_of_actor or why in (QUESTION, DECISION)):
             yield from (_row(run, need, look.project) for need in needs_of(run))
 
 
@@ -44,7 +47,7 @@ def _row(run: RunOverview, need: RunNeed, project: ProjectFolder) -> AttentionRo
     def act(choice: str, fields: Mapping[str, str], at: Settler) -> str:
         if choice == "go on":
             return at.resume(run.run_id)
-        at.cancel(run.run_id, need.words)
+        at.cancel(run.run_id, "")
         return "canceled"
 
     return replace(row, choices=_CHOICES, act=act)

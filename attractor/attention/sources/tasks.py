@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from attractor.attention.evidence import Evidence, changes_of_actor
-from attractor.attention.rows import Act, AttentionRow, Choice, Settler
+from attractor.attention.rows import Act, AttentionRow, Choice, RowGone, Settler
 from attractor.attention.source import Look, Source
 from attractor.factory.open_project import OpenProject
 from attractor.worlds.messages import TaskAtWork
@@ -32,7 +32,7 @@ def row_of_task(view: ActorView, task: TaskAtWork) -> AttentionRow:
         run_id=task.run_id,
         actor=view,
         choices=choices_of(view.status),
-        act=_act(view),
+        act=_act(view, task),
         look=partial(_look, view, task),
     )
 
@@ -52,13 +52,16 @@ def _look(view: ActorView, task: TaskAtWork, opened: OpenProject) -> Evidence:
     return Evidence(task.message.text, changes=changes)
 
 
-def _act(view: ActorView) -> Act:
+def _act(view: ActorView, task: TaskAtWork) -> Act:
     folder = view.folder
 
     def act(choice: str, fields: Mapping[str, str], at: Settler) -> str:
         def cancel(run_id: str) -> None:
             at.cancel(run_id, choice)
 
+        now = folder.read_task()
+        if now is None or now.run_id != task.run_id:
+            raise RowGone
         if choice == "go on":
             go_on(folder, at.by, at.opened)
             blocked = view.status is ActorStatus.BLOCKED

@@ -1,5 +1,6 @@
 """List what needs a person, over all projects; answer it."""
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from attractor.factory.open_project import OpenProject, open_project
 from attractor.interviewers.prompts import shown_prompt, shown_question
 from attractor.language.source.text import visible
 from attractor.pipeline.orders import Orders
+from attractor.pipeline.workspace.deliver import deliver_ended_run
 from attractor.worlds.orders import continue_actor
 
 _LONGEST_REASON = 60
@@ -127,6 +129,9 @@ def _answer_all(invocation: Invocation) -> ExitCode:
         # Read again only at the end of what was read.
         rows = rows or [row for row in _read(invocation, told).rows if row.id not in passed]
         if not rows:
+            if told:
+                # What cannot be read may need a person.
+                return ExitCode.UNFINISHED
             show(_NOTHING if not passed else "Nothing else needs you.")
             return ExitCode.DONE
         row = rows.pop(0)
@@ -168,7 +173,9 @@ def _settler(invocation: Invocation, opened: OpenProject) -> Settler:
         return orders_in(invocation, opened, opened.project.runs_dir / run_id)
 
     def cancel(run_id: str, why: str) -> None:
-        orders(run_id).cancel(why)
+        asked = orders(run_id)
+        if asked.cancel(why).is_taken:
+            asyncio.run(deliver_ended_run(asked.root, opened.project))
 
     def resume(run_id: str) -> str:
         # In the foreground: the person sees how it goes on, and can interrupt it.
@@ -242,7 +249,11 @@ def _prompt(invocation: Invocation, row: AttentionRow, numbers: Sequence[str]) -
         word, _, rest = line.strip().partition(" ")
         if word == "snooze":
             now = SystemClock().now()
-            until = now + (parse_duration(rest) if rest else timedelta(hours=1))
+            try:
+                until = now + (parse_duration(rest) if rest else timedelta(hours=1))
+            except AttractorError as fault:
+                show(fault.in_one_line, err=True)
+                continue
             snooze(_state(invocation), row, until, now)
             show(f"snoozed until {until.astimezone():%Y-%m-%d %H:%M}")
             return ""

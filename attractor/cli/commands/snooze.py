@@ -36,9 +36,15 @@ def snooze(
     if lists or wake:
         rows = find_rows(name, found.asleep) if name else found.asleep
         times = read_snoozed(state, now)
+
+        def until_of(row: AttentionRow) -> datetime:
+            # Another command may have woken it meanwhile.
+            known = [times[one.id] for one in row.rows or [row] if one.id in times]
+            return max(map(datetime.fromisoformat, known), default=now)
+
         if wake:
             show_again(state, rows, now)
-        _show(rows, lambda row: datetime.fromisoformat(times[row.id]), wakes=wake, as_json=as_json)
+        _show(rows, until_of, wakes=wake, as_json=as_json)
         return ExitCode.DONE
     if not name:
         raise UsageError("name what to snooze", hint="attractor attention lists the names")

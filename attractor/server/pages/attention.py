@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from anyio import to_thread
 from fastapi import Form, Query, Request
@@ -16,6 +16,7 @@ from attractor.server.html.rendering import (
     PageRouter,
     after,
     fragments_pattern,
+    own_page,
     render,
     render_fragments,
 )
@@ -102,7 +103,8 @@ def show_attention(
         "troubles": found.troubles,
         "chosen": chosen,
         "is_gone": is_gone,
-        "next_id": _next_id(chosen, shown),
+        "asked_for": row,
+        "next_address": _address(row=_next_id(chosen, shown), **here, **{"from": begin}),
         "undo": undo,
         "look": partial(look_at, service, caller),
         "changes_in": changes_in,
@@ -117,6 +119,13 @@ def show_attention(
 def _address(**query: object) -> str:
     given = {name: value for name, value in query.items() if value}
     return f"/attention?{urlencode(given)}" if given else "/attention"
+
+
+def _back_to(address: str, undo: str = "") -> str:
+    """Return the page that a form names, if it is this one; with an offer to undo."""
+    page = own_page(address)
+    query = dict(parse_qsl(urlsplit(page).query)) if page.startswith("/attention") else {}
+    return _address(**{**query, "undo": undo})
 
 
 def _next_id(chosen: AttentionRow | None, rows: Sequence[AttentionRow]) -> str:
@@ -168,7 +177,7 @@ def answer(
         words = answer_question(
             service, run, caller, answer=choice, question=question, why=why
         ).words
-        return _address(row=then), f"{words[:1].upper()}{words[1:]}."
+        return _back_to(then), f"{words[:1].upper()}{words[1:]}."
 
     return after(act, "/attention")
 
@@ -186,7 +195,7 @@ async def settle(request: Request, service: ServerService, caller: Calling) -> R
         body = SettleBody.of(choice=choice, fields=fields).model_copy(update={"rows": shown})
         words = settle_row(service, caller, row, body).words
         undo = row if choice == "seen" and not shown else ""
-        return _address(row=then, undo=undo), f"{words[:1].upper()}{words[1:]}."
+        return _back_to(then, undo), f"{words[:1].upper()}{words[1:]}."
 
     return await to_thread.run_sync(after, act, _address(row=row))
 
@@ -199,7 +208,7 @@ def snooze(
 
     def act() -> tuple[str, str]:
         snooze_row(service, caller, row, SnoozeBody.of(duration=duration))
-        return _address(row=then, undo=row), f"Snoozed for {duration}."
+        return _back_to(then, row), f"Snoozed for {duration}."
 
     return after(act, _address(row=row))
 

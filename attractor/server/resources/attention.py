@@ -6,14 +6,14 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import Field
 
-from attractor.attention.causes import with_rows
+from attractor.attention.causes import find_shown
 from attractor.attention.evidence import Evidence
 from attractor.attention.reading import Attention, read_attention
-from attractor.attention.rows import AttentionRow, RowGone, Settler, find_row, settle
+from attractor.attention.rows import AttentionRow, Settler, find_row, settle
 from attractor.attention.snoozing import snooze, wake
 from attractor.attention.sources.tasks import row_of_task
 from attractor.base.durations import DURATION_PATTERN, parse_duration
-from attractor.base.errors import Refused, UnknownName
+from attractor.base.errors import Refused
 from attractor.records.diagnosis.needs import row_of_answer
 from attractor.server.access.callers import Caller
 from attractor.server.http.problems import problem_statuses
@@ -34,14 +34,13 @@ from attractor.server.resources.worlds import (
     ProjectPlace,
     actor_of,
     answer_of,
-    cancel_run,
     sender_of,
 )
-from attractor.server.run_actions import answer_question, resume_walk
+from attractor.server.run_actions import answer_question, cancel_run, resume_walk
 from attractor.server.service import Service
 from attractor.worlds.actors import list_actors
 from attractor.worlds.orders import mark_unseen
-from attractor.worlds.status import ActorStatus, read_actor
+from attractor.worlds.status import ActorStatus, read_actor, read_actors
 
 part = APIRouter(tags=["worlds"], responses=problem_statuses(400, 404, 409))
 
@@ -193,26 +192,22 @@ def look_at(service: Service, caller: Caller, row: AttentionRow) -> Evidence:
 def snooze_row(service: ServerService, caller: Calling, row: str, body: SnoozeBody) -> None:
     """Leave a row out for a time."""
     state, now = service.project.machine.state_dir, service.opened.now()
-    rows = {one.id: one for one in attention_of(service, caller).rows}
-    if row not in rows:
-        raise UnknownName("row of attention", row, rows)
-    snooze(state, rows[row], now + parse_duration(body.duration), now)
+    found = find_row(row, attention_of(service, caller).rows)
+    snooze(state, found, now + parse_duration(body.duration), now)
 
 
 @part.post("/api/v1/attention/{row:path}/wake", status_code=204, dependencies=[OPERATE, IN_TURN])
 def wake_row(service: ServerService, caller: Calling, row: str) -> None:
     """Show a row again that was left out, or whose answer was marked as seen last."""
-    state, now, found = service.project.machine.state_dir, service.opened.now(), False
-    asleep = [one for one in attention_of(service, caller).asleep if one.id == row]
-    wake(state, asleep, now)
-    for folder in list_actors(state):
-        project = folder.project.project_id
-        if caller.reaches(project) and row == row_of_answer(folder.read().seen):
-            opened = enter(service, caller, project).opened
-            mark_unseen(folder, folder.read().seen, sender_of(caller), opened)
-            found = True
-    if not (asleep or found):
-        raise RowGone
+    state, now = service.project.machine.state_dir, service.opened.now()
+    views = read_actors(list_actors(state), known=service.journals)
+    seen = [one for one in views if one.history.seen and row == row_of_answer(one.history.seen)]
+    for view in seen:
+        # A project that the caller does not reach is refused.
+        opened = enter(service, caller, view.folder.project.project_id).opened
+        mark_unseen(view.folder, view.history.seen, sender_of(caller), opened)
+    if not seen:
+        wake(state, [find_row(row, attention_of(service, caller).asleep)], now)
 
 
 @part.post("/api/v1/attention/{row:path}/settle", dependencies=[OPERATE, IN_TURN])
@@ -221,13 +216,7 @@ def settle_row(
 ) -> SettledAnswer:
     """Do what a person chose of the `choices` of a row; refused if it is not there any more."""
     rows = attention_of(service, caller).rows
-    if body.rows:
-        # The last task of a cause is a row of its own.
-        shown = [one for each in rows for one in (each, *each.rows) if one.message]
-        shown = [one for one in shown if one.id in body.rows]
-        found = with_rows(shown[0], shown) if shown else find_row(row, ())
-    else:
-        found = find_row(row, rows)
+    found = find_shown(row, body.rows, rows)
     settler = _settler(enter(service, caller, found.project.project_id), caller)
     return SettledAnswer(words=settle(found, body.choice, body.fields, settler))
 
@@ -266,7 +255,7 @@ def settle_draft_row(
 
 def _settler(service: Service, caller: Caller) -> Settler:
     def cancel(run_id: str, why: str) -> None:
-        cancel_run(service, caller, why, run_id)
+        cancel_run(service, run_id, caller, why)
 
     def resume(run_id: str) -> str:
         return resume_walk(service, run_id, caller, AS_BEFORE).words

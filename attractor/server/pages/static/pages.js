@@ -45,8 +45,13 @@ function isTyping(target) {
 const PATIENCE = 10_000; // ms in which a slow phone gets an answer
 const READING = 1000; // ms in which a person can have read a new question
 const asked = new Map();
+let chosen = ""; // the row of Attention that is shown, since a moment
+let chosenAt = 0;
 
 function noteQuestions() {
+  const now = document.querySelector("[data-chosen]")?.dataset.chosen || "";
+  if (now !== chosen) chosenAt = performance.now();
+  chosen = now;
   const cards = [...document.querySelectorAll(".question")];
   for (const id of asked.keys()) if (!cards.some((one) => one.id === id)) asked.delete(id);
   for (const one of cards) if (!asked.has(one.id)) asked.set(one.id, performance.now());
@@ -74,11 +79,13 @@ function pressed(wanted, target) {
 function press(event) {
   if (event.key === "Escape") closeMenus(null);
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
-  if (!usesKeys.checked) return;
+  if (!usesKeys.checked || event.repeat) return;
   const found = pressed(event.key.toLowerCase(), event.target);
   const open = document.querySelector("dialog[open]");
   if (!found || (open && found.dataset.opens !== open.id)) return;
   event.preventDefault();
+  // No key settles a row that nobody can have read.
+  if (found.matches("[data-chosen] form button") && performance.now() - chosenAt < READING) return;
   if (found.matches("input, textarea, select")) found.focus();
   else found.click();
   if (found.matches("details[open] > summary"))
