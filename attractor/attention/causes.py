@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attractor.attention.rows import AttentionRow, Choice, RowGone, Settler, find_row, no_evidence
+from attractor.base.amounts import number_of
 from attractor.base.json import canonical_json, content_hash
 from attractor.base.records import write_fields
 from attractor.engine.outcome import NOTHING_USED
@@ -84,7 +85,7 @@ def with_rows(row: AttentionRow, rows: Sequence[AttentionRow]) -> AttentionRow:
 
     return replace(
         row,
-        name=f"{len(rows)} tasks",
+        name=number_of(len(rows), "task"),
         since=rows[0].since,
         usage=sum((one.usage for one in rows), NOTHING_USED),
         rows=rows,

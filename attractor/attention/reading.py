@@ -106,11 +106,13 @@ def _rows_of(look: Look, tell: Callable[[str], None]) -> Iterator[AttentionRow]:
 def find_rows(name: str, rows: Sequence[AttentionRow]) -> Sequence[AttentionRow]:
     """Return the rows with one name in one project; `PROJECT/NAME` names the folder of it.
 
+    A run is found by its id, and by the title of its row.
     The tasks of a common cause have names of their own. Its row is found by its whole name.
     """
 
     def names_of(row: AttentionRow) -> Sequence[str]:
-        return (row.name, f"{row.project.root.name}/{row.name}", f"{row.project.root}/{row.name}")
+        names, place = (row.title, row.name), row.project.root
+        return (*names, *(f"{place.name}/{name}" for name in names), f"{place}/{row.name}")
 
     each = [one for row in rows for one in (row, *row.rows) if not one.rows or name == one.name]
     by_place = {names_of(row)[-1]: row for row in each}

@@ -17,6 +17,7 @@ from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.questions.question import Question
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
+from attractor.language.source.text import visible
 from attractor.records.diagnosis.needs import UNREADABLE, RunNeed
 from attractor.records.summary import RunOverview
 from attractor.worlds.actors import ActorFolder
@@ -131,7 +132,7 @@ class AttentionRow:
     @property
     def title(self) -> str:
         """The row in a few words, for people: its actor, or what it is about."""
-        return self.name if self.actor else self.about or self.name
+        return visible(self.name if self.actor else self.about or self.name)
 
     def evidence(self, open_: Callable[[], OpenProject]) -> Evidence:
         """Return what is needed to choose, or why it cannot be read, such as of a deleted run."""

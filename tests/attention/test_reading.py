@@ -124,7 +124,9 @@ def test_group_of_failed_tasks_is_answered_one_by_one_or_at_once(desk: PlacedDes
     [row] = desk.rows()
     assert [one["actor"] for one in row["rows"]] == ["b", "c"]
     # The last one of a cause is no group any more, and is settled as the rest of the shown one.
-    assert "2. c: tool_command ended" in desk.type("2\nseen\nseen\n", "attention", "next")
+    said = desk.type("2\nseen\nseen\n", "attention", "next")
+    assert "2. c: tool_command ended" in said
+    assert "\n1 task (" in said
     assert desk.rows() == []
 
 

@@ -35,6 +35,15 @@ ASK = """digraph ask {
   gate -> done [label="[Y] Yes"]
 }
 """
+KEEP = """digraph keep {
+  start [shape=Mdiamond]; done [shape=Msquare]
+  gate [shape=hexagon, label="Keep it?"]
+  start -> gate
+  gate -> done [label="[K] Keep"]
+  gate -> drop [label="[D] Drop"]
+  drop -> done
+}
+"""
 FAILS = """digraph fails {
   start [shape=Mdiamond]; done [shape=Msquare]
   test [shape=parallelogram, tool_command="exit 7"]
@@ -204,7 +213,10 @@ def test_rows_are_chosen_settled_and_snoozed_by_keys(server: RunningServer) -> N
         page.keyboard.press("Enter")
         expect(page.get_by_text("1 item snoozed")).to_be_visible()
         expect(row.get_by_role("heading", name="fails", exact=True)).to_be_visible()
-        row.get_by_role("button", name="Undo").click()
+        # It stays when the rows are read again, and when another row is chosen.
+        page.keyboard.press("k")
+        page.wait_for_timeout(2000)
+        page.get_by_role("button", name="Undo").click()
         expect(rows).to_have_count(3)
         expect(row.get_by_role("heading", name="works", exact=True)).to_be_visible()
         for _ in range(2):
@@ -214,7 +226,7 @@ def test_rows_are_chosen_settled_and_snoozed_by_keys(server: RunningServer) -> N
             expect(row.get_by_role("heading", name="works", exact=True)).to_be_visible()
             page.keyboard.press("s")
             expect(row.get_by_role("heading", name="fails", exact=True)).to_be_visible()
-            row.get_by_role("button", name="Undo").click()
+            page.get_by_role("button", name="Undo").click()
             expect(row.get_by_role("heading", name="works", exact=True)).to_be_visible()
         page.wait_for_timeout(1100)
         page.keyboard.press("s")
@@ -227,6 +239,37 @@ def test_rows_are_chosen_settled_and_snoozed_by_keys(server: RunningServer) -> N
         mark_seen(made, made.read().answers[0].message.id, ANN, opened)
         expect(row.get_by_text("This was settled or has changed meanwhile.")).to_be_visible()
         expect(rows).to_have_count(1)
+
+
+def test_keys_of_the_page_answer_no_question_and_what_was_chosen_of_the_list_stays(
+    server: RunningServer,
+) -> None:
+    [asker] = list_actors(server.service.project.machine.state_dir)
+    root = asker.project.root
+    opened = Service.of(root, server.service.processes.environ).opened
+    (root / "keep.dot").write_text(KEEP)
+    keeper = spawn(opened, "keeper", pipeline=str(root / "keep.dot"))
+    wait_until(lambda: read_actor(keeper).status is ActorStatus.ASKING)
+    with chromium() as screen:
+        page = screen.page
+        sign_in(server, page)
+        page.goto(f"{server.url}/attention?need=question")
+        row = page.get_by_role("region", name="Chosen row")
+        page.keyboard.press("j")
+        expect(row.get_by_role("heading", name="keeper", exact=True)).to_be_visible()
+        # A letter answers a question when a person can have read it.
+        page.wait_for_timeout(1500)
+        page.keyboard.press("k")
+        expect(row.get_by_role("heading", name="asker", exact=True)).to_be_visible()
+        page.keyboard.press("j")
+        expect(row.get_by_role("button", name="Keep 1")).to_be_visible()
+        page.wait_for_timeout(1500)
+        page.keyboard.press("1")
+        expect(page.get_by_role("status").filter(has_text="Answered gate: K")).to_be_visible()
+        expect(row.get_by_role("heading", name="asker", exact=True)).to_be_visible()
+        assert "need=question" in page.url
+        page.goto(f"{server.url}/attention?need=plan")
+        expect(page.get_by_text("Nothing of this kind and project")).to_be_visible()
 
 
 def test_every_row_is_reached_over_pages(

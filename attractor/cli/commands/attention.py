@@ -159,11 +159,12 @@ def _answer(invocation: Invocation, row: AttentionRow, told: set[str]) -> None:
         if said in numbers:
             _answer(invocation, left.pop(int(said) - 1), told)
             if left:
+                row = with_rows(row, left)
                 continue
             return
         if said and (meant := read_line(said, row.choices)):
             # What was shown may have changed while the person read it; tasks name their messages.
-            rows = [with_rows(row, left)] if left else _read(invocation, told).rows
+            rows = [row] if left else _read(invocation, told).rows
             show(settle(find_row(row.id, rows), *meant, _settler(invocation, opened)))
         return
 

@@ -68,7 +68,7 @@ def _show(
         return
     for row in rows:
         until = f"{until_of(row).astimezone():%Y-%m-%d %H:%M}"
-        show(visible(f"{row.name}: {'shown again' if wakes else f'snoozed until {until}'}"))
+        show(visible(f"{row.title}: {'shown again' if wakes else f'snoozed until {until}'}"))
     if not rows:
         show("Nothing is snoozed.")
 

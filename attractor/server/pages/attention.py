@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from anyio import to_thread
 from fastapi import Form, Query, Request
@@ -16,7 +16,6 @@ from attractor.server.html.rendering import (
     PageRouter,
     after,
     fragments_pattern,
-    own_page,
     render,
     render_fragments,
 )
@@ -87,7 +86,7 @@ def show_attention(
     every = [one for each in found.rows for one in (each, *each.rows)]
     is_gone = bool(row) and all(one.id != row for one in every)
     chosen = next((one for one in every if one.id == row), None if is_gone else (*shown, None)[0])
-    here = {name: value for name, value in chosen_by.items() if value}
+    here = {**chosen_by, "from": begin}
     values: Mapping[str, object] = {
         "rows": shown,
         "count": len(rows),
@@ -104,7 +103,7 @@ def show_attention(
         "chosen": chosen,
         "is_gone": is_gone,
         "asked_for": row,
-        "next_address": _address(row=_next_id(chosen, shown), **here, **{"from": begin}),
+        "next_query": _address(**{**here, "row": _next_id(chosen, shown)}).partition("?")[2],
         "undo": undo,
         "look": partial(look_at, service, caller),
         "changes_in": changes_in,
@@ -121,11 +120,9 @@ def _address(**query: object) -> str:
     return f"/attention?{urlencode(given)}" if given else "/attention"
 
 
-def _back_to(address: str, undo: str = "") -> str:
-    """Return the page that a form names, if it is this one; with an offer to undo."""
-    page = own_page(address)
-    query = dict(parse_qsl(urlsplit(page).query)) if page.startswith("/attention") else {}
-    return _address(**{**query, "undo": undo})
+def _then(query: str, **other: str) -> str:
+    """Return the address after a form, with what was chosen of the list."""
+    return _address(**{**dict(parse_qsl(query)), **other})
 
 
 def _next_id(chosen: AttentionRow | None, rows: Sequence[AttentionRow]) -> str:
@@ -177,9 +174,9 @@ def answer(
         words = answer_question(
             service, run, caller, answer=choice, question=question, why=why
         ).words
-        return _back_to(then), f"{words[:1].upper()}{words[1:]}."
+        return _then(then), f"{words[:1].upper()}{words[1:]}."
 
-    return after(act, "/attention")
+    return after(act, _then(then))
 
 
 @part.post("/attention/settle", dependencies=[OPERATE, IN_TURN])
@@ -195,9 +192,9 @@ async def settle(request: Request, service: ServerService, caller: Calling) -> R
         body = SettleBody.of(choice=choice, fields=fields).model_copy(update={"rows": shown})
         words = settle_row(service, caller, row, body).words
         undo = row if choice == "seen" and not shown else ""
-        return _back_to(then, undo), f"{words[:1].upper()}{words[1:]}."
+        return _then(then, undo=undo), f"{words[:1].upper()}{words[1:]}."
 
-    return await to_thread.run_sync(after, act, _address(row=row))
+    return await to_thread.run_sync(after, act, _then(then, row=row))
 
 
 @part.post("/attention/snooze", dependencies=[OPERATE, IN_TURN])
@@ -208,9 +205,9 @@ def snooze(
 
     def act() -> tuple[str, str]:
         snooze_row(service, caller, row, SnoozeBody.of(duration=duration))
-        return _back_to(then, row), f"Snoozed for {duration}."
+        return _then(then, undo=row), f"Snoozed for {duration}."
 
-    return after(act, _address(row=row))
+    return after(act, _then(then, row=row))
 
 
 @part.post("/attention/wake", dependencies=[OPERATE, IN_TURN])

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,6 +58,12 @@ def rows(word: str, known: Sequence[Place], _own: str) -> Place:
     one, other = find_rows(word, [row(place) for place in known for _ in range(2)])
     assert one == other
     return (one.project.project_id, one.name)
+
+
+def test_row_of_a_run_is_found_by_its_title_or_id() -> None:
+    known = [replace(row(("p", "01AA")), about="Tidy\u202e the list"), row(("p", "01BB"))]
+    for word in ("Tidy\N{REPLACEMENT CHARACTER} the list", "Tidy", "in-p/Tidy", "01AA", "01a"):
+        assert find_rows(word, known) == known[:1], word
 
 
 def test_each_name_means_one_thing_among_500_random_sets() -> None:

@@ -41,8 +41,6 @@ function click(event) {
 
 function press(event) {
   const step = { j: 1, k: -1 }[event.key];
-  // The choices of a question win over the keys of the page.
-  if (document.querySelector(`#question [data-key="${CSS.escape(event.key)}" i]`)) return;
   if (event.ctrlKey || event.metaKey || event.altKey || !document.getElementById("use-keys").checked) return;
   if (event.target.closest("input, textarea, select, dialog")) return;
   if (step) {
