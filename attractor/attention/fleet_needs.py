@@ -1,6 +1,6 @@
 """What the fleet needs of a person, as a file that a server writes again and again.
 
-Without a server, nobody knows: what is older than some seconds is not shown.
+What is older than some seconds is not shown: then no server looks after the fleet.
 """
 
 from collections.abc import Sequence
