@@ -10,10 +10,14 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.records.delivery import read_delivery
 from attractor.server.service import Service
 from attractor.worlds.process import ActorProcess
-from tests.attention.test_every_kind import RUN, World, plain
-from tests.attention.test_reading import FAILS, GATE
+from tests.attention.sources.test_stopped_runs import run_and_kill
+from tests.attention.test_every_kind import World, plain
+from tests.attention.test_reading import FAILS
 from tests.server.conftest import quick, serving
+from tests.worlds.desks import SLOW, PlacedDesk, desk
 from tests.worlds.flows import actor_in, send_to
+
+__all__ = ["desk"]
 
 
 def failed_twice(folder: Path) -> World:
@@ -63,26 +67,24 @@ def test_snoozed_cause_and_its_tasks_are_woken_and_odd_requests_change_nothing(
     assert world.do("attention") == 3
 
 
-MADE = 'make [shape=parallelogram, tool_command="date > it"]'
-MAKES = GATE.replace('make [prompt="$goal"]', MADE)
+MAKES = SLOW.replace(
+    "start -> nap",
+    """make [shape=parallelogram, tool_command="date > it"]
+  start -> make -> nap""",
+)
 
 
 @pytest.mark.parametrize("by_command", [True, False])
-def test_run_that_is_canceled_from_its_row_delivers_its_result(
-    tmp_path: Path, by_command: bool
+def test_killed_run_that_is_canceled_from_its_row_delivers_its_result(
+    desk: PlacedDesk, by_command: bool
 ) -> None:
-    world = plain(tmp_path)
-    (world.opened.project.root / "pipeline.dot").write_text(MAKES)
-    assert world.do(*RUN[:-1], "isolated", "--interviewer", "park") == 3
-    [root] = world.opened.project.runs_dir.glob("0*")
-    assert world.do("answer", root.name, "Y") == 0
+    desk.write(MAKES)
+    directory = RunDirectory(run_and_kill(desk))
+    assert read_delivery(directory).patch is None
     if by_command:
-        assert world.do("attention", "next", typed="cancel\n") == 0
+        assert "canceled" in desk.type("cancel\n", "attention", "next")
     else:
-        service = quick(Service.of(world.opened.project.root, world.environ))
-        with serving(service) as server, server.client() as client:
+        with serving(Service.of(desk.place, desk.environ)) as server, server.client() as client:
             [row] = client.get("/api/v1/attention").json()
             assert post(client, row["id"], "settle", choice="cancel") == 200
-    delivered = read_delivery(RunDirectory(root))
-    assert delivered.changed
-    assert delivered.patch
+    assert read_delivery(directory).patch
