@@ -58,6 +58,16 @@ def is_running(pid: int) -> bool:
     return bool(state.strip()) and not state.startswith("Z")
 
 
+def command_lines() -> dict[int, tuple[str, ...]]:
+    """Return the words of each running process, by its id."""
+    found: dict[int, tuple[str, ...]] = {}
+    for one in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            words = (one / "cmdline").read_text("utf-8", "replace").split("\0")[:-1]
+            found[int(one.name)] = tuple(words)
+    return found
+
+
 def is_child(pid: int) -> bool:
     """Whether a process is still our child, perhaps as a zombie."""
     try:

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE
 
@@ -16,6 +15,7 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.backends import acp_agent
+from tests.base.running import command_lines
 from tests.cli.plain_desk import PlainDesk
 from tests.cli.test_budgets import TwinDesk
 from tests.needs import needs_bubblewrap
@@ -137,11 +137,7 @@ WAITING = use("shell", {"command": COMMAND, "timeout_ms": 60_000})
 
 def is_command_running() -> bool:
     """Return whether a process of the waiting command runs."""
-    found = list[bytes]()
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            found.append(place.read_bytes())
-    return any(MARK.encode() in one for one in found)
+    return any(MARK in " ".join(words) for words in command_lines().values())
 
 
 def test_steering_reaches_the_agent_from_another_terminal(tmp_path: Path) -> None:

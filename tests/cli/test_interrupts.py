@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.base.running import command_lines
 from tests.counts import count
 from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git, make_project
@@ -45,14 +46,7 @@ def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 def sleepers() -> list[str]:
     """Return the running processes that a stage began."""
-    found: list[str] = []
-    for one in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = one.read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-        except OSError:
-            continue
-        found += [words] if words == SLEEP else []
-    return found
+    return [SLEEP for words in command_lines().values() if " ".join(words) == SLEEP]
 
 
 def begin(project: Path, environ: Mapping[str, str], sandbox: str) -> Process:

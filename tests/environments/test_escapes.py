@@ -12,7 +12,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Generator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.orphan_processes import can_find_orphans
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
+from tests.base.running import command_lines
 from tests.environments.places import FAR_MS, OPERATOR, make_walls, run, use
 from tests.patience import PATIENCE_S, until
 
@@ -306,10 +307,4 @@ def test_no_process_is_left_behind(sandbox: str, workspace: Path) -> None:
 
 def processes_of(command: str) -> list[int]:
     """Return the running processes with exactly this command line."""
-    line = command.replace(" ", "\0").encode() + b"\0"
-    found: list[int] = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if (process / "cmdline").read_bytes() == line:
-                found.append(int(process.name))
-    return found
+    return [one for one, words in command_lines().items() if " ".join(words) == command]

@@ -24,6 +24,7 @@ from attractor.factory.gate_records import EvaluationRecord, GateInput
 from attractor.factory.resources.profiles import STRICT_PROFILE
 from attractor.scenarios.evaluation import TrialResult, Trouble, TroubleCount, evaluate
 from attractor.scenarios.suite import Scenario, Suite, SuiteSettings, TrialSettings
+from tests.base.running import command_lines
 from tests.counts import count
 from tests.environments.places import make_walls, processes_in, skipping_without_sandbox
 from tests.needs import needs_bubblewrap
@@ -123,11 +124,6 @@ def evaluated(
     return results, log, suite
 
 
-def commands_of_this_machine() -> str:
-    files = (one / "cmdline" for one in Path("/proc").glob("[0-9]*"))
-    return " ".join(one.read_bytes().decode("utf-8", "replace") for one in files if one.exists())
-
-
 def test_candidate_leaves_nothing_behind_for_its_next_trial(
     tmp_path: Path, sandbox: EnvironmentChoice
 ) -> None:
@@ -142,7 +138,7 @@ def test_candidate_leaves_nothing_behind_for_its_next_trial(
     assert [one.error for one in results] == [""] * 4
     assert list(outside.iterdir()) == []
     assert not (tmp_path / "seen").exists()
-    assert SLEEP not in commands_of_this_machine()
+    assert not any(SLEEP in " ".join(words) for words in command_lines().values())
 
 
 def test_train_and_holdout_trials_look_the_same_from_inside(

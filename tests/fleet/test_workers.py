@@ -12,6 +12,7 @@ from attractor.fleet.records import ReasonKind
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
+from tests.base.running import command_lines
 from tests.fleet.living import LivingFleet, living
 from tests.fleet.postgres import Cluster
 from tests.patience import PATIENCE_S, wait_until
@@ -87,15 +88,7 @@ def test_question_of_a_restart_is_answered_by_the_id_of_either_run(tmp_path: Pat
 
 def processes_of(run_id: str) -> list[str]:
     """Return the commands of the processes that execute a run."""
-    found: list[str] = []
-    for one in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (one / "cmdline").read_bytes().decode().split("\0")
-        except OSError:
-            continue
-        if run_id in words:
-            found.append(" ".join(words))
-    return found
+    return [" ".join(words) for words in command_lines().values() if run_id in words]
 
 
 def begin_slow(fleet: LivingFleet, flag: Path, *words: str) -> str:

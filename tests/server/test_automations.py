@@ -39,6 +39,7 @@ from attractor.server.processes import keyed_work
 from attractor.server.processes.repeated import Repeated
 from attractor.server.processes.run_processes import PROGRAM
 from tests.automations.desk import PIPELINE, automation_in, make_opened, variables_of
+from tests.base.running import command_lines
 from tests.counts import count
 from tests.patience import PATIENCE_S, wait_until
 from tests.prepared import Process, begin_prepared
@@ -118,14 +119,8 @@ def test_two_servers_that_are_killed_start_each_occurrence_once(tmp_path: Path) 
 
 def processes_of_claims() -> list[int]:
     """Return the processes that begin the run of a claim."""
-    found: list[int] = []
-    for one in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = one.read_bytes()
-        except OSError:
-            continue
-        found += [int(one.parent.name)] if b"\0--claimed=" in words else []
-    return found
+    lines = command_lines()
+    return [one for one in lines if any(word.startswith("--claimed=") for word in lines[one])]
 
 
 @pytest.mark.crash

@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from attractor.server.service import Service
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
+from tests.base.running import command_lines
 from tests.factory.flows import make_flow
 from tests.patience import wait_until
 from tests.pipeline.projects import git, make_project
@@ -143,15 +144,12 @@ def test_inputs_reach_the_process_but_not_its_words(service: Service, project: P
     with serving(real) as server, server.client() as client:
         run = start(client, source, inputs={"key": "hidden-value"})
         await_status(client, run, lambda status: status["stage"] == "wait")
-        words = list[bytes]()
-        for one in Path("/proc").glob("[0-9]*/cmdline"):
-            with suppress(FileNotFoundError, ProcessLookupError):
-                words.append(one.read_bytes())
+        words = [word for line in command_lines().values() for word in line]
         go(server)
         await_rest(client, run)
         assert client.get(f"/pipelines/{run}/context").json()["tool.output"] == "13\n"
-    assert [one for one in words if b"--input=key=@file:" in one]
-    assert not [one for one in words if b"hidden-value" in one]
+    assert [one for one in words if "--input=key=@file:" in one]
+    assert not [one for one in words if "hidden-value" in one]
 
 
 def test_run_is_evaluated_and_rebased_by_new_processes(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from attractor.environments.sandbox.bubblewrap import SandboxBounds
 from attractor.snippets.execution import SnippetSandboxes
 from attractor.snippets.snippet import ExtendedExecution, Snippet
+from tests.base.running import command_lines
 from tests.patience import wait_until
 from tests.pipeline.projects import adjusted, make_project, open_project
 
@@ -32,16 +33,9 @@ def execute(sandboxes: SnippetSandboxes, **fields: Any) -> ExtendedExecution:
     return asyncio.run(sandboxes.execute(snippet))
 
 
-def processes_with(mark: str) -> list[str]:
+def processes_with(mark: str) -> list[int]:
     """Return the processes of this machine whose arguments contain a mark."""
-    found: list[str] = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (process / "cmdline").read_bytes():
-                found.append(process.name)
-        except OSError:
-            continue
-    return found
+    return [one for one, words in command_lines().items() if mark in " ".join(words)]
 
 
 def wait_for(mark: str, *, present: bool) -> None:

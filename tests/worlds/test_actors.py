@@ -12,6 +12,7 @@ from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
+from tests.base.running import command_lines
 from tests.cli.test_agent import EDITS, ProjectDesk, desk_with, steps
 from tests.cli.test_budgets import CALL
 from tests.needs import needs_sandbox
@@ -67,18 +68,10 @@ def test_actor_answers_its_messages_in_one_conversation(tmp_path: Path) -> None:
     near = desk.do("actor", "show", "fix-the-smu")
     assert "did you mean fix-the-sum" in near.stderr
     assert desk.do("actor", "stop", "fix").returncode == 0
-    commands = [found for file in Path("/proc").glob("[0-9]*/cmdline") if (found := read(file))]
-    assert not [one for one in commands if str(tmp_path).encode() in one and b"worlds" in one]
+    commands = [" ".join(words) for words in command_lines().values()]
+    assert not [one for one in commands if str(tmp_path) in one and "worlds" in one]
     assert desk.do("actor", "archive", "fix").returncode == 0
     assert desk.do("message", "send", "fix", "more").returncode == 4
-
-
-def read(file: Path) -> bytes:
-    """Return the command line of a process, or nothing of one that has ended."""
-    try:
-        return file.read_bytes()
-    except OSError:
-        return b""
 
 
 def test_actor_in_a_copy_begins_each_task_with_the_files_of_the_last_one(tmp_path: Path) -> None:
