@@ -3,6 +3,8 @@
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from datetime import timedelta
@@ -26,6 +28,8 @@ from attractor.base.errors import InvalidDuration
 from attractor.base.linear_patterns import linear_search
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LONGEST_S = 2.0
+_SEARCH = "import json, re, sys; sys.exit(re.search(*json.load(sys.stdin)) is None)"
 _MESSAGE_HEADERS = frozenset({"content-length", "transfer-encoding", "connection"})
 
 
@@ -53,11 +57,21 @@ Pattern = Annotated[str, AfterValidator(_pattern)]
 
 
 def search_text(pattern: str, text: str) -> bool:
-    """Return whether a pattern matches somewhere: by RE2, or a sealed one that it lacks by `re`."""
+    """Return whether a pattern matches somewhere: by RE2, or a sealed one that it lacks by `re`.
+
+    Python's `re` may search for years, and nothing stops it but the end of its process: a text that
+    takes longer than `_LONGEST_S` does not match.
+    """
     try:
         return linear_search(pattern)(text)
     except ValueError:
-        return re.search(pattern, text) is not None
+        asked = json.dumps([pattern, text]).encode()
+        command = [sys.executable, "-ISc", _SEARCH]
+        try:
+            done = subprocess.run(command, input=asked, timeout=_LONGEST_S, check=False)
+        except subprocess.TimeoutExpired:
+            return False
+        return done.returncode == 0
 
 
 def _require_headers(headers: dict[str, str]) -> dict[str, str]:

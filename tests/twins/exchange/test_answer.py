@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from attractor.twins.exchange.answer import Answer, Fault, FaultKind, ToolUse
+from attractor.twins.exchange.answer import Answer, Fault, FaultKind, ToolUse, search_text
 
 
 def test_finish_reason_defaults_from_the_answer() -> None:
@@ -79,3 +79,10 @@ def test_a_header_that_would_break_the_message_is_refused() -> None:
         with pytest.raises(ValidationError, match="header"):
             Answer(text="Hi.", headers=header)
         assert Answer(text="Hi.", headers={"X-RateLimit-Remaining": "0"}).headers
+
+
+def test_a_sealed_pattern_that_re2_lacks_is_searched_for_two_seconds_at_most() -> None:
+    assert search_text(r"(a)b\1", "xaba")
+    assert not search_text(r"(a)b\1", "xabb")
+    assert search_text(r"(\ud800)\1", "\ud800\ud800")
+    assert not search_text(r"^(?:(a+)+)\1b$", "a" * 60)
