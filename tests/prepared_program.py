@@ -31,8 +31,8 @@ REACHED = "REACHED_BY_TESTS"
 """The variable with the folder for the lines that commands reach."""
 PROGRAM = str(Path(sys.executable).parent / "attractor")
 _LATER = ("attractor.__main__", "attractor.cli.language_server", "attractor.twins.pytest_plugin")
-# Slow imports inside functions. numpy is not needed, but sqlite_utils imports it.
-_LIBRARIES = ("pydot", "sqlite_utils")
+# A slow import inside a function.
+_LIBRARIES = ("pydot",)
 
 
 def load() -> None:

@@ -3,10 +3,10 @@
 The figures come from the index, and are for information: no verdict depends on them.
 """
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
@@ -22,9 +22,6 @@ from attractor.records.diagnosis.diagnose import read_advice
 from attractor.records.diagnosis.failures import Remedy
 from attractor.records.lookup import reference_of
 from attractor.records.summary import RunOverview
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 _OF_ONE_RUN = (
     *("task", "trigger", "continues", "feedback", "builds_on", "withheld"),
@@ -110,14 +107,14 @@ def read_causes(index: RunIndex, folder: Path, since: str) -> Sequence[CauseGrou
     )
     found: dict[str, list[RunOverview]] = {}
     with index.reading(folder) as db:
-        for cause, summary in db.conn.execute(sql, [str(folder), since]):
+        for cause, summary in db.execute(sql, [str(folder), since]):
             run = without_inherited(RunOverview.from_record(parse_row(summary)))
             found.setdefault(cause, []).append(run)
         groups = [_group(db, cause, runs) for cause, runs in found.items()]
     return sorted(groups, key=lambda group: (-len(group.runs), group.first))
 
 
-def _group(db: "Database", cause: str, runs: Sequence[RunOverview]) -> CauseGroup:
+def _group(db: sqlite3.Connection, cause: str, runs: Sequence[RunOverview]) -> CauseGroup:
     first = runs[0]
     sql = (
         "SELECT directory, models FROM runs WHERE folder = ? AND pipeline = ? AND directory < ? "
@@ -126,11 +123,9 @@ def _group(db: "Database", cause: str, runs: Sequence[RunOverview]) -> CauseGrou
     )
     values = [str(first.directory.parent), first.pipeline, str(first.directory)]
     before, differences = "", list[Difference]()
-    for directory, models in db.conn.execute(sql, values).fetchall():
+    for directory, models in db.execute(sql, values).fetchall():
         before = Path(directory).name
-        [[now]] = db.conn.execute(
-            "SELECT models FROM runs WHERE directory = ?", [str(first.directory)]
-        )
+        [[now]] = db.execute("SELECT models FROM runs WHERE directory = ?", [str(first.directory)])
         differences = list(_differences(Path(directory), models, first.directory, now))
     return CauseGroup(read_record(Cause, parse_row(cause)), runs, before, differences)
 

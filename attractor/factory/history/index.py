@@ -20,7 +20,6 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 from threading import Lock, Thread
-from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, MachineryError
@@ -34,17 +33,14 @@ from attractor.factory.history.index_update import (
     BATCH,
     IndexUpdate,
     OnProgress,
-    is_known,
-    migrations,
+    apply_steps,
     parse_row,
+    pending_steps,
 )
 from attractor.factory.ledger.ledger import LEDGER_FILE, read_format
 from attractor.pipeline.status import MARKS, PlainWord, is_found_by
 from attractor.records.diagnosis.causes import Cause
 from attractor.records.summary import NOT_JUDGED, RunOverview
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 INDEX_FILE = "index.sqlite3"
 PATIENCE_S = 60.0
@@ -293,11 +289,11 @@ class RunIndex:
         with self._opened() as db:
             if not is_behind:
                 OpenIndex(db, self._ledger, self._on_progress).update(folder, with_live=False)
-            rows = db.conn.execute(sql, [str(folder), pipeline, MOST_TYPICAL]).fetchall()
+            rows = db.execute(sql, [str(folder), pipeline, MOST_TYPICAL]).fetchall()
         return float(median(seconds for (seconds,) in rows)) if rows else 0.0
 
     @contextmanager
-    def reading(self, folder: Path) -> Generator["Database"]:
+    def reading(self, folder: Path) -> Generator[sqlite3.Connection]:
         """Yield the database, after bringing it up to date with a folder of runs."""
         with self._opened() as db:
             OpenIndex(db, self._ledger, self._on_progress).update(folder)
@@ -308,7 +304,7 @@ class RunIndex:
         with self.reading(folder) as db:
             where, values = query.where()
             sql = f"SELECT seq, hash, kind, run_id, time, data FROM ledger AS line WHERE {where}"
-            rows = db.conn.execute(f"{sql} ORDER BY seq DESC LIMIT ?", [*values, query.limit])
+            rows = db.execute(f"{sql} ORDER BY seq DESC LIMIT ?", [*values, query.limit])
             return [
                 LedgerLine(seq, digest, kind, run_id, when, parse_row(data))
                 for seq, digest, kind, run_id, when, data in rows
@@ -319,12 +315,12 @@ class RunIndex:
         with self._lock.acquire(wait=PATIENCE_S, purpose="attractor: index"):
             self._remove()
         with self.reading(folder) as db:
-            [[runs]] = db.conn.execute("SELECT count(*) FROM runs")
-            [[lines]] = db.conn.execute("SELECT count(*) FROM ledger")
+            [[runs]] = db.execute("SELECT count(*) FROM runs")
+            [[lines]] = db.execute("SELECT count(*) FROM ledger")
         return runs, lines
 
     @contextmanager
-    def _opened(self) -> Generator["Database"]:
+    def _opened(self) -> Generator[sqlite3.Connection]:
         make_private_folder(self.file.parent)
         try:
             db = self._open()
@@ -338,31 +334,28 @@ class RunIndex:
                 hint="free space and check permissions, or rebuild it: attractor audit reindex",
             ) from cause
 
-    def _open(self) -> "Database":
+    def _open(self) -> sqlite3.Connection:
         """Open the database; replace one that another version made, or that is no database."""
         # The index of a newer state folder stays.
         read_format(self.file.parent)
-        steps, db = migrations(), self._connect()
-        if db and is_known(db, steps) and not steps.pending(db):
+        db = self._connect()
+        if db and pending_steps(db) == []:
             return db
         with closing(db) if db else nullcontext():
             pass
         with self._lock.acquire(wait=PATIENCE_S, purpose="attractor: index"):
             db = self._connect()
-            if not (db and is_known(db, steps)):
+            if db is None or pending_steps(db) is None:
                 with closing(db) if db else nullcontext():
                     self._remove()
                 db = self._connect()
             if db is None:
                 raise MachineryError(f"cannot make the index {self.file}", hint="try again")
-            steps.apply(db)
+            apply_steps(db, pending_steps(db) or ())
             return db
 
-    def _connect(self) -> "Database | None":
+    def _connect(self) -> sqlite3.Connection | None:
         """Open the file; return None if it is no database."""
-        # Imported here, because most commands do not use the index.
-        from sqlite_utils import Database
-
         connection = sqlite3.connect(self.file, timeout=PATIENCE_S)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -375,8 +368,7 @@ class RunIndex:
             raise
         # SQLite's own `lower` knows ASCII only.
         connection.create_function("casefold", 1, str.casefold, deterministic=True)
-        # A trigger on removed rows is not for rows that this module replaces.
-        return Database(connection, execute_plugins=False, recursive_triggers=False)
+        return connection
 
     def _remove(self) -> None:
         for suffix in ("", "-wal", "-shm"):
@@ -386,7 +378,7 @@ class RunIndex:
 class OpenIndex:
     """An open index: each question is answered after comparing its runs with their files."""
 
-    def __init__(self, db: "Database", ledger: Path, on_progress: OnProgress) -> None:
+    def __init__(self, db: sqlite3.Connection, ledger: Path, on_progress: OnProgress) -> None:
         self._db = db
         self._update = IndexUpdate(db, ledger, on_progress)
 
@@ -413,7 +405,7 @@ class OpenIndex:
         unsettled = f"NOT is_settled AND {where} {order}"
         self._update.refresh(unsettled, [*values, query.limit])
         sql = f"SELECT summary FROM runs WHERE {where} {order}"
-        rows = self._db.conn.execute(sql, [*values, query.limit])
+        rows = self._db.execute(sql, [*values, query.limit])
         return [RunOverview.from_record(parse_row(text)) for (text,) in rows]
 
     def known(self, folder: Path, query: RunQuery) -> list[RunOverview]:
@@ -421,14 +413,14 @@ class OpenIndex:
         where, values = query.where(folder)
         sql = f"SELECT summary FROM runs WHERE signature <> '' AND {where}"
         order = "ORDER BY directory DESC LIMIT ?"
-        rows = self._db.conn.execute(f"{sql} {order}", [*values, query.limit])
+        rows = self._db.execute(f"{sql} {order}", [*values, query.limit])
         return [RunOverview.from_record(parse_row(text)) for (text,) in rows]
 
     def causes(self, run_ids: Sequence[str]) -> Mapping[str, Cause]:
         """Return the causes of failed and stopped runs among those that were read."""
         marks = ", ".join("?" * len(run_ids))
         sql = f"SELECT run_id, cause FROM runs WHERE cause <> '' AND run_id IN ({marks})"
-        rows = self._db.conn.execute(sql, [*run_ids])
+        rows = self._db.execute(sql, [*run_ids])
         return {run_id: read_record(Cause, parse_row(cause)) for run_id, cause in rows}
 
     def past_runs(self, folder: Path) -> list[PastRun]:
@@ -440,7 +432,7 @@ class OpenIndex:
             "ORDER BY directory DESC LIMIT ?"
         )
         found: list[PastRun] = []
-        for summary, text in self._db.conn.execute(sql, [str(folder), MOST_PAST]):
+        for summary, text in self._db.execute(sql, [str(folder), MOST_PAST]):
             one = RunOverview.from_record(parse_row(summary))
             cause = read_record(Cause, parse_row(text)) if text else None
             # A killed run goes on, and a no-go is a verdict about a walk that succeeded.
@@ -455,7 +447,7 @@ class OpenIndex:
         of_each = "SELECT max(directory) FROM runs WHERE folder = ? GROUP BY pipeline"
         where, values = f"directory IN ({of_each})", [str(folder)]
         self._update.refresh(f"NOT is_settled AND {where}", values)
-        rows = self._db.conn.execute(f"SELECT summary FROM runs WHERE {where}", values)
+        rows = self._db.execute(f"SELECT summary FROM runs WHERE {where}", values)
         return [RunOverview.from_record(parse_row(text)) for (text,) in rows]
 
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, FileError, VerificationError
@@ -24,9 +23,6 @@ from attractor.pipeline.status import plain_status
 from attractor.records.diagnosis.causes import NO_ATTEMPT, FailedAttempt, cause_of_run
 from attractor.records.lookup import failed_rules, is_run, unsorted_run_names
 from attractor.records.summary import RunOverview, summarize_any
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database, Migrations
 
 BATCH = 200
 """The runs or lines that are written while other processes wait."""
@@ -127,36 +123,38 @@ _STEPS: Mapping[str, str] = {
 """The migrations, by name: a new one is added at the end."""
 
 
-def migrations() -> "Migrations":
-    """Return the steps that make the tables."""
-    # Imported here, because most commands do not use the index.
-    from sqlite_utils import Migrations
-
-    steps = Migrations("attractor")
-    for name, schema in _STEPS.items():
-
-        def apply(db: "Database", schema: str = schema) -> None:
-            for statement in _statements(schema):
-                db.conn.execute(statement)
-
-        steps(name=name)(apply)
-    return steps
+_APPLIED = "_sqlite_migrations"
+_TABLE_OF_STEPS = f"""
+CREATE TABLE IF NOT EXISTS {_APPLIED} (
+    id INTEGER PRIMARY KEY, migration_set TEXT, name TEXT, applied_at TEXT,
+    UNIQUE (migration_set, name)
+);
+"""
 
 
-def _statements(script: str) -> Iterator[str]:
-    """Yield the statements of a script; `executescript` would commit the transaction."""
-    statement = ""
-    for line in script.splitlines():
-        statement += f"{line}\n"
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
+def pending_steps(db: sqlite3.Connection) -> Sequence[str] | None:
+    """Return the migrations that a database needs; None if another version made it."""
+    sql = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    tables = {name for (name,) in db.execute(sql)}
+    sql = f"SELECT name FROM {_APPLIED} WHERE migration_set = 'attractor'"
+    applied = {name for (name,) in db.execute(sql)} if _APPLIED in tables else set[str]()
+    if not applied <= set(_STEPS) or (tables and not applied):
+        return None
+    return [name for name in _STEPS if name not in applied]
 
 
-def is_known(db: "Database", steps: "Migrations") -> bool:
-    """Return whether a database is empty, or was made by the steps of this version."""
-    applied = {one.name for one in steps.applied(db)}
-    return applied <= set(_STEPS) and bool(applied or not db.table_names())
+def apply_steps(db: sqlite3.Connection, names: Iterable[str]) -> None:
+    """Change the tables, in a transaction for each migration."""
+    for name in names:
+        values = f"('attractor', '{name}', datetime('now'))"
+        noted = f"INSERT INTO {_APPLIED} (migration_set, name, applied_at) VALUES {values};"
+        db.executescript(f"BEGIN;{_TABLE_OF_STEPS}{_STEPS[name]}{noted}COMMIT;")
+
+
+def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, object]) -> None:
+    """Insert a row, or replace it: triggers on removed rows do not see that."""
+    names, places = ", ".join(row), ", ".join("?" * len(row))
+    db.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({places})", [*row.values()])
 
 
 class IndexUpdate:
@@ -166,7 +164,7 @@ class IndexUpdate:
     process overwrites the newer rows of another process.
     """
 
-    def __init__(self, db: "Database", ledger: Path, on_progress: OnProgress) -> None:
+    def __init__(self, db: sqlite3.Connection, ledger: Path, on_progress: OnProgress) -> None:
         self._db = db
         self._ledger = ledger
         self._on_progress = on_progress
@@ -192,7 +190,7 @@ class IndexUpdate:
     def count_unread(self, folder: Path) -> int:
         """Return the number of runs of a folder to read: new ones, and those of another version."""
         read = "SELECT count(*) FROM runs WHERE signature <> '' AND folder = ?"
-        [[count]] = self._db.conn.execute(read, [str(folder)])
+        [[count]] = self._db.execute(read, [str(folder)])
         # The file of the project, and runs that are being made, begin with a dot.
         return sum(not name.startswith(".") for name in unsorted_run_names(folder)) - count
 
@@ -216,24 +214,24 @@ class IndexUpdate:
                         hint="find it: attractor audit verify",
                     )
                 self._has_restarted = True
-                self._db.conn.execute("DELETE FROM ledger")
+                self._db.execute("DELETE FROM ledger")
                 return size > 0
             runs = {str(row["run_id"]) for row in rows}
-            rows = [{name: row[name] for name in row if name != "prev"} for row in rows]
-            self._db.table("ledger").insert_all(rows)
+            for row in rows:
+                _insert(self._db, "ledger", {name: row[name] for name in row if name != "prev"})
             sql = "SELECT directory FROM runs WHERE run_id = ?"
             directories = [
                 Path(directory)
                 for run_id in runs
                 if run_id
-                for (directory,) in self._db.conn.execute(sql, [run_id])
+                for (directory,) in self._db.execute(sql, [run_id])
             ]
             self._write(directories)
         return bool(rows)
 
     def _last_line(self) -> tuple[ChainHead, int]:
         sql = "SELECT seq, hash, end FROM ledger ORDER BY seq DESC LIMIT 1"
-        for seq, digest, end in self._db.conn.execute(sql):
+        for seq, digest, end in self._db.execute(sql):
             return ChainHead(seq, digest), end
         return GENESIS, 0
 
@@ -242,13 +240,13 @@ class IndexUpdate:
         now = time.time()
         changed = folder.stat().st_mtime_ns if folder.is_dir() else 0
         sql = "SELECT changed FROM folders WHERE folder = ?"
-        if [(changed,)] == self._db.conn.execute(sql, [str(folder)]).fetchall():
+        if [(changed,)] == self._db.execute(sql, [str(folder)]).fetchall():
             return
         # One text with all names: a hundred thousand rows or paths are slow.
         sql = "SELECT group_concat(substr(directory, ?), '/') FROM runs WHERE folder = ?"
         values = [len(str(folder / "_")), str(folder)]
         names = unsorted_run_names(folder)
-        [[listed]] = self._db.conn.execute(sql, values)
+        [[listed]] = self._db.execute(sql, values)
         known = set[str](listed.split("/")) if listed else set[str]()
         unknown = [name for name in names if name not in known]
         new = [folder / one for one in sorted(unknown, reverse=True)]
@@ -262,7 +260,7 @@ class IndexUpdate:
         )
         with self._writing():
             row: dict[str, object] = {"folder": str(folder), "changed": changed if is_quiet else 0}
-            self._db.table("folders").insert(row, pk="folder", replace=True)
+            _insert(self._db, "folders", row)
 
     def _changed_among(
         self, where: str, values: Sequence[object], *, with_live: bool
@@ -271,7 +269,7 @@ class IndexUpdate:
         sql = f"SELECT directory, signature FROM runs WHERE {where}"
         return [
             Path(directory)
-            for directory, signature in self._db.conn.execute(sql, values)
+            for directory, signature in self._db.execute(sql, values)
             if (
                 with_live
                 if _LIVE in (now := _signature(RunDirectory(Path(directory))))
@@ -294,25 +292,25 @@ class IndexUpdate:
                 one = summarize_any(directory)
                 sql = "SELECT count(*) FROM ledger WHERE run_id = ? AND kind IN (?, ?)"
                 ended = [one.run_id, LineKind.DECIDED, LineKind.ENDED]
-                [[ends]] = self._db.conn.execute(sql, ended)
+                [[ends]] = self._db.execute(sql, ended)
                 walk = _read_walk(RunDirectory(directory).events, one.started)
                 row = row_of(one, signature=signature, has_end=bool(ends))
                 row = {**row, "models": walk.models, "wall_seconds": walk.seconds}
                 cause = cause_of_run(one, walk.last_failed, partial(failed_rules, directory))
                 row["cause"] = canonical_json(write_record(cause)) if cause else ""
-                self._db.table("runs").insert(row, pk="directory", replace=True)
+                _insert(self._db, "runs", row)
             else:
-                self._db.conn.execute("DELETE FROM runs WHERE directory = ?", [str(directory)])
+                self._db.execute("DELETE FROM runs WHERE directory = ?", [str(directory)])
 
     @contextmanager
     def _writing(self) -> Generator[None]:
-        self._db.conn.execute("BEGIN IMMEDIATE")
+        self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
         except BaseException:
-            self._db.conn.rollback()
+            self._db.rollback()
             raise
-        self._db.conn.commit()
+        self._db.commit()
 
 
 def row_of(one: RunOverview, *, signature: str = "", has_end: bool = False) -> dict[str, object]:

@@ -154,13 +154,11 @@ def _read_runs(index: RunIndex, folder: Path, since: str) -> list[RunFigures]:
             "SELECT run_id, kind, data FROM ledger WHERE kind IN (?, ?) AND run_id IN "
             f"(SELECT run_id FROM runs WHERE {where}) ORDER BY seq"
         )
-        for run_id, kind, data in db.conn.execute(
-            sql, [LineKind.EVALUATED, LineKind.DECIDED, *values]
-        ):
+        for run_id, kind, data in db.execute(sql, [LineKind.EVALUATED, LineKind.DECIDED, *values]):
             lines.setdefault(run_id, []).append((kind, Fields(parse_json(data), kind)))
         sql = f"SELECT summary, models, wall_seconds FROM runs WHERE {where} ORDER BY directory"
         found: list[RunFigures] = []
-        for text, models, wall in db.conn.execute(sql, values):
+        for text, models, wall in db.execute(sql, values):
             summary = RunOverview.from_record(Fields(parse_json(text), "summary").all())
             summary = without_inherited(summary)
             own = lines.get(summary.run_id, [])
@@ -254,9 +252,9 @@ def read_costs(index: RunIndex, folder: Path, since: str) -> list[DayCosts]:
     """Return the costs of the runs of a folder since a time, by day, pipeline and models."""
     values = {"folder": str(folder), "since": since, "evaluated": LineKind.EVALUATED}
     with index.reading(folder) as db:
-        costs = [DayCosts(*row) for row in db.conn.execute(_DAYS, values)]
+        costs = [DayCosts(*row) for row in db.execute(_DAYS, values)]
         inherited: dict[tuple[str, ...], Usage] = {}
-        for day, pipeline, models, text in db.conn.execute(_LINKED, values):
+        for day, pipeline, models, text in db.execute(_LINKED, values):
             summary = RunOverview.from_record(Fields(parse_json(text), "summary").all())
             key, own = (day, pipeline, models), without_inherited(summary).usage
             inherited[key] = inherited.get(key, NOTHING_USED) + (summary.usage - own)
