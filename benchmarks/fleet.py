@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from attractor.fleet.database.database import Database, open_database
 from attractor.fleet.database.queue import Listener, Queue
 from attractor.fleet.database.table import SqlTable
+from attractor.fleet.fleet import open_blobs
 from attractor.fleet.records import AttemptEnd, Claim, NewRun, RunState, Worker
-from attractor.fleet.store.blobs import open_blobs
 from attractor.fleet.store.heads import HeadTree
 from attractor.fleet.store.places import Collector, Place
 from benchmarks.figures import Figure, NotMeasured, Row

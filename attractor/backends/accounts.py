@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attractor.backends.models import KEYS
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, LockHeld, UsageError
@@ -35,6 +34,14 @@ LEDGER_KEY = "ledger.key"
 
 FORMAT = 1
 """The format of the file of an account."""
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "anthropic": ("ANTHROPIC_API_KEY",),
+    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    "openai": ("OPENAI_API_KEY",),
+    "openai_compatible": ("OPENAI_COMPATIBLE_BASE_URL",),
+}
+"""Variables that configure the native providers; one variable of a provider is enough."""
 
 PROBES = (timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=60))
 """The waits before the first, the second and all further probes of a limit of unknown length."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attractor import __version__
 from attractor.backends import opencode
-from attractor.backends.models import KEYS, ModelChoice, has_native_key
+from attractor.backends.accounts import KEYS
+from attractor.backends.models import ModelChoice, has_native_key
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
     AgentText,

@@ -26,8 +26,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from attractor.backends.accounts import KEYS
 from attractor.backends.answer_usage import CallUsage, UsageReader, is_model_call
-from attractor.backends.models import KEYS
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.secret_search import forms_of

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from attractor.agent.definitions import UNNAMED, AgentDefinition
 from attractor.agent.events import SessionConfig
 from attractor.agent.provider_profile import find_provider, profile_parts
+from attractor.backends.accounts import KEYS, Accounts
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError, suggest
@@ -23,9 +23,6 @@ from attractor.llm.catalogue import (
 )
 from attractor.llm.client import AdapterTimeout, Client, ServesOthers, provider_registry
 from attractor.llm.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from attractor.backends.accounts import Accounts
 
 MODEL, PROVIDER, AGENT = "llm_model", "llm_provider", "agent"
 # The default of the attribute `reasoning_effort` (attractor-spec 2.6).
@@ -96,15 +93,6 @@ def full_name(model: str, provider: str) -> str:
     """Return the id of a model that is named by a short name of the catalogue, such as `opus`."""
     known = _find(model, provider) if provider in KEYS else None
     return known.id if known else model
-
-
-KEYS: Mapping[str, tuple[str, ...]] = {
-    "anthropic": ("ANTHROPIC_API_KEY",),
-    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-    "openai": ("OPENAI_API_KEY",),
-    "openai_compatible": ("OPENAI_COMPATIBLE_BASE_URL",),
-}
-"""Variables that configure the native providers; one variable of a provider is enough."""
 
 
 def is_provider(provider: str) -> bool:
@@ -309,7 +297,7 @@ class AgentParts:
     """
 
     client: Client
-    accounts: "Accounts | None" = None
+    accounts: Accounts | None = None
     model: str = ""
     provider: str = ""
     config: SessionConfig = SessionConfig()

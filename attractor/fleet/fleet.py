@@ -1,10 +1,13 @@
 """A fleet as a process sees it: its rows, and the blobs of its universes."""
 
 import os
+import re
 import socket
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError, VerificationError
@@ -15,13 +18,18 @@ from attractor.fleet.database.queue import Queue
 from attractor.fleet.database.table import SqlTable
 from attractor.fleet.database.tails import Tails
 from attractor.fleet.decisions import HOLDER
-from attractor.fleet.records import EVALUATE, area_of
+from attractor.fleet.records import EVALUATE, HOME, area_of
 from attractor.fleet.seams import Blobs
-from attractor.fleet.store.blobs import ANY, open_blobs
+from attractor.fleet.store.blobs import ANY, FolderBlobs, open_folder
 from attractor.fleet.store.heads import sweep_blobs
+
+if TYPE_CHECKING:
+    from attractor.fleet.store.bucket_blobs import BucketBlobs
 
 FOLDER = "fleet"
 """The folder of the state folder with what belongs to a fleet of this machine."""
+
+_UNIVERSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 KEEP_BLOBS_S = 7 * 24 * 3600.0
 """Blobs that no head reaches are kept so long: a commit may be about to name them."""
@@ -60,6 +68,34 @@ class Addresses:
             hint = "name another one: all workers read the files in fleet.store"
             raise UsageError("fleet.sealed_store is in fleet.store", hint=hint)
         return cls(database or f"sqlite:///{file}", store, sealed)
+
+
+async def open_blobs(
+    url: str, environ: Mapping[str, str], *, universe: str = HOME, known: str = ""
+) -> "FolderBlobs | BucketBlobs":
+    """Open the area of a universe in a store: a folder, `file:///folder` or `s3://bucket/prefix`.
+
+    A bucket is reached with the variables `AWS_*` of `environ`. An empty store gets a marker,
+    unless the id of the store is `known`: then the store is not there, such as an unmounted disk.
+    With `ANY`, it may have any id, but must be there.
+    """
+    if not _UNIVERSE.fullmatch(universe):
+        raise UsageError(f"invalid name {universe!r} of a universe")
+    scheme, colon, _ = url.partition("://")
+    if not colon:
+        return await open_folder(Path(url), universe, known)
+    if scheme == "file":
+        parts = urlsplit(url)
+        if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+            raise UsageError(f"invalid store {url!r}", hint="write file:///folder")
+        return await open_folder(Path(unquote(parts.path)), universe, known)
+    if scheme == "s3":
+        # Loaded late: obstore belongs to an extra, and only a bucket needs it.
+        from attractor.fleet.store.bucket_blobs import open_bucket
+
+        return await open_bucket(url, environ, universe, known)
+    hint = "use a folder, file:///folder or s3://bucket/prefix"
+    raise UsageError(f"unknown kind {scheme!r} of store in {url!r}", hint=hint)
 
 
 class Fleet:

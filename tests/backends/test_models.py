@@ -7,8 +7,8 @@ import pytest
 
 from attractor.agent.definitions import AgentDefinition, AgentSettings
 from attractor.agent.prompts import Prompt
+from attractor.backends.accounts import KEYS
 from attractor.backends.models import (
-    KEYS,
     ModelDefaults,
     complete_defaults,
     find_misspelled,

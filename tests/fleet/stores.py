@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import boto3  # pyright: ignore[reportMissingTypeStubs]
 
+from attractor.fleet.fleet import open_blobs
 from attractor.fleet.seams import Blobs
-from attractor.fleet.store.blobs import open_blobs
 from tests.fleet.memory_blobs import MemoryBlobs
 
 OLD_S = 1.0

@@ -14,8 +14,9 @@ import pytest
 from attractor.base.errors import AttractorError, NewerFormat, Refused, UsageError
 from attractor.base.json import content_hash
 from attractor.fleet.errors import BlobChanged, BlobMissing, StoreAway
+from attractor.fleet.fleet import open_blobs
 from attractor.fleet.seams import Blobs
-from attractor.fleet.store.blobs import MARKER, open_blobs
+from attractor.fleet.store.blobs import MARKER
 from attractor.fleet.store.bucket_blobs import BucketBlobs
 from tests.fleet.stores import OLD_S, BucketStore, FolderStore, MemoryStore, Store
 from tests.patience import PATIENCE_S
@@ -243,7 +244,7 @@ async def test_invalid_address_is_refused(
 
 def test_obstore_is_loaded_for_a_bucket_only(tmp_path: Path) -> None:
     text = (
-        "import asyncio, sys; from attractor.fleet.store.blobs import open_blobs; "
+        "import asyncio, sys; from attractor.fleet.fleet import open_blobs; "
         f"asyncio.run(open_blobs({str(tmp_path / 'store')!r}, {{}})); "
         "sys.exit('obstore' in sys.modules)"
     )

@@ -27,9 +27,8 @@ from attractor.factory.operations.settle import record_cancel, settle_ended
 from attractor.factory.register import record_restart
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch.dispatch import NOT_FOR_WORKERS, copy_fence, without_tables
-from attractor.fleet.fleet import KEEP_BLOBS_S, Fleet
+from attractor.fleet.fleet import KEEP_BLOBS_S, Fleet, open_blobs
 from attractor.fleet.records import AttemptEnd, Claim, Reason, ReasonKind, RunState
-from attractor.fleet.store.blobs import open_blobs
 from attractor.fleet.store.heads import HeadTree
 from tests.cli.fleet_desk import (
     FleetDesk,

@@ -22,6 +22,7 @@ from attractor.fleet.database.database import open_database
 from attractor.fleet.database.table import SqlTable
 from attractor.fleet.decisions import MOST_LOST
 from attractor.fleet.errors import BlobChanged, ForeignDatabase
+from attractor.fleet.fleet import open_blobs
 from attractor.fleet.records import (
     EVALUATE,
     AttemptEnd,
@@ -36,7 +37,7 @@ from attractor.fleet.records import (
     Worker,
     worker_id,
 )
-from attractor.fleet.store.blobs import MARKER, open_blobs
+from attractor.fleet.store.blobs import MARKER
 from attractor.fleet.universes import Caps
 from attractor.fleet.views.reasons import in_words, remedy
 from tests.examples import ROOT, RUNBOOKS

@@ -74,7 +74,7 @@ def _submit(
 ) -> ExitCode:
     """Let a worker of the pool execute the run of a claim."""
     # Imported here, because only the fleet needs a database.
-    from attractor.cli.runs.dispatch import open_dispatch
+    from attractor.cli.runs.fleet import open_dispatch
     from attractor.fleet.dispatch.dispatch import Where
     from attractor.fleet.dispatch.in_pool import InPool
 

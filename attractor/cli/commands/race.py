@@ -219,10 +219,9 @@ def _begin_on(
 ) -> Race:
     """Begin a race in a pool; refuse one whose attempts the pool would refuse, before it counts."""
     # Imported here, because only the fleet needs a database.
-    from attractor.cli.runs.fleet import require_extra
+    from attractor.cli.runs.fleet import open_dispatch, require_extra
 
     require_extra()
-    from attractor.cli.runs.dispatch import open_dispatch
     from attractor.cli.runs.universes import require_reach
     from attractor.fleet.dispatch.dispatch import Where
 

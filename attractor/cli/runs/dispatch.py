@@ -1,17 +1,15 @@
 """Runs in the fleet, for commands that begin, follow and change them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from attractor.base.errors import ExitCode, Refused, Unavailable, UsageError
 from attractor.base.events import Event
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.fleet import OnPool, addresses_of
+from attractor.cli.runs.fleet import OnPool, open_both, open_dispatch
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
@@ -29,39 +27,13 @@ from attractor.factory.operations.resume import conclude
 from attractor.factory.operations.start import plan_start
 from attractor.fleet.check import last_whole_head
 from attractor.fleet.decisions import pause_of
-from attractor.fleet.dispatch.dispatch import (
-    Dispatch,
-    Where,
-    copy_fence,
-    first_of,
-    of_labeled_machine,
-)
-from attractor.fleet.dispatch.orders import FleetOrders
-from attractor.fleet.fleet import Fleet, open_fleet
+from attractor.fleet.dispatch.dispatch import Where, copy_fence, first_of, of_labeled_machine
 from attractor.fleet.records import STOPPED, CommittedHead, FleetRun, RunState
 from attractor.fleet.store.places import chain_of
 from attractor.fleet.views.overview import ExplainedRun, events_in, explain
-from attractor.pipeline.orders import Orders
 from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest, current_request
 
 _LOOK_S = 0.5
-
-
-@asynccontextmanager
-async def open_dispatch(
-    invocation: Invocation, opened: OpenProject
-) -> AsyncGenerator[Dispatch, None]:
-    """Open the fleet of the settings for the runs of a project."""
-    async with _open_both(invocation, opened) as (_, dispatch):
-        yield dispatch
-
-
-@asynccontextmanager
-async def _open_both(
-    invocation: Invocation, opened: OpenProject
-) -> AsyncGenerator[tuple[Fleet, Dispatch], None]:
-    async with open_fleet(addresses_of(invocation), invocation.environ) as fleet:
-        yield fleet, Dispatch.of(opened, fleet)
 
 
 def run_on(
@@ -99,7 +71,7 @@ def _follow(invocation: Invocation, opened: OpenProject, run_id: str, *, as_json
     """Wait until a run of the fleet stops; if it has ended, deliver and evaluate it here."""
 
     async def wait() -> ExplainedRun:
-        async with _open_both(invocation, opened) as (fleet, dispatch):
+        async with open_both(invocation, opened) as (fleet, dispatch):
             while (run := await dispatch.sync(run_id)).state not in STOPPED:
                 await asyncio.sleep(_LOOK_S)
             [stopped] = await explain(fleet, [run])
@@ -143,7 +115,7 @@ def resume_in_fleet(
         )
 
     async def work() -> FleetRun:
-        async with _open_both(invocation, opened) as (fleet, dispatch):
+        async with open_both(invocation, opened) as (fleet, dispatch):
             run_id = first_of(root).name
             [explained] = await explain(fleet, [await dispatch.sync(run_id)])
             _require_parked(explained)
@@ -174,7 +146,7 @@ def restore_in_fleet(invocation: Invocation, run: FleetRun) -> CommittedHead:
     opened.require_own(opened.project.runs_dir / run.run_id)
 
     async def work() -> CommittedHead:
-        async with _open_both(invocation, opened) as (fleet, dispatch):
+        async with open_both(invocation, opened) as (fleet, dispatch):
             found = _require_earlier(run, await last_whole_head(fleet, run))
             why = f"continued from commit {found.seq}, because the head {run.head} is damaged"
             async with dispatch.held(run.run_id, found.head, damaged=run.head) as root:
@@ -260,7 +232,7 @@ def follow_copy(invocation: Invocation, root: Path) -> Sequence[Event]:
     """Bring the copy of a run to its last committed head; return the events after that."""
 
     async def work() -> Sequence[Event]:
-        async with _open_both(invocation, opened_of(invocation)) as (fleet, dispatch):
+        async with open_both(invocation, opened_of(invocation)) as (fleet, dispatch):
             run_id = first_of(root).name
             await dispatch.sync(run_id)
             return events_in(await fleet.tails.look(run_id))
@@ -269,8 +241,3 @@ def follow_copy(invocation: Invocation, root: Path) -> Sequence[Event]:
         return asyncio.run(work())
     except Unavailable:
         return ()
-
-
-def orders_in_fleet(orders: Orders, invocation: Invocation, opened: OpenProject) -> FleetOrders:
-    """Return the orders of the same person to a run in the fleet."""
-    return FleetOrders.of(orders, opened, partial(open_dispatch, invocation))

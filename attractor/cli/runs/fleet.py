@@ -2,7 +2,8 @@
 
 import asyncio
 import importlib.util
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +16,8 @@ from attractor.cli.invocation import Invocation
 
 if TYPE_CHECKING:
     from attractor.factory.evaluation.elsewhere import TrialsElsewhere
+    from attractor.factory.open_project import OpenProject
+    from attractor.fleet.dispatch.dispatch import Dispatch
     from attractor.fleet.fleet import Addresses, Fleet
 
 _Result = TypeVar("_Result")
@@ -105,6 +108,29 @@ def addresses_of(invocation: Invocation) -> "Addresses":
     from attractor.fleet.fleet import Addresses
 
     return Addresses.of_settings(invocation.configuration.settings)
+
+
+@asynccontextmanager
+async def open_both(
+    invocation: Invocation, opened: "OpenProject"
+) -> "AsyncGenerator[tuple[Fleet, Dispatch]]":
+    """Open the fleet of the settings, and the runs of a project in it."""
+    addresses = addresses_of(invocation)
+    # Imported here, because only the fleet needs a database.
+    from attractor.fleet.dispatch.dispatch import Dispatch
+    from attractor.fleet.fleet import open_fleet
+
+    async with open_fleet(addresses, invocation.environ) as fleet:
+        yield fleet, Dispatch.of(opened, fleet)
+
+
+@asynccontextmanager
+async def open_dispatch(
+    invocation: Invocation, opened: "OpenProject"
+) -> "AsyncGenerator[Dispatch]":
+    """Open the fleet of the settings for the runs of a project."""
+    async with open_both(invocation, opened) as (_, dispatch):
+        yield dispatch
 
 
 def trials_in_pool(invocation: Invocation) -> "TrialsElsewhere":

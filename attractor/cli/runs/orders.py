@@ -111,9 +111,10 @@ def orders_in(invocation: Invocation, opened: "OpenProject", root: Path) -> Orde
     if not RunDirectory(root).elsewhere.exists():
         return orders
     # Imported here, because most runs are executed on this machine.
-    from attractor.cli.runs.dispatch import orders_in_fleet
+    from attractor.cli.runs.fleet import open_dispatch
+    from attractor.fleet.dispatch.orders import FleetOrders
 
-    return orders_in_fleet(orders, invocation, opened)
+    return FleetOrders.of(orders, opened, partial(open_dispatch, invocation))
 
 
 def continue_actor_of(root: Path, opened: "OpenProject") -> str:

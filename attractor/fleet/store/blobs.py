@@ -1,4 +1,4 @@
-"""Stores blobs in a folder; opens a store by its address.
+"""Stores blobs in a folder.
 
 A store holds one area for each universe, and a marker: a store is only used if the marker is there,
 or if the store is empty.
@@ -10,13 +10,12 @@ import os
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import unquote, urlsplit
+from typing import TypeVar
 
-from attractor.base.errors import FileError, Refused, UsageError, require_format
+from attractor.base.errors import FileError, Refused, require_format
 from attractor.base.files import (
     file_error,
     make_private_folder,
@@ -26,10 +25,6 @@ from attractor.base.files import (
 )
 from attractor.base.json import canonical_json, content_hash, parse_object
 from attractor.fleet.errors import BlobChanged, BlobMissing, StoreAway
-from attractor.fleet.records import HOME
-
-if TYPE_CHECKING:
-    from attractor.fleet.store.bucket_blobs import BucketBlobs
 
 MARKER = "attractor-store.json"
 ANY = "any"
@@ -37,40 +32,11 @@ ANY = "any"
 FORMAT = 1
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_UNIVERSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NEW = ".new"
 """The folder of files that are not complete."""
 _AT_ONCE = 16
 
 Item = TypeVar("Item")
-
-
-async def open_blobs(
-    url: str, environ: Mapping[str, str], *, universe: str = HOME, known: str = ""
-) -> "FolderBlobs | BucketBlobs":
-    """Open the area of a universe in a store: a folder, `file:///folder` or `s3://bucket/prefix`.
-
-    A bucket is reached with the variables `AWS_*` of `environ`. An empty store gets a marker,
-    unless the id of the store is `known`: then the store is not there, such as an unmounted disk.
-    With `ANY`, it may have any id, but must be there.
-    """
-    if not _UNIVERSE.fullmatch(universe):
-        raise UsageError(f"invalid name {universe!r} of a universe")
-    scheme, colon, _ = url.partition("://")
-    if not colon:
-        return await _open_folder(Path(url), universe, known)
-    if scheme == "file":
-        parts = urlsplit(url)
-        if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
-            raise UsageError(f"invalid store {url!r}", hint="write file:///folder")
-        return await _open_folder(Path(unquote(parts.path)), universe, known)
-    if scheme == "s3":
-        # Loaded late: obstore belongs to an extra, and only a bucket needs it.
-        from attractor.fleet.store.bucket_blobs import open_bucket
-
-        return await open_bucket(url, environ, universe, known)
-    hint = "use a folder, file:///folder or s3://bucket/prefix"
-    raise UsageError(f"unknown kind {scheme!r} of store in {url!r}", hint=hint)
 
 
 class FolderBlobs:
@@ -236,7 +202,8 @@ async def run_each(work: Callable[[Item], Awaitable[object]], items: Iterable[It
         raise errors.exceptions[0] from None
 
 
-async def _open_folder(folder: Path, universe: str, known: str) -> FolderBlobs:
+async def open_folder(folder: Path, universe: str, known: str) -> FolderBlobs:
+    """Open the area of a universe in a folder, as `open_blobs` does."""
     return await asyncio.to_thread(_opened_folder, folder.absolute(), universe, known)
 
 
