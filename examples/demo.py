@@ -28,7 +28,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from attractor.backends.models import KEYS, list_ready, list_supported, newest_model, provider_of
+from attractor.backends.accounts import KEYS
+from attractor.backends.models import list_ready, list_supported, newest_model, provider_of
 from attractor.config.load import load
 from attractor.config.settings import Settings
 from attractor.config.user_folders import user_config_file
