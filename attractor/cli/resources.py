@@ -6,7 +6,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option, reason_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_pipelines, complete_profiles, complete_suites
@@ -33,11 +33,8 @@ def list_command(kind: ResourceKind, help: str) -> click.Command:
             for name in store.names()
             for version in store.versions(name)
         ]
-        if as_json:
-            show_json([version.to_record() for version in versions])
-        else:
-            show("\n".join(map(version_line, versions)) or f"no {kind} is registered")
-        return ExitCode.DONE
+        words = "\n".join(map(version_line, versions)) or f"no {kind} is registered"
+        return show_result([version.to_record() for version in versions], words, as_json=as_json)
 
     list_versions.__doc__ = help
     return list_versions
@@ -56,11 +53,9 @@ def end_command(kind: ResourceKind, how: str, name: str, help: str) -> click.Com
         store = opened.of_kind(kind)
         ending = Ending(how, opened.now(), operator_name(invocation), reason)
         ended = end_versions(store, reference, ending)
-        if as_json:
-            show_json([one.to_record() for one in ended])
-        else:
-            show("\n".join(map(version_line, ended)))
-        return ExitCode.DONE
+        return show_result(
+            [one.to_record() for one in ended], *map(version_line, ended), as_json=as_json
+        )
 
     end.__doc__ = help
     return end

@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.actors import find, sender_of
 from attractor.worlds.orders import archive
 from attractor.worlds.records import actor_record
@@ -23,11 +23,9 @@ def actor_archive(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
     """
     folder, opened = find(invocation, name)
     archive(folder, sender_of(invocation), opened)
-    if as_json:
-        show_json(actor_record(read_actor(folder)))
-    else:
-        show(f"The actor {folder.name} is archived.")
-    return ExitCode.DONE
+    return show_result(
+        actor_record(read_actor(folder)), f"The actor {folder.name} is archived.", as_json=as_json
+    )
 
 
 part = actor_archive

@@ -6,7 +6,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_lines_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_json, show_result
 from attractor.cli.runs.actors import POLL_S, ActorFollower, answered_lines, describe_status, find
 from attractor.worlds.records import actor_record, message_record
 from attractor.worlds.status import ActorStatus, read_actor
@@ -30,10 +30,7 @@ def actor_attach(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
         if not as_json:
             follower.show_more(view)
         for one in view.history.answers[known:]:
-            if as_json:
-                show_json(message_record(one), is_line=True)
-            else:
-                show("\n".join(answered_lines(one)))
+            show_result(message_record(one), *answered_lines(one), as_json=as_json, is_line=True)
         known = len(view.history.answers)
         if (status := describe_status(view)) != shown:
             shown = status

@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.actors import find, sender_of
 from attractor.worlds.orders import last_answer, mark_seen
 from attractor.worlds.records import actor_record
@@ -20,12 +20,9 @@ def actor_seen(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
     folder, opened = find(invocation, name)
     last = last_answer(folder)
     mark_seen(folder, last.message.id, sender_of(invocation), opened)
-    if as_json:
-        show_json(actor_record(read_actor(folder)))
-    else:
-        run = f": run {last.run_id}" if last.run_id else ""
-        show(f"The answer of the actor {folder.name} is seen{run}.")
-    return ExitCode.DONE
+    run = f": run {last.run_id}" if last.run_id else ""
+    words = f"The answer of the actor {folder.name} is seen{run}."
+    return show_result(actor_record(read_actor(folder)), words, as_json=as_json)
 
 
 part = actor_seen

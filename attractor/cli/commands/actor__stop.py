@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.actors import canceler, find, sender_of
 from attractor.worlds.orders import stop
 from attractor.worlds.records import actor_record
@@ -23,12 +23,10 @@ def actor_stop(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
     folder, opened = find(invocation, name)
     stop(folder, sender_of(invocation), opened, canceler(invocation, folder, opened))
     view = read_actor(folder)
-    if as_json:
-        show_json(actor_record(view))
-        return ExitCode.DONE
     waiting = f"; {len(view.waiting)} messages wait in its inbox" if view.waiting else ""
-    show(f"The actor {folder.name} is stopped{waiting}.")
-    return ExitCode.DONE
+    return show_result(
+        actor_record(view), f"The actor {folder.name} is stopped{waiting}.", as_json=as_json
+    )
 
 
 part = actor_stop

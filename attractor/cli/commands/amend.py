@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option, reason_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.orders import prove_operator
 from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import opened_of
@@ -38,11 +38,9 @@ def amend(
     guarded = read_manifest(RunDirectory(root)).promises.guards_holdouts
     by = prove_operator(invocation, sandboxed=guarded)
     entry = amend_decision(root, opened, Amendment(reason, **words), by=by)
-    if as_json:
-        show_json({"run_id": entry.run_id, "hash": entry.head.hash, **entry.data})
-    else:
-        show(f"run {entry.run_id}: decision amended by {by.name} ({by.proof})")
-    return ExitCode.DONE
+    record = {"run_id": entry.run_id, "hash": entry.head.hash, **entry.data}
+    text = f"run {entry.run_id}: decision amended by {by.name} ({by.proof})"
+    return show_result(record, text, as_json=as_json)
 
 
 part = amend

@@ -6,7 +6,7 @@ import click
 
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option, reason_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_result
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import continue_actor_of, orders_to, show_receipt, show_receipts
 from attractor.cli.runs.questions import questions_text
@@ -62,11 +62,8 @@ def answer(
             code = show_receipt(receipts[0], as_json=as_json, is_line=resumes)
         return _go_on(invocation, orders.root, resumes, as_json) if receipts[0].is_taken else code
     asked = orders.questions(question)
-    if as_json:
-        show_json(question_records(asked, name))
-    else:
-        show(questions_text(asked, {} if question else orders.answered(), name))
-    return ExitCode.DONE
+    words = questions_text(asked, {} if question else orders.answered(), name)
+    return show_result(question_records(asked, name), words, as_json=as_json)
 
 
 def _go_on(invocation: Invocation, root: Path, resumes: bool, as_json: bool) -> ExitCode:

@@ -18,7 +18,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.durations import format_age, parse_duration
 from attractor.base.errors import AttractorError, ExitCode
 from attractor.cli.invocation import THIS_PROGRAM, Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show, show_result, table
 from attractor.cli.runs.actors import sender_of
 from attractor.cli.runs.orders import orders_in
 from attractor.engine.outcome import format_usage_cost
@@ -63,10 +63,8 @@ def attention(invocation: Invocation, next_: str | None, watch: bool, as_json: b
         # A change of the age alone is no change.
         if (now := [row.to_record() for row in found.rows]) != shown:
             shown = now
-            if as_json:
-                show_json(next(iter(now), None) if next_ else now, is_line=watch)
-            else:
-                show("\n".join(_lines(found)))
+            record = next(iter(now), None) if next_ else now
+            show_result(record, *_lines(found), as_json=as_json, is_line=watch)
         if not watch:
             return ExitCode.UNFINISHED if found.troubles else ExitCode.DONE
         time.sleep(_PAUSE_S)

@@ -5,7 +5,7 @@ import click
 from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.listings import show_indexing
 from attractor.factory.history.index import RunIndex
 
@@ -22,11 +22,8 @@ def reindex(invocation: Invocation, as_json: bool) -> ExitCode:
     settings = invocation.configuration.settings
     index = RunIndex(settings.state_dir, on_progress=show_indexing)
     runs, lines = index.rebuild(settings.runs_dir)
-    if as_json:
-        show_json({"runs": runs, "ledger_lines": lines})
-    else:
-        show(f"{index.file}: {number_of(runs, 'run')}, {number_of(lines, 'line')} of the ledger")
-    return ExitCode.DONE
+    words = f"{index.file}: {number_of(runs, 'run')}, {number_of(lines, 'line')} of the ledger"
+    return show_result({"runs": runs, "ledger_lines": lines}, words, as_json=as_json)
 
 
 part = reindex

@@ -7,7 +7,7 @@ import click
 from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_result
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.factory.decisions.promotion import ledger_head_of
@@ -56,10 +56,7 @@ def verify(invocation: Invocation, reference: str, named: str | None, as_json: b
         from attractor.growth.api.deployments import audit_releases
 
         audit_releases(report, project.machine.state_dir, invocation.environ)
-    if as_json:
-        show_json(report.to_record())
-    else:
-        show("\n".join(_lines(report, head)))
+    show_result(report.to_record(), *_lines(report, head), as_json=as_json)
     return ExitCode.BROKEN if report.flaws else ExitCode.DONE
 
 

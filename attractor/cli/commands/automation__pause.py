@@ -5,7 +5,7 @@ import click
 from attractor.automations.store import find_automation, verified
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
 from attractor.factory.ledger.tokens import Scope
@@ -28,12 +28,10 @@ def automation_pause(invocation: Invocation, name: str, off: bool, as_json: bool
     if off:
         verified(folder, opened)
     is_change = folder.starts.switch(is_paused=not off, by=by, now=opened.now())
-    if as_json:
-        show_json({"name": folder.name, "is_paused": not off, "is_change": is_change})
-        return ExitCode.DONE
     words = "starts runs again" if off else "is paused"
-    show(f"the automation {folder.name} {words}{'' if is_change else ', as before'}")
-    return ExitCode.DONE
+    record = {"name": folder.name, "is_paused": not off, "is_change": is_change}
+    text = f"the automation {folder.name} {words}{'' if is_change else ', as before'}"
+    return show_result(record, text, as_json=as_json)
 
 
 part = automation_pause

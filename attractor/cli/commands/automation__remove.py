@@ -5,7 +5,7 @@ import click
 from attractor.automations.store import find_automation, remove_automation
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
 from attractor.factory.ledger.tokens import Scope
@@ -25,11 +25,8 @@ def automation_remove(invocation: Invocation, name: str, as_json: bool) -> ExitC
     opened = opened_of(invocation)
     folder = find_automation(name, opened)
     remove_automation(folder, opened, by=by)
-    if as_json:
-        show_json({"name": folder.name, "is_removed": True})
-    else:
-        show(f"removed the automation {folder.name}")
-    return ExitCode.DONE
+    words = f"removed the automation {folder.name}"
+    return show_result({"name": folder.name, "is_removed": True}, words, as_json=as_json)
 
 
 part = automation_remove

@@ -9,7 +9,7 @@ from attractor.automations.start import Starting
 from attractor.automations.store import find_automation
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_lines_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_json, show_result
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import INPUT_FORMS, opened_of, read_inputs, turn_of
@@ -90,11 +90,8 @@ def _submit(
 
 def _show_settled(run_id: str, *, as_json: bool) -> ExitCode:
     """Print that another process carried out a claim."""
-    if as_json:
-        show_json({"run_id": run_id, "is_begun_before": True}, is_line=True)
-    else:
-        show(f"the run {run_id} was begun before")
-    return ExitCode.DONE
+    record = {"run_id": run_id, "is_begun_before": True}
+    return show_result(record, f"the run {run_id} was begun before", as_json=as_json, is_line=True)
 
 
 part = automation_run

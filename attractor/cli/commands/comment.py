@@ -11,7 +11,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UsageError
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show, show_json, show_result, table
 from attractor.cli.runs.actors import find, sender_of
 from attractor.cli.runs.setup import opened_of
 from attractor.engine.truncation import shorten
@@ -59,12 +59,8 @@ def comment(
         _send(invocation, found, as_json=as_json)
     elif removed or place:
         one = found.remarks.remove(removed) if removed else _write(invocation, found, place, words)
-        if as_json:
-            show_json(write_fields(one, is_stale="stale"))
-        else:
-            show(
-                f"remark {one.id} on {visible(one.file)}:{one.line}{' removed' if removed else ''}"
-            )
+        text = f"remark {one.id} on {visible(one.file)}:{one.line}{' removed' if removed else ''}"
+        show_result(write_fields(one, is_stale="stale"), text, as_json=as_json)
     else:
         _show_all(found.remarks, as_json=as_json)
     return ExitCode.DONE
@@ -120,10 +116,9 @@ def _send(invocation: Invocation, found: _Found, *, as_json: bool) -> None:
     number = len(found.remarks.read())
     actor = found.actor or actor_in(found.dimension, found.opened)
     message = found.remarks.send(actor, sender_of(invocation))
-    if as_json:
-        show_json({**write_fields(message), "status": "taken", "actor": actor.name})
-    else:
-        show(f"taken: {number_of(number, 'remark')} to {actor.name}, message {message.id}")
+    record = {**write_fields(message), "status": "taken", "actor": actor.name}
+    words = f"taken: {number_of(number, 'remark')} to {actor.name}, message {message.id}"
+    show_result(record, words, as_json=as_json)
 
 
 def _show_all(remarks: Remarks, *, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from click.shell_completion import get_completion_class
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 
 SHELLS = ("bash", "zsh", "fish")
 FILES = {
@@ -30,11 +30,9 @@ def completion(ctx: click.Context, shell: str, as_json: bool) -> ExitCode:
     assert kind is not None
     program = ctx.find_root().info_name or "attractor"
     script = kind(ctx.find_root().command, {}, program, f"_{program.upper()}_COMPLETE").source()
-    if as_json:
-        show_json({"shell": shell, "script": script, "file": FILES[shell]})
-    else:
-        show(script)
-    return ExitCode.DONE
+    return show_result(
+        {"shell": shell, "script": script, "file": FILES[shell]}, script, as_json=as_json
+    )
 
 
 part = completion

@@ -9,7 +9,7 @@ import click
 from attractor.base.durations import parse_duration
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option, reason_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_json, show_result
 from attractor.cli.runs.orders import prove_operator, user_name
 from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.results import show_changes
@@ -99,15 +99,13 @@ def decide(
         raise UsageError("missing reason", hint='say why: --reason "..."')
     if scenario:
         entry = _waive(invocation, opened, reference, scenario, reason, parse_duration(expires))
-        if as_json:
-            show_json({**entry_record(entry), "ledger_head": entry.head.hash})
-        else:
-            show(
-                f"run {entry.run_id}: scenario {entry.data['scenario']} waived until "
-                f"{entry.data['expires']} by {entry.data['by']} ({entry.data['proof']})\n"
-                f"  ledger head: {entry.head.hash}"
-            )
-        return ExitCode.DONE
+        return show_result(
+            {**entry_record(entry), "ledger_head": entry.head.hash},
+            f"run {entry.run_id}: scenario {entry.data['scenario']} waived until "
+            f"{entry.data['expires']} by {entry.data['by']} ({entry.data['proof']})\n"
+            f"  ledger head: {entry.head.hash}",
+            as_json=as_json,
+        )
     if approve or reject:
         verdict = DecisionKind.APPROVED if approve else DecisionKind.REJECTED
         return _decide(
@@ -122,12 +120,9 @@ def decide(
     if reason:
         raise UsageError("missing decision", hint="pass --approve, --reject or --waive SCENARIO")
     review = asyncio.run(Factory(opened).review(reference))
-    if as_json:
-        show_json(review.to_record(to_operator=to_operator))
-    else:
-        name = reference_of(review.facts.directory.root, opened.project.runs_dir)
-        show(review_text(review, name, to_operator=to_operator, shows_all=shows_all))
-    return ExitCode.DONE
+    name = reference_of(review.facts.directory.root, opened.project.runs_dir)
+    words = review_text(review, name, to_operator=to_operator, shows_all=shows_all)
+    return show_result(review.to_record(to_operator=to_operator), words, as_json=as_json)
 
 
 def _decide(

@@ -9,7 +9,7 @@ from attractor.base.amounts import format_number, format_seconds, number_of
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show, show_json, show_result, table
 from attractor.cli.runs.listings import proposed, read_since, show_indexing
 from attractor.cli.runs.references import run_argument
 from attractor.engine.outcome import describe_usage, format_usage_cost
@@ -62,11 +62,7 @@ def diagnose(invocation: Invocation, reference: str, since: str | None, as_json:
     name, pull = reference_of(root, runs_dir), proposed(invocation, summarize(root))
     url = pull.url if pull and pull.is_open else ""
     found = examine(root, reference=name, now=SystemClock().now(), open_pull=url)
-    if as_json:
-        show_json(found.to_record())
-    else:
-        show(diagnosis_text(found))
-    return ExitCode.DONE
+    return show_result(found.to_record(), diagnosis_text(found), as_json=as_json)
 
 
 def _diagnose_all(invocation: Invocation, since: str, *, as_json: bool) -> ExitCode:

@@ -13,7 +13,7 @@ from attractor.base.amounts import format_cost, format_number, format_seconds
 from attractor.base.errors import ExitCode, UnknownName
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show_result, table
 from attractor.cli.pipelines.files import gallery_files
 from attractor.cli.runs.setup import node_model_options, project_of
 from attractor.language.source.text import visible
@@ -66,11 +66,7 @@ def estimate(
     # Only the agent backend is known to call models.
     guess = by_model if backend == AGENT else None
     found = reckon(pipeline, samples, backend=backend, assume=guess)
-    if as_json:
-        show_json(write_fields(found))
-    else:
-        show(estimate_text(found))
-    return ExitCode.DONE
+    return show_result(write_fields(found), estimate_text(found), as_json=as_json)
 
 
 def estimate_text(one: Estimate) -> str:

@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option, reason_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.references import run_argument
@@ -87,10 +87,8 @@ def evaluate(
     if result.exit_code == ExitCode.UNFINISHED:
         return show_end(result, opened.project, as_json=as_json)
     facts, judged = ask_gate(root, opened)
-    if as_json:
-        show_json(verdict_record(judged, to_operator=to_operator))
-    else:
-        show(verdict_text(facts, judged, to_operator=to_operator))
+    words = verdict_text(facts, judged, to_operator=to_operator)
+    show_result(verdict_record(judged, to_operator=to_operator), words, as_json=as_json)
     return ExitCode.DONE if judge(judged).go else ExitCode.NO_GO
 
 

@@ -9,7 +9,7 @@ from attractor.base.amounts import format_size, number_of
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.fleet import in_fleet
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.project import list_project_folders
@@ -37,10 +37,7 @@ def fleet_check(invocation: Invocation, is_deep: bool, as_json: bool) -> ExitCod
         return await check(fleet, SystemClock(), copies=copies, deep=is_deep)
 
     report = in_fleet(invocation, compare)
-    if as_json:
-        show_json(report.to_record())
-    else:
-        show("\n".join(map(visible, _lines(report))))
+    show_result(report.to_record(), *map(visible, _lines(report)), as_json=as_json)
     return ExitCode.BROKEN if report.differences else ExitCode.DONE
 
 

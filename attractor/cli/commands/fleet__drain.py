@@ -7,7 +7,7 @@ import click
 from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.universes import require_whole_fleet
 from attractor.fleet.records import Worker
@@ -36,11 +36,9 @@ def fleet_drain(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
         return worker, len(await fleet.table.owned(worker.id))
 
     worker, runs = in_fleet(invocation, drain)
-    if as_json:
-        show_json({"worker": worker.id, "name": worker.name, "runs": runs})
-    else:
-        show(f"worker {worker.name} takes nothing new; it executes {number_of(runs, 'run')}")
-    return ExitCode.DONE
+    record = {"worker": worker.id, "name": worker.name, "runs": runs}
+    words = f"worker {worker.name} takes nothing new; it executes {number_of(runs, 'run')}"
+    return show_result(record, words, as_json=as_json)
 
 
 part = fleet_drain

@@ -9,7 +9,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, Refused
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.fleet_runs import find_in_fleet
 from attractor.cli.shell_completion import complete_runs
@@ -62,14 +62,13 @@ def fleet_head(invocation: Invocation, reference: str, restores: bool, as_json: 
         return RunHead(run.run_id, run.head, run.seq, run.epoch, run.attempt, run.owner, *counted)
 
     found = in_fleet(invocation, read)
-    if as_json:
-        show_json(write_fields(found))
-        return ExitCode.DONE
-    show(f"run {found.run_id}: commit {found.seq}")
-    show(f"head: {found.head} ({number_of(found.files, 'file')}, {format_size(found.size)})")
     owner = f", owner {found.owner}" if found.owner else ""
-    show(f"attempt: {found.attempt}, epoch {found.epoch}{owner}")
-    return ExitCode.DONE
+    lines = [
+        f"run {found.run_id}: commit {found.seq}",
+        f"head: {found.head} ({number_of(found.files, 'file')}, {format_size(found.size)})",
+        f"attempt: {found.attempt}, epoch {found.epoch}{owner}",
+    ]
+    return show_result(write_fields(found), *lines, as_json=as_json)
 
 
 def _restore(invocation: Invocation, reference: str, *, as_json: bool) -> ExitCode:
@@ -86,11 +85,8 @@ def _restore(invocation: Invocation, reference: str, *, as_json: bool) -> ExitCo
             hint=f"send those that are left again: attractor resume {run.directory}",
         )
     found = restore_in_fleet(invocation, run)
-    if as_json:
-        show_json({"run_id": run.run_id, **write_fields(found)})
-    else:
-        show(f"run {run.run_id}: continues in pool {run.pool} from commit {found.seq}")
-    return ExitCode.DONE
+    words = f"run {run.run_id}: continues in pool {run.pool} from commit {found.seq}"
+    return show_result({"run_id": run.run_id, **write_fields(found)}, words, as_json=as_json)
 
 
 part = fleet_head

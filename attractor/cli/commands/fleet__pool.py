@@ -5,7 +5,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show_result, table
 from attractor.cli.runs.fleet import in_fleet
 from attractor.fleet.views.overview import view_pools
 
@@ -16,9 +16,6 @@ from attractor.fleet.views.overview import view_pools
 def fleet_pool(invocation: Invocation, as_json: bool) -> ExitCode:
     """List the pools of the fleet with their limits, their workers and their runs."""
     pools = in_fleet(invocation, view_pools)
-    if as_json:
-        show_json([write_fields(pool) for pool in pools])
-        return ExitCode.DONE
     rows = [("pool", "limit", "share", "workers", "slots", "running", "queued", "parked")]
     rows += [
         (
@@ -29,8 +26,8 @@ def fleet_pool(invocation: Invocation, as_json: bool) -> ExitCode:
         )
         for pool in pools
     ]
-    show("\n".join(table(rows)) if pools else "There are no pools: attractor worker --pool POOL")
-    return ExitCode.DONE
+    words = "\n".join(table(rows)) if pools else "There are no pools: attractor worker --pool POOL"
+    return show_result([write_fields(pool) for pool in pools], words, as_json=as_json)
 
 
 part = fleet_pool

@@ -10,7 +10,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show_result, table
 from attractor.cli.runs.fleet import in_fleet
 from attractor.fleet.records import RunState
 from attractor.fleet.views.overview import fault_of_store
@@ -43,10 +43,7 @@ def fleet_status(invocation: Invocation, as_json: bool) -> ExitCode:
     Exit with 3 if the store does not answer.
     """
     status = in_fleet(invocation, _read)
-    if as_json:
-        show_json(write_fields(status))
-    else:
-        show("\n".join(_lines(status)))
+    show_result(write_fields(status), *_lines(status), as_json=as_json)
     return ExitCode.UNFINISHED if status.trouble else ExitCode.DONE
 
 

@@ -7,7 +7,7 @@ import click
 from attractor.base.durations import format_age
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show_result, table
 from attractor.cli.runs.fleet import in_fleet
 from attractor.fleet.views.overview import WorkerView, view_workers
 
@@ -18,14 +18,11 @@ from attractor.fleet.views.overview import WorkerView, view_workers
 def fleet_workers(invocation: Invocation, as_json: bool) -> ExitCode:
     """List the workers of the fleet, and what each one executes."""
     views = in_fleet(invocation, view_workers)
-    if as_json:
-        show_json([view.to_record() for view in views])
-        return ExitCode.DONE
     rows = [("worker", "name", "pool", "version", "labels", "slots", "beat", "status", "runs")]
     rows += [_row(view) for view in views]
     none = "There are no workers: attractor worker --pool POOL"
-    show("\n".join(table(rows)) if views else none)
-    return ExitCode.DONE
+    words = "\n".join(table(rows)) if views else none
+    return show_result([view.to_record() for view in views], words, as_json=as_json)
 
 
 def _row(view: WorkerView) -> tuple[str, ...]:

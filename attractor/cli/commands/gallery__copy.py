@@ -8,7 +8,7 @@ import click
 from attractor.base.errors import ExitCode, Refused
 from attractor.base.files import file_error
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.gallery import TEST, find_toolchain, takes_test_command
 from attractor.cli.runs.setup import project_of
 from attractor.cli.shell_completion import complete_gallery
@@ -38,11 +38,9 @@ def gallery_copy(invocation: Invocation, name: str, file: Path | None, as_json: 
     if toolchain and toolchain.test_command:
         words += ["--input", f"{TEST}={toolchain.test_command}"]
     command = shlex.join(words)
-    if as_json:
-        show_json({**pipeline.to_record(), "copy": str(file), "next": command})
-    else:
-        show(f"wrote {visible(str(file))}\nnext: {visible(command)}")
-    return ExitCode.DONE
+    record = {**pipeline.to_record(), "copy": str(file), "next": command}
+    text = f"wrote {visible(str(file))}\nnext: {visible(command)}"
+    return show_result(record, text, as_json=as_json)
 
 
 def _shown(file: Path, folder: Path) -> Path:

@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show_result, table
 from attractor.pipeline.source.gallery import GALLERY, gallery_word, open_gallery_pipeline
 
 
@@ -17,12 +17,10 @@ def gallery_list(as_json: bool) -> ExitCode:
     --goal "..."'. Most commands that take a pipeline file take such a name, too.
     """
     pipelines = [open_gallery_pipeline(name) for name in GALLERY]
-    if as_json:
-        show_json([pipeline.to_record() for pipeline in pipelines])
-    else:
-        rows = [(gallery_word(pipeline.name), pipeline.purpose) for pipeline in pipelines]
-        show("\n".join(table(rows)))
-    return ExitCode.DONE
+    rows = [(gallery_word(pipeline.name), pipeline.purpose) for pipeline in pipelines]
+    return show_result(
+        [pipeline.to_record() for pipeline in pipelines], *table(rows), as_json=as_json
+    )
 
 
 part = gallery_list

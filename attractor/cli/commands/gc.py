@@ -12,7 +12,7 @@ from attractor.base.amounts import format_size
 from attractor.base.durations import parse_duration
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_json, show_result
 from attractor.cli.runs.setup import project_of
 from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.ledger.ledger import Ledger
@@ -89,10 +89,7 @@ def gc(
     )
     swept = asyncio.run(collector.collect())
     swept.troubles += troubles
-    if as_json:
-        show_json(swept.to_record())
-    else:
-        show(sweep_text(swept))
+    show_result(swept.to_record(), sweep_text(swept), as_json=as_json)
     return ExitCode.UNFINISHED if swept.troubles else ExitCode.DONE
 
 

@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.growth import check_lines, control_plane_of
 
 
@@ -21,10 +21,8 @@ def check_plan(invocation: Invocation, plan: str, as_json: bool) -> ExitCode:
     from attractor.growth.api.plans import check
 
     record = check(control_plane_of(invocation), plan)
-    if as_json:
-        show_json(record)
-    else:
-        show("\n".join(check_lines(record)) or f"no problems found in {record['plan_id']}")
+    words = "\n".join(check_lines(record)) or f"no problems found in {record['plan_id']}"
+    show_result(record, words, as_json=as_json)
     return ExitCode.DONE if record["deployable"] else ExitCode.REFUSED
 
 

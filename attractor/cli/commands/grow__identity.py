@@ -6,7 +6,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.growth import control_plane_of
 
 
@@ -24,11 +24,7 @@ def show_identity(invocation: Invocation, spec: str, as_json: bool) -> ExitCode:
     from attractor.growth.api.specs import identity
 
     record = cast("dict[str, Any]", identity(control_plane_of(invocation), spec))
-    if as_json:
-        show_json(record)
-    else:
-        show(str(record["hash"]))
-    return ExitCode.DONE
+    return show_result(record, str(record["hash"]), as_json=as_json)
 
 
 part = show_identity

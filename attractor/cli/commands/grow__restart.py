@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.growth import control_plane_of
 
 
@@ -20,11 +20,7 @@ def restart(invocation: Invocation, as_json: bool) -> ExitCode:
     from attractor.growth.api.deployments import start_app
 
     record = start_app(control_plane_of(invocation), is_again=True)
-    if as_json:
-        show_json(record)
-    else:
-        show(f"{record['running']} runs at {record['url']}")
-    return ExitCode.DONE
+    return show_result(record, f"{record['running']} runs at {record['url']}", as_json=as_json)
 
 
 part = restart

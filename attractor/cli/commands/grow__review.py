@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.growth import control_plane_of
 
 
@@ -22,11 +22,7 @@ def review_plan(invocation: Invocation, plan: str, as_json: bool) -> ExitCode:
     from attractor.growth.api.plans import review
 
     record = review(control_plane_of(invocation), plan)
-    if as_json:
-        show_json(record)
-    else:
-        show(str(record["mutation"]).rstrip())
-    return ExitCode.DONE
+    return show_result(record, str(record["mutation"]).rstrip(), as_json=as_json)
 
 
 part = review_plan

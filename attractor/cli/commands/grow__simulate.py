@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.growth import control_plane_of, simulation_lines, watched_plane
 
 
@@ -46,10 +46,9 @@ def simulate_growth(
     else:
         simulate(plane, plan, depth)
     report = describe_simulation(plane, plan)
-    if as_json:
-        show_json(report, is_line=depth is Depth.REHEARSAL)
-    else:
-        show("\n".join(simulation_lines(report)))
+    show_result(
+        report, *simulation_lines(report), as_json=as_json, is_line=depth is Depth.REHEARSAL
+    )
     return ExitCode.REFUSED if report["faults"] else ExitCode.DONE
 
 

@@ -6,7 +6,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show_result, table
 from attractor.cli.runs.growth import app_lines, control_plane_of, show_plan
 
 
@@ -30,9 +30,6 @@ def plan_status(invocation: Invocation, plan: str | None, as_json: bool) -> Exit
     if plan:
         return show_plan(describe_plan(control_plane, plan), as_json=as_json)
     record = {**status(control_plane), "app": describe_app(control_plane)}
-    if as_json:
-        show_json(record)
-        return ExitCode.DONE
     plans = cast("list[dict[str, Any]]", record["plans"])
     keys = ("plan_id", "state", "risk", "base", "result", "next")
     rows = [[str(one[key]) for key in keys] for one in plans]
@@ -43,9 +40,11 @@ def plan_status(invocation: Invocation, plan: str | None, as_json: bool) -> Exit
         for each in one["findings"]
     ]
     header = ["plan", "state", "risk", "base", "result", "next command"]
-    show("\n".join([*table([header, *rows]), *faults]) if rows else "no plans")
-    show("\n".join(app_lines(cast("dict[str, Any]", record["app"]))))
-    return ExitCode.DONE
+    lines = [
+        "\n".join([*table([header, *rows]), *faults]) if rows else "no plans",
+        *app_lines(cast("dict[str, Any]", record["app"])),
+    ]
+    return show_result(record, *lines, as_json=as_json)
 
 
 part = plan_status

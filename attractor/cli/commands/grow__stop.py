@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.growth import control_plane_of
 
 
@@ -20,11 +20,8 @@ def stop(invocation: Invocation, as_json: bool) -> ExitCode:
     from attractor.growth.api.deployments import stop_app
 
     record = stop_app(control_plane_of(invocation))
-    if as_json:
-        show_json(record)
-    else:
-        show(f"{record['stopped']} is stopped\nto start it: attractor grow start")
-    return ExitCode.DONE
+    words = f"{record['stopped']} is stopped\nto start it: attractor grow start"
+    return show_result(record, words, as_json=as_json)
 
 
 part = stop

@@ -8,7 +8,7 @@ import click
 from attractor.base.amounts import format_cost
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.growth import control_plane_of
 
 
@@ -25,13 +25,10 @@ def show_story(invocation: Invocation, as_json: bool) -> ExitCode:
     from attractor.growth.api.story import story
 
     record = story(control_plane_of(invocation))
-    if as_json:
-        show_json(record)
-        return ExitCode.DONE
     chapters = cast("list[dict[str, Any]]", record["chapters"])
     lines = [line for one in chapters for line in _lines(one, str(record["running"]))]
-    show("\n".join(lines or ["no versions yet (next: attractor grow deploy PLAN)"]))
-    return ExitCode.DONE
+    words = "\n".join(lines or ["no versions yet (next: attractor grow deploy PLAN)"])
+    return show_result(record, words, as_json=as_json)
 
 
 def _lines(chapter: Mapping[str, Any], running: str) -> Iterator[str]:

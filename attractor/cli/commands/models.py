@@ -14,7 +14,7 @@ from attractor.base.errors import ExitCode, UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, debug_option, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show, show_result, table
 from attractor.cli.shell_completion import complete_models
 from attractor.engine.truncation import shorten
 from attractor.factory.operator_process import refuse_in_run
@@ -164,12 +164,9 @@ def models(ctx: click.Context, provider: str | None, as_json: bool) -> ExitCode:
             )
         return ExitCode.DONE
     shown = list_catalogue(provider or "")
-    if as_json:
-        show_json([asdict(model) for model in shown])
-    else:
-        others = set(shipped_catalogue().providers) - set(provider_registry())
-        show(models_text(shown, others=0 if provider else len(others)))
-    return ExitCode.DONE
+    others = set(shipped_catalogue().providers) - set(provider_registry())
+    words = models_text(shown, others=0 if provider else len(others))
+    return show_result([asdict(model) for model in shown], words, as_json=as_json)
 
 
 @models.command("test")
@@ -192,11 +189,7 @@ def try_model(invocation: Invocation, model: str, provider: str | None, as_json:
         words = f"unknown model {model}: not in the catalogue, requested as written"
         show(words, err=True)
     trial = asyncio.run(try_once(choice, known, invocation.environ))
-    if as_json:
-        show_json(trial.to_record())
-    else:
-        show(trial_text(trial))
-    return ExitCode.DONE
+    return show_result(trial.to_record(), trial_text(trial), as_json=as_json)
 
 
 part = models

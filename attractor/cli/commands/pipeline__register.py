@@ -6,7 +6,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.pipelines.files import gallery_files
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
@@ -32,11 +32,8 @@ def register(invocation: Invocation, file: Path, as_json: bool) -> ExitCode:
     pipeline = open_pipeline(str(file), project=context_of(RunScope.of(opened.project)))
     by, now = operator_name(invocation), opened.now()
     version, is_new = store.register(pipeline, file, by=by, now=now)
-    if as_json:
-        show_json({**version.to_record(), "is_new": is_new})
-    else:
-        show(f"{version}: {'registered' if is_new else 'unchanged'}")
-    return ExitCode.DONE
+    words = f"{version}: {'registered' if is_new else 'unchanged'}"
+    return show_result({**version.to_record(), "is_new": is_new}, words, as_json=as_json)
 
 
 part = register

@@ -6,7 +6,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_files
@@ -41,11 +41,7 @@ def create(
     else:
         profile = make_profile(source, allowed)
     version = store.create(profile, by=operator_name(invocation), now=opened.now())
-    if as_json:
-        show_json(version.to_record())
-    else:
-        show(f"{version}: created")
-    return ExitCode.DONE
+    return show_result(version.to_record(), f"{version}: created", as_json=as_json)
 
 
 part = create

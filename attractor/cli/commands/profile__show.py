@@ -9,7 +9,7 @@ from attractor.base.errors import ExitCode, UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show_result, table
 from attractor.cli.resources import version_line
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_profiles
@@ -49,12 +49,10 @@ def show_profile(
     version = store.versions.find(reference)
     profile = store.read(version)
     record = effective_record(profile)
-    if as_json:
-        show_json({**version.to_record(), "effective": record})
-    else:
-        lines = [f"  {key} = {value}" for key, value in _leaves("", record)]
-        show("\n".join([version_line(version), *lines]))
-    return ExitCode.DONE
+    lines = [f"  {key} = {value}" for key, value in _leaves("", record)]
+    return show_result(
+        {**version.to_record(), "effective": record}, version_line(version), *lines, as_json=as_json
+    )
 
 
 def _show_effective(
@@ -63,12 +61,10 @@ def _show_effective(
     """Show the merged values of a pipeline or a run."""
     pinned, values = _effective_values(invocation, reference, target)
     profile = pinned.partition("#")[0] or "strict"
-    if as_json:
-        show_json({"profile": profile, "values": [write_fields(value) for value in values]})
-    else:
-        rows = [(value.node or "-", value.key, value.value, value.origin) for value in values]
-        show("\n".join([f"{target} with the profile {profile}", *table(rows)]))
-    return ExitCode.DONE
+    rows = [(value.node or "-", value.key, value.value, value.origin) for value in values]
+    record = {"profile": profile, "values": [write_fields(value) for value in values]}
+    lines = [f"{target} with the profile {profile}", *table(rows)]
+    return show_result(record, *lines, as_json=as_json)
 
 
 def _effective_values(

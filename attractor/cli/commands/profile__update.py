@@ -6,7 +6,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
 from attractor.factory.resources.profiles import read_profile
@@ -25,11 +25,8 @@ def update(invocation: Invocation, file: Path, as_json: bool) -> ExitCode:
     store = opened.profiles
     profile = read_profile(file)
     version, is_new = store.update(profile, by=operator_name(invocation), now=opened.now())
-    if as_json:
-        show_json({**version.to_record(), "is_new": is_new})
-    else:
-        show(f"{version}: {'created' if is_new else 'unchanged'}")
-    return ExitCode.DONE
+    words = f"{version}: {'created' if is_new else 'unchanged'}"
+    return show_result({**version.to_record(), "is_new": is_new}, words, as_json=as_json)
 
 
 part = update

@@ -8,7 +8,7 @@ import click
 from attractor.base.errors import ExitCode, UsageError
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_json, show_result
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.results import show_changes
@@ -93,12 +93,12 @@ def _queue(root: Path, opened: OpenProject, branch: str, by: str, *, as_json: bo
     run_id = read_candidate_run(root).run_id
     run = queue.find(run_id)
     place = queue.position(run) if run else 0
-    if as_json:
-        show_json({"branch": queue.branch, "run_id": run_id, "place": place})
-    else:
-        show(f"{run_id} waits to land on {queue.branch}, at place {place}")
-        show(f"  next: attractor queue run --branch {queue.branch}")
-    return ExitCode.DONE
+    return show_result(
+        {"branch": queue.branch, "run_id": run_id, "place": place},
+        f"{run_id} waits to land on {queue.branch}, at place {place}",
+        f"  next: attractor queue run --branch {queue.branch}",
+        as_json=as_json,
+    )
 
 
 def _propose(
@@ -111,16 +111,16 @@ def _propose(
     by = operator_name(invocation)
     proposed = asyncio.run(propose_run(root, opened, target=target, by=by))
     found, ledger_head = proposed.round, opened.ledger.head().hash
-    if as_json:
-        record = {**write_fields(found), "number_of_round": proposed.number}
-        show_json({**record, "is_new": proposed.is_new, "ledger_head": ledger_head})
-        return ExitCode.DONE
+    record = {**write_fields(found), "number_of_round": proposed.number}
     done = "opened" if proposed.is_new else "updated"
-    show(f"pull request {found.number} {done}: {found.url}")
-    show(f"  {found.commit[:12]} in {found.branch}, for {found.target}, round {proposed.number}")
-    show(f"  ledger head: {ledger_head}")
-    show(f"  next: attractor pr sync {reference_of(root, opened.project.runs_dir)}")
-    return ExitCode.DONE
+    return show_result(
+        {**record, "is_new": proposed.is_new, "ledger_head": ledger_head},
+        f"pull request {found.number} {done}: {found.url}",
+        f"  {found.commit[:12]} in {found.branch}, for {found.target}, round {proposed.number}",
+        f"  ledger head: {ledger_head}",
+        f"  next: attractor pr sync {reference_of(root, opened.project.runs_dir)}",
+        as_json=as_json,
+    )
 
 
 part = promote

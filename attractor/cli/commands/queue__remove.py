@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import opened_of
@@ -25,11 +25,9 @@ def queue_remove(invocation: Invocation, reference: str, branch: str, as_json: b
     opened, by = opened_of(invocation), operator_name(invocation)
     queue = remove_run(reference, opened, branch=branch, by=by)
     waiting = len(queue.waiting)
-    if as_json:
-        show_json({"branch": queue.branch, "run": reference, "waiting": waiting})
-    else:
-        show(f"{reference} is removed from the queue of {queue.branch}; {waiting} wait")
-    return ExitCode.DONE
+    record = {"branch": queue.branch, "run": reference, "waiting": waiting}
+    words = f"{reference} is removed from the queue of {queue.branch}; {waiting} wait"
+    return show_result(record, words, as_json=as_json)
 
 
 part = queue_remove

@@ -7,7 +7,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_lines_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_json, show_result
 from attractor.cli.runs.setup import opened_of
 from attractor.factory.operations.queue import MoveKind, process_queue
 from attractor.language.source.text import visible
@@ -31,10 +31,8 @@ def queue_run(invocation: Invocation, branch: str, as_json: bool) -> ExitCode:
         is_waiting = False
         async for move in process_queue(opened, branch):
             is_waiting = move.kind is MoveKind.WAITS
-            if as_json:
-                show_json(write_fields(move), is_line=True)
-            else:
-                show(f"{move.run_id}: {move.kind}: {visible(move.words)}")
+            words = f"{move.run_id}: {move.kind}: {visible(move.words)}"
+            show_result(write_fields(move), words, as_json=as_json, is_line=True)
         return is_waiting
 
     is_waiting = asyncio.run(process())

@@ -12,7 +12,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.base.files import write_whole
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show, show_json, show_result, table
 from attractor.cli.runs.listings import read_since, show_indexing
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import operator_option
@@ -110,11 +110,9 @@ def _write_page(opened: OpenProject, reference: str, html: Path, *, as_json: boo
         raise UsageError("--html needs a run", hint="attractor report latest --html FILE")
     root = find_run(reference, opened.project.runs_dir)
     write_whole(html, report_of_run(root, opened), sync=False)
-    if as_json:
-        show_json({"run_id": root.name, "html": str(html)})
-    else:
-        show(f"written: {html}")
-    return ExitCode.DONE
+    return show_result(
+        {"run_id": root.name, "html": str(html)}, f"written: {html}", as_json=as_json
+    )
 
 
 def _report_groups(
@@ -196,13 +194,11 @@ def _report_run(
         for trial in trials_in(evaluator.ledger.entries(manifest.run_id))
     ]
     stages = read_stages(root)
-    if as_json:
-        records = {"stages": stages, "trials": trials}
-        shown = {name: [one.to_record() for one in found] for name, found in records.items()}
-        show_json({"run_id": manifest.run_id, **shown})
-    else:
-        show("\n".join(_run_lines(stages, trials)))
-    return ExitCode.DONE
+    records = {"stages": stages, "trials": trials}
+    shown = {name: [one.to_record() for one in found] for name, found in records.items()}
+    return show_result(
+        {"run_id": manifest.run_id, **shown}, *_run_lines(stages, trials), as_json=as_json
+    )
 
 
 def _group_record(group: GroupFigures, names: Mapping[str, str]) -> dict[str, Json]:

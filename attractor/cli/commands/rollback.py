@@ -6,7 +6,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option, reason_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import opened_of
@@ -30,11 +30,9 @@ def rollback(
     """
     factory, by = Factory(opened_of(invocation)), operator_name(invocation)
     done = asyncio.run(factory.roll_back(reference, reason, by=by, branch=branch))
-    if as_json:
-        show_json({"branch": done.branch, "commit": done.commit, "was_done": done.was_done})
-    else:
-        show(f"rolled back: {done.branch} is now {done.commit[:12]}")
-    return ExitCode.DONE
+    record = {"branch": done.branch, "commit": done.commit, "was_done": done.was_done}
+    words = f"rolled back: {done.branch} is now {done.commit[:12]}"
+    return show_result(record, words, as_json=as_json)
 
 
 part = rollback

@@ -11,7 +11,7 @@ import click
 
 from attractor.base.errors import AttractorError, ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_lines_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_result
 from attractor.cli.runs.fleet import OnPool, pool_options
 from attractor.cli.runs.gallery import with_test_command
 from attractor.cli.runs.observers import show_end
@@ -258,15 +258,13 @@ def _check(
     plan = asyncio.run(check_run(request, opened, feedback=feedback))
     sandbox, request = plan.sandbox, plan.request
     programs = asyncio.run(compare_called_programs(plan.pipeline, request, sandbox, plan.scope))
-    if as_json:
-        record = {"sandbox": sandbox.kind, "model": request.model, "provider": request.provider}
-        show_json({**record, "programs": [one.to_json() for one in programs]})
-    else:
-        differences = [one.difference for one in programs if one.difference]
-        missing = "" if any(one.is_silent for one in programs) else ": nothing is missing"
-        end = f"{plan.report.pipeline} can run{missing}."
-        show("\n".join([sandbox.sentence, *plan.report.notices, *differences, end]))
-    return ExitCode.DONE
+    differences = [one.difference for one in programs if one.difference]
+    missing = "" if any(one.is_silent for one in programs) else ": nothing is missing"
+    end = f"{plan.report.pipeline} can run{missing}."
+    record = {"sandbox": sandbox.kind, "model": request.model, "provider": request.provider}
+    more = {"programs": [one.to_json() for one in programs]}
+    lines = [sandbox.sentence, *plan.report.notices, *differences, end]
+    return show_result(record | more, *lines, as_json=as_json)
 
 
 def _interviewer(

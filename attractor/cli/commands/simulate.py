@@ -11,7 +11,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.base.json import Json
 from attractor.cli.invocation import json_option
 from attractor.cli.output.simulation import coverage_text, walk_text
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.pipelines.files import gallery_files, open_pipeline
 from attractor.cli.shell_completion import complete_files
 from attractor.engine.simulation.coverage import cover
@@ -87,22 +87,16 @@ def simulate(
     if coverage:
         require_simulated(graph)
         found = cover(graph)
-        if as_json:
-            show_json(coverage_record(graph, found))
-        else:
-            show(coverage_text(graph, found))
-        return ExitCode.DONE
+        return show_result(
+            coverage_record(graph, found), coverage_text(graph, found), as_json=as_json
+        )
     script = Script(
         outcomes=_outcomes(graph, outcomes_file, set_),
         answers=_answers(graph, answers),
         max_steps=max_steps,
     )
     walk = asyncio.run(walk_through(graph, script))
-    if as_json:
-        show_json(walk_record(walk))
-    else:
-        show(walk_text(walk))
-    return ExitCode.DONE
+    return show_result(walk_record(walk), walk_text(walk), as_json=as_json)
 
 
 def _refuse_besides_coverage(*names: str) -> None:

@@ -6,7 +6,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.config.projects import find_project_root
 
 
@@ -30,11 +30,8 @@ def skill(invocation: Invocation, folder: Path | None, force: bool, as_json: boo
     root = find_project_root(invocation.folder)
     folders = [folder] if folder else [root / one for one in SKILL_FOLDERS]
     files = [file for one in folders for file in write_skill(one, force=force)]
-    if as_json:
-        show_json({"files": [str(file) for file in files]})
-    else:
-        show("\n".join(f"wrote {file}" for file in files))
-    return ExitCode.DONE
+    words = "\n".join(f"wrote {file}" for file in files)
+    return show_result({"files": [str(file) for file in files]}, words, as_json=as_json)
 
 
 part = skill

@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.growth import control_plane_of
 from attractor.cli.runs.specs import spec_lines
 
@@ -29,11 +29,7 @@ def answer_specification(
 
     control_plane = control_plane_of(invocation)
     record = answer_clarification(control_plane, spec, node, " ".join(answer))
-    if as_json:
-        show_json(record)
-        return ExitCode.DONE
-    show("\n".join(spec_lines(record)))
-    return ExitCode.DONE
+    return show_result(record, *spec_lines(record), as_json=as_json)
 
 
 part = answer_specification

@@ -6,7 +6,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.growth import control_plane_of
 
 
@@ -25,12 +25,9 @@ def diff_specifications(invocation: Invocation, before: str, after: str, as_json
     from attractor.growth.api.specs import compare
 
     record = compare(control_plane_of(invocation), before, after)
-    if as_json:
-        show_json(record)
-        return ExitCode.DONE
     changes = cast("list[dict[str, Any]]", record["changes"])
-    show("\n".join(change["text"] for change in changes) or "the specifications are equal")
-    return ExitCode.DONE
+    words = "\n".join(change["text"] for change in changes) or "the specifications are equal"
+    return show_result(record, words, as_json=as_json)
 
 
 part = diff_specifications

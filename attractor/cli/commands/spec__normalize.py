@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.growth import control_plane_of
 from attractor.cli.runs.specs import read_words, spec_lines
 from attractor.cli.shell_completion import complete_files
@@ -35,12 +35,10 @@ def normalize(invocation: Invocation, words: tuple[str, ...], base: str, as_json
 
     text, source = read_words(words)
     record = normalize_given(control_plane_of(invocation), read_given(text, source=source), base)
-    if as_json:
-        show_json(record)
-        return ExitCode.DONE
     id_ = record["spec_graph_id"]
-    show("\n".join([*spec_lines(record), f"next: attractor spec show {id_}"]))
-    return ExitCode.DONE
+    return show_result(
+        record, *spec_lines(record), f"next: attractor spec show {id_}", as_json=as_json
+    )
 
 
 part = normalize

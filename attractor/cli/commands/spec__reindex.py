@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.growth import control_plane_of
 
 
@@ -22,12 +22,8 @@ def reindex_specifications(invocation: Invocation, as_json: bool) -> ExitCode:
 
     control_plane = control_plane_of(invocation)
     record = reindex(control_plane)
-    if as_json:
-        show_json(record)
-    else:
-        counts = ", ".join(f"{count} {table}" for table, count in record.items())
-        show(f"{control_plane.index}: {counts}")
-    return ExitCode.DONE
+    counts = ", ".join(f"{count} {table}" for table, count in record.items())
+    return show_result(record, f"{control_plane.index}: {counts}", as_json=as_json)
 
 
 part = reindex_specifications

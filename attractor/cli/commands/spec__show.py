@@ -7,7 +7,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show_result, table
 from attractor.cli.runs.growth import control_plane_of
 from attractor.cli.runs.specs import spec_lines
 
@@ -43,11 +43,7 @@ def show_specification(
         whole = specs.show_spec(control_plane, spec)
         outline = outline_of(control_plane.specs.load(spec).graph)
         record, lines = whole, iter([outline, "", *spec_lines(whole)])
-    if as_json:
-        show_json(record)
-    else:
-        show("\n".join(lines))
-    return ExitCode.DONE
+    return show_result(record, "\n".join(lines), as_json=as_json)
 
 
 def _version_lines(versions: Any) -> Iterator[str]:

@@ -7,7 +7,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.growth import control_plane_of, morph_words, release_lines
 from attractor.language.source.text import visible
 
@@ -33,10 +33,7 @@ def verify_spec(invocation: Invocation, reconverge: bool, as_json: bool) -> Exit
     from attractor.growth.api.specs import verify
 
     record = verify(control_plane_of(invocation), reconverge=reconverge)
-    if as_json:
-        show_json(record)
-    else:
-        show("\n".join(map(visible, _lines(record, reconverge=reconverge))))
+    show_result(record, *map(visible, _lines(record, reconverge=reconverge)), as_json=as_json)
     remaining = record["refused"] if reconverge else record["divergences"]
     is_right = not remaining and not _release(record)["faults"]
     return ExitCode.DONE if is_right else ExitCode.FAILED

@@ -11,7 +11,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import can_draw_live, printable, show, show_json
+from attractor.cli.output.streams import can_draw_live, printable, show, show_json, show_result
 from attractor.cli.runs.listings import landed, proposed
 from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.stages import context_text, timeline_text
@@ -86,10 +86,9 @@ def status(
     [summary] = landed(invocation, [status.summary], {})
     status = replace(status, summary=summary)
     pull = proposed(invocation, summary)
-    if as_json:
-        show_json(status.to_record() | ({"proposed": write_fields(pull)} if pull else {}))
-    else:
-        show(as_text(status, SystemClock().now(), proposed=str(pull or "")))
+    more = {"proposed": write_fields(pull)} if pull else {}
+    text = as_text(status, SystemClock().now(), proposed=str(pull or ""))
+    show_result(status.to_record() | more, text, as_json=as_json)
     return status.summary.trouble_code
 
 

@@ -6,7 +6,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.setup import project_of
 from attractor.cli.shell_completion import complete_runs
 from attractor.records.lookup import find_run
@@ -40,12 +40,12 @@ def adopt(
 
     directory = find_run(run, project_of(invocation).runs_dir)
     files = adopt_drafts(directory, folder, ids, split=SPLITS[holdout])
-    if as_json:
-        show_json({"folder": str(folder), "files": [str(file) for file in files]})
-    else:
-        show("\n".join(f"wrote {file}" for file in files))
-        show(f"next: attractor suite register {folder}")
-    return ExitCode.DONE
+    return show_result(
+        {"folder": str(folder), "files": [str(file) for file in files]},
+        "\n".join(f"wrote {file}" for file in files),
+        f"next: attractor suite register {folder}",
+        as_json=as_json,
+    )
 
 
 part = adopt

@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show_result, table
 from attractor.cli.resources import version_line
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import operator_option
@@ -26,11 +26,9 @@ def history(invocation: Invocation, reference: str, to_operator: bool, as_json: 
     evaluator = Evaluator(opened_of(invocation))
     version = evaluator.opened.suites.versions.find(reference)
     found = suite_history(version, evaluator, to_operator=to_operator)
-    if as_json:
-        show_json({**version.to_record(), "scenarios": [one.to_record() for one in found]})
-    else:
-        show("\n".join([version_line(version), *table([_row(one) for one in found])]))
-    return ExitCode.DONE
+    record = {**version.to_record(), "scenarios": [one.to_record() for one in found]}
+    lines = [version_line(version), *table([_row(one) for one in found])]
+    return show_result(record, *lines, as_json=as_json)
 
 
 def _row(one: ScenarioHistory) -> tuple[str, str, str, str]:

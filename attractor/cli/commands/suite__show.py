@@ -5,7 +5,7 @@ import click
 from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show_result, table
 from attractor.cli.resources import version_line
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import operator_option
@@ -29,25 +29,19 @@ def show_suite(
     suite = store.open(version).suite
     settings, holdouts = suite.settings, len(suite.of_split("holdout"))
     shown = suite.scenarios if to_operator else suite.of_split("train")
-    if as_json:
-        show_json(suite_record(version, suite, to_operator=to_operator))
-        return ExitCode.DONE
     gate, trials = settings.gate, number_of(settings.trials.n, "trial")
     allowed = f"{number_of(failures_allowed(suite), 'failure')} allowed"
-    show(
-        "\n".join(
-            [
-                version_line(version),
-                f"  for {_pipelines(settings)}, {trials} of each scenario",
-                f"  satisfaction at least {float(gate.min_satisfaction):.3f}, lower bound at least "
-                f"{gate.min_lower_bound:.3f}, {allowed}",
-                f"  {number_of(holdouts, 'held-out scenario')}"
-                f"{'' if to_operator else ' (shown with --operator)'}",
-                *(f"  {line}" for line in table([_row(one) for one in shown])),
-            ]
-        )
+    return show_result(
+        suite_record(version, suite, to_operator=to_operator),
+        version_line(version),
+        f"  for {_pipelines(settings)}, {trials} of each scenario",
+        f"  satisfaction at least {float(gate.min_satisfaction):.3f}, lower bound at least "
+        f"{gate.min_lower_bound:.3f}, {allowed}",
+        f"  {number_of(holdouts, 'held-out scenario')}"
+        f"{'' if to_operator else ' (shown with --operator)'}",
+        *(f"  {line}" for line in table([_row(one) for one in shown])),
+        as_json=as_json,
     )
-    return ExitCode.DONE
 
 
 def _pipelines(settings: SuiteSettings) -> str:

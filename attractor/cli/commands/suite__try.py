@@ -8,7 +8,7 @@ import click
 
 from attractor.base.errors import ExitCode, UnknownName, UsageError
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.resources import trial_options
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.verdicts import operator_option
@@ -68,10 +68,8 @@ def try_suite(
                 raise UnknownName("scenario", id_, known)
         scenarios = [known[id_] for id_ in ids] or scenarios
         tree, tried = asyncio.run(_try(sealed, scenarios, scope, sandbox))
-    if as_json:
-        show_json([{**one.to_record(), "tree": tree} for one in tried])
-    else:
-        show("\n".join([f"tree {tree}", *(line for one in tried for line in one.lines())]))
+    lines = [f"tree {tree}", *(line for one in tried for line in one.lines())]
+    show_result([{**one.to_record(), "tree": tree} for one in tried], *lines, as_json=as_json)
     return ExitCode.DONE if all(one.is_satisfied for one in tried) else ExitCode.FAILED
 
 
@@ -99,10 +97,8 @@ async def _try_wrong(
 
 
 def _show_wrong(played: list[WrongResult], *, as_json: bool) -> ExitCode:
-    if as_json:
-        show_json([one.to_record() for one in played])
-    else:
-        show("\n".join(map(str, played)) or "the suite has no wrong solution")
+    words = "\n".join(map(str, played)) or "the suite has no wrong solution"
+    show_result([one.to_record() for one in played], words, as_json=as_json)
     return ExitCode.FAILED if any(one.fault for one in played) else ExitCode.DONE
 
 

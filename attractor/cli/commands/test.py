@@ -12,7 +12,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import json_option
 from attractor.cli.output.simulation import edge_text
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.pipelines.files import refuse_input
 from attractor.engine.simulation.records import edge_record
 from attractor.language.graph.graph import Edge
@@ -62,10 +62,7 @@ def test(files: tuple[Path, ...], coverage: bool, as_json: bool) -> ExitCode:
     found = dict.fromkeys(one for file in files for one in find_test_files(file))
     opened = [open_tests(file) for file in found]
     ran = [_TestedFile(tests, asyncio.run(run_tests(tests))) for tests in opened]
-    if as_json:
-        show_json(_record(ran))
-    else:
-        show("\n".join(_lines(ran, coverage=coverage)))
+    show_result(_record(ran), *_lines(ran, coverage=coverage), as_json=as_json)
     is_good = all(result.is_passed for one in ran for result in one.results)
     return ExitCode.DONE if is_good else ExitCode.FAILED
 

@@ -8,7 +8,7 @@ import click
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.orders import operator_name, token_store
 from attractor.cli.runs.references import find_project
@@ -76,11 +76,8 @@ def create(
     token = token_store(invocation).create(
         name, scope, secret, by=by, now=SystemClock().now(), projects=ids
     )
-    if as_json:
-        show_json({"name": token.name, "scope": token.scope, "projects": ids, "token": secret})
-    else:
-        show(secret)
-    return ExitCode.DONE
+    record = {"name": token.name, "scope": token.scope, "projects": ids, "token": secret}
+    return show_result(record, secret, as_json=as_json)
 
 
 def _worlds(invocation: Invocation, name: str) -> Mapping[str, str]:

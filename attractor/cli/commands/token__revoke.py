@@ -5,7 +5,7 @@ import click
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.orders import token_store, user_name
 
 
@@ -18,11 +18,7 @@ def revoke(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
     # Not the holder of a token: this command also repairs a corrupt file of tokens.
     by = user_name(invocation)
     token_store(invocation).revoke(name, by=by, now=SystemClock().now())
-    if as_json:
-        show_json({"name": name, "revoked": True})
-    else:
-        show(f"token {name}: revoked")
-    return ExitCode.DONE
+    return show_result({"name": name, "revoked": True}, f"token {name}: revoked", as_json=as_json)
 
 
 part = revoke

@@ -9,7 +9,7 @@ import click
 from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.twins import read_paths
 from attractor.twins.services.check import CheckedRequest, check_recording
 from attractor.twins.services.recordings import load_recording
@@ -44,22 +44,18 @@ def twin_check(
         recording: check_recording(service, load_recording(recording), settings=settings)
         for recording in recordings or _own_recordings(service)
     }
-    if as_json:
-        show_json(
+    record = {
+        "service": service.name,
+        "recordings": [
             {
-                "service": service.name,
-                "recordings": [
-                    {
-                        "file": str(file),
-                        "equal": not any(one.differences for one in all_of),
-                        "requests": [asdict(one) for one in all_of],
-                    }
-                    for file, all_of in played.items()
-                ],
+                "file": str(file),
+                "equal": not any(one.differences for one in all_of),
+                "requests": [asdict(one) for one in all_of],
             }
-        )
-    else:
-        show("\n".join(_lines(played)))
+            for file, all_of in played.items()
+        ],
+    }
+    show_result(record, *_lines(played), as_json=as_json)
     is_equal = not any(one.differences for all_of in played.values() for one in all_of)
     return ExitCode.DONE if is_equal else ExitCode.FAILED
 

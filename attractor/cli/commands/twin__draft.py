@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.growth import control_plane_of
 
 
@@ -24,12 +24,11 @@ def twin_draft(invocation: Invocation, source: str, plan: str, as_json: bool) ->
     from attractor.growth.api.twins import draft_twin
 
     record = draft_twin(control_plane_of(invocation), source, plan)
-    if as_json:
-        show_json(record)
-        return ExitCode.DONE
-    show(f"wrote {record['file']}: its answers are made up")
-    show(f"add to the suite.toml of the app, and register the suite:\n\n{record['suite']}")
-    return ExitCode.DONE
+    lines = [
+        f"wrote {record['file']}: its answers are made up",
+        f"add to the suite.toml of the app, and register the suite:\n\n{record['suite']}",
+    ]
+    return show_result(record, *lines, as_json=as_json)
 
 
 part = twin_draft

@@ -8,7 +8,7 @@ import click
 
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.twins import (
     RequestLog,
     ShutdownReason,
@@ -124,10 +124,8 @@ def _refuse_what_several_cannot_share(
 
 
 def _tell(twins: Sequence[ServiceTwin], record: Path | None, *, as_json: bool) -> None:
-    if as_json:
-        show_json({"twins": [_record(twin, record) for twin in twins]})
-    else:
-        show("\n".join(service_twin_text(twin) for twin in twins))
+    words = "\n".join(service_twin_text(twin) for twin in twins)
+    show_result({"twins": [_record(twin, record) for twin in twins]}, words, as_json=as_json)
 
 
 def _record(twin: ServiceTwin, record: Path | None) -> dict[str, object]:

@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.universes import require_whole_fleet
 
@@ -20,11 +20,8 @@ def universe_archive(invocation: Invocation, name: str, as_json: bool) -> ExitCo
     """
     require_whole_fleet(invocation)
     in_fleet(invocation, lambda fleet: fleet.table.archive(name))
-    if as_json:
-        show_json({"name": name, "archived": True})
-    else:
-        show(f"universe {name} takes no new runs; its open ones: attractor universe show {name}")
-    return ExitCode.DONE
+    words = f"universe {name} takes no new runs; its open ones: attractor universe show {name}"
+    return show_result({"name": name, "archived": True}, words, as_json=as_json)
 
 
 part = universe_archive

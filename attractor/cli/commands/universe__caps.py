@@ -9,7 +9,7 @@ import click
 from attractor.base.errors import ExitCode, UnknownName, UsageError
 from attractor.base.records import write_record
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.references import find_project
 from attractor.cli.runs.universes import cap_options, find_world, read_caps, require_whole_fleet
@@ -56,13 +56,11 @@ def universe_caps(
         return found
 
     tenant = in_fleet(invocation, change)
-    if as_json:
-        show_json(write_record(tenant.caps))
-        return ExitCode.DONE
     values = {key: value for key, value in vars(tenant.caps).items() if value is not None}
     words = "; ".join(f"{key} {cap_in_words(key, value)}" for key, value in values.items())
-    show(f"{tenant}: {words or 'no caps'}")
-    return ExitCode.DONE
+    return show_result(
+        write_record(tenant.caps), f"{tenant}: {words or 'no caps'}", as_json=as_json
+    )
 
 
 def _project(invocation: Invocation, name: str) -> "ProjectFolder | None":

@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.universes import cap_options, read_caps, require_whole_fleet
 from attractor.fleet.universes import NO_CAPS
@@ -26,11 +26,8 @@ def universe_create(
     require_whole_fleet(invocation)
     caps = read_caps(given, NO_CAPS)
     in_fleet(invocation, lambda fleet: fleet.table.add_universe(name, caps))
-    if as_json:
-        show_json({"name": name})
-    else:
-        show(f"universe {name} is there: attractor run PIPELINE.dot --on POOL --universe {name}")
-    return ExitCode.DONE
+    words = f"universe {name} is there: attractor run PIPELINE.dot --on POOL --universe {name}"
+    return show_result({"name": name}, words, as_json=as_json)
 
 
 part = universe_create

@@ -6,7 +6,7 @@ from attractor.base.amounts import format_cost, format_number
 from attractor.base.errors import ExitCode
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show_result, table
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.universes import reached_projects
 from attractor.fleet.views.universe_views import list_universes
@@ -23,9 +23,6 @@ def universe_list(invocation: Invocation, as_json: bool) -> ExitCode:
     reached = reached_projects(invocation)
 
     found = in_fleet(invocation, lambda fleet: list_universes(fleet, reached))
-    if as_json:
-        show_json([write_fields(row) for row in found])
-        return ExitCode.DONE
     rows = [("universe", "worlds", "running", "queued", "parked", "spent today", "")]
     rows += [
         (
@@ -37,8 +34,7 @@ def universe_list(invocation: Invocation, as_json: bool) -> ExitCode:
         )
         for row in found
     ]
-    show("\n".join(table(rows)))
-    return ExitCode.DONE
+    return show_result([write_fields(row) for row in found], *table(rows), as_json=as_json)
 
 
 part = universe_list

@@ -10,7 +10,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show_result, table
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.universes import reached_projects, require_reach
 from attractor.fleet.records import Spent
@@ -51,11 +51,7 @@ def universe_show(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
     Days are those of UTC.
     """
     shown = in_fleet(invocation, lambda fleet: _read(invocation, fleet, name))
-    if as_json:
-        show_json(shown.to_record())
-    else:
-        show("\n".join(_lines(shown)))
-    return ExitCode.DONE
+    return show_result(shown.to_record(), *_lines(shown), as_json=as_json)
 
 
 async def _read(invocation: Invocation, fleet: "Fleet", name: str) -> _Shown:

@@ -11,7 +11,7 @@ from attractor.base.durations import parse_duration
 from attractor.base.errors import ExitCode
 from attractor.base.json import Json
 from attractor.cli.invocation import THIS_PROGRAM, Invocation, json_lines_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_json, show_result
 from attractor.language.source.text import visible
 from attractor.worlds.apps import AppStarter, StartedApp
 from attractor.worlds.records import actor_record
@@ -105,11 +105,9 @@ def _show_apps(started: Sequence[StartedApp], *, as_json: bool) -> None:
 
 def _show(found: list[FoundActor], *, as_json: bool) -> None:
     for one in found:
-        if as_json:
-            record: dict[str, Json] = {"question": one.question, "action": one.words}
-            show_json({**actor_record(one.view), **record}, is_line=True)
-        else:
-            show(visible(f"{one.view.folder.qualified_name} {one.words}"))
+        record: dict[str, Json] = {"question": one.question, "action": one.words}
+        words = visible(f"{one.view.folder.qualified_name} {one.words}")
+        show_result({**actor_record(one.view), **record}, words, as_json=as_json, is_line=True)
 
 
 part = up

@@ -8,7 +8,7 @@ from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show_result, table
 from attractor.cli.runs.actors import read_unarchived
 from attractor.engine.outcome import NOTHING_USED, format_usage_cost
 from attractor.factory.dimensions import DimensionRecords
@@ -45,11 +45,8 @@ def world_list(invocation: Invocation, as_json: bool) -> ExitCode:
             )
         )
         records.append(world_record(project, dimensions, own))
-    if as_json:
-        show_json(records)
-    else:
-        show("\n".join(table(rows)) if len(rows) > 1 else "There are no projects yet.")
-    return ExitCode.DONE
+    words = "\n".join(table(rows)) if len(rows) > 1 else "There are no projects yet."
+    return show_result(records, words, as_json=as_json)
 
 
 part = world_list

@@ -105,6 +105,15 @@ def show_json(value: object, *, is_line: bool = False) -> None:
     show(json.dumps(value, indent=None if is_line else 2))
 
 
+def show_result(record: object, *lines: str, as_json: bool, is_line: bool = False) -> ExitCode:
+    """Print a result as JSON or, for people, as lines; return the exit status of success."""
+    if as_json:
+        show_json(record, is_line=is_line)
+    else:
+        show("\n".join(lines))
+    return ExitCode.DONE
+
+
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return rows as lines with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

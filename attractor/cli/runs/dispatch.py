@@ -8,7 +8,7 @@ from pathlib import Path
 from attractor.base.errors import ExitCode, Refused, Unavailable, UsageError
 from attractor.base.events import Event
 from attractor.cli.invocation import Invocation
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_json, show_result
 from attractor.cli.runs.fleet import OnPool, open_both, open_dispatch
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name
@@ -56,10 +56,7 @@ def run_on(
             return await dispatch.submit(plan, where)
 
     run_id = asyncio.run(submit())
-    if as_json:
-        show_json({"run_id": run_id, "pool": where.pool}, is_line=True)
-    else:
-        show(run_id)
+    show_result({"run_id": run_id, "pool": where.pool}, run_id, as_json=as_json, is_line=True)
     if on.follows:
         return _follow(invocation, opened, run_id, as_json=as_json)
     if not as_json:
@@ -133,11 +130,9 @@ def resume_in_fleet(
             return await dispatch.sync(run_id)
 
     run = asyncio.run(work())
-    if as_json:
-        show_json({"run_id": run.run_id, "pool": run.pool, "state": run.state}, is_line=True)
-    else:
-        show(f"run {run.run_id}: continues in pool {run.pool}")
-    return ExitCode.DONE
+    record = {"run_id": run.run_id, "pool": run.pool, "state": run.state}
+    words = f"run {run.run_id}: continues in pool {run.pool}"
+    return show_result(record, words, as_json=as_json, is_line=True)
 
 
 def restore_in_fleet(invocation: Invocation, run: FleetRun) -> CommittedHead:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.setup import opened_of, project_of
 from attractor.cli.runs.walk import Watcher
 
@@ -42,11 +42,7 @@ def watched_plane(invocation: Invocation, *, as_json: bool) -> Generator["Contro
 
 def show_plan(record: Mapping[str, Any], *, as_json: bool) -> ExitCode:
     """Print a plan with all that rules say of it."""
-    if as_json:
-        show_json(record)
-    else:
-        show("\n".join(_plan_lines(record)))
-    return ExitCode.DONE
+    return show_result(record, *_plan_lines(record), as_json=as_json)
 
 
 def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
@@ -146,10 +142,7 @@ def _seen(state: Mapping[str, Any]) -> str:
 
 def show_deployment(record: Mapping[str, Any], *, again: str, as_json: bool) -> ExitCode:
     """Print how far a deployment is; exit with 3 if it waits for a person."""
-    if as_json:
-        show_json(record, is_line=True)
-    else:
-        show("\n".join(_deployment_lines(record, again)))
+    show_result(record, *_deployment_lines(record, again), as_json=as_json, is_line=True)
     return ExitCode.UNFINISHED if record["waits_for"] else ExitCode.DONE
 
 

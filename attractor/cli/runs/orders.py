@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attractor.base.errors import ExitCode, Refused, UsageError
 from attractor.cli.invocation import Invocation
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show, show_json, show_result
 from attractor.cli.runs.setup import opened_of
 from attractor.config.user_folders import OPERATOR_VARIABLE, TOKEN_VARIABLE
 from attractor.engine.questions.question import TERMINAL, UNVERIFIED, token_proof
@@ -140,11 +140,8 @@ def proof_of(invocation: Invocation, by: str) -> str:
 
 def show_receipt(receipt: Receipt, *, as_json: bool, is_line: bool = False) -> ExitCode:
     """Print the result of an order."""
-    if as_json:
-        show_json(receipt.to_record(), is_line=is_line)
-    else:
-        show(f"run {receipt.run_id}: {receipt.words}")
-    return ExitCode.DONE
+    words = f"run {receipt.run_id}: {receipt.words}"
+    return show_result(receipt.to_record(), words, as_json=as_json, is_line=is_line)
 
 
 def show_receipts(receipts: Sequence[Receipt], *, as_json: bool, is_line: bool = False) -> ExitCode:
