@@ -72,16 +72,6 @@ def example_option(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
     )(command)
 
 
-def trial_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
-    """Add the options of commands that play trials outside of a run."""
-    return click.option(
-        "--sandbox",
-        default="auto",
-        show_default=True,
-        help="Play trials in this sandbox: auto, bubblewrap, landlock or none.",
-    )(command)
-
-
 def version_line(version: Version) -> str:
     """Return a version in one line."""
     ending = version.ending

@@ -10,7 +10,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.actors import sender_of, show_where
 from attractor.cli.runs.fleet import require_extra
-from attractor.cli.runs.setup import Amount, chosen_model_options, opened_of
+from attractor.cli.runs.setup import Amount, chosen_model_options, opened_of, sandbox_option
 from attractor.language.declarations.touches import read_touches
 from attractor.workspaces.create.registry import READ_ONLY
 from attractor.worlds.actors import Actor, ActorFolder
@@ -54,12 +54,7 @@ from attractor.worlds.touches import await_others, warn_of_overlap
     "folder).",
 )
 @click.option("-n", "count", type=click.IntRange(1, 20), default=1, help="Spawn this many actors.")
-@click.option(
-    "--sandbox",
-    default="auto",
-    show_default=True,
-    help="Run tools in this sandbox: auto, bubblewrap, landlock or none.",
-)
+@sandbox_option()
 @click.option(
     "--max-cost-usd",
     type=Amount(min=0, min_open=True),

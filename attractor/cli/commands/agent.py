@@ -14,7 +14,7 @@ from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import read_outlook
 from attractor.cli.runs.results import as_record, show_changes
-from attractor.cli.runs.setup import budget_options, chosen_model_options, opened_of
+from attractor.cli.runs.setup import budget_options, chosen_model_options, opened_of, sandbox_option
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.budgets import Budgets
@@ -57,12 +57,7 @@ from attractor.worlds.sessions import (
     show_default=True,
     help="Work with this backend, such as codex or claude.",
 )
-@click.option(
-    "--sandbox",
-    default="auto",
-    show_default=True,
-    help="Run tools in this sandbox: auto, bubblewrap, landlock or none.",
-)
+@sandbox_option()
 @click.option(
     "--in",
     "dimension",

@@ -30,8 +30,14 @@ from attractor.cli.runs.fleet import require_extra
 from attractor.cli.runs.gallery import with_test_command
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.pipelines import find_pipeline
-from attractor.cli.runs.setup import INPUT_FORMS, budget_options, opened_of, read_inputs
-from attractor.cli.shell_completion import complete_profiles, complete_suites
+from attractor.cli.runs.setup import (
+    INPUT_FORMS,
+    budget_options,
+    input_option,
+    judge_options,
+    opened_of,
+    read_inputs,
+)
 from attractor.config.user_folders import TOKEN_VARIABLE
 from attractor.engine.budgets import Budgets
 from attractor.factory.ledger.tokens import Scope, digest_of
@@ -95,27 +101,8 @@ def _trigger_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode
 @click.argument("name")
 @click.argument("pipeline", metavar="PIPELINE.dot")
 @click.option("--goal", default="", help="Replace the goal of the pipeline.")
-@click.option(
-    "--input",
-    "pairs",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help=f"Set an input: {INPUT_FORMS}.",
-)
-@click.option(
-    "--suite",
-    default="",
-    shell_complete=complete_suites,
-    metavar="S[@V]",
-    help="Judge runs with this suite.",
-)
-@click.option(
-    "--profile",
-    default="",
-    shell_complete=complete_profiles,
-    metavar="P[@R]",
-    help="Judge runs by this profile.",
-)
+@input_option(f"Set an input: {INPUT_FORMS}.")
+@judge_options("Judge runs with this suite.", "Judge runs by this profile.")
 @budget_options
 @click.option(
     "--on",

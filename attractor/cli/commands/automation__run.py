@@ -12,7 +12,7 @@ from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json, show_result
 from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.setup import INPUT_FORMS, opened_of, read_inputs, turn_of
+from attractor.cli.runs.setup import INPUT_FORMS, input_option, opened_of, read_inputs, turn_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.ledger.tokens import Scope
@@ -22,13 +22,7 @@ from attractor.factory.operations.due import DueRun, Here, carry_out
 
 @click.command()
 @click.argument("name")
-@click.option(
-    "--input",
-    "pairs",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help=f"Set an input of this run: {INPUT_FORMS}.",
-)
+@input_option(f"Set an input of this run: {INPUT_FORMS}.")
 @click.option("--claimed", "run_id", default="", hidden=True, help="Begin the run of this claim.")
 @json_lines_option
 @click.pass_obj

@@ -17,8 +17,16 @@ from attractor.cli.runs.gallery import with_test_command
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.pipelines import find_pipeline
 from attractor.cli.runs.races import race_lines
-from attractor.cli.runs.setup import INPUT_FORMS, Amount, opened_of, read_inputs
-from attractor.cli.shell_completion import complete_models, complete_profiles, complete_suites
+from attractor.cli.runs.setup import (
+    INPUT_FORMS,
+    Amount,
+    input_option,
+    judge_options,
+    opened_of,
+    read_inputs,
+    sandbox_option,
+)
+from attractor.cli.shell_completion import complete_models
 from attractor.engine.budgets import Budgets
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import Scope
@@ -116,27 +124,9 @@ def race(ctx: click.Context, as_json: bool) -> ExitCode:
     help="Let workers of this pool of the fleet execute the attempts; this machine judges them.",
 )
 @click.option("--goal", default="", help="Replace the goal of the pipeline.")
-@click.option("--input", "pairs", multiple=True, metavar="NAME=VALUE", help=f"Set {INPUT_FORMS}.")
-@click.option(
-    "--suite",
-    default="",
-    shell_complete=complete_suites,
-    metavar="S[@V]",
-    help="Judge the attempts with this suite.",
-)
-@click.option(
-    "--profile",
-    default="",
-    shell_complete=complete_profiles,
-    metavar="P[@R]",
-    help="Judge the attempts by this profile.",
-)
-@click.option(
-    "--sandbox",
-    default="auto",
-    show_default=True,
-    help="Run tools in this sandbox: auto, bubblewrap, landlock or none.",
-)
+@input_option(f"Set {INPUT_FORMS}.")
+@judge_options("Judge the attempts with this suite.", "Judge the attempts by this profile.")
+@sandbox_option()
 @json_option
 @debug_option(hidden=True)
 @click.pass_obj

@@ -19,25 +19,24 @@ from attractor.cli.runs.pipelines import find_pipeline
 from attractor.cli.runs.setup import (
     INPUT_FORMS,
     budget_options,
+    input_option,
+    interviewer_option,
+    judge_options,
     node_model_options,
     opened_of,
     read_inputs,
+    sandbox_option,
     turn_of,
 )
 from attractor.cli.runs.walk import Watcher, walk
-from attractor.cli.shell_completion import (
-    complete_profiles,
-    complete_runs,
-    complete_suites,
-    complete_workspaces,
-)
+from attractor.cli.shell_completion import complete_runs, complete_workspaces
 from attractor.engine.budgets import Budgets
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.simulation.outcomes import open_outcomes
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import check_run, start_run
 from attractor.interviewers.queue import NAME as QUEUE
-from attractor.interviewers.registry import INTERVIEWERS, placed_name, read_name
+from attractor.interviewers.registry import placed_name, read_name
 from attractor.language.source.text import visible
 from attractor.pipeline.preflight.toolchain import compare_called_programs
 from attractor.records.lookup import find_run
@@ -51,13 +50,7 @@ from attractor.records.request import RunRequest
     metavar="PIPELINE.dot",
 )
 @click.option("--goal", default="", help="Replace the goal of the pipeline.")
-@click.option(
-    "--input",
-    "pairs",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help=f"Set an input: {INPUT_FORMS}. Do not write secrets on the command line.",
-)
+@input_option(f"Set an input: {INPUT_FORMS}. Do not write secrets on the command line.")
 @click.option(
     "--inputs",
     "inputs_file",
@@ -90,17 +83,8 @@ from attractor.records.request import RunRequest
     is_flag=True,
     help="Include uncommitted changes in the workspace.",
 )
-@click.option(
-    "--sandbox",
-    default="auto",
-    show_default=True,
-    help="Run tools in this sandbox: auto, bubblewrap, landlock or none.",
-)
-@click.option(
-    "--interviewer",
-    default="",
-    help=f"Answer human gates with: {INTERVIEWERS}.",
-)
+@sandbox_option()
+@interviewer_option
 @click.option("--auto-approve", is_flag=True, help="Short for --interviewer auto_approve.")
 @click.option(
     "--answer",
@@ -110,19 +94,9 @@ from attractor.records.request import RunRequest
     "Implies --interviewer queue.",
 )
 @budget_options
-@click.option(
-    "--suite",
-    default="",
-    shell_complete=complete_suites,
-    metavar="S[@V]",
-    help="Judge the run with this suite. A new name is registered by its committed lock.",
-)
-@click.option(
-    "--profile",
-    default="",
-    shell_complete=complete_profiles,
-    metavar="P[@R]",
-    help="Judge the run by this profile.",
+@judge_options(
+    "Judge the run with this suite. A new name is registered by its committed lock.",
+    "Judge the run by this profile.",
 )
 @click.option(
     "--feedback",

@@ -8,16 +8,15 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.resources import trial_options
 from attractor.cli.runs.orders import operator_name
-from attractor.cli.runs.setup import opened_of
+from attractor.cli.runs.setup import opened_of, sandbox_option
 from attractor.factory.registration.register_suite import register_suite
 from attractor.factory.resources.suite_figures import NOT_MEASURED
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@trial_options
+@sandbox_option("Play trials")
 @json_option
 @click.pass_obj
 def register(invocation: Invocation, folder: Path, sandbox: str, as_json: bool) -> ExitCode:

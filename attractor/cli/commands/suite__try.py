@@ -9,8 +9,7 @@ import click
 from attractor.base.errors import ExitCode, UnknownName, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show_result
-from attractor.cli.resources import trial_options
-from attractor.cli.runs.setup import opened_of
+from attractor.cli.runs.setup import opened_of, sandbox_option
 from attractor.cli.runs.verdicts import operator_option
 from attractor.factory.evaluation.known_trees import known_trees
 from attractor.factory.registration.wrong_solutions import WrongResult, WrongSolutions
@@ -31,7 +30,7 @@ from attractor.scenarios.suite import Scenario
     help="Play the wrong solutions of the suite instead, or those with these ids, on the last "
     "commit. Requires --operator.",
 )
-@trial_options
+@sandbox_option("Play trials")
 @json_option
 @click.pass_obj
 def try_suite(

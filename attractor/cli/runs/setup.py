@@ -18,7 +18,7 @@ from attractor.base.toml import InvalidToml, parse_toml
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import ProgressLine
 from attractor.cli.runs.fleet import trials_in_pool
-from attractor.cli.shell_completion import complete_models
+from attractor.cli.shell_completion import complete_models, complete_profiles, complete_suites
 from attractor.engine.budgets import Budgets
 from attractor.engine.storage.json_files import describe_fault
 from attractor.factory.open_project import OpenProject
@@ -226,24 +226,40 @@ def budgets_of(max_cost_usd: float | None, max_tokens: int | None, max_duration:
 Wrap = Callable[[Callable[..., ExitCode]], Callable[..., ExitCode]]
 INPUT_FORMS = "NAME=VALUE, NAME=@env:VARIABLE or NAME=@file:FILE"
 
+interviewer_option = click.option(
+    "--interviewer", default="", help=f"Answer human gates with: {INTERVIEWERS}."
+)
+
+
+def input_option(help: str) -> Wrap:
+    """Return a decorator that adds `--input`, which may be repeated, with this help text."""
+    return click.option("--input", "pairs", multiple=True, metavar="NAME=VALUE", help=help)
+
+
+def sandbox_option(purpose: str = "Run tools") -> Wrap:
+    """Return a decorator that adds `--sandbox`, the sandbox for a purpose."""
+    words = f"{purpose} in this sandbox: auto, bubblewrap, landlock or none."
+    return click.option("--sandbox", default="auto", show_default=True, help=words)
+
+
+def judge_options(suite: str, profile: str) -> Wrap:
+    """Return a decorator that adds `--suite` and `--profile` with these help texts."""
+    judged = click.option(
+        "--suite", default="", shell_complete=complete_suites, metavar="S[@V]", help=suite
+    )
+    by = click.option(
+        "--profile", default="", shell_complete=complete_profiles, metavar="P[@R]", help=profile
+    )
+    return lambda command: judged(by(command))
+
 
 def _override_options(goal: str, inputs: str) -> Sequence[Wrap]:
     """Return the options that change how a run continues, with the help of two of them."""
     return (
-        click.option(
-            "--interviewer",
-            default="",
-            help=f"Answer human gates with: {INTERVIEWERS}.",
-        ),
+        interviewer_option,
         budget_options,
         click.option("--goal", default="", help=goal),
-        click.option(
-            "--input",
-            "pairs",
-            multiple=True,
-            metavar="NAME=VALUE",
-            help=f"{inputs}: {INPUT_FORMS}.",
-        ),
+        input_option(f"{inputs}: {INPUT_FORMS}."),
         click.option(
             "--evaluate/--no-evaluate",
             "evaluate",
