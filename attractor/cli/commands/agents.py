@@ -6,7 +6,7 @@ from attractor.agent.definitions import AgentDefinition, Agents
 from attractor.base.errors import ExitCode
 from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.config.projects import AGENTS, find_project_root
 
 
@@ -21,14 +21,12 @@ def agents(invocation: Invocation, as_json: bool) -> ExitCode:
     """
     project = find_project_root(invocation.folder)
     found = sorted(Agents([project / AGENTS]).values(), key=lambda one: one.name)
-    if as_json:
-        show_json([_record(one) for one in found])
-        return ExitCode.DONE
     width = max(len(one.name) for one in found)
-    for one in found:
-        settings = one.settings
-        show(f"{one.name:<{width}}  {settings.permissions:<9}  {settings.description}".rstrip())
-    return ExitCode.DONE
+    lines = [
+        f"{one.name:<{width}}  {one.settings.permissions:<9}  {one.settings.description}".rstrip()
+        for one in found
+    ]
+    return show_result([_record(one) for one in found], *lines, as_json=as_json)
 
 
 def _record(agent: AgentDefinition) -> dict[str, Json]:

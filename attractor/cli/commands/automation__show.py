@@ -6,7 +6,7 @@ from attractor.automations.records import automation_record, trigger_words
 from attractor.automations.store import faults_of, find_automation, verified
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.setup import opened_of
 from attractor.language.source.text import visible
 
@@ -24,9 +24,6 @@ def automation_show(invocation: Invocation, name: str, as_json: bool) -> ExitCod
     folder = find_automation(name, opened)
     automation, starts, now = verified(folder, opened), folder.starts.read(), opened.now()
     record = automation_record(automation, starts, now)
-    if as_json:
-        show_json(record)
-        return ExitCode.DONE
     state = " (paused)" if starts.is_paused else ""
     inputs = ", ".join(f"{key}={text}" for key, text in automation.inputs.items()) or "none"
     judges = ", ".join(filter(None, [automation.suite, automation.profile])) or "none"
@@ -47,8 +44,7 @@ def automation_show(invocation: Invocation, name: str, as_json: bool) -> ExitCod
     lines += [
         f"  issue {skipped.occurrence}: skipped, {skipped.reason}" for skipped in starts.skipped
     ]
-    show("\n".join(map(visible, lines)))
-    return ExitCode.DONE
+    return show_result(record, *map(visible, lines), as_json=as_json)
 
 
 part = automation_show

@@ -11,7 +11,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UsageError
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, show_result, table
+from attractor.cli.output.streams import show_result, table
 from attractor.cli.runs.actors import find, sender_of
 from attractor.cli.runs.setup import opened_of
 from attractor.engine.truncation import shorten
@@ -123,11 +123,9 @@ def _send(invocation: Invocation, found: _Found, *, as_json: bool) -> None:
 
 def _show_all(remarks: Remarks, *, as_json: bool) -> None:
     found = remarks.read()
-    if as_json:
-        show_json([write_fields(one, is_stale="stale") for one in found])
-        return
     rows = [("id", "place", "", "remark"), *map(_row, found)]
-    show("\n".join(table(rows)) if found else "There are no remarks.")
+    words = "\n".join(table(rows)) if found else "There are no remarks."
+    show_result([write_fields(one, is_stale="stale") for one in found], words, as_json=as_json)
 
 
 def _row(one: Remark) -> tuple[str, str, str, str]:

@@ -8,7 +8,7 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.base.files import write_whole
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.files import output_file
+from attractor.cli.output.files import output_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.pipelines.check import checker_for
 from attractor.cli.pipelines.files import open_pipeline, with_line_ends_of
@@ -21,14 +21,7 @@ from attractor.pipeline.source.vocabulary import files_beside
 
 @click.command()
 @click.argument("file", metavar="FILE", shell_complete=complete_files)
-@click.option(
-    "-o",
-    "--output",
-    "output",
-    metavar="OUT",
-    callback=output_file,
-    help="Write the pipeline to this file (-: stdout).",
-)
+@output_option("Write the pipeline to this file (-: stdout).")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 if anything would change.")
 @json_option
 @click.pass_obj

@@ -18,7 +18,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import JSON, Invocation, chosen_format, json_option
 from attractor.cli.output.files import (
     format_for,
-    output_file,
+    output_option,
     refuse_binary_on_terminal,
     text_diff,
     write_result,
@@ -140,14 +140,7 @@ _ENDINGS: Mapping[str, str] = {
     help="Choose the output format (default: by the file extension of OUT, otherwise text).",
 )
 @json_option
-@click.option(
-    "-o",
-    "--output",
-    "output",
-    metavar="OUT",
-    callback=output_file,
-    help="Write to this file (-: stdout).",
-)
+@output_option("Write to this file (-: stdout).")
 @click.option("--exit-code", "exit_code", is_flag=True, help="Exit with 1 if the pipelines differ.")
 @click.option(
     "--git-driver",

@@ -10,7 +10,7 @@ from attractor.base.dataclasses import changed
 from attractor.base.errors import ExitCode, UsageError
 from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.universes import require_whole_fleet
 from attractor.fleet.decisions import share_of
@@ -60,14 +60,11 @@ def fleet_limit(
         return pool
 
     pool = in_fleet(invocation, limit)
-    if as_json:
-        show_json(write_fields(pool))
-    elif not pool.concurrency:
-        show(f"pool {name}: no limit")
-    else:
+    most = "no limit"
+    if pool.concurrency:
         own = f"at most {share_of(pool)} of one universe"
-        show(f"pool {name}: at most {number_of(pool.concurrency, 'run')} at once, {own}")
-    return ExitCode.DONE
+        most = f"at most {number_of(pool.concurrency, 'run')} at once, {own}"
+    return show_result(write_fields(pool), f"pool {name}: {most}", as_json=as_json)
 
 
 part = fleet_limit

@@ -8,7 +8,7 @@ import click
 from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show_result, table
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.universes import reached_projects
 from attractor.fleet.records import FleetRun
@@ -56,9 +56,6 @@ def fleet_queue(
         return await explain(fleet, runs), max(0, total - len(runs))
 
     runs, more = in_fleet(invocation, read)
-    if as_json:
-        show_json({"runs": [explained.to_record() for explained in runs], "more": more})
-        return ExitCode.DONE
     rows = [("run", "universe", "pool", "state", "since", "why")]
     rows += [
         (
@@ -74,8 +71,8 @@ def fleet_queue(
     lines = table(rows) if runs else ["No runs wait or run."]
     if more:
         lines.append(f"and {number_of(more, 'run')} more: attractor fleet queue --all")
-    show("\n".join(lines))
-    return ExitCode.DONE
+    record = {"runs": [explained.to_record() for explained in runs], "more": more}
+    return show_result(record, *lines, as_json=as_json)
 
 
 part = fleet_queue

@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.growth import control_plane_of
 
 
@@ -23,13 +23,10 @@ def drop_plan(invocation: Invocation, plan: str, as_json: bool) -> ExitCode:
     from attractor.growth.api.plans import drop
 
     record = drop(control_plane_of(invocation), plan)
-    if as_json:
-        show_json(record)
-    else:
-        show(f"dropped {record['plan_id']}")
-        if record["next"]:
-            show(f"its code is on the branch; next: {record['next']}")
-    return ExitCode.DONE
+    lines = [f"dropped {record['plan_id']}"]
+    if record["next"]:
+        lines.append(f"its code is on the branch; next: {record['next']}")
+    return show_result(record, *lines, as_json=as_json)
 
 
 part = drop_plan

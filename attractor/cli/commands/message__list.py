@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json, table
+from attractor.cli.output.streams import show_result, table
 from attractor.cli.runs.actors import find
 from attractor.engine.truncation import shorten
 from attractor.language.source.text import visible
@@ -23,16 +23,13 @@ def message_list(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
     """List the messages of an actor, oldest first, with their answers."""
     folder, _ = find(invocation, name)
     view = read_actor(folder)
-    if as_json:
-        show_json(message_records(view))
-        return ExitCode.DONE
     rows = [("sent", "from", "text", "status", "run")]
     for one in view.history.answers:
         ended = "succeeded" if one.succeeded else "failed"
         rows.append(_row(one.message, ended, one.run_id))
     rows += [_row(*one) for one in open_messages(view)]
-    show("\n".join(table(rows)) if len(rows) > 1 else "There are no messages.")
-    return ExitCode.DONE
+    words = "\n".join(table(rows)) if len(rows) > 1 else "There are no messages."
+    return show_result(message_records(view), words, as_json=as_json)
 
 
 def _row(message: Message, status: str, run_id: str) -> tuple[str, str, str, str, str]:

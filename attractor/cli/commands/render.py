@@ -19,7 +19,7 @@ from attractor.cli.invocation import JSON, Invocation, chosen_format, json_optio
 from attractor.cli.main import describe_failure
 from attractor.cli.output.files import (
     format_for,
-    output_file,
+    output_option,
     refuse_binary_on_terminal,
     write_result,
 )
@@ -399,14 +399,7 @@ def _tell(error: AttractorError) -> None:
     callback=gallery_files,
     shell_complete=complete_files_and_runs,
 )
-@click.option(
-    "-o",
-    "--output",
-    "output",
-    metavar="OUT",
-    callback=output_file,
-    help="Write to this file, or several drawings into this folder.",
-)
+@output_option("Write to this file, or several drawings into this folder.")
 @click.option(
     "--format",
     "format_",

@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.files import format_for, output_file, write_result
+from attractor.cli.output.files import format_for, output_option, write_result
 from attractor.cli.output.streams import show_json
 from attractor.cli.runs.growth import control_plane_of
 from attractor.growth.specification.rendering import DiagramFormat, SpecView
@@ -27,9 +27,7 @@ _ENDINGS = {".svg": "svg", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid"}
     type=click.Choice([one.value for one in DiagramFormat]),
     help="Choose the output format (default: by the file extension of OUT, otherwise svg).",
 )
-@click.option(
-    "-o", "--output", metavar="OUT", callback=output_file, help="Write to this file (-: stdout)."
-)
+@output_option("Write to this file (-: stdout).")
 @json_option
 @click.pass_obj
 def render_specification(

@@ -8,7 +8,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.resources import example_option
 from attractor.cli.runs.setup import project_of
 from attractor.factory.registration.first_suite import read_examples, write_first_suite
@@ -43,14 +43,13 @@ def init(
     prefix = asyncio.run(find_prefix(project.root, search_path=project.machine.search_path))
     build = toolchain.below(prefix).build if toolchain else ()
     files = write_first_suite(folder, pipeline, project, written, build, prefix)
-    if as_json:
-        show_json({"folder": str(folder), "files": [str(file) for file in files]})
-    else:
-        lines = [f"wrote {file}" for file in files]
-        edit = f"edit them, then: attractor suite lint {folder}"
-        lines.append(f"next: attractor suite register {folder}" if written else edit)
-        show("\n".join(lines))
-    return ExitCode.DONE
+    edit = f"edit them, then: attractor suite lint {folder}"
+    return show_result(
+        {"folder": str(folder), "files": [str(file) for file in files]},
+        *(f"wrote {file}" for file in files),
+        f"next: attractor suite register {folder}" if written else edit,
+        as_json=as_json,
+    )
 
 
 part = init

@@ -8,7 +8,7 @@ import click
 from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.setup import opened_of
 from attractor.factory.registration.register_suite import lint
 from attractor.scenarios.satisfaction import failures_allowed
@@ -28,17 +28,12 @@ def lint_suite(invocation: Invocation, folder: Path, as_json: bool) -> ExitCode:
     suite, found = asyncio.run(lint(folder, opened_of(invocation)))
     faults = [one for one in found if not one.is_hint]
     hints = [one for one in found if one.is_hint]
-    if as_json:
-        show_json(
-            {
-                "faults": [fault.to_record() for fault in faults],
-                "hints": [hint.to_record() for hint in hints],
-            }
-        )
-    else:
-        for hint in hints:
-            show(f"hint: {hint}")
-        show("\n".join(map(str, faults)) or _summary(suite))
+    record = {
+        "faults": [fault.to_record() for fault in faults],
+        "hints": [hint.to_record() for hint in hints],
+    }
+    words = "\n".join(map(str, faults)) or _summary(suite)
+    show_result(record, *(f"hint: {hint}" for hint in hints), words, as_json=as_json)
     return ExitCode.FAILED if faults else ExitCode.DONE
 
 

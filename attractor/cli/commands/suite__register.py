@@ -7,7 +7,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of, sandbox_option
 from attractor.factory.registration.register_suite import register_suite
@@ -35,25 +35,17 @@ def register(invocation: Invocation, folder: Path, sandbox: str, as_json: bool) 
     opened = opened_of(invocation)
     by = operator_name(invocation)
     registered = asyncio.run(register_suite(folder, opened, sandbox=sandbox, by=by))
-    if as_json:
-        show_json(registered.to_record())
-    else:
-        version = registered.version
-        news = "sealed as" if registered.is_new else "unchanged since"
-        allowed = registered.failures_allowed
-        gate = (
-            f"the gate allows at most {_count(allowed)} to fail"
-            if allowed
-            else "the gate allows no failures"
-        )
-        show(
-            f"suite {version.name}: {news} version {version.number} ({version.content[:12]})\n"
-            f"  {_count(registered.trials)} with held-out scenarios; {gate}\n"
-            f"  {registered.figures or NOT_MEASURED}"
-        )
-        for line in registered.measured:
-            show(f"  {line}")
-    return ExitCode.DONE
+    version, allowed = registered.version, registered.failures_allowed
+    news = "sealed as" if registered.is_new else "unchanged since"
+    most = f"at most {_count(allowed)} to fail" if allowed else "no failures"
+    return show_result(
+        registered.to_record(),
+        f"suite {version.name}: {news} version {version.number} ({version.content[:12]})",
+        f"  {_count(registered.trials)} with held-out scenarios; the gate allows {most}",
+        f"  {registered.figures or NOT_MEASURED}",
+        *(f"  {line}" for line in registered.measured),
+        as_json=as_json,
+    )
 
 
 def _count(trials: int) -> str:

@@ -4,7 +4,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
-from attractor.cli.output.streams import show, show_json
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.orders import token_store
 
 
@@ -17,16 +17,13 @@ def list_tokens(invocation: Invocation, as_json: bool) -> ExitCode:
     Exit with 6 if the token file was changed by an unknown process.
     """
     tokens = token_store(invocation).list()
-    if as_json:
-        show_json([token.to_record() for token in tokens])
-    elif tokens:
-        for token in tokens:
-            made = f"created {token.created:%Y-%m-%d %H:%M} by {token.by}"
-            within = f"  for {', '.join(token.projects)}" if token.projects else ""
-            show(f"{token.name}  {token.scope}  {made}{within}")
-    else:
-        show("There are no tokens. Create one: attractor token create NAME")
-    return ExitCode.DONE
+    lines: list[str] = []
+    for token in tokens:
+        made = f"created {token.created:%Y-%m-%d %H:%M} by {token.by}"
+        within = f"  for {', '.join(token.projects)}" if token.projects else ""
+        lines.append(f"{token.name}  {token.scope}  {made}{within}")
+    words = "\n".join(lines) or "There are no tokens. Create one: attractor token create NAME"
+    return show_result([token.to_record() for token in tokens], words, as_json=as_json)
 
 
 part = list_tokens

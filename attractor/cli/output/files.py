@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import unified_diff
 
 import click
 
 from attractor.base.errors import UsageError
 from attractor.base.files import write_whole
+from attractor.cli.invocation import C
 from attractor.cli.output.streams import flush, show
 from attractor.language.source.text import visible
 
@@ -35,8 +36,12 @@ def format_for(
     return chosen or expected_format or default
 
 
-def output_file(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Return the file that an option names; None for `-`, standard output."""
+def output_option(help: str) -> Callable[[C], C]:
+    """Return a decorator that adds `-o`: a file, or None for `-`, standard output."""
+    return click.option("-o", "--output", metavar="OUT", callback=_output_file, help=help)
+
+
+def _output_file(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
     return None if value == "-" else value
 
 

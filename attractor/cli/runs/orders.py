@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attractor.base.errors import ExitCode, Refused, UsageError
 from attractor.cli.invocation import Invocation
-from attractor.cli.output.streams import show, show_json, show_result
+from attractor.cli.output.streams import show_result
 from attractor.cli.runs.setup import opened_of
 from attractor.config.user_folders import OPERATOR_VARIABLE, TOKEN_VARIABLE
 from attractor.engine.questions.question import TERMINAL, UNVERIFIED, token_proof
@@ -146,9 +146,6 @@ def show_receipt(receipt: Receipt, *, as_json: bool, is_line: bool = False) -> E
 
 def show_receipts(receipts: Sequence[Receipt], *, as_json: bool, is_line: bool = False) -> ExitCode:
     """Print the results of several answers, one per line."""
-    if as_json:
-        show_json([receipt.to_record() for receipt in receipts], is_line=is_line)
-        return ExitCode.DONE
-    for receipt in receipts:
-        show(f"run {receipt.run_id}: {receipt.words} {receipt.question}: {receipt.value}")
-    return ExitCode.DONE
+    lines = [f"run {one.run_id}: {one.words} {one.question}: {one.value}" for one in receipts]
+    record = [receipt.to_record() for receipt in receipts]
+    return show_result(record, *lines, as_json=as_json, is_line=is_line)
