@@ -4,17 +4,19 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from difflib import unified_diff
+from typing import Any, TypeVar
 
 import click
 
 from attractor.base.errors import UsageError
 from attractor.base.files import write_whole
-from attractor.cli.invocation import C
 from attractor.cli.output.streams import flush, show
 from attractor.language.source.text import visible
 
 BINARY = frozenset({"png", "pdf"})
 """Binary formats."""
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def format_for(
@@ -36,7 +38,7 @@ def format_for(
     return chosen or expected_format or default
 
 
-def output_option(help: str) -> Callable[[C], C]:
+def output_option(help: str) -> Callable[[F], F]:
     """Return a decorator that adds `-o`: a file, or None for `-`, standard output."""
     return click.option("-o", "--output", metavar="OUT", callback=_output_file, help=help)
 
