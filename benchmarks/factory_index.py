@@ -11,7 +11,7 @@ from attractor.base.hash_chain import seal
 from attractor.base.ids import new_run_id
 from attractor.base.json import Json
 from attractor.factory.history.index import RunIndex, RunQuery
-from attractor.factory.history.index_update import row_of
+from attractor.factory.history.index_update import insert_row, row_of
 from attractor.factory.ledger.ledger import KEY_FILE, Ledger, LedgerHead, write_head
 from attractor.records.summary import RunOverview
 from benchmarks.figures import Figure, Row, measure
@@ -54,12 +54,13 @@ def _make_project(project: Path, count: int) -> Path:
             status = "rejected" if number % (count // WAITING) == 0 else "failed"
             summary = RunOverview(run_id, runs / run_id, "wish", "Do it", started, status=status)
             rows.append(row_of(summary))
-        db.conn.execute("BEGIN")
-        db.table("runs").insert_all(rows, pk="directory")
+        db.execute("BEGIN")
+        for row in rows:
+            insert_row(db, "runs", row)
         # Otherwise, the rows of folders that do not exist are removed.
         changed = {"folder": str(runs), "changed": runs.stat().st_mtime_ns}
-        db.table("folders").insert(changed, pk="folder", replace=True)
-        db.conn.commit()
+        insert_row(db, "folders", changed)
+        db.commit()
     found = index.runs(runs, RunQuery(status="rejected"))
     assert len(found) == WAITING, len(found)
     return project

@@ -18,7 +18,7 @@ import httpx
 from attractor.base.clock import SystemClock
 from attractor.base.ids import new_run_id
 from attractor.factory.history.index import RunIndex
-from attractor.factory.history.index_update import row_of
+from attractor.factory.history.index_update import insert_row, row_of
 from attractor.records.summary import RunOverview
 from attractor.server.application import build_application
 from attractor.server.service import Service
@@ -73,11 +73,12 @@ def _make_project(project: Path) -> Path:
             row_of(RunOverview(run_id, runs / run_id, name, "Do it", started, status=status))
         )
     with index.reading(project / "state") as db:
-        db.conn.execute("BEGIN")
-        db.table("runs").insert_all(rows, pk="directory")
+        db.execute("BEGIN")
+        for row in rows:
+            insert_row(db, "runs", row)
         changed = {"folder": str(runs), "changed": runs.stat().st_mtime_ns}
-        db.table("folders").insert(changed, pk="folder", replace=True)
-        db.conn.commit()
+        insert_row(db, "folders", changed)
+        db.commit()
     return project
 
 

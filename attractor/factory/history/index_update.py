@@ -151,7 +151,7 @@ def apply_steps(db: sqlite3.Connection, names: Iterable[str]) -> None:
         db.executescript(f"BEGIN;{_TABLE_OF_STEPS}{_STEPS[name]}{noted}COMMIT;")
 
 
-def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, object]) -> None:
+def insert_row(db: sqlite3.Connection, table: str, row: Mapping[str, object]) -> None:
     """Insert a row, or replace it: triggers on removed rows do not see that."""
     names, places = ", ".join(row), ", ".join("?" * len(row))
     db.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({places})", [*row.values()])
@@ -218,7 +218,7 @@ class IndexUpdate:
                 return size > 0
             runs = {str(row["run_id"]) for row in rows}
             for row in rows:
-                _insert(self._db, "ledger", {name: row[name] for name in row if name != "prev"})
+                insert_row(self._db, "ledger", {name: row[name] for name in row if name != "prev"})
             sql = "SELECT directory FROM runs WHERE run_id = ?"
             directories = [
                 Path(directory)
@@ -260,7 +260,7 @@ class IndexUpdate:
         )
         with self._writing():
             row: dict[str, object] = {"folder": str(folder), "changed": changed if is_quiet else 0}
-            _insert(self._db, "folders", row)
+            insert_row(self._db, "folders", row)
 
     def _changed_among(
         self, where: str, values: Sequence[object], *, with_live: bool
@@ -298,7 +298,7 @@ class IndexUpdate:
                 row = {**row, "models": walk.models, "wall_seconds": walk.seconds}
                 cause = cause_of_run(one, walk.last_failed, partial(failed_rules, directory))
                 row["cause"] = canonical_json(write_record(cause)) if cause else ""
-                _insert(self._db, "runs", row)
+                insert_row(self._db, "runs", row)
             else:
                 self._db.execute("DELETE FROM runs WHERE directory = ?", [str(directory)])
 
