@@ -39,7 +39,7 @@ def static_files() -> Mapping[str, bytes]:
 
 def _favicons(style_sheet: str) -> Mapping[str, str]:
     """Return an icon for each state of a page: its sign, in the colour of its tone."""
-    colours = dict(re.findall(r"--(\w+): (#\w+);", style_sheet.partition("@media")[0]))
+    colours = dict(re.findall(r"--(\w+): light-dark\((#\w+),", style_sheet.partition("}")[0]))
     colours["off"] = colours["idle"]
     return {
         look.favicon: '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" fill="none" '
