@@ -35,7 +35,7 @@ from attractor.server.drawings import inline_drawing
 from attractor.server.errors import Unauthenticated
 from attractor.server.html.assets import icon, inline_style_sheet, static_address
 from attractor.server.html.states import state_look
-from attractor.server.http.problems import headers_of, problem_of, problem_response
+from attractor.server.http.problems import InvalidRequest, headers_of, problem_of, problem_response
 from attractor.server.http.unsent import UnsentForm
 from attractor.server.pieces import PieceSource
 from attractor.server.service import Service
@@ -99,9 +99,20 @@ class Flash:
 
 
 def render(
-    request: Request, template: str, values: Mapping[str, object], *, status: int = 200
+    request: Request,
+    template: str,
+    values: Mapping[str, object],
+    *,
+    status: int = 200,
+    fragments: Sequence[str] = (),
 ) -> Response:
-    """Return a page: a template that extends `layout.html.j2`."""
+    """Return a page: a template that extends `layout.html.j2`.
+
+    `fragments`: templates of parts of the page, named as the ids of their elements. A script of the
+    page asks for some of them by name, separated by commas, and inserts them again after a change.
+    """
+    if fragments and (names := request.query_params.get("fragment")):
+        return _render_fragments(request, names.split(","), fragments, values)
     path = request.url.path
     service = _shown(request)
     known: Sequence[NavigationEntry] = request.app.state.navigation
@@ -137,22 +148,19 @@ IN_PIECES = ("head", "graph", "timeline")
 """The fragments of which only changed pieces travel."""
 
 
-def render_fragments(
-    request: Request, folder: str, names: str, values: Mapping[str, object]
+def _render_fragments(
+    request: Request, wanted: list[str], fragments: Sequence[str], values: Mapping[str, object]
 ) -> Response:
-    """Return fragments of a page, which a script of the page inserts again after a change.
-
-    Each name, separated by commas, is a template in a folder, and the id of its element.
-    """
+    templates = {one.rpartition("/")[2]: f"{one}.html.j2" for one in fragments}
+    if unknown := [one for one in wanted if one not in templates]:
+        raise InvalidRequest(f"query.fragment: unknown fragment '{unknown[0]}'")
     own = {**_own_values(request), **values}
     pieces = own.get("pieces")
-
-    wanted = names.split(",")
     texts: dict[str, str] = {}
     versions: list[str] = []
     # Fragments that travel whole take their room first.
     for name in sorted(wanted, key=lambda one: one in IN_PIECES):
-        render = partial(render_text, f"{folder}/{name}.html.j2", own)
+        render = partial(render_text, templates[name], own)
         if isinstance(pieces, PieceSource):
             texts[name], version = pieces.settle(name, render)
             versions += [version] if version else []
@@ -192,12 +200,6 @@ def _own_values(request: Request) -> Mapping[str, object]:
         "and_here": service.and_here,
         "here_field": Markup(field).format(service.named) if service.named else "",
     }
-
-
-def fragments_pattern(*names: str) -> str:
-    """Return the pattern of a parameter with names of fragments, separated by commas."""
-    one = f"({'|'.join(names)})"
-    return f"^({one}(,{one})*)?$"
 
 
 def render_text(template: str, values: Mapping[str, object]) -> str:

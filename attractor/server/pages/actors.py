@@ -8,14 +8,7 @@ from fastapi import Form, Query, Request
 from fastapi.responses import Response
 
 from attractor.server.html.actor_view import read_reviewed, read_tails
-from attractor.server.html.rendering import (
-    PageRouter,
-    after,
-    fragments_pattern,
-    in_address,
-    render,
-    render_fragments,
-)
+from attractor.server.html.rendering import PageRouter, after, in_address, render
 from attractor.server.http.scopes import OPERATE, READ, Calling, PathProjectService
 from attractor.server.resources.worlds import actor_of, sender_of
 from attractor.server.service import Service
@@ -27,7 +20,7 @@ from attractor.worlds.status import read_actor
 part = PageRouter()
 
 ACTOR = "/actors/{project}/{name}"
-FRAGMENTS = fragments_pattern("now", "stream", "changes", "messages")
+FRAGMENTS = ("actor/now", "actor/stream", "actor/changes", "actor/messages")
 MAX_ANSWERS = 50
 """The number of answers on the page of an actor."""
 
@@ -42,7 +35,6 @@ def show_actor(
     name: str,
     *,
     remark: Annotated[str, Query(max_length=2000)] = "",
-    fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
 ) -> Response:
     """Show an actor: what it does now, its changes and the remarks on them, its messages.
 
@@ -60,9 +52,7 @@ def show_actor(
         "evidence_of": partial(service.evidence_of, "", view.run.directory) if view.run else None,
         "frozen": False,
     }
-    if fragment:
-        return render_fragments(request, "actor", fragment, values)
-    return render(request, "actor.html.j2", values)
+    return render(request, "actor.html.j2", values, fragments=FRAGMENTS)
 
 
 def address_of(project: str, name: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
-from fastapi import Form, Query, Request
+from fastapi import Form, Request
 from fastapi.responses import Response
 
 from attractor.backends.registry import backend_registry
@@ -12,14 +12,7 @@ from attractor.config.schema import OriginKind
 from attractor.factory.dimensions import Dimension, DimensionRecords
 from attractor.pipeline.status import PlainWord
 from attractor.server.access.callers import Caller
-from attractor.server.html.rendering import (
-    PageRouter,
-    fragments_pattern,
-    in_address,
-    render,
-    render_fragments,
-    see_other,
-)
+from attractor.server.html.rendering import PageRouter, in_address, render, see_other
 from attractor.server.html.version_forms import NOT_REFUSED, Refusal
 from attractor.server.http.scopes import (
     IN_TURN,
@@ -36,19 +29,15 @@ from attractor.worlds.status import ActorView, read_actors
 
 part = PageRouter("Agents", "/agents", position=1, marked_at=("/worlds", "/actors"))
 
+FRAGMENTS = ("agents/list",)
 Words = Annotated[str, Form(max_length=20_000)]
 _ORDER = (PlainWord.NEEDS_YOU, PlainWord.RUNNING, PlainWord.ENDED)
 
 
 @part.get("/agents", dependencies=[READ])
-def show_agents(
-    request: Request,
-    service: ServerService,
-    caller: Calling,
-    fragment: Annotated[str, Query(pattern=fragments_pattern("list"))] = "",
-) -> Response:
+def show_agents(request: Request, service: ServerService, caller: Calling) -> Response:
     """Show the agents of all projects: those that need a person first, then the newest."""
-    return _list(request, service, caller, NOT_REFUSED, fragment)
+    return _list(request, service, caller, NOT_REFUSED)
 
 
 @part.get("/worlds", dependencies=[READ])
@@ -76,9 +65,7 @@ def spawn_agent(
     return see_other(f"/actors/{in_address(made.project.id)}/{in_address(made.name)}")
 
 
-def _list(
-    request: Request, service: Service, caller: Caller, refusal: Refusal, fragment: str = ""
-) -> Response:
+def _list(request: Request, service: Service, caller: Caller, refusal: Refusal) -> Response:
     troubles = list[str]()
     values = {
         "agents": _agents(service, caller.reaches, troubles),
@@ -87,18 +74,11 @@ def _list(
         "backends": [*backend_registry()],
         "refusal": refusal,
     }
-    if fragment:
-        return render_fragments(request, "agents", fragment, values)
-    return render(request, "agents.html.j2", values, status=refusal.status)
+    return render(request, "agents.html.j2", values, status=refusal.status, fragments=FRAGMENTS)
 
 
 @part.get("/worlds/{project}", dependencies=[READ])
-def show_world(
-    request: Request,
-    service: PathProjectService,
-    project: str,
-    fragment: Annotated[str, Query(pattern=fragments_pattern("list"))] = "",
-) -> Response:
+def show_world(request: Request, service: PathProjectService, project: str) -> Response:
     """Show a project with its agents, its dimensions and its effective settings."""
     state = service.project.machine.state_dir
     troubles, dimensions = list[str](), list[Dimension]()
@@ -118,9 +98,7 @@ def show_world(
         "settings": sorted(settings, key=lambda one: is_default[one.key]),
         "set": sum(not one for one in is_default.values()),
     }
-    if fragment:
-        return render_fragments(request, "agents", fragment, values)
-    return render(request, "world.html.j2", values)
+    return render(request, "world.html.j2", values, fragments=FRAGMENTS)
 
 
 def _agents(

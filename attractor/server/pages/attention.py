@@ -12,13 +12,7 @@ from fastapi import Form, Query, Request
 from fastapi.responses import Response
 
 from attractor.attention.rows import AttentionRow
-from attractor.server.html.rendering import (
-    PageRouter,
-    after,
-    fragments_pattern,
-    render,
-    render_fragments,
-)
+from attractor.server.html.rendering import PageRouter, after, render
 from attractor.server.html.run_view import changes_in
 from attractor.server.http.scopes import (
     IN_TURN,
@@ -49,7 +43,7 @@ PAGE_SIZE = 100
 AHEAD = 5
 """One of so many rows of a page is for the newest failures and questions, one for answers."""
 
-FRAGMENTS = fragments_pattern("rows", "row")
+FRAGMENTS = ("attention/rows", "attention/row")
 Words = Annotated[str, Form(max_length=20_000)]
 RowId = Annotated[str, Query(max_length=2000)]
 
@@ -66,7 +60,6 @@ def show_attention(
     newest: bool = False,
     begin: Annotated[int, Query(alias="from", ge=0, le=1_000_000)] = 0,
     undo: RowId = "",
-    fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
     known: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """Show what needs a person in all projects, and one row of it with all that it needs.
@@ -110,9 +103,7 @@ def show_attention(
         "frozen": False,
         "pieces": PieceSource(service.pieces, known),
     }
-    if fragment:
-        return render_fragments(request, "attention", fragment, values)
-    return render(request, "attention.html.j2", values)
+    return render(request, "attention.html.j2", values, fragments=FRAGMENTS)
 
 
 def _address(**query: object) -> str:

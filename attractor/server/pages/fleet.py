@@ -1,21 +1,12 @@
 """The page of the fleet: what waits and why, workers, pools, and what does not answer."""
 
-from typing import Annotated
-
-from fastapi import Query, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from attractor.base.installation import install_command
 from attractor.factory.project import list_project_folders
 from attractor.server.fleet.view import at, changed_at, drain_worker, may_resume, read_fleet
-from attractor.server.html.rendering import (
-    FLEET,
-    PageRouter,
-    after,
-    fragments_pattern,
-    render,
-    render_fragments,
-)
+from attractor.server.html.rendering import FLEET, PageRouter, after, render
 from attractor.server.http.scopes import ALL_PROJECTS, OPERATE, READ, Calling, ServerService
 from attractor.worlds.pools import is_fleet_installed
 
@@ -23,12 +14,7 @@ part = PageRouter("Fleet", FLEET, position=9, shown_if=lambda service: service.f
 
 
 @part.get(FLEET, dependencies=[READ])
-def show_fleet(
-    request: Request,
-    service: ServerService,
-    caller: Calling,
-    fragment: Annotated[str, Query(pattern=fragments_pattern("fleet"))] = "",
-) -> Response:
+def show_fleet(request: Request, service: ServerService, caller: Calling) -> Response:
     """Show what waits in the fleet, its workers and its pools."""
     state = service.project.machine.state_dir
     values = {
@@ -41,9 +27,7 @@ def show_fleet(
         "changed_at": changed_at,
         "may_resume": may_resume,
     }
-    if fragment:
-        return render_fragments(request, "fleet", fragment, values)
-    return render(request, "fleet.html.j2", values)
+    return render(request, "fleet.html.j2", values, fragments=("fleet/fleet",))
 
 
 @part.post(FLEET + "/workers/{worker}/drain", dependencies=[OPERATE, ALL_PROJECTS])

@@ -22,13 +22,7 @@ from attractor.server.fleet.view import at, read_run
 from attractor.server.html.factory_facts import read_facts
 from attractor.server.html.highlighting import highlighted
 from attractor.server.html.json_parts import part_at, pretty
-from attractor.server.html.rendering import (
-    PageRouter,
-    fragments_pattern,
-    in_address,
-    render,
-    render_fragments,
-)
+from attractor.server.html.rendering import PageRouter, in_address, render
 from attractor.server.html.run_view import (
     EVENT_TYPES,
     RunView,
@@ -55,7 +49,7 @@ RUN = "/runs/{run}"
 MOST_BRANCHES = 500
 """The number of branches that are unfolded, or drawn beside others, in an address."""
 
-FRAGMENTS = fragments_pattern("head", "fleet", "question", "graph", "stage", "timeline")
+FRAGMENTS = [f"run/{one}" for one in ("head", "fleet", "question", "graph", "stage", "timeline")]
 Word = Annotated[str, Query(max_length=200)]
 Stream = Annotated[str, Query(pattern="^(stdout|stderr|)$")]
 
@@ -75,7 +69,6 @@ class PageChoice:
     tab: str = ""
     place: LogPlace = AT_THE_END
     look: Look = PLAIN
-    fragment: str = ""
     known: str = ""
     unfolded: tuple[str, ...] = ()
     is_whole: bool = False
@@ -98,7 +91,6 @@ def _read_choice(
     stream: Stream = "",
     q: Word = "",
     line: Annotated[str, Query(pattern=f"^([0-9]{{1,9}}|{FIRST_ERROR}|)$")] = "",
-    fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
     known: Word = "",
     unfolded: Annotated[str, Query(max_length=10_000)] = "",
     direction: Annotated[str, Query(pattern="^(TB|LR|)$")] = "",
@@ -109,17 +101,8 @@ def _read_choice(
 ) -> PageChoice:
     look = Look(direction, fold, tuple(open), tuple(out))
     place = LogPlace(stream, q, line)
-    return PageChoice(
-        "",
-        tab,
-        place,
-        look,
-        fragment,
-        known,
-        tuple(unfolded.split(",")),
-        whole,
-        split_query(request),
-    )
+    opened = tuple(unfolded.split(","))
+    return PageChoice("", tab, place, look, known, opened, whole, split_query(request))
 
 
 Choosing = Annotated[PageChoice, Depends(_read_choice)]
@@ -194,7 +177,8 @@ def _stages(request: Request, service: Service, run: str, choice: PageChoice) ->
         **_values(service, view, "Stages", choice),
         "timeline_groups": shown,
         "left_out": len(groups) - len(shown),
-        "is_late": view.drawing.is_large and not (choice.fragment or choice.is_whole),
+        "is_late": view.drawing.is_large
+        and not (choice.is_whole or request.query_params.get("fragment")),
         "stage": stage,
         "unfolded": choice.unfolded,
         "picked": attempt.id if attempt and choice.stage else "",
@@ -203,9 +187,7 @@ def _stages(request: Request, service: Service, run: str, choice: PageChoice) ->
         "split_query": choice.split_query,
         "query": f"{choice.query}&{choice.look.query}".rstrip("&"),
     }
-    if choice.fragment:
-        return render_fragments(request, "run", choice.fragment, values)
-    return render(request, "run.html.j2", values)
+    return render(request, "run.html.j2", values, fragments=FRAGMENTS)
 
 
 @part.get(RUN + "/stages/{stage}/files/{name}", dependencies=[READ])
@@ -234,12 +216,7 @@ def download_output(service: ProjectService, run: str, stage: str, stream: Strea
 
 
 @part.get(RUN + "/changes", dependencies=[READ])
-def show_changes(
-    request: Request,
-    service: ProjectService,
-    run: str,
-    fragment: Annotated[str, Query(pattern="^(changes|)$")] = "",
-) -> Response:
+def show_changes(request: Request, service: ProjectService, run: str) -> Response:
     """Show the changes of a run from its base, in one column or side by side."""
     view = _view(service, run)
     values = {
@@ -248,9 +225,7 @@ def show_changes(
         "split_query": split_query(request),
         "changes": read_changes(view.root, service.project),
     }
-    if fragment:
-        return render_fragments(request, "run", fragment, values)
-    return render(request, "run_changes.html.j2", values)
+    return render(request, "run_changes.html.j2", values, fragments=("run/changes",))
 
 
 @part.get(RUN + "/events", dependencies=[READ])
@@ -263,7 +238,6 @@ def show_events(
     type: Word = "",
     all: bool = False,
     before: Annotated[int, Query(ge=0)] = 0,
-    fragment: Annotated[str, Query(pattern="^(events|)$")] = "",
 ) -> Response:
     """Show the events of a run, newest first."""
     view = _view(service, run)
@@ -283,9 +257,7 @@ def show_events(
         "is_newest": not before,
         "events_address": filters,
     }
-    if fragment:
-        return render_fragments(request, "run", fragment, values)
-    return render(request, "run_events.html.j2", values)
+    return render(request, "run_events.html.j2", values, fragments=("run/events",))
 
 
 @part.get(RUN + "/context", dependencies=[READ])

@@ -28,11 +28,9 @@ from attractor.server.evidence import Evidence
 from attractor.server.html.rendering import (
     PageRouter,
     after,
-    fragments_pattern,
     in_address,
     own_page,
     render,
-    render_fragments,
     see_other,
 )
 from attractor.server.html.run_list import longest_waiting_first, row_of
@@ -71,7 +69,7 @@ STATUSES = (
 
 part = PageRouter("Runs", "/runs", position=1, marked_at=("/start",))
 
-FRAGMENTS = fragments_pattern("now", "list")
+FRAGMENTS = ("runs/now", "runs/list")
 Word = Annotated[str, Query(max_length=200)]
 Words = Annotated[str, Form(max_length=20_000)]
 
@@ -97,7 +95,6 @@ def show_runs(
     *,
     everywhere: bool = False,
     before: Word = "",
-    fragment: Annotated[str, Query(pattern=FRAGMENTS)] = "",
     known: Word = "",
 ) -> Response:
     """Show the runs that the filters find, newest first: of a project, or of all."""
@@ -141,9 +138,7 @@ def show_runs(
         "pieces": PieceSource(service.pieces, known),
         **facts,
     }
-    if fragment:
-        return render_fragments(request, "runs", fragment, values)
-    return render(request, "runs.html.j2", values)
+    return render(request, "runs.html.j2", values, fragments=FRAGMENTS)
 
 
 def _query(filters: Mapping[str, str], before: str, now: datetime) -> RunQuery:

@@ -1,21 +1,13 @@
 """The pages of universes: the list, and what runs, waits, is spent and is stored in one."""
 
-from typing import Annotated
-
-from fastapi import Query, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from attractor.factory.project import list_project_folders
 from attractor.fleet.views.universe_views import cap_in_words
 from attractor.server.fleet.universes import read_universe, read_universes
 from attractor.server.fleet.view import MOST_SHOWN, at, changed_at, may_resume
-from attractor.server.html.rendering import (
-    FLEET,
-    PageRouter,
-    fragments_pattern,
-    render,
-    render_fragments,
-)
+from attractor.server.html.rendering import FLEET, PageRouter, render
 from attractor.server.http.cursors import Cursor, read_text, write_cursor
 from attractor.server.http.scopes import READ, Calling, ServerService
 
@@ -37,13 +29,7 @@ def show_universes(
 
 
 @part.get(UNIVERSES + "/{name}", dependencies=[READ])
-def show_universe(
-    request: Request,
-    service: ServerService,
-    caller: Calling,
-    name: str,
-    fragment: Annotated[str, Query(pattern=fragments_pattern("universe"))] = "",
-) -> Response:
+def show_universe(request: Request, service: ServerService, caller: Calling, name: str) -> Response:
     """Show a universe: its runs and why they wait, its caps, its worlds and its space."""
     state = service.project.machine.state_dir
     found = read_universe(service.fleet, caller, name, state, service.journals)
@@ -59,6 +45,4 @@ def show_universe(
         "changed_at": changed_at,
         "may_resume": may_resume,
     }
-    if fragment:
-        return render_fragments(request, "fleet", fragment, values)
-    return render(request, "universe.html.j2", values)
+    return render(request, "universe.html.j2", values, fragments=("fleet/universe",))
