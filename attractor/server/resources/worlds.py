@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import datetime
-from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -14,7 +13,6 @@ from attractor.config.tables import LONGEST_NEW_NAME, NAME_PATTERN
 from attractor.engine.errors import NotRunnable
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.project import list_project_folders
-from attractor.server.access.callers import Caller
 from attractor.server.fleet.connection import no_fleet
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel
@@ -352,9 +350,13 @@ def see_actor(
 @part.post("/api/v1/actors/{project}/{name}/stop", dependencies=[OPERATE, IN_TURN])
 def stop_actor(service: PathProjectService, caller: Calling, name: str) -> ActorAnswer:
     """Cancel the run of an actor, and end its process."""
-    folder, opened = actor_of(service, name), service.opened
-    cancel = partial(cancel_run, service, caller, "the actor is stopped")
-    stop(folder, sender_of(caller), opened, cancel)
+    folder = actor_of(service, name)
+
+    def cancel(run_id: str) -> None:
+        root = service.project.runs_dir / run_id
+        orders_in(service, root, caller).cancel("the actor is stopped")
+
+    stop(folder, sender_of(caller), service.opened, cancel)
     return answer_of(folder)
 
 
@@ -364,11 +366,6 @@ def archive_actor(service: PathProjectService, caller: Calling, name: str) -> Ac
     folder = actor_of(service, name)
     archive(folder, sender_of(caller), service.opened)
     return answer_of(folder)
-
-
-def cancel_run(service: Service, caller: Caller, why: str, run_id: str) -> None:
-    """Cancel a run of the project of a service."""
-    orders_in(service, service.project.runs_dir / run_id, caller).cancel(why)
 
 
 @part.post("/api/v1/dimensions", status_code=201, dependencies=[OPERATE, IN_TURN])
