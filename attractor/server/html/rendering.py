@@ -112,7 +112,8 @@ def render(
     page asks for some of them by name, separated by commas, and inserts them again after a change.
     """
     if fragments and (names := request.query_params.get("fragment")):
-        return _render_fragments(request, names.split(","), fragments, values)
+        own = {**_own_values(request), **values}
+        return _render_fragments(names.split(","), fragments, own, status)
     path = request.url.path
     service = _shown(request)
     known: Sequence[NavigationEntry] = request.app.state.navigation
@@ -139,35 +140,29 @@ def render(
     return response
 
 
-def render_fragment(request: Request, template: str, values: Mapping[str, object]) -> Response:
-    """Return a fragment of a page, which a script of the page inserts."""
-    return HTMLResponse(render_text(template, {**_own_values(request), **values}))
-
-
 IN_PIECES = ("head", "graph", "timeline")
 """The fragments of which only changed pieces travel."""
 
 
 def _render_fragments(
-    request: Request, wanted: list[str], fragments: Sequence[str], values: Mapping[str, object]
+    wanted: list[str], fragments: Sequence[str], values: Mapping[str, object], status: int
 ) -> Response:
     templates = {one.rpartition("/")[2]: f"{one}.html.j2" for one in fragments}
     if unknown := [one for one in wanted if one not in templates]:
         raise InvalidRequest(f"query.fragment: unknown fragment '{unknown[0]}'")
-    own = {**_own_values(request), **values}
-    pieces = own.get("pieces")
+    pieces = values.get("pieces")
     texts: dict[str, str] = {}
     versions: list[str] = []
     # Fragments that travel whole take their room first.
     for name in sorted(wanted, key=lambda one: one in IN_PIECES):
-        render = partial(render_text, templates[name], own)
+        render = partial(render_text, templates[name], values)
         if isinstance(pieces, PieceSource):
             texts[name], version = pieces.settle(name, render)
             versions += [version] if version else []
         else:
             texts[name] = render()
     content = "\n".join(texts[name] for name in wanted)
-    return HTMLResponse(content, headers={"x-fragment-versions": ",".join(versions)})
+    return HTMLResponse(content, status, headers={"x-fragment-versions": ",".join(versions)})
 
 
 def _shown(request: Request) -> Service:

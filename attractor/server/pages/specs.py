@@ -33,13 +33,7 @@ from attractor.pipeline.source.files import (
 from attractor.pipeline.source.read import context_of, prepare_source, read_pipeline
 from attractor.records.summary import RunOverview
 from attractor.server.html.highlighting import highlighted, lines_of
-from attractor.server.html.rendering import (
-    PageRouter,
-    in_address,
-    render,
-    render_fragment,
-    see_other,
-)
+from attractor.server.html.rendering import PageRouter, in_address, render, see_other
 from attractor.server.html.version_forms import NOT_REFUSED, EndText, Refusal, end_by_form
 from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, ProjectService
 from attractor.server.processes.bodies import LONGEST_SOURCE
@@ -47,6 +41,7 @@ from attractor.server.service import Service
 
 part = PageRouter("Pipelines", "/specs", position=3, marked_at=("/editor",))
 
+FRAGMENTS = ("specs/colours", "specs/checked")
 Text = Annotated[str, Form(max_length=LONGEST_SOURCE)]
 Word = Annotated[str, Query(max_length=1000)]
 
@@ -204,9 +199,6 @@ def check_text(
     request: Request, service: ProjectService, *, file: Text, source: Text, known: Text = ""
 ) -> Response:
     """Check and draw an edited text, without saving it."""
-    if request.query_params.get("fragment") == "checked":
-        checked = _check(service, file, _text(source))
-        return render_fragment(request, "specs/edited.html.j2", {"checked": checked})
     return _editor(request, service, file, _text(source), known)
 
 
@@ -272,7 +264,8 @@ def _editor(
         # Such as an invalid place: the text is kept, so that it can be saved to another one.
         checked, refusal = Checked(text), refusal or error
     values = {"file": file, "text": text, "known": known, "checked": checked, "refusal": refusal}
-    return render(request, "editor.html.j2", values, status=409 if refusal else 200)
+    status = 409 if refusal else 200
+    return render(request, "editor.html.j2", values, status=status, fragments=FRAGMENTS)
 
 
 def _check(service: Service, file: str, text: str) -> Checked:

@@ -16,7 +16,7 @@ async function check() {
   const turn = ++asked;
   const body = new URLSearchParams(new FormData(form));
   const type = "application/x-www-form-urlencoded";
-  const answer = await fetch(`${form.action}${form.action.includes("?") ? "&" : "?"}fragment=checked`, { method: "POST", headers: headers(type), body });
+  const answer = await fetch(`${form.action}${form.action.includes("?") ? "&" : "?"}fragment=colours,checked`, { method: "POST", headers: headers(type), body });
   if (!answer.ok || turn !== asked) return; // a newer text is being checked
   const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const id of ["checked", "colours"])
