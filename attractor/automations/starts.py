@@ -5,7 +5,6 @@ an occurrence is claimed once, by any number of servers, and a killed one leaves
 next one carries out under the same id.
 """
 
-import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field
@@ -15,13 +14,12 @@ from pathlib import Path
 
 from attractor.automations.automation import TriggerKind
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import LockHeld, UsageError, VerificationError
+from attractor.base.errors import UsageError, VerificationError
 from attractor.base.journal import Journal, read_lines
 from attractor.base.json import canonical_json, parse_object
 from attractor.base.records import read_record, write_record
 
 _PATIENCE_S = 10.0
-_PAUSE_S = 0.01
 _MOST_SHOWN = 20
 MOST_PENDING = 100
 """Requests, tickets and issues wait elsewhere while so many claims are open."""
@@ -296,16 +294,7 @@ class Starts:
     @contextmanager
     def _writing(self) -> Generator[Journal]:
         """Open the journal as its only writer, after all its lines were read."""
-        until = time.monotonic() + _PATIENCE_S
-        while True:
-            try:
-                journal = Journal.open(self._file)
-                break
-            except LockHeld:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(_PAUSE_S)
-        with journal:
+        with Journal.open(self._file, wait=_PATIENCE_S) as journal:
             self.read()
             yield journal
 

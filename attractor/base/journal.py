@@ -68,17 +68,17 @@ class Journal:
         self._is_appending = False
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
+    def open(cls, path: str | Path, *, wait: float = 0.0) -> Self:
         """Open or create a journal for appending.
 
-        Raise LockHeld if another process is writing to it.
+        Raise LockHeld if another process is writing to it for `wait` seconds.
         """
         path = Path(path)
         try:
             with ExitStack() as undo:
                 file = undo.enter_context(open_to_lock(path))
                 # Without the lock this could remove a line that another process is writing.
-                if not try_lock(file):
+                if not try_lock(file, wait):
                     raise LockHeld(
                         f"another process is writing to {path}",
                         hint="wait until that process ends",

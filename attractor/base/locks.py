@@ -57,7 +57,12 @@ class FileLock:
         try:
             with ExitStack() as undo:
                 file = undo.enter_context(open_to_lock(self.path))
-                self._await(file, wait)
+                if not try_lock(file, wait):
+                    holder = holder_of(self.path) or "an unknown process"
+                    raise LockHeld(
+                        f"{self.path} is locked by {holder}",
+                        hint="wait until that process ends, or stop it",
+                    )
                 self._write_holder(purpose)
                 undo.pop_all()
         except OSError as cause:
@@ -110,18 +115,6 @@ class FileLock:
         finally:
             os.close(file)
         return False
-
-    def _await(self, file: io.FileIO, wait: float) -> None:
-        end = time.monotonic() + wait
-        while not try_lock(file):
-            left = end - time.monotonic()
-            if left <= 0:
-                holder = holder_of(self.path) or "an unknown process"
-                raise LockHeld(
-                    f"{self.path} is locked by {holder}",
-                    hint="wait until that process ends, or stop it",
-                )
-            time.sleep(min(left, random.uniform(0.01, 0.05)))
 
     def _write_holder(self, purpose: str) -> None:
         pid = os.getpid()
@@ -193,13 +186,20 @@ def _slot_name(number: int) -> str:
     return f"slot-{number}"
 
 
-def try_lock(file: io.FileIO) -> bool:
-    """Try to acquire the kernel's lock on an open file; return whether the lock was acquired."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def try_lock(file: io.FileIO, wait: float = 0.0) -> bool:
+    """Try to acquire the kernel's lock on an open file within `wait` seconds; return whether the
+    lock was acquired.
+    """
+    end = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if (left := end - time.monotonic()) <= 0:
+                return False
+            time.sleep(min(left, random.uniform(0.01, 0.05)))
+        else:
+            return True
 
 
 def unlock(file: io.FileIO) -> None:

@@ -5,7 +5,6 @@ runs answered which messages, and that it was stopped, seen or archived. Nothing
 status is read from journal, inbox, lock and runs (`status.py`).
 """
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
@@ -16,7 +15,7 @@ from typing import TypeVar
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import LockHeld, Refused, UsageError, VerificationError
+from attractor.base.errors import Refused, UsageError, VerificationError
 from attractor.base.files import (
     StoredFile,
     file_error,
@@ -315,16 +314,8 @@ class ActorFolder:
 
     def record(self, line: Line) -> None:
         """Append a line to the journal, and sync it."""
-        until = time.monotonic() + _PATIENCE_S
-        while True:
-            try:
-                with Journal.open(self.root / _JOURNAL) as journal:
-                    journal.append(_to_line(line))
-                return
-            except LockHeld:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.01)
+        with Journal.open(self.root / _JOURNAL, wait=_PATIENCE_S) as journal:
+            journal.append(_to_line(line))
 
     def read_task(self) -> TaskAtWork | None:
         """Return the message that the actor works on, with its run, if there is one."""

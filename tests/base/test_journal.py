@@ -130,6 +130,19 @@ def test_second_writer_is_refused_and_removes_nothing(tmp_path: Path) -> None:
     Journal.open(path).close()
 
 
+def test_writer_waits_for_another_one(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with Journal.open(path) as journal, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(Journal.open, path, wait=PATIENCE_S)
+        with pytest.raises(LockHeld):
+            Journal.open(path, wait=0.1)
+        journal.append("first")
+        journal.close()
+        with waiting.result() as second:
+            second.append("second")
+    assert contents(path) == [b"first", b"second"]
+
+
 @table("last", [b"", b"x", b'{"data":"\xc3\xa4\xf0\x9f\x98\x80\\n"}'])
 def test_journal_cut_at_any_byte_of_its_last_line(tmp_path: Path, last: bytes) -> None:
     path = tmp_path / "journal"
