@@ -25,13 +25,10 @@ Reference = Annotated[
 ]
 
 
-class EndingAnswer(AnswerModel):
+class EndingAnswer(AnswerModel, of=Ending):
     """The reason why no new run may use a version."""
 
-    how: str
     when: str
-    by: str
-    reason: str
 
 
 class VersionAnswer(AnswerModel):

@@ -9,7 +9,7 @@ from pydantic import Field
 from attractor.attention.causes import find_shown
 from attractor.attention.evidence import Evidence
 from attractor.attention.reading import Attention, read_attention
-from attractor.attention.rows import AttentionRow, Settler, find_row, settle
+from attractor.attention.rows import AttentionRow, Choice, Settler, find_row, settle
 from attractor.attention.snoozing import snooze, wake
 from attractor.attention.sources.tasks import row_of_task
 from attractor.base.durations import DURATION_PATTERN, parse_duration
@@ -54,14 +54,11 @@ class FieldAnswer(AnswerModel):
     is_long: bool
 
 
-class ChoiceAnswer(AnswerModel):
+class ChoiceAnswer(AnswerModel, of=Choice):
     """One thing that a person can do: settle the row with `key`, `values` and typed fields."""
 
-    key: str
-    label: str
     letter: str = Field(description="Its key on a keyboard; empty without one.")
     fields: list[FieldAnswer]
-    values: dict[str, str]
     is_free: bool = Field(description="A text that is no other choice is its first field.")
 
 
@@ -96,12 +93,9 @@ class OutputAnswer(AnswerModel):
     lines: list[str]
 
 
-class LookAnswer(AnswerModel):
+class LookAnswer(AnswerModel, of=Evidence):
     """What a person needs to choose: `task` and `said` are Markdown of people and agents."""
 
-    task: str
-    facts: dict[str, str]
-    said: str
     outputs: list[OutputAnswer]
     changes: DiffAnswer
 

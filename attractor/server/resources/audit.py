@@ -5,7 +5,7 @@ from pydantic import Field
 
 from attractor.base.durations import parse_since
 from attractor.base.records import write_fields
-from attractor.factory.history.audit import audit
+from attractor.factory.history.audit import Flaw, audit
 from attractor.factory.history.index import LedgerLine, LineQuery
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import Scope
@@ -26,23 +26,16 @@ from attractor.server.http.scopes import ALL_PROJECTS, READ, Calling, ProjectSer
 part = APIRouter(tags=["audit"], responses=problem_statuses(400, 404, 409))
 
 
-class LedgerLineAnswer(AnswerModel):
+class LedgerLineAnswer(AnswerModel, of=LedgerLine):
     """A line of the ledger."""
 
-    seq: int
-    hash: str
-    kind: str
-    run_id: str
-    time: str
     data: JsonRecord
 
 
-class FlawAnswer(AnswerModel):
+class FlawAnswer(AnswerModel, of=Flaw):
     """A corrupt record, and the remedy."""
 
     run_id: str = Field(description="Empty for a record of no run.")
-    problem: str
-    remedy: str
     is_foreign: bool = Field(description="Not corrupt, but written by another version.")
 
 
@@ -91,7 +84,7 @@ def list_ledger(
     )
     found = service.index.lines(service.project.runs_dir, query)
     items = [_answer(one, caller) for one in found[:limit]]
-    return Page(items=items, next=write_cursor(items[-1].seq) if len(found) > limit else "")
+    return Page(items=items, next=write_cursor(found[limit - 1].seq) if len(found) > limit else "")
 
 
 def _answer(line: LedgerLine, caller: Caller) -> LedgerLineAnswer:

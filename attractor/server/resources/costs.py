@@ -5,7 +5,14 @@ from pydantic import Field
 
 from attractor.base.durations import parse_since
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
-from attractor.factory.history.report import read_costs, read_groups, read_stages, trials_in
+from attractor.factory.history.report import (
+    DayCosts,
+    TrialFigures,
+    read_costs,
+    read_groups,
+    read_stages,
+    trials_in,
+)
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, Since
 from attractor.server.http.scopes import READ, ProjectService
@@ -14,18 +21,11 @@ from attractor.server.service import Service
 part = APIRouter(tags=["costs"], responses=problem_statuses(400, 404, 409))
 
 
-class DayCostsAnswer(AnswerModel):
+class DayCostsAnswer(AnswerModel, of=DayCosts):
     """The cost of the runs of a pipeline with the same models that started on one day (UTC)."""
 
-    day: str
-    pipeline: str
-    models: str
-    runs: int
     cost_usd: float = Field(description="Of stages and trials.")
-    tokens: int
-    trials_usd: float
     unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
-    trials_unpriced_tokens: int
 
 
 class CostsAnswer(AnswerModel):
@@ -74,15 +74,9 @@ class StageFiguresAnswer(AnswerModel):
     unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
 
 
-class TrialFiguresAnswer(AnswerModel):
+class TrialFiguresAnswer(AnswerModel, of=TrialFigures):
     """A trial of a finished evaluation; the scenario has its opaque name."""
 
-    scenario: str
-    number: int
-    satisfied: bool
-    seconds: float
-    cost_usd: float
-    tokens: int
     unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
 
 

@@ -2,19 +2,17 @@
 
 from fastapi import APIRouter
 
-from attractor.pipeline.disk_use import read_disk_use
+from attractor.pipeline.disk_use import UsedSpace, read_disk_use
 from attractor.server.http.records import AnswerModel
 from attractor.server.http.scopes import READ, ProjectService
 
 part = APIRouter(tags=["system"])
 
 
-class UsedSpaceAnswer(AnswerModel):
+class UsedSpaceAnswer(AnswerModel, of=UsedSpace):
     """The bytes that a folder uses."""
 
-    what: str
     path: str
-    bytes: int
 
 
 class DiskUseAnswer(AnswerModel):

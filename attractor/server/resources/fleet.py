@@ -6,7 +6,8 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from attractor.base.records import write_fields
-from attractor.fleet.views.overview import ExplainedRun, WorkerView
+from attractor.fleet.records import Demand
+from attractor.fleet.views.overview import ExplainedRun, PoolView, WorkerView
 from attractor.server.fleet.view import at, drain_worker, metrics_of, read_fleet
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord
@@ -95,27 +96,12 @@ class FleetWorkerAnswer(AnswerModel):
         )
 
 
-class FleetPoolAnswer(AnswerModel):
+class FleetPoolAnswer(AnswerModel, of=PoolView):
     """A pool of the fleet; a concurrency of 0 is no limit."""
 
-    name: str
-    concurrency: int
-    share: float
-    workers: int
-    slots: int
-    running: int
-    queued: int
-    parked: int
 
-
-class DemandAnswer(AnswerModel):
+class DemandAnswer(AnswerModel, of=Demand):
     """Runs that would start on new workers."""
-
-    pool: str
-    engine: str
-    label: str
-    universe: str
-    startable: int
 
 
 class FleetAnswer(AnswerModel):

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from fastapi import APIRouter
 
-from attractor.backends.models import list_catalogue, read_provider_keys
+from attractor.backends.models import ProviderKey, list_catalogue, read_provider_keys
 from attractor.base.records import write_fields
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord, Name
@@ -14,13 +14,8 @@ from attractor.server.http.scopes import READ, ProjectService
 part = APIRouter(tags=["models"], responses=problem_statuses(400, 404))
 
 
-class ProviderAnswer(AnswerModel):
+class ProviderAnswer(AnswerModel, of=ProviderKey):
     """A provider, the variables that configure it, and the one that is set; never a key."""
-
-    provider: str
-    variables: list[str]
-    set_by: str
-    is_set: bool
 
 
 @part.get("/api/v1/providers", dependencies=[READ])

@@ -14,6 +14,7 @@ from attractor.language.drawing.run_overlay import states_record
 from attractor.pipeline.status import read_status, require_known_status
 from attractor.records.context import read_context
 from attractor.records.drawing import read_states
+from attractor.records.evidence import StageWords
 from attractor.records.summary import summarize
 from attractor.server.http.cursors import (
     DEFAULT_LIMIT,
@@ -211,13 +212,8 @@ def show_run(service: ProjectService, run: str) -> RunStatusAnswer:
     return RunStatusAnswer.model_validate(status.to_record())
 
 
-class StageWordsAnswer(AnswerModel):
+class StageWordsAnswer(AnswerModel, of=StageWords):
     """The last lines that a stage before a question answered or printed."""
-
-    attempt: str
-    node: str
-    outcome: str
-    lines: list[str]
 
 
 class EvidenceAnswer(AnswerModel):

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from attractor.pipeline.workspace.diffs import LARGEST_DIFF, read_run_diff, read_stage_diff
-from attractor.records.timeline import StageAttempt, find_attempt, read_stages, read_timeline
+from attractor.records.timeline import StageAttempt, Wait, find_attempt, read_stages, read_timeline
 from attractor.records.transcript import EntryKind, read_page
 from attractor.server.http.cursors import (
     DEFAULT_LIMIT,
@@ -106,14 +106,11 @@ class BarAnswer(AnswerModel):
     periods: list[PeriodAnswer]
 
 
-class WaitAnswer(AnswerModel):
+class WaitAnswer(AnswerModel, of=Wait):
     """A question to a person; `until` is null while it is open."""
 
-    node: str
-    question: str
     since: str
     until: str | None
-    by: str
     proof: str = Field(description="How the author of the answer was identified.")
 
 

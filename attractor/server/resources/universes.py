@@ -8,7 +8,7 @@ from pydantic import Field
 
 from attractor.base.records import write_fields
 from attractor.fleet.universes import Tenant
-from attractor.fleet.views.universe_views import UniverseView
+from attractor.fleet.views.universe_views import UniverseRow, UniverseView
 from attractor.server.fleet.connection import UsedSpace
 from attractor.server.fleet.universes import UniverseState, read_universe, read_universes
 from attractor.server.http.cursors import (
@@ -40,18 +40,9 @@ class SpaceAnswer(AnswerModel):
         return cls(bytes=space.bytes, at=space.at) if space else None
 
 
-class UniverseRowAnswer(AnswerModel):
+class UniverseRowAnswer(AnswerModel, of=UniverseRow):
     """A universe, with its open runs in numbers, and what it spent today (UTC)."""
 
-    name: str
-    id: str
-    archived: bool
-    worlds: int
-    queued: int
-    running: int
-    parked: int
-    cost_usd: float
-    tokens: int
     unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
     space: SpaceAnswer | None = Field(description="None until it is measured.")
 
@@ -132,7 +123,9 @@ def list_universes(
         UniverseRowAnswer.model_validate({**write_fields(row), "space": SpaceAnswer.of(space)})
         for row, space in found[:limit]
     ]
-    return Page(items=items, next=write_cursor(items[-1].name) if len(found) > limit else "")
+    return Page(
+        items=items, next=write_cursor(found[limit - 1][0].name) if len(found) > limit else ""
+    )
 
 
 @part.get("/api/v1/fleet/universes/{name}", dependencies=[READ], responses=problem_statuses(404))

@@ -111,24 +111,15 @@ class SettingAnswer(AnswerModel):
     origin: str = Field(description="`default`, a file with its line, a variable or a flag.")
 
 
-class SenderAnswer(AnswerModel):
+class SenderAnswer(AnswerModel, of=Sender):
     """The sender of a message, and how it is proved."""
 
-    kind: SenderKind
-    name: str
-    proof: str
 
-
-class MessageFields(AnswerModel):
+class MessageFields(AnswerModel, of=Message):
     """A message, as it was sent."""
 
-    id: str
-    number: int
     kind: str
     sender: SenderAnswer
-    text: str
-    sent: datetime
-    about: str
 
 
 class MessageAnswer(AnswerModel):
