@@ -4,7 +4,6 @@ A record is written before a folder is made, and removed after the folder is gon
 not ready. `attractor/worlds/dimensions.py` makes and removes dimensions.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -12,13 +11,11 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UnknownName
-from attractor.base.files import make_private_folder, remove_file, write_whole
-from attractor.base.json import Json, canonical_json
+from attractor.base.files import remove_file
+from attractor.base.json import Json
 from attractor.base.names import find_named
-from attractor.base.records import read_record, write_fields, write_record
-from attractor.engine.storage.json_files import read_document
-from attractor.factory.open_project import OpenProject
-from attractor.factory.project import project_folder
+from attractor.base.records import write_fields
+from attractor.factory.open_project import OpenProject, RecordFolder
 from attractor.records.request import RunRequest
 from attractor.workspaces.create.registry import workspace_registry
 
@@ -58,27 +55,11 @@ class Dimension:
         return {**write_fields(self, created="", state=""), "created": self.created.isoformat()}
 
 
-@dataclass(frozen=True)
-class DimensionRecords:
+class DimensionRecords(RecordFolder[Dimension]):
     """The records of the dimensions of a project."""
 
-    folder: Path
-
-    @classmethod
-    def of(cls, opened: OpenProject) -> "DimensionRecords":
-        """Return the records of an open project."""
-        state, project_id = opened.project.machine.state_dir, opened.identity.project_id()
-        return cls.in_state(state, project_id or "none")
-
-    @classmethod
-    def in_state(cls, state: Path, project_id: str) -> "DimensionRecords":
-        """Return the records of a project of a state folder."""
-        return cls(project_folder(state, project_id) / DIMENSIONS)
-
-    def all(self) -> Sequence[Dimension]:
-        """Return the dimensions by name."""
-        files = sorted(self.folder.glob("*.json"))
-        return [read_record(Dimension, read_document(file).all()) for file in files]
+    name = DIMENSIONS
+    kind = Dimension
 
     def find(self, name: str) -> Dimension:
         """Return the dimension with a name, otherwise with the unique beginning of one."""
@@ -89,20 +70,16 @@ class DimensionRecords:
 
     def write(self, dimension: Dimension) -> None:
         """Write the record of a dimension."""
-        make_private_folder(self.folder)
-        write_whole(self._file(dimension), canonical_json(write_record(dimension)), mode=0o600)
+        self._write(dimension.name, dimension)
 
     def remove(self, dimension: Dimension) -> None:
         """Remove the record of a dimension, and the remarks on it."""
         remove_file(self.remarks_file(dimension))
-        remove_file(self._file(dimension))
+        remove_file(self.file(dimension.name))
 
     def remarks_file(self, dimension: Dimension) -> Path:
         """Return the file of the remarks on a dimension, which may be missing."""
-        return self.folder / f"{dimension.name}.remarks"
-
-    def _file(self, dimension: Dimension) -> Path:
-        return self.folder / f"{dimension.name}.json"
+        return self.file(dimension.name, "remarks")
 
 
 def with_dimension(request: RunRequest, opened: OpenProject) -> RunRequest:

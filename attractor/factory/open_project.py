@@ -6,19 +6,24 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
+from urllib.parse import quote
 
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import FileError, Refused, UnknownName, UsageError
+from attractor.base.files import make_private_folder, write_whole
+from attractor.base.json import canonical_json
 from attractor.base.names import match_names
+from attractor.base.records import read_record, write_record
 from attractor.config.load import load_configuration
 from attractor.config.user_folders import user_config_file
 from attractor.engine.errors import NoRun
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.storage.json_files import read_document
 from attractor.factory.errors import RunGone
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.operator_process import refuse_in_run
-from attractor.factory.project import ProjectIdentity, created_runs, find_directory
+from attractor.factory.project import ProjectIdentity, created_runs, find_directory, project_folder
 from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import STRICT_PROFILE, Profile, ProfileStore
 from attractor.factory.resources.suite_figures import STRENGTHEN, SuiteFigures, figures_in, weakness
@@ -350,3 +355,49 @@ def open_project(
         parts=parts or CustomParts(),
     )
     return OpenProject(project)
+
+
+Record = TypeVar("Record")
+
+
+class RecordFolder(Generic[Record]):
+    """The records of one kind of a project: files of JSON in a folder of the state folder.
+
+    A subclass has the name of the folder, and the dataclass of the records.
+    """
+
+    name: str
+    kind: type[Record]
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def of(cls, opened: OpenProject) -> Self:
+        """Return the records of an open project."""
+        return cls.in_state(opened.project.machine.state_dir, opened.identity.project_id())
+
+    @classmethod
+    def in_state(cls, state: Path, project_id: str) -> Self:
+        """Return the records of a project of a state folder."""
+        return cls(project_folder(state, project_id or "none") / cls.name)
+
+    def all(self) -> Sequence[Record]:
+        """Return all records, by the names of their files."""
+        return [self._read(file) for file in sorted(self.folder.glob("*.json"))]
+
+    def file(self, name: str, ending: str = "json") -> Path:
+        """Return the file of a record, or the one beside it with another ending."""
+        # The name of a branch may contain slashes.
+        return self.folder / f"{quote(name, safe='')}.{ending}"
+
+    def _named(self, name: str) -> Record | None:
+        file = self.file(name)
+        return self._read(file) if file.exists() else None
+
+    def _write(self, name: str, record: Record) -> None:
+        make_private_folder(self.folder)
+        write_whole(self.file(name), canonical_json(write_record(record)), mode=0o600)
+
+    def _read(self, file: Path) -> Record:
+        return read_record(self.kind, read_document(file).all())

@@ -12,15 +12,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
-from urllib.parse import quote
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import LockHeld, UnknownName, UsageError
-from attractor.base.files import make_private_folder, write_whole
-from attractor.base.json import canonical_json
+from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock, LockHolder, holder_of
-from attractor.base.records import read_record, write_record
 from attractor.engine.state.run_state import (
     APPROVED,
     AWAITING_DECISION,
@@ -29,14 +25,11 @@ from attractor.engine.state.run_state import (
     REJECTED,
     RunStatus,
 )
-from attractor.engine.storage.json_files import read_document
-from attractor.factory.open_project import OpenProject
-from attractor.factory.project import project_folder
+from attractor.factory.open_project import RecordFolder
 
 IDLE = timedelta(minutes=1)
 """After this time without a process, a queue counts as stuck."""
 
-_QUEUES = "queues"
 _PATIENCE_S = 30.0
 
 
@@ -107,49 +100,31 @@ class PromotionQueue:
         return replace(self, runs=runs)
 
 
-@dataclass(frozen=True)
-class PromotionQueues:
+class PromotionQueues(RecordFolder[PromotionQueue]):
     """The queues of a project, in the state folder."""
 
-    folder: Path
-
-    @classmethod
-    def of(cls, opened: OpenProject) -> "PromotionQueues":
-        """Return the queues of an open project."""
-        return cls.in_state(opened.project.machine.state_dir, opened.identity.project_id())
-
-    @classmethod
-    def in_state(cls, state: Path, project_id: str) -> "PromotionQueues":
-        """Return the queues of a project of a state folder."""
-        return cls(project_folder(state, project_id or "none") / _QUEUES)
+    name = "queues"
+    kind = PromotionQueue
 
     def all(self) -> Sequence[PromotionQueue]:
         """Return the queues that have runs, by their branches."""
-        files = sorted(self.folder.glob("*.json"))
-        found = (read_record(PromotionQueue, read_document(file).all()) for file in files)
-        return [queue for queue in found if queue.runs]
+        return [queue for queue in super().all() if queue.runs]
 
     def read(self, branch: str) -> PromotionQueue:
         """Return the queue of a branch."""
-        if not (file := self.file(branch)).exists():
-            return PromotionQueue(branch)
-        return read_record(PromotionQueue, read_document(file).all())
-
-    def file(self, branch: str) -> Path:
-        """Return the file of the queue of a branch."""
-        return self._place(branch, "json")
+        return self._named(branch) or PromotionQueue(branch)
 
     @contextmanager
     def locked(self, branch: str) -> Generator[PromotionQueue]:
         """Yield the queue of a branch, which no other process changes meanwhile."""
         make_private_folder(self.folder)
-        lock = FileLock(self._place(branch, "lock"))
+        lock = FileLock(self.file(branch, "lock"))
         with lock.acquire(wait=_PATIENCE_S, purpose="attractor queue"):
             yield self.read(branch)
 
     def write(self, queue: PromotionQueue) -> None:
         """Write the queue of a branch, which the caller has locked."""
-        write_whole(self.file(queue.branch), canonical_json(write_record(queue)), mode=0o600)
+        self._write(queue.branch, queue)
 
     def change(self, branch: str, run: QueuedRun) -> bool:
         """Record other facts about a run; return whether it is still in the queue."""
@@ -175,14 +150,14 @@ class PromotionQueues:
 
     def holder(self, branch: str) -> LockHolder | None:
         """Return the process that promotes the runs of a branch, or None."""
-        place = self._place(branch, "running")
+        place = self.file(branch, "running")
         return holder_of(place) if FileLock.is_held(place) else None
 
     @contextmanager
     def processing(self, branch: str) -> Generator[None]:
         """Be the process that promotes the runs of a branch; refuse a second one."""
         make_private_folder(self.folder)
-        lock = FileLock(self._place(branch, "running"))
+        lock = FileLock(self.file(branch, "running"))
         try:
             lock.acquire(purpose=f"attractor queue run --branch {branch}")
         except LockHeld as held:
@@ -192,10 +167,6 @@ class PromotionQueues:
             ) from held
         with lock:
             yield
-
-    def _place(self, branch: str, ending: str) -> Path:
-        # A branch may contain slashes.
-        return self.folder / f"{quote(branch, safe='')}.{ending}"
 
 
 class Step(StrEnum):
