@@ -8,23 +8,16 @@ what others said about it, are lines of the ledger.
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
-from urllib.parse import quote
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import make_private_folder, write_whole
-from attractor.base.json import canonical_json
+from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock
-from attractor.base.records import read_record, write_record
-from attractor.engine.storage.json_files import read_document
-from attractor.factory.open_project import OpenProject
-from attractor.factory.project import project_folder
+from attractor.factory.open_project import RecordFolder
 
 SHOWN = timedelta(days=7)
 """For so long, a person is told about a merge outside, and a closed pull request is read again."""
 
-_PULLS = "pulls"
 _PATIENCE_S = 10.0
 
 
@@ -133,26 +126,11 @@ def after_conflict(run: str) -> str:
     return f"git pull && attractor run FILE --feedback {run}"
 
 
-@dataclass(frozen=True)
-class PullReadings:
+class PullReadings(RecordFolder[PullReading]):
     """The readings of the open pull requests of a project, in the state folder."""
 
-    folder: Path
-
-    @classmethod
-    def of(cls, opened: OpenProject) -> "PullReadings":
-        """Return the readings of an open project."""
-        return cls.in_state(opened.project.machine.state_dir, opened.identity.project_id())
-
-    @classmethod
-    def in_state(cls, state: Path, project_id: str) -> "PullReadings":
-        """Return the readings of a project of a state folder."""
-        return cls(project_folder(state, project_id or "none") / _PULLS)
-
-    def all(self) -> Sequence[PullReading]:
-        """Return all readings."""
-        files = sorted(self.folder.glob("*.json"))
-        return [read_record(PullReading, read_document(file).all()) for file in files]
+    name = "pulls"
+    kind = PullReading
 
     def of_run(self, run_id: str) -> PullReading | None:
         """Return the reading of the pull request whose latest round is a run, or None."""
@@ -160,17 +138,17 @@ class PullReadings:
 
     def find(self, repository: str, number: int) -> PullReading | None:
         """Return the reading of a pull request, or None."""
-        file = self._file(repository, number)
-        return read_record(PullReading, read_document(file).all()) if file.exists() else None
+        return self._named(_name(repository, number))
 
     def keep(self, reading: PullReading) -> None:
         """Write a reading in place of an earlier one."""
         with self._locked():
-            self._write(reading.after(self.find(reading.repository, reading.number)))
+            earlier = self.find(reading.repository, reading.number)
+            self._write(_name(reading.repository, reading.number), reading.after(earlier))
 
     def remove(self, repository: str, number: int) -> None:
         """Forget a pull request that ended."""
-        self._file(repository, number).unlink(missing_ok=True)
+        self.file(_name(repository, number)).unlink(missing_ok=True)
 
     def begin_next(self, run_id: str, next_run: str) -> None:
         """Record the run that begins the next round after a run, if it has a pull request."""
@@ -179,7 +157,8 @@ class PullReadings:
             return
         with self._locked():
             if reading := self.of_run(run_id):
-                self._write(replace(reading, next_run=next_run))
+                name = _name(reading.repository, reading.number)
+                self._write(name, replace(reading, next_run=next_run))
 
     def lock_next(self, run_id: str, *, wait: float = 0.0) -> FileLock:
         """Lock the round after a run; raise LockHeld if another process begins it."""
@@ -192,9 +171,6 @@ class PullReadings:
         make_private_folder(self.folder)
         return FileLock(self.folder / "readings.lock").acquire(wait=_PATIENCE_S)
 
-    def _write(self, reading: PullReading) -> None:
-        content = canonical_json(write_record(reading))
-        write_whole(self._file(reading.repository, reading.number), content, mode=0o600)
 
-    def _file(self, repository: str, number: int) -> Path:
-        return self.folder / f"{quote(repository.casefold(), safe='')}-{number}.json"
+def _name(repository: str, number: int) -> str:
+    return f"{repository.casefold()}-{number}"
