@@ -3,8 +3,9 @@
 import asyncio
 import os
 import shlex
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -46,7 +47,9 @@ from attractor.scenarios.suite import (
 from attractor.scenarios.suite_files import FIXTURES, list_suite_files, read_suite_file
 from attractor.scenarios.suite_setup import last_line, run_commands, run_suite_setup
 from attractor.scenarios.trial_twins import start_twins
-from attractor.scenarios.verifier import make_verify, separate_environment
+from attractor.scenarios.verifier import make_verify, running as started, separate_environment
+from attractor.scenarios.wall.wall import Wall
+from attractor.workspaces.folders import borrowed_folder
 from attractor.workspaces.git.files import in_thread
 
 _POLL_INTERVAL_S = 0.05
@@ -62,7 +65,8 @@ class ScenarioPlayer:
 
     The candidate has the paths `carried`, read-only ones in environments of `make_showing`
     (default: as `make_environment`). Verifiers and pages have none of them. The setup in `settings`
-    is executed first. `failed_setup` is the reason why it failed for all trials.
+    is executed first. `failed_setup` is the reason why it failed for all trials. `carry` copies
+    carried paths into the folder of tests behind a wall.
     """
 
     settings: SuiteSettings
@@ -73,6 +77,7 @@ class ScenarioPlayer:
     carried: Sequence[str] = ()
     failed_setup: str = ""
     edition: int = EDITION
+    carry: Callable[[Path], Awaitable[None]] | None = None
 
     async def play(
         self,
@@ -108,13 +113,18 @@ class ScenarioPlayer:
             )
             async with twins as running, AsyncExitStack() as services:
                 own = variables_of_trials(self.carried)
-                steps = _Steps(environment, {**own, **running.variables}, timeout, services)
-                failure = await self._prepare(scenario, environment, steps, attribution)
+                variables = {**own, **running.variables}
+                wall = await services.enter_async_context(self._wall(scenario, folder, environment))
+                candidate = _Steps(environment, variables, timeout, services)
+                steps = replace(candidate, environment=wall.tests, wall=wall) if wall else candidate
+                failure = await self._prepare(scenario, steps, candidate, attribution)
                 is_compared = any(check.compares_tree for check in checks)
                 whole = self.edition >= EDITION
                 changed = await _watch(folder, timeout, whole) if is_compared else no_change
                 began = self.clock.monotonic()
                 records = {} if failure else await steps.run(scenario.steps)
+                if wall and not (failure or wall.has_opened):
+                    failure = f"no test imported {' or '.join(scenario.wall)}"
                 troubled = [record for record in records.values() if record.trouble]
                 if troubled and not failure:
                     failure = f"step {troubled[0].name}: {troubled[0].trouble}"
@@ -147,25 +157,42 @@ class ScenarioPlayer:
             in_order.append(_ended_early(failure))
         return PlayedScenario(scenario, observed, tuple(in_order))
 
+    @asynccontextmanager
+    async def _wall(
+        self, scenario: Scenario, folder: Path, room: ExecutionEnvironment
+    ) -> AsyncGenerator[Wall | None]:
+        """Yield the wall of a scenario that has one; its tests lie in a folder beside the tree."""
+        if not scenario.wall:
+            yield None
+            return
+        with borrowed_folder(folder.parent) as beside:
+            if self.carry:
+                await self.carry(beside)
+            make = self.make_showing or self.make_environment
+            async with started(make(beside)) as tests:
+                wall = Wall(tests, room, beside, folder, scenario.wall)
+                wall.prepare()
+                yield wall
+
     async def _prepare(
         self,
         scenario: Scenario,
-        environment: ExecutionEnvironment,
         steps: "_Steps",
+        candidate: "_Steps",
         attribution: Attribution,
     ) -> str:
         """Execute the setups and copy the fixtures; return the reason of a failure, or ""."""
         if self.settings.setup.run:
             attribution.candidate_runs = True
             if failed := await run_suite_setup(
-                self.settings.setup, environment, carried=self.carried
+                self.settings.setup, candidate.environment, carried=self.carried
             ):
                 return f"the setup of the suite failed: {failed}"
         if failure := await self._copy_fixtures(scenario, steps):
             return failure
         # The setup, such as an installation, can already execute the candidate's code.
         attribution.candidate_runs = True
-        setup = partial(steps.execute, timeout=scenario.setup.timeout)
+        setup = partial(candidate.execute, timeout=scenario.setup.timeout)
         failed = await run_commands(scenario.setup.run, setup)
         return str(failed) if failed else ""
 
@@ -219,20 +246,15 @@ def fixture_files(suite_folder: Path, scenario: Scenario) -> Iterator[tuple[Path
             yield source / file.path, f"{fixture.target}/{file.path}"
 
 
+@dataclass(frozen=True)
 class _Steps:
-    """Runs steps, and stops their services at the end."""
+    """Runs steps, behind a wall or without one, and stops their services at the end."""
 
-    def __init__(
-        self,
-        environment: ExecutionEnvironment,
-        variables: Mapping[str, str],
-        timeout: timedelta,
-        services: AsyncExitStack,
-    ) -> None:
-        self._environment = environment
-        self._variables = variables
-        self._timeout = timeout
-        self._services = services
+    environment: ExecutionEnvironment
+    variables: Mapping[str, str]
+    timeout: timedelta
+    services: AsyncExitStack
+    wall: Wall | None = None
 
     async def run(self, steps: Sequence[Step]) -> dict[str, StepRecord]:
         """Run steps up to the first failure; return the records of the steps."""
@@ -260,23 +282,27 @@ class _Steps:
         timeout: timedelta | None = None,
     ) -> ExecResult:
         """Run a command with the variables of the twins."""
-        return await self._environment.exec_command(
+        return await self.environment.exec_command(
             command,
-            timeout_ms=round((timeout or self._timeout).total_seconds() * 1000),
+            timeout_ms=round((timeout or self.timeout).total_seconds() * 1000),
             working_dir=cwd,
-            env_vars={**self._variables, **(env or {})},
+            env_vars={**self.variables, **(env or {})},
             stdin=stdin,
         )
 
     async def _run_command(self, step: CommandStep) -> StepRecord:
+        env = {**self.variables, **step.env}
+        run = partial(
+            self.execute, step.run, step.stdin.encode(), cwd=step.cwd, timeout=step.timeout
+        )
+        trouble = ""
         try:
-            result = await self.execute(
-                step.run,
-                step.stdin.encode(),
-                env=step.env,
-                cwd=step.cwd,
-                timeout=step.timeout,
-            )
+            if self.wall:
+                async with self.wall.open(env):
+                    result = await run(env=self.wall.variables(env))
+                trouble = self.wall.trouble
+            else:
+                result = await run(env=env)
         except FileUnusable as error:  # the candidate has no such folder
             return StepRecord(step.name, trouble=str(error))
         return StepRecord(
@@ -287,11 +313,12 @@ class _Steps:
             stdout_omitted=result.stdout_omitted,
             stderr_omitted=result.stderr_omitted,
             timed_out=result.timed_out,
+            trouble=trouble,
         )
 
     async def _send_request(self, step: RequestStep) -> StepRecord:
         try:
-            answer = await send_request(step, self._environment, step.timeout or self._timeout)
+            answer = await send_request(step, self.environment, step.timeout or self.timeout)
         except RequestFailed as error:
             return StepRecord(step.name, trouble=f"{step.method} {step.path} failed: {error}")
         return StepRecord(
@@ -299,11 +326,11 @@ class _Steps:
         )
 
     async def _start_service(self, step: ServiceStep) -> StepRecord:
-        variables = {**self._variables, **step.env}
+        variables = {**self.variables, **step.env}
         service = _RunningService(
-            await self._environment.start_service(step.service, env_vars=variables)
+            await self.environment.start_service(step.service, env_vars=variables)
         )
-        self._services.push_async_callback(service.stop)
+        self.services.push_async_callback(service.stop)
         failure, left_daemon, now = _unready(step), False, asyncio.get_running_loop().time
         latest = now() + step.ready.total_seconds()
         try:
@@ -330,7 +357,7 @@ class _Steps:
             return "" if await self._is_open(step.port) else _unready(step)
         request = RequestStep(name=step.name, port=step.port, path=step.health.path)
         try:
-            answer = await send_request(request, self._environment, step.ready)
+            answer = await send_request(request, self.environment, step.ready)
         except RequestFailed:
             return _unready(step)
         if answer.status == step.health.status:
@@ -341,7 +368,7 @@ class _Steps:
     async def _is_open(self, port: int) -> bool:
         """Return whether a port accepts a connection and keeps it open for a moment."""
         try:
-            async with self._environment.reach(port) as address:
+            async with self.environment.reach(port) as address:
                 host, _, outside = address.rpartition(":")
                 reader, writer = await asyncio.open_connection(host, int(outside))
                 try:

@@ -101,6 +101,7 @@ Headers = dict[
     # A client sends no blanks around a value.
     Annotated[str, Field(pattern=r"^([!-~]([\t -~]*[!-~])?)?$")],
 ]
+ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")]
 Variables = dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str]
 
 
@@ -445,6 +446,9 @@ class Scenario(SuiteTable):
         default_factory=dict[str, dict[str, Any]],
         description="for each twin, members of its state that replace the ones of the suite",
     )
+    wall: tuple[ModuleName, ...] = Field(
+        default=(), description="modules of the candidate that its tests use: see [wall](#wall)"
+    )
     setup: Setup = Field(default=Setup(), description="see [setup](#setup)")
     steps: tuple[Step, ...] = Field(min_length=1, description="see [steps](#steps)")
     checks: tuple[CheckSpec, ...] = Field(min_length=1, description="see [checks](#checks)")
@@ -454,6 +458,8 @@ class Scenario(SuiteTable):
         names = [step.name for step in self.steps]
         if len(names) != len(set(names)):
             raise ValueError("duplicate step name")
+        if self.wall and not all(isinstance(step, CommandStep) for step in self.steps):
+            raise ValueError("behind a wall, each step is a command")
         return self
 
 

@@ -147,11 +147,14 @@ async def trial_player(
     scope = replace(scope, preparation=trial_preparation(scope.preparation, listed))
     async with exported_once(export, copies) as copy:
 
-        async def copy_all(folder: Path) -> None:
-            await copy(folder)
+        async def copy_carried(folder: Path) -> None:
             if paths := preparation_of(sandbox, scope).copied_paths:
                 copying = partial(carry, project.root, paths, folder, without=PYTHON_CACHE)
                 await in_thread(copying)
+
+        async def copy_all(folder: Path) -> None:
+            await copy(folder)
+            await copy_carried(folder)
 
         player = TrialPlayer(
             copy_all,
@@ -162,6 +165,7 @@ async def trial_player(
             project.machine.clock,
             make_showing=environments_of(sandbox, scope, scope.project.root),
             carried=scope.preparation.carried_paths,
+            carry=copy_carried,
             advice="; ".join(map(describe_not_carried, lacking)),
         )
         if not is_set_up_once(sealed.suite, sandbox):
@@ -214,9 +218,9 @@ class TrialPlayer:
     """Plays trials of a suite on a tree, with or without a run.
 
     `export` writes the tree into an empty folder below `copies`. `suite_folder` is the folder of
-    the suite, usually the sealed copy. `make_showing` and `carried` are those of `ScenarioPlayer`.
-    The first failed check of a trial with a failed step also gives `advice`. `setup` is the result
-    of the suite's setup if it was executed once, and `failed_setup` the reason of all trials then.
+    the suite, usually the sealed copy. `make_showing`, `carried` and `carry` are those of
+    `ScenarioPlayer`. The first failed check of a trial with a failed step also gives `advice`.
+    `setup` is the result of the suite's setup if it was executed once, and `failed_setup` the reason of all trials then.
     """
 
     export: Export
@@ -228,6 +232,7 @@ class TrialPlayer:
     ask_judge: AskJudge = no_judge
     make_showing: Callable[[Path], ExecutionEnvironment] | None = None
     carried: Sequence[str] = ()
+    carry: Export | None = None
     advice: str = ""
     failed_setup: str = ""
     setup: SetupResult | None = None
@@ -317,6 +322,7 @@ class TrialPlayer:
             self.clock,
             make_showing=self.make_showing,
             carried=self.carried,
+            carry=self.carry,
             failed_setup=self.failed_setup,
             edition=self.suite.edition,
         )

@@ -1,0 +1,1 @@
+"""The wall: the tests of a suite in one sandbox, the modules of the candidate in another."""

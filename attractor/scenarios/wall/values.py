@@ -1,0 +1,286 @@
+"""How values cross the wall: those of exact, known types are rebuilt, all others stay as handles.
+
+Both sides load this file in an interpreter of the project, in any Python from 3.9: it needs only
+the standard library.
+"""
+
+import collections
+import datetime
+import decimal
+import fractions
+import json
+import pathlib
+import struct
+import uuid
+
+MOST_BYTES = 32 << 20
+_MOST_DEPTH = 200
+_EXACT = 1 << 53
+
+
+class Broken(Exception):
+    """The other side sent what it must not send, or nothing any more."""
+
+
+class Pipe:
+    """Frames over two files: the length, then JSON."""
+
+    def __init__(self, reader, writer):
+        self._reader, self._writer = reader, writer
+
+    def send(self, frame):
+        """Write a frame, or raise ValueError for one that is too large."""
+        text = json.dumps(frame).encode()
+        if len(text) > MOST_BYTES:
+            raise ValueError("more than 32 MiB cannot cross the wall at once")
+        try:
+            self._writer.write(struct.pack(">I", len(text)) + text)
+            self._writer.flush()
+        except OSError as fault:
+            raise Broken("the process of the candidate has ended") from fault
+
+    def receive(self):
+        """Read a frame, or raise Broken."""
+        size = self._read(4)
+        (count,) = struct.unpack(">I", size)
+        if count > MOST_BYTES:
+            raise Broken("an answer has more than 32 MiB")
+        try:
+            frame = json.loads(self._read(count))
+        except (ValueError, RecursionError) as fault:
+            raise Broken("an answer is no JSON") from fault
+        if type(frame) is not dict:
+            raise Broken("an answer is no object")
+        return frame
+
+    def _read(self, count):
+        found = self._reader.read(count)
+        if found is None or len(found) < count:
+            raise Broken("the process of the candidate has ended")
+        return found
+
+
+def tagged(tag, value, **more):
+    """Return a value that JSON has not, with the tag that says how to read it."""
+    return {"t": tag, "v": value, **more}
+
+
+def _zone(value):
+    if value.tzinfo is None:
+        return None
+    if type(value.tzinfo) is datetime.timezone:
+        offset = value.tzinfo.utcoffset(None)
+        return [offset.days, offset.seconds, offset.microseconds]
+    return getattr(value.tzinfo, "key", None) or False
+
+
+def _in_zone(zone):
+    if zone is None:
+        return None
+    if isinstance(zone, str):
+        import zoneinfo
+
+        return zoneinfo.ZoneInfo(zone)
+    return datetime.timezone(datetime.timedelta(*zone))
+
+
+def _clock(value):
+    return [value.replace(tzinfo=None).isoformat(), value.fold, _zone(value)]
+
+
+def _from_clock(kind):
+    return lambda v: kind.fromisoformat(v[0]).replace(fold=v[1], tzinfo=_in_zone(v[2]))
+
+
+_SIMPLE = {
+    "float": (float, float.hex, float.fromhex),
+    "complex": (
+        complex,
+        lambda v: [v.real.hex(), v.imag.hex()],
+        lambda v: complex(float.fromhex(v[0]), float.fromhex(v[1])),
+    ),
+    "bytes": (bytes, bytes.hex, bytes.fromhex),
+    "date": (datetime.date, datetime.date.isoformat, datetime.date.fromisoformat),
+    "datetime": (datetime.datetime, _clock, _from_clock(datetime.datetime)),
+    "time": (datetime.time, _clock, _from_clock(datetime.time)),
+    "timedelta": (
+        datetime.timedelta,
+        lambda v: [v.days, v.seconds, v.microseconds],
+        lambda v: datetime.timedelta(*v),
+    ),
+    "timezone": (
+        datetime.timezone,
+        lambda v: _zone(datetime.datetime(1, 1, 1, tzinfo=v)),
+        _in_zone,
+    ),
+    "decimal": (decimal.Decimal, str, decimal.Decimal),
+    "fraction": (fractions.Fraction, str, fractions.Fraction),
+    "path": (type(pathlib.Path()), str, pathlib.Path),
+    "uuid": (uuid.UUID, str, uuid.UUID),
+    "ellipsis": (type(...), lambda _: None, lambda _: ...),
+    "not implemented": (type(NotImplemented), lambda _: None, lambda _: NotImplemented),
+}
+_TAGS = {kind: tag for tag, (kind, _, _) in _SIMPLE.items()}
+_FACTORIES = {
+    kind.__name__: kind for kind in (int, float, str, bool, list, dict, set, tuple, bytes)
+}
+
+# The type, its items as a list, and a function that fills an empty one.
+CONTAINERS = {
+    "list": (list, list, list.extend),
+    "bytearray": (bytearray, list, bytearray.extend),
+    "set": (set, list, set.update),
+    "deque": (collections.deque, list, collections.deque.extend),
+    "dict": (dict, lambda v: [list(one) for one in v.items()], dict.update),
+    "ordered": (
+        collections.OrderedDict,
+        lambda v: [list(one) for one in v.items()],
+        collections.OrderedDict.update,
+    ),
+    "counter": (collections.Counter, lambda v: [list(one) for one in v.items()], dict.update),
+    "defaults": (
+        collections.defaultdict,
+        lambda v: [list(one) for one in v.items()],
+        collections.defaultdict.update,
+    ),
+}
+_CONTAINER_TAGS = {kind: tag for tag, (kind, _, _) in CONTAINERS.items()}
+_EMPTY = {
+    "deque": lambda more: collections.deque(maxlen=more),
+    "defaults": lambda more: collections.defaultdict(_FACTORIES.get(more)),
+}
+_FROZEN = {"tuple": tuple, "frozenset": frozenset}
+_RANGES = {"slice": slice, "range": range}
+
+
+class Encoder:
+    """Writes values as JSON; `other` writes those that are not rebuilt on the other side.
+
+    A container that appears twice is one there, too. `given` are containers that the other side
+    has already; `shared` are the new ones.
+    """
+
+    def __init__(self, other, given=()):
+        self._other, self.shared = other, []
+        self._places = {id(one): tagged("given", at) for at, one in enumerate(given)}
+
+    def __call__(self, value, depth=0):
+        """Return a value as JSON."""
+        if depth > _MOST_DEPTH:
+            raise ValueError("a value that is nested too deep cannot cross the wall")
+        kind = type(value)
+        if value is None or kind is bool or kind is str:
+            return value
+        if kind is int:
+            return value if -_EXACT < value < _EXACT else tagged("int", hex(value))
+        tag = _CONTAINER_TAGS.get(kind)
+        if tag:
+            return self._container(tag, value, depth)
+        return self._fixed(kind, value, depth)
+
+    def _fixed(self, kind, value, depth):
+        """Return a value that cannot be changed."""
+        if kind in _TAGS:
+            parts = _SIMPLE[_TAGS[kind]][1](value)
+            # A time zone of a class that is not known.
+            is_known = not (type(parts) is list and parts[2:] == [False])
+            return tagged(_TAGS[kind], parts) if is_known else self._other(value)
+        if kind in _FROZEN.values():
+            return tagged(kind.__name__, self._all(value, depth))
+        if kind in _RANGES.values():
+            parts = (value.start, value.stop, value.step)
+            return tagged(kind.__name__, self._all(parts, depth))
+        if isinstance(value, tuple) and is_plain_named_tuple(kind):
+            fields = list(kind._fields)
+            return tagged("named", self._all(value, depth), name=kind.__name__, fields=fields)
+        return self._other(value)
+
+    def items(self, value):
+        """Return the items of a container."""
+        return [self(one) for one in CONTAINERS[_CONTAINER_TAGS[type(value)]][1](value)]
+
+    def _all(self, values, depth):
+        return [self(one, depth + 1) for one in values]
+
+    def _container(self, tag, value, depth):
+        if id(value) in self._places:
+            return self._places[id(value)]
+        at = len(self.shared)
+        self._places[id(value)] = tagged("same", at)
+        self.shared.append(value)
+        more = None
+        if tag == "deque":
+            more = value.maxlen
+        elif tag == "defaults" and value.default_factory is not None:
+            more = getattr(value.default_factory, "__name__", "")
+            if _FACTORIES.get(more) is not value.default_factory:
+                tag, more = "dict", None
+        written = tagged(tag, None, n=at, more=more)
+        written["v"] = self._all(CONTAINERS[tag][1](value), depth)
+        return written
+
+
+class Decoder:
+    """Reads values; `other` reads those that are not rebuilt. `shared` are the new containers."""
+
+    def __init__(self, other, given=()):
+        self._other, self._given, self.shared = other, given, []
+
+    def __call__(self, written, depth=0):
+        """Return the value of JSON, or raise Broken."""
+        if written is None or type(written) in (bool, int, str):
+            return written
+        if type(written) is not dict or depth > _MOST_DEPTH:
+            raise Broken("an answer has no known form")
+        try:
+            return self._tagged(written, depth)
+        except (KeyError, TypeError, ValueError, IndexError, ArithmeticError) as fault:
+            raise Broken(f"an answer cannot be read: {type(fault).__name__}") from fault
+
+    def _tagged(self, written, depth):
+        tag, value = written["t"], written["v"]
+        if tag == "int":
+            return int(value, 16)
+        if tag in _SIMPLE:
+            return _SIMPLE[tag][2](value)
+        if tag in ("given", "same"):
+            return (self._given if tag == "given" else self.shared)[value]
+        if tag in CONTAINERS:
+            return self._container(tag, written, depth)
+        if tag in _FROZEN:
+            return _FROZEN[tag](self._all(value, depth))
+        if tag in _RANGES:
+            return _RANGES[tag](*self._all(value, depth))
+        if tag == "named":
+            return _named(written["name"], tuple(written["fields"]))(*self._all(value, depth))
+        return self._other(written)
+
+    def _container(self, tag, written, depth):
+        made = _EMPTY[tag](written["more"]) if tag in _EMPTY else CONTAINERS[tag][0]()
+        if written["n"] != len(self.shared):
+            raise Broken("an answer has no known form")
+        self.shared.append(made)
+        CONTAINERS[tag][2](made, self._all(written["v"], depth))
+        return made
+
+    def _all(self, values, depth):
+        return [self(one, depth + 1) for one in values]
+
+
+def is_plain_named_tuple(kind):
+    """Return whether a class is a named tuple without methods of its own."""
+    fields = getattr(kind, "_fields", None)
+    if kind.__bases__ != (tuple,) or type(fields) is not tuple:
+        return False
+    plain = _named("Plain", fields).__dict__.keys() | {"__orig_bases__", "__annotations__"}
+    return kind.__dict__.keys() <= plain
+
+
+_named_tuples = {}
+
+
+def _named(name, fields):
+    key = name, fields
+    if key not in _named_tuples:
+        _named_tuples[key] = collections.namedtuple(name, fields)
+    return _named_tuples[key]

@@ -1,0 +1,164 @@
+"""Plays the steps of a scenario behind a wall: the tests in one sandbox, the candidate in another.
+
+Each process of the tests knocks, and gets a room: a process in the candidate's sandbox that holds
+the walled modules, and two named pipes to it. The pipes are the only thing that both sides see.
+"""
+
+import asyncio
+import json
+import os
+import re
+import secrets
+import shlex
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import field
+from importlib.resources import files
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.environments.environment import ExecutionEnvironment
+from attractor.scenarios.suite_setup import last_line
+
+_PACKAGE = "attractor.scenarios.wall"
+_INSIDE = "attractor_wall"
+"""The name of the package in both sandboxes, which have no Attractor."""
+
+_START = f"""
+import os
+from {_INSIDE}.proxies import install
+install(os.environ["ATTRACTOR_WALL"], os.environ["ATTRACTOR_WALL_MODULES"].split(","),
+        os.environ["ATTRACTOR_WALL_TESTS"])
+"""
+_MOST_ROOMS = 256
+_NAME = re.compile(r"[0-9a-f]{16}")
+
+Crossed = dict[str, dict[str, object]]
+"""For each test, the classes of objects that crossed, and whether data did."""
+
+
+@dataclass
+class Wall:
+    """The wall of a trial: `tests` and `room` are the sandboxes of both sides."""
+
+    tests: ExecutionEnvironment
+    room: ExecutionEnvironment
+    tests_folder: Path
+    room_folder: Path
+    modules: tuple[str, ...]
+    name: str = field(default_factory=lambda: f".wall-{secrets.token_hex(8)}")
+    rooms: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    has_opened: bool = False
+
+    def prepare(self, allowed: Mapping[str, object] | None = None) -> None:
+        """Write what the tests' side needs, with the classes that may cross in each test."""
+        library = self._at(self.tests_folder) / "lib" / _INSIDE
+        library.mkdir(parents=True)
+        for name, text in _sources("values", "proxies").items():
+            (library / f"{name}.py").write_text(text)
+        (library / "__init__.py").touch()
+        (library.parent / "sitecustomize.py").write_text(_START)
+        os.mkfifo(self._at(self.tests_folder) / "knock")
+        if allowed is not None:
+            (self._at(self.tests_folder) / "allowed.json").write_text(json.dumps(allowed))
+
+    @property
+    def trouble(self) -> str:
+        """The first rule that was broken, or ""."""
+        with suppress(FileNotFoundError):
+            text = (self._at(self.tests_folder) / "broken").read_text("utf-8", "replace")
+            return f"the wall was broken: {text.partition(chr(10))[0]}"
+        return ""
+
+    @property
+    def crossed(self) -> Crossed:
+        """What crossed in each test."""
+        found: Crossed = {}
+        for file in sorted(self._at(self.tests_folder).glob("crossed-*.json")):
+            found |= json.loads(file.read_text())
+        return found
+
+    def variables(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables of a command of the tests."""
+        top = self.tests.working_directory()
+        here = f"{top}/{self.name}"
+        paths = [f"{here}/lib", *filter(None, [given.get("PYTHONPATH")])]
+        return {
+            **given,
+            "PYTHONPATH": ":".join(paths),
+            "ATTRACTOR_WALL": here,
+            "ATTRACTOR_WALL_MODULES": ",".join(self.modules),
+            "ATTRACTOR_WALL_TESTS": top,
+        }
+
+    @asynccontextmanager
+    async def open(self, variables: Mapping[str, str]) -> AsyncGenerator[None]:
+        """Open rooms, whose processes have these variables, while a command of the tests runs."""
+        loop, rest = asyncio.get_running_loop(), b""
+        knock = os.open(self._at(self.tests_folder) / "knock", os.O_RDWR | os.O_NONBLOCK)
+
+        def take() -> None:
+            nonlocal rest
+            with suppress(BlockingIOError):
+                *lines, rest = (rest + os.read(knock, 65536)).split(b"\n")
+                for line in lines:
+                    self._open_room(line.decode("ascii", "replace"), variables)
+
+        loop.add_reader(knock, take)
+        try:
+            yield
+        finally:
+            loop.remove_reader(knock)
+            os.close(knock)
+            for task in self.rooms:
+                task.cancel()
+            await asyncio.gather(*self.rooms, return_exceptions=True)
+            self.rooms.clear()
+
+    def _open_room(self, name: str, variables: Mapping[str, str]) -> None:
+        if not _NAME.fullmatch(name):
+            return
+        self.has_opened = True
+        task = asyncio.create_task(self._keep_room(name, variables))
+        self.rooms.add(task)
+
+    async def _keep_room(self, name: str, variables: Mapping[str, str]) -> None:
+        tests, room = self._at(self.tests_folder), self._at(self.room_folder)
+        why = f"more than {_MOST_ROOMS} processes of tests"
+        if len(self.rooms) <= _MOST_ROOMS:
+            room.mkdir(exist_ok=True)
+            for end in ("answer", "ask"):
+                os.mkfifo(tests / f"{name}.{end}")
+                os.link(tests / f"{name}.{end}", room / f"{name}.{end}")
+            top = self.room.working_directory()
+            done = await self.room.exec_command(
+                f"exec python3 -u - {shlex.quote(f'{top}/{self.name}')} {name}",
+                timeout_ms=24 * 3_600_000,
+                env_vars=variables,
+                stdin=_program().encode(),
+            )
+            why = last_line(done.stderr)
+        (tests / f"{name}.gone").write_text(why)
+
+    def _at(self, folder: Path) -> Path:
+        return folder / self.name
+
+
+def _sources(*names: str) -> dict[str, str]:
+    """Return the files of the wall, which name their package as in the sandboxes."""
+    folder = files(_PACKAGE)
+    texts = {name: (folder / f"{name}.py").read_text("utf-8") for name in names}
+    return {name: text.replace(_PACKAGE, _INSIDE) for name, text in texts.items()}
+
+
+def _program() -> str:
+    """Return the program of a room."""
+    return f"""
+import sys, types
+package = sys.modules["{_INSIDE}"] = types.ModuleType("{_INSIDE}")
+package.__path__ = []
+for name, text in {_sources("values", "room")!r}.items():
+    made = sys.modules["{_INSIDE}." + name] = types.ModuleType("{_INSIDE}." + name)
+    exec(compile(text, "the wall, " + name, "exec"), made.__dict__)
+made.main()
+"""

@@ -1,0 +1,161 @@
+"""Tests of a suite behind the wall, played for real."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.base.clock import SystemClock
+from attractor.environments.local import LocalExecutionEnvironment
+from attractor.scenarios.play import ScenarioPlayer
+from attractor.scenarios.played import PlayedScenario
+from attractor.scenarios.suite import Scenario, SuiteSettings
+from tests.scenarios.suites import write_files
+
+UNITTEST = "python3 -m unittest -q calc_test"
+SUM_TEST = """
+import unittest
+from calc import add
+
+class SumTest(unittest.TestCase):
+    def test_sum(self):
+        self.assertEqual(add(2, 3), 5)
+"""
+HONEST = "def add(a, b):\n    return a + b\n"
+
+
+def local(folder: Path) -> LocalExecutionEnvironment:
+    return LocalExecutionEnvironment(folder, environ={"PATH": os.environ["PATH"]})
+
+
+def play(
+    place: Path, calc: str, test: str, run: str = UNITTEST, wall: tuple[str, ...] = ("calc",)
+) -> PlayedScenario:
+    """Play a hidden test of the module `calc`."""
+    write_files(place / "tree", {"calc.py": calc})
+    write_files(place / "suite/fixtures", {"calc_test.py": test})
+    fields: dict[str, Any] = {
+        "id": "s",
+        "title": "S",
+        "story": "S.",
+        "fixtures": ["calc_test.py"],
+        "wall": wall,
+        "steps": [{"name": "test", "run": run}],
+        "checks": [{"kind": "exit", "step": "test", "equals": 0}],
+    }
+    player = ScenarioPlayer(
+        SuiteSettings(name="s", pipeline=("p",)), place / "suite", local, SystemClock()
+    )
+    return asyncio.run(player.play(Scenario.model_validate(fields), place / "tree"))
+
+
+def verdict(played: PlayedScenario) -> bool:
+    return all(one.passed for one in played.checks)
+
+
+CHEATS = {
+    "exits": "import os; os._exit(0)",
+    "exits in the function": "import os\ndef add(a, b): os._exit(0)",
+    "prints OK and exits": "import os\nos.write(2, b'OK\\n'); os.write(1, b'OK\\n'); os._exit(0)",
+    "replaces the runner": "import unittest\nunittest.TestCase.run = lambda *_: None\n"
+    "unittest.main = lambda *_: None",
+    "agrees with everything": "class Any:\n"
+    "    def __eq__(self, other): return True\n"
+    "    def __sub__(self, other): return 0\n"
+    "    def __bool__(self): return True\n"
+    "def add(a, b): return Any()",
+    "is a number": "class Five(int):\n"
+    "    def __eq__(self, other): return True\n"
+    "    __hash__ = int.__hash__\n"
+    "def add(a, b): return Five(5)",
+    "raises SystemExit": "def add(a, b): raise SystemExit(0)",
+    "ends by a signal": "import os, signal\ndef add(a, b): os.kill(os.getpid(), signal.SIGKILL)",
+}
+FRAMES = {
+    "unasked": '{"value": 5, "q": "0"}',
+    "of a wrong form": '{"value": {"t": "room", "v": []}, "q": QUESTION}',
+    "nested": '{"q": QUESTION, "value": ' + "[" * 50_000 + "]" * 50_000 + "}",
+    "no object": "5",
+    "a callable that no test passed": '{"call": 1, "given": [[], []], "q": QUESTION}',
+    "a name of a function": '{"value": {"t": "type", "v": "eval"}, "q": QUESTION}',
+    "a class with odd members": '{"value": 5, "q": QUESTION, "classes": '
+    '[[1, "m", "C", [], {"__getattribute__": "function", "mro": "x", "__slots__": "x"}]]}',
+    "a base of the tests": '{"value": 5, "q": QUESTION, "classes": [[1, "m", "C", ["eval"], {}]]}',
+    "no text of a class": '{"value": 5, "q": QUESTION, "classes": [[1, 2, 3, 4, 5]]}',
+    "an argument that is none": '{"value": 5, "q": QUESTION, "changed": [[7, []]]}',
+}
+FORGED = """
+import gc, json, os, struct
+
+def add(a, b):
+    [room] = [one for one in gc.get_objects() if type(one).__name__ == "CandidateRoom"]
+    text = {frame!r}.replace("QUESTION", json.dumps(room._question)).encode()
+    room._pipe._writer.write(struct.pack(">I", len(text)) + text)
+    room._pipe._writer.flush()
+    return a + b
+"""
+
+
+def test_tests_of_a_suite_pass_unchanged_behind_the_wall(tmp_path: Path) -> None:
+    played = play(tmp_path, HONEST, SUM_TEST)
+    assert verdict(played)
+    assert "Ran 1 test" in played.observation.steps["test"].stderr
+    assert sorted(one.name for one in (tmp_path / "tree").iterdir()) == ["__pycache__", "calc.py"]
+
+
+@pytest.mark.parametrize("cheat", CHEATS)
+def test_cheat_passes_no_test_behind_the_wall(tmp_path: Path, cheat: str) -> None:
+    assert not verdict(play(tmp_path, CHEATS[cheat], SUM_TEST))
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_forged_answer_ends_the_tests(tmp_path: Path, frame: str) -> None:
+    played = play(tmp_path, FORGED.format(frame=FRAMES[frame]), SUM_TEST)
+    assert not verdict(played)
+    assert played.observation.failure.startswith("step test: the wall was broken: ")
+    assert played.observation.failure.endswith("calc_test.py: SumTest.test_sum")
+
+
+SWALLOWED = """
+import contextlib, unittest
+from calc import Guard, quiet, globals_of
+
+class SwallowedTest(unittest.TestCase):
+    def test_it(self):
+        {body}
+"""
+SWALLOWS = """
+class Guard:
+    def __enter__(self): return self
+    def __exit__(self, *_): return True
+
+def quiet(act):
+    try:
+        act()
+    except BaseException:
+        return "fine"
+
+def globals_of(act):
+    return act.__globals__["__builtins__"]
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "with Guard(): self.fail('not seen')",
+        "quiet(lambda: self.fail('not seen'))",
+        "globals_of(lambda: 5)",
+    ],
+)
+def test_candidate_swallows_no_failure_and_reads_no_function(tmp_path: Path, body: str) -> None:
+    played = play(tmp_path, SWALLOWS, SWALLOWED.format(body=body))
+    assert not verdict(played)
+    assert "FAILED" in played.observation.steps["test"].stderr
+
+
+def test_test_that_imports_nothing_of_the_candidate_fails(tmp_path: Path) -> None:
+    played = play(tmp_path, HONEST, "import unittest")
+    assert played.observation.failure == "no test imported calc"
