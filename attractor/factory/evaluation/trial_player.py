@@ -220,7 +220,7 @@ class TrialPlayer:
     `export` writes the tree into an empty folder below `copies`. `suite_folder` is the folder of
     the suite, usually the sealed copy. `make_showing`, `carried` and `carry` are those of
     `ScenarioPlayer`. The first failed check of a trial with a failed step also gives `advice`.
-    `setup` is the result of the suite's setup if it was executed once, and `failed_setup` the reason of all trials then.
+    `setup` is the result of the suite's setup if it was executed once; `failed_setup` says why not.
     """
 
     export: Export
