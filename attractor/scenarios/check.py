@@ -34,6 +34,7 @@ from attractor.scenarios.suite import (
     SuiteTable,
     mistakes_of,
 )
+from attractor.scenarios.wall.crossing import Crossed, CrossedInTest
 
 EARLY_END = "steps"
 """The kind of the failed result of a trial whose steps ended early."""
@@ -175,8 +176,8 @@ class Observation:
 
     `failure` is the reason why the steps ended early: a fixture, the setup or a step failed.
     `changed` returns the paths that differ from the tree before the first step. `suite_folder`
-    contains the rubrics of the suite, which has an `edition`. `unjudged` are the failures of the
-    judge by number of check.
+    contains the rubrics of the suite, which has an `edition`. `crossed` is what crossed the wall,
+    and `unjudged` are the failures of the judge by number of check.
     """
 
     steps: Mapping[str, StepRecord]
@@ -188,6 +189,7 @@ class Observation:
     suite_folder: Path = Path()
     edition: int = EDITION
     seed: int = 0
+    crossed: Crossed = field(default_factory=dict[str, CrossedInTest])
     ask_judge: AskJudge = no_judge
     verify: Verify | None = None
     separate: Separate | None = None

@@ -51,6 +51,7 @@ from attractor.scenarios.check import EARLY_END, CheckResult, StepRecord
 from attractor.scenarios.satisfaction import ScenarioTally
 from attractor.scenarios.suite import Scenario, Suite, TrialSettings
 from attractor.scenarios.unjudged import KeptTrial
+from attractor.scenarios.wall.crossing import Crossed, CrossedInTest
 from attractor.workspaces.errors import GitFailed
 
 R = TypeVar("R")
@@ -155,7 +156,8 @@ class TrialResult:
     `cost_usd` and `tokens` are the usage of the judge. `troubles` are all troubles of the trial,
     also those after which it was played again; of a trial with `no_result`, the last one is the
     reason. `stderr` and `stdout` are the last lines of steps of a trial that is not satisfied.
-    `kept` is what the judge needs of an unjudged trial, and is in no record.
+    `kept` is what the judge needs of an unjudged trial, and `crossed` what crossed the wall: they
+    are in no record.
     """
 
     key: TrialKey
@@ -174,6 +176,7 @@ class TrialResult:
     stdout: tuple[StepOutput, ...] = ()
     kept: KeptTrial | None = None
     unpriced_tokens: int = 0
+    crossed: Crossed = field(default_factory=dict[str, CrossedInTest])
 
     @property
     def usage(self) -> Usage:
@@ -229,7 +232,7 @@ class TrialResult:
         # A record without a culprit, of an earlier version, is refused.
         own = {"culprit": record["culprit"] or None} if "culprit" in record else {}
         optional = ("troubles", "no_result", "stderr", "stdout", "kept", "unpriced_tokens")
-        return _read(cls, {**record, **own, "key": key}, *optional)
+        return _read(cls, {**record, **own, "key": key}, *optional, "crossed")
 
 
 def unpriced_record(tokens: int) -> dict[str, Json]:

@@ -48,6 +48,7 @@ from attractor.scenarios.suite_files import FIXTURES, list_suite_files, read_sui
 from attractor.scenarios.suite_setup import last_line, run_commands, run_suite_setup
 from attractor.scenarios.trial_twins import start_twins
 from attractor.scenarios.verifier import make_verify, running as started, separate_environment
+from attractor.scenarios.wall.crossing import Crossing
 from attractor.scenarios.wall.wall import Wall
 from attractor.workspaces.folders import borrowed_folder
 from attractor.workspaces.git.files import in_thread
@@ -66,7 +67,7 @@ class ScenarioPlayer:
     The candidate has the paths `carried`, read-only ones in environments of `make_showing`
     (default: as `make_environment`). Verifiers and pages have none of them. The setup in `settings`
     is executed first. `failed_setup` is the reason why it failed for all trials. `carry` copies
-    carried paths into the folder of tests behind a wall.
+    carried paths into the folder of tests behind a wall, and `crossing` is what may cross it.
     """
 
     settings: SuiteSettings
@@ -78,6 +79,7 @@ class ScenarioPlayer:
     failed_setup: str = ""
     edition: int = EDITION
     carry: Callable[[Path], Awaitable[None]] | None = None
+    crossing: Crossing | None = None
 
     async def play(
         self,
@@ -138,6 +140,7 @@ class ScenarioPlayer:
                     suite_folder=self.suite_folder,
                     edition=self.edition,
                     seed=seed,
+                    crossed=wall.crossed if wall else {},
                     ask_judge=ask_judge,
                     verify=make_verify(
                         folder, self.suite_folder, make, timeout, without=self.carried
@@ -171,7 +174,8 @@ class ScenarioPlayer:
             make = self.make_showing or self.make_environment
             async with started(make(beside)) as tests:
                 wall = Wall(tests, room, beside, folder, scenario.wall)
-                wall.prepare()
+                allowed = self.crossing
+                wall.prepare(None if allowed is None else allowed.get(scenario.id, {}))
                 yield wall
 
     async def _prepare(

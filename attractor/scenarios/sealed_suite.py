@@ -29,6 +29,7 @@ from attractor.scenarios.suite_files import (
     read_suite_file,
 )
 from attractor.scenarios.suite_reader import read_suite
+from attractor.scenarios.wall.crossing import Crossing
 
 OWNER_ONLY = 0o700
 OWNER_READS = 0o600
@@ -39,12 +40,14 @@ class SealedSuite:
     """A suite, the hash of its files, and the folder of the sealed copy.
 
     Every holdout and wrong solution of the copy contains the canary, so that a leak is recognized.
+    `crossing` is what crossed its walls at the registration, and may cross them.
     """
 
     suite: Suite
     seal: str
     folder: Path
     canary: str
+    crossing: Crossing | None = None
 
     @property
     def hashes(self) -> Mapping[str, str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, VerificationError
-from attractor.base.json import canonical_json, parse_object
+from attractor.base.json import Json, canonical_json, parse_object
 from attractor.base.records import read_record, write_record
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.environments.environment import Promises
@@ -37,6 +37,7 @@ from attractor.scenarios.evaluation import (
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Suite, SuiteSettings
 from attractor.scenarios.suite_setup import SetupResult
+from attractor.scenarios.wall.crossing import write_crossing
 from attractor.workspaces.folders import borrowed_folder
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class SentTrials:
 
     `results` and `troubles` are those of trials that were played before, and `setup` is that of the
     suite. The evaluations of the run took `seconds` so far. The sandbox there must keep these
-    `promises`.
+    `promises`. `crossing` is what may cross the walls of the suite.
     """
 
     seal: str
@@ -66,6 +67,7 @@ class SentTrials:
     results: tuple[TrialResult, ...] = ()
     troubles: tuple[EarlierTroubles, ...] = ()
     setup: SetupResult | None = None
+    crossing: Json = None
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""
@@ -142,6 +144,7 @@ async def play_elsewhere(
             EarlierTroubles(key, troubles) for key, troubles in earlier.troubles.items() if troubles
         ),
         setup=log.setup(),
+        crossing=None if sealed.crossing is None else write_crossing(sealed.crossing),
     )
     # Before it is known elsewhere: the next process asks for it.
     log.send(name, await elsewhere.fleet_id())

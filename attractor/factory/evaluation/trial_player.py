@@ -51,6 +51,7 @@ from attractor.scenarios.suite_setup import (
     run_suite_setup,
 )
 from attractor.scenarios.unjudged import KeptTrial
+from attractor.scenarios.wall.crossing import Crossing
 from attractor.workspaces.folders import borrowed_folder, workspaces_folder
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.preparation import PYTHON_CACHE
@@ -166,6 +167,7 @@ async def trial_player(
             make_showing=environments_of(sandbox, scope, scope.project.root),
             carried=scope.preparation.carried_paths,
             carry=copy_carried,
+            crossing=sealed.crossing,
             advice="; ".join(map(describe_not_carried, lacking)),
         )
         if not is_set_up_once(sealed.suite, sandbox):
@@ -218,9 +220,10 @@ class TrialPlayer:
     """Plays trials of a suite on a tree, with or without a run.
 
     `export` writes the tree into an empty folder below `copies`. `suite_folder` is the folder of
-    the suite, usually the sealed copy. `make_showing`, `carried` and `carry` are those of
-    `ScenarioPlayer`. The first failed check of a trial with a failed step also gives `advice`.
-    `setup` is the result of the suite's setup if it was executed once; `failed_setup` says why not.
+    the suite, usually the sealed copy. `make_showing`, `carried`, `carry` and `crossing` are those
+    of `ScenarioPlayer`. The first failed check of a trial with a failed step also gives `advice`.
+    `setup` is the result of the suite's setup if it was executed once, and `failed_setup` its
+    failure.
     """
 
     export: Export
@@ -233,6 +236,7 @@ class TrialPlayer:
     make_showing: Callable[[Path], ExecutionEnvironment] | None = None
     carried: Sequence[str] = ()
     carry: Export | None = None
+    crossing: Crossing | None = None
     advice: str = ""
     failed_setup: str = ""
     setup: SetupResult | None = None
@@ -280,7 +284,8 @@ class TrialPlayer:
         # With the copy, so that the remaining time is estimated well.
         duration_ms = round((self.clock.monotonic() - began) * 1000)
         kept = KeptTrial.of(played.checks, played.observation)
-        trial = TrialResult(key, False, (), duration_ms, seed=self._seed(key))
+        crossed = played.observation.crossed
+        trial = TrialResult(key, False, (), duration_ms, seed=self._seed(key), crossed=crossed)
         steps = played.observation.steps.values()
         printed = replace(trial, stderr=stderr_of_steps(steps), stdout=stdout_of_steps(steps))
         return _judged(printed, scenario, kept)
@@ -323,6 +328,7 @@ class TrialPlayer:
             make_showing=self.make_showing,
             carried=self.carried,
             carry=self.carry,
+            crossing=self.crossing,
             failed_setup=self.failed_setup,
             edition=self.suite.edition,
         )

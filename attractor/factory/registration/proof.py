@@ -27,8 +27,10 @@ from attractor.language.source.text import quote
 from attractor.scenarios.evaluation import TrialResult
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import CommandStep, Scenario, ServiceStep
+from attractor.scenarios.suite_files import PATCH_END, PATCHES
 from attractor.scenarios.suite_lint import RUBRIC, SuiteFault, has_rubric
 from attractor.scenarios.suite_reader import references_of
+from attractor.scenarios.wall.crossing import Crossed, Crossing, merged
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.repository import run_git_as_owner
 
@@ -42,11 +44,13 @@ _NO_SETUP = "the setup of the suite failed on the base"
 class ProofResult:
     """The faults of a suite, and what its trials did not prove.
 
-    The keys of `gaps` contain no words of a scenario, the values contain the details.
+    The keys of `gaps` contain no words of a scenario, the values contain the details. `crossing` is
+    what crossed the walls where the suite was satisfied.
     """
 
     faults: list[SuiteFault] = field(default_factory=list[SuiteFault])
     gaps: dict[str, str] = field(default_factory=dict[str, str])
+    crossing: Crossing = field(default_factory=dict[str, Crossed])
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,25 @@ class SuiteProof:
 
     sealed: SealedSuite
     trees: KnownTrees
+    crossing: dict[str, Crossed] = field(default_factory=dict[str, Crossed])
 
     async def play(self, *, has_base: bool) -> ProofResult:
         """Play all trials; without a base, no baselines."""
         base = await self._baselines() if has_base else ProofResult()
         faults = [*base.faults, *await self._discrimination(), *await self._references()]
-        return ProofResult(faults, base.gaps)
+        faults += [] if faults else self._unreferenced()
+        return ProofResult(faults, base.gaps, self.crossing)
+
+    def _unreferenced(self) -> Iterator[SuiteFault]:
+        """Yield the holdouts behind a wall that no known tree passes."""
+        for one in self.sealed.suite.of_split("holdout"):
+            if one.wall and one.id not in self.crossing:
+                yield SuiteFault(
+                    "wall_reference",
+                    f"no reference passes {one.id}: nothing says which objects may cross its wall",
+                    f"add {PATCHES}/{one.id}{PATCH_END}",
+                    one.id,
+                )
 
     async def _baselines(self) -> ProofResult:
         """Find the scenarios whose declared baseline differs from the result on the base tree."""
@@ -158,7 +175,12 @@ class SuiteProof:
         # Without a trial on the base, its setup alone is executed.
         if not played and not (change is keep and self.sealed.suite.settings.setup.run):
             return PlayedTree([])
-        return await self.trees.play(self.sealed, played, what, n=n, change=change)
+        done = await self.trees.play(self.sealed, played, what, n=n, change=change)
+        for result in done.results:
+            if result.satisfied and result.crossed:
+                name = result.key.scenario
+                self.crossing[name] = merged([self.crossing.get(name, {}), result.crossed])
+        return done
 
 
 def unrated(scenario: Scenario) -> Scenario:

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,6 +58,7 @@ from attractor.scenarios.suite import InvalidSuite, Suite
 from attractor.scenarios.suite_files import LOCK_FILE
 from attractor.scenarios.suite_lint import SuiteFault, SuiteRefused, lint_suite, verifier_hints
 from attractor.scenarios.suite_reader import read_suite
+from attractor.scenarios.wall.crossing import Crossed, Crossing
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.repository import find_prefix
@@ -128,6 +129,7 @@ async def register_suite(
         played = await trials.play(opened, carried, sandbox)
         if carried.content:
             opened.suites.keep_carried(carried)
+        opened.suites.keep_crossing(sealed, played.crossing)
     proof, name = played.proof, sealed.suite.settings.name
     if by is None and opened.suites.versions.knows(name):
         # By a person or another run, since this run has looked.
@@ -193,6 +195,7 @@ class _Played:
     proof: Proof | None = None
     figures: SuiteFigures | None = None
     lines: Sequence[str] = ()
+    crossing: Crossing = field(default_factory=dict[str, Crossed])
 
 
 @dataclass(frozen=True)
@@ -242,7 +245,8 @@ class _Trials:
         if self.measures and base:
             project_id = opened.identity.create_id()
             figures = measured.figures(self.sealed, project=project_id, commit=commit)
-        return _Played(proof if self.proves else None, figures, measured.lines())
+        kept = proof if self.proves else None
+        return _Played(kept, figures, measured.lines(), found.crossing)
 
     def _base(self, project: Project) -> str:
         """Return the commit on which baselines are proved, or "" if the history lacks it."""

@@ -3,13 +3,14 @@
 import json
 import shlex
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.files import make_private_folder, write_whole
-from attractor.base.json import Json
+from attractor.base.json import Json, canonical_json, parse_object
 from attractor.factory.errors import Retired
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.project import IN_PROJECT, ProjectIdentity
@@ -39,6 +40,7 @@ from attractor.scenarios.suite import ALL_PIPELINES, Suite
 from attractor.scenarios.suite_files import SUITE_FILE
 from attractor.scenarios.suite_lint import SuiteRefused, threshold_faults
 from attractor.scenarios.suite_reader import read_suite
+from attractor.scenarios.wall.crossing import Crossing, read_crossing, write_crossing
 
 CARRIED = "carried"
 """The field of a version with the hash of the carried paths of its trials."""
@@ -151,6 +153,7 @@ class SuiteStore:
     def __init__(self, state: Path, project: ProjectIdentity, ledger: Ledger) -> None:
         self._sealed = state / "suites" / "sealed"
         self._carried = state / "suites" / "carried"
+        self._crossing = state / "suites" / "crossing"
         self.versions = VersionStore(ResourceKind.SUITE, state, project, ledger)
 
     def seal(self, folder: Path) -> SealedSuite:
@@ -204,6 +207,13 @@ class SuiteStore:
         make_private_folder(self._carried)
         write_whole(self._carried / f"{carried.content}.json", carried.listing.to_json())
 
+    def keep_crossing(self, sealed: SealedSuite, crossing: Crossing) -> None:
+        """Keep what crossed the walls of a suite while its references were played."""
+        if crossing:
+            make_private_folder(self._crossing)
+            content = canonical_json(write_crossing(crossing)).encode()
+            write_whole(self._crossing / f"{sealed.seal}.json", content)
+
     def carried_changes(self, version: Version, carried: CarriedFiles) -> Sequence[str]:
         """Return the carried packages and files that differ from the registration of a version."""
         registered = str(version.data.get(CARRIED, ""))
@@ -240,4 +250,10 @@ class SuiteStore:
 
     def open(self, version: Version) -> SealedSuite:
         """Read the sealed copy of a version, and verify the hash of the copy."""
-        return open_sealed(self._sealed, version.content)
+        sealed = open_sealed(self._sealed, version.content)
+        if not any(one.wall for one in sealed.suite.scenarios):
+            return sealed
+        file = self._crossing / f"{version.content}.json"
+        # Without it, such as after another machine's registration, no object may cross.
+        found = parse_object(file.read_bytes()) if file.exists() else {}
+        return replace(sealed, crossing=read_crossing(found or {}))

@@ -1,6 +1,7 @@
 """Plays the trials of a run in the process of an attempt, and commits each line about them."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -34,9 +35,12 @@ def find_trials(place: Place, channel: WorkerChannel) -> Finish | None:
     # Suites are slow to import.
     from attractor.factory.evaluation.elsewhere import SentTrials
     from attractor.scenarios.sealed_suite import open_sealed
+    from attractor.scenarios.wall.crossing import read_crossing
 
     sent = SentTrials.from_bytes(read_regular(folder / SENT))
     sealed = open_sealed(folder / SUITES, sent.seal)
+    if isinstance(sent.crossing, dict):
+        sealed = replace(sealed, crossing=read_crossing(sent.crossing))
     return partial(_play, place, channel, sent, sealed)
 
 

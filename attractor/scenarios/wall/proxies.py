@@ -149,9 +149,9 @@ class AskedWall:
             raise failed
         if fault is not None:
             raise fault
+        is_data = value is not None and type(value) is not bool and not _is_handle(value)
         test = _test_at_work(self._here)
-        if value is not None and type(value) is not bool and not _is_handle(value):
-            self.plain[test] = True
+        self.plain[test] = self.plain.get(test, False) or is_data
         return value
 
     # Values that go over.
@@ -216,10 +216,10 @@ class AskedWall:
             return getattr(builtins, value)
         if tag != "room" or type(value) is not int:
             raise Broken("an answer has no known form")
-        kind = self._classes[written["kind"]]
-        self._note_class(kind)
         if "class" in written:
             return self._classes[written["class"]]
+        kind = self._classes[written["kind"]]
+        self._note_class(kind)
         return self._objects[value] if value in self._objects else self._made(kind, value)
 
     def _made(self, kind, value):
@@ -237,20 +237,19 @@ class AskedWall:
         return made
 
     def _note_class(self, kind):
-        name, test = f"{kind.__module__}.{kind.__qualname__}", _test_at_work(self._here)
-        if _is_local(kind):
+        if _is_local(kind) or (kind.__module__, kind.__qualname__) in _FREE:
             return
+        name, test = f"{kind.__module__}.{kind.__qualname__}", _test_at_work(self._here)
         self.crossed.setdefault(test, set()).add(name)
         if self._allowed is not None and name not in self._allowed.get(test, ()):
-            raise Broken(f"the answer is a {name}, which the reference never gave here")
+            raise Broken(f"an object of {name}, which no reference gave here")
 
     def _add_class(self, number, module, name, bases, members):
         if number in self._classes:
             raise Broken("a class is described twice")
         known = self._bases(bases)
-        if module == "builtins":
-            # Only what the real one has.
-            real = getattr(builtins, name, None) or _TYPES.get(name, object)
+        if (module, name) in _FREE:
+            real = _FREE[module, name]
             members = {one: kind for one, kind in members.items() if hasattr(real, one)}
         body = {"__module__": module, "__qualname__": name, "_wall_id": number}
         for member, kind in members.items():
@@ -323,10 +322,9 @@ class AskedWall:
     def note(self):
         """Write which classes crossed in which test, and which tests compared data."""
         found = {
-            test: {"classes": sorted(names), "data": bool(self.plain.get(test))}
-            for test, names in self.crossed.items()
+            test: {"classes": sorted(self.crossed.get(test, ())), "data": data}
+            for test, data in self.plain.items()
         }
-        found |= {test: {"classes": [], "data": True} for test in self.plain if test not in found}
         name = f"crossed-{os.getpid()}.json"
         with open(os.path.join(self._folder, name), "w") as file:
             json.dump(found, file)
@@ -586,16 +584,17 @@ def _text(answer):
 _PLAIN = (str, int, float, bytes, list, tuple, set, frozenset, dict)
 """What an object of a derived class goes over as."""
 _LIBRARY = getattr(sys, "stdlib_module_names", ())
-_TYPES = {
-    kind.__name__: kind
+_FREE = {
+    (kind.__module__, kind.__qualname__): kind
     for kind in (
-        *(value for value in vars(types).values() if isinstance(value, type)),
+        *(types.FunctionType, types.MethodType, types.BuiltinFunctionType, types.ModuleType),
+        *(types.GeneratorType, type, map, filter, zip, enumerate, reversed, functools.partial),
         *(type(iter(one)) for one in ([], (), {}, set(), "", b"", range(1), range(2**70))),
         *(type(iter(one)) for one in ({}.values(), {}.items(), reversed([]), reversed({}))),
-        *(type(one) for one in ({}.keys(), {}.values(), {}.items(), iter(int, 1))),
+        *(type(functools.lru_cache(lambda: 0)), type(iter(int, 1))),
     )
 }
-"""The built-in types without a built-in name: what they can do is known here."""
+"""The types of functions, modules and iterators: what they can do is known here, and harmless."""
 
 
 class _Module(types.ModuleType):

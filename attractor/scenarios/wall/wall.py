@@ -19,6 +19,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.scenarios.suite_setup import last_line
+from attractor.scenarios.wall.crossing import Crossed, merged, read_crossed
 
 _PACKAGE = "attractor.scenarios.wall"
 _INSIDE = "attractor_wall"
@@ -32,9 +33,6 @@ install(os.environ["ATTRACTOR_WALL"], os.environ["ATTRACTOR_WALL_MODULES"].split
 """
 _MOST_ROOMS = 256
 _NAME = re.compile(r"[0-9a-f]{16}")
-
-Crossed = dict[str, dict[str, object]]
-"""For each test, the classes of objects that crossed, and whether data did."""
 
 
 @dataclass
@@ -50,8 +48,8 @@ class Wall:
     rooms: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     has_opened: bool = False
 
-    def prepare(self, allowed: Mapping[str, object] | None = None) -> None:
-        """Write what the tests' side needs, with the classes that may cross in each test."""
+    def prepare(self, allowed: Crossed | None = None) -> None:
+        """Write what the tests' side needs, with what may cross in each test."""
         library = self._at(self.tests_folder) / "lib" / _INSIDE
         library.mkdir(parents=True)
         for name, text in _sources("values", "proxies").items():
@@ -60,7 +58,8 @@ class Wall:
         (library.parent / "sitecustomize.py").write_text(_START)
         os.mkfifo(self._at(self.tests_folder) / "knock")
         if allowed is not None:
-            (self._at(self.tests_folder) / "allowed.json").write_text(json.dumps(allowed))
+            classes = {test: one.classes for test, one in allowed.items()}
+            (self._at(self.tests_folder) / "allowed.json").write_text(json.dumps(classes))
 
     @property
     def trouble(self) -> str:
@@ -73,10 +72,8 @@ class Wall:
     @property
     def crossed(self) -> Crossed:
         """What crossed in each test."""
-        found: Crossed = {}
-        for file in sorted(self._at(self.tests_folder).glob("crossed-*.json")):
-            found |= json.loads(file.read_text())
-        return found
+        files = self._at(self.tests_folder).glob("crossed-*.json")
+        return merged(read_crossed(json.loads(file.read_text())) for file in files)
 
     def variables(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the variables of a command of the tests."""

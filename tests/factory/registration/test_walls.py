@@ -1,0 +1,109 @@
+"""Objects of classes that no reference gave cross no wall of a registered suite."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from attractor.base.callables import do_nothing
+from attractor.factory.evaluation.known_trees import known_trees
+from attractor.factory.open_project import OpenProject
+from attractor.factory.registration.register_suite import register_suite
+from attractor.pipeline.project.run_scope import RunScope
+from attractor.scenarios.evaluation import TrialResult
+from attractor.scenarios.suite_lint import SuiteRefused
+from tests.environments.places import skipping_without_sandbox
+from tests.factory.registration.test_register_suite import SUITE
+from tests.pipeline.projects import adjusted, git, make_project, open_project
+from tests.scenarios.suites import write_files, write_suite
+
+SCENARIO = """
+id = "halves"
+title = "Numbers are halved"
+story = "Half of a number is found."
+fixtures = ["calc_test.py"]
+wall = ["calc"]
+
+[[steps]]
+name = "test"
+run = "python3 -m unittest -q calc_test"
+
+[[checks]]
+kind = "exit"
+step = "test"
+"""
+TEST = """
+import unittest
+from calc import half
+
+class HalfTest(unittest.TestCase):
+    def test_half(self):
+        self.assertAlmostEqual(half(3), 1.5)
+        self.assertTrue(half(1) < 1)
+"""
+HONEST = "def half(n):\n    return n / 2\n"
+CACHED = f"from functools import lru_cache\n@lru_cache\n{HONEST}"
+AGREES = """
+class Any:
+    def __sub__(self, other): return 0
+    def __lt__(self, other): return True
+
+def half(n):
+    return Any()
+"""
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> OpenProject:
+    project = make_project(tmp_path / "project", **{"calc.py": ""})
+    return OpenProject(adjusted(open_project(project), tell=do_nothing))
+
+
+def write(opened: OpenProject, folder: Path, reference: str = "") -> Path:
+    write_suite(folder, suite=SUITE, halves=SCENARIO)
+    write_files(folder / "fixtures", {"calc_test.py": TEST})
+    if reference:
+        root = opened.project.root
+        (root / "calc.py").write_text(reference)
+        write_files(folder / "reference", {"halves.patch": git(root, "diff", "HEAD")})
+        git(root, "checkout", "--quiet", "--", "calc.py")
+    return folder
+
+
+def play(opened: OpenProject, calc: str, sandbox: str) -> TrialResult:
+    """Play a trial of the registered suite on a tree with this module."""
+
+    async def change(folder: Path) -> None:
+        (folder / "calc.py").write_text(calc)
+
+    async def played() -> TrialResult:
+        [version] = opened.suites.versions.versions("todo")
+        sealed = opened.suites.open(version)
+        async with known_trees(RunScope.of(opened.project), sandbox=sandbox) as trees:
+            done = await trees.play(sealed, sealed.suite.scenarios, "", n=1, change=change)
+            [result] = done.results
+            return result
+
+    return asyncio.run(played())
+
+
+def test_suite_without_a_reference_is_refused(opened: OpenProject, tmp_path: Path) -> None:
+    folder = write(opened, tmp_path / "suite")
+    with pytest.raises(SuiteRefused) as caught:
+        asyncio.run(register_suite(folder, opened, sandbox="none", by="ann"))
+    [fault] = caught.value.faults
+    assert (fault.rule, fault.scenario) == ("wall_reference", "halves")
+
+
+@pytest.mark.parametrize("sandbox", ["none", "landlock", "bubblewrap"])
+def test_only_objects_of_classes_that_the_reference_gave_may_cross(
+    opened: OpenProject, tmp_path: Path, sandbox: str
+) -> None:
+    folder = write(opened, tmp_path / "suite", HONEST)
+    with skipping_without_sandbox():
+        asyncio.run(register_suite(folder, opened, sandbox=sandbox, by="ann"))
+    assert play(opened, HONEST, sandbox).satisfied
+    assert play(opened, CACHED, sandbox).satisfied
+    cheat = play(opened, AGREES, sandbox)
+    assert not cheat.satisfied
+    assert "an object of calc.Any, which no reference gave here" in cheat.checks[-1].reason
