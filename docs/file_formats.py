@@ -24,11 +24,11 @@ from attractor.engine.questions.question import AnswerKind, QuestionKind
 from attractor.engine.state.run_state import Phase, StatusWord, WaitReason
 from attractor.environments.environment import Promises
 from attractor.factory.decisions.decide import DecisionKind, Proof
-from attractor.factory.decisions.proposals import PullRequestFeedback
 from attractor.factory.evaluation.feedback import Feedback
 from attractor.factory.gate_records import Domain
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import Scope
+from attractor.factory.pulls.feedback import PullRequestFeedback
 from attractor.factory.races import Stop
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.versions import ResourceKind

@@ -17,11 +17,11 @@ from attractor.base.records import write_record
 from attractor.engine.journal.events import Action
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.proposals import PullRequestFeedback
-from attractor.factory.forge import CheckState, ForgeCheck, ForgeRemark
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.open_project import OpenProject
+from attractor.factory.pulls.feedback import PullRequestFeedback
+from attractor.factory.pulls.forge import CheckState, ForgeCheck, ForgeRemark
 from attractor.factory.resources.profiles import make_profile
 from attractor.factory.resources.versions import RETIRED, Ending
 from attractor.growth.api.drafts import dismiss_draft

@@ -24,13 +24,13 @@ from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION, CANCEL
 from attractor.engine.truncation import one_line
 from attractor.factory.candidate_run import CandidateRun, read_candidate_run
 from attractor.factory.errors import ForgeRefused
-from attractor.factory.forge import ForgeIssue, clean_text, same_repository
 from attractor.factory.open_project import OpenProject
+from attractor.factory.pulls.forge import ForgeIssue, clean_text, same_repository
 from attractor.records.lookup import is_run
 from attractor.records.summary import NOT_JUDGED
 
 if TYPE_CHECKING:
-    from attractor.factory.operations.forge_place import OpenForge
+    from attractor.factory.pulls.open_forge import OpenForge
 
 INPUTS = ("title", "body", "issue", "url")
 """The inputs that an issue sets, if the schema of the automation has them."""
@@ -178,7 +178,7 @@ async def poll_issues(
 ) -> IssuePoll:
     """Post the comments that are due, and claim new labellings, without a wait for the forge."""
     # Its client is slow to import, and most automations have no issues.
-    from attractor.factory.operations.forge_place import opened_forge
+    from attractor.factory.pulls.open_forge import opened_forge
 
     found = IssuePoll()
     try:
@@ -208,12 +208,12 @@ class _Work:
 
 async def _claim_new(found: IssuePoll, work: _Work) -> None:
     """Claim the labellings that are new; record those that start nothing."""
-    starts, forge = work.starts, work.on.forge
+    starts, forge = work.starts, work.on.api
     clean = partial(clean_text, redact=work.on.redactor.text)
     writers: dict[str, bool] = {"": False}
     for issue in await forge.labelled_issues(work.automation.issue_label):
         login = one_line(clean(issue.labelled_by), _LONGEST_LOGIN)
-        occurrence = occurrence_of(work.on.repository, issue, login)
+        occurrence = occurrence_of(work.on.remote.name, issue, login)
         if starts.is_claimed(TriggerKind.ISSUE, occurrence):
             continue
         if len(starts.pending) >= MOST_PENDING:
@@ -238,7 +238,7 @@ def _claim(issue: ForgeIssue, occurrence: str, found: IssuePoll, work: _Work, cl
             raise InvalidAutomation(words)
         inputs = inputs_of(issue, work.automation, clean)
     except InvalidAutomation as fault:
-        found.faults.append(f"{work.on.repository}#{issue.number}: {fault.message}")
+        found.faults.append(f"{work.on.remote.name}#{issue.number}: {fault.message}")
         return
     if claim := work.starts.claim(TriggerKind.ISSUE, occurrence, new_run_id, now, inputs):
         found.claimed.append(claim.run_id)
@@ -262,12 +262,12 @@ async def _post(due: DueComment, work: _Work) -> None:
         starts.note_comment(noted)
     try:
         place = _PLACE.fullmatch(claim.occurrence)
-        if place is None or not same_repository(place["repository"], work.on.repository):
-            raise ForgeRefused(f"the remote of the project leads to {work.on.repository}")
+        if place is None or not same_repository(place["repository"], work.on.remote.name):
+            raise ForgeRefused(f"the remote of the project leads to {work.on.remote.name}")
         number = int(place["number"])
-        if not (before and await work.on.forge.has_comment(number, noted.marker)):
+        if not (before and await work.on.api.has_comment(number, noted.marker)):
             text = _text_of(due, work)
-            await work.on.forge.comment(number, f"{text}\n\n<!-- attractor {noted.marker} -->")
+            await work.on.api.comment(number, f"{text}\n\n<!-- attractor {noted.marker} -->")
         starts.note_comment(replace(noted, is_done=True))
     except AttractorError as fault:
         if opened.now() - noted.at > GIVE_UP:

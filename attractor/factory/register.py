@@ -8,7 +8,7 @@ from attractor.base.errors import ChainBroken, VerificationError
 from attractor.base.hash_chain import GENESIS
 from attractor.base.records import write_fields
 from attractor.engine.budgets import NO_BUDGETS
-from attractor.engine.journal.checkpoint import verify_journal
+from attractor.engine.journal.checkpoint import open_journal, verify_journal
 from attractor.engine.journal.reader import events_of
 from attractor.engine.run_folder.layout import (
     NAMES,
@@ -26,7 +26,14 @@ from attractor.factory.gate_records import GateReport, without_suite
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.pipeline.plan.run_plan import BegunRun
+from attractor.records.lookup import is_run, remove_incomplete, run_root
 from attractor.records.request import RunRequest, read_request
+from attractor.workspaces.cleanup import (
+    remove_base_ref,
+    remove_store,
+    remove_workspace_folder,
+    stored_run,
+)
 from attractor.workspaces.create.registry import workspace_registry
 
 GATE_EVALUATED = "GateEvaluated"
@@ -146,6 +153,38 @@ def weakest(promises: Iterable[Promises]) -> Promises:
     """Return the promises that all of several sandboxes keep."""
     records = [promises_to_record(one) for one in promises]
     return Promises(**{name: all(one[name] is True for one in records) for name in NAMES})
+
+
+def find_restarts(run_id: str, opened: OpenProject) -> list[Path]:
+    """Return the directories of a run and of its restarts, newest first."""
+    found: list[Path] = []
+    root = opened.project.runs_dir / run_id
+    while is_run(directory := RunDirectory(root)):
+        found.insert(0, root)
+        restarted_as = open_journal(directory.events, directory.checkpoint).state.restarted_as
+        if not restarted_as:
+            break
+        root = root.with_name(restarted_as)
+    return found
+
+
+async def forget(run_id: str, opened: OpenProject) -> bool:
+    """Remove all that a killed process left of a run; of one in the ledger, remove nothing.
+
+    Return whether the run can begin.
+    """
+    project, machine = opened.project, opened.project.machine
+    if any(line.kind == LineKind.CREATED for line in opened.ledger.entries(run_id)):
+        return False
+    remove_incomplete(run_root(run_id, project.runs_dir))
+    left = stored_run(machine.state_dir, run_id)
+    if left.store.is_dir():
+        for folder in filter(None, (left.workspace, *left.forks, left.cache)):
+            await remove_workspace_folder(folder)
+        if left.repository:
+            await remove_base_ref(left.repository, run_id, search_path=machine.search_path)
+        await remove_store(left.store)
+    return True
 
 
 def end_without_suite(run: OpenRun) -> None:

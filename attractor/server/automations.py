@@ -37,10 +37,10 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, LockHeld, words_of
 from attractor.base.locks import FileLock
 from attractor.config.user_folders import without_token
-from attractor.factory.forge import token_variables
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.tokens import TOKENS_FILE
 from attractor.factory.open_project import OpenProject
+from attractor.factory.pulls.forge import token_variables
 from attractor.server.errors import TooManyProcesses
 from attractor.server.processes.keyed_work import KeyedWork
 from attractor.server.processes.run_processes import RunCommand, RunProcesses

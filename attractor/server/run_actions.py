@@ -13,9 +13,9 @@ from pydantic import BaseModel, Field
 
 from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.engine.run_folder.layout import RunDirectory, is_held, read_manifest
+from attractor.factory.decisions.run_end import record_end
 from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.operations.evaluate import request_evaluation
-from attractor.factory.operations.run_end import record_end
 from attractor.factory.operations.start import with_registered
 from attractor.fleet.dispatch.orders import FleetOrders
 from attractor.language.reading import open_source

@@ -21,7 +21,7 @@ from attractor.base.clock import SystemClock
 from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
 from attractor.factory.promotion_queue import PromotionQueues, QueuedRun
-from attractor.factory.pull_readings import PullReadings
+from attractor.factory.pulls.readings import PullReadings
 from attractor.growth.api.plans import plan_proposal
 from attractor.growth.deployment.draft_store import DraftStore
 from attractor.growth.deployment.start import start_release
@@ -36,7 +36,7 @@ from tests.attention.test_reading import FAILS, GATE
 from tests.automations.desk import automation_in
 from tests.cli.running import run_here
 from tests.factory.flows import make_flow
-from tests.factory.test_pull_readings import SAID
+from tests.factory.pulls.test_readings import SAID
 from tests.growth.app import PROPOSAL
 from tests.growth.deployment.living import Living, make_released
 from tests.growth.deployment.test_draft_store import IDS, said, told

@@ -14,7 +14,7 @@ from attractor.attention.rows import RowGone, find_row, settle
 from attractor.attention.snoozing import snooze
 from attractor.base.clock import SystemClock
 from attractor.factory.open_project import OpenProject, open_project
-from attractor.factory.pull_readings import PullReadings
+from attractor.factory.pulls.readings import PullReadings
 from attractor.growth.api.plans import plan_proposal
 from attractor.growth.deployment.start import start_release
 from attractor.growth.deployment.targets import local
@@ -23,7 +23,7 @@ from attractor.server.service import Service
 from attractor.worlds.orders import here
 from attractor.worlds.process import ActorProcess
 from tests.cli.running import run_here
-from tests.factory.test_pull_readings import SAID
+from tests.factory.pulls.test_readings import SAID
 from tests.growth.app import PROPOSAL
 from tests.growth.deployment.living import make_released
 from tests.growth.deployment.test_start import kill_all

@@ -24,8 +24,8 @@ from attractor.automations.starts import Claim, Comment, CommentPart
 from attractor.automations.store import AutomationFolder, create_automation, list_faults
 from attractor.base.json import JsonObject
 from attractor.factory.errors import NoForge
-from attractor.factory.forge import ForgeIssue, clean_text
 from attractor.factory.open_project import OpenProject, open_project
+from attractor.factory.pulls.forge import ForgeIssue, clean_text
 from attractor.language.declarations.inputs import read_inputs
 from tests.automations.desk import ENDS, SETTINGS, automation_in, variables_of
 from tests.factory.decisions.test_decide import make_mixed

@@ -19,7 +19,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.due import Here, carry_out
 from tests.automations.desk import ENDS, automation_in, make_opened
 from tests.factory.flows import make_flow
-from tests.factory.operations.test_pull_request import flow_on, propose, sync
+from tests.factory.pulls.test_rounds import flow_on, propose, sync
 from tests.forges import hub
 from tests.pipeline.projects import git
 from tests.scenarios.suites import SUITE, write_suite

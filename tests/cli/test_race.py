@@ -19,13 +19,13 @@ from attractor.base.errors import ExitCode, NoGo
 from attractor.base.locks import holder_of
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.decisions.decide import Decision, DecisionKind, decide
+from attractor.factory.decisions.lock import lock_run
 from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject, open_project
 from attractor.factory.operations.decide import decide_run
 from attractor.factory.operations.gate import ask_gate
-from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.race import begin_race, end_race, look
 from attractor.factory.operations.race_process import walk_attempt
 from attractor.factory.races import Race, races_in

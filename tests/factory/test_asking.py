@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from attractor.factory.decisions.lock import lock_run
 from attractor.factory.operations.gate import ask_gate
-from attractor.factory.operations.lock import lock_run
 from tests.factory.flows import make_flow
 
 

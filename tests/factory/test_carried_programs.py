@@ -17,12 +17,12 @@ from attractor.base.json import Json
 from attractor.cli.runs.verdicts import verdict_text
 from attractor.environments.environment import Promises
 from attractor.factory.candidate_run import read_candidate_run
+from attractor.factory.decisions.lock import lock_run
 from attractor.factory.gate_records import CarriedPaths
 from attractor.factory.history.records import EvaluationStart
 from attractor.factory.history.trials import EvaluationId, TrialLog
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.operations.gate import ask_gate
-from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.start import start_run
 from attractor.factory.registration.register_suite import register_suite
 from attractor.factory.resources.suites import carried_of_registrations

@@ -27,11 +27,11 @@ from attractor.environments.environment import Promises
 from attractor.environments.selection import EnvironmentChoice, choose_environment
 from attractor.factory.candidate_run import facts_of, read_candidate_run
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.lock import lock_run
 from attractor.factory.errors import NoDecision, NotDecidable, RationaleTooShort, StaleBase
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.ledger.ledger import LEDGER_FILE
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.lock import lock_run
 from attractor.factory.register import record_begin
 from attractor.pipeline.plan.origins import New
 from attractor.pipeline.plan.plan_run import plan_run

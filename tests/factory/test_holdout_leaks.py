@@ -13,9 +13,9 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, AWAITING_DECISION, FAILED
 from attractor.engine.storage.secrets import Redactor
 from attractor.factory.candidate_run import read_candidate_run
+from attractor.factory.decisions.run_end import record_end
 from attractor.factory.errors import Retired
 from attractor.factory.history.records import leaks_of
-from attractor.factory.operations.run_end import record_end
 from attractor.pipeline.orders import Orders
 from tests.counts import IS_FULL
 from tests.engine.runs import read_events

@@ -10,6 +10,8 @@ from attractor.base.errors import NoGo, VerificationError
 from attractor.engine.run_folder.result import RunResult
 from attractor.environments.environment import Promises
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.lock import lock_run
+from attractor.factory.decisions.run_end import record_end
 from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.evaluation.suite_history import suite_history
@@ -17,8 +19,6 @@ from attractor.factory.gate_records import EvaluationRecord
 from attractor.factory.history.records import EvaluationStart
 from attractor.factory.history.trials import EvaluationId, TrialLog
 from attractor.factory.ledger.ledger import LineKind
-from attractor.factory.operations.lock import lock_run
-from attractor.factory.operations.run_end import record_end
 from attractor.pipeline.orders import Orders
 from attractor.scenarios.evaluation import Progress, TrialKey, TrialResult
 from tests.factory.evaluation.test_gate import (

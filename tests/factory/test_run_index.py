@@ -13,11 +13,11 @@ import pytest
 from attractor.base.errors import ExitCode
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.lock import lock_run
 from attractor.factory.errors import AlreadyDecided, CopiedRun, DecisionsDiffer, OtherProject
 from attractor.factory.history.records import DECISIONS_FILE
 from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.lock import lock_run
 from attractor.pipeline.project.project import Project
 from tests.factory.flows import Flow, make_flow
 from tests.pipeline.projects import adjusted, make_project, open_project

@@ -16,10 +16,10 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING, REJECTED
 from attractor.engine.storage.json_files import read_document
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.lock import lock_run
+from attractor.factory.decisions.run_end import record_end
 from attractor.factory.ledger.ledger import HEAD_FILE, KEY_FILE, LEDGER_FILE, LineKind
-from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.rebase import rebase_run
-from attractor.factory.operations.run_end import record_end
 from attractor.pipeline.orders import Orders
 from attractor.records.summary import summarize
 from tests.factory.flows import Flow, make_flow

@@ -23,12 +23,13 @@ from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject, open_project
-from attractor.factory.operations.due import DuePlace, DueRun, Here, carry_out, find_restarts
-from attractor.factory.operations.pull_request import next_round
+from attractor.factory.operations.due import DuePlace, DueRun, Here, carry_out
 from attractor.factory.operations.race_process import walk_attempt
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operations.start import start_run
-from attractor.factory.pull_readings import PullReading, PullReadings, pull_step
+from attractor.factory.pulls.next_round import next_round
+from attractor.factory.pulls.readings import PullReading, PullReadings, pull_step
+from attractor.factory.register import find_restarts
 from attractor.fleet.dispatch.dispatch import Dispatch, Where
 from attractor.fleet.dispatch.in_pool import InPool
 from attractor.fleet.fleet import Addresses, open_fleet
@@ -46,7 +47,7 @@ from tests.crashes.deaths import Death
 from tests.engine.runs import read_events
 from tests.factory.decisions.test_rebase import commit_file
 from tests.factory.flows import Flow, make_flow
-from tests.factory.operations.test_pull_request import flow_on, propose, sync
+from tests.factory.pulls.test_rounds import flow_on, propose, sync
 from tests.factory.queues import approve, approved, enqueue, process, queue_of, subjects
 from tests.fleet.rigs import sqlite_template as sqlite_template
 from tests.forges import hub

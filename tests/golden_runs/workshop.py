@@ -15,10 +15,10 @@ from attractor import Context, Node
 from attractor.backends.registry import adapt_backend
 from attractor.base.clock import SystemClock
 from attractor.engine.run_folder.result import RunResult
+from attractor.factory.decisions.run_end import record_end
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.fork import fork_run
 from attractor.factory.operations.resume import resume_run
-from attractor.factory.operations.run_end import record_end
 from attractor.factory.operations.start import start_run
 from attractor.factory.resources.profiles import make_profile
 from attractor.pipeline.orders import Orders

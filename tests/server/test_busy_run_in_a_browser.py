@@ -16,7 +16,7 @@ from playwright.sync_api import Page, Response, expect
 from attractor.engine.journal.events import StageCompleted, StageStarted
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.attempts import StageReference
-from attractor.factory.operations.lock import lock_run
+from attractor.factory.decisions.lock import lock_run
 from tests.browsers import Screen, chromium
 from tests.counts import IS_FULL, count
 from tests.patience import wait_until

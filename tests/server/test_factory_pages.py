@@ -6,9 +6,10 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import expect
 
-from attractor.factory.decisions.proposals import PULL_REQUEST_FILE
-from attractor.factory.operations.pull_sync import list_rounds, pull_records
 from attractor.factory.promotion_queue import PromotionQueues
+from attractor.factory.pulls.feedback import PULL_REQUEST_FILE
+from attractor.factory.pulls.readings import pull_records
+from attractor.factory.pulls.rounds import list_rounds
 from attractor.server.service import Service
 from tests.browsers import chromium
 from tests.factory.flows import Flow, make_flow

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from attractor.factory.decisions.lock import lock_run
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.lock import lock_run
 from tests.cli.running import run_here
 from tests.patience import wait_until
 from tests.pipeline.projects import make_project

@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.lock import lock_run
 from attractor.factory.ledger.ledger import LineKind
-from attractor.factory.operations.lock import lock_run
-from attractor.factory.operations.pull_request import propose_run
-from attractor.factory.pull_readings import PullReadings
+from attractor.factory.pulls.propose import propose_run
+from attractor.factory.pulls.readings import PullReadings
 from attractor.server.service import Service
 from tests.factory.flows import Flow, make_flow
 from tests.forges import KINDS, NAME, REVIEWER, Hub, Lab, hub

@@ -10,9 +10,11 @@ from attractor.factory.decisions.decide import Decision, DecisionKind
 from attractor.factory.history.audit import audit
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.operations.decide import decide_run
-from attractor.factory.operations.pull_request import next_round, propose_run
-from attractor.factory.operations.pull_sync import list_rounds, sync_pull_request
 from attractor.factory.operations.start import start_run
+from attractor.factory.pulls.next_round import next_round
+from attractor.factory.pulls.propose import propose_run
+from attractor.factory.pulls.rounds import list_rounds
+from attractor.factory.pulls.sync import sync_pull
 from attractor.records.summary import summarize
 from attractor.server.service import Service
 from tests.automations.desk import automation_in
@@ -71,7 +73,7 @@ def test_labelled_issue_becomes_a_merged_pull_request(kind: type[Hub], tmp_path:
             [made] = [one.round for one in list_rounds(flow.opened)]
             forge.report(made.commit, "test", "failure", "made.txt is too short\n")
             forge.say_about(made.number, "made.txt:1", "Say it twice.")
-            asyncio.run(sync_pull_request(manifest.parent, flow.opened, by="ann"))
+            asyncio.run(sync_pull(manifest.parent, flow.opened, by="ann"))
             with next_round(manifest.parent, flow.opened) as request:
                 following = asyncio.run(start_run(request, flow.opened, feedback=manifest.parent))
             about = f"issue #{number}; round 2 of pull request #{made.number}"

@@ -7,7 +7,7 @@ from attractor.attention.evidence import Evidence, changes_of_run
 from attractor.attention.rows import AttentionRow, in_project, link_to_run
 from attractor.attention.source import Look, Source
 from attractor.factory.open_project import OpenProject
-from attractor.factory.pull_readings import SHOWN, PullReading, PullReadings, pull_step
+from attractor.factory.pulls.readings import SHOWN, PullReading, PullReadings, pull_step
 from attractor.records.diagnosis.needs import row_id
 
 

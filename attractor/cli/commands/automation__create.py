@@ -42,7 +42,7 @@ from attractor.config.user_folders import TOKEN_VARIABLE
 from attractor.engine.budgets import Budgets
 from attractor.factory.ledger.tokens import Scope, digest_of
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.forge_place import find_forge
+from attractor.factory.pulls.open_forge import find_forge
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.gallery import is_gallery_word
 from attractor.pipeline.source.read import context_of, open_pipeline

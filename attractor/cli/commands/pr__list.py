@@ -7,7 +7,8 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, table
 from attractor.cli.runs.setup import opened_of
 from attractor.factory.history.entries import UNJUDGED
-from attractor.factory.operations.pull_sync import list_rounds, pull_records
+from attractor.factory.pulls.readings import pull_records
+from attractor.factory.pulls.rounds import list_rounds
 from attractor.language.source.text import visible
 
 

@@ -8,8 +8,8 @@ from attractor.cli.runs.observers import show_end
 from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.walk import Watcher, walk
-from attractor.factory.operations.pull_request import next_round
 from attractor.factory.operations.start import start_run
+from attractor.factory.pulls.next_round import next_round
 
 
 @click.command()

@@ -14,10 +14,10 @@ from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import opened_of
 from attractor.engine.truncation import one_line
-from attractor.factory.decisions.proposals import MERGED
 from attractor.factory.history.entries import UNJUDGED
-from attractor.factory.operations.pull_sync import SyncedPull, list_rounds, sync_pull_request
-from attractor.factory.pull_readings import PullReadings, after_conflict
+from attractor.factory.pulls.readings import PullReadings, after_conflict
+from attractor.factory.pulls.rounds import MERGED, list_rounds
+from attractor.factory.pulls.sync import SyncedPull, sync_pull
 from attractor.language.source.text import visible
 
 _LONGEST = 200
@@ -44,7 +44,7 @@ def pr_sync(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     code = ExitCode.DONE
     for name in [reference] if reference else open_ones:
         try:
-            synced = asyncio.run(sync_pull_request(opened.find(name), opened, by=by))
+            synced = asyncio.run(sync_pull(opened.find(name), opened, by=by))
         except AttractorError as fault:
             if reference:
                 raise

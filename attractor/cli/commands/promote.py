@@ -106,7 +106,7 @@ def _propose(
 ) -> ExitCode:
     """Open or update the pull request of a run."""
     # Imported here, because only pull requests need a client of a forge.
-    from attractor.factory.operations.pull_request import propose_run
+    from attractor.factory.pulls.propose import propose_run
 
     by = operator_name(invocation)
     proposed = asyncio.run(propose_run(root, opened, target=target, by=by))

@@ -17,7 +17,7 @@ from attractor.pipeline.status import with_landings
 from attractor.records.summary import RunOverview
 
 if TYPE_CHECKING:
-    from attractor.factory.decisions.proposals import Proposal
+    from attractor.factory.pulls.rounds import RecordedPull
 
 MANY = 1000
 """The number of runs whose reading takes more than a second."""
@@ -62,16 +62,16 @@ def landed(
     return asyncio.run(look())
 
 
-def proposed(invocation: Invocation, run: RunOverview) -> "Proposal | None":
+def proposed(invocation: Invocation, run: RunOverview) -> "RecordedPull | None":
     """Return the pull request of an approved run, or None."""
     if run.status != StatusWord.APPROVED:
         return None
     # Imported here, because the ledger and the gate are needed for few runs.
-    from attractor.factory.decisions.proposals import find_proposal
     from attractor.factory.ledger.ledger import Ledger
+    from attractor.factory.pulls.rounds import find_pull
 
     try:
-        return find_proposal(run.run_id, Ledger(invocation.configuration.settings.state_dir))
+        return find_pull(run.run_id, Ledger(invocation.configuration.settings.state_dir))
     except AttractorError:
         # The status is complete without it; `audit verify` reports the fault of the ledger.
         return None

@@ -94,8 +94,8 @@ def orders_to(invocation: Invocation, reference: str) -> Orders:
 def orders_in(invocation: Invocation, opened: "OpenProject", root: Path) -> Orders:
     """Return the object by which the calling user sends orders to a run of a project."""
     # Imported here, because most orders do not end a run.
+    from attractor.factory.decisions.run_end import record_end
     from attractor.factory.ledger.tokens import Scope
-    from attractor.factory.operations.run_end import record_end
 
     by = operator_name(invocation, Scope.OPERATE)
     orders = Orders(

@@ -206,15 +206,6 @@ async def record_merge(
     _record(run, evaluator, LineKind.PROMOTED, {**merge, **pinned, "by": by})
 
 
-def record_proposal(
-    run: OpenRun, evaluator: Evaluator, kind: LineKind, data: Mapping[str, Json]
-) -> None:
-    """Record a line about the pull request of a run."""
-    manifest = run.manifest
-    record = run.redactor.members({"pipeline": manifest.pipeline, **data})
-    evaluator.ledger.append(kind, manifest.run_id, record, now=run.clock.now())
-
-
 def _is_on_plan(run: OpenRun) -> bool:
     """Return whether the base is a plan commit of growth: another command promotes the run."""
     return bool(run.manifest.options.get("promoted_by"))

@@ -15,10 +15,10 @@ from attractor.factory.decisions.decide import (
     require_decidable,
     waive,
 )
+from attractor.factory.decisions.lock import lock_run
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.race import end_losers
 from attractor.workspaces.git.repository import open_repository
 

@@ -16,18 +16,11 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult, result_of
 from attractor.engine.state.run_state import AWAITING_ANSWER, AWAITING_DECISION, RunState
-from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import resume_run
+from attractor.factory.register import find_restarts, forget
 from attractor.pipeline.execute import execute
 from attractor.pipeline.plan.run_plan import AwaitTurn, BegunRun, RunPlan
-from attractor.records.lookup import is_run, remove_incomplete, run_root
-from attractor.workspaces.cleanup import (
-    remove_base_ref,
-    remove_store,
-    remove_workspace_folder,
-    stored_run,
-)
 
 
 @dataclass(frozen=True)
@@ -87,25 +80,6 @@ async def carry_out(due: DueRun, place: DuePlace) -> CarriedOut:
     return CarriedOut(await place.begin(due))
 
 
-async def forget(run_id: str, opened: OpenProject) -> bool:
-    """Remove all that a killed process left of a run; of one in the ledger, remove nothing.
-
-    Return whether the run can begin.
-    """
-    project, machine = opened.project, opened.project.machine
-    if any(line.kind == LineKind.CREATED for line in opened.ledger.entries(run_id)):
-        return False
-    remove_incomplete(run_root(run_id, project.runs_dir))
-    left = stored_run(machine.state_dir, run_id)
-    if left.store.is_dir():
-        for folder in filter(None, (left.workspace, *left.forks, left.cache)):
-            await remove_workspace_folder(folder)
-        if left.repository:
-            await remove_base_ref(left.repository, run_id, search_path=machine.search_path)
-        await remove_store(left.store)
-    return True
-
-
 @dataclass(frozen=True)
 class Here:
     """Begins due runs in this process; `await_turn` returns when a first stage may begin."""
@@ -138,19 +112,6 @@ class Here:
                 await self.await_turn(run)
 
         return begun
-
-
-def find_restarts(run_id: str, opened: OpenProject) -> list[Path]:
-    """Return the directories of a run and of its restarts, newest first."""
-    found: list[Path] = []
-    root = opened.project.runs_dir / run_id
-    while is_run(directory := RunDirectory(root)):
-        found.insert(0, root)
-        restarted_as = open_journal(directory.events, directory.checkpoint).state.restarted_as
-        if not restarted_as:
-            break
-        root = root.with_name(restarted_as)
-    return found
 
 
 def is_over(state: RunState) -> bool:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from attractor.engine.state.run_state import EVALUATING
+from attractor.factory.decisions.lock import lock_run
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.lock import lock_run
 
 
 def request_evaluation(root: Path, opened: OpenProject, *, by: str) -> None:

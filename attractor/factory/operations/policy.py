@@ -11,11 +11,10 @@ from pathlib import Path
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import PlayedTrain, PlayTrain, TrainChoice, Workspace
 from attractor.engine.state.attempts import TreeId
+from attractor.factory.decisions.run_end import record_end, report_torn_line
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.run_end import record_end
 from attractor.factory.register import end_without_suite, record_begin
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.protected_paths import describe_protected_paths
@@ -174,13 +173,3 @@ class _Policies:
 def _without_suite(other: UsageError) -> str:
     # The first suite of a project must not prevent runs of its other pipelines.
     return f"This run has no suite: {other.message}; {other.hint}"
-
-
-def report_torn_line(run: OpenRun, opened: OpenProject) -> None:
-    """Report an incomplete line that was removed before the journal had observers."""
-    if torn := run.events.torn:
-        opened.project.console.tell(
-            "The last line of the journal was incomplete, because the process that wrote it died: "
-            f"{len(torn.content)} bytes from byte {torn.offset} on were removed. "
-            "No completed event is lost."
-        )

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from attractor.factory.decisions.lock import lock_run
 from attractor.factory.decisions.promotion import (
     CandidateTree,
     Promotion,
@@ -10,7 +11,6 @@ from attractor.factory.decisions.promotion import (
 )
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.lock import lock_run
 from attractor.pipeline.workspace.create import require_trees
 from attractor.workspaces.git.repository import open_repository
 from attractor.workspaces.run_store import open_store

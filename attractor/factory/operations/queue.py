@@ -22,6 +22,7 @@ from attractor.engine.state.run_state import AWAITING_DECISION, RunStatus
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.truncation import one_line, shorten
 from attractor.factory.candidate_run import facts_of, read_candidate_run
+from attractor.factory.decisions.lock import lock_run
 from attractor.factory.decisions.promotion import (
     approval_of,
     branch_name,
@@ -32,9 +33,7 @@ from attractor.factory.errors import MergeConflict, NoDecision, NothingToMerge, 
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.due import forget
 from attractor.factory.operations.gate import ask_gate
-from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.overlap import overlaps_of_runs
 from attractor.factory.operations.promote import promote_run
 from attractor.factory.operations.rebase import rebase_run
@@ -49,6 +48,7 @@ from attractor.factory.promotion_queue import (
     next_step,
     why_it_waits,
 )
+from attractor.factory.register import forget
 from attractor.records.lookup import reference_of
 from attractor.records.request import Overrides
 from attractor.workspaces.git.repository import open_repository

@@ -18,6 +18,7 @@ from attractor.base.records import write_fields
 from attractor.engine.run_folder.layout import RunDirectory, is_executed
 from attractor.engine.state.run_state import AWAITING_ANSWER, AWAITING_DECISION
 from attractor.factory.candidate_run import CandidateRun, read_candidate_run
+from attractor.factory.decisions.run_end import record_end
 from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
@@ -26,8 +27,6 @@ from attractor.factory.history.index_update import parse_row
 from attractor.factory.history.records import EvaluationPool
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.due import find_restarts
-from attractor.factory.operations.run_end import record_end
 from attractor.factory.operations.start import plan_start
 from attractor.factory.project import project_folder
 from attractor.factory.races import (
@@ -46,6 +45,7 @@ from attractor.factory.races import (
     results_of,
     winner_of,
 )
+from attractor.factory.register import find_restarts
 from attractor.pipeline.garbage import Collector, Rules
 from attractor.pipeline.orders import Orders
 from attractor.pipeline.plan.run_plan import RunPlan

@@ -28,14 +28,7 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.open_project import OpenProject, open_project
-from attractor.factory.operations.due import (
-    DuePlace,
-    DueRun,
-    Here,
-    carry_out,
-    find_restarts,
-    is_over,
-)
+from attractor.factory.operations.due import DuePlace, DueRun, Here, carry_out, is_over
 from attractor.factory.operations.race import (
     AttemptView,
     CancelRun,
@@ -59,6 +52,7 @@ from attractor.factory.races import (
     results_of,
     winner_of,
 )
+from attractor.factory.register import find_restarts
 from attractor.factory.resources.versions import split_pin
 from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.records.request import RunRequest, request_from_record

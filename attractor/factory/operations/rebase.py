@@ -13,18 +13,18 @@ from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.progress import Progress, progress_to_record
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
 from attractor.factory.candidate_run import before_a_decision, facts_of
+from attractor.factory.decisions.lock import lock_run
 from attractor.factory.decisions.promotion import (
     branch_name,
     find_branch,
     require_isolated,
     some_paths,
 )
-from attractor.factory.decisions.proposals import has_open_pull
 from attractor.factory.errors import MergeConflict, NothingToMerge
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.lock import lock_run
 from attractor.factory.operations.resume import resume_run
+from attractor.factory.pulls.rounds import has_open_pull
 from attractor.pipeline.fork.linked_run import begin_journal, create_on_commit, share_artifacts
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.source.read import read_saved_pipeline

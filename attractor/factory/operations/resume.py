@@ -7,9 +7,9 @@ from pathlib import Path
 from attractor.base.errors import LockHeld
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult, result_of
+from attractor.factory.decisions.run_end import has_ended
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.policy import rules_of
-from attractor.factory.operations.run_end import has_ended
 from attractor.factory.operations.settle import settle_ended
 from attractor.pipeline.execute import resume
 from attractor.pipeline.plan.run_plan import AwaitTurn
@@ -44,7 +44,7 @@ async def resume_run(
     opened.require_own(root)
     if has_ended(opened, root):
         # Few runs are resumed after their end.
-        from attractor.factory.operations.lock import lock_run
+        from attractor.factory.decisions.lock import lock_run
 
         lock_run(root, opened).close()
     else:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from attractor.factory.decisions.lock import lock_run
 from attractor.factory.decisions.promotion import Promotion, roll_back
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.lock import lock_run
 from attractor.workspaces.folders import borrowed_folder, make_workspaces_folder
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.repository import open_repository

@@ -8,9 +8,9 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import Fences, RunDirectory, file_fence, read_manifest
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.state.run_state import CANCELED, EVALUATING, FAILED, RunState
+from attractor.factory.decisions.run_end import record_end
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.run_end import record_end
 from attractor.factory.register import ENDS
 from attractor.pipeline.end_notices import notify_end
 from attractor.pipeline.orders import Orders

@@ -10,7 +10,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.factory.dimensions import with_dimension
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.policy import rules_of, unregistered_suite
-from attractor.factory.pull_readings import PullReadings
+from attractor.factory.pulls.readings import PullReadings
 from attractor.factory.resources.versions import Version
 from attractor.language.preparation.prepare import path_below
 from attractor.pipeline.execute import execute
@@ -102,13 +102,13 @@ def _origin(
         _require_known(origin, opened)
     if feedback:
         # Suites are slow to import.
-        from attractor.factory.decisions.proposals import pull_request_context
         from attractor.factory.evaluation.evaluate import read_feedback
         from attractor.factory.operations.queue import returned_to_context
+        from attractor.factory.pulls.feedback import feedback_context
 
         found = read_feedback(feedback, opened, request.suite or project.suite)
         most, marker = project.pull_request.max_rounds, project.machine.randomness(8).hex()
-        said = pull_request_context(feedback, found.run_id, opened.ledger, most, marker)
+        said = feedback_context(feedback, found.run_id, opened.ledger, most, marker)
         values = {**found.to_context(), **returned_to_context(feedback, marker), **said}
         # The copy keeps the opened pipeline.
         origin = changed(origin, request=replace(request, feedback=values))

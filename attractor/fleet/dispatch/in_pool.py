@@ -12,10 +12,11 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.due import DueRun, find_restarts
+from attractor.factory.operations.due import DueRun
 from attractor.factory.operations.race import orders_to
 from attractor.factory.operations.resume import conclude
 from attractor.factory.operations.settle import settle_ended
+from attractor.factory.register import find_restarts
 from attractor.fleet.dispatch.dispatch import Dispatch, Where, first_of
 from attractor.fleet.dispatch.orders import FleetOrders
 from attractor.fleet.records import STOPPED, RunState

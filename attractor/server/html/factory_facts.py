@@ -6,17 +6,12 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, VerificationError, words_of
-from attractor.factory.decisions.proposals import (
-    PullRequestFeedback,
-    Round,
-    endings_in,
-    read_pull_feedback,
-    rounds_in,
-)
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.open_project import OpenProject
 from attractor.factory.promotion_queue import PromotionQueues, QueuedRun
-from attractor.factory.pull_readings import PullReading, PullReadings, PullStep, pull_step
+from attractor.factory.pulls.feedback import PullRequestFeedback, read_pull_feedback
+from attractor.factory.pulls.readings import PullReading, PullReadings, PullStep, pull_step
+from attractor.factory.pulls.rounds import Round, endings_in, rounds_in
 from attractor.factory.races import race_with, races_in
 
 

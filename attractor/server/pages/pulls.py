@@ -5,8 +5,9 @@ import asyncio
 from fastapi import Request
 from fastapi.responses import Response
 
-from attractor.factory.forge import refuse_to_wait
-from attractor.factory.pull_readings import PullReadings, pull_step
+from attractor.factory.pulls.forge import refuse_to_wait
+from attractor.factory.pulls.readings import PullReadings, pull_step
+from attractor.factory.pulls.rounds import list_rounds
 from attractor.server.html.rendering import PageRouter, after, in_address, render
 from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, ProjectService
 from attractor.server.processes.run_processes import RunCommand
@@ -24,9 +25,6 @@ part = PageRouter("Pull requests", "/pulls", position=2, shown_if=_has_pulls)
 @part.get("/pulls", dependencies=[READ])
 def show_pulls(request: Request, service: ProjectService) -> Response:
     """Show the pull requests of a project, newest first."""
-    # Imported here, because only pull requests need a client of a forge.
-    from attractor.factory.operations.pull_sync import list_rounds
-
     readings = {reading.run_id: reading for reading in PullReadings.of(service.opened).all()}
     values = {
         "listed": [*reversed(list_rounds(service.opened))],
@@ -40,12 +38,10 @@ def show_pulls(request: Request, service: ProjectService) -> Response:
 def sync(service: ProjectService, caller: Calling, run: str) -> Response:
     """Read the pull request of a run again."""
     # Imported here, because only pull requests need a client of a forge.
-    from attractor.factory.operations.pull_sync import sync_pull_request
+    from attractor.factory.pulls.sync import sync_pull
 
     def act() -> tuple[str, str]:
-        work = sync_pull_request(
-            service.root(run), service.opened, by=caller.name, sleep=refuse_to_wait
-        )
+        work = sync_pull(service.root(run), service.opened, by=caller.name, sleep=refuse_to_wait)
         ending = asyncio.run(work).ending
         return _address(run), f"The pull request is {ending or 'open'}."
 

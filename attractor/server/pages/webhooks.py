@@ -20,7 +20,7 @@ from attractor.base.errors import AttractorError
 from attractor.base.files import make_private_folder
 from attractor.base.json import parse_object
 from attractor.factory.open_project import OpenProject
-from attractor.factory.pull_readings import PullReadings
+from attractor.factory.pulls.readings import PullReadings
 from attractor.server.access.limits import LIMITS
 from attractor.server.errors import Forbidden
 from attractor.server.html.rendering import PageRouter

@@ -18,10 +18,10 @@ from queue import Empty, SimpleQueue
 from attractor.base.clock import Clock
 from attractor.base.errors import AttractorError, LockHeld, words_of
 from attractor.factory.errors import ForgeLimited, ForgeRefused, NoForge
-from attractor.factory.forge import refuse_to_wait
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder, list_project_folders
-from attractor.factory.pull_readings import SHOWN, PullReading, PullReadings
+from attractor.factory.pulls.forge import refuse_to_wait
+from attractor.factory.pulls.readings import SHOWN, PullReading, PullReadings
 from attractor.server.processes.keyed_work import KeyedWork
 
 LOOK_S = 5.0
@@ -108,14 +108,14 @@ class PullLoop:
 
     def _read(self, project_id: str, due: list[PullReading]) -> None:
         # Imported here, because only open pull requests need a client of a forge.
-        from attractor.factory.operations.pull_sync import sync_pull_request
+        from attractor.factory.pulls.sync import sync_pull
 
         pause = self._every.total_seconds()
         for reading in due:
             try:
                 opened = self._opened_of(project_id)
                 root = opened.find(reading.run_id)
-                asyncio.run(sync_pull_request(root, opened, by=_BY, sleep=refuse_to_wait))
+                asyncio.run(sync_pull(root, opened, by=_BY, sleep=refuse_to_wait))
                 self._faults.pop(reading.url, None)
             except ForgeLimited as limited:
                 self._limits[project_id] = time.monotonic() + limited.wait.total_seconds()

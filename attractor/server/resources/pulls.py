@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from attractor.factory.pulls.readings import pull_records
 from attractor.server.http.records import JsonRecord
 from attractor.server.http.scopes import READ, ProjectService
 
@@ -11,7 +12,4 @@ part = APIRouter(tags=["pull requests"])
 @part.get("/api/v1/pulls", dependencies=[READ])
 def list_pulls(service: ProjectService) -> list[JsonRecord]:
     """List the pull requests of a project's results, as they were read last."""
-    # Imported here, because only pull requests need a client of a forge.
-    from attractor.factory.operations.pull_sync import pull_records
-
     return pull_records(service.opened)

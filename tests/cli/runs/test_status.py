@@ -13,7 +13,7 @@ from attractor.cli.runs.status import as_text, in_words
 from attractor.engine.questions.question import Answer, AnswerKind, Question, QuestionKind
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.operations.lock import lock_run
+from attractor.factory.decisions.lock import lock_run
 from attractor.pipeline.status import RunStatusView
 from attractor.records.summary import RunOverview
 from tests.cli.running import attractor

@@ -35,14 +35,14 @@ from attractor.factory.decisions.decide import (
     decide,
     require_words,
 )
+from attractor.factory.decisions.lock import lock_run
+from attractor.factory.decisions.run_end import record_end
 from attractor.factory.errors import AlreadyDecided, InvalidWaiver, NoDecision, RationaleTooShort
 from attractor.factory.factory import Factory
 from attractor.factory.history.audit import audit
 from attractor.factory.history.records import DECISIONS_FILE
 from attractor.factory.history.trials import events_of
 from attractor.factory.ledger.ledger import LineKind
-from attractor.factory.operations.lock import lock_run
-from attractor.factory.operations.run_end import record_end
 from attractor.factory.resources.profiles import Profile
 from attractor.pipeline.orders import Orders
 from attractor.records.summary import summarize

@@ -12,6 +12,7 @@ from attractor.engine.journal.events import PipelineStarted
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.progress import progress_to_record
 from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.lock import lock_run
 from attractor.factory.decisions.promotion import some_paths
 from attractor.factory.errors import (
     InvalidBranch,
@@ -23,7 +24,6 @@ from attractor.factory.errors import (
 from attractor.factory.history.audit import audit
 from attractor.factory.history.trials import events_of
 from attractor.factory.ledger.ledger import HEAD_FILE, LEDGER_FILE, LineKind
-from attractor.factory.operations.lock import lock_run
 from attractor.pipeline.garbage import STORE, Collector, Rules, Whereabouts
 from attractor.pipeline.status import plain_status
 from attractor.records.diagnosis.diagnose import diagnose

@@ -11,11 +11,11 @@ from typing import Any
 
 from attractor.base.ids import new_run_id
 from attractor.factory.decisions.decide import Decision, DecisionKind, decide
+from attractor.factory.decisions.lock import lock_run
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.lock import lock_run
 from attractor.factory.resources.profiles import Profile
 from attractor.growth.api import plans
 from attractor.growth.apps.process import import_state

@@ -11,14 +11,14 @@ import pytest
 
 from attractor.base.clock import SystemClock
 from attractor.base.errors import FileError, words_of
+from attractor.factory.decisions.lock import lock_run
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.lock import lock_run
-from attractor.factory.operations.pull_sync import list_rounds
-from attractor.factory.pull_readings import PullReadings
+from attractor.factory.pulls.readings import PullReadings
+from attractor.factory.pulls.rounds import list_rounds
 from attractor.server.processes.pulls import PullLoop
 from attractor.server.processes.repeated import Repeated
 from tests.factory.flows import Flow
-from tests.factory.operations.test_pull_request import (
+from tests.factory.pulls.test_rounds import (
     flow_on,
     forge as forge,  # a fixture
     propose,

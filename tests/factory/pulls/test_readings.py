@@ -15,14 +15,15 @@ from attractor.attention.rows import AttentionRow
 from attractor.base.errors import Refused
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.errors import ForgeRefused
-from attractor.factory.forge import ForgeCheck
-from attractor.factory.forges.github import GitHub
-from attractor.factory.operations.pull_request import next_round, propose_run
-from attractor.factory.operations.pull_sync import sync_pull_request
 from attractor.factory.promotion_queue import PromotionQueues
-from attractor.factory.pull_readings import PullReading, PullReadings, pull_step
+from attractor.factory.pulls.forge import ForgeCheck
+from attractor.factory.pulls.forges.github import GitHub
+from attractor.factory.pulls.next_round import next_round
+from attractor.factory.pulls.propose import propose_run
+from attractor.factory.pulls.readings import PullReading, PullReadings, pull_step
+from attractor.factory.pulls.sync import sync_pull
 from tests.factory.flows import Flow
-from tests.factory.operations.test_pull_request import (
+from tests.factory.pulls.test_rounds import (
     begin_next,
     flow_on,
     forge as forge,  # a fixture
@@ -251,7 +252,7 @@ def test_refusal_of_the_forge_is_a_row_of_attention_until_it_answers(
     propose(flow, result)
     away = flow.adjusted(environ={**flow.machine.environ, "GITHUB_TOKEN": "revoked"}).opened
     with pytest.raises(ForgeRefused):
-        asyncio.run(sync_pull_request(result.directory, away, by="ann"))
+        asyncio.run(sync_pull(result.directory, away, by="ann"))
     [row] = rows(flow)
     assert "cannot be read: GitHub answered 401" in row.reason
     sync(flow, result)

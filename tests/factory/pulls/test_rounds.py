@@ -24,16 +24,18 @@ from attractor.engine.prompts.preamble import (
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.factory.decisions.proposals import MOST, PULL_REQUEST_FILE
 from attractor.factory.errors import ForgeRefused, NoForge, RoundsUsedUp, StaleBase, UnknownBranch
 from attractor.factory.history.audit import audit
 from attractor.factory.history.entries import UNJUDGED, line_words
 from attractor.factory.ledger.ledger import LineKind
-from attractor.factory.operations.pull_request import Proposed, next_round, propose_run
-from attractor.factory.operations.pull_sync import SyncedPull, list_rounds, sync_pull_request
 from attractor.factory.operations.rebase import rebase_run
 from attractor.factory.operations.start import start_run
-from attractor.factory.pull_readings import PullReadings, pull_step
+from attractor.factory.pulls.feedback import MOST, PULL_REQUEST_FILE
+from attractor.factory.pulls.next_round import next_round
+from attractor.factory.pulls.propose import Proposed, propose_run
+from attractor.factory.pulls.readings import PullReadings, pull_step
+from attractor.factory.pulls.rounds import list_rounds
+from attractor.factory.pulls.sync import SyncedPull, sync_pull
 from attractor.language.graph.graph import Fidelity
 from attractor.records.about import about_of, given_of
 from attractor.records.incidents import read_incidents
@@ -73,7 +75,7 @@ def propose(flow: Flow, result: RunResult, target: str = "") -> Proposed:
 
 
 def sync(flow: Flow, result: RunResult) -> SyncedPull:
-    return asyncio.run(sync_pull_request(result.directory, flow.opened, by="ann"))
+    return asyncio.run(sync_pull(result.directory, flow.opened, by="ann"))
 
 
 def begin_next(flow: Flow, result: RunResult) -> RunResult:

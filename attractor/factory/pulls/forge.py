@@ -201,11 +201,11 @@ class Forge(Protocol):
         """Return the open pull request of a branch of the repository itself, or None."""
         ...
 
-    async def create(self, proposal: PullContent) -> PullRequest:
+    async def create(self, content: PullContent) -> PullRequest:
         """Open a pull request."""
         ...
 
-    async def update(self, number: int, proposal: PullContent) -> PullRequest:
+    async def update(self, number: int, content: PullContent) -> PullRequest:
         """Change title and text of a pull request."""
         ...
 
@@ -249,7 +249,7 @@ async def refuse_to_wait(wait: timedelta) -> None:
 
 def forges() -> Registry[type[Forge]]:
     """Return the forges by name."""
-    return Registry("attractor.factory.forges", type[Forge], noun="forge")
+    return Registry("attractor.factory.pulls.forges", type[Forge], noun="forge")
 
 
 def token_variables() -> Sequence[str]:

@@ -19,7 +19,7 @@ from attractor.base.json import Json, canonical_json, parse_json, parse_object
 from attractor.engine.errors import RecordBroken
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.errors import ForgeFailed, ForgeRefused, NoForge
-from attractor.factory.forge import LOCAL_HOSTS, ForgeAccount
+from attractor.factory.pulls.forge import LOCAL_HOSTS, ForgeAccount
 
 P = ParamSpec("P")
 T = TypeVar("T")

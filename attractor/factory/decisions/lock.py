@@ -10,9 +10,8 @@ from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION
 from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.decisions.decide import settle_decision
 from attractor.factory.decisions.promotion import settle_promotions
+from attractor.factory.decisions.run_end import record_end, report_torn_line, settle_end
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.policy import report_torn_line
-from attractor.factory.operations.run_end import record_end, settle_end
 
 _ENDING_S = 10.0
 """Time for a process to release a run whose stages and evaluation have ended."""

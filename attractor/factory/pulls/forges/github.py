@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from attractor.base.json import Json
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.errors import ForgeRefused
-from attractor.factory.forge import (
+from attractor.factory.pulls.forge import (
     CheckState,
     ForgeAccount,
     ForgeCheck,
@@ -24,7 +24,7 @@ from attractor.factory.forge import (
     RemoteRepository,
     own_pull,
 )
-from attractor.factory.forge_api import (
+from attractor.factory.pulls.forge_api import (
     CONTEXT,
     MOST_PAGES,
     PAGE,
@@ -132,21 +132,21 @@ class GitHub:
         return own_pull(found, self._name, branch)
 
     @_checked
-    async def create(self, proposal: PullContent) -> PullRequest:
+    async def create(self, content: PullContent) -> PullRequest:
         """Open a pull request."""
         body: dict[str, Json] = {
-            "title": proposal.title,
-            "body": proposal.body,
-            "head": proposal.branch,
-            "base": proposal.target,
-            "draft": proposal.is_draft,
+            "title": content.title,
+            "body": content.body,
+            "head": content.branch,
+            "base": content.target,
+            "draft": content.is_draft,
         }
         return self._pull(await self._api.ask_one("POST", "/pulls", body))
 
     @_checked
-    async def update(self, number: int, proposal: PullContent) -> PullRequest:
+    async def update(self, number: int, content: PullContent) -> PullRequest:
         """Change title and text of a pull request."""
-        body: dict[str, Json] = {"title": proposal.title, "body": proposal.body}
+        body: dict[str, Json] = {"title": content.title, "body": content.body}
         return self._pull(await self._api.ask_one("PATCH", f"/pulls/{number}", body))
 
     @_checked

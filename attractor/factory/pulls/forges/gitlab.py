@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from attractor.base.json import Json
 from attractor.engine.storage.json_files import Fields
-from attractor.factory.forge import (
+from attractor.factory.pulls.forge import (
     CheckState,
     ForgeAccount,
     ForgeCheck,
@@ -19,7 +19,7 @@ from attractor.factory.forge import (
     RemoteRepository,
     own_pull,
 )
-from attractor.factory.forge_api import (
+from attractor.factory.pulls.forge_api import (
     CONTEXT,
     MOST_LISTED,
     PAGE,
@@ -119,24 +119,24 @@ class GitLab:
         return own_pull(found, self._name, branch)
 
     @_checked
-    async def create(self, proposal: PullContent) -> PullRequest:
+    async def create(self, content: PullContent) -> PullRequest:
         """Open a merge request."""
         body: dict[str, Json] = {
-            "title": f"{_DRAFT if proposal.is_draft else ''}{proposal.title}",
-            "description": proposal.body,
-            "source_branch": proposal.branch,
-            "target_branch": proposal.target,
+            "title": f"{_DRAFT if content.is_draft else ''}{content.title}",
+            "description": content.body,
+            "source_branch": content.branch,
+            "target_branch": content.target,
         }
         return self._pull(await self._api.ask_one("POST", "/merge_requests", body))
 
     @_checked
-    async def update(self, number: int, proposal: PullContent) -> PullRequest:
+    async def update(self, number: int, content: PullContent) -> PullRequest:
         """Change title and text of a merge request; a draft stays one."""
         path = f"/merge_requests/{number}"
         is_draft = bool((await self._api.ask_one("GET", path)).all().get("draft"))
         body: dict[str, Json] = {
-            "title": f"{_DRAFT if is_draft else ''}{proposal.title}",
-            "description": proposal.body,
+            "title": f"{_DRAFT if is_draft else ''}{content.title}",
+            "description": content.body,
         }
         return self._pull(await self._api.ask_one("PUT", path, body))
 

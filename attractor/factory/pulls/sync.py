@@ -1,6 +1,5 @@
 """Reads checks, remarks and ends of pull requests from the forge, and records them."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -9,31 +8,30 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import LockHeld, Refused
 from attractor.base.files import write_whole
-from attractor.base.json import Json, content_hash
-from attractor.base.records import write_fields
+from attractor.base.json import content_hash
 from attractor.factory.candidate_run import facts_of
+from attractor.factory.decisions.lock import lock_run
 from attractor.factory.decisions.promotion import (
     CLOSED,
     ApprovedCommit,
     record_merge,
     was_rolled_back,
 )
-from attractor.factory.decisions.proposals import (
-    MERGED,
+from attractor.factory.errors import ForgeRefused, NotPromoted
+from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.history.entries import UNJUDGED_TREE
+from attractor.factory.history.records import find_decision
+from attractor.factory.ledger.ledger import LedgerEntry, LineKind
+from attractor.factory.open_project import OpenProject
+from attractor.factory.pulls.feedback import (
     MOST,
     PULL_REQUEST_FILE,
     PullRequestFeedback,
-    Round,
     collect_feedback,
     cut_check,
     cut_remark,
-    endings_in,
-    rounds_in,
-    unjudged_in,
 )
-from attractor.factory.errors import ForgeRefused, NotPromoted
-from attractor.factory.evaluation.evaluate import Evaluator
-from attractor.factory.forge import (
+from attractor.factory.pulls.forge import (
     CheckState,
     Forge,
     ForgeRemark,
@@ -43,29 +41,23 @@ from attractor.factory.forge import (
     failed_checks,
     same_repository,
 )
-from attractor.factory.history.entries import UNJUDGED_TREE
-from attractor.factory.history.records import find_decision
-from attractor.factory.ledger.ledger import LedgerEntry, LineKind
-from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.due import find_restarts, forget
-from attractor.factory.operations.forge_place import Place, Sleep, Work, opened_place
-from attractor.factory.operations.lock import lock_run
-from attractor.factory.operations.pull_request import (
-    PROPOSED_REFS,
-    is_lost,
-    living_next_run,
-    new_reading,
-    record_round,
+from attractor.factory.pulls.next_round import is_lost, living_next_run
+from attractor.factory.pulls.open_forge import OpenForge, Sleep, Work, opened_forge
+from attractor.factory.pulls.propose import PROPOSED_REFS, record_round
+from attractor.factory.pulls.readings import PullReadings, new_reading
+from attractor.factory.pulls.rounds import (
+    MERGED,
+    MERGED_OUTSIDE,
+    Round,
+    endings_in,
     require_latest_round,
+    rounds_in,
 )
-from attractor.factory.project import created_runs
-from attractor.factory.pull_readings import PullReading, PullReadings, pull_step
+from attractor.factory.register import find_restarts, forget
 from attractor.records.lookup import reference_of
 from attractor.workspaces.folders import borrowed_folder, make_workspaces_folder
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.merge import merge_trees
-
-MERGED_OUTSIDE = "merged outside"
 
 
 @dataclass(frozen=True)
@@ -95,7 +87,7 @@ class SyncedPull:
     passed: int = 0
 
 
-async def sync_pull_request(
+async def sync_pull(
     root: Path, opened: OpenProject, *, by: str, sleep: Sleep | None = None
 ) -> SyncedPull:
     """Read the pull request of a run, and record its end, or the feedback for the next round.
@@ -122,9 +114,9 @@ async def sync_pull_request(
         _follow(ours, opened)
         require_latest_round(own, rounds, "attractor pr sync")
         try:
-            async with opened_place(opened.project, sleep) as place:
-                work = Work(run, evaluator, place, by)
-                pull = await _read_own(place, own)
+            async with opened_forge(opened.project, sleep) as forge:
+                work = Work(run, evaluator, forge, by)
+                pull = await _read_own(forge, own)
                 if pull.state is PullState.OPEN:
                     if ending == CLOSED:
                         await _reopen(work, own)
@@ -196,15 +188,15 @@ async def _forget_lost_round(run_id: str, readings: PullReadings, opened: OpenPr
             readings.begin_next(run_id, "")
 
 
-async def _read_own(place: Place, own: Round) -> PullRequest:
+async def _read_own(forge: OpenForge, own: Round) -> PullRequest:
     """Return the pull request of a round; refuse one of another repository or branch."""
-    if not same_repository(own.repository, place.remote.name):
+    if not same_repository(own.repository, forge.remote.name):
         raise Refused(
-            f"{own.url} is in {own.repository}, and the remote {place.remote.remote} is "
-            f"{place.remote.name}",
+            f"{own.url} is in {own.repository}, and the remote {forge.remote.remote} is "
+            f"{forge.remote.name}",
             hint="set pull_request.remote",
         )
-    pull = await place.forge.read(own.number)
+    pull = await forge.api.read(own.number)
     is_own = not pull.source or same_repository(pull.source, own.repository)
     if pull.branch != own.branch or not is_own:
         raise ForgeRefused(
@@ -217,16 +209,16 @@ async def _read_own(place: Place, own: Round) -> PullRequest:
 
 async def _end(work: Work, own: Round, pull: PullRequest, synced: SyncedPull) -> SyncedPull:
     """Record the end of a pull request: a promotion only if it brought the approved changes."""
-    place, ledger, commit = work.place, work.evaluator.ledger, pull.merged_as
+    forge, ledger, commit = work.forge, work.evaluator.ledger, pull.merged_as
     about = {"repository": own.repository, "number": own.number}
     if pull.state is PullState.CLOSED:
         if endings_in(ledger.entries()).get(own.run_id) != CLOSED:
             work.record(LineKind.PROPOSAL_ENDED, {**about, "how": CLOSED, "commit": ""})
         await _forget(work, own)
         return replace(synced, ending=CLOSED)
-    tip = await place.fetch(pull.target)
+    tip = await forge.fetch(pull.target)
     decision = find_decision(ledger, facts_of(work.run))
-    is_there = await place.repository.is_between(commit, commit, tip) if commit else False
+    is_there = await forge.repository.is_between(commit, commit, tip) if commit else False
     # Others may have added commits, which a merge by rebase would hide.
     is_own = bool(decision) and is_there and pull.head == own.commit
     # On the forge, anybody who may write can choose another target; only a person here names one.
@@ -239,24 +231,24 @@ async def _end(work: Work, own: Round, pull: PullRequest, synced: SyncedPull) ->
         return replace(synced, ending=MERGED_OUTSIDE, commit=commit)
     tag = f"attractor/{own.run_id}"
     # The run may be on another branch, too: its tag stays there.
-    if not await place.repository.ref(f"refs/tags/{tag}"):
-        await place.repository.create_ref(f"refs/tags/{tag}", commit)
+    if not await forge.repository.ref(f"refs/tags/{tag}"):
+        await forge.repository.create_ref(f"refs/tags/{tag}", commit)
     merge = {"branch": pull.target, "commit": commit, "tag": tag, "pull_request": own.url}
-    tree, judged = [await place.repository.tree(one) for one in (commit, own.commit)]
+    tree, judged = [await forge.repository.tree(one) for one in (commit, own.commit)]
     if tree != judged:
         # The target moved: no trial was played on what is there now.
         merge |= {UNJUDGED_TREE: tree}
     approved = ApprovedCommit(own.commit, own.base, decision)
     await record_merge(work.run, work.evaluator, approved, merge, by=work.by)
     await _forget(work, own)
-    await place.remove(own.branch, own.commit)
+    await forge.remove(own.branch, own.commit)
     return replace(synced, ending=MERGED, commit=commit, is_unjudged=tree != judged)
 
 
 async def _reopen(work: Work, own: Round) -> None:
     """Record a closed pull request as open again, and keep its commit again."""
-    await work.place.fetch(own.branch)
-    await work.place.repository.create_ref(f"{PROPOSED_REFS}{own.run_id}", own.commit)
+    await work.forge.fetch(own.branch)
+    await work.forge.repository.create_ref(f"{PROPOSED_REFS}{own.run_id}", own.commit)
     if decision := find_decision(work.evaluator.ledger, facts_of(work.run)):
         record_round(work, own, decision.head.hash)
 
@@ -265,12 +257,12 @@ async def _forget(work: Work, own: Round) -> None:
     """Remove the refs that keep the proposed commits of a pull request that ended."""
     for one in rounds_in(work.evaluator.ledger.entries()):
         if one.is_of(own.repository, own.number):
-            await work.place.repository.delete_ref(f"{PROPOSED_REFS}{one.run_id}")
+            await work.forge.repository.delete_ref(f"{PROPOSED_REFS}{one.run_id}")
 
 
 async def _brings(work: Work, own: Round, commit: str) -> bool:
     """Return whether a merge brought the approved changes onto its first parent, and no others."""
-    repository, machine = work.place.repository, work.place.project.machine
+    repository, machine = work.forge.repository, work.forge.project.machine
     names = (f"{commit}^1", own.base, own.commit, commit)
     parent, base, approved, merged = [await repository.tree(name) for name in names]
     # The store of the run may be removed already.
@@ -293,7 +285,7 @@ async def _listen(
     synced: SyncedPull,
 ) -> SyncedPull:
     """Record what checks and people with write access said about an open pull request."""
-    forge, redact = work.place.forge, work.place.redactor.text
+    forge, redact = work.forge.api, work.forge.redactor.text
 
     def clean(text: str) -> str:
         return clean_text(text, redact)
@@ -310,7 +302,7 @@ async def _listen(
     feedback = collect_feedback(own, failed, remarks, await _writers(forge, remarks), entries)
     _keep(work, feedback, entries)
     count = sum(one.is_of(own.repository, own.number) for one in rounds_in(entries))
-    is_left = count < work.place.project.pull_request.max_rounds
+    is_left = count < work.forge.project.pull_request.max_rounds
     moved_to = "" if pull.head == own.commit else pull.head
     next_run = living_next_run(own.run_id, work.evaluator.opened)
     can_begin = feedback and is_left and not moved_to and not next_run
@@ -346,52 +338,3 @@ def _keep(work: Work, feedback: PullRequestFeedback, entries: Sequence[LedgerEnt
         write_whole(file, feedback.to_text())
     if last != [data["content"]]:
         work.record(LineKind.PULL_REQUEST_READ, data)
-
-
-@dataclass(frozen=True)
-class ListedRound:
-    """The latest round of a pull request, and how it ended; open ones have no ending.
-
-    It `is_unjudged` if its merged tree was not judged.
-    """
-
-    round: Round
-    ending: str
-    rounds: int
-    is_unjudged: bool = False
-
-
-def list_rounds(opened: OpenProject) -> list[ListedRound]:
-    """Return the latest rounds of the project's pull requests, oldest pull request first."""
-    entries = list(opened.ledger.entries())
-    ours = created_runs(entries, opened.identity.project_id())
-    endings = endings_in(entries)
-    found = [one for one in rounds_in(entries) if one.run_id in ours]
-    latest = {one.pull: one for one in found}
-    counts = Counter(one.pull for one in found)
-    unjudged = unjudged_in(entries)
-    return [
-        ListedRound(
-            one,
-            endings.get(one.run_id, ""),
-            counts[one.pull],
-            is_unjudged=one.run_id in unjudged,
-        )
-        for one in latest.values()
-    ]
-
-
-def pull_records(opened: OpenProject) -> list[dict[str, Json]]:
-    """Return the JSON records of `list_rounds`, each with what was read last, and what is next."""
-    readings = {one.run_id: one for one in PullReadings.of(opened).all()}
-    return [_record(one, readings.get(one.round.run_id)) for one in list_rounds(opened)]
-
-
-def _record(listed: ListedRound, reading: PullReading | None) -> dict[str, Json]:
-    step = pull_step(reading) if reading else None
-    return {
-        **write_fields(listed.round),
-        **write_fields(listed, round=""),
-        "reading": write_fields(reading) if reading else None,
-        "next": write_fields(step) if step else None,
-    }

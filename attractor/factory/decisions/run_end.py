@@ -59,3 +59,13 @@ def has_ended(opened: OpenProject, root: Path) -> bool:
     """Return whether the ledger records a final status of a run."""
     run_id = read_manifest(RunDirectory(root)).run_id
     return any(entry.kind in ENDS for entry in opened.ledger.entries(run_id))
+
+
+def report_torn_line(run: OpenRun, opened: OpenProject) -> None:
+    """Report an incomplete line that was removed before the journal had observers."""
+    if torn := run.events.torn:
+        opened.project.console.tell(
+            "The last line of the journal was incomplete, because the process that wrote it died: "
+            f"{len(torn.content)} bytes from byte {torn.offset} on were removed. "
+            "No completed event is lost."
+        )

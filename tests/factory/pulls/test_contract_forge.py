@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from attractor.factory.errors import ForgeFailed, ForgeRefused, NoForge
-from attractor.factory.forge import (
+from attractor.factory.pulls.forge import (
     CheckState,
     Forge,
     ForgeAccount,
@@ -22,8 +22,8 @@ from attractor.factory.forge import (
     forges,
     parse_remote,
 )
-from attractor.factory.forge_api import MOST_LISTED
-from attractor.factory.forges.gitlab import GitLab
+from attractor.factory.pulls.forge_api import MOST_LISTED
+from attractor.factory.pulls.forges.gitlab import GitLab
 from attractor.twins.server.hosting import in_background
 from attractor.twins.services.service import parse_service
 from attractor.twins.services.service_twin import ServiceTwin

@@ -12,8 +12,12 @@ from datetime import datetime, timedelta
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import make_private_folder
+from attractor.base.json import Json
 from attractor.base.locks import FileLock
-from attractor.factory.open_project import RecordFolder
+from attractor.base.records import write_fields
+from attractor.factory.open_project import OpenProject, RecordFolder
+from attractor.factory.pulls.rounds import ListedRound, Round, list_rounds
+from attractor.pipeline.project.project import Project
 
 SHOWN = timedelta(days=7)
 """For so long, a person is told about a merge outside, and a closed pull request is read again."""
@@ -79,6 +83,22 @@ class PullReading:
         new = replace(self, next_run=earlier.next_run)
         before, now = [(reading.is_closed, pull_step(reading)) for reading in (earlier, new)]
         return replace(new, since=earlier.since) if before == now else new
+
+
+def new_reading(own: Round, number: int, project: Project) -> PullReading:
+    """Return the reading of a pull request that was not read yet."""
+    now = project.machine.clock.now()
+    return PullReading(
+        run_id=own.run_id,
+        repository=own.repository,
+        number=own.number,
+        url=own.url,
+        target=own.target,
+        round=number,
+        most=project.pull_request.max_rounds,
+        read=now,
+        since=now,
+    )
 
 
 @dataclass(frozen=True)
@@ -174,3 +194,19 @@ class PullReadings(RecordFolder[PullReading]):
 
 def _name(repository: str, number: int) -> str:
     return f"{repository.casefold()}-{number}"
+
+
+def pull_records(opened: OpenProject) -> list[dict[str, Json]]:
+    """Return the JSON records of `list_rounds`, each with what was read last, and what is next."""
+    readings = {one.run_id: one for one in PullReadings.of(opened).all()}
+    return [_record(one, readings.get(one.round.run_id)) for one in list_rounds(opened)]
+
+
+def _record(listed: ListedRound, reading: PullReading | None) -> dict[str, Json]:
+    step = pull_step(reading) if reading else None
+    return {
+        **write_fields(listed.round),
+        **write_fields(listed, round=""),
+        "reading": write_fields(reading) if reading else None,
+        "next": write_fields(step) if step else None,
+    }

@@ -12,11 +12,17 @@ from attractor.base.json import Json
 from attractor.base.processes import ExecResult
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.storage.secrets import Redactor
-from attractor.factory.decisions.promotion import HEADS, record_proposal
+from attractor.factory.decisions.promotion import HEADS
 from attractor.factory.errors import ForgeFailed, ForgeRefused, NoForge, UnknownBranch
 from attractor.factory.evaluation.evaluate import Evaluator
-from attractor.factory.forge import Forge, ForgeAccount, RemoteRepository, forge_of, parse_remote
 from attractor.factory.ledger.ledger import LineKind
+from attractor.factory.pulls.forge import (
+    Forge,
+    ForgeAccount,
+    RemoteRepository,
+    forge_of,
+    parse_remote,
+)
 from attractor.pipeline.project.project import Project
 from attractor.workspaces.git.remote import find_password, run_own_git
 from attractor.workspaces.git.repository import Repository, open_repository
@@ -28,14 +34,14 @@ _LONGEST_FAULT = 1_000
 
 
 @dataclass(frozen=True)
-class Place:
+class OpenForge:
     """The repository of the project, and its remote on a forge."""
 
     project: Project
     repository: Repository
     remote: RemoteRepository
     kind: str
-    forge: Forge
+    api: Forge
     redactor: Redactor
 
     async def git(self, *arguments: str) -> ExecResult:
@@ -74,7 +80,6 @@ class Place:
 
 _CREDENTIALS = "give your own git a credential that may push there: git credential, or a key of ssh"
 
-
 _GIT_FAULTS = {
     "stale info": "another person moved the branch meanwhile: repeat the command",
     "GH006": "the branch is protected: let the rules of the repository admit attractor/*",
@@ -90,11 +95,11 @@ _GIT_FAULTS = {
 
 @dataclass(frozen=True)
 class Work:
-    """A locked run, the place of its pull request, and the operator."""
+    """A locked run, the forge of its pull request, and the operator."""
 
     run: OpenRun
     evaluator: Evaluator
-    place: Place
+    forge: OpenForge
     by: str
 
     @property
@@ -104,7 +109,9 @@ class Work:
 
     def record(self, kind: LineKind, data: Mapping[str, Json]) -> None:
         """Add a line about the pull request to the ledger."""
-        record_proposal(self.run, self.evaluator, kind, {**data, "by": self.by})
+        about = {"pipeline": self.run.manifest.pipeline, **data, "by": self.by}
+        record, now = self.run.redactor.members(about), self.run.clock.now()
+        self.evaluator.ledger.append(kind, self.run_id, record, now=now)
 
 
 async def find_forge(project: Project) -> tuple[RemoteRepository, str, type[Forge]]:
@@ -121,7 +128,7 @@ async def find_forge(project: Project) -> tuple[RemoteRepository, str, type[Forg
 
 
 @asynccontextmanager
-async def opened_place(project: Project, sleep: Sleep | None = None) -> AsyncGenerator[Place]:
+async def opened_forge(project: Project, sleep: Sleep | None = None) -> AsyncGenerator[OpenForge]:
     """Open the forge of the project's remote, with the operator's token."""
     machine, folder, environ = project.machine, project.root, project.machine.environ
     repository = await open_repository(folder, search_path=machine.search_path)
@@ -137,20 +144,4 @@ async def opened_place(project: Project, sleep: Sleep | None = None) -> AsyncGen
     tell = project.console.tell
     account = ForgeAccount(found, token, environ, sleep or machine.clock.sleep, tell)
     async with kind(account) as forge:
-        yield Place(project, repository, found, name, forge, project.redactor_of([token]))
-
-
-@dataclass(frozen=True)
-class OpenForge:
-    """The repository of a project on a forge, such as `ada/shop`; the redactor knows the token."""
-
-    repository: str
-    forge: Forge
-    redactor: Redactor
-
-
-@asynccontextmanager
-async def opened_forge(project: Project, sleep: Sleep) -> AsyncGenerator[OpenForge]:
-    """Open the forge of the project's remote; `sleep` waits until a rate limit resets."""
-    async with opened_place(project, sleep) as place:
-        yield OpenForge(place.remote.name, place.forge, place.redactor)
+        yield OpenForge(project, repository, found, name, forge, project.redactor_of([token]))

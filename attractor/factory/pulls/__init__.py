@@ -1,0 +1,1 @@
+"""The pull requests of a project on a forge, such as GitHub or GitLab."""
