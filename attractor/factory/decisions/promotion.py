@@ -24,10 +24,9 @@ from attractor.factory.errors import (
 )
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.gate_records import GateInput
-from attractor.factory.history.entries import UNJUDGED_TREE
 from attractor.factory.history.records import find_decision
 from attractor.factory.history.trials import events_of
-from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
+from attractor.factory.ledger.ledger import UNJUDGED_TREE, Ledger, LedgerEntry, LineKind
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.lookup import reference_of
 from attractor.records.request import RunRequest, how_to_be_judged, read_request

@@ -16,10 +16,10 @@ from attractor.base.records import write_fields
 from attractor.engine.journal.checkpoint import open_journal, verify_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.errors import DecisionsDiffer
-from attractor.factory.history.entries import UNJUDGED_TREE, line_words
+from attractor.factory.history.entries import line_words
 from attractor.factory.history.records import DECISIONS_FILE, EvaluationPool
 from attractor.factory.history.trials import TrialStore
-from attractor.factory.ledger.ledger import COPIED, Ledger, LedgerEntry, LineKind
+from attractor.factory.ledger.ledger import COPIED, UNJUDGED_TREE, Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.project import find_directory
 from attractor.factory.register import UNBEGUN

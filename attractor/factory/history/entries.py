@@ -8,14 +8,11 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.history.records import UNSEARCHED
-from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
+from attractor.factory.ledger.ledger import UNJUDGED_TREE, Ledger, LedgerEntry, LineKind
 from attractor.factory.project import created_runs
 from attractor.factory.resources.suite_figures import SuiteFigures
 
 SHOWN_HASH = 12
-
-UNJUDGED_TREE = "unjudged_tree"
-"""The member of a promotion with the tree of a merge into a target that had moved."""
 
 UNJUDGED = "the merged tree was not judged, because the target had moved"
 

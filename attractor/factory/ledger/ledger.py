@@ -299,6 +299,9 @@ class LineKind(StrEnum):
     """`ahead` (the latest time of a line), `proof`: earlier times follow."""
 
 
+UNJUDGED_TREE = "unjudged_tree"
+"""The member of a promotion with the tree of a merge into a target that had moved."""
+
 COPIED = (LineKind.DECIDED, LineKind.WAIVED, LineKind.AMENDED)
 """The kinds of lines that are copied to the directory of the run."""
 

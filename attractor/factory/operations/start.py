@@ -104,11 +104,11 @@ def _origin(
         # Suites are slow to import.
         from attractor.factory.evaluation.evaluate import read_feedback
         from attractor.factory.operations.queue import returned_to_context
-        from attractor.factory.pulls.feedback import feedback_context
+        from attractor.factory.pulls.feedback import pull_feedback_context
 
         found = read_feedback(feedback, opened, request.suite or project.suite)
         most, marker = project.pull_request.max_rounds, project.machine.randomness(8).hex()
-        said = feedback_context(feedback, found.run_id, opened.ledger, most, marker)
+        said = pull_feedback_context(feedback, found.run_id, opened.ledger, most, marker)
         values = {**found.to_context(), **returned_to_context(feedback, marker), **said}
         # The copy keeps the opened pipeline.
         origin = changed(origin, request=replace(request, feedback=values))

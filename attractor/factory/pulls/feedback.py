@@ -149,7 +149,7 @@ def read_pull_feedback(
     return read_record(PullRequestFeedback, record)
 
 
-def feedback_context(
+def pull_feedback_context(
     root: Path, run_id: str, ledger: Ledger, most: int, marker: str
 ) -> dict[str, Json]:
     """Return what was said about the pull request of a run, as context of the next round."""

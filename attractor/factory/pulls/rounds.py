@@ -13,8 +13,7 @@ from attractor.base.errors import Refused
 from attractor.engine.run_folder.layout import Manifest
 from attractor.engine.storage.json_files import read_known
 from attractor.factory.errors import RoundsUsedUp
-from attractor.factory.history.entries import UNJUDGED_TREE
-from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
+from attractor.factory.ledger.ledger import UNJUDGED_TREE, Ledger, LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import created_runs
 from attractor.factory.pulls.forge import same_repository

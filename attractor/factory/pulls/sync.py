@@ -19,9 +19,8 @@ from attractor.factory.decisions.promotion import (
 )
 from attractor.factory.errors import ForgeRefused, NotPromoted
 from attractor.factory.evaluation.evaluate import Evaluator
-from attractor.factory.history.entries import UNJUDGED_TREE
 from attractor.factory.history.records import find_decision
-from attractor.factory.ledger.ledger import LedgerEntry, LineKind
+from attractor.factory.ledger.ledger import UNJUDGED_TREE, LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.pulls.feedback import (
     MOST,
