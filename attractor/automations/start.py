@@ -35,6 +35,7 @@ from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.due import DueRun
 from attractor.factory.operations.start import plan_start, with_registered
+from attractor.factory.registration.rules import require_judged
 from attractor.factory.resources.versions import split_reference
 from attractor.language.declarations.inputs import Input, declared_inputs
 from attractor.pipeline.plan.run_plan import RunPlan
@@ -257,7 +258,7 @@ async def check_automation(automation: Automation, opened: OpenProject) -> None:
         # The first start registers it by its lock.
         await check_lock(suite, RunRequest(file=file, profile=automation.profile), opened)
     else:
-        opened.require_judged(opened.pin_suite(automation.suite), pipeline, file)
+        require_judged(opened, opened.pin_suite(automation.suite), pipeline, file)
     require_inputs(automation, declared_inputs(pipeline.graph))
 
 

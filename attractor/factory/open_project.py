@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 from urllib.parse import quote
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.errors import FileError, Refused, UnknownName, UsageError
+from attractor.base.errors import UnknownName
 from attractor.base.files import make_private_folder, write_whole
 from attractor.base.json import canonical_json
 from attractor.base.names import match_names
@@ -26,22 +26,12 @@ from attractor.factory.operator_process import refuse_in_run
 from attractor.factory.project import ProjectIdentity, created_runs, find_directory, project_folder
 from attractor.factory.resources.pipelines import PipelineStore
 from attractor.factory.resources.profiles import STRICT_PROFILE, Profile, ProfileStore
-from attractor.factory.resources.suite_figures import STRENGTHEN, SuiteFigures, figures_in, weakness
-from attractor.factory.resources.versions import (
-    LOCK,
-    PROVED_ON,
-    ResourceKind,
-    Version,
-    VersionStore,
-    registration_notes,
-    split_pin,
-    split_reference,
-)
+from attractor.factory.resources.suite_figures import SuiteFigures, figures_in
+from attractor.factory.resources.versions import ResourceKind, VersionStore
 from attractor.pipeline.project.console import Console, Observer
 from attractor.pipeline.project.custom_parts import CustomParts
 from attractor.pipeline.project.machine import Machine
 from attractor.pipeline.project.project import Project, project_from
-from attractor.pipeline.source.read import PipelineSource, pipeline_name
 from attractor.records.lookup import find_run, is_run
 
 if TYPE_CHECKING:
@@ -219,114 +209,14 @@ class OpenProject:
         if profile:
             self.profiles.versions.require_in_use(self.profiles.versions.of_pin(profile))
 
-    def require_registrar(self, version: Version | None, profile: str) -> None:
-        """Refuse a suite that no person registered, if a profile demands a person.
-
-        Without a version, the suite is not registered yet.
-        """
-        by_lock = version is None or LOCK in version.data
-        if by_lock and self.profile(profile).policy.suites != "any":
-            name, by = version or "the suite", split_pin(profile)[0]
-            raise Refused(
-                f"{name} is not registered by a person, as the profile {by} demands",
-                hint="read it, then: attractor suite register FOLDER",
-            )
-
     def figures(self, content: str) -> SuiteFigures | None:
         """Return the counts of what a suite with this content noticed, or None."""
         lines = self.ledger.mentioning(content)
         return figures_in(lines, self.identity.project_id(), content)
 
-    def require_measured(self, version: Version | None, profile: str) -> None:
-        """Refuse a suite that noticed fewer wrong solutions than a profile wants."""
-        wanted = self.profile(profile).policy.min_wrong_noticed
-        if wanted is None:
-            return
-        if why := weakness(self.figures(version.content) if version else None, wanted):
-            by = split_pin(profile)[0]
-            raise Refused(f"{why}, as the profile {by} demands", hint=STRENGTHEN)
-
-    def other_pipeline(self, suite: str, name: str) -> UsageError | None:
-        """Return the fault of a pipeline whose name the suite of its run does not contain."""
-        sealed = self.suite(suite)
-        if sealed is None:
-            return None
-        # Suites are slow to import.
-        from attractor.factory.resources.suites import other_pipeline
-
-        folder = Path(str(self.suites.versions.of_pin(suite).data["folder"]))
-        wanted = sealed.suite.settings.pipeline
-        return other_pipeline(split_pin(suite)[0], wanted, name, folder)
-
-    def other_versions(self, suite: "SealedSuite | None", name: str, content: str) -> Sequence[str]:
-        """Return the versions of a pipeline that a suite is for, unless one has this content."""
-        wanted = [
-            reference
-            for reference in (suite.suite.settings.pipeline if suite else ())
-            if split_reference(reference)[0] == name
-        ]
-        find = self.pipelines.versions.find
-        # A name without a number is for all versions.
-        is_judged = any(
-            reference == name or find(reference).content == content for reference in wanted
-        )
-        return () if is_judged else wanted
-
-    def admit(self, suite: str, pipeline: PipelineSource, file: Path) -> None:
-        """Refuse a new run of a retired pipeline, or of one that its suite is not for."""
-        self.pipelines.require_in_use(pipeline, file)
-        self.require_judged(suite, pipeline, file)
-
-    def require_judged(self, suite: str, pipeline: PipelineSource, file: Path) -> None:
-        """Refuse a pipeline, or a version of a pipeline, that its suite is not for."""
-        name = pipeline_name(pipeline.graph, file)
-        if fault := self.other_pipeline(suite, name):
-            raise fault
-        if wanted := self.other_versions(self.suite(suite), name, pipeline.content_hash):
-            raise UsageError(
-                f"the suite {split_pin(suite)[0]} is for {' or '.join(wanted)}, and {file} is "
-                "another version",
-                hint=f"run that version: attractor run {wanted[-1]}; or name the version of the "
-                "file in suite.toml, and register the suite again",
-            )
-
-    def describe_judges(self, suite: str, profile: str) -> Iterator[str]:
-        """Yield sentences about what judges a run, and about a suite edited since its seal."""
-        if not suite:
-            return
-        version = self.suites.versions.of_pin(suite)
-        by = self.profiles.versions.of_pin(profile) if profile else "the default profile"
-        yield f"Judged by {version} and {by}."
-        yield from (f"Note: {note}." for note in registration_notes(version))
-        folder = Path(str(version.data["folder"]))
-        if not folder.is_dir():
-            yield f"The folder {folder} is missing; the sealed suite judges."
-            return
-        try:
-            changes = self.suites.changes(version)
-        except (UsageError, FileError) as fault:
-            # Only the sealed suite judges, so its folder stops no run.
-            yield f"The sealed suite judges; it cannot be compared with {folder}: {fault.message}"
-            return
-        if changes:
-            count = len([*changes.added, *changes.removed, *changes.changed])
-            yield (
-                f"{count} {'file differs' if count == 1 else 'files differ'} in {folder} from the "
-                f"sealed suite, which judges. To judge by the files: attractor suite register "
-                f"{folder}"
-            )
-
     def suite(self, pinned: str) -> "SealedSuite | None":
         """Open the suite that a run pinned, and verify the hash of the suite."""
         return self.suites.open(self.suites.versions.of_pin(pinned)) if pinned else None
-
-    def notes_of(self, pinned: str) -> tuple[str, ...]:
-        """Return what people should know of the registration of a pinned suite."""
-        return (*registration_notes(self.suites.versions.of_pin(pinned)),) if pinned else ()
-
-    def has_baselines(self, pinned: str) -> bool:
-        """Return whether the registration of a pinned suite proved the baselines of scenarios."""
-        return bool(pinned and self.suites.versions.of_pin(pinned).data.get(PROVED_ON))
 
     def profile(self, pinned: str) -> Profile:
         """Return the profile that a run pinned (default: strict), and verify its hash."""

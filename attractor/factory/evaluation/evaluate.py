@@ -66,7 +66,7 @@ from attractor.factory.register import (
 from attractor.factory.resources.protected_paths import protected_changes
 from attractor.factory.resources.suite_figures import figures_in
 from attractor.factory.resources.suites import carried_of_registrations
-from attractor.factory.resources.versions import split_pin
+from attractor.factory.resources.versions import PROVED_ON, registration_notes, split_pin
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
 from attractor.records.lookup import is_run, reference_of
 from attractor.records.request import Submission, how_to_be_judged, read_request
@@ -239,6 +239,8 @@ class Evaluator:
         require_journal(run, own)
         seal = sealed.seal if sealed else ""
         submission = read_request(run.manifest).submission
+        version = self.opened.suites.versions.of_pin(run.manifest.suite) if sealed else None
+        named = sealed.suite.settings.pipeline if sealed and not submission else ()
         evaluations = tuple(pool.of_run(run.run_id))
         races = races_in(entries)
         others = tuple(pool.by_other_runs(run.run_id, run.tree, seal))
@@ -254,13 +256,13 @@ class Evaluator:
             tree=run.tree,
             suite=sealed.suite if sealed else None,
             suite_seal=seal,
-            suite_notes=self.opened.notes_of(run.manifest.suite),
-            has_baselines=self.opened.has_baselines(run.manifest.suite),
+            suite_notes=tuple(registration_notes(version)) if version else (),
+            has_baselines=bool(version and version.data.get(PROVED_ON)),
             measured=figures_in(entries, project_id, seal),
             registered=carried_of_registrations(entries, project_id, seal),
-            other_versions=()
-            if submission
-            else self.opened.other_versions(sealed, run.manifest.pipeline, run.pipeline_hash),
+            other_versions=self.opened.pipelines.other_versions(
+                named, run.manifest.pipeline, run.pipeline_hash
+            ),
             evaluations=evaluations,
             profile=profile,
             by_other_runs=others,

@@ -16,6 +16,13 @@ from attractor.engine.state.attempts import TreeId
 from attractor.factory.decisions.run_end import record_end, report_torn_line
 from attractor.factory.open_project import OpenProject
 from attractor.factory.register import end_without_suite, record_begin
+from attractor.factory.registration.rules import (
+    admit,
+    describe_judges,
+    name_fault,
+    require_judged,
+    require_suite_for,
+)
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.protected_paths import describe_protected_paths
 from attractor.factory.resources.versions import ResourceKind, split_reference
@@ -55,10 +62,8 @@ class _Policies:
             suite, notices = await self._pin_suite(origin, request)
             profile = opened.pin_profile(profile or opened.project.profile)
             if suite:
-                version = opened.suites.versions.of_pin(suite)
-                opened.require_registrar(version, profile)
-                opened.require_measured(version, profile)
-        notices += opened.describe_judges(suite, profile)
+                require_suite_for(profile, opened.suites.versions.of_pin(suite), opened)
+        notices += describe_judges(suite, profile, opened)
         if suite and origin.is_new:
             # Suites are slow to import.
             from attractor.factory.evaluation.evaluate import Evaluator
@@ -91,9 +96,9 @@ class _Policies:
             # The suite judges the files, whatever made them.
             return do_nothing
         if origin.is_new:
-            return partial(opened.admit, suite)
+            return partial(admit, opened, suite)
         # A fork may have a changed pipeline.
-        return do_nothing if origin.is_resumed else partial(opened.require_judged, suite)
+        return do_nothing if origin.is_resumed else partial(require_judged, opened, suite)
 
     async def _pin_suite(self, origin: Origin, request: RunRequest) -> tuple[str, list[str]]:
         """Return the pinned suite, and sentences for a person.
@@ -109,7 +114,7 @@ class _Policies:
         sealed = opened.suite(suite)
         if sealed is None:
             return "", []
-        if not request.suite and (other := opened.other_pipeline(suite, origin.pipeline_name)):
+        if not request.suite and (other := name_fault(suite, origin.pipeline_name, opened)):
             return "", [_without_suite(other)]
         # Suites are slow to import.
         from attractor.factory.evaluation.evaluate import require_usable

@@ -25,6 +25,7 @@ from attractor.factory.registration.committed_suites import (
     why_not_committed,
 )
 from attractor.factory.registration.proof import ProofResult, SuiteProof, unrated
+from attractor.factory.registration.rules import require_suite_for
 from attractor.factory.registration.wrong_solutions import (
     SuiteMeasurement,
     WrongSolutions,
@@ -332,9 +333,7 @@ def _require_registrable(name: str, request: RunRequest, opened: OpenProject) ->
     if found is None:
         raise UnknownName(ResourceKind.SUITE, name, ())
     profile = opened.pin_profile(request.profile or project.profile)
-    opened.require_registrar(None, profile)
-    # A registration by a lock measures nothing.
-    opened.require_measured(None, profile)
+    require_suite_for(profile, None, opened)
     return found.path
 
 

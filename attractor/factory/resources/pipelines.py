@@ -3,7 +3,7 @@
 A version has the hash of the graph and of the files that the graph names, as runs have.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +15,12 @@ from attractor.engine.run_folder.layout import read_stored_files, write_stored_f
 from attractor.factory.errors import Retired
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
-from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
+from attractor.factory.resources.versions import (
+    ResourceKind,
+    Version,
+    VersionStore,
+    split_reference,
+)
 from attractor.language.source.text import Source
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
@@ -88,6 +93,13 @@ class PipelineStore:
             raise Retired(
                 error.message, hint=f"to use it again: attractor pipeline register {file}"
             ) from error
+
+    def other_versions(self, named: Sequence[str], name: str, content: str) -> Sequence[str]:
+        """Return the versions of a pipeline that a suite names, unless one has this content."""
+        wanted = [one for one in named if split_reference(one)[0] == name]
+        # A name without a number is for all versions.
+        is_judged = any(one == name or self.versions.find(one).content == content for one in wanted)
+        return () if is_judged else wanted
 
     def read(self, version: Version) -> RegisteredPipeline:
         """Return the pipeline of a version, and verify its hash."""

@@ -12,6 +12,7 @@ from attractor.engine.budgets import Budgets
 from attractor.factory.errors import InvalidProfile
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
+from attractor.factory.registration.rules import describe_judges
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.profiles import Profile
 from attractor.pipeline.source.read import context_of, open_pipeline
@@ -192,7 +193,7 @@ def test_the_folder_of_a_sealed_suite_stops_no_run(
     flow = make_flow(tmp_path)
     stores = flow.opened
     change(tmp_path / "suite")
-    _, output = stores.describe_judges(stores.pin_suite("todo"), "")
+    _, output = describe_judges(stores.pin_suite("todo"), "", stores)
     assert words in output
 
 
