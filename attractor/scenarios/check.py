@@ -176,8 +176,9 @@ class Observation:
 
     `failure` is the reason why the steps ended early: a fixture, the setup or a step failed.
     `changed` returns the paths that differ from the tree before the first step. `suite_folder`
-    contains the rubrics of the suite, which has an `edition`. `crossed` is what crossed the wall,
-    and `unjudged` are the failures of the judge by number of check.
+    contains the rubrics of the suite, which has an `edition`. `crossed` is what crossed the wall.
+    `timeout` is the time limit of a check, and `variables` are those of the steps. `unjudged` are
+    the failures of the judge by number of check.
     """
 
     steps: Mapping[str, StepRecord]
@@ -190,6 +191,8 @@ class Observation:
     edition: int = EDITION
     seed: int = 0
     crossed: Crossed = field(default_factory=dict[str, CrossedInTest])
+    timeout: timedelta = timedelta(minutes=1)
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
     ask_judge: AskJudge = no_judge
     verify: Verify | None = None
     separate: Separate | None = None
@@ -267,9 +270,9 @@ class JudgedCheck(Check, Protocol):
 class CheckOptions(SuiteTable):
     """The base of every kind of check.
 
-    An option named `step`, `twin`, `program` or `rubric` is the name of a step of the scenario, of
-    a twin of the suite, or of a file in `checks/` or `rubrics/`. An option `steps` is a list of
-    steps.
+    An option named `step`, `twin`, `program`, `cases` or `rubric` is the name of a step of the
+    scenario, of a twin of the suite, or of a file in `checks/` or `rubrics/`. An option `steps` is
+    a list of steps.
     """
 
     phase: ClassVar[CheckPhase] = CheckPhase.STOPPED
@@ -370,7 +373,7 @@ def _build(spec: CheckSpec, kind: type[Check]) -> Check:
     return cast(Check, cast(type[BaseModel], kind).model_validate(spec.options, context=EARLIER))
 
 
-_FOLDERS = {"program": "checks", "rubric": "rubrics"}
+_FOLDERS = {"program": "checks", "cases": "checks", "rubric": "rubrics"}
 """The folder of the file that an option names."""
 
 
@@ -403,12 +406,12 @@ def check_mistakes(
                 yield TomlMistake((*at, key), message, hint)
 
 
-def files_of_checks(scenario: Scenario, kinds: Registry[type[Check]]) -> Iterator[str]:
-    """Yield the paths of the suite's files that the checks of a valid scenario name."""
+def files_of_checks(scenario: Scenario, kinds: Registry[type[Check]]) -> Iterator[tuple[str, str]]:
+    """Yield the options and the paths with which the checks of a valid scenario name files."""
     for check in build_checks(scenario, kinds):
         for key, folder in _FOLDERS.items():
             if isinstance(named := getattr(check, key, None), str):
-                yield f"{folder}/{named}"
+                yield key, f"{folder}/{named}"
 
 
 async def require_judgeable(suite: Suite, environ: Mapping[str, str]) -> None:

@@ -141,6 +141,8 @@ class ScenarioPlayer:
                     edition=self.edition,
                     seed=seed,
                     crossed=wall.crossed if wall else {},
+                    timeout=timeout,
+                    variables=variables,
                     ask_judge=ask_judge,
                     verify=make_verify(
                         folder, self.suite_folder, make, timeout, without=self.carried

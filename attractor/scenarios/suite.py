@@ -109,6 +109,8 @@ class SuiteTable(StrictTable):
     """A table in a suite."""
 
 
+CASES = "cases"
+"""The kind of check that calls functions: it needs no step."""
 ALL_PIPELINES = "*"
 """Stands for all pipelines of a project."""
 
@@ -450,7 +452,9 @@ class Scenario(SuiteTable):
         default=(), description="modules of the candidate that its tests use: see [wall](#wall)"
     )
     setup: Setup = Field(default=Setup(), description="see [setup](#setup)")
-    steps: tuple[Step, ...] = Field(min_length=1, description="see [steps](#steps)")
+    steps: tuple[Step, ...] = Field(
+        default=(), description="see [steps](#steps); none only beside a check of kind `cases`"
+    )
     checks: tuple[CheckSpec, ...] = Field(min_length=1, description="see [checks](#checks)")
 
     @model_validator(mode="after")
@@ -458,6 +462,8 @@ class Scenario(SuiteTable):
         names = [step.name for step in self.steps]
         if len(names) != len(set(names)):
             raise ValueError("duplicate step name")
+        if not self.steps and all(check.kind != CASES for check in self.checks):
+            raise ValueError("write at least one step")
         if self.wall and not all(isinstance(step, CommandStep) for step in self.steps):
             raise ValueError("behind a wall, each step is a command")
         return self

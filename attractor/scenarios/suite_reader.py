@@ -22,6 +22,7 @@ from attractor.base.toml import (
     parse_toml,
 )
 from attractor.config.tables import read_table
+from attractor.scenarios.cases.cases import read_cases
 from attractor.scenarios.check import Check, check_mistakes, check_registry, files_of_checks
 from attractor.scenarios.patches import same_changes, windows_line
 from attractor.scenarios.suite import (
@@ -33,7 +34,6 @@ from attractor.scenarios.suite import (
     mistakes_of,
 )
 from attractor.scenarios.suite_files import (
-    CHECKS,
     FIXTURES,
     LOCK_FILE,
     PATCH_END,
@@ -97,10 +97,12 @@ def read_suite(folder: Path, *, is_sealed: bool = False) -> Suite:
     if mistakes:
         raise source.error(mistakes)
     _refuse_unnamed(files, settings, scenarios, reader.kinds)
-    programs = {path for scenario in scenarios for path in files_of_checks(scenario, reader.kinds)}
+    named = {one for scenario in scenarios for one in files_of_checks(scenario, reader.kinds)}
     for file in files:
-        if file.path in programs and _is_below(file.path, CHECKS) and not file.is_executable:
+        if ("program", file.path) in named and not file.is_executable:
             raise InvalidSuite(f"{file.source} is not executable", hint=f"chmod +x {file.source}")
+        if ("cases", file.path) in named:
+            read_cases(file.source)
     in_order = tuple(sorted(scenarios, key=lambda one: one.id))
     return Suite(settings=settings, scenarios=in_order, edition=edition)
 
@@ -340,7 +342,7 @@ def _refuse_unnamed(
     """Refuse fixtures, rubrics, patches, wrong solutions and twins that nothing names."""
     named = {
         *(f"{FIXTURES}/{fixture.source}" for one in scenarios for fixture in one.fixtures),
-        *(path for scenario in scenarios for path in files_of_checks(scenario, kinds)),
+        *(path for scenario in scenarios for _, path in files_of_checks(scenario, kinds)),
         *(f"{PATCHES}/{scenario.id}{PATCH_END}" for scenario in scenarios),
         *(f"{WRONG}/{wrong.id}{PATCH_END}" for wrong in settings.wrong),
         *(f"{TWINS}/{twin.name}" for twin in settings.twins),

@@ -33,11 +33,11 @@ def train_part_of(sealed: SealedSuite) -> Iterator[tuple[str, bytes, int]]:
     train, kinds = suite.of_split("train"), check_registry()
     named = {
         *(f"{FIXTURES}/{fixture.source}" for one in train for fixture in one.fixtures),
-        *(path for one in train for path in files_of_checks(one, kinds)),
+        *(path for one in train for _, path in files_of_checks(one, kinds)),
         *(f"{TWINS}/{name}" for name in suite.twin_names),
     }
     files = list_suite_files(folder)
-    programs = {path for one in suite.scenarios for path in files_of_checks(one, kinds)}
+    programs = {path for one in suite.scenarios for _, path in files_of_checks(one, kinds)}
     for file in files:
         if train and file.path.startswith(f"{CHECKS}/") and file.path not in programs:
             raise InvalidSuite(

@@ -158,9 +158,9 @@ def require_sound(result: CheckResult, kind: str) -> None:
 
 def test_every_check_of_the_folder_is_tried_here() -> None:
     # A browser check needs Chromium: see test_browser.py.
-    # Checks of growth need an app: see tests/growth/crew/test_checks.py.
+    # Checks of growth need an app: see tests/growth/crew/test_checks.py. Cases: see test_cases.py.
     of_growth = {"divergence", "identity", "migration"}
-    assert {*CASES, "browser", *of_growth} == set(check_registry())
+    assert {*CASES, "browser", "cases", *of_growth} == set(check_registry())
 
 
 @kinds

@@ -119,7 +119,7 @@ def test_a_mistake_in_the_suite_names_file_and_key(
             r"9: steps\[0\].timeout = '2 m",
         ),
         (('run = "echo milk"', 'run = "a"\ntimeuot = "2s"'), r"9: unknown key steps\[0\].timeuot$"),
-        (('[[steps]]\nname = "add"\nrun = "echo milk"', "steps = []"), "steps is empty$"),
+        (('[[steps]]\nname = "add"\nrun = "echo milk"', "steps = []"), "write at least one step$"),
         (('run = "echo milk"', 'rum = "a"'), r"6: steps\[0\]: a step needs run, service or"),
         (('step = "add"', 'step = "ad"'), r"12: checks\[0\].step: unknown step 'ad'"),
         (('step = "add"', 'step = "add"\nequal = 1'), r"13: unknown key checks\[0\].equal$"),
