@@ -156,6 +156,121 @@ def test_candidate_swallows_no_failure_and_reads_no_function(tmp_path: Path, bod
     assert "FAILED" in played.observation.steps["test"].stderr
 
 
+LIBRARY = """
+import argparse, collections, enum, functools, inspect, sys
+
+WORDS = {"rice"}
+COLOURS = {enum.Enum("Colour", "RED").RED: 1}
+
+class Parsed:
+    "A parsed text."
+    __name__ = property(lambda self: "parsed")
+    def __eq__(self, other): return isinstance(other, Parsed)
+
+class Derived(Parsed):
+    def __eq__(self, other): return NotImplemented
+
+def is_known(word): return word in WORDS
+def read_input(): return sys.argv[1:], input(), [*sys.stdin], sys.stdin.read()
+def parse(): return argparse.Namespace(bump="major", deep=[1])
+def bumped(args): args.bump = "minor"; return args.bump, args.deep
+def wrapped(act): return functools.wraps(act)(lambda *args: act(*args))
+def parameters(act): return str(inspect.signature(act))
+def is_iterator(items): return iter(items) is items
+def gathered(act): found = []; act(found); return found
+def first(items): return next(items)
+def same(value): return value
+def shown(value): return repr(value)
+def missing(table): return table["missing"]
+def filled(make): made = make(); made["a"] = 1; return made
+def fill(table): table["b"] = 2
+"""
+PASSING = r"""
+import argparse, builtins, io, operator, sys, unittest
+from collections import OrderedDict, defaultdict
+from unittest import mock
+import calc
+
+class Table(dict): pass
+
+class Mapping:
+    def __init__(self): self.held = {}
+    def keys(self): return self.held.keys()
+    def __getitem__(self, key): return self.held[key]
+    def __setitem__(self, key, value): self.held[key] = value
+    def __delitem__(self, key): del self.held[key]
+
+class Next:
+    def __next__(self): return 5
+
+def named(a, *, b=2):
+    "Of a test."
+
+class PassingTest(unittest.TestCase):
+    def test_changes_a_set_of_a_module(self):
+        calc.WORDS.add("fish")
+        self.assertTrue(calc.is_known("fish"))
+        words, colours = calc.WORDS, calc.COLOURS
+        calc.WORDS.remove("fish")
+        self.assertEqual((calc.is_known("fish"), words), (False, {"rice"}))
+        self.assertEqual([*colours.values()], [1])
+
+    def test_replaces_arguments_and_input(self):
+        with mock.patch("sys.argv", ["x", "y"]), mock.patch("sys.stdin", io.StringIO("a\nb\nc")):
+            self.assertEqual(calc.read_input(), (["y"], "a", ["b\n", "c"], ""))
+            with mock.patch("builtins.input", lambda: "typed"):
+                self.assertEqual(calc.read_input()[1], "typed")
+
+    def test_shares_namespaces(self):
+        args = calc.parse()
+        self.assertEqual(args, argparse.Namespace(bump="major", deep=[1]))
+        self.assertEqual(calc.bumped(args), ("minor", [1]))
+        self.assertEqual(args.bump, "minor")
+
+    def test_gives_a_function_with_names_and_parameters(self):
+        found = calc.wrapped(named)
+        self.assertEqual((found.__doc__, found.__qualname__), ("Of a test.", "named"))
+        self.assertEqual(calc.parameters(named), "(a, *, b=2)")
+
+    def test_reads_what_describes_a_class(self):
+        self.assertEqual(calc.Parsed.__doc__, "A parsed text.")
+        self.assertEqual(calc.Parsed().__doc__, "A parsed text.")
+        self.assertEqual(calc.Parsed().__name__, "parsed")
+
+    def test_asks_for_a_comparison_that_is_not_implemented(self):
+        self.assertIs(calc.Derived().__eq__(calc.Derived()), NotImplemented)
+
+    def test_gives_an_iterator_as_one(self):
+        self.assertTrue(calc.is_iterator(one for one in "ab"))
+        self.assertFalse(calc.is_iterator([1]))
+        self.assertEqual(calc.first(Next()), 5)
+
+    def test_gives_what_python_has_as_itself(self):
+        self.assertEqual(calc.shown(operator.mul), repr(operator.mul))
+        for one in (operator.mul, str.upper, OrderedDict):
+            self.assertIs(calc.same(one), one)
+
+    def test_changes_the_argument_of_a_callback(self):
+        self.assertEqual(calc.gathered(lambda found: found.append(1)), [1])
+
+    def test_gives_a_table_with_a_factory(self):
+        self.assertEqual(calc.missing(defaultdict(lambda: "new")), "new")
+
+    def test_gives_derived_tables_and_gets_them_back(self):
+        one = Table(a=1)
+        calc.fill(one)
+        self.assertEqual(one, {"a": 1, "b": 2})
+        self.assertEqual(calc.same([one, Table(), []]), [one, {}, []])
+        made = calc.filled(Mapping)
+        self.assertEqual((type(made), made.held), (Mapping, {"a": 1}))
+"""
+
+
+def test_tests_behind_the_wall_do_as_without(tmp_path: Path) -> None:
+    played = play(tmp_path, LIBRARY, PASSING)
+    assert verdict(played), played.observation.steps["test"].stderr
+
+
 def test_test_that_imports_nothing_of_the_candidate_fails(tmp_path: Path) -> None:
     played = play(tmp_path, HONEST, "import unittest")
     assert played.observation.failure == "no test imported calc"

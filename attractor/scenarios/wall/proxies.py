@@ -9,6 +9,7 @@ import builtins
 import functools
 import importlib.abc
 import importlib.machinery
+import inspect
 import json
 import os
 import secrets
@@ -20,13 +21,22 @@ import warnings
 import weakref
 from typing import Any
 
-from attractor.scenarios.wall.values import CONTAINERS, Broken, Decoder, Encoder, Pipe, tagged
+from attractor.scenarios.wall.values import (
+    Broken,
+    Decoder,
+    Encoder,
+    Pipe,
+    Shared,
+    container_tag,
+    tagged,
+)
 
 BROKEN = 70
 """The exit status of tests at which the wall was broken."""
 
 _PATIENCE_S = 60.0
 _OWN = {"__class__", "__new__", "__getattribute__", "__setattr__", "__delattr__"}
+_TOLD = {"__doc__", "__module__", "__dict__"}
 _LOCAL = {"__class__", "__weakref__", "__reduce_ex__", "__reduce__", "__init_subclass__"}
 
 
@@ -42,6 +52,7 @@ class AskedWall:
         self._classes: dict[Any, Any] = {}
         self._tests, self._numbers, self._cursors, self._faults = {}, {}, {}, {}
         self._failed: Any = None
+        self._lent, self._replaced, self._at_start = {}, None, None
         self.crossed, self.plain = {}, {}
         allowed = os.path.join(folder, "allowed.json")
         self._allowed = json.load(open(allowed)) if os.path.exists(allowed) else None
@@ -51,13 +62,15 @@ class AskedWall:
     def ask(self, do, /, *args, **kwargs):
         """Ask the room to do something; return the value, or raise what it raised."""
         with self._lock:
-            encode, nonce = Encoder(self._given), secrets.token_hex(8)
+            encode, nonce, shared = Encoder(self._given), secrets.token_hex(8), Shared()
             asked = {
                 "do": do,
                 "args": [encode(one) for one in args],
                 "kwargs": [[name, encode(one)] for name, one in kwargs.items()],
                 "q": nonce,
+                **self._around(),
             }
+            shared.add(encode.shared)
             try:
                 self._opened().send(asked)
                 while True:
@@ -65,8 +78,8 @@ class AskedWall:
                     self._take(answer, nonce)
                     if "call" not in answer and "next" not in answer:
                         break
-                    self._pipe.send(self._called(answer))
-                return self._result(answer, encode.shared)
+                    self._pipe.send(self._called(answer, shared))
+                return self._result(answer, shared)
             except Broken as fault:
                 self.broken(str(fault))
 
@@ -101,16 +114,37 @@ class AskedWall:
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
             raise Broken(f"an answer cannot be read: {fault}") from fault
 
-    def _called(self, frame):
+    def _around(self):
+        """Return what tests changed or replaced for the candidate since the last question."""
+        encode = Encoder(self._given)
+        lent = [(number, one.changes(encode)) for number, one in self._lent.items()]
+        around = {"lent": [[number, found[0][1]] for number, found in lent if found]}
+        # What nothing else refers to cannot change any more.
+        self._lent = {n: one for n, one in self._lent.items() if sys.getrefcount(one.all[0]) > 2}
+        now = sys.argv[:], sys.stdin, builtins.input
+        self._at_start = self._at_start or now
+        if now != (self._replaced or now):
+            argv, stdin, asked = (a if a != b else None for a, b in zip(now, self._at_start))
+            around["argv"] = argv or [""]
+            around["stdin"] = stdin and [encode(stdin.read), encode(stdin.readline)]
+            around["input"] = asked and encode(asked)
+        self._replaced = now
+        return around
+
+    def _called(self, frame, shared):
         """Do what the room may ask: call what a test passed, or take the next of it."""
-        decode = Decoder(self._received)
+        decode = Decoder(self._received, shared.all)
         try:
             args, kwargs = frame["given"]
             args = [decode(one) for one in args]
             kwargs = {str(name): decode(one) for name, one in kwargs}
+            shared.apply(frame.get("changed", ()), decode)
+            places = {*decode.met, *range(len(shared.all), len(shared.all) + len(decode.shared))}
+            shared.add(decode.shared)
             kind, target = self._tests[frame["call" if "call" in frame else "next"]]
-        except (KeyError, TypeError, ValueError) as fault:
+        except (KeyError, TypeError, ValueError, IndexError) as fault:
             raise Broken("the candidate asked for what no test passed") from fault
+        encode = Encoder(self._given, shared)
         try:
             if "call" in frame and kind == "call":
                 result = target(*args, **kwargs)
@@ -118,30 +152,38 @@ class AskedWall:
                 result = next(self._cursor(frame["next"], frame.get("cursor"), target))
             else:
                 raise Broken("the candidate asked for what no test passed")
-            return {"value": Encoder(self._given)(result)}
+            reply = {"value": encode(result)}
         except Broken:
             raise
         except BaseException as fault:
             if isinstance(fault, AssertionError) or not isinstance(fault, Exception):
                 # Even if the candidate catches it.
                 self._failed = self._failed or fault
-            return {"raised": self._fault(fault)}
+            encode = Encoder(self._given, shared)
+            reply = {"raised": self._fault(fault)}
+        reply["changed"] = shared.changes(encode, places)
+        shared.add(encode.shared)
+        return reply
 
     def _cursor(self, number, cursor, target):
         key = number, cursor
         if key not in self._cursors:
-            self._cursors[key] = iter(target)
+            self._cursors[key] = target if hasattr(target, "__next__") else iter(target)
         return self._cursors[key]
 
     def _result(self, answer, shared):
-        decode = Decoder(self._received, shared)
+        decode = Decoder(self._received, shared.all)
         if "raise" not in answer and "value" not in answer:
             raise Broken("an answer has neither a value nor an exception")
         value = decode(answer["value"]) if "value" in answer else None
         fault = self._raised(answer["raise"], decode) if "raise" in answer else None
         try:
-            for at, items in answer.get("changed", ()):
-                _refill(shared[at], [decode(one) for one in items])
+            for number, one in zip(answer.get("lent", ()), decode.shared[:]):
+                if one is value and number in self._lent:
+                    value = self._lent[number].renew(one)
+                else:
+                    self._lent[number] = Shared([one])
+            shared.apply(answer.get("changed", ()), decode)
         except (TypeError, ValueError, IndexError, KeyError) as error:
             raise Broken("a changed argument cannot be read") from error
         if self._failed:
@@ -156,7 +198,7 @@ class AskedWall:
 
     # Values that go over.
 
-    def _given(self, value):
+    def _given(self, value, encode):
         if _is_handle(value):
             return tagged("room", _number_of(value))
         if isinstance(value, _Module):
@@ -165,19 +207,20 @@ class AskedWall:
             return tagged("raw", raw[1], kind=raw[0])
         if isinstance(value, BaseException):
             return tagged("exception", None, **self._fault(value))
-        if isinstance(value, type):
-            return self._given_class(value)
-        if plain := next((one for one in _PLAIN if isinstance(value, one)), None):
-            return Encoder(self._given)(plain(value))
-        if not callable(value) and hasattr(value, "keys") and hasattr(value, "__getitem__"):
-            return Encoder(self._given)({key: value[key] for key in value.keys()})
-        return self._own(value)
+        if module := _home_of(value):
+            own = self._own(value)["v"]
+            return tagged("name", value.__qualname__, module=module, own=own)
+        return self._given_object(value, encode)
 
-    def _given_class(self, value):
-        if getattr(builtins, value.__name__, None) is value:
-            return tagged("type", value.__name__)
-        if value.__module__ in _LIBRARY and "." not in value.__qualname__:
-            return tagged("name", value.__name__, module=value.__module__)
+    def _given_object(self, value, encode):
+        if isinstance(value, type):
+            is_built_in = getattr(builtins, value.__name__, None) is value
+            return tagged("type", value.__name__) if is_built_in else self._own(value)
+        if plain := next((one for one in _PLAIN if isinstance(value, one)), None):
+            return encode(_PLAIN[plain](value))
+        is_mapping = hasattr(value, "keys") and hasattr(value, "__getitem__")
+        if tag := container_tag(value) or "dict" * (is_mapping and not callable(value)):
+            return encode.container(tag, value)
         return self._own(value)
 
     def _own(self, value):
@@ -190,7 +233,9 @@ class AskedWall:
         if key not in self._numbers:
             self._numbers[key] = len(self._tests) + 1
             self._tests[len(self._tests) + 1] = tag, value
-        return tagged(tag, self._numbers[key])
+        if tag == "call":
+            return tagged(tag, self._numbers[key], about=_about(value))
+        return tagged(tag, self._numbers[key], once=hasattr(value, "__next__"))
 
     def _fault(self, fault):
         number = getattr(fault, "_wall_number", 0)
@@ -312,7 +357,7 @@ class AskedWall:
         over = {
             key: one
             for key, one in body.items()
-            if key not in ("__module__", "__qualname__", "__doc__", "__classcell__", "__dict__")
+            if key not in ("__module__", "__qualname__", "__classcell__", "__dict__")
         }
         made = self.ask("derive", name, [*bases], over)
         number = _number_of(made)
@@ -373,13 +418,35 @@ def _test_at_work(here):
     return found
 
 
-def _refill(container, items):
-    for _, (kind, _, fill) in CONTAINERS.items():
-        if type(container) is kind:
-            container.clear()
-            fill(container, items)
-            return
-    raise ValueError
+def _home_of(value):
+    """Return the module of a class or function of Python that the room has as well, or ""."""
+    if not isinstance(value, (type, *_BUILT_IN)):
+        return ""
+    name = getattr(getattr(value, "__objclass__", value), "__module__", None) or ""
+    is_known = name in (_LIBRARY if isinstance(value, type) else _PURE)
+    found = sys.modules.get(name) if is_known else None
+    for part in value.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return name if found is value else ""
+
+
+def _about(value):
+    """Return the names and the parameters of a callable, for decorators of the candidate."""
+    names = ("__module__", "__name__", "__qualname__", "__doc__")
+    found = {one: getattr(value, one) for one in names if type(getattr(value, one, 0)) is str}
+    try:
+        parameters = inspect.signature(value).parameters.values()
+    except (TypeError, ValueError):
+        return found
+    found["parameters"] = [
+        [one.name, int(one.kind), *([] if one.default is one.empty else [_simple(one.default)])]
+        for one in parameters
+    ]
+    return found
+
+
+def _simple(default):
+    return default if type(default) in (type(None), bool, int, str) else "..."
 
 
 def _special(name):
@@ -432,7 +499,7 @@ def _equal(self, other):
     if _number_of(self) == _number_of(other):
         return True
     answer = wall.ask("special", "__eq__", self, other)
-    if type(answer) is not bool:
+    if answer is not NotImplemented and type(answer) is not bool:
         raise TypeError("the answer to == is neither true nor false")
     return answer
 
@@ -453,7 +520,9 @@ _IN_PLACE = {"__exit__": _exit, "__eq__": _equal, "__ne__": _differs}
 
 
 class _Class(type):
-    """The class of the classes that stand for those of the candidate."""
+    # The class of the classes that stand for those of the candidate.
+
+    __doc__ = property(lambda cls: wall.ask("get", cls, "__doc__"))
 
     def __new__(meta, name, bases, body, **more):
         made = type.__new__(meta, name, bases, {**body, "_wall_local": True})
@@ -524,7 +593,8 @@ class Handle:
         for one in kind.__mro__:
             if one is Handle:
                 break
-            if name in vars(one) and (_is_local(one) or name[:2] == name[-2:] == "__"):
+            is_special = name[:2] == name[-2:] == "__" and name not in _TOLD
+            if name in vars(one) and (is_special or _is_local(one)):
                 return object.__getattribute__(self, name)
         return wall.ask("get", self, name)
 
@@ -581,9 +651,11 @@ def _text(answer):
     return answer
 
 
-_PLAIN = (str, int, float, bytes, list, tuple, set, frozenset, dict)
+_PLAIN = {str: str.__str__, **{one: one for one in (int, float, bytes, tuple, frozenset)}}
 """What an object of a derived class goes over as."""
-_LIBRARY = getattr(sys, "stdlib_module_names", ())
+_PURE = {"builtins", "_operator", "math", "_functools", "itertools"}
+_BUILT_IN = types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType
+_LIBRARY = set(getattr(sys, "stdlib_module_names", ())) - {"builtins"}
 _FREE = {
     (kind.__module__, kind.__qualname__): kind
     for kind in (

@@ -6,14 +6,14 @@ Nothing here is trusted by the other side: the candidate's code runs in the same
 import builtins
 import copy
 import importlib
-import operator
+import io
 import os
 import sys
 import types
 import warnings
 from typing import Any
 
-from attractor.scenarios.wall.values import Broken, Decoder, Encoder, Pipe, tagged
+from attractor.scenarios.wall.values import Broken, Decoder, Encoder, Pipe, Shared, refill, tagged
 
 _HIDDEN = {
     *("__new__", "__getattribute__", "__getattr__", "__setattr__", "__delattr__"),
@@ -32,7 +32,13 @@ class _TestObject:
 
 
 class _TestFunction(_TestObject):
-    """A function of the tests."""
+    """A function of the tests, with its names and parameters."""
+
+    def __init__(self, room, number, about):
+        super().__init__(room, number)
+        if "parameters" in about:
+            self.__signature__ = _signature(about.pop("parameters"))
+        vars(self).update(about)
 
     def __call__(self, /, *args, **kwargs):
         room, number = self._wall
@@ -62,6 +68,19 @@ class _Cursor:
     def __next__(self):
         room, number = self._wall
         return room.ask({"next": number, "cursor": self._cursor}, (), {})
+
+
+class _Iterator(_TestObject):
+    """An iterator of the tests."""
+
+    _cursor, __iter__, __next__ = 0, _Cursor.__iter__, _Cursor.__next__
+
+
+class _Input(io.TextIOBase):
+    """The standard input that a test gave."""
+
+    def __init__(self, read, readline):
+        self.read, self.readline = read, readline
 
 
 class _Output:
@@ -96,7 +115,8 @@ class CandidateRoom:
         self._described, self._raw = set(), {}
         self._tests, self._of_tests = {}, {}
         self._new_classes, self._printed, self._warned = [], [], []
-        self._question = ""
+        self._question, self._shared = "", Shared()
+        self._own = sys.stdin, builtins.input
 
     def serve(self):
         """Answer until the tests end."""
@@ -108,48 +128,62 @@ class CandidateRoom:
 
     def ask(self, asked, args, kwargs):
         """Ask the tests to call a function, or for the next item; answer questions meanwhile."""
-        encode = Encoder(self._other)
+        shared, question = self._shared, self._question
+        encode = Encoder(self._other, shared)
         given = [[encode(one) for one in args], [[n, encode(v)] for n, v in kwargs.items()]]
-        question = self._question
-        self._send({**asked, "given": given, "q": question})
+        changed = shared.changes(encode, sorted(encode.met))
+        shared.add(encode.shared)
+        self._send({**asked, "given": given, "changed": changed, "q": question})
         while True:
             frame = self._pipe.receive()
             if "do" in frame:
                 self._answer(frame)
                 continue
-            self._question = question
-            decode = Decoder(self._known)
+            self._question, self._shared = question, shared
+            decode = Decoder(self._known, shared.all)
+            value = decode(frame.get("value"))
+            shared.apply(frame["changed"], decode)
+            shared.add(decode.shared)
             if "raised" in frame:
-                raise self._exception(frame["raised"], decode)
-            return decode(frame["value"])
+                raise self._exception(frame["raised"], Decoder(self._known))
+            return value
 
     def _answer(self, frame):
         self._question = frame["q"]
-        decode = Decoder(self._known)
+        decode, shared = Decoder(self._known), Shared()
         try:
             args = [decode(one) for one in frame["args"]]
             kwargs = {name: decode(one) for name, one in frame.get("kwargs", ())}
-            before = [_items_of(one) for one in decode.shared]
+            shared.add(decode.shared)
+            self._change(frame)
+            self._shared = shared
             result = getattr(self, "_do_" + frame["do"])(*args, **kwargs)
         except Broken:
             raise
         except BaseException as fault:
-            self._question = frame["q"]
-            encode = Encoder(self._other, decode.shared)
+            encode = Encoder(self._other, shared)
             answer = {"raise": self._raised(fault, encode)}
         else:
-            self._question = frame["q"]
-            encode = Encoder(self._other, decode.shared)
+            encode = Encoder(self._other, shared)
             try:
                 answer = {"value": encode(result)}
+                if frame["do"] == "get":
+                    answer["lent"] = [self._number(one) for one in encode.shared]
             except ValueError as fault:
+                encode = Encoder(self._other, shared)
                 answer = {"raise": self._raised(fault, encode)}
-        changed = [
-            [at, encode.items(one)]
-            for at, (one, items) in enumerate(zip(decode.shared, before))
-            if not _are_same(_items_of(one), items)
-        ]
-        self._send({**answer, "changed": changed, "q": frame["q"]})
+        self._send({**answer, "changed": shared.changes(encode), "q": frame["q"]})
+
+    def _change(self, frame):
+        """Change what the tests changed or replaced."""
+        decode = Decoder(self._known)
+        for number, items in frame["lent"]:
+            refill(self._objects[number], [decode(one) for one in items])
+        if "argv" in frame:
+            sys.argv[:] = frame["argv"]
+            stdin, asked = frame["stdin"], frame["input"]
+            sys.stdin = _Input(*map(decode, stdin)) if stdin else self._own[0]
+            builtins.input = decode(asked) if asked else self._own[1]
 
     def _send(self, frame):
         more = {
@@ -187,8 +221,6 @@ class CandidateRoom:
     def _do_special(self, name, target, *args):
         if name in ("__copy__", "__deepcopy__"):
             return {"__copy__": copy.copy, "__deepcopy__": copy.deepcopy}[name](target)
-        if name == "__eq__":
-            return operator.eq(target, *args)
         return getattr(type(target), name)(target, *args)
 
     def _do_raw(self, kind, name, /, *args, **kwargs):
@@ -209,7 +241,7 @@ class CandidateRoom:
 
     # How values cross.
 
-    def _other(self, value):
+    def _other(self, value, encode):
         if isinstance(value, _TestObject):
             return tagged("test", value._wall[1])
         if isinstance(value, type) and getattr(builtins, value.__name__, None) is value:
@@ -239,9 +271,10 @@ class CandidateRoom:
         for name, value in list(vars(kind).items()):
             if name in _HIDDEN:
                 continue
-            if isinstance(value, (types.FunctionType, classmethod, staticmethod, property)) or (
-                name[:2] == name[-2:] == "__" and (callable(value) or value is None)
-            ):
+            is_special = name[:2] == name[-2:] == "__"
+            is_known = isinstance(value, (types.FunctionType, classmethod, staticmethod))
+            is_other = callable(value) or value is None if is_special else type(value) is property
+            if is_known or is_other:
                 self._raw[number, name] = value
                 members[name] = "none" if value is None else type(value).__name__
         self._new_classes.append(
@@ -256,16 +289,24 @@ class CandidateRoom:
         if tag == "type":
             return getattr(builtins, value)
         if tag == "name":
-            return getattr(importlib.import_module(written["module"]), value)
+            found = importlib.import_module(written["module"])
+            for part in value.split("."):
+                found = getattr(found, part)
+            self._of_tests[id(found)] = written["own"]
+            return found
         if tag == "raw":
             return self._raw[written["kind"], value]
         if tag == "exception":
             return self._exception(written, Decoder(self._known))
         if value not in self._tests:
-            self._tests[value] = {"call": _TestFunction, "items": _Items}.get(tag, _TestObject)(
-                self, value
-            )
+            self._tests[value] = self._of_test(tag, value, written)
         return self._tests[value]
+
+    def _of_test(self, tag, number, written):
+        if tag == "call":
+            return _TestFunction(self, number, written["about"])
+        kind = {"items": _Items}.get(tag, _TestObject)
+        return (_Iterator if written["once"] else kind)(self, number)
 
     def _exception(self, written, decode):
         """Return an exception of the tests; it goes back as the one that it was."""
@@ -313,16 +354,13 @@ def _base(kind):
     return kind.__name__ if is_known else ""
 
 
-def _items_of(container):
-    return list(container.items()) if isinstance(container, dict) else list(container)
+def _signature(parameters):
+    import inspect
 
-
-def _are_same(now, before):
-    def parts(items):
-        return [one for item in items for one in (item if type(item) is tuple else (item,))]
-
-    now, before = parts(now), parts(before)
-    return len(now) == len(before) and all(a is b for a, b in zip(now, before))
+    made = []
+    for name, kind, *default in parameters:
+        made.append(inspect.Parameter(name, kind, **({"default": default[0]} if default else {})))
+    return inspect.Signature(made)
 
 
 def main():

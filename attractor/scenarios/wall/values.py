@@ -4,13 +4,16 @@ Both sides load this file in an interpreter of the project, in any Python from 3
 the standard library.
 """
 
+import argparse
 import collections
 import datetime
 import decimal
 import fractions
 import json
+import operator
 import pathlib
 import struct
+import types
 import uuid
 
 MOST_BYTES = 32 << 20
@@ -93,6 +96,7 @@ def _from_clock(kind):
 
 
 _SIMPLE = {
+    "int": (int, hex, lambda v: int(v, 16)),
     "float": (float, float.hex, float.fromhex),
     "complex": (
         complex,
@@ -121,48 +125,119 @@ _SIMPLE = {
     "not implemented": (type(NotImplemented), lambda _: None, lambda _: NotImplemented),
 }
 _TAGS = {kind: tag for tag, (kind, _, _) in _SIMPLE.items()}
-_FACTORIES = {
-    kind.__name__: kind for kind in (int, float, str, bool, list, dict, set, tuple, bytes)
-}
 
+
+def _pairs(mapping):
+    # Without a question for the hash of a key.
+    is_known = isinstance(mapping, dict)
+    return list(mapping.items()) if is_known else [(key, mapping[key]) for key in mapping.keys()]
+
+
+def _set_fields(value, items):
+    vars(value).update(items)
+
+
+def _set_items(mapping, items):
+    for key, value in items:
+        mapping[key] = value
+
+
+_FIELDS = (lambda v: list(vars(v).items())), _set_fields
 # The type, its items as a list, and a function that fills an empty one.
 CONTAINERS = {
     "list": (list, list, list.extend),
     "bytearray": (bytearray, list, bytearray.extend),
     "set": (set, list, set.update),
     "deque": (collections.deque, list, collections.deque.extend),
-    "dict": (dict, lambda v: [list(one) for one in v.items()], dict.update),
-    "ordered": (
-        collections.OrderedDict,
-        lambda v: [list(one) for one in v.items()],
-        collections.OrderedDict.update,
-    ),
-    "counter": (collections.Counter, lambda v: [list(one) for one in v.items()], dict.update),
-    "defaults": (
-        collections.defaultdict,
-        lambda v: [list(one) for one in v.items()],
-        collections.defaultdict.update,
-    ),
+    "dict": (dict, _pairs, dict.update),
+    "ordered": (collections.OrderedDict, _pairs, collections.OrderedDict.update),
+    "counter": (collections.Counter, _pairs, dict.update),
+    "defaults": (collections.defaultdict, _pairs, dict.update),
+    "namespace": (types.SimpleNamespace, *_FIELDS),
+    "arguments": (argparse.Namespace, *_FIELDS),
 }
+_UNPAIRED = ("list", "bytearray", "set", "deque")
 _CONTAINER_TAGS = {kind: tag for tag, (kind, _, _) in CONTAINERS.items()}
 _EMPTY = {
     "deque": lambda more: collections.deque(maxlen=more),
-    "defaults": lambda more: collections.defaultdict(_FACTORIES.get(more)),
+    "defaults": collections.defaultdict,
 }
 _FROZEN = {"tuple": tuple, "frozenset": frozenset}
 _RANGES = {"slice": slice, "range": range}
+
+
+def container_tag(value):
+    """Return the tag of the container that a value is, or is derived from; else ""."""
+    return next((_CONTAINER_TAGS[one] for one in type(value).__mro__ if one in _CONTAINER_TAGS), "")
+
+
+def refill(container, items):
+    """Give a container, or another mapping, these items instead of its own."""
+    kind, _, fill = CONTAINERS[container_tag(container) or "dict"]
+    if fill is _set_fields:
+        vars(container).clear()
+    elif isinstance(container, kind):
+        kind.clear(container)
+    else:
+        fill = _set_items
+        for key in list(container.keys()):
+            del container[key]
+    fill(container, items)
+
+
+class Shared:
+    """The containers that both sides of a question have, and their items when last compared."""
+
+    def __init__(self, containers=()):
+        self.all, self.places, self._items = [], {}, []
+        self.add(containers)
+
+    def add(self, containers):
+        """Add containers that crossed."""
+        for one in containers:
+            self.places[id(one)] = len(self.all)
+            self.all.append(one)
+            self._items.append(_items_of(one))
+
+    def changes(self, encode, places=None):
+        """Return the new items of the containers that were changed, of all or of some places."""
+        found = []
+        for at in range(len(self.all)) if places is None else places:
+            now, before = _items_of(self.all[at]), self._items[at]
+            if len(now) != len(before) or not all(map(operator.is_, now, before)):
+                self._items[at] = now
+                found.append([at, encode.items(self.all[at])])
+        return found
+
+    def apply(self, changes, decode):
+        """Change the containers as on the other side."""
+        for at, items in changes:
+            refill(self.all[at], [decode(one) for one in items])
+            self._items[at] = _items_of(self.all[at])
+
+    def renew(self, newer):
+        """Return the first container, with the items of a newer one."""
+        refill(self.all[0], CONTAINERS[container_tag(newer)][1](newer))
+        self._items[0] = _items_of(self.all[0])
+        return self.all[0]
+
+
+def _items_of(container):
+    tag = container_tag(container) or "dict"
+    items = CONTAINERS[tag][1](container)
+    return items if tag in _UNPAIRED else [part for pair in items for part in pair]
 
 
 class Encoder:
     """Writes values as JSON; `other` writes those that are not rebuilt on the other side.
 
     A container that appears twice is one there, too. `given` are containers that the other side
-    has already; `shared` are the new ones.
+    has already, and `met` the places of those that were written; `shared` are the new ones.
     """
 
-    def __init__(self, other, given=()):
-        self._other, self.shared = other, []
-        self._places = {id(one): tagged("given", at) for at, one in enumerate(given)}
+    def __init__(self, other, given=None):
+        self._other, self.shared, self.met = other, [], set()
+        self._given, self._places = given.places if given else {}, {}
 
     def __call__(self, value, depth=0):
         """Return a value as JSON."""
@@ -171,11 +246,11 @@ class Encoder:
         kind = type(value)
         if value is None or kind is bool or kind is str:
             return value
-        if kind is int:
-            return value if -_EXACT < value < _EXACT else tagged("int", hex(value))
+        if kind is int and -_EXACT < value < _EXACT:
+            return value
         tag = _CONTAINER_TAGS.get(kind)
         if tag:
-            return self._container(tag, value, depth)
+            return self.container(tag, value, depth)
         return self._fixed(kind, value, depth)
 
     def _fixed(self, kind, value, depth):
@@ -184,7 +259,7 @@ class Encoder:
             parts = _SIMPLE[_TAGS[kind]][1](value)
             # A time zone of a class that is not known.
             is_known = not (type(parts) is list and parts[2:] == [False])
-            return tagged(_TAGS[kind], parts) if is_known else self._other(value)
+            return tagged(_TAGS[kind], parts) if is_known else self._other(value, self)
         if kind in _FROZEN.values():
             return tagged(kind.__name__, self._all(value, depth))
         if kind in _RANGES.values():
@@ -193,28 +268,29 @@ class Encoder:
         if isinstance(value, tuple) and is_plain_named_tuple(kind):
             fields = list(kind._fields)
             return tagged("named", self._all(value, depth), name=kind.__name__, fields=fields)
-        return self._other(value)
+        return self._other(value, self)
 
     def items(self, value):
         """Return the items of a container."""
-        return [self(one) for one in CONTAINERS[_CONTAINER_TAGS[type(value)]][1](value)]
+        return [self(one) for one in CONTAINERS[container_tag(value) or "dict"][1](value)]
 
     def _all(self, values, depth):
         return [self(one, depth + 1) for one in values]
 
-    def _container(self, tag, value, depth):
+    def container(self, tag, value, depth=0):
+        """Return a value as the container with this tag."""
+        if id(value) in self._given:
+            self.met.add(self._given[id(value)])
+            return tagged("given", self._given[id(value)])
         if id(value) in self._places:
-            return self._places[id(value)]
-        at = len(self.shared)
-        self._places[id(value)] = tagged("same", at)
+            return tagged("same", self._places[id(value)])
+        at = self._places[id(value)] = len(self.shared)
         self.shared.append(value)
         more = None
         if tag == "deque":
             more = value.maxlen
-        elif tag == "defaults" and value.default_factory is not None:
-            more = getattr(value.default_factory, "__name__", "")
-            if _FACTORIES.get(more) is not value.default_factory:
-                tag, more = "dict", None
+        elif tag == "defaults":
+            more = self(value.default_factory)
         written = tagged(tag, None, n=at, more=more)
         written["v"] = self._all(CONTAINERS[tag][1](value), depth)
         return written
@@ -224,7 +300,7 @@ class Decoder:
     """Reads values; `other` reads those that are not rebuilt. `shared` are the new containers."""
 
     def __init__(self, other, given=()):
-        self._other, self._given, self.shared = other, given, []
+        self._other, self._given, self.shared, self.met = other, given, [], set()
 
     def __call__(self, written, depth=0):
         """Return the value of JSON, or raise Broken."""
@@ -239,12 +315,10 @@ class Decoder:
 
     def _tagged(self, written, depth):
         tag, value = written["t"], written["v"]
-        if tag == "int":
-            return int(value, 16)
         if tag in _SIMPLE:
             return _SIMPLE[tag][2](value)
         if tag in ("given", "same"):
-            return (self._given if tag == "given" else self.shared)[value]
+            return self._again(tag, value)
         if tag in CONTAINERS:
             return self._container(tag, written, depth)
         if tag in _FROZEN:
@@ -255,8 +329,14 @@ class Decoder:
             return _named(written["name"], tuple(written["fields"]))(*self._all(value, depth))
         return self._other(written)
 
+    def _again(self, tag, place):
+        if tag == "same":
+            return self.shared[place]
+        self.met.add(place)
+        return self._given[place]
+
     def _container(self, tag, written, depth):
-        made = _EMPTY[tag](written["more"]) if tag in _EMPTY else CONTAINERS[tag][0]()
+        made = _EMPTY[tag](self(written["more"])) if tag in _EMPTY else CONTAINERS[tag][0]()
         if written["n"] != len(self.shared):
             raise Broken("an answer has no known form")
         self.shared.append(made)
