@@ -62,7 +62,7 @@ class AskedWall:
     def ask(self, do, /, *args, **kwargs):
         """Ask the room to do something; return the value, or raise what it raised."""
         with self._lock:
-            encode, nonce, shared = Encoder(self._given), secrets.token_hex(8), Shared()
+            encode, nonce = Encoder(self._given), secrets.token_hex(8)
             asked = {
                 "do": do,
                 "args": [encode(one) for one in args],
@@ -70,7 +70,7 @@ class AskedWall:
                 "q": nonce,
                 **self._around(),
             }
-            shared.add(encode.shared)
+            encode.shared.keep()
             try:
                 self._opened().send(asked)
                 while True:
@@ -78,8 +78,8 @@ class AskedWall:
                     self._take(answer, nonce)
                     if "call" not in answer and "next" not in answer:
                         break
-                    self._pipe.send(self._called(answer, shared))
-                return self._result(answer, shared)
+                    self._pipe.send(self._called(answer, encode.shared))
+                return self._result(answer, encode.shared)
             except Broken as fault:
                 self.broken(str(fault))
 
@@ -133,14 +133,12 @@ class AskedWall:
 
     def _called(self, frame, shared):
         """Do what the room may ask: call what a test passed, or take the next of it."""
-        decode = Decoder(self._received, shared.all)
+        decode = Decoder(self._received, shared)
         try:
             args, kwargs = frame["given"]
             args = [decode(one) for one in args]
             kwargs = {str(name): decode(one) for name, one in kwargs}
             shared.apply(frame.get("changed", ()), decode)
-            places = {*decode.met, *range(len(shared.all), len(shared.all) + len(decode.shared))}
-            shared.add(decode.shared)
             kind, target = self._tests[frame["call" if "call" in frame else "next"]]
         except (KeyError, TypeError, ValueError, IndexError) as fault:
             raise Broken("the candidate asked for what no test passed") from fault
@@ -161,9 +159,7 @@ class AskedWall:
                 self._failed = self._failed or fault
             encode = Encoder(self._given, shared)
             reply = {"raised": self._fault(fault)}
-        reply["changed"] = shared.changes(encode, places)
-        shared.add(encode.shared)
-        return reply
+        return {**reply, "changed": shared.changes(encode, decode.met)}
 
     def _cursor(self, number, cursor, target):
         key = number, cursor
@@ -172,13 +168,13 @@ class AskedWall:
         return self._cursors[key]
 
     def _result(self, answer, shared):
-        decode = Decoder(self._received, shared.all)
+        decode, before = Decoder(self._received, shared), len(shared.all)
         if "raise" not in answer and "value" not in answer:
             raise Broken("an answer has neither a value nor an exception")
         value = decode(answer["value"]) if "value" in answer else None
         fault = self._raised(answer["raise"], decode) if "raise" in answer else None
         try:
-            for number, one in zip(answer.get("lent", ()), decode.shared[:]):
+            for number, one in zip(answer.get("lent", ()), shared.all[before:]):
                 if one is value and number in self._lent:
                     value = self._lent[number].renew(one)
                 else:

@@ -6,6 +6,7 @@ Nothing here is trusted by the other side: the candidate's code runs in the same
 import builtins
 import copy
 import importlib
+import inspect
 import io
 import os
 import sys
@@ -131,8 +132,7 @@ class CandidateRoom:
         shared, question = self._shared, self._question
         encode = Encoder(self._other, shared)
         given = [[encode(one) for one in args], [[n, encode(v)] for n, v in kwargs.items()]]
-        changed = shared.changes(encode, sorted(encode.met))
-        shared.add(encode.shared)
+        changed = shared.changes(encode, encode.met)
         self._send({**asked, "given": given, "changed": changed, "q": question})
         while True:
             frame = self._pipe.receive()
@@ -140,35 +140,35 @@ class CandidateRoom:
                 self._answer(frame)
                 continue
             self._question, self._shared = question, shared
-            decode = Decoder(self._known, shared.all)
+            decode = Decoder(self._known, shared)
             value = decode(frame.get("value"))
             shared.apply(frame["changed"], decode)
-            shared.add(decode.shared)
             if "raised" in frame:
                 raise self._exception(frame["raised"], Decoder(self._known))
             return value
 
     def _answer(self, frame):
         self._question = frame["q"]
-        decode, shared = Decoder(self._known), Shared()
+        decode = Decoder(self._known)
+        shared = decode.shared
         try:
             args = [decode(one) for one in frame["args"]]
             kwargs = {name: decode(one) for name, one in frame.get("kwargs", ())}
-            shared.add(decode.shared)
+            shared.keep()
             self._change(frame)
             self._shared = shared
             result = getattr(self, "_do_" + frame["do"])(*args, **kwargs)
         except Broken:
             raise
         except BaseException as fault:
-            encode = Encoder(self._other, shared)
-            answer = {"raise": self._raised(fault, encode)}
+            answer = {"raise": self._raised(fault, encode := Encoder(self._other, shared))}
         else:
             encode = Encoder(self._other, shared)
             try:
+                before = len(shared.all)
                 answer = {"value": encode(result)}
                 if frame["do"] == "get":
-                    answer["lent"] = [self._number(one) for one in encode.shared]
+                    answer["lent"] = [self._number(one) for one in shared.all[before:]]
             except ValueError as fault:
                 encode = Encoder(self._other, shared)
                 answer = {"raise": self._raised(fault, encode)}
@@ -355,8 +355,6 @@ def _base(kind):
 
 
 def _signature(parameters):
-    import inspect
-
     made = []
     for name, kind, *default in parameters:
         made.append(inspect.Parameter(name, kind, **({"default": default[0]} if default else {})))

@@ -15,6 +15,7 @@ import pathlib
 import struct
 import types
 import uuid
+import zoneinfo
 
 MOST_BYTES = 32 << 20
 _MOST_DEPTH = 200
@@ -81,8 +82,6 @@ def _in_zone(zone):
     if zone is None:
         return None
     if isinstance(zone, str):
-        import zoneinfo
-
         return zoneinfo.ZoneInfo(zone)
     return datetime.timezone(datetime.timedelta(*zone))
 
@@ -190,23 +189,35 @@ class Shared:
 
     def __init__(self, containers=()):
         self.all, self.places, self._items = [], {}, []
-        self.add(containers)
-
-    def add(self, containers):
-        """Add containers that crossed."""
         for one in containers:
-            self.places[id(one)] = len(self.all)
-            self.all.append(one)
-            self._items.append(_items_of(one))
+            self.add(one)
+        self.keep()
+
+    def add(self, container):
+        """Add a container that crosses; return its place."""
+        self.places[id(container)] = len(self.all)
+        self.all.append(container)
+        return len(self.all) - 1
+
+    def keep(self):
+        """Remember the items of the new containers."""
+        self._items += map(_items_of, self.all[len(self._items) :])
+
+    def drop(self):
+        """Forget containers that did not cross, since a value with them could not."""
+        for one in self.all[len(self._items) :]:
+            del self.places[id(one)]
+        del self.all[len(self._items) :]
 
     def changes(self, encode, places=None):
         """Return the new items of the containers that were changed, of all or of some places."""
-        found = []
-        for at in range(len(self.all)) if places is None else places:
+        found, count = [], len(self._items)
+        for at in range(count) if places is None else [one for one in places if one < count]:
             now, before = _items_of(self.all[at]), self._items[at]
             if len(now) != len(before) or not all(map(operator.is_, now, before)):
                 self._items[at] = now
                 found.append([at, encode.items(self.all[at])])
+        self.keep()
         return found
 
     def apply(self, changes, decode):
@@ -214,6 +225,7 @@ class Shared:
         for at, items in changes:
             refill(self.all[at], [decode(one) for one in items])
             self._items[at] = _items_of(self.all[at])
+        self.keep()
 
     def renew(self, newer):
         """Return the first container, with the items of a newer one."""
@@ -231,13 +243,13 @@ def _items_of(container):
 class Encoder:
     """Writes values as JSON; `other` writes those that are not rebuilt on the other side.
 
-    A container that appears twice is one there, too. `given` are containers that the other side
-    has already, and `met` the places of those that were written; `shared` are the new ones.
+    A container that appears twice is one there, too. `shared` are those that the other side has
+    already, and the new ones; `met` are the places of those that were written again.
     """
 
-    def __init__(self, other, given=None):
-        self._other, self.shared, self.met = other, [], set()
-        self._given, self._places = given.places if given else {}, {}
+    def __init__(self, other, shared=None):
+        self._other, self.shared, self.met = other, shared or Shared(), set()
+        self.shared.drop()
 
     def __call__(self, value, depth=0):
         """Return a value as JSON."""
@@ -279,13 +291,11 @@ class Encoder:
 
     def container(self, tag, value, depth=0):
         """Return a value as the container with this tag."""
-        if id(value) in self._given:
-            self.met.add(self._given[id(value)])
-            return tagged("given", self._given[id(value)])
-        if id(value) in self._places:
-            return tagged("same", self._places[id(value)])
-        at = self._places[id(value)] = len(self.shared)
-        self.shared.append(value)
+        if id(value) in self.shared.places:
+            at = self.shared.places[id(value)]
+            self.met.add(at)
+            return tagged("same", at)
+        at = self.shared.add(value)
         more = None
         if tag == "deque":
             more = value.maxlen
@@ -297,10 +307,10 @@ class Encoder:
 
 
 class Decoder:
-    """Reads values; `other` reads those that are not rebuilt. `shared` are the new containers."""
+    """Reads values; `other` reads those that are not rebuilt. `met` are places of `shared`."""
 
-    def __init__(self, other, given=()):
-        self._other, self._given, self.shared, self.met = other, given, [], set()
+    def __init__(self, other, shared=None):
+        self._other, self.shared, self.met = other, shared or Shared(), set()
 
     def __call__(self, written, depth=0):
         """Return the value of JSON, or raise Broken."""
@@ -317,8 +327,9 @@ class Decoder:
         tag, value = written["t"], written["v"]
         if tag in _SIMPLE:
             return _SIMPLE[tag][2](value)
-        if tag in ("given", "same"):
-            return self._again(tag, value)
+        if tag == "same":
+            self.met.add(value)
+            return self.shared.all[value]
         if tag in CONTAINERS:
             return self._container(tag, written, depth)
         if tag in _FROZEN:
@@ -329,17 +340,11 @@ class Decoder:
             return _named(written["name"], tuple(written["fields"]))(*self._all(value, depth))
         return self._other(written)
 
-    def _again(self, tag, place):
-        if tag == "same":
-            return self.shared[place]
-        self.met.add(place)
-        return self._given[place]
-
     def _container(self, tag, written, depth):
         made = _EMPTY[tag](self(written["more"])) if tag in _EMPTY else CONTAINERS[tag][0]()
-        if written["n"] != len(self.shared):
+        self.met.add(self.shared.add(made))
+        if written["n"] != len(self.shared.all) - 1:
             raise Broken("an answer has no known form")
-        self.shared.append(made)
         CONTAINERS[tag][2](made, self._all(written["v"], depth))
         return made
 
