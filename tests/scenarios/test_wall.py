@@ -84,6 +84,8 @@ FRAMES = {
     '[[1, "m", "C", [], {"__getattribute__": "function", "mro": "x", "__slots__": "x"}]]}',
     "a base of the tests": '{"value": 5, "q": QUESTION, "classes": [[1, "m", "C", ["eval"], {}]]}',
     "no text of a class": '{"value": 5, "q": QUESTION, "classes": [[1, 2, 3, 4, 5]]}',
+    "a lent list that is none": '{"value": {"t": "list", "v": [], "n": 0, "more": null}, '
+    '"lent": [[]], "q": QUESTION}',
     "an argument that is none": '{"value": 5, "q": QUESTION, "changed": [[7, []]]}',
 }
 FORGED = """

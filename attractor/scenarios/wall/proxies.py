@@ -21,15 +21,7 @@ import warnings
 import weakref
 from typing import Any
 
-from attractor.scenarios.wall.values import (
-    Broken,
-    Decoder,
-    Encoder,
-    Pipe,
-    Shared,
-    container_tag,
-    tagged,
-)
+from attractor.scenarios.wall.values import Broken, Decoder, Encoder, Pipe, Shared, tagged
 
 BROKEN = 70
 """The exit status of tests at which the wall was broken."""
@@ -146,7 +138,7 @@ class AskedWall:
         try:
             if "call" in frame and kind == "call":
                 result = target(*args, **kwargs)
-            elif "next" in frame and kind == "items":
+            elif "next" in frame and kind in ("items", "next"):
                 result = next(self._cursor(frame["next"], frame.get("cursor"), target))
             else:
                 raise Broken("the candidate asked for what no test passed")
@@ -164,7 +156,7 @@ class AskedWall:
     def _cursor(self, number, cursor, target):
         key = number, cursor
         if key not in self._cursors:
-            self._cursors[key] = target if hasattr(target, "__next__") else iter(target)
+            self._cursors[key] = iter(target) if cursor else target
         return self._cursors[key]
 
     def _result(self, answer, shared):
@@ -214,24 +206,19 @@ class AskedWall:
             return tagged("type", value.__name__) if is_built_in else self._own(value)
         if plain := next((one for one in _PLAIN if isinstance(value, one)), None):
             return encode(_PLAIN[plain](value))
-        is_mapping = hasattr(value, "keys") and hasattr(value, "__getitem__")
-        if tag := container_tag(value) or "dict" * (is_mapping and not callable(value)):
-            return encode.container(tag, value)
-        return self._own(value)
+        return encode.derived(value) or self._own(value)
 
     def _own(self, value):
         """Return an object of the tests, always as the same one."""
-        is_items = hasattr(value, "__iter__") or hasattr(value, "__next__")
-        tag = "call" if callable(value) else "items" if is_items else "test"
+        tag = "items" if hasattr(value, "__iter__") else "test"
+        tag = "call" if callable(value) else "next" if hasattr(value, "__next__") else tag
         key = id(value)
         if isinstance(value, types.MethodType):
             key = id(value.__self__), id(value.__func__)
         if key not in self._numbers:
             self._numbers[key] = len(self._tests) + 1
             self._tests[len(self._tests) + 1] = tag, value
-        if tag == "call":
-            return tagged(tag, self._numbers[key], about=_about(value))
-        return tagged(tag, self._numbers[key], once=hasattr(value, "__next__"))
+        return tagged(tag, self._numbers[key], about=_about(value) if tag == "call" else {})
 
     def _fault(self, fault):
         number = getattr(fault, "_wall_number", 0)

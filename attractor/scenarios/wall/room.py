@@ -28,18 +28,15 @@ _HIDDEN = {
 class _TestObject:
     """An object of the tests, which nothing here can look into."""
 
-    def __init__(self, room, number):
+    def __init__(self, room, number, about):
         self._wall = room, number
+        if "parameters" in about:
+            self.__signature__ = _signature(about.pop("parameters"))
+        vars(self).update(about)
 
 
 class _TestFunction(_TestObject):
     """A function of the tests, with its names and parameters."""
-
-    def __init__(self, room, number, about):
-        super().__init__(room, number)
-        if "parameters" in about:
-            self.__signature__ = _signature(about.pop("parameters"))
-        vars(self).update(about)
 
     def __call__(self, /, *args, **kwargs):
         room, number = self._wall
@@ -299,14 +296,9 @@ class CandidateRoom:
         if tag == "exception":
             return self._exception(written, Decoder(self._known))
         if value not in self._tests:
-            self._tests[value] = self._of_test(tag, value, written)
+            kinds = {"call": _TestFunction, "items": _Items, "next": _Iterator}
+            self._tests[value] = kinds.get(tag, _TestObject)(self, value, written["about"])
         return self._tests[value]
-
-    def _of_test(self, tag, number, written):
-        if tag == "call":
-            return _TestFunction(self, number, written["about"])
-        kind = {"items": _Items}.get(tag, _TestObject)
-        return (_Iterator if written["once"] else kind)(self, number)
 
     def _exception(self, written, decode):
         """Return an exception of the tests; it goes back as the one that it was."""

@@ -132,16 +132,7 @@ def _pairs(mapping):
     return list(mapping.items()) if is_known else [(key, mapping[key]) for key in mapping.keys()]
 
 
-def _set_fields(value, items):
-    vars(value).update(items)
-
-
-def _set_items(mapping, items):
-    for key, value in items:
-        mapping[key] = value
-
-
-_FIELDS = (lambda v: list(vars(v).items())), _set_fields
+_FIELDS = (lambda v: list(vars(v).items())), (lambda v, items: vars(v).update(items))
 # The type, its items as a list, and a function that fills an empty one.
 CONTAINERS = {
     "list": (list, list, list.extend),
@@ -165,23 +156,28 @@ _FROZEN = {"tuple": tuple, "frozenset": frozenset}
 _RANGES = {"slice": slice, "range": range}
 
 
-def container_tag(value):
+def _container_tag(value):
     """Return the tag of the container that a value is, or is derived from; else ""."""
     return next((_CONTAINER_TAGS[one] for one in type(value).__mro__ if one in _CONTAINER_TAGS), "")
 
 
+def _parts_of(value):
+    """Return the tag of a container, or that of a dictionary for another mapping; its items."""
+    tag = _container_tag(value) or "dict"
+    return tag, CONTAINERS[tag][1](value)
+
+
 def refill(container, items):
     """Give a container, or another mapping, these items instead of its own."""
-    kind, _, fill = CONTAINERS[container_tag(container) or "dict"]
-    if fill is _set_fields:
-        vars(container).clear()
-    elif isinstance(container, kind):
-        kind.clear(container)
+    kind, _, fill = CONTAINERS[_container_tag(container) or "dict"]
+    if isinstance(container, kind):
+        (kind.clear if hasattr(kind, "clear") else lambda v: vars(v).clear())(container)
+        fill(container, items)
     else:
-        fill = _set_items
         for key in list(container.keys()):
             del container[key]
-    fill(container, items)
+        for key, value in items:
+            container[key] = value
 
 
 class Shared:
@@ -229,14 +225,13 @@ class Shared:
 
     def renew(self, newer):
         """Return the first container, with the items of a newer one."""
-        refill(self.all[0], CONTAINERS[container_tag(newer)][1](newer))
+        refill(self.all[0], _parts_of(newer)[1])
         self._items[0] = _items_of(self.all[0])
         return self.all[0]
 
 
 def _items_of(container):
-    tag = container_tag(container) or "dict"
-    items = CONTAINERS[tag][1](container)
+    tag, items = _parts_of(container)
     return items if tag in _UNPAIRED else [part for pair in items for part in pair]
 
 
@@ -262,7 +257,7 @@ class Encoder:
             return value
         tag = _CONTAINER_TAGS.get(kind)
         if tag:
-            return self.container(tag, value, depth)
+            return self._container(tag, value, depth)
         return self._fixed(kind, value, depth)
 
     def _fixed(self, kind, value, depth):
@@ -284,13 +279,18 @@ class Encoder:
 
     def items(self, value):
         """Return the items of a container."""
-        return [self(one) for one in CONTAINERS[container_tag(value) or "dict"][1](value)]
+        return [self(one) for one in _parts_of(value)[1]]
+
+    def derived(self, value):
+        """Return what is derived from a container, or another mapping; else None."""
+        is_mapping = hasattr(value, "keys") and hasattr(value, "__getitem__")
+        tag = _container_tag(value) or "dict" * (is_mapping and not callable(value))
+        return self._container(tag, value, 0) if tag else None
 
     def _all(self, values, depth):
         return [self(one, depth + 1) for one in values]
 
-    def container(self, tag, value, depth=0):
-        """Return a value as the container with this tag."""
+    def _container(self, tag, value, depth):
         if id(value) in self.shared.places:
             at = self.shared.places[id(value)]
             self.met.add(at)
