@@ -125,11 +125,7 @@ class ScenarioPlayer:
                 changed = await _watch(folder, timeout, whole) if is_compared else no_change
                 began = self.clock.monotonic()
                 records = {} if failure else await steps.run(scenario.steps)
-                if wall and not (failure or wall.has_opened):
-                    failure = f"no test imported {' or '.join(scenario.wall)}"
-                troubled = [record for record in records.values() if record.trouble]
-                if troubled and not failure:
-                    failure = f"step {troubled[0].name}: {troubled[0].trouble}"
+                failure = failure or _failure_of(records, wall)
                 observed = Observation(
                     steps=records,
                     environment=environment,
@@ -215,6 +211,14 @@ class ScenarioPlayer:
             if result.exit_code != 0:
                 return f"the fixture {target} was not copied: {last_line(result.stderr)}"
         return ""
+
+
+def _failure_of(records: Mapping[str, StepRecord], wall: Wall | None) -> str:
+    """Return the reason why the steps ended early, or ""."""
+    for record in records.values():
+        if record.trouble:
+            return f"step {record.name}: {record.trouble}"
+    return f"no test imported {' or '.join(wall.modules)}" if wall and not wall.has_opened else ""
 
 
 def _ended_early(failure: str) -> CheckResult:

@@ -74,7 +74,7 @@ class SuiteProof:
             if one.wall and one.id not in self.crossing:
                 yield SuiteFault(
                     "wall_reference",
-                    f"no reference passes {one.id}: nothing says which objects may cross its wall",
+                    f"no reference passes {one.id}: what may cross its wall is not known",
                     f"add {PATCHES}/{one.id}{PATCH_END}",
                     one.id,
                 )

@@ -102,4 +102,5 @@ def _write(value):
     return {"$": "object", "of": f"{kind.__module__}.{kind.__qualname__}"}
 
 
-main()
+if __name__ == "__main__":
+    main()
