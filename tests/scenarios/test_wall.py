@@ -12,6 +12,7 @@ from attractor.environments.local import LocalExecutionEnvironment
 from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.suite import Scenario, SuiteSettings
+from attractor.scenarios.wall.crossing import Crossing
 from tests.scenarios.suites import write_files
 
 UNITTEST = "python3 -m unittest -q calc_test"
@@ -31,7 +32,7 @@ def local(folder: Path) -> LocalExecutionEnvironment:
 
 
 def play(
-    place: Path, calc: str, test: str, run: str = UNITTEST, wall: tuple[str, ...] = ("calc",)
+    place: Path, calc: str, test: str, run: str = UNITTEST, crossing: Crossing | None = None
 ) -> PlayedScenario:
     """Play a hidden test of the module `calc`."""
     write_files(place / "tree", {"calc.py": calc})
@@ -41,13 +42,12 @@ def play(
         "title": "S",
         "story": "S.",
         "fixtures": ["calc_test.py"],
-        "wall": wall,
+        "wall": ["calc"],
         "steps": [{"name": "test", "run": run}],
         "checks": [{"kind": "exit", "step": "test", "equals": 0}],
     }
-    player = ScenarioPlayer(
-        SuiteSettings(name="s", pipeline=("p",)), place / "suite", local, SystemClock()
-    )
+    settings, suite = SuiteSettings(name="s", pipeline=("p",)), place / "suite"
+    player = ScenarioPlayer(settings, suite, local, SystemClock(), crossing=crossing)
     return asyncio.run(player.play(Scenario.model_validate(fields), place / "tree"))
 
 

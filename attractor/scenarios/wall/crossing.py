@@ -13,7 +13,11 @@ from attractor.base.records import read_record, write_record
 
 @dataclass(frozen=True)
 class CrossedInTest:
-    """The classes of the objects that crossed in a test, and whether data did."""
+    """What crossed in a test, and whether data did.
+
+    `classes` has the class of each object; with ".", the operators ("calc.Sum.add") and attributes
+    (".total") that the test used; with "* ", the names that `import *` gave it.
+    """
 
     classes: tuple[str, ...] = ()
     data: bool = False

@@ -43,6 +43,7 @@ class AskedWall:
         self._kept = {}
         self._classes: dict[Any, Any] = {}
         self._tests, self._numbers, self._cursors, self._faults = {}, {}, {}, {}
+        self._listed: set[str] = set()
         self._failed: Any = None
         self._lent, self._replaced, self._at_start = {}, None, None
         self.crossed, self.plain = {}, {}
@@ -71,15 +72,18 @@ class AskedWall:
                     if "call" not in answer and "next" not in answer:
                         break
                     self._pipe.send(self._called(answer, encode.shared))
-                return self._result(answer, encode.shared)
+                is_next = {"special": args[:1], "raw": args[1:2]}.get(do) == ("__next__",)
+                return self._result(answer, encode.shared, is_next)
             except Broken as fault:
                 self.broken(str(fault))
 
     def broken(self, why):
         """End the tests: no test passes by a broken rule."""
         test = _test_at_work(self._here)
+        # The names in it are the candidate's.
+        why = "".join(one if one.isprintable() else "?" for one in why[:300])
         os.write(2, f"the wall: {why}, in {test}\n".encode("utf-8", "replace"))
-        with open(os.path.join(self._folder, "broken"), "a") as file:
+        with open(os.path.join(self._folder, "broken"), "a", encoding="utf-8") as file:
             file.write(f"{why}, in {test}\n")
         os._exit(BROKEN)
 
@@ -159,12 +163,12 @@ class AskedWall:
             self._cursors[key] = iter(target) if cursor else target
         return self._cursors[key]
 
-    def _result(self, answer, shared):
+    def _result(self, answer, shared, is_next):
         decode, before = Decoder(self._received, shared), len(shared.all)
         if "raise" not in answer and "value" not in answer:
             raise Broken("an answer has neither a value nor an exception")
         value = decode(answer["value"]) if "value" in answer else None
-        fault = self._raised(answer["raise"], decode) if "raise" in answer else None
+        fault = self._raised(answer["raise"], decode, is_next) if "raise" in answer else None
         try:
             for number, one in zip(answer.get("lent", ()), shared.all[before:]):
                 if one is value and number in self._lent:
@@ -247,7 +251,7 @@ class AskedWall:
         if "class" in written:
             return self._classes[written["class"]]
         kind = self._classes[written["kind"]]
-        self._note_class(kind)
+        self.note_class(kind)
         return self._objects[value] if value in self._objects else self._made(kind, value)
 
     def _made(self, kind, value):
@@ -264,13 +268,34 @@ class AskedWall:
             self._kept[value] = made
         return made
 
-    def _note_class(self, kind):
-        if _is_local(kind) or (kind.__module__, kind.__qualname__) in _FREE:
+    def note_class(self, kind, operator=""):
+        """Note that an object crosses, or that an operand goes over to it."""
+        kind = next(one for one in kind.__mro__ if not _is_local(one))
+        is_free = (kind.__module__, kind.__qualname__) in _FREE
+        if is_free and operator in ("", "__iter__"):
             return
-        name, test = f"{kind.__module__}.{kind.__qualname__}", _test_at_work(self._here)
-        self.crossed.setdefault(test, set()).add(name)
-        if self._allowed is not None and name not in self._allowed.get(test, ()):
-            raise Broken(f"an object of {name}, which no reference gave here")
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        if operator:
+            self._note(f"{name}.{_OPERATORS[operator]}", f"the operator {operator} of {name}")
+        else:
+            self._note(name, f"an object of {name}")
+
+    def note_name(self, name):
+        """Note that the tests ask for an attribute: a method may get an expected value."""
+        if name[:1] != "_" and _test_at_work(self._here) not in self._listed:
+            self._note(f".{name}", f"an attribute {name}")
+
+    def names_of(self, target):
+        """Return the names of an object; where the tests list them, they may ask for each."""
+        self._listed.add(_test_at_work(self._here))
+        return self.ask("dir", target)
+
+    def _note(self, what, words):
+        """Note what crosses, and end the tests if no reference gave it in this test."""
+        test = _test_at_work(self._here)
+        self.crossed.setdefault(test, set()).add(what)
+        if self._allowed is not None and what not in self._allowed.get(test, ()):
+            self.broken(f"{words}, which no reference gave here")
 
     def _add_class(self, number, module, name, bases, members):
         if number in self._classes:
@@ -297,9 +322,12 @@ class AskedWall:
         known = [
             getattr(builtins, one) if type(one) is str else self._classes[one] for one in names
         ]
-        if not all(isinstance(one, _Class) or _builtin(one) for one in known):
+        known = [_Exit if one is SystemExit else one for one in known]
+        if not all(one is _Exit or isinstance(one, _Class) or _builtin(one) for one in known):
             raise Broken("a class has a base that is none")
-        if any(_builtin(one) for one in known) and not any(_is_proxy(one) for one in known):
+        if any(one is _Exit or _builtin(one) for one in known) and not any(
+            _is_proxy(one) for one in known
+        ):
             known = [_Fault, *known]
         return tuple(known) or (Handle,)
 
@@ -309,13 +337,20 @@ class AskedWall:
             raise Broken("what was raised is no exception")
         return found
 
-    def _raised(self, written, decode):
+    def _kind_raised(self, written, is_next):
+        kind = self._class_of_fault(written["type"], written["kind"])
+        if kind is StopIteration and not is_next:
+            # It would end a `map` of the tests.
+            self.note_class(kind)
+        return _Exit if kind is SystemExit and not _is_caught() else kind
+
+    def _raised(self, written, decode, is_next):
         if type(written) is not dict:
             raise Broken("what was raised is no exception")
         try:
             if "test" in written:
                 return self._faults[written["test"]]
-            kind = self._class_of_fault(written["type"], written["kind"])
+            kind = self._kind_raised(written, is_next)
             args = [decode(one) for one in written["args"]]
             if not written["kind"]:
                 try:
@@ -324,7 +359,7 @@ class AskedWall:
                     fault = kind.__new__(kind)
                     fault.args = tuple(args)
             else:
-                self._note_class(kind)
+                self.note_class(kind)
                 fault = kind.__new__(kind)
                 fault.args = tuple(args)
                 fault._wall_text = str(written["text"])
@@ -347,15 +382,27 @@ class AskedWall:
         type.__setattr__(kind, "_wall_id", number)
         self._classes[number] = kind
 
+    def public(self, module, frame):
+        """Return the names for `import *`: those of the references, and no module of the tests."""
+        while frame.f_back and frame.f_code.co_filename.startswith("<frozen "):
+            frame = frame.f_back
+        own, test = frame.f_globals, _test_at_work(self._here)
+        names = [str(one) for one in self.ask("public", module)]
+        if self._allowed is not None:
+            names = [one for one in names if f"* {one}" in self._allowed.get(test, ())]
+        self.crossed.setdefault(test, set()).update(f"* {one}" for one in names)
+        return [one for one in names if type(own.get(one)) is not types.ModuleType]
+
     def note(self):
         """Write which classes crossed in which test, and which tests compared data."""
         found = {
             test: {"classes": sorted(self.crossed.get(test, ())), "data": data}
             for test, data in self.plain.items()
         }
-        name = f"crossed-{os.getpid()}.json"
-        with open(os.path.join(self._folder, name), "w") as file:
+        name = os.path.join(self._folder, f"crossed-{os.getpid()}")
+        with open(name, "w") as file:
             json.dump(found, file)
+        os.replace(name, f"{name}.json")
 
 
 wall: Any = None
@@ -402,11 +449,11 @@ def _test_at_work(here):
 
 
 def _home_of(value):
-    """Return the module of a class or function of Python that the room has as well, or ""."""
-    if not isinstance(value, (type, *_BUILT_IN)):
+    """Return the module of a class or function of the library, or "": `open` here reads tests."""
+    if not isinstance(value, (type, types.FunctionType, *_BUILT_IN)):
         return ""
     name = getattr(getattr(value, "__objclass__", value), "__module__", None) or ""
-    is_known = name in (_LIBRARY if isinstance(value, type) else _PURE)
+    is_known = name in _LIBRARY or (name in _PURE and not isinstance(value, type))
     found = sys.modules.get(name) if is_known else None
     for part in value.__qualname__.split("."):
         found = getattr(found, part, None)
@@ -467,6 +514,8 @@ def _special_of(number, name):
     plain = _special(name)
 
     def method(self, *args):
+        if name in _OPERATORS:
+            wall.note_class(type(self), name)
         if _is_local(type(self)):
             return wall.ask("raw", wall._classes[number], name, self, *args)
         return plain(self, *args)
@@ -498,6 +547,19 @@ def _exit(self, kind, fault, trace):
     return bool(suppressed) and bool(getattr(fault, "_wall_number", 0))
 
 
+_CATCHING = {"_callSetUp", "_callTestMethod", "_callTearDown", "_callCleanup", "from_call"}
+"""The functions of unittest and pytest around which everything is caught."""
+_OPERATORS = {
+    **dict.fromkeys(("__contains__", "__iter__", "__getitem__"), "items"),
+    **dict.fromkeys(("__lt__", "__le__", "__gt__", "__ge__"), "order"),
+    **{
+        f"__{way}{one}__": one
+        for one in ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "divmod", "pow")
+        + ("lshift", "rshift", "and", "or", "xor")
+        for way in ("", "r", "i")
+    },
+}
+"""The operators that tell the room an expected value: they agree only where a reference's do."""
 _IN_PLACE = {"__exit__": _exit, "__eq__": _equal, "__ne__": _differs}
 """The special methods that are more than a question to the room."""
 
@@ -517,6 +579,10 @@ class _Class(type):
 
     def __call__(cls, /, *args, **kwargs):
         return wall.ask("call", cls, *args, **kwargs)
+
+    def __getattribute__(cls, name):
+        wall.note_name(name)
+        return type.__getattribute__(cls, name)
 
     def __getattr__(cls, name):
         if name.startswith("_wall"):
@@ -547,7 +613,7 @@ class _Class(type):
         return True
 
     def __dir__(cls):
-        return wall.ask("dir", cls)
+        return wall.names_of(cls)
 
     def __iter__(cls):
         return iter(wall.ask("special", "__iter__", cls))
@@ -579,6 +645,7 @@ class Handle:
             is_special = name[:2] == name[-2:] == "__" and name not in _TOLD
             if name in vars(one) and (is_special or _is_local(one)):
                 return object.__getattribute__(self, name)
+        wall.note_name(name)
         return wall.ask("get", self, name)
 
     def __setattr__(self, name, value):
@@ -591,7 +658,7 @@ class Handle:
         wall.ask("delete", self, name)
 
     def __dir__(self):
-        return wall.ask("dir", self)
+        return wall.names_of(self)
 
     def __repr__(self):
         return _text(wall.ask("special", "__repr__", self))
@@ -617,6 +684,10 @@ class _Fault:
     def __init__(self, *args, **kwargs):
         pass
 
+    def __getattribute__(self, name):
+        wall.note_name(name)
+        return super().__getattribute__(name)
+
     def __getattr__(self, name):
         if name.startswith("_wall") or not self._wall_number:
             raise AttributeError(name)
@@ -628,6 +699,25 @@ class _Fault:
         return self._wall_text
 
 
+class _Exit(SystemExit):
+    """The candidate's SystemExit that no runner catches: it does not end the tests well."""
+
+    @property
+    def code(self):
+        if sys._getframe().f_back is None:
+            # The interpreter asks, not a test.
+            wall.broken("the candidate ended the tests")
+        return self.args[0] if len(self.args) == 1 else self.args or None
+
+
+def _is_caught():
+    """Return whether unittest or pytest catches everything that is raised now."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_name not in _CATCHING:
+        frame = frame.f_back
+    return frame is not None
+
+
 def _text(answer):
     if type(answer) is not str:
         raise TypeError("the answer is no text")
@@ -636,9 +726,9 @@ def _text(answer):
 
 _PLAIN = {str: str.__str__, **{one: one for one in (int, float, bytes, tuple, frozenset)}}
 """What an object of a derived class goes over as."""
-_PURE = {"builtins", "_operator", "math", "_functools", "itertools"}
+_PURE = {"builtins", "_operator", "_functools", "_io"}
 _BUILT_IN = types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType
-_LIBRARY = set(getattr(sys, "stdlib_module_names", ())) - {"builtins"}
+_LIBRARY = {*getattr(sys, "stdlib_module_names", sys.builtin_module_names)} - {"builtins"}
 _FREE = {
     (kind.__module__, kind.__qualname__): kind
     for kind in (
@@ -665,7 +755,7 @@ class _Module(types.ModuleType):
             return sys.modules[inside]
         target = object.__getattribute__(self, "_wall_inside")()
         if name == "__all__":
-            return wall.ask("public", target)
+            return wall.public(target, sys._getframe(1))
         return wall.ask("get", target, name)
 
     def _wall_inside(self):

@@ -120,16 +120,16 @@ class Wall:
         self.rooms.add(task)
 
     async def _keep_room(self, name: str, variables: Mapping[str, str]) -> None:
-        tests, room = self._at(self.tests_folder), self._at(self.room_folder)
+        tests = self._at(self.tests_folder)
         why = f"more than {_MOST_ROOMS} processes of tests"
         if len(self.rooms) <= _MOST_ROOMS:
-            room.mkdir(exist_ok=True)
             for end in ("answer", "ask"):
                 os.mkfifo(tests / f"{name}.{end}")
-                os.link(tests / f"{name}.{end}", room / f"{name}.{end}")
+                # Not in a folder of its own, for which the candidate could put a link.
+                os.link(tests / f"{name}.{end}", self.room_folder / f"{self.name}-{name}.{end}")
             top = self.room.working_directory()
             done = await self.room.exec_command(
-                f"exec python3 -u - {shlex.quote(f'{top}/{self.name}')} {name}",
+                f"exec python3 -u - {shlex.quote(top)} {self.name}-{name}",
                 timeout_ms=24 * 3_600_000,
                 env_vars=variables,
                 stdin=_program().encode(),
