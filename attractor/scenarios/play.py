@@ -308,7 +308,7 @@ class _Steps:
         trouble = ""
         try:
             if self.wall:
-                async with self.wall.open(env):
+                async with self.wall.open(env, step.cwd):
                     result = await run(env=self.wall.variables(env))
                 trouble = self.wall.trouble
             else:

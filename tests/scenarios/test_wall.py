@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -32,18 +32,23 @@ def local(folder: Path) -> LocalExecutionEnvironment:
 
 
 def play(
-    place: Path, calc: str, test: str, run: str = UNITTEST, crossing: Crossing | None = None
+    place: Path,
+    calc: str,
+    test: str,
+    run: str = UNITTEST,
+    crossing: Crossing | None = None,
+    cwd: str = ".",
 ) -> PlayedScenario:
-    """Play a hidden test of the module `calc`."""
-    write_files(place / "tree", {"calc.py": calc})
+    """Play a hidden test of the module `calc`, which lies in a folder."""
+    write_files(place / "tree" / cwd, {"calc.py": calc})
     write_files(place / "suite/fixtures", {"calc_test.py": test})
     fields: dict[str, Any] = {
         "id": "s",
         "title": "S",
         "story": "S.",
-        "fixtures": ["calc_test.py"],
+        "fixtures": [{"from": "calc_test.py", "to": str(PurePath(cwd, "calc_test.py"))}],
         "wall": ["calc"],
-        "steps": [{"name": "test", "run": run}],
+        "steps": [{"name": "test", "run": run, "cwd": cwd}],
         "checks": [{"kind": "exit", "step": "test", "equals": 0}],
     }
     settings, suite = SuiteSettings(name="s", pipeline=("p",)), place / "suite"
@@ -105,6 +110,10 @@ def test_tests_of_a_suite_pass_unchanged_behind_the_wall(tmp_path: Path) -> None
     assert verdict(played)
     assert "Ran 1 test" in played.observation.steps["test"].stderr
     assert sorted(one.name for one in (tmp_path / "tree").iterdir()) == ["__pycache__", "calc.py"]
+
+
+def test_room_works_in_the_folder_of_the_step(tmp_path: Path) -> None:
+    assert verdict(play(tmp_path, HONEST, SUM_TEST, cwd="packages/calc"))
 
 
 @pytest.mark.parametrize("cheat", CHEATS)

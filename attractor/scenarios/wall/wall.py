@@ -18,6 +18,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.errors import FileUnusable
 from attractor.scenarios.suite_setup import last_line
 from attractor.scenarios.wall.crossing import Crossed, merged, read_crossed
 
@@ -89,8 +90,8 @@ class Wall:
         }
 
     @asynccontextmanager
-    async def open(self, variables: Mapping[str, str]) -> AsyncGenerator[None]:
-        """Open rooms, whose processes have these variables, while a command of the tests runs."""
+    async def open(self, variables: Mapping[str, str], cwd: str) -> AsyncGenerator[None]:
+        """Open rooms, with these variables and this folder, while a command of the tests runs."""
         loop, rest = asyncio.get_running_loop(), b""
         knock = os.open(self._at(self.tests_folder) / "knock", os.O_RDWR | os.O_NONBLOCK)
 
@@ -99,7 +100,7 @@ class Wall:
             with suppress(BlockingIOError):
                 *lines, rest = (rest + os.read(knock, 65536)).split(b"\n")
                 for line in lines:
-                    self._open_room(line.decode("ascii", "replace"), variables)
+                    self._open_room(line.decode("ascii", "replace"), variables, cwd)
 
         loop.add_reader(knock, take)
         try:
@@ -112,14 +113,14 @@ class Wall:
             await asyncio.gather(*self.rooms, return_exceptions=True)
             self.rooms.clear()
 
-    def _open_room(self, name: str, variables: Mapping[str, str]) -> None:
+    def _open_room(self, name: str, variables: Mapping[str, str], cwd: str) -> None:
         if not _NAME.fullmatch(name):
             return
         self.has_opened = True
-        task = asyncio.create_task(self._keep_room(name, variables))
+        task = asyncio.create_task(self._keep_room(name, variables, cwd))
         self.rooms.add(task)
 
-    async def _keep_room(self, name: str, variables: Mapping[str, str]) -> None:
+    async def _keep_room(self, name: str, variables: Mapping[str, str], cwd: str) -> None:
         tests = self._at(self.tests_folder)
         why = f"more than {_MOST_ROOMS} processes of tests"
         if len(self.rooms) <= _MOST_ROOMS:
@@ -128,13 +129,17 @@ class Wall:
                 # Not in a folder of its own, for which the candidate could put a link.
                 os.link(tests / f"{name}.{end}", self.room_folder / f"{self.name}-{name}.{end}")
             top = self.room.working_directory()
-            done = await self.room.exec_command(
-                f"exec python3 -u - {shlex.quote(top)} {self.name}-{name}",
-                timeout_ms=24 * 3_600_000,
-                env_vars=variables,
-                stdin=_program().encode(),
-            )
-            why = last_line(done.stderr)
+            try:
+                done = await self.room.exec_command(
+                    f"exec python3 -u - {shlex.quote(top)} {self.name}-{name}",
+                    timeout_ms=24 * 3_600_000,
+                    working_dir=cwd,
+                    env_vars=variables,
+                    stdin=_program().encode(),
+                )
+                why = last_line(done.stderr)
+            except FileUnusable as fault:  # the candidate has no such folder
+                why = str(fault)
         (tests / f"{name}.gone").write_text(why)
 
     def _at(self, folder: Path) -> Path:
