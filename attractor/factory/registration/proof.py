@@ -52,6 +52,16 @@ class ProofResult:
     gaps: dict[str, str] = field(default_factory=dict[str, str])
     crossing: Crossing = field(default_factory=dict[str, Crossed])
 
+    def proves_little(self) -> Iterator[str]:
+        """Yield a warning about each test that compares only objects of the candidate."""
+        for name, crossed in self.crossing.items():
+            for test, one in crossed.items():
+                if one.classes and not one.data:
+                    yield (
+                        f"{name}: {test} proves little: the candidate says whether its objects are "
+                        "equal (compare their attributes)"
+                    )
+
 
 @dataclass(frozen=True)
 class SuiteProof:

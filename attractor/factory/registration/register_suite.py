@@ -233,7 +233,7 @@ class _Trials:
             self._refuse(faults, opened)
         for gap, details in found.gaps.items():
             project.console.tell(f"warning: {gap}{'' if self.hides_words else f': {details}'}")
-        for warning in measured.warnings():
+        for warning in (*measured.warnings(), *(() if self.hides_words else found.proves_little())):
             project.console.tell(f"warning: {warning}")
         gaps = [*found.gaps, *([] if base else ["the history lacks the commit of the baselines"])]
         if await in_thread(carried.have_changed):

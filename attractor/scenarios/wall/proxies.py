@@ -73,7 +73,7 @@ class AskedWall:
                         break
                     self._pipe.send(self._called(answer, encode.shared))
                 is_next = {"special": args[:1], "raw": args[1:2]}.get(do) == ("__next__",)
-                return self._result(answer, encode.shared, is_next)
+                return self._result(answer, encode.shared, do, is_next)
             except Broken as fault:
                 self.broken(str(fault))
 
@@ -163,7 +163,7 @@ class AskedWall:
             self._cursors[key] = iter(target) if cursor else target
         return self._cursors[key]
 
-    def _result(self, answer, shared, is_next):
+    def _result(self, answer, shared, do, is_next):
         decode, before = Decoder(self._received, shared), len(shared.all)
         if "raise" not in answer and "value" not in answer:
             raise Broken("an answer has neither a value nor an exception")
@@ -181,11 +181,13 @@ class AskedWall:
         if self._failed:
             failed, self._failed = self._failed, None
             raise failed
-        if fault is not None:
-            raise fault
-        is_data = value is not None and type(value) is not bool and not _is_handle(value)
+        # Whether two objects are equal is only the candidate's word.
+        is_told = do in ("call", "raw", "get") or type(value) is not bool
+        is_data = fault is not None or value is not None and is_told and not _is_handle(value)
         test = _test_at_work(self._here)
         self.plain[test] = self.plain.get(test, False) or is_data
+        if fault is not None:
+            raise fault
         return value
 
     # Values that go over.

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base.callables import do_nothing
 from attractor.factory.evaluation.known_trees import known_trees
 from attractor.factory.open_project import OpenProject
 from attractor.factory.registration.register_suite import register_suite
@@ -54,14 +53,19 @@ def half(n):
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> OpenProject:
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def opened(tmp_path: Path, told: list[str]) -> OpenProject:
     project = make_project(tmp_path / "project", **{"calc.py": ""})
-    return OpenProject(adjusted(open_project(project), tell=do_nothing))
+    return OpenProject(adjusted(open_project(project), tell=told.append))
 
 
-def write(opened: OpenProject, folder: Path, reference: str = "") -> Path:
+def write(opened: OpenProject, folder: Path, reference: str = "", test: str = TEST) -> Path:
     write_suite(folder, suite=SUITE, halves=SCENARIO)
-    write_files(folder / "fixtures", {"calc_test.py": TEST})
+    write_files(folder / "fixtures", {"calc_test.py": test})
     if reference:
         root = opened.project.root
         (root / "calc.py").write_text(reference)
@@ -107,3 +111,31 @@ def test_only_objects_of_classes_that_the_reference_gave_may_cross(
     cheat = play(opened, AGREES, sandbox)
     assert not cheat.satisfied
     assert "an object of calc.Any, which no reference gave here" in cheat.checks[-1].reason
+
+
+COINS = """
+class Coin:
+    def __init__(self, value): self.value = value
+    def __eq__(self, other): return self.value == other.value
+    def is_round(self): return True
+"""
+COIN_TEST = """
+import unittest
+from calc import Coin
+
+class CoinTest(unittest.TestCase):
+    def test_equal(self):
+        self.assertEqual(Coin(1), Coin(1))
+    def test_value(self):
+        self.assertEqual(Coin(2), Coin(2))
+        self.assertTrue(Coin(2).is_round())
+"""
+
+
+def test_test_of_which_the_candidate_is_the_judge_is_named(
+    opened: OpenProject, tmp_path: Path, told: list[str]
+) -> None:
+    folder = write(opened, tmp_path / "suite", COINS, COIN_TEST)
+    asyncio.run(register_suite(folder, opened, sandbox="none", by="ann"))
+    [warning] = [one for one in told if "proves little" in one]
+    assert warning.startswith("warning: halves: calc_test.py: CoinTest.test_equal proves little: ")
