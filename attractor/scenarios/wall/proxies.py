@@ -21,7 +21,15 @@ import warnings
 import weakref
 from typing import Any
 
-from attractor.scenarios.wall.values import Broken, Decoder, Encoder, Pipe, Shared, tagged
+from attractor.scenarios.wall.values import (
+    UNREADABLE,
+    Broken,
+    Decoder,
+    Encoder,
+    Pipe,
+    Shared,
+    tagged,
+)
 
 BROKEN = 70
 """The exit status of tests at which the wall was broken."""
@@ -107,7 +115,7 @@ class AskedWall:
             for message, kind, number in frame.get("warned", ()):
                 category = self._class_of_fault(kind, number)
                 warnings.warn_explicit(str(message), category, "candidate", 1)
-        except (KeyError, TypeError, ValueError, AttributeError) as fault:
+        except UNREADABLE as fault:
             raise Broken(f"an answer cannot be read: {fault}") from fault
 
     def _around(self):
@@ -136,7 +144,7 @@ class AskedWall:
             kwargs = {str(name): decode(one) for name, one in kwargs}
             shared.apply(frame.get("changed", ()), decode)
             kind, target = self._tests[frame["call" if "call" in frame else "next"]]
-        except (KeyError, TypeError, ValueError, IndexError) as fault:
+        except UNREADABLE as fault:
             raise Broken("the candidate asked for what no test passed") from fault
         encode = Encoder(self._given, shared)
         try:
@@ -176,7 +184,7 @@ class AskedWall:
                 else:
                     self._lent[number] = Shared([one])
             shared.apply(answer.get("changed", ()), decode)
-        except (TypeError, ValueError, IndexError, KeyError) as error:
+        except UNREADABLE as error:
             raise Broken("a changed argument cannot be read") from error
         if self._failed:
             failed, self._failed = self._failed, None
@@ -369,7 +377,7 @@ class AskedWall:
             if written["kind"]:
                 self._objects[fault._wall_number] = fault
             return fault
-        except (KeyError, TypeError, ValueError) as error:
+        except UNREADABLE as error:
             raise Broken("what was raised is no exception") from error
 
     def derive(self, kind, name, bases, body):

@@ -26,6 +26,10 @@ class Broken(Exception):
     """The other side sent what it must not send, or nothing any more."""
 
 
+UNREADABLE = LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError
+"""What reading a forged answer raises."""
+
+
 class Pipe:
     """Frames over two files: the length, then JSON."""
 
@@ -320,7 +324,7 @@ class Decoder:
             raise Broken("an answer has no known form")
         try:
             return self._tagged(written, depth)
-        except (KeyError, TypeError, ValueError, IndexError, ArithmeticError) as fault:
+        except UNREADABLE as fault:
             raise Broken(f"an answer cannot be read: {type(fault).__name__}") from fault
 
     def _tagged(self, written, depth):
