@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from attractor.environments.environment import Promises
+from attractor.factory.evaluation.elsewhere import SentTrials
 from attractor.factory.evaluation.known_trees import known_trees
 from attractor.factory.open_project import OpenProject
 from attractor.factory.registration.register_suite import register_suite
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.scenarios.evaluation import TrialResult
 from attractor.scenarios.suite_lint import SuiteRefused
+from attractor.scenarios.wall.crossing import CrossedInTest, read_crossing, write_crossing
 from tests.environments.places import skipping_without_sandbox
 from tests.factory.registration.test_register_suite import SUITE
 from tests.pipeline.projects import adjusted, git, make_project, open_project
@@ -139,3 +142,11 @@ def test_test_of_which_the_candidate_is_the_judge_is_named(
     asyncio.run(register_suite(folder, opened, sandbox="none", by="ann"))
     [warning] = [one for one in told if "proves little" in one]
     assert warning.startswith("warning: halves: calc_test.py: CoinTest.test_equal proves little: ")
+
+
+def test_what_may_cross_is_sent_with_trials_to_another_machine() -> None:
+    crossing = {"halves": {"calc_test.py: HalfTest.test_half": CrossedInTest(("calc.Half",), True)}}
+    sent = SentTrials(seal="", promises=Promises(), crossing=write_crossing(crossing))
+    found = SentTrials.from_bytes(sent.to_bytes()).crossing
+    assert isinstance(found, dict)
+    assert read_crossing(found) == crossing
