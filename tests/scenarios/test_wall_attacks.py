@@ -107,6 +107,26 @@ def test_exit_that_no_runner_catches_passes_no_test(tmp_path: Path, test: str) -
     assert "the candidate ended the tests" in played.observation.failure
 
 
+def test_skip_of_a_test_skips_no_other_one(tmp_path: Path) -> None:
+    keeps = """
+class Guard:
+    def __enter__(self): return self
+    def __exit__(self, kind, fault, _): Guard.fault = fault or Guard.fault
+    fault = None
+def half(n): raise Guard.fault
+"""
+    test = """
+import unittest
+from calc import Guard, half
+class CalcTest(unittest.TestCase):
+    def test_first(self):
+        with Guard(): self.skipTest("not now")
+    def test_second(self):
+        self.assertEqual(half(1), .5)
+"""
+    assert "an exception of calc_test.py" in play(tmp_path, keeps, test).observation.failure
+
+
 def test_link_in_the_folder_of_the_candidate_leads_nowhere(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     calc = f"""

@@ -240,7 +240,7 @@ class AskedWall:
             return {"room": number}
         kind = next(one for one in type(fault).__mro__ if _builtin(one))
         key = len(self._faults) + 1_000_000_000
-        self._faults[key] = fault
+        self._faults[key] = fault, _test_at_work(self._here)
         encode = Encoder(self._given)
         try:
             args = [encode(one) for one in fault.args]
@@ -248,12 +248,19 @@ class AskedWall:
             args = []
         return {"type": kind.__name__, "args": args, "test": key}
 
+    def _returned(self, number):
+        """Return an exception of the tests, such as a skip: not that of another test."""
+        fault, test = self._faults[number]
+        if test != _test_at_work(self._here):
+            raise Broken(f"an exception of {test}")
+        return fault
+
     # Values that come.
 
     def _received(self, written):
         tag, value = written["t"], written["v"]
         if tag == "test":
-            return self._faults[value] if value in self._faults else self._tests[value][1]
+            return self._returned(value) if value in self._faults else self._tests[value][1]
         if tag == "type" and isinstance(getattr(builtins, value), type):
             return getattr(builtins, value)
         if tag != "room" or type(value) is not int:
@@ -359,7 +366,7 @@ class AskedWall:
             raise Broken("what was raised is no exception")
         try:
             if "test" in written:
-                return self._faults[written["test"]]
+                return self._returned(written["test"])
             kind = self._kind_raised(written, is_next)
             args = [decode(one) for one in written["args"]]
             if not written["kind"]:
