@@ -115,6 +115,11 @@ def _sigterm_as_interrupt() -> Generator[None]:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         interrupted.set()
+        # Imported here, because few commands are ended so.
+        import logging
+
+        # A thread that waits for a child of the closed event loop would complain.
+        logging.getLogger("asyncio").disabled = True
         _interrupt(number, frame)
 
     def report_unraisable(lost: "sys.UnraisableHookArgs", /) -> None:
