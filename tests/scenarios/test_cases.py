@@ -189,6 +189,34 @@ def test_cheat_passes_no_case(tmp_path: Path, cheat: str) -> None:
     assert not judge(tmp_path, cheat, [{"call": "add", "args": [2, 3], "equals": 5}]).passed
 
 
+FORGES = """
+import os, sys
+
+def add(a, b=0):
+    frame = sys._getframe()
+    while "asked" not in frame.f_locals:
+        frame = frame.f_back
+    answers, asked = frame.f_locals["answers"], frame.f_locals["asked"]
+    answers.write('{"id": "' + asked["id"] + '", ' + REST + '}')
+    answers.flush()
+    os._exit(0)
+"""
+
+
+def test_forged_answer_fails_the_case_and_not_the_trial(tmp_path: Path) -> None:
+    forged = ['"value": {"$": "object"}', f'"value": 1{"0" * 400}', '"raises": [{}]', '"raises": 5']
+    forged += ['"value": {"$": "object", "of": "' + "x" * 9999 + '"}', '"value": {"$": "set"}']
+    cases: list[dict[str, Any]] = [{"equals": {"$": "set", "of": [1]}}, {"close": 5}]
+    cases += [{"raises": "ValueError"}, {"matches": "^5"}]
+    for number, rest in enumerate(forged):
+        calc = FORGES.replace("REST", repr(rest))
+        for case in cases:
+            place = tmp_path / f"{number}-{next(iter(case))}"
+            result = judge(place, calc, [{"call": "add", "args": [1], **case}])
+            assert not result.passed
+            assert len(result.reason) < 200
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [

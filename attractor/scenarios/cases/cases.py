@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
+from attractor.engine.truncation import shorten
 from attractor.scenarios.patterns import Regex
 from attractor.scenarios.suite import InvalidSuite, JsonValue, SuiteTable
 from attractor.scenarios.suite_files import read_suite_file
@@ -17,6 +18,8 @@ from attractor.scenarios.suite_files import read_suite_file
 MOST_CASES = 10_000
 _ABSENT: Any = object()
 _OBJECT = '"$": "object"'
+_MOST = 10**308
+_SHOWN = 80
 
 
 class CaseStep(SuiteTable):
@@ -106,7 +109,7 @@ def mismatch(case: CallCase, answer: Mapping[str, Json]) -> str:
         names = raised if isinstance(raised, list) else []
         if case.raises and case.raises in names:
             return ""
-        what = f"raised {names[0]}" if names else "raised nothing"
+        what = f"raised {shorten(str(names[0]), _SHOWN)}" if names else "raised nothing"
         return f"{what}, not {case.raises}" if case.raises else what
     if "value" not in answer:
         return "has no answer"
@@ -114,11 +117,11 @@ def mismatch(case: CallCase, answer: Mapping[str, Json]) -> str:
     if case.close is not None:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return f"is {kind_of(value)}, no number"
-        near = math.isclose(value, case.close, rel_tol=case.within, abs_tol=case.within)
+        # A whole number may be larger than any float.
+        number = value if isinstance(value, float) else float(min(max(value, -_MOST), _MOST))
+        near = math.isclose(number, case.close, rel_tol=case.within, abs_tol=case.within)
         return "" if near else "is not close enough"
-    if case.equals is _ABSENT:
-        return ""
-    if are_same(case.equals, value):
+    if case.equals is _ABSENT or are_same(case.equals, value):
         return ""
     expected, given = kind_of(case.equals), kind_of(value)
     return "is another value" if expected == given else f"is {given}, not {expected}"
@@ -156,7 +159,8 @@ def _ordered(value: Json) -> Json:
 
 
 def kind_of(value: Json) -> str:
-    """Return the kind of a value, for people."""
+    """Return the kind of a value, for people; the candidate may have forged it."""
     if isinstance(value, dict) and "$" in value:
-        return f"{value['$']} {value['of']}" if value["$"] == "object" else str(value["$"])
+        kind = f"object {value.get('of')}" if value["$"] == "object" else str(value["$"])
+        return shorten(kind, _SHOWN)
     return {"NoneType": "None"}.get(type(value).__name__, type(value).__name__)

@@ -341,7 +341,7 @@ class AskedWall:
         ]
         known = [_Exit if one is SystemExit else one for one in known]
         if not all(one is _Exit or isinstance(one, _Class) or _builtin(one) for one in known):
-            raise Broken("a class has a base that is none")
+            raise Broken("a class has an unknown base")
         if any(one is _Exit or _builtin(one) for one in known) and not any(
             _is_proxy(one) for one in known
         ):
