@@ -47,7 +47,7 @@ from attractor.scenarios.suite import (
 from attractor.scenarios.suite_files import FIXTURES, list_suite_files, read_suite_file
 from attractor.scenarios.suite_setup import last_line, run_commands, run_suite_setup
 from attractor.scenarios.trial_twins import start_twins
-from attractor.scenarios.verifier import make_verify, running as started, separate_environment
+from attractor.scenarios.verifier import make_verify, separate_environment, started
 from attractor.scenarios.wall.crossing import Crossing
 from attractor.scenarios.wall.wall import Wall
 from attractor.workspaces.folders import borrowed_folder

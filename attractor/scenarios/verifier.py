@@ -46,7 +46,7 @@ def make_verify(
             await asyncio.to_thread(shutil.copytree, suite_folder / CHECKS, folder / own / CHECKS)
             copying = partial(copy_tree, within=trial_timeout, without=without)
             left_out = await in_thread(partial(copying, candidate, folder / copy))
-            async with running(make_environment(folder)) as environment:
+            async with started(make_environment(folder)) as environment:
                 result = await environment.exec_command(
                     command,
                     timeout_ms=round((timeout or trial_timeout).total_seconds() * 1000),
@@ -92,12 +92,12 @@ async def separate_environment(
 ) -> AsyncGenerator[ExecutionEnvironment]:
     """Yield an environment in a new folder beside the tree `candidate`."""
     with borrowed_folder(candidate.parent) as folder:
-        async with running(make_environment(folder)) as environment:
+        async with started(make_environment(folder)) as environment:
             yield environment
 
 
 @asynccontextmanager
-async def running(environment: ExecutionEnvironment) -> AsyncGenerator[ExecutionEnvironment]:
+async def started(environment: ExecutionEnvironment) -> AsyncGenerator[ExecutionEnvironment]:
     """Start an environment, and clean it up at the end."""
     await environment.initialize()
     try:
