@@ -15,6 +15,7 @@ from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.questions.question import Question
+from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
 from attractor.language.source.text import visible
@@ -47,6 +48,7 @@ class Choice:
     """One thing that a person can do: `values` are sent with the typed texts of its fields.
 
     `letter` is its key on a keyboard. If it `is_free`, a line that is no other choice is its field.
+    `scope` is what a caller needs; with `decide`, the choice also proves a person.
     """
 
     key: str
@@ -55,6 +57,7 @@ class Choice:
     fields: Sequence[Field] = ()
     values: Mapping[str, str] = field(default_factory=dict[str, str])
     is_free: bool = False
+    scope: Scope = Scope.OPERATE
 
     def to_record(self) -> dict[str, Json]:
         """Return the choice as JSON."""
@@ -65,12 +68,14 @@ class Choice:
 class Settler:
     """A person who settles rows of one project.
 
-    `cancel` cancels a run with a reason; `resume` lets a stopped run go on; `answer` answers a
-    question of a run. The last two return what happens next.
+    `require` refuses a person who lacks a scope. `cancel` cancels a run with a reason; `resume`
+    lets a stopped run go on; `answer` answers a question of a run. The last two return what
+    happens next.
     """
 
     by: Sender
     opened: OpenProject
+    require: Callable[[Scope], object]
     cancel: Callable[[str, str], object]
     resume: Callable[[str], str]
     answer: Callable[[str, str, str], str]
@@ -190,6 +195,7 @@ def settle(row: AttentionRow, choice: str, fields: Mapping[str, str], at: Settle
     if choice not in offered or row.act is None:
         known = ", ".join(offered) or f"none: {row.command}"
         raise UsageError(f"{row.name} has no choice {choice!r}", hint=f"choices: {known}")
+    at.require(offered[choice].scope)
     for one in offered[choice].fields:
         if one.is_required and not fields.get(one.name, "").strip():
             raise UsageError(f"missing {one.name}", hint=one.label)

@@ -12,6 +12,8 @@ from playwright.sync_api import expect
 
 from attractor.attention import sources
 from attractor.attention.source import sources as known_kinds
+from attractor.base.locks import SharedLock
+from attractor.environments.orphan_processes import UNGUARDED
 from tests.attention.test_every_kind import World, plain, served
 from tests.browsers import browser
 from tests.cli.running import run_here
@@ -54,6 +56,7 @@ def rows(look):
 part = Source(rows)
 '''
 NAME = "cold_rooms"
+SCOPE = "from attractor.factory.ledger.tokens import Scope"
 
 
 @pytest.fixture
@@ -122,6 +125,30 @@ def test_new_kind_over_http_and_on_the_page(world: World) -> None:
         done = client.post(f"{address}/settle", json={"choice": "leave"})
         assert done.json() == {"words": "done: leave"}
         assert said(world) == "leave {}"
+
+
+def test_choice_with_a_scope_of_its_own_is_refused_to_who_lacks_it(world: World) -> None:
+    kind = (Path(sources.__path__[-1]) / f"{NAME}.py").rename(f"{sources.__path__[-1]}/scoped.py")
+    of_decide = 'Choice("leave", "leave it", "l", scope=Scope.DECIDE)'
+    kind.write_text(
+        KIND.replace('Choice("leave", "leave it", "l")', of_decide).replace(
+            "from attractor.attention.source ", f"{SCOPE}\nfrom attractor.attention.source "
+        )
+    )
+    with served(world) as server, server.client() as ann, server.client("decide") as bob:
+        [row] = ann.get("/api/v1/attention").json()
+        assert [one["scope"] for one in row["choices"]] == ["operate", "decide"]
+        address = f"/api/v1/attention/{quote(row['id'], safe='')}/settle"
+        assert ann.post(address, json={"choice": "leave"}).status_code == 403
+        # A stage without a sandbox could type it in a terminal of its own.
+        unguarded = SharedLock(world.state / UNGUARDED)
+        unguarded.acquire()
+        words = do(world, "attention", "next", typed="leave\n")
+        unguarded.release()
+        assert "this choice is refused while a stage executes without a sandbox" in words
+        assert (world.opened.project.root / "cold").exists()
+        assert bob.post(address, json={"choice": "leave"}).status_code == 200
+    assert said(world) == "leave {}"
 
 
 def test_new_kind_on_a_phone_without_scripts(world: World) -> None:

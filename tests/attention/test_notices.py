@@ -1,14 +1,17 @@
 """A notice has the words and the command of its row of attention, and a link that opens the row."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from attractor.attention.reading import read_attention
+from attractor.attention.snoozing import snooze
 from attractor.base.clock import SystemClock
 from attractor.base.json import JsonObject
 from attractor.factory.open_project import open_project
+from attractor.factory.operations.evaluate import request_evaluation
 from attractor.pipeline.notifications import combine, note_address
 from attractor.pipeline.project.project import Notify, Project
 from tests.attention.test_reading import FAILS, GATE, NAPS
@@ -75,6 +78,18 @@ def test_decision_has_verdict_and_subject_in_row_and_notice(
     assert (row.need, row.reason) == (notice["kind"], f"{verdict}; Say hello")
     assert [notice["text"], notice["command"]] == [row.reason, f"attractor decide {result.run_id}"]
     assert (row_in(notice), row.command) == (row.id, notice["command"])
+
+
+def test_snoozed_decision_is_a_row_again_after_another_evaluation(tmp_path: Path) -> None:
+    flow = make_flow(tmp_path)
+    result = flow.launch()
+    state, now = flow.machine.state_dir, SystemClock().now()
+    [row] = read_attention(state, now, {}).rows
+    snooze(state, row, now + timedelta(hours=1), now)
+    assert read_attention(state, now, {}).rows == []
+    request_evaluation(result.directory, flow.opened, by="ann")
+    flow.resume(result)
+    assert [one.need for one in read_attention(state, now, {}).rows] == ["decision"]
 
 
 def test_notice_of_a_failed_task_opens_the_answer_of_its_actor(desk: PlacedDesk) -> None:

@@ -52,4 +52,4 @@ def send_to(folder: ActorFolder, opened: OpenProject, text: str, sender: Sender 
 
 def settler(opened: OpenProject) -> Settler:
     """Return a person who settles rows without orders to runs."""
-    return Settler(ANN, opened, print, lambda run: "", lambda run, question, answer: "")
+    return Settler(ANN, opened, print, print, lambda run: "", lambda run, question, answer: "")

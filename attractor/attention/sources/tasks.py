@@ -7,6 +7,7 @@ from attractor.attention.evidence import Evidence, changes_of_actor
 from attractor.attention.rows import Act, AttentionRow, Choice, RowGone, Settler
 from attractor.attention.source import Look, Source
 from attractor.factory.open_project import OpenProject
+from attractor.records.diagnosis.needs import row_id
 from attractor.worlds.messages import TaskAtWork
 from attractor.worlds.orders import go_on, leave, start_over
 from attractor.worlds.status import ActorStatus, ActorView
@@ -21,7 +22,7 @@ def _rows(look: Look) -> Iterator[AttentionRow]:
 def row_of_task(view: ActorView, task: TaskAtWork) -> AttentionRow:
     """Return the row of a task that does not go on by itself."""
     return AttentionRow(
-        id=f"{view.status}:{task.run_id}",
+        id=row_id(view.status, task.run_id, task.obstacle or f"{view.since}"),
         need=view.status.value,
         project=view.folder.project,
         name=view.name,

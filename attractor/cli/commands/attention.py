@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import click
@@ -23,7 +24,9 @@ from attractor.cli.runs.actors import sender_of
 from attractor.cli.runs.orders import orders_in
 from attractor.engine.outcome import format_usage_cost
 from attractor.engine.truncation import shorten
+from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject, open_project
+from attractor.factory.operator_process import refuse_while_unguarded
 from attractor.interviewers.prompts import shown_prompt, shown_question
 from attractor.language.source.text import visible
 from attractor.pipeline.orders import Orders
@@ -167,6 +170,11 @@ def _answer(invocation: Invocation, row: AttentionRow, told: set[str]) -> None:
         return
 
 
+def _require(state: Path, scope: Scope) -> None:
+    if scope is Scope.DECIDE:
+        refuse_while_unguarded("this choice", state)
+
+
 def _settler(invocation: Invocation, opened: OpenProject) -> Settler:
     def orders(run_id: str) -> Orders:
         return orders_in(invocation, opened, opened.project.runs_dir / run_id)
@@ -189,7 +197,8 @@ def _settler(invocation: Invocation, opened: OpenProject) -> Settler:
             words += f"\ncontinue with: attractor resume {run_id}"
         return words
 
-    return Settler(sender_of(invocation), opened, cancel, resume, answer)
+    require = partial(_require, _state(invocation))
+    return Settler(sender_of(invocation), opened, require, cancel, resume, answer)
 
 
 def _evidence(

@@ -62,10 +62,15 @@ def needs_of(run: RunOverview, reference: str = "") -> Iterator[RunNeed]:
         unchanged = describe_unchanged(run.directory) if run.reason.endswith("no-go") else ""
         verdict = ": ".join(filter(None, [run.reason, unchanged]))
         words = f"{verdict}; {run.subject.strip()}".partition("\n")[0]
-        yield RunNeed(words, f"attractor decide {name}", why, f"decision:{run.run_id}")
+        reports = run.directory.glob("evaluation/*/report.json")
+        judged = max((one.stat().st_mtime_ns for one in reports), default=0)
+        row = row_id(why, run.run_id, f"{judged}")
+        yield RunNeed(words, f"attractor decide {name}", why, row)
     elif why:
         words = run.why_stopped or run.trouble or _WORDS.get(why, why)
-        row = row_id(why, run.run_id, run.why_stopped or run.stage)
+        # A later stop or death at the same stage is another row.
+        last = f"{run.seconds:.3f}" if run.why_stopped else f"{run.written}"
+        row = row_id(why, run.run_id, run.why_stopped or run.stage, last)
         verb = "status" if why == UNREADABLE else "resume"
         if run.status == StatusWord.EVALUATING:
             # It has ended for people.

@@ -1,6 +1,7 @@
 """What needs a person, over all projects: listed, settled, and left out for a time."""
 
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 from fastapi import APIRouter
@@ -26,6 +27,7 @@ from attractor.server.http.scopes import (
     PathProjectService,
     ServerService,
     enter,
+    require_scope,
 )
 from attractor.server.processes.bodies import AS_BEFORE, Body, Word, Words
 from attractor.server.resources.stages import DiffAnswer
@@ -257,7 +259,8 @@ def _settler(service: Service, caller: Caller) -> Settler:
     def answer(run_id: str, question: str, answer: str) -> str:
         return answer_question(service, run_id, caller, answer=answer, question=question).words
 
-    return Settler(sender_of(caller), service.opened, cancel, resume, answer)
+    require = partial(require_scope, caller)
+    return Settler(sender_of(caller), service.opened, require, cancel, resume, answer)
 
 
 @part.post(

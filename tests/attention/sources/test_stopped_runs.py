@@ -18,7 +18,7 @@ RUN = ("run", "pipeline.dot", "--backend", "simulate", "--sandbox", "none")
 def run_and_kill(desk: PlacedDesk) -> Path:
     """Begin a run, kill its process during its stage, and return the run."""
     desk.begin(*RUN)
-    wait_until(lambda: [*desk.folder.glob("**/again")])
+    wait_until(lambda: [*desk.folder.glob("workspaces/*/again")])
     run = max(desk.place.glob("runs/0*"))
     desk.end()
     wait_until(lambda: not FileLock.is_held(run / "lock"))
@@ -35,11 +35,25 @@ def test_run_whose_process_died_goes_on_or_is_canceled(desk: PlacedDesk) -> None
     assert [one["key"] for one in row["choices"]] == ["go on", "cancel"]
     assert "ended with exit status 0" in desk.type("go on\n", "attention", "next")
     assert desk.rows() == []
-    [again] = desk.folder.glob("**/again")
+    [again] = desk.folder.glob("workspaces/*/again")
     again.unlink()
     other = run_and_kill(desk)
     assert "canceled" in desk.type("cancel\n", "attention", "next")
     assert json.loads(desk.do("status", other.name, "--json").stdout)["status"] == "canceled"
+
+
+def test_snoozed_run_that_dies_again_at_the_same_stage_is_a_row_again(desk: PlacedDesk) -> None:
+    desk.write(SLOW)
+    run = run_and_kill(desk)
+    [again] = desk.folder.glob("workspaces/*/again")
+    again.unlink()
+    assert desk.do("snooze", desk.rows()[0]["name"]).returncode == 0
+    assert desk.rows() == []
+    desk.begin("resume", run.name)
+    wait_until(again.exists)
+    desk.end()
+    wait_until(lambda: not FileLock.is_held(run / "lock"))
+    assert [row["need"] for row in desk.rows()] == ["dead process"]
 
 
 def test_answered_run_goes_on_from_the_api(desk: PlacedDesk) -> None:
