@@ -19,9 +19,9 @@ from attractor.fleet.database.database import Database, open_database
 from attractor.fleet.database.queue import Listener, Queue
 from attractor.fleet.database.table import SqlTable
 from attractor.fleet.fleet import open_blobs
-from attractor.fleet.records import AttemptEnd, Claim, NewRun, RunState, Worker
+from attractor.fleet.records import AttemptEnd, Claim, NewRun, RowState, Worker
 from attractor.fleet.store.heads import HeadTree
-from attractor.fleet.store.places import Collector, Place
+from attractor.fleet.store.places import Collector, MachinePlace
 from benchmarks.figures import Figure, NotMeasured, Row
 from benchmarks.folders import Folders
 
@@ -64,7 +64,7 @@ async def _transactions(name: str, url: str) -> Sequence[Row]:
         claims[run_id] = await table.commit(claims[run_id], "b" * 64, ends_stage=True)
 
     async def end(run_id: str) -> None:
-        await table.end(claims[run_id], AttemptEnd(state=RunState.ENDED))
+        await table.end(claims[run_id], AttemptEnd(state=RowState.ENDED))
 
     async def take_over(number: int) -> None:
         """Let a sweep find a run whose worker is dead."""
@@ -112,7 +112,7 @@ async def _dispatch(database: Database, table: SqlTable, *, is_bare: bool = Fals
         nonlocal left
         claim = None if is_bare else await table.claim(run_id, attempt, "second")
         if isinstance(claim, Claim):
-            await table.end(claim, AttemptEnd(state=RunState.ENDED))
+            await table.end(claim, AttemptEnd(state=RowState.ENDED))
         left -= 1
         if not left:
             done.set()
@@ -176,7 +176,7 @@ class _GrowingRun:
     """A run directory, whose commits are measured without a database."""
 
     def __init__(self, folder: Path, tree: HeadTree) -> None:
-        place = Place.below(folder)
+        place = MachinePlace.below(folder)
         self._root, self._objects = place.runs / "run", place.store("run") / "objects"
         for one in (self._root / "node" / "history", self._root / "artifacts", self._objects):
             one.mkdir(parents=True)

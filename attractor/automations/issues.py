@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from attractor.automations.automation import Automation, TriggerKind
 from attractor.automations.errors import InvalidAutomation
-from attractor.automations.starts import MOST_PENDING, Claim, Comment, CommentPart, Starts
+from attractor.automations.starts import MOST_PENDING, Comment, CommentPart, StartClaim, Starts
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
@@ -67,7 +67,7 @@ def inputs_of(issue: ForgeIssue, automation: Automation, clean: Clean) -> Mappin
     return automation.texts_of({name: values[name] for name in free}, clean)
 
 
-def ended_run(claim: Claim, opened: OpenProject) -> CandidateRun | None:
+def ended_run(claim: StartClaim, opened: OpenProject) -> CandidateRun | None:
     """Return the run of a claim if it ended; after a restart, the run that continues it."""
     root = opened.project.runs_dir / claim.run_id
     while is_run(RunDirectory(root)):
@@ -87,7 +87,7 @@ def ended_run(claim: Claim, opened: OpenProject) -> CandidateRun | None:
 class DueComment:
     """A comment that is to be posted now; the one about the end has the ended run."""
 
-    claim: Claim
+    claim: StartClaim
     part: CommentPart
     ended: CandidateRun | None = None
     is_refused: bool = False

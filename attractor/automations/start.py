@@ -19,7 +19,7 @@ from attractor.automations.automation import (
 )
 from attractor.automations.errors import InvalidAutomation
 from attractor.automations.issues import INPUTS
-from attractor.automations.starts import Claim
+from attractor.automations.starts import StartClaim
 from attractor.automations.store import AutomationFolder, hold_starts, verified
 from attractor.base.durations import format_duration
 from attractor.base.errors import (
@@ -60,7 +60,7 @@ class Starting:
         self._folder = folder
         self._opened = opened
         self._lock = hold_starts(folder, _PATIENCE_S)
-        self._claim: Claim | None = None
+        self._claim: StartClaim | None = None
 
     def __enter__(self) -> Self:
         """Return the start, whose lock is held."""
@@ -158,7 +158,7 @@ def _words_of(error: BaseException) -> str:
 
 
 def request_of(
-    automation: Automation, claim: Claim, opened: OpenProject, backend: str
+    automation: Automation, claim: StartClaim, opened: OpenProject, backend: str
 ) -> tuple[RunRequest, OpenProject]:
     """Return the request of the run of a claim, and the project with its registered pipeline."""
     _require_free(automation, claim)
@@ -181,7 +181,7 @@ def request_of(
     return request, opened
 
 
-def _commit_of(claim: Claim, opened: OpenProject) -> str:
+def _commit_of(claim: StartClaim, opened: OpenProject) -> str:
     """Return the commit with which the run of a claim begins.
 
     After a promotion by a pull request, it is the merged one: no branch of the project has it yet.
@@ -205,7 +205,7 @@ def _fenced(given: Mapping[str, str], declared: Iterable[Input], marker: str) ->
     }
 
 
-def _require_free(automation: Automation, claim: Claim) -> None:
+def _require_free(automation: Automation, claim: StartClaim) -> None:
     """Refuse inputs of a claim that its trigger may not set: its journal may have been edited."""
     if claim.kind is TriggerKind.PERSON:
         # This process claimed it: `take` refuses those of the journal.

@@ -26,7 +26,7 @@ MOST_PENDING = 100
 
 
 @dataclass(frozen=True)
-class Claim:
+class StartClaim:
     """An occurrence that one run is started for: `run_id` is the id of the run."""
 
     kind: TriggerKind
@@ -102,9 +102,9 @@ class Comment:
     fault: str = ""
 
 
-Line = Claim | Settled | FailedTry | Switched | Polled | Skipped | Comment
+Line = StartClaim | Settled | FailedTry | Switched | Polled | Skipped | Comment
 _KINDS: Mapping[str, type[Line]] = {
-    "claimed": Claim,
+    "claimed": StartClaim,
     "settled": Settled,
     "try_failed": FailedTry,
     "switched": Switched,
@@ -119,7 +119,7 @@ _NAMES = {type_: name for name, type_ in _KINDS.items()}
 class Start:
     """A claim, and its result (None: its run is not there yet), or its last failed try."""
 
-    claim: Claim
+    claim: StartClaim
     settled: Settled | None = None
     failed: FailedTry | None = None
 
@@ -153,12 +153,12 @@ class Starts:
         self._file = file
         self._end = 0
         self._keys: set[tuple[str, str]] = set()
-        self._claims: dict[str, Claim] = {}
-        self._open: dict[str, Claim] = {}
+        self._claims: dict[str, StartClaim] = {}
+        self._open: dict[str, StartClaim] = {}
         self._last: dict[str, Settled] = {}
         self._skipped: dict[str, Skipped] = {}
         self._comments: dict[tuple[str, CommentPart], Comment] = {}
-        self._uncommented: dict[str, Claim] = {}
+        self._uncommented: dict[str, StartClaim] = {}
         self._failed: dict[str, FailedTry] = {}
 
     @property
@@ -167,7 +167,7 @@ class Starts:
         return bool(self.switched and self.switched.is_paused)
 
     @property
-    def pending(self) -> tuple[Claim, ...]:
+    def pending(self) -> tuple[StartClaim, ...]:
         """The claims whose runs are not there yet, oldest first."""
         return (*self._open.values(),)
 
@@ -188,17 +188,17 @@ class Starts:
         return (*self._skipped.values(),)[-_MOST_SHOWN:]
 
     @property
-    def uncommented(self) -> tuple[Claim, ...]:
+    def uncommented(self) -> tuple[StartClaim, ...]:
         """The claims of issues that still get a comment: about the end, or a refused start."""
         return (*self._uncommented.values(),)
 
-    def refused_since(self, when: datetime) -> Mapping[str, Sequence[Claim]]:
+    def refused_since(self, when: datetime) -> Mapping[str, Sequence[StartClaim]]:
         """Return the claims whose starts were refused since a time, by faults, oldest first.
 
         Those before a person last paused the automation, or let it start runs again, do not count.
         """
         since = max(when, self.switched.at) if self.switched else when
-        found: dict[str, list[Claim]] = {}
+        found: dict[str, list[StartClaim]] = {}
         for run_id, claim in self._claims.items():
             result = self._last.get(run_id)
             if result and result.fault and result.at >= since:
@@ -233,7 +233,7 @@ class Starts:
         new_run_id: Callable[[], str],
         now: datetime,
         inputs: Mapping[str, str] | None = None,
-    ) -> Claim | None:
+    ) -> StartClaim | None:
         """Claim an occurrence; None if it was claimed before, or the automation is paused.
 
         A person starts a paused one, too.
@@ -242,7 +242,7 @@ class Starts:
             is_off = self.is_paused and kind is not TriggerKind.PERSON
             if is_off or self.is_claimed(kind, occurrence):
                 return None
-            claim = Claim(kind, occurrence, new_run_id(), now, {**(inputs or {})})
+            claim = StartClaim(kind, occurrence, new_run_id(), now, {**(inputs or {})})
             journal.append(_to_line(claim))
         self.read()
         return claim
@@ -298,13 +298,13 @@ class Starts:
             self.read()
             yield journal
 
-    def _start_of(self, claim: Claim) -> Start:
+    def _start_of(self, claim: StartClaim) -> Start:
         run_id = claim.run_id
         return Start(claim, self._last.get(run_id), self._failed.get(run_id))
 
     def _take(self, line: Line) -> None:
         match line:
-            case Claim():
+            case StartClaim():
                 self._take_claim(line)
             case Settled():
                 self._take_result(line)
@@ -320,7 +320,7 @@ class Starts:
             case Skipped() | Comment():
                 self._take_of_issue(line)
 
-    def _take_claim(self, line: Claim) -> None:
+    def _take_claim(self, line: StartClaim) -> None:
         self._keys.add(_key_of(line.kind, line.occurrence))
         self._claims[line.run_id] = self._open[line.run_id] = line
         if line.kind is TriggerKind.SCHEDULE:

@@ -2,7 +2,6 @@
 
 AttractorError
 ├── UsageError                2
-│   ├── NotRunnable           2  the graph cannot be run
 │   ├── InvalidReport         2  the report of a stage is invalid
 │   ├── TemplateFailed        2  the template of a prompt cannot be rendered
 │   ├── NoRun                 2  there is no run yet
@@ -21,46 +20,11 @@ AttractorError
     └── CheckpointBroken      6  the checkpoint is corrupt
 """
 
-import os
-from collections.abc import Sequence
-from pathlib import Path
-
 from attractor.base.errors import Refused, UsageError, VerificationError
-from attractor.language.diagnostics import Diagnostic
-from attractor.language.source.text import visible
-
-MAX_LISTED = 50
-"""The maximum number of graph errors in one message."""
-
-WRITTEN = frozenset({"agent.dot", "submit.dot"})
-"""The names of the pipelines that Attractor writes for agents, which have no file."""
 
 
 class NoRun(UsageError):
     """There is no run yet."""
-
-
-class NotRunnable(UsageError):
-    """The graph cannot be run; the message lists all errors, each with its fix."""
-
-    def __init__(
-        self, name: str, faults: Sequence[Diagnostic], *, is_not_now: bool = False
-    ) -> None:
-        self.faults, self.is_not_now = tuple(faults), is_not_now
-        name = visible(name)
-        fixes = [[*map(visible, fault.fix.split("\n"))] for fault in faults]
-        if len(faults) == 1:
-            message, hint = f"{name} cannot be run: {_in_one_line(faults[0])}", "\n".join(fixes[0])
-        else:
-            lines = [
-                f"  {_in_one_line(fault)}" + (f" ({'; '.join(fix)})" if fault.fix else "")
-                for fault, fix in zip(faults, fixes, strict=True)
-            ]
-            listed = lines[:MAX_LISTED]
-            if len(lines) > MAX_LISTED:
-                listed.append(f"  and {len(lines) - MAX_LISTED} more")
-            message, hint = "\n".join([f"{name} cannot be run:", *listed]), ""
-        super().__init__(message, hint=hint)
 
 
 class TemplateFailed(UsageError):
@@ -137,12 +101,3 @@ class CheckpointBroken(VerificationError):
     """The checkpoint is corrupt."""
 
     hint = "if the journal verifies, remove checkpoint.json: it is rebuilt from the events"
-
-
-def _in_one_line(fault: Diagnostic) -> str:
-    """Return an error in one line, with message and position; the one of an agent has no file."""
-    span = fault.span
-    is_written = Path(span.file).name in WRITTEN and not os.path.lexists(span.file)
-    is_shown = span.is_somewhere and not is_written
-    place = f"{span.file or '<text>'}:{span.line}: " if is_shown else ""
-    return visible(f"{place}{fault.message}")

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 from attractor.base.errors import InvalidDuration, InvalidPart, UnknownName
-from attractor.engine.errors import NotRunnable
 from attractor.engine.routing.retry import require_policy
 from attractor.engine.run_folder.layout import RESERVED_NAMES
 from attractor.engine.seams import Handler
 from attractor.engine.storage.secrets import Redactor
-from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.diagnostics import Diagnostic, NotRunnable, error
 from attractor.language.graph.branches import find_misplaced_restarts
 from attractor.language.graph.graph import DEFAULT_TYPE, TYPE_OF_SHAPE, Graph, Node, folder_name
 

@@ -32,7 +32,7 @@ class Stop(StrEnum):
 
 
 @dataclass(frozen=True)
-class Attempt:
+class RaceAttempt:
     """A run of a race, whose id exists before it begins, and who executes its stages.
 
     `model` and `provider` were asked for.
@@ -61,7 +61,7 @@ class Race:
     suite: str
     profile: str
     commit: str
-    attempts: Sequence[Attempt]
+    attempts: Sequence[RaceAttempt]
     counted: int
     at_once: int
     request: JsonObject

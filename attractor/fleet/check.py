@@ -14,7 +14,7 @@ from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.fleet.decisions import FULL
 from attractor.fleet.errors import BlobMissing
-from attractor.fleet.records import CommittedHead, FleetRun, RunState, attempt_id
+from attractor.fleet.records import CommittedHead, FleetRun, RowState, attempt_id
 from attractor.fleet.seams import Blobs
 from attractor.fleet.store.heads import reachable
 from attractor.fleet.views.reasons import is_alive
@@ -125,13 +125,13 @@ def _of_row(
 ) -> Iterable[Difference]:
     """Yield what is wrong with a row that its queue or its owner shows."""
     start = f"attractor worker --pool {run.pool}"
-    if run.state is RunState.QUEUED and not (run.reason and run.reason.kind in FULL):
+    if run.state is RowState.QUEUED and not (run.reason and run.reason.kind in FULL):
         if attempt_id(run.run_id, run.attempt) not in pending:
             words = f"the row says queued, but attempt {run.attempt} is not in the queue"
             yield Difference(
                 run.run_id, Kind.ATTEMPT_MISSING, words, f"any worker enqueues it again: {start}"
             )
-    elif run.state is RunState.RUNNING and run.owner not in living:
+    elif run.state is RowState.RUNNING and run.owner not in living:
         words = f"the row says running, but its owner {run.owner} is dead"
         yield Difference(run.run_id, Kind.OWNER_DEAD, words, f"any worker takes over: {start}")
 

@@ -16,10 +16,10 @@ from attractor.fleet.records import (
     PoolLoad,
     Reason,
     ReasonKind,
+    RowState,
     RunCount,
-    RunState,
 )
-from attractor.fleet.universes import Need, Tenant, by_universe
+from attractor.fleet.universes import Share, Tenant, by_universe
 
 BEAT_S = 1.0
 """Workers, and others that own runs, beat so often."""
@@ -68,7 +68,7 @@ class Waiting:
     """A run without room; `since` is the time at which it was queued, `kind` why it waits."""
 
     run_id: str
-    need: Need
+    need: Share
     priority: int
     since: float
     kind: str = ""
@@ -81,7 +81,7 @@ def is_holder(owner: str) -> bool:
 
 def is_executed(run: FleetRun) -> bool:
     """Return whether a worker owns a run."""
-    return run.state is RunState.RUNNING and not is_holder(run.owner)
+    return run.state is RowState.RUNNING and not is_holder(run.owner)
 
 
 def why_paused(order: JsonObject) -> Reason:
@@ -109,27 +109,27 @@ def next_attempt(
     It keeps the place of the run, unless a value is another `queued_at`: one that was in progress
     was queued before those that wait, and so is ahead of them.
     """
-    free = {"state": RunState.QUEUED, "owner": "", "attempt": run.attempt + 1}
+    free = {"state": RowState.QUEUED, "owner": "", "attempt": run.attempt + 1}
     free |= {"wants_run": False, "wake_at": 0.0}
     return Change({**free, **values}, words, drops, enqueues=True)
 
 
 def claimed(run: FleetRun, worker: str) -> Change:
     """Return the change that makes a worker the owner of a queued run."""
-    values = {"state": RunState.RUNNING, "owner": worker, "epoch": run.epoch + 1}
+    values = {"state": RowState.RUNNING, "owner": worker, "epoch": run.epoch + 1}
     return Change({**values, "reason": None})
 
 
 def wanted(run: FleetRun, now: float) -> Change:
     """Return the change that lets a run continue, now or after its present attempt."""
-    if run.state is RunState.ENDED:
+    if run.state is RowState.ENDED:
         raise RunEnded(f"run {run.run_id} has ended")
     orders = {"orders": without_pauses(run)}
-    if run.state is RunState.PARKED:
+    if run.state is RowState.PARKED:
         # One that lost its workers may be parked before its pause was carried out.
         woken = _woken(run, now)
         return changed(woken, values={**woken.values, **orders})
-    return Change({"wants_run": run.wants_run or run.state is RunState.RUNNING, **orders})
+    return Change({"wants_run": run.wants_run or run.state is RowState.RUNNING, **orders})
 
 
 def _woken(run: FleetRun, now: float) -> Change:
@@ -145,36 +145,36 @@ def ordered(run: FleetRun, name: str, order: JsonObject) -> Change | None:
     """
     if is_executed(run):
         return Change({"orders": {**run.orders, name: {**order}}})
-    is_waiting = run.state is RunState.QUEUED or (run.wake_at > 0 and not run.owner)
+    is_waiting = run.state is RowState.QUEUED or (run.wake_at > 0 and not run.owner)
     if order["action"] != Action.PAUSE or not is_waiting:
         return None
-    values = {"state": RunState.PARKED, "wake_at": 0.0, "reason": why_paused(order)}
+    values = {"state": RowState.PARKED, "wake_at": 0.0, "reason": why_paused(order)}
     return Change({**values, "orders": without_pauses(run)}, drops=True)
 
 
 def held(run: FleetRun, owner: str) -> Change:
     """Return the change that makes a holder the owner of a run."""
-    values = {"state": RunState.RUNNING, "owner": owner, "epoch": run.epoch + 1}
+    values = {"state": RowState.RUNNING, "owner": owner, "epoch": run.epoch + 1}
     values |= {"attempt": run.attempt + 1, "held_from": run.state}
-    wants_run = run.wants_run or run.state is RunState.QUEUED
+    wants_run = run.wants_run or run.state is RowState.QUEUED
     return Change({**values, "wants_run": wants_run}, drops=True)
 
 
 def canceled(run: FleetRun) -> Change:
     """Return the change that ends a canceled run, which no living worker owns."""
-    values = {"state": RunState.ENDED, "owner": "", "epoch": run.epoch + 1}
+    values = {"state": RowState.ENDED, "owner": "", "epoch": run.epoch + 1}
     values |= {"wants_run": False, "reason": None, "wake_at": 0.0}
     return Change(values, "ended, because it was canceled", drops=True)
 
 
 def given_back(run: FleetRun) -> Change:
     """Return the change by which a run is as before its hold."""
-    state = RunState.QUEUED if run.wants_run else RunState.PARKED
-    if run.held_from is RunState.ENDED:
-        state = RunState.ENDED
+    state = RowState.QUEUED if run.wants_run else RowState.PARKED
+    if run.held_from is RowState.ENDED:
+        state = RowState.ENDED
     words = f"{state} again, because {run.owner} is gone"
     values = {"owner": "", "epoch": run.epoch + 1}
-    if state is RunState.QUEUED:
+    if state is RowState.QUEUED:
         return next_attempt(run, {**values, "reason": None}, words)
     return Change({**values, "state": state}, words)
 
@@ -183,7 +183,7 @@ def _poisoned(run: FleetRun) -> Change:
     """Return the change that parks a run because it lost another worker in one stage."""
     lost = run.lost + 1
     reason = Reason(ReasonKind.POISON, {"worker": run.owner, "lost": lost})
-    values = {"state": RunState.PARKED, "owner": "", "wants_run": False, "wake_at": 0.0}
+    values = {"state": RowState.PARKED, "owner": "", "wants_run": False, "wake_at": 0.0}
     words = f"parked, because it lost {lost} workers in one stage"
     return Change({**values, "reason": reason, "lost": lost}, words)
 
@@ -196,15 +196,15 @@ def swept(
     `is_pending` says that its attempt is in the queue, or at a living worker since a short time.
     """
     match run.state:
-        case RunState.RUNNING:
+        case RowState.RUNNING:
             return None if is_owner_alive else _swept_without_owner(run)
-        case RunState.ENDED:
+        case RowState.ENDED:
             return None
         case _ if run.cancel:
             return canceled(run)
-        case RunState.PARKED:
+        case RowState.PARKED:
             return _woken(run, now) if 0 < run.wake_at <= now else None
-        case RunState.QUEUED:
+        case RowState.QUEUED:
             if is_pending or (run.reason is not None and run.reason.kind in FULL):
                 return None
             words = f"attempt {run.attempt + 1} replaces one that was lost"
@@ -231,8 +231,8 @@ def released(run: FleetRun, end: AttemptEnd, now: float) -> Change:
     if end.is_undone and not run.cancel:
         return given_back(run)
     free = {"owner": "", "wants_run": False, "wake_at": 0.0}
-    if run.cancel or end.state is RunState.ENDED:
-        return Change({**free, "state": RunState.ENDED, "reason": end.reason})
+    if run.cancel or end.state is RowState.ENDED:
+        return Change({**free, "state": RowState.ENDED, "reason": end.reason})
     lost = run.lost + end.has_crashed
     if end.has_crashed and lost >= MOST_LOST:
         return _poisoned(run)
@@ -244,7 +244,7 @@ def released(run: FleetRun, end: AttemptEnd, now: float) -> Change:
     if pause and (end.yields or end.wake_at or end.reason is None):
         # A pause stops what would go on.
         end = changed(end, reason=pause, wake_at=0.0)
-    values = {"state": RunState.PARKED, "wake_at": end.wake_at, "reason": end.reason}
+    values = {"state": RowState.PARKED, "wake_at": end.wake_at, "reason": end.reason}
     return Change({**free, **values, "orders": without_pauses(run)})
 
 
@@ -278,7 +278,7 @@ def why_full(pool: Pool | None, universe: str, running: Mapping[str, int]) -> Re
 
 
 def why_no_room(
-    pool: Pool | None, need: Need, running: Mapping[str, int], tenants: Sequence[Tenant]
+    pool: Pool | None, need: Share, running: Mapping[str, int], tenants: Sequence[Tenant]
 ) -> Reason | None:
     """Return why a run must wait for room in the caps of its universe or in its pool, or None."""
     for tenant in tenants:
@@ -337,7 +337,7 @@ def loads_of(pools: Sequence[Pool], counts: Sequence[RunCount]) -> Mapping[str, 
     """Return the load of each pool that has limits or executes runs."""
     running: dict[str, dict[str, int]] = {pool.name: {} for pool in pools}
     for count in counts:
-        if count.state is RunState.RUNNING and not count.is_held:
+        if count.state is RowState.RUNNING and not count.is_held:
             by_universe = running.setdefault(count.pool, {})
             by_universe[count.universe] = by_universe.get(count.universe, 0) + count.number
     limits = {pool.name: pool for pool in pools}

@@ -17,7 +17,7 @@ SEALED = "sealed"
 """The beginning of the areas of evaluations."""
 
 
-class RunState(StrEnum):
+class RowState(StrEnum):
     """What happens to a run of the fleet at this moment."""
 
     QUEUED = "queued"
@@ -29,7 +29,7 @@ class RunState(StrEnum):
     ENDED = "ended"
 
 
-STOPPED = (RunState.PARKED, RunState.ENDED)
+STOPPED = (RowState.PARKED, RowState.ENDED)
 """The states of a run that no worker executes or is about to execute."""
 
 
@@ -123,7 +123,7 @@ class FleetRun:
     attempt: int
     epoch: int
     owner: str
-    state: RunState
+    state: RowState
     wants_run: bool
     head: str
     seq: int
@@ -140,7 +140,7 @@ class FleetRun:
     unpriced_tokens: int = 0
     orders: Mapping[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     queued_at: float = 0.0
-    held_from: RunState = RunState.QUEUED
+    held_from: RowState = RowState.QUEUED
 
     @property
     def area(self) -> str:
@@ -220,7 +220,7 @@ class AttemptEnd:
     parked run continues.
     """
 
-    state: RunState
+    state: RowState
     reason: Reason | None = None
     wake_at: float = 0.0
     yields: bool = False
@@ -295,7 +295,7 @@ class RunCount:
     pool: str
     engine: str
     label: str
-    state: RunState
+    state: RowState
     is_held: bool
     is_startable: bool
     number: int

@@ -105,7 +105,7 @@ def day_of(now: float) -> int:
 
 
 @dataclass(frozen=True)
-class Need:
+class Share:
     """What runs take while they execute: actors, and what they may still spend."""
 
     universe: str = ""
@@ -115,13 +115,13 @@ class Need:
     tokens: float = 0
 
 
-def need_of(row: Mapping[str, Any]) -> Need:
+def need_of(row: Mapping[str, Any]) -> Share:
     """Return what the run of a row takes; one without a budget of its own takes all."""
     cost, tokens = (
         math.inf if row[f"max_{name}"] is None else max(0, row[f"max_{name}"] - row.get(name, 0))
         for name in ("cost_usd", "tokens")
     )
-    return Need(row["universe"], row["project"], int(row["actor"] != ""), cost, tokens)
+    return Share(row["universe"], row["project"], int(row["actor"] != ""), cost, tokens)
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Tenant:
     caps: Caps = NO_CAPS
     archived: bool = False
     spent: Spent = NOTHING_SPENT
-    held: Need = Need()
+    held: Share = Share()
 
     def __str__(self) -> str:
         return f"{'world' if self.is_world else 'universe'} {self.address}"
@@ -152,18 +152,18 @@ class Tenant:
         """Whether this is a world of a universe."""
         return "/" in self.address
 
-    def is_of(self, need: Need) -> bool:
+    def is_of(self, need: Share) -> bool:
         """Return whether a run counts here: those of all its worlds count in a universe."""
         return self.universe == need.universe and (not self.is_world or self.id == need.project)
 
-    def with_run(self, need: Need) -> "Tenant":
+    def with_run(self, need: Share) -> "Tenant":
         """Return the tenant after a run began, if it counts here."""
         if not self.is_of(need):
             return self
         values = {name: getattr(self.held, name) + getattr(need, name) for _, _, name in _COUNTED}
-        return changed(self, held=Need(**values))
+        return changed(self, held=Share(**values))
 
-    def why_full(self, need: Need) -> Reason | None:
+    def why_full(self, need: Share) -> Reason | None:
         """Return why a run that counts here has no room now, or None."""
         for cap, kind, amount in _COUNTED:
             limit, wanted = getattr(self.caps, cap), getattr(need, amount)
@@ -179,7 +179,7 @@ class Tenant:
                 )
         return None
 
-    def require_admitted(self, need: Need, *, is_new: bool = True) -> None:
+    def require_admitted(self, need: Share, *, is_new: bool = True) -> None:
         """Refuse a run that counts here, if no day has room for it."""
         if self.archived and is_new:
             raise CapRefused(f"{self} is archived: it takes no new runs")
@@ -203,7 +203,7 @@ _COUNTED = (
 
 def tenants_in(tenants: Iterable[Tenant], universe: str, project: str) -> Sequence[Tenant]:
     """Return the tenants in which a run of a project counts: its universe, and its world."""
-    found = (tenant for tenant in tenants if tenant.is_of(Need(universe, project)))
+    found = (tenant for tenant in tenants if tenant.is_of(Share(universe, project)))
     return sorted(found, key=lambda tenant: tenant.is_world)
 
 

@@ -4,6 +4,7 @@ UsageError
 ├── InvalidPipeline       2  a pipeline with an error
 │   ├── ParseError        2  a syntax error
 │   └── ValidationError   2  a broken lint rule of severity ERROR
+├── NotRunnable           2  a pipeline that cannot be run here
 ├── UnreadablePipeline    2  a file that cannot be read as text
 └── InvalidCondition      2  an invalid condition
 MachineryError
@@ -15,6 +16,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache, partial
+from pathlib import Path
 from typing import NamedTuple
 
 from attractor.base.amounts import number_of
@@ -318,6 +320,13 @@ def _escaped(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
+MAX_LISTED = 50
+"""The maximum number of graph errors in one message."""
+
+WRITTEN = frozenset({"agent.dot", "submit.dot"})
+"""The names of the pipelines that Attractor writes for agents, which have no file."""
+
+
 class InvalidPipeline(UsageError):
     """The pipeline has an error and cannot run."""
 
@@ -335,6 +344,38 @@ class ParseError(InvalidPipeline):
 
 class ValidationError(InvalidPipeline):
     """The pipeline breaks a lint rule of severity ERROR."""
+
+
+class NotRunnable(UsageError):
+    """The graph cannot be run; the message lists all errors, each with its fix."""
+
+    def __init__(
+        self, name: str, faults: Sequence[Diagnostic], *, is_not_now: bool = False
+    ) -> None:
+        self.faults, self.is_not_now = tuple(faults), is_not_now
+        name = visible(name)
+        fixes = [[*map(visible, fault.fix.split("\n"))] for fault in faults]
+        if len(faults) == 1:
+            message, hint = f"{name} cannot be run: {_in_one_line(faults[0])}", "\n".join(fixes[0])
+        else:
+            lines = [
+                f"  {_in_one_line(fault)}" + (f" ({'; '.join(fix)})" if fault.fix else "")
+                for fault, fix in zip(faults, fixes, strict=True)
+            ]
+            listed = lines[:MAX_LISTED]
+            if len(lines) > MAX_LISTED:
+                listed.append(f"  and {len(lines) - MAX_LISTED} more")
+            message, hint = "\n".join([f"{name} cannot be run:", *listed]), ""
+        super().__init__(message, hint=hint)
+
+
+def _in_one_line(fault: Diagnostic) -> str:
+    """Return an error in one line, with message and position; the one of an agent has no file."""
+    span = fault.span
+    is_written = Path(span.file).name in WRITTEN and not os.path.lexists(span.file)
+    is_shown = span.is_somewhere and not is_written
+    place = f"{span.file or '<text>'}:{span.line}: " if is_shown else ""
+    return visible(f"{place}{fault.message}")
 
 
 class UnreadablePipeline(UsageError):

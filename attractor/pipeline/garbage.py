@@ -142,7 +142,7 @@ class Whereabouts:
 
 
 @dataclass(frozen=True)
-class Need:
+class Keeping:
     """Whether files are needed, and the reason; `directory` is the run directory, if it exists.
 
     With `may_ask`, a person may decide that they are not.
@@ -163,24 +163,24 @@ class Rules:
     missing_projects: bool = False
 
 
-def need_of(run_id: str, where: Whereabouts, rules: Rules) -> Need:
+def need_of(run_id: str, where: Whereabouts, rules: Rules) -> Keeping:
     """Return whether the files of a run are needed."""
     directory = _find(run_id, where.places)
     if directory is None:
         return _lost(run_id, where, rules)
     try:
         if is_held(directory.lock):
-            return Need(True, "a process is running it", directory.root)
+            return Keeping(True, "a process is running it", directory.root)
         has_suite = bool(read_manifest(directory).suite)
         found = open_journal(directory.events, directory.checkpoint)
     except AttractorError as trouble:
-        return Need(True, f"its records are corrupt: {trouble}", directory.root)
+        return Keeping(True, f"its records are corrupt: {trouble}", directory.root)
     status = found.state.status
     moves = find_branch_moves(directory, found.state)
     # The branch of the run is gone if an earlier collection freed the run.
     where = replace(where, landing=where.landing or moves.landing)
     if why := _reason_to_keep(directory.root, status, where, has_suite=has_suite):
-        return Need(True, why, directory.root)
+        return Keeping(True, why, directory.root)
     age = rules.now - datetime.fromtimestamp(directory.events.stat().st_mtime, UTC)
     if status.word is StatusWord.APPROVED and not where.is_promoted:
         return _unpromoted(where.landing, moves.rolled_back_from, age, rules, directory.root)
@@ -194,14 +194,14 @@ def _unpromoted(
     age: timedelta,
     rules: Rules,
     root: Path | None,
-) -> Need:
+) -> Keeping:
     """Return whether an approved run that is not promoted is needed: only a person says no."""
     if rolled_back_from:
         why = f"it was approved, but rolled back from {rolled_back_from}"
     elif landing:
         why = f"it was approved and landed on {landing}, but is not promoted"
     else:
-        return Need(True, "it was approved, but is not promoted yet", root)
+        return Keeping(True, "it was approved, but is not promoted yet", root)
     need = _by_age(why, age, rules.older_than, root)
     return replace(need, is_needed=True, may_ask=not need.is_needed)
 
@@ -222,14 +222,14 @@ def _reason_to_keep(root: Path, status: RunStatus, where: Whereabouts, *, has_su
     return "" if status.is_final else "it can be resumed"
 
 
-def _lost(run_id: str, where: Whereabouts, rules: Rules) -> Need:
+def _lost(run_id: str, where: Whereabouts, rules: Rules) -> Keeping:
     """Return whether a run without a directory is needed: the runs folder or the project may be
     moved.
     """
     try:
         age = rules.now - time_of(run_id)
     except UsageError:
-        return Need(True, "its name is not a run id")
+        return Keeping(True, "its name is not a run id")
     if not where.is_known:
         why = "no recorded run uses it"
     elif (is_there := _is_there(where.places[0].parent)) or rules.missing_projects:
@@ -239,11 +239,11 @@ def _lost(run_id: str, where: Whereabouts, rules: Rules) -> Need:
             return replace(need, why=f"{why}; {need.why}")
     else:
         reason = f"its project is missing ({where.places[0]}): --missing-projects removes it"
-        return Need(True, reason)
+        return Keeping(True, reason)
     if age < BEING_MADE:
         # A smaller minimum age in the rules has no effect here.
         young = describe_duration(BEING_MADE)
-        return Need(True, f"{why}, but it is younger than {young}: it may be under construction")
+        return Keeping(True, f"{why}, but it is younger than {young}: it may be under construction")
     return _by_age(why, age, rules.older_than)
 
 
@@ -252,11 +252,11 @@ def _is_there(runs_dir: Path) -> bool:
     return runs_dir.is_dir() or runs_dir.parent.is_dir()
 
 
-def _by_age(why: str, age: timedelta, older_than: timedelta, root: Path | None = None) -> Need:
+def _by_age(why: str, age: timedelta, older_than: timedelta, root: Path | None = None) -> Keeping:
     # If the clock was set back, an age may be negative.
     if max(age, timedelta()) >= older_than:
-        return Need(False, why, root)
-    return Need(True, f"{why}, less than {describe_duration(older_than)} ago{YET}", root)
+        return Keeping(False, why, root)
+    return Keeping(True, f"{why}, less than {describe_duration(older_than)} ago{YET}", root)
 
 
 def _find(run_id: str, places: Sequence[Path]) -> RunDirectory | None:
@@ -471,7 +471,7 @@ class Collector:
         except (AttractorError, OSError) as trouble:
             self._sweep.troubles.append(f"run {run_id}: {trouble}")
 
-    def _agrees(self, run_id: str, need: Need) -> bool:
+    def _agrees(self, run_id: str, need: Keeping) -> bool:
         """Return whether a person agrees to lose the files of a run."""
         if not need.may_ask or self.is_dry or self.confirm is None:
             return False
@@ -505,7 +505,7 @@ class Collector:
         if ended:
             self._sweep.ended[run_id] = ended
 
-    def _held(self, need: Need) -> AbstractContextManager[object]:
+    def _held(self, need: Keeping) -> AbstractContextManager[object]:
         if self.is_dry or need.directory is None:
             return nullcontext()
         lock = FileLock(RunDirectory(need.directory).lock)

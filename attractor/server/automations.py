@@ -22,7 +22,7 @@ from attractor.automations.errors import ChangedAutomation, InvalidAutomation
 from attractor.automations.issues import due_comments, poll_issues
 from attractor.automations.schedule import CatchUp
 from attractor.automations.start import require_open_inputs
-from attractor.automations.starts import MOST_PENDING, Claim
+from attractor.automations.starts import MOST_PENDING, StartClaim
 from attractor.automations.store import (
     AUTOMATIONS,
     AutomationFolder,
@@ -64,7 +64,7 @@ class AutomationProject:
     processes: RunProcesses
 
 
-def start_command(name: str, claim: Claim) -> RunCommand:
+def start_command(name: str, claim: StartClaim) -> RunCommand:
     """Return the command that begins the run of a claim."""
     return RunCommand("automation run", [name], [f"--claimed={claim.run_id}"])
 
@@ -310,7 +310,7 @@ class AutomationLoop:
     def _new_run_id(self, watched: _Watched) -> Callable[[], str]:
         return self._project_of(watched.project_id).opened.project.machine.new_run_id
 
-    def _begin(self, watched: _Watched, claim: Claim) -> None:
+    def _begin(self, watched: _Watched, claim: StartClaim) -> None:
         """Start the process of a claim, unless one starts now."""
         run_id = claim.run_id
         if self._work.knows(run_id) or is_starting(watched.folder):
@@ -360,7 +360,7 @@ def _is_open(root: Path, run_id: str) -> bool:
     return start is not None and not start.settled
 
 
-def _end_by_hand(watched: _Watched, claim: Claim, now: datetime) -> None:
+def _end_by_hand(watched: _Watched, claim: StartClaim, now: datetime) -> None:
     """End the start of a person whose command is gone: no server begins it."""
     # The command holds this lock from before its claim until its result is recorded.
     if not is_starting(watched.folder):

@@ -20,7 +20,7 @@ from attractor.automations.issues import (
     inputs_of,
     poll_issues,
 )
-from attractor.automations.starts import Claim, Comment, CommentPart
+from attractor.automations.starts import Comment, CommentPart, StartClaim
 from attractor.automations.store import AutomationFolder, create_automation, list_faults
 from attractor.base.json import JsonObject
 from attractor.factory.errors import NoForge
@@ -68,7 +68,7 @@ def poll(folder: AutomationFolder, opened: OpenProject, *, may_claim: bool = Tru
     return asyncio.run(poll_issues(starts, folder.read(), opened, may_claim=may_claim))
 
 
-def claims(folder: AutomationFolder) -> list[Claim]:
+def claims(folder: AutomationFolder) -> list[StartClaim]:
     return [one.claim for one in AutomationFolder(folder.root).starts.read().last]
 
 
@@ -156,7 +156,7 @@ def opened(tmp_path: Path) -> OpenProject:
     return open_project(folder, variables_of(folder))
 
 
-def begun(folder: AutomationFolder, opened: OpenProject, run_id: str = "") -> Claim:
+def begun(folder: AutomationFolder, opened: OpenProject, run_id: str = "") -> StartClaim:
     """Record that the run of the only claim has begun; with an id, claim an issue before."""
     starts = folder.starts.read()
     if run_id:
@@ -250,7 +250,7 @@ def test_end_has_verdict_counts_bound_cost_and_the_next_command(forge: Hub, tmp_
 def test_end_without_a_go_has_no_word_of_a_holdout(tmp_path: Path) -> None:
     flow = make_mixed(tmp_path)
     run = flow.launch()
-    claim = Claim(TriggerKind.ISSUE, "a/b#1 now ann", run.run_id, AT)
+    claim = StartClaim(TriggerKind.ISSUE, "a/b#1 now ann", run.run_id, AT)
     facts = ended_run(claim, flow.opened)
     assert facts
     text = end_text(facts, flow.opened)

@@ -9,7 +9,7 @@ import pytest
 from attractor.automations.automation import AfterPromotion, TicketCommand, TriggerKind
 from attractor.automations.errors import InvalidAutomation
 from attractor.automations.start import Starting, check_automation
-from attractor.automations.starts import Claim
+from attractor.automations.starts import StartClaim
 from attractor.automations.store import AutomationFolder, create_automation, list_faults
 from attractor.base.errors import AttractorError, FileError, LockHeld, UsageError
 from attractor.base.json import JsonObject
@@ -38,7 +38,7 @@ SECRET = "a-key-of-the-operator"
 
 def claimed(
     opened: OpenProject, inputs: dict[str, str], kind: TriggerKind = TriggerKind.TICKET
-) -> tuple[AutomationFolder, Claim]:
+) -> tuple[AutomationFolder, StartClaim]:
     """Create an automation with a claim."""
     automation = automation_in(opened, tickets=TicketCommand("true"), schema=SCHEMA)
     folder = create_automation(automation, opened)

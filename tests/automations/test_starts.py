@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor.automations.automation import TriggerKind
-from attractor.automations.starts import Claim, Starts
+from attractor.automations.starts import StartClaim, Starts
 from attractor.base.errors import VerificationError
 from tests.counts import count
 
@@ -21,7 +21,9 @@ def starts_in(folder: Path) -> Starts:
     return Starts(folder / "starts.jsonl", NOW).read()
 
 
-def claim(starts: Starts, occurrence: str, kind: TriggerKind = TriggerKind.TICKET) -> Claim | None:
+def claim(
+    starts: Starts, occurrence: str, kind: TriggerKind = TriggerKind.TICKET
+) -> StartClaim | None:
     return starts.claim(kind, occurrence, lambda: f"run of {occurrence}", NOW)
 
 
@@ -29,7 +31,7 @@ def test_occurrence_is_claimed_once_by_many_servers(tmp_path: Path) -> None:
     occurrences = [f"A-{number}" for number in range(count(ci=20, full=500))]
     numbered = numbers()
 
-    def serve(_: int) -> Sequence[Claim | None]:
+    def serve(_: int) -> Sequence[StartClaim | None]:
         starts = starts_in(tmp_path)
         return [
             starts.claim(TriggerKind.TICKET, one, lambda: f"run {next(numbered)}", NOW)

@@ -13,8 +13,8 @@ from attractor.backends import command, outside, programs
 from attractor.backends.models import ModelDefaults
 from attractor.backends.registry import BackendParts, OutsideParts, backend_registry
 from attractor.config.settings import BackendsSettings, ProgramSettings
-from attractor.engine.errors import NotRunnable
 from attractor.environments.local import LocalExecutionEnvironment
+from attractor.language.diagnostics import NotRunnable
 from tests.base.running import is_running
 from tests.handlers.stages import Play, graph, node
 from tests.patience import PATIENCE_S, until

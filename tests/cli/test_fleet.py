@@ -11,7 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 from attractor import __version__
 from attractor.fleet.database.schema import RUNS
 from attractor.fleet.decisions import STALE_S
-from attractor.fleet.records import AttemptEnd, Claim, Pool, Reason, ReasonKind, RunState, Spent
+from attractor.fleet.records import AttemptEnd, Claim, Pool, Reason, ReasonKind, RowState, Spent
 from attractor.fleet.universes import Caps
 from tests.cli.fleet_desk import (
     LONG_S,
@@ -118,7 +118,7 @@ def spend(desk: FleetDesk, name: str, cost_usd: float) -> None:
     claim = desk.claim(name)
     assert isinstance(claim, Claim)
     following = desk.within(lambda fleet: fleet.table.commit(claim, "x", Spent(cost_usd)))
-    desk.within(lambda fleet: fleet.table.end(following, AttemptEnd(state=RunState.ENDED)))
+    desk.within(lambda fleet: fleet.table.end(following, AttemptEnd(state=RowState.ENDED)))
 
 
 BY_PLACE = [
@@ -204,21 +204,21 @@ def test_parked_run_continues_in_its_pool(tmp_path: Path, sqlite_template: Path)
     assert desk.why(run_id)[0] == "no_worker"
     desk.beat()
     for reason, wake_at, words, more in PARKED:
-        end = AttemptEnd(state=RunState.PARKED, reason=reason, wake_at=wake_at)
+        end = AttemptEnd(state=RowState.PARKED, reason=reason, wake_at=wake_at)
         desk.end(run_id, end)
         kind, said, command = desk.why(run_id)
         assert kind == (reason.kind if reason else "timer")
         assert words in said
         assert command == f"attractor resume {run_id}{more}"
         obey(desk, command)
-        assert desk.run(run_id).state is RunState.QUEUED
+        assert desk.run(run_id).state is RowState.QUEUED
         assert desk.why(run_id)[0] == "behind"
     events = (desk.project / "runs" / run_id / "events.jsonl").read_text()
     assert '"set_by_caller":{"cost_usd":4.0' in events
     again = desk.do("resume", run_id)
     assert again.returncode == 4
     assert f"run {run_id} is queued: it is the next one of its queue" in again.stderr
-    desk.end(run_id, AttemptEnd(state=RunState.PARKED))
+    desk.end(run_id, AttemptEnd(state=RowState.PARKED))
     other = desk.do("resume", run_id, "--interviewer", "console")
     assert (other.returncode, "only budgets can be changed" in other.stderr) == (2, True)
     for words in (["pause", run_id], ["steer", run_id, "Hurry"]):
@@ -263,7 +263,7 @@ def test_run_of_a_worker_says_what_it_waits_for(fleet_desk: FleetDesk) -> None:
     away = Reason(ReasonKind.STORE_UNREACHABLE)
     desk.within(lambda fleet: fleet.table.set_reason(claim, away))
     assert desk.why("a")[::2] == ("store_unreachable", "attractor fleet status")
-    desk.end("b", AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.HUMAN)))
+    desk.end("b", AttemptEnd(state=RowState.PARKED, reason=Reason(ReasonKind.HUMAN)))
     assert desk.why("b")[::2] == ("human", "attractor answer b")
     desk.within(lambda fleet: fleet.table.hold("b", "server:s"))
     assert desk.why("b") == ("paused", "server:s changes it", "attractor fleet why b")
@@ -288,7 +288,7 @@ def test_lists_for_people(fleet_desk: FleetDesk, snapshot: SnapshotAssertion) ->
     desk.add("b", universe="u")
     desk.add("c", pool="evaluate")
     desk.add("d")
-    desk.end("d", AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.HUMAN)), "w1")
+    desk.end("d", AttemptEnd(state=RowState.PARKED, reason=Reason(ReasonKind.HUMAN)), "w1")
     limited = desk.do("fleet", "limit", "p", "--concurrency", "4", "--share", "0.5")
     # Ages do not depend on the speed of this machine.
     older = sa.update(RUNS).values(changed=RUNS.c.changed - 7300)
@@ -334,7 +334,7 @@ def test_demand_counts_what_limits_leave_room_for(fleet_desk: FleetDesk) -> None
     assert sum(one["startable"] for one in desk.read("fleet", "demand")) == 4
     desk.add("due", pool="q")
     desk.beat("w2", pool="q")
-    desk.end("due", AttemptEnd(state=RunState.PARKED, wake_at=1.0), "w2")
+    desk.end("due", AttemptEnd(state=RowState.PARKED, wake_at=1.0), "w2")
     assert desk.read("fleet", "demand")[-1]["pool"] == "q"
 
 

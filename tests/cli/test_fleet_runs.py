@@ -13,7 +13,7 @@ from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.open_project import OpenProject, open_project
 from attractor.factory.races import is_time_decided, list_races
 from attractor.factory.resources.profiles import make_profile
-from attractor.fleet.records import RunState
+from attractor.fleet.records import RowState
 from tests.counts import count
 from tests.factory.flows import HOLDOUT
 from tests.factory.resources.stores import register
@@ -71,7 +71,7 @@ def test_logs_follow_a_run_on_a_worker_and_fork_begins_with_its_last_commit(
         lines = fleet.attractor("logs", followed, "--follow", "--json").splitlines()
         assert [json.loads(line) for line in lines] == fleet.events(followed)
         assert "make" in fleet.stages(followed)
-        wait_until(lambda: fleet.row(forked).state is RunState.ENDED, fleet.logs)
+        wait_until(lambda: fleet.row(forked).state is RowState.ENDED, fleet.logs)
         other = json.loads(fleet.attractor("fork", forked, "make", "--json").splitlines()[-1])
         assert (other["parent"], other["outcome"]) == (forked, "success")
         made = git(fleet.project, "show", f"attractor/run/{other['run_id']}:made.txt")
@@ -210,7 +210,7 @@ def test_first_go_cancels_attempts_that_work_and_wait_in_the_fleet(
         assert len(list(opened.ledger.mentioning("race_ended"))) == 1
         lost = [one.run_id for one in listed.results if not one.verdict]
         assert [ends(fleet, run_id) for run_id in lost] == [["canceled"]] * 2
-        assert [fleet.row(run_id).state for run_id in lost] == [RunState.ENDED] * 2
+        assert [fleet.row(run_id).state for run_id in lost] == [RowState.ENDED] * 2
 
 
 @pytest.mark.crash
@@ -223,5 +223,5 @@ def test_run_of_an_automation_is_executed_by_a_worker(tmp_path: Path) -> None:
         [start] = json.loads(fleet.attractor("automation", "show", "nightly", "--json"))["starts"]
         assert (start["run_id"], start["state"]) == (run_id, "begun")
         fleet.start_worker()
-        wait_until(lambda: fleet.row(run_id).state is RunState.ENDED, fleet.logs)
+        wait_until(lambda: fleet.row(run_id).state is RowState.ENDED, fleet.logs)
         assert "success" in fleet.attractor("resume", run_id)

@@ -12,7 +12,7 @@ from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.open_project import open_project
 from attractor.factory.resources.profiles import make_profile
 from attractor.fleet.database.schema import RUNS
-from attractor.fleet.records import AttemptEnd, Claim, Pool, Reason, ReasonKind, RunState, Spent
+from attractor.fleet.records import AttemptEnd, Claim, Pool, Reason, ReasonKind, RowState, Spent
 from tests.backends.test_outside import install
 from tests.cli.fleet_desk import (
     FleetDesk,
@@ -108,7 +108,7 @@ def test_caps_refuse_at_submission(desk: FleetDesk) -> None:
     run_id = begin(desk, "--universe", "u", "--max-cost-usd", "1")
     refused(desk, 4, "a world of universe u, not of home", *ON, "--universe", "home")
     desk.beat()
-    desk.end(run_id, AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.BUDGET)))
+    desk.end(run_id, AttemptEnd(state=RowState.PARKED, reason=Reason(ReasonKind.BUDGET)))
     refused(desk, 4, "the run may use 9", "resume", run_id, "--max-cost-usd", "9")
     assert desk.do("resume", run_id, "--max-cost-usd", "2").returncode == 0
     assert desk.run(run_id).max_cost_usd == 2.0
@@ -181,7 +181,7 @@ def test_token_of_a_universe_reaches_no_other_one(tmp_path: Path, desk: FleetDes
     assert made.returncode == 0, made.stderr
     bound = {"ATTRACTOR_TOKEN": made.stdout.strip()}
     desk.beat()
-    desk.end(other, AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.PAUSED)))
+    desk.end(other, AttemptEnd(state=RowState.PARKED, reason=Reason(ReasonKind.PAUSED)))
     for words in (
         ["fleet", "why", other],
         ["fleet", "head", other],
@@ -200,7 +200,7 @@ def test_token_of_a_universe_reaches_no_other_one(tmp_path: Path, desk: FleetDes
     desk.do("universe", "create", "w")
     whole = {"ATTRACTOR_TOKEN": secret}
     refused(desk, 2, "no worlds yet", "token", "create", "c", "--universe", "w", **whole)
-    assert desk.run(other).state is RunState.PARKED
+    assert desk.run(other).state is RowState.PARKED
     shown = desk.do("fleet", "queue", "--json", variables=bound)
     assert [one["run_id"] for one in json.loads(shown.stdout)["runs"]] == [own]
     desk.project = mine
@@ -218,7 +218,7 @@ def test_worker_settles_what_its_runs_spend(tmp_path: Path) -> None:
         for spent in (0.5, 1.0):
             words = ("--universe", "u", "--max-cost-usd", "1", "--backend", "claude")
             run_id = fleet.begin(*words, "--sandbox", "none")
-            wait_until(lambda: fleet.row(run_id).state is RunState.ENDED, fleet.logs)  # noqa: B023
+            wait_until(lambda: fleet.row(run_id).state is RowState.ENDED, fleet.logs)  # noqa: B023
             assert (fleet.row(run_id).cost_usd, fleet.row(run_id).tokens) == (0.5, 44)
             shown = json.loads(fleet.attractor("universe", "show", "u", "--json"))
             assert shown["spent"] == {"cost_usd": spent, "tokens": 88 * spent, "unpriced_tokens": 0}

@@ -6,12 +6,13 @@ import pytest
 
 from attractor.base.clock import ManualClock
 from attractor.base.errors import FileError
-from attractor.engine.errors import GraphChanged, NotRunnable, RunOver
+from attractor.engine.errors import GraphChanged, RunOver
 from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome, success
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.seams import Stage
 from attractor.engine.state.run_state import CANCELED, EVALUATING, RunStatus
+from attractor.language.diagnostics import NotRunnable
 from tests.engine.graphs import edge, end, graph, line
 from tests.engine.runs import FAIL, Workplace, run_graph
 

@@ -39,9 +39,8 @@ from attractor import (
     validate,
 )
 from attractor.base.hash_chain import verify_file
-from attractor.engine.errors import NotRunnable
 from attractor.engine.state.run_state import AWAITING_DECISION
-from attractor.language.diagnostics import ValidationError
+from attractor.language.diagnostics import NotRunnable, ValidationError
 from tests.examples import ROOT
 from tests.packages import Places
 from tests.patience import until

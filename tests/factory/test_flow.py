@@ -18,7 +18,6 @@ from attractor.base.errors import (
     VerificationError,
 )
 from attractor.base.json import Json
-from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.stage.no_workspace import NoWorkspace
@@ -33,6 +32,7 @@ from attractor.factory.evaluation.gate import gate
 from attractor.factory.ledger.ledger import LEDGER_FILE
 from attractor.factory.open_project import OpenProject
 from attractor.factory.register import record_begin
+from attractor.language.diagnostics import NotRunnable
 from attractor.pipeline.plan.origins import New
 from attractor.pipeline.plan.plan_run import plan_run
 from attractor.pipeline.plan.run_plan import BegunRun

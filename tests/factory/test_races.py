@@ -17,9 +17,9 @@ from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.operations.race import require_unspent, require_winnable
 from attractor.factory.races import (
     GO,
-    Attempt,
     AttemptResult,
     Race,
+    RaceAttempt,
     Stop,
     corrected_confidence,
     count_attempts,
@@ -57,7 +57,7 @@ def race(*run_ids: str, counted: int = 0, seal: str = SEAL, commit: str = COMMIT
         suite=f"todo@1#{seal}",
         profile="",
         commit=commit,
-        attempts=[Attempt(one, "simulate") for one in run_ids],
+        attempts=[RaceAttempt(one, "simulate") for one in run_ids],
         counted=counted or len(run_ids),
         at_once=1,
         request={},

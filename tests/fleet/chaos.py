@@ -27,7 +27,7 @@ from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch.dispatch import Dispatch, Where, copy_fence
 from attractor.fleet.errors import DatabaseAway, StoreAway
 from attractor.fleet.fleet import Fleet
-from attractor.fleet.records import FleetRun, ReasonKind, RunState
+from attractor.fleet.records import FleetRun, ReasonKind, RowState
 from attractor.pipeline.orders import Orders
 from attractor.records.delivery import read_delivery
 from attractor.records.request import RunRequest
@@ -202,14 +202,14 @@ class Chaos:
         return all(read_delivery(RunDirectory(root)).branch for root in roots)
 
     async def _open(self, fleet: Fleet) -> Sequence[FleetRun]:
-        states = (RunState.QUEUED, RunState.RUNNING, RunState.PARKED)
+        states = (RowState.QUEUED, RowState.RUNNING, RowState.PARKED)
         return await fleet.table.runs(states=states)
 
     async def _answer(
         self, dispatch: Dispatch, runs: Sequence[FleetRun], answered: Counter[str]
     ) -> None:
         for run in runs:
-            if run.state is not RunState.PARKED or run.reason is None:
+            if run.state is not RowState.PARKED or run.reason is None:
                 continue
             if run.reason.kind is ReasonKind.HUMAN:
                 await self._give_answer(dispatch, run.run_id, answered)

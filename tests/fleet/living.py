@@ -17,7 +17,7 @@ from typing import Any
 import attractor
 from attractor import __version__
 from attractor.fleet.fleet import Addresses, Fleet, open_fleet
-from attractor.fleet.records import FleetRun, RunState
+from attractor.fleet.records import FleetRun, RowState
 from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git, make_project
 
@@ -190,7 +190,7 @@ class LivingFleet:
 
     def wait_parked(self, run_id: str) -> None:
         """Wait until a run waits for a person, without a process."""
-        wait_until(lambda: self.row(run_id).state is RunState.PARKED, self.logs)
+        wait_until(lambda: self.row(run_id).state is RowState.PARKED, self.logs)
 
     def events(self, run_id: str) -> Sequence[dict[str, Any]]:
         """Return the events of the copy of a run."""

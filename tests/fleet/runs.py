@@ -12,7 +12,7 @@ from attractor.factory.operations.start import plan_start
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch.dispatch import Dispatch, Where, copy_fence
 from attractor.fleet.fleet import Fleet
-from attractor.fleet.records import AttemptEnd, Claim, Reason, ReasonKind, RunState, Worker
+from attractor.fleet.records import AttemptEnd, Claim, Reason, ReasonKind, RowState, Worker
 from attractor.pipeline.execute import resume
 from attractor.records.request import RunRequest
 from tests.pipeline.projects import open_project
@@ -75,7 +75,7 @@ class ProjectInFleet:
         await self.fleet.table.beat(worker)
         claim = await self.fleet.table.claim(run_id, run.attempt, worker.id)
         assert isinstance(claim, Claim)
-        end = AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.HUMAN))
+        end = AttemptEnd(state=RowState.PARKED, reason=Reason(ReasonKind.HUMAN))
         await self.fleet.table.end(claim, end)
         await self.fleet.table.leave(worker.id)
         await self.dispatch.sync(run_id)

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from attractor.fleet.database.schema import RUNS
-from attractor.fleet.records import RunState
+from attractor.fleet.records import RowState
 from tests.cli.running import attractor
 from tests.counts import IS_FULL, count
 from tests.fleet.living import LivingFleet, living
@@ -62,7 +62,7 @@ async def begin(fleet: LivingFleet) -> None:
         await ProjectInFleet(opened, fleet.project).submit()
 
         async def has_parked() -> bool:
-            return bool(await opened.table.runs(states=(RunState.PARKED,)))
+            return bool(await opened.table.runs(states=(RowState.PARKED,)))
 
         await until(has_parked, fleet.logs)
 
@@ -91,8 +91,8 @@ async def copy(fleet: LivingFleet) -> None:
 
     async with fleet.open() as opened:
         await opened.database.transact(work)
-        assert len(await opened.table.runs(states=(RunState.PARKED,))) == ALL
-        assert not await opened.table.runs(states=(RunState.RUNNING,))
+        assert len(await opened.table.runs(states=(RowState.PARKED,))) == ALL
+        assert not await opened.table.runs(states=(RowState.RUNNING,))
 
 
 def seconds_of_lists(fleet: LivingFleet) -> float:

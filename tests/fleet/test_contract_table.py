@@ -18,7 +18,7 @@ from attractor.fleet.records import (
     Pool,
     Reason,
     ReasonKind,
-    RunState,
+    RowState,
     Spent,
     Worker,
 )
@@ -28,10 +28,10 @@ from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
-PARKED = AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.HUMAN, {"gate": "review"}))
-ENDED = AttemptEnd(state=RunState.ENDED)
-YIELDED = AttemptEnd(state=RunState.QUEUED, yields=True)
-CRASHED = AttemptEnd(state=RunState.QUEUED, yields=True, has_crashed=True)
+PARKED = AttemptEnd(state=RowState.PARKED, reason=Reason(ReasonKind.HUMAN, {"gate": "review"}))
+ENDED = AttemptEnd(state=RowState.ENDED)
+YIELDED = AttemptEnd(state=RowState.QUEUED, yields=True)
+CRASHED = AttemptEnd(state=RowState.QUEUED, yields=True, has_crashed=True)
 
 STEER = {"action": "steer", "by": "ada", "why": "", "value": "Hurry"}
 ANSWER = {"action": "answer", "by": "ada", "why": "", "question": "q", "value": "Y"}
@@ -68,7 +68,7 @@ async def running(table: AnyTable, run_id: str = "r", worker: str = "w") -> Clai
     return await claimed(table, run_id, worker)
 
 
-async def names(table: AnyTable, *states: RunState) -> Sequence[str]:
+async def names(table: AnyTable, *states: RowState) -> Sequence[str]:
     return sorted(run.run_id for run in await table.runs(states=states))
 
 
@@ -214,7 +214,7 @@ async def test_order_stays_in_the_row_until_a_commit_has_it(rig: Rig) -> None:
         await rig.table.order("other", "o1", STEER)
 
 
-@pytest.mark.parametrize("end", [YIELDED, CRASHED, AttemptEnd(state=RunState.PARKED, wake_at=9e9)])
+@pytest.mark.parametrize("end", [YIELDED, CRASHED, AttemptEnd(state=RowState.PARKED, wake_at=9e9)])
 async def test_pause_parks_a_run_that_would_go_on(rig: Rig, end: AttemptEnd) -> None:
     claim = await running(rig.table)
     await rig.table.want("r")
@@ -230,14 +230,14 @@ async def test_pause_parks_a_run_that_would_go_on(rig: Rig, end: AttemptEnd) -> 
 
 async def test_pause_of_a_waiting_run_parks_it_at_once(rig: Rig) -> None:
     claim = await running(rig.table, "timer")
-    await rig.table.end(claim, AttemptEnd(state=RunState.PARKED, wake_at=9e9))
+    await rig.table.end(claim, AttemptEnd(state=RowState.PARKED, wake_at=9e9))
     await rig.finish("timer:1")
     await rig.table.add(a_run("queued"))
     for run_id in ("timer", "queued"):
         held = await rig.table.hold(run_id, "server:s")
         assert isinstance(held, Claim)
         assert await rig.table.order(run_id, "o1", PAUSE) is None
-        await rig.table.end(held, AttemptEnd(state=RunState.PARKED, is_undone=True))
+        await rig.table.end(held, AttemptEnd(state=RowState.PARKED, is_undone=True))
         run = await rig.table.order(run_id, "o1", PAUSE)
         assert run
         assert (run.state, run.reason, run.wake_at) == ("parked", PAUSED, 0.0)
@@ -250,7 +250,7 @@ async def test_run_that_is_wanted_again_is_not_paused(rig: Rig) -> None:
     claim = await running(rig.table)
     await rig.table.order("r", "o1", PAUSE)
     assert (await rig.table.want("r")).orders == {}
-    await rig.table.end(claim, AttemptEnd(state=RunState.PARKED, reason=PAUSED))
+    await rig.table.end(claim, AttemptEnd(state=RowState.PARKED, reason=PAUSED))
     assert (await get(rig.table)).state == "queued"
 
 
@@ -261,7 +261,7 @@ async def test_run_that_lost_its_workers_before_a_pause_is_not_paused_again(rig:
         if lost == MOST_LOST - 1:
             await rig.table.order("r", "o1", PAUSE)
         await rig.table.end(claim, CRASHED)
-    assert (await get(rig.table)).state is RunState.PARKED
+    assert (await get(rig.table)).state is RowState.PARKED
     assert (await rig.table.want("r")).orders == {}
 
 
@@ -311,7 +311,7 @@ async def test_run_that_has_ended_can_be_forgotten(rig: Rig) -> None:
 async def test_timer_wakes_its_run(rig: Rig) -> None:
     claim = await running(rig.table)
     wake_at = await rig.table.now() + 60
-    await rig.table.end(claim, AttemptEnd(state=RunState.PARKED, wake_at=wake_at))
+    await rig.table.end(claim, AttemptEnd(state=RowState.PARKED, wake_at=wake_at))
     assert await rig.table.sweep("s") == []
     await rig.pass_time(61)
     assert len(await rig.table.sweep("s")) == 1
@@ -381,7 +381,7 @@ async def test_hold_that_changed_nothing_leaves_the_run_as_before(rig: Rig) -> N
     wake_at = await rig.table.now() + 60
     await rig.table.add(a_run("queued"))
     for run_id, end in (
-        ("parked", AttemptEnd(state=RunState.PARKED, reason=timer, wake_at=wake_at)),
+        ("parked", AttemptEnd(state=RowState.PARKED, reason=timer, wake_at=wake_at)),
         ("ended", ENDED),
         ("wanted", PARKED),
         ("canceled", PARKED),
@@ -395,7 +395,7 @@ async def test_hold_that_changed_nothing_leaves_the_run_as_before(rig: Rig) -> N
             await rig.table.want(run_id)
         elif run_id == "canceled":
             await rig.table.cancel(run_id)
-        await rig.table.end(held, AttemptEnd(state=RunState.PARKED, is_undone=True))
+        await rig.table.end(held, AttemptEnd(state=RowState.PARKED, is_undone=True))
         with pytest.raises(Fenced):
             await rig.table.commit(held, "head1")
     states = {run.run_id: (run.state, run.owner) for run in await rig.table.runs()}
@@ -442,8 +442,8 @@ async def test_runs_are_found_by_state_and_universe(rig: Rig) -> None:
     assert [run.run_id for run in await rig.table.runs()] == ["r1", "r2", "r0"]
     assert [run.run_id for run in await rig.table.runs(universe="u")] == ["r2", "r0"]
     assert [run.run_id for run in await rig.table.runs(limit=1)] == ["r1"]
-    assert await names(rig.table, RunState.RUNNING) == ["r0"]
-    assert await names(rig.table, RunState.PARKED, RunState.ENDED) == []
+    assert await names(rig.table, RowState.RUNNING) == ["r0"]
+    assert await names(rig.table, RowState.PARKED, RowState.ENDED) == []
 
 
 async def test_workers_beat_drain_and_leave(rig: Rig) -> None:
@@ -504,7 +504,7 @@ async def test_run_that_loses_many_workers_in_one_stage_is_parked(rig: Rig) -> N
             await rig.table.commit(claim, f"order{number}")
             await rig.table.leave(f"w{number}")
         await rig.table.sweep("s")
-        if (await get(rig.table)).state is RunState.PARKED:
+        if (await get(rig.table)).state is RowState.PARKED:
             break
     run = await get(rig.table)
     assert (run.state, run.lost, run.owner) == ("parked", MOST_LOST, "")
@@ -583,7 +583,7 @@ async def test_pool_limits_all_engines_and_labels(rig: Rig) -> None:
     assert [type(one) for one in results].count(Claim) == 2
     full = Reason(ReasonKind.POOL_FULL, {"pool": "p", "running": 2, "concurrency": 2})
     assert results.count(NotClaimed(full)) == 6
-    waiting = [run for run in await rig.table.runs(states=[RunState.QUEUED]) if run.pool == "p"]
+    waiting = [run for run in await rig.table.runs(states=[RowState.QUEUED]) if run.pool == "p"]
     assert [(run.reason, run.attempt) for run in waiting] == [(full, 1)] * 6
     await claimed(rig.table, "elsewhere")
     assert await rig.table.pools() == [Pool("p", 2)]
@@ -694,7 +694,7 @@ async def test_pool_is_never_exceeded_by_workers_at_once(rig: Rig) -> None:
                 run_id, _, number = attempt.rpartition(":")
                 claim = await rig.table.claim(run_id, int(number), "w")
                 await rig.finish(attempt)
-                now = await rig.table.runs(states=[RunState.RUNNING])
+                now = await rig.table.runs(states=[RowState.RUNNING])
                 assert len(now) <= 3
                 assert len({run.universe for run in now}) == len(now)
                 if isinstance(claim, Claim) and run_id not in ended:
@@ -704,7 +704,7 @@ async def test_pool_is_never_exceeded_by_workers_at_once(rig: Rig) -> None:
 
     async with asyncio.timeout(PATIENCE_S):
         await asyncio.gather(*(work(f"w{number}") for number in range(4)))
-    assert len(await names(rig.table, RunState.ENDED)) == len(runs)
+    assert len(await names(rig.table, RowState.ENDED)) == len(runs)
 
 
 def of_u(run_id: str, **values: object) -> NewRun:
@@ -910,7 +910,7 @@ async def test_caps_are_never_exceeded_by_workers_at_once(rig: Rig) -> None:
                 run_id, _, number = attempt.rpartition(":")
                 claim = await rig.table.claim(run_id, int(number), "w")
                 await rig.finish(attempt)
-                assert len(await rig.table.runs(states=[RunState.RUNNING])) <= 3
+                assert len(await rig.table.runs(states=[RowState.RUNNING])) <= 3
                 if isinstance(claim, Claim) and run_id not in ended:
                     ended.append(run_id)
                     claim = await rig.table.commit(claim, "x", Spent(4.0, 1))

@@ -1,7 +1,7 @@
 from attractor.base.dataclasses import changed
 from attractor.fleet.decisions import Waiting, given_back, next_in, share_of, swept, why_full
-from attractor.fleet.records import FleetRun, Pool, Reason, ReasonKind, RunState
-from attractor.fleet.universes import Need
+from attractor.fleet.records import FleetRun, Pool, Reason, ReasonKind, RowState
+from attractor.fleet.universes import Share
 from tests.tables import table
 
 NOW = 1000.0
@@ -17,7 +17,7 @@ RUN = FleetRun(
     attempt=1,
     epoch=1,
     owner="w",
-    state=RunState.RUNNING,
+    state=RowState.RUNNING,
     wants_run=False,
     head="h",
     seq=0,
@@ -42,31 +42,31 @@ TAKING_OVER = Reason(ReasonKind.TAKING_OVER)
         ({"lost": 2}, False, False, "parked, because it lost 3 workers in one stage"),
         ({"lost": 2, "cancel": True}, False, False, "ended, because it was canceled"),
         ({"owner": "server:a", "lost": 2}, False, False, "parked again, because server:a is gone"),
-        ({"state": RunState.QUEUED}, False, True, ""),
-        ({"state": RunState.QUEUED}, False, False, "attempt 2 replaces one that was lost"),
-        ({"state": RunState.QUEUED, "reason": FULL}, False, False, ""),
+        ({"state": RowState.QUEUED}, False, True, ""),
+        ({"state": RowState.QUEUED}, False, False, "attempt 2 replaces one that was lost"),
+        ({"state": RowState.QUEUED, "reason": FULL}, False, False, ""),
         (
-            {"state": RunState.QUEUED, "reason": TAKING_OVER},
+            {"state": RowState.QUEUED, "reason": TAKING_OVER},
             False,
             False,
             "attempt 2 replaces one that was lost",
         ),
         (
-            {"state": RunState.QUEUED, "cancel": True},
+            {"state": RowState.QUEUED, "cancel": True},
             False,
             True,
             "ended, because it was canceled",
         ),
-        ({"state": RunState.PARKED}, False, False, ""),
-        ({"state": RunState.PARKED, "wake_at": NOW}, False, False, "its timer is due"),
-        ({"state": RunState.PARKED, "wake_at": NOW + 1}, False, False, ""),
+        ({"state": RowState.PARKED}, False, False, ""),
+        ({"state": RowState.PARKED, "wake_at": NOW}, False, False, "its timer is due"),
+        ({"state": RowState.PARKED, "wake_at": NOW + 1}, False, False, ""),
         (
-            {"state": RunState.PARKED, "cancel": True},
+            {"state": RowState.PARKED, "cancel": True},
             False,
             False,
             "ended, because it was canceled",
         ),
-        ({"state": RunState.ENDED, "cancel": True, "wake_at": 1.0}, False, False, ""),
+        ({"state": RowState.ENDED, "cancel": True, "wake_at": 1.0}, False, False, ""),
     ],
 )
 def test_fate_of_a_run(
@@ -80,15 +80,15 @@ def test_fate_of_a_run(
 @table(
     ("held_from", "wants_run", "state"),
     [
-        (RunState.PARKED, False, RunState.PARKED),
-        (RunState.PARKED, True, RunState.QUEUED),
-        (RunState.QUEUED, True, RunState.QUEUED),
-        (RunState.ENDED, True, RunState.ENDED),
+        (RowState.PARKED, False, RowState.PARKED),
+        (RowState.PARKED, True, RowState.QUEUED),
+        (RowState.QUEUED, True, RowState.QUEUED),
+        (RowState.ENDED, True, RowState.ENDED),
     ],
 )
-def test_state_after_a_hold(held_from: RunState, wants_run: bool, state: RunState) -> None:
+def test_state_after_a_hold(held_from: RowState, wants_run: bool, state: RowState) -> None:
     change = given_back(changed(RUN, held_from=held_from, wants_run=wants_run))
-    assert (change.values["state"], change.enqueues) == (state, state is RunState.QUEUED)
+    assert (change.values["state"], change.enqueues) == (state, state is RowState.QUEUED)
 
 
 @table(
@@ -119,7 +119,7 @@ def test_room_counts_the_pool_and_the_universe(
 
 
 def test_freed_room_goes_to_those_who_wait_longest_within_priority() -> None:
-    a, b = (Need(name, "", 0, 0.0, 0) for name in "ab")
+    a, b = (Share(name, "", 0, 0.0, 0) for name in "ab")
     waiting = [
         Waiting("late", a, 100, 3.0),
         Waiting("first", a, 100, 1.0),

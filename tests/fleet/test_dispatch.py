@@ -28,7 +28,7 @@ from attractor.factory.register import record_restart
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.dispatch.dispatch import NOT_FOR_WORKERS, copy_fence, without_tables
 from attractor.fleet.fleet import KEEP_BLOBS_S, Fleet, open_blobs
-from attractor.fleet.records import AttemptEnd, Claim, Reason, ReasonKind, RunState
+from attractor.fleet.records import AttemptEnd, Claim, Reason, ReasonKind, RowState
 from attractor.fleet.store.heads import HeadTree
 from tests.cli.fleet_desk import (
     FleetDesk,
@@ -150,7 +150,7 @@ def test_damaged_run_continues_from_its_last_whole_head(
     blob.unlink()
     desk.do("resume", run)
     reason = Reason(ReasonKind.PAUSED, {"stopped": f"no blob {head}", "damaged": head})
-    desk.end(run, AttemptEnd(state=RunState.PARKED, reason=reason))
+    desk.end(run, AttemptEnd(state=RowState.PARKED, reason=reason))
     assert f"last whole head: {whole[:12]}, commit 1" in desk.do("fleet", "why", run).stdout
 
     command = desk.why(run)[2]
@@ -158,7 +158,7 @@ def test_damaged_run_continues_from_its_last_whole_head(
     done = desk.do(*command.split()[1:])
     assert "from commit 1" in done.stdout, done.stderr
     found, root = desk.run(run), desk.project / "runs" / run
-    assert (found.state, found.seq, found.reason) == (RunState.QUEUED, 3, None)
+    assert (found.state, found.seq, found.reason) == (RowState.QUEUED, 3, None)
     assert (root / "first.txt").exists()
     assert not (root / "second.txt").exists()
     events = [json.loads(line) for line in (root / "events.jsonl").read_text().splitlines()]
@@ -193,7 +193,7 @@ def test_question_and_budgets_of_a_run_are_those_of_its_last_restart(
     assert f"attractor answer {restart}" in desk.do("resume", run).stderr
     desk.do("answer", restart, "Yes")
     desk.beat()
-    desk.end(run, AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.BUDGET)))
+    desk.end(run, AttemptEnd(state=RowState.PARKED, reason=Reason(ReasonKind.BUDGET)))
     done = desk.do("resume", run, "--max-cost-usd", "5")
     assert done.returncode == 0, done.stderr
     raised = [
@@ -240,7 +240,7 @@ def test_head_that_is_whole_or_was_committed_meanwhile_is_kept(
     invocation = Invocation({**os.environ, "ATTRACTOR_STATE_DIR": str(desk.state)})
     with pytest.raises(Refused, match="newer head"):
         restore_in_fleet(invocation, judged)
-    assert (desk.run(run).seq, desk.run(run).state) == (2, RunState.PARKED)
+    assert (desk.run(run).seq, desk.run(run).state) == (2, RowState.PARKED)
 
 
 def test_copy_whose_head_the_store_has_no_longer_gets_the_last_one(
@@ -324,7 +324,7 @@ def commit(desk: FleetDesk, run_id: str, name: str, content: bytes = b"mine") ->
         tree = await HeadTree.load(await fleet.blobs_of(run.universe), claim.head)
         await tree.put(name, content)
         claim = await fleet.table.commit(claim, await tree.save())
-        await fleet.table.end(claim, AttemptEnd(state=RunState.PARKED))
+        await fleet.table.end(claim, AttemptEnd(state=RowState.PARKED))
 
     desk.within(work)
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from attractor.fleet.database.queue import Listener
 from attractor.fleet.database.schema import RUNS
-from attractor.fleet.records import AttemptEnd, Claim, NewRun, RunState, queue_name
+from attractor.fleet.records import AttemptEnd, Claim, NewRun, RowState, queue_name
 from tests.counts import count
 from tests.fleet.rigs import SqlRig, sql_rig
 from tests.patience import until
@@ -29,7 +29,7 @@ async def test_no_run_waits_longer_than_three_times_its_fair_share(database_url:
             begun.append(run_id.partition("-")[0])
             claim = await rig.table.claim(run_id, attempt, "me")
             assert isinstance(claim, Claim)
-            await rig.table.end(claim, AttemptEnd(state=RunState.ENDED))
+            await rig.table.end(claim, AttemptEnd(state=RowState.ENDED))
 
         queues = [queue_name("p", "1", label) for label in LABELS]
         listener = Listener(rig.database, worker="me", queues=queues, slots=SLOTS, execute=execute)

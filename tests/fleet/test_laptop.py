@@ -11,7 +11,7 @@ import pytest
 from attractor.base.errors import Refused
 from attractor.factory.open_project import OpenProject
 from attractor.fleet.fleet import Addresses, open_fleet
-from attractor.fleet.records import HOME, RunState
+from attractor.fleet.records import HOME, RowState
 from attractor.fleet.store.heads import HeadTree
 from attractor.fleet.workers.attempt import find_dimension
 from attractor.records.request import RunRequest
@@ -51,7 +51,7 @@ def test_cut_network_loses_nothing_of_a_run_in_a_dimension(
         wait_until(lambda: not processes_of(run_id), fleet.logs)
         (desk / "readme.txt").write_text("edited\n")
         (desk / "notes.txt").write_text("mine\n")
-        wait_until(lambda: fleet.row(run_id).state is RunState.QUEUED, fleet.logs)
+        wait_until(lambda: fleet.row(run_id).state is RowState.QUEUED, fleet.logs)
         time.sleep(max(0.0, cut_at + CUT_S - time.monotonic()))
         assert why(starter, run_id) == ("no_worker", f"{WORKER} --label laptop")
 
@@ -121,7 +121,7 @@ def test_run_waits_for_a_missing_and_for_a_busy_dimension(tmp_path: Path) -> Non
             assert f"another run works in {desk}" in shown
             assert fleet.row(run_id).attempt == 2
         fleet.attractor("resume", run_id)
-        wait_until(lambda: fleet.row(run_id).state is RunState.ENDED, fleet.logs)
+        wait_until(lambda: fleet.row(run_id).state is RowState.ENDED, fleet.logs)
         fleet.attractor("resume", run_id)
         assert (desk / "r.txt").exists()
         assert "No problems found" in fleet.attractor("audit", "verify")

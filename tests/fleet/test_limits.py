@@ -11,7 +11,7 @@ import pytest
 from attractor import __version__
 from attractor.fleet.decisions import is_holder, share_of
 from attractor.fleet.fleet import Fleet
-from attractor.fleet.records import Pool, RunState
+from attractor.fleet.records import Pool, RowState
 from tests.counts import IS_FULL, count
 from tests.fleet.living import LivingFleet, living
 from tests.fleet.runs import ProjectInFleet
@@ -73,9 +73,9 @@ async def fill(fleet: LivingFleet, marks: Path) -> Sequence[Mapping[str, int]]:
             (newer if number % 2 else fleet).start_worker(*slots)
 
         async def have_ended() -> bool:
-            runs = await opened.table.runs(states=(RunState.RUNNING,))
+            runs = await opened.table.runs(states=(RowState.RUNNING,))
             seen.append(Counter(run.universe for run in runs if not is_holder(run.owner)))
-            states = (RunState.QUEUED, RunState.RUNNING, RunState.PARKED)
+            states = (RowState.QUEUED, RowState.RUNNING, RowState.PARKED)
             return bool(runs) is False and not await opened.table.runs(states=states, limit=1)
 
         await until(have_ended, fleet.logs, LONGEST_S)

@@ -18,7 +18,7 @@ from attractor.engine.seams import Base
 from attractor.fleet.errors import StoreAway
 from attractor.fleet.store.collecting import SeenObjects, split_objects
 from attractor.fleet.store.heads import HeadTree, changed_files
-from attractor.fleet.store.places import Collector, Place, lay_out
+from attractor.fleet.store.places import Collector, MachinePlace, lay_out
 from attractor.workspaces.run_store import WorkspaceRecord, read_record, write_record
 from tests.fleet.memory_blobs import MemoryBlobs
 from tests.tables import table
@@ -28,8 +28,8 @@ WHOLE = b"blob 4\0a\n1 2"
 OBJECT, CONTENT = hashlib.sha1(WHOLE).hexdigest(), zlib.compress(WHOLE)
 
 
-def make_place(root: Path) -> Place:
-    place = Place.below(root)
+def make_place(root: Path) -> MachinePlace:
+    place = MachinePlace.below(root)
     for folder in (
         place.runs / RUN / "a",
         place.store(RUN) / "objects" / OBJECT[:2],
@@ -50,7 +50,7 @@ def make_place(root: Path) -> Place:
 class Moving:
     """A run that is collected in one place, and laid out in others."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: MachinePlace) -> None:
         self.place, self.blobs, self.head = place, MemoryBlobs(), ""
         self.collector = Collector(place, lambda: [RUN])
 
@@ -60,12 +60,12 @@ class Moving:
         self.head = await tree.save()
         return self.head
 
-    async def lay_out(self, place: Place, old: str = "") -> None:
+    async def lay_out(self, place: MachinePlace, old: str = "") -> None:
         tree = await HeadTree.load(self.blobs, self.head)
         await lay_out(tree, changed_files(self.blobs, old, self.head), place)
 
 
-def files(place: Place) -> Mapping[str, bytes]:
+def files(place: MachinePlace) -> Mapping[str, bytes]:
     root = place.runs / RUN
     return {
         str(one.relative_to(root)): one.read_bytes() for one in root.rglob("*") if one.is_file()
@@ -73,7 +73,7 @@ def files(place: Place) -> Mapping[str, bytes]:
 
 
 def test_next_owner_gets_all_files_but_locks(tmp_path: Path) -> None:
-    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    moving, there = Moving(make_place(tmp_path / "here")), MachinePlace.below(tmp_path / "there")
 
     async def move() -> None:
         await moving.collect()
@@ -91,7 +91,7 @@ def test_next_owner_gets_all_files_but_locks(tmp_path: Path) -> None:
 
 
 def test_copy_follows_each_change(tmp_path: Path) -> None:
-    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    moving, there = Moving(make_place(tmp_path / "here")), MachinePlace.below(tmp_path / "there")
     root = moving.place.runs / RUN
 
     async def move() -> None:
@@ -115,7 +115,7 @@ def test_copy_follows_each_change(tmp_path: Path) -> None:
 
 
 def test_long_history_is_collected_whole(tmp_path: Path) -> None:
-    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    moving, there = Moving(make_place(tmp_path / "here")), MachinePlace.below(tmp_path / "there")
     history = moving.place.runs / RUN / "a" / "history"
 
     def add(*names: str) -> None:
@@ -144,7 +144,7 @@ def test_long_history_is_collected_whole(tmp_path: Path) -> None:
 
 
 def test_checkpoint_comes_after_the_journal_to_which_it_refers(tmp_path: Path) -> None:
-    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    moving, there = Moving(make_place(tmp_path / "here")), MachinePlace.below(tmp_path / "there")
     (moving.place.runs / RUN / "checkpoint.json").write_text("{}")
     # The journal cannot be written.
     (there.runs / RUN / "events.jsonl").mkdir(parents=True)
@@ -182,7 +182,7 @@ def test_object_that_follows_within_a_tick_is_not_missed(tmp_path: Path) -> None
 @table("name", ["/etc/passwd", "runs/../x", "runs", "other/x", "", "stores/a/../../x"])
 def test_head_names_no_file_outside_of_the_place(name: str, tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match="no file of a run"):
-        Place.below(tmp_path).path(name)
+        MachinePlace.below(tmp_path).path(name)
 
 
 FORGED = b"%s %d\n%s" % (b"0" * 40, len(CONTENT), CONTENT)
@@ -195,7 +195,7 @@ def test_object_with_another_content_or_place_is_refused(log: bytes, tmp_path: P
         tree = await HeadTree.load(moving.blobs, await moving.collect())
         await tree.append(f"stores/{RUN}/objects.log", log)
         moving.head = await tree.save()
-        await moving.lay_out(Place.below(tmp_path / "there"))
+        await moving.lay_out(MachinePlace.below(tmp_path / "there"))
 
     moving = Moving(make_place(tmp_path / "here"))
     with pytest.raises(VerificationError, match="has another content"):
@@ -206,7 +206,7 @@ def test_object_with_another_content_or_place_is_refused(log: bytes, tmp_path: P
 def test_pack_whose_index_calls_a_content_another_one_gets_an_index_of_its_own(
     tmp_path: Path,
 ) -> None:
-    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    moving, there = Moving(make_place(tmp_path / "here")), MachinePlace.below(tmp_path / "there")
     store = moving.place.store(RUN)
     subprocess.run(["git", "init", "--quiet", "--bare", store], check=True)
     subprocess.run(["git", "hash-object", "-w", "--stdin"], cwd=store, input=b"abc", check=True)
@@ -239,7 +239,7 @@ def test_pack_whose_index_calls_a_content_another_one_gets_an_index_of_its_own(
 def test_record_of_a_store_names_no_folder_outside_also_at_the_second_try(
     folder: str, tmp_path: Path
 ) -> None:
-    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    moving, there = Moving(make_place(tmp_path / "here")), MachinePlace.below(tmp_path / "there")
     record = WorkspaceRecord(Path(folder), Base("", "t", "t"), (), (), "sha1")
     write_record(moving.place.store(RUN), record)
     asyncio.run(moving.collect())
@@ -251,7 +251,7 @@ def test_record_of_a_store_names_no_folder_outside_also_at_the_second_try(
 
 @table("name", ["stores/{}/workspace.json", "runs/{}/events.jsonl"])
 def test_what_is_known_is_not_replaced_by_way_of_a_removal(name: str, tmp_path: Path) -> None:
-    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    moving, there = Moving(make_place(tmp_path / "here")), MachinePlace.below(tmp_path / "there")
 
     async def move() -> None:
         before = await moving.collect()
@@ -268,7 +268,7 @@ def test_what_is_known_is_not_replaced_by_way_of_a_removal(name: str, tmp_path: 
 
 def test_object_that_inflates_to_much_more_takes_little_memory(tmp_path: Path) -> None:
     bomb = zlib.compress(bytes(64 << 20))
-    moving, place = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    moving, place = Moving(make_place(tmp_path / "here")), MachinePlace.below(tmp_path / "there")
 
     async def move() -> None:
         tree = await HeadTree.load(moving.blobs, await moving.collect())
@@ -286,7 +286,7 @@ def test_object_that_inflates_to_much_more_takes_little_memory(tmp_path: Path) -
 
 
 def test_journal_that_does_not_continue_the_known_one_is_refused(tmp_path: Path) -> None:
-    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    moving, there = Moving(make_place(tmp_path / "here")), MachinePlace.below(tmp_path / "there")
 
     async def move() -> None:
         await moving.collect()
@@ -305,7 +305,7 @@ def test_journal_that_does_not_continue_the_known_one_is_refused(tmp_path: Path)
 
 
 def test_link_and_pipe_of_an_agent_are_not_read(tmp_path: Path) -> None:
-    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    moving, there = Moving(make_place(tmp_path / "here")), MachinePlace.below(tmp_path / "there")
     (moving.place.runs / RUN / "a" / "link").symlink_to("/etc/passwd")
     os.mkfifo(moving.place.runs / RUN / "a" / "pipe")
 
@@ -331,7 +331,7 @@ class FailingBlobs(MemoryBlobs):
 
 @table("at", range(1, 8))
 def test_nothing_is_missed_when_the_store_fails_in_between(at: int, tmp_path: Path) -> None:
-    moving, there = Moving(make_place(tmp_path / "here")), Place.below(tmp_path / "there")
+    moving, there = Moving(make_place(tmp_path / "here")), MachinePlace.below(tmp_path / "there")
     moving.blobs = blobs = FailingBlobs()
     blobs.away_at = at
 

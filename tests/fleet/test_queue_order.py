@@ -19,7 +19,7 @@ from attractor.fleet.records import (
     NewRun,
     Reason,
     ReasonKind,
-    RunState,
+    RowState,
     Worker,
     queue_name,
 )
@@ -109,21 +109,21 @@ async def interrupt(rig: SqlRig, claim: Claim, dice: random.Random) -> None:
         case 0:
             await rig.table.leave(claim.owner)
         case 1:
-            await rig.table.end(claim, AttemptEnd(state=RunState.QUEUED, yields=True))
+            await rig.table.end(claim, AttemptEnd(state=RowState.QUEUED, yields=True))
         case 2:
             human = Reason(ReasonKind.HUMAN)
-            await rig.table.end(claim, AttemptEnd(state=RunState.PARKED, reason=human))
+            await rig.table.end(claim, AttemptEnd(state=RowState.PARKED, reason=human))
             await rig.table.want(claim.run_id)
         case _:
             await rig.table.want(claim.run_id)
-            await rig.table.end(claim, AttemptEnd(state=RunState.PARKED, reason=None))
+            await rig.table.end(claim, AttemptEnd(state=RowState.PARKED, reason=None))
     await rig.pass_time(1 / 8)
 
 
 async def hold_for_a_moment(rig: SqlRig, run_id: str) -> None:
     held = await rig.table.hold(run_id, "server:s")
     assert isinstance(held, Claim)
-    await rig.table.end(held, AttemptEnd(state=RunState.PARKED, is_undone=True))
+    await rig.table.end(held, AttemptEnd(state=RowState.PARKED, is_undone=True))
 
 
 @pytest.mark.parametrize("way", ["taken over", "released", "given back"])
@@ -138,7 +138,7 @@ async def test_run_in_progress_goes_ahead_of_those_that_wait(database_url: str, 
         claim = await rig.table.claim("z", 1, "w")
         assert isinstance(claim, Claim)
         if way == "released":
-            await rig.table.end(claim, AttemptEnd(state=RunState.QUEUED, yields=True))
+            await rig.table.end(claim, AttemptEnd(state=RowState.QUEUED, yields=True))
         else:
             await rig.table.leave("w")
             await rig.table.sweep("s")

@@ -8,7 +8,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.fleet.database.schema import HEADS, RUNS
 from attractor.fleet.dispatch.race_attempt import attempts_in
 from attractor.fleet.fleet import Addresses
-from attractor.fleet.records import RunState
+from attractor.fleet.records import RowState
 from attractor.records.summary import summarize
 from tests.cli.fleet_desk import (
     FleetDesk,
@@ -39,5 +39,5 @@ def test_attempts_are_canceled_in_the_fleet_and_without_it(
         in_pool.cancel(root, opened, "ann", "race: lost")
     reasons = ["ann: race: lost", "ann: race: lost", "fleet: canceled in the fleet"]
     assert [summarize(root).reason for root in roots] == [f"canceled by {one}" for one in reasons]
-    assert [desk.run(run).state for run in (waiting, ended)] == [RunState.ENDED] * 2
+    assert [desk.run(run).state for run in (waiting, ended)] == [RowState.ENDED] * 2
     assert not [root for root in roots if (root / "elsewhere.json").exists()]

@@ -9,7 +9,7 @@ import pytest
 
 from attractor import __version__
 from attractor.fleet.fleet import Fleet
-from attractor.fleet.records import ReasonKind, RunState
+from attractor.fleet.records import ReasonKind, RowState
 from attractor.fleet.views.overview import explain
 from tests.counts import count
 from tests.fleet.living import LivingFleet, living
@@ -72,7 +72,7 @@ async def roll_out(fleet: LivingFleet) -> Mapping[str, str]:
         (fleet.folder / "go-s3").touch()
         assert await asyncio.to_thread(second.wait, LONG_S) == 0, fleet.logs()
         await until(lambda: have_ended(opened, new), fleet.logs, LONG_S)
-        waiting = await explain(opened, await opened.table.runs(states=(RunState.QUEUED,)))
+        waiting = await explain(opened, await opened.table.runs(states=(RowState.QUEUED,)))
         assert sorted(one.run.run_id for one in waiting) == sorted(old)
         assert {(one.reason and one.reason.kind, one.command) for one in waiting} == {
             (ReasonKind.NO_WORKER, "attractor worker --pool agents")
@@ -101,5 +101,5 @@ async def are_draining(fleet: Fleet, workers: Collection[str]) -> None:
 
 async def have_ended(fleet: Fleet, runs: Sequence[str]) -> bool:
     """Return whether all of some runs have ended."""
-    ended = {run.run_id for run in await fleet.table.runs(states=(RunState.ENDED,))}
+    ended = {run.run_id for run in await fleet.table.runs(states=(RowState.ENDED,))}
     return ended.issuperset(runs)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.fleet.records import AttemptEnd, Claim, Reason, ReasonKind, RunState
+from attractor.fleet.records import AttemptEnd, Claim, Reason, ReasonKind, RowState
 from tests import examples
 from tests.cli.fleet_desk import FleetDesk
 from tests.fleet.rigs import sqlite_template as sqlite_template  # a fixture
@@ -53,7 +53,7 @@ def lose_blob(desk: FleetDesk, run: str) -> None:
     (store / "universes" / "home" / head[:2] / head[2:4] / head).unlink()
     details = {"stopped": f"no blob {head} in {store}", "damaged": head}
     stopped = Reason(ReasonKind.PAUSED, details)
-    desk.end(run, AttemptEnd(state=RunState.PARKED, reason=stopped), "box-1")
+    desk.end(run, AttemptEnd(state=RowState.PARKED, reason=stopped), "box-1")
 
 
 def lose_nothing(_desk: FleetDesk, _run: str) -> None:
@@ -62,7 +62,7 @@ def lose_nothing(_desk: FleetDesk, _run: str) -> None:
 
 def poison(desk: FleetDesk, run: str) -> None:
     lost = Reason(ReasonKind.POISON, {"worker": "box-1", "lost": 3})
-    desk.end(run, AttemptEnd(state=RunState.PARKED, reason=lost), "box-1")
+    desk.end(run, AttemptEnd(state=RowState.PARKED, reason=lost), "box-1")
 
 
 def repair(desk: FleetDesk, name: str, command: str) -> None:

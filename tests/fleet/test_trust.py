@@ -32,7 +32,7 @@ from attractor.fleet.records import (
     Pool,
     Reason,
     ReasonKind,
-    RunState,
+    RowState,
     Spent,
     Worker,
     worker_id,
@@ -53,8 +53,8 @@ FILES = ROOT / "examples" / "fleet"
 ROLE, OTHER, EVALUATORS = "attractor_box1", "attractor_box2", "attractor_box3"
 SEALED_STORE = "s3://fleet/sealed"
 MINE, THEIRS = worker_id("mine"), worker_id("theirs")
-HUMAN = AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.HUMAN))
-ENDED = AttemptEnd(state=RunState.ENDED)
+HUMAN = AttemptEnd(state=RowState.PARKED, reason=Reason(ReasonKind.HUMAN))
+ENDED = AttemptEnd(state=RowState.ENDED)
 
 
 def restricted(owner_url: str) -> str:
@@ -138,7 +138,7 @@ async def test_workers_claim_commit_park_and_take_over_with_their_rights(rows: R
     claim = await rows.mine.commit(claim, "h2", Spent(1.0, 5), ["steer"])
     assert not (await rows.run("r")).orders
     assert (await rows.owner.table.tenants())[0].spent == Spent(1.5, 10)
-    await rows.mine.end(claim, AttemptEnd(state=RunState.PARKED, wake_at=1.0))
+    await rows.mine.end(claim, AttemptEnd(state=RowState.PARKED, wake_at=1.0))
     assert (await rows.run("next")).attempt == 2
     await rows.mine.end(await rows.claim("next"), ENDED)
     for lost in range(MOST_LOST):
@@ -151,11 +151,11 @@ async def test_workers_claim_commit_park_and_take_over_with_their_rights(rows: R
     claim = await rows.claim("r")
     await rows.owner.table.cancel("r")
     await rows.lose_mine()
-    assert (await rows.run("r")).state is RunState.ENDED
+    assert (await rows.run("r")).state is RowState.ENDED
     await rows.add("held")
     await rows.owner.table.hold("held", "server:s")
     await rows.lose_mine()
-    assert (await rows.run("held")).state is RunState.QUEUED
+    assert (await rows.run("held")).state is RowState.QUEUED
     await rows.mine.drain(MINE)
     await rows.mine.leave(MINE)
     assert [worker.id for worker in await rows.mine.workers()] == [THEIRS]
@@ -285,7 +285,7 @@ async def test_only_workers_that_evaluate_claim_evaluations_and_nothing_else(row
         claim = await evaluator.table.claim("r.evaluation.1.1", 1, own)
         assert isinstance(claim, Claim)
         await evaluator.table.end(await evaluator.table.commit(claim, "h1"), ENDED)
-    assert (await rows.run("r.evaluation.1.1")).state is RunState.ENDED
+    assert (await rows.run("r.evaluation.1.1")).state is RowState.ENDED
 
 
 @pytest.mark.anyio

@@ -14,7 +14,7 @@ from attractor.fleet.errors import CapRefused
 from attractor.fleet.records import NewRun, Pool, ReasonKind, Spent
 from attractor.fleet.universes import (
     Caps,
-    Need,
+    Share,
     Tenant,
     caps_in,
     effective_caps,
@@ -102,14 +102,16 @@ def test_admitted_runs_never_exceed_the_caps_together(
 def test_room_is_found_fast_among_thousands_of_tenants_with_caps() -> None:
     caps = Caps(max_cost_usd_per_day=9.0)
     worlds = [Tenant(f"u{one % 200}/w{one}", f"p{one}", caps) for one in range(2000)]
-    waiting = [Waiting(f"r{one}", Need(f"u{one % 200}", "", 0, 1.0), 1, one) for one in range(2000)]
+    waiting = [
+        Waiting(f"r{one}", Share(f"u{one % 200}", "", 0, 1.0), 1, one) for one in range(2000)
+    ]
     began = time.process_time()
     assert next_in(Pool("p", 1), {"v": 1}, waiting, worlds, most=9) == []
     assert time.process_time() < began + 0.5
 
 
 def test_share_of_a_universe_narrows_that_of_the_pool() -> None:
-    pool, need = Pool("p", 10, 0.5), Need("u")
+    pool, need = Pool("p", 10, 0.5), Share("u")
     for share, own, kind in (
         (0.2, 2, ReasonKind.LIMIT),
         (0.2, 1, None),

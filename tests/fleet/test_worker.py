@@ -8,7 +8,7 @@ from attractor.base.errors import FileError
 from attractor.base.json import JsonObject
 from attractor.fleet.decisions import BEAT_S
 from attractor.fleet.errors import DatabaseAway
-from attractor.fleet.records import EVALUATE, Claim, FleetRun, NewRun, ReasonKind, RunState, Worker
+from attractor.fleet.records import EVALUATE, Claim, FleetRun, NewRun, ReasonKind, RowState, Worker
 from attractor.fleet.seams import AttemptGone, AttemptSign, KeepAsked, Table
 from attractor.fleet.workers.worker import ALONE_S, RunWorker, end_of
 from tests.fleet.simulation.model import ModelTable
@@ -140,7 +140,7 @@ def test_worker_that_cannot_tell_a_process_ends_it_and_beats_on() -> None:
         assert bench.table.is_alive("w")
         run = await bench.table.run("r")
         assert run
-        assert run.state is RunState.ENDED
+        assert run.state is RowState.ENDED
 
     in_virtual_time(happen())
 
@@ -152,7 +152,7 @@ def test_worker_ends_the_process_of_canceled_trials_at_once() -> None:
         await bench.table.cancel("r")
         await asyncio.sleep(5.0)
         assert bench.processes[0].killed_for == "canceled"
-        assert bench.table.rows["r"].state is RunState.ENDED
+        assert bench.table.rows["r"].state is RowState.ENDED
 
     in_virtual_time(happen())
 
@@ -177,7 +177,7 @@ def test_attempt_that_is_ended_while_its_files_are_stored_commits_nothing(
         assert run
         assert (run.seq, run.head) == (0, "")
         # Another worker continues it, without a person.
-        assert (run.state, run.reason) == (RunState.QUEUED, None)
+        assert (run.state, run.reason) == (RowState.QUEUED, None)
 
     in_virtual_time(happen())
 
@@ -209,7 +209,7 @@ def test_run_that_was_claimed_after_the_look_is_left_alone() -> None:
         await bench.run()
         await asyncio.sleep(6.0)
         run = bench.table.rows["r"]
-        assert (run.state, run.attempt, run.lost) == (RunState.RUNNING, 1, 0)
+        assert (run.state, run.attempt, run.lost) == (RowState.RUNNING, 1, 0)
         assert not bench.processes[0].killed_at
 
     in_virtual_time(happen())
@@ -222,7 +222,7 @@ def test_worker_gives_back_a_claim_that_it_never_heard_of() -> None:
         await bench.table.claim("r", 1, "w")
         await asyncio.sleep(2 * BEAT_S)
         run = bench.table.rows["r"]
-        assert (run.state, run.owner, run.attempt) == (RunState.QUEUED, "", 2)
+        assert (run.state, run.owner, run.attempt) == (RowState.QUEUED, "", 2)
 
     in_virtual_time(happen())
 
@@ -235,33 +235,33 @@ def ended(status: str, reason: str = "", phase: str = "", **more: Any) -> JsonOb
 @table(
     ("report", "state", "reason", "wake_at"),
     [
-        (ended("evaluating"), RunState.ENDED, None, 0.0),
-        (ended("failed", "node a failed"), RunState.ENDED, None, 0.0),
-        (ended("awaiting_human", phase="stage"), RunState.PARKED, ReasonKind.HUMAN, 0.0),
+        (ended("evaluating"), RowState.ENDED, None, 0.0),
+        (ended("failed", "node a failed"), RowState.ENDED, None, 0.0),
+        (ended("awaiting_human", phase="stage"), RowState.PARKED, ReasonKind.HUMAN, 0.0),
         (
             ended("executing", "the budget max_tokens is exhausted: 2 of 1"),
-            RunState.PARKED,
+            RowState.PARKED,
             ReasonKind.BUDGET,
             0.0,
         ),
-        (ended("executing", "stage a: no key"), RunState.PARKED, ReasonKind.PAUSED, 0.0),
+        (ended("executing", "stage a: no key"), RowState.PARKED, ReasonKind.PAUSED, 0.0),
         (
             ended("waiting", "a limit", wait="limit", wait_s=30),
-            RunState.PARKED,
+            RowState.PARKED,
             ReasonKind.LIMIT,
             130.0,
         ),
         (
             ended("waiting", "till 8", wait="timer", wait_s=5),
-            RunState.PARKED,
+            RowState.PARKED,
             ReasonKind.TIMER,
             105.0,
         ),
-        ({"error": "no git", "exit_code": 3}, RunState.PARKED, ReasonKind.PAUSED, 0.0),
+        ({"error": "no git", "exit_code": 3}, RowState.PARKED, ReasonKind.PAUSED, 0.0),
     ],
 )
 def test_end_of_an_attempt_follows_from_its_report(
-    report: JsonObject, state: RunState, reason: ReasonKind | None, wake_at: float
+    report: JsonObject, state: RowState, reason: ReasonKind | None, wake_at: float
 ) -> None:
     end = end_of(report, 100.0)
     assert (end.state, end.reason and end.reason.kind, end.wake_at) == (state, reason, wake_at)

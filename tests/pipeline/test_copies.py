@@ -9,10 +9,10 @@ import pytest
 from attractor.base.errors import Refused
 from attractor.cli.runs.results import as_record, as_text, read_next_step_facts
 from attractor.cli.runs.status import as_text as status_text
-from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER, FAILED
+from attractor.language.diagnostics import NotRunnable
 from attractor.pipeline.execute import resume
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.status import read_status

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import FileError, VerificationError
-from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import EVALUATING
-from attractor.language.diagnostics import ValidationError
+from attractor.language.diagnostics import NotRunnable, ValidationError
 from attractor.pipeline.execute import resume
 from attractor.pipeline.project.project import Project
 from attractor.records.request import Overrides, RunRequest

@@ -21,7 +21,7 @@ from attractor.engine.state.run_state import (
     REJECTED,
     RunStatus,
 )
-from attractor.pipeline.garbage import YET, Need, Rules, Whereabouts, need_of
+from attractor.pipeline.garbage import YET, Keeping, Rules, Whereabouts, need_of
 from attractor.records.summary import RESULT_LANDED, summarize
 from tests.engine.graphs import line
 from tests.engine.runs import RUN_ID, Workplace, manifest
@@ -51,7 +51,7 @@ def at(folder: Path, status: RunStatus) -> Workplace:
     return place
 
 
-def need(place: Workplace, rules: Rules = LATER, *, is_promoted: bool = False) -> Need:
+def need(place: Workplace, rules: Rules = LATER, *, is_promoted: bool = False) -> Keeping:
     return need_of(RUN_ID, Whereabouts((place.root,), True, is_promoted), rules)
 
 
@@ -127,7 +127,7 @@ def test_run_without_manifest_keeps_its_files(tmp_path: Path) -> None:
     assert "manifest.json is missing" in found.why
 
 
-def lost(places: list[Path], rules: Rules, *, is_known: bool = True) -> Need:
+def lost(places: list[Path], rules: Rules, *, is_known: bool = True) -> Keeping:
     run_id = new_run_id(NOW, lambda count: bytes(count))
     return need_of(run_id, Whereabouts(places, is_known), rules)
 

@@ -19,7 +19,7 @@ from attractor.base.events import Event
 from attractor.factory.ledger.tokens import Scope
 from attractor.fleet.database.schema import RUNS
 from attractor.fleet.fleet import Fleet
-from attractor.fleet.records import AttemptEnd, Pool, Reason, ReasonKind, RunState
+from attractor.fleet.records import AttemptEnd, Pool, Reason, ReasonKind, RowState
 from attractor.pipeline.project.console import report_nothing
 from attractor.server.service import Service
 from tests.browsers import chromium
@@ -77,7 +77,7 @@ def fill(rows: FleetDesk) -> None:
     for name, kind in (("asks", ReasonKind.HUMAN), ("spent", ReasonKind.BUDGET)):
         rows.add(name, pool="ask")
         reason = Reason(kind, {"stopped": "the budget max_cost_usd is exhausted: 2 of 1"})
-        rows.end(name, AttemptEnd(state=RunState.PARKED, reason=reason), "w3")
+        rows.end(name, AttemptEnd(state=RowState.PARKED, reason=reason), "w3")
 
 
 def test_page_names_reasons_workers_and_pools_and_drains_a_worker_without_a_script(
@@ -148,7 +148,7 @@ def test_page_of_a_run_says_why_it_waits_and_lists_its_attempts(desk: Desk) -> N
         form = browser.get("/start").text
         assert '<option value="p">pool p</option>' in form
         poison = Reason(ReasonKind.POISON, {"worker": "w1", "lost": 3})
-        desk.rows.end(desk.run, AttemptEnd(state=RunState.PARKED, reason=poison), "w1")
+        desk.rows.end(desk.run, AttemptEnd(state=RowState.PARKED, reason=poison), "w1")
         stopped = "Stopped: not tried again, because it lost 3 workers in one stage."
         wait_until(lambda: stopped in browser.get(f"/runs/{desk.run}").text)
 
@@ -181,7 +181,7 @@ def test_attention_shows_poison_runs_that_nobody_serves_and_a_store_that_is_gone
         rows.beat("w1")
         wait_until(lambda: needs() == {})
         poison = Reason(ReasonKind.POISON, {"worker": "w1", "lost": 3})
-        rows.end(desk.run, AttemptEnd(state=RunState.PARKED, reason=poison), "w1")
+        rows.end(desk.run, AttemptEnd(state=RowState.PARKED, reason=poison), "w1")
         wait_until(lambda: "lost 3 workers" in needs().get(desk.run, ""))
         store = rows.state / "fleet" / "store"
         store.rename(store.with_name("elsewhere"))

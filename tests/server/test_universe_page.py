@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from attractor.factory.ledger.tokens import Scope
 from attractor.fleet.database.schema import UNIVERSES
 from attractor.fleet.database.universe_rows import charge
-from attractor.fleet.records import AttemptEnd, Pool, Reason, ReasonKind, RunState, Spent
+from attractor.fleet.records import AttemptEnd, Pool, Reason, ReasonKind, RowState, Spent
 from attractor.fleet.universes import Caps
 from attractor.server.access.callers import COOKIE
 from attractor.worlds.messages import Sender, SenderKind
@@ -44,7 +44,7 @@ def fill(desk: Desk) -> str:
     here = {"universe": "shop", "project": project, "max_cost_usd": 2.0}
     for name in ("busy", "spender", "asks", "late"):
         rows.add(f"01K000000000000000000{name.upper():0>5}", **here)
-    human = AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.HUMAN))
+    human = AttemptEnd(state=RowState.PARKED, reason=Reason(ReasonKind.HUMAN))
     rows.end("01K0000000000000000000ASKS", human, "w1")
     rows.claim("01K0000000000000000000BUSY", "w1")
     spent = Spent(1.25, 4200)

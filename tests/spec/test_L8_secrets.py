@@ -12,11 +12,10 @@ from urllib.parse import quote
 import pytest
 
 from attractor.base.errors import ExitCode, Refused, UsageError
-from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.open_run import open_run
 from attractor.engine.run_folder.result import RunResult
-from attractor.language.diagnostics import ValidationError
+from attractor.language.diagnostics import NotRunnable, ValidationError
 from attractor.language.drawing.draw import draw
 from attractor.pipeline.execute import resume
 from attractor.pipeline.orders import Orders

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.engine.errors import NotRunnable
+from attractor.language.diagnostics import NotRunnable
 from attractor.records.request import RunRequest
 from tests.pipeline.projects import git, make_project, open_project, simulated, start
 from tests.tables import table

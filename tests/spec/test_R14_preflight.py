@@ -7,7 +7,7 @@ import pytest
 
 from attractor.backends.models import WITHOUT_KEY, newest_model
 from attractor.base.errors import ExitCode, Refused
-from attractor.engine.errors import NotRunnable
+from attractor.language.diagnostics import NotRunnable
 from attractor.pipeline.execute import resume
 from attractor.records.request import Overrides, RunRequest
 from tests.pipeline.projects import git, make_project, open_project, simulated, start

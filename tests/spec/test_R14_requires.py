@@ -8,9 +8,8 @@ import pytest
 
 from attractor.backends.models import WITHOUT_KEY, newest_model
 from attractor.base.errors import ExitCode
-from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.result import RunResult
-from attractor.language.diagnostics import ValidationError
+from attractor.language.diagnostics import NotRunnable, ValidationError
 from attractor.pipeline.execute import resume
 from attractor.pipeline.plan.origins import Forked, find_fork
 from attractor.pipeline.plan.plan_run import plan_run

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.engine.errors import NotRunnable
+from attractor.language.diagnostics import NotRunnable
 from attractor.workspaces.create import from_folder
 from tests.pipeline.projects import make_project, open_project, start
 from tests.pipeline.test_boot import BRANCHES, IGNORED, go, options, prepared_world

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from attractor.agent.errors import InvalidAgent
-from attractor.engine.errors import NotRunnable
+from attractor.language.diagnostics import NotRunnable
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

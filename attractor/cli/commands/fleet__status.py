@@ -12,7 +12,7 @@ from attractor.base.records import write_fields
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show_result, table
 from attractor.cli.runs.fleet import in_fleet
-from attractor.fleet.records import RunState
+from attractor.fleet.records import RowState
 from attractor.fleet.views.overview import fault_of_store
 from attractor.fleet.views.reasons import is_alive, without_holders
 
@@ -63,7 +63,7 @@ async def _read(fleet: "Fleet") -> FleetStatus:
         silent=len(workers) - len(living),
         slots=sum(worker.slots for worker in living if not worker.is_draining),
         pools={
-            name: {state: counts[state] for state in RunState} for name, counts in pools.items()
+            name: {state: counts[state] for state in RowState} for name, counts in pools.items()
         },
     )
 
@@ -82,9 +82,9 @@ def _lines(status: FleetStatus) -> list[str]:
     ]
     if not status.pools:
         return [*lines, "There are no runs yet: attractor run PIPELINE.dot --on POOL"]
-    rows = [("pool", *(state.value for state in RunState))]
+    rows = [("pool", *(state.value for state in RowState))]
     rows += [
-        (name, *(str(counts[state]) for state in RunState))
+        (name, *(str(counts[state]) for state in RowState))
         for name, counts in sorted(status.pools.items())
     ]
     return [*lines, "", *table(rows)]

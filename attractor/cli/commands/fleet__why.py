@@ -13,7 +13,7 @@ from attractor.cli.runs.fleet_runs import find_in_fleet
 from attractor.cli.shell_completion import complete_runs
 from attractor.fleet.check import last_whole_head
 from attractor.fleet.decisions import pause_of
-from attractor.fleet.records import CommittedHead, RunState
+from attractor.fleet.records import CommittedHead, RowState
 from attractor.fleet.views.overview import ExplainedRun, explain, find_row
 from attractor.fleet.views.reasons import in_words
 
@@ -49,7 +49,7 @@ def fleet_why(invocation: Invocation, reference: str, as_json: bool) -> ExitCode
     if reason:
         show(f"why: {found.words} ({reason.kind.value})")
         show(f"change it: {found.command}")
-    elif run.state is RunState.RUNNING:
+    elif run.state is RowState.RUNNING:
         show(f"worker: {run.owner}, attempt {run.attempt}")
         if pause := pause_of(run):
             show(f"after the stages in flight: {in_words(pause)}")

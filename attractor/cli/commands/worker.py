@@ -37,7 +37,7 @@ def worker(
     """
     addresses = addresses_of(invocation)
     # Imported here, because only a worker needs a queue.
-    from attractor.fleet.store.places import Place
+    from attractor.fleet.store.places import MachinePlace
     from attractor.fleet.workers.serving import ServingWorker, WorkerPlan
 
     settings = invocation.configuration.settings
@@ -50,7 +50,7 @@ def worker(
         labels=labels or settings.fleet.labels,
         environ=invocation.environ,
         max_head_bytes=settings.fleet.max_head_bytes,
-        home=Place(settings.runs_dir, settings.state_dir, root),
+        home=MachinePlace(settings.runs_dir, settings.state_dir, root),
     )
 
     def tell(happened: str, **details: str) -> None:

@@ -18,7 +18,13 @@ from attractor.language.editor.analysis import (
     rename_node,
     silence_rule,
 )
-from attractor.language.editor.completion import Proposal, ProposalKind, cursor_at, hover, propose
+from attractor.language.editor.completion import (
+    ProposalKind,
+    ProposedWord,
+    cursor_at,
+    hover,
+    propose,
+)
 from attractor.language.formatter import format_text
 from attractor.language.linting.pages import page_of
 from attractor.language.source.syntax_tree import Span
@@ -112,7 +118,7 @@ def _completion(analysis: Analysis, places: Places, params: types.CompletionPara
     return types.CompletionList(is_incomplete=False, items=items)
 
 
-def _item(proposal: Proposal, at: int, place: types.Range) -> types.CompletionItem:
+def _item(proposal: ProposedWord, at: int, place: types.Range) -> types.CompletionItem:
     documentation = types.MarkupContent(types.MarkupKind.Markdown, proposal.documentation)
     return types.CompletionItem(
         label=proposal.text,

@@ -28,7 +28,7 @@ from attractor.factory.operations.start import plan_start
 from attractor.fleet.check import last_whole_head
 from attractor.fleet.decisions import pause_of
 from attractor.fleet.dispatch.dispatch import Where, copy_fence, first_of, of_labeled_machine
-from attractor.fleet.records import STOPPED, CommittedHead, FleetRun, RunState
+from attractor.fleet.records import STOPPED, CommittedHead, FleetRun, RowState
 from attractor.fleet.store.places import chain_of
 from attractor.fleet.views.overview import ExplainedRun, events_in, explain
 from attractor.records.request import NO_OVERRIDES, Overrides, RunRequest, current_request
@@ -75,7 +75,7 @@ def _follow(invocation: Invocation, opened: OpenProject, run_id: str, *, as_json
             return stopped
 
     stopped = asyncio.run(wait())
-    if stopped.run.state is RunState.PARKED:
+    if stopped.run.state is RowState.PARKED:
         return _show_parked(stopped, as_json=as_json)
     root = opened.project.runs_dir / run_id
     return _finish(invocation, root, is_canceled=stopped.run.cancel, as_json=as_json)
@@ -154,7 +154,7 @@ def restore_in_fleet(invocation: Invocation, run: FleetRun) -> CommittedHead:
 
 
 def _require_earlier(run: FleetRun, found: CommittedHead | None) -> CommittedHead:
-    if run.state is RunState.ENDED:
+    if run.state is RowState.ENDED:
         raise Refused(f"run {run.run_id} has ended in the fleet")
     if found is None:
         hint = f"restore its blobs from a copy of the store, then: attractor resume {run.run_id}"
@@ -172,12 +172,12 @@ def _record_order(root: Path, opened: OpenProject, by: str, why: str) -> None:
 
 def _require_parked(explained: ExplainedRun) -> None:
     run, reason = explained.run, explained.reason
-    if run.state is RunState.PARKED or pause_of(run):
+    if run.state is RowState.PARKED or pause_of(run):
         return
-    if run.state is RunState.ENDED and run.cancel:
+    if run.state is RowState.ENDED and run.cancel:
         hint = "start a new run: attractor run"
         raise RunOver(f"{run.run_id} is canceled, which is final", hint=hint)
-    if run.state is RunState.ENDED:
+    if run.state is RowState.ENDED:
         hint = f"deliver and evaluate it: attractor resume {run.run_id}"
         raise Refused(f"run {run.run_id} has ended in the fleet", hint=hint)
     if reason:

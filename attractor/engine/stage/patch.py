@@ -10,7 +10,7 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.engine.seams import Workspace
 from attractor.engine.state.attempts import TreeId
-from attractor.engine.storage.secrets import PLACEHOLDER, Redactor
+from attractor.engine.storage.secrets import PLACEHOLDER, QUOTE, Redactor
 
 LARGEST_PATCH = 4 << 20
 
@@ -24,9 +24,6 @@ _FILE = re.compile(rb"^diff --git ", re.MULTILINE)
 _NO_CONTENT = re.compile(rb"^Binary files .* differ$", re.MULTILINE)
 
 _HUNK = b"\n@@ "
-
-QUOTE = b"| "
-"""The prefix of each line in a patch that contained secrets, so that git rejects the patch."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@ from attractor.base.secret_search import SHORTEST, TOO_SHORT, SecretSearch, repl
 
 PLACEHOLDER = "***"
 
+QUOTE = b"| "
+"""The prefix of each line in a patch that contained secrets, so that git rejects the patch."""
+
 _WORDS = """
 success partial_success retry fail skipped retryable terminal verdict pipeline
 full truncate compact summary:low summary:medium summary:high

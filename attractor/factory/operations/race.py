@@ -31,9 +31,9 @@ from attractor.factory.operations.start import plan_start
 from attractor.factory.project import project_folder
 from attractor.factory.races import (
     NOT_BEGUN,
-    Attempt,
     AttemptResult,
     Race,
+    RaceAttempt,
     Stop,
     corrected_confidence,
     count_attempts,
@@ -72,7 +72,7 @@ class AttemptView:
     `left` is what it needs before the race can end, or "".
     """
 
-    attempt: Attempt
+    attempt: RaceAttempt
     result: AttemptResult
     root: Path | None = None
     seconds: float = 0.0
@@ -136,7 +136,7 @@ async def begin_race(
         profile=plan.policy.profile,
         commit=commit,
         attempts=tuple(
-            Attempt(machine.new_run_id(), entrant.backend, entrant.model, entrant.provider)
+            RaceAttempt(machine.new_run_id(), entrant.backend, entrant.model, entrant.provider)
             for entrant in islice(cycle(entrants), attempts)
         ),
         counted=attempts,
@@ -223,7 +223,7 @@ async def look(race: Race, opened: OpenProject) -> list[AttemptView]:
 
 
 async def _look_at(
-    attempt: Attempt, race: Race, opened: OpenProject, ended: AttemptResult | None
+    attempt: RaceAttempt, race: Race, opened: OpenProject, ended: AttemptResult | None
 ) -> AttemptView:
     found = find_restarts(attempt.run_id, opened)
     if not found:
@@ -320,17 +320,17 @@ def race_folder(race: Race, opened: OpenProject) -> Path:
     return races_folder(opened.project.machine.state_dir, race.project) / race.race_id
 
 
-def attempt_lock(race: Race, attempt: Attempt, opened: OpenProject) -> Path:
+def attempt_lock(race: Race, attempt: RaceAttempt, opened: OpenProject) -> Path:
     """Return the lock that the process of an attempt holds."""
     return race_folder(race, opened) / f"{attempt.run_id}.lock"
 
 
-def attempt_log(race: Race, attempt: Attempt, opened: OpenProject) -> Path:
+def attempt_log(race: Race, attempt: RaceAttempt, opened: OpenProject) -> Path:
     """Return the output of the processes of an attempt."""
     return race_folder(race, opened) / f"{attempt.run_id}.log"
 
 
-def _not_begun(race: Race, attempt: Attempt, opened: OpenProject) -> str:
+def _not_begun(race: Race, attempt: RaceAttempt, opened: OpenProject) -> str:
     if FileLock.is_held(attempt_lock(race, attempt, opened)):
         return _BEGINS
     log = attempt_log(race, attempt, opened)

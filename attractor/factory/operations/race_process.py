@@ -44,8 +44,8 @@ from attractor.factory.operations.race import (
 from attractor.factory.operations.start import plan_start, with_registered
 from attractor.factory.operator_process import refuse_in_run
 from attractor.factory.races import (
-    Attempt,
     Race,
+    RaceAttempt,
     Stop,
     find_race,
     is_won_early,
@@ -173,7 +173,7 @@ def give_up_attempts(race: Race, opened: OpenProject, *, by: str) -> list[Attemp
     return asyncio.run(look(race, opened))
 
 
-def _needs_process(attempt: Attempt, opened: OpenProject) -> bool:
+def _needs_process(attempt: RaceAttempt, opened: OpenProject) -> bool:
     found = find_restarts(attempt.run_id, opened)
     return not found or not _is_over(found[0])
 
@@ -184,7 +184,7 @@ def _is_over(root: Path) -> bool:
 
 
 def _start(
-    attempt: Attempt, race: Race, opened: OpenProject, slot: int, module: str
+    attempt: RaceAttempt, race: Race, opened: OpenProject, slot: int, module: str
 ) -> Popen[bytes]:
     project, machine = opened.project, opened.project.machine
     return begin_process(
@@ -197,7 +197,7 @@ def _start(
 
 
 def walk_attempt(
-    attempt: Attempt, race: Race, opened: OpenProject, place: DuePlace | None = None
+    attempt: RaceAttempt, race: Race, opened: OpenProject, place: DuePlace | None = None
 ) -> RunResult | None:
     """Begin or continue the run of an attempt, here or in a pool; a race that ended begins none."""
     place = place or Here(opened)
@@ -218,7 +218,7 @@ def walk_attempt(
         return run_in_process(carry_out(due, place)).result
 
 
-def request_of(attempt: Attempt, race: Race) -> RunRequest:
+def request_of(attempt: RaceAttempt, race: Race) -> RunRequest:
     """Return the request of an attempt, with the pinned suite and profile."""
     return replace(
         request_from_record(race.request, f"race {race.race_id}: request"),
@@ -230,7 +230,7 @@ def request_of(attempt: Attempt, race: Race) -> RunRequest:
     )
 
 
-def open_attempt(arguments: list[str]) -> tuple[Attempt, Race, OpenProject]:
+def open_attempt(arguments: list[str]) -> tuple[RaceAttempt, Race, OpenProject]:
     """Return an attempt, its race, and their project: `RACE RUN`."""
     refuse_in_run("an attempt of a race", os.environ)
     race_id, run_id = arguments

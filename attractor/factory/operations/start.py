@@ -5,13 +5,13 @@ from pathlib import Path
 
 from attractor.base.dataclasses import changed
 from attractor.config.user_folders import STARTED_BY_VARIABLE
-from attractor.engine.errors import NotRunnable
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.dimensions import with_dimension
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.policy import rules_of, unregistered_suite
 from attractor.factory.pulls.readings import PullReadings
 from attractor.factory.resources.versions import Version
+from attractor.language.diagnostics import NotRunnable
 from attractor.language.preparation.prepare import path_below
 from attractor.pipeline.execute import execute
 from attractor.pipeline.plan.origins import New

@@ -17,12 +17,12 @@ from attractor.fleet.records import (
     Pool,
     Reason,
     ReasonKind,
-    RunState,
+    RowState,
     attempt_id,
 )
 from attractor.fleet.universes import need_of
 
-IS_WAITING = sa.and_(RUNS.c.state == RunState.QUEUED, RUNS.c.reason.in_(FULL), ~RUNS.c.cancel)
+IS_WAITING = sa.and_(RUNS.c.state == RowState.QUEUED, RUNS.c.reason.in_(FULL), ~RUNS.c.cancel)
 """The condition that a run waits for room."""
 
 
@@ -30,7 +30,7 @@ def run_of(row: sa.RowMapping) -> FleetRun:
     """Return the run of a row."""
     values: dict[str, Any] = {**row}
     del values["details"]
-    values |= {"state": RunState(row["state"]), "held_from": RunState(row["held_from"])}
+    values |= {"state": RowState(row["state"]), "held_from": RowState(row["held_from"])}
     values["orders"] = row["orders"] or {}
     # A worker may have written anything.
     is_known = row["reason"] in [*ReasonKind]
@@ -88,7 +88,7 @@ def require_idle(connection: sa.Connection, new: NewRun) -> None:
         sa.select(RUNS.c.run_id).where(
             RUNS.c.universe == new.universe,
             RUNS.c.actor == new.actor,
-            RUNS.c.state != RunState.ENDED,
+            RUNS.c.state != RowState.ENDED,
         )
     )
     if open_run:
@@ -134,7 +134,7 @@ def running_in(connection: sa.Connection, pool: Pool | None) -> Mapping[str, int
         return {}
     rows = connection.execute(
         sa.select(RUNS.c.universe, RUNS.c.owner, sa.func.count())
-        .where(RUNS.c.pool == pool.name, RUNS.c.state == RunState.RUNNING)
+        .where(RUNS.c.pool == pool.name, RUNS.c.state == RowState.RUNNING)
         .group_by(RUNS.c.universe, RUNS.c.owner)
     )
     counts: dict[str, int] = {}

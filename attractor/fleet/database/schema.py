@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from attractor.fleet.records import RunState
+from attractor.fleet.records import RowState
 
 FORMAT = 4
 """Rises when a table changes."""
@@ -34,7 +34,7 @@ RUNS = sa.Table(
     sa.Column("attempt", sa.Integer, nullable=False, default=1),
     sa.Column("epoch", sa.Integer, nullable=False, default=0),
     sa.Column("owner", sa.Text, nullable=False, default=""),
-    sa.Column("state", sa.Text, nullable=False, default=RunState.QUEUED),
+    sa.Column("state", sa.Text, nullable=False, default=RowState.QUEUED),
     sa.Column("wants_run", sa.Boolean, nullable=False, default=False),
     sa.Column("head", sa.Text, nullable=False),
     sa.Column("seq", sa.Integer, nullable=False, default=0),
@@ -46,7 +46,7 @@ RUNS = sa.Table(
     sa.Column("created", sa.Double, nullable=False),
     sa.Column("changed", sa.Double, nullable=False),
     sa.Column("queued_at", sa.Double, nullable=False),
-    sa.Column("held_from", sa.Text, nullable=False, default=RunState.QUEUED),
+    sa.Column("held_from", sa.Text, nullable=False, default=RowState.QUEUED),
     sa.Column("max_cost_usd", sa.Double),
     sa.Column("max_tokens", sa.BigInteger),
     sa.Column("cost_usd", sa.Double, nullable=False, default=0.0),

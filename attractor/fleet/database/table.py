@@ -89,8 +89,8 @@ from attractor.fleet.records import (
     Pool,
     QueuePlace,
     Reason,
+    RowState,
     RunCount,
-    RunState,
     Spent,
     Worker,
     area_of,
@@ -151,7 +151,7 @@ class SqlTable:
                 return NotClaimed()
             if run.owner and run.owner == worker:
                 return Claim.of(run)
-            if run.state is not RunState.QUEUED or run.cancel:
+            if run.state is not RowState.QUEUED or run.cancel:
                 return NotClaimed()
             running = running_in(connection, pool)
             if reason := why_no_room(pool, need_of(vars(run)), running, tenants):
@@ -282,7 +282,7 @@ class SqlTable:
 
         def work(connection: sa.Connection, now: float) -> FleetRun:
             run = lock_known(connection, run_id)
-            if run.state is RunState.ENDED:
+            if run.state is RowState.ENDED:
                 return run
             run = set_run(connection, run, now, cancel=True)
             return run if run.owner else self._apply(connection, run, canceled(run), now)
@@ -291,7 +291,7 @@ class SqlTable:
 
     async def forget(self, run_id: str) -> None:
         """Remove the row of a run that has ended, with its attempts."""
-        row = sa.delete(RUNS).where(RUNS.c.run_id == run_id, RUNS.c.state == RunState.ENDED)
+        row = sa.delete(RUNS).where(RUNS.c.run_id == run_id, RUNS.c.state == RowState.ENDED)
 
         def work(connection: sa.Connection, now: float) -> None:
             if connection.execute(row).rowcount:
@@ -308,7 +308,7 @@ class SqlTable:
     async def runs(
         self,
         *,
-        states: Collection[RunState] = (),
+        states: Collection[RowState] = (),
         universe: str = "",
         pool: str = "",
         limit: int = 0,
@@ -377,7 +377,7 @@ class SqlTable:
         """
         names = ("project", "universe", "pool", "engine", "label", "state", "reason")
         kind = [*(RUNS.c[name] for name in names), sa.case((RUNS.c.wake_at > 0, True), else_=False)]
-        waiting = RUNS.c.state.in_((RunState.QUEUED, RunState.PARKED))
+        waiting = RUNS.c.state.in_((RowState.QUEUED, RowState.PARKED))
         counts = sa.select(sa.func.min(RUNS.c.run_id), sa.func.count()).where(waiting)
         of_kinds = counts.group_by(*kind)
         rows = await self._database.read(lambda connection, _: connection.execute(of_kinds).all())
@@ -385,17 +385,17 @@ class SqlTable:
         runs = await self._select_runs(sa.select(RUNS).where(RUNS.c.run_id.in_(found)))
         return [(run, found[run.run_id]) for run in runs]
 
-    async def counts(self, states: Collection[RunState] = tuple(RunState)) -> Sequence[RunCount]:
+    async def counts(self, states: Collection[RowState] = tuple(RowState)) -> Sequence[RunCount]:
         """Count runs by kind."""
 
         def work(connection: sa.Connection, now: float) -> Sequence[RunCount]:
             living = sa.select(WORKERS.c.id).where(WORKERS.c.beat > now - STALE_S)
-            is_running, is_held = RUNS.c.state == RunState.RUNNING, RUNS.c.owner.startswith(HOLDER)
+            is_running, is_held = RUNS.c.state == RowState.RUNNING, RUNS.c.owner.startswith(HOLDER)
             is_lost = sa.and_(is_running, ~is_held, RUNS.c.owner.not_in(living))
             is_due = sa.and_(
-                RUNS.c.state == RunState.PARKED, RUNS.c.wake_at > 0, RUNS.c.wake_at <= now
+                RUNS.c.state == RowState.PARKED, RUNS.c.wake_at > 0, RUNS.c.wake_at <= now
             )
-            is_queued = sa.and_(RUNS.c.state == RunState.QUEUED, RUNS.c.reason.not_in(CAPPED))
+            is_queued = sa.and_(RUNS.c.state == RowState.QUEUED, RUNS.c.reason.not_in(CAPPED))
             could_start = sa.or_(is_queued, is_lost, is_due)
             kind = (RUNS.c.universe, RUNS.c.pool, RUNS.c.engine, RUNS.c.label, RUNS.c.state)
             marks = (
@@ -406,7 +406,7 @@ class SqlTable:
             rows = rows.group_by(*kind, *(mark.name for mark in marks)).order_by(*kind)
             return [
                 RunCount(
-                    where, pool, engine, label, RunState(state), bool(held), bool(starts), count
+                    where, pool, engine, label, RowState(state), bool(held), bool(starts), count
                 )
                 for where, pool, engine, label, state, held, starts, count in connection.execute(
                     rows
@@ -427,7 +427,7 @@ class SqlTable:
         place = sa.func.row_number().over(**queue)
         front = sa.func.lag(RUNS.c.run_id, 1, "").over(**queue)
         rows = sa.select(RUNS.c.run_id, place - 1, front).where(
-            RUNS.c.state == RunState.QUEUED, RUNS.c.reason.not_in(FULL)
+            RUNS.c.state == RowState.QUEUED, RUNS.c.reason.not_in(FULL)
         )
         return await self._database.read(
             lambda connection, _: {
@@ -637,13 +637,13 @@ class SqlTable:
         lines: list[str] = []
         for run_id in next_in(pool, running, waiting, tenants, most=most):
             run = lock_known(connection, run_id)
-            if run.state is not RunState.QUEUED:
+            if run.state is not RowState.QUEUED:
                 continue  # canceled meanwhile
             run = self._apply(connection, run, next_attempt(run, {"reason": None}), now)
             lines.append(f"run {run_id}: attempt {run.attempt} has room in pool {pool.name}")
         for run_id, reason in newly_capped(pool, running, waiting, tenants).items():
             run = lock_known(connection, run_id)
-            if run.state is RunState.QUEUED and not run.cancel:
+            if run.state is RowState.QUEUED and not run.cancel:
                 set_run(connection, run, now, reason=reason)
         return lines
 
@@ -653,11 +653,11 @@ class SqlTable:
         attempt = RUNS.c.run_id + ":" + sa.cast(RUNS.c.attempt, sa.Text)
         rows = sa.select(RUNS).where(
             sa.or_(
-                sa.and_(RUNS.c.state == RunState.RUNNING, RUNS.c.owner.not_in(living)),
-                sa.and_(RUNS.c.state != RunState.ENDED, RUNS.c.owner == "", RUNS.c.cancel),
-                sa.and_(RUNS.c.state == RunState.PARKED, RUNS.c.wake_at > 0, RUNS.c.wake_at <= now),
+                sa.and_(RUNS.c.state == RowState.RUNNING, RUNS.c.owner.not_in(living)),
+                sa.and_(RUNS.c.state != RowState.ENDED, RUNS.c.owner == "", RUNS.c.cancel),
+                sa.and_(RUNS.c.state == RowState.PARKED, RUNS.c.wake_at > 0, RUNS.c.wake_at <= now),
                 sa.and_(
-                    RUNS.c.state == RunState.QUEUED,
+                    RUNS.c.state == RowState.QUEUED,
                     RUNS.c.reason.not_in(FULL),
                     ~self._queue.is_pending(attempt, living, now - UNCLAIMED_S),
                 ),

@@ -12,7 +12,7 @@ from sqlalchemy import exc
 from attractor.fleet.database.database import Database
 from attractor.fleet.database.run_rows import run_of
 from attractor.fleet.database.schema import RUNS, TAILS
-from attractor.fleet.records import FleetRun, RunState
+from attractor.fleet.records import FleetRun, RowState
 
 WATCH_S = 10.0
 """A look counts for so long."""
@@ -30,7 +30,7 @@ class Tails:
 
         def work(connection: sa.Connection, now: float) -> str:
             run = sa.select(RUNS.c.epoch, RUNS.c.seq).where(
-                RUNS.c.run_id == run_id, RUNS.c.state == RunState.RUNNING
+                RUNS.c.run_id == run_id, RUNS.c.state == RowState.RUNNING
             )
             if (present := connection.execute(run).one_or_none()) is None:
                 return ""

@@ -13,7 +13,7 @@ from attractor.base.records import read_record, write_record
 from attractor.fleet.database.schema import RUNS, UNIVERSES
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.errors import CapRefused
-from attractor.fleet.records import NOTHING_SPENT, RunState, Spent
+from attractor.fleet.records import NOTHING_SPENT, RowState, Spent
 from attractor.fleet.universes import (
     Caps,
     Tenant,
@@ -142,7 +142,7 @@ def held_tenants(
     found = by_universe(read_tenants(connection, now, universe, _NO_CAPS))
     if not found:
         return ()
-    is_executed = sa.and_(RUNS.c.state == RunState.RUNNING, ~RUNS.c.owner.startswith(HOLDER))
+    is_executed = sa.and_(RUNS.c.state == RowState.RUNNING, ~RUNS.c.owner.startswith(HOLDER))
     is_capped = RUNS.c.universe.in_(found)
     for row in connection.execute(sa.select(*NEED).where(is_executed, is_capped)).mappings():
         need = need_of({**row})

@@ -51,7 +51,7 @@ from attractor.fleet.records import (
     Claim,
     FleetRun,
     NewRun,
-    RunState,
+    RowState,
     Worker,
 )
 from attractor.fleet.seams import BlobsOf
@@ -61,7 +61,7 @@ from attractor.fleet.store.places import (
     PROJECT,
     RUNS,
     Collector,
-    Place,
+    MachinePlace,
     chain_of,
     is_restart,
     lay_out,
@@ -140,7 +140,7 @@ class Dispatch:
         self._blobs_of = blobs_of
         self._owner = owner
         project = opened.project
-        self._place = Place(project.runs_dir, project.machine.state_dir, project.root)
+        self._place = MachinePlace(project.runs_dir, project.machine.state_dir, project.root)
 
     @classmethod
     def of(cls, opened: OpenProject, fleet: "Fleet") -> "Dispatch":
@@ -250,7 +250,7 @@ class Dispatch:
         self, run_id: str, owner: str, head: str, damaged: str
     ) -> AsyncGenerator[Path]:
         claim = await self._hold(run_id, owner)
-        end = following = AttemptEnd(state=RunState.PARKED, is_undone=True)
+        end = following = AttemptEnd(state=RowState.PARKED, is_undone=True)
         try:
             if head and claim.head != damaged:
                 hint = f"look at its head again: attractor fleet why {run_id}"
@@ -330,7 +330,7 @@ class Dispatch:
             state = ""
         now = f"{run.state}:{run.attempt}:{run.reason.kind if run.reason else ''}"
         if state not in (now, _SETTLED):
-            is_canceled = run.state is RunState.ENDED and run.cancel
+            is_canceled = run.state is RowState.ENDED and run.cancel
             if is_canceled:
                 # While the copy is marked: a resume would execute it here.
                 last = self._chain(run_id)[-1]
@@ -512,11 +512,11 @@ class Dispatch:
     def _mark(self, root: Path, run: FleetRun) -> None:
         """Note what is known of a run that is executed elsewhere, or that it is no more."""
         directory = RunDirectory(root)
-        if run.state is RunState.ENDED:
+        if run.state is RowState.ENDED:
             directory.elsewhere.unlink(missing_ok=True)
             return
         # A run that waits for a time goes on by itself.
-        is_live = run.state is not RunState.PARKED or run.wake_at > 0
+        is_live = run.state is not RowState.PARKED or run.wake_at > 0
         why = in_words(run.reason) if run.reason else ""
         self._note_elsewhere(directory, run.run_id, run.pool, is_live=is_live, why=why)
 
@@ -566,8 +566,8 @@ def _after_change(root: Path) -> AttemptEnd:
     """Return what follows a change of a run by a person: it goes on, unless it has ended."""
     directory = RunDirectory(root)
     if open_journal(directory.events, directory.checkpoint).state.status.is_final:
-        return AttemptEnd(state=RunState.ENDED)
-    return AttemptEnd(state=RunState.QUEUED, yields=True)
+        return AttemptEnd(state=RowState.ENDED)
+    return AttemptEnd(state=RowState.QUEUED, yields=True)
 
 
 def without_tables(text: str, names: Collection[str]) -> str:

@@ -15,7 +15,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.fleet.dispatch.dispatch import Dispatch, first_of, put_folder, universe_of
 from attractor.fleet.errors import DatabaseAway, StoreAway, UnknownRun
 from attractor.fleet.fleet import Addresses, Fleet, open_fleet
-from attractor.fleet.records import EVALUATE, STOPPED, FleetRun, NewRun, RunState, area_of
+from attractor.fleet.records import EVALUATE, STOPPED, FleetRun, NewRun, RowState, area_of
 from attractor.fleet.store.heads import HeadTree
 from attractor.fleet.store.places import EVALUATION, SENT, SUITES, TRIALS, WHY_STOPPED
 from attractor.fleet.views.reasons import in_words
@@ -78,13 +78,13 @@ class TrialsInPool:
                 head = run.head
                 await asyncio.sleep(_LOOK_S)
             why = in_words(run.reason) if run.reason else "no reason is known"
-            if run.state is RunState.PARKED:
+            if run.state is RowState.PARKED:
                 with suppress(VerificationError):
                     why = (await _read_file(fleet, run, WHY_STOPPED)).decode() or why
                 await fleet.table.cancel(name)
             # Its suite is not needed there any more.
             await fleet.table.forget(name)
-        if run.state is RunState.PARKED:
+        if run.state is RowState.PARKED:
             raise Refused(
                 f"the pool {EVALUATE} stopped with the trials of {run.directory}: {why}",
                 hint=f"change that, and play those that are left: attractor resume {run.directory}",

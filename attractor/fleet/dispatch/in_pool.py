@@ -19,7 +19,7 @@ from attractor.factory.operations.settle import settle_ended
 from attractor.factory.register import find_restarts
 from attractor.fleet.dispatch.dispatch import Dispatch, Where, first_of
 from attractor.fleet.dispatch.orders import FleetOrders
-from attractor.fleet.records import STOPPED, RunState
+from attractor.fleet.records import STOPPED, RowState
 from attractor.records.lookup import is_run
 
 _LOOK_S = 0.5
@@ -67,7 +67,7 @@ class InPool:
                 return None
             while (run := await dispatch.sync(due.run_id)).state not in STOPPED:
                 await asyncio.sleep(_LOOK_S)
-        if run.state is RunState.PARKED:
+        if run.state is RowState.PARKED:
             return None
         return await conclude(root, self.opened, is_canceled=run.cancel)
 
@@ -99,5 +99,5 @@ class InPool:
                 RunDirectory(first).elsewhere.unlink(missing_ok=True)
                 return
             run = await dispatch.sync(first.name)
-        if run.state is RunState.ENDED:
+        if run.state is RowState.ENDED:
             await settle_ended(first, opened, is_canceled=run.cancel)

@@ -17,7 +17,7 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.open_project import OpenProject
 from attractor.fleet.decisions import is_executed
 from attractor.fleet.dispatch.dispatch import Dispatch, copy_fence, first_of
-from attractor.fleet.records import RunState
+from attractor.fleet.records import RowState
 from attractor.pipeline.orders import CANCEL_PATIENCE_S, OrderReply, Orders, Receipt, find_verdict
 
 OpenDispatch = Callable[[OpenProject], AbstractAsyncContextManager[Dispatch]]
@@ -65,13 +65,13 @@ class WorkerOrders(Orders):
                 f"no worker executes run {run_id}", hint=f"look why: attractor fleet why {run_id}"
             )
         if order.action is Action.PAUSE:
-            return OrderReply(True) if run.state is RunState.PARKED else None
+            return OrderReply(True) if run.state is RowState.PARKED else None
         until = time.monotonic() + _PATIENCE_S
         while time.monotonic() < until:
             run = await self.dispatch.sync(run_id)
             if reply := find_verdict(RunDirectory(self.root), f"{name}.json"):
                 return reply
-            if run.state is RunState.ENDED:
+            if run.state is RowState.ENDED:
                 raise Refused(
                     f"run {run_id} ended before its worker took the order", hint=self._status_hint
                 )
@@ -162,7 +162,7 @@ class FleetOrders(Orders):
             await dispatch.table.order(run_id, self._new_name(), write_fields(order))
             await dispatch.table.cancel(run_id)
             until = time.monotonic() + _PATIENCE_S
-            while (await dispatch.sync(run_id)).state is not RunState.ENDED:
+            while (await dispatch.sync(run_id)).state is not RowState.ENDED:
                 if time.monotonic() > until:
                     raise Refused(
                         f"run {run_id} is to be canceled, but its worker has not ended it yet",

@@ -67,7 +67,7 @@ _CONFIG_SHA256 = (
 
 
 @dataclass(frozen=True)
-class Place:
+class MachinePlace:
     """The folders of runs, of the state and of the project on one machine."""
 
     runs: Path
@@ -75,7 +75,7 @@ class Place:
     project: Path
 
     @classmethod
-    def below(cls, root: Path) -> "Place":
+    def below(cls, root: Path) -> "MachinePlace":
         """Return the place of one run on a worker."""
         return cls(root / RUNS, root / "state", root / PROJECT)
 
@@ -146,7 +146,7 @@ class Collector:
     attempt sets aside.
     """
 
-    place: Place
+    place: MachinePlace
     run_ids: Callable[[], Iterable[str]]
     size: HeadSize | None = None
     _waiting: deque[Change] = field(default_factory=deque[Change])
@@ -224,7 +224,7 @@ def _other_run(name: str, before: Path) -> VerificationError:
 async def lay_out(
     tree: HeadTree,
     files: AsyncIterator[tuple[str, FileEntry | None]],
-    place: Place,
+    place: MachinePlace,
     *,
     search_path: str = "",
     grows: bool = False,
@@ -265,14 +265,14 @@ _KEPT = re.compile(rf"{_STORE_RECORD.pattern}|{RUNS}/[^/]+/{re.escape(JOURNAL)}"
 """The files that no later head lacks: without them, another content could take their place."""
 
 
-def _remove(name: str, place: Place, *, grows: bool) -> None:
+def _remove(name: str, place: MachinePlace, *, grows: bool) -> None:
     path = place.path(name)
     if grows and _KEPT.fullmatch(name):
         raise VerificationError(f"a head lacks {name}, which an earlier one has")
     path.unlink(missing_ok=True)
 
 
-async def _write(tree: HeadTree, name: str, entry: FileEntry, place: Place) -> None:
+async def _write(tree: HeadTree, name: str, entry: FileEntry, place: MachinePlace) -> None:
     content, path = await _content(tree, entry), place.path(name)
     if _OBJECT_LOG.fullmatch(name):
         await asyncio.to_thread(_write_objects, path.parent / "objects", content)
@@ -325,7 +325,7 @@ async def _write_pack(path: Path, content: bytes, search_path: str) -> None:
         await Git(store, search_path).run_from(file, "index-pack", "--stdin")
 
 
-def _write_late(path: Path, content: bytes, mode: int, place: Place, *, grows: bool) -> None:
+def _write_late(path: Path, content: bytes, mode: int, place: MachinePlace, *, grows: bool) -> None:
     if path.parent.parent == place.runs:
         _require_own_restarts(path.parent, content)
     if path.name == JOURNAL:
@@ -379,7 +379,7 @@ _PIECE = 1 << 20
 _ALGORITHMS = {40: "sha1", 64: "sha256"}
 
 
-def _write_store_record(path: Path, content: bytes, place: Place) -> None:
+def _write_store_record(path: Path, content: bytes, place: MachinePlace) -> None:
     """Write the record of a store, with the folder that its workspace has in this place."""
     if path.exists():
         # The place has its own folder already.

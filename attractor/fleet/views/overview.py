@@ -22,7 +22,7 @@ from attractor.fleet.records import (
     Pool,
     QueuePlace,
     Reason,
-    RunState,
+    RowState,
     Worker,
     area_of,
 )
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     # It loads the database, and most processes that show an overview need no fleet.
     from attractor.fleet.fleet import Fleet
 
-OPEN = (RunState.RUNNING, RunState.QUEUED, RunState.PARKED)
+OPEN = (RowState.RUNNING, RowState.QUEUED, RowState.PARKED)
 """The states of runs that have not ended, in the order of lists."""
 
 
@@ -89,8 +89,8 @@ async def explain(fleet: "Fleet", runs: Sequence[FleetRun]) -> Sequence[Explaine
     """Return runs with their reasons, from what the rows say now."""
     now, workers = await fleet.table.now(), await fleet.table.workers()
     pools = await fleet.table.pools()
-    loads = loads_of(pools, await fleet.table.counts((RunState.RUNNING,)))
-    is_queued = any(run.state is RunState.QUEUED for run in runs)
+    loads = loads_of(pools, await fleet.table.counts((RowState.RUNNING,)))
+    is_queued = any(run.state is RowState.QUEUED for run in runs)
     places: Mapping[str, QueuePlace] = await fleet.table.places() if is_queued else {}
     is_refused = any(run.reason is not None and run.reason.kind in FULL for run in runs)
     tenants = by_universe(await fleet.table.capped() if is_queued and is_refused else ())
@@ -110,7 +110,7 @@ async def find_row(fleet: "Fleet", run_id: str) -> FleetRun | None:
     """Return the row of a run; until workers have played its trials, the row of these."""
     for name in await fleet.table.beginning_with(f"{run_id}.", 1):
         trials = await fleet.table.run(name)
-        if trials and trials.state is not RunState.ENDED:
+        if trials and trials.state is not RowState.ENDED:
             return trials
     return await fleet.table.run(run_id)
 
@@ -139,7 +139,7 @@ class WorkerView:
 
 async def view_workers(fleet: "Fleet") -> Sequence[WorkerView]:
     """Return the workers, each with what it executes."""
-    now, running = await fleet.table.now(), await fleet.table.runs(states=(RunState.RUNNING,))
+    now, running = await fleet.table.now(), await fleet.table.runs(states=(RowState.RUNNING,))
     return [
         WorkerView(
             worker,
@@ -177,7 +177,7 @@ async def view_pools(fleet: "Fleet") -> Sequence[PoolView]:
     now = await fleet.table.now()
     workers = without_holders(await fleet.table.workers())
     living = [worker for worker in workers if is_alive(worker, now)]
-    runs: dict[str, Counter[RunState]] = {}
+    runs: dict[str, Counter[RowState]] = {}
     for count in await fleet.table.counts(OPEN):
         runs.setdefault(count.pool, Counter())[count.state] += count.number
     names = sorted({*limits, *runs, *(worker.pool for worker in living)})
@@ -188,7 +188,7 @@ async def view_pools(fleet: "Fleet") -> Sequence[PoolView]:
             limits.get(name, Pool(name)).share,
             sum(worker.pool == name for worker in living),
             sum(worker.slots for worker in living if worker.pool == name),
-            *(runs.get(name, Counter[RunState]())[state] for state in OPEN),
+            *(runs.get(name, Counter[RowState]())[state] for state in OPEN),
         )
         for name in names
     ]

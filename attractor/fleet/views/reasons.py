@@ -13,7 +13,7 @@ from attractor import __version__
 from attractor.base.amounts import format_seconds, number_of
 from attractor.base.json import Json
 from attractor.fleet.decisions import FULL, STALE_S, is_holder, why_no_room
-from attractor.fleet.records import FleetRun, Pool, PoolLoad, Reason, ReasonKind, RunState, Worker
+from attractor.fleet.records import FleetRun, Pool, PoolLoad, Reason, ReasonKind, RowState, Worker
 from attractor.fleet.universes import Tenant, need_of
 from attractor.records.diagnosis.failures import budget_option
 
@@ -48,13 +48,13 @@ def why(
     number of runs of its queue that begin before it.
     """
     match run.state:
-        case RunState.ENDED:
+        case RowState.ENDED:
             return None
-        case RunState.RUNNING:
+        case RowState.RUNNING:
             return _why_running(run, workers, now)
-        case RunState.PARKED:
+        case RowState.PARKED:
             return _why_parked(run)
-        case RunState.QUEUED:
+        case RowState.QUEUED:
             if missing := _no_worker(run, workers, now):
                 return missing
             return _why_refused(run, pools, tenants) or _behind(run, workers, ahead, now)

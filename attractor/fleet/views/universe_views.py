@@ -9,7 +9,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.base.json import Json
 from attractor.base.records import write_fields
-from attractor.fleet.records import Pool, RunState
+from attractor.fleet.records import Pool, RowState
 from attractor.fleet.universes import Caps, Effective, Tenant, caps_in, effective_caps, tenants_in
 from attractor.fleet.views.overview import OPEN
 
@@ -45,7 +45,7 @@ async def list_universes(
 
     With `projects`, those of these projects, which are the only worlds that count.
     """
-    counts = Counter[tuple[str, RunState]]()
+    counts = Counter[tuple[str, RowState]]()
     for count in await fleet.table.counts(OPEN):
         counts[count.universe, count.state] += count.number
     return [
@@ -54,9 +54,9 @@ async def list_universes(
             universe.id,
             universe.archived,
             worlds,
-            counts[universe.address, RunState.QUEUED],
-            counts[universe.address, RunState.RUNNING],
-            counts[universe.address, RunState.PARKED],
+            counts[universe.address, RowState.QUEUED],
+            counts[universe.address, RowState.RUNNING],
+            counts[universe.address, RowState.PARKED],
             universe.spent.cost_usd,
             universe.spent.tokens,
             universe.spent.unpriced_tokens,

@@ -41,7 +41,7 @@ from attractor.factory.project import list_project_ids
 from attractor.factory.register import record_guard
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.profiles import Profile
-from attractor.fleet.store.places import AGENTS, EVALUATION, WHY_STOPPED, Place
+from attractor.fleet.store.places import AGENTS, EVALUATION, WHY_STOPPED, MachinePlace
 from attractor.fleet.workers.fence import USED, WorkerChannel, WorkerFence, used_record
 from attractor.fleet.workers.trials import Finish, TrialsLeft, find_trials
 from attractor.pipeline.execute import resume
@@ -72,7 +72,7 @@ _RESULT = ("status", "phase", "reason", "outcome")
 
 
 def open_project(
-    place: Place, environ: Mapping[str, str], channel: WorkerChannel, observer: Observer
+    place: MachinePlace, environ: Mapping[str, str], channel: WorkerChannel, observer: Observer
 ) -> tuple[Project, "Tracing | None"]:
     """Open the project of a place, with its settings and those of this machine.
 
@@ -203,7 +203,7 @@ def _train(folder: Path, sent: Mapping[str, Mapping[str, str]], begun: BegunRun)
 
 async def execute(
     run_id: str,
-    place: Place,
+    place: MachinePlace,
     project: Project,
     record: Mapping[str, Any],
     wait: LongWait,
@@ -235,7 +235,7 @@ def _report(result: RunResult) -> JsonObject:
     return {**dict(zip(_RESULT, values, strict=True)), USED: used_record(result.usage)}
 
 
-def _words_of(error: AttractorError, place: Place) -> str:
+def _words_of(error: AttractorError, place: MachinePlace) -> str:
     """Return what the row says of an error; of an evaluation, only the head has its words."""
     folder = place.state / EVALUATION
     if not folder.exists():
@@ -245,7 +245,7 @@ def _words_of(error: AttractorError, place: Place) -> str:
     return f"{first_sentence(type(error))}, which attractor resume describes"
 
 
-def _require_home(home: Place | None) -> Place:
+def _require_home(home: MachinePlace | None) -> MachinePlace:
     if home is None:
         raise Refused(
             "a run in a dimension needs a worker of its machine",
@@ -255,7 +255,11 @@ def _require_home(home: Place | None) -> Place:
 
 
 def main(
-    root: Path, run_id: str, end: socket.socket, home: Place | None = None, project_id: str = ""
+    root: Path,
+    run_id: str,
+    end: socket.socket,
+    home: MachinePlace | None = None,
+    project_id: str = "",
 ) -> int:
     """Execute a run in its place, and tell the worker how it ended.
 
@@ -263,7 +267,7 @@ def main(
     """
     # No command of a stage may speak with the worker.
     end.set_inheritable(False)
-    channel, place, wait = WorkerChannel(end), Place.below(root), LongWait()
+    channel, place, wait = WorkerChannel(end), MachinePlace.below(root), LongWait()
     # An empty folder of agents has no files that a head could name.
     record = _record(place.project)
     agents = place.state / AGENTS / record["agents"]
@@ -309,5 +313,5 @@ if __name__ == "__main__":
     end = socket.socket(fileno=int(number))
     if of_label:
         *folders, project_id = of_label
-        sys.exit(main(Path(root), run_id, end, Place(*map(Path, folders)), project_id))
+        sys.exit(main(Path(root), run_id, end, MachinePlace(*map(Path, folders)), project_id))
     sys.exit(main(Path(root), run_id, end))

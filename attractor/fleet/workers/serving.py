@@ -17,7 +17,7 @@ from attractor.fleet.decisions import BEAT_S
 from attractor.fleet.errors import DatabaseAway, StoreAway
 from attractor.fleet.fleet import Addresses, Fleet, open_fleet, process_name
 from attractor.fleet.records import EVALUATE, HOME, Worker, area_of, queue_name, worker_id
-from attractor.fleet.store.places import Place
+from attractor.fleet.store.places import MachinePlace
 from attractor.fleet.workers.site import INCIDENTS, FolderSite, remove_place
 from attractor.fleet.workers.worker import RunWorker
 
@@ -40,7 +40,7 @@ class WorkerPlan:
     slots: int
     labels: Sequence[str]
     environ: Mapping[str, str]
-    home: Place | None = None
+    home: MachinePlace | None = None
     max_head_bytes: int = sys.maxsize
     engine: str = __version__
 

@@ -37,7 +37,7 @@ from attractor.fleet.store.places import (
     PROJECT,
     Collector,
     HeadSize,
-    Place,
+    MachinePlace,
     chain_of,
     lay_out,
 )
@@ -72,7 +72,7 @@ class FolderSite:
         blobs_of: BlobsOf,
         environ: Mapping[str, str],
         program: Sequence[str] = PROGRAM,
-        home: Place | None = None,
+        home: MachinePlace | None = None,
         max_bytes: int = sys.maxsize,
     ) -> None:
         self._folder = folder
@@ -97,7 +97,7 @@ class FolderSite:
             raise
 
     async def _begin(self, run: FleetRun, claim: Claim, root: Path) -> SiteAttempt:
-        place = Place.below(root)
+        place = MachinePlace.below(root)
         tree = await HeadTree.load(await self._blobs_of(run.area), claim.head)
         size = HeadSize(self._max_bytes)
         async for name, entry in tree.files():
@@ -113,7 +113,7 @@ class FolderSite:
         streams = await asyncio.open_connection(sock=end, limit=_LONGEST_LINE)
         return _Attempt(run.directory, root, tree, collector, process, streams, given)
 
-    async def _make_repository(self, place: Place, run_id: str) -> None:
+    async def _make_repository(self, place: MachinePlace, run_id: str) -> None:
         """Make the repository whose objects the store of a run borrows."""
         record = read_record(place.store(run_id))
         if record is None:
@@ -170,7 +170,7 @@ class _Attempt:
         self._run_id = run_id
         self._given = {*given}
         self._root = root
-        self._runs = Place.below(root).runs
+        self._runs = MachinePlace.below(root).runs
         self._tree = tree
         self._collector = collector
         self._process = process
@@ -278,7 +278,7 @@ def _spent(message: JsonObject) -> Spent | None:
 def _clear(root: Path, accounts: Path) -> None:
     """Make an empty place; all places of a worker know the limits of the same accounts."""
     remove_place(root)
-    place = Place.below(root)
+    place = MachinePlace.below(root)
     for folder in (root, place.project, place.runs, place.state, place.state / AGENTS, accounts):
         make_private_folder(folder)
     (place.state / ACCOUNTS).symlink_to(accounts)
@@ -338,7 +338,7 @@ def _done(runs: Path, run_id: str, orders: Collection[str]) -> set[str]:
 def remove_place(root: Path) -> None:
     """Remove a place, and the workspaces outside of it: a link names their folder."""
     with suppress(OSError):
-        remove_tree(workspaces_folder(Place.below(root).state).readlink())
+        remove_tree(workspaces_folder(MachinePlace.below(root).state).readlink())
     remove_tree(root)
 
 
@@ -348,7 +348,7 @@ def _set_aside(root: Path, run_id: str) -> None:
     if not root.exists():
         return
     # Its suite is not needed any more.
-    remove_tree(Place.below(root).state / EVALUATION)
+    remove_tree(MachinePlace.below(root).state / EVALUATION)
     make_private_folder(aside.parent)
     remove_place(aside)
     root.rename(aside)

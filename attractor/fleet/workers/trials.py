@@ -11,7 +11,7 @@ from attractor.engine.budgets import Budgets
 from attractor.engine.outcome import Usage
 from attractor.environments.environment import Promises
 from attractor.factory.register import weakest
-from attractor.fleet.store.places import EVALUATION, SENT, SUITES, TRIALS, Place
+from attractor.fleet.store.places import EVALUATION, SENT, SUITES, TRIALS, MachinePlace
 from attractor.fleet.workers.fence import WorkerChannel
 from attractor.pipeline.plan.run_plan import BegunRun
 from attractor.workspaces.folders import workspaces_folder
@@ -27,7 +27,7 @@ class TrialsLeft(AttractorError):
     """The worker takes no more work: another one plays the trials that are left."""
 
 
-def find_trials(place: Place, channel: WorkerChannel) -> Finish | None:
+def find_trials(place: MachinePlace, channel: WorkerChannel) -> Finish | None:
     """Return the function that plays the trials sent with a run; None for a run without any."""
     folder = place.state / EVALUATION
     if not folder.exists():
@@ -45,7 +45,7 @@ def find_trials(place: Place, channel: WorkerChannel) -> Finish | None:
 
 
 async def _play(
-    place: Place,
+    place: MachinePlace,
     channel: WorkerChannel,
     sent: "SentTrials",
     sealed: "SealedSuite",

@@ -33,7 +33,7 @@ from attractor.fleet.records import (
     NotClaimed,
     Reason,
     ReasonKind,
-    RunState,
+    RowState,
     Spent,
     Worker,
 )
@@ -51,21 +51,21 @@ def end_of(report: JsonObject, now: float) -> AttemptEnd:
     """Return how an attempt ended, from the report of its process, at a time of the database."""
     if "error" in report:
         details = {"stopped": report["error"]}
-        return AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.PAUSED, details))
+        return AttemptEnd(state=RowState.PARKED, reason=Reason(ReasonKind.PAUSED, details))
     status = RunStatus(StatusWord(str(report["status"])), Phase(str(report["phase"])))
     words = str(report["reason"])
     if status == AWAITING_ANSWER:
-        return AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.HUMAN))
+        return AttemptEnd(state=RowState.PARKED, reason=Reason(ReasonKind.HUMAN))
     if "wait" in report:
         kind = ReasonKind.TIMER if report["wait"] == WaitReason.TIMER else ReasonKind.LIMIT
         wake_at = now + float(str(report["wait_s"]))
         return AttemptEnd(
-            state=RunState.PARKED, reason=Reason(kind, {"stopped": words}), wake_at=wake_at
+            state=RowState.PARKED, reason=Reason(kind, {"stopped": words}), wake_at=wake_at
         )
     if status.word in (StatusWord.EXECUTING, StatusWord.BOOTING, StatusWord.WAITING):
         kind = ReasonKind.BUDGET if words.startswith(_BUDGET) else ReasonKind.PAUSED
-        return AttemptEnd(state=RunState.PARKED, reason=Reason(kind, {"stopped": words}))
-    return AttemptEnd(state=RunState.ENDED)
+        return AttemptEnd(state=RowState.PARKED, reason=Reason(kind, {"stopped": words}))
+    return AttemptEnd(state=RowState.ENDED)
 
 
 _BUDGET = "the budget "
@@ -208,7 +208,7 @@ class RunWorker:
     async def _give_back(self, run: FleetRun) -> None:
         """Release a run whose claim this worker made, but never heard of."""
         with suppress(Fenced, DatabaseAway):
-            await self._table.end(Claim.of(run), AttemptEnd(state=RunState.QUEUED, yields=True))
+            await self._table.end(Claim.of(run), AttemptEnd(state=RowState.QUEUED, yields=True))
 
     async def end_all(self, why: str) -> None:
         """End the processes of all attempts."""
@@ -262,11 +262,11 @@ class RunWorker:
             end = end_of(sign.report, await self._insist(self._table.now))
             is_stopped = end.reason is not None and end.reason.kind is ReasonKind.PAUSED
             if is_stopped and "error" not in sign.report and self.is_draining:
-                end = AttemptEnd(state=RunState.QUEUED, yields=True)
+                end = AttemptEnd(state=RowState.QUEUED, yields=True)
             await self._end(claim, end)
         else:
             has_crashed = running not in self._kills
-            end = AttemptEnd(state=RunState.QUEUED, yields=True, has_crashed=has_crashed)
+            end = AttemptEnd(state=RowState.QUEUED, yields=True, has_crashed=has_crashed)
             await self._end(claim, end)
 
     async def _commit(
@@ -325,4 +325,4 @@ def _parked(error: Exception, run: FleetRun, head: str) -> AttemptEnd:
         details["stopped"] = f"{first_sentence(type(error))} (the log of its worker says more)"
     elif isinstance(error, VerificationError):
         details["damaged"] = head
-    return AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.PAUSED, {**details}))
+    return AttemptEnd(state=RowState.PARKED, reason=Reason(ReasonKind.PAUSED, {**details}))

@@ -246,7 +246,7 @@ class ProposalKind(Enum):
     WORD = auto()
 
 
-class Proposal(NamedTuple):
+class ProposedWord(NamedTuple):
     """A proposed word and its meaning."""
 
     text: str
@@ -259,7 +259,7 @@ _WORDS = ("node", "edge", "graph", "subgraph")
 _CONDITIONS = ("outcome=success", "outcome=fail", "outcome=partial_success", "outcome!=success")
 
 
-def propose(cursor: Cursor, nodes: Iterable[str], vocabulary: Vocabulary) -> Sequence[Proposal]:
+def propose(cursor: Cursor, nodes: Iterable[str], vocabulary: Vocabulary) -> Sequence[ProposedWord]:
     """Return proposals for the cursor, best first."""
     match cursor.writing:
         case CursorKind.KEY:
@@ -269,24 +269,24 @@ def propose(cursor: Cursor, nodes: Iterable[str], vocabulary: Vocabulary) -> Seq
         case CursorKind.TARGET:
             return list(_nodes(nodes))
         case CursorKind.STATEMENT:
-            words = (Proposal(word, ProposalKind.WORD) for word in _WORDS)
+            words = (ProposedWord(word, ProposalKind.WORD) for word in _WORDS)
             return [*_nodes(nodes), *words, *_keys(AttributeOwner.GRAPH)]
         case CursorKind.NOTHING:
             return []
 
 
-def _keys(place: AttributeOwner) -> Iterator[Proposal]:
+def _keys(place: AttributeOwner) -> Iterator[ProposedWord]:
     for row in ATTRIBUTES.values():
         if place in row.places and not row.alias_of:
-            yield Proposal(row.name, ProposalKind.KEY, str(row.type), describe_attribute(row))
+            yield ProposedWord(row.name, ProposalKind.KEY, str(row.type), describe_attribute(row))
 
 
-def _nodes(nodes: Iterable[str]) -> Iterator[Proposal]:
+def _nodes(nodes: Iterable[str]) -> Iterator[ProposedWord]:
     for id_ in dict.fromkeys(nodes):
-        yield Proposal(written_word(id_), ProposalKind.NODE, "node")
+        yield ProposedWord(written_word(id_), ProposalKind.NODE, "node")
 
 
-def _values(cursor: Cursor, nodes: Iterable[str], vocabulary: Vocabulary) -> Iterator[Proposal]:
+def _values(cursor: Cursor, nodes: Iterable[str], vocabulary: Vocabulary) -> Iterator[ProposedWord]:
     if cursor.key in NAMING_KEYS:
         yield from _nodes(nodes)
         return
@@ -305,4 +305,4 @@ def _values(cursor: Cursor, nodes: Iterable[str], vocabulary: Vocabulary) -> Ite
     for word in named.get(cursor.key) or (_choices_of(row) if row else ()):
         text = word if cursor.is_quoted else written_word(word)
         detail = TYPE_OF_SHAPE.get(word, "") if cursor.key == "shape" else ""
-        yield Proposal(text, ProposalKind.VALUE, detail, meaning_of(cursor.key, word))
+        yield ProposedWord(text, ProposalKind.VALUE, detail, meaning_of(cursor.key, word))

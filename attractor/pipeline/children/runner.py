@@ -13,7 +13,6 @@ from attractor.base.events import Event
 from attractor.base.files import sync_folder
 from attractor.base.ids import new_run_id
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
-from attractor.engine.errors import NotRunnable
 from attractor.engine.interviews import ChildQuestions, Questions
 from attractor.engine.journal.events import Action, OperatorAction
 from attractor.engine.outcome import Usage
@@ -26,7 +25,7 @@ from attractor.engine.state.attempts import TreeId
 from attractor.engine.walk.saved_conversations import SavedConversations
 from attractor.engine.walk.waits import RunWaits
 from attractor.environments.environment import ExecutionEnvironment
-from attractor.language.diagnostics import error
+from attractor.language.diagnostics import NotRunnable, error
 from attractor.language.graph.graph import Graph
 from attractor.language.preparation.prepare import KnownFiles
 from attractor.pipeline.children.child import (

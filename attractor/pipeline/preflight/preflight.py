@@ -12,7 +12,6 @@ from attractor.backends.registry import NeedsProgram, backend_registry
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UnknownName, UsageError
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
-from attractor.engine.errors import NotRunnable
 from attractor.engine.preflight import find_faults, find_secret_names, resolve_handler
 from attractor.engine.prompts.inherited_context import ModelTask, model_task
 from attractor.engine.seams import Handler
@@ -21,7 +20,7 @@ from attractor.environments.errors import NO_PORTS, PORTS_HINT
 from attractor.environments.selection import EnvironmentChoice
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.registry import InterviewerParts, build_interviewer
-from attractor.language.diagnostics import Diagnostic, error
+from attractor.language.diagnostics import Diagnostic, NotRunnable, error
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import Span
 from attractor.pipeline.components.backends import AGENT, SIMULATE, backend_of

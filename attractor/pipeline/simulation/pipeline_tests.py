@@ -16,9 +16,9 @@ from attractor.base.files import walk_paths
 from attractor.base.json import Json, canonical_json
 from attractor.base.toml import InvalidToml, parse_toml
 from attractor.config.tables import read_table
-from attractor.engine.errors import NotRunnable
 from attractor.engine.simulation.outcomes import read_outcomes
 from attractor.engine.simulation.walk import MAX_STEPS, SimulatedWalk
+from attractor.language.diagnostics import NotRunnable
 from attractor.language.graph.graph import Edge, Graph
 from attractor.pipeline.simulation.simulate import Script, check_answers, simulate
 from attractor.pipeline.source.read import open_pipeline

@@ -8,7 +8,6 @@ from attractor.backends.simulate import Simulate
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError, suggest
 from attractor.base.json import Json
-from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import FailureClass, Outcome, StageStatus, success
 from attractor.engine.preflight import find_faults
 from attractor.engine.questions.edge_labels import normalize_label
@@ -28,6 +27,7 @@ from attractor.handlers.prompt import Prompt
 from attractor.handlers.registry import handler_registry
 from attractor.handlers.start import Start
 from attractor.handlers.wait__human import GateChoice, WaitHuman, find_choices, match_choice
+from attractor.language.diagnostics import NotRunnable
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.source.syntax_tree import Attributes
 

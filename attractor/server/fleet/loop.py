@@ -26,7 +26,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.settle import settle_ended
 from attractor.fleet.decisions import HOLDER
 from attractor.fleet.errors import DatabaseAway, StoreAway
-from attractor.fleet.records import EVALUATE, FleetRun, RunState
+from attractor.fleet.records import EVALUATE, FleetRun, RowState
 from attractor.fleet.views.overview import explain, fault_of_store
 from attractor.records.summary import summarize_any
 from attractor.server.errors import TooManyProcesses
@@ -175,7 +175,7 @@ class FleetLoop:
         """Remove the rows of runs that ended long ago, and whose results are in their projects."""
         until = await fleet.table.now() - KEEP_ENDED_S
         own = self._projects()
-        for run in await fleet.table.runs(states=(RunState.ENDED,)):
+        for run in await fleet.table.runs(states=(RowState.ENDED,)):
             if run.changed >= until or run.project not in own:
                 continue
             # The runs of a project that is gone keep their rows, and no blob of others.
@@ -303,20 +303,20 @@ class FleetLoop:
     def _cancel_trials(self, run: FleetRun) -> None:
         """Let the pool of evaluations play no more trials of a run that has ended, for a cancel."""
         opened = self._project_of(run.project).opened
-        if run.state is not RunState.ENDED and not run.cancel and _is_over(run, opened):
+        if run.state is not RowState.ENDED and not run.cancel and _is_over(run, opened):
             self._connection.read(lambda fleet: fleet.table.cancel(run.run_id))
 
     async def _bring(self, run: FleetRun, project: FleetProject) -> None:
         """Bring a run into its project, and do what its state wants."""
         opened = project.opened
         async with self._connection.dispatch(opened) as dispatch:
-            if run.state is RunState.ENDED and dispatch.is_settled(run):
+            if run.state is RowState.ENDED and dispatch.is_settled(run):
                 return
             run = await dispatch.sync(run.run_id)
             root = opened.project.runs_dir / run.run_id
-            if run.state is RunState.PARKED:
+            if run.state is RowState.PARKED:
                 await notify_of_wait(run, root, opened.project)
-            if run.state is RunState.ENDED:
+            if run.state is RowState.ENDED:
                 ended = await settle_ended(root, opened, is_canceled=run.cancel)
                 if ended.needs_resume:
                     _require_free(ended.root)

@@ -11,7 +11,7 @@ from attractor.base.errors import AttractorError, UnknownName
 from attractor.fleet.decisions import demand_of
 from attractor.fleet.dispatch.dispatch import COPIES
 from attractor.fleet.errors import UnknownRun
-from attractor.fleet.records import AttemptRow, Demand, FleetRun, ReasonKind, RunState, Worker
+from attractor.fleet.records import AttemptRow, Demand, FleetRun, ReasonKind, RowState, Worker
 from attractor.fleet.views.overview import (
     OPEN,
     ExplainedRun,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 100
 MOST_UNCOMMITTED = 20
-_WAITING = (RunState.QUEUED, RunState.PARKED)
+_WAITING = (RowState.QUEUED, RowState.PARKED)
 _RESUMED = (ReasonKind.BUDGET, ReasonKind.PAUSED, ReasonKind.POISON, ReasonKind.LIMIT)
 
 
@@ -135,14 +135,14 @@ async def read_open_runs(
             total = len(found)
         waiting += found[:room]
         more += max(0, total - room)
-    running = await fleet.table.runs(states=(RunState.RUNNING,), universe=universe)
+    running = await fleet.table.runs(states=(RowState.RUNNING,), universe=universe)
     reached = [run for run in running if reaches(run.project)]
     explained = await explain(fleet, [*waiting, *reached])
     if not is_whole:
         own = {run.run_id for run in waiting}
         # Runs of other projects are not named.
         explained = [one if one.front in own else changed(one, front="") for one in explained]
-    stuck = [item for item in explained if item.run.state is RunState.RUNNING and item.reason]
+    stuck = [item for item in explained if item.run.state is RowState.RUNNING and item.reason]
     return OpenRuns([*stuck, *explained[: len(waiting)]], more, explained[len(waiting) :])
 
 
@@ -158,7 +158,7 @@ def at(seconds: float) -> datetime:
 
 def may_resume(explained: ExplainedRun) -> bool:
     """Return whether a person lets a run continue by a button, without anything else."""
-    reason, is_parked = explained.reason, explained.run.state is RunState.PARKED
+    reason, is_parked = explained.reason, explained.run.state is RowState.PARKED
     return is_parked and reason is not None and reason.kind in _RESUMED
 
 

@@ -147,3 +147,8 @@ def problem_statuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def header(description: str) -> dict[str, Any]:
     """Return the description of a header of an answer, for the OpenAPI document."""
     return {"description": description, "schema": {"type": "string"}}
+
+
+STARTED: dict[int | str, dict[str, Any]] = {
+    201: {"headers": {"Location": header("The address of the new run.")}}
+}

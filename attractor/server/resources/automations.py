@@ -1,6 +1,6 @@
 """Automations over HTTP: list and show them, and start their runs."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 from pydantic import ConfigDict, Field, JsonValue
@@ -9,7 +9,7 @@ from attractor.automations.automation import TriggerKind
 from attractor.automations.errors import AutomationPaused, InvalidAutomation
 from attractor.automations.records import automation_record
 from attractor.automations.start import require_open_inputs
-from attractor.automations.starts import MOST_PENDING, Claim
+from attractor.automations.starts import MOST_PENDING, StartClaim
 from attractor.automations.store import (
     AutomationFolder,
     find_automation,
@@ -21,7 +21,7 @@ from attractor.factory.ledger.tokens import Scope
 from attractor.server.access.callers import Caller
 from attractor.server.automations import start_command
 from attractor.server.errors import TooManyProcesses, TooManyStarts
-from attractor.server.http.problems import header, problem_statuses
+from attractor.server.http.problems import STARTED, problem_statuses
 from attractor.server.http.records import AnswerModel
 from attractor.server.http.scopes import READ, START, Calling, ProjectService, require_scope
 from attractor.server.processes.bodies import Body
@@ -77,11 +77,6 @@ def _answer(folder: AutomationFolder, service: Service) -> AutomationAnswer:
     return AutomationAnswer.model_validate(record)
 
 
-STARTED: dict[int | str, dict[str, Any]] = {
-    201: {"headers": {"Location": header("The address of the new run.")}}
-}
-
-
 @part.post(
     "/api/v1/automations/{name}/runs",
     dependencies=[START],
@@ -119,7 +114,7 @@ def start_automation(
     return StartedRun(id=run_id, status=status, links=links)
 
 
-def _begin(folder: AutomationFolder, claim: Claim, service: Service, *, by: str) -> str:
+def _begin(folder: AutomationFolder, claim: StartClaim, service: Service, *, by: str) -> str:
     """Begin the run of a claim; return its status. A claim that stays open is carried out later."""
     try:
         service.processes.start(start_command(folder.name, claim), by=by)

@@ -3,7 +3,7 @@
 The words of attractor-spec 11.11 (`/run`, `/status`, `/answer`) are other names of three of them.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -17,7 +17,7 @@ from attractor.engine.storage.artifacts import Blobs
 from attractor.pipeline.status import read_status
 from attractor.records.lookup import reference_of
 from attractor.records.open_work import question_records
-from attractor.server.http.problems import header, problem_statuses
+from attractor.server.http.problems import STARTED, header, problem_statuses
 from attractor.server.http.scopes import OPERATE, READ, Calling, ProjectService
 from attractor.server.processes.bodies import (
     NO_REASON,
@@ -41,9 +41,6 @@ from attractor.server.service import Service
 part = APIRouter(tags=["pipelines"])
 
 UNKNOWN = problem_statuses(400, 404, 409)
-STARTED: dict[int | str, dict[str, Any]] = {
-    201: {"headers": {"Location": header("The address of the new run.")}}
-}
 STARTING = UNKNOWN | STARTED
 ETAG = {"ETag": header("The version of the drawing, for `If-None-Match`.")}
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from attractor.pipeline.source.files import find_place
 from attractor.server.access.callers import Caller
-from attractor.server.http.problems import problem_statuses
+from attractor.server.http.problems import STARTED, problem_statuses
 from attractor.server.http.scopes import OPERATE, Calling, ProjectService
 from attractor.server.processes.bodies import (
     AS_BEFORE,
@@ -19,7 +19,6 @@ from attractor.server.processes.bodies import (
     WhyBody,
 )
 from attractor.server.processes.run_processes import RunCommand
-from attractor.server.resources.pipeline_runs import STARTED
 from attractor.server.run_actions import (
     ActionResult,
     StartedRun,

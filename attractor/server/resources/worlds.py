@@ -10,11 +10,11 @@ from pydantic import Field, JsonValue, StrictBool, StrictFloat
 from attractor.base.errors import Refused, UnknownName
 from attractor.base.records import write_fields
 from attractor.config.tables import LONGEST_NEW_NAME, NAME_PATTERN
-from attractor.engine.errors import NotRunnable
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.project import list_project_folders
+from attractor.language.diagnostics import NotRunnable
 from attractor.server.fleet.connection import no_fleet
-from attractor.server.http.problems import problem_statuses
+from attractor.server.http.problems import STARTED, problem_statuses
 from attractor.server.http.records import AnswerModel
 from attractor.server.http.scopes import (
     IN_TURN,
@@ -26,7 +26,6 @@ from attractor.server.http.scopes import (
     enter,
 )
 from attractor.server.processes.bodies import Body, SubmitBody, Word, Words
-from attractor.server.resources.pipeline_runs import STARTED
 from attractor.server.run_actions import StartedRun, orders_in, walk
 from attractor.server.service import Service
 from attractor.worlds.actors import Actor, ActorFolder, list_actors

@@ -21,7 +21,7 @@ from attractor.base.files import (
     sync_folder,
     write_whole,
 )
-from attractor.engine.stage.patch import QUOTE
+from attractor.engine.storage.secrets import QUOTE
 from attractor.workspaces.errors import ObjectMissing
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.objects import (

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from attractor.base.json import Json
-from attractor.engine.errors import NotRunnable
 from attractor.engine.journal.events import Action, RunRestarting
 from attractor.engine.outcome import Outcome, StageStatus, Usage, failure, success
 from attractor.engine.preflight import require_executable
@@ -29,6 +28,7 @@ from attractor.engine.simulation.walk import walk
 from attractor.engine.state.progress import Move, Progress, StageRecord, SteppedOver, Visit, begin
 from attractor.engine.state.run_state import CANCELED, EXECUTING
 from attractor.engine.storage.secrets import Redactor
+from attractor.language.diagnostics import NotRunnable
 from attractor.language.graph.branches import Forks
 from attractor.language.graph.graph import Edge, Graph
 from attractor.language.reading import parse

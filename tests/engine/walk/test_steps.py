@@ -15,7 +15,7 @@ import pytest
 
 from attractor.base.clock import SystemClock
 from attractor.base.errors import ExitCode
-from attractor.engine.errors import NotRunnable, StageOver
+from attractor.engine.errors import StageOver
 from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome, StageStatus, success
 from attractor.engine.preflight import find_faults, require_executable
@@ -30,6 +30,7 @@ from attractor.engine.stage.patch import Patch, make_patch, redact_patch
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.run_state import AWAITING_ANSWER
 from attractor.engine.storage.secrets import Redactor
+from attractor.language.diagnostics import NotRunnable
 from attractor.language.graph.graph import Graph
 from attractor.language.source.syntax_tree import Plain
 from attractor.workspaces.errors import GitFailed

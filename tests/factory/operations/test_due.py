@@ -12,10 +12,10 @@ from attractor.base.errors import (
     VerificationError,
     is_not_now,
 )
-from attractor.engine.errors import NotRunnable
 from attractor.environments.errors import SandboxUnavailable
 from attractor.factory.errors import ClockSetBack, Retired
 from attractor.fleet.errors import ActorBusy, DatabaseAway, StoreAway
+from attractor.language.diagnostics import NotRunnable
 from attractor.workspaces.errors import DimensionMissing, GitFailed, SetupFailed, WorkspaceExists
 
 PASSING = (

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from attractor.base.dataclasses import dataclass
 from attractor.fleet.decisions import is_executed, is_holder, share_of
-from attractor.fleet.records import Claim, FleetRun, RunState
+from attractor.fleet.records import Claim, FleetRun, RowState
 from tests.fleet.memory_blobs import MemoryBlobs
 from tests.fleet.simulation.model import ModelTable
 from tests.fleet.simulation.site import Head, Plan, read_head
@@ -136,8 +136,8 @@ class Watch:
             )
 
     def _check_canceled(self, cause: str, before: FleetRun, after: FleetRun) -> None:
-        is_taken = before.state is not RunState.RUNNING and after.state is RunState.RUNNING
-        is_settled = before.state is RunState.ENDED
+        is_taken = before.state is not RowState.RUNNING and after.state is RowState.RUNNING
+        is_settled = before.state is RowState.ENDED
         if (is_taken or is_settled) and not is_holder(before.owner + after.owner):
             self.fail(Invariant.CANCELED_STAYS, f"{after.run_id}: {cause} after its cancel")
 
@@ -150,12 +150,12 @@ class Watch:
             self.fail(Invariant.ACKNOWLEDGED, f"{run.run_id}: order {lost[0]} is lost")
         if run.run_id in self.canceled and not run.cancel:
             self.fail(Invariant.ACKNOWLEDGED, f"{run.run_id}: its cancel is lost")
-        if (run.state is RunState.RUNNING) != bool(run.owner):
+        if (run.state is RowState.RUNNING) != bool(run.owner):
             parked = Invariant.PARKED_FREE
-            invariant = parked if run.state is RunState.PARKED else Invariant.OWNED
+            invariant = parked if run.state is RowState.PARKED else Invariant.OWNED
             self.fail(invariant, f"{run.run_id}: {run.state}, owner {run.owner or '-'}")
         names = [name for name, one in self._table.queue.items() if not one.worker]
-        if run.state is RunState.PARKED and any(one.startswith(f"{run.run_id}:") for one in names):
+        if run.state is RowState.PARKED and any(one.startswith(f"{run.run_id}:") for one in names):
             self.fail(Invariant.PARKED_FREE, f"{run.run_id} is parked, and an attempt is queued")
 
     def _check_limits(self, run: FleetRun) -> None:
@@ -171,16 +171,16 @@ class Watch:
         """Check what must hold some time after the last fault; `busy` runs have a process."""
         for run_id, run in self._table.rows.items():
             has_owner = is_holder(run.owner) or run_id in executing.get(run.owner, ())
-            if run.state is RunState.RUNNING and not has_owner:
+            if run.state is RowState.RUNNING and not has_owner:
                 self.fail(Invariant.OWNED, f"{run_id}: {run.owner} does not execute it")
-            if run.state is RunState.PARKED and run_id in busy:
+            if run.state is RowState.PARKED and run_id in busy:
                 self.fail(Invariant.PARKED_FREE, f"{run_id} is parked, but has a process")
 
     def check_end(self, executions: Mapping[tuple[str, str], int]) -> None:
         """Check the results of all runs."""
         for run_id, plan in self._plans.items():
             run = self._table.rows.get(run_id)
-            if run is None or run.state is not RunState.ENDED:
+            if run is None or run.state is not RowState.ENDED:
                 state = f"{run.state}, {run.reason}" if run else "not added"
                 self.fail(Invariant.FINISHES, f"{run_id} is {state}")
                 continue

@@ -19,7 +19,7 @@ from attractor.fleet.records import (
     NotClaimed,
     Pool,
     Reason,
-    RunState,
+    RowState,
     Spent,
     Worker,
     attempt_id,
@@ -37,7 +37,7 @@ from attractor.fleet.universes import (
 
 MOST_AT_ONCE = 1000
 _NEW: Mapping[str, Any] = (
-    {"attempt": 1, "state": RunState.QUEUED, "owner": "", "reason": None, "wake_at": 0.0}
+    {"attempt": 1, "state": RowState.QUEUED, "owner": "", "reason": None, "wake_at": 0.0}
     | dict.fromkeys(("epoch", "seq", "lost"), 0)
     | dict.fromkeys(("wants_run", "cancel"), False)
 )
@@ -92,7 +92,7 @@ class ModelTable:
             return NotClaimed()
         if run.owner and run.owner == worker:
             return Claim.of(run)
-        if run.state is not RunState.QUEUED or run.cancel:
+        if run.state is not RowState.QUEUED or run.cancel:
             return NotClaimed()
         pool, running = self.limits.get(run.pool), self._running(run.pool)
         if reason := decisions.why_no_room(pool, need_of(vars(run)), running, self._held()):
@@ -152,7 +152,7 @@ class ModelTable:
             return NotClaimed(run and run.reason)
         if run.owner == owner:
             return Claim.of(run)
-        if run.state is RunState.ENDED:
+        if run.state is RowState.ENDED:
             self._require_idle(run.universe, run.actor)
         return Claim.of(self._apply("hold", run, decisions.held(run, owner)))
 
@@ -164,13 +164,13 @@ class ModelTable:
 
     async def cancel(self, run_id: str) -> FleetRun:
         run = self._known(run_id)
-        if run.state is RunState.ENDED:
+        if run.state is RowState.ENDED:
             return run
         run = self._set("cancel", run, cancel=True)
         return run if run.owner else self._apply("end", run, decisions.canceled(run))
 
     async def forget(self, run_id: str) -> None:
-        if run_id in self.rows and self.rows[run_id].state is RunState.ENDED:
+        if run_id in self.rows and self.rows[run_id].state is RowState.ENDED:
             del self.rows[run_id]
 
     async def run(self, run_id: str) -> FleetRun | None:
@@ -179,7 +179,7 @@ class ModelTable:
     async def runs(
         self,
         *,
-        states: Collection[RunState] = (),
+        states: Collection[RowState] = (),
         universe: str = "",
         pool: str = "",
         limit: int = 0,
@@ -318,7 +318,7 @@ class ModelTable:
                 run.run_id, need_of(vars(run)), run.priority, run.queued_at, run.reason.kind
             )
             for run in self.rows.values()
-            if run.pool == name and run.state is RunState.QUEUED and not run.cancel
+            if run.pool == name and run.state is RowState.QUEUED and not run.cancel
             if run.reason and run.reason.kind in decisions.FULL
         ]
         lines: list[str] = []
@@ -402,7 +402,7 @@ class ModelTable:
 
     def _require_idle(self, universe: str, actor: str) -> None:
         for run in self.rows.values() if actor else ():
-            is_open = run.state is not RunState.ENDED
+            is_open = run.state is not RowState.ENDED
             if is_open and (run.universe, run.actor) == (universe, actor):
                 raise ActorBusy(f"actor {actor} has the open run {run.run_id}")
 

@@ -10,7 +10,7 @@ from attractor.base.dataclasses import changed
 from attractor.fleet import decisions
 from attractor.fleet.decisions import Change
 from attractor.fleet.errors import StoreAway
-from attractor.fleet.records import AttemptEnd, Claim, FleetRun, RunState
+from attractor.fleet.records import AttemptEnd, Claim, FleetRun, RowState
 from attractor.fleet.seams import Blobs
 from attractor.fleet.store import heads
 from attractor.fleet.store.heads import HeadTree
@@ -62,7 +62,7 @@ def park_with_an_attempt(patch: Patch) -> None:
 
     def enqueue_too(run: FleetRun, end: AttemptEnd, now: float) -> Change:
         change = release(run, end, now)
-        return changed(change, enqueues=True) if end.state is RunState.PARKED else change
+        return changed(change, enqueues=True) if end.state is RowState.PARKED else change
 
     patch.setattr(decisions, "released", enqueue_too)
 
@@ -85,7 +85,7 @@ def wake_ended_runs(patch: Patch) -> None:
     want = decisions.wanted
 
     def wake(run: FleetRun, now: float) -> Change:
-        is_ended = run.state is RunState.ENDED
+        is_ended = run.state is RowState.ENDED
         return decisions.next_attempt(run, {"reason": None}) if is_ended else want(run, now)
 
     patch.setattr(decisions, "wanted", wake)
@@ -104,7 +104,7 @@ def replace_no_lost_attempt(patch: Patch) -> None:
     sweep = decisions.swept
 
     def swept(run: FleetRun, now: float, **options: bool) -> Change | None:
-        is_kept = run.state is RunState.QUEUED and not run.cancel
+        is_kept = run.state is RowState.QUEUED and not run.cancel
         return None if is_kept else sweep(run, now, **options)
 
     patch.setattr(decisions, "swept", swept)
@@ -114,7 +114,7 @@ def end_runs_of_dead_processes(patch: Patch) -> None:
     end: Any = RunWorker._end  # pyright: ignore[reportPrivateUsage]
 
     async def end_always(self: RunWorker, claim: Claim, how: AttemptEnd) -> None:
-        await end(self, claim, AttemptEnd(state=RunState.ENDED) if how.has_crashed else how)
+        await end(self, claim, AttemptEnd(state=RowState.ENDED) if how.has_crashed else how)
 
     patch.setattr(RunWorker, "_end", end_always)
 

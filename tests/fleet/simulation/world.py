@@ -19,7 +19,7 @@ from attractor.fleet.records import (
     Pool,
     Reason,
     ReasonKind,
-    RunState,
+    RowState,
     Worker,
     queue_name,
 )
@@ -133,7 +133,7 @@ class World:
         if self.loop.time() > calm + CALM_S:
             self._check_calm()
         states = [run.state for run in self.table.rows.values()]
-        is_ended = len(states) == len(self.plans) and {*states} == {RunState.ENDED}
+        is_ended = len(states) == len(self.plans) and {*states} == {RowState.ENDED}
         return is_ended and self.loop.time() > calm
 
     def add_worker(self) -> None:
@@ -192,7 +192,7 @@ class World:
     def _answer(self) -> None:
         """Let people answer what waits for them, and let poisoned runs continue."""
         for run_id, run in self.table.rows.items():
-            if run.state is not RunState.PARKED or run_id in self._answering:
+            if run.state is not RowState.PARKED or run_id in self._answering:
                 continue
             head = self.watch.head(run.head)
             wait = self.plans[run_id].waits_for(head.done, head.answers)
@@ -401,7 +401,7 @@ class Server:
             self._holding.pop(run_id, None)
 
     async def _write_answer(self, claim: Claim, wait: Step) -> None:
-        end = AttemptEnd(state=RunState.PARKED, is_undone=True)
+        end = AttemptEnd(state=RowState.PARKED, is_undone=True)
         try:
             tree = await HeadTree.load(self._blobs, claim.head)
             await tree.put(f"answers/{wait.names[0]}", b"yes")
@@ -409,17 +409,17 @@ class Server:
             if wait.kind == "gate":
                 await self._table.want(claim.run_id)
             claim = await self._table.commit(claim, head)
-            end = AttemptEnd(state=RunState.QUEUED, yields=True)
+            end = AttemptEnd(state=RowState.QUEUED, yields=True)
             if wait.kind == "timer":
                 wake_at = await self._table.now() + wait.seconds
                 timer = Reason(ReasonKind.TIMER)
-                end = AttemptEnd(state=RunState.PARKED, reason=timer, wake_at=wake_at)
+                end = AttemptEnd(state=RowState.PARKED, reason=timer, wake_at=wake_at)
         finally:
             await self._table.end(claim, end)
 
     async def _beat(self) -> None:
         row = _worker(self.id)
-        undone = AttemptEnd(state=RunState.PARKED, is_undone=True)
+        undone = AttemptEnd(state=RowState.PARKED, is_undone=True)
         while True:
             known = dict(self._holding)
             with suppress(AttractorError):

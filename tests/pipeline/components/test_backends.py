@@ -13,7 +13,7 @@ from attractor import StageStatus
 from attractor.backends.models import full_name
 from attractor.base.errors import ExitCode, FileError, UnknownName
 from attractor.config.settings import LlmSettings
-from attractor.engine.errors import NotRunnable
+from attractor.language.diagnostics import NotRunnable
 from attractor.llm import AdapterTimeout, Client, Response
 from attractor.llm.middleware import Limit
 from attractor.llm.transport.http import Endpoint

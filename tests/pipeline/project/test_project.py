@@ -13,7 +13,7 @@ from attractor.base.events import Event
 from attractor.config.load import load_configuration
 from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
-from attractor.engine.errors import NotRunnable
+from attractor.language.diagnostics import NotRunnable
 from attractor.language.linting.validate import VITAL, Level, rule_names
 from attractor.pipeline.execute import resume
 from attractor.pipeline.project import console as module

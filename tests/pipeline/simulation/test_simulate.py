@@ -15,7 +15,6 @@ from attractor.backends.simulate import Simulate
 from attractor.base.errors import UsageError
 from attractor.base.events import Event
 from attractor.base.json import Json
-from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import Outcome
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
@@ -28,6 +27,7 @@ from attractor.engine.storage.json_files import Fields
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.auto_approve import AutoApprove
 from attractor.interviewers.registry import InterviewerParts
+from attractor.language.diagnostics import NotRunnable
 from attractor.language.graph.branches import FORKS
 from attractor.language.graph.graph import Edge, Graph, Node
 from attractor.language.reading import parse

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from attractor.config.load import load_configuration
-from attractor.engine.errors import NotRunnable
 from attractor.engine.outcome import StageStatus
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_ANSWER
+from attractor.language.diagnostics import NotRunnable
 from attractor.pipeline.execute import resume
 from attractor.pipeline.project.project import Project, project_from
 from attractor.pipeline.workspace.create import prepare_state_folder

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import Refused
-from attractor.engine.stage.patch import QUOTE
+from attractor.engine.storage.secrets import QUOTE
 from attractor.pipeline.workspace.diffs import (
     LARGEST_DIFF,
     Diff,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 
-from attractor.fleet.records import RunState
+from attractor.fleet.records import RowState
 from attractor.server.access.limits import UNLIMITED
 from tests.cli.fleet_desk import (
     FleetDesk,
@@ -38,7 +38,7 @@ def test_answers_at_once_are_all_taken_and_second_ones_are_refused(
     assert {one.status_code for one in first} == {200}, {one.text for one in first}
     assert all(one.json()["taken"] for one in first)
     assert {one.status_code for one in second} == {409}, {one.text for one in second}
-    queued = rows.within(lambda fleet: fleet.table.runs(states=(RunState.QUEUED,)))
+    queued = rows.within(lambda fleet: fleet.table.runs(states=(RowState.QUEUED,)))
     assert sorted(run.run_id for run in queued) == sorted(runs)
     for run in runs:
         events = (rows.project / "runs" / run / "events.jsonl").read_text()

@@ -15,7 +15,7 @@ from attractor.base.locks import take_slot
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.fleet.dispatch.dispatch import copy_fence
 from attractor.fleet.fleet import KEEP_BLOBS_S, Fleet
-from attractor.fleet.records import EVALUATE, AttemptEnd, Reason, ReasonKind, RunState
+from attractor.fleet.records import EVALUATE, AttemptEnd, Reason, ReasonKind, RowState
 from attractor.pipeline.execute import resume
 from attractor.server.fleet.loop import KEEP_ENDED_S
 from attractor.server.processes import keyed_work
@@ -58,7 +58,7 @@ def finish(rows: FleetDesk, run: str) -> None:
 
     rows.within(walk)
     rows.beat()
-    rows.end(run, AttemptEnd(state=RunState.ENDED))
+    rows.end(run, AttemptEnd(state=RowState.ENDED))
 
 
 def test_run_that_was_canceled_without_an_owner_is_canceled_here_and_recorded(
@@ -67,7 +67,7 @@ def test_run_that_was_canceled_without_an_owner_is_canceled_here_and_recorded(
     rows = FleetDesk(tmp_path, sqlite_template, PIPELINE)
     run = begin(rows)
     rows.within(lambda fleet: fleet.table.cancel(run))
-    assert rows.run(run).state is RunState.ENDED
+    assert rows.run(run).state is RowState.ENDED
     with serving(service_of(rows)) as server, server.client("read") as client:
         wait_until(lambda: ends(rows, run) == ["canceled"])
         assert client.get(f"/pipelines/{run}").json()["status"] == "canceled"
@@ -83,14 +83,14 @@ def test_people_are_told_once_of_a_budget_that_is_used_up(
     run = begin(rows)
     rows.beat()
     spent = {"stopped": "the budget max_cost_usd is exhausted: 2 of 1"}
-    end = AttemptEnd(state=RunState.PARKED, reason=Reason(ReasonKind.BUDGET, spent))
+    end = AttemptEnd(state=RowState.PARKED, reason=Reason(ReasonKind.BUDGET, spent))
     rows.end(run, end)
     for _ in range(2):
         with serving(service_of(rows)) as server, server.client() as client:
             wait_until(told.exists)
             # Each resume is another attempt, which stops for the same reason.
             assert client.post(f"/api/v1/runs/{run}/resume").json()["taken"]
-            wait_until(lambda: rows.run(run).state is RunState.QUEUED)
+            wait_until(lambda: rows.run(run).state is RowState.QUEUED)
             rows.end(run, end)
             time.sleep(3)
     [notice] = [json.loads(line) for line in told.read_text().splitlines()]
@@ -131,7 +131,7 @@ def test_fault_of_one_run_is_shown_and_keeps_no_other_one_back(
     (store / head[:2] / head[2:4] / head).unlink()
     rows.beat()
     reason = Reason(ReasonKind.PAUSED, {"stopped": "enough"})
-    rows.end("lost", AttemptEnd(state=RunState.PARKED, reason=reason))
+    rows.end("lost", AttemptEnd(state=RowState.PARKED, reason=reason))
     told = list[str]()
     with serving(service_of(rows, told.append)) as server, server.client("read") as client:
 
@@ -213,7 +213,7 @@ def test_run_that_ended_long_ago_leaves_the_fleet_and_stays_in_its_project(
     with serving(service_of(rows)) as server, server.client("read") as client:
         wait_until(lambda: rows.within(lambda fleet: fleet.table.run(old)) is None)
         assert client.get(f"/pipelines/{old}").json()["status"] == "canceled"
-    assert rows.run(waiting).state is RunState.QUEUED
+    assert rows.run(waiting).state is RowState.QUEUED
     assert rows.read("fleet", "check", "--deep")["differences"] == []
 
 
@@ -232,12 +232,12 @@ def test_rows_of_trials_leave_the_fleet_only_after_a_cancel_of_their_run(
     # The pool has played those of the run that goes on; nobody has recorded their results yet.
     rows.within(lambda fleet: fleet.table.cancel(trials[waiting]))
     with serving(service_of(rows)):
-        wait_until(lambda: rows.run(trials[canceled]).state is RunState.ENDED)
+        wait_until(lambda: rows.run(trials[canceled]).state is RowState.ENDED)
     rows.rig(lambda rig: rig.pass_time(KEEP_ENDED_S + 60))
     (rows.state / "fleet" / "old-removed").unlink()
     with serving(service_of(rows)):
         wait_until(lambda: rows.within(lambda fleet: fleet.table.run(trials[canceled])) is None)
-    assert rows.run(trials[waiting]).state is RunState.ENDED
+    assert rows.run(trials[waiting]).state is RowState.ENDED
 
 
 def test_blobs_that_no_run_has_are_removed_from_the_store_after_a_week(
