@@ -50,8 +50,8 @@ from attractor.worlds.errors import ActorArchived
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Message, MessageKind, Sender, TaskAtWork
 from attractor.worlds.pools import require_movable
-from attractor.worlds.process import prepare_run, refusal, settle
 from attractor.worlds.status import ActorStatus, ActorView, read_actor, read_actors
+from attractor.worlds.tasks import prepare_run, refusal, settle
 from attractor.worlds.waking import require_project, wake
 
 _LONGEST_NAME = 32

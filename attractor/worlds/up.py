@@ -25,7 +25,7 @@ from attractor.worlds.breaker import Hold, hold_of
 from attractor.worlds.dimension_folders import place_of, try_repository
 from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import go_on
-from attractor.worlds.process import may_work
+from attractor.worlds.slots import may_work
 from attractor.worlds.status import ActorStatus, ActorView, read_actors
 from attractor.worlds.waking import wake
 

@@ -18,7 +18,7 @@ from attractor.factory.factory import Factory
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
 from attractor.factory.resources.profiles import Profile, make_profile
-from attractor.server.html.run_view import read_changes
+from attractor.server.html.changes import read_changes
 from tests.engine.runs import read_events
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import register

@@ -39,7 +39,8 @@ from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.records.lookup import is_run
 from attractor.workspaces.run_store import STORES
 from attractor.worlds.actors import ActorFolder, GoneOn
-from attractor.worlds.process import ActorProcess, due_run, take_next
+from attractor.worlds.process import ActorProcess
+from attractor.worlds.tasks import due_run, take_next
 from tests.automations.desk import automation_in, make_opened
 from tests.cli.test_race import RaceDesk
 from tests.counts import count

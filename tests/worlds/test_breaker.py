@@ -20,7 +20,7 @@ from attractor.factory.history.index import PastRun
 from attractor.factory.open_project import OpenProject
 from attractor.records.diagnosis.causes import Cause
 from attractor.workspaces.folders import lock_writer
-from attractor.worlds import orders, process
+from attractor.worlds import orders, slots
 from attractor.worlds.actors import ActorFolder, list_actors
 from attractor.worlds.breaker import HasPassed, Hold, Peers, find_hold, hold_of
 from attractor.worlds.inbox import Inbox
@@ -166,7 +166,7 @@ def broken_project(folder: Path, text: str = FAILS, **variables: str) -> OpenPro
 def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenProject:
     """A project with a pipeline that fails; no process of an actor starts by itself."""
     opened = broken_project(tmp_path)
-    for module in (orders, process):
+    for module in (orders, slots):
         monkeypatch.setattr(module, "wake", wake_nothing)
     return opened
 
@@ -372,7 +372,7 @@ def test_others_may_begin_as_soon_as_a_run_passes_the_stage(tmp_path: Path) -> N
 def test_agents_without_a_pipeline_do_not_stop_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "wake", wake_nothing)
+    monkeypatch.setattr(slots, "wake", wake_nothing)
     opened = open_at(tmp_path, **TWO, ATTRACTOR_BACKENDS__COMMAND__RUN="false")
     one, other = (actor_in(opened, name, backend="command") for name in ("one", "other"))
     for folder in (one, other, one, other, one, other):

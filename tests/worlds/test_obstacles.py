@@ -20,8 +20,9 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.due import Here, carry_out
 from attractor.factory.operations.race_process import walk_attempt
 from attractor.worlds.orders import go_on, send, stop
-from attractor.worlds.process import ActorProcess, due_run
+from attractor.worlds.process import ActorProcess
 from attractor.worlds.status import ActorStatus, read_actor
+from attractor.worlds.tasks import due_run
 from tests.automations.desk import PIPELINE, automation_in, make_opened
 from tests.cli.test_race import RaceDesk
 from tests.needs import require

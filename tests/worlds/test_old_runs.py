@@ -15,7 +15,8 @@ from attractor.records.request import read_request
 from attractor.worlds import old_runs
 from attractor.worlds.actors import Actor, ActorFolder, Answered, create_actor
 from attractor.worlds.orders import here
-from attractor.worlds.process import ActorProcess, settle
+from attractor.worlds.process import ActorProcess
+from attractor.worlds.tasks import settle
 from tests.cli.running import run_here
 from tests.factory.flows import Flow, make_flow
 from tests.factory.test_holdout_leaks import CANARY, HELD, WITH_CANARY

@@ -8,7 +8,7 @@ import pytest
 from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock, take_slot
 from attractor.factory.open_project import OpenProject
-from attractor.worlds import process
+from attractor.worlds import process, slots
 from attractor.worlds.actors import ActorFolder, GoneOn, KnownLines, Mark, Marked
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Sender, SenderKind, TaskAtWork
@@ -24,7 +24,7 @@ def begin_nothing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def wake(folder: ActorFolder, opened: OpenProject) -> None:
         started.append(folder.name)
 
-    monkeypatch.setattr(process, "wake", wake)
+    monkeypatch.setattr(slots, "wake", wake)
     return started
 
 
@@ -154,12 +154,12 @@ def test_actor_waits_for_a_slot_and_the_ending_one_starts_it(
 ) -> None:
     opened = open_at(tmp_path)
     started = begin_nothing(monkeypatch)
-    monkeypatch.setattr(process, "most_working", one)
+    monkeypatch.setattr(slots, "most_working", one)
     first, second = actor_in(opened, "first"), actor_in(opened, "second")
     send_to(second, opened, "two")
-    slots = tmp_path / "state" / "working"
-    make_private_folder(slots)
-    slot = take_slot(slots, 1)
+    folder = tmp_path / "state" / "working"
+    make_private_folder(folder)
+    slot = take_slot(folder, 1)
     assert slot
     ActorProcess(second, opened).work(linger_s=0.1)
     assert second.read().answers == []
@@ -184,8 +184,8 @@ def test_known_lines_of_a_journal_are_not_read_again(tmp_path: Path) -> None:
 def test_memory_of_the_file_cache_counts_as_free(tmp_path: Path) -> None:
     file = tmp_path / "meminfo"
     file.write_text("MemTotal: 9000 kB\nMemFree: 100 kB\nMemAvailable:  8000 kB\n")
-    assert process.available_memory(file) == 8000 * 1024
-    assert process.available_memory(tmp_path / "none") > 0
+    assert slots.available_memory(file) == 8000 * 1024
+    assert slots.available_memory(tmp_path / "none") > 0
 
 
 def test_result_is_sent_once_to_the_actor_that_gave_the_task(

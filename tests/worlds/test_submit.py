@@ -19,8 +19,8 @@ from attractor.records.request import ActorTask, RunRequest, read_request
 from attractor.worlds.actors import Actor, Answered, create_actor
 from attractor.worlds.dimensions import add_dimension
 from attractor.worlds.orders import here
-from attractor.worlds.process import settle
 from attractor.worlds.submit import runs_in, submit_dimension
+from attractor.worlds.tasks import settle
 from tests.factory.decisions.test_rebase import commit_file
 from tests.factory.flows import Flow, make_flow
 from tests.factory.queues import approve, enqueue, process

@@ -10,8 +10,8 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.actors import actor_table
 from attractor.cli.runs.setup import opened_of
 from attractor.worlds.actors import list_actors
-from attractor.worlds.process import most_working
 from attractor.worlds.records import actor_record
+from attractor.worlds.slots import most_working
 from attractor.worlds.status import ActorStatus, read_actors
 
 

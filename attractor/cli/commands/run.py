@@ -219,7 +219,7 @@ def _walk(
         show(visible(f"warning: {hold.words}; messages wait: attractor attention"), err=True)
     result = walk(work, watcher)
     if hold and result.outcome and result.outcome.is_success:
-        from attractor.worlds.process import start_waiting
+        from attractor.worlds.slots import start_waiting
 
         start_waiting(opened, is_hold_over=True)
     return result

@@ -21,8 +21,8 @@ from attractor.server.fleet.connection import FleetConnection
 from attractor.worlds.actors import ActorFolder
 from attractor.worlds.messages import TaskAtWork
 from attractor.worlds.orders import actors_of_project
-from attractor.worlds.process import answer_of, due_run, note_obstacle, refusal, settle, take_next
 from attractor.worlds.status import read_actor
+from attractor.worlds.tasks import answer_of, due_run, note_obstacle, refusal, settle, take_next
 
 _PATIENCE_S = 5.0
 

@@ -13,7 +13,7 @@ from attractor.language.drawing.run_overlay import StageState
 from attractor.pipeline.workspace.diffs import parse_diff
 from attractor.records.timeline import read_stages
 from attractor.records.transcript import TranscriptEntry, read_last
-from attractor.server.html.run_view import Changes, changes_in
+from attractor.server.html.changes import Changes, changes_in
 from attractor.server.html.stage_output import last_lines
 from attractor.server.service import Service
 from attractor.worlds.dimensions import diff_dimension

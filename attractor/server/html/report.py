@@ -17,17 +17,10 @@ from attractor.records.drawing import read_events
 from attractor.records.lookup import latest_verdict
 from attractor.server.drawings import FoldKind, GraphDrawings, Look
 from attractor.server.evidence import NO_EVIDENCE, Evidence
+from attractor.server.html.changes import read_changes
 from attractor.server.html.rendering import render_text
-from attractor.server.html.run_view import (
-    RunView,
-    StageView,
-    event_line,
-    pretty,
-    read_changes,
-    read_view,
-    run_values,
-    view_stage,
-)
+from attractor.server.html.run_view import RunView, event_line, pretty, read_view, run_values
+from attractor.server.html.stage_view import StageView, view_stage
 from attractor.server.pieces import PieceSource, PieceVersions
 
 UNFOLDED = Look(fold=FoldKind.NONE)

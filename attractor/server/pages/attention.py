@@ -12,8 +12,8 @@ from fastapi import Form, Query, Request
 from fastapi.responses import Response
 
 from attractor.attention.rows import AttentionRow
+from attractor.server.html.changes import changes_in
 from attractor.server.html.rendering import PageRouter, after, render
-from attractor.server.html.run_view import changes_in
 from attractor.server.http.scopes import (
     IN_TURN,
     OPERATE,

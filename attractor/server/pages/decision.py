@@ -19,8 +19,9 @@ from attractor.pipeline.status import allowed_actions, read_status
 from attractor.records.about import given_of
 from attractor.records.receipts import IGNORED_SENTENCE, PROOF_SENTENCE
 from attractor.server.access.callers import Caller
+from attractor.server.html.changes import read_changes, split_query
 from attractor.server.html.rendering import Flash, PageRouter, in_address, render, see_other
-from attractor.server.html.run_view import judge_address, read_changes, run_tabs, split_query
+from attractor.server.html.run_view import judge_address, run_tabs
 from attractor.server.html.version_forms import NOT_REFUSED, Refusal
 from attractor.server.http.scopes import OPERATE, READ, Calling, ProjectService
 from attractor.server.service import Service

@@ -26,7 +26,7 @@ from attractor.server.html.run_fields import (
     values_of,
     written_inputs,
 )
-from attractor.server.html.run_view import list_fork_points
+from attractor.server.html.timeline_groups import list_fork_points
 from attractor.server.html.version_forms import NOT_REFUSED, Refusal
 from attractor.server.http.scopes import OPERATE, READ, Calling, ProjectService
 from attractor.server.processes.bodies import ForkBody

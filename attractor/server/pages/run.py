@@ -19,6 +19,7 @@ from attractor.records.stage_output import read_output
 from attractor.records.timeline import find_attempt, read_stages
 from attractor.server.drawings import PLAIN, FoldKind, Look
 from attractor.server.fleet.view import at, read_run
+from attractor.server.html.changes import read_changes, split_query
 from attractor.server.html.factory_facts import read_facts
 from attractor.server.html.highlighting import highlighted
 from attractor.server.html.json_parts import part_at, pretty
@@ -26,19 +27,15 @@ from attractor.server.html.rendering import PageRouter, in_address, render
 from attractor.server.html.run_view import (
     EVENT_TYPES,
     RunView,
-    fork_point,
     judge_address,
-    newest_groups,
-    read_changes,
     read_event_page,
-    read_text,
     read_view,
     run_tabs,
     run_values,
-    split_query,
-    view_stage,
 )
 from attractor.server.html.stage_output import AT_THE_END, FIRST_ERROR, LogPlace
+from attractor.server.html.stage_view import read_text, view_stage
+from attractor.server.html.timeline_groups import fork_point, newest_groups
 from attractor.server.http.scopes import READ, ProjectService
 from attractor.server.pieces import PieceSource
 from attractor.server.service import Service

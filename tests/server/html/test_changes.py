@@ -1,7 +1,7 @@
 """Changed files as a tree."""
 
 from attractor.pipeline.workspace.diffs import FileDiff
-from attractor.server.html.run_view import MOST_FOLDERS, FileTree, HighlightedDiff, tree_of
+from attractor.server.html.changes import MOST_FOLDERS, FileTree, HighlightedDiff, tree_of
 
 
 def tree(*paths: str) -> FileTree:

@@ -1,0 +1,214 @@
+"""A message becomes the task of an actor, its run, and its answer."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from attractor.base.errors import words_of
+from attractor.engine.budgets import Budgets
+from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.outcome import format_usage_cost
+from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.truncation import shorten
+from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.due import DueRun
+from attractor.factory.operations.start import plan_start
+from attractor.pipeline.plan.run_plan import RunPlan
+from attractor.pipeline.project.project import Project
+from attractor.pipeline.workspace.diffstat import read_diffstat
+from attractor.records.lookup import is_run
+from attractor.records.request import ActorTask, ContinuedRun, RunRequest
+from attractor.workspaces.create.registry import workspace_registry
+from attractor.worlds.actors import ActorFolder, ActorHistory, Answered
+from attractor.worlds.breaker import beginning, hold_of
+from attractor.worlds.inbox import Inbox
+from attractor.worlds.messages import (
+    Message,
+    MessageKind,
+    Sender,
+    SenderKind,
+    TaskAtWork,
+    find_next_step,
+)
+from attractor.worlds.sessions import (
+    FILE,
+    STAGE,
+    continue_session,
+    keep_model,
+    pipeline_text,
+    read_answer,
+    read_session,
+)
+from attractor.worlds.slots import let_begin, tell
+from attractor.worlds.status import read_actor
+
+_LONGEST_WORDS = 4000
+_MOST_FILES = 10
+
+
+def due_run(
+    task: TaskAtWork, folder: ActorFolder, history: ActorHistory, opened: OpenProject
+) -> DueRun:
+    """Return the run of a task. A stopped actor begins none."""
+
+    def withdrawn() -> str:
+        return "the actor was stopped" if folder.read().stopped else ""
+
+    def begun() -> None:
+        if task.obstacle:
+            folder.write_task(replace(task, obstacle="", tries_again=False))
+
+    return DueRun(task.run_id, partial(_plan, task, history, opened), withdrawn, begun)
+
+
+async def _plan(task: TaskAtWork, history: ActorHistory, opened: OpenProject) -> RunPlan:
+    request, ready = prepare_run(task.message, history, opened)
+    return await plan_start(request, ready, run_id=task.run_id)
+
+
+def note_obstacle(
+    fault: Exception, task: TaskAtWork, folder: ActorFolder, opened: OpenProject
+) -> str:
+    """Record why a task cannot begin or go on now, and return it."""
+    words = opened.project.redactor.text(words_of(fault))
+    folder.write_task(replace(task, obstacle=words, tries_again=False))
+    return words
+
+
+def take_next(folder: ActorFolder, history: ActorHistory, opened: OpenProject) -> TaskAtWork | None:
+    """Return the task in work, or else take the oldest message; None if none may be taken now.
+
+    First end what a killed process left. The caller holds the lock of the actor.
+    """
+    inbox = Inbox(folder.inbox)
+    step = find_next_step(inbox.waiting(), folder.read_task(), history.answered_ids)
+    for message in step.settled:
+        inbox.remove(message)
+    if step.settled and step.at_work is None:
+        folder.remove_task()
+    if step.at_work or step.message is None:
+        return step.at_work
+    machine = opened.project.machine
+    # Of several actors that are let go on, one begins.
+    with beginning(folder, machine.state_dir):
+        if hold_of(folder, opened):
+            return None
+        task = TaskAtWork(step.message, machine.new_run_id())
+        folder.write_task(task)
+        return task
+
+
+def prepare_run(
+    message: Message, history: ActorHistory, opened: OpenProject
+) -> tuple[RunRequest, OpenProject]:
+    """Return the request of the run for a message, and the project in which it begins."""
+    request = _request(message, history, opened.project)
+    project = replace(opened.project, suite="")
+    if not history.actor.pipeline:
+        project = project.with_texts({str(request.file): pipeline_text(history.actor.agent)})
+    return request, OpenProject(project)
+
+
+def _request(message: Message, history: ActorHistory, project: Project) -> RunRequest:
+    actor = history.actor
+    left = None if actor.life_usd is None else max(0, actor.life_usd - history.usage.cost_usd)
+    request = RunRequest(
+        file=Path(actor.pipeline) if actor.pipeline else project.root / FILE,
+        goal=message.goal,
+        backend=actor.backend,
+        model=actor.model,
+        provider=actor.provider,
+        workspace=actor.workspace,
+        folder=actor.folder,
+        dimension=actor.dimension,
+        sandbox=actor.sandbox,
+        budgets=Budgets(cost_usd=left),
+        evaluate=False,
+        task=ActorTask(actor.name, message.id, message.hash, str(message.sender)),
+    )
+    before = history.before
+    if workspace_registry()[request.workspace].is_apart:
+        request = replace(request, builds_on=before)
+    directory = RunDirectory(project.runs_dir / before)
+    if not before or not is_run(directory):
+        return request
+    if actor.pipeline:
+        head = open_journal(directory.events, directory.checkpoint).head
+        return replace(request, continues=ContinuedRun(before, head.seq, head.hash))
+    session = read_session(directory.root)
+    request = keep_model(request, session)
+    return continue_session(request, session, project.runs_dir, tell=tell)
+
+
+def answer_of(message: Message, result: RunResult, opened: OpenProject) -> Answered:
+    """Return the answer to a message whose run has ended."""
+    project = opened.project
+    stat = asyncio.run(read_diffstat(project, result.run_id, result.tree))
+    others = stat.by_others if stat else ()
+    files = [one.path for one in stat.files if one.path not in others] if stat else []
+    directory = RunDirectory(result.directory)
+    # The last stage of a pipeline that said something; an agent has only one stage.
+    said = (read_answer(directory.stage(node)) for node in (*result.completed[::-1], STAGE))
+    words = next(filter(None, said), "")
+    succeeded = bool(result.outcome and result.outcome.is_success)
+    return Answered(
+        message=message,
+        run_id=result.run_id,
+        succeeded=succeeded,
+        reason="" if succeeded else result.reason,
+        words=project.redactor.text(shorten(words, _LONGEST_WORDS)),
+        changed=len(files),
+        files=files[:_MOST_FILES],
+        cost_usd=result.usage.cost_usd,
+        at=opened.now(),
+        unpriced_tokens=result.usage.unpriced_tokens,
+        by_others=others[:_MOST_FILES],
+    )
+
+
+def refusal(message: Message, reason: str, *, now: datetime) -> Answered:
+    """Return the answer to a message for which no run began."""
+    return Answered(message, "", False, reason, "", 0, (), 0.0, now)
+
+
+def settle(answered: Answered, folder: ActorFolder, opened: OpenProject) -> None:
+    """Send an answer to the actor that gave the task, record it, and remove the message."""
+    _send_result(answered, folder, opened)
+    folder.record(answered)
+    Inbox(folder.inbox).remove(answered.message)
+    folder.remove_task()
+
+
+def _send_result(answered: Answered, folder: ActorFolder, opened: OpenProject) -> None:
+    """Send an answer to the actor that gave the task, once; a person reads `attention`."""
+    message = answered.message
+    if message.sender.kind is not SenderKind.ACTOR or message.kind is not MessageKind.TASK:
+        return
+    sender = ActorFolder(folder.root.with_name(message.sender.name), folder.project)
+    inbox = Inbox(sender.inbox)
+    sent = [*inbox.waiting(), *(one.message for one in sender.read().answers)]
+    if not any(one.about == message.id for one in sent):
+        _write_result(answered, inbox, folder, opened)
+    # Also after a result that was sent before: a killed process sent it and started nothing.
+    if read_actor(sender).can_begin:
+        let_begin(sender, opened)
+
+
+def _write_result(
+    answered: Answered, inbox: Inbox, folder: ActorFolder, opened: OpenProject
+) -> None:
+    ended = "succeeded" if answered.succeeded else f"failed: {answered.reason}"
+    changed = ", ".join(answered.files) or "no files"
+    cost = format_usage_cost(answered.usage)
+    machine = opened.project.machine
+    inbox.send(
+        f"{ended}\nchanged: {changed}\ncost: {cost}\n\n{answered.words}",
+        Sender(SenderKind.HARNESS, f"of the actor {folder.name}"),
+        clock=machine.clock,
+        randomness=machine.randomness,
+        kind=MessageKind.RESULT,
+        about=answered.message.id,
+    )
