@@ -39,7 +39,6 @@ from attractor.worlds.actors import (
     require_actor_name,
     require_free_name,
 )
-from attractor.worlds.breaker import Hold, record_answer
 from attractor.worlds.dimensions import (
     RemovedDimension,
     add_dimension,
@@ -47,6 +46,7 @@ from attractor.worlds.dimensions import (
     remove_dimension,
 )
 from attractor.worlds.errors import ActorArchived
+from attractor.worlds.holds import Hold, record_answer
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Message, MessageKind, Sender, TaskAtWork
 from attractor.worlds.pools import require_movable

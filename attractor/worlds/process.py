@@ -22,7 +22,7 @@ from attractor.factory.open_project import OpenProject, open_project
 from attractor.factory.operations.due import Here, carry_out
 from attractor.factory.operator_process import refuse_in_run
 from attractor.worlds.actors import ActorFolder, ActorHistory, KnownLines
-from attractor.worlds.breaker import hold_of
+from attractor.worlds.holds import hold_of
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import TaskAtWork
 from attractor.worlds.slots import (

@@ -13,7 +13,7 @@ from attractor.base.files import make_private_folder
 from attractor.base.locks import has_free_slot, take_slot
 from attractor.factory.open_project import OpenProject, open_project
 from attractor.worlds.actors import ActorFolder, list_actors
-from attractor.worlds.breaker import hold_of
+from attractor.worlds.holds import hold_of
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.status import read_actors
 from attractor.worlds.waking import wake

@@ -23,7 +23,7 @@ from attractor.records.lookup import is_run
 from attractor.records.request import ActorTask, ContinuedRun, RunRequest
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.worlds.actors import ActorFolder, ActorHistory, Answered
-from attractor.worlds.breaker import beginning, hold_of
+from attractor.worlds.holds import beginning, hold_of
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import (
     Message,

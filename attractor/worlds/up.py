@@ -21,8 +21,8 @@ from attractor.pipeline.garbage import end_orphans_of
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.workspaces.worktrees import LinkedWorktree
 from attractor.worlds.actors import list_actors
-from attractor.worlds.breaker import Hold, hold_of
 from attractor.worlds.dimension_folders import place_of, try_repository
+from attractor.worlds.holds import Hold, hold_of
 from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import go_on
 from attractor.worlds.slots import may_work

@@ -16,7 +16,7 @@ from attractor.worlds.inbox import Inbox
 from attractor.worlds.waking import Waker, wake
 from tests.patience import wait_until
 from tests.worlds.flows import actor_in, open_at, send_to
-from tests.worlds.test_breaker import kill
+from tests.worlds.test_holds import kill
 
 pytestmark = pytest.mark.skipif(not can_find_orphans(), reason="no /proc")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from attractor.attention.rows import Act, AttentionRow, Choice, Settler
 from attractor.attention.source import Look, Source
 from attractor.base.amounts import number_of
-from attractor.worlds.breaker import Hold, read_holds
+from attractor.worlds.holds import Hold, read_holds
 from attractor.worlds.orders import leave_held, let_begin
 from attractor.worlds.status import ActorView
 

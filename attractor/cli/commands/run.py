@@ -207,7 +207,7 @@ def _walk(
     A run by hand begins nevertheless.
     """
     # Imported here, because most projects have no actors.
-    from attractor.worlds.breaker import hold_of_pipeline
+    from attractor.worlds.holds import hold_of_pipeline
     from attractor.worlds.touches import touches_of_file, warn_of_overlap
 
     hold = None

@@ -1,4 +1,4 @@
-"""The breaker: after several task runs stopped for one cause, no further one begins by itself.
+"""The hold: after several task runs stopped for one cause, no further one begins by itself.
 
 All of it is read from the runs: only a person's `go on` is stored.
 """
@@ -28,7 +28,7 @@ from attractor.records.lookup import is_run, run_root
 from attractor.worlds.actors import Actor, ActorFolder, list_actors
 
 WITHIN = timedelta(hours=1)
-"""The runs of one cause that stop in this time open the breaker."""
+"""The runs of one cause that stop in this time begin the hold."""
 
 _ANSWERS, _BEGIN = "went_on.json", "begin.lock"
 _PATIENCE_S = 10.0

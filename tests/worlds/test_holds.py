@@ -1,4 +1,4 @@
-"""The breaker: task runs that stopped for one cause, the question about them, and its answers."""
+"""Holds: task runs that stopped for one cause, the question about them, and its answers."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from attractor.records.diagnosis.causes import Cause
 from attractor.workspaces.folders import lock_writer
 from attractor.worlds import orders, slots
 from attractor.worlds.actors import ActorFolder, list_actors
-from attractor.worlds.breaker import HasPassed, Hold, Peers, find_hold, hold_of
+from attractor.worlds.holds import HasPassed, Hold, Peers, find_hold, hold_of
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import TaskAtWork
 from attractor.worlds.process import ActorProcess
