@@ -11,7 +11,8 @@ from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_pipelines, complete_profiles, complete_suites
 from attractor.factory.resources.ending import end_versions
-from attractor.factory.resources.versions import Ending, ResourceKind, Version
+from attractor.factory.resources.versions import LEFT_OUT, Ending, ResourceKind, Version
+from attractor.scenarios.wall.unit_tests import left_out_words
 
 _COMPLETE = {
     ResourceKind.PROFILE: complete_profiles,
@@ -76,4 +77,6 @@ def version_line(version: Version) -> str:
     """Return a version in one line."""
     ending = version.ending
     end = f", {ending.how} by {ending.by}: {ending.reason}" if ending else ""
-    return f"{version}: registered {version.registered.date()} by {version.by}{end}"
+    left = version.data.get(LEFT_OUT)
+    without = f", {left_out_words(int(str(left)))}" if left else ""
+    return f"{version}: registered {version.registered.date()} by {version.by}{without}{end}"

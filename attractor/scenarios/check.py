@@ -35,6 +35,7 @@ from attractor.scenarios.suite import (
     mistakes_of,
 )
 from attractor.scenarios.wall.crossing import Crossed, CrossedInTest
+from attractor.scenarios.wall.unit_tests import UnitTests
 
 EARLY_END = "steps"
 """The kind of the failed result of a trial whose steps ended early."""
@@ -177,8 +178,9 @@ class Observation:
     `failure` is the reason why the steps ended early: a fixture, the setup or a step failed.
     `changed` returns the paths that differ from the tree before the first step. `suite_folder`
     contains the rubrics of the suite, which has an `edition`. `crossed` is what crossed the wall.
-    `timeout` is the time limit of a check, and `variables` are those of the steps. `unjudged` are
-    the failures of the judge by number of check.
+    `unit_tests` tells how unit tests ended, if they were watched. `timeout` is the time limit of a
+    check, and `variables` are those of the steps. `unjudged` are the failures of the judge by
+    number of check.
     """
 
     steps: Mapping[str, StepRecord]
@@ -191,6 +193,7 @@ class Observation:
     edition: int = EDITION
     seed: int = 0
     crossed: Crossed = field(default_factory=dict[str, CrossedInTest])
+    unit_tests: UnitTests = UnitTests()
     timeout: timedelta = timedelta(minutes=1)
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
     ask_judge: AskJudge = no_judge

@@ -49,6 +49,7 @@ from attractor.scenarios.suite_setup import last_line, run_commands, run_suite_s
 from attractor.scenarios.trial_twins import start_twins
 from attractor.scenarios.verifier import make_verify, separate_environment, started
 from attractor.scenarios.wall.crossing import Crossing
+from attractor.scenarios.wall.unit_tests import UnitTests
 from attractor.scenarios.wall.wall import Wall
 from attractor.workspaces.folders import borrowed_folder
 from attractor.workspaces.git.files import in_thread
@@ -67,7 +68,8 @@ class ScenarioPlayer:
     The candidate has the paths `carried`, read-only ones in environments of `make_showing`
     (default: as `make_environment`). Verifiers and pages have none of them. The setup in `settings`
     is executed first. `failed_setup` is the reason why it failed for all trials. `carry` copies
-    carried paths into the folder of tests behind a wall, and `crossing` is what may cross it.
+    carried paths into the folder of tests behind a wall, and `crossing` is what may cross it. With
+    `watches`, it is noted how unit tests end, also without a wall.
     """
 
     settings: SuiteSettings
@@ -80,6 +82,7 @@ class ScenarioPlayer:
     edition: int = EDITION
     carry: Callable[[Path], Awaitable[None]] | None = None
     crossing: Crossing | None = None
+    watches: bool = False
 
     async def play(
         self,
@@ -114,8 +117,7 @@ class ScenarioPlayer:
                 self.settings.twins, scenario.seed, self.suite_folder, environment, seed=seed
             )
             async with twins as running, AsyncExitStack() as services:
-                own = variables_of_trials(self.carried)
-                variables = {**own, **running.variables}
+                variables = {**variables_of_trials(self.carried), **running.variables}
                 wall = await services.enter_async_context(self._wall(scenario, folder, environment))
                 candidate = _Steps(environment, variables, timeout, services)
                 steps = replace(candidate, environment=wall.tests, wall=wall) if wall else candidate
@@ -137,6 +139,7 @@ class ScenarioPlayer:
                     edition=self.edition,
                     seed=seed,
                     crossed=wall.crossed if wall else {},
+                    unit_tests=wall.unit_tests if wall else UnitTests(),
                     timeout=timeout,
                     variables=variables,
                     ask_judge=ask_judge,
@@ -164,14 +167,18 @@ class ScenarioPlayer:
     ) -> AsyncGenerator[Wall | None]:
         """Yield the wall of a scenario that has one; its tests lie in a folder beside the tree."""
         if not scenario.wall:
-            yield None
+            wall = Wall(room, room, folder, folder, (), watches=True) if self.watches else None
+            if wall:
+                wall.prepare()
+            yield wall
             return
         with borrowed_folder(folder.parent) as beside:
             if self.carry:
                 await self.carry(beside)
             make = self.make_showing or self.make_environment
             async with started(make(beside)) as tests:
-                wall = Wall(tests, room, beside, folder, scenario.wall)
+                modules, without = scenario.wall, scenario.wall_without
+                wall = Wall(tests, room, beside, folder, modules, without, self.watches)
                 allowed = self.crossing
                 wall.prepare(None if allowed is None else allowed.get(scenario.id, {}))
                 yield wall
@@ -218,7 +225,9 @@ def _failure_of(records: Mapping[str, StepRecord], wall: Wall | None) -> str:
     for record in records.values():
         if record.trouble:
             return f"step {record.name}: {record.trouble}"
-    return f"no test imported {' or '.join(wall.modules)}" if wall and not wall.has_opened else ""
+    if wall and wall.modules and not wall.has_opened:
+        return f"no test imported {' or '.join(wall.modules)}"
+    return wall.unit_tests.fault(wall.without) if wall else ""
 
 
 def _ended_early(failure: str) -> CheckResult:

@@ -8,6 +8,7 @@ from attractor.base.json import Json
 from attractor.scenarios.check import CheckResult, Observation
 from attractor.scenarios.evaluation import is_satisfied
 from attractor.scenarios.suite import Scenario
+from attractor.scenarios.wall.unit_tests import left_out_words
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class PlayedScenario:
             "split": self.scenario.split,
             "satisfied": self.is_satisfied,
             "failure": self.observation.failure,
+            "left_out": len(self.scenario.wall_without),
             "steps": [
                 {
                     "name": step.name,
@@ -68,6 +70,8 @@ class PlayedScenario:
         """Yield the steps with their output, and the checks."""
         verdict = "satisfied" if self.is_satisfied else "NOT satisfied"
         yield f"{self.scenario.id} ({self.scenario.split}): {verdict}"
+        if left := len(self.scenario.wall_without):
+            yield f"  {left_out_words(left)}"
         for step in self.observation.steps.values():
             results = {"exit status": step.exit_code, "HTTP status": step.http_status}
             shown = [f"{name} {value}" for name, value in results.items() if value is not None]

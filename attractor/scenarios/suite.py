@@ -451,6 +451,9 @@ class Scenario(SuiteTable):
     wall: tuple[ModuleName, ...] = Field(
         default=(), description="modules of the candidate that its tests use: see [wall](#wall)"
     )
+    wall_without: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(), description="unit tests that are left out, such as `SumTest.test_sum`"
+    )
     setup: Setup = Field(default=Setup(), description="see [setup](#setup)")
     steps: tuple[Step, ...] = Field(
         default=(), description="see [steps](#steps); none only beside a check of kind `cases`"
@@ -466,6 +469,8 @@ class Scenario(SuiteTable):
             raise ValueError("write at least one step")
         if self.wall and not all(isinstance(step, CommandStep) for step in self.steps):
             raise ValueError("behind a wall, each step is a command")
+        if self.wall_without and not self.wall:
+            raise ValueError("wall_without needs wall")
         return self
 
 
@@ -533,6 +538,11 @@ class Suite(SuiteTable):
         """Return the suite without its own setup; scenarios keep theirs."""
         settings = self.settings.model_copy(update={"setup": SuiteSetup()})
         return self.model_copy(update={"settings": settings})
+
+    @property
+    def left_out(self) -> int:
+        """The number of unit tests that are left out of walls of holdouts."""
+        return sum(len(one.wall_without) for one in self.of_split("holdout"))
 
     def of_split(self, split: str) -> Sequence[Scenario]:
         """Return the scenarios of a split, ordered by id."""

@@ -12,6 +12,7 @@ from attractor.cli.output.streams import show_result
 from attractor.cli.runs.setup import opened_of, sandbox_option
 from attractor.cli.runs.verdicts import operator_option
 from attractor.factory.evaluation.known_trees import known_trees
+from attractor.factory.registration.tests_at_wall import TestsAtWall, find_tests_at_wall
 from attractor.factory.registration.wrong_solutions import WrongResult, WrongSolutions
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.pipeline.project.run_scope import RunScope
@@ -45,8 +46,10 @@ def try_suite(
     """Play a suite once against the current files of the project, with the output of all steps.
 
     Only train scenarios are played; with --operator, holdouts are played too. Nothing is recorded.
-    The first line names the tree: what Git ignores, such as a binary, is not in it. Exit with 1 if
-    a scenario is not satisfied, or a wrong solution passes all holdouts or cannot be played.
+    The first line names the tree: what Git ignores, such as a binary, is not in it. If a scenario
+    with a wall is not satisfied, it is played with its reference, behind the wall and without it:
+    unit tests that fail behind the wall only are named with their reasons. Exit with 1 if a
+    scenario is not satisfied, or a wrong solution passes all holdouts or cannot be played.
     """
     if wrong and not to_operator:
         raise UsageError("wrong solutions are hidden", hint="add --operator")
@@ -67,19 +70,25 @@ def try_suite(
                 raise UnknownName("scenario", id_, known)
         scenarios = [known[id_] for id_ in ids] or scenarios
         tree, tried = asyncio.run(_try(sealed, scenarios, scope, sandbox))
-    lines = [f"tree {tree}", *(line for one in tried for line in one.lines())]
-    show_result([{**one.to_record(), "tree": tree} for one in tried], *lines, as_json=as_json)
-    return ExitCode.DONE if all(one.is_satisfied for one in tried) else ExitCode.FAILED
+    lines = [f"tree {tree}"]
+    for one, at_wall in tried:
+        lines += [*one.lines(), *at_wall.lines()]
+    records = [{**one.to_record(), **at_wall.to_record(), "tree": tree} for one, at_wall in tried]
+    show_result(records, *lines, as_json=as_json)
+    return ExitCode.DONE if all(one.is_satisfied for one, _ in tried) else ExitCode.FAILED
 
 
 async def _try(
     sealed: SealedSuite, scenarios: list[Scenario], scope: RunScope, sandbox: str
-) -> tuple[str, list[PlayedScenario]]:
+) -> tuple[str, list[tuple[PlayedScenario, TestsAtWall]]]:
     async with known_trees(scope, sandbox=sandbox, include_dirty=True) as trees:
-        tried: list[PlayedScenario] = []
+        tried: list[tuple[PlayedScenario, TestsAtWall]] = []
         for number, one in enumerate(scenarios, 1):
             scope.project.console.progress(f"{one.id}: {number} of {len(scenarios)}")
-            tried.append(await trees.play_once(sealed, one))
+            played, at_wall = await trees.play_once(sealed, one), TestsAtWall()
+            if one.wall and not played.is_satisfied:
+                at_wall = await find_tests_at_wall(sealed, one, trees)
+            tried.append((played, at_wall))
         return await trees.describe(), tried
 
 

@@ -221,14 +221,22 @@ class KnownTrees:
             fault = f"the setup of the suite does not find {program} in the sandbox"
             raise _refused(f"{fault}: {words}", f"add {lines} to [sandbox] of the profile")
 
-    async def play_once(self, sealed: SealedSuite, scenario: Scenario) -> "PlayedScenario":
-        """Play a scenario once on the tree; return its steps and checks."""
+    async def play_once(
+        self,
+        sealed: SealedSuite,
+        scenario: Scenario,
+        *,
+        change: Change = keep,
+        watches: bool = False,
+    ) -> "PlayedScenario":
+        """Play a scenario once on the tree after a change; return its steps and checks."""
         # The player imports httpx, which only trials need.
         from attractor.factory.evaluation.trial_player import judge_of
 
         suite = sealed.suite.model_copy(update={"scenarios": (scenario,)})
-        async with judge_of(suite, self.scope) as ask_judge, self._player(sealed) as player:
-            return await replace(player, ask_judge=ask_judge).play_once(scenario)
+        async with judge_of(suite, self.scope) as ask_judge, self._player(sealed, change) as player:
+            player = replace(player, ask_judge=ask_judge, watches=watches)
+            return await player.play_once(scenario)
 
     def _player(
         self, sealed: SealedSuite, change: Change = keep

@@ -220,10 +220,10 @@ class TrialPlayer:
     """Plays trials of a suite on a tree, with or without a run.
 
     `export` writes the tree into an empty folder below `copies`. `suite_folder` is the folder of
-    the suite, usually the sealed copy. `make_showing`, `carried`, `carry` and `crossing` are those
-    of `ScenarioPlayer`. The first failed check of a trial with a failed step also gives `advice`.
-    `setup` is the result of the suite's setup if it was executed once, and `failed_setup` its
-    failure.
+    the suite, usually the sealed copy. `make_showing`, `carried`, `carry`, `crossing` and `watches`
+    are those of `ScenarioPlayer`. The first failed check of a trial with a failed step also gives
+    `advice`. `setup` is the result of the suite's setup if it was executed once, and `failed_setup`
+    its failure.
     """
 
     export: Export
@@ -237,6 +237,7 @@ class TrialPlayer:
     carried: Sequence[str] = ()
     carry: Export | None = None
     crossing: Crossing | None = None
+    watches: bool = False
     advice: str = ""
     failed_setup: str = ""
     setup: SetupResult | None = None
@@ -329,6 +330,7 @@ class TrialPlayer:
             carried=self.carried,
             carry=self.carry,
             crossing=self.crossing,
+            watches=self.watches,
             failed_setup=self.failed_setup,
             edition=self.suite.edition,
         )

@@ -16,6 +16,7 @@ from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.project import IN_PROJECT, ProjectIdentity
 from attractor.factory.resources.suite_figures import SuiteFigures
 from attractor.factory.resources.versions import (
+    LEFT_OUT,
     LOCK,
     PROVED_ON,
     UNPROVED,
@@ -192,6 +193,7 @@ class SuiteStore:
         settings = sealed.suite.settings
         data = settings.model_dump(mode="json", include={"pipeline"})
         data |= {"folder": str(folder.resolve()), **(proof or Proof()).to_record()}
+        data |= {LEFT_OUT: sealed.suite.left_out} if sealed.suite.left_out else {}
         version, is_new = self.versions.add(settings.name, sealed.seal, data, by=by, now=now)
         stale = {LOCK, UNPROVED, *vars(proof)} if proof else {LOCK}
         again = {key: value for key, value in version.data.items() if key not in stale}

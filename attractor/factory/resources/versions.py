@@ -22,6 +22,7 @@ from attractor.factory.errors import Retired
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.project import ProjectIdentity, project_folder
 from attractor.language.graph.graph import folder_name
+from attractor.scenarios.wall.unit_tests import left_out_words
 
 OWNER_ONLY = 0o600
 PATIENCE_S = 10.0
@@ -33,6 +34,8 @@ PROVED_ON = "proved_on"
 """The field of a version with the commit on which the baselines of its scenarios were proved."""
 GAP = "gap"
 """The field of a version with what the trials of its registration did not prove."""
+LEFT_OUT = "left_out"
+"""The field of a version with the number of unit tests that are left out of walls."""
 RETIRED, ARCHIVED, BURNED = "retired", "archived", "burned"
 
 
@@ -119,6 +122,8 @@ def registration_notes(version: Version) -> Iterator[str]:
             "the baselines of the suite are not proved, because the history lacks the commit that "
             "its lock names: attractor suite register FOLDER"
         )
+    if LEFT_OUT in version.data:
+        yield left_out_words(int(str(version.data[LEFT_OUT])))
     if UNPROVED in version.data:
         yield (
             "the suite is unproved: registered again, its trials broke the rules "

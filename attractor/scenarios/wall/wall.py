@@ -21,6 +21,7 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import FileUnusable
 from attractor.scenarios.suite_setup import last_line
 from attractor.scenarios.wall.crossing import Crossed, merged, read_crossed
+from attractor.scenarios.wall.unit_tests import UnitTests, read_unit_tests
 
 _PACKAGE = "attractor.scenarios.wall"
 _INSIDE = "attractor_wall"
@@ -28,9 +29,14 @@ _INSIDE = "attractor_wall"
 
 _START = f"""
 import os
-from {_INSIDE}.proxies import install
-install(os.environ["ATTRACTOR_WALL"], os.environ["ATTRACTOR_WALL_MODULES"].split(","),
-        os.environ["ATTRACTOR_WALL_TESTS"])
+if os.environ["ATTRACTOR_WALL_MODULES"]:
+    from {_INSIDE}.proxies import install
+    install(os.environ["ATTRACTOR_WALL"], os.environ["ATTRACTOR_WALL_MODULES"].split(","),
+            os.environ["ATTRACTOR_WALL_TESTS"])
+"""
+_WATCH = f"""
+from {_INSIDE} import runners
+runners.install(os.environ["ATTRACTOR_WALL"], os.environ["ATTRACTOR_WALL_TESTS"], WITHOUT)
 """
 _MOST_ROOMS = 256
 _NAME = re.compile(r"[0-9a-f]{16}")
@@ -38,13 +44,18 @@ _NAME = re.compile(r"[0-9a-f]{16}")
 
 @dataclass
 class Wall:
-    """The wall of a trial: `tests` and `room` are the sandboxes of both sides."""
+    """The wall of a trial: `tests` and `room` are the sandboxes of both sides.
+
+    The unit tests `without` are left out. With `watches`, it is noted how the others end.
+    """
 
     tests: ExecutionEnvironment
     room: ExecutionEnvironment
     tests_folder: Path
     room_folder: Path
     modules: tuple[str, ...]
+    without: tuple[str, ...] = ()
+    watches: bool = False
     name: str = field(default_factory=lambda: f".wall-{secrets.token_hex(8)}")
     rooms: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     has_opened: bool = False
@@ -53,14 +64,24 @@ class Wall:
         """Write what the tests' side needs, with what may cross in each test."""
         library = self._at(self.tests_folder) / "lib" / _INSIDE
         library.mkdir(parents=True)
-        for name, text in _sources("values", "proxies").items():
+        for name, text in _sources("values", "proxies", "runners").items():
             (library / f"{name}.py").write_text(text)
         (library / "__init__.py").touch()
-        (library.parent / "sitecustomize.py").write_text(_START)
+        watch = _WATCH.replace("WITHOUT", repr(self.without)) if self._is_watched else ""
+        (library.parent / "sitecustomize.py").write_text(_START + watch)
         os.mkfifo(self._at(self.tests_folder) / "knock")
         if allowed is not None:
             classes = {test: one.classes for test, one in allowed.items()}
             (self._at(self.tests_folder) / "allowed.json").write_text(json.dumps(classes))
+
+    @property
+    def _is_watched(self) -> bool:
+        return self.watches or bool(self.without)
+
+    @property
+    def unit_tests(self) -> UnitTests:
+        """How the unit tests ended, if they are watched."""
+        return read_unit_tests(self._at(self.tests_folder), self.trouble)
 
     @property
     def trouble(self) -> str:
@@ -81,8 +102,10 @@ class Wall:
         top = self.tests.working_directory()
         here = f"{top}/{self.name}"
         paths = [f"{here}/lib", *filter(None, [given.get("PYTHONPATH")])]
+        plugins = [f"{_INSIDE}.runners", *filter(None, [given.get("PYTEST_PLUGINS")])]
         return {
             **given,
+            **({"PYTEST_PLUGINS": ",".join(plugins)} if self._is_watched else {}),
             "PYTHONPATH": ":".join(paths),
             "ATTRACTOR_WALL": here,
             "ATTRACTOR_WALL_MODULES": ",".join(self.modules),
