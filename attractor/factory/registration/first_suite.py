@@ -1,4 +1,4 @@
-"""Writes a first suite: of examples, or one to edit."""
+"""Writes a first suite: of examples, of unit tests, or one to edit."""
 
 import json
 import re
@@ -10,11 +10,13 @@ from attractor.base.errors import Refused, UsageError
 from attractor.base.files import write_whole
 from attractor.config.tables import require_name
 from attractor.factory.registration.register_suite import drawn_pipelines
+from attractor.factory.registration.unit_tests import UnitTestFile
 from attractor.pipeline.project.project import Project
-from attractor.scenarios.suite_files import SCENARIO_END, SUITE_FILE
+from attractor.scenarios.suite_files import FIXTURES, SCENARIO_END, SUITE_FILE
 
 _TEMPLATE = Path(__file__).with_suffix("")
 _EXAMPLES = _TEMPLATE.with_name("example_suite")
+_UNIT_TESTS = _TEMPLATE.with_name("unit_test_suite")
 _CANARY_BYTES = 16
 _SETUP = """
 [setup]
@@ -69,11 +71,13 @@ def write_first_suite(
     examples: Sequence[Example] = (),
     build: Sequence[str] = (),
     prefix: str = "",
+    unit_tests: Sequence[UnitTestFile] = (),
 ) -> list[Path]:
     """Write a suite for a pipeline (default: the only one of the project); return its files.
 
-    Without examples it is a suite to edit. `build` are the commands of its setup. `prefix` is the
-    path of the project in its repository, at whose top steps start, with a slash at the end.
+    Without examples, unit tests judge behind a wall; without these too, it is a suite to edit.
+    `build` are the commands of its setup. `prefix` is the path of the project in its repository, at
+    whose top steps start, with a slash at the end.
     """
     if folder.exists() and any(folder.iterdir()):
         raise Refused(f"{folder} is not empty", hint="name a new folder")
@@ -83,7 +87,12 @@ def write_first_suite(
         '"PIPELINE"': toml_text(pipeline or _only(project)),
         "CANARY": f"canary-{project.machine.randomness(_CANARY_BYTES).hex()}",
     }
-    texts = _example_files(examples, values) if examples else _files_to_edit(values)
+    if examples:
+        texts = _example_files(examples, values)
+    elif unit_tests:
+        texts = _unit_test_files(unit_tests, values, prefix)
+    else:
+        texts = _files_to_edit(values)
     if build:
         texts[SUITE_FILE] += _SETUP.format(json.dumps([*build], ensure_ascii=False))
     for path, text in texts.items():
@@ -92,7 +101,12 @@ def write_first_suite(
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, text)
-    return [folder / path for path in texts]
+    copied = () if examples else sorted({path for one in unit_tests for path in one.fixtures})
+    for path in copied:
+        file = folder / FIXTURES / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, (project.root / path).read_bytes())
+    return [folder / path for path in (*texts, *(f"{FIXTURES}/{one}" for one in copied))]
 
 
 def _below(prefix: str, scenario: str) -> str:
@@ -126,6 +140,32 @@ def _example_files(examples: Sequence[Example], values: Mapping[str, str]) -> di
             '"OUTPUT"': toml_text(one.output),
         }
         files[f"{split}/{name}{SCENARIO_END}"] = _filled(form, more)
+    return files
+
+
+def _unit_test_files(
+    unit_tests: Sequence[UnitTestFile], values: Mapping[str, str], prefix: str
+) -> dict[str, str]:
+    form = (_UNIT_TESTS / f"unit{SCENARIO_END}").read_text("utf-8")
+    files = {SUITE_FILE: _filled((_UNIT_TESTS / SUITE_FILE).read_text("utf-8"), values)}
+    for one in unit_tests:
+        name = re.sub(r"[^a-z0-9_-]+", "-", one.path.lower().rpartition(".")[0]).strip("-_")
+        fixtures = (
+            f"    {{ from = {toml_text(path)}, to = {toml_text(prefix + path)} }},\n"
+            for path in one.fixtures
+        )
+        variables = (f"{key} = {toml_text(value)}" for key, value in one.variables.items())
+        more = {
+            **values,
+            '"ID"': toml_text(name),
+            '"TITLE"': toml_text(f"The unit tests in {one.path} pass"),
+            '"STORY"': toml_text(f"What {one.path} tests works as before."),
+            "FIXTURES": f"[\n{''.join(fixtures)}]",
+            "MODULES": json.dumps([*one.modules]),
+            '"COMMAND"': toml_text(one.command),
+            "ENVIRONMENT\n": f"env = {{ {', '.join(variables)} }}\n\n" if one.variables else "\n",
+        }
+        files[f"holdout/{name}{SCENARIO_END}"] = _filled(form, more)
     return files
 
 
