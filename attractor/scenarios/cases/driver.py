@@ -55,7 +55,7 @@ def _answer(module, fault, steps):
                 value = value(*args, **kwargs)
             if "as" in step:
                 objects[step["as"]] = value
-        return {"value": _write(value)}
+        return {"value": write_value(value)}
     except BaseException as error:
         names = [one.__name__ for one in type(error).__mro__ if issubclass(one, BaseException)]
         try:
@@ -79,20 +79,23 @@ def _read(value, objects):
     return _LISTS[kind](_read(of, objects)) if kind in _LISTS else _TEXTS[kind](of)
 
 
-def _write(value):
+def write_value(value: object) -> object:
     kind = type(value)
     if value is None or kind in (bool, int, str):
         return value
     if kind is float:
         return value if value - value == 0 else {"$": "float", "of": repr(value)}
     if kind is list:
-        return [_write(one) for one in value]
+        return [write_value(one) for one in value]
     if kind is dict:
         if "$" not in value and all(type(key) is str for key in value):
-            return {key: _write(one) for key, one in value.items()}
-        return {"$": "dict", "of": [[_write(key), _write(one)] for key, one in value.items()]}
+            return {key: write_value(one) for key, one in value.items()}
+        return {
+            "$": "dict",
+            "of": [[write_value(key), write_value(one)] for key, one in value.items()],
+        }
     if kind in _LISTS.values():
-        return {"$": kind.__name__, "of": [_write(one) for one in value]}
+        return {"$": kind.__name__, "of": [write_value(one) for one in value]}
     if kind in (decimal.Decimal, fractions.Fraction):
         return {"$": kind.__name__.lower(), "of": str(value)}
     if kind in (datetime.date, datetime.datetime):
