@@ -37,7 +37,7 @@ def test_verifier_of_the_page_examines_a_candidate(tmp_path: Path, title: str, r
 
 
 def test_suite_of_the_guide_judges_its_program(tmp_path: Path) -> None:
-    toml, python = (
+    (_unit_tests, *toml), python = (
         [one.text for one in fences(language) if one.page.name == "write-a-suite.md"]
         for language in ("toml", "python")
     )
