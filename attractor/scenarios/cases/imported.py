@@ -36,7 +36,7 @@ class ImportedCases:
 
 
 @dataclass
-class _Test:
+class _UnitTest:
     """A test that is read: its names, the calls that it made, and the cases so far."""
 
     imports: Mapping[str, str]
@@ -309,13 +309,13 @@ def import_cases(text: str, *, has_functions: bool) -> ImportedCases:
     tree = ast.parse(text)
     made: list[tuple[str, JsonObject]] = []
     left: list[tuple[int, str]] = []
-    whole = _Test(_imports(tree), {}, [], [])
+    whole = _UnitTest(_imports(tree), {}, [], [])
     whole.read([one for one in tree.body if isinstance(one, ast.Assign)])
     for function, reason in _tests(tree, has_functions):
         if reason:
             left.append((function.lineno, reason))
         else:
-            _Test(whole.imports, dict(whole.values), made, left).read(function.body)
+            _UnitTest(whole.imports, dict(whole.values), made, left).read(function.body)
     cases: dict[str, list[JsonObject]] = {}
     for module, case in made:
         cases.setdefault(module, []).append(case)
