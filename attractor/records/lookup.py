@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, takewhile
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from attractor.base.files import remove_tree, write_whole
 from attractor.base.ids import is_run_id
 from attractor.base.names import ambiguous, match_names
 from attractor.engine.errors import NoRun
-from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.journal.checkpoint import RestoredState, open_journal, read_on
 from attractor.engine.journal.reader import all_events
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory, read_manifest
@@ -110,24 +110,53 @@ def remove_incomplete(root: Path) -> None:
         raise FileError(f"cannot remove {root} completely")
 
 
-def used_by(directory: RunDirectory, state: RunState) -> Usage:
+class KnownStates:
+    """The states of a run and of its child runs in flight, by their folders.
+
+    A journal is read on from its state `before`, if there is one. Besides the run, its state
+    depends on the files in `followed`: folders of children, also of those that may begin.
+    """
+
+    def __init__(self, before: Mapping[str, RestoredState] | None = None) -> None:
+        self.before = {**(before or {})}
+        self.states: dict[str, RestoredState] = {}
+        self.followed: list[str] = []
+
+    def read(self, run: RunDirectory) -> RestoredState:
+        """Return the state of a run as its journal is now."""
+        place = str(run.root)
+        found = read_on(run.events, self.before[place]) if place in self.before else None
+        if found is None:
+            self.before.pop(place, None)
+            found = open_journal(run.events, run.checkpoint)
+        self.states[place] = found
+        return self.states[place]
+
+
+def used_by(directory: RunDirectory, state: RunState, known: KnownStates | None = None) -> Usage:
     """Return the usage of a run, with the usage of child runs whose stages are still running.
 
     The usage of an ended stage includes the usage of its child run.
     """
+    known = known or KnownStates()
     flights = [walk.in_flight for walk in state.walks.values() if walk.in_flight]
     names = [stage_id(flight.node, flight.visit, flight.attempt) for flight in flights]
-    children = (newest_round(child_directory(directory, name)) for name in names)
-    return sum((_used(child) for child in children if child.manifest.exists()), state.used)
+    used = state.used
+    for name in names:
+        first = child_directory(directory, name)
+        rounds = [*rounds_of(first)]
+        known.followed += [str(one.root) for one in (*rounds[-1:], _round(first, len(rounds)))]
+        used = sum((_used(child, known) for child in rounds[-1:]), used)
+    return used
 
 
-def _used(child: RunDirectory) -> Usage:
+def _used(child: RunDirectory, known: KnownStates) -> Usage:
     # Errors in the records of a child are reported for the child, not here.
     try:
-        state = open_journal(child.events, child.checkpoint).state
+        state = known.read(child).state
     except AttractorError:
         return NOTHING_USED
-    return used_by(child, state)
+    return used_by(child, state, known)
 
 
 LATEST = "latest"

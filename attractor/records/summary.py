@@ -10,7 +10,6 @@ from attractor.base.errors import AttractorError, ExitCode
 from attractor.base.ids import is_run_id, time_of
 from attractor.base.json import Json, JsonObject
 from attractor.base.records import write_record
-from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.reader import events_of
 from attractor.engine.outcome import NOTHING_USED, Usage, usage_figures, usage_from_record
 from attractor.engine.questions.question import (
@@ -44,7 +43,7 @@ from attractor.engine.state.run_state import (
 )
 from attractor.engine.storage.json_files import Fields, read_document
 from attractor.records.about import about_of
-from attractor.records.lookup import list_folders, used_by
+from attractor.records.lookup import KnownStates, list_folders, used_by
 
 NOT_JUDGED = "not judged: no suite"
 FINISHED_UNJUDGED = "finished; not judged (no suite)"
@@ -225,8 +224,11 @@ def list_runs(runs_dir: Path) -> list[RunOverview]:
     return [summarize_any(folder) for folder in list_folders(runs_dir)]
 
 
-def summarize(root: Path) -> RunOverview:
-    """Return the summary of a run from its journal; run.json is only compared with the journal."""
+def summarize(root: Path, known: KnownStates | None = None) -> RunOverview:
+    """Return the summary of a run from its journal; run.json is only compared with the journal.
+
+    With `known`, the journal is read on from where it was read last.
+    """
     directory = RunDirectory(root)
     manifest = read_manifest(directory)
     summary = RunOverview(
@@ -251,7 +253,8 @@ def summarize(root: Path) -> RunOverview:
     except AttractorError as fault:
         noted, summary = None, _with_trouble(summary, fault)
     try:
-        return _compare(_read_journal(summary, directory), noted, directory)
+        found = _read_journal(summary, directory, known or KnownStates())
+        return _compare(found, noted, directory)
     except AttractorError as fault:
         return _with_trouble(summary, fault)
 
@@ -261,10 +264,10 @@ def _actor_of(manifest: Manifest) -> str:
     return str(task.get("actor", "")) if isinstance(task, dict) else ""
 
 
-def summarize_any(root: Path) -> RunOverview:
+def summarize_any(root: Path, known: KnownStates | None = None) -> RunOverview:
     """Return the summary of a run; for an unreadable run, only its name and the error."""
     try:
-        return summarize(root)
+        return summarize(root, known)
     except AttractorError as fault:
         directory = RunDirectory(root)
         began = time_of(root.name) if is_run_id(root.name) else None
@@ -281,8 +284,8 @@ def summarize_any(root: Path) -> RunOverview:
         return _with_trouble(nameless, fault)
 
 
-def _read_journal(summary: RunOverview, directory: RunDirectory) -> RunOverview:
-    found = open_journal(directory.events, directory.checkpoint)
+def _read_journal(summary: RunOverview, directory: RunDirectory, known: KnownStates) -> RunOverview:
+    found = known.read(directory)
     state, outcome = found.state, outcome_of(found.state)
     moves = find_branch_moves(directory, state)
     return replace(
@@ -307,7 +310,7 @@ def _read_journal(summary: RunOverview, directory: RunDirectory) -> RunOverview:
         promoted_to=moves.promoted_to,
         rolled_back_from=moves.rolled_back_from,
         landed_on=str(moves.landing or ""),
-        usage=used_by(directory, state),
+        usage=used_by(directory, state, known),
         seconds=found.at_rest.seconds(found.last_activity),
     )
 

@@ -8,10 +8,16 @@ from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.errors import ChainBroken, FileError, NotCanonical, VerificationError
+from attractor.base.errors import (
+    AttractorError,
+    ChainBroken,
+    FileError,
+    NotCanonical,
+    VerificationError,
+)
 from attractor.base.events import Event
 from attractor.base.files import file_error, read_regular
-from attractor.base.hash_chain import GENESIS, ChainHead, require_intact, verify
+from attractor.base.hash_chain import GENESIS, ChainHead, parse_intact, require_intact, verify
 from attractor.base.journal import JournalLine, read_lines
 from attractor.base.json import (
     Json,
@@ -24,7 +30,7 @@ from attractor.base.json import (
 )
 from attractor.engine.errors import CheckpointBroken, OtherVersion, RecordBroken
 from attractor.engine.journal.reducer import fold
-from attractor.engine.state.run_state import RunState, state_from_record
+from attractor.engine.state.run_state import RunState, state_from_record, state_to_record
 from attractor.engine.state.walks import LONG_AGO, stop_walks
 from attractor.engine.storage.json_files import Fields
 
@@ -43,8 +49,8 @@ class Position:
 class RestoredState:
     """The state of a run and the head of the hash chain, read from the journal and the checkpoint.
 
-    `last_activity` is the time of the last event of a stage; an interrupted process counts as ended
-    at this time.
+    `last_activity` is the time of the last event of a stage, or of the last checkpoint; an
+    interrupted process counts as ended at this time. `last` is the offset of the last line.
     """
 
     state: RunState
@@ -52,11 +58,32 @@ class RestoredState:
     checkpoint_size: int = 0
     checkpoint_offset: int = 0
     last_activity: datetime = LONG_AGO
+    last: int = 0
 
     @property
     def at_rest(self) -> RunState:
         """The state without a running process: the time used by stages no longer grows."""
         return changed(self.state, walks=stop_walks(self.state.walks, self.last_activity))
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the record from which the journal can be read on."""
+        return {
+            "state": state_to_record(self.state),
+            "seq": self.head.seq,
+            "hash": self.head.hash,
+            "last": self.last,
+            "last_activity": self.last_activity.isoformat(),
+        }
+
+    @classmethod
+    def from_record(cls, fields: Fields) -> "RestoredState":
+        """Read a state from its record."""
+        return cls(
+            state_from_record(fields.inner("state")),
+            ChainHead(fields.number("seq"), fields.text("hash")),
+            last=fields.number("last"),
+            last_activity=fields.time("last_activity"),
+        )
 
 
 @dataclass(frozen=True)
@@ -98,6 +125,25 @@ def open_journal(journal: Path, checkpoint: Path) -> RestoredState:
         raise OtherVersion(message) from fault
 
 
+def read_on(journal: Path, before: RestoredState) -> RestoredState | None:
+    """Return the state after the new lines of a journal.
+
+    Return None unless the journal has the last line that was read before, and the new lines follow.
+    """
+    try:
+        known, *lines = read_lines(journal, offset=before.last)
+        parsed = parse_intact(known.content)
+        if parsed is None or parsed.head != before.head:
+            return None
+        head = _verified(journal, lines, Position(known.end, before.head))
+        state, last_activity = _folded(before.state, lines, before.last_activity)
+    except (AttractorError, ValueError):
+        # The caller reads all of it, and reports the error.
+        return None
+    last = lines[-1].offset if lines else before.last
+    return RestoredState(state, head, last_activity=last_activity, last=last)
+
+
 def verify_journal(journal: Path, *, heads: Collection[str] = ()) -> frozenset[str]:
     """Verify a journal from its first line; return the hashes in `heads` that no line has."""
     missing = set(heads)
@@ -130,14 +176,15 @@ def _open(journal: Path, checkpoint: Path) -> RestoredState:
         # Its hash is in the journal, so another version wrote it.
         return _replay(journal)
     state, last_activity = _folded(state, lines[1:], _event(lines[0]).time)
-    return RestoredState(state, head, len(text), at.offset, last_activity)
+    return RestoredState(state, head, len(text), at.offset, last_activity, lines[-1].offset)
 
 
 def _replay(journal: Path) -> RestoredState:
     lines = list(read_lines(journal)) if journal.exists() else []
     head = _verified(journal, lines, Position(0, GENESIS))
     state, last_activity = _folded(RunState(), lines, LONG_AGO)
-    return RestoredState(state, head, last_activity=last_activity)
+    last = lines[-1].offset if lines else 0
+    return RestoredState(state, head, last_activity=last_activity, last=last)
 
 
 def _verified(journal: Path, lines: Sequence[JournalLine], at: Position) -> ChainHead:
@@ -149,11 +196,12 @@ def _verified(journal: Path, lines: Sequence[JournalLine], at: Position) -> Chai
 def _folded(
     state: RunState, lines: Sequence[JournalLine], last_activity: datetime
 ) -> tuple[RunState, datetime]:
-    """Return the state after some more lines, and the time of the last stage event."""
+    """Return the state after some more lines, and the time of the last activity."""
     for line in lines:
         event = _event(line)
         state = fold(state, event)
-        last_activity = event.time if event.node else last_activity
+        is_activity = event.node or event.data.get("checkpoint")
+        last_activity = event.time if is_activity else last_activity
     return state, last_activity
 
 

@@ -277,10 +277,7 @@ class RunIndex:
             return {run.pipeline: run for run in index.newest(folder)}
 
     def typical_seconds(self, folder: Path, pipeline: str) -> float:
-        """Return the median time of the last successful runs of a pipeline; 0 without any.
-
-        Live runs are not read again for it: each update of a page asks.
-        """
+        """Return the median time of the last successful runs of a pipeline; 0 without any."""
         sql = (
             "SELECT wall_seconds FROM runs WHERE folder = ? AND pipeline = ? "
             "AND outcome = 'success' ORDER BY directory DESC LIMIT ?"
@@ -288,7 +285,7 @@ class RunIndex:
         is_behind = self.catch_up(folder) is not None
         with self._opened() as db:
             if not is_behind:
-                OpenIndex(db, self._ledger, self._on_progress).update(folder, with_live=False)
+                OpenIndex(db, self._ledger, self._on_progress).update(folder)
             rows = db.execute(sql, [str(folder), pipeline, MOST_TYPICAL]).fetchall()
         return float(median(seconds for (seconds,) in rows)) if rows else 0.0
 
@@ -382,9 +379,9 @@ class OpenIndex:
         self._db = db
         self._update = IndexUpdate(db, ledger, on_progress)
 
-    def update(self, folder: Path, *, with_live: bool = True) -> None:
+    def update(self, folder: Path) -> None:
         """Read new lines of the ledger, new and removed runs of a folder, and changed runs."""
-        self._update.update(folder, with_live=with_live)
+        self._update.update(folder)
 
     def count_unread(self, folder: Path) -> int:
         """Return the number of runs of a folder that have to be read."""

@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -14,14 +15,16 @@ from attractor.base.errors import AttractorError, FileError, VerificationError
 from attractor.base.events import Event
 from attractor.base.hash_chain import GENESIS, ChainHead
 from attractor.base.journal import read_lines
-from attractor.base.json import JsonObject, canonical_json, parse_json
+from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.base.records import write_record
+from attractor.engine.journal.checkpoint import RestoredState
 from attractor.engine.run_folder.layout import RunDirectory, is_executed
 from attractor.engine.state.run_state import StatusWord
+from attractor.engine.storage.json_files import Fields
 from attractor.factory.ledger.ledger import LineKind
 from attractor.pipeline.status import plain_status
 from attractor.records.diagnosis.causes import NO_ATTEMPT, FailedAttempt, cause_of_run
-from attractor.records.lookup import failed_rules, is_run, unsorted_run_names
+from attractor.records.lookup import KnownStates, failed_rules, is_run, unsorted_run_names
 from attractor.records.summary import RunOverview, summarize_any
 
 BATCH = 200
@@ -106,6 +109,11 @@ CREATE INDEX runs_by_start
     ON runs (folder, started, pipeline, models, run_id, cost_usd, tokens, unpriced);
 """
 
+_READ_ON = """
+ALTER TABLE runs ADD COLUMN followed TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN read_on TEXT NOT NULL DEFAULT '';
+"""
+
 _STEPS: Mapping[str, str] = {
     "runs_and_ledger": _SCHEMA,
     "economics": _ECONOMICS,
@@ -119,6 +127,7 @@ _STEPS: Mapping[str, str] = {
     "causes": _CAUSES,
     "unpriced": _UNPRICED,
     "about": "UPDATE runs SET models = '';\n",
+    "read_on": _READ_ON,
 }
 """The migrations, by name: a new one is added at the end."""
 
@@ -160,8 +169,8 @@ def insert_row(db: sqlite3.Connection, table: str, row: Mapping[str, object]) ->
 class IndexUpdate:
     """Brings an index up to date, in short transactions.
 
-    One process at a time has a transaction, in which all that it writes is read. Therefore no
-    process overwrites the newer rows of another process.
+    One process at a time has a transaction, in which it compares what it has read with the files
+    once more. Therefore no process overwrites the newer rows of another process.
     """
 
     def __init__(self, db: sqlite3.Connection, ledger: Path, on_progress: OnProgress) -> None:
@@ -170,22 +179,26 @@ class IndexUpdate:
         self._on_progress = on_progress
         self._has_restarted = False
 
-    def update(self, folder: Path, *, with_live: bool = True) -> None:
-        """Read new lines of the ledger, new and removed runs of a folder, and changed runs.
-
-        Without `with_live`, runs at work stay as they are: reading them takes the time.
-        """
+    def update(self, folder: Path) -> None:
+        """Read new lines of the ledger, new and removed runs of a folder, and changed runs."""
         while self._add_lines():
             pass
         self._compare(folder)
-        self.refresh("folder = ? AND is_unsure", [str(folder)], with_live=with_live)
+        self.refresh("folder = ? AND is_unsure", [str(folder)])
 
-    def refresh(self, selected: str, values: Sequence[object], *, with_live: bool = True) -> None:
-        """Read again the runs among selected rows that differ from their files, or are live.
+    def refresh(self, selected: str, values: Sequence[object]) -> None:
+        """Read again the runs among selected rows that differ from their files.
 
         `selected` is what follows WHERE in a statement, with its values.
         """
-        self._reread(self._changed_among(selected, values, with_live=with_live))
+        sql = f"SELECT directory, signature, followed FROM runs WHERE {selected}"
+        changed = [
+            Path(directory)
+            for directory, signature, followed in self._db.execute(sql, values)
+            if not signature
+            or signature != _signature(Path(directory), followed.split("\n") if followed else ())
+        ]
+        self._reread(changed)
 
     def count_unread(self, folder: Path) -> int:
         """Return the number of runs of a folder to read: new ones, and those of another version."""
@@ -216,17 +229,11 @@ class IndexUpdate:
                 self._has_restarted = True
                 self._db.execute("DELETE FROM ledger")
                 return size > 0
-            runs = {str(row["run_id"]) for row in rows}
             for row in rows:
                 insert_row(self._db, "ledger", {name: row[name] for name in row if name != "prev"})
-            sql = "SELECT directory FROM runs WHERE run_id = ?"
-            directories = [
-                Path(directory)
-                for run_id in runs
-                if run_id
-                for (directory,) in self._db.execute(sql, [run_id])
-            ]
-            self._write(directories)
+                # The run is read again when its folder is asked for.
+                sql = "UPDATE runs SET signature = '', is_settled = 0, is_unsure = 1"
+                self._db.execute(f"{sql} WHERE run_id = ? AND run_id <> ''", [row["run_id"]])
         return bool(rows)
 
     def _last_line(self) -> tuple[ChainHead, int]:
@@ -262,45 +269,50 @@ class IndexUpdate:
             row: dict[str, object] = {"folder": str(folder), "changed": changed if is_quiet else 0}
             insert_row(self._db, "folders", row)
 
-    def _changed_among(
-        self, where: str, values: Sequence[object], *, with_live: bool
-    ) -> list[Path]:
-        """Return the directories of rows that differ from their files, or whose run is live."""
-        sql = f"SELECT directory, signature FROM runs WHERE {where}"
-        return [
-            Path(directory)
-            for directory, signature in self._db.execute(sql, values)
-            if (
-                with_live
-                if _LIVE in (now := _signature(RunDirectory(Path(directory))))
-                else now != signature
-            )
-        ]
-
     def _reread(self, directories: Sequence[Path]) -> None:
         for begin in range(0, len(directories), BATCH):
+            # Before the transaction, because other processes wait for its end.
+            found = [self._read(one) for one in directories[begin : begin + BATCH]]
             with self._writing():
-                self._write(directories[begin : begin + BATCH])
+                for one in found:
+                    self._write(one if one.is_current else _read_run(one))
             self._on_progress(min(begin + BATCH, len(directories)), len(directories))
 
-    def _write(self, directories: Iterable[Path]) -> None:
-        """Write the rows of some runs, and remove those of removed runs."""
-        for directory in directories:
-            if is_run(RunDirectory(directory)):
-                # Before the summary: a later change must be noticed.
-                signature = _signature(RunDirectory(directory))
-                one = summarize_any(directory)
-                sql = "SELECT count(*) FROM ledger WHERE run_id = ? AND kind IN (?, ?)"
-                ended = [one.run_id, LineKind.DECIDED, LineKind.ENDED]
-                [[ends]] = self._db.execute(sql, ended)
-                walk = _read_walk(RunDirectory(directory).events, one.started)
-                row = row_of(one, signature=signature, has_end=bool(ends))
-                row = {**row, "models": walk.models, "wall_seconds": walk.seconds}
-                cause = cause_of_run(one, walk.last_failed, partial(failed_rules, directory))
-                row["cause"] = canonical_json(write_record(cause)) if cause else ""
-                insert_row(self._db, "runs", row)
-            else:
-                self._db.execute("DELETE FROM runs WHERE directory = ?", [str(directory)])
+    def _read(self, directory: Path) -> "_ReadRun":
+        """Read a run; if it was live when it was read last, only its new lines."""
+        sql = "SELECT read_on FROM runs WHERE directory = ? AND signature <> '' AND read_on <> ''"
+        known = _ReadRun(directory)
+        for (text,) in self._db.execute(sql, [str(directory)]):
+            fields = Fields(parse_row(text), "row of the index")
+            states = fields.inner("states")
+            known = replace(
+                known,
+                walk=fields.inner("walk").record(_Walk),
+                states={one: RestoredState.from_record(states.inner(one)) for one in states.all()},
+                followed=fields.texts("followed"),
+            )
+        return _read_run(known)
+
+    def _write(self, read: "_ReadRun") -> None:
+        """Write the row of a run, or remove that of a removed run."""
+        one = read.overview
+        if one is None:
+            self._db.execute("DELETE FROM runs WHERE directory = ?", [str(read.directory)])
+            return
+        sql = "SELECT count(*) FROM ledger WHERE run_id = ? AND kind IN (?, ?)"
+        [[ends]] = self._db.execute(sql, [one.run_id, LineKind.DECIDED, LineKind.ENDED])
+        walk = read.walk
+        cause = cause_of_run(one, walk.failed, partial(failed_rules, read.directory))
+        seconds = (walk.ended - one.started).total_seconds() if walk.ended else 0.0
+        row = {
+            **row_of(one, signature=read.signature, has_end=bool(ends)),
+            "models": " + ".join(sorted(walk.models)),
+            "wall_seconds": max(0.0, seconds),
+            "cause": canonical_json(write_record(cause)) if cause else "",
+            "followed": "\n".join(read.followed),
+            "read_on": read.known_as_text(),
+        }
+        insert_row(self._db, "runs", row)
 
     @contextmanager
     def _writing(self) -> Generator[None]:
@@ -344,23 +356,81 @@ def _searched(one: RunOverview) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class _Walk:
-    """The models of a run, the seconds until its last stage ended, and its last failure."""
+    """The models of a run, the time of the last event of a stage, and the last failure."""
 
-    models: str
-    seconds: float
-    last_failed: FailedAttempt
+    models: tuple[str, ...] = ()
+    ended: datetime | None = None
+    failed: FailedAttempt = NO_ATTEMPT
 
 
-def _read_walk(journal: Path, started: datetime) -> _Walk:
-    """Read the walk of a run.
+@dataclass(frozen=True)
+class _ReadRun:
+    """A run as it was read, without an overview if it is removed.
+
+    `states` are those from which the journals of a live run and of its children are read on;
+    `followed` are the folders of the children.
+    """
+
+    directory: Path
+    overview: RunOverview | None = None
+    signature: str = ""
+    walk: _Walk = _Walk()
+    states: Mapping[str, RestoredState] = field(default_factory=dict[str, RestoredState])
+    followed: Sequence[str] = ()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the files are still as they were."""
+        return self.signature == _signature(self.directory, self.followed)
+
+    def known_as_text(self) -> str:
+        """Return what a live run is read on from, as a text."""
+        if not self.states:
+            return ""
+        states: JsonObject = {place: one.to_record() for place, one in self.states.items()}
+        followed: list[Json] = [*self.followed]
+        walk = write_record(self.walk)
+        return canonical_json({"walk": walk, "followed": followed, "states": states})
+
+
+def _read_run(known: _ReadRun) -> _ReadRun:
+    """Read a run; if it is live, from what is known of it."""
+    directory = RunDirectory(known.directory)
+    if not is_run(directory):
+        return _ReadRun(known.directory)
+    # Before the summary: a later change must be noticed.
+    signature = _signature(known.directory, known.followed)
+    journals = KnownStates(known.states)
+    one = summarize_any(known.directory, journals)
+    if not one.is_live and known.states:
+        # A run that was left is read as a whole, once.
+        return _read_run(_ReadRun(known.directory))
+    walk = _read_walk(directory, known.walk, journals)
+    if not one.is_live:
+        return _ReadRun(known.directory, one, signature, walk)
+    read = _ReadRun(
+        known.directory, one, signature, walk, journals.states, tuple(journals.followed)
+    )
+    # Which children belong to the run is known after reading it, and they may have changed since.
+    return read if read.followed == tuple(known.followed) else _read_run(read)
+
+
+def _read_walk(directory: RunDirectory, known: _Walk, journals: KnownStates) -> _Walk:
+    """Read the walk of a run, up to the line to which its state was read.
 
     Most lines are not parsed: a journal of 10 MB takes 20 ms.
     """
-    models: set[str] = set()
-    last = failed = b""
-    seconds, attempt = 0.0, NO_ATTEMPT
+    place = str(directory.root)
+    state, before = journals.states.get(place), journals.before.get(place)
+    models, last, failed = {*(known.models if before else ())}, b"", b""
+    walk = known if before else _Walk()
     with suppress(AttractorError):
-        for line in read_lines(journal) if journal.exists() else ():
+        offset = before.last if before else 0
+        for line in (
+            read_lines(directory.events, offset=offset) if directory.events.exists() else ()
+        ):
+            if state and line.offset > state.last:
+                break
             last = line.content if b'"node":"' in line.content else last
             failed = line.content if b'"type":"StageFailed"' in line.content else failed
             if b'"type":"SESSION_START"' in line.content:
@@ -369,19 +439,23 @@ def _read_walk(journal: Path, started: datetime) -> _Walk:
         if failed:
             event = Event.from_record(dict(parse_row(failed)))
             attempt = FailedAttempt(event.node or "", str(event.data.get("failure_class", "")))
+            walk = replace(walk, failed=attempt)
         if last:
-            ended = Event.from_record(dict(parse_row(last))).time
-            seconds = max(0.0, (ended - started).total_seconds())
-    return _Walk(" + ".join(sorted(models)), seconds, attempt)
+            walk = replace(walk, ended=Event.from_record(dict(parse_row(last))).time)
+    return replace(walk, models=tuple(sorted(models)))
 
 
-_LIVE = "live"
+def _signature(root: Path, followed: Iterable[str]) -> str:
+    """Return a text that changes when a run changes, or when a process begins or ends it.
 
-
-def _signature(directory: RunDirectory) -> str:
-    """Return a text that changes when a run changes, or when a process begins or ends it."""
-    words = [_LIVE] if is_executed(directory) else []
-    for file in (directory.events, directory.run, directory.manifest):
+    The usage of a live run includes that of the children at work, whose journals are theirs.
+    """
+    directory = RunDirectory(root)
+    words = ["live"] if is_executed(directory) else []
+    files = [directory.events, directory.run, directory.manifest, directory.elsewhere]
+    for child in map(RunDirectory, map(Path, followed)):
+        files += [child.events, child.manifest]
+    for file in files:
         with suppress(OSError):
             found = file.stat()
             words.append(f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}")
