@@ -50,6 +50,7 @@ def read_attention(
     troubles = list[str]()
     if views is None:
         actors = [one for one in list_actors(state) if reaches(one.project.project_id)]
+        known = known or KnownJournals(RunIndex(state).overview)
         views = read_actors(actors, troubles.append, known)
     projects = [one for one in list_project_folders(state) if reaches(one.project_id)]
     runs = _read_runs(state, projects, troubles.append, only_known=only_known)

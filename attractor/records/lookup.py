@@ -5,17 +5,18 @@ import re
 import shlex
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import count, takewhile
 from pathlib import Path
 
-from attractor.base.dataclasses import dataclass
+from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import AttractorError, FileError, UnknownName
 from attractor.base.events import Event
 from attractor.base.files import remove_tree, write_whole
 from attractor.base.ids import is_run_id
 from attractor.base.names import ambiguous, match_names
 from attractor.engine.errors import NoRun
-from attractor.engine.journal.checkpoint import RestoredState, open_journal, read_on
+from attractor.engine.journal.checkpoint import RestoredState, has_last, open_journal, read_on
 from attractor.engine.journal.reader import all_events
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.run_folder.layout import CHILDREN, Manifest, RunDirectory, read_manifest
@@ -110,11 +111,21 @@ def remove_incomplete(root: Path) -> None:
         raise FileError(f"cannot remove {root} completely")
 
 
+def mark_of(file: Path) -> str:
+    """Return a text that changes when a file changes; "" without the file."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ""
+    return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
+
+
 class KnownStates:
     """The states of a run and of its child runs in flight, by their folders.
 
-    A journal is read on from its state `before`, if there is one. Besides the run, its state
-    depends on the files in `followed`: folders of children, also of those that may begin.
+    A journal is read on from its state `before`, as long as its last line and the checkpoint are
+    the same. The usage of the run depends on the folders in `followed` too: those of children,
+    also of those that may begin.
     """
 
     def __init__(self, before: Mapping[str, RestoredState] | None = None) -> None:
@@ -124,13 +135,17 @@ class KnownStates:
 
     def read(self, run: RunDirectory) -> RestoredState:
         """Return the state of a run as its journal is now."""
-        place = str(run.root)
-        found = read_on(run.events, self.before[place]) if place in self.before else None
-        if found is None:
-            self.before.pop(place, None)
-            found = open_journal(run.events, run.checkpoint)
-        self.states[place] = found
-        return self.states[place]
+        place, mark = str(run.root), mark_of(run.checkpoint)
+        before, found = self.before.get(place), None
+        if before and not has_last(run.events, before):
+            before, _ = None, self.before.pop(place)
+        if before and before.mark == mark:
+            # An error is reported by the reading from the checkpoint on.
+            with suppress(AttractorError):
+                found = read_on(run.events, before)
+        found = found or open_journal(run.events, run.checkpoint)
+        self.states[place] = changed(found, mark=mark)
+        return found
 
 
 def used_by(directory: RunDirectory, state: RunState, known: KnownStates | None = None) -> Usage:

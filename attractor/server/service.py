@@ -120,7 +120,7 @@ class Service:
             EventStreams(state, environ),
             FirstSights(),
             KeptTimelines(),
-            KnownJournals(),
+            KnownJournals(RunIndex(state).overview),
             SnippetThread(project),
             asyncio.Semaphore(COMPUTED_AT_ONCE),
             fleet,

@@ -176,7 +176,11 @@ class ActorView:
 
 
 def read_actor(
-    folder: ActorFolder, *, has_process: bool | None = None, known: KnownLines | None = None
+    folder: ActorFolder,
+    *,
+    has_process: bool | None = None,
+    known: KnownLines | None = None,
+    summarize: Callable[[Path], RunOverview] = summarize_any,
 ) -> ActorView:
     """Return an actor as it is now; `has_process` says whether its lock is held, if known.
 
@@ -199,14 +203,18 @@ def read_actor(
         [one for one in waiting if one.id not in answered and (not task or one != task.message)],
         has_process,
         task,
-        summarize_any(root) if root and has_run else None,
+        summarize(root) if root and has_run else None,
     )
 
 
 class KnownJournals:
-    """The journals of the actors that a server shows: each time, only the new lines are read."""
+    """The journals of the actors that are shown: each time, only the new lines are read.
 
-    def __init__(self) -> None:
+    `summarize` reads the runs at work.
+    """
+
+    def __init__(self, summarize: Callable[[Path], RunOverview] = summarize_any) -> None:
+        self.summarize = summarize
         self._lines: defaultdict[Path, KnownLines] = defaultdict(KnownLines)
 
     def of(self, folder: ActorFolder) -> KnownLines:
@@ -220,10 +228,10 @@ def read_actors(
     known: KnownJournals | None = None,
 ) -> list[ActorView]:
     """Return actors as they are now; damaged records of one hide no other, and are reported."""
-    found: list[ActorView] = []
+    known, found = known or KnownJournals(), list[ActorView]()
     for folder in folders:
         try:
-            found.append(read_actor(folder, known=known.of(folder) if known else None))
+            found.append(read_actor(folder, known=known.of(folder), summarize=known.summarize))
         except (AttractorError, OSError) as fault:
             words = words_of(fault)
             tell(f"The actor {folder.qualified_name} cannot be read: {words}.")

@@ -8,13 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.errors import (
-    AttractorError,
-    ChainBroken,
-    FileError,
-    NotCanonical,
-    VerificationError,
-)
+from attractor.base.errors import ChainBroken, FileError, NotCanonical, VerificationError
 from attractor.base.events import Event
 from attractor.base.files import file_error, read_regular
 from attractor.base.hash_chain import GENESIS, ChainHead, parse_intact, require_intact, verify
@@ -49,8 +43,8 @@ class Position:
 class RestoredState:
     """The state of a run and the head of the hash chain, read from the journal and the checkpoint.
 
-    `last_activity` is the time of the last event of a stage, or of the last checkpoint; an
-    interrupted process counts as ended at this time. `last` is the offset of the last line.
+    `last_activity` is the time of the last event of a stage; an interrupted process counts as ended
+    at this time. `last` is the offset of the last line, and `mark` that of the checkpoint's file.
     """
 
     state: RunState
@@ -59,6 +53,7 @@ class RestoredState:
     checkpoint_offset: int = 0
     last_activity: datetime = LONG_AGO
     last: int = 0
+    mark: str = ""
 
     @property
     def at_rest(self) -> RunState:
@@ -72,6 +67,7 @@ class RestoredState:
             "seq": self.head.seq,
             "hash": self.head.hash,
             "last": self.last,
+            "mark": self.mark,
             "last_activity": self.last_activity.isoformat(),
         }
 
@@ -82,6 +78,7 @@ class RestoredState:
             state_from_record(fields.inner("state")),
             ChainHead(fields.number("seq"), fields.text("hash")),
             last=fields.number("last"),
+            mark=fields.text("mark"),
             last_activity=fields.time("last_activity"),
         )
 
@@ -125,23 +122,23 @@ def open_journal(journal: Path, checkpoint: Path) -> RestoredState:
         raise OtherVersion(message) from fault
 
 
-def read_on(journal: Path, before: RestoredState) -> RestoredState | None:
-    """Return the state after the new lines of a journal.
-
-    Return None unless the journal has the last line that was read before, and the new lines follow.
-    """
+def has_last(journal: Path, before: RestoredState) -> bool:
+    """Return whether a journal still has the last line that was read."""
     try:
-        known, *lines = read_lines(journal, offset=before.last)
-        parsed = parse_intact(known.content)
-        if parsed is None or parsed.head != before.head:
-            return None
-        head = _verified(journal, lines, Position(known.end, before.head))
-        state, last_activity = _folded(before.state, lines, before.last_activity)
-    except (AttractorError, ValueError):
-        # The caller reads all of it, and reports the error.
-        return None
+        last = next(read_lines(journal, offset=before.last), None)
+    except FileError:
+        return False
+    parsed = parse_intact(last.content) if last else None
+    return parsed is not None and parsed.head == before.head
+
+
+def read_on(journal: Path, before: RestoredState) -> RestoredState:
+    """Verify the lines after the last one that was read, and return the state after them."""
+    _, *lines = read_lines(journal, offset=before.last)
+    head = _verified(journal, lines, Position(before.last, before.head))
+    state, last_activity = _folded(before.state, lines, before.last_activity)
     last = lines[-1].offset if lines else before.last
-    return RestoredState(state, head, last_activity=last_activity, last=last)
+    return changed(before, state=state, head=head, last_activity=last_activity, last=last)
 
 
 def verify_journal(journal: Path, *, heads: Collection[str] = ()) -> frozenset[str]:
@@ -196,12 +193,11 @@ def _verified(journal: Path, lines: Sequence[JournalLine], at: Position) -> Chai
 def _folded(
     state: RunState, lines: Sequence[JournalLine], last_activity: datetime
 ) -> tuple[RunState, datetime]:
-    """Return the state after some more lines, and the time of the last activity."""
+    """Return the state after some more lines, and the time of the last stage event."""
     for line in lines:
         event = _event(line)
         state = fold(state, event)
-        is_activity = event.node or event.data.get("checkpoint")
-        last_activity = event.time if is_activity else last_activity
+        last_activity = event.time if event.node else last_activity
     return state, last_activity
 
 

@@ -40,7 +40,7 @@ from attractor.factory.history.index_update import (
 from attractor.factory.ledger.ledger import LEDGER_FILE, read_format
 from attractor.pipeline.status import MARKS, PlainWord, is_found_by
 from attractor.records.diagnosis.causes import Cause
-from attractor.records.summary import NOT_JUDGED, RunOverview
+from attractor.records.summary import NOT_JUDGED, RunOverview, summarize_any
 
 INDEX_FILE = "index.sqlite3"
 PATIENCE_S = 60.0
@@ -252,6 +252,15 @@ class RunIndex:
                 found = [run for run in known if query.finds(run)]
         return _newest(found, query)
 
+    def overview(self, root: Path) -> RunOverview:
+        """Return a run as it is now; only without a usable index, all of it is read."""
+        try:
+            with self.opened() as index:
+                found = index.overview(root)
+        except MachineryError:
+            found = None
+        return found or summarize_any(root)
+
     def runs(self, folder: Path, query: RunQuery) -> list[RunOverview]:
         """Return the runs in a folder that a query finds, newest first."""
         with self.opened() as index:
@@ -386,6 +395,12 @@ class OpenIndex:
     def count_unread(self, folder: Path) -> int:
         """Return the number of runs of a folder that have to be read."""
         return self._update.count_unread(folder)
+
+    def overview(self, root: Path) -> RunOverview | None:
+        """Return a run, after comparing it with its files; None if there is none."""
+        self._update.refresh_run(root)
+        rows = self._db.execute("SELECT summary FROM runs WHERE directory = ?", [str(root)])
+        return next((RunOverview.from_record(parse_row(text)) for (text,) in rows), None)
 
     def runs(self, folder: Path, query: RunQuery) -> list[RunOverview]:
         """Return the runs in a folder that a query finds, newest first."""

@@ -24,7 +24,7 @@ from attractor.engine.storage.json_files import Fields
 from attractor.factory.ledger.ledger import LineKind
 from attractor.pipeline.status import plain_status
 from attractor.records.diagnosis.causes import NO_ATTEMPT, FailedAttempt, cause_of_run
-from attractor.records.lookup import KnownStates, failed_rules, is_run, unsorted_run_names
+from attractor.records.lookup import KnownStates, failed_rules, is_run, mark_of, unsorted_run_names
 from attractor.records.summary import RunOverview, summarize_any
 
 BATCH = 200
@@ -199,6 +199,13 @@ class IndexUpdate:
             or signature != _signature(Path(directory), followed.split("\n") if followed else ())
         ]
         self._reread(changed)
+
+    def refresh_run(self, directory: Path) -> None:
+        """Read a run again if it differs from its row, or has none."""
+        self.refresh("directory = ?", [str(directory)])
+        sql = "SELECT 1 FROM runs WHERE directory = ?"
+        if not self._db.execute(sql, [str(directory)]).fetchall():
+            self._reread([directory])
 
     def count_unread(self, folder: Path) -> int:
         """Return the number of runs of a folder to read: new ones, and those of another version."""
@@ -387,10 +394,10 @@ class _ReadRun:
         """Return what a live run is read on from, as a text."""
         if not self.states:
             return ""
-        states: JsonObject = {place: one.to_record() for place, one in self.states.items()}
+        states: dict[str, Json] = {place: one.to_record() for place, one in self.states.items()}
         followed: list[Json] = [*self.followed]
-        walk = write_record(self.walk)
-        return canonical_json({"walk": walk, "followed": followed, "states": states})
+        known: dict[str, Json] = {"followed": followed, "states": states}
+        return canonical_json({**known, "walk": write_record(self.walk)})
 
 
 def _read_run(known: _ReadRun) -> _ReadRun:
@@ -451,15 +458,12 @@ def _signature(root: Path, followed: Iterable[str]) -> str:
     The usage of a live run includes that of the children at work, whose journals are theirs.
     """
     directory = RunDirectory(root)
-    words = ["live"] if is_executed(directory) else []
-    files = [directory.events, directory.run, directory.manifest, directory.elsewhere]
+    files = [directory.events, directory.run, directory.manifest]
+    files += [directory.checkpoint, directory.elsewhere]
     for child in map(RunDirectory, map(Path, followed)):
-        files += [child.events, child.manifest]
-    for file in files:
-        with suppress(OSError):
-            found = file.stat()
-            words.append(f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}")
-    return " ".join(words)
+        files += [child.events, child.manifest, child.checkpoint]
+    words = ["live" if is_executed(directory) else "", *map(mark_of, files)]
+    return " ".join(filter(None, words))
 
 
 def _is_unfinished(directory: Path, now: float) -> bool:

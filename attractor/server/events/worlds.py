@@ -18,6 +18,7 @@ from attractor.base.errors import AttractorError
 from attractor.base.files import file_error
 from attractor.base.json import Json
 from attractor.factory.dimensions import DimensionRecords
+from attractor.factory.history.index import RunIndex
 from attractor.factory.project import list_project_folders
 from attractor.server.events.buffer import DescribeError, StreamEvent, notice
 from attractor.worlds.actors import list_actors
@@ -90,7 +91,7 @@ class WorldsSource:
     def __init__(self, state: Path, environ: Mapping[str, str]) -> None:
         self._state = state
         self._environ = environ
-        self._journals = KnownJournals()
+        self._journals = KnownJournals(RunIndex(state).overview)
         self._now: Snapshot = {}
         self._error: AttractorError | None = None
         self._has_new = asyncio.Event()
