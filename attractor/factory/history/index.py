@@ -398,8 +398,11 @@ class OpenIndex:
 
     def overview(self, root: Path) -> RunOverview | None:
         """Return a run, after comparing it with its files; None if there is none."""
-        self._update.refresh_run(root)
-        rows = self._db.execute("SELECT summary FROM runs WHERE directory = ?", [str(root)])
+        sql, values = "SELECT summary FROM runs WHERE directory = ?", [str(root)]
+        self._update.refresh("directory = ?", values)
+        if not (rows := self._db.execute(sql, values).fetchall()):
+            self.update(root.parent)
+            rows = self._db.execute(sql, values).fetchall()
         return next((RunOverview.from_record(parse_row(text)) for (text,) in rows), None)
 
     def runs(self, folder: Path, query: RunQuery) -> list[RunOverview]:

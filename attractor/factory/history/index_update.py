@@ -200,13 +200,6 @@ class IndexUpdate:
         ]
         self._reread(changed)
 
-    def refresh_run(self, directory: Path) -> None:
-        """Read a run again if it differs from its row, or has none."""
-        self.refresh("directory = ?", [str(directory)])
-        sql = "SELECT 1 FROM runs WHERE directory = ?"
-        if not self._db.execute(sql, [str(directory)]).fetchall():
-            self._reread([directory])
-
     def count_unread(self, folder: Path) -> int:
         """Return the number of runs of a folder to read: new ones, and those of another version."""
         read = "SELECT count(*) FROM runs WHERE signature <> '' AND folder = ?"
@@ -289,15 +282,10 @@ class IndexUpdate:
         """Read a run; if it was live when it was read last, only its new lines."""
         sql = "SELECT read_on FROM runs WHERE directory = ? AND signature <> '' AND read_on <> ''"
         known = _ReadRun(directory)
-        for (text,) in self._db.execute(sql, [str(directory)]):
-            fields = Fields(parse_row(text), "row of the index")
-            states = fields.inner("states")
-            known = replace(
-                known,
-                walk=fields.inner("walk").record(_Walk),
-                states={one: RestoredState.from_record(states.inner(one)) for one in states.all()},
-                followed=fields.texts("followed"),
-            )
+        # Another version may have written the record of a state.
+        with suppress(AttractorError):
+            for (text,) in self._db.execute(sql, [str(directory)]):
+                known = known.known_from(Fields(parse_row(text), "row of the index"))
         return _read_run(known)
 
     def _write(self, read: "_ReadRun") -> None:
@@ -317,7 +305,7 @@ class IndexUpdate:
             "wall_seconds": max(0.0, seconds),
             "cause": canonical_json(write_record(cause)) if cause else "",
             "followed": "\n".join(read.followed),
-            "read_on": read.known_as_text(),
+            "read_on": read.known,
         }
         insert_row(self._db, "runs", row)
 
@@ -390,14 +378,22 @@ class _ReadRun:
         """Whether the files are still as they were."""
         return self.signature == _signature(self.directory, self.followed)
 
-    def known_as_text(self) -> str:
-        """Return what a live run is read on from, as a text."""
-        if not self.states:
-            return ""
+    @property
+    def known(self) -> str:
+        """What a live run is read on from, as a text."""
         states: dict[str, Json] = {place: one.to_record() for place, one in self.states.items()}
-        followed: list[Json] = [*self.followed]
-        known: dict[str, Json] = {"followed": followed, "states": states}
-        return canonical_json({**known, "walk": write_record(self.walk)})
+        known: dict[str, Json] = {"followed": [*self.followed], "states": states}
+        return canonical_json({**known, "walk": write_record(self.walk)}) if states else ""
+
+    def known_from(self, fields: Fields) -> "_ReadRun":
+        """Return the run with what it is read on from."""
+        states = fields.inner("states")
+        return replace(
+            self,
+            walk=fields.inner("walk").record(_Walk),
+            states={one: RestoredState.from_record(states.inner(one)) for one in states.all()},
+            followed=fields.texts("followed"),
+        )
 
 
 def _read_run(known: _ReadRun) -> _ReadRun:
