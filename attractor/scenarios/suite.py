@@ -101,7 +101,9 @@ Headers = dict[
     # A client sends no blanks around a value.
     Annotated[str, Field(pattern=r"^([!-~]([\t -~]*[!-~])?)?$")],
 ]
-ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")]
+_PYTHON = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
+_JAVASCRIPT = r"\.(/[A-Za-z0-9_@-][A-Za-z0-9_@.-]*)+"
+ModuleName = Annotated[str, Field(pattern=f"^({_PYTHON}|{_JAVASCRIPT})$")]
 Variables = dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str]
 
 

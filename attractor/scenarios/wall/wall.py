@@ -39,7 +39,8 @@ from {_INSIDE} import runners
 runners.install(os.environ["ATTRACTOR_WALL"], os.environ["ATTRACTOR_WALL_TESTS"], WITHOUT)
 """
 _MOST_ROOMS = 256
-_NAME = re.compile(r"[0-9a-f]{16}")
+_NAME = re.compile(r"(js-)?[0-9a-f]{16}")
+"""The name of a room; it says in which language the module is."""
 
 
 @dataclass
@@ -66,6 +67,8 @@ class Wall:
         library.mkdir(parents=True)
         for name, text in _sources("values", "proxies", "runners").items():
             (library / f"{name}.py").write_text(text)
+        for name in ("values.cjs", "proxies.cjs", "hooks.mjs"):
+            (library / name).write_text(_text_of(name))
         (library / "__init__.py").touch()
         watch = _WATCH.replace("WITHOUT", repr(self.without)) if self._is_watched else ""
         (library.parent / "sitecustomize.py").write_text(_START + watch)
@@ -82,6 +85,10 @@ class Wall:
     def unit_tests(self) -> UnitTests:
         """How the unit tests ended, if they are watched."""
         return read_unit_tests(self._at(self.tests_folder), self.trouble)
+
+    @property
+    def _is_javascript(self) -> bool:
+        return any(one.startswith("./") for one in self.modules)
 
     @property
     def trouble(self) -> str:
@@ -103,10 +110,13 @@ class Wall:
         here = f"{top}/{self.name}"
         paths = [f"{here}/lib", *filter(None, [given.get("PYTHONPATH")])]
         plugins = [f"{_INSIDE}.runners", *filter(None, [given.get("PYTEST_PLUGINS")])]
+        load = f"--require={json.dumps(f'{here}/lib/{_INSIDE}/proxies.cjs')}"
+        options = [given.get("NODE_OPTIONS", ""), load] if self._is_javascript else []
         return {
             **given,
             **({"PYTEST_PLUGINS": ",".join(plugins)} if self._is_watched else {}),
             "PYTHONPATH": ":".join(paths),
+            **({"NODE_OPTIONS": " ".join(options).strip()} if options else {}),
             "ATTRACTOR_WALL": here,
             "ATTRACTOR_WALL_MODULES": ",".join(self.modules),
             "ATTRACTOR_WALL_TESTS": top,
@@ -153,12 +163,14 @@ class Wall:
                 os.link(tests / f"{name}.{end}", self.room_folder / f"{self.name}-{name}.{end}")
             top = self.room.working_directory()
             try:
+                node = name.startswith("js-")
+                program = "node --input-type=commonjs -" if node else "python3 -u -"
                 done = await self.room.exec_command(
-                    f"exec python3 -u - {shlex.quote(top)} {self.name}-{name}",
+                    f"exec {program} {shlex.quote(top)} {self.name}-{name}",
                     timeout_ms=24 * 3_600_000,
                     working_dir=cwd,
                     env_vars=variables,
-                    stdin=_program().encode(),
+                    stdin=(_program_of_node() if node else _program()).encode(),
                 )
                 why = last_line(done.stderr)
             except FileUnusable as fault:  # the candidate has no such folder
@@ -169,10 +181,20 @@ class Wall:
         return folder / self.name
 
 
+def _text_of(name: str) -> str:
+    return (files(_PACKAGE) / name).read_text("utf-8")
+
+
+def _program_of_node() -> str:
+    """Return the program of a room for JavaScript: both files see no name of the other's."""
+    values = f"(() => {{ const module = {{}}; {_text_of('values.cjs')} return module.exports; }})()"
+    names = "const { Broken, PROTOTYPES, Pipe, Side }"
+    return f"(() => {{ {names} = {values};\n{_text_of('room.cjs')} }})();"
+
+
 def _sources(*names: str) -> dict[str, str]:
     """Return the files of the wall, which name their package as in the sandboxes."""
-    folder = files(_PACKAGE)
-    texts = {name: (folder / f"{name}.py").read_text("utf-8") for name in names}
+    texts = {name: _text_of(f"{name}.py") for name in names}
     return {name: text.replace(_PACKAGE, _INSIDE) for name, text in texts.items()}
 
 
