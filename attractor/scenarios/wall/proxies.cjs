@@ -200,6 +200,7 @@ class AskedWall extends Side {
       if (how === "raise") one.reject(found);
       else one.resolve(found);
     }
+    if (act !== "wait" && (this.pending.size || answer.busy)) this.#wait();
     if (this.failed) {
       const [failed] = this.failed;
       this.failed = undefined;
@@ -228,18 +229,15 @@ class AskedWall extends Side {
     return one;
   }
 
-  /** Asks, between the other things that the tests do, which promises of the candidate were settled. */
+  /** Lets the candidate go on while its timers run or promises are not settled. */
   #wait() {
     if (this.isWaiting) return;
     this.isWaiting = true;
+    const { name } = this.work;
     const again = () => {
-      this.isWaiting = this.pending.size > 0;
-      if (!this.isWaiting) return;
-      const [{ test }] = this.pending.values();
-      const isIdle = this.work.during(test, () => this.ask("wait"));
+      this.isWaiting = !this.work.during(name, () => this.ask("wait"));
       // As without the wall, a promise that nothing can settle keeps no process.
-      if (isIdle === true) setTimeout(again, 1).unref();
-      else later(again);
+      if (this.isWaiting) later(again);
     };
     later(again);
   }
@@ -303,7 +301,6 @@ class AskedWall extends Side {
     if (tag === "promise") {
       const made = new Promise((resolve, reject) => this.pending.set(v, { resolve, reject, test: this.work.name }));
       this.know(made, this.checked(v));
-      this.#wait();
       return made;
     }
     if (tag !== "room") throw new Broken("an answer has no known form");
@@ -389,7 +386,7 @@ class Handle {
     if (this.#wall.local.has(this.#prototype))
       for (const one of chain(this.#prototype)) if (Object.hasOwn(one, key)) return Reflect.get(one, key, receiver);
     this.#wall.attribute(this.self, key);
-    return this.#wall.ask("get", this.self, key, receiver);
+    return this.#wall.ask("get", this.self, key, this.#wall.ids.has(receiver) ? receiver : this.self);
   }
 
   set(target, key, value, receiver) {

@@ -31,6 +31,14 @@ for (;;) {
 }
 `;
 
+// What can be iterated here may always cross.
+const ITERATORS = [[][Symbol.iterator](), (async function* () {})()].map((one, at) =>
+  [...Array(2 + at)].reduce((found) => Object.getPrototypeOf(found), one),
+);
+
+/** An object of the tests. */
+class OfTests {}
+
 /** Holds the objects of the candidate that the tests know, by number. */
 class CandidateRoom extends Side {
   constructor(reader, writer, top) {
@@ -121,13 +129,18 @@ class CandidateRoom extends Side {
   }
 
   #wait() {
-    const timer = setTimeout(() => this.woken(isIdle()), WAIT_MS);
-    this.woken = (idle) => {
-      clearTimeout(timer);
+    const timers = [REST_MS, WAIT_MS].map((ms) => setTimeout(() => this.woken(ms === REST_MS), ms).unref());
+    this.woken = (ifIdle) => {
+      if (ifIdle && !this.#isIdle()) return;
+      timers.forEach(clearTimeout);
       this.woken = undefined;
-      this.#reply({ value: idle });
+      this.#reply({ value: this.#isIdle() });
     };
-    if (isIdle()) setTimeout(() => this.woken?.(isIdle()), REST_MS);
+  }
+
+  #isIdle() {
+    // Beside the port of the questions, and standard input and output.
+    return process.getActiveResourcesInfo().filter((one) => one !== "PipeWrap").length <= 1;
   }
 
   #reply(answer) {
@@ -152,6 +165,7 @@ class CandidateRoom extends Side {
         }
     const more = { settled, exports, printed: this.printed.splice(0), changed: this.changes() };
     for (const name of Object.keys(more)) if (more[name].length) frame[name] = more[name];
+    if (!this.#isIdle()) frame.busy = true;
     this.pipe.send(frame);
     this.keep();
   }
@@ -261,7 +275,7 @@ class CandidateRoom extends Side {
     if (types.isPromise(value)) {
       const settle = (how) => (one) => {
         this.settled.push([v, how, one]);
-        this.woken?.(false);
+        this.woken?.();
       };
       Promise.prototype.then.call(value, settle("value"), settle("raise"));
       return { t: "promise", v };
@@ -305,9 +319,9 @@ class CandidateRoom extends Side {
         const cursor = (last += 1);
         return { next: () => room.ask({ next: v, cursor }, undefined), [Symbol[way]]() { return this; } };
       };
-      return { [Symbol[way]]: items, ...(name && items()) };
+      return Object.assign(new OfTests(), { [Symbol[way]]: items });
     }
-    if (tag !== "call") return Object.freeze({});
+    if (tag !== "call") return new OfTests();
     const made = function (...args) {
       return room.ask({ call: v }, this, ...args);
     };
@@ -317,16 +331,10 @@ class CandidateRoom extends Side {
 
 function isBound(found, name) {
   try {
-    return found[name] !== undefined || true;
+    return name in found && (found[name], true);
   } catch {
     return false; // not yet initialized
   }
-}
-
-function isIdle() {
-  // One port is that of the questions, one timer that of the wait.
-  const own = { MessagePort: 2, Timeout: 2, Immediate: 1 };
-  return process.getActiveResourcesInfo().every((one) => (own[one] = (own[one] ?? 0) - 1) >= 0);
 }
 
 function isBuiltIn(proto) {
@@ -335,6 +343,7 @@ function isBuiltIn(proto) {
 }
 
 function nameOf(value) {
+  if (ITERATORS.some((one) => Object.prototype.isPrototypeOf.call(one, value))) return "";
   for (let one = value; one; one = Object.getPrototypeOf(one)) {
     const found = Object.getOwnPropertyDescriptor(one, "constructor")?.value;
     if (typeof found === "function" && found.name) return found.name;
