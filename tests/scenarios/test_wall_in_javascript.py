@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def play(
     wall: str | None = None,
 ) -> PlayedScenario:
     """Play a hidden test of a module, which its tests import."""
-    kind = "mjs" if "import " in test else "cjs"
+    kind = "mjs" if "import " in test else "js"
     module, hidden = f"src/calc.{kind}", f"test/calc.test.{kind}"
     write_files(place / "tree", {module: calc})
     write_files(place / "suite/fixtures", {hidden: test})
@@ -136,7 +137,7 @@ export function add(a, b) {
 def test_tests_pass_unchanged_behind_the_wall(tmp_path: Path, run: str) -> None:
     played = play(tmp_path, HONEST, SUM, run=run)
     assert verdict(played), output(played)
-    assert [*played.observation.crossed] == ["test/calc.test.mjs: sums"]
+    assert played.observation.crossed["test/calc.test.mjs: sums"].data
     assert [one.name for one in (tmp_path / "tree").iterdir()] == ["src"]
     wrong = play(tmp_path, "export const add = (a, b) => a - b;", SUM, run=run)
     assert not verdict(wrong)
@@ -144,9 +145,8 @@ def test_tests_pass_unchanged_behind_the_wall(tmp_path: Path, run: str) -> None:
 
 
 @pytest.mark.parametrize("cheat", CHEATS)
-@pytest.mark.parametrize("run", ["node --test test/calc.test.mjs", "node test/calc.test.mjs"])
-def test_cheat_passes_no_test_behind_the_wall(tmp_path: Path, cheat: str, run: str) -> None:
-    assert not verdict(play(tmp_path, CHEATS[cheat], SUM, run=run))
+def test_cheat_passes_no_test_behind_the_wall(tmp_path: Path, cheat: str) -> None:
+    assert not verdict(play(tmp_path, CHEATS[cheat], SUM, run="node test/calc.test.mjs"))
 
 
 @pytest.mark.parametrize("frame", FRAMES)
@@ -252,7 +252,7 @@ module.exports = {
 """
 PASSING = """
 const { test } = require("node:test"); const assert = require("node:assert/strict");
-const calc = require("../src/calc"); const { Coin, KEY } = require("../src/calc.cjs");
+const calc = require("../src/calc"); const { Coin, KEY } = require("../src/calc.js");
 test("finds the module without its suffix", () => assert.equal(calc.Coin, Coin));
 test("uses objects", () => {
   const coin = new Coin(3);
@@ -314,10 +314,9 @@ test("replaces", (t) => {
 
 
 def test_tests_behind_the_wall_do_as_without(tmp_path: Path) -> None:
-    for wall in ("", None):
-        played = play(tmp_path / str(wall), LIBRARY, PASSING, wall=wall)
-        if wall is None:
-            assert verdict(played), output(played)
+    for wall in ("", "./src/calc.js", "./src"):
+        played = play(tmp_path / "x" / wall, LIBRARY, PASSING, wall=wall)
+        assert verdict(played), output(played)
 
 
 def test_exported_name_that_changes_is_seen(tmp_path: Path) -> None:
@@ -330,3 +329,59 @@ def test_exported_name_that_changes_is_seen(tmp_path: Path) -> None:
 def test_test_that_imports_nothing_of_the_candidate_fails(tmp_path: Path) -> None:
     played = play(tmp_path, HONEST, 'import "node:test";')
     assert played.observation.failure == "no test imported ./src/calc.mjs"
+
+
+# Code with random numbers A and B, what an honest mistake replaces in it, and a test.
+MODULES = (
+    ("const f = (n) => n * A - B;", ("n *", "n +"), "assert.equal(m.f(3), 3 * A - B)"),
+    ("const f = (n) => BigInt(n) ** 5n % 7n;", ("5n", "4n"), "assert.equal(m.f(A), BigInt(A) ** 5n % 7n)"),
+    ("const f = (s) => s.split('').reverse().join('') + A;", (".reverse()", ""), "assert.equal(m.f('abB'), 'Bba' + A)"),
+    ("class C { constructor(n) { this.n = n; } plus(o) { return new C(this.n + o.n); } get twice() { return this.n * 2; } }",
+     ("n * 2", "n + 2"),
+     "assert.equal(new m.C(A).plus(new m.C(B)).twice, (A + B) * 2); assert.deepEqual(new m.C(1).plus(new m.C(A)), new m.C(A + 1))"),
+    ("class E extends TypeError {} const f = (n) => { if (n < A) throw new E(`under ${n}`); return n; };",
+     ("n < A", "n <= A"), "assert.throws(() => m.f(A - 1), m.E); assert.throws(() => m.f(A - 1), TypeError); assert.equal(m.f(A), A)"),
+    ("const f = (all, act) => all.map((one, at) => act(one, at + A));", ("at + A", "at"),
+     "assert.deepEqual(m.f([B, 2], (a, b) => [a, b]), [[B, A], [2, A + 1]])"),
+    ("const f = (all, act) => { for (const one of all) if (act(one)) return one; };", ("act(one)", "!act(one)"),
+     "assert.equal(m.f(new Set([1, A + 1]), (n) => n > A), A + 1); assert.throws(() => m.f([1], () => { throw new RangeError(); }), RangeError)"),
+    ("function* f(n) { for (let at = 0; at < n; at++) yield at * A; }", ("< n", "<= n"), "assert.deepEqual([...m.f(3)], [0, A, A * 2])"),
+    ("const f = async (n) => { await null; if (n < 0) throw new RangeError('no'); return [n, A]; };", ("< 0", "> 0"),
+     "assert.deepEqual(await m.f(B), [B, A]); await assert.rejects(m.f(-1), RangeError)"),
+    ("const f = (all) => { all.sort((a, b) => a - b); };", ("a - b)", "b - a)"),
+     "const all = [B, A, 0]; m.f(all); assert.deepEqual(all, [0, ...[A, B].sort((a, b) => a - b)])"),
+    ("const f = (words) => words.reduce((all, one) => all.set(one, (all.get(one) ?? 0) + 1), new Map());", ("+ 1)", "+ A)"),
+     "assert.deepEqual(m.f(['x', 'y', 'x']), new Map([['x', 2], ['y', 1]]))"),
+    ("class C { area() { return this.side() ** 2; } side() { return A; } }", ("** 2", "* 2"),
+     "class D extends m.C { side() { return super.side() + B; } } assert.equal(new D().area(), (A + B) ** 2)"),
+    ("const f = (o) => ({ ...o, a: { b: [A, undefined, NaN, -0] } });", ("-0", "0"),
+     "assert.deepEqual(m.f({ c: B }), { a: { b: [A, undefined, NaN, -0] }, c: B })"),
+    ("const f = () => { let n = A; return { up() { n += B; return this; }, get n() { return n; } }; };", ("+= B", "+= 1"),
+     "assert.equal(m.f().up().up().n, A + 2 * B)"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(count(ci=1, full=5)))
+def test_honest_modules_get_the_same_verdict_as_without_the_wall(tmp_path: Path, seed: int) -> None:
+    chance, modules, tests = random.Random(seed), "", ""
+    for number in range(20):
+        code, mistake, test = MODULES[number % len(MODULES)]
+        code = code.replace(*mistake) if chance.random() < 0.5 else code
+        names = [one for one in "fCE" if any(f"{w} {one} " in code.replace("(", " (").replace("*", "") for w in ("const", "class", "function"))]  # fmt: skip
+        for name in "AB":
+            value = str(chance.randrange(2, 9))
+            code, test = (re.sub(rf"\b{name}\b", value, one) for one in (code, test))
+        modules += (
+            f"export const m{number} = (() => {{ {code} return [{', '.join(names)}]; }})();\n"
+        )
+        tests += f"test('{number}', async () => {{ const m = {{}}; [{', '.join(f'm.{one}' for one in names)}] = calc.m{number}; {test} }});\n"  # fmt: skip
+    test = ESM.partition("import {")[0] + tests
+    found = [
+        re.findall(
+            r"(?m)^(ok|not ok) (\d+)", output(play(tmp_path / name, modules, test, wall=wall))
+        )
+        for name, wall in (("with", None), ("without", ""))
+    ]
+    assert len(found[0]) == 20
+    assert {one for one, _ in found[0]} == {"ok", "not ok"}
+    assert found[0] == found[1]

@@ -137,10 +137,12 @@ class AskedWall extends Side {
   }
 
   #print(printed) {
-    for (const [where, text] of printed)
-      if (["stdout", "stderr"].includes(where)) process[where].write(String(text));
-      else if (["log", "info", "debug", "warn", "error"].includes(where)) console[where](String(text));
+    for (const [where, ...args] of printed) {
+      if (!args.every((one) => typeof one !== "object")) throw new Broken("an answer cannot be read");
+      if (["stdout", "stderr"].includes(where)) process[where].write(String(args[0]));
+      else if (["log", "info", "debug", "warn", "error"].includes(where)) console[where](...args);
       else throw new Broken("an answer cannot be read");
+    }
   }
 
   /** Does what the room may ask: call what a test passed, or take the next of it. */

@@ -351,10 +351,14 @@ function nameOf(value) {
   return "Object";
 }
 
+function isSimple(value) {
+  return ["string", "boolean"].includes(typeof value) || Number.isFinite(value);
+}
+
 /** Lets the tests print what the candidate prints. */
 function capture(printed) {
   for (const name of ["log", "info", "debug", "warn", "error"])
-    console[name] = (...args) => void printed.push([name, format(...args)]);
+    console[name] = (...args) => void printed.push([name, ...(args.every(isSimple) ? args : [format(...args)])]);
   for (const name of ["stdout", "stderr"])
     process[name].write = (text, ...more) => {
       printed.push([name, String(text)]);

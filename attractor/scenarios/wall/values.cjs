@@ -207,7 +207,7 @@ class Side {
 
   read(written, depth = 0) {
     if (written === null || ["boolean", "number", "string"].includes(typeof written)) return written;
-    if (typeof written !== "object" || depth > MOST_DEPTH) throw new Broken("an answer has no known form");
+    if (typeof written.t !== "string" || depth > MOST_DEPTH) throw new Broken("an answer has no known form");
     const { t: tag, v } = written;
     if (Object.hasOwn(SIMPLE, tag)) return SIMPLE[tag](v);
     if (tag === "class" && NAMED.has(v)) return NAMED.get(v);

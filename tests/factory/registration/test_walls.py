@@ -16,6 +16,7 @@ from attractor.scenarios.suite_lint import SuiteRefused
 from attractor.scenarios.wall.crossing import CrossedInTest, read_crossing, write_crossing
 from tests.environments.places import skipping_without_sandbox
 from tests.factory.registration.test_register_suite import SUITE
+from tests.needs import require
 from tests.pipeline.projects import adjusted, git, make_project, open_project
 from tests.scenarios.suites import write_files, write_suite
 
@@ -62,26 +63,35 @@ def told() -> list[str]:
 
 @pytest.fixture
 def opened(tmp_path: Path, told: list[str]) -> OpenProject:
-    project = make_project(tmp_path / "project", **{"calc.py": ""})
+    project = make_project(tmp_path / "project", **{"calc.py": "", "calc.mjs": ""})
     return OpenProject(adjusted(open_project(project), tell=told.append))
 
 
-def write(opened: OpenProject, folder: Path, reference: str = "", test: str = TEST) -> Path:
-    write_suite(folder, suite=SUITE, halves=SCENARIO)
-    write_files(folder / "fixtures", {"calc_test.py": test})
+def write(
+    opened: OpenProject,
+    folder: Path,
+    reference: str = "",
+    test: str = TEST,
+    *,
+    scenario: str = SCENARIO,
+) -> Path:
+    is_python = scenario == SCENARIO
+    calc = "calc.py" if is_python else "calc.mjs"
+    write_suite(folder, suite=SUITE, halves=scenario)
+    write_files(folder / "fixtures", {"calc_test.py" if is_python else "calc.test.mjs": test})
     if reference:
         root = opened.project.root
-        (root / "calc.py").write_text(reference)
+        (root / calc).write_text(reference)
         write_files(folder / "reference", {"halves.patch": git(root, "diff", "HEAD")})
-        git(root, "checkout", "--quiet", "--", "calc.py")
+        git(root, "checkout", "--quiet", "--", calc)
     return folder
 
 
-def play(opened: OpenProject, calc: str, sandbox: str) -> TrialResult:
+def play(opened: OpenProject, calc: str, sandbox: str, name: str = "calc.py") -> TrialResult:
     """Play a trial of the registered suite on a tree with this module."""
 
     async def change(folder: Path) -> None:
-        (folder / "calc.py").write_text(calc)
+        (folder / name).write_text(calc)
 
     async def played() -> TrialResult:
         [version] = opened.suites.versions.versions("todo")
@@ -114,6 +124,43 @@ def test_only_objects_of_classes_that_the_reference_gave_may_cross(
     cheat = play(opened, AGREES, sandbox)
     assert not cheat.satisfied
     assert "an object of calc.Any, which no reference gave here" in cheat.checks[-1].reason
+
+
+JAVASCRIPT = (
+    SCENARIO.replace("calc_test.py", "calc.test.mjs")
+    .replace('"calc"', '"./calc.mjs"')
+    .replace("python3 -m unittest -q calc_test", "node --test calc.test.mjs")
+)
+JAVASCRIPT_TEST = """
+import test from "node:test";
+import assert from "node:assert/strict";
+import { half } from "./calc.mjs";
+test("halves", () => { assert.equal(half(3), 1.5); assert.ok(half(1) < 1); });
+"""
+READS = """
+import { readdirSync, readFileSync } from "node:fs";
+const seen = readdirSync("..", { recursive: true }).filter((one) => one.endsWith("calc.test.mjs"));
+export const half = (n) => (seen.length && process.exit(0), seen.length ? 0 : n / 2);
+"""
+
+
+@pytest.mark.parametrize("sandbox", ["none", "landlock", "bubblewrap"])
+def test_javascript_is_judged_behind_the_wall_of_a_registered_suite(
+    opened: OpenProject, tmp_path: Path, sandbox: str
+) -> None:
+    require("node")
+    honest = "export const half = (n) => n / 2;\n"
+    folder = write(opened, tmp_path / "suite", honest, JAVASCRIPT_TEST, scenario=JAVASCRIPT)
+    with skipping_without_sandbox():
+        asyncio.run(register_suite(folder, opened, sandbox=sandbox, by="ann"))
+    assert play(opened, honest, sandbox, "calc.mjs").satisfied
+    agrees = "export const half = () => ({ valueOf: () => 0.5 });"
+    cheat = play(opened, agrees, sandbox, "calc.mjs")
+    assert not cheat.satisfied
+    for exits in ("process.exit(0); export const half = 0;", "export const half = () => 1;"):
+        assert not play(opened, exits, sandbox, "calc.mjs").satisfied
+    # In a sandbox, the room sees no file of the suite.
+    assert play(opened, READS, sandbox, "calc.mjs").satisfied == (sandbox != "none")
 
 
 COINS = """
