@@ -306,7 +306,7 @@ test("rebuilds values", () => {
 test("replaces", (t) => {
   const log = t.mock.method(console, "log", () => {});
   calc.say();
-  assert.deepEqual(log.mock.calls[0].arguments, ["2 words"]);
+  assert.deepEqual(log.mock.calls[0].arguments, ["%d words", 2]);
   t.mock.method(calc, "sum", () => 7);
   assert.equal(calc.sum([]), 7);
 });

@@ -138,9 +138,10 @@ import { half } from "./calc.mjs";
 test("halves", () => { assert.equal(half(3), 1.5); assert.ok(half(1) < 1); });
 """
 READS = """
-import { readdirSync, readFileSync } from "node:fs";
-const seen = readdirSync("..", { recursive: true }).filter((one) => one.endsWith("calc.test.mjs"));
-export const half = (n) => (seen.length && process.exit(0), seen.length ? 0 : n / 2);
+import { existsSync, readdirSync } from "node:fs";
+let seen = [];
+try { seen = readdirSync("..").filter((one) => existsSync(`../${one}/calc.test.mjs`)); } catch {}
+export const half = (n) => (seen.length ? 0 : n / 2);
 """
 
 
