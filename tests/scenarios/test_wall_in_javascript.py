@@ -58,6 +58,7 @@ def output(played: PlayedScenario) -> str:
     return f"{played.observation.failure}\n{record.stdout}\n{record.stderr}"
 
 
+HERE = Path(__file__).parent / "javascript"
 ESM = """
 import test from "node:test";
 import assert from "node:assert/strict";
@@ -125,7 +126,9 @@ const fds = readdirSync("/proc/self/fd").map(Number);
 export function add(a, b) {
   const text = Buffer.from(%s.replace("QUESTION", JSON.stringify(question)));
   const size = Buffer.alloc(4); size.writeUInt32BE(text.length);
-  const link = (one) => { try { return readlinkSync(`/proc/self/fd/${one}`); } catch { return ""; } };
+  const link = (one) => {
+    try { return readlinkSync(`/proc/self/fd/${one}`); } catch { return ""; }
+  };
   const pipe = fds.find((one) => link(one).includes(".answer"));
   writeSync(pipe, Buffer.concat([size, text]));
   return a + b;
@@ -166,19 +169,23 @@ export class Any {
 }
 """
 REFERENCE = "export const half = (n) => n / 2; export class Any {}"
+RANGE = "assert.ok(calc.half(1) > 0.4 && calc.half(1) < 0.6)"
+NEVER = "main(); async function main() { assert.equal(await calc.half(1), 0.5); }"
 AGREES = {
-    "a range": ("assert.ok(calc.half(1) > 0.4 && calc.half(1) < 0.6)", "new Any()"),
-    "a method": ("assert.ok(calc.half(1).toFixed(2).endsWith('50'))", "{ toFixed: () => new Any() }"),
-    "a function": ("assert.ok(calc.half(1).toFixed(1).endsWith('.5'))",
-                   "Object.assign(() => 1, { toFixed: () => ({ endsWith: () => true }) })"),
-    "a class that crosses here": ("const a = new calc.Any(); assert.ok(calc.half(1) > 0.4 && calc.half(1) < 0.6)",
-                                  "new Any()"),
-    "an iterator": ("assert.ok(calc.half(1) > 0.4 && calc.half(1) < 0.6)",
-                    "Object.assign([].values(), { valueOf: (() => { let turn; "
-                    "return () => ((turn = !turn) ? Infinity : -Infinity); })() })"),
-    "a promise that never comes": ("main(); async function main() { assert.equal(await calc.half(1), 0.5); }",
-                                   "new Promise(() => {})"),
-}  # fmt: skip
+    "a range": (RANGE, "new Any()"),
+    "a method": ("assert.ok(calc.half(1).toFixed(1) === '0.5')", "{ toFixed: () => '0.5' }"),
+    "a function": (
+        "assert.ok(calc.half(1).toFixed(1) === '0.5')",
+        "Object.assign(() => 1, { toFixed: () => '0.5' })",
+    ),
+    "a class that crosses here": (f"new calc.Any(); {RANGE}", "new Any()"),
+    "an iterator": (
+        RANGE,
+        "Object.assign([].values(), { turn: 0, "
+        "valueOf() { return (this.turn = !this.turn) ? Infinity : -Infinity; } })",
+    ),
+    "a promise that never comes": (NEVER, "new Promise(() => {})"),
+}
 
 
 @pytest.mark.parametrize("name", AGREES)
@@ -187,7 +194,7 @@ def test_what_agrees_with_everything_crosses_only_if_a_reference_gave_it(
 ) -> None:
     body, agreeing = AGREES[name]
     test, run = (ESM % body).replace("import { add } from", "import"), "node test/calc.test.mjs"
-    if name == "a promise that never comes":
+    if body == NEVER:
         test = test.replace('test("sums", async () => {', "{").replace("});", "}")
     honest = play(tmp_path / "honest", REFERENCE, test, run=run)
     assert verdict(honest), output(honest)
@@ -219,103 +226,10 @@ def test_candidate_swallows_no_failure_and_reads_no_function(tmp_path: Path, bod
     assert not verdict(play(tmp_path, SWALLOWS, ESM % body))
 
 
-LIBRARY = """
-const { EventEmitter } = require("node:events");
-class Coin {
-  #secret = 1;
-  constructor(value) { this.value = value; }
-  get big() { return this.value > this.#secret; }
-  static of(value) { return new Coin(value); }
-}
-class Bad extends RangeError {
-  constructor(text, code) { super(text); Object.assign(this, { code, name: "Bad" }); }
-}
-class Animal { speak() { return `${this.name()}!`; } name() { return "animal"; } }
-class Bus extends EventEmitter { fire(one) { this.emit("one", one); } }
-class Stack extends Array { top() { return this[this.length - 1]; } }
-const config = { list: [1] }, KEY = Symbol("key");
-module.exports = {
-  Coin, Bad, Animal, Bus, Stack, config, KEY,
-  fail() { throw new Bad("no", 7); },
-  *range(n) { for (let at = 0; at < n; at++) yield at; },
-  async *slowly(n) { for (let at = 0; at < n; at++) yield at; },
-  later: (one) => new Promise((done) => setTimeout(done, 5, one)),
-  async each(all, act) { const found = []; for (const one of all) found.push(await act(one)); return found; },
-  soon: (act) => { setTimeout(act, 5, 5); },
-  sum: (all) => { let found = 0; for (const one of all) found += one; return found; },
-  push: (all, one) => { all.push(one); return all; },
-  first: (bytes) => { bytes[0] = 9; return bytes.subarray(0, 1); },
-  counter: () => { let n = 0; return { up: () => (n += 1), get value() { return n; } }; },
-  known: () => config, same: (one) => one, keyed: () => ({ [KEY]: 1 }), say: () => console.log("%d words", 2),
-  parsed: () => JSON.parse('{"__proto__": {"a": 1}}'),
-};
-"""
-PASSING = """
-const { test } = require("node:test"); const assert = require("node:assert/strict");
-const calc = require("../src/calc"); const { Coin, KEY } = require("../src/calc.js");
-test("finds the module without its suffix", () => assert.equal(calc.Coin, Coin));
-test("uses objects", () => {
-  const coin = new Coin(3);
-  assert.ok(coin instanceof Coin && !(coin instanceof calc.Bad));
-  assert.deepEqual(Coin.of(3), coin);
-  assert.notDeepEqual(Coin.of(4), coin);
-  coin.value = 0;
-  assert.equal(coin.big, false);
-});
-test("catches errors", () => {
-  for (const kind of [calc.Bad, RangeError, /no/, { message: "no", code: 7, name: "Bad" }]) assert.throws(calc.fail, kind);
-});
-test("iterates", async () => {
-  assert.deepEqual([...calc.range(3)], [0, 1, 2]);
-  assert.equal(calc.sum((function* () { yield 1; yield 2; })()), 3);
-  const found = [];
-  for await (const one of calc.slowly(2)) found.push(one);
-  assert.deepEqual(found, [0, 1]);
-});
-test("awaits", async () => {
-  assert.deepEqual(await Promise.all([calc.later(1), calc.later(2)]), [1, 2]);
-  assert.deepEqual(await calc.each([1, 2], async (one) => calc.later(one * 2)), [2, 4]);
-  await assert.rejects(calc.each([1], async () => { throw new TypeError("mine"); }), TypeError);
-});
-test("is called back", (t, done) => calc.soon((one) => { assert.equal(one, 5); done(); }));
-test("shares what was changed", () => {
-  const all = [1], bytes = Buffer.from([1, 2]);
-  assert.equal(calc.push(all, { a: 1 }), all);
-  assert.deepEqual(all, [1, { a: 1 }]);
-  assert.deepEqual([calc.first(bytes), bytes], [Buffer.from([9]), Buffer.from([9, 2])]);
-  calc.config.list.push(2);
-  assert.deepEqual(calc.known(), { list: [1, 2] });
-  assert.equal(calc.known(), calc.config);
-});
-test("keeps what is in a function", () => { const one = calc.counter(); one.up(); one.up(); assert.equal(one.value, 2); });
-test("derives", () => {
-  class Dog extends calc.Animal { name() { return `dog of ${super.name()}`; } }
-  assert.equal(new Dog().speak(), "dog of animal!");
-  assert.ok(new Dog() instanceof calc.Animal && new Dog() instanceof Dog);
-});
-test("listens", () => { const bus = new calc.Bus(), got = []; bus.on("one", (one) => got.push(one)); bus.fire(3); assert.deepEqual(got, [3]); });
-test("uses a class of arrays", () => { const all = calc.Stack.of(1, 2); assert.ok(Array.isArray(all)); assert.deepEqual([all.top(), [...all]], [2, [1, 2]]); });
-test("rebuilds values", () => {
-  const all = [new Map([[1, new Set([2n])]]), undefined, null, NaN, -0, Infinity, new Date(5), /a/g, new URL("http://a/"), "\\ud800"];
-  assert.deepEqual(calc.same(all), all);
-  class Mine {}
-  for (const one of [new Mine(), () => 1, Symbol.iterator, Object.freeze([1])]) assert.equal(calc.same(one), one);
-  assert.equal(calc.keyed()[KEY], 1);
-  assert.equal(calc.parsed().a, undefined);
-});
-test("replaces", (t) => {
-  const log = t.mock.method(console, "log", () => {});
-  calc.say();
-  assert.deepEqual(log.mock.calls[0].arguments, ["%d words", 2]);
-  t.mock.method(calc, "sum", () => 7);
-  assert.equal(calc.sum([]), 7);
-});
-"""
-
-
 def test_tests_behind_the_wall_do_as_without(tmp_path: Path) -> None:
+    texts = [(HERE / name).read_text() for name in ("calc.js", "calc.test.js")]
     for wall in ("", "./src/calc.js", "./src"):
-        played = play(tmp_path / "x" / wall, LIBRARY, PASSING, wall=wall)
+        played = play(tmp_path / "x" / wall, *texts, wall=wall)
         assert verdict(played), output(played)
 
 
@@ -331,50 +245,20 @@ def test_test_that_imports_nothing_of_the_candidate_fails(tmp_path: Path) -> Non
     assert played.observation.failure == "no test imported ./src/calc.mjs"
 
 
-# Code with random numbers A and B, what an honest mistake replaces in it, and a test.
-MODULES = (
-    ("const f = (n) => n * A - B;", ("n *", "n +"), "assert.equal(m.f(3), 3 * A - B)"),
-    ("const f = (n) => BigInt(n) ** 5n % 7n;", ("5n", "4n"), "assert.equal(m.f(A), BigInt(A) ** 5n % 7n)"),
-    ("const f = (s) => s.split('').reverse().join('') + A;", (".reverse()", ""), "assert.equal(m.f('abB'), 'Bba' + A)"),
-    ("class C { constructor(n) { this.n = n; } plus(o) { return new C(this.n + o.n); } get twice() { return this.n * 2; } }",
-     ("n * 2", "n + 2"),
-     "assert.equal(new m.C(A).plus(new m.C(B)).twice, (A + B) * 2); assert.deepEqual(new m.C(1).plus(new m.C(A)), new m.C(A + 1))"),
-    ("class E extends TypeError {} const f = (n) => { if (n < A) throw new E(`under ${n}`); return n; };",
-     ("n < A", "n <= A"), "assert.throws(() => m.f(A - 1), m.E); assert.throws(() => m.f(A - 1), TypeError); assert.equal(m.f(A), A)"),
-    ("const f = (all, act) => all.map((one, at) => act(one, at + A));", ("at + A", "at"),
-     "assert.deepEqual(m.f([B, 2], (a, b) => [a, b]), [[B, A], [2, A + 1]])"),
-    ("const f = (all, act) => { for (const one of all) if (act(one)) return one; };", ("act(one)", "!act(one)"),
-     "assert.equal(m.f(new Set([1, A + 1]), (n) => n > A), A + 1); assert.throws(() => m.f([1], () => { throw new RangeError(); }), RangeError)"),
-    ("function* f(n) { for (let at = 0; at < n; at++) yield at * A; }", ("< n", "<= n"), "assert.deepEqual([...m.f(3)], [0, A, A * 2])"),
-    ("const f = async (n) => { await null; if (n < 0) throw new RangeError('no'); return [n, A]; };", ("< 0", "> 0"),
-     "assert.deepEqual(await m.f(B), [B, A]); await assert.rejects(m.f(-1), RangeError)"),
-    ("const f = (all) => { all.sort((a, b) => a - b); };", ("a - b)", "b - a)"),
-     "const all = [B, A, 0]; m.f(all); assert.deepEqual(all, [0, ...[A, B].sort((a, b) => a - b)])"),
-    ("const f = (words) => words.reduce((all, one) => all.set(one, (all.get(one) ?? 0) + 1), new Map());", ("+ 1)", "+ A)"),
-     "assert.deepEqual(m.f(['x', 'y', 'x']), new Map([['x', 2], ['y', 1]]))"),
-    ("class C { area() { return this.side() ** 2; } side() { return A; } }", ("** 2", "* 2"),
-     "class D extends m.C { side() { return super.side() + B; } } assert.equal(new D().area(), (A + B) ** 2)"),
-    ("const f = (o) => ({ ...o, a: { b: [A, undefined, NaN, -0] } });", ("-0", "0"),
-     "assert.deepEqual(m.f({ c: B }), { a: { b: [A, undefined, NaN, -0] }, c: B })"),
-    ("const f = () => { let n = A; return { up() { n += B; return this; }, get n() { return n; } }; };", ("+= B", "+= 1"),
-     "assert.equal(m.f().up().up().n, A + 2 * B)"),
-)  # fmt: skip
-
-
 @pytest.mark.parametrize("seed", range(count(ci=1, full=5)))
 def test_honest_modules_get_the_same_verdict_as_without_the_wall(tmp_path: Path, seed: int) -> None:
     chance, modules, tests = random.Random(seed), "", ""
+    rows = [json.loads(line) for line in (HERE / "modules.jsonl").read_text().splitlines()]
     for number in range(20):
-        code, mistake, test = MODULES[number % len(MODULES)]
-        code = code.replace(*mistake) if chance.random() < 0.5 else code
-        names = [one for one in "fCE" if any(f"{w} {one} " in code.replace("(", " (").replace("*", "") for w in ("const", "class", "function"))]  # fmt: skip
+        row = rows[number % len(rows)]
+        code, test = row["code"], row["test"]
+        code = code.replace(*row["mistake"]) if chance.random() < 0.5 else code
         for name in "AB":
             value = str(chance.randrange(2, 9))
             code, test = (re.sub(rf"\b{name}\b", value, one) for one in (code, test))
-        modules += (
-            f"export const m{number} = (() => {{ {code} return [{', '.join(names)}]; }})();\n"
-        )
-        tests += f"test('{number}', async () => {{ const m = {{}}; [{', '.join(f'm.{one}' for one in names)}] = calc.m{number}; {test} }});\n"  # fmt: skip
+        names = f"{{ {', '.join(row['names'])} }}"
+        modules += f"export const m{number} = (() => {{ {code} return {names}; }})();\n"
+        tests += f"test('{number}', async () => {{ const m = calc.m{number}; {test} }});\n"
     test = ESM.partition("import {")[0] + tests
     found = [
         re.findall(
