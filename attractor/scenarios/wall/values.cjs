@@ -173,8 +173,9 @@ class Side {
       if (types.isRegExp(value) && kind === RegExp.prototype) return { t: "regexp", v: [value.source, value.flags] };
       if (kind === URL.prototype) return { t: "url", v: value.href };
     }
-    if (NAMED.get(value.name) === value) return { t: "class", v: value.name };
+    // No name is read first: those of the candidate's errors are asked for.
     if (this.ids.has(value)) return this.again(this.ids.get(value));
+    if (typeof value === "function" && NAMED.get(value.name) === value) return { t: "class", v: value.name };
     return types.isNativeError(value) ? this.#error(value, depth) : this.given(value);
   }
 
