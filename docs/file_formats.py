@@ -18,6 +18,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from attractor.agent.definitions import AgentSettings
 from attractor.base.durations import format_duration
 from attractor.config.settings import Settings
+from attractor.config.tables import model_of
 from attractor.engine.journal.events import Action, EngineEvent
 from attractor.engine.outcome import Culprit, FailureClass, StageStatus, Usage
 from attractor.engine.questions.question import AnswerKind, QuestionKind
@@ -1119,7 +1120,7 @@ def _of(type_: object) -> Callable[[], Schema]:
 
 FORMATS: Mapping[str, Callable[[], Schema]] = {
     # Written by people and agents.
-    "settings": _of(Settings),
+    "settings": _of(model_of(Settings)),
     "suite": _of(SuiteSettings),
     "scenario": _scenario,
     "profile": _of(Profile),

@@ -30,9 +30,9 @@ from typing import Any
 
 from attractor.backends.accounts import KEYS
 from attractor.backends.models import list_ready, list_supported, newest_model, provider_of
-from attractor.config.load import load
 from attractor.config.settings import Settings
 from attractor.config.user_folders import user_config_file
+from attractor.config.validation import load
 from attractor.twins.script.script import load_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

@@ -31,7 +31,9 @@ from attractor.base.errors import InvalidDuration, UnknownName
 from attractor.base.files import file_error
 from attractor.base.toml import Fault, InvalidToml, TomlMistakes, explain_faults, parse_toml
 from attractor.config.projects import AGENT_FILE, PROMPT_FILE
+from attractor.config.schema import keys_at
 from attractor.config.settings import McpServerSettings
+from attractor.config.tables import Modeled
 
 
 def _as_duration(value: object) -> object:
@@ -70,7 +72,9 @@ class AgentSettings(_Table):
     permissions: Permissions = Field(default=Permissions.WORKSPACE, strict=False)
     tools: Annotated[tuple[str, ...] | None, Field(strict=False)] = None
     limits: AgentLimits = AgentLimits()
-    mcp: Mapping[str, McpServerSettings] = Field(default_factory=dict[str, McpServerSettings])
+    mcp: Mapping[str, Annotated[McpServerSettings, Modeled()]] = Field(
+        default_factory=dict[str, McpServerSettings]
+    )
 
     @field_validator("profile")
     @classmethod
@@ -199,4 +203,4 @@ def _keys(fault: Fault) -> Sequence[str]:
     """Return the keys of the table with an unknown key."""
     below = {"limits": AgentLimits, "mcp": McpServerSettings}
     outer, *inner = fault["loc"]
-    return list((below[str(outer)] if inner else AgentSettings).model_fields)
+    return keys_at(below[str(outer)] if inner else AgentSettings, ())

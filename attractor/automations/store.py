@@ -27,7 +27,7 @@ from attractor.base.json import JsonObject, canonical_json, parse_object
 from attractor.base.locks import FileLock
 from attractor.base.names import find_named
 from attractor.base.records import read_record, write_record
-from attractor.config.tables import require_new_name
+from attractor.config.checks import require_new_name
 from attractor.factory.errors import InvalidToken
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.ledger.tokens import Scope, TokenStore

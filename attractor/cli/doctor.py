@@ -11,7 +11,7 @@ from typing import Protocol
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ProcessNotStarted
 from attractor.base.processes import ExecResult, run_process
-from attractor.config.schema import Configuration
+from attractor.config.configuration import Configuration
 from attractor.config.settings import Settings
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.language.declarations.inputs import (

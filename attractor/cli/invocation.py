@@ -23,7 +23,7 @@ from attractor.factory.operator_process import refuse_in_run
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from attractor.config.schema import Configuration
+    from attractor.config.configuration import Configuration
     from attractor.config.settings import Settings
 
 

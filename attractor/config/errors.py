@@ -9,13 +9,17 @@ UsageError
 """
 
 from collections.abc import Callable, Iterator, Sequence
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING
 
 from attractor.base.errors import UsageError, first_sentence, suggest
 from attractor.base.toml import MOST_MISTAKES, KeyPath, dotted, explain_faults, shown_value
-from attractor.config.schema import Origin, OriginKind, keys_at, slots
+from attractor.config.configuration import Origin, OriginKind
 from attractor.config.user_folders import RESERVED_VARIABLES, VARIABLE_PREFIX, variable_name
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+    from attractor.config.tables import Shape
 
 
 class ConfigError(UsageError):
@@ -67,7 +71,7 @@ def raise_mistakes(mistakes: Sequence[ConfigError]) -> None:
         raise SeveralMistakes(mistakes)
 
 
-def unknown_setting(model: type[BaseModel], path: KeyPath, origin: Origin | None) -> ConfigError:
+def unknown_setting(model: "type[Shape]", path: KeyPath, origin: Origin | None) -> ConfigError:
     """Return the error of an unknown key, with a suggestion."""
     is_variable = origin is not None and origin.kind is OriginKind.VARIABLE
     hint = _near_variable(model, path) if is_variable else _near_key(model, path)
@@ -75,9 +79,12 @@ def unknown_setting(model: type[BaseModel], path: KeyPath, origin: Origin | None
 
 
 def not_a_table(
-    model: type[BaseModel], path: KeyPath, value: object, origin: Origin | None
+    model: "type[Shape]", path: KeyPath, value: object, origin: Origin | None
 ) -> ConfigError:
     """Return the error for a plain value where a section (a TOML table) is required."""
+    # Imported here, because it imports pydantic, and most settings are valid.
+    from attractor.config.schema import keys_at
+
     keys = [dotted((*path, key)) for key in keys_at(model, path)]
     hint = f"set {' or '.join(keys)}" if keys else ""
     message = f"{dotted(path)} = {shown_value(value)} should be a table"
@@ -85,9 +92,9 @@ def not_a_table(
 
 
 def explain(
-    cause: ValidationError,
+    cause: "ValidationError",
     *,
-    model: type[BaseModel],
+    model: "type[Shape]",
     path: KeyPath,
     value: object,
     origin_of: Callable[[KeyPath], Origin | None],
@@ -104,8 +111,11 @@ def explain(
         yield error
 
 
-def _near_key(model: type[BaseModel], path: KeyPath) -> str:
+def _near_key(model: "type[Shape]", path: KeyPath) -> str:
     """Suggest a similar key of the same section, otherwise the same key of another section."""
+    # Imported here, because it imports pydantic, and most settings are valid.
+    from attractor.config.schema import keys_at, slots
+
     *outer, name = path
     siblings = keys_at(model, tuple(outer))
     known = [dotted(slot.path) for slot in slots(model) if slot.path[-1] == name]
@@ -117,8 +127,11 @@ def _near_key(model: type[BaseModel], path: KeyPath) -> str:
     return f"known: {', '.join(dotted((*outer, key)) for key in siblings)}" if siblings else ""
 
 
-def _near_variable(model: type[BaseModel], path: KeyPath) -> str:
+def _near_variable(model: "type[Shape]", path: KeyPath) -> str:
     """Suggest a similar variable."""
+    # Imported here, because it imports pydantic, and most settings are valid.
+    from attractor.config.schema import slots
+
     settings = [variable_name(slot.path) for slot in slots(model)]
     known = {name.removeprefix(VARIABLE_PREFIX): name for name in (*settings, *RESERVED_VARIABLES)}
     near = suggest("__".join(str(part) for part in path), known)

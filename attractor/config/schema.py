@@ -2,20 +2,18 @@
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
 from functools import cache
-from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, Generic, Never, TypeVar, cast, get_args, get_origin
+from typing import Annotated, Any, Never, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UnknownName
-from attractor.base.json import Json
-from attractor.base.toml import KeyPath, dotted, printable, shown_value
+from attractor.base.toml import KeyPath, dotted, shown_value
+from attractor.config.sections import Section
+from attractor.config.tables import Shape, model_of
 from attractor.config.user_folders import variable_name
 
 FREE_KEY = "NAME"
@@ -50,17 +48,17 @@ def leaves(shape: object, value: object, path: KeyPath = ()) -> Iterator[Leaf]:
         yield Leaf(path, shape, value)
 
 
-def slots(model: type[BaseModel], path: KeyPath = ()) -> Iterator[Slot]:
+def slots(model: type[Shape], path: KeyPath = ()) -> Iterator[Slot]:
     """Yield every leaf of a model in order."""
-    for name, field in model.model_fields.items():
+    for name, field in model_of(model).model_fields.items():
         yield from _slots(child(model, name), (*path, name), field)
 
 
-def default_values(model: type[BaseModel]) -> dict[str, object]:
+def default_values(model: type[Shape]) -> dict[str, object]:
     """Return the defaults of a model's fields, without required fields."""
     defaults = {
         name: cast(object, field.get_default(call_default_factory=True, validated_data={}))
-        for name, field in model.model_fields.items()
+        for name, field in model_of(model).model_fields.items()
     }
     return {name: value for name, value in defaults.items() if value is not PydanticUndefined}
 
@@ -112,12 +110,16 @@ def _fields(section: type[BaseModel]) -> Mapping[str, object]:
 def _table(value: object) -> Mapping[str, object] | None:
     if isinstance(value, BaseModel):
         return dict(value)
+    if isinstance(value, Section):
+        return vars(value)
     return cast(Mapping[str, object], value) if isinstance(value, Mapping) else None
 
 
 def _section(shape: object) -> type[BaseModel] | None:
     bare = _bare(shape)
-    return bare if isinstance(bare, type) and issubclass(bare, BaseModel) else None
+    if isinstance(bare, type) and issubclass(bare, BaseModel | Section):
+        return model_of(bare)
+    return None
 
 
 def _is_free(shape: object) -> bool:
@@ -138,96 +140,6 @@ def _plain(shape: object) -> object:
     bare = _bare(shape)
     members = [one for one in get_args(bare) if one is not NoneType]
     return _bare(members[0]) if NoneType in get_args(bare) and len(members) == 1 else bare
-
-
-class OriginKind(StrEnum):
-    """The five layers of settings; a later layer overrides an earlier layer."""
-
-    DEFAULT = "default"
-    USER = "user"
-    PROJECT = "project"
-    VARIABLE = "variable"
-    FLAG = "flag"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Origin of a value: its layer, and the file and line, variable or flag."""
-
-    kind: OriginKind
-    place: str = ""
-    line: int | None = None
-    column: int | None = None
-
-    def describe(self) -> str:
-        """Return the origin as text: `attractor.toml:3`, `ATTRACTOR_STATE_DIR`, `default`."""
-        if self.kind is OriginKind.DEFAULT:
-            return "default"
-        if self.kind is OriginKind.FLAG:
-            return f"--config {printable(self.place)}"
-        position = "".join(f":{one}" for one in (self.line, self.column) if one is not None)
-        return printable(self.place) + position
-
-
-DEFAULT = Origin(OriginKind.DEFAULT)
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A setting with its effective value and origin."""
-
-    key: str
-    value: object
-    origin: Origin
-
-    @property
-    def plain(self) -> Json:
-        """The value as JSON; an unset setting is null."""
-        return _as_json(self.value)
-
-    @property
-    def words(self) -> str:
-        """The value as text for people."""
-        if self.plain in (None, ""):
-            return "not set"
-        return "none" if self.plain in ({}, []) else str(self.plain)
-
-
-def _as_json(value: object) -> Json:
-    match value:
-        case None | bool() | int() | float():
-            return value
-        case Mapping():
-            members = cast("Mapping[object, object]", value)
-            return {str(key): _as_json(one) for key, one in members.items()}
-        case list() | tuple():
-            return [_as_json(one) for one in cast("Sequence[object]", value)]
-        case _:
-            return str(value)
-
-
-@dataclass(frozen=True)
-class Configuration(Generic[Model]):
-    """The effective settings of a project, and the origin of each setting by dotted key."""
-
-    settings: Model
-    origins: Mapping[str, Origin]
-    root: Path
-
-    def origin(self, key: str) -> Origin:
-        """Return the origin of a setting such as `output.color`."""
-        if key not in self.origins:
-            raise UnknownName("setting", key, self.origins)
-        return self.origins[key]
-
-    def entries(self) -> tuple[Entry, ...]:
-        """Return every setting, in the order of the model."""
-        found = (
-            (dotted(leaf.path), leaf.value) for leaf in leaves(type(self.settings), self.settings)
-        )
-        return tuple(Entry(key, value, self.origins[key]) for key, value in found)
 
 
 JsonSchema = Mapping[str, Any]
@@ -259,7 +171,7 @@ class SettingReference:
     description: str
 
 
-def list_settings(model: type[BaseModel]) -> tuple[SettingReference, ...]:
+def list_settings(model: type[Shape]) -> tuple[SettingReference, ...]:
     """Return every setting of a model, in order."""
     defaults = {leaf.path: leaf.value for leaf in leaves(model, default_values(model))}
     settings: list[SettingReference] = []

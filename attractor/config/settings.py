@@ -5,143 +5,33 @@ default and a description. A relative path is resolved from the file or folder t
 relative default from the project root.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
-from pydantic_core import PydanticCustomError
-
-from attractor.base.durations import parse_duration
-from attractor.base.errors import InvalidDuration
-from attractor.base.linear_patterns import linear_search
-from attractor.base.toml import HIDDEN_VALUE
-from attractor.config.tables import SandboxVariables
+from attractor.config.checks import (
+    VARIABLE_PATTERN,
+    require_cache_path,
+    require_duration,
+    require_header_name,
+    require_header_value,
+    require_host_name,
+    require_mail_address,
+    require_model_name,
+    require_pattern,
+    require_sandbox_variables,
+    require_service_address,
+    require_variable_name,
+    require_web_address,
+)
+from attractor.config.sections import SecretStr, Section, setting
 from attractor.config.user_folders import default_state_dir
-
-
-def require_model_name(text: str) -> str:
-    """Return a model name of the form provider/model; refuse others."""
-    provider, slash, model = text.partition("/")
-    if not (provider and slash and model):
-        raise ValueError("write a model as provider/model")
-    return text
-
-
-def require_pattern(text: str) -> str:
-    """Return a regular expression that does not match every text; refuse others."""
-    if linear_search(text)(""):
-        raise ValueError("this pattern matches every text")
-    return text
-
-
-def require_web_address(value: SecretStr) -> SecretStr:
-    """Return an http or https URL, or an empty text; refuse others."""
-    address = value.get_secret_value()
-    if address and not _is_web_address(address):
-        raise PydanticCustomError(
-            HIDDEN_VALUE, "invalid URL: write https://, a host and a path, without a user name"
-        )
-    return value
-
-
-def require_service_address(address: str) -> str:
-    """Return a URL of HTTP, or of SMTP without a path, or an empty text; refuse others."""
-    scheme, _, rest = address.partition("://")
-    is_mail = scheme in ("smtp", "smtps")
-    checked = f"http://{rest}" if is_mail and "/" not in rest else address
-    if address and (not _is_web_address(checked) or "?" in address or "#" in address):
-        raise ValueError(
-            "write http:// or https://, a host and a path, without a user name or a query "
-            "(mail: smtp:// or smtps://, a host and a port)"
-        )
-    return address
-
-
-def require_mail_address(address: str) -> str:
-    """Return a mail address, or an empty text; refuse others."""
-    if address and not re.fullmatch(r"[A-Za-z0-9_+.'=#~&-]+@[A-Za-z0-9.-]+", address):
-        raise ValueError("write a mail address, such as street@mail.example")
-    return address
-
-
-def require_header_value(secret: SecretStr) -> SecretStr:
-    """Return a secret that can be sent in a header; refuse others."""
-    text = secret.get_secret_value()
-    if not text.isascii() or not text.isprintable():
-        raise PydanticCustomError(
-            HIDDEN_VALUE, "invalid token: write printable ASCII characters, without a line break"
-        )
-    return secret
-
-
-_TAKEN_HEADERS = ("authorization", "cookie", "host", "origin")
-
-
-def require_host_name(name: str) -> str:
-    """Return a host name without a port; refuse others."""
-    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", name):
-        raise ValueError("write a host name without a scheme, a port or a path")
-    return name.lower()
-
-
-def require_header_name(name: str) -> str:
-    """Return the name of a header, or an empty text; refuse others."""
-    if not re.fullmatch(r"[A-Za-z0-9-]*", name) or name.lower() in _TAKEN_HEADERS:
-        raise ValueError("write the name of a header of your proxy, such as X-Forwarded-User")
-    return name
-
-
-def require_duration(text: str) -> str:
-    """Return a duration such as 12h; refuse others."""
-    try:
-        parse_duration(text)
-    except InvalidDuration as cause:
-        raise ValueError(f"{cause.message}: {cause.hint}") from cause
-    return text
-
-
-def require_variable_name(name: str) -> str:
-    """Return the name of an environment variable; refuse others."""
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise ValueError("invalid variable name: write letters, digits and _")
-    return name
-
-
-def require_cache_path(path: str) -> str:
-    """Return a relative path without `..`, or an empty text; refuse others."""
-    if path.startswith("/") or ".." in path.split("/"):
-        raise ValueError("write a path in the cache folder, without ..")
-    return path
-
-
-def _is_web_address(address: str) -> bool:
-    if not address.isascii() or not address.isprintable() or " " in address:
-        return False
-    try:
-        parts = urlsplit(address)
-        # urlsplit checks the port only when it is read.
-        has_port = parts.port != 0
-        # An empty or a very long label is no name of a host.
-        (parts.hostname or "").encode("idna")
-    except ValueError:
-        return False
-    is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
-    return is_web and has_port and "@" not in parts.netloc
-
-
-class Section(BaseModel):
-    """Frozen table of settings that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class OutputSettings(Section):
     """Settings of results and progress output."""
 
-    color: Literal["auto", "always", "never"] = Field(
+    color: Literal["auto", "always", "never"] = setting(
         default="auto", description="Color the output; `auto` colors it on a terminal only."
     )
 
@@ -149,7 +39,7 @@ class OutputSettings(Section):
 class DoctorSettings(Section):
     """Settings of `attractor doctor`."""
 
-    min_free_mb: int = Field(
+    min_free_mb: int = setting(
         default=1024,
         ge=0,
         description="Warn below this many megabytes of free disk space in the runs folder.",
@@ -159,43 +49,43 @@ class DoctorSettings(Section):
 class WorkspaceSettings(Section):
     """Settings of run workspaces."""
 
-    setup: str = Field(
+    setup: str = setting(
         default="",
         description="Run this command once in each new workspace, such as `make deps`.",
     )
-    setup_files: tuple[str, ...] = Field(
+    setup_files: tuple[str, ...] = setting(
         default=(),
         description="Cache the setup result of a sandbox; repeat the setup if these files "
         "(`.gitignore` patterns) change.",
     )
-    setup_minutes: int = Field(
+    setup_minutes: int = setting(
         default=30, ge=1, description="Stop the setup after this many minutes."
     )
-    carry: tuple[str, ...] = Field(
+    carry: tuple[str, ...] = setting(
         default=(),
         description="Copy these ignored paths into each workspace, such as `.venv`.",
     )
-    carry_read_only: tuple[str, ...] = Field(
+    carry_read_only: tuple[str, ...] = setting(
         default=(),
         description="Mount these ignored paths read-only in a sandbox, such as `node_modules`.",
     )
-    leave_out: tuple[str, ...] = Field(
+    leave_out: tuple[str, ...] = setting(
         default=(),
         description="Leave new files out of the result that match these `.gitignore` patterns, in "
         "addition to caches such as `node_modules/` and build folders such as `target/`; "
         "`!PATTERN` keeps them.",
     )
-    ports: tuple[Annotated[str, AfterValidator(require_variable_name)], ...] = Field(
+    ports: tuple[Annotated[str, require_variable_name], ...] = setting(
         default=(),
         description="Give each run and each dimension a free port of its own in each of these "
         "environment variables, such as `WEB_PORT`.",
     )
-    worktrees: str = Field(
+    worktrees: str = setting(
         default="",
         description="Create the worktrees of dimensions in this folder (default: "
         "`REPOSITORY.worktrees`, beside the repository).",
     )
-    teardown: str = Field(
+    teardown: str = setting(
         default="",
         description="Run this command in the folder of a dimension before it is removed, for a "
         "minute at most; a failure is reported only.",
@@ -206,17 +96,24 @@ class CachesSettings(Section):
     """Settings of the caches of build tools."""
 
     write: Mapping[
-        Annotated[str, AfterValidator(require_variable_name)],
-        Annotated[str, AfterValidator(require_cache_path)],
-    ] = Field(
+        Annotated[str, require_variable_name],
+        Annotated[str, require_cache_path],
+    ] = setting(
         default_factory=dict[str, str],
         description="Folders in the cache folder of a run, by variable, in addition to `GOCACHE`, "
         "`CCACHE_DIR` and `SCCACHE_DIR`; an empty text removes a variable.",
     )
-    read: tuple[Literal["cargo", "go", "maven"], ...] = Field(
+    read: tuple[Literal["cargo", "go", "maven"], ...] = setting(
         default=(),
         description="Show your downloads of these package managers read-only in each sandbox.",
     )
+
+
+SandboxVariables = Annotated[
+    Mapping[Annotated[str, {"json_schema_extra": {"pattern": f"^{VARIABLE_PATTERN}$"}}], str],
+    require_sandbox_variables,
+    {"json_schema_extra": {"additionalProperties": False}},
+]
 
 
 class SandboxLimitSettings(Section):
@@ -225,24 +122,24 @@ class SandboxLimitSettings(Section):
     A command above a limit is killed, or refused the file.
     """
 
-    max_processes: int = Field(
+    max_processes: int = setting(
         default=4096,
         ge=1,
         description="Kill the commands of a sandbox that have more processes and threads.",
     )
-    max_memory_mb: int | None = Field(
+    max_memory_mb: int | None = setting(
         default=None,
         ge=1,
         description="Kill the commands of a sandbox that use more megabytes of memory (default: "
         "three quarters of the memory of this machine).",
     )
-    max_open_files: int = Field(
+    max_open_files: int = setting(
         default=16384, ge=16, description="Limit the open files of a process in a sandbox."
     )
-    max_file_mb: int = Field(
+    max_file_mb: int = setting(
         default=16384, ge=1, description="Limit the megabytes of a file written in a sandbox."
     )
-    env: SandboxVariables = Field(
+    env: SandboxVariables = setting(
         default_factory=dict[str, str],
         description="Add these variables, such as `RUSTUP_HOME`; `~` is the home folder, and a "
         "path must be in the system or in `sandbox.read` of the profile.",
@@ -252,23 +149,23 @@ class SandboxLimitSettings(Section):
 class WorldsSettings(Section):
     """Settings of actors."""
 
-    max_working_actors: int | None = Field(
+    max_working_actors: int | None = setting(
         default=None,
         ge=1,
         description="Let at most this many actors of this machine work at once (default: one for "
         "each 2 GB of free memory).",
     )
-    resume_within: Annotated[str, AfterValidator(require_duration)] = Field(
+    resume_within: Annotated[str, require_duration] = setting(
         default="12h",
         description="`attractor up` continues a task by itself if its process died not longer ago "
         "than this; otherwise it asks.",
     )
-    pool: str = Field(
+    pool: str = setting(
         default="",
         description="Let workers of this pool of the fleet execute the runs of new actors, unless "
         "`--pool` names one (default: this machine executes them).",
     )
-    overlap: Literal["warn", "wait", "allow"] = Field(
+    overlap: Literal["warn", "wait", "allow"] = setting(
         default="warn",
         description="At the start of work whose `touches` are also those of other work in "
         "progress, print a warning (`warn`), wait until a process no longer executes that work "
@@ -279,7 +176,7 @@ class WorldsSettings(Section):
 class TracingSettings(Section):
     """Settings of OpenTelemetry traces."""
 
-    enabled: Literal["auto", "on", "off"] = Field(
+    enabled: Literal["auto", "on", "off"] = setting(
         default="auto",
         description="Trace runs; `auto` traces them if `OTEL_` variables name an endpoint.",
     )
@@ -288,76 +185,76 @@ class TracingSettings(Section):
 class NotifySettings(Section):
     """Settings of notifications: questions, decisions, ends of runs, budgets, limits, apps."""
 
-    command: str = Field(
+    command: str = setting(
         default="",
         description="Run this command for each notice, such as `notify-send`.",
     )
-    url: Annotated[SecretStr, AfterValidator(require_web_address)] = Field(
+    url: Annotated[SecretStr, require_web_address] = setting(
         default=SecretStr(""),
         description="Post each notice as JSON to this URL.",
     )
-    after_seconds: int = Field(
+    after_seconds: int = setting(
         default=60,
         ge=0,
         description="Wait this many seconds for an answer at the terminal before notifying.",
     )
-    timeout_seconds: int = Field(
+    timeout_seconds: int = setting(
         default=30, ge=1, le=600, description="Abort a notification after this many seconds."
     )
-    children: bool = Field(
+    children: bool = setting(
         default=False, description="Also send notices of the ends of child runs."
     )
 
 
-Number = Annotated[int, Field(ge=1)]
+Number = Annotated[int, {"ge": 1}]
 
 
 class LlmSettings(Section):
     """Settings of model calls."""
 
-    model: str = Field(
+    model: str = setting(
         default="",
         description="Use this model for nodes without one; its id or short name, such as `opus`.",
     )
-    provider: str = Field(
+    provider: str = setting(
         default="",
         description="Use this provider for nodes without one (default: by the model).",
     )
-    log: Path | None = Field(
+    log: Path | None = setting(
         default=None,
         description="Log each request and response as a line of JSON to this file, "
         "without message content.",
     )
-    redact: bool = Field(
+    redact: bool = setting(
         default=False,
         description="Send models placeholders instead of secrets.",
     )
-    redact_patterns: tuple[Annotated[str, AfterValidator(require_pattern)], ...] = Field(
+    redact_patterns: tuple[Annotated[str, require_pattern], ...] = setting(
         default=(),
         description="Redact text that matches these regular expressions of RE2, in addition to "
         "API keys of known services.",
     )
-    cache: Path | None = Field(
+    cache: Path | None = setting(
         default=None,
         description="Cache responses in this folder; an equal request is answered from the cache.",
     )
-    cache_mode: Literal["read_write", "read_only", "refresh"] = Field(
+    cache_mode: Literal["read_write", "read_only", "refresh"] = setting(
         default="read_write",
         description="Read and add to the cache, only read it, or renew every response.",
     )
-    fall_back: Mapping[str, tuple[Annotated[str, AfterValidator(require_model_name)], ...]] = Field(
+    fall_back: Mapping[str, tuple[Annotated[str, require_model_name], ...]] = setting(
         default_factory=dict[str, tuple[str, ...]],
         description="For each model: models to try when it fails, as `provider/model`.",
     )
-    requests_per_minute: Mapping[str, Number] = Field(
+    requests_per_minute: Mapping[str, Number] = setting(
         default_factory=dict[str, int],
         description="By provider: maximum requests per minute of a process.",
     )
-    tokens_per_minute: Mapping[str, Number] = Field(
+    tokens_per_minute: Mapping[str, Number] = setting(
         default_factory=dict[str, int],
         description="By provider: maximum tokens per minute of a process.",
     )
-    concurrent_requests: Mapping[str, Number] = Field(
+    concurrent_requests: Mapping[str, Number] = setting(
         default_factory=dict[str, int],
         description="By provider: maximum concurrent requests of a process.",
     )
@@ -368,29 +265,27 @@ class LlmSettings(Section):
         limits = (self.requests_per_minute, self.tokens_per_minute, self.concurrent_requests)
         return any((self.fall_back, *limits))
 
-    @model_validator(mode="after")
-    def _is_of_use(self) -> Self:
+    def require_consistency(self) -> None:
         """Refuse settings without effect."""
         if self.cache_mode != "read_write" and self.cache is None:
             raise ValueError(f"llm.cache_mode {self.cache_mode} requires llm.cache")
         if self.redact_patterns and not self.redact:
             raise ValueError("llm.redact_patterns requires llm.redact = true")
-        return self
 
 
 class ProgramSettings(Section):
     """Settings of a coding agent that is started by a command."""
 
-    run: str = Field(
+    run: str = setting(
         default="",
         description="Start the agent with this command, such as `my-agent --quiet`.",
     )
-    provider: Literal["anthropic", "gemini", "openai", "openai_compatible"] | None = Field(
+    provider: Literal["anthropic", "gemini", "openai", "openai_compatible"] | None = setting(
         default=None,
         description="Let the agent call models of this provider, through a URL and a placeholder "
         "key in the provider's variables.",
     )
-    read: tuple[Path, ...] = Field(
+    read: tuple[Path, ...] = setting(
         default=(),
         description="Show the agent these files and folders read-only in a sandbox.",
     )
@@ -399,17 +294,17 @@ class ProgramSettings(Section):
 class FactorySettings(Section):
     """Settings of judging."""
 
-    suite: str = Field(
+    suite: str = setting(
         default="",
         description="Judge runs with this suite, as `NAME` or `NAME@VERSION`, unless `--suite` "
         "names one.",
     )
-    profile: str = Field(
+    profile: str = setting(
         default="",
         description="Judge runs by this profile, as `NAME` or `NAME@REVISION`, unless `--profile` "
         "names one.",
     )
-    max_same_cause: int = Field(
+    max_same_cause: int = setting(
         default=5,
         ge=0,
         description="After so many task runs of a pipeline that stopped for one cause within an "
@@ -420,21 +315,21 @@ class FactorySettings(Section):
 class PullRequestSettings(Section):
     """Settings of pull requests: `attractor promote --to pr`."""
 
-    remote: str = Field(
+    remote: str = setting(
         default="origin",
         min_length=1,
         description="Open pull requests in the repository of this git remote.",
     )
-    labels: tuple[str, ...] = Field(
+    labels: tuple[str, ...] = setting(
         default=(), description="Add these labels to each pull request."
     )
-    max_rounds: int = Field(
+    max_rounds: int = setting(
         default=3,
         ge=1,
         description="Begin no further round after so many runs proposed a result in one pull "
         "request.",
     )
-    hook_secret: SecretStr = Field(
+    hook_secret: SecretStr = setting(
         default=SecretStr(""),
         description="Let `attractor serve` take webhooks at `/webhooks/github` with a signature by "
         "this secret, and at `/webhooks/gitlab` with this secret as the token (default: none).",
@@ -444,7 +339,7 @@ class PullRequestSettings(Section):
 class ServerSettings(Section):
     """Settings of `attractor serve`."""
 
-    max_processes: int | None = Field(
+    max_processes: int | None = setting(
         default=None,
         ge=1,
         description="Refuse to start more processes of runs at once (default: four, or twice the "
@@ -455,39 +350,39 @@ class ServerSettings(Section):
 class FleetSettings(Section):
     """Settings of the fleet: many machines that execute runs (needs the extra `fleet`)."""
 
-    url: SecretStr = Field(
+    url: SecretStr = setting(
         default=SecretStr(""),
         description="Keep the rows of the fleet in this database, such as "
         "`postgresql://host/fleet` (default: a SQLite file in the state folder).",
     )
-    store: str = Field(
+    store: str = setting(
         default="",
         description="Keep run directories in this folder, or in a bucket: `s3://bucket/prefix` "
         "(default: a folder in the state folder).",
     )
-    sealed_store: str = Field(
+    sealed_store: str = setting(
         default="",
         description="Let workers of the pool `evaluate` play the trials of evaluations. They get "
         "the sealed suites from this second folder or bucket, which no other worker opens "
         "(default: trials are played where a run is evaluated).",
     )
-    pool: str = Field(
+    pool: str = setting(
         default="agents", description="The pool of a worker, and of runs that name none."
     )
-    slots: int = Field(
+    slots: int = setting(
         default=2, ge=1, le=1000, description="Let a worker execute at most this many runs at once."
     )
-    labels: tuple[str, ...] = Field(
+    labels: tuple[str, ...] = setting(
         default=(), description="The labels of a worker, for runs that demand one."
     )
-    workers: int | None = Field(
+    workers: int | None = setting(
         default=None,
         ge=0,
         le=100,
         description="Let `attractor serve` start this many workers (default: one, as soon as a run "
         "waits for it in the SQLite file; none for another database).",
     )
-    max_head_bytes: int = Field(
+    max_head_bytes: int = setting(
         default=4 << 30,
         ge=1,
         description="Let a worker park a run whose directory and stored files take more bytes.",
@@ -497,11 +392,11 @@ class FleetSettings(Section):
 class BackendsSettings(Section):
     """Settings of the backends that execute stages."""
 
-    default: str = Field(
+    default: str = setting(
         default="agent",
         description="Execute stages with this backend, unless a node or `--backend` names one.",
     )
-    wait_for_limits: bool = Field(
+    wait_for_limits: bool = setting(
         default=True,
         description="Wait while the account of a model has reached a limit, and continue when the "
         "limit resets; otherwise the run stops, resumably, and the limit of an outside program "
@@ -514,35 +409,33 @@ class BackendsSettings(Section):
 class McpServerSettings(Section):
     """An MCP server of agents: a command, or a URL."""
 
-    command: str = Field(
+    command: str = setting(
         default="", description="Start this MCP server in the environment of the agent."
     )
-    args: tuple[str, ...] = Field(default=(), description="Arguments of the command.")
-    env: Mapping[str, SecretStr] = Field(
+    args: tuple[str, ...] = setting(default=(), description="Arguments of the command.")
+    env: Mapping[str, SecretStr] = setting(
         default_factory=dict[str, SecretStr], description="Variables of the command."
     )
-    url: Annotated[SecretStr, AfterValidator(require_web_address)] = Field(
+    url: Annotated[SecretStr, require_web_address] = setting(
         default=SecretStr(""), description="Connect to this MCP server over streamable HTTP."
     )
-    headers: Mapping[str, SecretStr] = Field(
+    headers: Mapping[str, SecretStr] = setting(
         default_factory=dict[str, SecretStr],
         description="Headers of requests to the URL, such as `Authorization`.",
     )
 
-    @model_validator(mode="after")
-    def _is_one_kind(self) -> Self:
+    def require_consistency(self) -> None:
         """Refuse a server with neither or both, and settings of the other kind."""
         if bool(self.command) == bool(self.url.get_secret_value()):
             raise ValueError("an MCP server requires either command or url")
         if self.headers if self.command else self.args or self.env:
             raise ValueError("args and env belong to command, headers to url")
-        return self
 
 
 class CodingAgentSettings(Section):
     """Settings of all agents."""
 
-    mcp: Mapping[str, McpServerSettings] = Field(
+    mcp: Mapping[str, McpServerSettings] = setting(
         default_factory=dict[str, McpServerSettings],
         description="MCP servers whose tools agents get, by name.",
     )
@@ -551,18 +444,18 @@ class CodingAgentSettings(Section):
 class ServiceSettings(Section):
     """The service of an adapter of a released app."""
 
-    url: Annotated[str, AfterValidator(require_service_address)] = Field(
+    url: Annotated[str, require_service_address] = setting(
         default="",
         description="Let the released app call this service of the adapter, such as "
         "`https://slack.com/api`; for `mail`, `smtp://mail.example:587` (STARTTLS) or "
         "`smtps://mail.example`.",
     )
-    token: Annotated[SecretStr, AfterValidator(require_header_value)] = Field(
+    token: Annotated[SecretStr, require_header_value] = setting(
         default=SecretStr(""),
         description="Token of the service, which an app in a sandbox never gets; for `mail`, "
         "`user:password`, or none if the server asks for none.",
     )
-    sender: Annotated[str, AfterValidator(require_mail_address)] = Field(
+    sender: Annotated[str, require_mail_address] = setting(
         default="",
         description="Send letters of the adapter `mail` from this address.",
     )
@@ -571,7 +464,7 @@ class ServiceSettings(Section):
 class HookSettings(Section):
     """A hook of a released app."""
 
-    secret: SecretStr = Field(
+    secret: SecretStr = setting(
         default=SecretStr(""),
         min_length=16,
         description="Secret with which other programs sign what they send to the hook.",
@@ -581,25 +474,25 @@ class HookSettings(Section):
 class GrowthSettings(Section):
     """Settings of the apps of growth."""
 
-    adapters: Mapping[str, ServiceSettings] = Field(
+    adapters: Mapping[str, ServiceSettings] = setting(
         default_factory=dict[str, ServiceSettings],
         description="Services of the released app, by adapter.",
     )
-    hooks: Mapping[str, HookSettings] = Field(
+    hooks: Mapping[str, HookSettings] = setting(
         default_factory=dict[str, HookSettings],
         description="Hooks of the released app, by name.",
     )
-    hosts: tuple[Annotated[str, AfterValidator(require_host_name)], ...] = Field(
+    hosts: tuple[Annotated[str, require_host_name], ...] = setting(
         default=(),
         description="Let the released app answer to these host names as well, such as the name "
         "of a proxy before it (default: only the loopback).",
     )
-    proxy_user_header: Annotated[str, AfterValidator(require_header_name)] = Field(
+    proxy_user_header: Annotated[str, require_header_name] = setting(
         default="",
         description="Let a proxy before an app with roles name the user in this header, such as "
         "`X-Forwarded-User`; links to sign in end.",
     )
-    users: Mapping[str, str] = Field(
+    users: Mapping[str, str] = setting(
         default_factory=dict[str, str],
         description="Role of each user that the proxy names.",
     )
@@ -611,13 +504,13 @@ Level = Literal["off", "info", "warning", "error"]
 class Settings(Section):
     """All settings."""
 
-    state_dir: Path = Field(
+    state_dir: Path = setting(
         default_factory=default_state_dir,
         description="Store workspace records, sealed suites, the ledger and the key of the ledger "
         "here.",
     )
-    runs_dir: Path = Field(default=Path("runs"), description="Store each run in a folder here.")
-    workspaces_dir: Path = Field(
+    runs_dir: Path = setting(default=Path("runs"), description="Store each run in a folder here.")
+    workspaces_dir: Path = setting(
         default=Path("/var/tmp"),
         description="Create workspaces here; sandboxed tools see this path.",
     )
@@ -637,7 +530,7 @@ class Settings(Section):
     growth: GrowthSettings = GrowthSettings()
     fleet: FleetSettings = FleetSettings()
     server: ServerSettings = ServerSettings()
-    rules: Mapping[str, Level] = Field(
+    rules: Mapping[str, Level] = setting(
         default_factory=dict[str, Level],
         description="Severity of a rule in this project; `off` disables it.",
     )

@@ -1,54 +1,30 @@
-"""The base of tables in TOML files that people write, and the names in them."""
+"""The models of tables in TOML files that people write, and of sections of the settings."""
 
-import re
 from collections.abc import Mapping
-from typing import Annotated, TypeVar
+from functools import cache, partial
+from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_core import to_json
-
-NAME_PATTERN = r"[a-z0-9][a-z0-9_-]*"
-_NAME = re.compile(NAME_PATTERN)
-
-
-def require_name(name: str) -> str:
-    """Return a name that a suite, a profile, a scenario or a step may have, or raise ValueError."""
-    if not _NAME.fullmatch(name):
-        raise ValueError("use lower-case letters, digits, - and _, but not - or _ first")
-    return name
-
-
-LONGEST_NEW_NAME = 100
-"""In characters: a name is a part of files and branches, which have other parts as well."""
-
-
-def require_new_name(name: str) -> str:
-    """Return a name for a new folder or branch, or raise ValueError; earlier ones may be longer."""
-    if len(name) > LONGEST_NEW_NAME:
-        raise ValueError(f"use at most {LONGEST_NEW_NAME} characters")
-    return require_name(name)
-
-
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_Variable = Annotated[str, Field(json_schema_extra={"pattern": f"^{_VARIABLE.pattern}$"})]
-_SECRET = re.compile(
-    r"(?:.*_)?(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|AUTH)(?:_.*)?", re.IGNORECASE
+import pydantic
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    create_model,
+    model_validator,
 )
-_OF_SANDBOX = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR"}
+from pydantic_core import core_schema, to_json, to_jsonable_python
 
+from attractor.config.checks import (
+    NAME_PATTERN,
+    VARIABLE_PATTERN,
+    require_name,
+    require_sandbox_variables,
+)
+from attractor.config.sections import SecretStr, Section
 
-def require_sandbox_variables(variables: Mapping[str, str]) -> Mapping[str, str]:
-    """Return variables that a file may give a sandbox, or raise ValueError."""
-    for name, value in variables.items():
-        if not _VARIABLE.fullmatch(name) or "\0" in value:
-            raise ValueError(f"{name!r}: invalid variable")
-        if name in _OF_SANDBOX or name.upper().startswith("ATTRACTOR_"):
-            raise ValueError(f"{name} is set by the sandbox itself")
-        if _SECRET.fullmatch(name):
-            raise ValueError(f"{name} looks like a secret, which no file may contain: pass_env")
-    return variables
-
-
+_Variable = Annotated[str, Field(json_schema_extra={"pattern": f"^{VARIABLE_PATTERN}$"})]
 SandboxVariables = Annotated[
     Mapping[_Variable, str],
     AfterValidator(require_sandbox_variables),
@@ -58,7 +34,7 @@ SandboxVariables = Annotated[
 Name = Annotated[
     str,
     AfterValidator(require_name),
-    Field(json_schema_extra={"pattern": f"^{_NAME.pattern}$"}),
+    Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"}),
 ]
 
 
@@ -77,3 +53,92 @@ def read_table(model: type[M], table: Mapping[str, object]) -> M:
     # Pydantic's strict JSON mode has the rules of TOML: a list may be a tuple.
     model.model_validate_json(to_json(table, inf_nan_mode="constants"), strict=True)
     return found
+
+
+Shape = BaseModel | Section
+Model = TypeVar("Model", bound=Shape)
+
+
+@cache
+def model_of(table: type[Shape]) -> type[BaseModel]:
+    """Return the pydantic model of a section."""
+    if issubclass(table, BaseModel):
+        return table
+
+    def require_consistency(model: BaseModel) -> BaseModel:
+        table.require_consistency(cast(Any, model))
+        return model
+
+    fields: dict[str, Any] = {}
+    for name, one in table.settings.items():
+        options: dict[str, Any] = {"description": one.description, **one.limits}
+        if one.factory:
+            options["default_factory"] = one.factory
+        elif isinstance(one.default, Section):
+            options["default"] = model_of(type(one.default))()
+        elif isinstance(one.default, SecretStr):
+            options["default"] = pydantic.SecretStr(one.default.get_secret_value())
+        else:
+            options["default"] = one.default
+        fields[name] = (_modeled(one.shape), Field(**options))
+    consistent: Any = model_validator(mode="after")(require_consistency)
+    return create_model(
+        table.__name__,
+        __base__=StrictTable,
+        __doc__=table.__doc__,
+        __module__=table.__module__,
+        __validators__={"require_consistency": consistent},
+        **fields,
+    )
+
+
+def _modeled(shape: Any) -> Any:
+    """Return the shape with pydantic's classes."""
+    origin: Any = get_origin(shape)
+    arguments = get_args(shape)
+    if isinstance(shape, type) and issubclass(shape, Section):
+        return model_of(shape)
+    if shape is SecretStr:
+        return pydantic.SecretStr
+    if origin is Annotated:
+        checks = (AfterValidator(one) if callable(one) else Field(**one) for one in arguments[1:])
+        return Annotated[_modeled(arguments[0]), *checks]
+    if origin in {tuple, Mapping}:
+        return cast(Any, origin)[tuple(map(_modeled, arguments))]
+    return cast(Any, shape)
+
+
+def unmodeled(shape: Any, value: Any) -> Any:
+    """Return a value of a shape, checked by pydantic, with sections for their models."""
+    bare: Any = get_args(shape)[0] if get_origin(shape) is Annotated else shape
+    if bare is SecretStr:
+        return SecretStr(value.get_secret_value())
+    if isinstance(bare, type) and issubclass(bare, Section):
+        return bare(
+            **{
+                name: unmodeled(one.shape, getattr(value, name))
+                for name, one in bare.settings.items()
+            }
+        )
+    if get_origin(bare) is Mapping:
+        return {key: unmodeled(get_args(bare)[1], one) for key, one in value.items()}
+    return value
+
+
+class Modeled:
+    """Annotates a section in a pydantic model: the section is checked by its own model."""
+
+    def __get_pydantic_core_schema__(
+        self, section: type[Section], handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Check with the model, and return the section."""
+        checked = handler.generate_schema(model_of(section))
+        return core_schema.no_info_after_validator_function(
+            partial(unmodeled, section),
+            checked,
+            serialization=core_schema.plain_serializer_function_ser_schema(_written),
+        )
+
+
+def _written(section: Section) -> object:
+    return to_jsonable_python(vars(section), fallback=str)

@@ -11,8 +11,8 @@ from queue import SimpleQueue
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, Refused, UnknownName
 from attractor.base.ids import is_run_id
+from attractor.config.configuration import Entry
 from attractor.config.load import load_configuration
-from attractor.config.schema import Entry
 from attractor.config.user_folders import user_config_file
 from attractor.engine.questions.question import Question
 from attractor.engine.run_folder.layout import RunDirectory

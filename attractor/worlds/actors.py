@@ -30,7 +30,7 @@ from attractor.base.json import canonical_json, parse_object
 from attractor.base.locks import FileLock
 from attractor.base.names import find_named
 from attractor.base.records import read_record, write_record
-from attractor.config.tables import require_new_name
+from attractor.config.checks import require_new_name
 from attractor.engine.outcome import NOTHING_USED, Usage, format_usage_cost
 from attractor.factory.project import ProjectFolder, list_project_folders, project_folder
 from attractor.language.source.text import visible

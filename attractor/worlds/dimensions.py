@@ -15,7 +15,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, Refused, UsageError
 from attractor.base.files import make_private_folder
 from attractor.base.locks import FileLock, LockHolder
-from attractor.config.tables import require_new_name
+from attractor.config.checks import require_new_name
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.environments.orphan_processes import kill_orphans
 from attractor.factory.dimensions import DIMENSIONS, Dimension, DimensionRecords, DimensionState

@@ -14,8 +14,8 @@ from syrupy.assertion import SnapshotAssertion
 from attractor import __version__
 from attractor.cli.commands.doctor import as_text
 from attractor.cli.doctor import CheckStatus, Finding, missing, ok, problem
+from attractor.config.configuration import Configuration
 from attractor.config.load import load_configuration
-from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
 from tests.cli.running import attractor
 from tests.pipeline.projects import git

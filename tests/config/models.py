@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from attractor.config.settings import Section
+from attractor.config.tables import StrictTable as Section
 
 
 class Tone(StrEnum):

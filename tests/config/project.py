@@ -3,14 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import BaseModel
-
-from attractor.config.load import load
-from attractor.config.schema import Configuration
-
-Model = TypeVar("Model", bound=BaseModel)
+from attractor.config.configuration import Configuration
+from attractor.config.tables import Model
+from attractor.config.validation import load
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@ from enum import StrEnum
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 
 from attractor.base.errors import ExitCode, UsageError
+from attractor.config.configuration import Origin, OriginKind
 from attractor.config.errors import (
     BrokenFile,
     ConfigError,
@@ -14,8 +14,8 @@ from attractor.config.errors import (
     raise_mistakes,
     shown_value,
 )
-from attractor.config.schema import Origin, OriginKind
 from attractor.config.settings import Settings
+from attractor.config.tables import Shape
 from tests.config.models import Everything
 from tests.config.project import Project
 from tests.tables import table
@@ -66,7 +66,7 @@ def raised(mistakes: list[ConfigError]) -> list[ConfigError]:
 
 def mistake(
     project: Project,
-    model: type[BaseModel] = Settings,
+    model: type[Shape] = Settings,
     *,
     text: str = "",
     flag: str = "",

@@ -10,20 +10,21 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from attractor.base.toml import KeyPath
+from attractor.config.configuration import Origin, OriginKind
 from attractor.config.errors import BrokenFile, InvalidSetting, SeveralMistakes, UnknownSetting
-from attractor.config.load import (
+from attractor.config.load import load_configuration
+from attractor.config.settings import Settings
+from attractor.config.sources import (
     MOST_BYTES,
     Source,
-    check,
-    load_configuration,
     read_file,
     read_flag,
     read_variable,
     set_variables,
 )
-from attractor.config.schema import Origin, OriginKind
-from attractor.config.settings import Section, Settings
+from attractor.config.tables import StrictTable as Section
 from attractor.config.user_folders import RESERVED_VARIABLES, default_state_dir
+from attractor.config.validation import check
 from tests.config.models import Everything, Hook, Limits, Profile, Tone
 from tests.config.project import Project
 from tests.counts import count

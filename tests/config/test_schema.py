@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field
 
 from attractor.base.errors import UnknownName
-from attractor.config.schema import DEFAULT, Origin, OriginKind, SettingReference, list_settings
-from attractor.config.settings import Section, Settings
+from attractor.config.configuration import DEFAULT, Origin, OriginKind
+from attractor.config.schema import SettingReference, list_settings
+from attractor.config.sections import SecretStr
+from attractor.config.settings import Settings
+from attractor.config.tables import StrictTable as Section
 from tests.config.models import Everything
 from tests.config.project import Project
 from tests.tables import table

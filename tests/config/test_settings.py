@@ -1,16 +1,17 @@
 """Settings with URLs, which are validated and never printed."""
 
+from dataclasses import FrozenInstanceError
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from attractor.config.checks import require_model_name, require_pattern
+from attractor.config.configuration import Configuration
 from attractor.config.errors import InvalidSetting
-from attractor.config.load import load
 from attractor.config.schema import (
     FREE_KEY,
-    Configuration,
     SettingReference,
     Slot,
     default_values,
@@ -18,14 +19,10 @@ from attractor.config.schema import (
     list_settings,
     slots,
 )
-from attractor.config.settings import (
-    OutputSettings,
-    SandboxLimitSettings,
-    Settings,
-    require_model_name,
-    require_pattern,
-)
+from attractor.config.settings import OutputSettings, SandboxLimitSettings, Settings
+from attractor.config.tables import model_of
 from attractor.config.user_folders import default_state_dir, path_of_variable, variable_name
+from attractor.config.validation import load
 from tests.config.project import Project
 from tests.tables import table
 
@@ -62,10 +59,12 @@ def test_every_setting_is_described_in_a_sentence(reference: SettingReference):
 
 
 def test_sections_are_frozen_and_closed() -> None:
-    with pytest.raises(ValidationError, match="frozen"):
+    with pytest.raises(FrozenInstanceError, match="color"):
         OutputSettings().color = "never"  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(ValidationError, match="colour"):
-        OutputSettings.model_validate({"colour": "never"})
+        model_of(OutputSettings).model_validate({"colour": "never"})
+    with pytest.raises(TypeError, match="colour"):
+        OutputSettings(colour="never")  # pyright: ignore[reportCallIssue]
 
 
 def test_model_name_has_a_provider() -> None:
@@ -78,9 +77,10 @@ def test_model_name_has_a_provider() -> None:
 
 @pytest.mark.parametrize("name", ["API_KEY", "GITHUB_TOKEN_FILE", "HOME", "ATTRACTOR_X", "A-B"])
 def test_variable_of_a_sandbox_has_a_plain_name(name: str) -> None:
-    assert SandboxLimitSettings(env={"RUSTUP_HOME": "~/.rustup"}).env["RUSTUP_HOME"]
+    checked = model_of(SandboxLimitSettings)
+    checked.model_validate({"env": {"RUSTUP_HOME": "~/.rustup"}})
     with pytest.raises(ValidationError, match=name):
-        SandboxLimitSettings(env={name: "x"})
+        checked.model_validate({"env": {name: "x"}})
 
 
 def test_pattern_is_valid_and_does_not_match_everything() -> None:

@@ -4,9 +4,9 @@ import asyncio
 from typing import get_args
 
 import pytest
-from pydantic import SecretStr
 
-from attractor.config.settings import Section, Settings
+from attractor.config.sections import SecretStr, Section
+from attractor.config.settings import Settings
 from attractor.config.user_folders import variable_name
 from attractor.environments.environment import Inherit, OutputBacklog, inherited, sandboxed
 from tests.patience import PATIENCE_S
@@ -42,10 +42,10 @@ def test_secret_settings_of_attractor_are_not_inherited() -> None:
         return annotation is SecretStr or SecretStr in get_args(annotation)
 
     of_sections = {
-        variable_name((section, key)): is_secret(field.annotation)
-        for section, one in Settings.model_fields.items()
-        if isinstance(one.annotation, type) and issubclass(one.annotation, Section)
-        for key, field in one.annotation.model_fields.items()
+        variable_name((section, key)): is_secret(one.shape)
+        for section, table in Settings.settings.items()
+        if isinstance(table.shape, type) and issubclass(table.shape, Section)
+        for key, one in table.shape.settings.items()
     }
     got = inherited(dict.fromkeys([*of_sections, "ATTRACTOR_STATE_DIR"], "https://host/key"))
     assert "ATTRACTOR_NOTIFY__URL" in of_sections

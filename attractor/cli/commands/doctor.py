@@ -17,7 +17,7 @@ from attractor.cli.output.streams import show, show_json
 from attractor.cli.pipelines.files import gallery_files
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
-from attractor.config.schema import Configuration
+from attractor.config.configuration import Configuration
 from attractor.config.settings import Settings
 from attractor.factory.operator_process import refuse_in_run
 from attractor.factory.project import describe_project, list_project_folders, list_project_ids

@@ -8,7 +8,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UsageError
 from attractor.base.files import write_whole
-from attractor.config.tables import require_name
+from attractor.config.checks import require_name
 from attractor.factory.registration.register_suite import drawn_pipelines
 from attractor.factory.registration.unit_tests import UnitTestFile
 from attractor.pipeline.project.project import Project

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from attractor.base.dataclasses import dataclass
+from attractor.config.configuration import Configuration
 from attractor.config.projects import AGENTS
-from attractor.config.schema import Configuration
 from attractor.config.settings import (
     CachesSettings,
     NotifySettings,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         CodingAgentSettings,
         GrowthSettings,
         LlmSettings,
+        SandboxLimitSettings,
     )
 
 
@@ -158,7 +159,7 @@ def project_from(
         teardown=settings.workspace.teardown,
         cache_variables=_cache_variables(settings.caches),
         downloads=settings.caches.read,
-        bounds=SandboxBounds(**settings.sandbox.model_dump(exclude_none=True, exclude={"env"})),
+        bounds=_bounds(settings.sandbox),
         sandbox_env=settings.sandbox.env,
         notify=_notify(settings.notify, machine.environ, folder=configuration.root),
         llm=settings.llm,
@@ -187,6 +188,11 @@ def _secrets(settings: Settings) -> Iterator[str]:
         yield from (
             value.get_secret_value() for name, value in server.env.items() if is_secret_name(name)
         )
+
+
+def _bounds(settings: "SandboxLimitSettings") -> SandboxBounds:
+    limits = {name: value for name, value in vars(settings).items() if name != "env"}
+    return SandboxBounds(**{name: value for name, value in limits.items() if value is not None})
 
 
 def _preparation(settings: WorkspaceSettings) -> Preparation:

@@ -7,8 +7,8 @@ from attractor.base.errors import suggest
 from attractor.language.linting.validate import VITAL, Level, Levels, rule_names
 
 if TYPE_CHECKING:
+    from attractor.config.configuration import Configuration
     from attractor.config.errors import ConfigError
-    from attractor.config.schema import Configuration
     from attractor.config.settings import Settings
 
 
@@ -27,8 +27,8 @@ def rule_levels(configuration: "Configuration[Settings]") -> Levels:
 def _mistakes(configuration: "Configuration[Settings]") -> "Iterator[ConfigError]":
     # Imported here, because `validate` needs them only if a rule is configured.
     from attractor.base.toml import dotted
+    from attractor.config.configuration import OriginKind
     from attractor.config.errors import InvalidSetting, UnknownSetting
-    from attractor.config.schema import OriginKind
 
     known = rule_names()
     for rule, level in configuration.settings.rules.items():

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import AttractorError
-from attractor.config.schema import OriginKind
+from attractor.config.configuration import OriginKind
 from attractor.factory.dimensions import Dimension, DimensionRecords
 from attractor.pipeline.status import PlainWord
 from attractor.server.access.callers import Caller

@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue, StrictBool, StrictFloat
 
 from attractor.base.errors import Refused, UnknownName
 from attractor.base.records import write_fields
-from attractor.config.tables import LONGEST_NEW_NAME, NAME_PATTERN
+from attractor.config.checks import LONGEST_NEW_NAME, NAME_PATTERN
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.project import list_project_folders
 from attractor.language.diagnostics import NotRunnable

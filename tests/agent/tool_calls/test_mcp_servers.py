@@ -13,8 +13,10 @@ from attractor.agent.errors import McpServerFailed, ToolError
 from attractor.agent.tool_calls import mcp_servers
 from attractor.agent.tool_calls.mcp_servers import mcp_tools
 from attractor.agent.tool_calls.tool import RegisteredTool, ToolOutput
+from attractor.base.dataclasses import changed
 from attractor.base.json import Json
 from attractor.config.settings import McpServerSettings
+from attractor.config.tables import model_of, unmodeled
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
@@ -26,7 +28,14 @@ from tests.examples import ROOT
 from tests.needs import needs_sandbox
 
 EXAMPLE = (sys.executable, "-m", "tests.agent.mcp_example")
-STDIO = McpServerSettings.model_validate(
+
+
+def read_server(values: Mapping[str, object]) -> McpServerSettings:
+    """Check the values as those of a file."""
+    return unmodeled(McpServerSettings, model_of(McpServerSettings).model_validate(values))
+
+
+STDIO = read_server(
     {
         "command": EXAMPLE[0],
         "args": [*EXAMPLE[1:], "stdio"],
@@ -75,9 +84,7 @@ def over_http() -> Generator[McpServerSettings]:
         try:
             assert child.stdout is not None
             url = f"http://127.0.0.1:{int(child.stdout.readline())}/mcp"
-            yield McpServerSettings.model_validate(
-                {"url": url, "headers": {"X-Password": PASSWORD}}
-            )
+            yield read_server({"url": url, "headers": {"X-Password": PASSWORD}})
         finally:
             child.kill()
 
@@ -107,7 +114,7 @@ def test_tools_of_a_server(tmp_path: Path, kind: str) -> None:
     else:
         with over_http() as settings:
             connect({"ex": settings}, environment, work)
-            without_header = settings.model_copy(update={"headers": {}})
+            without_header = changed(settings, headers={})
             with pytest.raises(McpServerFailed):
                 connect({"ex": without_header}, environment, work)
 
@@ -167,7 +174,7 @@ def test_a_server_that_does_not_start_is_an_error(
         pytest.fail("the server has no tools")
 
     with pytest.raises(McpServerFailed, match=message) as failed:
-        connect({"ex": McpServerSettings.model_validate(settings)}, local(tmp_path), work)
+        connect({"ex": read_server(settings)}, local(tmp_path), work)
     assert "MCP server 'ex'" in failed.value.message
     assert failed.value.hint
 

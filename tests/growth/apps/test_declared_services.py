@@ -10,10 +10,10 @@ from threading import Thread
 
 import pytest
 from httpx import AsyncClient
-from pydantic import SecretStr
 
 from attractor.base.errors import Refused
 from attractor.base.json import Json
+from attractor.config.sections import SecretStr
 from attractor.config.settings import GrowthSettings, ServiceSettings
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.growth.apps.process import app_sandbox, running_app

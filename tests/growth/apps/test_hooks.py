@@ -10,9 +10,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
+from attractor.config.sections import SecretStr
 from attractor.config.settings import GrowthSettings, HookSettings
+from attractor.config.tables import model_of
 from attractor.growth.apps.routes import downstream, hooks
 from attractor.growth.apps.services import hook_variables, settings_for
 from attractor.growth.apps.skeleton import write_app
@@ -155,7 +157,7 @@ def test_secret_of_the_settings_reaches_the_app_by_its_variable(tmp_path: Path) 
     project = adjusted(open_project(tmp_path / "project"), growth=growth)
     assert settings_for(project, tmp_path / "tree") == {"HOOK_SHOP_SECRET": SECRET}
     with pytest.raises(ValidationError, match="at least 16"):
-        HookSettings.model_validate({"secret": "short"})
+        model_of(HookSettings).model_validate({"secret": "short"})
 
 
 def test_hook_changes_the_evidence_of_a_gate_and_what_its_pipeline_writes() -> None:

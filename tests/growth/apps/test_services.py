@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
+from attractor.base.dataclasses import changed
 from attractor.base.errors import Refused
+from attractor.config.sections import SecretStr
 from attractor.config.settings import GrowthSettings, ServiceSettings
+from attractor.config.tables import model_of, unmodeled
 from attractor.growth.apps.process import app_sandbox, running_app
 from attractor.growth.apps.services import configured
 from attractor.growth.errors import AppFailed
@@ -123,7 +126,7 @@ def test_deployed_app_gets_what_the_settings_say_and_nothing_of_other_variables(
     with pytest.raises(Refused, match=r"growth.adapters.calendar.token is not set") as refused:
         configured(opened, ["calendar"])
     assert refused.value.hint == "set ATTRACTOR_GROWTH__ADAPTERS__CALENDAR__TOKEN"
-    complete = service.model_copy(update={"token": SecretStr("t")})
+    complete = changed(service, token=SecretStr("t"))
     opened = adjusted(opened, growth=GrowthSettings(adapters={"calendar": complete}))
     expected = {"CALENDAR_URL": "https://calendar.example/v1", "CALENDAR_TOKEN": "t"}
     assert configured(opened, ["calendar"]) == expected
@@ -132,7 +135,8 @@ def test_deployed_app_gets_what_the_settings_say_and_nothing_of_other_variables(
 
 def test_mail_needs_a_server_and_a_sender_but_not_always_a_password(tmp_path: Path) -> None:
     def variables(name: str = "mail", **values: str) -> dict[str, str]:
-        given = ServiceSettings.model_validate(values)
+        checked = model_of(ServiceSettings).model_validate(values)
+        given = unmodeled(ServiceSettings, checked)
         growth = GrowthSettings(adapters={name: given})
         return {**configured(adjusted(opened, growth=growth), [name])}
 

@@ -10,8 +10,8 @@ import pytest
 
 from attractor.base.errors import ExitCode, UsageError
 from attractor.base.events import Event
+from attractor.config.configuration import Configuration
 from attractor.config.load import load_configuration
-from attractor.config.schema import Configuration
 from attractor.config.settings import Settings
 from attractor.language.diagnostics import NotRunnable
 from attractor.language.linting.validate import VITAL, Level, rule_names

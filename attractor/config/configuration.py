@@ -1,0 +1,104 @@
+"""The effective settings of a project, each with its origin."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Generic, TypeVar, cast
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UnknownName
+from attractor.base.json import Json
+from attractor.base.toml import dotted, printable
+
+
+class OriginKind(StrEnum):
+    """The five layers of settings; a later layer overrides an earlier layer."""
+
+    DEFAULT = "default"
+    USER = "user"
+    PROJECT = "project"
+    VARIABLE = "variable"
+    FLAG = "flag"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Origin of a value: its layer, and the file and line, variable or flag."""
+
+    kind: OriginKind
+    place: str = ""
+    line: int | None = None
+    column: int | None = None
+
+    def describe(self) -> str:
+        """Return the origin as text: `attractor.toml:3`, `ATTRACTOR_STATE_DIR`, `default`."""
+        if self.kind is OriginKind.DEFAULT:
+            return "default"
+        if self.kind is OriginKind.FLAG:
+            return f"--config {printable(self.place)}"
+        position = "".join(f":{one}" for one in (self.line, self.column) if one is not None)
+        return printable(self.place) + position
+
+
+DEFAULT = Origin(OriginKind.DEFAULT)
+
+Found = TypeVar("Found", covariant=True)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A setting with its effective value and origin."""
+
+    key: str
+    value: object
+    origin: Origin
+
+    @property
+    def plain(self) -> Json:
+        """The value as JSON; an unset setting is null."""
+        return _as_json(self.value)
+
+    @property
+    def words(self) -> str:
+        """The value as text for people."""
+        if self.plain in (None, ""):
+            return "not set"
+        return "none" if self.plain in ({}, []) else str(self.plain)
+
+
+def _as_json(value: object) -> Json:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Mapping():
+            members = cast("Mapping[object, object]", value)
+            return {str(key): _as_json(one) for key, one in members.items()}
+        case list() | tuple():
+            return [_as_json(one) for one in cast("Sequence[object]", value)]
+        case _:
+            return str(value)
+
+
+@dataclass(frozen=True)
+class Configuration(Generic[Found]):
+    """The effective settings of a project, and the origin of each setting by dotted key."""
+
+    settings: Found
+    origins: Mapping[str, Origin]
+    root: Path
+
+    def origin(self, key: str) -> Origin:
+        """Return the origin of a setting such as `output.color`."""
+        if key not in self.origins:
+            raise UnknownName("setting", key, self.origins)
+        return self.origins[key]
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return every setting, in the order of the model."""
+        # Imported here, because few commands list settings, and it imports pydantic.
+        from attractor.config.schema import leaves
+
+        found = (
+            (dotted(leaf.path), leaf.value) for leaf in leaves(type(self.settings), self.settings)
+        )
+        return tuple(Entry(key, value, self.origins[key]) for key, value in found)
