@@ -1123,7 +1123,7 @@ FORMATS: Mapping[str, Callable[[], Schema]] = {
     "settings": _of(model_of(Settings)),
     "suite": _of(SuiteSettings),
     "scenario": _scenario,
-    "profile": _of(Profile),
+    "profile": _of(model_of(Profile)),
     "agent": _of(AgentSettings),
     "development": _of(DevelopmentalSpec),
     "desires": _of(UserDesire | str | list[UserDesire | str]),

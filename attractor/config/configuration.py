@@ -1,14 +1,15 @@
 """The effective settings of a project, each with its origin."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
 from attractor.base.json import Json
 from attractor.base.toml import dotted, printable
+from attractor.config.sections import write_value
 
 
 class OriginKind(StrEnum):
@@ -56,7 +57,7 @@ class Entry:
     @property
     def plain(self) -> Json:
         """The value as JSON; an unset setting is null."""
-        return _as_json(self.value)
+        return write_value(self.value)
 
     @property
     def words(self) -> str:
@@ -64,19 +65,6 @@ class Entry:
         if self.plain in (None, ""):
             return "not set"
         return "none" if self.plain in ({}, []) else str(self.plain)
-
-
-def _as_json(value: object) -> Json:
-    match value:
-        case None | bool() | int() | float():
-            return value
-        case Mapping():
-            members = cast("Mapping[object, object]", value)
-            return {str(key): _as_json(one) for key, one in members.items()}
-        case list() | tuple():
-            return [_as_json(one) for one in cast("Sequence[object]", value)]
-        case _:
-            return str(value)
 
 
 @dataclass(frozen=True)

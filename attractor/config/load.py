@@ -18,7 +18,7 @@ from attractor.base.toml import KeyPath, dotted
 from attractor.config.configuration import DEFAULT, Configuration, Origin
 from attractor.config.errors import ConfigError
 from attractor.config.projects import ID_FILE, find_project_root, in_main_checkout
-from attractor.config.sections import SecretStr, Section
+from attractor.config.sections import Limits, SecretStr, Section
 from attractor.config.settings import Settings
 from attractor.config.sources import Source, source_readers
 from attractor.config.user_folders import absolute
@@ -162,8 +162,8 @@ def _checked(checks: Sequence[object], value: object) -> object:
     for check in checks:
         if callable(check):
             value = check(value)
-        else:
-            _require_limits(value, cast(Mapping[str, int], check))
+        elif isinstance(check, Limits):
+            _require_limits(value, check.options)
     return value
 
 

@@ -4,9 +4,11 @@ Importing pydantic and making its models takes a third of the time of a short co
 `schema.model_of` makes the model of a section for explaining a mistake and writing a schema.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import FrozenInstanceError
-from typing import Annotated, Any, ClassVar, NamedTuple, dataclass_transform
+from typing import Annotated, Any, ClassVar, NamedTuple, cast, dataclass_transform
+
+from attractor.base.json import Json
 
 
 class SecretStr:
@@ -35,11 +37,21 @@ class SecretStr:
         return f"SecretStr('{self}')"
 
 
+class Limits:
+    """Limits in an annotation: arguments of pydantic's `Field`, such as `ge=1`."""
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+
+
+REQUIRED = object()
+"""The default of a field that must be set."""
+
+
 class Setting(NamedTuple):
     """A field of a section.
 
-    Functions in `Annotated` check a value and return it, and mappings have limits, as arguments of
-    pydantic's `Field`.
+    Functions in `Annotated` check a value and return it.
     """
 
     shape: object
@@ -51,7 +63,7 @@ class Setting(NamedTuple):
     @property
     def limited_shape(self) -> object:
         """The shape with its limits."""
-        return Annotated[self.shape, self.limits] if self.limits else self.shape
+        return Annotated[self.shape, Limits(**self.limits)] if self.limits else self.shape
 
     def default_value(self) -> object:
         """Return the value of a setting that no source sets."""
@@ -60,23 +72,26 @@ class Setting(NamedTuple):
 
 def setting(
     *,
-    description: str,
+    description: str | None = None,
     default: Any = None,
     default_factory: Callable[[], Any] | None = None,
     **limits: int,
 ) -> Any:
-    """Declare a field: limits are `ge`, `le` and `min_length`."""
+    """Declare a field: limits are `ge`, `gt`, `le` and `min_length`."""
     return Setting(None, default, default_factory, description, limits)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(setting,))
 class Section:
-    """Frozen table of settings that refuses unknown keys. Each field has a default."""
+    """Frozen table of settings that refuses unknown keys."""
 
     settings: ClassVar[Mapping[str, Setting]] = {}
 
     def __init_subclass__(cls) -> None:
-        declared = {name: (shape, vars(cls)[name]) for name, shape in cls.__annotations__.items()}
+        declared = {
+            name: (shape, vars(cls).get(name, REQUIRED))
+            for name, shape in cls.__annotations__.items()
+        }
         cls.settings = {
             name: one._replace(shape=shape) if isinstance(one, Setting) else Setting(shape, one)
             for name, (shape, one) in declared.items()
@@ -88,7 +103,13 @@ class Section:
         defaults = {
             name: one.default_value() for name, one in self.settings.items() if name not in values
         }
+        if REQUIRED in defaults.values():
+            raise TypeError(f"{type(self).__name__} needs {', '.join(defaults)}")
         vars(self).update(defaults, **values)
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the values as JSON, without secrets."""
+        return {name: write_value(value) for name, value in vars(self).items()}
 
     def require_consistency(self) -> None:
         """Raise ValueError if values exclude each other."""
@@ -104,3 +125,19 @@ class Section:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"
+
+
+def write_value(value: object) -> Json:
+    """Return the value of a setting as JSON; secrets are not shown."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Section():
+            return value.to_record()
+        case Mapping():
+            members = cast("Mapping[object, object]", value)
+            return {str(key): write_value(one) for key, one in members.items()}
+        case list() | tuple():
+            return [write_value(one) for one in cast("Sequence[object]", value)]
+        case _:
+            return str(value)

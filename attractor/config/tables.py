@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache, partial
+from types import NoneType
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
 
 import pydantic
@@ -14,22 +15,10 @@ from pydantic import (
     create_model,
     model_validator,
 )
-from pydantic_core import core_schema, to_json, to_jsonable_python
+from pydantic_core import core_schema, to_json
 
-from attractor.config.checks import (
-    NAME_PATTERN,
-    VARIABLE_PATTERN,
-    require_name,
-    require_sandbox_variables,
-)
-from attractor.config.sections import SecretStr, Section
-
-_Variable = Annotated[str, Field(json_schema_extra={"pattern": f"^{VARIABLE_PATTERN}$"})]
-SandboxVariables = Annotated[
-    Mapping[_Variable, str],
-    AfterValidator(require_sandbox_variables),
-    Field(json_schema_extra={"additionalProperties": False}),
-]
+from attractor.config.checks import NAME_PATTERN, require_name
+from attractor.config.sections import REQUIRED, Limits, SecretStr, Section, write_value
 
 Name = Annotated[
     str,
@@ -78,7 +67,7 @@ def model_of(table: type[Shape]) -> type[BaseModel]:
             options["default"] = model_of(type(one.default))()
         elif isinstance(one.default, SecretStr):
             options["default"] = pydantic.SecretStr(one.default.get_secret_value())
-        else:
+        elif one.default is not REQUIRED:
             options["default"] = one.default
         fields[name] = (_modeled(one.shape), Field(**options))
     consistent: Any = model_validator(mode="after")(require_consistency)
@@ -101,16 +90,33 @@ def _modeled(shape: Any) -> Any:
     if shape is SecretStr:
         return pydantic.SecretStr
     if origin is Annotated:
-        checks = (AfterValidator(one) if callable(one) else Field(**one) for one in arguments[1:])
+        checks = (
+            Field(**one.options) if isinstance(one, Limits) else AfterValidator(one)
+            for one in arguments[1:]
+        )
         return Annotated[_modeled(arguments[0]), *checks]
     if origin in {tuple, Mapping}:
         return cast(Any, origin)[tuple(map(_modeled, arguments))]
+    if NoneType in arguments:
+        return _modeled(arguments[0]) | None
     return cast(Any, shape)
+
+
+SomeSection = TypeVar("SomeSection", bound=Section)
+
+
+def read_section(section: type[SomeSection], values: object) -> SomeSection:
+    """Return the section with these values, or raise ValidationError."""
+    return unmodeled(section, model_of(section).model_validate(values))
 
 
 def unmodeled(shape: Any, value: Any) -> Any:
     """Return a value of a shape, checked by pydantic, with sections for their models."""
     bare: Any = get_args(shape)[0] if get_origin(shape) is Annotated else shape
+    if value is None:
+        return None
+    if NoneType in get_args(bare):
+        return unmodeled(get_args(bare)[0], value)
     if bare is SecretStr:
         return SecretStr(value.get_secret_value())
     if isinstance(bare, type) and issubclass(bare, Section):
@@ -136,9 +142,5 @@ class Modeled:
         return core_schema.no_info_after_validator_function(
             partial(unmodeled, section),
             checked,
-            serialization=core_schema.plain_serializer_function_ser_schema(_written),
+            serialization=core_schema.plain_serializer_function_ser_schema(write_value),
         )
-
-
-def _written(section: Section) -> object:
-    return to_jsonable_python(vars(section), fallback=str)

@@ -10,6 +10,7 @@ import pytest
 from attractor.base.errors import NoGo
 from attractor.base.events import Event
 from attractor.cli.runs.verdicts import review_text
+from attractor.config.tables import read_section
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.decisions.decide import DecisionKind
@@ -160,7 +161,7 @@ def test_profile_protects_more_paths_and_permits_others(tmp_path: Path) -> None:
     flow = make_planting_flow(tmp_path, "touch Jenkinsfile LICENSE")
     policy = {"protected_paths": ["/LICENSE"], "unprotected_paths": ["/Jenkinsfile"]}
     allow = ["isolation_unverified"]
-    profile = Profile.model_validate({"name": "own", "policy": {**policy, "allow": allow}})
+    profile = read_section(Profile, {"name": "own", "policy": {**policy, "allow": allow}})
     flow.opened.profiles.create(profile, by="ann", now=flow.machine.clock.now())
     [reason] = flow.report(flow.launch(profile="own")).reasons
     assert reason.words == "the candidate changes protected paths: LICENSE"
@@ -189,7 +190,7 @@ def test_new_hidden_files_are_refused_with_the_line_that_allows_them(tmp_path: P
     shown = review_text(review, "latest", to_operator=False, shows_all=False).splitlines()
     assert line in shown
     policy = {"allow": ["isolation_unverified"], **tomllib.loads(line)}
-    profile = Profile.model_validate({"name": "own", "policy": policy})
+    profile = read_section(Profile, {"name": "own", "policy": policy})
     flow.opened.profiles.create(profile, by="ann", now=flow.machine.clock.now())
     assert flow.rules(flow.launch(profile="own")) == []
 

@@ -100,6 +100,6 @@ class ProfileModels:
 def effective_record(profile: Profile) -> dict[str, Json]:
     """Return the JSON record of a profile, with the paths that every profile protects."""
     paths = list[Json]([*PROTECTED, *profile.policy.protected_paths])
-    policy: dict[str, Json] = profile.policy.model_dump(mode="json")
+    policy: dict[str, Json] = profile.policy.to_record()
     policy["protected_paths"] = paths
     return {**profile.to_record(), "policy": policy}

@@ -43,7 +43,7 @@ def effective_values(
     yield from _cost(graph, profile, budgets)
     for table, defaults in (("policy", ProfilePolicy()), ("sandbox", ProfileSandbox())):
         chosen = getattr(profile, table)
-        for key in type(defaults).model_fields:
+        for key in defaults.settings:
             value = getattr(chosen, key)
             is_default = value == getattr(defaults, key)
             if key != "max_cost_usd":

@@ -5,21 +5,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, ValidationError
-
 from attractor.base.errors import OlderFormat, Refused
 from attractor.base.files import read_regular, reason_of
-from attractor.base.json import Json, canonical_json, content_hash
+from attractor.base.json import canonical_json, content_hash
 from attractor.base.toml import Fault, InvalidToml, TomlMistakes, explain_faults, parse_toml
-from attractor.config.schema import keys_at
-from attractor.config.tables import Name, SandboxVariables, StrictTable
+from attractor.config.checks import NAME_PATTERN, require_name
+from attractor.config.sections import Limits, Section, setting
+from attractor.config.settings import SandboxVariables
 from attractor.factory.errors import InvalidProfile
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
 
+Switch = Annotated[bool, Limits(strict=True)]
+Whole = Annotated[int, Limits(strict=True)]
 
-class ProfileSandbox(StrictTable):
+
+class ProfileSandbox(Section):
     """The environment of stages and trials, in addition to the settings of the project.
 
     `read` and `expose` are paths shown read-only, `expose` those of logins, about which the gate
@@ -30,11 +32,11 @@ class ProfileSandbox(StrictTable):
     read: tuple[str, ...] = ()
     carry: tuple[str, ...] = ()
     pass_env: tuple[str, ...] = ()
-    env: SandboxVariables = Field(default_factory=dict[str, str])
+    env: SandboxVariables = setting(default_factory=dict[str, str])
     expose: tuple[str, ...] = ()
 
 
-class ProfilePolicy(StrictTable):
+class ProfilePolicy(Section):
     """The policy of runs: permitted rules of the gate, protected paths, costs, and real providers.
 
     With `twins = "twin"`, no run asks a real model provider. With `ask_providers = false`, the
@@ -48,47 +50,43 @@ class ProfilePolicy(StrictTable):
     allow: tuple[Literal["isolation_unverified", "credential_exposed", "dirty_base"], ...] = ()
     protected_paths: tuple[str, ...] = ()
     unprotected_paths: tuple[str, ...] = ()
-    max_cost_usd: StrictFloat | None = Field(default=None, gt=0)
+    max_cost_usd: Annotated[float, Limits(strict=True)] | None = setting(default=None, gt=0)
     twins: Literal["real", "twin"] = "real"
-    ask_providers: StrictBool = True
+    ask_providers: Switch = True
     answers: Literal["any", "verified"] = "any"
     suites: Literal["any", "registered by a person"] = "any"
-    min_wrong_noticed: StrictInt | None = Field(default=None, ge=1)
+    min_wrong_noticed: Whole | None = setting(default=None, ge=1)
     pull_requests: Literal["ready", "draft"] = "ready"
 
 
-Share = Annotated[StrictFloat, Field(ge=0, le=1)]
+Share = Annotated[float, Limits(strict=True, ge=0, le=1)]
 
 
-class ProfileWindow(StrictTable):
+class ProfileWindow(Section):
     """The last runs that the rule `process` of the gate looks at, and their limits."""
 
-    runs: StrictInt = Field(ge=1)
-    pipelines: StrictInt = Field(default=1, ge=1)
+    runs: Annotated[int, Limits(strict=True, ge=1)]
+    pipelines: Whole = setting(default=1, ge=1)
     min_approved: Share = 0.0
     min_first_try: Share = 0.0
-    max_retries: StrictFloat | None = Field(default=None, ge=0)
+    max_retries: Annotated[float, Limits(strict=True)] | None = setting(default=None, ge=0)
     max_rolled_back: Share = 1.0
     max_false_go: Share | None = None
 
 
-class Profile(StrictTable):
+class Profile(Section):
     """A policy that runs are executed and judged by; each run pins one revision of a profile."""
 
-    name: Name
+    name: Annotated[str, require_name, Limits(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
     description: str = ""
     sandbox: ProfileSandbox = ProfileSandbox()
-    models: Mapping[str, str] = Field(default_factory=dict[str, str])
+    models: Mapping[str, str] = setting(default_factory=dict[str, str])
     policy: ProfilePolicy = ProfilePolicy()
     window: ProfileWindow | None = None
 
     def allows(self, rule: str) -> bool:
         """Return whether the profile permits a rule of the gate."""
         return rule in self.policy.allow
-
-    def to_record(self) -> dict[str, Json]:
-        """Return the JSON record of the profile."""
-        return self.model_dump(mode="json")
 
     @property
     def content(self) -> str:
@@ -113,24 +111,34 @@ def parse_profile(text: str, where: str) -> Profile:
         table = parse_toml(text)
     except InvalidToml as error:
         raise InvalidProfile(error.at(where), hint=error.hint) from error
+    # Imported here, because runs without a profile read none, and it imports pydantic.
+    from pydantic import ValidationError
+
+    from attractor.config.schema import keys_at
+    from attractor.config.tables import read_section
+
+    def known_keys(fault: Fault) -> tuple[str, ...]:
+        """Return the keys of the table with an unknown key."""
+        return keys_at(Profile, fault["loc"][:-1])
+
     try:
-        return Profile.model_validate(table)
+        return read_section(Profile, table)
     except ValidationError as error:
         mistakes = TomlMistakes(text, where)
         faults = error.errors(include_url=False)
-        mistakes.extend(explain_faults(faults, table, known=_known_keys))
+        mistakes.extend(explain_faults(faults, table, known=known_keys))
         raise mistakes.error(InvalidProfile) from error
-
-
-def _known_keys(fault: Fault) -> tuple[str, ...]:
-    """Return the keys of the table with an unknown key."""
-    return keys_at(Profile, fault["loc"][:-1])
 
 
 def make_profile(name: str, allow: tuple[str, ...] = ()) -> Profile:
     """Return a profile with the default policy, except for permitted rules of the gate."""
+    # Imported here, because runs without a profile read none, and it imports pydantic.
+    from pydantic import ValidationError
+
+    from attractor.config.tables import read_section
+
     try:
-        return Profile.model_validate({"name": name, "policy": {"allow": allow}})
+        return read_section(Profile, {"name": name, "policy": {"allow": allow}})
     except ValidationError as error:
         reason = error.errors(include_url=False)[0]["msg"]
         raise InvalidProfile(f"invalid profile name {name!r}: {reason}") from error
@@ -162,8 +170,13 @@ class ProfileStore:
 
     def read(self, version: Version) -> Profile:
         """Return the profile of a revision."""
+        # Imported here, because runs without a profile read none, and it imports pydantic.
+        from pydantic import ValidationError
+
+        from attractor.config.tables import read_section
+
         try:
-            return Profile.model_validate(version.data)
+            return read_section(Profile, version.data)
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
             key = ".".join(map(str, fault["loc"]))

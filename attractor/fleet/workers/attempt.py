@@ -27,6 +27,7 @@ from attractor.base.interrupts import interruptible
 from attractor.base.json import Json, JsonObject, parse_object
 from attractor.base.records import read_record
 from attractor.config.load import load_configuration
+from attractor.config.tables import read_section
 from attractor.config.user_folders import user_config_file
 from attractor.engine.errors import FenceLost
 from attractor.engine.journal.events import RunStatusChanged
@@ -214,7 +215,7 @@ async def execute(
 
     async def find_policy(origin: Origin, request: RunRequest) -> Policy:
         """Return the policy of the profile with which the run began."""
-        policy = policy_of_profile(Profile.model_validate(record["profile"]), project)
+        policy = policy_of_profile(read_section(Profile, record["profile"]), project)
         note = record["task_note"]
         pinned = {"suite": request.suite, "profile": request.profile}
         train = partial(_train, place.project, record.get(TRAIN, {}))

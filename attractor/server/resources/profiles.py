@@ -1,8 +1,11 @@
 """The profiles of the project: revisions with their effective policies; create, update, retire."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Body
 
 from attractor.base.errors import UsageError
+from attractor.config.tables import Modeled
 from attractor.factory.resources.effective import effective_record
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.versions import RETIRED
@@ -20,6 +23,9 @@ from attractor.server.http.versions import (
 )
 
 part = APIRouter(tags=["profiles"], responses=problem_statuses(400, 404, 409))
+
+
+ProfileBody = Annotated[Profile, Modeled(), Body()]
 
 
 class ProfileAnswer(VersionAnswer):
@@ -46,7 +52,7 @@ def show_profile(service: ProjectService, reference: Reference) -> ProfileAnswer
 
 
 @part.post("/api/v1/profiles", dependencies=[DECIDE], status_code=201)
-def create_profile(service: ProjectService, caller: Calling, body: Profile) -> VersionAnswer:
+def create_profile(service: ProjectService, caller: Calling, body: ProfileBody) -> VersionAnswer:
     """Create a profile; the fields are those of a profile file."""
     opened = service.opened
     store = opened.profiles
@@ -56,7 +62,7 @@ def create_profile(service: ProjectService, caller: Calling, body: Profile) -> V
 
 @part.put("/api/v1/profiles/{reference}", dependencies=[DECIDE])
 def update_profile(
-    service: ProjectService, caller: Calling, reference: Reference, body: Profile
+    service: ProjectService, caller: Calling, reference: Reference, body: ProfileBody
 ) -> RegisteredAnswer:
     """Make a new revision of the profile NAME; runs keep the revision that they pinned."""
     if body.name != reference:

@@ -16,7 +16,7 @@ from attractor.agent.tool_calls.tool import RegisteredTool, ToolOutput
 from attractor.base.dataclasses import changed
 from attractor.base.json import Json
 from attractor.config.settings import McpServerSettings
-from attractor.config.tables import model_of, unmodeled
+from attractor.config.tables import read_section
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
@@ -30,17 +30,13 @@ from tests.needs import needs_sandbox
 EXAMPLE = (sys.executable, "-m", "tests.agent.mcp_example")
 
 
-def read_server(values: Mapping[str, object]) -> McpServerSettings:
-    """Check the values as those of a file."""
-    return unmodeled(McpServerSettings, model_of(McpServerSettings).model_validate(values))
-
-
-STDIO = read_server(
+STDIO = read_section(
+    McpServerSettings,
     {
         "command": EXAMPLE[0],
         "args": [*EXAMPLE[1:], "stdio"],
         "env": {"PYTHONPATH": str(ROOT), "GREETING": "hello"},
-    }
+    },
 )
 # A minimal server, for an environment without the package `mcp`.
 PLAIN = """
@@ -84,7 +80,7 @@ def over_http() -> Generator[McpServerSettings]:
         try:
             assert child.stdout is not None
             url = f"http://127.0.0.1:{int(child.stdout.readline())}/mcp"
-            yield read_server({"url": url, "headers": {"X-Password": PASSWORD}})
+            yield read_section(McpServerSettings, {"url": url, "headers": {"X-Password": PASSWORD}})
         finally:
             child.kill()
 
@@ -174,7 +170,7 @@ def test_a_server_that_does_not_start_is_an_error(
         pytest.fail("the server has no tools")
 
     with pytest.raises(McpServerFailed, match=message) as failed:
-        connect({"ex": read_server(settings)}, local(tmp_path), work)
+        connect({"ex": read_section(McpServerSettings, settings)}, local(tmp_path), work)
     assert "MCP server 'ex'" in failed.value.message
     assert failed.value.hint
 

@@ -24,6 +24,7 @@ from attractor.base.errors import (
     UsageError,
 )
 from attractor.base.events import Event
+from attractor.config.tables import read_section
 from attractor.engine.run_folder.layout import LOCK_WAIT_S, FileFence, RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
@@ -263,7 +264,7 @@ def test_approval_is_marked_as_wrong_once_and_the_mark_is_withdrawn(tmp_path: Pa
         with pytest.raises(AttractorError, match=refusal):
             flow.amend(result, **words)
     window = {"runs": 2, "max_false_go": 0.5}
-    profile = Profile.model_validate({"name": "wary", "window": window})
+    profile = read_section(Profile, {"name": "wary", "window": window})
     flow.opened.profiles.create(profile, by="ann", now=flow.machine.clock.now())
     third = flow.launch(profile="wary", sandbox="none")
     assert "process" not in flow.rules(third)

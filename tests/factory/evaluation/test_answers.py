@@ -2,6 +2,7 @@ import asyncio
 import os
 from pathlib import Path
 
+from attractor.config.tables import read_section
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.storage.secrets import Redactor
 from attractor.factory.candidate_run import read_candidate_run
@@ -23,7 +24,7 @@ def make_asking_flow(tmp_path: Path) -> Flow:
     (flow.project / "pipeline.dot").write_text(ASKING)
     git(flow.project, "commit", "--all", "--quiet", "--message", "Ask")
     policy = {"allow": ["isolation_unverified"], "answers": "verified"}
-    profile = Profile.model_validate({"name": "proved", "policy": policy})
+    profile = read_section(Profile, {"name": "proved", "policy": policy})
     flow.opened.profiles.create(profile, by="ann", now=flow.machine.clock.now())
     return flow
 

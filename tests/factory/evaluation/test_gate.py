@@ -9,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from attractor.base.errors import ChainBroken, VerificationError
+from attractor.config.tables import read_section
 from attractor.engine.outcome import Culprit, Usage
 from attractor.environments.environment import Promises
 from attractor.factory.evaluation.failed_scenarios import (
@@ -254,8 +255,8 @@ def test_profile_demands_a_proof_of_who_answered(proof: str, is_proved: bool) ->
     judged = judge(suite(scenario("a")), results(a=[True]))
     judged = replace(judged, answers=(GivenAnswer("ask@1.1", "ann", proof),))
     assert rules(gate(judged)) == []
-    policy = {**judged.profile.policy.model_dump(), "answers": "verified"}
-    strict = replace(judged, profile=Profile.model_validate({"name": "x", "policy": policy}))
+    policy = {**judged.profile.policy.to_record(), "answers": "verified"}
+    strict = replace(judged, profile=read_section(Profile, {"name": "x", "policy": policy}))
     assert rules(gate(strict)) == ([] if is_proved else ["unverified_answer"])
     assert rules(gate(replace(strict, answers=()))) == []
 
@@ -295,7 +296,7 @@ def with_results(judged: GateInput, *evaluations: tuple[TrialResult, ...]) -> Ga
 
 
 def with_profile(judged: GateInput, **settings: object) -> GateInput:
-    profile = Profile.model_validate({"name": "demo", **settings})
+    profile = read_section(Profile, {"name": "demo", **settings})
     return replace(judged, profile=profile)
 
 
@@ -385,7 +386,7 @@ REPORTS = {
     "burned": replace(GREEN, is_burned=True),
     "exposed, allowed": EXPOSED,
     "exposed": replace(
-        EXPOSED, profile=with_profile(EXPOSED, sandbox=EXPOSED.profile.sandbox).profile
+        EXPOSED, profile=with_profile(EXPOSED, sandbox=EXPOSED.profile.sandbox.to_record()).profile
     ),
     "protected": replace(
         GREEN, evaluations=(replace(GREEN.evaluations[0], protected_paths=tuple("ebcda")),)

@@ -12,6 +12,7 @@ from threading import Thread
 import pytest
 
 from attractor.base.errors import Refused
+from attractor.config.tables import read_section
 from attractor.engine.run_folder.result import RunResult
 from attractor.environments.orphan_processes import MARK
 from attractor.factory.evaluation.evaluate import Evaluator
@@ -224,7 +225,7 @@ def test_run_in_a_clone_registers_its_suite_by_the_lock_of_the_last_commit(
     there, folder, messages = clone(opened, tmp_path / "second")
     there = replace(there, suite="todo")
     evaluator, policy = Evaluator(OpenProject(there)), {"suites": "registered by a person"}
-    careful = Profile.model_validate({"name": "careful", "policy": policy})
+    careful = read_section(Profile, {"name": "careful", "policy": policy})
     evaluator.opened.profiles.create(careful, by="ann", now=there.machine.clock.now())
     checked = check_run(simulated(there.root, profile="careful"), OpenProject(there))
     for starts in (lambda: launch(there, "careful"), lambda: asyncio.run(checked)):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import Refused
+from attractor.config.tables import read_section
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.gate_records import GateReport
@@ -275,7 +276,7 @@ def test_profile_that_wants_wrong_solutions_refuses_a_weaker_suite(opened: Proje
     there = OpenProject(opened)
     for wanted in (1, 2):
         policy = {"min_wrong_noticed": wanted, "allow": ["isolation_unverified"]}
-        profile = Profile.model_validate({"name": f"wants-{wanted}", "policy": policy})
+        profile = read_section(Profile, {"name": f"wants-{wanted}", "policy": policy})
         there.profiles.create(profile, by="ann", now=there.now())
     register(opened, write(opened, has_reference=False))
     with pytest.raises(

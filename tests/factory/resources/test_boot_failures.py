@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import AttractorError, ExitCode
+from attractor.config.tables import read_section
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
 from attractor.factory.project import ProjectIdentity
@@ -46,7 +47,7 @@ def retire(flow: Flow) -> object:
 
 
 def profile_with_missing_path(flow: Flow) -> object:
-    profile = Profile.model_validate({"name": "p", "sandbox": {"read": ["/no/such"]}})
+    profile = read_section(Profile, {"name": "p", "sandbox": {"read": ["/no/such"]}})
     flow.opened.profiles.create(profile, by="ann", now=flow.machine.clock.now())
     return flow.launch(profile="p")
 

@@ -8,6 +8,7 @@ from shutil import rmtree
 import pytest
 
 from attractor.base.errors import UnknownName, UsageError
+from attractor.config.tables import read_section
 from attractor.engine.budgets import Budgets
 from attractor.factory.errors import InvalidProfile
 from attractor.factory.open_project import OpenProject
@@ -38,8 +39,8 @@ digraph styled {
 
 def profiled(flow: Flow, **tables: object) -> Flow:
     """Select a profile in the settings of the project."""
-    profile = Profile.model_validate(
-        {"name": "p", "policy": {"allow": ["isolation_unverified"]}, **tables}
+    profile = read_section(
+        Profile, {"name": "p", "policy": {"allow": ["isolation_unverified"]}, **tables}
     )
     flow.opened.profiles.create(profile, by="ann", now=flow.machine.clock.now())
     return flow.adjusted(profile="p", suite="todo")
@@ -218,7 +219,7 @@ def test_an_option_overrides_the_settings(tmp_path: Path) -> None:
 def test_a_profile_with_twins_refuses_real_providers(
     tmp_path: Path, url: str, is_refused: bool
 ) -> None:
-    profile = Profile.model_validate({"name": "p", "policy": {"twins": "twin"}})
+    profile = read_section(Profile, {"name": "p", "policy": {"twins": "twin"}})
     opened = open_project(tmp_path, OPENAI_API_KEY="key", OPENAI_BASE_URL=url)
     if is_refused:
         with pytest.raises(InvalidProfile, match="OPENAI_BASE_URL names no twin") as caught:
@@ -232,5 +233,5 @@ def test_a_profile_with_twins_refuses_real_providers(
 
 def test_policy_of_a_profile_decides_whether_providers_are_asked(tmp_path: Path) -> None:
     for asks in (True, False):
-        profile = Profile.model_validate({"name": "p", "policy": {"ask_providers": asks}})
+        profile = read_section(Profile, {"name": "p", "policy": {"ask_providers": asks}})
         assert policy_of_profile(profile, open_project(tmp_path)).asks_providers is asks

@@ -9,7 +9,7 @@ from attractor.base.dataclasses import changed
 from attractor.base.errors import Refused
 from attractor.config.sections import SecretStr
 from attractor.config.settings import GrowthSettings, ServiceSettings
-from attractor.config.tables import model_of, unmodeled
+from attractor.config.tables import read_section
 from attractor.growth.apps.process import app_sandbox, running_app
 from attractor.growth.apps.services import configured
 from attractor.growth.errors import AppFailed
@@ -135,8 +135,7 @@ def test_deployed_app_gets_what_the_settings_say_and_nothing_of_other_variables(
 
 def test_mail_needs_a_server_and_a_sender_but_not_always_a_password(tmp_path: Path) -> None:
     def variables(name: str = "mail", **values: str) -> dict[str, str]:
-        checked = model_of(ServiceSettings).model_validate(values)
-        given = unmodeled(ServiceSettings, checked)
+        given = read_section(ServiceSettings, values)
         growth = GrowthSettings(adapters={name: given})
         return {**configured(adjusted(opened, growth=growth), [name])}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attractor.base.ids import new_run_id
+from attractor.config.tables import read_section
 from attractor.factory.decisions.decide import Decision, DecisionKind, decide
 from attractor.factory.decisions.lock import lock_run
 from attractor.factory.evaluation.evaluate import Evaluator
@@ -213,7 +214,7 @@ def make_living(folder: Path, *, is_generated: bool = False) -> Living:
     carried = read_carried(read_suite(suite), wanted, folder).content
     register(evaluator.opened.suites, suite, now=now, carried=carried)
     policy = {"allow": ["isolation_unverified"], "protected_paths": ["/spec"]}
-    lenient = Profile.model_validate({"name": "lenient", "policy": policy})
+    lenient = read_section(Profile, {"name": "lenient", "policy": policy})
     evaluator.opened.profiles.create(lenient, by="ann", now=now)
     return Living(folder)
 
