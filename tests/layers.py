@@ -16,7 +16,7 @@ MAY_IMPORT_LATE = (
     "attractor.base.registry",
     "attractor.llm.providers.litellm",
 )
-SEARCHES_PATTERNS = "attractor.base.linear_patterns"
+SEARCHES_PATTERNS = "attractor.base.patterns"
 READS_THE_TIME = "attractor.base.clock"
 OUTSIDE_WORLD = {
     "os.environ",

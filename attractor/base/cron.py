@@ -10,12 +10,13 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from itertools import count
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
-_PART = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/([0-9]{1,2}))?")
+_PART = late_pattern(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/([0-9]{1,2}))?")
 # The longest time between two 29ths of February on one weekday, over a century without a leap year.
 _MOST_DAYS = 41 * 366
 

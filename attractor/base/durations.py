@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 from attractor.base.errors import InvalidDuration, UsageError, suggest
+from attractor.base.patterns import late_pattern
 
 # The longest unit first: the first unit that divides a duration gives the shortest text.
 _UNITS = {
@@ -39,13 +40,13 @@ _WORDS = {
 _LONGEST = timedelta(days=36_500)
 _LONGEST_DIGITS = len(str(_LONGEST // _UNITS["ms"]))
 
-_DURATION = re.compile(r"0*([0-9]+)(ms|s|m|h|d)")
+_DURATION = late_pattern(r"0*([0-9]+)(ms|s|m|h|d)")
 DURATION_PATTERN = f"^{_DURATION.pattern}$"
 """The form of a duration, for schemas; a duration may also be too large."""
 _NUMBER = re.compile(r"[0-9]+")
-_NUMBER_AND_WORD = re.compile(r"([0-9]+)([^\W\d]+)")
-_FRACTION = re.compile(r"([0-9]*)[.,]([0-9]+)([^\W\d]*)")
-_SEVERAL = re.compile(r"(?:[0-9]{1,6}(?:ms|s|m|h|d)){2,5}")
+_NUMBER_AND_WORD = late_pattern(r"([0-9]+)([^\W\d]+)")
+_FRACTION = late_pattern(r"([0-9]*)[.,]([0-9]+)([^\W\d]*)")
+_SEVERAL = late_pattern(r"(?:[0-9]{1,6}(?:ms|s|m|h|d)){2,5}")
 
 
 def parse_duration(text: str) -> timedelta:

@@ -2,8 +2,10 @@
 
 import re
 
+from attractor.base.patterns import late_pattern
+
 # The body of a string ends at the next escape, so that matching takes linear time.
-ESCAPE = re.compile(
+ESCAPE = late_pattern(
     r"""\x1b(?:
     \[(?P<rendition>[0-9;:]{0,100})m
     | \[[0-?]*[ -/]*[@-~]

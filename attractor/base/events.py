@@ -1,6 +1,5 @@
 """The event: the common record of the journal and of all readers of the journal."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import UTC, datetime
@@ -9,8 +8,9 @@ from typing import NoReturn, TypeVar
 from attractor.base.dataclasses import changed, dataclass
 from attractor.base.errors import VerificationError
 from attractor.base.json import Json, JsonObject
+from attractor.base.patterns import late_pattern
 
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+_TIME = late_pattern(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 _REQUIRED = ("time", "run_id", "type", "data")
 _OPTIONAL: JsonObject = {
     "seq": 0,

@@ -4,7 +4,6 @@ import importlib.util
 import json
 import shlex
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -36,6 +35,9 @@ def install_command(*packages: str, extra: str = "", again: bool = False) -> str
 
 def _source(extra: str) -> tuple[str, list[str]]:
     """Return what Attractor was installed from, with an extra, and the options for it."""
+    # Imported here, because few commands name an installer, and it imports 30 modules.
+    from importlib.metadata import PackageNotFoundError, distribution
+
     extras = f"[{extra}]" if extra else ""
     try:
         record: Any = json.loads(distribution(_NAME).read_text("direct_url.json") or "{}")

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from urllib.parse import quote, quote_plus
 
+from attractor.base.patterns import late_pattern
+
 SHORTEST = 8
 """The minimum length of a secret that is found inside other words; a shorter secret is only found
 as a word.
@@ -21,10 +23,10 @@ TOO_SHORT = 4
 """Secrets with fewer characters are not found, because they occur in most texts."""
 
 # JSON escapes a line break as \n, and a backslash before it in each JSON string around it.
-_BLANKS = re.compile(r"(?:[ \t\r\n]|\\+[nrt]?)+")
-_LINE_BREAK = re.compile(r"\n|\\n")
+_BLANKS = late_pattern(r"(?:[ \t\r\n]|\\+[nrt]?)+")
+_LINE_BREAK = late_pattern(r"\n|\\n")
 _REMOVED = ("\\n", "\\r", "\\t", "\\", " ", "\n", "\t", "\r")
-_ESCAPE = re.compile(r"%[0-9A-F]{2}")
+_ESCAPE = late_pattern(r"%[0-9A-F]{2}")
 # In a JSON string, the letter of an escape such as \n comes before the word.
 _WORD = r"(?:(?<!\w)|(?<=\\[bfnrt]))(?:{})(?!\w)"
 Span = tuple[int, int]

@@ -16,14 +16,15 @@ from typing import Any, cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError, suggest
+from attractor.base.patterns import late_pattern
 
 KeyPath = tuple[str | int, ...]
 
 _PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
 KEY_PATTERN = rf"{_PART}(?:[ \t]*\.[ \t]*{_PART})*"
 
-_KEY = re.compile(KEY_PATTERN)
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_KEY = late_pattern(KEY_PATTERN)
+_BARE = late_pattern(r"[A-Za-z0-9_-]+")
 
 
 def dotted(path: KeyPath) -> str:
@@ -60,9 +61,9 @@ def printable(text: str) -> str:
 
 KeyLines = Mapping[KeyPath, int]
 
-_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
-_START = re.compile(rf"(?P<opening>\[?\[?)[ \t]*(?P<key>{KEY_PATTERN})[ \t]*(?:=|\]\]?)")
-_VALUE_PART = re.compile(
+_BLANK = late_pattern(r"(?:[ \t\r\n]|#[^\n]*)*")
+_START = late_pattern(rf"(?P<opening>\[?\[?)[ \t]*(?P<key>{KEY_PATTERN})[ \t]*(?:=|\]\]?)")
+_VALUE_PART = late_pattern(
     r'"{3}(?:[^\\]|\\.)*?"{3,5}'
     r"|'{3}.*?'{3,5}"
     r'|"(?:[^"\\\n]|\\.)*"'
@@ -173,7 +174,7 @@ HIDDEN_VALUE = "hidden_value"
 Fault = Mapping[str, Any]
 """One entry of a pydantic `ValidationError.errors()`."""
 
-_POSITION = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
+_POSITION = late_pattern(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 # How tomllib begins its messages about a duplicate key or table.
 _DUPLICATE = ("Cannot declare", "Cannot overwrite", "Cannot mutate", "Cannot redefine", "Duplicate")
 # How tomllib begins its other messages, with the fix.
@@ -198,8 +199,8 @@ _TEXT_NEEDS_QUOTES = "text needs quotes"
 _WORDS = {"True": "write true", "False": "write false", "yes": "write true", "no": "write false"}
 _NOTHING = frozenset({"None", "null", "nil"})
 _WORD = re.compile(r"\w+")
-_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
-_CHOICE = re.compile(r"'([^']*)'")
+_NUMBER = late_pattern(r"[+-]?[0-9]+(?:\.[0-9]+)?")
+_CHOICE = late_pattern(r"'([^']*)'")
 _DEMAND = "Input should be "
 # TOML has only tables and lists, whatever pydantic converts them to.
 _NOUNS = {

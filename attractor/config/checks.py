@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration
-from attractor.base.linear_patterns import linear_search
+from attractor.base.patterns import linear_search
 from attractor.base.toml import HIDDEN_VALUE
 from attractor.config.sections import SecretStr
 

@@ -18,7 +18,7 @@ from attractor.base.toml import KeyPath, dotted
 from attractor.config.configuration import DEFAULT, Configuration, Origin
 from attractor.config.errors import ConfigError
 from attractor.config.projects import ID_FILE, find_project_root, in_main_checkout
-from attractor.config.sections import Limits, SecretStr, Section
+from attractor.config.sections import FieldLimits, SecretStr, Section
 from attractor.config.settings import Settings
 from attractor.config.sources import Source, source_readers
 from attractor.config.user_folders import absolute
@@ -162,7 +162,7 @@ def _checked(checks: Sequence[object], value: object) -> object:
     for check in checks:
         if callable(check):
             value = check(value)
-        elif isinstance(check, Limits):
+        elif isinstance(check, FieldLimits):
             _require_limits(value, check.options)
     return value
 

@@ -37,7 +37,7 @@ class SecretStr:
         return f"SecretStr('{self}')"
 
 
-class Limits:
+class FieldLimits:
     """Limits in an annotation: arguments of pydantic's `Field`, such as `ge=1`."""
 
     def __init__(self, **options: Any) -> None:
@@ -63,7 +63,7 @@ class Setting(NamedTuple):
     @property
     def limited_shape(self) -> object:
         """The shape with its limits."""
-        return Annotated[self.shape, Limits(**self.limits)] if self.limits else self.shape
+        return Annotated[self.shape, FieldLimits(**self.limits)] if self.limits else self.shape
 
     def default_value(self) -> object:
         """Return the value of a setting that no source sets."""

@@ -24,7 +24,7 @@ from attractor.config.checks import (
     require_variable_name,
     require_web_address,
 )
-from attractor.config.sections import Limits, SecretStr, Section, setting
+from attractor.config.sections import FieldLimits, SecretStr, Section, setting
 from attractor.config.user_folders import default_state_dir
 
 
@@ -110,9 +110,11 @@ class CachesSettings(Section):
 
 
 SandboxVariables = Annotated[
-    Mapping[Annotated[str, Limits(json_schema_extra={"pattern": f"^{VARIABLE_PATTERN}$"})], str],
+    Mapping[
+        Annotated[str, FieldLimits(json_schema_extra={"pattern": f"^{VARIABLE_PATTERN}$"})], str
+    ],
     require_sandbox_variables,
-    Limits(json_schema_extra={"additionalProperties": False}),
+    FieldLimits(json_schema_extra={"additionalProperties": False}),
 ]
 
 
@@ -206,7 +208,7 @@ class NotifySettings(Section):
     )
 
 
-Number = Annotated[int, Limits(ge=1)]
+Number = Annotated[int, FieldLimits(ge=1)]
 
 
 class LlmSettings(Section):

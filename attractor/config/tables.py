@@ -12,13 +12,14 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    ValidationError as ValidationError,
     create_model,
     model_validator,
 )
 from pydantic_core import core_schema, to_json
 
 from attractor.config.checks import NAME_PATTERN, require_name
-from attractor.config.sections import REQUIRED, Limits, SecretStr, Section, write_value
+from attractor.config.sections import REQUIRED, FieldLimits, SecretStr, Section, write_value
 
 Name = Annotated[
     str,
@@ -91,7 +92,7 @@ def _modeled(shape: Any) -> Any:
         return pydantic.SecretStr
     if origin is Annotated:
         checks = (
-            Field(**one.options) if isinstance(one, Limits) else AfterValidator(one)
+            Field(**one.options) if isinstance(one, FieldLimits) else AfterValidator(one)
             for one in arguments[1:]
         )
         return Annotated[_modeled(arguments[0]), *checks]

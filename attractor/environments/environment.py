@@ -11,12 +11,13 @@ from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError
+from attractor.base.patterns import late_pattern
 from attractor.base.processes import ExecResult, OnOutput
 
 # §4.2 names the first five suffixes; the others are used by cloud providers. The settings of
 # notify contain webhook URLs, which allow posting; those of the fleet and of MCP servers contain
 # passwords and keys.
-_SECRET = re.compile(
+_SECRET = late_pattern(
     r".*_(API_KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|CREDENTIALS|ACCESS_KEY|PRIVATE_KEY)"
     r"|ATTRACTOR_NOTIFY__.*|ATTRACTOR_FLEET__.*|ATTRACTOR_AGENT__MCP__.*",
     re.IGNORECASE | re.DOTALL,

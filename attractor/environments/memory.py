@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from attractor.base.errors import UsageError
-from attractor.base.linear_patterns import linear_search
+from attractor.base.patterns import linear_search
 from attractor.base.processes import ExecResult, OnOutput, OutputChunk
 from attractor.environments._search import matches, selects, show_matches
 from attractor.environments.confined_paths import ConfinedFolder

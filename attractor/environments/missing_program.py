@@ -2,6 +2,7 @@
 
 import re
 
+from attractor.base.patterns import late_pattern
 from attractor.base.processes import ExecResult
 
 NOT_EXECUTED, NOT_FOUND = 126, 127
@@ -10,29 +11,29 @@ NOT_EXECUTED, NOT_FOUND = 126, 127
 _LONGEST_NAME = 100
 # bash: `bash: line 1: foo: command not found`; dash: `sh: 1: foo: not found`;
 # a script without its interpreter: `bash: ./x: cannot execute: required file not found`.
-_SAID = re.compile(
+_SAID = late_pattern(
     r"^(?:.*: )?(?P<name>[^\s:][^:\n]*): (?:command not found|not found|No such file or directory"
     r"|cannot execute: required file not found)$",
     re.MULTILINE,
 )
-_REFUSED = re.compile(
+_REFUSED = late_pattern(
     r"^(?:.*?: )?(?!line )(?P<name>[^\s:][^:\n]*): "
     r"(?:Permission denied|cannot execute\b.*|Exec format error)$",
     re.MULTILINE,
 )
 # A shell in the middle of a command says so whatever the command ends with.
-_SHELL = re.compile(
+_SHELL = late_pattern(
     r"^\S*sh: (?:line )?\d+: (?P<name>[^\s:][^:\n]*): (?:command not found|not found)$",
     re.MULTILINE,
 )
 # make exits with 2 itself, and prints the status of its command.
-_PASSED_ON = re.compile(r"^make(?:\[\d+\])?: \*\*\* .*\bError (?P<status>12[67])$", re.MULTILINE)
+_PASSED_ON = late_pattern(r"^make(?:\[\d+\])?: \*\*\* .*\bError (?P<status>12[67])$", re.MULTILINE)
 # java, node and python3 do not find the file that they should start.
-_NO_FILE = re.compile(r"Unable to access jarfile|MODULE_NOT_FOUND|can't open file '")
+_NO_FILE = late_pattern(r"Unable to access jarfile|MODULE_NOT_FOUND|can't open file '")
 
 # The words of shells in the middle of a reason, and those of `missing_command`.
 _IN_REASONS = tuple(
-    re.compile(pattern, re.IGNORECASE)
+    late_pattern(pattern, re.IGNORECASE)
     for pattern in (
         r"\b(?:command not found|cannot execute): (?!required file not found)([^\s:]+)",
         r"(?<![^\s:])([^\s:]+): (?:command not found|cannot execute: required file not found)",

@@ -5,13 +5,13 @@ for patterns that both kinds of regular expressions share, in text files up to 3
 """
 
 import json
-import re
 import shlex
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 from attractor.base.processes import ExecResult
 from attractor.environments._search import LONGEST_LINE
 from attractor.environments.environment import GrepOptions, GrepOutput
@@ -22,7 +22,7 @@ TIME_LIMIT_MS = 30_000
 _SEARCH = Path(__file__).parent / "_search.py"
 
 # ripgrep says this about a binary file that was named.
-_BINARY = re.compile(r"binary file matches \(found \"\\0\" byte around offset \d+\)$")
+_BINARY = late_pattern(r"binary file matches \(found \"\\0\" byte around offset \d+\)$")
 _OUTPUT = {
     GrepOutput.CONTENT: (),
     GrepOutput.FILES: ("--files-with-matches",),

@@ -14,7 +14,7 @@ from referencing.exceptions import Unresolvable
 
 from attractor.base.errors import suggest
 from attractor.base.json import Json, JsonObject, canonical_json
-from attractor.base.linear_patterns import linear_search
+from attractor.base.patterns import linear_search
 from attractor.llm.errors import ConfigurationError
 
 _MOST_FAULTS = 5

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 from attractor.engine.stage.toolchain import installation_folder
 
 FindProgram = Callable[[str], str]
@@ -19,11 +20,11 @@ _SYSTEM = tuple(map(Path, ("/usr", "/bin", "/sbin", "/lib", "/lib64")))
 _SYSTEM_PYTEST = ("/usr/lib/python3*/dist-packages", "/usr/local/lib/python3*/*-packages")
 _MAKEFILES = ("Makefile", "makefile", "GNUmakefile")
 _GRADLE = ("build.gradle*", "settings.gradle*")
-_PLAIN_TEST = re.compile(r"^(async )?def test_", re.MULTILINE)
-_TEST_TARGET = re.compile(r"^test\s*:", re.MULTILINE)
-_FIRST_TARGET = re.compile(r"^([^\s.#:=][^\s:=]*+)[^\n:=]*+:(?![:=])", re.MULTILINE)
-_GO_MODULE = re.compile(r"^module\s+\"?(?:\S*?/)??([^\s/\"]+?)(?:/v[0-9]+)?\"?\s*$", re.MULTILINE)
-_GO_PROGRAM = re.compile(r"^package\s+main\b", re.MULTILINE)
+_PLAIN_TEST = late_pattern(r"^(async )?def test_", re.MULTILINE)
+_TEST_TARGET = late_pattern(r"^test\s*:", re.MULTILINE)
+_FIRST_TARGET = late_pattern(r"^([^\s.#:=][^\s:=]*+)[^\n:=]*+:(?![:=])", re.MULTILINE)
+_GO_MODULE = late_pattern(r"^module\s+\"?(?:\S*?/)??([^\s/\"]+?)(?:/v[0-9]+)?\"?\s*$", re.MULTILINE)
+_GO_PROGRAM = late_pattern(r"^package\s+main\b", re.MULTILINE)
 _NO_TESTS = "no test specified"
 """A part of the test script that `npm init` writes."""
 

@@ -19,6 +19,7 @@ from attractor.base.errors import UnknownName
 from attractor.base.events import Event
 from attractor.base.files import file_error, open_regular
 from attractor.base.json import Json
+from attractor.base.patterns import late_pattern
 from attractor.base.records import write_fields
 from attractor.engine.journal import events as recorded
 from attractor.engine.journal.reader import selected_from
@@ -700,7 +701,7 @@ def fold_timeline(events: Iterable[Event], *, is_live: bool) -> Timeline:
     return timeline
 
 
-_REFERENCE = re.compile(
+_REFERENCE = late_pattern(
     r"(?P<node>.+?)(?:@(?P<visit>[0-9]{1,9})(?:\.(?P<attempt>[0-9]+))?)?", re.DOTALL
 )
 

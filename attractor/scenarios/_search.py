@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable
 
-from attractor.base.linear_patterns import compile_linear
+from attractor.base.patterns import compile_linear
 
 _REMEDY = (
     "write it as in https://github.com/google/re2/wiki/Syntax; in place of look-around and back "

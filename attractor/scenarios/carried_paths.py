@@ -22,6 +22,7 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import FoundEntry, file_error, walk_paths, walk_tree
 from attractor.base.json import content_hash, parse_object
+from attractor.base.patterns import late_pattern
 from attractor.scenarios.suite import CommandStep, RequestStep, Scenario, Suite
 from attractor.scenarios.suite_lint import SuiteFault
 from attractor.workspaces.preparation import PYTHON_CACHE, Preparation
@@ -29,7 +30,7 @@ from attractor.workspaces.preparation import PYTHON_CACHE, Preparation
 _DEPENDENCIES = frozenset({".venv", "venv", "env", "node_modules", "vendor", "packages"})
 """The names of folders of dependencies, which trials get unless the suite lists others."""
 
-_NPM_PACKAGE = re.compile(r"(^|/)node_modules/(@[^/]+/)?[^/@][^/]*$")
+_NPM_PACKAGE = late_pattern(r"(^|/)node_modules/(@[^/]+/)?[^/@][^/]*$")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _SEPARATOR = re.compile(r"[;&|\n]+")
 

@@ -9,11 +9,12 @@ from dataclasses import replace
 from itertools import groupby
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 from attractor.engine.stage.patch import unquote_path
 from attractor.engine.truncation import shorten
 
-_LINE = re.compile(rb"[^\n]*\n|[^\n]+\Z")
-_HUNK = re.compile(rb"@@ -(\d+(?:,\d+)?) \+(\d+(?:,\d+)?) @@(.*)", re.DOTALL)
+_LINE = late_pattern(rb"[^\n]*\n|[^\n]+\Z")
+_HUNK = late_pattern(rb"@@ -(\d+(?:,\d+)?) \+(\d+(?:,\d+)?) @@(.*)", re.DOTALL)
 _NAMES = (b"--- ", b"+++ ")
 _SHOWN = 80
 

@@ -4,7 +4,6 @@ Whenever a copy is read, the hash of the copy is verified.
 """
 
 import json
-import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.files import StoredFile, make_private_folder, store_private_folder, write_whole
 from attractor.base.json import canonical_json, content_hash, parse_object
+from attractor.base.patterns import late_pattern
 from attractor.base.records import read_fields, write_record
 from attractor.scenarios.suite import EDITION, InvalidSuite, Suite, SuiteChanged
 from attractor.scenarios.suite_files import (
@@ -111,7 +111,7 @@ def open_sealed(store: Path, seal: str) -> SealedSuite:
     return SealedSuite(suite, seal, folder, canary or mark.decode().split()[-1])
 
 
-_MARK = re.compile(rb"\n# canary: attractor-canary-[0-9a-f]{32}\n\Z")
+_MARK = late_pattern(rb"\n# canary: attractor-canary-[0-9a-f]{32}\n\Z")
 
 
 def _mark_of(folder: Path) -> bytes:
@@ -208,7 +208,7 @@ def read_lock(text: str) -> SuiteLock | None:
     return lock if _COMMIT.fullmatch(lock.proved_on) else replace(lock, proved_on="")
 
 
-_COMMIT = re.compile("[0-9a-f]{40,64}")
+_COMMIT = late_pattern("[0-9a-f]{40,64}")
 
 
 def write_lock(folder: Path, lock: SuiteLock) -> Path:

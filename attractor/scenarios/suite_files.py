@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error
 from attractor.base.json import content_hash
+from attractor.base.patterns import late_pattern
 from attractor.scenarios.suite import InvalidSuite
 
 MOST_BYTES = 16 * 1024 * 1024
@@ -130,7 +131,9 @@ _FREE_FILES = (SUITE_FILE, "README.md")
 # Files that programs create by themselves; they are not part of a suite.
 _IGNORED = {LOCK_FILE, "__pycache__", ".gitkeep", ".gitignore", ".DS_Store"}
 # The end of a file name that was probably meant for a scenario.
-_SCENARIO_LIKE = re.compile(r"([._-]?scenarios?)?\.(toml|tml|tom)$|[._-]scenarios?$", re.IGNORECASE)
+_SCENARIO_LIKE = late_pattern(
+    r"([._-]?scenarios?)?\.(toml|tml|tom)$|[._-]scenarios?$", re.IGNORECASE
+)
 
 
 def twins_folder(folder: Path) -> Path:

@@ -1,6 +1,5 @@
 """Static checks of a valid suite: whether it can judge, and whether it gives holdouts away."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import dropwhile
@@ -9,6 +8,7 @@ from pathlib import Path
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
+from attractor.base.patterns import late_pattern
 from attractor.scenarios.satisfaction import failures_allowed, trials_needed
 from attractor.scenarios.suite import InvalidSuite, Scenario, Suite
 from attractor.scenarios.suite_files import CHECKS, list_suite_files, read_suite_file
@@ -136,24 +136,24 @@ def _lone_tags(suite: Suite) -> Iterator[SuiteFault]:
                 )
 
 
-_COPY = re.compile(r"\$CANDIDATE(/|$)")
-_BRACES = re.compile(r"\$\{CANDIDATE\b[^}]*\}")
-_ENTERS = re.compile(r"\b(cd|pushd|env\s+-C|git\s+-C)\s+(--\s+)?\$CANDIDATE\b")
-_CHANGES_FOLDER = re.compile(r"\bchdir\(|\bcwd\s*=")
-_TEXT = re.compile(r"'[^'$]*'|\"[^\"$]*\"")
-_QUOTES = re.compile(r"'|\"|\\\n")
-_ENDS = re.compile(r"[;&|(){}`\n]")
+_COPY = late_pattern(r"\$CANDIDATE(/|$)")
+_BRACES = late_pattern(r"\$\{CANDIDATE\b[^}]*\}")
+_ENTERS = late_pattern(r"\b(cd|pushd|env\s+-C|git\s+-C)\s+(--\s+)?\$CANDIDATE\b")
+_CHANGES_FOLDER = late_pattern(r"\bchdir\(|\bcwd\s*=")
+_TEXT = late_pattern(r"'[^'$]*'|\"[^\"$]*\"")
+_QUOTES = late_pattern(r"'|\"|\\\n")
+_ENDS = late_pattern(r"[;&|(){}`\n]")
 # Keywords, variables, programs that start the program after them, and their options.
-_BEFORE_PROGRAM = re.compile(
+_BEFORE_PROGRAM = late_pattern(
     r"then|do|else|elif|if|while|until|!|exec|env|time|timeout|nohup|command|eval|xargs|nice"
     r"|-\S*|\d[\d.]*[smhd]?|\w+=\S*"
 )
-_SHELL = re.compile(r"(\S*/)?(ba|da|k|z)?sh")
-_INTERPRETER = re.compile(
+_SHELL = late_pattern(r"(\S*/)?(ba|da|k|z)?sh")
+_INTERPRETER = late_pattern(
     r"(\S*/)?(python[\d.]*|pypy3?|node|deno|bun|ruby|perl|php|lua|Rscript|java|go|cargo|npm|npx"
     r"|make|pytest|source|\.|(ba|da|k|z)?sh)"
 )
-_BEFORE_FILE = re.compile(r"-\S*|run|test|exec")
+_BEFORE_FILE = late_pattern(r"-\S*|run|test|exec")
 
 
 def verifier_hints(suite: Suite, folder: Path) -> Iterator[SuiteFault]:

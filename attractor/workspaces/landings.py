@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 from attractor.engine.run_folder.result import Landing
 from attractor.workspaces.checkouts import RUN_BRANCHES
 from attractor.workspaces.create.isolated import BASE_REFS
@@ -20,7 +21,7 @@ _MOST_CANDIDATES = 20
 
 _DELETED = "0" * 6
 
-_OF_RUNS = re.compile(r"refs/(heads/attractor/run|remotes/[^/]+/attractor)/")
+_OF_RUNS = late_pattern(r"refs/(heads/attractor/run|remotes/[^/]+/attractor)/")
 """The beginning of the refs of results: branches of runs, and those of pull requests."""
 
 _REVERTS = re.compile(r"\brevert", re.IGNORECASE)

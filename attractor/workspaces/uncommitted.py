@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -12,6 +11,7 @@ from types import MappingProxyType
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error
+from attractor.base.patterns import late_pattern
 from attractor.workspaces.errors import GitFailed
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.gitignore import IgnoreRules
@@ -30,12 +30,12 @@ from attractor.workspaces.result_tree import EXCLUDED
 from attractor.workspaces.snapshot import LARGEST_FILE
 
 _LARGEST_POINTER = 1024
-_POINTER = re.compile(
+_POINTER = late_pattern(
     rb"version https://git-lfs\.github\.com/spec/v1\n"
     rb"(?:[a-z0-9.-]+ [^\n]*\n)*?oid sha256:([0-9a-f]{64})\nsize ([0-9]{1,15})\n"
 )
-_LINE = re.compile(rb'(?P<pattern>"(?:[^"\\]|\\.)*"|[^\s"]\S*)\s+(?P<attributes>.*)')
-_SETS = re.compile(rb"(?:^|\s)([-!]?)filter(?:=(\S*))?(?=\s|$)")
+_LINE = late_pattern(rb'(?P<pattern>"(?:[^"\\]|\\.)*"|[^\s"]\S*)\s+(?P<attributes>.*)')
+_SETS = late_pattern(rb"(?:^|\s)([-!]?)filter(?:=(\S*))?(?=\s|$)")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import click
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import FileError, UsageError
+from attractor.base.patterns import late_pattern
 from attractor.language.diagnostics import Diagnostic, UnreadablePipeline, error
 from attractor.language.reading import decode
 from attractor.language.source.syntax_tree import Span
@@ -146,7 +147,7 @@ def _unread(file: str, message: str, hint: str = "") -> Diagnostic:
 
 _CRLF = "\r\n"
 _BARE = re.compile(r"(?<!\r)\n")
-_PIECE = re.compile(rf"{TEXT_OR_COMMENT.pattern}|\r?\n", re.DOTALL)
+_PIECE = late_pattern(rf"{TEXT_OR_COMMENT.pattern}|\r?\n", re.DOTALL)
 
 
 def with_line_ends_of(before: str, text: str) -> str:

@@ -1,8 +1,8 @@
 """Reads the labels of edges, with or without an accelerator key."""
 
-import re
+from attractor.base.patterns import late_pattern
 
-_PREFIX = re.compile(r"\A\s*(?:\[(\w+)\]\s*|(\w)\)\s+|(\w)\s+-\s+)(?=\S)")
+_PREFIX = late_pattern(r"\A\s*(?:\[(\w+)\]\s*|(\w)\)\s+|(\w)\s+-\s+)(?=\S)")
 
 
 def normalize_label(label: str) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 from attractor.base.processes import DEFAULT_LIMIT, BoundedOutput, OutputChunk
 from attractor.engine.truncation import one_line
 
@@ -21,33 +22,33 @@ LONGEST_LINE = 300
 
 LONGEST_BEGUN = 64 * 1024
 
-_COLORS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_COLORS = late_pattern(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 # Words of test runners and compilers, with case.
-_WORDS = re.compile(
+_WORDS = late_pattern(
     r"\bnot ok\b|\bFAIL(?:ED)?\b|error:|error\[|\[ERROR\]|panic:|Error:"
     r"|panicked at|error TS\d+:|^\s*✖ "
 )
-_ZERO = re.compile(
+_ZERO = late_pattern(
     r"\b0 (?:errors?|fail(?:ed|ures?)?)\b|\b(?:errors?|fail(?:ed|ures?)?)\W{0,4}0\s*(?:[,;)\]]|$)",
     re.IGNORECASE,
 )
-_PASSED = re.compile(r"^\s*(?:ok|PASS|PASSED|✓|✔|--- PASS:)(?:\s|$)|\.\.\. ok$")
+_PASSED = late_pattern(r"^\s*(?:ok|PASS|PASSED|✓|✔|--- PASS:)(?:\s|$)|\.\.\. ok$")
 # Lines that only repeat that something failed.
-_BARE = re.compile(
+_BARE = late_pattern(
     r"^FAIL(?:ED)?$|^FAIL\t|^\[ERROR\](?: COMPILATION ERROR :)?$|to rerun pass `"
     r"|^make(?:\[\d+\])?: \*\*\*"
 )
-_COMMENT = re.compile(r"^(?:#|//)")
-_SPENT = re.compile(
+_COMMENT = late_pattern(r"^(?:#|//)")
+_SPENT = late_pattern(
     r"^\W*(?:\[\w+\]\s*)?(?:(?:real|user|sys|done|finished|ran|took|time|total time|duration\w*"
     r"|elapsed)\b.*)?\d[\d.:m ]*\s?(?:ms|s|secs?|seconds?|m|min)\b\W*$",
     re.IGNORECASE,
 )
 # A duration at the end of a line differs between equal failures.
-_DURATION = re.compile(r"\s*(?:Time elapsed: [\d.]+ s\b|\([\d.]+ ?m?s\)$|\[[\d.]+ ?m?s\]$)")
-_GO_TEST = re.compile(r"^\s*--- FAIL: \S+")
-_GO_PLACE = re.compile(r"^\s+(?P<words>\S+\.go:\d+: .+)")
+_DURATION = late_pattern(r"\s*(?:Time elapsed: [\d.]+ s\b|\([\d.]+ ?m?s\)$|\[[\d.]+ ?m?s\]$)")
+_GO_TEST = late_pattern(r"^\s*--- FAIL: \S+")
+_GO_PLACE = late_pattern(r"^\s+(?P<words>\S+\.go:\d+: .+)")
 
 
 class OutputInOrder:

@@ -1,12 +1,12 @@
 """Programs of toolchains that a command calls, and the versions that they say in an environment."""
 
 import asyncio
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 from attractor.base.processes import ExecResult
 from attractor.engine.stage.command_output import find_failure
 from attractor.environments.environment import ExecutionEnvironment, Promises
@@ -32,10 +32,10 @@ _ASKED_OTHERWISE: Mapping[str, str] = {
     "ssh": "-V",
 }
 # The first number with a dot, else the first number: `This is perl 5, ... (v5.36.0)`.
-_NUMBERS = (re.compile(r"\d{1,9}(?:\.\d{1,9})+"), re.compile(r"\d{1,9}"))
+_NUMBERS = (late_pattern(r"\d{1,9}(?:\.\d{1,9})+"), late_pattern(r"\d{1,9}"))
 _LONGEST_ANSWER = 4000
 # A command that sets variables or changes the folder: the program may work there.
-_PREPARES = re.compile(r"(?:\A|[\s;&|({])(?:[A-Za-z_]\w*=|(?:cd|pushd)\s)")
+_PREPARES = late_pattern(r"(?:\A|[\s;&|({])(?:[A-Za-z_]\w*=|(?:cd|pushd)\s)")
 # The folder of the program without links, its file without links, and the working folder.
 _LOCATE = (
     'path=$(type -P {name}) && test -x "$path" && printf \'%s\\n\' "$path" '

@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TypeVar, get_args, get_origin
 from attractor.base.errors import FileError, NotCanonical, UsageError
 from attractor.base.files import file_error, read_file, write_whole
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
+from attractor.base.patterns import late_pattern
 from attractor.base.records import read_fields, read_record
 from attractor.engine.errors import RecordBroken
 
@@ -203,7 +204,7 @@ _STEP = r"(?:\[[^\]]*\]|\.\w+)"
 
 
 # The first parts of a long path and the last part are enough to find a value.
-_LONG_PATH = re.compile(rf"({_STEP}{{8}}){_STEP}{{4,}}({_STEP})")
+_LONG_PATH = late_pattern(rf"({_STEP}{{8}}){_STEP}{{4,}}({_STEP})")
 
 _TOO_LONG = "for integer string conversion"
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from attractor.base.json import Json, JsonObject
+from attractor.base.patterns import late_pattern
 from attractor.base.secret_search import SHORTEST, TOO_SHORT, SecretSearch, replace_spans
 
 PLACEHOLDER = "***"
@@ -33,12 +34,14 @@ not replaced, even if a secret has the same value.
 """
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
-_NAME = re.compile(r".*_(?:KEY|TOKEN|SECRET|PASSWORD)", re.IGNORECASE)
+_NAME = late_pattern(r".*_(?:KEY|TOKEN|SECRET|PASSWORD)", re.IGNORECASE)
 # The keys of records. Other keys come from agents and services.
 _RECORD_KEY = re.compile(r"[a-z_.]+")
 _LINE_MARK = re.compile(r"^[+-]", re.MULTILINE)
-_UNUSABLE = re.compile(rf".{{1,{TOO_SHORT - 1}}}|\d{{1,{SHORTEST - 1}}}|\d{{4}}-\d\d(-\d\d)?", re.S)
-_COMMON = re.compile(rf".{{1,{SHORTEST - 1}}}|[A-Za-z]{{1,15}}", re.S)
+_UNUSABLE = late_pattern(
+    rf".{{1,{TOO_SHORT - 1}}}|\d{{1,{SHORTEST - 1}}}|\d{{4}}-\d\d(-\d\d)?", re.S
+)
+_COMMON = late_pattern(rf".{{1,{SHORTEST - 1}}}|[A-Za-z]{{1,15}}", re.S)
 
 
 class Redactor:

@@ -11,7 +11,6 @@ import asyncio
 import json
 import marshal
 import os
-import re
 import shutil
 import signal
 import socket
@@ -26,6 +25,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError, UsageError
 from attractor.base.files import reason_of
 from attractor.base.json import JsonObject
+from attractor.base.patterns import late_pattern
 from attractor.base.processes import STARTED
 from attractor.environments.errors import SandboxLost, SandboxNotStarted, SandboxUnavailable
 from attractor.environments.orphan_processes import MARK, kill_marked, new_mark
@@ -39,7 +39,7 @@ from attractor.environments.sandbox.landlock import (
 from attractor.environments.sandbox.seccomp import seccomp_filter
 
 # Messages of bubblewrap where the kernel or its configuration forbids namespaces.
-_FORBIDDEN = re.compile(
+_FORBIDDEN = late_pattern(
     r"No permissions to creat"
     r"|Creating new namespace failed(, likely because the kernel does not support"
     r"|: (Operation not permitted|Permission denied|Function not implemented))"

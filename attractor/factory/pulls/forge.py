@@ -4,7 +4,6 @@ All texts of a forge were written by others. They are data: cut to a length, wit
 invisible characters, and fenced before an agent sees them.
 """
 
-import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,13 +12,14 @@ from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 from attractor.base.registry import Registry
 from attractor.factory.errors import ForgeLimited, NoForge
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
-_SHORT_ADDRESS = re.compile(r"(?:[^@/:]+@)?(?P<host>[^/:]+):(?P<path>[^/].*)")
-_TOKEN = re.compile(
+_SHORT_ADDRESS = late_pattern(r"(?:[^@/:]+@)?(?P<host>[^/:]+):(?P<path>[^/].*)")
+_TOKEN = late_pattern(
     r"\b(?:gh[a-z]_|github_pat_|glpat-|xox[a-z]-|sk-|AKIA)[\w-]{12,}"
     r"|(?i:(?<=bearer )|(?<=token ))[\w.~+/-]{16,}=*"
 )

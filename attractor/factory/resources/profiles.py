@@ -10,15 +10,15 @@ from attractor.base.files import read_regular, reason_of
 from attractor.base.json import canonical_json, content_hash
 from attractor.base.toml import Fault, InvalidToml, TomlMistakes, explain_faults, parse_toml
 from attractor.config.checks import NAME_PATTERN, require_name
-from attractor.config.sections import Limits, Section, setting
+from attractor.config.sections import FieldLimits, Section, setting
 from attractor.config.settings import SandboxVariables
 from attractor.factory.errors import InvalidProfile
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
 from attractor.factory.resources.versions import ResourceKind, Version, VersionStore
 
-Switch = Annotated[bool, Limits(strict=True)]
-Whole = Annotated[int, Limits(strict=True)]
+Switch = Annotated[bool, FieldLimits(strict=True)]
+Whole = Annotated[int, FieldLimits(strict=True)]
 
 
 class ProfileSandbox(Section):
@@ -50,7 +50,7 @@ class ProfilePolicy(Section):
     allow: tuple[Literal["isolation_unverified", "credential_exposed", "dirty_base"], ...] = ()
     protected_paths: tuple[str, ...] = ()
     unprotected_paths: tuple[str, ...] = ()
-    max_cost_usd: Annotated[float, Limits(strict=True)] | None = setting(default=None, gt=0)
+    max_cost_usd: Annotated[float, FieldLimits(strict=True)] | None = setting(default=None, gt=0)
     twins: Literal["real", "twin"] = "real"
     ask_providers: Switch = True
     answers: Literal["any", "verified"] = "any"
@@ -59,17 +59,17 @@ class ProfilePolicy(Section):
     pull_requests: Literal["ready", "draft"] = "ready"
 
 
-Share = Annotated[float, Limits(strict=True, ge=0, le=1)]
+Share = Annotated[float, FieldLimits(strict=True, ge=0, le=1)]
 
 
 class ProfileWindow(Section):
     """The last runs that the rule `process` of the gate looks at, and their limits."""
 
-    runs: Annotated[int, Limits(strict=True, ge=1)]
+    runs: Annotated[int, FieldLimits(strict=True, ge=1)]
     pipelines: Whole = setting(default=1, ge=1)
     min_approved: Share = 0.0
     min_first_try: Share = 0.0
-    max_retries: Annotated[float, Limits(strict=True)] | None = setting(default=None, ge=0)
+    max_retries: Annotated[float, FieldLimits(strict=True)] | None = setting(default=None, ge=0)
     max_rolled_back: Share = 1.0
     max_false_go: Share | None = None
 
@@ -77,7 +77,9 @@ class ProfileWindow(Section):
 class Profile(Section):
     """A policy that runs are executed and judged by; each run pins one revision of a profile."""
 
-    name: Annotated[str, require_name, Limits(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
+    name: Annotated[
+        str, require_name, FieldLimits(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})
+    ]
     description: str = ""
     sandbox: ProfileSandbox = ProfileSandbox()
     models: Mapping[str, str] = setting(default_factory=dict[str, str])
@@ -112,10 +114,8 @@ def parse_profile(text: str, where: str) -> Profile:
     except InvalidToml as error:
         raise InvalidProfile(error.at(where), hint=error.hint) from error
     # Imported here, because runs without a profile read none, and it imports pydantic.
-    from pydantic import ValidationError
-
     from attractor.config.schema import keys_at
-    from attractor.config.tables import read_section
+    from attractor.config.tables import ValidationError, read_section
 
     def known_keys(fault: Fault) -> tuple[str, ...]:
         """Return the keys of the table with an unknown key."""
@@ -133,9 +133,7 @@ def parse_profile(text: str, where: str) -> Profile:
 def make_profile(name: str, allow: tuple[str, ...] = ()) -> Profile:
     """Return a profile with the default policy, except for permitted rules of the gate."""
     # Imported here, because runs without a profile read none, and it imports pydantic.
-    from pydantic import ValidationError
-
-    from attractor.config.tables import read_section
+    from attractor.config.tables import ValidationError, read_section
 
     try:
         return read_section(Profile, {"name": name, "policy": {"allow": allow}})
@@ -171,9 +169,7 @@ class ProfileStore:
     def read(self, version: Version) -> Profile:
         """Return the profile of a revision."""
         # Imported here, because runs without a profile read none, and it imports pydantic.
-        from pydantic import ValidationError
-
-        from attractor.config.tables import read_section
+        from attractor.config.tables import ValidationError, read_section
 
         try:
             return read_section(Profile, version.data)

@@ -1,9 +1,9 @@
 """Finds conditions that can never be true."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice, product
 
+from attractor.base.patterns import late_pattern
 from attractor.language.conditions.condition import (
     CANONICAL_OUTCOMES,
     OUTCOME_KEYS,
@@ -25,7 +25,7 @@ from attractor.language.source.text import quote
 _MOST_AROUND = 100
 _ByKey = Mapping[str, Sequence[Condition]]
 _WORDS = (*OUTCOMES, *CANONICAL_OUTCOMES)
-_CLAUSE = re.compile(
+_CLAUSE = late_pattern(
     r'(?<![\w."])(?P<key>(?:context\.)?outcome)\s*!?=\s*"?(?P<literal>[^\s"&|()!]*)'
 )
 

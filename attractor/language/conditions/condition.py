@@ -1,12 +1,12 @@
 """Conditions on edges as values that evaluate themselves against a context."""
 
 import operator
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 
 Lookup = Callable[[str], str]
 
@@ -103,7 +103,7 @@ def is_plain(condition: Condition) -> bool:
     return True
 
 
-NUMBER = re.compile(r"-?[0-9]{1,40}(?P<decimal>(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?)")
+NUMBER = late_pattern(r"-?[0-9]{1,40}(?P<decimal>(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?)")
 """A text that is compared as a number."""
 
 _ORDERS: Mapping[str, Callable[[float, float], bool]] = {

@@ -9,7 +9,7 @@ from typing import Any, cast
 from lark import Lark, Token, Transformer, UnexpectedInput
 
 from attractor.base.errors import UsageError
-from attractor.base.linear_patterns import linear_search
+from attractor.base.patterns import linear_search
 from attractor.language.conditions.condition import (
     AllOf,
     AnyOf,

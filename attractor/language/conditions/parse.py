@@ -4,12 +4,13 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+from attractor.base.patterns import late_pattern
 from attractor.language.conditions.condition import ALWAYS, AllOf, Comparison, Condition, Unreadable
 from attractor.language.diagnostics import InvalidCondition
 from attractor.language.source.text import QUALIFIED, TEXT
 
-_WORD = re.compile(rf"{TEXT.pattern}|{QUALIFIED.pattern}", re.DOTALL)
-_CLAUSE = re.compile(
+_WORD = late_pattern(rf"{TEXT.pattern}|{QUALIFIED.pattern}", re.DOTALL)
+_CLAUSE = late_pattern(
     rf"""\s* (?P<key> {QUALIFIED.pattern} )
     \s* (?P<operator> != | = (?![=~]) )
     \s* (?: " (?P<text> [^"\\]* ) "

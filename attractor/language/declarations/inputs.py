@@ -5,19 +5,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from attractor.base.errors import UsageError
+from attractor.base.patterns import late_pattern
 from attractor.language.diagnostics import Diagnostic, Mistake, error, suggester
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.source.syntax_tree import parse_integer
 from attractor.language.source.text import IDENTIFIER, TEXT, quote, read_text
 
-_DECLARATION = re.compile(
+_DECLARATION = late_pattern(
     rf"""\s* (?P<name> [^\s,:="]* ) \s*
     (?: : \s* (?P<type> [^\s,:="]* ) \s* )?
     (?: = \s* (?: (?P<text> {TEXT.pattern} ) | (?P<word> [^,"]* ) ) \s* )?
     (?P<rest> [^,]* ) (?: , | \Z )""",
     re.VERBOSE | re.DOTALL,
 )
-_DECIMAL = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
+_DECIMAL = late_pattern(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 SECRET = "secret"
 _TYPES: Mapping[str, tuple[Callable[[str], bool], str]] = {
     "str": (lambda text: True, "a text"),

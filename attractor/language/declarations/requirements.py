@@ -5,18 +5,19 @@ from collections.abc import Callable, Mapping
 from operator import ge, gt, le, lt
 from typing import NamedTuple
 
+from attractor.base.patterns import late_pattern
 from attractor.language.diagnostics import Mistake
 from attractor.language.graph.graph import Graph
 from attractor.language.source.text import IDENTIFIER, quote
 
 Version = tuple[int, ...]
-_PIECE = re.compile(r"[^,]+|(?<=,)(?=,)|\A(?=,)")
-_NEED = re.compile(
+_PIECE = late_pattern(r"[^,]+|(?<=,)(?=,)|\A(?=,)")
+_NEED = late_pattern(
     r"(?:(?P<kind>[^\s:<>=]*)\s*:\s*)?(?P<name>[^\s:<>=]+)"
     r"(?:\s*(?P<sign>[<>=]+)\s*(?P<version>[^\s<>=]*))?"
 )
-_PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
-_VERSION = re.compile(r"v?([0-9]{1,9}(?:\.[0-9]{1,9})*)")
+_PROGRAM = late_pattern(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+_VERSION = late_pattern(r"v?([0-9]{1,9}(?:\.[0-9]{1,9})*)")
 _FORMS = "use a program (git), a program with a version (node>=20), or a variable (env:TOKEN)"
 _SIGNS: Mapping[str, Callable[[Version, Version], bool]] = {
     ">=": ge,

@@ -2,13 +2,13 @@
 rules check.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain
 from typing import NamedTuple, Protocol, cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
+from attractor.base.patterns import late_pattern
 from attractor.base.registry import Registry, count_parameters
 from attractor.language.conditions.condition import ALWAYS, OUTCOMES, Condition, canonical_outcome
 from attractor.language.diagnostics import (
@@ -65,7 +65,7 @@ def rule_registry() -> Registry[BuiltInRule]:
     return Registry("attractor.language.rules", BuiltInRule, noun="rule")
 
 
-_NEW_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_NEW_WORD = late_pattern(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _HINT = "pass an object with apply(graph), which returns diagnostics"
 
 
@@ -198,7 +198,7 @@ def edits_within(guard: EdgeCondition, start: int, end: int, instead: str) -> tu
 _OUTCOME = ("outcome",)
 # Keys of other tools for the outcome.
 _OTHER_NAMES = frozenset({"status", "result"})
-_CLAUSE = re.compile(r'(?<![\w.":-])(?P<key>[A-Za-z_]\w*)\s*!?=\s*"?(?P<word>\w+)(?![\w.-])')
+_CLAUSE = late_pattern(r'(?<![\w.":-])(?P<key>[A-Za-z_]\w*)\s*!?=\s*"?(?P<word>\w+)(?![\w.-])')
 
 
 def misspelled_outcomes(text: str) -> Iterator[Mistake]:

@@ -8,6 +8,7 @@ from itertools import islice
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
+from attractor.base.patterns import late_pattern
 from attractor.language.diagnostics import (
     PORTABILITY,
     Diagnostic,
@@ -30,7 +31,7 @@ from attractor.language.source.text import Comment, Source, comments_of, quote
 
 UNUSED_IGNORE = "unused_ignore"
 _SIGN = "attractor"
-_IGNORE = re.compile(
+_IGNORE = late_pattern(
     rf"{_SIGN}\s*:\s*ignore\b(?:\s*\[(?P<rules>[^\]\n]*)\])?", re.IGNORECASE | re.ASCII
 )
 _ANYTHING = re.compile(r"\S")

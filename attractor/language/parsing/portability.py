@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from attractor.base.patterns import late_pattern
 from attractor.language.diagnostics import Change
 from attractor.language.parsing.tokens import Findings, Token
 from attractor.language.source.syntax_tree import quoted
@@ -65,8 +66,8 @@ def _joined(first: Token, second: Token, text: str) -> Change | None:
 
 
 _LETTERS = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
-_UNUSUAL = re.compile(rf"(?P<letters>[{_LETTERS}]+)|(?P<blanks>[^\S \t\n\r\f\v]+)")
-_ANY = re.compile(rf"{TEXT_OR_COMMENT.pattern}|{_UNUSUAL.pattern}", re.DOTALL)
+_UNUSUAL = late_pattern(rf"(?P<letters>[{_LETTERS}]+)|(?P<blanks>[^\S \t\n\r\f\v]+)")
+_ANY = late_pattern(rf"{TEXT_OR_COMMENT.pattern}|{_UNUSUAL.pattern}", re.DOTALL)
 
 
 def invisible_letters(text: str) -> Iterator[tuple[int, int]]:

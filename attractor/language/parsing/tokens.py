@@ -6,6 +6,7 @@ from dataclasses import replace
 from sys import intern
 from typing import NamedTuple
 
+from attractor.base.patterns import late_pattern
 from attractor.language.diagnostics import PORTABILITY, SYNTAX, Change, Diagnostic, Edit, Severity
 from attractor.language.source.syntax_tree import Attribute, Identifier, Value, ValueKind
 from attractor.language.source.text import (
@@ -70,7 +71,7 @@ def _would_join(before: str, behind: str) -> bool:
     )
 
 
-_TO_SEPARATOR = re.compile(rf'(?:{TEXT.pattern}|[^",;])*[,;]?', re.DOTALL)
+_TO_SEPARATOR = late_pattern(rf'(?:{TEXT.pattern}|[^",;])*[,;]?', re.DOTALL)
 _PORTABLE_ESCAPES = 'valid escapes are \\" \\\\ \\n and \\t'
 
 

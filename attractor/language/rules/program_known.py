@@ -36,6 +36,7 @@ from functools import cache
 from typing import NamedTuple
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 from attractor.language.diagnostics import Diagnostic, Severity, info
 from attractor.language.graph.attribute_catalogue import COMMANDS
 from attractor.language.graph.graph import Graph, each_attribute
@@ -43,13 +44,13 @@ from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.syntax_tree import Value
 from attractor.language.source.text import quote, span_within
 
-_UNCERTAIN = re.compile(
+_UNCERTAIN = late_pattern(
     r"<<|\[\[|`|\$\(|\(\(|=\(|!\(|\bPATH=|\b(?:case|function|source|eval|alias)\b|(?:\A|\s)\.\s"
 )
 _OPERATORS = ";&|()<>\n"
-_NAME = re.compile(r"[A-Za-z_][\w.+-]*")
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
-_FUNCTION = re.compile(r"(?<![\w.+-])(\w[\w.+-]*)\s*\(\s*\)")
+_NAME = late_pattern(r"[A-Za-z_][\w.+-]*")
+_ASSIGNMENT = late_pattern(r"[A-Za-z_]\w*=")
+_FUNCTION = late_pattern(r"(?<![\w.+-])(\w[\w.+-]*)\s*\(\s*\)")
 _BEFORE_A_COMMAND = ("if", "then", "elif", "else", "while", "until", "do", "!", "{", "time")
 _BUILT_INS = """
 bg bind break builtin caller cd command compgen complete continue coproc declare dirs disown done

@@ -10,6 +10,7 @@ from unicodedata import combining, east_asian_width
 from attractor.base.control_characters import CONTROL
 from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration, UsageError
+from attractor.base.patterns import late_pattern
 from attractor.language.source.syntax_tree import (
     LONGEST_NUMBER,
     Attribute,
@@ -98,13 +99,13 @@ _TERMINALS = {
     "OTHER": ".",
 }
 
-TOKEN = re.compile(
+TOKEN = late_pattern(
     _BLANK + "(?:" + "|".join(f"(?P<{name}>{one})" for name, one in _TERMINALS.items()) + r")?",
     re.DOTALL,
 )
 """Blanks and comments, then one token in a group with its name; no group at the end."""
 
-ATTRIBUTE = re.compile(
+ATTRIBUTE = late_pattern(
     rf"""(?:(?P<key>{_NAME}(?:\.{_NAME})*)|(?P<quoted_key>{_TEXT}))
     {_BLANK}={_BLANK}
     (?:(?P<text>{_TEXT})(?P<more>(?:{_BLANK}\+{_BLANK}{_TEXT})+)?|(?P<word>{_WORD}))
@@ -113,44 +114,44 @@ ATTRIBUTE = re.compile(
 )
 """An attribute with its separator and the blanks behind it."""
 
-BLANK = re.compile(_BLANK)
+BLANK = late_pattern(_BLANK)
 """Blanks and comments."""
 
-TEXT = re.compile(_TEXT, re.DOTALL)
+TEXT = late_pattern(_TEXT, re.DOTALL)
 """A quoted text."""
 
-COMMENT = re.compile(_COMMENT, re.DOTALL)
+COMMENT = late_pattern(_COMMENT, re.DOTALL)
 """A comment."""
 
-TEXT_OR_COMMENT = re.compile(f"{_TEXT}|{_COMMENT}", re.DOTALL)
+TEXT_OR_COMMENT = late_pattern(f"{_TEXT}|{_COMMENT}", re.DOTALL)
 """A quoted text or a comment."""
 
-INSIDE_LIST = re.compile(_INSIDE, re.DOTALL)
+INSIDE_LIST = late_pattern(_INSIDE, re.DOTALL)
 """The text between the brackets of an attribute list."""
 
 SMART_QUOTES = frozenset(_QUOTES)
 """Typographic quotes."""
 
-IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+IDENTIFIER = late_pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 """An id as the specification defines it."""
 
-QUALIFIED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+QUALIFIED = late_pattern(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 """A key as the specification defines it."""
 
-WORD = re.compile(_WORD)
+WORD = late_pattern(_WORD)
 """An unquoted value, valid or not."""
 
-BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
+BARE = late_pattern(r"[A-Za-z_][A-Za-z0-9_.:-]*")
 """A valid unquoted value."""
 
-NUMBER = re.compile(r"(?P<integer>-?[0-9]+)|(?P<float>-?[0-9]*\.[0-9]+)")
+NUMBER = late_pattern(r"(?P<integer>-?[0-9]+)|(?P<float>-?[0-9]*\.[0-9]+)")
 """An integer or a decimal number."""
 
-DURATION = re.compile(r"-?[0-9]+(?:ms|s|m|h|d)")
+DURATION = late_pattern(r"-?[0-9]+(?:ms|s|m|h|d)")
 """An integer with a unit of time."""
 
 _LONGEST = 40
-_CONTROL = re.compile(CONTROL)
+_CONTROL = late_pattern(CONTROL)
 
 
 def quote(text: str) -> str:
@@ -174,10 +175,10 @@ def _columns(letter: str) -> int:
     return 0 if combining(letter) else 1 + (east_asian_width(letter) in "WF")
 
 
-_ESCAPE = re.compile(r"\\(\r\n|.)", re.DOTALL)
+_ESCAPE = late_pattern(r"\\(\r\n|.)", re.DOTALL)
 _MEANT = {'"': '"', "\\": "\\", "n": "\n", "t": "\t"}
-_LIKE_A_DURATION = re.compile(r"-?[0-9]*\.?[0-9]+(?!e[0-9])[A-Za-z]+")
-_LIKE_A_NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_LIKE_A_DURATION = late_pattern(r"-?[0-9]*\.?[0-9]+(?!e[0-9])[A-Za-z]+")
+_LIKE_A_NUMBER = late_pattern(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
 class Literal(NamedTuple):
@@ -350,7 +351,7 @@ def margin(depth: int) -> str:
     return "    " * min(depth, _DEEPEST)
 
 
-_ESCAPE_OR_NEWLINE = re.compile(r"\\(?:\r\n|.)|\n", re.DOTALL)
+_ESCAPE_OR_NEWLINE = late_pattern(r"\\(?:\r\n|.)|\n", re.DOTALL)
 
 
 def span_within(value: Value, start: int, end: int) -> Span:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from attractor.base.json import Json, JsonObject
-from attractor.base.linear_patterns import REMEDY, compile_linear
+from attractor.base.patterns import REMEDY, compile_linear
 from attractor.base.secret_search import TOO_SHORT, SecretSearch
 from attractor.llm.client import Complete, Stream
 from attractor.llm.errors import ConfigurationError

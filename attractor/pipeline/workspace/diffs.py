@@ -9,6 +9,7 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused
 from attractor.base.json import Json
+from attractor.base.patterns import late_pattern
 from attractor.base.records import write_fields
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
@@ -23,7 +24,7 @@ from attractor.workspaces.run_store import STORES, open_store, read_record
 LARGEST_DIFF = 1 << 20
 """The maximum number of bytes of a diff; the rest is cut off."""
 
-_BINARY = re.compile(rb"^(GIT binary patch|Binary files .* differ)$", re.MULTILINE)
+_BINARY = late_pattern(rb"^(GIT binary patch|Binary files .* differ)$", re.MULTILINE)
 _HUNK = re.compile(rb"^@@ ", re.MULTILINE)
 
 

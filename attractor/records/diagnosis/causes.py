@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 from attractor.engine.outcome import FailureClass
 from attractor.engine.state.attempts import LONGEST, TRIED_OUT
 from attractor.engine.state.run_state import StatusWord
@@ -50,7 +51,7 @@ NO_ATTEMPT = FailedAttempt()
 
 
 def _compiled(*patterns: tuple[str, str]) -> Sequence[tuple[re.Pattern[str], str]]:
-    return [(re.compile(pattern, re.IGNORECASE), name) for pattern, name in patterns]
+    return [(late_pattern(pattern, re.IGNORECASE), name) for pattern, name in patterns]
 
 
 _OF_MACHINE = _compiled(
@@ -80,7 +81,7 @@ _OF_PROVIDERS = _compiled(
 
 _NOT_OF_PROVIDERS = (FailureClass.VERDICT.value, FailureClass.PIPELINE.value)
 
-_VARYING = re.compile(
+_VARYING = late_pattern(
     r"(?P<status>\b(?i:exit(?:ed)?(?: with)?(?: (?:code|status))?|status(?: code)?|code|rc|signal"
     r"|errno|answered|HTTP(?:/[\d.]+)?(?: (?:status|error))?|API error)"
     r"[\s:=(]{1,3}-?\d{1,3}\b(?!\.?\d))"
@@ -101,9 +102,9 @@ _VARYING = re.compile(
     r"|\b[a-z]{2,10}[_-](?=[A-Za-z0-9]*\d)[A-Za-z0-9]{8,}\b)"
     r"|(?P<count>(?<![A-Za-z0-9])\d[\d,._]*(?<![,._])%?)",
 )
-_PLURAL = re.compile(r"(?<=# )([a-z]{3,})s\b(?<!ss)")
-_HTTP_VERSION = re.compile(r"/[\d.]+")
-_PLACE = re.compile(r"(?<=<path>)(?::(?:#|\d+))+")
+_PLURAL = late_pattern(r"(?<=# )([a-z]{3,})s\b(?<!ss)")
+_HTTP_VERSION = late_pattern(r"/[\d.]+")
+_PLACE = late_pattern(r"(?<=<path>)(?::(?:#|\d+))+")
 _LARGEST = 4000
 
 

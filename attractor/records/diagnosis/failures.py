@@ -4,7 +4,6 @@ If a budget stopped the run, the command resumes the run with a larger budget.
 """
 
 import math
-import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 from attractor.engine.outcome import FailureClass
 from attractor.engine.routing.edge_selection import RouteReason, find_loops
 from attractor.engine.routing.next_move import (
@@ -323,7 +323,7 @@ def _outcome(made: CompletedVisit) -> str:
     return made.visit.outcome.status.value
 
 
-_USED_UP = re.compile(r"the budget (?P<name>\w+) is exhausted: (?P<spent>[\d.e+-]+) of \S+")
+_USED_UP = late_pattern(r"the budget (?P<name>\w+) is exhausted: (?P<spent>[\d.e+-]+) of \S+")
 _MORE = 2
 
 

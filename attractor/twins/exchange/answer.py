@@ -25,7 +25,7 @@ from pydantic import (
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration
-from attractor.base.linear_patterns import linear_search
+from attractor.base.patterns import linear_search
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LONGEST_S = 2.0

@@ -5,7 +5,9 @@ The attributes `filter`, `diff` and `merge` name programs of the reader's own Gi
 
 import re
 
-_LINE = re.compile(
+from attractor.base.patterns import late_pattern
+
+_LINE = late_pattern(
     # A pattern in quotes may contain blanks; git reads a malformed one up to the first blank.
     rb'[ \t\r]*(?P<pattern>"(?:[^"\\]|\\(?:[abfnrtv"\\]|[0-3][0-7]{2}))*"|[^ \t\r]+)'
     rb"(?P<attributes>.*)",
@@ -16,7 +18,7 @@ _LANGUAGES = (
     *(b"fountain", b"golang", b"html", b"ini", b"java", b"kotlin", b"markdown", b"matlab"),
     *(b"objc", b"pascal", b"perl", b"php", b"python", b"r", b"ruby", b"rust", b"scheme", b"tex"),
 )
-_HARMLESS = re.compile(
+_HARMLESS = late_pattern(
     rb"[-!]?(?:text|eol|diff|merge|binary|export-ignore|linguist-[a-z-]+)"
     rb"|(?:text|eol|working-tree-encoding|linguist-[a-z-]+)=.*"
     rb"|merge=union|diff=(?:%s)" % b"|".join(_LANGUAGES),
