@@ -11,11 +11,19 @@ library. `order`, `unsafe_hash` and `InitVar` are not supported, because they ar
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, Field, FrozenInstanceError, dataclass as standard, fields
+from dataclasses import (
+    KW_ONLY,
+    MISSING,
+    Field,
+    FrozenInstanceError,
+    dataclass as standard,
+    field,
+    fields,
+)
 from operator import attrgetter
 from reprlib import recursive_repr
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 Some = TypeVar("Some", bound=type)
 Parts = Callable[[object], object]
@@ -49,10 +57,14 @@ class _LateInit:
 
 
 def _declared(cls: Some, frozen: bool, eq: bool, others: Mapping[str, bool]) -> Some:
-    """Let the standard decorator read the fields, and add methods without compiling."""
+    """Read the fields, and add methods without compiling."""
     own = set(vars(cls))
     hashed = "__hash__" in own and (vars(cls)["__hash__"] is not None or "__eq__" not in own)
-    declared = cast("Any", standard)(cls, init=False, repr=False, eq=False, **others)
+    declared = cls
+    if others.keys() <= {"kw_only"}:
+        _read_fields(cls, kw_only=others.get("kw_only", False))
+    else:
+        declared = cast("Any", standard)(cls, init=False, repr=False, eq=False, **others)
     declared_fields = fields(declared)
     methods: dict[str, object] = {"__init__": _LateInit(declared)}
     methods["__repr__"] = _representation([field.name for field in declared_fields if field.repr])
@@ -67,6 +79,54 @@ def _declared(cls: Some, frozen: bool, eq: bool, others: Mapping[str, bool]) -> 
         if name not in own:
             setattr(declared, name, method)
     return declared
+
+
+@standard(init=False, repr=False, eq=False)
+class _Sample:
+    """A docstring: the standard decorator would make one from a signature, in 14,000 calls."""
+
+    value: int
+
+
+_SAMPLE = cast("Any", _Sample)
+
+
+def _read_fields(cls: Any, *, kw_only: bool) -> None:
+    """Read the fields as the standard decorator does, with a third of its calls."""
+    found: dict[str, Any] = {}
+    for base in cls.__mro__[-1:0:-1]:
+        found.update(base.__dict__.get("__dataclass_fields__", ()))
+    own: Mapping[str, Any] = cls.__dict__
+    annotations = cast("Mapping[str, Any]", own.get("__annotations__", {}))
+    for name, type_ in annotations.items():
+        if type_ is KW_ONLY:
+            kw_only = True
+        elif type_ is not ClassVar and getattr(type_, "__origin__", None) is not ClassVar:
+            found[name] = _read_field(cls, name, type_, kw_only=kw_only)
+    cls.__dataclass_fields__, cls.__dataclass_params__ = found, _SAMPLE.__dataclass_params__
+    if "__match_args__" not in own:
+        cls.__match_args__ = tuple(
+            [name for name, one in found.items() if one.init and not one.kw_only]
+        )
+
+
+def _read_field(cls: Any, name: str, type_: Any, *, kw_only: bool) -> Any:
+    default: Any = getattr(cls, name, MISSING)
+    is_field = isinstance(default, cast("type[object]", Field))
+    read: Any = default if is_field else field(default=default)
+    if read.default.__class__.__hash__ is None:
+        raise ValueError(f"mutable default for field {name}: use default_factory")
+    read.name, read.type, read._field_type = name, type_, _FIELD
+    if read.kw_only is MISSING:
+        read.kw_only = kw_only
+    if read is default and read.default is MISSING:
+        delattr(cls, name)
+    elif read is default:
+        setattr(cls, name, read.default)
+    return read
+
+
+_FIELD = _SAMPLE.__dataclass_fields__["value"]._field_type
 
 
 def _parts(declared_fields: Iterable[Field[Any]], *, hashed: bool = False) -> Parts:
