@@ -13,7 +13,6 @@ from attractor.engine.outcome import NOTHING_USED
 from attractor.factory.history.index import RunIndex
 from attractor.records.diagnosis.causes import Cause, cause_of
 from attractor.records.diagnosis.failures import budget_option
-from attractor.worlds.orders import mark_seen
 
 CAUSE = "cause:"
 """The begin of the id of a row about a common cause."""
@@ -78,6 +77,9 @@ def with_rows(row: AttentionRow, rows: Sequence[AttentionRow]) -> AttentionRow:
     """Return the row of a cause for some of its tasks: those that a person was shown."""
 
     def see(choice: str, fields: Mapping[str, str], at: Settler) -> str:
+        # Imported here, because a list settles nothing.
+        from attractor.worlds.orders import mark_seen
+
         # Newer answers stay, which no one has seen.
         for one in rows:
             mark_seen(one.folder, one.message, at.by, at.opened)

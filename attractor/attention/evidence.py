@@ -19,7 +19,6 @@ from attractor.pipeline.workspace.diffs import Diff, parse_diff, read_run_diff
 from attractor.records.evidence import StageWords, words_before
 from attractor.records.stage_output import failed_output
 from attractor.records.timeline import read_timeline
-from attractor.worlds.dimensions import diff_dimension
 from attractor.worlds.status import ActorView
 
 
@@ -58,6 +57,9 @@ def changes_of_actor(view: ActorView, run_id: str, opened: OpenProject) -> Diff:
     dimension = dimensions.get(view.history.actor.dimension)
     if dimension is None or not dimension.folder:
         return changes_of_run(opened.project.runs_dir / run_id, opened) if run_id else Diff()
+    # Imported here, because a list shows no changes.
+    from attractor.worlds.dimensions import diff_dimension
+
     try:
         content = asyncio.run(diff_dimension(opened, dimension))
     except AttractorError as fault:

@@ -30,7 +30,6 @@ from attractor.base.records import read_record, write_record
 from attractor.config.checks import require_new_name
 from attractor.factory.errors import InvalidToken
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
-from attractor.factory.ledger.tokens import Scope, TokenStore
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import PROJECTS, project_folder
 
@@ -135,6 +134,9 @@ def create_automation(
         # The folder last: what a killed process left without it starts nothing, and ends here.
         _end_records(name, opened, by=automation.rights.by)
         if secret:
+            # Imported here, because lists need no tokens, and it imports pydantic.
+            from attractor.factory.ledger.tokens import Scope, TokenStore
+
             TokenStore(state).create(
                 f"{name}-{automation.project[:8]}",
                 Scope.START,
@@ -176,6 +178,9 @@ def _end_records(name: str, opened: OpenProject, *, by: str) -> None:
         if (line.data["name"], line.data["project"]) == (name, _project_id(opened)):
             data = {**line.data, "by": by}
             opened.ledger.append(LineKind.AUTOMATION_REMOVED, "", data, now=opened.now())
+    # Imported here, because lists need no tokens, and it imports pydantic.
+    from attractor.factory.ledger.tokens import TokenStore
+
     store = TokenStore(_state(opened))
     for token in store.list():
         if token.automation == name and token.is_for(_project_id(opened)):
@@ -215,6 +220,9 @@ def _fault_of(automation: Automation, recorded: Mapping[str, str], opened: OpenP
     if recorded.get(automation.digest) != _project_id(opened):
         return "its record was edited after it was created"
     if digest := automation.rights.token:
+        # Imported here, because most automations have no token, and it imports pydantic.
+        from attractor.factory.ledger.tokens import Scope, TokenStore
+
         store, by = TokenStore(_state(opened)), automation.rights.by
         tokens = {token.digest: token for token in store.list()}
         token = tokens.get(digest)

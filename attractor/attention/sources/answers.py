@@ -10,7 +10,6 @@ from attractor.base.locks import FileLock
 from attractor.factory.open_project import OpenProject
 from attractor.records.diagnosis.needs import row_of_answer
 from attractor.worlds.actors import Answered
-from attractor.worlds.orders import mark_seen, send
 from attractor.worlds.status import ActorStatus, ActorView, read_actor
 
 _PATIENCE_S = 10.0
@@ -59,6 +58,9 @@ def _act(view: ActorView, message: str) -> Act:
     folder = view.folder
 
     def act(choice: str, fields: Mapping[str, str], at: Settler) -> str:
+        # Imported here, because a list settles nothing.
+        from attractor.worlds.orders import mark_seen, send
+
         words = "seen"
         with FileLock(folder.root / "seen.lock").acquire(wait=_PATIENCE_S):
             last = read_actor(folder).unseen

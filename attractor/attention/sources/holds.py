@@ -7,7 +7,6 @@ from attractor.attention.rows import Act, AttentionRow, Choice, Settler
 from attractor.attention.source import Look, Source
 from attractor.base.amounts import number_of
 from attractor.worlds.holds import Hold, read_holds
-from attractor.worlds.orders import leave_held, let_begin
 from attractor.worlds.status import ActorView
 
 
@@ -42,6 +41,9 @@ def _rows(look: Look) -> Iterator[AttentionRow]:
 
 def _act(hold: Hold, held: Sequence[ActorView]) -> Act:
     def act(choice: str, fields: Mapping[str, str], at: Settler) -> str:
+        # Imported here, because a list settles nothing.
+        from attractor.worlds.orders import leave_held, let_begin
+
         if choice == "go on":
             let_begin(hold, held, at.opened)
             return "one begins"

@@ -9,7 +9,6 @@ from attractor.attention.source import Look, Source
 from attractor.factory.open_project import OpenProject
 from attractor.records.diagnosis.needs import row_id
 from attractor.worlds.messages import TaskAtWork
-from attractor.worlds.orders import go_on, leave, start_over
 from attractor.worlds.status import ActorStatus, ActorView
 
 
@@ -57,6 +56,9 @@ def _act(view: ActorView, task: TaskAtWork) -> Act:
     folder = view.folder
 
     def act(choice: str, fields: Mapping[str, str], at: Settler) -> str:
+        # Imported here, because a list settles nothing.
+        from attractor.worlds.orders import go_on, leave, start_over
+
         def cancel(run_id: str) -> None:
             at.cancel(run_id, choice)
 

@@ -30,8 +30,6 @@ from attractor.factory.operator_process import refuse_while_unguarded
 from attractor.interviewers.prompts import shown_prompt, shown_question
 from attractor.language.source.text import visible
 from attractor.pipeline.orders import Orders
-from attractor.pipeline.workspace.deliver import deliver_ended_run
-from attractor.worlds.orders import continue_actor
 
 _LONGEST_REASON = 60
 _LONGEST_TITLE = 24
@@ -176,6 +174,10 @@ def _require(state: Path, scope: Scope) -> None:
 
 
 def _settler(invocation: Invocation, opened: OpenProject) -> Settler:
+    # Imported here, because a list settles nothing.
+    from attractor.pipeline.workspace.deliver import deliver_ended_run
+    from attractor.worlds.orders import continue_actor
+
     def orders(run_id: str) -> Orders:
         return orders_in(invocation, opened, opened.project.runs_dir / run_id)
 
