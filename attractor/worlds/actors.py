@@ -32,6 +32,7 @@ from attractor.base.names import find_named
 from attractor.base.records import read_record, write_record
 from attractor.config.checks import require_new_name
 from attractor.engine.outcome import NOTHING_USED, Usage, format_usage_cost
+from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder, list_project_folders, project_folder
 from attractor.language.source.text import visible
 from attractor.worlds.messages import Message, Sender, TaskAtWork
@@ -387,6 +388,13 @@ def list_actors(state: Path) -> Sequence[ActorFolder]:
         for project in list_project_folders(state)
         for root in sorted((project_folder(state, project.project_id) / ACTORS).glob("[!.]*"))
     ]
+
+
+def actors_of_project(opened: OpenProject) -> list[ActorFolder]:
+    """Return the actors of a project, archived ones as well."""
+    own = opened.identity.project_id()
+    actors = list_actors(opened.project.machine.state_dir)
+    return [folder for folder in actors if folder.project.project_id == own]
 
 
 def find_actor(reference: str, actors: Sequence[ActorFolder], project_id: str = "") -> ActorFolder:

@@ -32,9 +32,9 @@ from attractor.worlds.actors import (
     Marked,
     Renewed,
     Resumed,
+    actors_of_project,
     create_actor,
     find_actor,
-    list_actors,
     lock_actors,
     require_actor_name,
     require_free_name,
@@ -80,13 +80,6 @@ def here(opened: OpenProject) -> ProjectFolder:
     """Return the folders of a project; its id is created with its first actor or run."""
     project = opened.project
     return ProjectFolder(opened.identity.create_id(), project.root, project.runs_dir)
-
-
-def actors_of_project(opened: OpenProject) -> list[ActorFolder]:
-    """Return the actors of a project, archived ones as well."""
-    own = opened.identity.project_id()
-    actors = list_actors(opened.project.machine.state_dir)
-    return [folder for folder in actors if folder.project.project_id == own]
 
 
 def spawn(

@@ -27,9 +27,10 @@ from attractor.workspaces.git.repository import Repository, open_repository
 from attractor.workspaces.result_tree import candidate_files, excluded_in
 from attractor.workspaces.run_store import STORES, open_store, read_record
 from attractor.workspaces.worktrees import LinkedWorktree
+from attractor.worlds.actors import actors_of_project
 from attractor.worlds.dimension_folders import folder_of, place_of
 from attractor.worlds.messages import Sender
-from attractor.worlds.orders import actors_of_project, mark_seen
+from attractor.worlds.orders import mark_seen
 
 FILE = "submit.dot"
 """The file of the pipeline, which exists in no project."""

@@ -24,7 +24,7 @@ from attractor.language.reading import parse
 from attractor.pipeline.plan.run_plan import BegunRun
 from attractor.records.drawing import read_graph
 from attractor.records.lookup import list_folders
-from attractor.worlds.orders import actors_of_project
+from attractor.worlds.actors import actors_of_project
 
 _POLL = timedelta(milliseconds=500)
 _LOCK_PATIENCE_S = 30.0

@@ -13,8 +13,8 @@ from attractor.cli.runs.fleet import require_extra
 from attractor.cli.runs.setup import Amount, chosen_model_options, opened_of, sandbox_option
 from attractor.language.declarations.touches import read_touches
 from attractor.workspaces.create.registry import READ_ONLY
-from attractor.worlds.actors import Actor, ActorFolder
-from attractor.worlds.orders import actors_of_project, name_after, spawn
+from attractor.worlds.actors import Actor, ActorFolder, actors_of_project
+from attractor.worlds.orders import name_after, spawn
 from attractor.worlds.records import actor_record
 from attractor.worlds.status import read_actor
 from attractor.worlds.touches import await_others, warn_of_overlap

@@ -18,9 +18,8 @@ from attractor.fleet.dispatch.in_pool import InPool
 from attractor.fleet.errors import ActorBusy
 from attractor.fleet.records import FleetRun
 from attractor.server.fleet.connection import FleetConnection
-from attractor.worlds.actors import ActorFolder
+from attractor.worlds.actors import ActorFolder, actors_of_project
 from attractor.worlds.messages import TaskAtWork
-from attractor.worlds.orders import actors_of_project
 from attractor.worlds.status import read_actor
 from attractor.worlds.tasks import answer_of, due_run, note_obstacle, refusal, settle, take_next
 
