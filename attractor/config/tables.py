@@ -1,7 +1,7 @@
 """The models of tables in TOML files that people write, and of sections of the settings."""
 
-from collections.abc import Mapping
-from functools import cache, partial
+from collections.abc import Callable, Mapping
+from functools import cache
 from types import NoneType
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
 
@@ -139,9 +139,12 @@ class Modeled:
         self, section: type[Section], handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         """Check with the model, and return the section."""
-        checked = handler.generate_schema(model_of(section))
-        return core_schema.no_info_after_validator_function(
-            partial(unmodeled, section),
-            checked,
+
+        def read(value: object, check: Callable[[object], object]) -> object:
+            return value if isinstance(value, section) else unmodeled(section, check(value))
+
+        return core_schema.no_info_wrap_validator_function(
+            read,
+            handler.generate_schema(model_of(section)),
             serialization=core_schema.plain_serializer_function_ser_schema(write_value),
         )
