@@ -282,9 +282,13 @@ class IndexUpdate:
         """Read a run; if it was live when it was read last, only its new lines."""
         sql = "SELECT read_on FROM runs WHERE directory = ? AND signature <> '' AND read_on <> ''"
         known = _ReadRun(directory)
+        # A run that a process has left is read as a whole.
+        rows = (
+            self._db.execute(sql, [str(directory)]) if is_executed(RunDirectory(directory)) else ()
+        )
         # Another version may have written the record of a state.
         with suppress(AttractorError):
-            for (text,) in self._db.execute(sql, [str(directory)]):
+            for (text,) in rows:
                 known = known.known_from(Fields(parse_row(text), "row of the index"))
         return _read_run(known)
 
@@ -362,8 +366,8 @@ class _Walk:
 class _ReadRun:
     """A run as it was read, without an overview if it is removed.
 
-    `states` are those from which the journals of a live run and of its children are read on;
-    `followed` are the folders of the children.
+    `states` are those from which its journal and those of its children are read on; `followed` are
+    the folders of the children in flight.
     """
 
     directory: Path
@@ -380,10 +384,12 @@ class _ReadRun:
 
     @property
     def known(self) -> str:
-        """What a live run is read on from, as a text."""
+        """What a live run is read on from, as a text; "" of another run."""
+        if not (self.overview and self.overview.is_live):
+            return ""
         states: dict[str, Json] = {place: one.to_record() for place, one in self.states.items()}
         known: dict[str, Json] = {"followed": [*self.followed], "states": states}
-        return canonical_json({**known, "walk": write_record(self.walk)}) if states else ""
+        return canonical_json({**known, "walk": write_record(self.walk)})
 
     def known_from(self, fields: Fields) -> "_ReadRun":
         """Return the run with what it is read on from."""
@@ -397,7 +403,7 @@ class _ReadRun:
 
 
 def _read_run(known: _ReadRun) -> _ReadRun:
-    """Read a run; if it is live, from what is known of it."""
+    """Read a run, from what is known of it."""
     directory = RunDirectory(known.directory)
     if not is_run(directory):
         return _ReadRun(known.directory)
@@ -405,15 +411,8 @@ def _read_run(known: _ReadRun) -> _ReadRun:
     signature = _signature(known.directory, known.followed)
     journals = KnownStates(known.states)
     one = summarize_any(known.directory, journals)
-    if not one.is_live and known.states:
-        # A run that was left is read as a whole, once.
-        return _read_run(_ReadRun(known.directory))
-    walk = _read_walk(directory, known.walk, journals)
-    if not one.is_live:
-        return _ReadRun(known.directory, one, signature, walk)
-    read = _ReadRun(
-        known.directory, one, signature, walk, journals.states, tuple(journals.followed)
-    )
+    walk, followed = _read_walk(directory, known.walk, journals), tuple(journals.followed)
+    read = _ReadRun(known.directory, one, signature, walk, journals.states, followed)
     # Which children belong to the run is known after reading it, and they may have changed since.
     return read if read.followed == tuple(known.followed) else _read_run(read)
 
@@ -451,7 +450,8 @@ def _read_walk(directory: RunDirectory, known: _Walk, journals: KnownStates) -> 
 def _signature(root: Path, followed: Iterable[str]) -> str:
     """Return a text that changes when a run changes, or when a process begins or ends it.
 
-    The usage of a live run includes that of the children at work, whose journals are theirs.
+    The usage of a run includes that of the children in flight, which have journals of their own:
+    live runs could not be compared without them.
     """
     directory = RunDirectory(root)
     files = [directory.events, directory.run, directory.manifest]
