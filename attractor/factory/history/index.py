@@ -417,7 +417,8 @@ class OpenIndex:
         """Return the runs that a query finds, after comparing them with their files."""
         where, values = query.where(folder)
         order = "ORDER BY directory DESC LIMIT ?"
-        unsettled = f"NOT is_settled AND {where} {order}"
+        # Rows that are unsure were compared by `update`.
+        unsettled = f"NOT is_settled AND NOT is_unsure AND {where} {order}"
         self._update.refresh(unsettled, [*values, query.limit])
         sql = f"SELECT summary FROM runs WHERE {where} {order}"
         rows = self._db.execute(sql, [*values, query.limit])
