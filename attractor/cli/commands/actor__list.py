@@ -46,9 +46,6 @@ def actor_list(invocation: Invocation, here: bool, with_archived: bool, as_json:
     show("\n".join(actor_table(views, projects if len(projects) > 1 else {})))
     local = [one for one in views if not one.pool]
     working = sum(one.status is ActorStatus.WORKING for one in local)
-    # Imported here, because it imports all that executes a run.
-    from attractor.worlds.process import most_working
-
     most = most_working(opened)
     if working >= most and any(one.can_begin and not one.has_process for one in local):
         show(
