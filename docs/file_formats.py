@@ -28,7 +28,7 @@ from attractor.factory.decisions.decide import DecisionKind, Proof
 from attractor.factory.evaluation.feedback import Feedback
 from attractor.factory.gate_records import Domain
 from attractor.factory.ledger.ledger import LineKind
-from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operator_process import Scope
 from attractor.factory.pulls.feedback import PullRequestFeedback
 from attractor.factory.races import Stop
 from attractor.factory.resources.profiles import Profile

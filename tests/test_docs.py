@@ -18,7 +18,7 @@ from attractor.config.settings import Settings
 from attractor.engine.run_folder.layout import NAMES
 from attractor.factory.gate_records import RULES
 from attractor.factory.ledger.ledger import LineKind
-from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operator_process import Scope
 from attractor.twins.exchange.answer import Answer
 from attractor.twins.script.script import Rule, Script
 from attractor.twins.server.hosting import in_background

@@ -15,8 +15,8 @@ from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.questions.question import Question
-from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
+from attractor.factory.operator_process import Scope
 from attractor.factory.project import ProjectFolder
 from attractor.language.source.text import visible
 from attractor.records.diagnosis.needs import UNREADABLE, RunNeed

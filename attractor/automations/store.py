@@ -135,7 +135,8 @@ def create_automation(
         _end_records(name, opened, by=automation.rights.by)
         if secret:
             # Imported here, because lists need no tokens, and it imports pydantic.
-            from attractor.factory.ledger.tokens import Scope, TokenStore
+            from attractor.factory.ledger.tokens import TokenStore
+            from attractor.factory.operator_process import Scope
 
             TokenStore(state).create(
                 f"{name}-{automation.project[:8]}",
@@ -221,7 +222,8 @@ def _fault_of(automation: Automation, recorded: Mapping[str, str], opened: OpenP
         return "its record was edited after it was created"
     if digest := automation.rights.token:
         # Imported here, because most automations have no token, and it imports pydantic.
-        from attractor.factory.ledger.tokens import Scope, TokenStore
+        from attractor.factory.ledger.tokens import TokenStore
+        from attractor.factory.operator_process import Scope
 
         store, by = TokenStore(_state(opened)), automation.rights.by
         tokens = {token.digest: token for token in store.list()}

@@ -1,4 +1,4 @@
-"""Refuses actions of the operator in processes that a run started.
+"""What a caller may do; refuses actions of the operator in processes that a run started.
 
 Without a sandbox, tools of a run have the rights of the operator. Their processes are recognized by
 a variable that every command of a run gets, in the process itself or in one of its ancestors, and
@@ -7,10 +7,29 @@ by an ancestor that executes a stage without a sandbox.
 
 import os
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn
 
 from attractor.base.errors import Refused
+
+
+class Scope(StrEnum):
+    """The actions that a token allows; each scope includes the scopes before it.
+
+    A token of the scope `decide` identifies a person who decides. One of the scope `start` starts
+    the runs of one automation, and reads nothing.
+    """
+
+    START = "start"
+    READ = "read"
+    OPERATE = "operate"
+    DECIDE = "decide"
+
+    def includes(self, other: "Scope") -> bool:
+        """Return whether this scope allows the actions of another scope."""
+        scopes = [*Scope]
+        return scopes.index(self) >= scopes.index(other)
 
 
 def refuse_in_run(action: str, environ: Mapping[str, str]) -> None:

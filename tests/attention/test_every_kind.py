@@ -18,8 +18,8 @@ from attractor.attention.fleet_needs import FleetNeed, FleetNeeds, publish_needs
 from attractor.attention.source import sources
 from attractor.automations.store import create_automation
 from attractor.base.clock import SystemClock
-from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
+from attractor.factory.operator_process import Scope
 from attractor.factory.promotion_queue import PromotionQueues, QueuedRun
 from attractor.factory.pulls.readings import PullReadings
 from attractor.growth.api.plans import plan_proposal

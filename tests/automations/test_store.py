@@ -19,8 +19,9 @@ from attractor.automations.store import (
     verified,
 )
 from attractor.base.errors import Refused, UnknownName
-from attractor.factory.ledger.tokens import Scope, TokenStore, digest_of
+from attractor.factory.ledger.tokens import TokenStore, digest_of
 from attractor.factory.open_project import OpenProject
+from attractor.factory.operator_process import Scope
 from tests.automations.desk import automation_in, make_opened
 from tests.tables import table
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from attractor.cli.invocation import OPERATOR_COMMANDS, command_registry, is_operator_command
 from attractor.environments.orphan_processes import MARK
-from attractor.factory.ledger.tokens import Scope, TokenStore
+from attractor.factory.ledger.tokens import TokenStore
+from attractor.factory.operator_process import Scope
 from tests.cli.plain_desk import WORDS as WITHOUT_SANDBOX, Desk
 from tests.cli.running import ATTRACTOR, attractor
 from tests.cli.terminals import sit

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operator_process import Scope
 from attractor.fleet.fleet import Addresses
 from attractor.fleet.records import EVALUATE
 from attractor.server.access.callers import Caller

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from attractor.config.schema import keys_at
 from attractor.config.settings import Settings
-from attractor.config.tables import keys_at, model_of
+from attractor.config.tables import model_of
 from tests.examples import Fence, fences
 from tests.llm.asking import speaking
 from tests.prepared import run_program

@@ -14,7 +14,7 @@ import pytest
 from starlette.routing import BaseRoute
 
 from attractor.base.clock import SystemClock
-from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operator_process import Scope
 from attractor.server.access.callers import COOKIE
 from attractor.server.access.limits import LIMITS, Limits
 from attractor.server.access.log import LoggedRequest

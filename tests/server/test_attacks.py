@@ -18,7 +18,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from attractor.base.errors import UnknownName
-from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operator_process import Scope
 from attractor.records.transcript import TRANSCRIPT
 from attractor.server.access.callers import COOKIE
 from attractor.server.access.limits import LIMITS, UNLIMITED

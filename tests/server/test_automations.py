@@ -32,8 +32,8 @@ from attractor.base.errors import Refused
 from attractor.base.fenced import unfenced
 from attractor.base.json import JsonObject
 from attractor.factory.ledger.ledger import LineKind
-from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
+from attractor.factory.operator_process import Scope
 from attractor.server.automations import AT_ONCE, EVERY_S, AutomationLoop, AutomationProject
 from attractor.server.processes import keyed_work
 from attractor.server.processes.repeated import Repeated

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from playwright.sync_api import expect
 
 from attractor.base.events import Event
-from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operator_process import Scope
 from attractor.fleet.database.schema import RUNS
 from attractor.fleet.fleet import Fleet
 from attractor.fleet.records import AttemptEnd, Pool, Reason, ReasonKind, RowState

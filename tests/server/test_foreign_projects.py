@@ -4,7 +4,8 @@ from pathlib import Path
 
 import httpx
 
-from attractor.factory.ledger.tokens import Scope, digest_of
+from attractor.factory.ledger.tokens import digest_of
+from attractor.factory.operator_process import Scope
 from attractor.server.access.limits import UNLIMITED
 from attractor.server.application import OPENAPI
 from attractor.server.service import Service

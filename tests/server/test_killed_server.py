@@ -16,7 +16,8 @@ from httpx_sse import connect_sse
 
 from attractor.base.clock import SystemClock
 from attractor.engine.journal.checkpoint import verify_journal
-from attractor.factory.ledger.tokens import Scope, TokenStore
+from attractor.factory.ledger.tokens import TokenStore
+from attractor.factory.operator_process import Scope
 from tests.patience import PATIENCE_S, wait_until
 from tests.prepared import Process, begin_prepared
 from tests.server.runs import BRANCHES, GATE, UNGUARDED, WAITING, await_rest, await_status, start

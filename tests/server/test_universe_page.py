@@ -6,7 +6,7 @@ from contextlib import closing
 import httpx
 import sqlalchemy as sa
 
-from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operator_process import Scope
 from attractor.fleet.database.schema import UNIVERSES
 from attractor.fleet.database.universe_rows import charge
 from attractor.fleet.records import AttemptEnd, Pool, Reason, ReasonKind, RowState, Spent

@@ -24,9 +24,8 @@ from attractor.cli.runs.actors import sender_of
 from attractor.cli.runs.orders import orders_in
 from attractor.engine.outcome import format_usage_cost
 from attractor.engine.truncation import shorten
-from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject, open_project
-from attractor.factory.operator_process import refuse_while_unguarded
+from attractor.factory.operator_process import Scope, refuse_while_unguarded
 from attractor.interviewers.prompts import shown_prompt, shown_question
 from attractor.language.source.text import visible
 from attractor.pipeline.orders import Orders

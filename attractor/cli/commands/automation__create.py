@@ -40,8 +40,9 @@ from attractor.cli.runs.setup import (
 )
 from attractor.config.user_folders import TOKEN_VARIABLE
 from attractor.engine.budgets import Budgets
-from attractor.factory.ledger.tokens import Scope, digest_of
+from attractor.factory.ledger.tokens import digest_of
 from attractor.factory.open_project import OpenProject
+from attractor.factory.operator_process import Scope
 from attractor.factory.pulls.open_forge import find_forge
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.gallery import is_gallery_word

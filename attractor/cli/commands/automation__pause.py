@@ -8,7 +8,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show_result
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
-from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operator_process import Scope
 
 
 @click.command()

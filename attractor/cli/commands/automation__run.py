@@ -15,9 +15,9 @@ from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import INPUT_FORMS, input_option, opened_of, read_inputs, turn_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.run_folder.result import RunResult
-from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.due import DueRun, Here, carry_out
+from attractor.factory.operator_process import Scope
 
 
 @click.command()

@@ -13,7 +13,6 @@ from attractor.cli.runs.verdicts import operator_option, verdict_text
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge
-from attractor.factory.ledger.tokens import Scope
 from attractor.factory.operations.evaluate import (
     judge_again,
     replay_cut as order_replay,
@@ -21,6 +20,7 @@ from attractor.factory.operations.evaluate import (
 )
 from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.resume import resume_run
+from attractor.factory.operator_process import Scope
 from attractor.records.request import Overrides
 
 

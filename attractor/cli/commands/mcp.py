@@ -25,7 +25,7 @@ def mcp(invocation: Invocation) -> ExitCode:
     # Imported here, because only this command needs an MCP server.
     import anyio
 
-    from attractor.factory.ledger.tokens import Scope
+    from attractor.factory.operator_process import Scope
     from attractor.server.access.callers import Caller
     from attractor.server.mcp_tools import MCP, serve_stdio
     from attractor.server.service import Service

@@ -29,7 +29,6 @@ from attractor.cli.runs.setup import (
 from attractor.cli.shell_completion import complete_models
 from attractor.engine.budgets import Budgets
 from attractor.factory.ledger.ledger import LineKind
-from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.race import (
     AttemptView,
@@ -39,6 +38,7 @@ from attractor.factory.operations.race import (
     race_record,
 )
 from attractor.factory.operations.race_process import give_up_attempts, run_race
+from attractor.factory.operator_process import Scope
 from attractor.factory.races import LATEST, Race, Stop, find_race, results_of, winner_of
 from attractor.records.request import RunRequest
 

@@ -12,8 +12,8 @@ from attractor.cli.runs.references import run_argument
 from attractor.cli.runs.setup import opened_of, override_options, turn_of
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.factory.ledger.tokens import Scope
 from attractor.factory.operations.resume import resume_run
+from attractor.factory.operator_process import Scope
 from attractor.records.lookup import find_run
 from attractor.records.request import Overrides
 

@@ -15,7 +15,7 @@ from attractor.cli.runs.references import find_project
 from attractor.config.user_folders import TOKEN_VARIABLE
 from attractor.factory.decisions.decide import Operator, Proof
 from attractor.factory.errors import InvalidToken
-from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operator_process import Scope
 from attractor.language.source.text import visible
 
 

@@ -77,7 +77,7 @@ def _token(invocation: Invocation) -> Generator[Mapping[str, str]]:
 def _session(invocation: Invocation) -> Generator[Mapping[str, str]]:
     """Yield the headers of a session, as browsers have them, until the block ends."""
     # Imported here, because only this command begins one itself.
-    from attractor.factory.ledger.tokens import Scope
+    from attractor.factory.operator_process import Scope
     from attractor.server.access.callers import COOKIE, csrf_of
     from attractor.server.access.sessions import Sessions
     from attractor.server.http.guard import CSRF_HEADER

@@ -52,7 +52,7 @@ def find(invocation: Invocation, reference: str) -> tuple[ActorFolder, OpenProje
 def sender_of(invocation: Invocation) -> Sender:
     """Return the person who types the command, with the proof of the process."""
     # Imported here, because most commands need no token.
-    from attractor.factory.ledger.tokens import Scope
+    from attractor.factory.operator_process import Scope
 
     name = operator_name(invocation, Scope.OPERATE)
     return Sender(SenderKind.PERSON, name, proof_of(invocation, name))

@@ -21,10 +21,10 @@ from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import Action, OperatorAction
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun, open_run
-from attractor.factory.ledger.tokens import Scope
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import conclude
 from attractor.factory.operations.start import plan_start
+from attractor.factory.operator_process import Scope
 from attractor.fleet.check import last_whole_head
 from attractor.fleet.decisions import pause_of
 from attractor.fleet.dispatch.dispatch import Where, copy_fence, first_of, of_labeled_machine

@@ -20,8 +20,9 @@ from attractor.records.summary import summarize_any
 
 if TYPE_CHECKING:
     from attractor.factory.decisions.decide import Operator
-    from attractor.factory.ledger.tokens import Scope, TokenStore
+    from attractor.factory.ledger.tokens import TokenStore
     from attractor.factory.open_project import OpenProject
+    from attractor.factory.operator_process import Scope
 
 
 def operator_name(
@@ -35,7 +36,7 @@ def operator_name(
     if not secret:
         return user_name(invocation)
     # Imported here, because most orders need no token.
-    from attractor.factory.ledger.tokens import Scope
+    from attractor.factory.operator_process import Scope
 
     def project() -> str:
         return "" if everywhere else opened_of(invocation).identity.project_id()
@@ -95,7 +96,7 @@ def orders_in(invocation: Invocation, opened: "OpenProject", root: Path) -> Orde
     """Return the object by which the calling user sends orders to a run of a project."""
     # Imported here, because most orders do not end a run.
     from attractor.factory.decisions.run_end import record_end
-    from attractor.factory.ledger.tokens import Scope
+    from attractor.factory.operator_process import Scope
 
     by = operator_name(invocation, Scope.OPERATE)
     orders = Orders(

@@ -12,7 +12,7 @@ from attractor.cli.invocation import Invocation
 from attractor.cli.runs.orders import token_store
 from attractor.config.user_folders import TOKEN_VARIABLE
 from attractor.factory.errors import InvalidToken
-from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operator_process import Scope
 from attractor.fleet.views.universe_views import NONE
 
 if TYPE_CHECKING:

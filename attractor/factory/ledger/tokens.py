@@ -8,7 +8,6 @@ of an unknown author, or one that was restored after it was revoked, is detected
 import hmac
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -20,29 +19,11 @@ from attractor.base.json import Json, canonical_json, content_hash
 from attractor.base.locks import FileLock
 from attractor.factory.errors import InvalidToken
 from attractor.factory.ledger.ledger import Ledger, LineKind
-from attractor.factory.operator_process import refuse_while_unguarded
+from attractor.factory.operator_process import Scope, refuse_while_unguarded
 
 TOKENS_FILE = "tokens.json"
 OWNER_ONLY = 0o600
 PATIENCE_S = 10.0
-
-
-class Scope(StrEnum):
-    """The actions that a token allows; each scope includes the scopes before it.
-
-    A token of the scope `decide` identifies a person who decides. One of the scope `start` starts
-    the runs of one automation, and reads nothing.
-    """
-
-    START = "start"
-    READ = "read"
-    OPERATE = "operate"
-    DECIDE = "decide"
-
-    def includes(self, other: "Scope") -> bool:
-        """Return whether this scope allows the actions of another scope."""
-        scopes = [*Scope]
-        return scopes.index(self) >= scopes.index(other)
 
 
 class StoredToken(BaseModel):

@@ -13,7 +13,8 @@ from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.engine.questions.question import BROWSER_SESSION, mcp_proof, token_proof
 from attractor.factory.ledger.ledger import Ledger
-from attractor.factory.ledger.tokens import Scope, StoredToken, TokenStore, digest_of
+from attractor.factory.ledger.tokens import StoredToken, TokenStore, digest_of
+from attractor.factory.operator_process import Scope
 from attractor.server.access.sessions import LoginCodes, Sessions
 from attractor.server.errors import OtherProjects, Unauthenticated
 

@@ -19,7 +19,8 @@ from attractor.base.files import make_private_folder, read_regular, write_whole
 from attractor.base.json import canonical_json
 from attractor.base.locks import FileLock
 from attractor.factory.ledger.ledger import Ledger
-from attractor.factory.ledger.tokens import OWNER_ONLY, PATIENCE_S, Scope, digest_of
+from attractor.factory.ledger.tokens import OWNER_ONLY, PATIENCE_S, digest_of
+from attractor.factory.operator_process import Scope
 
 SESSIONS_FILE = "sessions.json"
 LIFETIME = timedelta(days=7)

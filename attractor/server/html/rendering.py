@@ -25,7 +25,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.engine.outcome import format_usage_cost
 from attractor.engine.questions.edge_labels import without_accelerator
-from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operator_process import Scope
 from attractor.factory.project import list_project_folders
 from attractor.language.drawing.picture import encoded
 from attractor.pipeline.status import plain_status

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operator_process import Scope
 from attractor.server.access.callers import COOKIE
 from attractor.server.access.origins import SAFE_METHODS
 from attractor.server.errors import UnknownResult, UnsupportedBody

@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 
 from attractor.base.errors import UnknownName
 from attractor.base.ids import is_run_id
-from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operator_process import Scope
 from attractor.factory.project import ProjectFolder, list_project_folders
 from attractor.server.access.callers import Caller
 from attractor.server.errors import Forbidden, OtherProjects, Unauthenticated

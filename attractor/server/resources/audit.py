@@ -8,7 +8,7 @@ from attractor.base.records import write_fields
 from attractor.factory.history.audit import Flaw, audit
 from attractor.factory.history.index import LedgerLine, LineQuery
 from attractor.factory.ledger.ledger import LineKind
-from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operator_process import Scope
 from attractor.growth.api.deployments import audit_releases
 from attractor.server.access.callers import Caller
 from attractor.server.http.cursors import (

@@ -17,7 +17,7 @@ from attractor.automations.store import (
     verified,
 )
 from attractor.base.errors import AttractorError, UnknownName
-from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operator_process import Scope
 from attractor.server.access.callers import Caller
 from attractor.server.automations import start_command
 from attractor.server.errors import TooManyProcesses, TooManyStarts

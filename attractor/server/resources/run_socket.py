@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from attractor.base.errors import AttractorError, UnknownName
 from attractor.base.json import JsonObject, canonical_json
-from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operator_process import Scope
 from attractor.server.access.callers import Caller
 from attractor.server.events.buffer import DROPPED
 from attractor.server.http.problems import InvalidRequest, invalid_request, problem_of

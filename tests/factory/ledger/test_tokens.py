@@ -10,7 +10,8 @@ import pytest
 from attractor.base.errors import ExitCode, VerificationError
 from attractor.factory.errors import InvalidToken
 from attractor.factory.ledger.ledger import Ledger
-from attractor.factory.ledger.tokens import TOKENS_FILE, Scope, StoredToken, TokenStore
+from attractor.factory.ledger.tokens import TOKENS_FILE, StoredToken, TokenStore
+from attractor.factory.operator_process import Scope
 from tests.counts import count
 from tests.patience import PATIENCE_S
 from tests.tables import table

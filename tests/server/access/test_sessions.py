@@ -18,7 +18,7 @@ from playwright.sync_api import Error, expect
 
 from attractor.base.clock import ManualClock, SystemClock
 from attractor.base.errors import VerificationError
-from attractor.factory.ledger.tokens import Scope
+from attractor.factory.operator_process import Scope
 from attractor.server.access.callers import COOKIE, Access
 from attractor.server.access.sessions import CODE_LIFETIME, LIFETIME, SESSIONS_FILE
 from attractor.server.errors import Unauthenticated

@@ -17,7 +17,8 @@ import httpx
 from attractor.base.clock import SystemClock
 from attractor.base.locks import FileLock
 from attractor.factory.ledger.ledger import Ledger
-from attractor.factory.ledger.tokens import Scope, TokenStore
+from attractor.factory.ledger.tokens import TokenStore
+from attractor.factory.operator_process import Scope
 from tests.factory.flows import make_flow
 from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git
