@@ -129,7 +129,7 @@ def end_text(facts: CandidateRun, opened: OpenProject) -> str:
         # Suites and the gate are slow to import, and most polls find no ended run.
         from attractor.factory.evaluation.gate import gate
         from attractor.factory.gate_records import BOUND_SENTENCE
-        from attractor.factory.operations.gate import ask_gate
+        from attractor.factory.operations.evaluate import ask_gate
 
         _, judged = ask_gate(facts.directory.root, opened)
         report, means = gate(judged), f" {BOUND_SENTENCE}"

@@ -25,7 +25,7 @@ from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject, open_project
 from attractor.factory.operations.decide import decide_run
-from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.evaluate import ask_gate
 from attractor.factory.operations.race import begin_race, end_race, look
 from attractor.factory.operations.race_process import walk_attempt
 from attractor.factory.races import Race, races_in

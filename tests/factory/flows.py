@@ -17,10 +17,9 @@ from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.decide import amend_decision, decide_run, waive_scenario
-from attractor.factory.operations.gate import ask_gate
-from attractor.factory.operations.promote import promote_run
+from attractor.factory.operations.evaluate import ask_gate
+from attractor.factory.operations.promote import promote_run, roll_back_run
 from attractor.factory.operations.resume import resume_run
-from attractor.factory.operations.roll_back import roll_back_run
 from attractor.factory.operations.start import start_run
 from attractor.factory.resources.profiles import make_profile
 from attractor.pipeline.project.machine import Machine

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from attractor.factory.decisions.lock import lock_run
-from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.evaluate import ask_gate
 from tests.factory.flows import make_flow
 
 

@@ -22,7 +22,7 @@ from attractor.factory.gate_records import CarriedPaths
 from attractor.factory.history.records import EvaluationStart
 from attractor.factory.history.trials import EvaluationId, TrialLog
 from attractor.factory.ledger.ledger import LineKind
-from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.evaluate import ask_gate
 from attractor.factory.operations.start import start_run
 from attractor.factory.registration.register_suite import register_suite
 from attractor.factory.resources.suites import carried_of_registrations

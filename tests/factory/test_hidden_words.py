@@ -13,7 +13,7 @@ from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.evaluation.failed_scenarios import failed_scenarios
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.ledger.ledger import LEDGER_FILE
-from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.evaluate import ask_gate
 from tests.factory.flows import Flow, make_flow
 
 HOLDOUT = """

@@ -11,7 +11,7 @@ from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.history.audit import audit
 from attractor.factory.ledger.ledger import LineKind
-from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.evaluate import ask_gate
 from tests.counts import count
 from tests.factory.flows import Flow, make_flow
 from tests.factory.queues import approve, approved, begin, enqueue, queue_of, subjects

@@ -13,8 +13,7 @@ from attractor.factory.decisions.review import review
 from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluation.failed_scenarios import failed_scenarios
 from attractor.factory.history.report import trials_in
-from attractor.factory.operations.evaluate import judge_again
-from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.evaluate import ask_gate, judge_again
 from attractor.factory.operations.race import begin_race, look
 from attractor.factory.operations.race_process import walk_attempt
 from attractor.scenarios.evaluation import NoResult

@@ -7,7 +7,7 @@ import pytest
 
 from attractor.cli.runs.verdicts import verdict_text
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.evaluate import ask_gate
 from tests.factory.flows import Flow, make_flow
 from tests.factory.resources.stores import register
 from tests.needs import needs, needs_kind

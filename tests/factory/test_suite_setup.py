@@ -7,7 +7,7 @@ from pathlib import Path
 from attractor.engine.outcome import Culprit
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.evaluate import ask_gate
 from attractor.workspaces.run_store import STORES
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.needs import needs_sandbox

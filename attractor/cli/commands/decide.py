@@ -32,7 +32,7 @@ from attractor.factory.history.records import entry_record
 from attractor.factory.ledger.ledger import LedgerEntry
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.decide import decide_run, require_decision, waive_scenario
-from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.evaluate import ask_gate
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.lookup import reference_of

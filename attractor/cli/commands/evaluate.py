@@ -14,11 +14,11 @@ from attractor.cli.runs.walk import Watcher, walk
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge
 from attractor.factory.operations.evaluate import (
+    ask_gate,
     judge_again,
     replay_cut as order_replay,
     request_evaluation,
 )
-from attractor.factory.operations.gate import ask_gate
 from attractor.factory.operations.resume import resume_run
 from attractor.factory.operator_process import Scope
 from attractor.records.request import Overrides

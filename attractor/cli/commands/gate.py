@@ -21,7 +21,7 @@ from attractor.engine.state.run_state import StatusWord
 from attractor.factory.decisions.review import evidence_of
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.evaluation.gate import gate as judge, unverifiable
-from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.evaluate import ask_gate
 from attractor.language.source.text import visible
 from attractor.pipeline.workspace.diffstat import read_diffstat
 

@@ -1,10 +1,12 @@
-"""Requests another evaluation of a run."""
+"""Asks the gate about a run, and requests another evaluation."""
 
 from pathlib import Path
 
 from attractor.engine.state.run_state import EVALUATING
+from attractor.factory.candidate_run import CandidateRun, read_candidate_run
 from attractor.factory.decisions.lock import lock_run
 from attractor.factory.evaluation.evaluate import Evaluator
+from attractor.factory.gate_records import GateInput
 from attractor.factory.open_project import OpenProject
 
 
@@ -28,3 +30,10 @@ def replay_cut(root: Path, opened: OpenProject, *, by: str, rationale: str) -> N
     opened.refuse_in_run("another evaluation")
     with lock_run(root, opened) as run:
         Evaluator(opened).replay_cut(run, by, rationale)
+
+
+def ask_gate(root: Path, opened: OpenProject) -> tuple[CandidateRun, GateInput]:
+    """Return the input of the gate for a run of this project, without locking the run."""
+    opened.require_own(root)
+    facts = read_candidate_run(root)
+    return facts, Evaluator(opened).judged(facts)

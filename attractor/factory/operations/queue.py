@@ -33,7 +33,7 @@ from attractor.factory.errors import MergeConflict, NoDecision, NothingToMerge, 
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.evaluate import ask_gate
 from attractor.factory.operations.overlap import overlaps_of_runs
 from attractor.factory.operations.promote import promote_run
 from attractor.factory.operations.rebase import rebase_run

@@ -30,7 +30,7 @@ from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.errors import StaleBase
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.evaluate import ask_gate
 from attractor.factory.operations.promote import promote_run
 from attractor.growth.apps.process import sandbox_of
 from attractor.growth.apps.routes import declared_operations

@@ -8,7 +8,7 @@ from attractor.engine.questions.question import Question
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.evaluate import ask_gate
 from attractor.factory.operations.race import AttemptView, rank_views, winning_run
 from attractor.factory.races import Race, results_of
 from attractor.pipeline.garbage import DRAWINGS

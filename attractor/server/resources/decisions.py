@@ -11,7 +11,7 @@ from attractor.base.durations import DURATION_PATTERN, parse_duration
 from attractor.factory.decisions.decide import SHORTEST_RATIONALE, DecisionKind
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.history.records import entry_record
-from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.evaluate import ask_gate
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import JsonRecord
 from attractor.server.http.scopes import DECIDE, READ, Calling, ProjectService, ToOperator

@@ -25,8 +25,7 @@ from attractor.factory.evaluation.elsewhere import (
 from attractor.factory.evaluation.trial_player import play_holdouts
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject, TrialsElsewhere
-from attractor.factory.operations.evaluate import judge_again, replay_cut
-from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.evaluate import ask_gate, judge_again, replay_cut
 from attractor.factory.operations.race import orders_to
 from attractor.pipeline.plan.run_plan import BegunRun
 from attractor.scenarios.evaluation import TrialKey

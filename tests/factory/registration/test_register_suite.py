@@ -19,7 +19,7 @@ from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.history.audit import audit
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.evaluate import ask_gate
 from attractor.factory.operations.start import check_run, start_run
 from attractor.factory.registration.first_suite import write_first_suite
 from attractor.factory.registration.register_suite import lint, register_suite

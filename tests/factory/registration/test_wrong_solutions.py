@@ -14,7 +14,7 @@ from attractor.factory.evaluation.gate import gate
 from attractor.factory.gate_records import GateReport
 from attractor.factory.ledger.ledger import LEDGER_FILE, LineKind
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.gate import ask_gate
+from attractor.factory.operations.evaluate import ask_gate
 from attractor.factory.operations.start import start_run
 from attractor.factory.registration.proof import first_reason_of
 from attractor.factory.registration.register_suite import register_suite
