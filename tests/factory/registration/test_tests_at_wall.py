@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,9 @@ def test_command_names_the_tests_and_the_line_to_write(opened: OpenProject, tmp_
     assert done.returncode == 1
     assert "1 unit test is left out of the wall" in done.stdout
     assert 'To leave them out: wall_without = ["test_fork", "test_file"]' in done.stdout
+    warning = "but only if these files are correct"
+    assert warning not in done.stdout
+    shutil.rmtree(tmp_path / "suite" / "reference")
+    (opened.project.root / "calc.py").write_text(HONEST)
+    again = attractor(*words, folder=opened.project.root, variables=state)
+    assert warning in again.stdout
