@@ -10,7 +10,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.base.patterns import late_pattern
 from attractor.scenarios.satisfaction import failures_allowed, trials_needed
-from attractor.scenarios.suite import InvalidSuite, Scenario, Suite
+from attractor.scenarios.suite import CommandStep, InvalidSuite, Scenario, Suite
 from attractor.scenarios.suite_files import CHECKS, list_suite_files, read_suite_file
 
 RUBRIC = "rubric"
@@ -154,6 +154,30 @@ _INTERPRETER = late_pattern(
     r"|make|pytest|source|\.|(ba|da|k|z)?sh)"
 )
 _BEFORE_FILE = late_pattern(r"-\S*|run|test|exec")
+
+
+_RUNNER = late_pattern(r"\b(unittest|pytest|jest|vitest|mocha)\b|\bnode\b.* --test\b")
+WALL_REMEDY = "name the modules that its tests import: wall = [...]"
+
+
+def runs_unit_tests(scenario: Scenario) -> bool:
+    """Return whether a step runs unit tests, which import the candidate's code."""
+    commands = [step.run for step in scenario.steps if isinstance(step, CommandStep)]
+    return any(_RUNNER.search(one) for one in commands)
+
+
+def unguarded_hints(suite: Suite) -> Iterator[SuiteFault]:
+    """Yield the holdouts in which the candidate's code runs in the process of unit tests."""
+    for scenario in suite.of_split("holdout"):
+        if runs_unit_tests(scenario) and not scenario.wall:
+            yield SuiteFault(
+                "unguarded_tests",
+                f"{scenario.id}: the candidate's code runs in the process of the unit tests, and "
+                "can say that they passed",
+                WALL_REMEDY,
+                scenario.id,
+                is_hint=True,
+            )
 
 
 def verifier_hints(suite: Suite, folder: Path) -> Iterator[SuiteFault]:

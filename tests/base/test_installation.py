@@ -1,12 +1,12 @@
 """The command that adds to an installation is that of its installer."""
 
 import sys
+from importlib import metadata
 from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 
 import pytest
 
-from attractor.base import installation
 from attractor.base.installation import install_command
 from tests.tables import table
 
@@ -61,6 +61,6 @@ def test_installer_is_known_by_its_receipt(
         assert name == "attractor"
         return installed
 
-    monkeypatch.setattr(installation, "distribution", find)
+    monkeypatch.setattr(metadata, "distribution", find)
     assert install_command(extra="fleet") == extra
     assert install_command("litellm") == package

@@ -2,16 +2,19 @@
 
 import asyncio
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from attractor.base.amounts import number_of
 from attractor.base.errors import ExitCode, UnknownName, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show_result
 from attractor.cli.runs.setup import opened_of, sandbox_option
 from attractor.cli.runs.verdicts import operator_option
 from attractor.factory.evaluation.known_trees import known_trees
+from attractor.factory.registration.cheating import CheatResult, Cheats
 from attractor.factory.registration.tests_at_wall import TestsAtWall, find_tests_at_wall
 from attractor.factory.registration.wrong_solutions import WrongResult, WrongSolutions
 from attractor.factory.resources.effective import policy_of_profile
@@ -31,6 +34,12 @@ from attractor.scenarios.suite import Scenario
     help="Play the wrong solutions of the suite instead, or those with these ids, on the last "
     "commit. Requires --operator.",
 )
+@click.option(
+    "--cheats",
+    is_flag=True,
+    help="Play cheats instead: candidates that solve nothing, and deceive a suite that believes "
+    "what their process says. Requires --operator.",
+)
 @sandbox_option("Play trials")
 @json_option
 @click.pass_obj
@@ -40,6 +49,7 @@ def try_suite(
     ids: tuple[str, ...],
     to_operator: bool,
     wrong: bool,
+    cheats: bool,
     sandbox: str,
     as_json: bool,
 ) -> ExitCode:
@@ -49,10 +59,11 @@ def try_suite(
     The first line names the tree: what Git ignores, such as a binary, is not in it. If a scenario
     with a wall is not satisfied, it is played with its reference, behind the wall and without it:
     unit tests that fail behind the wall only are named with their reasons. Exit with 1 if a
-    scenario is not satisfied, or a wrong solution passes all holdouts or cannot be played.
+    scenario is not satisfied, a wrong solution passes all holdouts or cannot be played, or a
+    holdout believes a cheat.
     """
-    if wrong and not to_operator:
-        raise UsageError("wrong solutions are hidden", hint="add --operator")
+    if (wrong or cheats) and not to_operator:
+        raise UsageError("holdouts and wrong solutions are hidden", hint="add --operator")
     with tempfile.TemporaryDirectory() as store:
         sealed = seal_suite(folder, Path(store))
         opened = opened_of(invocation)
@@ -63,6 +74,8 @@ def try_suite(
             return _show_wrong(
                 asyncio.run(_try_wrong(sealed, ids, scope, sandbox)), as_json=as_json
             )
+        if cheats:
+            return _show_cheats(asyncio.run(_try_cheats(sealed, scope, sandbox)), as_json=as_json)
         scenarios = list(sealed.suite.scenarios if to_operator else sealed.suite.of_split("train"))
         known = {scenario.id: scenario for scenario in scenarios}
         for id_ in ids:
@@ -108,6 +121,19 @@ def _show_wrong(played: list[WrongResult], *, as_json: bool) -> ExitCode:
     words = "\n".join(map(str, played)) or "the suite has no wrong solution"
     show_result([one.to_record() for one in played], words, as_json=as_json)
     return ExitCode.FAILED if any(one.fault for one in played) else ExitCode.DONE
+
+
+async def _try_cheats(sealed: SealedSuite, scope: RunScope, sandbox: str) -> Sequence[CheatResult]:
+    async with known_trees(scope, sandbox=sandbox) as trees:
+        return await Cheats(sealed, trees).play()
+
+
+def _show_cheats(played: Sequence[CheatResult], *, as_json: bool) -> ExitCode:
+    fooled = [one for one in played if one.has_fooled]
+    count = number_of(len(played), "cheat")
+    words = f"{count} played, {len(fooled)} believed" if played else "no cheat fits the project"
+    show_result([one.to_record() for one in played], *map(str, played), words, as_json=as_json)
+    return ExitCode.FAILED if fooled else ExitCode.DONE
 
 
 part = try_suite

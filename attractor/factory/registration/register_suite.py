@@ -57,7 +57,13 @@ from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.sealed_suite import SealedSuite, seal_suite
 from attractor.scenarios.suite import InvalidSuite, Suite
 from attractor.scenarios.suite_files import LOCK_FILE
-from attractor.scenarios.suite_lint import SuiteFault, SuiteRefused, lint_suite, verifier_hints
+from attractor.scenarios.suite_lint import (
+    SuiteFault,
+    SuiteRefused,
+    lint_suite,
+    unguarded_hints,
+    verifier_hints,
+)
 from attractor.scenarios.suite_reader import read_suite
 from attractor.scenarios.wall.crossing import Crossed, Crossing
 from attractor.workspaces.git.files import in_thread
@@ -78,7 +84,7 @@ async def lint(folder: Path, opened: OpenProject) -> tuple[Suite, list[SuiteFaul
 
 async def _lint(folder: Path, opened: OpenProject) -> tuple[Suite, list[SuiteFault]]:
     suite, project = read_suite(folder), opened.project
-    faults = [*lint_suite(suite), *verifier_hints(suite, folder)]
+    faults = [*lint_suite(suite), *unguarded_hints(suite), *verifier_hints(suite, folder)]
     faults += carry_hints(suite, _preparation(opened), project.root)
     faults += _unknown_pipelines(suite, opened)
     faults += await _visible_folder(folder, project)

@@ -195,7 +195,7 @@ class WrongSolutions:
             *(partial(self._play_wrong, one) for one in wrong),
             *(partial(self._play_left_out, one) for one in changes),
         ]
-        played = await self._all(jobs)
+        played = await play_all(jobs, "wrong solutions", self.sealed, self.trees)
         return SuiteMeasurement(
             [one for one in played if isinstance(one, WrongResult)],
             [one for one in played if isinstance(one, LeftOut)],
@@ -203,7 +203,8 @@ class WrongSolutions:
 
     async def play(self, wrong: Iterable[WrongSolution]) -> list[WrongResult]:
         """Play some wrong solutions."""
-        return await self._all([partial(self._play_wrong, one) for one in wrong])
+        jobs = [partial(self._play_wrong, one) for one in wrong]
+        return await play_all(jobs, "wrong solutions", self.sealed, self.trees)
 
     def _chosen(self) -> list[LeftOut]:
         """Return the changes to leave out; of many, the seed of the suite chooses."""
@@ -216,27 +217,6 @@ class WrongSolutions:
         )
         chosen = random.Random(self.sealed.suite.settings.trials.seed)
         return [found[at] for at in sorted(chosen.sample(range(len(found)), MOST_LEFT_OUT))]
-
-    async def _all(self, jobs: Sequence[Callable[[], Awaitable[R]]]) -> list[R]:
-        """Return the results of all jobs, in order; after an error, the others end first."""
-        limit = asyncio.Semaphore(self.trees.trials_at_once(self.sealed))
-        progress, done = self.trees.scope.project.console.progress, 0
-
-        async def run(job: Callable[[], Awaitable[R]]) -> R:
-            nonlocal done
-            async with limit:
-                result = await job()
-            done += 1
-            progress(f"wrong solutions: {done} of {number_of(len(jobs), 'tree')}")
-            return result
-
-        tasks = [asyncio.create_task(run(job)) for job in jobs]
-        try:
-            return [*await asyncio.gather(*tasks)]
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     @cached_property
     def _holdouts(self) -> dict[str, Scenario]:
@@ -312,6 +292,30 @@ class WrongSolutions:
                 raise
             return replace(left, fault=one_line(change.fault, _LONGEST_FAULT))
         return replace(left, reason="" if result.satisfied else first_reason_of(result))
+
+
+async def play_all(
+    jobs: Sequence[Callable[[], Awaitable[R]]], what: str, sealed: SealedSuite, trees: KnownTrees
+) -> list[R]:
+    """Return the results of all jobs, in order; after an error, the others end first."""
+    limit = asyncio.Semaphore(trees.trials_at_once(sealed))
+    progress, done = trees.scope.project.console.progress, 0
+
+    async def run(job: Callable[[], Awaitable[R]]) -> R:
+        nonlocal done
+        async with limit:
+            result = await job()
+        done += 1
+        progress(f"{what}: {done} of {number_of(len(jobs), 'tree')}")
+        return result
+
+    tasks = [asyncio.create_task(run(job)) for job in jobs]
+    try:
+        return [*await asyncio.gather(*tasks)]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass

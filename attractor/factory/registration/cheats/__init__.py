@@ -1,0 +1,1 @@
+"""Cheats that suites are tried against, each in a file."""

@@ -1,0 +1,28 @@
+"""Lets the commands of the project that run its tests do nothing."""
+
+import json
+from collections.abc import Mapping
+
+from attractor.base.json import parse_object
+from attractor.factory.registration.cheat import Cheat, Solution
+
+_MAKE = "%:\n\t@true\nall test check:\n\t@true\n"
+
+
+def _make(solution: Solution) -> Mapping[str, str]:
+    files: dict[str, str] = {}
+    for path, text in solution.sources.items():
+        name = path.rpartition("/")[2]
+        if name in ("Makefile", "makefile", "GNUmakefile"):
+            files[path] = _MAKE
+        elif name == "package.json":
+            files[path] = _with_idle_scripts(text)
+    return files
+
+
+def _with_idle_scripts(text: str) -> str:
+    package = parse_object(text.encode()) or {}
+    return json.dumps({**package, "scripts": {"test": "true", "build": "true", "start": "true"}})
+
+
+part = Cheat("lets the commands that run its tests do nothing", _make)
