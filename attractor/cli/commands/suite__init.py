@@ -33,10 +33,10 @@ def init(
     """Write a first suite, of examples, of unit tests or to edit.
 
     FOLDER is a new folder, such as scenarios/NAME. Without examples, the unit tests of a project in
-    Python (unittest or pytest, in tests/ or beside the modules) become hidden scenarios: copies of
-    them judge behind a wall. Without unit tests, the suite has one scenario for agents and three
-    hidden ones, to be edited. The setup of the suite builds the program if its
-    language is compiled.
+    Python (unittest or pytest) or JavaScript (node:test), in tests/ or beside the modules, become
+    hidden scenarios: copies of them judge behind a wall. Without unit tests, the suite has one
+    scenario for agents and three hidden ones, to be edited. The setup of the suite builds the
+    program if its language is compiled.
     """
     written = read_examples(examples)
     project = project_of(invocation)

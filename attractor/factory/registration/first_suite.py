@@ -23,6 +23,7 @@ _SETUP = """
 run = {} # builds the program once an evaluation; each trial gets a copy of the result
 """
 _RUN = re.compile(r"^run = .*$", re.MULTILINE)
+_WALLED = re.compile(r"^\./")
 _PATH = re.compile(r'^path = "', re.MULTILINE)
 ARROW = "=>"
 FORM = f"write 'COMMAND {ARROW} OUTPUT', such as 'python3 total.py 1 2 {ARROW} 3'"
@@ -161,7 +162,7 @@ def _unit_test_files(
             '"TITLE"': toml_text(f"The unit tests in {one.path} pass"),
             '"STORY"': toml_text(f"What {one.path} tests works as before."),
             "FIXTURES": f"[\n{''.join(fixtures)}]",
-            "MODULES": json.dumps([*one.modules]),
+            "MODULES": json.dumps([_WALLED.sub(f"./{prefix}", name) for name in one.modules]),
             '"COMMAND"': toml_text(one.command),
             "ENVIRONMENT\n": f"env = {{ {', '.join(variables)} }}\n\n" if one.variables else "\n",
         }

@@ -1,7 +1,10 @@
 """Finds the unit tests of a project, from which holdouts behind a wall are drafted."""
 
 import ast
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
@@ -13,6 +16,12 @@ _FOLDERS = ("tests", "test")
 _FILES = ("test_*.py", "*_test.py")
 _HELPERS = ("conftest.py", "pytest.ini")
 _SOURCE = "src"
+_TEST_FOLDERS = (*_FOLDERS, "__tests__")
+_SOURCES = (_SOURCE, "lib")
+_SCRIPTS = (".js", ".mjs", ".cjs")
+_ENDS = ("", *_SCRIPTS, "/index.js")
+_USES_NODE_TEST = re.compile(r"""\b(?:from|import|require)\b\s*\(?\s*["']node:test["']""")
+_OWN = re.compile(r"""\b(?:from|import|require)\b\s*\(?\s*["'](\.{1,2}/[^"']+)["']""")
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,42 @@ def _runs(folder: Path, file: Path, runner: str) -> str:
     return f"unittest discover -q -s {file.parent} -p {file.name}"
 
 
+def _javascript(folder: Path, _test_command: str) -> Iterator[UnitTestFile]:
+    """Yield the files of tests of node:test that import a module of the project."""
+    hidden = [file for name in _TEST_FOLDERS for file in (folder / name).rglob("*")]
+    beside = [file for name in _SOURCES for file in (folder / name).rglob("*")]
+    texts = {
+        file: file.read_text("utf-8", "replace")
+        for file in (*folder.glob("*"), *beside, *hidden)
+        if file.suffix in _SCRIPTS and file.is_file()
+    }
+    tests = {file for file, text in texts.items() if _USES_NODE_TEST.search(text)}
+    own = tests | {one for one in hidden if one.is_file() and not is_ignored(one.name)}
+    modules = {file: {*_required(folder, file, texts[file])} - own for file in own & {*texts}}
+    needed = sorted(_below(folder, {*()}.union(*modules.values())))
+    package = folder / "package.json"
+    if any(file.suffix == ".js" for file in tests) and package.is_file():
+        own.add(package)  # it says whether they are ES modules
+    fixtures = sorted(_below(folder, own))
+    for path in sorted(_below(folder, (file for file in tests if modules[file]))):
+        yield UnitTestFile(
+            path, f"node --test {shlex.quote(path)}", fixtures, [f"./{one}" for one in needed]
+        )
+
+
+def _required(folder: Path, file: Path, text: str) -> Iterator[Path]:
+    """Yield the files of JavaScript in a folder that a file there imports."""
+    for name in _OWN.findall(text):
+        path = os.path.normpath(file.parent / name)
+        found = next((one for end in _ENDS if (one := Path(path + end)).is_file()), file)
+        if found.suffix in _SCRIPTS and found.is_relative_to(folder):
+            yield found
+
+
+def _below(folder: Path, files: Iterable[Path]) -> Iterator[str]:
+    return (file.relative_to(folder).as_posix() for file in files)
+
+
 def _imported(file: Path) -> set[str]:
     """Return the first parts of the names of the modules that a file imports."""
     found: set[str] = set()
@@ -79,5 +124,8 @@ def _imported(file: Path) -> set[str]:
     return found
 
 
-_FINDERS: Mapping[str, Callable[[Path, str], Iterator[UnitTestFile]]] = {"python": _python}
+_FINDERS: Mapping[str, Callable[[Path, str], Iterator[UnitTestFile]]] = {
+    "python": _python,
+    "node": _javascript,
+}
 """How unit tests are found, by language."""
