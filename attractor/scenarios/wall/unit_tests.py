@@ -1,6 +1,7 @@
 """How unit tests ended behind a wall: which ones were left out, and why others failed."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
@@ -8,11 +9,14 @@ from pathlib import Path
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 
+_DOT, _MARK = re.compile(r"\."), re.compile(r": | > ")
+
 
 @dataclass(frozen=True)
 class UnitTests:
-    """The unit tests of a trial, by names such as `calc_test.SumTest.test_sum`.
+    """The unit tests of a trial.
 
+    Names are `calc_test.SumTest.test_sum`, or in JavaScript `test/calc.test.js: sums > of two`.
     `left` are those that each name in `wall_without` stands for. `failed` are the reasons of
     failures, with file and line.
     """
@@ -25,10 +29,10 @@ class UnitTests:
         """Return the end of the name of a test that no other test has."""
         plain, bracket, parameters = test.partition("[")
         others = {one.partition("[")[0] for one in self.played} - {plain}
-        parts = plain.split(".")
-        for count in range(1, len(parts)):
-            name = ".".join(parts[-count:])
-            if not any(one == name or one.endswith(f".{name}") for one in others):
+        marks = (_MARK if ": " in plain else _DOT).finditer(plain)
+        for start in reversed([mark.end() for mark in marks]):
+            name = plain[start:]
+            if not any(re.search(rf"(^|\.|: |> ){re.escape(name)}$", one) for one in others):
                 return name + bracket + parameters
         return test
 
@@ -69,6 +73,7 @@ def read_unit_tests(folder: Path, trouble: str) -> UnitTests:
     cut = {
         test: trouble or "the tests ended"
         for test in played
-        if test not in ended or (at and test.partition("[")[0].endswith(f".{at}"))
+        if test not in ended
+        or (at and (test.partition("[")[0].endswith(f".{at}") or test.endswith(f": {at}")))
     }
     return UnitTests(left, [*played], {**cut, **dict(noted.get("failed", ()))})

@@ -67,7 +67,7 @@ class Wall:
         library.mkdir(parents=True)
         for name, text in _sources("values", "proxies", "runners").items():
             (library / f"{name}.py").write_text(text)
-        for name in ("values.cjs", "proxies.cjs", "hooks.mjs"):
+        for name in ("values.cjs", "proxies.cjs", "hooks.mjs", "runners.cjs"):
             (library / name).write_text(_text_of(name))
         (library / "__init__.py").touch()
         watch = _WATCH.replace("WITHOUT", repr(self.without)) if self._is_watched else ""
@@ -110,11 +110,13 @@ class Wall:
         here = f"{top}/{self.name}"
         paths = [f"{here}/lib", *filter(None, [given.get("PYTHONPATH")])]
         plugins = [f"{_INSIDE}.runners", *filter(None, [given.get("PYTEST_PLUGINS")])]
-        load = f"--require={json.dumps(f'{here}/lib/{_INSIDE}/proxies.cjs')}"
-        options = [given.get("NODE_OPTIONS", ""), load] if self._is_javascript else []
+        loaded = ["proxies.cjs"] * self._is_javascript + ["runners.cjs"] * self._is_watched
+        load = [f"--require={json.dumps(f'{here}/lib/{_INSIDE}/{name}')}" for name in loaded]
+        options = [given.get("NODE_OPTIONS", ""), *load] if load else []
         return {
             **given,
             **({"PYTEST_PLUGINS": ",".join(plugins)} if self._is_watched else {}),
+            "ATTRACTOR_WALL_WITHOUT": json.dumps(self.without),
             "PYTHONPATH": ":".join(paths),
             **({"NODE_OPTIONS": " ".join(options).strip()} if options else {}),
             "ATTRACTOR_WALL": here,

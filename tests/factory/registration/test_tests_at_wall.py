@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from attractor.scenarios.sealed_suite import seal_suite
 from attractor.scenarios.suite_lint import SuiteRefused
 from tests.cli.running import attractor
 from tests.factory.registration.test_register_suite import SUITE
-from tests.factory.registration.test_walls import HONEST, SCENARIO
+from tests.factory.registration.test_walls import HONEST, JAVASCRIPT, SCENARIO
+from tests.needs import require
 from tests.pipeline.projects import adjusted, git, make_project, open_project
 from tests.scenarios.suites import write_files, write_suite
 
@@ -55,6 +57,23 @@ def test_file(name):
 class OtherTest(unittest.TestCase):
     def test_file(self):
         open("calc.py").close()
+"""
+
+NODE_TEST = """
+import { describe, it, test } from "node:test";
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { half } from "./calc.mjs";
+
+test("halves", () => assert.equal(half(2), 1));
+describe("source", () => {
+  it("halves", () => assert.equal(half(4), 2));
+  it("is short [1.5]", () => assert.ok(readFileSync("calc.mjs").length < 99));
+});
+test("ends", async (t) => {
+  await t.test("here", () => process.env.ATTRACTOR_WALL_MODULES && process.exit(1));
+});
+test("throws", () => assert.throws(() => half()));
 """
 
 
@@ -105,6 +124,30 @@ def test_tests_of_pytest_are_named_with_class_and_parameters(
     found = find(opened, write(opened, tmp_path / "suite", PYTEST, scenario))
     assert {*found.without} == {"calc_test.test_file[calc.py]", "OtherTest.test_file"}
     assert found.is_satisfied
+
+
+def test_tests_of_node_are_named_and_left_out(opened: OpenProject, tmp_path: Path) -> None:
+    require("node")
+    root = opened.project.root
+    write_files(root, {"calc.mjs": "export const half = (n) => n / 2;\n"})
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "Halve")
+    folder = write_suite(tmp_path / "suite", suite=SUITE, halves=f'baseline = "pass"\n{JAVASCRIPT}')
+    write_files(folder / "fixtures", {"calc.test.mjs": NODE_TEST})
+    found = find(opened, folder)
+    assert {*found.without} == {"is short [1.5]", "here"}
+    assert found.failed["is short [1.5]"].startswith("calc.test.mjs:10: Error: ENOENT: ")
+    # Without them, a wrong test is left.
+    assert not found.is_satisfied
+    for names, reason in (
+        (["is short [1.5]", "here", "throws"], ""),
+        (["halves"], "write calc.test.mjs: halves or calc.test.mjs: source > halves"),
+        (["short"], "no unit test has this name"),
+    ):
+        line = f"wall_without = {json.dumps(names)}"
+        write_suite(folder, suite=SUITE, halves=f'{line}\nbaseline = "pass"\n{JAVASCRIPT}')
+        with pytest.raises(SuiteRefused, match=reason) if reason else nullcontext():
+            register(opened, folder)
 
 
 def register(opened: OpenProject, folder: Path) -> None:
