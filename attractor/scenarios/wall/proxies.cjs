@@ -11,7 +11,7 @@ const { dirname, relative, resolve } = require("node:path");
 const { pathToFileURL } = require("node:url");
 const { types } = require("node:util");
 const { MessageChannel, isMainThread } = require("node:worker_threads");
-const { Broken, PROTOTYPES, Pipe, Side, walled } = require("./values.cjs");
+const { Broken, HOMES, PROTOTYPES, Pipe, Side, learnHomes, walled } = require("./values.cjs");
 
 const { appendFileSync, constants, existsSync, openSync, closeSync, renameSync, writeFileSync, writeSync } = fs;
 const later = setImmediate;
@@ -21,7 +21,7 @@ const PATIENCE_MS = 60_000;
 const OWN = new Set(["call", "apply", "bind"]);
 // What the language asks for by itself, or what tells the candidate nothing.
 const FREE = new Set([
-  ..."then constructor prototype length name next return throw".split(" "),
+  ..."constructor prototype next return throw".split(" "),
   ...[Symbol.iterator, Symbol.asyncIterator, Symbol.toStringTag, Symbol.species, Symbol.isConcatSpreadable],
 ]);
 const SHAPES = {
@@ -66,6 +66,7 @@ class AskedWall extends Side {
     this.work = new TestAtWork(top);
     this.kinds = new Map();
     this.modules = new Set();
+    this.returned = new WeakSet();
     this.passed = new Map();
     this.cursors = new Map();
     this.listed = new Map();
@@ -104,9 +105,12 @@ class AskedWall extends Side {
   broken(why) {
     // The names in it are the candidate's.
     const line = `${why.slice(0, 300).replace(/[^ -~]/g, "?")}, in ${this.work.name}\n`;
-    writeSync(2, `the wall: ${line}`);
-    appendFileSync(`${this.folder}/broken`, line);
-    end(BROKEN);
+    try {
+      writeSync(2, `the wall: ${line}`);
+      appendFileSync(`${this.folder}/broken`, line);
+    } finally {
+      end(BROKEN);
+    }
   }
 
   #sent(frame) {
@@ -191,7 +195,10 @@ class AskedWall extends Side {
     if (!(is in answer)) throw new Broken("an answer has neither a value nor an exception");
     const value = this.#read(() => {
       const found = this.read(answer[is]);
-      for (const [id, how, one] of answer.settled ?? []) settled.push([this.#taken(id), how, this.read(one)]);
+      for (const [id, how, one] of answer.settled ?? []) {
+        const taken = this.#taken(id);
+        settled.push([taken, how, this.work.during(taken.test, () => this.read(one))]);
+      }
       for (const [id, name, one] of answer.exports ?? []) this.live.get(this.objects.get(id))?.[name]?.(this.read(one));
       return found;
     }, answer);
@@ -206,6 +213,8 @@ class AskedWall extends Side {
     if (this.failed) {
       const [failed] = this.failed;
       this.failed = undefined;
+      // Where something else catches it, the tests fail at their end.
+      this.isCaught ||= is !== "raise" || value !== failed;
       throw failed;
     }
     const isAsked = ["call", "new", "get", "own"].includes(act);
@@ -247,7 +256,7 @@ class AskedWall extends Side {
   #ended() {
     for (const { test } of this.pending.values())
       this.work.during(test, () => this.#cross("Promise pending", "a promise that was never settled"));
-    if (this.failed) this.broken("a failed assertion was caught");
+    if (this.failed || this.isCaught) this.broken("a failed assertion was caught");
     const found = {};
     for (const [test, data] of this.plain) found[test] = { classes: [...(this.crossed.get(test) ?? [])].sort(), data };
     const name = `${this.folder}/crossed-${process.pid}`;
@@ -275,6 +284,7 @@ class AskedWall extends Side {
 
   given(value) {
     const v = this.know(value);
+    if (HOMES.has(value)) return { t: "home", v, home: HOMES.get(value) };
     if (typeof value === "function") {
       this.passed.set(v, ["call", value]);
       return { t: "call", v, name: String(value.name), length: Number(value.length) };
@@ -308,6 +318,7 @@ class AskedWall extends Side {
     if (tag !== "room") throw new Broken("an answer has no known form");
     if (!this.objects.has(v)) this.#made(written);
     if (this.kinds.get(v) && !this.importing) this.#cross(this.kinds.get(v), `an object of ${this.kinds.get(v)}`);
+    if (!this.importing) this.returned.add(this.objects.get(v));
     return this.objects.get(v);
   }
 
@@ -348,8 +359,18 @@ class AskedWall extends Side {
 
   /** Notes that the tests ask for an attribute: a method may get an expected value. */
   attribute(target, key) {
-    if (FREE.has(key) || this.modules.has(target) || this.listed.get(target)?.has(key)) return;
+    const isOfModule = this.modules.has(target) && !this.returned.has(target);
+    if (FREE.has(key) || isOfModule || this.listed.get(target)?.has(key)) return;
     this.#cross(`.${String(key)}`, `an attribute ${String(key)}`);
+  }
+
+  /** Notes that a function of the candidate is called for an object of this side, mostly a method of it. */
+  method(act, self) {
+    if (self === null || typeof self !== "object" || types.isProxy(self)) return;
+    const all = Object.getOwnPropertyDescriptors(self);
+    const keys = Reflect.ownKeys(all).filter((key) => all[key].value === act);
+    if (!keys.length) this.#cross("()", "a call with an object");
+    for (const key of keys) this.#cross(`.${String(key)}`, `an attribute ${String(key)}`);
   }
 
   /** Returns the class in the room for one of the tests, whose methods call back. */
@@ -387,8 +408,11 @@ class Handle {
     if (isCallable && (OWN.has(key) || key === Symbol.hasInstance)) return Function.prototype[key];
     if (this.#wall.local.has(this.#prototype))
       for (const one of chain(this.#prototype)) if (Object.hasOwn(one, key)) return Reflect.get(one, key, receiver);
-    this.#wall.attribute(this.self, key);
-    return this.#wall.ask("get", this.self, key, this.#wall.ids.has(receiver) ? receiver : this.self);
+    const ask = () => this.#wall.ask("get", this.self, key, this.#wall.ids.has(receiver) ? receiver : this.self);
+    // Each await asks for "then".
+    const found = key === "then" ? ask() : undefined;
+    if (key !== "then" || found !== undefined) this.#wall.attribute(this.self, key);
+    return key === "then" ? found : ask();
   }
 
   set(target, key, value, receiver) {
@@ -436,6 +460,7 @@ class Handle {
   }
 
   apply(target, self, args) {
+    this.#wall.method(this.self, self);
     return this.#wall.ask("call", this.self, self, ...args);
   }
 
@@ -459,6 +484,7 @@ function isAssertion(fault) {
 
 /** Puts the modules with these paths behind the wall. */
 function install(folder, names, top) {
+  learnHomes();
   const wall = new AskedWall(folder, top);
   const load = Module._load;
   Module._load = function (request, parent, ...more) {

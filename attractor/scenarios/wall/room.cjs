@@ -310,8 +310,9 @@ class CandidateRoom extends Side {
   }
 
   /** Returns what stands here for an object of the tests, which nothing can look into. */
-  #standsFor(tag, v, { name, length, way }) {
+  #standsFor(tag, v, { name, length, way, home }) {
     const room = this;
+    if (tag === "home") return ofNode(...home);
     if (tag === "promise") return new Promise((resolve, reject) => this.promises.set(v, { resolve, reject }));
     if (tag === "items") {
       let last = 0;
@@ -327,6 +328,14 @@ class CandidateRoom extends Side {
     };
     return Object.defineProperties(made, { name: { value: name }, length: { value: length } });
   }
+}
+
+/** Returns what Node.js has by itself in a place. */
+function ofNode(place, ...names) {
+  const found = { global: globalThis, functions: FUNCTIONS }[place] ?? require(place);
+  const made = names.reduce((one, name) => one[name], found);
+  HOMES.set(made, [place, ...names]);
+  return made;
 }
 
 function isBound(found, name) {
@@ -374,6 +383,9 @@ function main([folder, name]) {
   paths.forEach((one) => unlinkSync(one));
   process.argv.splice(1);
   capture(room.printed);
+  // Another end would wait for the thread that reads.
+  process.reallyExit = () => process.kill(process.pid, "SIGKILL");
+  process.on("exit", process.reallyExit);
 }
 
 main(process.argv.slice(2));

@@ -190,7 +190,7 @@ def _text_of(name: str) -> str:
 def _program_of_node() -> str:
     """Return the program of a room for JavaScript: both files see no name of the other's."""
     values = f"(() => {{ const module = {{}}; {_text_of('values.cjs')} return module.exports; }})()"
-    names = "const { Broken, PROTOTYPES, Pipe, Side }"
+    names = "const { Broken, FUNCTIONS, HOMES, PROTOTYPES, Pipe, Side }"
     return f"(() => {{ {names} = {values};\n{_text_of('room.cjs')} }})();"
 
 
