@@ -37,6 +37,8 @@ def half(n): return Sum(n)
 """
 ANY_SUM = ANY.replace("Any", "Sum")
 STOPS = "def half(n): raise StopIteration"
+STARTS, TEXT = "self.assertTrue(half(1).startswith('0.5'))", "def half(n): return str(n / 2)"
+EACH = "def each(all, act): [act(one) for one in all]\ndef half(n): raise ValueError"
 DERIVED = f"""{ANY}
 class F(Any): __module__, __qualname__ = 'builtins', 'function'
 def half(n): return F()
@@ -70,6 +72,37 @@ ATTACKS = {
         "def half(n):\n    if not n: raise E\n    return E()",
     ),
     "puts names into the tests": (EQUAL, HALF, "def load_tests(*_): return lambda _: 0"),
+    "is a namespace with a method": (
+        *(STARTS, TEXT),
+        "import types\ndef half(n): return types.SimpleNamespace(startswith=lambda _: True)",
+    ),
+    "is a tuple with a method": (
+        *(STARTS, TEXT, "import collections\n"),
+        "def half(n): return collections.namedtuple('A', 'startswith')(lambda _: True)",
+    ),
+    "is a mock of the test": (
+        "from unittest.mock import Mock; self.assertTrue(half(1, Mock()).startswith('0.5'))",
+        *("def half(n, _): return str(n / 2)", "def half(n, mock): return mock"),
+    ),
+    "has each number": (
+        *("self.assertIn(.5, half(1))", "def half(n): return [n / 2]", "import itertools\n"),
+        "def half(n): return (one / 2 for one in itertools.count())",
+    ),
+    "catches a failure where something else is expected": (
+        "import calc; calc.each([1], lambda one: self.assertEqual(one, 1))\n"
+        "        with self.assertRaises(Exception): half(1)",
+        *(EACH, "def each(all, act): half.act = act\n"),
+        "def half(n):\n    try: half.act(7)\n    except BaseException: raise ValueError",
+    ),
+    "is any exception": (
+        "import calc\n        with self.assertRaises(calc.Low): half(1)",
+        "class Low(Exception): pass\ndef half(n): raise Low",
+        *("Low = Exception\n", STOPS),
+    ),
+    "is any object": (
+        "import calc; self.assertIsInstance(half(1), calc.Low)",
+        *("class Low: pass\ndef half(n): return Low()", "Low = object\ndef half(n): return 7"),
+    ),
     "reads the tests by a function": (
         "self.assertEqual(half(1, open), .5)",
         "def half(n, opener): return n / 2",
@@ -87,10 +120,10 @@ def attack(place: Path, reference: str, calc: str, test: str, run: str) -> Playe
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attack_passes_no_test(tmp_path: Path, name: str) -> None:
-    body, reference, calc = ATTACKS[name]
+    body, reference, *parts = ATTACKS[name]
     names = "*" if "names" in name else "half, E" if "E)" in body else "half"
     test = TEST.format(imports=f"from calc import {names}", body=body).rstrip()
-    assert not verdict(attack(tmp_path, reference, calc, test, UNITTEST))
+    assert not verdict(attack(tmp_path, reference, "".join(parts), test, UNITTEST))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ A proxy asks the room and checks each answer. If the room breaks a rule, the pro
 with `BROKEN`, and says why: no test can pass by it.
 """
 
+import argparse
 import atexit
 import builtins
 import functools
@@ -53,6 +54,7 @@ class AskedWall:
         self._tests, self._numbers, self._cursors, self._faults = {}, {}, {}, {}
         self._listed: set[str] = set()
         self._failed: Any = None
+        self._is_caught = False
         self._lent, self._replaced, self._at_start = {}, None, None
         self.crossed, self.plain = {}, {}
         allowed = os.path.join(folder, "allowed.json")
@@ -90,10 +92,12 @@ class AskedWall:
         test = _test_at_work(self._here)
         # The names in it are the candidate's.
         why = "".join(one if one.isprintable() else "?" for one in why[:300])
-        os.write(2, f"the wall: {why}, in {test}\n".encode("utf-8", "replace"))
-        with open(os.path.join(self._folder, "broken"), "a", encoding="utf-8") as file:
-            file.write(f"{why}, in {test}\n")
-        os._exit(BROKEN)
+        try:
+            os.write(2, f"the wall: {why}, in {test}\n".encode("utf-8", "replace"))
+            with open(os.path.join(self._folder, "broken"), "a", encoding="utf-8") as file:
+                file.write(f"{why}, in {test}\n")
+        finally:
+            os._exit(BROKEN)
 
     def _opened(self):
         if os.getpid() != self._pid:
@@ -143,6 +147,7 @@ class AskedWall:
             args = [decode(one) for one in args]
             kwargs = {str(name): decode(one) for name, one in kwargs}
             shared.apply(frame.get("changed", ()), decode)
+            self._note_fields(decode)
             kind, target = self._tests[frame["call" if "call" in frame else "next"]]
         except UNREADABLE as fault:
             raise Broken("the candidate asked for what no test passed") from fault
@@ -184,10 +189,13 @@ class AskedWall:
                 else:
                     self._lent[number] = Shared([one])
             shared.apply(answer.get("changed", ()), decode)
+            self._note_fields(decode)
         except UNREADABLE as error:
             raise Broken("a changed argument cannot be read") from error
         if self._failed:
             failed, self._failed = self._failed, None
+            # Where something else catches it, the tests fail at their end.
+            self._is_caught |= fault is not failed and not isinstance(failed, _ENDS)
             raise failed
         # Whether two objects are equal is only the candidate's word.
         is_told = do in ("call", "raw", "get") or type(value) is not bool
@@ -260,8 +268,10 @@ class AskedWall:
     def _received(self, written):
         tag, value = written["t"], written["v"]
         if tag == "test":
-            return self._returned(value) if value in self._faults else self._tests[value][1]
+            return self._returned(value) if value in self._faults else self._of_test(value)
         if tag == "type" and isinstance(getattr(builtins, value), type):
+            if value in ("object", "BaseException", "Exception"):
+                self._note(value, f"the class {value}")
             return getattr(builtins, value)
         if tag != "room" or type(value) is not int:
             raise Broken("an answer has no known form")
@@ -270,6 +280,13 @@ class AskedWall:
         kind = self._classes[written["kind"]]
         self.note_class(kind)
         return self._objects[value] if value in self._objects else self._made(kind, value)
+
+    def _of_test(self, number):
+        """Return an object of the tests: a mock agrees with everything."""
+        found, module = self._tests[number][1], sys.modules.get("unittest.mock")
+        if module and issubclass(type(found), module.NonCallableMock):
+            self._note("a mock", "a mock of the tests")
+        return found
 
     def _made(self, kind, value):
         """Return a new object for one of the room."""
@@ -302,6 +319,16 @@ class AskedWall:
         if name[:1] != "_" and _test_at_work(self._here) not in self._listed:
             self._note(f".{name}", f"an attribute {name}")
 
+    def _note_fields(self, decode):
+        """Note the functions in values with attributes, which are as methods."""
+        pairs = [pair for one in decode.named for pair in zip(one._fields, one)]
+        for one in decode.shared.all:
+            if isinstance(one, (types.SimpleNamespace, argparse.Namespace)):
+                pairs += vars(one).items()
+        for name, value in pairs:
+            if _is_handle(value):
+                self.note_name(name)
+
     def names_of(self, target):
         """Return the names of an object; where the tests list them, they may ask for each."""
         self._listed.add(_test_at_work(self._here))
@@ -322,6 +349,8 @@ class AskedWall:
             real = _FREE[module, name]
             members = {one: kind for one, kind in members.items() if hasattr(real, one)}
         body = {"__module__": module, "__qualname__": name, "_wall_id": number}
+        if {"__iter__", "__next__"} & {*members} and "__contains__" not in members:
+            body["__contains__"] = _holds
         for member, kind in members.items():
             if member.isidentifier() and not member.startswith("_wall") and member not in _OWN:
                 body[member] = _member(number, member, kind)
@@ -412,6 +441,8 @@ class AskedWall:
 
     def note(self):
         """Write which classes crossed in which test, and which tests compared data."""
+        if self._failed or self._is_caught:
+            self.broken("a failed assertion was caught")
         found = {
             test: {"classes": sorted(self.crossed.get(test, ())), "data": data}
             for test, data in self.plain.items()
@@ -558,12 +589,18 @@ def _differs(self, other):
     return answer if answer is NotImplemented else not answer
 
 
+def _holds(self, item):
+    wall.note_class(type(self), "__contains__")
+    return any(one is item or one == item for one in self)
+
+
 def _exit(self, kind, fault, trace):
     suppressed = wall.ask("exit", self, fault)
     # An exception of the tests cannot be swallowed.
     return bool(suppressed) and bool(getattr(fault, "_wall_number", 0))
 
 
+_ENDS = SystemExit, KeyboardInterrupt, GeneratorExit
 _CATCHING = {"_callSetUp", "_callTestMethod", "_callTearDown", "_callCleanup", "from_call"}
 """The functions of unittest and pytest around which everything is caught."""
 _OPERATORS = {

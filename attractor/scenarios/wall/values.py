@@ -311,10 +311,14 @@ class Encoder:
 
 
 class Decoder:
-    """Reads values; `other` reads those that are not rebuilt. `met` are places of `shared`."""
+    """Reads values; `other` reads those that are not rebuilt. `met` are places of `shared`.
+
+    `named` are the named tuples.
+    """
 
     def __init__(self, other, shared=None):
         self._other, self.shared, self.met = other, shared or Shared(), set()
+        self.named = []
 
     def __call__(self, written, depth=0):
         """Return the value of JSON, or raise Broken."""
@@ -341,7 +345,9 @@ class Decoder:
         if tag in _RANGES:
             return _RANGES[tag](*self._all(value, depth))
         if tag == "named":
-            return _named(written["name"], tuple(written["fields"]))(*self._all(value, depth))
+            kind = _named(written["name"], tuple(written["fields"]))
+            self.named.append(kind(*self._all(value, depth)))
+            return self.named[-1]
         return self._other(written)
 
     def _container(self, tag, written, depth):
