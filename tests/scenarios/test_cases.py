@@ -239,3 +239,11 @@ def test_answer_is_compared_by_type_at_any_depth() -> None:
     case = CallCase.model_validate({"call": "f", "equals": [1, {"a": [True]}]})
     assert mismatch(case, {"value": [1, {"a": [True]}]}) == ""
     assert mismatch(case, {"value": [1, {"a": [1]}]}) == "is another value"
+
+
+def test_exception_of_every_class_is_no_right_one() -> None:
+    case = CallCase.model_validate({"call": "f", "raises": "ValueError"})
+    every = ["ValueError", "KeyError", "OSError", "LookupError", "Exception"]
+    assert mismatch(case, {"raises": every}) == "raised an exception of 3 unrelated classes"
+    assert mismatch(case, {"raises": ["Empty", "KeyError", "ValueError", "Exception"]}) == ""
+    assert mismatch(case, {"raises": ["RangeError", "URIError", "ValueError"]})

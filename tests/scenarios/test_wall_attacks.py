@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from attractor.scenarios.played import PlayedScenario
+from attractor.scenarios.wall.unit_tests import read_unit_tests
 from tests.scenarios.test_wall import UNITTEST, play, verdict
 
 HALF = "def half(n): return n / 2\n"
@@ -173,3 +174,25 @@ if not os.path.lexists(name):
     played = play(tmp_path, calc, f"import calc\n{again}", "python3 calc_test.py")
     assert verdict(played)
     assert (tmp_path / "own").stat().st_mtime_ns == before
+
+
+SPOILS = """
+import glob, os
+def half(n):
+    [folder] = set(glob.glob("../*/.wall-*"))
+    os.mkdir(f"{folder}/broken")
+    open(f"{folder}/crossed-0.json", "w").write("[")
+    os._exit(0)
+"""
+
+
+def test_notes_that_cannot_be_written_or_read_pass_no_test(tmp_path: Path) -> None:
+    body = "with self.assertRaises(Exception): half(1)"
+    test = TEST.format(imports="from calc import half", body=body).rstrip()
+    played = attack(tmp_path, "def half(n): raise ValueError", SPOILS, test, UNITTEST)
+    assert played.observation.steps["test"].exit_code == 70
+
+
+def test_note_that_was_cut_off_is_none(tmp_path: Path) -> None:
+    (tmp_path / "tests-1.jsonl").write_text('["began", "a.T.test_b", ""]\n["ended", "a.T.te')
+    assert read_unit_tests(tmp_path, "").failed == {"a.T.test_b": "the tests ended"}

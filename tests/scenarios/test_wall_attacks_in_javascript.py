@@ -101,6 +101,12 @@ ATTACKS = {
         *(CAUGHT, EACH, "let kept; export const each = (_, act) => (kept = act);\n"),
         "export const half = () => { try { kept(7); } catch {} missing(); };",
     ),
+    "an end that cannot be noted": (
+        *("assert.throws(() => calc.half());", EACH, "import fs from 'node:fs';\n"),
+        "for (const one of fs.readdirSync('..')) for (const two of fs.readdirSync('../' + one))\n"
+        "  if (two.startsWith('.wall-')) fs.mkdirSync(`../${one}/${two}/broken`);\n"
+        "export const half = () => process.exit(0);",
+    ),
     "a failure after the test": (
         *("calc.each([1], (one) => assert.equal(one, 1));", EACH, ""),
         "export const each = (_, act) => setTimeout(() => { try { act(7); } catch {} }, 60);",

@@ -1,5 +1,6 @@
 """Reads cases, and compares what a driver answered with what was expected: types are exact."""
 
+import builtins
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,9 @@ _ABSENT: Any = object()
 _OBJECT = '"$": "object"'
 _MOST = 10**308
 _SHOWN = 80
+_OF_JAVASCRIPT = frozenset({"RangeError", "ReferenceError", "EvalError", "URIError"})
+_MOST_UNRELATED = 2
+"""An exception of every class would be the one that each case expects."""
 
 
 class CaseStep(SuiteTable):
@@ -107,6 +111,8 @@ def mismatch(case: CallCase, answer: Mapping[str, Json]) -> str:
     raised = answer.get("raises")
     if case.raises or isinstance(raised, list):
         names = raised if isinstance(raised, list) else []
+        if (unrelated := _unrelated(names)) > _MOST_UNRELATED:
+            return f"raised an exception of {unrelated} unrelated classes"
         if case.raises and case.raises in names:
             return ""
         what = f"raised {shorten(str(names[0]), _SHOWN)}" if names else "raised nothing"
@@ -125,6 +131,14 @@ def mismatch(case: CallCase, answer: Mapping[str, Json]) -> str:
         return ""
     expected, given = kind_of(case.equals), kind_of(value)
     return "is another value" if expected == given else f"is {given}, not {expected}"
+
+
+def _unrelated(names: Sequence[Json]) -> int:
+    """Return how many built-in classes an exception is of, of which none is a base of another."""
+    kinds = {getattr(builtins, one, None) for one in names if isinstance(one, str)}
+    faults = [one for one in kinds if isinstance(one, type) and issubclass(one, BaseException)]
+    lowest = [one for one in faults if not any(one in other.__mro__[1:] for other in faults)]
+    return len(lowest) + len(_OF_JAVASCRIPT.intersection(map(str, names)))
 
 
 def text_of(answer: Mapping[str, Json]) -> str:

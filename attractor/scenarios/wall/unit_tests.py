@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
 
@@ -60,11 +61,14 @@ def read_unit_tests(folder: Path, trouble: str) -> UnitTests:
     A test that did not end failed because of `trouble`, and so did the one that `trouble` names.
     """
     lines = [
-        line for file in folder.glob("tests-*.jsonl") for line in file.read_text().splitlines()
+        line for file in folder.glob("tests-*.jsonl") for line in file.read_bytes().splitlines()
     ]
     noted: dict[str, list[tuple[str, str]]] = {}
-    for kind, test, words in map(json.loads, lines):
-        noted.setdefault(kind, []).append((test, words))
+    for line in lines:
+        # The process may have ended in the middle of a line.
+        with suppress(ValueError):
+            kind, test, words = json.loads(line)
+            noted.setdefault(str(kind), []).append((str(test), str(words)))
     left: dict[str, list[str]] = {}
     for test, name in dict.fromkeys(noted.get("left", ())):
         left.setdefault(name, []).append(test)

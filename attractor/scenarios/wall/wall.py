@@ -93,7 +93,7 @@ class Wall:
     @property
     def trouble(self) -> str:
         """The first rule that was broken, or ""."""
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             text = (self._at(self.tests_folder) / "broken").read_text("utf-8", "replace")
             return f"the wall was broken: {text.partition(chr(10))[0]}"
         return ""
@@ -101,8 +101,12 @@ class Wall:
     @property
     def crossed(self) -> Crossed:
         """What crossed in each test."""
-        files = self._at(self.tests_folder).glob("crossed-*.json")
-        return merged(read_crossed(json.loads(file.read_text())) for file in files)
+        found: list[Crossed] = []
+        for file in self._at(self.tests_folder).glob("crossed-*.json"):
+            # Without a sandbox, the candidate can write there.
+            with suppress(ValueError, OSError):
+                found.append(read_crossed(json.loads(file.read_text())))
+        return merged(found)
 
     def variables(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the variables of a command of the tests."""
