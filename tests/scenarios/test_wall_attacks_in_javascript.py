@@ -80,6 +80,10 @@ ATTACKS = {
         *("assert.throws(() => calc.half(), calc.E);", ERROR, ""),
         "export const E = () => true; export const half = () => missing();",
     ),
+    "any error as a class": (
+        *("assert.throws(() => calc.half(), calc.E);", ERROR, ""),
+        "export const E = Error; export const half = () => missing();",
+    ),
     "code in the tests": (
         "assert.equal(calc.half(Function), 5);",
         *("export const half = (kind) => (kind === Function ? 5 : 0);", ""),

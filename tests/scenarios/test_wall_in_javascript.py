@@ -269,3 +269,11 @@ def test_honest_modules_get_the_same_verdict_as_without_the_wall(tmp_path: Path,
     assert len(found[0]) == 20
     assert {one for one, _ in found[0]} == {"ok", "not ok"}
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("path", ["..", "../", "../index"])
+def test_folder_stands_for_its_index(tmp_path: Path, path: str) -> None:
+    write_files(tmp_path / "tree", {"index.js": "exports.add = (a, b) => a + b;"})
+    test = f"require('assert').equal(require('{path}').add(2, 3), 5);"
+    played = play(tmp_path, "", test, run="node test/calc.test.mjs", wall="./index.js")
+    assert verdict(played), output(played)

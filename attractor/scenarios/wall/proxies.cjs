@@ -364,6 +364,11 @@ class AskedWall extends Side {
     this.#cross(`.${String(key)}`, `an attribute ${String(key)}`);
   }
 
+  /** Notes a class of which everything is, or every error. */
+  everything(name) {
+    this.#cross(name, `the class ${name}`);
+  }
+
   /** Notes that a function of the candidate is called for an object of this side, mostly a method of it. */
   method(act, self) {
     if (self === null || typeof self !== "object" || types.isProxy(self)) return;
@@ -408,11 +413,12 @@ class Handle {
     if (isCallable && (OWN.has(key) || key === Symbol.hasInstance)) return Function.prototype[key];
     if (this.#wall.local.has(this.#prototype))
       for (const one of chain(this.#prototype)) if (Object.hasOwn(one, key)) return Reflect.get(one, key, receiver);
-    const ask = () => this.#wall.ask("get", this.self, key, this.#wall.ids.has(receiver) ? receiver : this.self);
-    // Each await asks for "then".
-    const found = key === "then" ? ask() : undefined;
-    if (key !== "then" || found !== undefined) this.#wall.attribute(this.self, key);
-    return key === "then" ? found : ask();
+    if (key !== "then") this.#wall.attribute(this.self, key);
+    const found = this.#wall.ask("get", this.self, key, this.#wall.ids.has(receiver) ? receiver : this.self);
+    // Each await asks for it.
+    if (key === "then" && found !== undefined) this.#wall.attribute(this.self, key);
+    if ((found === Object || found === Error) && key !== "constructor") this.#wall.everything(found.name);
+    return found;
   }
 
   set(target, key, value, receiver) {
@@ -488,7 +494,7 @@ function install(folder, names, top) {
   const wall = new AskedWall(folder, top);
   const load = Module._load;
   Module._load = function (request, parent, ...more) {
-    const file = /^\.{0,2}\//.test(request) && parent?.filename ? resolve(dirname(parent.filename), request) : "";
+    const file = /^(\.{0,2}\/|\.{1,2}$)/.test(request) && parent?.filename ? resolve(dirname(parent.filename), request) : "";
     const path = file && walled(top, names, file);
     return path ? wall.ask("require", path) : load.call(this, request, parent, ...more);
   };

@@ -293,8 +293,8 @@ class Side {
 
 /** Returns the path of a module behind the wall, from the top; "" for another file. */
 function walled(top, names, file) {
-  if (!file.startsWith(top + sep) || (existsSync(file) && statSync(file).isFile())) return "";
-  const path = `./${relative(top, file)}`;
+  if (!(file + sep).startsWith(top + sep) || (existsSync(file) && statSync(file).isFile())) return "";
+  const path = file === top ? "." : `./${relative(top, file)}`;
   const ends = ["", ".js", ".cjs", ".mjs", "/index.js"];
   return names.some((one) => path.startsWith(`${one}/`) || ends.some((end) => path + end === one)) ? path : "";
 }
