@@ -1,5 +1,6 @@
 """The screen: a list on the left, what is chosen on the right, and the keys below.
 
+The first rows are read without a server, which may have to start; no key acts before it answers.
 One worker follows what needs a person, one reads it now and then, one asks about the chosen row,
 and one follows the events of its run; none asks twice at once. Only what changed is drawn again.
 """
@@ -7,7 +8,7 @@ and one follows the events of its run; none asks twice at once. Only what change
 import asyncio
 import gc
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
 from enum import StrEnum
 from typing import ClassVar
@@ -120,8 +121,8 @@ class Ask(ModalScreen[str | None]):
             self.dismiss(event.value.strip())
 
 
-class AttractorTui(App[None]):
-    """The terminal interface of one server."""
+class AttractorTui(App[AttractorError]):
+    """The terminal interface of one server; it ends with an error if none can be found."""
 
     TITLE = "attractor"
     CSS_PATH = "app.tcss"
@@ -129,9 +130,15 @@ class AttractorTui(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back", show=False)]
     ESCAPE_TO_MINIMIZE = False
 
-    def __init__(self, client: ApiClient, notice: str = "") -> None:
+    def __init__(
+        self,
+        read_first: Callable[[], Worlds],
+        connect: Callable[[], Awaitable[ApiClient]],
+        notice: str = "",
+    ) -> None:
         super().__init__()
-        self.client, self._notice = client, notice
+        self._read_first, self._connect, self._notice = read_first, connect, notice
+        self._client: ApiClient | None = None
         self.listing = Listing()
         self.view = View.OVERVIEW
         self.detail = Detail()
@@ -140,7 +147,7 @@ class AttractorTui(App[None]):
         self._head = Static(id="head", markup=False)
         self._body = Details(id="body", wrap=True, max_lines=MOST_LINES, min_width=20)
         self._field = Input(id="message")
-        self._said = Static("Connecting ...", id="said", markup=False)
+        self._said = Static("Starting: keys act once the server answers.", id="said", markup=False)
         self._keys = Static(id="keys", markup=False)
         self._lines: list[str] | None = None
         self.lines: deque[str] = deque(maxlen=MOST_LINES)
@@ -162,23 +169,42 @@ class AttractorTui(App[None]):
         yield self._keys
 
     def on_mount(self) -> None:
-        """Begin to look at the server."""
+        """Begin to show rows."""
         # Collecting the objects of all imported modules took up to 0.5 s, in which no key is drawn.
         gc.freeze()
         self._list.focus()
         if self._notice:
             self.notify(self._notice, timeout=NOTICE_S)
-        self.run_worker(self._watch(), group="poll")
-        self.run_worker(self._poll(), group="poll")
-        self.run_worker(self._poll_detail(), group="poll")
+        self.run_worker(self._begin(), group="poll")
         self.set_interval(FLUSH_S, self._draw_news)
 
     async def on_unmount(self) -> None:
         """Close the connections."""
         gc.unfreeze()
-        await self.client.close()
+        if self._client:
+            await self._client.close()
 
     # What the server says
+
+    @property
+    def client(self) -> ApiClient:
+        """The client of the server, as soon as there is one."""
+        if self._client is None:
+            raise NoServer("the server is starting")
+        return self._client
+
+    async def _begin(self) -> None:
+        """Show the first rows, and look at the server as soon as it answers."""
+        # The server says what cannot be read.
+        with suppress(AttractorError, OSError):
+            self._worlds = await asyncio.to_thread(self._read_first)
+        try:
+            self._client = await self._connect()
+        except AttractorError as fault:
+            self.exit(fault)
+            return
+        for work in (self._watch(), self._poll(), self._poll_detail()):
+            self.run_worker(work, group="poll")
 
     async def _watch(self) -> None:
         """Follow what needs a person and the actors, and begin anew after a lost connection."""
@@ -349,6 +375,8 @@ class AttractorTui(App[None]):
         )
 
     def _actions(self, row: Row | None, run: Run | None) -> Sequence[Action]:
+        if self._client is None:
+            return ()
         of_row = actions_for(row, run) if row else ()
         return [*of_row, spawn_in(row.project.id if row else "")]
 

@@ -13,7 +13,7 @@ from httpx_sse import ServerSentEvent, SSEError, aconnect_sse
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import VerificationError
+from attractor.base.errors import AttractorError, VerificationError
 from attractor.base.events import Event
 from attractor.base.json import Json, JsonObject, parse_object
 from attractor.pipeline.status import PlainStatus, plain_status
@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 TIMEOUT_S = 30.0
 """A diff of a large folder takes seconds."""
+
+PATIENCE_S = 10.0
+"""The time in which a server answers that is asked whether it is there."""
 
 SILENCE_S = 60.0
 """The server sends a comment on a quiet stream more often."""
@@ -256,6 +259,19 @@ class Worlds:
     needs: Mapping[str, Attention] = field(default_factory=dict[str, Attention])
     actors: Mapping[str, Actor] = field(default_factory=dict[str, Actor])
 
+    @classmethod
+    def of(cls, needs: Sequence[Attention], actors: Sequence[Actor]) -> "Worlds":
+        """Return the worlds with these."""
+        return cls(
+            {one.id: one for one in needs},
+            {f"{one.project.id}/{one.name}": one for one in actors},
+        )
+
+    @classmethod
+    def from_records(cls, needs: Sequence[JsonObject], actors: Sequence[JsonObject]) -> "Worlds":
+        """Return the worlds with the records that the server would answer."""
+        return cls.of(_ATTENTION.validate_python(needs), _ACTORS.validate_python(actors))
+
     def after(self, event: ServerSentEvent) -> "Worlds":
         """Return the worlds after an event of the stream."""
         match event.event:
@@ -306,14 +322,20 @@ class ApiClient:
         """Close the connections."""
         await self._http.aclose()
 
+    async def answers(self) -> bool:
+        """Return whether the server answers soon, and takes the headers."""
+        try:
+            await self._read(place("attention"), timeout=PATIENCE_S)
+        except AttractorError:
+            return False
+        return True
+
     async def worlds(self) -> Worlds:
         """Return what needs a person, and the actors of all projects."""
-        needs, actors = await asyncio.gather(
-            self._get(_ATTENTION, place("attention")), self._get(_ACTORS, place("actors"))
-        )
-        return Worlds(
-            {one.id: one for one in needs},
-            {f"{one.project.id}/{one.name}": one for one in actors},
+        return Worlds.of(
+            *await asyncio.gather(
+                self._get(_ATTENTION, place("attention")), self._get(_ACTORS, place("actors"))
+            )
         )
 
     async def follow_worlds(self) -> AsyncGenerator[Worlds]:

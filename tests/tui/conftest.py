@@ -14,6 +14,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import RichLog, Static
 
+from attractor.base.errors import AttractorError
 from attractor.server.service import Service
 from attractor.tui.app import AttractorTui
 from attractor.tui.client import ApiClient, Worlds
@@ -75,6 +76,9 @@ class LateClient(ApiClient):
     is_late = is_following = False
     has_lists = True
 
+    async def connected(self) -> ApiClient:
+        return self
+
     async def worlds(self) -> Worlds:
         if self.is_late or not self.has_lists:
             await asyncio.Event().wait()
@@ -94,7 +98,7 @@ class Person:
     """A person who looks at the screen, and types."""
 
     app: AttractorTui
-    pilot: Pilot[None]
+    pilot: Pilot[AttractorError]
     client: LateClient
 
     @property
@@ -215,6 +219,6 @@ async def _sit(
     size: tuple[int, int],
 ) -> None:
     client = LateClient(url, {"authorization": f"Bearer {server.token()}"})
-    app = AttractorTui(client)
+    app = AttractorTui(Worlds, client.connected)
     async with app.run_test(size=size) as pilot:
         await work(Person(app, pilot, client))

@@ -12,6 +12,7 @@ from attractor.attention.fleet_needs import FleetNeed, FleetNeeds, publish_needs
 from attractor.base.errors import VerificationError
 from attractor.tui import app
 from attractor.tui.app import AttractorTui
+from attractor.tui.client import ApiClient, Worlds
 from tests.attention.test_reading import FAILS, GATE
 from tests.patience import PATIENCE_S, wait_until
 from tests.tui.conftest import (
@@ -56,6 +57,37 @@ def test_question_is_answered_by_its_key(world: World) -> None:
         await ann.sees("idle", lambda: ann.list)
 
     sit(world.server, work)
+    assert world.needs() == []
+
+
+def test_no_key_acts_on_the_first_rows_before_the_server_answers(world: World) -> None:
+    world.spawn("ask", GATE)
+    wait_until(world.needs)
+    first = Worlds.from_records(world.http.get("/api/v1/attention").json(), world.actors())
+
+    async def main() -> None:
+        has_started = asyncio.Event()
+        client = LateClient(world.server.url, {"authorization": f"Bearer {world.server.token()}"})
+
+        async def connect() -> ApiClient:
+            await has_started.wait()
+            return client
+
+        app = AttractorTui(lambda: first, connect)
+        async with app.run_test(size=WIDE) as pilot:
+            ann = Person(app, pilot, client)
+            await ann.sees("question: Ship it?", lambda: ann.list)
+            await ann.types("1", "e", "m", *TASK, "enter")
+            await ann.sees("message to ask: the server is starting", lambda: ann.text("#said"))
+            assert "[Y] Yes" not in ann.keys
+            has_started.set()
+            await ann.sees("make: success", lambda: ann.right)
+            assert world.needs() == ["question"]
+            await ann.types("1")
+            await ann.sees("settled", lambda: ann.list)
+            assert ann.app.query_one("#message", Input).value == TASK
+
+    asyncio.run(main())
     assert world.needs() == []
 
 
@@ -236,7 +268,7 @@ def test_many_actors_and_events_are_drawn_quickly() -> None:
     async def main() -> None:
         client = LateClient("http://127.0.0.1:9", {})
         client.is_late = True
-        app = AttractorTui(client)
+        app = AttractorTui(Worlds, client.connected)
         async with app.run_test(size=WIDE) as pilot:
             times = list[float]()
             for turn in range(40):

@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 
 from attractor.base.clock import SystemClock
+from attractor.base.errors import ExitCode
 from attractor.base.files import is_running
 from attractor.factory.ledger.tokens import TokenStore
 from tests.cli.git_desk import UNGUARDED, GitDesk
@@ -42,6 +44,7 @@ def test_server_and_token_last_as_long_as_the_interface(tmp_path: Path) -> None:
     store.create("tui-999999999-0badcafe", "decide", "x" * 40, by="ann", now=SystemClock().now())
     with sit([PROGRAM, "tui"], cwd=desk.place, environ=desk.environ) as ann:
         ann.until("NEEDS YOU (0)")
+        wait_until(lambda: (desk.state / "server" / "address.json").exists())
         [token] = store.list()
         assert (token.name.split("-")[1], token.scope) == (str(ann.process.pid), "decide")
         [server] = noted(desk)
@@ -62,7 +65,7 @@ def test_interface_acts_without_a_token_while_a_stage_works_without_a_sandbox(
     try:
         wait_until(lambda: (desk.place / "begun").exists())
         with sit([PROGRAM, "tui"], cwd=desk.place, environ=desk.environ) as ann:
-            ann.until("Decisions wait", "NEEDS YOU (1)")
+            ann.until("Decisions wait", "NEEDS YOU (1)", "a\N{NO-BREAK SPACE}answer")
             assert not TokenStore(desk.state).list()
             ann.type("1")
             quit_from(ann)
@@ -83,6 +86,32 @@ def test_running_server_is_used_and_stays(tmp_path: Path) -> None:
     finally:
         os.kill(server.pid, signal.SIGTERM)
         desk.end()
+
+
+def test_first_rows_are_shown_before_a_server_answers(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    desk.write(ASK, "ask.dot")
+    desk.do("run", "ask.dot", *UNGUARDED, "--interviewer", "park")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        server = {"url": url, "pid": os.getpid(), "project": ""}
+        desk.state.joinpath("server").mkdir(exist_ok=True)
+        desk.state.joinpath("server", "address.json").write_text(
+            json.dumps({"servers": {"x": server}})
+        )
+        with sit([PROGRAM, "tui"], cwd=desk.place, environ=desk.environ) as ann:
+            ann.until("NEEDS YOU (1)", "Starting: keys act once the server answers")
+            ann.type("q")
+            assert ann.ends_with() == 0
+
+
+def test_server_that_cannot_start_is_an_error(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    desk.state.mkdir(exist_ok=True)
+    desk.state.joinpath("server").write_text("not a folder")
+    with sit([PROGRAM, "tui"], cwd=desk.place, environ=desk.environ) as ann:
+        assert ann.ends_with() == ExitCode.UNFINISHED
+        assert "the server did not start" in ann.shown
 
 
 def test_interface_without_a_terminal_is_refused(tmp_path: Path) -> None:

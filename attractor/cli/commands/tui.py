@@ -1,5 +1,6 @@
 """Show what needs a person, actors and runs in the terminal, and act on them."""
 
+import asyncio
 import os
 import secrets
 import subprocess
@@ -7,7 +8,8 @@ import sys
 import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -21,6 +23,7 @@ from attractor.cli.runs.setup import opened_of
 
 if TYPE_CHECKING:
     from attractor.factory.ledger.tokens import TokenStore
+    from attractor.tui.client import ApiClient, Worlds
 
 PREFIX = "tui"
 PATIENCE_S = 10.0
@@ -32,9 +35,9 @@ def tui(invocation: Invocation) -> ExitCode:
     """Show what needs a person, actors and runs in the terminal, and act on them.
 
     All keys are shown at the bottom; Ctrl-P opens all commands, and q ends. It asks the running
-    server of the project, or starts one until it ends. It acts with a token of its own, with the
-    scope 'decide', which is revoked at the end. If it is begun while a stage executes without a
-    sandbox, it acts as a browser does, without decisions.
+    server of the project, or starts one until it ends; keys act as soon as it answers. It acts with
+    a token of its own, with the scope 'decide', which is revoked at the end. If it is begun while a
+    stage executes without a sandbox, it acts as a browser does, without decisions.
     """
     # The screen is drawn on stderr.
     if not (invocation.has_terminal and sys.stderr.isatty()):
@@ -42,7 +45,6 @@ def tui(invocation: Invocation) -> ExitCode:
         raise UsageError("the terminal interface needs a terminal", hint=hint)
     # Imported here, because only this command needs a screen.
     from attractor.tui.app import AttractorTui
-    from attractor.tui.client import ApiClient
 
     opened_of(invocation).refuse_in_run("'attractor tui'")
     with ExitStack() as stack:
@@ -52,10 +54,27 @@ def tui(invocation: Invocation) -> ExitCode:
         except Refused as unguarded:
             headers = stack.enter_context(_session(invocation))
             notice = f"Decisions wait: {unguarded.message}. Open this again when it has ended."
-        url = stack.enter_context(_server(invocation, headers))
-        app = AttractorTui(ApiClient(url, headers), notice)
-        app.run()
+        connect = partial(_connect, invocation, headers, stack)
+        app = AttractorTui(partial(_read_first, invocation), connect, notice)
+        if fault := app.run():
+            raise fault
     return ExitCode(app.return_code or 0)
+
+
+def _read_first(invocation: Invocation) -> "Worlds":
+    """Read the rows from the state folder, as a server answers them."""
+    # Imported here, because only this command shows them on a screen.
+    from attractor.attention.reading import read_attention
+    from attractor.tui.client import Worlds
+    from attractor.worlds.actors import list_actors
+    from attractor.worlds.records import actor_record
+    from attractor.worlds.status import read_actors
+
+    state = invocation.configuration.settings.state_dir
+    views = read_actors(list_actors(state))
+    found = read_attention(state, SystemClock().now(), invocation.environ, views=views)
+    actors = [actor_record(one) for one in views if not one.history.archived]
+    return Worlds.from_records([row.to_record() for row in found.rows], actors)
 
 
 @contextmanager
@@ -106,16 +125,40 @@ def _left_tokens(store: "TokenStore") -> list[str]:
     return left
 
 
-@contextmanager
-def _server(invocation: Invocation, headers: Mapping[str, str]) -> Generator[str]:
-    """Yield the address of a running server, or of one that is started until the block ends."""
+async def _connect(
+    invocation: Invocation, headers: Mapping[str, str], stack: ExitStack
+) -> "ApiClient":
+    """Return a client of a running server, or of one that is started until the stack is closed."""
     # Imported here, because only this command asks for servers.
     from attractor.pipeline.notifications import noted_addresses
+    from attractor.tui.client import ApiClient
 
     for url in noted_addresses(opened_of(invocation).project):
-        if _answers(url, headers):
-            yield url
-            return
+        client = ApiClient(url, headers)
+        if await client.answers():
+            return client
+        await client.close()
+    process, log = stack.enter_context(_server(invocation))
+    assert process.stdout
+    try:
+        answer = await asyncio.to_thread(process.stdout.readline)
+    except asyncio.CancelledError:
+        # The thread that reads its output ends with it.
+        process.terminate()
+        raise
+    match parse_object(answer):
+        case {"url": str(url)}:
+            return ApiClient(url, headers)
+        case _:
+            process.wait(PATIENCE_S)
+            log.seek(0)
+            words = log.read().decode("utf-8", "replace").strip()
+            raise ProcessNotStarted(f"the server did not start: {words}")
+
+
+@contextmanager
+def _server(invocation: Invocation) -> Generator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    """Yield the process of a server, which prints its address, and its log; end it."""
     flags = [f"--config={flag}" for flag in invocation.flags]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
@@ -128,31 +171,9 @@ def _server(invocation: Invocation, headers: Mapping[str, str]) -> Generator[str
             start_new_session=True,
         )
         try:
-            assert process.stdout
-            match parse_object(process.stdout.readline()):
-                case {"url": str(url)}:
-                    yield url
-                case _:
-                    process.wait(PATIENCE_S)
-                    log.seek(0)
-                    words = log.read().decode("utf-8", "replace").strip()
-                    raise ProcessNotStarted(f"the server did not start: {words}")
+            yield process, log
         finally:
             _end(process)
-
-
-def _answers(url: str, headers: Mapping[str, str]) -> bool:
-    """Return whether a server answers, and takes the headers."""
-    # Imported here, because only this command sends requests.
-    import httpx
-
-    try:
-        found = httpx.get(
-            f"{url}/api/v1/attention", headers=headers, timeout=PATIENCE_S, trust_env=False
-        )
-    except httpx.HTTPError:
-        return False
-    return found.is_success
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
