@@ -1,6 +1,5 @@
 """Durations as written in pipelines: an integer and a unit, such as `900s` or `15m`."""
 
-import re
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
@@ -43,7 +42,7 @@ _LONGEST_DIGITS = len(str(_LONGEST // _UNITS["ms"]))
 _DURATION = late_pattern(r"0*([0-9]+)(ms|s|m|h|d)")
 DURATION_PATTERN = f"^{_DURATION.pattern}$"
 """The form of a duration, for schemas; a duration may also be too large."""
-_NUMBER = re.compile(r"[0-9]+")
+_NUMBER = late_pattern(r"[0-9]+")
 _NUMBER_AND_WORD = late_pattern(r"([0-9]+)([^\W\d]+)")
 _FRACTION = late_pattern(r"([0-9]*)[.,]([0-9]+)([^\W\d]*)")
 _SEVERAL = late_pattern(r"(?:[0-9]{1,6}(?:ms|s|m|h|d)){2,5}")

@@ -7,7 +7,6 @@ the kernel limits to 4096 bytes.
 import errno
 import io
 import os
-import re
 import shutil
 import stat
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from typing import AnyStr
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, FileError
+from attractor.base.patterns import late_pattern
 
 _HINTS = {
     errno.ENOSPC: "free space on this disk, then try again",
@@ -39,7 +39,7 @@ LARGEST = 1 << 28
 """The maximum size of a file that `read_regular` reads into memory."""
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-_TEMPORARY = re.compile(r"\.attractor-([1-9][0-9]*)-[0-9a-f]{16}\.tmp")
+_TEMPORARY = late_pattern(r"\.attractor-([1-9][0-9]*)-[0-9a-f]{16}\.tmp")
 
 
 def write_whole(

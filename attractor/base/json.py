@@ -8,13 +8,13 @@ trip.
 import hashlib
 import json
 import math
-import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Set
 from typing import TypeAlias, cast
 
 from attractor.base.errors import NotCanonical
+from attractor.base.patterns import late_pattern
 
 Json: TypeAlias = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 JsonObject: TypeAlias = Mapping[str, Json]
@@ -24,7 +24,7 @@ DEEPEST = 100
 
 _Path: TypeAlias = tuple[object, ...]
 _CONTAINERS = frozenset({dict, list})
-_LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+_LONE_SURROGATE = late_pattern(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _encode = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
 ).encode

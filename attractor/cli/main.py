@@ -4,7 +4,6 @@ import atexit
 import errno
 import gc
 import os
-import re
 import signal
 import sys
 import threading
@@ -19,6 +18,7 @@ import click
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode, UsageError
+from attractor.base.patterns import late_pattern
 from attractor.base.registry import INSTALL_AGAIN
 from attractor.cli.invocation import PROGRAM, Invocation, build_root
 from attractor.cli.output.streams import OutputLost, close_if_broken, flush, show, show_json
@@ -227,7 +227,7 @@ def _one_line(error: click.ClickException) -> str:
     return message[:1].lower() + message[1:]
 
 
-_A_RANGE = re.compile(r"is not a valid (float|integer)(?: range)?")
+_A_RANGE = late_pattern(r"is not a valid (float|integer)(?: range)?")
 _KINDS = {"float": "is not a number", "integer": "is not a whole number"}
 
 

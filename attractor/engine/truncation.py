@@ -4,6 +4,7 @@ import re
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, canonical_json
+from attractor.base.patterns import late_pattern
 from attractor.base.processes import BoundedOutput, OutputLimit
 
 ENDS = OutputLimit(head=2_000, tail=6_000)
@@ -14,7 +15,7 @@ LONGEST_RESPONSE = 200
 response.md has the whole response.
 """
 
-_LEFT_OUT = re.compile(r"^\[\.\.\. [0-9]+ bytes omitted \.\.\.\]$", re.MULTILINE)
+_LEFT_OUT = late_pattern(r"^\[\.\.\. [0-9]+ bytes omitted \.\.\.\]$", re.MULTILINE)
 
 
 def shorten(text: str, length: int) -> str:
@@ -57,7 +58,7 @@ def both_ends(text: str, length: int) -> str:
 
 _HASH, _SIZE = "$artifact", "bytes"
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DIGEST = late_pattern(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)

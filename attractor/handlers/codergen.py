@@ -1,10 +1,10 @@
 """Runs a task for an agent or a model: a backend executes the prompt of the node."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 from attractor.engine.errors import TemplateFailed
 from attractor.engine.journal.events import OUTCOME_ASSUMED
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
@@ -18,7 +18,7 @@ from attractor.engine.truncation import response_updates
 from attractor.language.source.syntax_tree import ValueKind
 
 NO_INPUTS: Mapping[str, str] = {}
-_GOAL = re.compile(r"\$goal\b")
+_GOAL = late_pattern(r"\$goal\b")
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,18 @@
 """Says what a run is about: the issue or the ticket, and the round of a pull request."""
 
-import re
 from collections.abc import Iterator, Mapping
 
 from attractor.base.amounts import number_of
 from attractor.base.fenced import fenced_in, unfenced
 from attractor.base.json import Json, JsonObject
+from attractor.base.patterns import late_pattern
 from attractor.engine.run_folder.layout import Manifest
 from attractor.engine.truncation import one_line
 
 PULL_ROUND = "internal.pull_round"
 """The context value with the number of the pull request and of its round, such as `14 2`."""
 
-_ISSUE = re.compile(r"\S+(?P<number>#[0-9]+) .*")
+_ISSUE = late_pattern(r"\S+(?P<number>#[0-9]+) .*")
 _LONGEST = 200
 
 

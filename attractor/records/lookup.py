@@ -15,6 +15,7 @@ from attractor.base.events import Event
 from attractor.base.files import remove_tree, write_whole
 from attractor.base.ids import is_run_id
 from attractor.base.names import ambiguous, match_names
+from attractor.base.patterns import late_pattern
 from attractor.engine.errors import NoRun
 from attractor.engine.journal.checkpoint import RestoredState, has_last, open_journal, read_on
 from attractor.engine.journal.reader import all_events
@@ -51,7 +52,7 @@ def read_run(root: Path) -> RecordedRun:
     return RecordedRun(directory, read_manifest(directory))
 
 
-_STAGE = re.compile(r"(?P<node>.*)@(?P<attempt>[0-9]+\.[0-9]+)", re.DOTALL)
+_STAGE = late_pattern(r"(?P<node>.*)@(?P<attempt>[0-9]+\.[0-9]+)", re.DOTALL)
 
 
 def child_directory(parent: RunDirectory, name: str) -> RunDirectory:

@@ -10,7 +10,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import re
 import secrets
 import stat
 import sys
@@ -27,6 +26,7 @@ from attractor.base.files import (
     remove_tree,
 )
 from attractor.base.locks import FileLock, LockHolder, holder_of
+from attractor.base.patterns import late_pattern
 from attractor.workspaces.errors import DimensionBusy, DimensionMissing
 
 NAME = "workspaces"
@@ -166,7 +166,7 @@ def _writer_lock(folder: Path, state: Path) -> Path:
 
 
 _TRIES = 10
-_NAME = re.compile(r"[0-9a-f]{16}")
+_NAME = late_pattern(r"[0-9a-f]{16}")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 

@@ -24,7 +24,7 @@ _DELETED = "0" * 6
 _OF_RUNS = late_pattern(r"refs/(heads/attractor/run|remotes/[^/]+/attractor)/")
 """The beginning of the refs of results: branches of runs, and those of pull requests."""
 
-_REVERTS = re.compile(r"\brevert", re.IGNORECASE)
+_REVERTS = late_pattern(r"\brevert", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error, write_whole
+from attractor.base.patterns import late_pattern
 from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.errors import GitFailed
 from attractor.workspaces.git.files import in_thread
@@ -27,7 +28,7 @@ from attractor.workspaces.git.objects import (
 # As in git: a file with a zero byte near its beginning is binary.
 _BINARY_CHECK = 8000
 
-_HUNK = re.compile(r"^<{7} (?:(?!^<{7} ).)*?^>{7} [^\n]*$", re.M | re.S)
+_HUNK = late_pattern(r"^<{7} (?:(?!^<{7} ).)*?^>{7} [^\n]*$", re.M | re.S)
 
 
 @dataclass(frozen=True)

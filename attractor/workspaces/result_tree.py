@@ -6,6 +6,7 @@ from functools import partial
 from re import Pattern
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 from attractor.engine.seams import Base
 from attractor.engine.state.attempts import TreeId
 from attractor.workspaces.git.files import in_thread
@@ -26,7 +27,7 @@ from attractor.workspaces.git.objects import (
 )
 
 _LARGEST = 100 << 20
-_LONG_LINE = re.compile(rb"[^\n]{2048}")
+_LONG_LINE = late_pattern(rb"[^\n]{2048}")
 
 
 async def refused_attributes(store: ObjectStore, since: str, until: str) -> Sequence[str]:
@@ -124,7 +125,7 @@ def _name_pattern(name: str, hashed: str) -> Pattern[str]:
     """
     short = [f"{hashed[:kept]}~[1-9][0-9]{{{6 - kept}}}" for kept in range(7)]
     names = [re.escape(f".{name}"), f"{name[:6]}~[1-4]", *short]
-    return re.compile(f"(?:{'|'.join(names)})[ .]*(?::.*)?", re.DOTALL)
+    return late_pattern(f"(?:{'|'.join(names)})[ .]*(?::.*)?", re.DOTALL)
 
 
 _MODULES = _name_pattern("gitmodules", "gi7eba")

@@ -20,6 +20,7 @@ from attractor.base.hash_chain import (
 )
 from attractor.base.journal import JournalLine, find_lines, read_lines
 from attractor.base.json import parse_json, parse_object
+from attractor.base.patterns import late_pattern
 from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.checkpoint import Position
 
@@ -142,7 +143,7 @@ def _lines(journal: Path, offset: int = 0) -> Iterable[JournalLine]:
 
 def _pattern(kinds: Iterable[str]) -> re.Pattern[bytes]:
     """Return the pattern of lines with events of some types."""
-    return re.compile(rb'"type":"(?:%s)"' % "|".join(kinds).encode())
+    return late_pattern(rb'"type":"(?:%s)"' % "|".join(kinds).encode())
 
 
 def _parsed(line: JournalLine, journal: Path) -> Event:

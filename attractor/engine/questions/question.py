@@ -1,6 +1,5 @@
 """Questions to people, with descriptions and answers."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Protocol, TypeVar
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, canonical_json
+from attractor.base.patterns import late_pattern
 from attractor.base.records import write_fields
 from attractor.engine.errors import RecordBroken
 from attractor.engine.questions.edge_labels import normalize_label
@@ -345,7 +345,7 @@ MAX_LISTED = 3
 
 _WAITS = "waits for an answer"
 
-_DIGITS = re.compile(r"([0-9]+)")
+_DIGITS = late_pattern(r"([0-9]+)")
 
 
 def branch_of(question: Question) -> str:

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 from attractor.engine.seams import Workspace
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.storage.secrets import PLACEHOLDER, QUOTE, Redactor
@@ -19,9 +20,9 @@ MAX_PATCH_S = 3.0
 
 MOST_NAMED = 50
 
-_FILE = re.compile(rb"^diff --git ", re.MULTILINE)
+_FILE = late_pattern(rb"^diff --git ", re.MULTILINE)
 
-_NO_CONTENT = re.compile(rb"^Binary files .* differ$", re.MULTILINE)
+_NO_CONTENT = late_pattern(rb"^Binary files .* differ$", re.MULTILINE)
 
 _HUNK = b"\n@@ "
 

@@ -1,9 +1,9 @@
 """Attempts in flight, and the ids of stages, branches and trees."""
 
-import re
 from datetime import datetime, timedelta
 
 from attractor.base.dataclasses import changed, dataclass
+from attractor.base.patterns import late_pattern
 from attractor.engine.outcome import NOTHING_USED, Usage
 
 TreeId = str
@@ -59,7 +59,7 @@ LONGEST = 200
 TRIED_OUT = "max retries exceeded"
 """The beginning of the failure reason if the last attempt asked for a retry."""
 
-_VARYING = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-f]{7,64}\b|[0-9]+")
+_VARYING = late_pattern(r"0x[0-9a-fA-F]+|\b[0-9a-f]{7,64}\b|[0-9]+")
 
 
 @dataclass(frozen=True)

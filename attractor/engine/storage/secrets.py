@@ -36,8 +36,8 @@ not replaced, even if a secret has the same value.
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _NAME = late_pattern(r".*_(?:KEY|TOKEN|SECRET|PASSWORD)", re.IGNORECASE)
 # The keys of records. Other keys come from agents and services.
-_RECORD_KEY = re.compile(r"[a-z_.]+")
-_LINE_MARK = re.compile(r"^[+-]", re.MULTILINE)
+_RECORD_KEY = late_pattern(r"[a-z_.]+")
+_LINE_MARK = late_pattern(r"^[+-]", re.MULTILINE)
 _UNUSABLE = late_pattern(
     rf".{{1,{TOO_SHORT - 1}}}|\d{{1,{SHORTEST - 1}}}|\d{{4}}-\d\d(-\d\d)?", re.S
 )

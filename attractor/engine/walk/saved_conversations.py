@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from attractor.base.errors import FileError
 from attractor.base.events import Event
 from attractor.base.hash_chain import ChainHead
+from attractor.base.patterns import late_pattern
 from attractor.engine.errors import ConversationLost
 from attractor.engine.journal.events import CheckpointSaved, StageStarted, read_event
 from attractor.engine.journal.reader import events_of, find_position
@@ -16,7 +17,7 @@ from attractor.engine.stage.folder import LARGEST_FILE, folder_of_attempt, inter
 from attractor.engine.state.attempts import MAIN, stage_id
 from attractor.engine.storage.json_files import read_untrusted
 
-_STAGE_ID = re.compile(r"(?P<node>.*)@(?P<visit>[0-9]+)\.(?P<attempt>[0-9]+)", re.DOTALL)
+_STAGE_ID = late_pattern(r"(?P<node>.*)@(?P<visit>[0-9]+)\.(?P<attempt>[0-9]+)", re.DOTALL)
 _LARGEST = 2 * LARGEST_FILE
 
 ReadSaved = Callable[[str, str], bytes]

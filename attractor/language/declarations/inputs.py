@@ -191,7 +191,7 @@ LARGEST_VARIABLE = 128 * 1024 - 1
 TOOL = "tool"
 _PREFIX = "ATTRACTOR_INPUT_"
 _NUL = "contains a NUL byte, which no variable can contain"
-_BETWEEN = re.compile(r"[,\s]+")
+_BETWEEN = late_pattern(r"[,\s]+")
 
 
 def variable_of(name: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 from attractor.language.drawing.theme import ElementStyle
 from attractor.language.graph.graph import Edge, Graph, Node, Subgraph
 from attractor.language.source.syntax_tree import Attributes
@@ -46,7 +47,7 @@ def as_picture(drawn: Graph | Picture) -> Picture:
     return drawn if isinstance(drawn, Picture) else Picture(drawn)
 
 
-_ODD = re.compile(r"[^A-Za-z0-9_]")
+_ODD = late_pattern(r"[^A-Za-z0-9_]")
 _EMPTY_ID = "--0-"
 
 
@@ -129,8 +130,8 @@ _MOST_LINES = 12
 _MOST_NAMES = 40
 _LONGEST_TOOLTIP = 1000
 _BROAD = frozenset("mwMW@%")
-_BREAK = re.compile(r"\\(.)", re.DOTALL)
-_NO_XML = re.compile("[\ufffe\uffff]")
+_BREAK = late_pattern(r"\\(.)", re.DOTALL)
+_NO_XML = late_pattern("[\ufffe\uffff]")
 _TYPE_CAPTIONS = {
     "codergen": "agent",
     "wait.human": "human",

@@ -1,6 +1,5 @@
 """Builds a graph from a syntax tree or from Python calls (attractor-spec 2.9-2.12)."""
 
-import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field
@@ -8,6 +7,7 @@ from itertools import pairwise
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
+from attractor.base.patterns import late_pattern
 from attractor.language.graph.graph import DuplicateAttribute, Edge, Graph, Node, Subgraph
 from attractor.language.source.syntax_tree import (
     NO_ATTRIBUTES,
@@ -51,8 +51,8 @@ def changed(
             yield DuplicateAttribute(lost, attribute, node)
 
 
-_SEPARATORS = re.compile(r"[,\s]+")
-_NOT_IN_A_CLASS = re.compile(r"[^a-z0-9-]")
+_SEPARATORS = late_pattern(r"[,\s]+")
+_NOT_IN_A_CLASS = late_pattern(r"[^a-z0-9-]")
 
 MOST_CLASSES_AROUND = 100
 """A node has the classes of this many innermost subgraphs with labels."""
@@ -245,7 +245,7 @@ def _table(attributes: Iterable[Attribute]) -> _Table:
     return {attribute.key: attribute for attribute in attributes}
 
 
-_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+_UNWRITABLE = late_pattern("[\0\ud800-\udfff]")
 
 
 class GraphBuilder:

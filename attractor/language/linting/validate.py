@@ -34,8 +34,8 @@ _SIGN = "attractor"
 _IGNORE = late_pattern(
     rf"{_SIGN}\s*:\s*ignore\b(?:\s*\[(?P<rules>[^\]\n]*)\])?", re.IGNORECASE | re.ASCII
 )
-_ANYTHING = re.compile(r"\S")
-_SEPARATOR = re.compile(r"[,\s]+")
+_ANYTHING = late_pattern(r"\S")
+_SEPARATOR = late_pattern(r"[,\s]+")
 
 
 @dataclass(frozen=True)

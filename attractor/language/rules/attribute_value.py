@@ -25,12 +25,12 @@ Instead:
     }
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, time, timedelta
 
 from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration
+from attractor.base.patterns import late_pattern
 from attractor.language.diagnostics import (
     Diagnostic,
     Severity,
@@ -58,7 +58,7 @@ _CHECKED: Mapping[str, KnownAttribute] = {
 }
 _TRUTHS = ("true", "false")
 _MOMENTS = "2026-01-31T09:30:00Z or a time of day such as 09:30"
-_CONTEXT_KEY = re.compile(r"[^\W\d][\w-]*(?:\.[\w-]+)*")
+_CONTEXT_KEY = late_pattern(r"[^\W\d][\w-]*(?:\.[\w-]+)*")
 _MILLISECOND = timedelta(milliseconds=1)
 
 

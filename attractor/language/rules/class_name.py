@@ -27,18 +27,18 @@ Instead:
     }
 """
 
-import re
 from collections.abc import Iterator
 
+from attractor.base.patterns import late_pattern
 from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.attribute_catalogue import AttributeOwner
 from attractor.language.graph.graph import Graph, each_attribute
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 from attractor.language.source.text import quote, span_within
 
-_CLASS = re.compile(r"[^,\s]+")
-_NAME = re.compile(r"[a-z0-9-]+")
-_NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
+_CLASS = late_pattern(r"[^,\s]+")
+_NAME = late_pattern(r"[a-z0-9-]+")
+_NOT_IN_A_NAME = late_pattern(r"[^a-z0-9]+")
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:

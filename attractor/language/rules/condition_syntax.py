@@ -30,9 +30,9 @@ Instead:
     }
 """
 
-import re
 from collections.abc import Iterator
 
+from attractor.base.patterns import late_pattern
 from attractor.language.conditions.condition import ALWAYS, Unreadable
 from attractor.language.conditions.parse import read_condition
 from attractor.language.diagnostics import Diagnostic, Mistake, Severity, error
@@ -40,7 +40,7 @@ from attractor.language.graph.graph import Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary, edge_conditions
 from attractor.language.source.text import span_within
 
-_OTHER_QUOTES = re.compile(r"['\u2018\u201c](?P<word>[A-Za-z_][A-Za-z0-9_.:-]*)['\u2019\u201d]")
+_OTHER_QUOTES = late_pattern(r"['\u2018\u201c](?P<word>[A-Za-z_][A-Za-z0-9_.:-]*)['\u2019\u201d]")
 
 
 def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:

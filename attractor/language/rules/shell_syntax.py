@@ -24,17 +24,17 @@ Instead:
     }
 """
 
-import re
 from collections.abc import Iterator
 from functools import cache
 
+from attractor.base.patterns import late_pattern
 from attractor.language.diagnostics import Diagnostic, Severity, warning
 from attractor.language.graph.attribute_catalogue import COMMANDS
 from attractor.language.graph.graph import Graph, each_attribute
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 
 # A command of plain words is valid; most are, and starting a shell takes milliseconds.
-_PLAIN_WORDS = re.compile(r"[\w./:=@%+,-]+(?: +[\w./:=@%+,-]+)*")
+_PLAIN_WORDS = late_pattern(r"[\w./:=@%+,-]+(?: +[\w./:=@%+,-]+)*")
 _RESERVED_WORDS = """
 if then elif else fi for select while until do done case esac function coproc in time
 """

@@ -3,7 +3,6 @@
 A large pipeline has hundreds of thousands of these objects, so most are as cheap as a tuple.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import timedelta
@@ -13,6 +12,7 @@ from typing import NamedTuple
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import format_duration, parse_duration
 from attractor.base.errors import UsageError
+from attractor.base.patterns import late_pattern
 
 
 class Span(NamedTuple):
@@ -60,7 +60,7 @@ class ValueKind(StrEnum):
 _TEXTS = frozenset({ValueKind.STRING, ValueKind.BARE, ValueKind.DURATION})
 # Longer numbers are typing errors, and Python parses them in quadratic time.
 _MOST_DIGITS = 18
-_INTEGER = re.compile(rf"-?[0-9]{{1,{_MOST_DIGITS}}}")
+_INTEGER = late_pattern(rf"-?[0-9]{{1,{_MOST_DIGITS}}}")
 _LEAST_TOO_LARGE = 10**_MOST_DIGITS
 _AS_A_TEXT = "pass it as a text"
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})

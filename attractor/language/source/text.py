@@ -23,7 +23,7 @@ from attractor.language.source.syntax_tree import (
     quoted,
 )
 
-_NEWLINE = re.compile("\n")
+_NEWLINE = late_pattern("\n")
 
 
 class Source:

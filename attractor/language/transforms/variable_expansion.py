@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from attractor.base.patterns import late_pattern
 from attractor.language.diagnostics import error, report_mistakes, suggester, warning
 from attractor.language.graph.graph import Graph, Node
 from attractor.language.preparation.prepare import TransformContext
@@ -16,7 +17,7 @@ from attractor.language.source.text import quote, span_within
 if TYPE_CHECKING:
     from attractor.language.declarations.inputs import Input
 
-_VARIABLE = re.compile(r"\$(?:goal\b|\{inputs\.(?P<input>[^{}\n]*)\})")
+_VARIABLE = late_pattern(r"\$(?:goal\b|\{inputs\.(?P<input>[^{}\n]*)\})")
 _RULE = "known_input"
 _GOAL_MISSING = "goal_missing"
 

@@ -7,6 +7,7 @@ from dataclasses import field
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.events import Event
+from attractor.base.patterns import late_pattern
 from attractor.engine.journal.checkpoint import verify_journal
 from attractor.engine.journal.events import ParallelBranchStarted, StageStarted
 from attractor.engine.journal.reducer import fold
@@ -17,7 +18,7 @@ from attractor.records.lookup import RecordedRun
 
 SHOWN = 12
 
-_WITH_VISIT = re.compile(r"(?P<node>.+)@(?P<visit>[0-9]{1,9})", re.DOTALL)
+_WITH_VISIT = late_pattern(r"(?P<node>.+)@(?P<visit>[0-9]{1,9})", re.DOTALL)
 
 _STARTED, _BRANCHED = StageStarted.__name__, ParallelBranchStarted.__name__
 

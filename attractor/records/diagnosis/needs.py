@@ -3,11 +3,11 @@
 Lists of runs, rows of attention and notices take the words from here.
 """
 
-import re
 from collections.abc import Iterator
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import content_hash
+from attractor.base.patterns import late_pattern
 from attractor.engine.questions.question import Question
 from attractor.engine.state.run_state import Phase, StatusWord
 from attractor.records.diagnosis.failures import budget_option
@@ -85,7 +85,7 @@ def need_of_question(run_id: str, question: Question, reference: str = "") -> Ru
     return RunNeed(question.text, command, QUESTION, f"question:{run_id}:{question.id}")
 
 
-_PLAIN = re.compile(r"[\w./:@ +-]{0,200}")
+_PLAIN = late_pattern(r"[\w./:@ +-]{0,200}")
 
 
 def row_id(*parts: str) -> str:

@@ -5,15 +5,15 @@ clones do not get it. The files of the repository are found without Git, because
 the id start often, and most repositories have none.
 """
 
-import re
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 
-_ID = re.compile("[0-9a-f]{32}")
+_ID = late_pattern("[0-9a-f]{32}")
 _TIMEOUT_S = 30
 _NOT_STARTED = 127
 

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from re import Pattern
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.patterns import late_pattern
 
-_NEVER = re.compile(rb"(?!)")
-_SPECIAL = re.compile(rb"[*?\[\\]")
+_NEVER = late_pattern(rb"(?!)")
+_SPECIAL = late_pattern(rb"[*?\[\\]")
 _ALL = frozenset(range(1, 256))
 _SLASH = frozenset(b"/")
 

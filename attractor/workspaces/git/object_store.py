@@ -1,7 +1,6 @@
 """The object store of a run: writes, reads and copies its snapshots and commits."""
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from attractor.base.files import (
     sync_folder,
     write_whole,
 )
+from attractor.base.patterns import late_pattern
 from attractor.engine.storage.secrets import QUOTE
 from attractor.workspaces.errors import ObjectMissing
 from attractor.workspaces.git.files import in_thread
@@ -326,7 +326,7 @@ def _read_blobs(file: BinaryIO) -> Iterator[bytes]:
         yield content
 
 
-_LOOSE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{38,62}")
+_LOOSE = late_pattern(r"[0-9a-f]{2}/[0-9a-f]{38,62}")
 # An index last: git uses a pack as soon as it has an index.
 _PACKED = ("pack-*.pack", "pack-*.rev", "pack-*.idx")
 
