@@ -60,6 +60,7 @@ def late_pattern(text: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
 class _LatePattern:
     def __init__(self, text: Any, flags: int) -> None:
         self._arguments = text, flags
+        self.pattern = text
 
     @cached_property
     def _compiled(self) -> Any:
