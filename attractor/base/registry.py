@@ -200,9 +200,9 @@ def _sources_in(folder: str, package: str, _changed: int) -> Mapping[str, PartSo
     """List a folder; within a process, list it again only after a change."""
     sources: dict[str, PartSource] = {}
     for file in sorted(os.listdir(folder)):
-        stem, ending = os.path.splitext(file)
+        stem = file.removesuffix(".py")
         # Editors may leave files in the folder that are not modules.
-        is_module = ending == ".py" and stem.isidentifier()
+        is_module = stem != file and stem.isidentifier()
         text = _read(folder, file) if is_module else ""
         if any(line in text for line in _PART_LINES):
             documented = text.partition('"""')[2].strip()

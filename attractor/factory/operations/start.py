@@ -9,7 +9,6 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.factory.dimensions import with_dimension
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.policy import rules_of, unregistered_suite
-from attractor.factory.pulls.readings import PullReadings
 from attractor.factory.resources.versions import Version
 from attractor.language.diagnostics import NotRunnable
 from attractor.language.preparation.prepare import path_below
@@ -65,6 +64,9 @@ async def plan_start(
         await register_by_lock(name, request, opened)
     plan = await plan_run(origin, opened.project, rules_of(opened))
     if feedback and not plan.report.faults:
+        # Imported here, because most runs have no feedback.
+        from attractor.factory.pulls.readings import PullReadings
+
         PullReadings.of(opened).begin_next(str(plan.request.feedback["feedback.run"]), plan.run_id)
     return plan
 

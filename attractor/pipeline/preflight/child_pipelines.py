@@ -6,8 +6,6 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.handlers.pipeline import CONTEXT, INPUTS, given_from
-from attractor.handlers.stack__manager_loop import read_plan
 from attractor.language.declarations.inputs import Input, declared_inputs, read_inputs
 from attractor.language.diagnostics import Diagnostic, error, report_mistakes, suggester
 from attractor.language.graph.graph import Graph, Node, supervised_file
@@ -88,6 +86,9 @@ def _span(value: Value, node: Node) -> Span:
 def _own_faults(graph: Graph) -> Iterator[Diagnostic]:
     """Yield the errors in a pipeline as a parent or as a child."""
     for node in graph.of_type(MANAGER):
+        # Imported here, because few pipelines have child pipelines.
+        from attractor.handlers.stack__manager_loop import read_plan
+
         try:
             read_plan(node, graph)
         except UsageError as fault:
@@ -127,6 +128,9 @@ def _input_faults(use: _Use, parent: Graph, child: Graph) -> Iterator[Diagnostic
 
 def _wrong_value(given: Input, declared: Input, parent: Graph) -> tuple[str, str] | None:
     """Return the error in a value that is already known, and the fix of this error."""
+    # Imported here, because few pipelines have child pipelines.
+    from attractor.handlers.pipeline import CONTEXT, INPUTS, given_from
+
     source = given_from(given)
     inputs = {one.name: one for one in declared_inputs(parent)}
     passed = inputs.get(source.removeprefix(INPUTS)) if source.startswith(INPUTS) else None
