@@ -519,5 +519,7 @@ function install(folder, names, top) {
 }
 
 const { ATTRACTOR_WALL: folder, ATTRACTOR_WALL_MODULES: names, ATTRACTOR_WALL_TESTS: top } = process.env;
+// The process that starts one for each file of tests imports none of them.
+const startsOthers = process.execArgv.includes("--test") && !process.execArgv.some((one) => one.includes("isolation"));
 // The thread of the hooks loads this file, too.
-if (folder && isMainThread) install(folder, names.split(","), fs.realpathSync(top));
+if (folder && isMainThread && !startsOthers) install(folder, names.split(","), fs.realpathSync(top));
