@@ -79,6 +79,7 @@ def describe_machine() -> str:
     described = {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "commit": _git("describe", "--always", "--dirty", "--exclude=*"),
+        "date of the code": _git("show", "--no-patch", "--format=%cs"),
         "processor": cpu[1] if cpu else platform.processor(),
         "cores": str(os.cpu_count()),
         "memory": f"{memory:.0f} GiB",
