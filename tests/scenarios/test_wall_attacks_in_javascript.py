@@ -21,11 +21,11 @@ import * as calc from "../src/calc.mjs";
 main();
 async function main() { %s }
 """
-COMMON = FILE.replace('import fs from "node:fs";', "const calc = require('../src/calc');")
-COMMON = COMMON.replace(
-    'import assert from "node:assert/strict";', "const assert = require('assert');"
+COMMON = (
+    FILE.replace('import fs from "node:fs";', "const calc = require('../src/calc');")
+    .replace('import assert from "node:assert/strict";', "const assert = require('assert');")
+    .replace('import * as calc from "../src/calc.mjs";\n', "")
 )
-COMMON = COMMON.replace('import * as calc from "../src/calc.mjs";\n', "")
 HALF = "export const half = (n) => n / 2;"
 TEXT = "export const half = (n) => String(n / 2);"
 LIST = "export const half = () => [1, 2, 3];"
