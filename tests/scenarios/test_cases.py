@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from attractor.base.json import Json
 from attractor.scenarios.cases.cases import CallCase, mismatch
 from attractor.scenarios.check import CheckResult
 from attractor.scenarios.suite import InvalidSuite
@@ -243,7 +244,7 @@ def test_answer_is_compared_by_type_at_any_depth() -> None:
 
 def test_exception_of_every_class_is_no_right_one() -> None:
     case = CallCase.model_validate({"call": "f", "raises": "ValueError"})
-    every = ["ValueError", "KeyError", "OSError", "LookupError", "Exception"]
+    every: Json = ["ValueError", "KeyError", "OSError", "LookupError", "Exception"]
     assert mismatch(case, {"raises": every}) == "raised an exception of 3 unrelated classes"
     assert mismatch(case, {"raises": ["Empty", "KeyError", "ValueError", "Exception"]}) == ""
     assert mismatch(case, {"raises": ["RangeError", "URIError", "ValueError"]})
