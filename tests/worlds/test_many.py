@@ -152,7 +152,8 @@ def test_each_message_is_answered_once_in_its_order_whatever_is_killed(folder: P
     answers = [one for some in crowd.answers() for one in some]
     assert all(one.succeeded for one in answers), [one.reason for one in answers]
     assert len({one.message.id for one in answers}) == len(answers) == total
-    assert not any(Inbox(one.inbox).has_messages() for one in crowd.actors)
+    # A message is removed after its answer is recorded.
+    wait_until(lambda: not any(Inbox(one.inbox).has_messages() for one in crowd.actors))
     roots = [one.parent for one in crowd.opened.project.runs_dir.glob("*/manifest.json")]
     tasks = [read_request(read_manifest(RunDirectory(root))).task for root in roots]
     runs = Counter(task.message for task in tasks if task)
