@@ -22,7 +22,6 @@ from attractor.factory.errors import Retired
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.project import ProjectIdentity, project_folder
 from attractor.language.graph.graph import folder_name
-from attractor.scenarios.wall.unit_tests import left_out_words
 
 OWNER_ONLY = 0o600
 PATIENCE_S = 10.0
@@ -123,6 +122,9 @@ def registration_notes(version: Version) -> Iterator[str]:
             "its lock names: attractor suite register FOLDER"
         )
     if LEFT_OUT in version.data:
+        # Imported here, because a run without a suite needs nothing of suites.
+        from attractor.scenarios.wall.unit_tests import left_out_words
+
         yield left_out_words(int(str(version.data[LEFT_OUT])))
     if UNPROVED in version.data:
         yield (
