@@ -170,7 +170,7 @@ def _checked(checks: Sequence[object], value: object) -> object:
 def _require_limits(value: object, limits: Mapping[str, int]) -> None:
     size = value if isinstance(value, int) else len(cast(str, value))
     least = limits.get("ge", limits.get("min_length", size))
-    if not least <= size <= limits.get("le", size):
+    if not least <= size <= limits.get("le", size) or size <= limits.get("gt", size - 1):
         raise ValueError("beyond a limit")
 
 

@@ -103,8 +103,8 @@ class Section:
         defaults = {
             name: one.default_value() for name, one in self.settings.items() if name not in values
         }
-        if REQUIRED in defaults.values():
-            raise TypeError(f"{type(self).__name__} needs {', '.join(defaults)}")
+        if missing := [name for name, value in defaults.items() if value is REQUIRED]:
+            raise TypeError(f"{type(self).__name__} needs {', '.join(missing)}")
         vars(self).update(defaults, **values)
 
     def to_record(self) -> dict[str, Json]:

@@ -1,6 +1,6 @@
 """Checks settings with pydantic, which explains each mistake."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Never, cast
@@ -20,7 +20,7 @@ from attractor.config.errors import (
     unknown_setting,
 )
 from attractor.config.schema import Leaf, default_values, is_table, leaves
-from attractor.config.sources import Source, source_readers
+from attractor.config.sources import Source
 from attractor.config.tables import Model, Shape, model_of, unmodeled
 from attractor.config.user_folders import absolute
 
@@ -105,20 +105,6 @@ def _placed(value: object, place: Callable[[Path], Path]) -> object:
 
 def _line(mistake: ConfigError) -> int:
     return (mistake.origin and mistake.origin.line) or 0
-
-
-def load(
-    model: type[Model],
-    *,
-    root: Path,
-    cwd: Path,
-    environ: Mapping[str, str],
-    flags: Sequence[str] = (),
-    user_file: Path,
-) -> Configuration[Model]:
-    """Load a model of settings; folders and the user's file are absolute paths."""
-    readers = source_readers(root=root, cwd=cwd, environ=environ, flags=flags, user_file=user_file)
-    return load_sources(model, readers, root, home=environ.get("HOME", ""))
 
 
 def load_sources(

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attractor.config.configuration import Configuration
+from attractor.config.sources import source_readers
 from attractor.config.tables import Model
-from attractor.config.validation import load
+from attractor.config.validation import load_sources
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ class Project:
         environ: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> Configuration[Model]:
-        return load(
-            model,
+        readers = source_readers(
             root=self.root,
             cwd=cwd or self.root,
-            environ={"HOME": str(self.home)} | dict(environ or {}),
+            environ=environ or {},
             flags=flags,
             user_file=self.user_file,
         )
+        return load_sources(model, readers, self.root, home=str(self.home))

@@ -22,7 +22,6 @@ from attractor.config.schema import (
 from attractor.config.settings import OutputSettings, SandboxLimitSettings, Settings
 from attractor.config.tables import model_of
 from attractor.config.user_folders import default_state_dir, path_of_variable, variable_name
-from attractor.config.validation import load
 from tests.config.project import Project
 from tests.tables import table
 
@@ -125,7 +124,7 @@ def test_values_for_mcp_servers_are_not_shown(project: Project) -> None:
 
 def loaded(folder: Path, address: str) -> Configuration[Settings]:
     (folder / "attractor.toml").write_text(f"[notify]\nurl = '{address}'\n")
-    return load(Settings, root=folder, cwd=folder, environ={}, user_file=folder / "none.toml")
+    return Project(folder, folder / "none", folder).load(Settings)
 
 
 @table("address", ["https://chat.example/hooks/T0/secret?x=1", "http://127.0.0.1:8080", ""])
