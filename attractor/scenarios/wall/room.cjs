@@ -42,7 +42,7 @@ class OfTests {}
 /** Holds the objects of the candidate that the tests know, by number. */
 class CandidateRoom extends Side {
   constructor(reader, writer, top) {
-    super(1 - 2);
+    super(-1);
     this.top = top;
     this.pipe = new Pipe(reader, writer);
     this.described = new Set();
