@@ -210,7 +210,10 @@ def wake_row(service: ServerService, caller: Calling, row: str) -> None:
 def settle_row(
     service: ServerService, caller: Calling, row: str, body: SettleBody
 ) -> SettledAnswer:
-    """Do what a person chose of the `choices` of a row; refused if it is not there any more."""
+    """Do what a person chose of the `choices` of a row, with the `scope` of the choice.
+
+    Refused if the row is not there any more.
+    """
     rows = attention_of(service, caller).rows
     found = find_shown(row, body.rows, rows)
     settler = _settler(enter(service, caller, found.project.project_id), caller)
