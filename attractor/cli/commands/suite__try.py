@@ -37,8 +37,9 @@ from attractor.scenarios.suite import Scenario
 @click.option(
     "--cheats",
     is_flag=True,
-    help="Play cheats instead: candidates that solve nothing, and deceive a suite that believes "
-    "what their process says. Requires --operator.",
+    help="Play cheats instead, on one holdout of each kind or on those with these ids: candidates "
+    "that solve nothing, and deceive a suite that believes what their process says. Requires "
+    "--operator.",
 )
 @sandbox_option("Play trials")
 @json_option
@@ -64,6 +65,8 @@ def try_suite(
     """
     if (wrong or cheats) and not to_operator:
         raise UsageError("holdouts and wrong solutions are hidden", hint="add --operator")
+    if wrong and cheats:
+        raise UsageError("--wrong and --cheats are two questions", hint="ask one after the other")
     with tempfile.TemporaryDirectory() as store:
         sealed = seal_suite(folder, Path(store))
         opened = opened_of(invocation)
@@ -75,7 +78,9 @@ def try_suite(
                 asyncio.run(_try_wrong(sealed, ids, scope, sandbox)), as_json=as_json
             )
         if cheats:
-            return _show_cheats(asyncio.run(_try_cheats(sealed, scope, sandbox)), as_json=as_json)
+            return _show_cheats(
+                asyncio.run(_try_cheats(sealed, ids, scope, sandbox)), as_json=as_json
+            )
         scenarios = list(sealed.suite.scenarios if to_operator else sealed.suite.of_split("train"))
         known = {scenario.id: scenario for scenario in scenarios}
         for id_ in ids:
@@ -123,9 +128,11 @@ def _show_wrong(played: list[WrongResult], *, as_json: bool) -> ExitCode:
     return ExitCode.FAILED if any(one.fault for one in played) else ExitCode.DONE
 
 
-async def _try_cheats(sealed: SealedSuite, scope: RunScope, sandbox: str) -> Sequence[CheatResult]:
+async def _try_cheats(
+    sealed: SealedSuite, ids: tuple[str, ...], scope: RunScope, sandbox: str
+) -> Sequence[CheatResult]:
     async with known_trees(scope, sandbox=sandbox) as trees:
-        return await Cheats(sealed, trees).play()
+        return await Cheats(sealed, trees).play(ids)
 
 
 def _show_cheats(played: Sequence[CheatResult], *, as_json: bool) -> ExitCode:

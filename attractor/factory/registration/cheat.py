@@ -17,6 +17,7 @@ from attractor.base.registry import Registry
 PYTHON = (".py",)
 JAVASCRIPT = (".js", ".mjs", ".cjs")
 
+_SHELLS = ("#!/bin/sh", "#!/bin/bash", "#!/usr/bin/env bash", "#!/usr/bin/env sh")
 _EXPORTED = late_pattern(
     r"^export\s+(?:async\s+)?(?:function\*?|class|const|let|var)\s+([A-Za-z_$][\w$]*)", re.MULTILINE
 )
@@ -39,6 +40,15 @@ class Solution:
     def of(self, ends: Sequence[str]) -> Mapping[str, str]:
         """Return the source files of a language."""
         return {path: text for path, text in self.sources.items() if path.endswith(tuple(ends))}
+
+    @property
+    def scripts(self) -> Sequence[str]:
+        """The paths of the shell scripts."""
+        return [
+            path
+            for path, text in self.sources.items()
+            if path.endswith(".sh") or text.startswith(_SHELLS)
+        ]
 
     def each(self, ends: Sequence[str], text: Callable[[str], str]) -> Mapping[str, str]:
         """Return the source files of a language, with a text made from the content of each."""

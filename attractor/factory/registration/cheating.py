@@ -5,11 +5,12 @@ Of holdouts that are alike, one is played.
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UnknownName
 from attractor.base.json import JsonObject
 from attractor.factory.evaluation.known_trees import KnownTrees
 from attractor.factory.registration.cheat import Cheat, Solution, all_cheats
@@ -75,11 +76,16 @@ class Cheats:
     sealed: SealedSuite
     trees: KnownTrees
 
-    async def play(self) -> Sequence[CheatResult]:
-        """Play each cheat on one holdout of each shape; those that cannot be made are left out."""
+    async def play(self, ids: Sequence[str] = ()) -> Sequence[CheatResult]:
+        """Play each cheat on some holdouts (default: one of each shape), unless it fits no file."""
+        holdouts = {one.id: unrated(one) for one in self.sealed.suite.of_split("holdout")}
+        for id_ in ids:
+            if id_ not in holdouts:
+                raise UnknownName("holdout", id_, holdouts)
+        chosen = [holdouts[id_] for id_ in ids] or _of_each_shape(holdouts.values())
         jobs = [
             partial(self._play, name, cheat, scenario)
-            for scenario in _of_each_shape(self.sealed)
+            for scenario in chosen
             for name, cheat in all_cheats().items()
         ]
         played = await play_all(jobs, "cheats", self.sealed, self.trees)
@@ -112,10 +118,10 @@ class Cheats:
         return [*found]
 
 
-def _of_each_shape(sealed: SealedSuite) -> Iterator[Scenario]:
+def _of_each_shape(holdouts: Iterable[Scenario]) -> Iterator[Scenario]:
     """Yield the first holdout of each shape: programs of its steps, kinds of checks, wall."""
     seen: set[object] = set()
-    for one in map(unrated, sealed.suite.of_split("holdout")):
+    for one in holdouts:
         programs = tuple(_program(step.run) for step in one.steps if isinstance(step, CommandStep))
         shape = programs, frozenset(check.kind for check in one.checks), bool(one.wall)
         if one.checks and shape not in seen:

@@ -120,5 +120,7 @@ def test_command_names_the_cheat_the_check_and_the_remedy(tmp_path: Path) -> Non
     )
     assert line in done.stdout
     assert done.stdout.rstrip().endswith("6 cheats played, 3 believed")
+    for wrong in (("other",), ("--wrong",)):
+        assert attractor(*words, "--operator", *wrong, folder=root, variables=state).returncode == 2
     hints = attractor("suite", "lint", str(tmp_path / "suite"), folder=root, variables=state)
     assert "can say that they passed" in hints.stdout + hints.stderr
