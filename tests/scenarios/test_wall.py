@@ -1,8 +1,13 @@
 """Tests of a suite behind the wall, played for real."""
 
 import asyncio
+import json
 import os
+import random
+import re
+import subprocess
 from pathlib import Path, PurePath
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -13,8 +18,10 @@ from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from attractor.scenarios.wall.crossing import Crossing
+from tests.counts import count
 from tests.scenarios.suites import write_files
 
+MODULES = Path(__file__).parent / "python" / "modules.jsonl"
 UNITTEST = "python3 -m unittest -q calc_test"
 SUM_TEST = """
 import unittest
@@ -285,3 +292,34 @@ def test_tests_behind_the_wall_do_as_without(tmp_path: Path) -> None:
 def test_test_that_imports_nothing_of_the_candidate_fails(tmp_path: Path) -> None:
     played = play(tmp_path, HONEST, "import unittest")
     assert played.observation.failure == "no test imported calc"
+
+
+@pytest.mark.parametrize("seed", range(count(ci=1, full=20)))
+def test_honest_modules_get_the_same_verdict_as_without_the_wall(tmp_path: Path, seed: int) -> None:
+    chance, tests = random.Random(seed), "import unittest\n\nclass Tests(unittest.TestCase):\n"
+    files = {"calc/__init__.py": ""}
+    rows = [json.loads(line) for line in MODULES.read_text().splitlines()]
+    for number, row in enumerate(rows):
+        code, test = row["code"], row["test"]
+        code = code.replace(*row["mistake"]) if chance.random() < 0.5 else code
+        for name in "AB":
+            value = str(chance.randrange(2, 9))
+            code, test = (re.sub(rf"\b{name}\b", value, one) for one in (code, test))
+        files[f"calc/m{number}.py"] = code
+        lines = indent(f"from calc import m{number} as m\n{test}", " " * 8)
+        tests += f"    def test_{number}(self):\n{lines}\n"
+    for folder in ("tree", "plain"):
+        write_files(tmp_path / folder, files)
+    write_files(tmp_path / "plain", {"calc_test.py": tests})
+    words = ["python3", "-m", "unittest", "-v", "calc_test"]
+    plain = subprocess.run(
+        words, cwd=tmp_path / "plain", capture_output=True, text=True, check=False
+    )
+    played = play(tmp_path, "", tests, run=" ".join(words))
+    found = [
+        re.findall(r"(?m)^(test_\d+) .*(ok|FAIL|ERROR)$", one)
+        for one in (played.observation.steps["test"].stderr, plain.stderr)
+    ]
+    assert len(found[0]) == len(rows)
+    assert {how for _, how in found[0]} >= {"ok", "FAIL"}
+    assert found[0] == found[1]
