@@ -30,9 +30,8 @@ from typing import Any
 
 from attractor.backends.accounts import KEYS
 from attractor.backends.models import list_ready, list_supported, newest_model, provider_of
-from attractor.config.settings import Settings
+from attractor.config.load import load_configuration
 from attractor.config.user_folders import user_config_file
-from attractor.config.validation import load
 from attractor.twins.script.script import load_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
@@ -198,8 +197,8 @@ def main() -> int:
 def find_live_model(environ: Mapping[str, str]) -> LiveModel | None:
     """Return the model of the settings, otherwise the newest one of a provider with a key."""
     folder = Path.cwd()
-    settings = load(
-        Settings, root=folder, cwd=folder, environ=environ, user_file=user_config_file()
+    settings = load_configuration(
+        start=folder, cwd=folder, environ=environ, user_file=user_config_file()
     ).settings.llm
     ready = asyncio.run(list_ready(environ))
     wanted = settings.provider or provider_of(settings.model or "")
