@@ -294,7 +294,7 @@ def test_test_that_imports_nothing_of_the_candidate_fails(tmp_path: Path) -> Non
     assert played.observation.failure == "no test imported calc"
 
 
-@pytest.mark.parametrize("seed", range(count(ci=1, full=20)))
+@pytest.mark.parametrize("seed", range(count(ci=1, full=17)))
 def test_honest_modules_get_the_same_verdict_as_without_the_wall(tmp_path: Path, seed: int) -> None:
     chance, tests = random.Random(seed), "import unittest\n\nclass Tests(unittest.TestCase):\n"
     files = {"calc/__init__.py": ""}

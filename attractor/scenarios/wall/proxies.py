@@ -27,6 +27,7 @@ from attractor.scenarios.wall.values import (
     Broken,
     Decoder,
     Encoder,
+    Held,
     Pipe,
     Shared,
     tagged,
@@ -56,6 +57,7 @@ class AskedWall:
         self._failed: Any = None
         self._is_caught = False
         self._lent, self._replaced, self._at_start = {}, None, None
+        self._held = Held()
         self.crossed, self.plain = {}, {}
         allowed = os.path.join(folder, "allowed.json")
         self._allowed = json.load(open(allowed)) if os.path.exists(allowed) else None
@@ -127,6 +129,7 @@ class AskedWall:
         encode = Encoder(self._given)
         lent = [(number, one.changes(encode)) for number, one in self._lent.items()]
         around = {"lent": [[number, found[0][1]] for number, found in lent if found]}
+        around["held"] = self._held.changes(encode)
         # What nothing else refers to cannot change any more.
         self._lent = {n: one for n, one in self._lent.items() if sys.getrefcount(one.all[0]) > 2}
         now = sys.argv[:], sys.stdin, builtins.input
@@ -147,6 +150,7 @@ class AskedWall:
             args = [decode(one) for one in args]
             kwargs = {str(name): decode(one) for name, one in kwargs}
             shared.apply(frame.get("changed", ()), decode)
+            self._held.apply(frame.get("held", ()), decode)
             self._note_fields(decode)
             kind, target = self._tests[frame["call" if "call" in frame else "next"]]
         except UNREADABLE as fault:
@@ -168,7 +172,8 @@ class AskedWall:
                 self._failed = self._failed or fault
             encode = Encoder(self._given, shared)
             reply = {"raised": self._fault(fault)}
-        return {**reply, "changed": shared.changes(encode, decode.met)}
+        reply["changed"] = shared.changes(encode, decode.met)
+        return {**reply, "held": self._held.changes(encode)}
 
     def _cursor(self, number, cursor, target):
         key = number, cursor
@@ -189,6 +194,9 @@ class AskedWall:
                 else:
                     self._lent[number] = Shared([one])
             shared.apply(answer.get("changed", ()), decode)
+            self._held.apply(answer.get("held", ()), decode)
+            for place, number in answer.get("kept", ()):
+                self._held.add(int(number), shared.all[:before][place])
             self._note_fields(decode)
         except UNREADABLE as error:
             raise Broken("a changed argument cannot be read") from error

@@ -14,7 +14,16 @@ import types
 import warnings
 from typing import Any
 
-from attractor.scenarios.wall.values import Broken, Decoder, Encoder, Pipe, Shared, refill, tagged
+from attractor.scenarios.wall.values import (
+    Broken,
+    Decoder,
+    Encoder,
+    Held,
+    Pipe,
+    Shared,
+    refill,
+    tagged,
+)
 
 _HIDDEN = {
     *("__new__", "__getattribute__", "__getattr__", "__setattr__", "__delattr__"),
@@ -113,7 +122,7 @@ class CandidateRoom:
         self._described, self._raw = set(), {}
         self._tests, self._of_tests = {}, {}
         self._new_classes, self._printed, self._warned = [], [], []
-        self._question, self._shared = "", Shared()
+        self._question, self._shared, self._held = "", Shared(), Held()
         self._own = sys.stdin, builtins.input
 
     def serve(self):
@@ -129,8 +138,8 @@ class CandidateRoom:
         shared, question = self._shared, self._question
         encode = Encoder(self._other, shared)
         given = [[encode(one) for one in args], [[n, encode(v)] for n, v in kwargs.items()]]
-        changed = shared.changes(encode, encode.met)
-        self._send({**asked, "given": given, "changed": changed, "q": question})
+        more = {"changed": shared.changes(encode, encode.met), "held": self._held.changes(encode)}
+        self._send({**asked, "given": given, **more, "q": question})
         while True:
             frame = self._pipe.receive()
             if "do" in frame:
@@ -140,6 +149,7 @@ class CandidateRoom:
             decode = Decoder(self._known, shared)
             value = decode(frame.get("value"))
             shared.apply(frame["changed"], decode)
+            self._held.apply(frame["held"], decode)
             if "raised" in frame:
                 raise self._exception(frame["raised"], Decoder(self._known))
             return value
@@ -148,10 +158,12 @@ class CandidateRoom:
         self._question = frame["q"]
         decode = Decoder(self._known)
         shared = decode.shared
+        args, kwargs, given, result = [], {}, set(), None
         try:
             args = [decode(one) for one in frame["args"]]
             kwargs = {name: decode(one) for name, one in frame.get("kwargs", ())}
             shared.keep()
+            given = {id(one) for one in (*args, *kwargs.values())}
             self._change(frame)
             self._shared = shared
             result = getattr(self, "_do_" + frame["do"])(*args, **kwargs)
@@ -169,13 +181,21 @@ class CandidateRoom:
             except ValueError as fault:
                 encode = Encoder(self._other, shared)
                 answer = {"raise": self._raised(fault, encode)}
-        self._send({**answer, "changed": shared.changes(encode), "q": frame["q"]})
+        answer["changed"] = shared.changes(encode)
+        answer["held"] = self._held.changes(encode)
+        del args, kwargs, result
+        # What the candidate still refers to; beside it, only the list here does.
+        kept = [at for at, one in enumerate(shared.all) if id(one) in given]
+        kept = [at for at in kept if sys.getrefcount(shared.all[at]) > 2]
+        answer["kept"] = [[at, self._held.number(shared.all[at])] for at in kept]
+        self._send({**answer, "q": frame["q"]})
 
     def _change(self, frame):
         """Change what the tests changed or replaced."""
         decode = Decoder(self._known)
         for number, items in frame["lent"]:
             refill(self._objects[number], [decode(one) for one in items])
+        self._held.apply(frame["held"], decode)
         if "argv" in frame:
             sys.argv[:] = frame["argv"]
             stdin, asked = frame["stdin"], frame["input"]

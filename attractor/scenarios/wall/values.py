@@ -13,6 +13,7 @@ import json
 import operator
 import pathlib
 import struct
+import sys
 import types
 import uuid
 import zoneinfo
@@ -20,6 +21,7 @@ import zoneinfo
 MOST_BYTES = 32 << 20
 _MOST_DEPTH = 200
 _EXACT = 1 << 53
+_MOST_HELD = 500
 
 
 class Broken(Exception):
@@ -232,6 +234,42 @@ class Shared:
         refill(self.all[0], _parts_of(newer)[1])
         self._items[0] = _items_of(self.all[0])
         return self.all[0]
+
+
+class Held:
+    """The containers of the tests that the candidate keeps after a question, by number.
+
+    Each side has its own; what one side changes is changed on the other at the next frame.
+    """
+
+    def __init__(self):
+        self._all: dict[int, Shared] = {}
+        self._last = 0
+
+    def number(self, container):
+        """Give a container a number."""
+        self._last += 1
+        self.add(self._last, container)
+        return self._last
+
+    def add(self, number, container):
+        """Add a container with a number of the other side."""
+        self._all[number] = Shared([container])
+        if len(self._all) > _MOST_HELD:
+            del self._all[next(iter(self._all))]
+
+    def changes(self, encode):
+        """Return the new items of those that were changed, by number."""
+        found = [(number, one.changes(encode)) for number, one in self._all.items()]
+        # What nothing else refers to cannot change any more.
+        self._all = {n: one for n, one in self._all.items() if sys.getrefcount(one.all[0]) > 2}
+        return [[number, change[0][1]] for number, change in found if change]
+
+    def apply(self, changes, decode):
+        """Change the containers as on the other side."""
+        for number, items in changes:
+            if number in self._all:
+                self._all[number].apply([[0, items]], decode)
 
 
 def _items_of(container):
