@@ -283,8 +283,9 @@ def test_no_files_and_threads_leak(pidfd_or_polling: None):
             run("no-such-program")
         with pytest.raises(CallbackError):
             run("echo", "a", on_output=refuse)
-    assert open_files() == files
-    assert threading.active_count() == threads
+    # Fewer: files and threads of an earlier test may end meanwhile.
+    assert open_files() <= files
+    assert threading.active_count() <= threads
 
 
 def test_missing_program_is_reported(tmp_path: Path):
