@@ -11,7 +11,13 @@ from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.shell_completion import complete_pipelines, complete_profiles, complete_suites
 from attractor.factory.resources.ending import end_versions
-from attractor.factory.resources.versions import LEFT_OUT, Ending, ResourceKind, Version
+from attractor.factory.resources.versions import (
+    LEFT_OUT,
+    Ending,
+    ResourceKind,
+    Version,
+    cheat_words,
+)
 from attractor.scenarios.wall.unit_tests import left_out_words
 
 _COMPLETE = {
@@ -79,4 +85,5 @@ def version_line(version: Version) -> str:
     end = f", {ending.how} by {ending.by}: {ending.reason}" if ending else ""
     left = version.data.get(LEFT_OUT)
     without = f", {left_out_words(int(str(left)))}" if left else ""
-    return f"{version}: registered {version.registered.date()} by {version.by}{without}{end}"
+    tried = f", {cheat_words(version)}" if version.kind is ResourceKind.SUITE and not end else ""
+    return f"{version}: registered {version.registered.date()} by {version.by}{tried}{without}{end}"

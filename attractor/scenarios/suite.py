@@ -490,6 +490,13 @@ class WrongSolution(SuiteTable):
     )
 
 
+class AcceptedCheat(SuiteTable):
+    """A cheat that a holdout believes, and with which the suite is registered all the same."""
+
+    cheat: Name = Field(description="the name of the cheat")
+    why: str = Field(min_length=1, description="the reason, which each verdict shows")
+
+
 class SuiteSettings(SuiteTable):
     """The content of `suite.toml`."""
 
@@ -511,6 +518,7 @@ class SuiteSettings(SuiteTable):
     wrong: tuple[WrongSolution, ...] = Field(
         default=(), description="see [wrong solutions](#wrong-solutions)"
     )
+    accept: tuple[AcceptedCheat, ...] = Field(default=(), description="see [cheats](#cheats)")
 
     @property
     def judges_all(self) -> bool:

@@ -12,6 +12,7 @@ from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import opened_of, sandbox_option
 from attractor.factory.registration.register_suite import register_suite
 from attractor.factory.resources.suite_figures import NOT_MEASURED
+from attractor.factory.resources.versions import cheat_words
 
 
 @click.command()
@@ -29,8 +30,8 @@ def register(invocation: Invocation, folder: Path, sandbox: str, as_json: bool) 
     that the committed suite.lock.json names) does not give the baseline that a scenario declares,
     if a reference patch does not pass, or if a program that does nothing passes a holdout. These
     trials are played in sandboxes. It is also refused if a wrong solution ([[wrong]] in suite.toml)
-    passes all holdouts. How many wrong solutions, and changes left out of a reference, were noticed
-    is recorded without names.
+    passes all holdouts, or if a holdout believes a cheat: a candidate that solves nothing. How many
+    wrong solutions, changes left out of a reference, and cheats were noticed is recorded.
     """
     opened = opened_of(invocation)
     by = operator_name(invocation)
@@ -43,6 +44,7 @@ def register(invocation: Invocation, folder: Path, sandbox: str, as_json: bool) 
         f"suite {version.name}: {news} version {version.number} ({version.content[:12]})",
         f"  {_count(registered.trials)} with held-out scenarios; the gate allows {most}",
         f"  {registered.figures or NOT_MEASURED}",
+        f"  {cheat_words(version)}",
         *(f"  {line}" for line in registered.measured),
         as_json=as_json,
     )

@@ -132,7 +132,7 @@ async def _try_cheats(
     sealed: SealedSuite, ids: tuple[str, ...], scope: RunScope, sandbox: str
 ) -> Sequence[CheatResult]:
     async with known_trees(scope, sandbox=sandbox) as trees:
-        return await Cheats(sealed, trees).play(ids)
+        return (await Cheats(sealed, trees).play(ids)).results
 
 
 def _show_cheats(played: Sequence[CheatResult], *, as_json: bool) -> ExitCode:

@@ -66,7 +66,12 @@ from attractor.factory.register import (
 from attractor.factory.resources.protected_paths import protected_changes
 from attractor.factory.resources.suite_figures import figures_in
 from attractor.factory.resources.suites import carried_of_registrations
-from attractor.factory.resources.versions import PROVED_ON, registration_notes, split_pin
+from attractor.factory.resources.versions import (
+    PROVED_ON,
+    cheat_words,
+    registration_notes,
+    split_pin,
+)
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
 from attractor.records.lookup import is_run, reference_of
 from attractor.records.request import Submission, how_to_be_judged, read_request
@@ -256,7 +261,7 @@ class Evaluator:
             tree=run.tree,
             suite=sealed.suite if sealed else None,
             suite_seal=seal,
-            suite_notes=tuple(registration_notes(version)) if version else (),
+            suite_notes=(*registration_notes(version), cheat_words(version)) if version else (),
             has_baselines=bool(version and version.data.get(PROVED_ON)),
             measured=figures_in(entries, project_id, seal),
             registered=carried_of_registrations(entries, project_id, seal),

@@ -59,11 +59,13 @@ class Solution:
 class Cheat:
     """A candidate that solves nothing, in words after "a candidate that".
 
-    `make` returns the files that it writes; none if the language is another one.
+    `make` returns the files that it writes; none if the language is another one. `is_honest`: it
+    deceives no test, so one holdout that notices it is enough.
     """
 
     words: str
     make: Callable[[Solution], Mapping[str, str]]
+    is_honest: bool = False
 
 
 @cache

@@ -5,12 +5,12 @@ Of holdouts that are alike, one is played.
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence, Set
+from functools import cached_property, partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UnknownName
+from attractor.base.errors import UnknownName, suggest
 from attractor.base.json import JsonObject
 from attractor.factory.evaluation.known_trees import KnownTrees
 from attractor.factory.registration.cheat import Cheat, Solution, all_cheats
@@ -18,9 +18,9 @@ from attractor.factory.registration.proof import first_reason_of, unrated
 from attractor.factory.registration.wrong_solutions import play_all
 from attractor.scenarios.patches import changes_of
 from attractor.scenarios.sealed_suite import SealedSuite
-from attractor.scenarios.suite import CommandStep, InvalidSuite, Scenario
+from attractor.scenarios.suite import AcceptedCheat, CommandStep, InvalidSuite, Scenario, Suite
 from attractor.scenarios.suite_files import is_ignored, read_suite_file
-from attractor.scenarios.suite_lint import WALL_REMEDY, runs_unit_tests
+from attractor.scenarios.suite_lint import WALL_REMEDY, SuiteFault, runs_unit_tests
 from attractor.scenarios.suite_reader import references_of
 from attractor.workspaces.git.repository import Git
 
@@ -68,6 +68,57 @@ class CheatResult:
             f"{self.remedy}"
         )
 
+    @property
+    def fault(self) -> SuiteFault:
+        """The fault of a suite whose holdout believed the cheat."""
+        accept = f'or accept it: [[accept]] cheat = "{self.cheat}" why = "..."'
+        return SuiteFault("fooled", str(self), accept, self.scenario)
+
+
+@dataclass(frozen=True)
+class PlayedCheats:
+    """The outcomes of all cheats that fit a project, and those that the suite accepts."""
+
+    results: Sequence[CheatResult] = ()
+    accepted: Sequence[AcceptedCheat] = ()
+
+    @property
+    def faults(self) -> Sequence[SuiteFault]:
+        """The reasons to refuse the suite."""
+        accepted = {one.cheat for one in self.accepted}
+        return [one.fault for one in self.results if one.has_fooled and one.cheat not in accepted]
+
+    def warnings(self) -> Iterator[str]:
+        """Yield a warning about each accepted cheat that no holdout believed."""
+        for one in self.accepted:
+            if one.cheat not in self._believed:
+                yield f"the suite accepts the cheat {one.cheat}, and no holdout believes it"
+
+    def to_record(self) -> JsonObject:
+        """Return the counts of cheats, without names of holdouts."""
+        tried = {one.cheat for one in self.results}
+        return {
+            "tried": len(tried),
+            "noticed": len(tried - self._believed),
+            "accepted": {
+                one.cheat: one.why for one in self.accepted if one.cheat in self._believed
+            },
+        }
+
+    @cached_property
+    def _believed(self) -> Set[str]:
+        return {one.cheat for one in self.results if one.has_fooled}
+
+
+def unknown_cheats(suite: Suite) -> Iterator[SuiteFault]:
+    """Yield the accepted cheats that do not exist."""
+    for one in suite.settings.accept:
+        if one.cheat not in all_cheats():
+            words = f"accept names the cheat {one.cheat}, which does not exist"
+            near = suggest(one.cheat, all_cheats())
+            remedy = f"did you mean {near}?" if near else f"known: {', '.join(all_cheats())}"
+            yield SuiteFault("unknown_cheat", words, remedy)
+
 
 @dataclass(frozen=True)
 class Cheats:
@@ -76,37 +127,44 @@ class Cheats:
     sealed: SealedSuite
     trees: KnownTrees
 
-    async def play(self, ids: Sequence[str] = ()) -> Sequence[CheatResult]:
+    async def play(self, ids: Sequence[str] = ()) -> PlayedCheats:
         """Play each cheat on some holdouts (default: one of each shape), unless it fits no file."""
         holdouts = {one.id: unrated(one) for one in self.sealed.suite.of_split("holdout")}
         for id_ in ids:
             if id_ not in holdouts:
                 raise UnknownName("holdout", id_, holdouts)
-        chosen = [holdouts[id_] for id_ in ids] or _of_each_shape(holdouts.values())
+        judging = [holdouts[id_] for id_ in ids] or [one for one in holdouts.values() if one.checks]
+        chosen = judging if ids else [*_of_each_shape(judging)]
         jobs = [
-            partial(self._play, name, cheat, scenario)
-            for scenario in chosen
+            partial(self._play, name, cheat, together)
             for name, cheat in all_cheats().items()
+            for together in ([judging] if cheat.is_honest else [[one] for one in chosen])
         ]
         played = await play_all(jobs, "cheats", self.sealed, self.trees)
-        return [one for one in played if one]
+        return PlayedCheats([one for one in played if one], self.sealed.suite.settings.accept)
 
-    async def _play(self, name: str, cheat: Cheat, scenario: Scenario) -> CheatResult | None:
-        reference = references_of(self.sealed.folder).get(scenario.id)
-        change = _Cheated(
-            cheat, self.trees.scope.project.machine.search_path, self._expected(), reference
-        )
+    async def _play(
+        self, name: str, cheat: Cheat, scenarios: Sequence[Scenario]
+    ) -> CheatResult | None:
+        """Play a cheat on holdouts, up to the first that notices it."""
+        references = references_of(self.sealed.folder)
+        known = next((references[one.id] for one in scenarios if one.id in references), None)
+        search_path = self.trees.scope.project.machine.search_path
+        change = _Cheated(cheat, search_path, self._expected(), known)
         try:
             async with self.trees.play_one_by_one(self.sealed, change) as play:
-                result = await play(scenario)
+                for scenario in scenarios:
+                    result = await play(scenario)
+                    if not result.satisfied:
+                        return CheatResult(name, cheat.words, scenario.id, first_reason_of(result))
         except InvalidSuite:
             if change.fits:
                 raise
             return None
-        reason = "" if result.satisfied else first_reason_of(result)
-        believed = [*dict.fromkeys(one.kind for one in scenario.checks)]
-        remedy = WALL_REMEDY if runs_unit_tests(scenario) and not scenario.wall else _CASES
-        return CheatResult(name, cheat.words, scenario.id, reason, believed, remedy)
+        *_, last = scenarios
+        believed = [*dict.fromkeys(one.kind for one in last.checks)]
+        remedy = WALL_REMEDY if runs_unit_tests(last) and not last.wall else _CASES
+        return CheatResult(name, cheat.words, last.id, "", believed, remedy)
 
     def _expected(self) -> Sequence[str]:
         found: dict[str, None] = {}

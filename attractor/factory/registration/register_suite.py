@@ -14,10 +14,12 @@ from typing import Never
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UnknownName
-from attractor.factory.evaluation.known_trees import known_trees
+from attractor.base.json import JsonObject
+from attractor.factory.evaluation.known_trees import KnownTrees, known_trees
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operator_process import refuse_in_run
+from attractor.factory.registration.cheating import Cheats, PlayedCheats, unknown_cheats
 from attractor.factory.registration.committed_suites import (
     CommittedLock,
     find_suite_folder,
@@ -35,6 +37,7 @@ from attractor.factory.resources.effective import policy_of_profile
 from attractor.factory.resources.suite_figures import SuiteFigures
 from attractor.factory.resources.suites import Proof, Registration
 from attractor.factory.resources.versions import (
+    CHEATS,
     GAP,
     PROVED_ON,
     UNPROVED,
@@ -87,7 +90,7 @@ async def _lint(folder: Path, opened: OpenProject) -> tuple[Suite, list[SuiteFau
     faults = [*lint_suite(suite), *unguarded_hints(suite), *verifier_hints(suite, folder)]
     faults += carry_hints(suite, _preparation(opened), project.root)
     faults += _unknown_pipelines(suite, opened)
-    faults += await _visible_folder(folder, project)
+    faults += [*unknown_cheats(suite), *await _visible_folder(folder, project)]
     return suite, faults
 
 
@@ -123,14 +126,16 @@ async def register_suite(
     is_proved = current is not None and _is_proved(current, carried, opened)
     # Not for a lock: the person who cloned may not know the wrong solutions.
     measures = by is not None and has_wrong_solutions(sealed) and not opened.figures(sealed.seal)
+    tries = by is not None and (current is None or CHEATS not in current.data)
     played = _Played()
-    if measures or not is_proved:
+    if measures or tries or not is_proved:
         trials = _Trials(
             sealed,
             committed,
             current,
             proves=not is_proved,
             measures=measures,
+            tries=tries,
             hides_words=by is None,
         )
         played = await trials.play(opened, carried, sandbox)
@@ -154,6 +159,7 @@ async def register_suite(
         by=by or f"lock of {by_lock}",
         now=project.machine.clock.now(),
         proof=proof and replace(proof, lock=by_lock),
+        cheats=played.cheats,
         lock=same.lock if same and keeps_lock else None,
     )
     if not played.figures:
@@ -201,13 +207,14 @@ class _Played:
 
     proof: Proof | None = None
     figures: SuiteFigures | None = None
+    cheats: JsonObject | None = None
     lines: Sequence[str] = ()
     crossing: Crossing = field(default_factory=dict[str, Crossed])
 
 
 @dataclass(frozen=True)
 class _Trials:
-    """The trials of a registration: those that prove the suite, and those that measure it.
+    """The trials of a registration: those that prove the suite, measure it, and try cheats.
 
     A `current` version that is played again is marked as unproved if it is refused.
     """
@@ -217,6 +224,7 @@ class _Trials:
     current: Version | None
     proves: bool
     measures: bool
+    tries: bool
     hides_words: bool
 
     async def play(self, opened: OpenProject, carried: CarriedFiles, sandbox: str) -> _Played:
@@ -226,20 +234,18 @@ class _Trials:
         await require_judgeable(
             suite.model_copy(update={"scenarios": rated}), project.machine.environ
         )
-        base, found, measured = self._base(project), ProofResult(), SuiteMeasurement()
+        base = self._base(project)
         async with known_trees(
             _scope(opened), sandbox=sandbox, commit=base or HEAD, hides_words=self.hides_words
         ) as trees:
-            if self.proves:
-                found = await SuiteProof(self.sealed, trees).play(has_base=bool(base))
-            if self.measures and base and not found.faults:
-                measured = await WrongSolutions(self.sealed, trees).measure()
+            found, measured, cheats = await self._results(trees, has_base=bool(base))
             commit = trees.commit if base else ""
-        if faults := [*found.faults, *measured.faults]:
+        if faults := [*found.faults, *measured.faults, *cheats.faults]:
             self._refuse(faults, opened)
         for gap, details in found.gaps.items():
             project.console.tell(f"warning: {gap}{'' if self.hides_words else f': {details}'}")
-        for warning in (*measured.warnings(), *(() if self.hides_words else found.proves_little())):
+        little = () if self.hides_words else found.proves_little()
+        for warning in (*measured.warnings(), *cheats.warnings(), *little):
             project.console.tell(f"warning: {warning}")
         gaps = [*found.gaps, *([] if base else ["the history lacks the commit of the baselines"])]
         if await in_thread(carried.have_changed):
@@ -253,7 +259,21 @@ class _Trials:
             project_id = opened.identity.create_id()
             figures = measured.figures(self.sealed, project=project_id, commit=commit)
         kept = proof if self.proves else None
-        return _Played(kept, figures, measured.lines(), found.crossing)
+        tried = cheats.to_record() if self.tries and base else None
+        return _Played(kept, figures, tried, measured.lines(), found.crossing)
+
+    async def _results(
+        self, trees: KnownTrees, *, has_base: bool
+    ) -> tuple[ProofResult, SuiteMeasurement, PlayedCheats]:
+        """Play each part, unless one before found a fault."""
+        found, measured, cheats = ProofResult(), SuiteMeasurement(), PlayedCheats()
+        if self.proves:
+            found = await SuiteProof(self.sealed, trees).play(has_base=has_base)
+        if self.measures and has_base and not found.faults:
+            measured = await WrongSolutions(self.sealed, trees).measure()
+        if self.tries and has_base and not (found.faults or measured.faults):
+            cheats = await Cheats(self.sealed, trees).play()
+        return found, measured, cheats
 
     def _base(self, project: Project) -> str:
         """Return the commit on which baselines are proved, or "" if the history lacks it."""

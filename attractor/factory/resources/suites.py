@@ -10,12 +10,13 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.files import make_private_folder, write_whole
-from attractor.base.json import Json, canonical_json, parse_object
+from attractor.base.json import Json, JsonObject, canonical_json, parse_object
 from attractor.factory.errors import Retired
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
 from attractor.factory.project import IN_PROJECT, ProjectIdentity
 from attractor.factory.resources.suite_figures import SuiteFigures
 from attractor.factory.resources.versions import (
+    CHEATS,
     LEFT_OUT,
     LOCK,
     PROVED_ON,
@@ -112,16 +113,17 @@ class Registration:
             "trials": self.trials,
             "failures_allowed": self.failures_allowed,
             "measured": self.figures.to_record() if self.figures else None,
+            "cheats": self.version.data.get(CHEATS),
         }
 
 
 def suite_record(version: Version, suite: Suite, *, to_operator: bool) -> dict[str, Json]:
     """Return the JSON record of a version of a suite; only the operator gets the holdouts."""
     shown = suite.scenarios if to_operator else suite.of_split("train")
-    hidden = {} if to_operator else {"gate": {"must"}, "isolation": {"canary"}, "wrong": True}
+    hidden = {"gate": {"must"}, "isolation": {"canary"}, "wrong": True, "accept": True}
     return {
         **version.to_record(),
-        "settings": suite.settings.model_dump(mode="json", exclude=hidden),
+        "settings": suite.settings.model_dump(mode="json", exclude={} if to_operator else hidden),
         "holdouts": len(suite.of_split("holdout")),
         "scenarios": [one.model_dump(mode="json") for one in shown],
     }
@@ -183,11 +185,13 @@ class SuiteStore:
         by: str,
         now: datetime,
         proof: Proof | None = None,
+        cheats: JsonObject | None = None,
         lock: SuiteLock | None = None,
     ) -> Registration:
         """Register a sealed suite as a new version, unless it equals the latest version.
 
-        Without a proof, the version keeps its own, and a person stands for its lock.
+        Without a proof, the version keeps its own, and a person stands for its lock. `cheats` are
+        the counts of those that were played now.
         The folder gets a lock of the version, or keeps the committed `lock` of the same files.
         """
         settings = sealed.suite.settings
@@ -198,6 +202,7 @@ class SuiteStore:
         stale = {LOCK, UNPROVED, *vars(proof)} if proof else {LOCK}
         again = {key: value for key, value in version.data.items() if key not in stale}
         again |= proof.to_record() if proof else {}
+        again |= {CHEATS: {**cheats}} if cheats else {}
         if again != version.data:
             version = self.versions.register_again(version, again, by=by, now=now)
         proved_on = str(version.data.get(PROVED_ON, ""))

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, VerificationError
 from attractor.base.files import make_private_folder, write_whole
@@ -35,6 +36,9 @@ GAP = "gap"
 """The field of a version with what the trials of its registration did not prove."""
 LEFT_OUT = "left_out"
 """The field of a version with the number of unit tests that are left out of walls."""
+CHEATS = "cheats"
+"""The field of a version with the cheats that its registration played: `tried`, `noticed`, and
+`accepted` with a reason for each name."""
 RETIRED, ARCHIVED, BURNED = "retired", "archived", "burned"
 
 
@@ -131,6 +135,18 @@ def registration_notes(version: Version) -> Iterator[str]:
             "the suite is unproved: registered again, its trials broke the rules "
             f"{version.data[UNPROVED]}: attractor suite register FOLDER"
         )
+
+
+def cheat_words(version: Version) -> str:
+    """Return how many cheats a suite noticed at its registration, and those that it accepts."""
+    if CHEATS not in version.data:
+        return "not tried against cheats: attractor suite register FOLDER"
+    counts = Fields(version.data[CHEATS], "a version")
+    if not counts.number("tried"):
+        return "no cheat fits the project"
+    noticed = f"{counts.number('noticed')} of {number_of(counts.number('tried'), 'cheat')} noticed"
+    accepted = [f"{name} ({why})" for name, why in counts.members("accepted").items()]
+    return f"{noticed}{', accepted: ' * bool(accepted)}{', '.join(accepted)}"
 
 
 def split_reference(reference: str) -> tuple[str, str]:

@@ -75,6 +75,9 @@ class RegistrationAnswer(AnswerModel):
     measured: JsonRecord | None = Field(
         default=None, description="Counts of wrong solutions that the suite noticed."
     )
+    cheats: JsonRecord | None = Field(
+        default=None, description="Counts of cheats that the suite noticed; None: not tried."
+    )
 
 
 @part.get("/api/v1/suites", dependencies=[READ])

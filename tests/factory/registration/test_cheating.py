@@ -5,14 +5,19 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from attractor.factory.evaluation.known_trees import known_trees
 from attractor.factory.open_project import OpenProject
 from attractor.factory.registration.cheating import CheatResult, Cheats
+from attractor.factory.resources.suites import Proof, suite_record
+from attractor.factory.resources.versions import cheat_words
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.scenarios.sealed_suite import seal_suite
+from attractor.scenarios.suite_lint import SuiteRefused
 from tests.cli.running import attractor
-from tests.factory.registration.test_register_suite import SUITE
-from tests.pipeline.projects import git, make_project, open_project
+from tests.factory.registration.test_register_suite import SUITE, register
+from tests.pipeline.projects import adjusted, git, make_project, open_project
 from tests.scenarios.suites import write_files, write_suite
 from tests.tables import table
 
@@ -87,7 +92,9 @@ def write(folder: Path, files: dict[str, str], test: str, run: str, more: str) -
 def played(opened: OpenProject, folder: Path) -> Sequence[CheatResult]:
     async def play() -> Sequence[CheatResult]:
         async with known_trees(RunScope.of(opened.project), sandbox="none") as trees:
-            return await Cheats(seal_suite(folder, folder.with_name("store")), trees).play()
+            return (
+                await Cheats(seal_suite(folder, folder.with_name("store")), trees).play()
+            ).results
 
     return asyncio.run(play())
 
@@ -124,3 +131,72 @@ def test_command_names_the_cheat_the_check_and_the_remedy(tmp_path: Path) -> Non
         assert attractor(*words, "--operator", *wrong, folder=root, variables=state).returncode == 2
     hints = attractor("suite", "lint", str(tmp_path / "suite"), folder=root, variables=state)
     assert "can say that they passed" in hints.stdout + hints.stderr
+
+
+def test_registration_refuses_a_suite_that_believes_a_cheat_unless_it_accepts_it(
+    tmp_path: Path,
+) -> None:
+    opened = write(tmp_path, PYTHON, PYTHON_TEST, UNITTEST, "")
+    folder = tmp_path / "suite"
+    with pytest.raises(SuiteRefused) as refused:
+        register(opened.project, folder)
+    assert {(one.rule, one.scenario) for one in refused.value.faults} == {("fooled", "works")}
+    assert {str(one).split(": ")[1] for one in refused.value.faults} == OF_PYTHON
+    assert "name the modules that its tests import: wall = [...]" in str(refused.value)
+    assert '[[accept]] cheat = "python-exits"' in str(refused.value)
+    assert not opened.suites.versions.names()
+
+    (folder / "suite.toml").write_text(SUITE + accepted("python-exit"))
+    with pytest.raises(SuiteRefused, match=r"did you mean python-exits\?"):
+        register(opened.project, folder)
+    (folder / "suite.toml").write_text(SUITE + accepted(*OF_PYTHON, "python-raises"))
+    messages: list[str] = []
+    found = register(adjusted(opened.project, tell=messages.append), folder)
+    assert found.version.data["cheats"] == {
+        "tried": 6,
+        "noticed": 3,
+        "accepted": dict.fromkeys(sorted(OF_PYTHON), "it is small"),
+    }
+    unneeded = "the suite accepts the cheat python-raises, and no holdout believes it"
+    assert f"warning: {unneeded}" in messages
+    assert "accept" not in json.dumps(
+        suite_record(found.version, opened.suites.open(found.version).suite, to_operator=False)[
+            "settings"
+        ]
+    )
+    assert cheat_words(found.version).startswith(
+        "3 of 6 cheats noticed, accepted: python-exits (it"
+    )
+
+
+def accepted(*cheats: str) -> str:
+    return "".join(
+        f'\n[[accept]]\ncheat = "{one}"\nwhy = "it is small"\n' for one in sorted(cheats)
+    )
+
+
+def test_suite_of_an_earlier_version_is_tried_when_it_is_registered_again(tmp_path: Path) -> None:
+    opened = write(tmp_path, PYTHON, PYTHON_TEST, UNITTEST, 'wall = ["calc"]')
+    folder, now = tmp_path / "suite", opened.now()
+    head = git(opened.project.root, "rev-parse", "HEAD").strip()
+    proof = Proof(proved_on=head)
+    opened.suites.add(opened.suites.seal(folder), folder, by="ann", now=now, proof=proof)
+    state = {"ATTRACTOR_STATE_DIR": str(opened.project.machine.state_dir)}
+    root = opened.project.root
+    listed = attractor("suite", "list", folder=root, variables=state).stdout
+    assert "not tried against cheats: attractor suite register FOLDER" in listed
+    assert not register(opened.project, folder).is_new
+    listed = attractor("suite", "list", folder=root, variables=state).stdout
+    assert listed.count("6 of 6 cheats noticed") == 1
+
+
+def test_suite_that_is_fooled_later_stays_and_is_marked_as_unproved(tmp_path: Path) -> None:
+    opened = write(tmp_path, PYTHON, PYTHON_TEST, UNITTEST, "")
+    folder, proof = (
+        tmp_path / "suite",
+        Proof(proved_on=git(tmp_path / "project", "rev-parse", "HEAD").strip()),
+    )
+    opened.suites.add(opened.suites.seal(folder), folder, by="ann", now=opened.now(), proof=proof)
+    with pytest.raises(SuiteRefused, match="fooled"):
+        register(opened.project, folder)
+    assert opened.suites.versions.find("todo").data["unproved"] == "fooled"

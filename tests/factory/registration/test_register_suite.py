@@ -242,9 +242,10 @@ def test_run_in_a_clone_registers_its_suite_by_the_lock_of_the_last_commit(
     assert git(there.root, "status", "--porcelain") == ""
     report = gate(ask_gate(run.directory, OpenProject(there))[1])
     assert report.satisfied == 1
-    [note] = report.suite_notes
+    note, untried = report.suite_notes
     assert f"registered by its lock in commit {head[:12]}" in note
-    assert report.to_record()["suite_notes"] == [note]
+    assert untried == "not tried against cheats: attractor suite register FOLDER"
+    assert report.to_record()["suite_notes"] == [note, untried]
     assert launch(there).status == run.status
     with pytest.raises(Refused, match="todo@1 .* is not registered by a person"):
         launch(there, "careful")
@@ -252,7 +253,8 @@ def test_run_in_a_clone_registers_its_suite_by_the_lock_of_the_last_commit(
     registered = register(there, folder)
     assert (registered.version.number, registered.version.by) == (1, "ann")
     assert not registered.is_new
-    assert gate(ask_gate(run.directory, OpenProject(there))[1]).suite_notes == ()
+    notes = gate(ask_gate(run.directory, OpenProject(there))[1]).suite_notes
+    assert notes == ("1 of 1 cheat noticed",)
     assert launch(there, "careful").status == run.status
     assert audit(there.machine.state_dir, there.runs_dir).flaws == []
 
@@ -654,14 +656,15 @@ def test_suite_whose_program_is_missing_is_registered_with_a_warning_and_played_
         register(opened, folder)
     version = OpenProject(opened).suites.versions.find("todo")
     assert (version.number, version.data["unproved"]) == (1, "baseline")
-    [note] = gate(ask_gate(run.directory, OpenProject(opened))[1]).suite_notes
+    note, _ = gate(ask_gate(run.directory, OpenProject(opened))[1]).suite_notes
     assert "the suite is unproved" in note
 
     # It fails for its own reason.
     write_files(opened.root, {"todo": "#!/bin/sh\necho bye\n"})
     commit(opened.root)
     assert not register(opened, folder).is_new
-    assert gate(ask_gate(run.directory, OpenProject(opened))[1]).suite_notes == ()
+    notes = gate(ask_gate(run.directory, OpenProject(opened))[1]).suite_notes
+    assert notes == ("1 of 1 cheat noticed",)
     messages.clear()
     assert not register(opened, folder).is_new
     assert messages == []

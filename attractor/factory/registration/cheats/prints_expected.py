@@ -21,4 +21,4 @@ def _make(solution: Solution) -> Mapping[str, str]:
     return {**files, **dict.fromkeys(solution.scripts, shell)}
 
 
-part = Cheat("prints every text that the train scenarios expect", _make)
+part = Cheat("prints every text that the train scenarios expect", _make, is_honest=True)
