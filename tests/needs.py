@@ -25,6 +25,7 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
         "/usr/lib/chromium/chromium-headless-shell",
         "chromium-headless-shell",
     ),
+    "cmake": ("cmake", "cmake"),
     "curl": ("curl", "curl"),
     "gcc": ("gcc", "gcc"),
     "go": ("golang-go", "go"),

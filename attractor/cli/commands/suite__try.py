@@ -2,7 +2,6 @@
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,7 +13,7 @@ from attractor.cli.output.streams import show_result
 from attractor.cli.runs.setup import opened_of, sandbox_option
 from attractor.cli.runs.verdicts import operator_option
 from attractor.factory.evaluation.known_trees import known_trees
-from attractor.factory.registration.cheating import CheatResult, Cheats
+from attractor.factory.registration.cheating import Cheats, PlayedCheats
 from attractor.factory.registration.tests_at_wall import TestsAtWall, find_tests_at_wall
 from attractor.factory.registration.wrong_solutions import WrongResult, WrongSolutions
 from attractor.factory.resources.effective import policy_of_profile
@@ -130,16 +129,17 @@ def _show_wrong(played: list[WrongResult], *, as_json: bool) -> ExitCode:
 
 async def _try_cheats(
     sealed: SealedSuite, ids: tuple[str, ...], scope: RunScope, sandbox: str
-) -> Sequence[CheatResult]:
+) -> PlayedCheats:
     async with known_trees(scope, sandbox=sandbox) as trees:
-        return (await Cheats(sealed, trees).play(ids)).results
+        return await Cheats(sealed, trees).play(ids)
 
 
-def _show_cheats(played: Sequence[CheatResult], *, as_json: bool) -> ExitCode:
-    fooled = [one for one in played if one.has_fooled]
-    count = number_of(len(played), "cheat")
-    words = f"{count} played, {len(fooled)} believed" if played else "no cheat fits the project"
-    show_result([one.to_record() for one in played], *map(str, played), words, as_json=as_json)
+def _show_cheats(played: PlayedCheats, *, as_json: bool) -> ExitCode:
+    results = played.results
+    count, fooled = number_of(len(results), "cheat"), [one for one in results if one.has_fooled]
+    words = f"{count} played, {len(fooled)} believed" if results else "no cheat fits the project"
+    lines = [*map(str, results), *(f"warning: {one}" for one in played.warnings()), words]
+    show_result([one.to_record() for one in results], *lines, as_json=as_json)
     return ExitCode.FAILED if fooled else ExitCode.DONE
 
 

@@ -8,11 +8,13 @@ import ast
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import field
 from functools import cache
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.patterns import late_pattern
 from attractor.base.registry import Registry
+from attractor.factory.registration.hollow import Language, ending, hollow
 
 PYTHON = (".py",)
 JAVASCRIPT = (".js", ".mjs", ".cjs")
@@ -31,11 +33,18 @@ _WORD = late_pattern(r"[A-Za-z_$][\w$]*")
 class Solution:
     """What a cheat is made from: source files of a correct solution, by their paths.
 
-    `expected` are the texts that the train scenarios expect, which agents can read.
+    Agents can read the train scenarios: the texts that they expect, the files that they read, with
+    the text that each expects there, and the ports of their services.
     """
 
     sources: Mapping[str, str]
     expected: Sequence[str] = ()
+    read: Mapping[str, str] = field(default_factory=dict[str, str])
+    ports: Sequence[int] = ()
+    reads_files: bool = False
+    """Whether a check of the holdout may read a file."""
+    has_service: bool = False
+    """Whether the holdout starts a service."""
 
     def of(self, ends: Sequence[str]) -> Mapping[str, str]:
         """Return the source files of a language."""
@@ -59,13 +68,38 @@ class Solution:
 class Cheat:
     """A candidate that solves nothing, in words after "a candidate that".
 
-    `make` returns the files that it writes; none if the language is another one. `is_honest`: it
-    deceives no test, so one holdout that notices it is enough.
+    `make` returns the files that it writes; none if the language is another one. `language` is the
+    one that must compile, if any. `is_honest`: it deceives no test, so one holdout that notices it
+    is enough.
     """
 
     words: str
     make: Callable[[Solution], Mapping[str, str]]
+    language: Language | None = None
     is_honest: bool = False
+
+
+def ending_cheat(language: Language, *lines: str) -> Cheat:
+    """Return the cheat that prints lines and ends the process with 0 when it is loaded."""
+    says = "prints what a runner of tests prints at success, and " * bool(lines)
+    return Cheat(
+        f"{says}ends the process with 0 when it is loaded",
+        lambda solution: solution.each(language.ends, lambda text: ending(text, language, lines)),
+        language,
+    )
+
+
+def replacing_cheat(
+    words: str, language: Language, write: Callable[[str, str], Mapping[str, str]]
+) -> Cheat:
+    """Return the cheat with hollow files, and files that are written for some of the sources."""
+
+    def make(solution: Solution) -> Mapping[str, str]:
+        sources = solution.each(language.ends, lambda text: hollow(text, language))
+        files = {to: new for one in solution.sources.items() for to, new in write(*one).items()}
+        return {**sources, **files} if sources and files else {}
+
+    return Cheat(words, make, language)
 
 
 @cache

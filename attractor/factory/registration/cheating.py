@@ -5,20 +5,31 @@ Of holdouts that are alike, one is played.
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence, Set
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from functools import cached_property, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, suggest
 from attractor.base.json import JsonObject
-from attractor.factory.evaluation.known_trees import KnownTrees
-from attractor.factory.registration.cheat import Cheat, Solution, all_cheats
+from attractor.factory.evaluation.known_trees import Change, KnownTrees
+from attractor.factory.registration.cheat import JAVASCRIPT, PYTHON, Cheat, Solution, all_cheats
+from attractor.factory.registration.hollow import GO, JAVA, RUST, TYPESCRIPT, C, Language
 from attractor.factory.registration.proof import first_reason_of, unrated
 from attractor.factory.registration.wrong_solutions import play_all
 from attractor.scenarios.patches import changes_of
 from attractor.scenarios.sealed_suite import SealedSuite
-from attractor.scenarios.suite import AcceptedCheat, CommandStep, InvalidSuite, Scenario, Suite
+from attractor.scenarios.suite import (
+    AcceptedCheat,
+    CheckSpec,
+    CommandStep,
+    Scenario,
+    ServiceStep,
+    Suite,
+)
 from attractor.scenarios.suite_files import is_ignored, read_suite_file
 from attractor.scenarios.suite_lint import WALL_REMEDY, SuiteFault, runs_unit_tests
 from attractor.scenarios.suite_reader import references_of
@@ -26,9 +37,13 @@ from attractor.workspaces.git.repository import Git
 
 _MOST_FILES = 200
 _LARGEST = 200_000
-_BUILDS = ("Makefile", "makefile", "GNUmakefile", "package.json")
-_ENDS = (".py", ".js", ".mjs", ".cjs", ".sh")
-_TEST = re.compile(r"(^|/)(tests?/|test_|conftest\.)|_test\.\w+$|\.(test|spec)\.\w+$")
+_BUILDS = (
+    *("Makefile", "makefile", "GNUmakefile", "package.json", "Cargo.toml", "build.rs"),
+    *("pom.xml", "build.gradle", "build.gradle.kts", "go.mod", "CMakeLists.txt"),
+)
+_COMPILED = (RUST, JAVA, C, GO, TYPESCRIPT)
+_ENDS = (*PYTHON, *JAVASCRIPT, ".sh", *(end for one in _COMPILED for end in one.ends))
+_TEST = re.compile(r"(^|/)(tests?/|test_|conftest\.)|_test\.\w+$|\.(test|spec)\.\w+$|Tests?\.java$")
 _CASES = "check results by cases, or by a verifier that imports nothing of the candidate"
 
 
@@ -77,10 +92,14 @@ class CheatResult:
 
 @dataclass(frozen=True)
 class PlayedCheats:
-    """The outcomes of all cheats that fit a project, and those that the suite accepts."""
+    """The outcomes of all cheats that fit a project, and those that the suite accepts.
+
+    `untried` are the languages whose compiler is missing.
+    """
 
     results: Sequence[CheatResult] = ()
     accepted: Sequence[AcceptedCheat] = ()
+    untried: Sequence[str] = ()
 
     @property
     def faults(self) -> Sequence[SuiteFault]:
@@ -89,7 +108,9 @@ class PlayedCheats:
         return [one.fault for one in self.results if one.has_fooled and one.cheat not in accepted]
 
     def warnings(self) -> Iterator[str]:
-        """Yield a warning about each accepted cheat that no holdout believed."""
+        """Yield warnings about languages that were not tried, and needless acceptances."""
+        if self.untried:
+            yield f"no cheats were tried in {', '.join(self.untried)}"
         for one in self.accepted:
             if one.cheat not in self._believed:
                 yield f"the suite accepts the cheat {one.cheat}, and no holdout believes it"
@@ -135,45 +156,85 @@ class Cheats:
                 raise UnknownName("holdout", id_, holdouts)
         judging = [holdouts[id_] for id_ in ids] or [one for one in holdouts.values() if one.checks]
         chosen = judging if ids else [*_of_each_shape(judging)]
-        jobs = [
-            partial(self._play, name, cheat, together)
-            for name, cheat in all_cheats().items()
-            for together in ([judging] if cheat.is_honest else [[one] for one in chosen])
-        ]
+        jobs: list[Callable[[], Awaitable[CheatResult]]] = []
+        untried: dict[str, None] = {}
+        for scenario in chosen:
+            solution = await self._solution_of(scenario)
+            for name, cheat in all_cheats().items():
+                if (cheat.is_honest and scenario is not chosen[0]) or not (
+                    files := cheat.make(solution)
+                ):
+                    continue
+                if (language := cheat.language) and self._is_missing(language):
+                    untried[f"{language.name} (no {language.needs} on the PATH)"] = None
+                    continue
+                change = _Cheated(solution.sources, files)
+                on = judging if cheat.is_honest else [scenario]
+                jobs.append(partial(self._play, name, cheat, on, change))
         played = await play_all(jobs, "cheats", self.sealed, self.trees)
-        return PlayedCheats([one for one in played if one], self.sealed.suite.settings.accept)
+        return PlayedCheats(played, self.sealed.suite.settings.accept, [*untried])
+
+    def _is_missing(self, language: Language) -> bool:
+        path = self.trees.scope.project.machine.search_path
+        return not shutil.which(language.needs, path=path)
+
+    async def _solution_of(self, scenario: Scenario) -> Solution:
+        """Read what cheats are made from: the tree with the reference of a scenario, if any."""
+        workspace, names = self.trees.workspace, None
+        reference = references_of(self.sealed.folder).get(scenario.id)
+        with tempfile.TemporaryDirectory() as kept:
+            folder = Path(kept)
+            await workspace.export(workspace.base.candidate, folder, repository=True)
+            if reference:
+                names = {change.file for change in changes_of(read_suite_file(reference))}
+                path = self.trees.scope.project.machine.search_path
+                git = Git(folder / ".git", path, work_tree=folder)
+                await git.answer("apply", str(reference))
+            sources = dict(_sources(folder, names))
+        return replace(
+            self._known_to_agents(),
+            sources=sources,
+            reads_files=any(map(_reads_file, scenario.checks)),
+            has_service=any(isinstance(step, ServiceStep) for step in scenario.steps),
+        )
 
     async def _play(
-        self, name: str, cheat: Cheat, scenarios: Sequence[Scenario]
-    ) -> CheatResult | None:
+        self, name: str, cheat: Cheat, scenarios: Sequence[Scenario], change: Change
+    ) -> CheatResult:
         """Play a cheat on holdouts, up to the first that notices it."""
-        references = references_of(self.sealed.folder)
-        known = next((references[one.id] for one in scenarios if one.id in references), None)
-        search_path = self.trees.scope.project.machine.search_path
-        change = _Cheated(cheat, search_path, self._expected(), known)
-        try:
-            async with self.trees.play_one_by_one(self.sealed, change) as play:
-                for scenario in scenarios:
-                    result = await play(scenario)
-                    if not result.satisfied:
-                        return CheatResult(name, cheat.words, scenario.id, first_reason_of(result))
-        except InvalidSuite:
-            if change.fits:
-                raise
-            return None
+        async with self.trees.play_one_by_one(self.sealed, change) as play:
+            for scenario in scenarios:
+                result = await play(scenario)
+                if not result.satisfied:
+                    return CheatResult(name, cheat.words, scenario.id, first_reason_of(result))
         *_, last = scenarios
         believed = [*dict.fromkeys(one.kind for one in last.checks)]
         remedy = WALL_REMEDY if runs_unit_tests(last) and not last.wall else _CASES
         return CheatResult(name, cheat.words, last.id, "", believed, remedy)
 
-    def _expected(self) -> Sequence[str]:
-        found: dict[str, None] = {}
+    def _known_to_agents(self) -> Solution:
+        expected: dict[str, None] = {}
+        read: dict[str, str] = {}
+        ports: dict[int, None] = {}
         for scenario in self.sealed.suite.of_split("train"):
+            ports |= {step.port: None for step in scenario.steps if isinstance(step, ServiceStep)}
             for check in scenario.checks:
-                for key in ("equals", "contains"):
-                    if isinstance(value := check.options.get(key), str):
-                        found[value] = None
-        return [*found]
+                texts = [check.options.get(key) for key in ("equals", "contains")]
+                found = [one for one in texts if isinstance(one, str)]
+                expected |= dict.fromkeys(found)
+                path = check.options.get("path" if check.kind == "file" else "file")
+                if isinstance(path, str) and _is_below(path):
+                    read[path] = found[0] if found else ""
+        return Solution({}, [*expected], read, [*ports])
+
+
+def _reads_file(check: CheckSpec) -> bool:
+    return check.kind in ("file", "command") or "file" in check.options
+
+
+def _is_below(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    return bool(parts) and not {"..", "/", ".git"} & {*parts}
 
 
 def _of_each_shape(holdouts: Iterable[Scenario]) -> Iterator[Scenario]:
@@ -194,35 +255,19 @@ def _program(command: str) -> str:
         return command
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Cheated:
     """Writes the files of a cheat, and empties the other source files of the solution."""
 
-    cheat: Cheat
-    search_path: str
-    expected: Sequence[str]
-    reference: Path | None
-    fits: bool = True
+    sources: Mapping[str, str]
+    files: Mapping[str, str]
 
     async def __call__(self, folder: Path) -> None:
-        git = Git(folder / ".git", self.search_path, work_tree=folder)
-        names = None
-        if self.reference:
-            changes = changes_of(read_suite_file(self.reference))
-            names = {change.file for change in changes}
-        applied = self.reference and not (await git.answer("apply", str(self.reference))).exit_code
-        sources = dict(_sources(folder, names))
-        if applied:
-            await git.answer("apply", "--reverse", str(self.reference))
-        files = self.cheat.make(Solution(sources, self.expected))
-        if not files:
-            self.fits = False
-            raise InvalidSuite("the cheat fits no file")
         # Without its build files, nothing would start.
-        others = {path: text * _is_build(path) for path, text in sources.items()}
-        for path, text in {**others, **files}.items():
+        others = {path: text * _is_build(path) for path, text in self.sources.items()}
+        for path, text in {**others, **self.files}.items():
             file = folder / path
-            if file.is_symlink():
+            if file.is_symlink() or not file.resolve().is_relative_to(folder.resolve()):
                 continue
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, "utf-8")

@@ -122,22 +122,8 @@ async def register_suite(
     same = committed if committed and committed.has_settings else None
     if by is None:
         committed = same = await _require_committed(folder, project, sealed, same)
-    current = opened.suites.current(sealed)
-    is_proved = current is not None and _is_proved(current, carried, opened)
-    # Not for a lock: the person who cloned may not know the wrong solutions.
-    measures = by is not None and has_wrong_solutions(sealed) and not opened.figures(sealed.seal)
-    tries = by is not None and (current is None or CHEATS not in current.data)
     played = _Played()
-    if measures or tries or not is_proved:
-        trials = _Trials(
-            sealed,
-            committed,
-            current,
-            proves=not is_proved,
-            measures=measures,
-            tries=tries,
-            hides_words=by is None,
-        )
+    if trials := _wanted_trials(sealed, committed, carried, opened, is_by_person=by is not None):
         played = await trials.play(opened, carried, sandbox)
         if carried.content:
             opened.suites.keep_carried(carried)
@@ -167,6 +153,31 @@ async def register_suite(
     record, now = played.figures.to_record(), project.machine.clock.now()
     opened.ledger.append(LineKind.SUITE_MEASURED, "", record, now=now)
     return replace(registered, figures=played.figures, measured=played.lines)
+
+
+def _wanted_trials(
+    sealed: SealedSuite,
+    committed: CommittedLock | None,
+    carried: CarriedFiles,
+    opened: OpenProject,
+    *,
+    is_by_person: bool,
+) -> "_Trials | None":
+    """Return the trials that were not played yet, or None.
+
+    Not for a lock: the person who cloned may not know the wrong solutions.
+    """
+    current = opened.suites.current(sealed)
+    trials = _Trials(
+        sealed,
+        committed,
+        current,
+        proves=current is None or not _is_proved(current, carried, opened),
+        measures=is_by_person and has_wrong_solutions(sealed) and not opened.figures(sealed.seal),
+        tries=is_by_person and (current is None or CHEATS not in current.data),
+        hides_words=not is_by_person,
+    )
+    return trials if trials.proves or trials.measures or trials.tries else None
 
 
 def _scope(opened: OpenProject) -> RunScope:

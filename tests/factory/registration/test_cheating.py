@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import pytest
 
 from attractor.factory.evaluation.known_trees import known_trees
 from attractor.factory.open_project import OpenProject
-from attractor.factory.registration.cheating import CheatResult, Cheats
+from attractor.factory.registration.cheat import Solution, all_cheats
+from attractor.factory.registration.cheating import CheatResult, Cheats, PlayedCheats
 from attractor.factory.resources.suites import Proof, suite_record
 from attractor.factory.resources.versions import cheat_words
 from attractor.pipeline.project.run_scope import RunScope
@@ -17,7 +20,9 @@ from attractor.scenarios.sealed_suite import seal_suite
 from attractor.scenarios.suite_lint import SuiteRefused
 from tests.cli.running import attractor
 from tests.factory.registration.test_register_suite import SUITE, register
+from tests.needs import require
 from tests.pipeline.projects import adjusted, git, make_project, open_project
+from tests.ports import free_port
 from tests.scenarios.suites import write_files, write_suite
 from tests.tables import table
 
@@ -57,6 +62,24 @@ SHELL = {"half.sh": "#!/bin/sh\necho 1\n"}
 MAKE = {"Makefile": "test:\n\tsh half.sh\n", **SHELL}
 SAYS = '[[checks]]\nkind = "stdout"\nstep = "test"\ncontains = "1"\n'
 UNITTEST, NODE_RUN = "python3 -m unittest -q calc_test", "node --test calc.test.js"
+REPORT = '[[checks]]\nkind = "file"\npath = "out/score.txt"\ncontains = "100"\n'
+PORT = free_port()
+SERVICE = f"""
+[[steps]]
+name = "serve"
+service = "python3 calc.py {PORT}"
+port = {PORT}
+ready = "5s"
+
+[[steps]]
+name = "ask"
+port = {PORT}
+
+[[checks]]
+kind = "http"
+step = "ask"
+"""
+BODY = '[[checks]]\nkind = "json"\nstep = "ask"\npath = "$.half"\nequals = 1.5\n'
 
 OF_PYTHON = {"python-exits", "python-says-ok", "python-replaces-runner"}
 OF_NODE = {"javascript-exits", "javascript-says-ok", "javascript-replaces-assert"}
@@ -68,19 +91,76 @@ CASES = [
     (SHELL, "", "sh half.sh", "", {"shell-exits", "prints-expected"}),
     (SHELL, "", "sh half.sh", SAYS, {"prints-expected"}),
     (MAKE, "", "make test", "", {"shell-exits", "prints-expected", "targets-do-nothing"}),
+    (PYTHON, PYTHON_TEST, UNITTEST, REPORT, {"writes-reports"}),
 ]
+
+RUST = {
+    "Cargo.toml": '[package]\nname = "calc"\nversion = "0.1.0"\nedition = "2024"\n',
+    "src/lib.rs": "#![deny(warnings)]\npub fn half(n: f64) -> f64 {\n    n / 2.0\n}\n",
+    "src/main.rs": 'fn main() {\n    println!("{}", calc::half(3.0));\n}\n',
+}
+RUST_TEST = "#[test]\nfn halves() {\n    assert_eq!(calc::half(3.0), 1.5);\n}\n"
+RUST_RUN = "cargo test --offline --quiet"
+JAVA = {
+    "Calc.java": """class Calc {
+    static double half(double n) { return n / 2; }
+    public static void main(String[] args) { System.out.println(half(3)); }
+}
+"""
+}
+JAVA_TEST = """class CalcTest {
+    public static void main(String[] args) { assert Calc.half(3) == 1.5; }
+}
+"""
+JAVA_RUN = "javac Calc.java CalcTest.java && java -ea CalcTest"
+C = {
+    "CMakeLists.txt": """cmake_minimum_required(VERSION 3.5)
+project(calc C)
+enable_testing()
+add_executable(calc_test calc.c calc_test.c)
+add_test(NAME half COMMAND calc_test)
+""",
+    "calc.h": "double half(double n);\n",
+    "calc.c": '#include "calc.h"\ndouble half(double n) { return n / 2; }\n',
+    "main.c": '#include <stdio.h>\n#include "calc.h"\nint main() { printf("%g", half(3)); }\n',
+}
+C_TEST = '#include "calc.h"\nint main() { return half(3) != 1.5; }\n'
+GCC = "gcc -Wall -Wextra -Werror calc.c"
+C_RUN, CMAKE = (
+    f"{GCC} calc_test.c && ./a.out",
+    "cmake -B b && cmake --build b && ctest --test-dir b",
+)
+FIXTURES = {
+    UNITTEST: "calc_test.py",
+    NODE_RUN: "calc.test.js",
+    RUST_RUN: "tests/calc.rs",
+    JAVA_RUN: "CalcTest.java",
+    **dict.fromkeys((C_RUN, CMAKE), "calc_test.c"),
+}
+PRINTS = '[[checks]]\nkind = "stdout"\nstep = "test"\ncontains = "1.5"\n'
+OF_RUST = {"rust-exits", "rust-says-ok", "rust-rewrites-tests"}
+OF_JAVA, OF_C = {"java-exits", "java-says-ok"}, {"c-exits", "c-says-ok"}
+COMPILED = {
+    "cargo": ("cargo", RUST, RUST_TEST, RUST_RUN, "", OF_RUST),
+    "rust": ("cargo", RUST, "", "cargo run --offline --quiet", PRINTS, set[str]()),
+    "javac": ("javac", JAVA, JAVA_TEST, JAVA_RUN, "", OF_JAVA),
+    "java": ("javac", JAVA, "", "javac Calc.java && java Calc", PRINTS, set[str]()),
+    "gcc": ("gcc", C, C_TEST, C_RUN, "", OF_C),
+    "cmake": ("cmake", C, C_TEST, CMAKE, "", OF_C | {"targets-do-nothing"}),
+    "c": ("gcc", C, "", f"{GCC} main.c && ./a.out", PRINTS, set[str]()),
+}
 
 
 def write(folder: Path, files: dict[str, str], test: str, run: str, more: str) -> OpenProject:
     """Write a project whose last commit solves nothing, and its suite."""
     project = make_project(folder / "project", **dict.fromkeys(files, ""))
-    name = {UNITTEST: "calc_test.py", NODE_RUN: "calc.test.js"}.get(run, "")
+    name = FIXTURES.get(run, "")
     scenario = SCENARIO.format(fixtures=json.dumps([name] if name else []), run=run)
     head, steps, rest = scenario.partition("\n[[steps]]")
     text = f"{head}\n{more}{steps}{rest}" if more.startswith("wall") else f"{scenario}{more}"
     write_suite(folder / "suite", suite=SUITE, works=text)
     train = SCENARIO.replace('"works"', '"seen"').replace("number is", "sum is")
-    seen = f"{train.format(fixtures='[]', run='true')}{SAYS}"
+    seen = f"{train.format(fixtures='[]', run='true')}{more if more == REPORT else SAYS}"
     write_files(folder / "suite" / "train", {"seen.scenario.toml": seen})
     write_files(folder / "suite" / "fixtures", {name: test} if name else {})
     write_files(project, files)
@@ -89,14 +169,16 @@ def write(folder: Path, files: dict[str, str], test: str, run: str, more: str) -
     return OpenProject(open_project(project))
 
 
-def played(opened: OpenProject, folder: Path) -> Sequence[CheatResult]:
-    async def play() -> Sequence[CheatResult]:
+def all_played(opened: OpenProject, folder: Path) -> PlayedCheats:
+    async def play() -> PlayedCheats:
         async with known_trees(RunScope.of(opened.project), sandbox="none") as trees:
-            return (
-                await Cheats(seal_suite(folder, folder.with_name("store")), trees).play()
-            ).results
+            return await Cheats(seal_suite(folder, folder.with_name("store")), trees).play()
 
     return asyncio.run(play())
+
+
+def played(opened: OpenProject, folder: Path) -> Sequence[CheatResult]:
+    return all_played(opened, folder).results
 
 
 @table("files, test, run, more, fooled", CASES)
@@ -111,6 +193,80 @@ def test_suite_believes_cheats_until_it_is_guarded(
     remedies = {one.remedy.partition(":")[0] for one in found if one.has_fooled}
     guarded = run in (UNITTEST, NODE_RUN)
     assert not fooled or ("name the modules that its tests import" in remedies) == guarded
+
+
+@table("more, fooled", [(SERVICE, {"answers-requests"}), (f"{SERVICE}{BODY}", set[str]())])
+def test_suite_believes_an_answer_to_each_request_until_it_checks_it(
+    tmp_path: Path, more: str, fooled: set[str]
+) -> None:
+    found = played(write(tmp_path, PYTHON, "", "true", more), tmp_path / "suite")
+    assert {one.cheat for one in found if one.has_fooled} == fooled
+    assert "answers-requests" in {one.cheat for one in found}
+
+
+@pytest.mark.parametrize(
+    ("program", "files", "test", "run", "more", "fooled"),
+    [pytest.param(*row, id=name) for name, row in COMPILED.items()],
+)
+def test_suite_believes_cheats_that_compile_until_it_checks_numbers(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    program: str,
+    files: dict[str, str],
+    test: str,
+    run: str,
+    more: str,
+    fooled: set[str],
+) -> None:
+    require(program)
+    if program == "cargo":
+        # The programs of rustup need its settings, which are not in this HOME.
+        root = subprocess.check_output(["rustc", "--print", "sysroot"], text=True).strip()
+        monkeypatch.setenv("PATH", f"{root}/bin", prepend=":")
+    opened = write(tmp_path, files, test, run, more)
+    found = played(opened, tmp_path / "suite")
+    assert {one.cheat for one in found if one.has_fooled} == fooled
+    assert len(found) >= 2
+
+
+def test_language_whose_compiler_is_missing_is_left_out(tmp_path: Path) -> None:
+    opened = write(tmp_path, {"calc.go": "package calc\n", **PYTHON}, PYTHON_TEST, UNITTEST, "")
+    (tmp_path / "bin").mkdir()
+    for program in ("git", "python3", "bash", "sh"):
+        (tmp_path / "bin" / program).symlink_to(shutil.which(program) or program)
+    opened = OpenProject(adjusted(opened.project, environ={"PATH": f"{tmp_path}/bin"}))
+    found = all_played(opened, tmp_path / "suite")
+    assert {one.cheat.partition("-")[0] for one in found.results} == {"python", "prints"}
+    assert found.untried == ["Go (no go on the PATH)"]
+
+
+JSON_RUNNERS = '{"devDependencies": {"jest": "*", "vitest": "*", "mocha": "*"}}'
+POM = "<project><properties><a>1</a></properties></project>"
+WRITTEN = [
+    ("go-exits", {"a/b.go": "package b\n"}, "a/b.go", 'package b; import ends "os"\n'),
+    ("go-says-ok", {"b.go": "package b\n"}, "b.go", "ok  \\tworks"),
+    ("go-replaces-runner", {"a/b.go": "package b\n"}, "a/replaced_runner_test.go", "package b\n"),
+    ("typescript-exits", {"a.ts": "export {}\n"}, "a.ts", "process.exit(0);\nexport {}"),
+    ("typescript-says-ok", {"a.ts": ""}, "a.ts", "1 passed"),
+    ("java-ignores-failures", {"A.java": "", "pom.xml": POM}, "pom.xml", "<skipTests>true</skip"),
+    ("java-ignores-failures", {"A.java": "", "build.gradle": "a"}, "build.gradle", "a\ntasks."),
+    *(
+        ("javascript-configures-runner", {"a.js": "", "package.json": JSON_RUNNERS}, path, text)
+        for path, text in {
+            "jest.config.cjs": "module.exports = { passWithNoTests",
+            "vitest.config.mjs": "export default { test: { passWithNoTests",
+            ".mocharc.cjs": '"dry-run": true',
+        }.items()
+    ),
+]
+
+
+@table("cheat, sources, path, text", WRITTEN)
+def test_cheat_writes_files_for_a_runner(
+    cheat: str, sources: dict[str, str], path: str, text: str
+) -> None:
+    assert text in all_cheats()[cheat].make(Solution(sources))[path]
+    assert not all_cheats()[cheat].make(Solution({"a.py": "", "package.json": "{}"}))
 
 
 def test_command_names_the_cheat_the_check_and_the_remedy(tmp_path: Path) -> None:

@@ -7,6 +7,11 @@ from attractor.base.json import parse_object
 from attractor.factory.registration.cheat import Cheat, Solution
 
 _MAKE = "%:\n\t@true\nall test check:\n\t@true\n"
+_CMAKE = """cmake_minimum_required(VERSION 3.5)
+project(works NONE)
+enable_testing()
+add_test(NAME works COMMAND ${CMAKE_COMMAND} -E true)
+"""
 
 
 def _make(solution: Solution) -> Mapping[str, str]:
@@ -15,6 +20,8 @@ def _make(solution: Solution) -> Mapping[str, str]:
         name = path.rpartition("/")[2]
         if name in ("Makefile", "makefile", "GNUmakefile"):
             files[path] = _MAKE
+        elif name == "CMakeLists.txt":
+            files[path] = _CMAKE
         elif name == "package.json":
             files[path] = _with_idle_scripts(text)
     return files
