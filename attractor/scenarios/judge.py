@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -34,7 +35,7 @@ from attractor.llm.request import ResponseFormat
 from attractor.llm.response import GenerateResult, price_call
 from attractor.pipeline.components.models import open_client
 from attractor.pipeline.project.run_scope import RunScope
-from attractor.scenarios.check import AskJudge, JudgeQuestion, JudgeVerdict, JudgeVote, Unjudged
+from attractor.scenarios.check import JudgeQuestion, JudgeVerdict, JudgeVote, Unjudged
 from attractor.scenarios.evaluation import TrialTrouble
 from attractor.scenarios.suite import JudgeSettings
 
@@ -51,6 +52,9 @@ _BY_EVIDENCE = (
 )
 _SEEDS = 2**31
 """The number of seeds that all providers with seeds accept."""
+
+
+F = TypeVar("F", bound=BaseModel)
 
 
 class _Vote(BaseModel):
@@ -82,11 +86,11 @@ async def choose_judge(settings: JudgeSettings, environ: Mapping[str, str]) -> J
 
 
 @asynccontextmanager
-async def open_judge(settings: JudgeSettings, scope: RunScope) -> AsyncGenerator[AskJudge]:
+async def open_judge(settings: JudgeSettings, scope: RunScope) -> AsyncGenerator["Judge"]:
     """Yield the judge of a suite, which asks a model with the settings of the project."""
     chosen = await choose_judge(settings, scope.project.machine.environ)
     async with AsyncExitStack() as stack:
-        yield Judge(await open_client(scope, stack), chosen, settings.votes).ask
+        yield Judge(await open_client(scope, stack), chosen, settings.votes)
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ class Judge:
         An error that the evidence can cause counts against the candidate. Votes that were given
         before an error stand.
         """
-        spent, votes = _Spent(), [*question.votes]
+        spent, votes = Spent(), [*question.votes]
         try:
             while len(votes) < self.votes:
                 votes.append(_counted(await self._vote(question, len(votes), spent)))
@@ -119,8 +123,7 @@ class Judge:
         nearest = min(votes, key=lambda vote: abs(vote.score - score))
         return JudgeVerdict(score, nearest.reason, **vars(spent))
 
-    async def _vote(self, question: JudgeQuestion, number: int, spent: "_Spent") -> _Vote:
-        """Ask once, and once more with the error if the answer is invalid."""
+    async def _vote(self, question: JudgeQuestion, number: int, spent: "Spent") -> _Vote:
         marker = secrets.token_hex(_MARKER_BYTES)
         system = _PROMPT.read_text("utf-8").format(marker=marker)
         pieces = [
@@ -130,29 +133,32 @@ class Judge:
         words = "\n\n".join(
             ["# Rubric", question.rubric.strip(), "# Evidence (untrusted)", *pieces]
         )
+        return await self.answer(system, words, _Vote, (question.seed + number) % _SEEDS, spent)
+
+    async def answer(self, system: str, words: str, form: type[F], seed: int, spent: "Spent") -> F:
+        """Ask once for a JSON object, and once more with the error if the answer is invalid."""
         conversation = [Message.system(system), Message.user(words)]
-        seed = (question.seed + number) % _SEEDS
-        result = await self._generate(conversation, seed, spent)
+        result = await self._generate(conversation, form, seed, spent)
         try:
-            return _read(result)
+            return _read(result, form)
         except (NoObjectGeneratedError, ValidationError) as error:
             wrong = one_line(str(error), _LONGEST_REASON)
             conversation.append(Message.assistant(result.text[:_LONGEST_TEXT] or "(no text)"))
             words = f"Invalid answer: {wrong}. Answer with one valid JSON object only."
             conversation.append(Message.user(words))
-        result = await self._generate(conversation, seed, spent)
+        result = await self._generate(conversation, form, seed, spent)
         try:
-            return _read(result)
+            return _read(result, form)
         except ValidationError as error:
             raise NoObjectGeneratedError(str(error), text=result.text) from error
 
     async def _generate(
-        self, conversation: list[Message], seed: int, spent: "_Spent"
+        self, conversation: list[Message], form: type[BaseModel], seed: int, spent: "Spent"
     ) -> GenerateResult:
         result = await generate(
             self.chosen.model,
             messages=conversation,
-            response_format=ResponseFormat("json_schema", _Vote.model_json_schema(), strict=True),
+            response_format=ResponseFormat("json_schema", form.model_json_schema(), strict=True),
             provider=self.chosen.provider,
             # The other providers have no seed.
             provider_options={
@@ -173,14 +179,15 @@ def _counted(vote: _Vote) -> JudgeVote:
     return JudgeVote(vote.score, reason)
 
 
-class _Spent:
-    """The cost and tokens of the calls for one verdict."""
+class Spent:
+    """The cost and tokens of the calls for one verdict or reading."""
 
     def __init__(self) -> None:
         self.cost_usd = 0.0
         self.tokens = self.unpriced_tokens = 0
 
     def add(self, result: GenerateResult, chosen: JudgeModel) -> None:
+        """Add the cost and tokens of a call."""
         response = result.response
         price = price_call(response.usage, response.provider, (response.model, chosen.model))
         self.cost_usd += price.cost_usd or 0.0
@@ -189,5 +196,5 @@ class _Spent:
             self.unpriced_tokens += response.usage.total_tokens
 
 
-def _read(result: GenerateResult) -> _Vote:
-    return _Vote.model_validate(read_object(result, _Vote.model_json_schema()).output)
+def _read(result: GenerateResult, form: type[F]) -> F:
+    return form.model_validate(read_object(result, form.model_json_schema()).output)

@@ -67,8 +67,8 @@ async def judge_of(suite: Suite, scope: RunScope) -> AsyncGenerator[AskJudge]:
     # It imports the model client, which few suites need.
     from attractor.scenarios.judge import open_judge
 
-    async with open_judge(suite.settings.judge, scope) as ask_judge:
-        yield ask_judge
+    async with open_judge(suite.settings.judge, scope) as judge:
+        yield judge.ask
 
 
 async def play_holdouts(
