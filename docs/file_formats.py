@@ -51,6 +51,7 @@ from attractor.growth.specification.store import SpecRecord
 from attractor.pipeline.simulation.pipeline_tests import PipelineTestFile
 from attractor.scenarios.check import CheckResult, check_registry
 from attractor.scenarios.evaluation import NoResult, StepOutput
+from attractor.scenarios.findings import FindingKind
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from attractor.twins.exchange.answer import Fault
 from attractor.twins.recordings.recording import Recording
@@ -396,6 +397,27 @@ class MeasuredRecord(Record):
     changes_noticed: int
 
 
+class FindingRecord(Record):
+    """A place in a change that is worth a look."""
+
+    file: str
+    line: int = Field(description="of a removed line, its number before the change")
+    kind: FindingKind
+    words: str
+
+
+class ReadingRecord(Record):
+    """The findings of the reader of a change, which decide nothing."""
+
+    findings: list[FindingRecord]
+    left_out: list[str] = Field(description="files, or parts, that the model did not read")
+    dropped: int = Field(description="findings without a place in the change, or above the maximum")
+    not_read: str = Field(description="the reason if the model failed, or empty")
+    cost_usd: float
+    tokens: int
+    unpriced_tokens: int
+
+
 class GateRecord(Record):
     """The verdict of the gate, without any text of a holdout."""
 
@@ -420,6 +442,9 @@ class GateRecord(Record):
     )
     measured: MeasuredRecord | None = Field(
         default=None, description="null if the suite was not measured"
+    )
+    reading: ReadingRecord | None = Field(
+        default=None, description="absent if no reader was asked about the change"
     )
 
 
@@ -533,6 +558,9 @@ class Evaluated(EvaluationBegun):
 
     setup: SuiteSetupRecord | None = Field(
         default=None, description="absent without a setup of the suite that was executed once"
+    )
+    reading: ReadingRecord | None = Field(
+        default=None, description="absent if the suite names no model of a judge"
     )
     trials: list[PublicTrial]
     journal_head: str

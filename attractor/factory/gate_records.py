@@ -20,6 +20,7 @@ from attractor.records.summary import NOT_JUDGED
 
 if TYPE_CHECKING:
     from attractor.scenarios.evaluation import TrialResult, TroubleCount
+    from attractor.scenarios.findings import Reading
     from attractor.scenarios.suite import Suite
     from attractor.scenarios.suite_setup import SetupResult
 
@@ -93,7 +94,8 @@ class EvaluationRecord:
     flight or waiting. `can_replay` means that some of its cut trials
     can be played again; `is_final`, that
     its run has ended. `protected_paths` are protected paths that the candidate changed. `setup` is
-    the result of the suite's setup, if that was executed once.
+    the result of the suite's setup, if that was executed once. `reading` is that of the change, if
+    the suite has a judge.
     """
 
     tree: str
@@ -108,6 +110,7 @@ class EvaluationRecord:
     can_replay: bool = True
     is_final: bool = False
     setup: "SetupResult | None" = None
+    reading: "Reading | None" = None
 
 
 @dataclass(frozen=True)
@@ -251,6 +254,11 @@ class GateInput:
         """Return the evaluations of this tree; those in other runs come first."""
         return [*self._others_of_tree(), *self._own_of_tree()]
 
+    @property
+    def reading(self) -> "Reading | None":
+        """The last reading of the change: of this run, else of another one with this tree."""
+        return next((one.reading for one in reversed(self.of_tree()) if one.reading), None)
+
     def without_result(self) -> "dict[str, list[TrialResult]]":
         """Return the trials of this tree without a result, by run; other runs come first."""
         found: dict[str, list[TrialResult]] = {}
@@ -317,7 +325,8 @@ class GateReport:
     orders of persons to play cut trials again. `carried` are the paths of the project that trials
     of the run got. `setups` are the results of the suite's setup in evaluations of the run.
     `suite_notes` are what people should know of the registration of the suite. `measured` are the
-    counts of what it noticed then, if it was measured.
+    counts of what it noticed then, if it was measured. `reading` is the last one of the change; it
+    decides nothing.
     """
 
     rules: tuple[RuleResult, ...]
@@ -332,6 +341,7 @@ class GateReport:
     setups: "tuple[SetupResult, ...]" = ()
     suite_notes: tuple[str, ...] = ()
     measured: SuiteFigures | None = None
+    reading: "Reading | None" = None
 
     @property
     def reasons(self) -> tuple[RuleResult, ...]:
@@ -378,6 +388,7 @@ class GateReport:
             **({"setups": [write_fields(one) for one in self.setups]} if self.setups else {}),
             **({"suite_notes": [*self.suite_notes]} if self.suite_notes else {}),
             "measured": self.measured.to_record() if self.measured else None,
+            **({"reading": write_fields(self.reading)} if self.reading else {}),
         }
 
 

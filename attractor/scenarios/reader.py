@@ -7,14 +7,15 @@ the reading, never an error.
 import asyncio
 import secrets
 from collections.abc import Collection, Sequence
-from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, first_sentence
-from attractor.engine.stage.patch import Patch
+from attractor.engine.seams import Workspace
+from attractor.engine.stage.patch import clean_patch, make_patch
+from attractor.engine.state.attempts import TreeId
+from attractor.engine.storage.secrets import Redactor
 from attractor.engine.truncation import one_line
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.scenarios.findings import (
@@ -36,6 +37,8 @@ from attractor.scenarios.suite import Suite
 
 _PROMPT = Path(__file__).with_suffix(".md")
 _MARKER_BYTES = 16
+LARGEST_READ = 16 << 20
+"""The most bytes of a change that are searched for findings."""
 _MAX_S = 600.0
 _LONGEST_REASON = 200
 
@@ -55,29 +58,26 @@ class _Answer(BaseModel):
     findings: list[_Found]
 
 
-@dataclass(frozen=True)
-class Examined:
-    """A change that can be read: its files and their portions, and lines that speak to a reader."""
-
-    changes: Sequence[FileChange]
-    portions: Portions
-    speaking: Sequence[Finding]
-
-
-def _examine(patch: bytes) -> Examined:
-    changes = read_changes(patch)
-    return Examined(changes, portions_of(changes), [*speaking_lines(changes)])
-
-
 async def read_change(
-    patch: Patch, suite: Suite, scope: RunScope, *, carried: Collection[str] = ()
+    workspace: Workspace,
+    tree: TreeId,
+    suite: Suite,
+    scope: RunScope,
+    *,
+    carried: Collection[str],
+    redact: Redactor,
 ) -> Reading:
-    """Return what the model of a suite's judge, and the table of texts, find in a change."""
-    examined = await asyncio.to_thread(partial(_examine, patch.content))
-    found, dropped, spent, not_read = [*examined.speaking], 0, Spent(), ""
-    questions = [*examined.portions.questions]
+    """Return what the model of a suite's judge, and the table of texts, find up to a tree."""
+    found, dropped, spent, not_read = list[Finding](), 0, Spent(), ""
+    questions, left_out = list[Sequence[FileChange]](), list[str]()
     stories = [scenario.story for scenario in suite.of_split("train")]
     try:
+        patch = await make_patch(workspace, workspace.base.candidate, tree, most=LARGEST_READ)
+        left_out += patch.left_out
+        content = clean_patch(patch.content, redact)
+        found, portions = await asyncio.to_thread(_examine, content)
+        questions += portions.questions
+        left_out += portions.left_out
         async with asyncio.timeout(_MAX_S), open_judge(suite.settings.judge, scope) as judge:
             while questions:
                 more, lost = await _ask(judge, questions[0], stories, carried, spent)
@@ -86,19 +86,24 @@ async def read_change(
                 del questions[0]
     # The change can cause any error, and an evaluation must not fail by it.
     except Exception as error:  # noqa: BLE001
-        not_read = _reason(error)
-    unasked = [change.path for question in questions for change in question]
+        not_read = redact.text(_reason(error))
+    left_out[:0] = [change.path for question in questions for change in question]
     places: dict[tuple[str, int, str], Finding] = {}
     for one in found:
         places.setdefault((one.file, one.line, one.kind), one)
     shown = [*places.values()][:MOST_FINDINGS]
     return Reading(
         findings=tuple(shown),
-        left_out=name_some([*unasked, *examined.portions.left_out, *patch.left_out]),
+        left_out=name_some([*dict.fromkeys(map(redact.text, left_out))]),
         dropped=dropped + len(places) - len(shown),
         not_read=not_read,
         **vars(spent),
     )
+
+
+def _examine(patch: bytes) -> tuple[list[Finding], Portions]:
+    changes = read_changes(patch)
+    return [*speaking_lines(changes)], portions_of(changes)
 
 
 async def _ask(

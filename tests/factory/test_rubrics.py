@@ -45,7 +45,9 @@ def test_rubric_decides_a_trial_and_its_cost_counts(
     judged = ask_gate(result.directory, flow.opened)[1]
     [[trial]] = [one.results for one in judged.evaluations]
     assert (trial.satisfied, trial.tokens) == (satisfied, 2200)
-    assert trial.cost_usd == judged.usage.cost_usd > 0.001
+    assert judged.reading
+    assert judged.usage.cost_usd == trial.cost_usd + judged.reading.cost_usd
+    assert trial.cost_usd > 0.001
     assert [check.kind for check in trial.checks] == ["stdout", "rubric"]
     assert "budget" in flow.rules(result)
     assert ("satisfaction" in flow.rules(result)) != satisfied
@@ -60,7 +62,7 @@ def test_unknown_cost_of_a_judge_fails_the_budget_and_names_a_remedy(
     result = flow.launch()
     [rule_] = [one for one in flow.report(result).rules if one.rule == "budget"]
     assert (rule_.passed, rule_.figure) == (False, "unknown, at least 0.00 USD")
-    assert rule_.words == "the cost is unknown: the models of 2200 tokens have no price"
+    assert rule_.words == "the cost is unknown: the models of 4400 tokens have no price"
     assert "models that have a price: attractor models" in rule_.remedy
     facts = read_candidate_run(result.directory)
     shown = asyncio.run(review(facts, flow.evaluator, flow.opened.project))

@@ -149,6 +149,7 @@ async def review(facts: CandidateRun, evaluator: Evaluator, project: Project) ->
     """Collect the facts for a decision on a run; all records are verified first."""
     judged = evaluator.judged(facts)
     results = [one for record in judged.evaluations for one in record.results]
+    readings = [one.reading for one in judged.evaluations if one.reading]
     state = facts.state
     changes = await read_diffstat(project, facts.run_id, facts.tree)
     timeline = read_recorded(facts.directory.root)
@@ -160,7 +161,7 @@ async def review(facts: CandidateRun, evaluator: Evaluator, project: Project) ->
         look=_look(facts),
         scenarios=tuple(_scenarios(facts, judged, evaluator)),
         usage=used_by(facts.directory, state),
-        judge=sum((one.usage for one in results), NOTHING_USED),
+        judge=sum((one.usage for one in [*results, *readings]), NOTHING_USED),
         work_seconds=state.progress.seconds if state.progress else 0.0,
         trial_seconds=sum(one.duration_ms for one in results) / 1000,
         assumed=tuple(dict.fromkeys(state.progress.assumed)) if state.progress else (),

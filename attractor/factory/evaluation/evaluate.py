@@ -11,7 +11,7 @@ from attractor.base.errors import Refused, UsageError
 from attractor.base.records import write_fields
 from attractor.engine.budgets import Budgets
 from attractor.engine.journal.reader import events_of
-from attractor.engine.outcome import Usage
+from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import (
@@ -85,6 +85,7 @@ from attractor.scenarios.evaluation import (
     count_troubles,
     trial_keys,
 )
+from attractor.scenarios.findings import Reading
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite_lint import SuiteRefused, threshold_faults
 from attractor.scenarios.trial_twins import require_startable
@@ -311,9 +312,11 @@ class Evaluator:
         entries: Iterable[LedgerEntry],
         played: Iterable[EvaluationRecord],
     ) -> Iterator[Usage]:
-        """Yield the usage of the trials, and of the runs whose work is submitted."""
+        """Yield the usage of trials and readers, and of the runs whose work is submitted."""
         runs_dir = self.opened.project.runs_dir
-        yield from (trial.usage for record in played for trial in record.results)
+        for record in played:
+            yield from (trial.usage for trial in record.results)
+            yield record.reading.usage if record.reading else NOTHING_USED
         if submission is None:
             return
         removed = removed_tasks(entries)
@@ -395,6 +398,8 @@ class Evaluator:
                 recorded = replace(recorded, have_changed=True)
             start = replace(start, carried=recorded)
         start = replace(start, setup=log.setup())
+        if results:
+            start = replace(start, reading=await self._read(begun, sealed, start))
         trials = [self.results.public_record(evaluation_id, trial) for trial in results]
         record = evaluated_to_record(start, trials, run.events.head.hash)
         is_unfinished = any(trial.no_result for trial in results)
@@ -402,6 +407,31 @@ class Evaluator:
         self.ledger.append(kind, run.manifest.run_id, record, now=run.clock.now())
         if not is_unfinished:
             await kept.remove()
+
+    async def _read(
+        self, begun: BegunRun, sealed: SealedSuite, start: EvaluationStart
+    ) -> Reading | None:
+        """Return the reading of the change, as recorded or new; None without a judge."""
+        run, suite = begun.run, sealed.suite
+        if not suite.settings.judge.model:
+            return None
+        entries = list(self.ledger.entries(run.manifest.run_id))
+        known = EvaluationPool(entries, self.results).of_run(run.manifest.run_id)[
+            _number(run) - 1 :
+        ]
+        if known and (found := known[0].reading) and not found.not_read:
+            return found
+        # It imports the model client, which few suites need.
+        from attractor.scenarios.reader import read_change
+
+        return await read_change(
+            begun.workspace,
+            run.progress.tree,
+            suite,
+            begun.plan.scope,
+            carried=start.carried.paths,
+            redact=run.redactor,
+        )
 
     async def _play(
         self,

@@ -56,6 +56,7 @@ def gate(judged: GateInput) -> GateReport:
         setups=tuple(one.setup for one in judged.evaluations if one.setup),
         suite_notes=judged.suite_notes,
         measured=judged.measured,
+        reading=judged.reading,
     )
 
 

@@ -33,6 +33,7 @@ from attractor.factory.history.trials import EvaluationId, TrialStore
 from attractor.factory.ledger.ledger import COPIED, Ledger, LedgerEntry, LineKind
 from attractor.factory.races import races_in
 from attractor.scenarios.evaluation import TrialKey, TrialResult, Trouble, troubles_of
+from attractor.scenarios.findings import Reading
 from attractor.scenarios.suite_setup import SetupResult
 
 DECISIONS_FILE = "decisions.jsonl"
@@ -146,7 +147,8 @@ def unsearched_of(entries: Iterable[LedgerEntry]) -> str:
 class EvaluationStart:
     """The start of an evaluation: suite, promises, protected and carried paths.
 
-    At its end it has the result of the suite's setup, if that was executed once.
+    At its end it has the result of the suite's setup, if that was executed once, and the reading of
+    the change, if the suite has a judge.
     """
 
     evaluation_id: EvaluationId
@@ -155,6 +157,7 @@ class EvaluationStart:
     protected_paths: tuple[str, ...] = ()
     carried: CarriedPaths = NOTHING_CARRIED
     setup: SetupResult | None = None
+    reading: Reading | None = None
 
     def to_record(self) -> dict[str, Json]:
         """Return the data of a ledger line."""
@@ -166,6 +169,7 @@ class EvaluationStart:
             "protected_paths": list(self.protected_paths),
             **({"carried": write_fields(self.carried)} if self.carried.paths else {}),
             **({"setup": write_fields(self.setup)} if self.setup else {}),
+            **({"reading": write_fields(self.reading)} if self.reading else {}),
         }
 
 
@@ -299,6 +303,7 @@ class EvaluationPool:
             run_id=entry.run_id,
             carried=_carried(fields),
             setup=fields.inner("setup").whole(SetupResult) if fields.has("setup") else None,
+            reading=fields.inner("reading").whole(Reading) if fields.has("reading") else None,
         )
 
     @cached_property

@@ -19,6 +19,7 @@ from attractor.engine.storage.json_files import Fields, read_known
 from attractor.factory.history.index import RunIndex
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.records.summary import RunOverview
+from attractor.scenarios.findings import Reading
 
 GO = "gate: go"
 
@@ -49,6 +50,8 @@ class TrialFigures:
 class RunFigures:
     """The figures of a run; `is_go` is None if the run was not evaluated.
 
+    `readings` is the usage of the readers of the change.
+
     The usage and time in the summary are the run's own, without those of a run that it continues.
     """
 
@@ -57,6 +60,7 @@ class RunFigures:
     wall_seconds: float
     is_go: bool | None
     trials: Sequence[TrialFigures] = ()
+    readings: Usage = NOTHING_USED
 
     @property
     def flaky(self) -> set[str]:
@@ -82,9 +86,10 @@ class GroupFigures:
 
     @property
     def usage(self) -> Usage:
-        """The usage of all stages and of all trials."""
+        """The usage of all stages, trials and readers."""
         trials = (trial.usage for run in self.runs for trial in run.trials)
-        return sum((*trials, *(run.summary.usage for run in self.runs)), NOTHING_USED)
+        others = (run.summary.usage + run.readings for run in self.runs)
+        return sum((*trials, *others), NOTHING_USED)
 
     @property
     def cost_per_approved(self) -> float | None:
@@ -169,7 +174,7 @@ def _read_runs(index: RunIndex, folder: Path, since: str) -> list[RunFigures]:
                 is_go = None
             else:
                 is_go = decided[-1] if decided else summary.reason == GO
-            found.append(RunFigures(summary, models, wall, is_go, _trials(own)))
+            found.append(RunFigures(summary, models, wall, is_go, _trials(own), _readings(own)))
         return found
 
 
@@ -191,8 +196,8 @@ def without_inherited(summary: RunOverview) -> RunOverview:
 class DayCosts:
     """The cost of the runs of a pipeline with the same models that started on one day (UTC).
 
-    `cost_usd`, `tokens` and `unpriced_tokens` include the trials, whose own cost is `trials_usd`,
-    without that of `trials_unpriced_tokens`.
+    `cost_usd`, `tokens` and `unpriced_tokens` include trials and readers, whose own cost is
+    `trials_usd`, without that of `trials_unpriced_tokens`.
     """
 
     day: str
@@ -230,7 +235,9 @@ WITH found AS (
     SELECT run_id, sum(json_extract(trial.value, '$.cost_usd')) AS cost_usd,
         sum(json_extract(trial.value, '$.tokens')) AS tokens,
         sum(json_extract(trial.value, '$.unpriced_tokens')) AS unpriced
-    FROM ledger, json_each(ledger.data, '$.trials') AS trial
+    FROM ledger, json_each(json_insert(
+        json_extract(ledger.data, '$.trials'), '$[#]', json_extract(ledger.data, '$.reading')
+    )) AS trial
     WHERE kind = :evaluated AND time >= :since GROUP BY run_id
 )
 SELECT day, pipeline, models, count(*),
@@ -286,6 +293,16 @@ def _trials(lines: Iterable[tuple[str, Fields]]) -> list[TrialFigures]:
         if kind == LineKind.EVALUATED
         for inner in fields.inners("trials")
     ]
+
+
+def _readings(lines: Iterable[tuple[str, Fields]]) -> Usage:
+    """Return the usage of the readers in all finished evaluations of a run."""
+    found = [
+        fields.inner("reading").whole(Reading).usage
+        for kind, fields in lines
+        if kind == LineKind.EVALUATED and fields.has("reading")
+    ]
+    return sum(found, NOTHING_USED)
 
 
 @dataclass(frozen=True)
