@@ -353,6 +353,10 @@ class GateReport:
         found = (sentence for one in self.setups for sentence in one.sentences())
         return [*dict.fromkeys(found)]
 
+    def reading_sentences(self) -> list[str]:
+        """Return the findings of the reader of the change, if one was asked, for people."""
+        return self.reading.sentences() if self.reading else []
+
     @property
     def measured_words(self) -> str:
         """The counts of what the suite noticed at its registration, for people."""

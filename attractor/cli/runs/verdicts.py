@@ -83,6 +83,7 @@ def verdict_text(facts: CandidateRun, judged: GateInput, *, to_operator: bool) -
         *(f"  {note}" for note in report.suite_notes),
         *(f"  trouble in trials: {trouble}" for trouble in report.troubles),
         *(visible(f"  {replay}") for replay in report.replays),
+        *(f"  {sentence}" for sentence in report.reading_sentences()),
         *_reasons(report),
     ]
     if failures := count_failures(judged):

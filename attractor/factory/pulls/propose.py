@@ -223,6 +223,7 @@ def _body(found: Review, decision: LedgerEntry, number: str) -> str:
             "",
             "```text",
             *(visible(line).replace("`", "'") for line in changes),
+            *(line.replace("`", "'") for line in report.reading_sentences()),
             "```",
             "",
             "<details><summary>Rules of the gate</summary>",
