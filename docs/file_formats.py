@@ -717,6 +717,12 @@ class RaceOfDecision(Record):
     lost: list[str]
 
 
+class AnsweredFinding(FindingRecord):
+    """A finding of the reader, and whether the person agreed with it."""
+
+    is_agreed: bool
+
+
 class Decided(_ByPerson):
     """Data of `decided`: an approval or a rejection, and all that it is about."""
 
@@ -737,6 +743,9 @@ class Decided(_ByPerson):
     journal_head: str
     race: RaceOfDecision | None = None
     shown_s: float | None = None
+    findings: list[AnsweredFinding] = Field(
+        default=[], description="absent if the person answered no finding"
+    )
 
 
 class Waived(_ByPerson):

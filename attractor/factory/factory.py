@@ -74,13 +74,15 @@ class Factory:
         *,
         token: str,
         shown_s: float | None = None,
+        answers: Mapping[int, bool] | None = None,
     ) -> LedgerEntry:
         """Approve or reject a run, as the person with a token of the scope `decide`.
 
         An approval requires that the gate says go. `shown_s` are the seconds for which a page
-        showed the facts to the person.
+        showed the facts to the person. `answers` say with which findings the person agrees.
         """
-        decision = Decision(DecisionKind(verdict), self._operator(token), rationale, shown_s)
+        by = self._operator(token)
+        decision = Decision(DecisionKind(verdict), by, rationale, shown_s, answers)
         return decide_run(self._root(run), self.opened, decision)
 
     def waive(

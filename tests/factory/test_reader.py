@@ -4,23 +4,32 @@ import asyncio
 import json
 import os
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from attractor.base.errors import UsageError
 from attractor.cli.runs.verdicts import review_text
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.candidate_run import read_candidate_run
-from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.decide import Decision, DecisionKind, answers_of
+from attractor.factory.decisions.figures import read_decisions
 from attractor.factory.decisions.review import review
+from attractor.factory.errors import NotDecidable
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.history.index import RunIndex
 from attractor.factory.history.report import read_costs, read_groups
+from attractor.factory.ledger.ledger import LedgerEntry, LineKind
+from attractor.factory.operations.decide import decide_run
 from attractor.factory.operations.evaluate import ask_gate
 from attractor.factory.pulls.propose import propose_run
+from attractor.factory.resources.profiles import Profile, ProfilePolicy
 from attractor.scenarios.findings import FindingKind, Reading
 from attractor.server.service import Service
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
-from tests.factory.flows import HOLDOUT, Flow, make_flow
+from tests.factory.flows import ANN, HOLDOUT, REASON, Flow, make_flow
 from tests.forges import Hub, hub
 from tests.pipeline.projects import LINEAR, git
 from tests.scenarios.suites import SUITE, write_files
@@ -198,4 +207,44 @@ def test_page_of_the_decision_shows_findings(tmp_path: Path, provider_twin: Star
     state = {"PATH": os.environ["PATH"], "ATTRACTOR_STATE_DIR": str(flow.machine.state_dir)}
     with serving(Service.of(flow.project, state)) as server:
         page = show(server, run)
+        form = {"verdict": "approved", "rationale": REASON, "token": server.token("decide")}
+        show(server, run, **form, dismiss="1")
     assert "made.txt:1: written result: It is written, not computed." in page
+    [decided] = [one for one in flow.evaluator.ledger.entries(run) if one.kind == LineKind.DECIDED]
+    assert decided.data["findings"] == [{**finding("made.txt", 1), "is_agreed": False}]
+
+
+def test_profile_demands_an_answer_to_each_finding_before_an_approval(
+    tmp_path: Path, provider_twin: StartTwin
+) -> None:
+    said = answer(finding("cheat.py", 2), finding("cheat.py", 3))
+    flow = make_read_flow(tmp_path, dict(provider_twin(script(said)).environ()), plants=True)
+    policy = ProfilePolicy(allow=("isolation_unverified",), findings="answer")
+    profile = Profile(name="answering", policy=policy)
+    flow.opened.profiles.create(profile, by="ann", now=flow.machine.clock.now())
+    result = flow.launch(profile="answering")
+
+    def decide(verdict: DecisionKind, **answers: list[int]) -> LedgerEntry:
+        given = answers_of(answers.get("agree", []), answers.get("dismiss", []))
+        decision = Decision(verdict, ANN, REASON, answers=given)
+        return decide_run(result.directory, flow.opened, decision)
+
+    with pytest.raises(NotDecidable, match="no answer to finding 1, 3"):
+        decide(DecisionKind.APPROVED, agree=[2])
+    with pytest.raises(UsageError, match="no finding 4"):
+        decide(DecisionKind.REJECTED, agree=[4])
+    with pytest.raises(UsageError, match="two answers to finding 1"):
+        decide(DecisionKind.APPROVED, agree=[1], dismiss=[1, 2, 3])
+    entry = decide(DecisionKind.APPROVED, agree=[1, 3], dismiss=[2])
+    figures = read_decisions(
+        list(flow.evaluator.ledger.entries()),
+        flow.opened.identity.project_id(),
+        entry.when - timedelta(days=1),
+    )
+    assert figures.to_record()["findings"] == {"answered": 3, "agreed": 2}
+
+
+def test_rejection_needs_no_answers(tmp_path: Path, provider_twin: StartTwin) -> None:
+    twin = provider_twin(script(answer(finding("made.txt", 1))))
+    flow = make_read_flow(tmp_path, dict(twin.environ()))
+    assert "findings" not in flow.decide(flow.launch(), DecisionKind.REJECTED).data

@@ -2,6 +2,7 @@
 
 import asyncio
 import shlex
+from collections.abc import Mapping
 from datetime import timedelta
 
 import click
@@ -25,7 +26,7 @@ from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.state.run_state import StatusWord
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.candidate_run import read_candidate_run
-from attractor.factory.decisions.decide import Decision, DecisionKind
+from attractor.factory.decisions.decide import Decision, DecisionKind, answers_of
 from attractor.factory.evaluation.failed_scenarios import shortcomings_record
 from attractor.factory.factory import Factory
 from attractor.factory.history.records import entry_record
@@ -64,6 +65,10 @@ from attractor.workspaces.git.repository import open_repository
     metavar="DURATION",
     help="End the waiver after this time, at most 14d.",
 )
+@click.option(
+    "--agree", multiple=True, type=int, metavar="N", help="Agree with finding N of the reader."
+)
+@click.option("--dismiss", multiple=True, type=int, metavar="N", help="Dismiss finding N.")
 @operator_option("Also list the failed hidden scenarios.")
 @click.option("--all", "shows_all", is_flag=True, help="Also list the rules that passed.")
 @json_option
@@ -76,6 +81,8 @@ def decide(
     scenario: str,
     reason: str,
     expires: str,
+    agree: tuple[int, ...],
+    dismiss: tuple[int, ...],
     to_operator: bool,
     shows_all: bool,
     as_json: bool,
@@ -114,6 +121,7 @@ def decide(
             reference,
             verdict,
             reason,
+            answers=answers_of(agree, dismiss),
             to_operator=to_operator,
             as_json=as_json,
         )
@@ -132,6 +140,7 @@ def _decide(
     verdict: DecisionKind,
     rationale: str,
     *,
+    answers: Mapping[int, bool],
     to_operator: bool,
     as_json: bool,
 ) -> ExitCode:
@@ -144,9 +153,10 @@ def _decide(
         operator = prove_operator(invocation, sandboxed=facts.manifest.promises.guards_holdouts)
     except UsageError:
         # Rather the reason why the decision is refused than advice to create a token for it.
-        require_decision(root, opened, verdict, rationale, by=user_name(invocation))
+        by = user_name(invocation)
+        require_decision(root, opened, verdict, rationale, by=by, answers=answers)
         raise
-    entry = decide_run(root, opened, Decision(verdict, operator, rationale))
+    entry = decide_run(root, opened, Decision(verdict, operator, rationale, answers=answers))
     changes = asyncio.run(read_diffstat(opened.project, facts.run_id, facts.tree))
     if as_json:
         more = shortcomings_record(judged, to_operator=True) if judged else {}

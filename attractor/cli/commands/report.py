@@ -77,10 +77,10 @@ def report(
     wall time, and flaky scenarios. With RUN: by stage and by trial. Scenarios have opaque names
     unless --operator is given. With --daily: the cost by the day (UTC) on which the runs started,
     by pipeline and models. With --decisions: the time from the last evaluation to the decision, and
-    from the first sight of the page; who decided; waivers, approvals that were rolled back, and
-    those that 'attractor amend --defect' marked as wrong. With RUN and --html: write the run with
-    its graph, timeline, stages, changes, events and context to a file, for a pull request or an
-    archive.
+    from the first sight of the page; who decided; waivers, approvals that were rolled back,
+    those that 'attractor amend --defect' marked as wrong, and how often persons agreed with
+    findings of the reader of the change. With RUN and --html: write the run with its graph,
+    timeline, stages, changes, events and context to a file, for a pull request or an archive.
     """
     opened = opened_of(invocation)
     if decisions and (daily or reference):
@@ -150,6 +150,7 @@ def _report_decisions(opened: OpenProject, began: datetime, *, as_json: bool) ->
             f"waived scenarios: {found.waivers}",
             f"approvals rolled back: {found.rolled_back} of {approved}",
             f"approvals marked as wrong: {found.false_go} of {approved}",
+            f"findings agreed with: {sum(found.answers)} of {len(found.answers)} answered",
         ]
         show("\n".join(map(visible, lines)))
     else:

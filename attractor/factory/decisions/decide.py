@@ -6,7 +6,7 @@ repaired when the decision is next read.
 """
 
 import unicodedata
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
@@ -16,6 +16,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NoGo, UnknownName, UsageError
 from attractor.base.json import Json
 from attractor.base.names import match_names
+from attractor.base.records import write_fields
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.run_state import APPROVED, AWAITING_DECISION, REJECTED
 from attractor.factory.candidate_run import before_a_decision, facts_of, lineage_of
@@ -83,6 +84,8 @@ class Decision:
     rationale: str
     shown_s: float | None = None
     """The seconds since the person was first shown the page; None if nothing measured them."""
+    answers: Mapping[int, bool] | None = None
+    """Whether the person agrees with findings of the reader, by their numbers."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,13 @@ class Amendment:
 
 
 def require_decidable(
-    run: OpenRun, evaluator: Evaluator, verdict: DecisionKind, rationale: str, *, by: str
+    run: OpenRun,
+    evaluator: Evaluator,
+    verdict: DecisionKind,
+    rationale: str,
+    *,
+    by: str,
+    answers: Mapping[int, bool] | None = None,
 ) -> GateInput:
     """Evaluate the gate again; refuse a decision that could not be recorded."""
     # This also verifies the records that are used below.
@@ -129,7 +138,30 @@ def require_decidable(
     if verdict is DecisionKind.APPROVED:
         _require_ended_race(run, evaluator)
         require_go(run, judged, "approval", by=by, hint=_HINT)
+    _require_answers(judged, verdict, answers or {})
     return judged
+
+
+def answers_of(agree: Collection[int], dismiss: Collection[int]) -> Mapping[int, bool]:
+    """Return the answers to findings by the numbers of those agreed with and those dismissed."""
+    if both := set(agree) & set(dismiss):
+        raise UsageError(f"two answers to finding {min(both)}", hint="give one of them")
+    return {**dict.fromkeys(agree, True), **dict.fromkeys(dismiss, False)}
+
+
+def _require_answers(judged: GateInput, verdict: DecisionKind, answers: Mapping[int, bool]) -> None:
+    """Refuse answers to unknown findings, and an approval without those that a profile demands."""
+    known = range(1, 1 + len(judged.reading.findings if judged.reading else ()))
+    if unknown := sorted(answers.keys() - set(known)):
+        raise UsageError(
+            f"no finding {unknown[0]} of the reader", hint="attractor gate lists the findings"
+        )
+    is_demanded = judged.profile.policy.findings == "answer" and verdict is DecisionKind.APPROVED
+    if is_demanded and (missing := sorted(set(known) - answers.keys())):
+        raise NotDecidable(
+            f"no answer to finding {', '.join(map(str, missing))} of the reader of the change",
+            hint=f"for each one, pass --agree or --dismiss: --dismiss {missing[0]}",
+        )
 
 
 def _own_race(run: OpenRun, evaluator: Evaluator) -> Race | None:
@@ -158,7 +190,8 @@ def decide(run: OpenRun, evaluator: Evaluator, decision: Decision) -> LedgerEntr
 
     def check() -> GateInput:
         verdict, rationale = decision.verdict, decision.rationale
-        return require_decidable(run, evaluator, verdict, rationale, by=decision.by.name)
+        by, answers = decision.by.name, decision.answers
+        return require_decidable(run, evaluator, verdict, rationale, by=by, answers=answers)
 
     with _checked(evaluator, "attractor decide", check) as judged:
         data = _decision(run, evaluator, decision, judged)
@@ -388,6 +421,11 @@ def _decision(
     waived = [one.scenario for one in judged.waivers if one.expires > judged.now]
     # A run outside of a Git repository has neither commit nor result tree.
     written = [one.data for one in events_of(run.directory.events, (BRANCH_WRITTEN,))]
+    findings = judged.reading.findings if judged.reading else ()
+    answered: list[Json] = [
+        {**write_fields(findings[number - 1]), "is_agreed": agreed}
+        for number, agreed in sorted((decision.answers or {}).items())
+    ]
     return {
         "verdict": decision.verdict.value,
         "rationale": decision.rationale.strip(),
@@ -406,6 +444,7 @@ def _decision(
         "journal_head": run.events.head.hash,
         **_race_record(run, evaluator, decision),
         **({} if decision.shown_s is None else {"shown_s": round(decision.shown_s, 1)}),
+        **({"findings": answered} if answered else {}),
     }
 
 

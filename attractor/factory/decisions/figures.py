@@ -29,7 +29,8 @@ class DecisionFacts:
     """A decision, and what followed from it.
 
     `seconds` are those since the last evaluation ended, and `shown_s` those since the person was
-    first shown the page; None where nothing measured them.
+    first shown the page; None where nothing measured them. `answers` say whether the person agreed
+    with findings of the reader of the change.
     """
 
     verdict: str
@@ -40,6 +41,7 @@ class DecisionFacts:
     waivers: int
     is_rolled_back: bool
     is_marked: bool
+    answers: Sequence[bool] = ()
 
     @property
     def is_approval(self) -> bool:
@@ -96,6 +98,11 @@ class DecisionFigures:
         return sum(one.is_marked for one in self.decisions)
 
     @property
+    def answers(self) -> Sequence[bool]:
+        """Whether persons agreed with each finding that they answered."""
+        return [agreed for one in self.decisions for agreed in one.answers]
+
+    @property
     def persons(self) -> Mapping[tuple[str, str], int]:
         """The number of decisions by person and proof, the most frequent first."""
         return dict(Counter((one.by, one.proof) for one in self.decisions).most_common())
@@ -119,6 +126,7 @@ class DecisionFigures:
             "waivers": self.waivers,
             "rolled_back": self.rolled_back,
             "false_go": self.false_go,
+            "findings": {"answered": len(self.answers), "agreed": sum(self.answers)},
             "persons": [
                 {"by": by, "proof": proof, "decisions": count}
                 for (by, proof), count in self.persons.items()
@@ -163,4 +171,7 @@ def _facts_of(
         len({str(line.data["scenario"]) for line in lines if line.kind == LineKind.WAIVED}),
         any(line.kind == LineKind.ROLLED_BACK for line in lines),
         is_marked,
+        [one.flag("is_agreed") for one in fields.inners("findings")]
+        if fields.has("findings")
+        else [],
     )

@@ -1,6 +1,7 @@
 """Decides on a run as a person: approves, rejects, waives a failed scenario, or adds words."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -37,12 +38,18 @@ def decide_run(root: Path, opened: OpenProject, decision: Decision) -> LedgerEnt
 
 
 def require_decision(
-    root: Path, opened: OpenProject, verdict: DecisionKind, rationale: str, *, by: str
+    root: Path,
+    opened: OpenProject,
+    verdict: DecisionKind,
+    rationale: str,
+    *,
+    by: str,
+    answers: Mapping[int, bool] | None = None,
 ) -> None:
     """Refuse a decision on a run that could not be recorded, before the person is proved."""
     opened.refuse_in_run("a decision")
     with lock_run(root, opened) as run:
-        require_decidable(run, Evaluator(opened), verdict, rationale, by=by)
+        require_decidable(run, Evaluator(opened), verdict, rationale, by=by, answers=answers)
 
 
 def waive_scenario(

@@ -44,7 +44,8 @@ class ProfilePolicy(Section):
     "verified"`, the gate demands a proof of who answered each question. With `suites = "registered
     by a person"`, no run uses a suite that was registered by its committed lock. With
     `min_wrong_noticed`, no run uses a suite that noticed fewer wrong solutions at its registration.
-    With `pull_requests = "draft"`, pull requests are opened as drafts.
+    With `pull_requests = "draft"`, pull requests are opened as drafts. With `findings = "answer"`,
+    an approval needs an answer to each finding of the reader of the change.
     """
 
     allow: tuple[Literal["isolation_unverified", "credential_exposed", "dirty_base"], ...] = ()
@@ -57,6 +58,7 @@ class ProfilePolicy(Section):
     suites: Literal["any", "registered by a person"] = "any"
     min_wrong_noticed: Whole | None = setting(default=None, ge=1)
     pull_requests: Literal["ready", "draft"] = "ready"
+    findings: Literal["show", "answer"] = "show"
 
 
 Share = Annotated[float, FieldLimits(strict=True, ge=0, le=1)]

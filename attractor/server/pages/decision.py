@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from attractor.base.durations import parse_duration
 from attractor.base.errors import AttractorError
 from attractor.engine.state.run_state import APPROVED
-from attractor.factory.decisions.decide import DecisionKind
+from attractor.factory.decisions.decide import DecisionKind, answers_of
 from attractor.factory.decisions.review import Review
 from attractor.factory.evaluation.failed_scenarios import count_failures, in_words
 from attractor.factory.history.records import marked_defects
@@ -135,13 +135,22 @@ def decide(
     token: Text = "",
     also_promote: Text = "",
     branch: Text = "main",
+    agree: Annotated[list[int], Form()] = [],  # noqa: B006
+    dismiss: Annotated[list[int], Form()] = [],  # noqa: B006
 ) -> Response:
     """Approve or reject a run, with a token of the scope `decide`; promote it after an approval."""
     typed = {"rationale": rationale, "also_promote": also_promote, "branch": branch}
     try:
         root, now = service.root(run), service.project.machine.clock.now()
         shown_s = service.sights.seconds(caller, root.name, now)
-        entry = service.factory.decide(root, verdict, rationale, token=token, shown_s=shown_s)
+        entry = service.factory.decide(
+            root,
+            verdict,
+            rationale,
+            token=token,
+            shown_s=shown_s,
+            answers=answers_of(agree, dismiss),
+        )
     except AttractorError as error:
         return _page(request, service, run, Refusal({"form": "decide", **typed}, error))
     recorded = f"{verdict.value.capitalize()} by {entry.data['by']}."

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field, JsonValue
 
 from attractor.base.durations import DURATION_PATTERN, parse_duration
-from attractor.factory.decisions.decide import SHORTEST_RATIONALE, DecisionKind
+from attractor.factory.decisions.decide import SHORTEST_RATIONALE, DecisionKind, answers_of
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.history.records import entry_record
 from attractor.factory.operations.evaluate import ask_gate
@@ -31,6 +31,8 @@ class NewDecision(Body):
 
     verdict: DecisionKind
     rationale: Reason = Field(description="The reason in one sentence.")
+    agree: list[int] = Field(default=[], description="Numbers of findings that are agreed with.")
+    dismiss: list[int] = Field(default=[], description="Numbers of findings that are dismissed.")
 
 
 class NewWaiver(Body):
@@ -98,8 +100,9 @@ def review(service: ProjectService, run: str, operator: ToOperator) -> JsonRecor
 @part.post("/api/v1/runs/{run}/decision", dependencies=[DECIDE], status_code=201)
 def decide(service: ProjectService, caller: Calling, run: str, body: NewDecision) -> JsonRecord:
     """Approve or reject a run; an approval requires that the gate says go."""
+    answers = answers_of(body.agree, body.dismiss)
     entry = service.factory.decide(
-        service.root(run), body.verdict, body.rationale, token=caller.token
+        service.root(run), body.verdict, body.rationale, token=caller.token, answers=answers
     )
     return entry_record(entry)
 
