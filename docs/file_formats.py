@@ -51,7 +51,7 @@ from attractor.growth.specification.store import SpecRecord
 from attractor.pipeline.simulation.pipeline_tests import PipelineTestFile
 from attractor.scenarios.check import CheckResult, check_registry
 from attractor.scenarios.evaluation import NoResult, StepOutput
-from attractor.scenarios.findings import FindingKind
+from attractor.scenarios.findings import ChangeFindingKind
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from attractor.twins.exchange.answer import Fault
 from attractor.twins.recordings.recording import Recording
@@ -382,6 +382,16 @@ class SuiteSetupRecord(Record):
     starts: int = Field(description="more than 1 if the process died during the setup")
 
 
+class VerdictCostRecord(Record):
+    """The cost of all finished evaluations of a run, with the money of judge and reader."""
+
+    trials: int
+    seconds: float
+    processor_seconds: float
+    judge_usd: float
+    judge_unpriced_tokens: int
+
+
 class MeasuredRecord(Record):
     """Counts of what a suite noticed at its registration; they contain no names."""
 
@@ -402,7 +412,7 @@ class FindingRecord(Record):
 
     file: str
     line: int = Field(description="of a removed line, its number before the change")
-    kind: FindingKind
+    kind: ChangeFindingKind
     words: str
 
 
@@ -446,6 +456,9 @@ class GateRecord(Record):
     reading: ReadingRecord | None = Field(
         default=None, description="absent if no reader was asked about the change"
     )
+    cost: VerdictCostRecord | None = Field(
+        default=None, description="absent in reports of earlier versions"
+    )
 
 
 class Trial(Record):
@@ -462,6 +475,7 @@ class Trial(Record):
     seed: int
     cost_usd: float
     tokens: int
+    processor_ms: int = Field(default=0, description="absent if it was not measured")
     troubles: list[TroubleRecord] = Field(default=[], description="absent without trouble")
     no_result: NoResult | None = Field(default=None, description="absent with a result")
     stderr: list[StepOutput] = Field(
@@ -493,6 +507,7 @@ class PublicTrial(Record):
     culprit: Culprit | Literal[""]
     cost_usd: float
     tokens: int
+    processor_ms: int = Field(default=0, description="absent if it was not measured")
     troubles: list[TroubleRecord] = Field(default=[], description="absent without trouble")
     no_result: NoResult | None = Field(default=None, description="absent with a result")
     seal: str

@@ -51,7 +51,7 @@ def test_results_name_the_machine() -> None:
 
     names = [line.split(":")[0] for line in described.splitlines()]
     assert names == [
-        *("- date", "- commit", "- processor", "- cores", "- memory", "- kernel", "- Python"),
-        "- load at start",
+        *("- date", "- commit", "- date of the code", "- processor", "- cores", "- memory"),
+        *("- kernel", "- Python", "- load at start"),
     ]
     assert ": \n" not in f"{described}\n"

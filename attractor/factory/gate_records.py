@@ -6,11 +6,11 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from attractor.base.amounts import number_of
+from attractor.base.amounts import format_seconds, number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.base.records import write_fields
-from attractor.engine.outcome import NOTHING_USED, Culprit, Usage
+from attractor.engine.outcome import NOTHING_USED, Culprit, Usage, format_usage_cost
 from attractor.engine.questions.question import describe_author
 from attractor.environments.environment import Promises
 from attractor.factory.races import Race
@@ -20,7 +20,7 @@ from attractor.records.summary import NOT_JUDGED
 
 if TYPE_CHECKING:
     from attractor.scenarios.evaluation import TrialResult, TroubleCount
-    from attractor.scenarios.findings import Reading
+    from attractor.scenarios.findings import ChangeReading
     from attractor.scenarios.suite import Suite
     from attractor.scenarios.suite_setup import SetupResult
 
@@ -110,7 +110,7 @@ class EvaluationRecord:
     can_replay: bool = True
     is_final: bool = False
     setup: "SetupResult | None" = None
-    reading: "Reading | None" = None
+    reading: "ChangeReading | None" = None
 
 
 @dataclass(frozen=True)
@@ -173,6 +173,45 @@ NEVER_VALID = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
+class VerdictCost:
+    """The cost of all finished evaluations of a run.
+
+    `seconds` are those of all trials together. `processor_seconds` are those of the programs that
+    the evaluation waited for. `judge` is the usage of the judge and the reader of the change.
+    """
+
+    trials: int = 0
+    seconds: float = 0.0
+    processor_seconds: float = 0.0
+    judge: Usage = NOTHING_USED
+
+    def __add__(self, other: "VerdictCost") -> "VerdictCost":
+        return VerdictCost(
+            self.trials + other.trials,
+            self.seconds + other.seconds,
+            self.processor_seconds + other.processor_seconds,
+            self.judge + other.judge,
+        )
+
+    def __str__(self) -> str:
+        judge = f", judge {format_usage_cost(self.judge)}" if self.judge.tokens else ""
+        return (
+            f"{number_of(self.trials, 'trial')} in {format_seconds(self.seconds)}, "
+            f"{format_seconds(self.processor_seconds)} of processor time{judge}"
+        )
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the cost."""
+        return {
+            "trials": self.trials,
+            "seconds": round(self.seconds, 3),
+            "processor_seconds": round(self.processor_seconds, 3),
+            "judge_usd": self.judge.cost_usd,
+            "judge_unpriced_tokens": self.judge.unpriced_tokens,
+        }
+
+
+@dataclass(frozen=True)
 class GateInput:
     """The input of the gate: tree, suite, profile and evaluations.
 
@@ -217,6 +256,7 @@ class GateInput:
     has_baselines: bool = False
     registered: Collection[str] = ()
     race: Race | None = None
+    cost: VerdictCost = VerdictCost()
     by_attempts: Collection[str] = ()
 
     def is_trusted(self, evaluated: EvaluationRecord) -> bool:
@@ -255,7 +295,7 @@ class GateInput:
         return [*self._others_of_tree(), *self._own_of_tree()]
 
     @property
-    def reading(self) -> "Reading | None":
+    def reading(self) -> "ChangeReading | None":
         """The last reading of the change: of this run, else of another one with this tree."""
         return next((one.reading for one in reversed(self.of_tree()) if one.reading), None)
 
@@ -341,7 +381,8 @@ class GateReport:
     setups: "tuple[SetupResult, ...]" = ()
     suite_notes: tuple[str, ...] = ()
     measured: SuiteFigures | None = None
-    reading: "Reading | None" = None
+    reading: "ChangeReading | None" = None
+    cost: VerdictCost = VerdictCost()
 
     @property
     def reasons(self) -> tuple[RuleResult, ...]:
@@ -392,6 +433,7 @@ class GateReport:
             **({"setups": [write_fields(one) for one in self.setups]} if self.setups else {}),
             **({"suite_notes": [*self.suite_notes]} if self.suite_notes else {}),
             "measured": self.measured.to_record() if self.measured else None,
+            "cost": self.cost.to_record(),
             **({"reading": write_fields(self.reading)} if self.reading else {}),
         }
 

@@ -153,11 +153,12 @@ def stdout_of_steps(steps: Iterable[StepRecord]) -> tuple[StepOutput, ...]:
 class TrialResult:
     """The result of a trial; a trial with an error counts against the candidate.
 
-    `cost_usd` and `tokens` are the usage of the judge. `troubles` are all troubles of the trial,
-    also those after which it was played again; of a trial with `no_result`, the last one is the
-    reason. `stderr` and `stdout` are the last lines of steps of a trial that is not satisfied.
-    `kept` is what the judge needs of an unjudged trial, and `crossed` what crossed the wall: they
-    are in no record.
+    `processor_ms` is the processor time of all programs since the trial before, so the sum over
+    trials is right. `cost_usd` and `tokens` are the usage of the judge. `troubles` are all troubles
+    of the trial, also those after which it was played again; of a trial with `no_result`, the last
+    one is the reason. `stderr` and `stdout` are the last lines of steps of a trial that is not
+    satisfied. `kept` is what the judge needs of an unjudged trial, and `crossed` what crossed the
+    wall: they are in no record.
     """
 
     key: TrialKey
@@ -177,6 +178,7 @@ class TrialResult:
     kept: KeptTrial | None = None
     unpriced_tokens: int = 0
     crossed: Crossed = field(default_factory=dict[str, CrossedInTest])
+    processor_ms: int = 0
 
     @property
     def usage(self) -> Usage:
@@ -219,6 +221,7 @@ class TrialResult:
             "cost_usd": self.cost_usd,
             "tokens": self.tokens,
             **unpriced_record(self.unpriced_tokens),
+            **processor_record(self.processor_ms),
             **troubles_record(self.troubles),
             **no_result_record(self.no_result),
             **({"stderr": [step.to_record() for step in self.stderr]} if self.stderr else {}),
@@ -232,12 +235,18 @@ class TrialResult:
         # A record without a culprit, of an earlier version, is refused.
         own = {"culprit": record["culprit"] or None} if "culprit" in record else {}
         optional = ("troubles", "no_result", "stderr", "stdout", "kept", "unpriced_tokens")
-        return _read(cls, {**record, **own, "key": key}, *optional, "crossed")
+        own_fields = (*optional, "crossed", "processor_ms")
+        return _read(cls, {**record, **own, "key": key}, *own_fields)
 
 
 def unpriced_record(tokens: int) -> dict[str, Json]:
     """Return the member of a record with the tokens whose cost is unknown, if there are any."""
     return {"unpriced_tokens": tokens} if tokens else {}
+
+
+def processor_record(milliseconds: int) -> dict[str, Json]:
+    """Return the member of a record with processor time, if it was measured."""
+    return {"processor_ms": milliseconds} if milliseconds else {}
 
 
 def cut_trial(key: TrialKey, trouble: Trouble, suite_seed: int) -> TrialResult:

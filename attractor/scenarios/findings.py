@@ -27,7 +27,7 @@ _LONGEST_LINE = 2000
 _LONGEST_WORDS = 300
 
 
-class FindingKind(StrEnum):
+class ChangeFindingKind(StrEnum):
     """The kinds of findings."""
 
     SPECIAL_CASE = "special_case"
@@ -39,12 +39,12 @@ class FindingKind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class ChangeFinding:
     """A place in a change that is worth a look; of a removed line, the number before the change."""
 
     file: str
     line: int
-    kind: FindingKind
+    kind: ChangeFindingKind
     words: str
 
     def __str__(self) -> str:
@@ -52,14 +52,14 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ChangeReading:
     """The findings in a change, and the cost of the model that read it.
 
     `left_out` are the files, or parts, that the model did not read; `not_read` is the reason if it
     failed. `dropped` counts findings without a place in the change, and those above the maximum.
     """
 
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[ChangeFinding, ...] = ()
     left_out: tuple[str, ...] = ()
     dropped: int = 0
     not_read: str = ""
@@ -100,7 +100,7 @@ class ShownLine(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FileChange:
+class FileLines:
     """The lines of a change in one file."""
 
     path: str
@@ -115,10 +115,10 @@ class FileChange:
 _HUNK = late_pattern(r"@@ -([0-9]+)(?:,[0-9]+)? \+([0-9]+)(?:,[0-9]+)? @@")
 
 
-def read_changes(patch: bytes) -> list[FileChange]:
+def read_changes(patch: bytes) -> list[FileLines]:
     """Return the changed files of a patch by `git diff`; a binary file has no lines."""
     return [
-        FileChange(visible(path_in(one)), [*_lines_of(one.decode("utf-8", "replace"))])
+        FileLines(visible(path_in(one)), [*_lines_of(one.decode("utf-8", "replace"))])
         for one in files_of(patch)
     ]
 
@@ -139,15 +139,15 @@ def _lines_of(patch: str) -> Iterator[ShownLine]:
 class Portions:
     """The parts of a change for each question to the reader, and the names of all others."""
 
-    questions: Sequence[Sequence[FileChange]]
+    questions: Sequence[Sequence[FileLines]]
     left_out: Sequence[str]
 
 
 def portions_of(
-    changes: Iterable[FileChange], *, window: int = WINDOW, most: int = MOST_QUESTIONS
+    changes: Iterable[FileLines], *, window: int = WINDOW, most: int = MOST_QUESTIONS
 ) -> Portions:
     """Divide a change into questions, the smallest files first; cut files that fill a window."""
-    questions: list[list[FileChange]] = []
+    questions: list[list[FileLines]] = []
     left_out: list[str] = []
     used = window
     for change in sorted(changes, key=lambda change: len(change.text)):
@@ -171,14 +171,14 @@ def portions_of(
     return Portions(questions, left_out)
 
 
-def _cut(change: FileChange, window: int) -> FileChange:
+def _cut(change: FileLines, window: int) -> FileLines:
     left, count = window - len(change.path), 0
     for line in change.lines:
         left -= len(str(line)) + 1
         if left < 0:
             break
         count += 1
-    return FileChange(change.path, change.lines[:count])
+    return FileLines(change.path, change.lines[:count])
 
 
 def name_some(left_out: Sequence[str]) -> tuple[str, ...]:
@@ -189,7 +189,7 @@ def name_some(left_out: Sequence[str]) -> tuple[str, ...]:
 
 
 def question_words(
-    changes: Iterable[FileChange], stories: Iterable[str], carried: Collection[str], marker: str
+    changes: Iterable[FileLines], stories: Iterable[str], carried: Collection[str], marker: str
 ) -> str:
     """Return the question about parts of a change, which are quoted between lines with a marker."""
     paths = (
@@ -207,16 +207,16 @@ def question_words(
 
 
 def with_places(
-    found: Iterable[Finding], changes: Iterable[FileChange]
-) -> tuple[list[Finding], int]:
+    found: Iterable[ChangeFinding], changes: Iterable[FileLines]
+) -> tuple[list[ChangeFinding], int]:
     """Return the findings whose file and line are in a change, and the number of the others."""
     places = {change.path: {line.number for line in change.lines} for change in changes}
-    kept: list[Finding] = []
+    kept: list[ChangeFinding] = []
     dropped = 0
     for one in found:
         if one.line in places.get(one.file, ()):
             words = one_line(one.words, _LONGEST_WORDS)
-            kept.append(Finding(one.file, one.line, one.kind, words))
+            kept.append(ChangeFinding(one.file, one.line, one.kind, words))
         else:
             dropped += 1
     return kept, dropped
@@ -254,7 +254,7 @@ _PATTERN = late_pattern("|".join(f"({one})" for one in _SPEAKING.values()), re.I
 _COMMENT = late_pattern(r"^[\s#/*;%\"'<!>-]+")
 
 
-def speaking_lines(changes: Iterable[FileChange]) -> Iterator[Finding]:
+def speaking_lines(changes: Iterable[FileLines]) -> Iterator[ChangeFinding]:
     """Yield a finding for each added line that speaks to the reader, also over two lines."""
     for change in changes:
         added = [line for line in change.lines if line.sign == "+"]
@@ -265,7 +265,9 @@ def speaking_lines(changes: Iterable[FileChange]) -> Iterator[Finding]:
             if spoken and spoken.start() < len(text):
                 kind = [*_SPEAKING][(spoken.lastindex or 1) - 1]
                 words = f"{kind}: {one_line(line.text, _LONGEST_WORDS // 2)}"
-                yield Finding(change.path, line.number, FindingKind.SPEAKS_TO_READER, words)
+                yield ChangeFinding(
+                    change.path, line.number, ChangeFindingKind.SPEAKS_TO_READER, words
+                )
 
 
 def _plain(text: str) -> str:

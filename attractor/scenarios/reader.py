@@ -20,11 +20,11 @@ from attractor.engine.truncation import one_line
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.scenarios.findings import (
     MOST_FINDINGS,
-    FileChange,
-    Finding,
-    FindingKind,
+    ChangeFinding,
+    ChangeFindingKind,
+    ChangeReading,
+    FileLines,
     Portions,
-    Reading,
     name_some,
     portions_of,
     question_words,
@@ -43,19 +43,19 @@ _MAX_S = 600.0
 _LONGEST_REASON = 200
 
 
-class _Found(BaseModel):
+class _FoundPlace(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     file: str
     line: int
-    kind: FindingKind
+    kind: ChangeFindingKind
     words: str
 
 
-class _Answer(BaseModel):
+class _ReaderAnswer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    findings: list[_Found]
+    findings: list[_FoundPlace]
 
 
 async def read_change(
@@ -66,10 +66,10 @@ async def read_change(
     *,
     carried: Collection[str],
     redact: Redactor,
-) -> Reading:
+) -> ChangeReading:
     """Return what the model of a suite's judge, and the table of texts, find up to a tree."""
-    found, dropped, spent, not_read = list[Finding](), 0, Spent(), ""
-    questions, left_out = list[Sequence[FileChange]](), list[str]()
+    found, dropped, spent, not_read = list[ChangeFinding](), 0, Spent(), ""
+    questions, left_out = list[Sequence[FileLines]](), list[str]()
     stories = [scenario.story for scenario in suite.of_split("train")]
     try:
         patch = await make_patch(workspace, workspace.base.candidate, tree, most=LARGEST_READ)
@@ -88,11 +88,11 @@ async def read_change(
     except Exception as error:  # noqa: BLE001
         not_read = redact.text(_reason(error))
     left_out[:0] = [change.path for question in questions for change in question]
-    places: dict[tuple[str, int, str], Finding] = {}
+    places: dict[tuple[str, int, str], ChangeFinding] = {}
     for one in found:
         places.setdefault((one.file, one.line, one.kind), one)
     shown = [*places.values()][:MOST_FINDINGS]
-    return Reading(
+    return ChangeReading(
         findings=tuple(shown),
         left_out=name_some([*dict.fromkeys(map(redact.text, left_out))]),
         dropped=dropped + len(places) - len(shown),
@@ -101,23 +101,23 @@ async def read_change(
     )
 
 
-def _examine(patch: bytes) -> tuple[list[Finding], Portions]:
+def _examine(patch: bytes) -> tuple[list[ChangeFinding], Portions]:
     changes = read_changes(patch)
     return [*speaking_lines(changes)], portions_of(changes)
 
 
 async def _ask(
     judge: Judge,
-    changes: Sequence[FileChange],
+    changes: Sequence[FileLines],
     stories: Sequence[str],
     carried: Collection[str],
     spent: Spent,
-) -> tuple[list[Finding], int]:
+) -> tuple[list[ChangeFinding], int]:
     marker = secrets.token_hex(_MARKER_BYTES)
     system = _PROMPT.read_text("utf-8").format(marker=marker)
     words = question_words(changes, stories, carried, marker)
-    answer = await judge.answer(system, words, _Answer, 0, spent)
-    return with_places((Finding(**vars(one)) for one in answer.findings), changes)
+    answer = await judge.answer(system, words, _ReaderAnswer, 0, spent)
+    return with_places((ChangeFinding(**vars(one)) for one in answer.findings), changes)
 
 
 def _reason(error: Exception) -> str:

@@ -26,7 +26,7 @@ from attractor.factory.operations.decide import decide_run
 from attractor.factory.operations.evaluate import ask_gate
 from attractor.factory.pulls.propose import propose_run
 from attractor.factory.resources.profiles import Profile, ProfilePolicy
-from attractor.scenarios.findings import FindingKind, Reading
+from attractor.scenarios.findings import ChangeFindingKind, ChangeReading
 from attractor.server.service import Service
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.factory.flows import ANN, HOLDOUT, REASON, Flow, make_flow
@@ -73,7 +73,7 @@ def make_read_flow(
     return flow.adjusted(environ={**flow.machine.environ, **environ})
 
 
-def reading_of(flow: Flow, result: RunResult) -> Reading:
+def reading_of(flow: Flow, result: RunResult) -> ChangeReading:
     judged = ask_gate(result.directory, flow.opened)[1]
     assert judged.reading
     return judged.reading
@@ -111,7 +111,7 @@ def test_planted_cheats_are_findings_with_their_place(
     )
     result = flow.launch()
     places = {one.kind: (one.file, one.line) for one in reading_of(flow, result).findings}
-    wanted = {**planted, FindingKind.SPEAKS_TO_READER: 5}
+    wanted = {**planted, ChangeFindingKind.SPEAKS_TO_READER: 5}
     assert places == {kind: ("cheat.py", line) for kind, line in wanted.items()}
     assert flow.report(result).go
 
@@ -185,7 +185,8 @@ def test_findings_are_shown_before_a_decision_and_in_the_pull_request(
         "1 finding of the reader dropped",
     ]
     assert all(f"\n  {line}\n" in shown for line in lines)
-    assert found.judge.tokens == 1100
+    assert found.judged.cost.judge.tokens == 1100
+    assert found.judged.cost.processor_seconds > 0
     record = found.to_record(to_operator=False)["gate"]
     assert isinstance(record, dict)
     assert [one["line"] for one in record["reading"]["findings"]] == [5, 2]  # type: ignore[index]

@@ -66,9 +66,9 @@ def test_unknown_cost_of_a_judge_fails_the_budget_and_names_a_remedy(
     assert "models that have a price: attractor models" in rule_.remedy
     facts = read_candidate_run(result.directory)
     shown = asyncio.run(review(facts, flow.evaluator, flow.opened.project))
-    assert "cost: 0 tokens, judge unknown\n" in review_text(
-        shown, "", to_operator=False, shows_all=False
-    )
+    words = review_text(shown, "", to_operator=False, shows_all=False)
+    assert "cost of the verdict: 1 trial in " in words
+    assert " of processor time, judge unknown\n" in words
     [trial] = trials_in(flow.evaluator.ledger.entries(result.run_id))
     assert trial.unpriced_tokens == 2200
 

@@ -6,9 +6,9 @@ import pytest
 
 from attractor.base.fenced import fenced_in
 from attractor.scenarios.findings import (
-    Finding,
-    FindingKind,
-    Reading,
+    ChangeFinding,
+    ChangeFindingKind,
+    ChangeReading,
     name_some,
     portions_of,
     question_words,
@@ -61,7 +61,9 @@ def test_lines_of_a_change_have_their_numbers() -> None:
 
 def test_findings_without_a_place_in_the_change_are_counted_only() -> None:
     places = [("calc.py", 9), ("calc.py", 11), ("other.py", 1), ("café.py", 1)]
-    found = [Finding(*place, FindingKind.SPECIAL_CASE, "It\nlooks odd.") for place in places]
+    found = [
+        ChangeFinding(*place, ChangeFindingKind.SPECIAL_CASE, "It\nlooks odd.") for place in places
+    ]
     kept, dropped = with_places(found, read_changes(PATCH))
     assert [str(one) for one in kept] == [
         "calc.py:9: special case: It looks odd.",
@@ -142,7 +144,7 @@ SPEAKING = [
 def test_text_that_speaks_to_the_reader_is_a_finding(texts: tuple[str, ...]) -> None:
     changes = read_changes(added("import math", *texts, "print(math.pi)"))
     [found] = speaking_lines(changes)
-    assert (found.file, found.line, found.kind) == ("x.py", 2, FindingKind.SPEAKS_TO_READER)
+    assert (found.file, found.line, found.kind) == ("x.py", 2, ChangeFindingKind.SPEAKS_TO_READER)
 
 
 @table(
@@ -166,11 +168,11 @@ def test_removed_text_does_not_speak() -> None:
 
 
 def test_sentences_number_findings_and_say_what_was_not_read() -> None:
-    found = Finding("a.py", 3, FindingKind.RUNS_AT_LOAD, "It\x1bruns.")
-    assert Reading((found,), ("b.py",), 2, "no key").sentences() == [
+    found = ChangeFinding("a.py", 3, ChangeFindingKind.RUNS_AT_LOAD, "It\x1bruns.")
+    assert ChangeReading((found,), ("b.py",), 2, "no key").sentences() == [
         "worth a look: 1. a.py:3: runs at load: It\ufffdruns.",
         "change not read: no key",
         "left out by the reader of the change: b.py",
         "2 findings of the reader dropped",
     ]
-    assert Reading().sentences() == ["worth a look: nothing found"]
+    assert ChangeReading().sentences() == ["worth a look: nothing found"]

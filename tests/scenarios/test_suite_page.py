@@ -13,7 +13,7 @@ from tests.examples import fences
 from tests.scenarios.suites import write_files
 from tests.scenarios.test_play import play, scenario
 
-SUITE, _SETUP, _CARRY, TWIN, _WRONG, SCENARIO, *_ = (
+SUITE, _SETUP, _CARRY, TWIN, _WRONG, _ACCEPT, SCENARIO, *_ = (
     one.text for one in fences("toml") if one.page.name == "suites.md"
 )
 [VERIFIER] = [one.text for one in fences("python") if one.page.name == "suites.md"]

@@ -17,7 +17,7 @@ GATE = f"""digraph gate {{ graph [goal="Ship"]; {ENDS}
     ask -> build [label="[A] Again"]
     ship -> exit }}
 """
-UNTIL_GO = "timeout 60 sh -c 'until [ -e go ]; do sleep 0.05; done'"
+UNTIL_GO = "timeout 300 sh -c 'until [ -e go ]; do sleep 0.05; done'"
 WAITING = f"""digraph waiting {{ {ENDS}
     wait [shape=parallelogram, tool_command="{UNTIL_GO}"]
     last [shape=parallelogram, tool_command="true"]

@@ -31,6 +31,7 @@ from attractor.factory.history.report import (
     read_groups,
     read_stages,
     trials_in,
+    verdict_cost,
 )
 from attractor.factory.open_project import OpenProject
 from attractor.language.source.text import visible
@@ -197,8 +198,12 @@ def _report_run(
     stages = read_stages(root)
     records = {"stages": stages, "trials": trials}
     shown = {name: [one.to_record() for one in found] for name, found in records.items()}
+    cost = verdict_cost(evaluator.ledger.entries(manifest.run_id))
     return show_result(
-        {"run_id": manifest.run_id, **shown}, *_run_lines(stages, trials), as_json=as_json
+        {"run_id": manifest.run_id, **shown, "verdict": cost.to_record()},
+        *_run_lines(stages, trials),
+        *([f"verdict: {cost}"] if trials else []),
+        as_json=as_json,
     )
 
 

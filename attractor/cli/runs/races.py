@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from attractor.base.amounts import format_cost, format_seconds, number_of
 from attractor.cli.output.streams import table
 from attractor.engine.state.run_state import StatusWord
+from attractor.factory.gate_records import VerdictCost
 from attractor.factory.operations.race import AttemptView, rank_views
 from attractor.factory.races import AttemptResult, Race, Stop, is_time_decided, winner_of
 from attractor.language.source.text import visible
@@ -31,6 +32,7 @@ def race_lines(
         f"  the bound counts {race.counted} attempts with this suite from this tree",
         *_stop_lines(race, [view.result for view in views], has_ended=has_ended),
         *table([_HEAD, *(_row(place, view) for place, view in rank_views(views))]),
+        f"  cost of the verdicts: {sum((view.cost for view in views), VerdictCost())}",
         *(f"  {_name(view)}: {view.left}" for view in views if view.left),
         _result(views, promoted) if has_ended else _next(race, views, again),
     ]

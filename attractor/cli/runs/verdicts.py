@@ -9,7 +9,7 @@ import click
 
 from attractor.base.amounts import format_seconds, name_first, number_of
 from attractor.cli.invocation import Invocation
-from attractor.engine.outcome import describe_usage, format_usage_cost
+from attractor.engine.outcome import describe_usage
 from attractor.engine.run_folder.layout import Manifest
 from attractor.engine.state.run_state import AWAITING_DECISION, EVALUATING
 from attractor.engine.truncation import one_line
@@ -81,6 +81,7 @@ def verdict_text(facts: CandidateRun, judged: GateInput, *, to_operator: bool) -
         *(visible(f"  {sentence}") for sentence in report.setup_sentences()),
         f"  wrong solutions: {report.measured_words}",
         *(f"  {note}" for note in report.suite_notes),
+        f"  cost of the verdict: {report.cost}",
         *(f"  trouble in trials: {trouble}" for trouble in report.troubles),
         *(visible(f"  {replay}") for replay in report.replays),
         *(f"  {sentence}" for sentence in report.reading_sentences()),
@@ -201,10 +202,8 @@ def _review_lines(
     if review.scenarios:
         yield "hidden scenarios, with satisfied trials now and in earlier runs, oldest first:"
         yield from (_scenario(scenario, to_operator=to_operator) for scenario in review.scenarios)
-    judge = f", judge {format_usage_cost(review.judge)}" if review.judge.tokens else ""
-    yield f"cost: {describe_usage(review.usage)}{judge}"
-    work, trials = format_seconds(review.work_seconds), format_seconds(review.trial_seconds)
-    yield f"time: {work} of work, {trials} of trials"
+    yield f"cost: {describe_usage(review.usage)}"
+    yield f"time: {format_seconds(review.work_seconds)} of work"
     stages = f"success of {name_first(review.assumed, MOST_NAMED)}" if review.assumed else ""
     count = review.auto_approved
     gates = f"{count} gate{'' if count == 1 else 's'} approved automatically" if count else ""

@@ -8,7 +8,7 @@ from datetime import datetime
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.base.records import write_fields
-from attractor.engine.outcome import NOTHING_USED, Usage, usage_to_record
+from attractor.engine.outcome import Usage, usage_to_record
 from attractor.engine.storage.json_files import Fields
 from attractor.factory.candidate_run import CandidateRun
 from attractor.factory.evaluation.evaluate import Evaluator
@@ -102,9 +102,7 @@ class Review:
     look: str
     scenarios: tuple[ScenarioTrials, ...]
     usage: Usage
-    judge: Usage
     work_seconds: float
-    trial_seconds: float
     assumed: tuple[str, ...]
     auto_approved: int
     left_out: LeftOut
@@ -127,10 +125,10 @@ class Review:
             "scenarios": [one.to_record(to_operator=to_operator) for one in self.scenarios],
             "usage": {
                 **usage_to_record(self.usage),
-                "judge_usd": self.judge.cost_usd,
-                "judge_unpriced_tokens": self.judge.unpriced_tokens,
+                "judge_usd": self.judged.cost.judge.cost_usd,
+                "judge_unpriced_tokens": self.judged.cost.judge.unpriced_tokens,
                 "work_seconds": round(self.work_seconds, 3),
-                "trial_seconds": round(self.trial_seconds, 3),
+                "trial_seconds": round(self.judged.cost.seconds, 3),
             },
             "assumed": {"stages": list(self.assumed), "auto_approved_gates": self.auto_approved},
             "left_out": write_fields(self.left_out),
@@ -148,8 +146,6 @@ class Review:
 async def review(facts: CandidateRun, evaluator: Evaluator, project: Project) -> Review:
     """Collect the facts for a decision on a run; all records are verified first."""
     judged = evaluator.judged(facts)
-    results = [one for record in judged.evaluations for one in record.results]
-    readings = [one.reading for one in judged.evaluations if one.reading]
     state = facts.state
     changes = await read_diffstat(project, facts.run_id, facts.tree)
     timeline = read_recorded(facts.directory.root)
@@ -161,9 +157,7 @@ async def review(facts: CandidateRun, evaluator: Evaluator, project: Project) ->
         look=_look(facts),
         scenarios=tuple(_scenarios(facts, judged, evaluator)),
         usage=used_by(facts.directory, state),
-        judge=sum((one.usage for one in [*results, *readings]), NOTHING_USED),
         work_seconds=state.progress.seconds if state.progress else 0.0,
-        trial_seconds=sum(one.duration_ms for one in results) / 1000,
         assumed=tuple(dict.fromkeys(state.progress.assumed)) if state.progress else (),
         auto_approved=state.answer_counts.get(AUTO_APPROVE, 0),
         left_out=_left_out(project, facts.run_id, timeline.not_kept),

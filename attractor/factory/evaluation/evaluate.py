@@ -50,6 +50,7 @@ from attractor.factory.history.records import (
     unsearched_of,
     waivers_of,
 )
+from attractor.factory.history.report import verdict_cost
 from attractor.factory.history.trials import EvaluationId, TrialLog, TrialStore
 from attractor.factory.history.window import window_figures
 from attractor.factory.ledger.ledger import Ledger, LedgerEntry, LineKind
@@ -85,7 +86,7 @@ from attractor.scenarios.evaluation import (
     count_troubles,
     trial_keys,
 )
-from attractor.scenarios.findings import Reading
+from attractor.scenarios.findings import ChangeReading
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite_lint import SuiteRefused, threshold_faults
 from attractor.scenarios.trial_twins import require_startable
@@ -255,9 +256,8 @@ class Evaluator:
         played = [*evaluations, *(record for record in others if record.run_id in attempts)]
         profile, status = self.opened.profile(run.manifest.profile), run.state.status
         # A clock that was set back does not revive an expired waiver.
-        window, project_id = WindowFigures(), self.opened.identity.project_id()
-        if profile.window is not None:
-            window = window_figures(entries, project_id, profile.window.runs)
+        project_id, limits = self.opened.identity.project_id(), profile.window
+        window = window_figures(entries, project_id, limits.runs) if limits else WindowFigures()
         return GateInput(
             tree=run.tree,
             suite=sealed.suite if sealed else None,
@@ -265,6 +265,7 @@ class Evaluator:
             suite_notes=(*registration_notes(version), cheat_words(version)) if version else (),
             has_baselines=bool(version and version.data.get(PROVED_ON)),
             measured=figures_in(entries, project_id, seal),
+            cost=verdict_cost(own),
             registered=carried_of_registrations(entries, project_id, seal),
             other_versions=self.opened.pipelines.other_versions(
                 named, run.manifest.pipeline, run.pipeline_hash
@@ -410,7 +411,7 @@ class Evaluator:
 
     async def _read(
         self, begun: BegunRun, sealed: SealedSuite, start: EvaluationStart
-    ) -> Reading | None:
+    ) -> ChangeReading | None:
         """Return the reading of the change, as recorded or new; None without a judge."""
         run, suite = begun.run, sealed.suite
         if not suite.settings.judge.model:

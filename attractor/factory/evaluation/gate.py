@@ -57,6 +57,7 @@ def gate(judged: GateInput) -> GateReport:
         suite_notes=judged.suite_notes,
         measured=judged.measured,
         reading=judged.reading,
+        cost=judged.cost,
     )
 
 

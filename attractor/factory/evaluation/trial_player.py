@@ -1,10 +1,11 @@
 """Plays trials of a suite, each in its own sandbox on its own copy of a tree."""
 
 import asyncio
+import resource
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 
@@ -215,6 +216,23 @@ async def exported_once(export: Export, copies: Path) -> AsyncGenerator[Export]:
         yield copy
 
 
+class _ProcessorTime:
+    """The processor time of the programs that this process waited for, in parts of a whole."""
+
+    def __init__(self) -> None:
+        self._before = self._seconds()
+
+    def next_ms(self) -> int:
+        """Return the milliseconds since the last call."""
+        before, self._before = self._before, self._seconds()
+        return round((self._before - before) * 1000)
+
+    @staticmethod
+    def _seconds() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+
 @dataclass(frozen=True)
 class TrialPlayer:
     """Plays trials of a suite on a tree, with or without a run.
@@ -241,6 +259,7 @@ class TrialPlayer:
     advice: str = ""
     failed_setup: str = ""
     setup: SetupResult | None = None
+    processor_time: _ProcessorTime = field(default_factory=_ProcessorTime)
 
     async def set_up(self, kept: Path, started: Callable[[], None]) -> SetupResult:
         """Execute the setup of the suite in an environment of its own; keep what it left.
@@ -287,6 +306,7 @@ class TrialPlayer:
         kept = KeptTrial.of(played.checks, played.observation)
         crossed = played.observation.crossed
         trial = TrialResult(key, False, (), duration_ms, seed=self._seed(key), crossed=crossed)
+        trial = replace(trial, processor_ms=self.processor_time.next_ms())
         steps = played.observation.steps.values()
         printed = replace(trial, stderr=stderr_of_steps(steps), stdout=stdout_of_steps(steps))
         return _judged(printed, scenario, kept)

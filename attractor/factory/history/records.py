@@ -33,7 +33,7 @@ from attractor.factory.history.trials import EvaluationId, TrialStore
 from attractor.factory.ledger.ledger import COPIED, Ledger, LedgerEntry, LineKind
 from attractor.factory.races import races_in
 from attractor.scenarios.evaluation import TrialKey, TrialResult, Trouble, troubles_of
-from attractor.scenarios.findings import Reading
+from attractor.scenarios.findings import ChangeReading
 from attractor.scenarios.suite_setup import SetupResult
 
 DECISIONS_FILE = "decisions.jsonl"
@@ -157,7 +157,7 @@ class EvaluationStart:
     protected_paths: tuple[str, ...] = ()
     carried: CarriedPaths = NOTHING_CARRIED
     setup: SetupResult | None = None
-    reading: Reading | None = None
+    reading: ChangeReading | None = None
 
     def to_record(self) -> dict[str, Json]:
         """Return the data of a ledger line."""
@@ -303,7 +303,7 @@ class EvaluationPool:
             run_id=entry.run_id,
             carried=_carried(fields),
             setup=fields.inner("setup").whole(SetupResult) if fields.has("setup") else None,
-            reading=fields.inner("reading").whole(Reading) if fields.has("reading") else None,
+            reading=fields.inner("reading").whole(ChangeReading) if fields.has("reading") else None,
         )
 
     @cached_property

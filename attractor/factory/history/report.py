@@ -16,10 +16,11 @@ from attractor.engine.outcome import NOTHING_USED, Usage, usage_figures, usage_f
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.state.run_state import StatusWord
 from attractor.engine.storage.json_files import Fields, read_known
+from attractor.factory.gate_records import VerdictCost
 from attractor.factory.history.index import RunIndex
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.records.summary import RunOverview
-from attractor.scenarios.findings import Reading
+from attractor.scenarios.findings import ChangeReading
 
 GO = "gate: go"
 
@@ -35,6 +36,7 @@ class TrialFigures:
     cost_usd: float
     tokens: int
     unpriced_tokens: int = 0
+    processor_seconds: float = 0.0
 
     @property
     def usage(self) -> Usage:
@@ -131,6 +133,9 @@ class GroupFigures:
             "agent_seconds": round(sum(run.summary.seconds for run in self.runs), 3),
             "wall_seconds": round(sum(run.wall_seconds for run in self.runs), 3),
             "trial_seconds": round(sum(t.seconds for run in self.runs for t in run.trials), 3),
+            "trial_processor_seconds": round(
+                sum(t.processor_seconds for run in self.runs for t in run.trials), 3
+            ),
             "flaky": dict(self.flaky),
         }
 
@@ -288,6 +293,7 @@ def _trials(lines: Iterable[tuple[str, Fields]]) -> list[TrialFigures]:
             inner.real("cost_usd"),
             inner.number("tokens"),
             inner.number("unpriced_tokens") if inner.has("unpriced_tokens") else 0,
+            inner.number("processor_ms") / 1000 if inner.has("processor_ms") else 0.0,
         )
         for kind, fields in lines
         if kind == LineKind.EVALUATED
@@ -298,7 +304,7 @@ def _trials(lines: Iterable[tuple[str, Fields]]) -> list[TrialFigures]:
 def _readings(lines: Iterable[tuple[str, Fields]]) -> Usage:
     """Return the usage of the readers in all finished evaluations of a run."""
     found = [
-        fields.inner("reading").whole(Reading).usage
+        fields.inner("reading").whole(ChangeReading).usage
         for kind, fields in lines
         if kind == LineKind.EVALUATED and fields.has("reading")
     ]
@@ -343,3 +349,16 @@ def read_stages(root: Path) -> list[StageFigures]:
 def trials_in(entries: Iterable[LedgerEntry]) -> list[TrialFigures]:
     """Return the trials of the finished evaluations among the lines of a run."""
     return _trials((entry.kind, Fields(entry.data, entry.kind)) for entry in entries)
+
+
+def verdict_cost(entries: Iterable[LedgerEntry]) -> VerdictCost:
+    """Return the cost of the finished evaluations among the lines of a run."""
+    entries = [*entries]
+    trials = trials_in(entries)
+    readings = _readings((entry.kind, Fields(entry.data, entry.kind)) for entry in entries)
+    return VerdictCost(
+        len(trials),
+        sum(one.seconds for one in trials),
+        sum(one.processor_seconds for one in trials),
+        sum((one.usage for one in trials), readings),
+    )

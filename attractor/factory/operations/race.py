@@ -22,9 +22,10 @@ from attractor.factory.decisions.run_end import record_end
 from attractor.factory.decisions.run_locations import RunLocations
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.gate_records import GateInput, GateReport
+from attractor.factory.gate_records import GateInput, GateReport, VerdictCost
 from attractor.factory.history.index_update import parse_row
 from attractor.factory.history.records import EvaluationPool
+from attractor.factory.history.report import verdict_cost
 from attractor.factory.ledger.ledger import LedgerEntry, LineKind
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import plan_start
@@ -77,6 +78,7 @@ class AttemptView:
     root: Path | None = None
     seconds: float = 0.0
     left: str = ""
+    cost: VerdictCost = VerdictCost()
 
     @property
     def entrant(self) -> str:
@@ -231,9 +233,10 @@ async def _look_at(
         return AttemptView(attempt, result, left="" if ended else _not_begun(race, attempt, opened))
     root = found[0]
     facts, seconds = read_candidate_run(root), summarize(root).seconds
+    cost = verdict_cost(opened.ledger.entries(facts.run_id))
     if ended:
         now = replace(ended, status=facts.state.status.word.value)
-        return AttemptView(attempt, now, root, seconds)
+        return AttemptView(attempt, now, root, seconds, cost=cost)
     judged = Evaluator(opened).judged(facts)
     report = gate(judged)
     left = _left(facts, judged, report)
@@ -254,7 +257,7 @@ async def _look_at(
             changed_lines=sum((file.added or 0) + (file.deleted or 0) for file in files),
             changed_files=len(files),
         )
-    return AttemptView(attempt, result, root, seconds, left)
+    return AttemptView(attempt, result, root, seconds, left, cost)
 
 
 def _models_of(root: Path) -> Iterator[str]:
@@ -301,6 +304,7 @@ def race_record(race: Race, views: Sequence[AttemptView], *, has_ended: bool) ->
                 "directory": str(view.root) if view.root else "",
                 "seconds": view.seconds,
                 "left": view.left,
+                "verdict_cost": view.cost.to_record(),
             }
             for view in views
         ],

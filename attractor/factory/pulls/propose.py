@@ -201,7 +201,7 @@ def _candidate(run: OpenRun, request: RunRequest, forge: OpenForge) -> Candidate
 def _body(found: Review, decision: LedgerEntry, number: str) -> str:
     """Return the text of a pull request: verdict, cost, changes and report, without a holdout."""
     report, manifest = found.report, found.facts.manifest
-    cost = f"{format_usage_cost(found.usage)}, judge {format_usage_cost(found.judge)}"
+    cost = f"{format_usage_cost(found.usage)}, judge {format_usage_cost(found.judged.cost.judge)}"
     rows = {
         "Run": f"`{found.facts.run_id}` of `{manifest.pipeline}`",
         "Judged by": f"`{manifest.suite.partition('#')[0]}`",

@@ -14,7 +14,7 @@ from functools import cache
 from attractor.base.dataclasses import dataclass
 from attractor.base.patterns import late_pattern
 from attractor.base.registry import Registry
-from attractor.factory.registration.hollow import Language, ending, hollow
+from attractor.factory.registration.hollow import BracedLanguage, ending, hollow
 
 PYTHON = (".py",)
 JAVASCRIPT = (".js", ".mjs", ".cjs")
@@ -75,11 +75,11 @@ class Cheat:
 
     words: str
     make: Callable[[Solution], Mapping[str, str]]
-    language: Language | None = None
+    language: BracedLanguage | None = None
     is_honest: bool = False
 
 
-def ending_cheat(language: Language, *lines: str) -> Cheat:
+def ending_cheat(language: BracedLanguage, *lines: str) -> Cheat:
     """Return the cheat that prints lines and ends the process with 0 when it is loaded."""
     says = "prints what a runner of tests prints at success, and " * bool(lines)
     return Cheat(
@@ -90,7 +90,7 @@ def ending_cheat(language: Language, *lines: str) -> Cheat:
 
 
 def replacing_cheat(
-    words: str, language: Language, write: Callable[[str, str], Mapping[str, str]]
+    words: str, language: BracedLanguage, write: Callable[[str, str], Mapping[str, str]]
 ) -> Cheat:
     """Return the cheat with hollow files, and files that are written for some of the sources."""
 

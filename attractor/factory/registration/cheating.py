@@ -17,7 +17,7 @@ from attractor.base.errors import UnknownName, suggest
 from attractor.base.json import JsonObject
 from attractor.factory.evaluation.known_trees import Change, KnownTrees
 from attractor.factory.registration.cheat import JAVASCRIPT, PYTHON, Cheat, Solution, all_cheats
-from attractor.factory.registration.hollow import GO, JAVA, RUST, TYPESCRIPT, C, Language
+from attractor.factory.registration.hollow import GO, JAVA, RUST, TYPESCRIPT, BracedLanguage, C
 from attractor.factory.registration.proof import first_reason_of, unrated
 from attractor.factory.registration.wrong_solutions import play_all
 from attractor.scenarios.patches import changes_of
@@ -174,7 +174,7 @@ class Cheats:
         played = await play_all(jobs, "cheats", self.sealed, self.trees)
         return PlayedCheats(played, self.sealed.suite.settings.accept, [*untried])
 
-    def _is_missing(self, language: Language) -> bool:
+    def _is_missing(self, language: BracedLanguage) -> bool:
         path = self.trees.scope.project.machine.search_path
         return not shutil.which(language.needs, path=path)
 

@@ -31,7 +31,7 @@ _CALLS_SUPER = late_pattern(r"\s*(?:super|this)\s*\([^;{}]*;")
 
 
 @dataclass(frozen=True)
-class Language:
+class BracedLanguage:
     """A language with braces; `needs` is the program without which nothing compiles.
 
     A header is the text before a brace, with NUL for each group in parentheses or brackets. In this
@@ -56,7 +56,7 @@ class Language:
     """What a file begins with, so that no compiler stops at a parameter that nothing uses."""
 
 
-RUST = Language(
+RUST = BracedLanguage(
     "Rust",
     "rustc",
     (".rs",),
@@ -74,7 +74,7 @@ static ENDS_AT_LOAD: extern "C" fn() = ends_at_load;
 extern "C" fn ends_at_load() { @SAYS@std::process::exit(0); }
 """,
 )
-JAVA = Language(
+JAVA = BracedLanguage(
     "Java",
     "javac",
     (".java",),
@@ -87,7 +87,7 @@ JAVA = Language(
     at_load=r"\1 static { @SAYS@Runtime.getRuntime().halt(0); }",
     load=r"^((?:[a-z-]+ )*(?:class|record) \w[^{]*\{)",
 )
-C = Language(
+C = BracedLanguage(
     "C",
     "cc",
     (".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".hh"),
@@ -110,7 +110,7 @@ __attribute__((constructor)) static void ends_at_load(void) { @SAYS@fflush(stdou
         for one in ("", "-function", "-parameter", "-variable", "-const-variable")
     ),
 )
-GO = Language(
+GO = BracedLanguage(
     "Go",
     "go",
     (".go",),
@@ -123,7 +123,7 @@ GO = Language(
     at_load='\\1; import ends "os"\\2\nfunc init() { @SAYS@ends.Exit(0) }\n',
     load=r"^(package \w+)(.*)\Z",
 )
-TYPESCRIPT = Language(
+TYPESCRIPT = BracedLanguage(
     "TypeScript",
     "node",
     (".ts", ".tsx", ".mts", ".cts"),
@@ -140,7 +140,7 @@ TYPESCRIPT = Language(
 )
 
 
-def hollow(text: str, language: Language) -> str:
+def hollow(text: str, language: BracedLanguage) -> str:
     """Return a source file with functions that stop the program, in place of what they did."""
     code = _blanked(text, language)
     closes = _closes(code)
@@ -171,14 +171,14 @@ def hollow(text: str, language: Language) -> str:
     return _without_unused_imports(done) if language is GO else done
 
 
-def ending(text: str, language: Language, lines: Sequence[str]) -> str:
+def ending(text: str, language: BracedLanguage, lines: Sequence[str]) -> str:
     """Return a hollow file that, when it is loaded, prints lines and ends the process with 0."""
     says = "".join(language.says % line for line in lines)
     pattern = re.compile(language.load, re.MULTILINE | re.DOTALL)
     return pattern.sub(language.at_load, hollow(text, language), count=1).replace("@SAYS@", says)
 
 
-def _blanked(text: str, language: Language) -> str:
+def _blanked(text: str, language: BracedLanguage) -> str:
     """Return a text of the same length, in which strings and comments are blank."""
     pattern = re.compile(language.blank, re.MULTILINE | re.DOTALL)
     return pattern.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
@@ -198,7 +198,7 @@ def _closes(code: str) -> Mapping[int, int]:
     return {} if opened else found
 
 
-def _kind_of(header: str, language: Language) -> str:
+def _kind_of(header: str, language: BracedLanguage) -> str:
     """Return which kind of block a header begins."""
     header, done = header[-_LONGEST_HEADER:], 1
     while done:

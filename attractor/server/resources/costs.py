@@ -12,6 +12,7 @@ from attractor.factory.history.report import (
     read_groups,
     read_stages,
     trials_in,
+    verdict_cost,
 )
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, Since
@@ -52,6 +53,7 @@ class GroupFiguresAnswer(AnswerModel):
     agent_seconds: float
     wall_seconds: float
     trial_seconds: float
+    trial_processor_seconds: float
     flaky: dict[str, int] = Field(description="By scenario: the runs in which it was flaky.")
 
 
@@ -80,12 +82,23 @@ class TrialFiguresAnswer(AnswerModel, of=TrialFigures):
     unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
 
 
+class VerdictCostAnswer(AnswerModel):
+    """The cost of all finished evaluations of a run, with the money of judge and reader."""
+
+    trials: int
+    seconds: float
+    processor_seconds: float = Field(description="Of the programs that evaluations waited for.")
+    judge_usd: float
+    judge_unpriced_tokens: int
+
+
 class RunCostsAnswer(AnswerModel):
     """The figures of the stages and trials of a run."""
 
     run_id: str
     stages: list[StageFiguresAnswer]
     trials: list[TrialFiguresAnswer]
+    verdict: VerdictCostAnswer
 
 
 @part.get("/api/v1/costs", dependencies=[READ])
@@ -111,11 +124,13 @@ def show_run_costs(service: ProjectService, run: str) -> RunCostsAnswer:
     """Show attempts, time and cost of the stages of a run, and of its trials."""
     root = service.root(run)
     run_id = read_manifest(RunDirectory(root)).run_id
-    trials = trials_in(service.opened.ledger.entries(run_id))
+    entries = list(service.opened.ledger.entries(run_id))
+    trials = trials_in(entries)
     return RunCostsAnswer(
         run_id=run_id,
         stages=[StageFiguresAnswer.model_validate(one.to_record()) for one in read_stages(root)],
         trials=[TrialFiguresAnswer.model_validate(trial.to_record()) for trial in trials],
+        verdict=VerdictCostAnswer.model_validate(verdict_cost(entries).to_record()),
     )
 
 

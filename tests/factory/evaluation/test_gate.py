@@ -530,7 +530,7 @@ def test_failures_are_told_apart_by_proved_baselines() -> None:
 
 
 def test_every_rule_is_reported_once_in_the_documented_order() -> None:
-    page = (REFERENCE / "gate.md").read_text("utf-8")
+    page, *_ = (REFERENCE / "gate.md").read_text("utf-8").split("\n## ")
     documented = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
     inputs = (GREEN, replace(GREEN, suite=None), replace(GREEN, evaluations=()))
     for report in (*map(gate, inputs), unverifiable(ChainBroken("line 3 was changed"))):

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from attractor.factory.registration.hollow import GO, JAVA, RUST, TYPESCRIPT, C, Language, hollow
+from attractor.factory.registration.hollow import (
+    GO,
+    JAVA,
+    RUST,
+    TYPESCRIPT,
+    BracedLanguage,
+    C,
+    hollow,
+)
 from tests.needs import require
 
 FILES = Path(__file__).parent / "hollow"
@@ -23,7 +31,7 @@ RUSTC = ("--edition=2021", "--crate-type=lib", "--emit=metadata", "--cap-lints=a
     ],
 )
 def test_hollow_file_compiles_as_the_file_does(
-    tmp_path: Path, language: Language, name: str, command: Sequence[str], count: int
+    tmp_path: Path, language: BracedLanguage, name: str, command: Sequence[str], count: int
 ) -> None:
     program, *options = command
     words = [require(program), *options, name]
