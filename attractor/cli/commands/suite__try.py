@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from attractor.cli.runs.setup import opened_of, sandbox_option
 from attractor.cli.runs.verdicts import operator_option
 from attractor.factory.evaluation.known_trees import known_trees
 from attractor.factory.registration.cheating import Cheats, PlayedCheats
+from attractor.factory.registration.proof import SuiteProof
 from attractor.factory.registration.tests_at_wall import TestsAtWall, find_tests_at_wall
 from attractor.factory.registration.wrong_solutions import WrongResult, WrongSolutions
 from attractor.factory.resources.effective import policy_of_profile
@@ -131,6 +133,9 @@ async def _try_cheats(
     sealed: SealedSuite, ids: tuple[str, ...], scope: RunScope, sandbox: str
 ) -> PlayedCheats:
     async with known_trees(scope, sandbox=sandbox) as trees:
+        if any(one.wall for one in sealed.suite.of_split("holdout")):
+            found = await SuiteProof(sealed, trees).play(has_base=True)
+            sealed = replace(sealed, crossing=found.crossing)
         return await Cheats(sealed, trees).play(ids)
 
 

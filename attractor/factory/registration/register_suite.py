@@ -249,7 +249,7 @@ class _Trials:
         async with known_trees(
             _scope(opened), sandbox=sandbox, commit=base or HEAD, hides_words=self.hides_words
         ) as trees:
-            found, measured, cheats = await self._results(trees, has_base=bool(base))
+            found, measured, cheats = await self._results(trees, opened, has_base=bool(base))
             commit = trees.commit if base else ""
         if faults := [*found.faults, *measured.faults, *cheats.faults]:
             self._refuse(faults, opened)
@@ -274,7 +274,7 @@ class _Trials:
         return _Played(kept, figures, tried, measured.lines(), found.crossing)
 
     async def _results(
-        self, trees: KnownTrees, *, has_base: bool
+        self, trees: KnownTrees, opened: OpenProject, *, has_base: bool
     ) -> tuple[ProofResult, SuiteMeasurement, PlayedCheats]:
         """Play each part, unless one before found a fault."""
         found, measured, cheats = ProofResult(), SuiteMeasurement(), PlayedCheats()
@@ -283,7 +283,9 @@ class _Trials:
         if self.measures and has_base and not found.faults:
             measured = await WrongSolutions(self.sealed, trees).measure()
         if self.tries and has_base and not (found.faults or measured.faults):
-            cheats = await Cheats(self.sealed, trees).play()
+            current = None if self.proves else self.current
+            known = opened.suites.open(current).crossing if current else found.crossing
+            cheats = await Cheats(replace(self.sealed, crossing=known), trees).play()
         return found, measured, cheats
 
     def _base(self, project: Project) -> str:
