@@ -9,13 +9,15 @@ import pytest
 
 from attractor.factory.evaluation.known_trees import known_trees
 from attractor.factory.open_project import OpenProject
+from attractor.factory.registration.cheat import all_cheats
 from attractor.factory.registration.cheating import CheatResult, Cheats
+from attractor.factory.registration.first_suite import Example, write_first_suite
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.scenarios.check import check_registry
 from attractor.scenarios.suite_lint import SuiteRefused
 from tests.counts import count
 from tests.factory.registration.test_register_suite import register
-from tests.needs import needs_kind
+from tests.needs import needs_kind, require
 from tests.pipeline.projects import git, make_project, open_project
 from tests.ports import free_port
 from tests.scenarios.suites import TWIN, WITH_TWIN, write_files, write_suite
@@ -200,3 +202,61 @@ def test_known_exploit_is_refused_at_registration_until_the_suite_is_guarded(
         counts = version.data["cheats"]
         assert isinstance(counts, dict)
         assert counts["tried"] == counts["noticed"] != 0
+
+
+SHELL = '#!/bin/sh\n[ "$1" = 7 ] && echo 3.5 || echo 4.5\n'
+C = """#include <stdio.h>
+#include <stdlib.h>
+double half(double n) { return n / 2; }
+int main(int count, char **words) { printf("%g\\n", half(atof(words[1]))); }
+"""
+JAVA = """class Calc {
+    static double half(double n) { return n / 2; }
+    public static void main(String[] words) {
+        System.out.println(half(Double.parseDouble(words[0])));
+    }
+}
+"""
+RUST = """fn half(n: f64) -> f64 { n / 2.0 }
+fn main() { println!("{}", half(std::env::args().nth(1).unwrap().parse().unwrap())); }
+"""
+GO_CODE = """package main
+
+import ("fmt"; "os"; "strconv")
+
+func main() { n, _ := strconv.ParseFloat(os.Args[1], 64); fmt.Println(n / 2) }
+"""
+FIRST: Mapping[str, tuple[str, str, str, str, str]] = {
+    "python": (
+        "",
+        "calc.py",
+        "import sys\n\nprint(float(sys.argv[1]) / 2)\n",
+        "",
+        "python3 calc.py",
+    ),
+    "javascript": ("node", "calc.js", "console.log(process.argv[2] / 2);\n", "", "node calc.js"),
+    "shell": ("", "half.sh", SHELL, "", "sh half.sh"),
+    "c": ("gcc", "calc.c", C, "gcc calc.c -o calc", "./calc"),
+    "java": ("javac", "Calc.java", JAVA, "javac Calc.java", "java Calc"),
+    "rust": ("rustc", "calc.rs", RUST, "rustc calc.rs -o calc", "./calc"),
+    "go": ("go", "calc.go", GO_CODE, "go build -o calc calc.go", "./calc"),
+}
+
+
+@pytest.mark.parametrize("language", FIRST)
+def test_first_suite_of_examples_is_tried_against_the_cheats_of_its_language(
+    tmp_path: Path, language: str
+) -> None:
+    program, file, text, build, run = FIRST[language]
+    assert not program or require(program)
+    before = text.replace("2", "8").replace(".5", "")
+    opened = open_project(make_project(tmp_path / "project", **{file: before}))
+    suite = tmp_path / "suite"
+    examples = [Example(f"{run} 7", "3.5"), Example(f"{run} 9", "4.5")]
+    write_first_suite(suite, "linear", opened, examples, [build] if build else [])
+    counts = register(opened, suite).version.data["cheats"]
+    assert isinstance(counts, dict)
+    own = {f"{language}-exits", f"{language}-says-ok"} & {*all_cheats()}
+    assert own
+    assert counts["tried"] == counts["noticed"]
+    assert len(own) <= int(str(counts["tried"]))
