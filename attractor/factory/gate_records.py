@@ -195,10 +195,11 @@ class VerdictCost:
 
     def __str__(self) -> str:
         judge = f", judge {format_usage_cost(self.judge)}" if self.judge.tokens else ""
-        return (
-            f"{number_of(self.trials, 'trial')} in {format_seconds(self.seconds)}, "
-            f"{format_seconds(self.processor_seconds)} of processor time{judge}"
-        )
+        # Earlier versions measured no processor time.
+        used = self.processor_seconds
+        processor = f", {format_seconds(used)} of processor time" if used else ""
+        trials = number_of(self.trials, "trial")
+        return f"{trials} in {format_seconds(self.seconds)}{processor}{judge}"
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record of the cost."""

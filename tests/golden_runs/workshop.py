@@ -219,7 +219,8 @@ SEALED = (
 EVENED = (
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
     (rf'"({SEALED})": ?(\[?)"[0-9a-f]+"', r'"\1":\2"HASH"'),
-    (r'"(seq|saved|offset|seconds|duration|duration_ms|pid|spent)": ?[0-9.e-]+', r'"\1":0'),
+    (r'"(seq|saved|offset|\w*seconds|duration|duration_ms|pid|spent)": ?[0-9.e-]+', r'"\1":0'),
+    (r'"processor_ms": ?\d+,\s*', ""),
     (r'"(input|cache_read|cache_write|estimated)_tokens": ?\d+,\s*', ""),
     (r',\s*"(input|cache_read|cache_write|estimated)_tokens": ?\d+', ""),
     (r"exhausted: \d+", "exhausted: N"),
