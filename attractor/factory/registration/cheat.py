@@ -70,13 +70,14 @@ class Cheat:
 
     `make` returns the files that it writes; none if the language is another one. `language` is the
     one that must compile, if any. `is_honest`: it deceives no test, so one holdout that notices it
-    is enough.
+    is enough. `remedy`: what helps against it, if neither cases nor a wall.
     """
 
     words: str
     make: Callable[[Solution], Mapping[str, str]]
     language: BracedLanguage | None = None
     is_honest: bool = False
+    remedy: str = ""
 
 
 def ending_cheat(language: BracedLanguage, *lines: str) -> Cheat:

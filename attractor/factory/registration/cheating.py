@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, suggest
-from attractor.base.json import JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.factory.evaluation.known_trees import Change, KnownTrees
 from attractor.factory.registration.cheat import JAVASCRIPT, PYTHON, Cheat, Solution, all_cheats
 from attractor.factory.registration.hollow import GO, JAVA, RUST, TYPESCRIPT, BracedLanguage, C
@@ -42,8 +42,10 @@ _BUILDS = (
     *("pom.xml", "build.gradle", "build.gradle.kts", "go.mod", "CMakeLists.txt"),
 )
 _COMPILED = (RUST, JAVA, C, GO, TYPESCRIPT)
-_ENDS = (*PYTHON, *JAVASCRIPT, ".sh", *(end for one in _COMPILED for end in one.ends))
+_LANGUAGES = (PYTHON, JAVASCRIPT, (".sh",), *(one.ends for one in _COMPILED))
+_ENDS = tuple(end for ends in _LANGUAGES for end in ends)
 _TEST = re.compile(r"(^|/)(tests?/|test_|conftest\.)|_test\.\w+$|\.(test|spec)\.\w+$|Tests?\.java$")
+_NO_PROGRAM = ") (\n"
 _CASES = "check results by cases, or by a verifier that imports nothing of the candidate"
 
 
@@ -86,7 +88,7 @@ class CheatResult:
     @property
     def fault(self) -> SuiteFault:
         """The fault of a suite whose holdout believed the cheat."""
-        accept = f'or accept it: [[accept]] cheat = "{self.cheat}" why = "..."'
+        accept = f'or accept it in suite.toml: [[accept]] with cheat = "{self.cheat}", and why'
         return SuiteFault("fooled", str(self), accept, self.scenario)
 
 
@@ -159,7 +161,7 @@ class Cheats:
         jobs: list[Callable[[], Awaitable[CheatResult]]] = []
         untried: dict[str, None] = {}
         for scenario in chosen:
-            solution = await self._solution_of(scenario)
+            solution, emptied = await self._solution_of(scenario)
             for name, cheat in all_cheats().items():
                 if (cheat.is_honest and scenario is not chosen[0]) or not (
                     files := cheat.make(solution)
@@ -168,18 +170,35 @@ class Cheats:
                 if (language := cheat.language) and self._is_missing(language):
                     untried[f"{language.name} (no {language.needs} on the PATH)"] = None
                     continue
-                change = _Cheated(solution.sources, files)
+                change = _Cheated(emptied, files)
                 on = judging if cheat.is_honest else [scenario]
                 jobs.append(partial(self._play, name, cheat, on, change))
         played = await play_all(jobs, "cheats", self.sealed, self.trees)
+        fooled = {one.scenario for one in played if one.has_fooled}
+        others = {one.id for one in chosen if one.id in fooled and await self._reads_none(one)}
+        played = [
+            one for one in played if one.scenario not in others or all_cheats()[one.cheat].is_honest
+        ]
         return PlayedCheats(played, self.sealed.suite.settings.accept, [*untried])
+
+    async def _reads_none(self, scenario: Scenario) -> bool:
+        """Return whether a scenario passes as before though no source file is a program."""
+        if scenario.baseline != "pass":
+            return False
+        solution, _ = await self._solution_of(scenario)
+        broken = _Cheated({}, dict.fromkeys(solution.sources, _NO_PROGRAM))
+        async with self.trees.play_one_by_one(self.sealed, broken) as play:
+            return (await play(scenario)).satisfied
 
     def _is_missing(self, language: BracedLanguage) -> bool:
         path = self.trees.scope.project.machine.search_path
         return not shutil.which(language.needs, path=path)
 
-    async def _solution_of(self, scenario: Scenario) -> Solution:
-        """Read what cheats are made from: the tree with the reference of a scenario, if any."""
+    async def _solution_of(self, scenario: Scenario) -> tuple[Solution, Mapping[str, str]]:
+        """Read what cheats are made from: the tree with the reference of a scenario, if any.
+
+        Return also the sources that the reference changes, which no cheat keeps; without one, all.
+        """
         workspace, names = self.trees.workspace, None
         reference = references_of(self.sealed.folder).get(scenario.id)
         with tempfile.TemporaryDirectory() as kept:
@@ -191,12 +210,14 @@ class Cheats:
                 git = Git(folder / ".git", path, work_tree=folder)
                 await git.answer("apply", str(reference))
             sources = dict(_sources(folder, names))
-        return replace(
+        emptied = {path: sources[path] for path in sources if names is None or path in names}
+        solution = replace(
             self._known_to_agents(),
             sources=sources,
             reads_files=any(map(_reads_file, scenario.checks)),
             has_service=any(isinstance(step, ServiceStep) for step in scenario.steps),
         )
+        return solution, emptied
 
     async def _play(
         self, name: str, cheat: Cheat, scenarios: Sequence[Scenario], change: Change
@@ -209,8 +230,8 @@ class Cheats:
                     return CheatResult(name, cheat.words, scenario.id, first_reason_of(result))
         *_, last = scenarios
         believed = [*dict.fromkeys(one.kind for one in last.checks)]
-        remedy = WALL_REMEDY if runs_unit_tests(last) and not last.wall else _CASES
-        return CheatResult(name, cheat.words, last.id, "", believed, remedy)
+        guard = WALL_REMEDY if runs_unit_tests(last) and not last.wall else _CASES
+        return CheatResult(name, cheat.words, last.id, "", believed, cheat.remedy or guard)
 
     def _known_to_agents(self) -> Solution:
         expected: dict[str, None] = {}
@@ -238,14 +259,19 @@ def _is_below(path: str) -> bool:
 
 
 def _of_each_shape(holdouts: Iterable[Scenario]) -> Iterator[Scenario]:
-    """Yield the first holdout of each shape: programs of its steps, kinds of checks, wall."""
+    """Yield the first holdout of each shape: programs, unit tests, kinds of checks, wall."""
     seen: set[object] = set()
     for one in holdouts:
         programs = tuple(_program(step.run) for step in one.steps if isinstance(step, CommandStep))
-        shape = programs, frozenset(check.kind for check in one.checks), bool(one.wall)
+        checks = frozenset((check.kind, _exit_code(check)) for check in one.checks)
+        shape = programs, checks, bool(one.wall), runs_unit_tests(one)
         if one.checks and shape not in seen:
             seen.add(shape)
             yield one
+
+
+def _exit_code(check: CheckSpec) -> Json:
+    return check.options.get("equals", 0) if check.kind == "exit" else None
 
 
 def _program(command: str) -> str:
@@ -279,15 +305,26 @@ def _is_build(path: str) -> bool:
     return path.rpartition("/")[2] in _BUILDS
 
 
+def _language_of(path: str) -> Sequence[str]:
+    end = PurePosixPath(path).suffix
+    return next((ends for ends in _LANGUAGES if end in ends), (end,))
+
+
 def _sources(folder: Path, names: set[str] | None) -> Iterator[tuple[str, str]]:
-    """Yield the source files of a solution: those of its patch, else all that are no tests."""
-    count = 0
-    for file in sorted(folder.rglob("*")):
-        path = file.relative_to(folder).as_posix()
+    """Yield the source files of a solution: those of its patch, and all of other languages.
+
+    Files of other languages, or all without a patch, are read unless they are tests.
+    """
+    count, changed = 0, names or set[str]()
+    languages = {_language_of(path) for path in changed}
+    paths = (file.relative_to(folder).as_posix() for file in folder.rglob("*"))
+    for path in sorted(paths, key=lambda path: (path not in changed, path)):
+        file = folder / path
         if ".git" in file.parts or file.is_symlink() or not file.is_file() or is_ignored(path):
             continue
         is_build = _is_build(path)
-        is_wanted = path in names if names is not None else not _TEST.search(path)
+        is_other = _language_of(path) not in languages and not _TEST.search(path)
+        is_wanted = path in changed or is_other
         is_source = file.suffix in _ENDS or not file.suffix
         if not (is_build or (is_source and is_wanted)) or file.stat().st_size > _LARGEST:
             continue

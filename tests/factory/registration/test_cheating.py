@@ -269,6 +269,47 @@ def test_cheat_writes_files_for_a_runner(
     assert not all_cheats()[cheat].make(Solution({"a.py": "", "package.json": "{}"}))
 
 
+def fooled_in(opened: OpenProject, folder: Path) -> set[tuple[str, str]]:
+    return {(one.scenario, one.cheat) for one in played(opened, folder) if one.has_fooled}
+
+
+def test_unit_tests_are_played_beside_a_program_with_an_exit_code(tmp_path: Path) -> None:
+    opened = write(tmp_path, PYTHON, PYTHON_TEST, UNITTEST, "")
+    usage = SCENARIO.format(fixtures="[]", run="python3 calc.py").replace("A number", "Usage")
+    usage = usage.replace('"works"', '"usage"')
+    write_suite(tmp_path / "suite", suite=SUITE, a=f"{usage}equals = 2\n")
+    found = fooled_in(opened, tmp_path / "suite")
+    assert found == {("works", one) for one in OF_PYTHON}
+
+
+def test_cheats_are_made_from_languages_that_the_reference_does_not_change(tmp_path: Path) -> None:
+    opened = write(tmp_path, {"rate.json": "2\n"}, PYTHON_TEST, UNITTEST, "")
+    root = opened.project.root
+    code = "import json\n\ndef half(n):\n    return n / json.load(open('rate.json'))\n"
+    write_files(root, {"calc.py": code, "rate_test.py": "import os\n"})
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "work")
+    found = fooled_in(opened, tmp_path / "suite")
+    assert found == {("works", one) for one in OF_PYTHON}
+
+
+def test_holdout_that_judges_no_source_file_believes_no_cheat(tmp_path: Path) -> None:
+    opened = write(tmp_path, {"README.md": "use\n", **PYTHON}, PYTHON_TEST, UNITTEST, "")
+    root, folder = opened.project.root, tmp_path / "suite"
+    git(root, "apply", str(folder / "reference" / "works.patch"))
+    git(root, "commit", "--quiet", "--all", "--message", "work")
+    (folder / "reference" / "works.patch").unlink()
+    tests = (folder / "holdout" / "works.scenario.toml").read_text()
+    passing = tests.replace("title =", 'baseline = "pass"\ntitle =')
+    step = passing.partition("[[checks]]")[0]
+    manual = step.replace("works", "manual").replace("A number", "Help")
+    manual = manual.replace(UNITTEST, "cat README.md")
+    reads = '[[checks]]\nkind = "file"\npath = "README.md"\ncontains = "use"\n'
+    write_suite(folder, suite=SUITE, works=passing, a=f"{manual}{reads}")
+    found = fooled_in(opened, folder)
+    assert found == {("works", one) for one in OF_PYTHON}
+
+
 def test_command_names_the_cheat_the_check_and_the_remedy(tmp_path: Path) -> None:
     opened = write(tmp_path, PYTHON, PYTHON_TEST, UNITTEST, "")
     words = ("suite", "try", str(tmp_path / "suite"), "--cheats", "--sandbox", "none")
@@ -299,7 +340,7 @@ def test_registration_refuses_a_suite_that_believes_a_cheat_unless_it_accepts_it
     assert {(one.rule, one.scenario) for one in refused.value.faults} == {("fooled", "works")}
     assert {str(one).split(": ")[1] for one in refused.value.faults} == OF_PYTHON
     assert "name the modules that its tests import: wall = [...]" in str(refused.value)
-    assert '[[accept]] cheat = "python-exits"' in str(refused.value)
+    assert '[[accept]] with cheat = "python-exits"' in str(refused.value)
     assert not opened.suites.versions.names()
 
     (folder / "suite.toml").write_text(SUITE + accepted("python-exit"))

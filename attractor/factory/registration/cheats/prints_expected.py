@@ -21,4 +21,9 @@ def _make(solution: Solution) -> Mapping[str, str]:
     return {**files, **dict.fromkeys(solution.scripts, shell)}
 
 
-part = Cheat("prints every text that the train scenarios expect", _make, is_honest=True)
+part = Cheat(
+    "prints every text that the train scenarios expect",
+    _make,
+    is_honest=True,
+    remedy="expect in a holdout what no train scenario expects",
+)

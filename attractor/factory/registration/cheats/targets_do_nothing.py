@@ -32,4 +32,8 @@ def _with_idle_scripts(text: str) -> str:
     return json.dumps({**package, "scripts": {"test": "true", "build": "true", "start": "true"}})
 
 
-part = Cheat("lets the commands that run its tests do nothing", _make)
+part = Cheat(
+    "lets the commands that run its tests do nothing",
+    _make,
+    remedy="start the runner of the tests in the step itself, or put the build file into fixtures",
+)
