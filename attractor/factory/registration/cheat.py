@@ -45,6 +45,8 @@ class Solution:
     """Whether a check of the holdout may read a file."""
     has_service: bool = False
     """Whether the holdout starts a service."""
+    commands: Sequence[str] = ()
+    """The commands of the holdout's steps."""
 
     def of(self, ends: Sequence[str]) -> Mapping[str, str]:
         """Return the source files of a language."""

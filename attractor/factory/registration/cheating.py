@@ -216,6 +216,7 @@ class Cheats:
             sources=sources,
             reads_files=any(map(_reads_file, scenario.checks)),
             has_service=any(isinstance(step, ServiceStep) for step in scenario.steps),
+            commands=[step.run for step in scenario.steps if isinstance(step, CommandStep)],
         )
         return solution, emptied
 

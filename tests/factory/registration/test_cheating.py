@@ -293,6 +293,26 @@ def test_cheats_are_made_from_languages_that_the_reference_does_not_change(tmp_p
     assert found == {("works", one) for one in OF_PYTHON}
 
 
+@table(
+    "run, fixture, text",
+    [
+        ("make test", "Makefile", 'test:\n\ttest "$$(sh half.sh)" = 1\n'),
+        ("npm test", "package.json", json.dumps({"scripts": {"test": "test $(sh half.sh) = 1"}})),
+    ],
+)
+def test_build_file_of_the_suite_is_not_all_that_its_program_reads(
+    tmp_path: Path, run: str, fixture: str, text: str
+) -> None:
+    require("node")
+    opened = write(tmp_path, SHELL, "", run, "")
+    folder = tmp_path / "suite"
+    write_files(folder / "fixtures", {fixture: text})
+    scenario = SCENARIO.format(fixtures=json.dumps([fixture]), run=run)
+    write_suite(folder, suite=SUITE, works=scenario)
+    (folder / "train" / "seen.scenario.toml").unlink()
+    assert fooled_in(opened, folder) == {("works", "targets-do-nothing")}
+
+
 def test_holdout_that_judges_no_source_file_believes_no_cheat(tmp_path: Path) -> None:
     opened = write(tmp_path, {"README.md": "use\n", **PYTHON}, PYTHON_TEST, UNITTEST, "")
     root, folder = opened.project.root, tmp_path / "suite"

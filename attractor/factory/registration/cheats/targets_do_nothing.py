@@ -1,6 +1,7 @@
 """Lets the commands of the project that run its tests do nothing."""
 
 import json
+import re
 from collections.abc import Mapping
 
 from attractor.base.json import parse_object
@@ -12,10 +13,13 @@ project(works NONE)
 enable_testing()
 add_test(NAME works COMMAND ${CMAKE_COMMAND} -E true)
 """
+_HIDDEN = {"make": ("GNUmakefile", _MAKE), "npm": (".npmrc", "script-shell=true\n")}
+"""Files that programs read before, or beside, those that a suite may carry."""
 
 
 def _make(solution: Solution) -> Mapping[str, str]:
-    files: dict[str, str] = {}
+    run = "\n".join(solution.commands)
+    files = {name: text for word, (name, text) in _HIDDEN.items() if re.search(rf"\b{word}\b", run)}
     for path, text in solution.sources.items():
         name = path.rpartition("/")[2]
         if name in ("Makefile", "makefile", "GNUmakefile"):
@@ -35,5 +39,5 @@ def _with_idle_scripts(text: str) -> str:
 part = Cheat(
     "lets the commands that run its tests do nothing",
     _make,
-    remedy="start the runner of the tests in the step itself, or put the build file into fixtures",
+    remedy="start the runner of the tests in the step itself",
 )
