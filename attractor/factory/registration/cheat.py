@@ -47,6 +47,8 @@ class Solution:
     """Whether the holdout starts a service."""
     commands: Sequence[str] = ()
     """The commands of the holdout's steps."""
+    fixtures: Sequence[str] = ()
+    """The files that the holdout puts into its trials."""
 
     def of(self, ends: Sequence[str]) -> Mapping[str, str]:
         """Return the source files of a language."""

@@ -217,6 +217,7 @@ class Cheats:
             reads_files=any(map(_reads_file, scenario.checks)),
             has_service=any(isinstance(step, ServiceStep) for step in scenario.steps),
             commands=[step.run for step in scenario.steps if isinstance(step, CommandStep)],
+            fixtures=[one.target for one in scenario.fixtures],
         )
         return solution, emptied
 
@@ -231,8 +232,9 @@ class Cheats:
                     return CheatResult(name, cheat.words, scenario.id, first_reason_of(result))
         *_, last = scenarios
         believed = [*dict.fromkeys(one.kind for one in last.checks)]
-        guard = WALL_REMEDY if runs_unit_tests(last) and not last.wall else _CASES
-        return CheatResult(name, cheat.words, last.id, "", believed, cheat.remedy or guard)
+        is_unguarded = runs_unit_tests(last) and not last.wall
+        remedy = WALL_REMEDY if is_unguarded else cheat.remedy or _CASES
+        return CheatResult(name, cheat.words, last.id, "", believed, remedy)
 
     def _known_to_agents(self) -> Solution:
         expected: dict[str, None] = {}

@@ -81,7 +81,7 @@ step = "ask"
 """
 BODY = '[[checks]]\nkind = "json"\nstep = "ask"\npath = "$.half"\nequals = 1.5\n'
 
-OF_PYTHON = {"python-exits", "python-says-ok", "python-replaces-runner"}
+OF_PYTHON = {f"python-{one}" for one in ("exits", "says-ok", "replaces-runner", "hides-modules")}
 OF_NODE = {"javascript-exits", "javascript-says-ok", "javascript-replaces-assert"}
 CASES = [
     (PYTHON, PYTHON_TEST, UNITTEST, "", OF_PYTHON),
@@ -313,6 +313,19 @@ def test_build_file_of_the_suite_is_not_all_that_its_program_reads(
     assert fooled_in(opened, folder) == {("works", "targets-do-nothing")}
 
 
+@table("python, fooled", [("python3", {"python-hides-modules"}), ("python3 -I", set[str]())])
+def test_tests_that_start_a_program_import_modules_beside_them(
+    tmp_path: Path, python: str, fooled: set[str]
+) -> None:
+    opened = write(tmp_path, SHELL, "", "sh half.sh", "")
+    folder, run = tmp_path / "suite", f"{python} checks/half.py"
+    test = "import subprocess\n\nassert subprocess.check_output(['sh', 'half.sh']) == b'2\\n'\n"
+    write_files(folder / "fixtures", {"checks/half.py": test})
+    scenario = SCENARIO.format(fixtures='["checks/half.py"]', run=run)
+    write_suite(folder, suite=SUITE, works=scenario)
+    assert {cheat for _, cheat in fooled_in(opened, folder)} == fooled
+
+
 def test_holdout_that_judges_no_source_file_believes_no_cheat(tmp_path: Path) -> None:
     opened = write(tmp_path, {"README.md": "use\n", **PYTHON}, PYTHON_TEST, UNITTEST, "")
     root, folder = opened.project.root, tmp_path / "suite"
@@ -343,7 +356,7 @@ def test_command_names_the_cheat_the_check_and_the_remedy(tmp_path: Path) -> Non
         "(checks: exit): name the modules that its tests import: wall = [...]"
     )
     assert line in done.stdout
-    assert done.stdout.rstrip().endswith("6 cheats played, 3 believed")
+    assert done.stdout.rstrip().endswith("7 cheats played, 4 believed")
     for wrong in (("other",), ("--wrong",)):
         assert attractor(*words, "--operator", *wrong, folder=root, variables=state).returncode == 2
     hints = attractor("suite", "lint", str(tmp_path / "suite"), folder=root, variables=state)
@@ -370,7 +383,7 @@ def test_registration_refuses_a_suite_that_believes_a_cheat_unless_it_accepts_it
     messages: list[str] = []
     found = register(adjusted(opened.project, tell=messages.append), folder)
     assert found.version.data["cheats"] == {
-        "tried": 6,
+        "tried": 7,
         "noticed": 3,
         "accepted": dict.fromkeys(sorted(OF_PYTHON), "it is small"),
     }
@@ -382,7 +395,7 @@ def test_registration_refuses_a_suite_that_believes_a_cheat_unless_it_accepts_it
         ]
     )
     assert cheat_words(found.version).startswith(
-        "3 of 6 cheats noticed, accepted: python-exits (it"
+        "3 of 7 cheats noticed, accepted: python-exits (it"
     )
 
 
@@ -404,7 +417,7 @@ def test_suite_of_an_earlier_version_is_tried_when_it_is_registered_again(tmp_pa
     assert "not tried against cheats: attractor suite register FOLDER" in listed
     assert not register(opened.project, folder).is_new
     listed = attractor("suite", "list", folder=root, variables=state).stdout
-    assert listed.count("6 of 6 cheats noticed") == 1
+    assert listed.count("7 of 7 cheats noticed") == 1
 
 
 def test_suite_that_is_fooled_later_stays_and_is_marked_as_unproved(tmp_path: Path) -> None:
