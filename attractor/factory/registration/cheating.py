@@ -217,9 +217,16 @@ class Cheats:
             reads_files=any(map(_reads_file, scenario.checks)),
             has_service=any(isinstance(step, ServiceStep) for step in scenario.steps),
             commands=[step.run for step in scenario.steps if isinstance(step, CommandStep)],
-            fixtures=[one.target for one in scenario.fixtures],
+            fixtures=[*self._fixtures_of(scenario)],
         )
         return solution, emptied
+
+    def _fixtures_of(self, scenario: Scenario) -> Iterator[str]:
+        for one in scenario.fixtures:
+            source = self.sealed.folder / "fixtures" / one.source
+            yield one.target
+            for file in source.rglob("*.*"):
+                yield f"{one.target}/{file.relative_to(source).as_posix()}"
 
     async def _play(
         self, name: str, cheat: Cheat, scenarios: Sequence[Scenario], change: Change

@@ -313,15 +313,22 @@ def test_build_file_of_the_suite_is_not_all_that_its_program_reads(
     assert fooled_in(opened, folder) == {("works", "targets-do-nothing")}
 
 
-@table("python, fooled", [("python3", {"python-hides-modules"}), ("python3 -I", set[str]())])
+@table(
+    "python, fixture, fooled",
+    [
+        ("python3", "checks/half.py", {"python-hides-modules"}),
+        ("python3", "checks", {"python-hides-modules"}),
+        ("python3 -I", "checks", set[str]()),
+    ],
+)
 def test_tests_that_start_a_program_import_modules_beside_them(
-    tmp_path: Path, python: str, fooled: set[str]
+    tmp_path: Path, python: str, fixture: str, fooled: set[str]
 ) -> None:
     opened = write(tmp_path, SHELL, "", "sh half.sh", "")
     folder, run = tmp_path / "suite", f"{python} checks/half.py"
     test = "import subprocess\n\nassert subprocess.check_output(['sh', 'half.sh']) == b'2\\n'\n"
     write_files(folder / "fixtures", {"checks/half.py": test})
-    scenario = SCENARIO.format(fixtures='["checks/half.py"]', run=run)
+    scenario = SCENARIO.format(fixtures=json.dumps([fixture]), run=run)
     write_suite(folder, suite=SUITE, works=scenario)
     assert {cheat for _, cheat in fooled_in(opened, folder)} == fooled
 
