@@ -200,3 +200,15 @@ def test_command_names_the_tests_and_the_line_to_write(opened: OpenProject, tmp_
     (opened.project.root / "calc.py").write_text(HONEST)
     again = attractor(*words, folder=opened.project.root, variables=state)
     assert warning in again.stdout
+
+
+def test_command_plays_files_to_which_the_reference_does_not_apply(
+    opened: OpenProject, tmp_path: Path
+) -> None:
+    folder = write(opened, tmp_path / "suite", UNITTEST, SCENARIO)
+    (opened.project.root / "calc.py").write_text("import os\n\nos._exit(0)\n")
+    state = {"ATTRACTOR_STATE_DIR": str(opened.project.machine.state_dir)}
+    words = ("suite", "try", str(folder), "--operator", "--sandbox", "none")
+    done = attractor(*words, folder=opened.project.root, variables=state)
+    assert done.returncode == 1
+    assert "halves (holdout): NOT satisfied" in done.stdout
