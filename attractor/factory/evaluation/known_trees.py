@@ -168,11 +168,11 @@ class KnownTrees:
 
             yield play
 
-    def trials_at_once(self, sealed: SealedSuite) -> int:
-        """Return the number of trials of a suite that are played at once."""
+    def trials_at_once(self, sealed: SealedSuite, *, least: int = 1) -> int:
+        """Return the number of trials of a suite that are played at once, at least `least`."""
         # Without network namespaces, parallel trials would share their ports.
         is_alone = not self.sandbox.promises.own_network
-        return 1 if is_alone else sealed.suite.settings.trials.concurrency
+        return 1 if is_alone else max(least, sealed.suite.settings.trials.concurrency)
 
     async def _played(
         self,

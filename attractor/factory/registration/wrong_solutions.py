@@ -295,10 +295,18 @@ class WrongSolutions:
 
 
 async def play_all(
-    jobs: Sequence[Callable[[], Awaitable[R]]], what: str, sealed: SealedSuite, trees: KnownTrees
+    jobs: Sequence[Callable[[], Awaitable[R]]],
+    what: str,
+    sealed: SealedSuite,
+    trees: KnownTrees,
+    *,
+    least: int = 1,
 ) -> list[R]:
-    """Return the results of all jobs, in order; after an error, the others end first."""
-    limit = asyncio.Semaphore(trees.trials_at_once(sealed))
+    """Return the results of all jobs, in order; after an error, the others end first.
+
+    `least` of them work at once, or more if the suite says so.
+    """
+    limit = asyncio.Semaphore(trees.trials_at_once(sealed, least=least))
     progress, done = trees.scope.project.console.progress, 0
 
     async def run(job: Callable[[], Awaitable[R]]) -> R:
