@@ -272,20 +272,28 @@ def _is_below(path: str) -> bool:
 
 
 def _of_each_shape(holdouts: Iterable[Scenario]) -> Iterator[Scenario]:
-    """Yield the first holdout of each shape: programs, unit tests, wall, kinds of checks.
+    """Yield the first holdout of each shape: programs, tests of the suite, wall, kinds of checks.
 
     If its checks include all kinds of another shape, it is at least as strict, and skipped.
     """
     shapes: dict[tuple[object, Set[object]], Scenario] = {}
     for one in holdouts:
-        steps = (step.run for step in one.steps if isinstance(step, CommandStep))
-        alike = frozenset(map(_program, steps)), bool(one.wall), runs_unit_tests(one)
+        steps = [step.run for step in one.steps if isinstance(step, CommandStep)]
+        tests = runs_unit_tests(one) or _starts_fixture(one, steps)
+        alike = frozenset(map(_program, steps)), bool(one.wall), tests
         kinds = frozenset((check.kind, _exit_code(check)) for check in one.checks)
         if kinds:
             shapes.setdefault((alike, kinds), one)
     for (alike, kinds), one in shapes.items():
         if not any(alike == other and fewer < kinds for other, fewer in shapes):
             yield one
+
+
+def _starts_fixture(scenario: Scenario, steps: Sequence[str]) -> bool:
+    """Return whether a step names a program among the fixtures, such as `check` of `check.py`."""
+    paths = [PurePosixPath(fixture.target) for fixture in scenario.fixtures]
+    programs = [path.stem for path in paths if path.suffix in ("", *_ENDS)]
+    return any(name in step for name in programs for step in steps)
 
 
 def _exit_code(check: CheckSpec) -> Json:

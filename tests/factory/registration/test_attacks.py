@@ -204,6 +204,22 @@ def test_known_exploit_is_refused_at_registration_until_the_suite_is_guarded(
         assert counts["tried"] == counts["noticed"] != 0
 
 
+def test_program_of_the_suite_is_tried_also_beside_a_holdout_with_fewer_checks(
+    tmp_path: Path,
+) -> None:
+    graded = f"{PYTEST}\n\ntest_half()\nprint('OK')\n"
+    starts = scenario(
+        "exit",
+        STEP.format("python3 checked.py"),
+        'step = "go"\n[[checks]]\nkind = "stdout"\nstep = "go"\ncontains = "OK"\n',
+        'fixtures = ["checked.py"]',
+    )
+    holdouts = {"stdout": scenario("stdout", *KINDS["stdout"]), "exit": starts}
+    opened = write(tmp_path, holdouts, {"fixtures/checked.py": graded})
+    with pytest.raises(SuiteRefused, match="fooled: python-agrees: exit believes"):
+        register(opened.project, tmp_path / "suite")
+
+
 SHELL = '#!/bin/sh\n[ "$1" = 7 ] && echo 3.5 || echo 4.5\n'
 C = """#include <stdio.h>
 #include <stdlib.h>
