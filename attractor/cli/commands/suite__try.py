@@ -66,7 +66,8 @@ def try_suite(
     holdout believes a cheat.
     """
     if (wrong or cheats) and not to_operator:
-        raise UsageError("holdouts and wrong solutions are hidden", hint="add --operator")
+        played = "holdouts, on which cheats are played," if cheats else "wrong solutions"
+        raise UsageError(f"{played} are hidden", hint="add --operator")
     if wrong and cheats:
         raise UsageError("--wrong and --cheats are two questions", hint="ask one after the other")
     with tempfile.TemporaryDirectory() as store:
@@ -145,7 +146,11 @@ async def _try_cheats(
 def _show_cheats(played: PlayedCheats, *, as_json: bool) -> ExitCode:
     results = played.results
     count, fooled = number_of(len(results), "cheat"), [one for one in results if one.has_fooled]
-    words = f"{count} played, {len(fooled)} believed" if results else "no cheat fits the project"
+    words = (
+        f"{count} played, {len(fooled)} believed"
+        if results
+        else "no cheat is written in a language of the project"
+    )
     lines = [*map(str, results), *(f"warning: {one}" for one in played.warnings()), words]
     show_result([one.to_record() for one in results], *lines, as_json=as_json)
     return ExitCode.FAILED if fooled else ExitCode.DONE

@@ -26,13 +26,14 @@ def race_lines(
     `promoted` are the promoted runs. `again` is the command that is to be repeated: `resume` or
     `end`.
     """
+    cost = sum((view.cost for view in views), VerdictCost())
     lines = [
         f"race {race.race_id} of {race.pipeline.partition('#')[0]} from {race.commit[:12]}, "
         f"judged by {race.suite.partition('#')[0]}",
         f"  the bound counts {race.counted} attempts with this suite from this tree",
         *_stop_lines(race, [view.result for view in views], has_ended=has_ended),
         *table([_HEAD, *(_row(place, view) for place, view in rank_views(views))]),
-        f"  cost of the verdicts: {sum((view.cost for view in views), VerdictCost())}",
+        *([f"  cost of the verdicts: {cost}"] if cost.trials else []),
         *(f"  {_name(view)}: {view.left}" for view in views if view.left),
         _result(views, promoted) if has_ended else _next(race, views, again),
     ]

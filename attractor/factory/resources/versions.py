@@ -143,7 +143,7 @@ def cheat_words(version: Version) -> str:
         return "not tried against cheats: attractor suite register FOLDER"
     counts = Fields(version.data[CHEATS], "a version")
     if not counts.number("tried"):
-        return "no cheat fits the project"
+        return "no cheat is written in a language of the project"
     noticed = f"{counts.number('noticed')} of {number_of(counts.number('tried'), 'cheat')} noticed"
     accepted = [f"{name} ({why})" for name, why in counts.members("accepted").items()]
     return f"{noticed}{', accepted: ' * bool(accepted)}{', '.join(accepted)}"
