@@ -160,6 +160,12 @@ def test_right_one_of_six_attempts_wins_and_the_others_are_canceled(desk: RaceDe
     assert by_run[shown["winner"]]["model"] == RIGHT
     ranked = [[by_run[one]["verdict"] for one in place["run_ids"]] for place in shown["ranking"]]
     assert ranked == [["go"], ["go"], ["no-go"] * len(ranked[2]), ["no-go"] * len(ranked[3])]
+    costs = [one["verdict_cost"] for one in shown["attempts"]]
+    line = f"cost of the verdicts: {sum(cost['trials'] for cost in costs)} trials in "
+    assert line in desk.do("race", "show").stdout
+    own = desk.json("report", shown["winner"])["verdict"]
+    assert own == by_run[shown["winner"]]["verdict_cost"]
+    assert min(own["trials"], own["processor_seconds"]) > 0
     [equal] = [place["run_ids"] for place in shown["ranking"] if len(place["run_ids"]) == 3]
     assert {by_run[one]["backend"] for one in equal} == {"simulate"}
     begun = {one.run_id for one in desk.lines(LineKind.EVALUATION_BEGUN)}
