@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field
+from datetime import timedelta
 from functools import cache
 
 from attractor.base.dataclasses import dataclass
@@ -74,7 +75,8 @@ class Cheat:
 
     `make` returns the files that it writes; none if the language is another one. `language` is the
     one that must compile, if any. `is_honest`: it deceives no test, so one holdout that notices it
-    is enough. `remedy`: what helps against it, if neither cases nor a wall.
+    is enough. `remedy`: what helps against it, if neither cases nor a wall. `limit`: the time limit
+    of each step, if the suite has a longer one.
     """
 
     words: str
@@ -82,6 +84,7 @@ class Cheat:
     language: BracedLanguage | None = None
     is_honest: bool = False
     remedy: str = ""
+    limit: timedelta | None = None
 
 
 def ending_cheat(language: BracedLanguage, *lines: str) -> Cheat:

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
+from datetime import timedelta
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 
@@ -235,9 +236,9 @@ class Cheats:
         self, name: str, cheat: Cheat, scenarios: Sequence[Scenario], change: Change
     ) -> CheatResult:
         """Play a cheat on holdouts, up to the first that notices it."""
-        async with self.trees.play_one_by_one(self.sealed, change) as play:
+        async with self.trees.play_one_by_one(_limited(self.sealed, cheat.limit), change) as play:
             for scenario in scenarios:
-                result = await play(scenario)
+                result = await play(_hurried(scenario, cheat.limit))
                 if not result.satisfied:
                     return CheatResult(name, cheat.words, scenario.id, first_reason_of(result))
         *_, last = scenarios
@@ -260,6 +261,33 @@ class Cheats:
                 if isinstance(path, str) and _is_below(path):
                     read[path] = found[0] if found else ""
         return Solution({}, [*expected], read, [*ports])
+
+
+def _limited(sealed: SealedSuite, limit: timedelta | None) -> SealedSuite:
+    """Return a suite whose trials have at most a time limit."""
+    settings = sealed.suite.settings
+    if not limit or limit >= settings.trials.timeout:
+        return sealed
+    trials = settings.trials.model_copy(update={"timeout": limit})
+    update = {"settings": settings.model_copy(update={"trials": trials})}
+    return replace(sealed, suite=sealed.suite.model_copy(update=update))
+
+
+def _hurried(scenario: Scenario, limit: timedelta | None) -> Scenario:
+    """Return a scenario whose steps have at most a time limit."""
+    if not limit:
+        return scenario
+    steps = [
+        one.model_copy(
+            update={
+                key: limit
+                for key in ("timeout", "ready")
+                if (given := getattr(one, key, None)) and given > limit
+            }
+        )
+        for one in scenario.steps
+    ]
+    return scenario.model_copy(update={"steps": tuple(steps)})
 
 
 def _reads_file(check: CheckSpec) -> bool:

@@ -57,6 +57,7 @@ const assert = require("node:assert");
 const { half } = require("./calc.js");
 test("half", () => assert.strictEqual(half(3), 1.5));
 """
+NODE_THROWS = NODE_TEST.replace("strictEqual(half(3), 1.5)", "throws(() => half('a'))")
 NODE = {"calc.js": "exports.half = (n) => n / 2;\n"}
 SHELL = {"half.sh": "#!/bin/sh\necho 1\n"}
 MAKE = {"Makefile": "test:\n\tsh half.sh\n", **SHELL}
@@ -195,13 +196,21 @@ def test_suite_believes_cheats_until_it_is_guarded(
     assert not fooled or ("name the modules that its tests import" in remedies) == guarded
 
 
-@table("more, fooled", [(SERVICE, {"answers-requests"}), (f"{SERVICE}{BODY}", set[str]())])
+def test_unit_tests_that_only_expect_errors_believe_a_module_that_throws(tmp_path: Path) -> None:
+    opened = write(tmp_path, NODE, NODE_THROWS, NODE_RUN, 'wall = ["./calc.js"]')
+    assert ("works", "javascript-raises") in fooled_in(opened, tmp_path / "suite")
+
+
+@table(
+    "more, fooled",
+    [(SERVICE, {"answers-requests", "leaves-daemon"}), (f"{SERVICE}{BODY}", set[str]())],
+)
 def test_suite_believes_an_answer_to_each_request_until_it_checks_it(
     tmp_path: Path, more: str, fooled: set[str]
 ) -> None:
     found = played(write(tmp_path, PYTHON, "", "true", more), tmp_path / "suite")
     assert {one.cheat for one in found if one.has_fooled} == fooled
-    assert "answers-requests" in {one.cheat for one in found}
+    assert {"answers-requests", "leaves-daemon"} <= {one.cheat for one in found}
 
 
 @pytest.mark.parametrize(
@@ -236,7 +245,8 @@ def test_language_whose_compiler_is_missing_is_left_out(tmp_path: Path) -> None:
         (tmp_path / "bin" / program).symlink_to(shutil.which(program) or program)
     opened = OpenProject(adjusted(opened.project, environ={"PATH": f"{tmp_path}/bin"}))
     found = all_played(opened, tmp_path / "suite")
-    assert {one.cheat.partition("-")[0] for one in found.results} == {"python", "prints"}
+    kinds = {"python", "prints", "hangs", "rewrites"}
+    assert {one.cheat.partition("-")[0] for one in found.results} == kinds
     assert found.untried == ["Go (no go on the PATH)"]
 
 
@@ -333,6 +343,46 @@ def test_tests_that_start_a_program_import_modules_beside_them(
     assert {cheat for _, cheat in fooled_in(opened, folder)} == fooled
 
 
+@table(
+    "steps, fooled",
+    [
+        (("sh half.sh", "bash check.sh"), {"rewrites-fixtures"}),
+        (("bash check.sh",), {"rewrites-fixtures"}),
+        (("sh half.sh",), {"shell-exits"}),
+    ],
+)
+def test_program_of_the_suite_that_a_candidate_can_rewrite_is_no_check(
+    tmp_path: Path, steps: Sequence[str], fooled: set[str]
+) -> None:
+    opened, folder = write(tmp_path, SHELL, "", "true", ""), tmp_path / "suite"
+    write_files(
+        folder / "fixtures", {"check.sh": '#!/bin/bash\n./half.sh\n[ "$(./half.sh)" = 1 ]\n'}
+    )
+    *before, last = steps
+    head, _, tail = SCENARIO.format(fixtures='["check.sh"]', run=last).partition("[[steps]]")
+    more = "".join(f'[[steps]]\nname = "first"\nrun = "{run}"\n\n' for run in before)
+    write_suite(folder, suite=SUITE, works=f"{head}{more}[[steps]]{tail}")
+    assert fooled <= {cheat for _, cheat in fooled_in(opened, folder)}
+
+
+@table(
+    "files, run, equals, fooled",
+    [
+        (SHELL, "timeout 1 sh half.sh", 124, {"hangs"}),
+        (NODE, "timeout 1 node calc.js", 124, {"hangs"}),
+        (PYTHON, "timeout 1 python3 calc.py", 124, {"hangs"}),
+    ],
+)
+def test_holdout_that_expects_a_time_limit_believes_what_does_not_end(
+    tmp_path: Path, files: dict[str, str], run: str, equals: int, fooled: set[str]
+) -> None:
+    opened, folder = write(tmp_path, files, "", run, ""), tmp_path / "suite"
+    write_suite(
+        folder, suite=SUITE, works=f"{SCENARIO.format(fixtures='[]', run=run)}equals = {equals}"
+    )
+    assert {cheat for _, cheat in fooled_in(opened, folder)} == fooled
+
+
 def test_holdout_that_judges_no_source_file_believes_no_cheat(tmp_path: Path) -> None:
     opened = write(tmp_path, {"README.md": "use\n", **PYTHON}, PYTHON_TEST, UNITTEST, "")
     root, folder = opened.project.root, tmp_path / "suite"
@@ -363,7 +413,7 @@ def test_command_names_the_cheat_the_check_and_the_remedy(tmp_path: Path) -> Non
         "(checks: exit): name the modules that its tests import: wall = [...]"
     )
     assert line in done.stdout
-    assert done.stdout.rstrip().endswith("7 cheats played, 4 believed")
+    assert done.stdout.rstrip().endswith("9 cheats played, 4 believed")
     for wrong in (("other",), ("--wrong",)):
         assert attractor(*words, "--operator", *wrong, folder=root, variables=state).returncode == 2
     hints = attractor("suite", "lint", str(tmp_path / "suite"), folder=root, variables=state)
@@ -390,8 +440,8 @@ def test_registration_refuses_a_suite_that_believes_a_cheat_unless_it_accepts_it
     messages: list[str] = []
     found = register(adjusted(opened.project, tell=messages.append), folder)
     assert found.version.data["cheats"] == {
-        "tried": 7,
-        "noticed": 3,
+        "tried": 9,
+        "noticed": 5,
         "accepted": dict.fromkeys(sorted(OF_PYTHON), "it is small"),
     }
     unneeded = "the suite accepts the cheat python-raises, and no holdout believes it"
@@ -402,7 +452,7 @@ def test_registration_refuses_a_suite_that_believes_a_cheat_unless_it_accepts_it
         ]
     )
     assert cheat_words(found.version).startswith(
-        "3 of 7 cheats noticed, accepted: python-exits (it"
+        "5 of 9 cheats noticed, accepted: python-exits (it"
     )
 
 
@@ -424,7 +474,7 @@ def test_suite_of_an_earlier_version_is_tried_when_it_is_registered_again(tmp_pa
     assert "not tried against cheats: attractor suite register FOLDER" in listed
     assert not register(opened.project, folder).is_new
     listed = attractor("suite", "list", folder=root, variables=state).stdout
-    assert listed.count("7 of 7 cheats noticed") == 1
+    assert listed.count("9 of 9 cheats noticed") == 1
 
 
 def test_suite_that_is_fooled_later_stays_and_is_marked_as_unproved(tmp_path: Path) -> None:

@@ -254,7 +254,7 @@ def test_run_in_a_clone_registers_its_suite_by_the_lock_of_the_last_commit(
     assert (registered.version.number, registered.version.by) == (1, "ann")
     assert not registered.is_new
     notes = gate(ask_gate(run.directory, OpenProject(there))[1]).suite_notes
-    assert notes == ("1 of 1 cheat noticed",)
+    assert notes == ("2 of 2 cheats noticed",)
     assert launch(there, "careful").status == run.status
     assert audit(there.machine.state_dir, there.runs_dir).flaws == []
 
@@ -664,7 +664,7 @@ def test_suite_whose_program_is_missing_is_registered_with_a_warning_and_played_
     commit(opened.root)
     assert not register(opened, folder).is_new
     notes = gate(ask_gate(run.directory, OpenProject(opened))[1]).suite_notes
-    assert notes == ("1 of 1 cheat noticed",)
+    assert notes == ("2 of 2 cheats noticed",)
     messages.clear()
     assert not register(opened, folder).is_new
     assert messages == []
