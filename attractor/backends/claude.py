@@ -21,6 +21,14 @@ from attractor.backends.programs import Dialogue, Invocation, Program, Task
 from attractor.base.json import Json, JsonObject
 from attractor.llm.response import Usage
 
+_VARIABLES = {
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "DISABLE_AUTOUPDATER": "1",
+    "DISABLE_TELEMETRY": "1",
+    # Otherwise claude refuses to work as root.
+    "IS_SANDBOX": "1",
+}
+
 
 def invoke(task: Task) -> Invocation:
     """Return the call of claude, which reads messages from its input while it works."""
@@ -32,14 +40,13 @@ def invoke(task: Task) -> Invocation:
         words += ["--effort", effort]
     if task.session:
         words += ["--resume", task.session]
-    variables = {
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        "DISABLE_AUTOUPDATER": "1",
-        "DISABLE_TELEMETRY": "1",
-        # Otherwise claude refuses to work as root.
-        "IS_SANDBOX": "1",
-    }
-    return Invocation(tuple(words), variables)
+    return Invocation(tuple(words), _VARIABLES)
+
+
+def prepare(task: Task) -> Invocation:
+    """Return the settings with which claude asks for no permission."""
+    settings = {"permissions": {"defaultMode": "bypassPermissions"}}
+    return Invocation((), _VARIABLES, {".claude/settings.json": json.dumps(settings)})
 
 
 async def drive(dialogue: Dialogue) -> None:
@@ -121,5 +128,6 @@ CLAUDE = Program(
     sessions=(".claude/projects", ".claude.json"),
     keeps_input=True,
     steer=send,
+    prepare=prepare,
 )
 part = outside_backend(lambda parts: CLAUDE)

@@ -1,5 +1,6 @@
 """Executes stages with the program `codex` of OpenAI."""
 
+import json
 import shlex
 from collections.abc import Iterator
 from contextlib import suppress
@@ -42,6 +43,31 @@ def invoke(task: Task) -> Invocation:
     # codex refuses a missing home folder.
     files = {".codex/config.toml": ""} if task.home else {}
     return Invocation(tuple(words), variables, files, task.prompt)
+
+
+_CONFIG = """model_provider = "attractor"
+sandbox_mode = "danger-full-access"
+approval_policy = "never"
+check_for_update_on_startup = false
+analytics.enabled = false
+
+[model_providers.attractor]
+name = "attractor"
+base_url = %s
+env_key = "OPENAI_API_KEY"
+wire_api = "responses"
+
+[projects.%s]
+trust_level = "trusted"
+"""
+
+
+def prepare(task: Task) -> Invocation:
+    """Return the settings with which codex asks for no permission, and finds its models."""
+    url = task.access.url if task.access else ""
+    config = _CONFIG % (json.dumps(url), json.dumps(task.folder))
+    variables = {"CODEX_HOME": f"{task.home}/.codex"}
+    return Invocation((), variables, {".codex/config.toml": config})
 
 
 def read(event: JsonObject) -> Iterator[ProgramEvent]:
@@ -139,5 +165,6 @@ CODEX = Program(
     providers=("openai",),
     login=".codex/auth.json",
     sessions=(".codex/sessions",),
+    prepare=prepare,
 )
 part = outside_backend(lambda parts: CODEX)

@@ -4,6 +4,7 @@ from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import AgentText, Failed
 from attractor.backends.programs import Dialogue, Invocation, Program, Task
 from attractor.backends.registry import OutsideParts
+from attractor.backends.typed_command import typed_program
 
 LONGEST_ANSWER = 64 << 20
 
@@ -30,7 +31,9 @@ async def drive(dialogue: Dialogue) -> None:
 
 
 def program(parts: OutsideParts | None) -> Program:
-    """Return the command of the settings."""
+    """Return the command that a person typed, otherwise that of the settings."""
+    if parts and parts.command:
+        return typed_program(parts)
     settings = parts.settings.command if parts and parts.settings else None
     return Program(
         name="command",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
@@ -32,14 +33,23 @@ def invoke(task: Task) -> Invocation:
     words = ["--yolo", "--output-format", "stream-json"]
     if task.choice.model:
         words += ["-m", task.choice.model]
+    own = prepare(task)
+    return replace(own, arguments=tuple(words), input=task.prompt)
+
+
+def prepare(task: Task) -> Invocation:
+    """Return the settings with which gemini uses a key, and asks for no permission."""
     files: dict[str, str] = {}
     if task.home:
-        security = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
-        files[".gemini/settings.json"] = json.dumps({**_SETTINGS, **security})
-    variables = {"GEMINI_CLI_TRUST_WORKSPACE": "true"}
-    return Invocation(tuple(words), variables, files, task.prompt)
+        more = {
+            "security": {"auth": {"selectedType": "gemini-api-key"}},
+            "tools": {"allowed": _TOOLS_ALLOWED},
+        }
+        files[".gemini/settings.json"] = json.dumps({**_SETTINGS, **more})
+    return Invocation((), {"GEMINI_CLI_TRUST_WORKSPACE": "true"}, files)
 
 
+_TOOLS_ALLOWED = ["run_shell_command", "write_file", "replace", "web_fetch"]
 _TOOLS = {"replace": "edit_file", "run_shell_command": "shell"}
 
 
@@ -90,5 +100,6 @@ GEMINI = Program(
     drive=follow(read),
     providers=("gemini",),
     login=".gemini/oauth_creds.json",
+    prepare=prepare,
 )
 part = outside_backend(lambda parts: GEMINI, keeps_sessions=False)

@@ -129,5 +129,6 @@ OPENCODE = Program(
     login=".local/share/opencode/auth.json",
     sessions=(".local/share/opencode",),
     needs_model=True,
+    prepare=lambda task: Invocation((), configure(task)),
 )
 part = outside_backend(lambda parts: OPENCODE)

@@ -128,6 +128,8 @@ def has_login(program: Program, parts: OutsideParts) -> bool:
 
 def find_unmetered(program: Program, nodes: Sequence[Node], parts: OutsideParts) -> Iterator[str]:
     """Yield a sentence if a program calls models without the model proxy, which counts calls."""
+    if parts.command and not program.providers:
+        return  # it has no network
     providers = {program.choose(node, parts.defaults).provider for node in nodes}
     reports = "nothing" if program.is_shell_command else "only what it reports"
     if "" in providers:

@@ -170,7 +170,8 @@ class Program:
     `providers` are those whose models the program can use, the usual one first. `login` is a file
     in the home folder of an operator who has logged in. `sessions` are paths in the home folder by
     which a later stage continues a session. A program with `steer` takes messages while it works.
-    `offered` are providers whose keys are set, for a program without `providers`.
+    `offered` are providers whose keys are set, for a program without `providers`. `prepare` returns
+    the variables and files with which the program works by the words of a person.
     """
 
     name: str
@@ -189,6 +190,7 @@ class Program:
     needs_run: bool = False
     is_shell_command: bool = False
     steer: Callable[[Dialogue, str], None] | None = None
+    prepare: Callable[[Task], Invocation] | None = None
 
     def choose(self, node: Node, defaults: ModelDefaults) -> ModelChoice:
         """Return the model of a node; an empty model or effort means the program's default."""

@@ -1,12 +1,14 @@
 """Finds backends: files in this folder, entry points, and objects passed by a program."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from attractor.base.callables import call
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
+from attractor.base.json import Json, JsonObject
 from attractor.base.registry import Registry, count_parameters
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, failure
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 class OutsideParts:
     """The parts of backends that run programs: the operator's variables, models and settings.
 
+    `command` are the words of a person's own command, which reads `feedback` on its input.
     `is_sandboxed` is False if the run asks for no sandbox. With `is_model_asked`, the default model
     was asked for, and does not come from the settings. Without `accounts`, the limit of an
     account is a failure.
@@ -37,6 +40,8 @@ class OutsideParts:
     is_model_asked: bool = False
     prompt_folders: tuple[Path, ...] = ()
     accounts: "Accounts | None" = None
+    command: Sequence[str] = ()
+    feedback: JsonObject = field(default_factory=dict[str, Json])
 
 
 @dataclass(frozen=True, kw_only=True)

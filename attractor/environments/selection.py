@@ -179,6 +179,19 @@ def with_read_only(choice: EnvironmentChoice) -> EnvironmentChoice:
     return _remade(choice, replace(choice.settings, read_only=True))
 
 
+def with_network(choice: EnvironmentChoice) -> EnvironmentChoice:
+    """Return a choice of a sandbox whose commands have the network of this machine."""
+    if choice.settings is None:
+        return choice
+    if not choice.settings.bubblewrap:
+        raise SandboxUnavailable(
+            "only bubblewrap can open the network of its commands",
+            hint="install bubblewrap (Debian: apt-get install bubblewrap)",
+        )
+    promises = replace(choice.promises, own_network=False)
+    return _remade(replace(choice, promises=promises), replace(choice.settings, opens_network=True))
+
+
 def _remade(choice: EnvironmentChoice, settings: SandboxSettings) -> EnvironmentChoice:
     remade = _in_bubblewrap if settings.bubblewrap else _in_landlock
     return remade(settings, choice.promises, choice.sentence)

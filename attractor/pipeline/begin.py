@@ -15,7 +15,7 @@ from attractor.engine.state.attempts import MAIN, TreeId
 from attractor.engine.state.run_state import QUEUED
 from attractor.engine.state.walks import last_tree
 from attractor.engine.storage.secrets import Redactor
-from attractor.environments.selection import with_repository
+from attractor.environments.selection import EnvironmentChoice, with_network, with_repository
 from attractor.pipeline.fork.create import create_fork
 from attractor.pipeline.fork.linked_run import create_on_result, result_tree, settle_parent
 from attractor.pipeline.garbage import end_orphans
@@ -71,7 +71,8 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     _keep_settings(plan, stack, tell)
     left_out = LeftOutPaths(ours=record_paths(plan.request), tell=tell)
     repository = borrow_repository(plan.request, project, plan.sandbox, stack)
-    sandbox = with_repository(plan.sandbox, repository) if repository else plan.sandbox
+    sandbox = _sandbox_of_stages(plan)
+    sandbox = with_repository(sandbox, repository) if repository else sandbox
     if repository:
         tell(_COMMITS)
         note = "\n\n".join(filter(None, [plan.policy.task_note, _COMMITS_OF_AGENT]))
@@ -104,6 +105,12 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     elif plan.change:
         accept_change(run, plan.change, project)
     return BegunRun(plan, run, workspace)
+
+
+def _sandbox_of_stages(plan: RunPlan) -> EnvironmentChoice:
+    """Return the sandbox of the stages; that of trials never has a network."""
+    command = plan.request.command
+    return with_network(plan.sandbox) if command and command.opens_network else plan.sandbox
 
 
 _COMMITS = (
@@ -182,7 +189,7 @@ def _create(plan: RunPlan, origin: New, workspace: Workspace, agents: str) -> Op
         agents=agents,
         options=request.redacted_record(scope.redactor),
         versions={"attractor": project.machine.version},
-        promises=plan.sandbox.promises,
+        promises=_sandbox_of_stages(plan).promises,
     )
     root = origin.root or run_root(plan.run_id, project.runs_dir)
     create_run_directory(

@@ -77,6 +77,17 @@ class Submission:
     actors: Sequence[str]
 
 
+@dataclass(frozen=True)
+class TypedCommand:
+    """The words of a person's own command, which does the work of a run.
+
+    With `opens_network`, it has the network of this machine.
+    """
+
+    words: Sequence[str]
+    opens_network: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
     """The settings that a caller chooses for a run; its manifest stores them without secrets.
@@ -92,7 +103,8 @@ class RunRequest:
     message to an actor that the run answers. `builds_on` is the run beside this one with whose
     files it begins. With a `submission`, the run only evaluates the files of a dimension.
     `gallery` is the pipeline of the gallery that the run has, with its version. `trigger` is the
-    occurrence for which an automation started the run.
+    occurrence for which an automation started the run. The `command` of a person does the work,
+    if there is one.
     """
 
     file: Path
@@ -125,6 +137,12 @@ class RunRequest:
     submission: Submission | None = None
     gallery: str = ""
     trigger: Trigger | None = None
+    command: TypedCommand | None = None
+
+    @property
+    def is_work_of_any(self) -> bool:
+        """Whether a suite judges the files whatever made them, and not the runs of a pipeline."""
+        return bool(self.submission or self.command)
 
     def with_inputs(self, inputs: Mapping[str, str]) -> "RunRequest":
         """Return the request with more inputs."""
@@ -157,6 +175,7 @@ _NEWER = (
     "submission",
     "gallery",
     "trigger",
+    "command",
 )
 """The fields that a manifest, or one of an earlier version, does not have among the options."""
 

@@ -184,7 +184,7 @@ def begin(
     )
     begun = _begin_on(pool, invocation, opened, work) if pool else asyncio.run(work())
     show(f"race {begun.race_id}: {attempts} attempts, {begun.counted} count", err=True)
-    return _execute(begun, invocation, opened, as_json=as_json)
+    return execute_race(begun, invocation, opened, as_json=as_json)
 
 
 def _pair(backends: str, models: Sequence[str], default: str) -> Sequence[tuple[str, str]]:
@@ -236,7 +236,7 @@ def resume(invocation: Invocation, reference: str, as_json: bool) -> ExitCode:
     """
     opened = opened_of(invocation)
     found = find_race(opened.ledger, opened.identity.project_id(), reference)
-    return _execute(found, invocation, opened, as_json=as_json)
+    return execute_race(found, invocation, opened, as_json=as_json)
 
 
 @race.command()
@@ -294,9 +294,10 @@ def _show_named(
     return ExitCode.DONE
 
 
-def _execute(
+def execute_race(
     begun: Race, invocation: Invocation, opened: OpenProject, *, as_json: bool
 ) -> ExitCode:
+    """Execute the attempts of a race that have not ended, and print their table."""
     if begun.pool or opened.elsewhere:
         # The processes of attempts open the fleet: for the runs, or for their trials.
         # Imported here, because only the fleet needs a database.

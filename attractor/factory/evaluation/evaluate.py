@@ -245,9 +245,9 @@ class Evaluator:
         require_manifest(self.opened, run, own)
         require_journal(run, own)
         seal = sealed.seal if sealed else ""
-        submission = read_request(run.manifest).submission
+        request = read_request(run.manifest)
         version = self.opened.suites.versions.of_pin(run.manifest.suite) if sealed else None
-        named = sealed.suite.settings.pipeline if sealed and not submission else ()
+        named = sealed.suite.settings.pipeline if sealed and not request.is_work_of_any else ()
         evaluations = tuple(pool.of_run(run.run_id))
         races = races_in(entries)
         others = tuple(pool.by_other_runs(run.run_id, run.tree, seal))
@@ -283,7 +283,7 @@ class Evaluator:
             # Also in another run, the tree of an attempt is one of its race.
             race=race_with(races, [*lineage_of(run), *attempts.values()]) if races else None,
             by_attempts=frozenset(attempts),
-            usage=sum(self._used_by(submission, entries, played), run.state.used),
+            usage=sum(self._used_by(request.submission, entries, played), run.state.used),
             window=window,
             incidents=leaks_of(own),
             unsearched=unsearched_of(own),

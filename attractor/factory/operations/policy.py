@@ -92,7 +92,7 @@ class _Policies:
 
     def _admission(self, origin: Origin, suite: str) -> Callable[[PipelineSource, Path], None]:
         opened = self.opened
-        if isinstance(origin, New) and origin.request.submission:
+        if isinstance(origin, New) and origin.request.is_work_of_any:
             # The suite judges the files, whatever made them.
             return do_nothing
         if origin.is_new:
@@ -114,7 +114,9 @@ class _Policies:
         sealed = opened.suite(suite)
         if sealed is None:
             return "", []
-        if not request.suite and (other := name_fault(suite, origin.pipeline_name, opened)):
+        if not (request.suite or request.is_work_of_any) and (
+            other := name_fault(suite, origin.pipeline_name, opened)
+        ):
             return "", [_without_suite(other)]
         # Suites are slow to import.
         from attractor.factory.evaluation.evaluate import require_usable

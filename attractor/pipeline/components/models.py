@@ -182,6 +182,8 @@ def outside_parts(
             is_model_asked=is_model_asked,
             prompt_folders=(scope.agents_folder / PROFILES,),
             accounts=accounts_of(request, project),
+            command=request.command.words if request.command else (),
+            feedback=request.feedback,
         )
     )
 

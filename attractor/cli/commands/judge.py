@@ -1,0 +1,175 @@
+"""Let a command work, and judge its files by hidden scenarios."""
+
+import asyncio
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from attractor.base.errors import ExitCode, UsageError
+from attractor.cli.invocation import Invocation, json_lines_option
+from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.observers import read_outlook
+from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.results import as_record, as_text
+from attractor.cli.runs.setup import budget_options, judge_options, opened_of, sandbox_option
+from attractor.cli.runs.verdicts import verdict_text
+from attractor.cli.runs.walk import Watcher, walk
+from attractor.engine.budgets import Budgets
+from attractor.engine.outcome import describe_usage, usage_figures
+from attractor.factory.evaluation.failed_scenarios import verdict_record
+from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.evaluate import ask_gate
+from attractor.factory.operations.start import start_run
+from attractor.factory.operator_process import Scope
+from attractor.records.lookup import reference_of
+from attractor.records.request import RunRequest, TypedCommand
+from attractor.worlds.judging import (
+    STAGE,
+    JudgedWork,
+    describe_access,
+    next_try,
+    pipeline_text,
+    read_verdict,
+    request_of,
+)
+
+
+@click.command(context_settings={"ignore_unknown_options": False})
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND...")
+@judge_options(
+    "Judge the files with this suite. A new name is registered by its committed lock.",
+    "Judge them by this profile.",
+)
+@click.option("--goal", default="", help="Name the work in lists (default: the command).")
+@click.option(
+    "--again",
+    type=click.IntRange(0, 100),
+    default=0,
+    metavar="N",
+    help="After a no-go, let the command go on at most N times: with its files, and the verdict on "
+    "its input. Each time counts as an attempt on the suite.",
+)
+@click.option(
+    "--attempts",
+    type=click.IntRange(2, 100),
+    metavar="N",
+    help="Let the command work N times from the same commit, and rank the results: a race.",
+)
+@click.option("--network", "opens_network", is_flag=True, help="Let the command use your network.")
+@click.option("--include-dirty", is_flag=True, help="Begin with your uncommitted changes.")
+@sandbox_option("Run the command")
+@budget_options
+@json_lines_option
+@click.pass_obj
+def judge(
+    invocation: Invocation,
+    command: tuple[str, ...],
+    suite: str,
+    profile: str,
+    goal: str,
+    again: int,
+    attempts: int | None,
+    opens_network: bool,
+    include_dirty: bool,
+    sandbox: str,
+    budgets: Budgets,
+    as_json: bool,
+) -> ExitCode:
+    """Let COMMAND work in a copy of the last commit, and judge its files by hidden scenarios.
+
+    Such as 'attractor judge -- claude -p "fix the parser"'. It works in a sandbox, as a run of one
+    stage. The model calls of claude, codex, gemini and opencode go through Attractor, which adds
+    your key and counts them; others have no network. Exit with 0 for a go, otherwise with 5.
+    """
+    if attempts and again:
+        raise UsageError("--attempts and --again exclude each other")
+    asked = RunRequest(
+        file=Path(),
+        goal=goal,
+        sandbox=sandbox,
+        budgets=budgets,
+        suite=suite,
+        profile=profile,
+        include_dirty=include_dirty,
+    )
+    typed = TypedCommand(command, opens_network)
+    request = request_of(typed, invocation.folder, asked)
+    show(describe_access(typed), err=True)
+    if attempts:
+        return _race(request, attempts, invocation, as_json=as_json)
+    work, opened = _work(request, again, invocation, as_json=as_json)
+    return _show(work, opened, as_json=as_json)
+
+
+def _ready(opened: OpenProject, request: RunRequest) -> OpenProject:
+    texts = {str(request.file): pipeline_text()}
+    return replace(opened, project=opened.project.with_texts(texts))
+
+
+def _work(
+    request: RunRequest, again: int, invocation: Invocation, *, as_json: bool
+) -> tuple[JudgedWork, OpenProject]:
+    """Let the command work, again after a no-go."""
+    before: Path | None = None
+    while True:
+        watcher = Watcher(invocation, as_json=as_json, stage=STAGE)
+        opened = _ready(
+            opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet),
+            request,
+        )
+        began = time.monotonic()
+        result = walk(start_run(request, opened, feedback=before), watcher)
+        work, before = read_verdict(result, opened), result.directory
+        following = next_try(work, request, time.monotonic() - began) if again else None
+        if following is None:
+            return work, opened
+        again -= 1
+        show(f"no-go: the command goes on (tries left after this one: {again})", err=True)
+        request = following
+
+
+def _show(work: JudgedWork, opened: OpenProject, *, as_json: bool) -> ExitCode:
+    """Print the verdict, the changes, the cost, and the next commands."""
+    result, project = work.result, opened.project
+    outlook = read_outlook(result, project)
+    report = work.report
+    if as_json:
+        verdict = {"verdict": work.words, **usage_figures(result.usage)}
+        if report:
+            _, judged = ask_gate(result.directory, opened)
+            verdict["gate"] = verdict_record(judged, to_operator=False)
+        show_json({**as_record(result, outlook), **verdict}, is_line=True)
+    else:
+        if report:
+            facts, judged = ask_gate(result.directory, opened)
+            show(verdict_text(facts, judged, to_operator=False))
+        show(as_text(result, outlook))
+        show(f"  used:     {describe_usage(result.usage)}")
+        if report is None:
+            show("  judge:    attractor suite init scenarios/NAME   (then: --suite NAME)")
+        elif report.go:
+            run = reference_of(result.directory, project.runs_dir)
+            show(f"  then:     attractor promote {run}   (--to pr: a pull request)")
+    if result.exit_code is not ExitCode.DONE:
+        return result.exit_code
+    return ExitCode.DONE if report and report.go else ExitCode.NO_GO
+
+
+def _race(request: RunRequest, attempts: int, invocation: Invocation, *, as_json: bool) -> ExitCode:
+    # Imported here, because most commands are no races.
+    from attractor.cli.commands.race import execute_race
+    from attractor.factory.operations.race import begin_race
+
+    opened = _ready(opened_of(invocation), request)
+    by = operator_name(invocation, Scope.OPERATE)
+    shared = request.budgets
+    cost = None if shared.cost_usd is None else shared.cost_usd / attempts
+    entrant = replace(request, budgets=replace(shared, cost_usd=cost))
+    begun = asyncio.run(begin_race([entrant], opened, attempts=attempts, at_once=attempts, by=by))
+    show(f"race {begun.race_id}: {attempts} attempts, {begun.counted} count", err=True)
+    return execute_race(begun, invocation, opened, as_json=as_json)
+
+
+part = judge

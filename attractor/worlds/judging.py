@@ -1,0 +1,107 @@
+"""Lets a command that a person typed work in a run with one stage, and has its files judged.
+
+After a no-go it can work on, with the verdict on its input; each time is a run.
+"""
+
+import shlex
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError
+from attractor.engine.budgets import Budgets
+from attractor.engine.run_folder.result import RunResult
+from attractor.engine.state.run_state import AWAITING_DECISION
+from attractor.factory.evaluation.gate import gate
+from attractor.factory.gate_records import GateReport
+from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.evaluate import ask_gate
+from attractor.records.request import RunRequest, TypedCommand
+
+NAME, STAGE = "judge", "work"
+"""The pipeline of a judged command, and its stage."""
+
+FILE = "judge.dot"
+"""The file of the pipeline, which exists in no project."""
+
+BACKEND = "command"
+
+
+def pipeline_text() -> str:
+    """Return the pipeline of a judged command: one stage, which any budget may end."""
+    return (
+        f"digraph {NAME} {{\n"
+        "  start [shape=Mdiamond]; done [shape=Msquare]\n"
+        f'  {STAGE} [prompt="$goal", auto_status=true, timeout="7d"]\n'
+        f"  start -> {STAGE} -> done\n"
+        "}\n"
+    )
+
+
+def request_of(command: TypedCommand, root: Path, like: RunRequest) -> RunRequest:
+    """Return the request of a run whose work a command does."""
+    if not command.words:
+        raise UsageError(
+            "no command to judge", hint='write it behind --: attractor judge -- claude -p "..."'
+        )
+    goal = like.goal or shlex.join(command.words)
+    return replace(like, file=root / FILE, goal=goal, backend=BACKEND, command=command)
+
+
+@dataclass(frozen=True)
+class JudgedWork:
+    """The run of a command, and the report of the gate; None without a suite or an evaluation."""
+
+    result: RunResult
+    report: GateReport | None = None
+
+    @property
+    def words(self) -> str:
+        """The verdict in one word or two."""
+        return self.report.verdict if self.report else "not judged"
+
+
+def read_verdict(result: RunResult, opened: OpenProject) -> JudgedWork:
+    """Return the verdict on a run that ended, if it was evaluated."""
+    if result.status != AWAITING_DECISION:
+        return JudgedWork(result)
+    _, judged = ask_gate(result.directory, opened)
+    return JudgedWork(result, gate(judged) if judged.suite and judged.evaluations else None)
+
+
+def next_try(work: JudgedWork, request: RunRequest, seconds: float) -> RunRequest | None:
+    """Return the request of one more try with the files of the last one; None if none can help.
+
+    It has what the last try left of the budgets.
+    """
+    report = work.report
+    if report is None or report.go or report.satisfied == report.played:
+        return None
+    used, budgets = work.result.usage, request.budgets
+    left = Budgets(
+        None if budgets.cost_usd is None else budgets.cost_usd - used.cost_usd,
+        None if budgets.tokens is None else budgets.tokens - used.tokens,
+        None if budgets.duration is None else budgets.duration - timedelta(seconds=seconds),
+    )
+    if any(one is not None and one <= type(one)(0) for one in (left.cost_usd, left.tokens)):
+        return None
+    if left.duration is not None and left.duration <= timedelta(0):
+        return None
+    return replace(request, budgets=left, builds_on=work.result.run_id)
+
+
+def describe_access(command: TypedCommand) -> str:
+    """Return a sentence about what the command can reach."""
+    # Backends are slow to import.
+    from attractor.backends.typed_command import known_program, program_word
+
+    known, word = known_program(command.words), program_word(command.words)
+    if command.opens_network:
+        return (
+            f"{word} has the network of this machine, so nobody knows what it read: the gate says "
+            "isolation_unverified, which only a profile allows."
+        )
+    if known:
+        return f"{known.name} reaches its models through Attractor, which counts their calls."
+    return f"{word} has no network (--network opens it)."
