@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import field
 from functools import cached_property
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -17,7 +16,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName, UsageError
 from attractor.base.registry import Registry
 from attractor.cli.output.streams import wants_color
-from attractor.cli.synonyms import find_command
+from attractor.cli.synonyms import find_command, find_elsewhere
 from attractor.factory.operator_process import refuse_in_run
 
 if TYPE_CHECKING:
@@ -172,9 +171,11 @@ GROUP_SUMMARIES = {
 }
 """Summaries of the built-in groups; a group of another distribution lists its commands instead."""
 
-MEANT = {"queue": "list"}
-"""The commands that groups mean when no command is named."""
+MEANT = {"": "overview", "queue": "list"}
+"""The commands that groups mean when no command is named; the root one only in a repository."""
 
+FIRST_WEEK = "judge run init agent attention decide promote serve doctor"
+"""The commands that the main help explains, in the order of use; missing ones are left out."""
 
 PURPOSES = {
     "Write pipelines": (
@@ -183,14 +184,14 @@ PURPOSES = {
     "Run pipelines": "run race agent automation exec resume fork rewind answer steer pause cancel",
     "Let agents stay": "actor dimension comment message attention snooze tui up world",
     "Run on many machines": "worker fleet universe",
-    "Watch runs": "serve runs status logs diagnose",
-    "Judge results": "evaluate gate suite pipeline profile token",
+    "Watch runs": "overview serve runs status logs diagnose",
+    "Judge results": "judge evaluate gate suite pipeline profile token",
     "Decide and promote": "decide amend promote queue pr rebase rollback history audit report",
     "Grow apps": "spec grow",
     "Replace and choose models": "models agents twin",
     "Set up and clean up": "doctor completion skill mcp gc help",
 }
-"""The commands in the main help, by purpose; commands of other distributions come last."""
+"""The commands by purpose; missing ones are left out, those of other distributions come last."""
 
 OPERATOR_COMMANDS = (
     "actor",
@@ -214,6 +215,7 @@ OPERATOR_COMMANDS = (
     "mcp",
     "message",
     "new",
+    "overview",
     "pause",
     "pipeline",
     "pr",
@@ -255,18 +257,19 @@ class FolderGroup(click.Group):
         prefix: str = "",
         name: str,
         help: str,
-        purposes: Mapping[str, str] = MappingProxyType({}),
+        epilog: str = "",
     ) -> None:
-        super().__init__(name, help=help, no_args_is_help=True)
+        super().__init__(name, help=help, epilog=epilog, no_args_is_help=True)
         self.parts = parts
         self.prefix = prefix
-        self.purposes = purposes
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Add the command that the group means, if none is named."""
         meant = MEANT.get(self.prefix.removesuffix("."))
-        if meant and (not args or args[0] == "--json"):
-            args = [meant, *args]
+        is_alone = not args or (args[0] == "--json" and self.prefix)
+        # The shell completes the name of a command.
+        if meant and is_alone and not ctx.resilient_parsing:
+            args = [meant, *args] if self.prefix or _is_in_repository(ctx) else args
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -302,27 +305,54 @@ class FolderGroup(click.Group):
         """Find the command by its first word; for an unknown word, suggest similar names."""
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
-            group, names = self.prefix.replace(".", " "), self.list_commands(ctx)
-            error = UnknownName("command", f"{group}{name}", [f"{group}{one}" for one in names])
-            if meant := find_command(group.strip(), name, names):
-                error.hint = f"did you mean {meant}?"
-            raise error
+            raise self.unknown_command(ctx, name)
         return super().resolve_command(ctx, args)
 
+    def unknown_command(self, ctx: click.Context, name: str) -> UnknownName:
+        """Return the error about an unknown command, with the nearest commands of all groups."""
+        group, names = self.prefix.replace(".", " "), self.list_commands(ctx)
+        error = UnknownName("command", f"{group}{name}", [f"{group}{one}" for one in names])
+        is_near = error.hint.startswith("did you mean")
+        commands = [one.replace(".", " ") for one in self.parts]
+        meant = find_command(group.strip(), name, names)
+        if meant := meant or find_elsewhere(name, commands, is_near=is_near):
+            error.hint = f"did you mean {meant}?"
+        return error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the command list from the first lines of the modules."""
-        left = self.list_commands(ctx)
-        widest = max(map(len, left), default=0)
-        for title, words in self.purposes.items():
-            self._write_section(formatter, title, words.split(), widest)
-        named = {name for words in self.purposes.values() for name in words.split()}
-        others = [name for name in left if name not in named]
-        self._write_section(
-            formatter, "Other commands" if self.purposes else "Commands", others, widest
-        )
+        """Write the commands of a group; of the root, the first ones and the names of all."""
+        names = self.list_commands(ctx)
+        if self.prefix:
+            self._write_section(formatter, "Commands", names)
+            return
+        first = [name for name in FIRST_WEEK.split() if name in names]
+        self._write_section(formatter, "The first week, in the order of use", first)
+        with formatter.section("All commands"):
+            formatter.write_dl([(title, " ".join(own)) for title, own in self.topics(ctx)])
+
+    def topics(self, ctx: click.Context, words: Sequence[str] = ()) -> list[tuple[str, list[str]]]:
+        """Return the titles that have all these words, each with its commands."""
+        names = self.list_commands(ctx)
+        named = {name for purpose in PURPOSES.values() for name in purpose.split()}
+        others = [name for name in names if name not in named]
+        sections = {**PURPOSES, "Other commands": " ".join(others)}
+        found = [
+            (title, [name for name in purpose.split() if name in names])
+            for title, purpose in sections.items()
+            if {word.casefold() for word in words} <= {*title.casefold().split()}
+        ]
+        return [(title, own) for title, own in found if own]
+
+    def explain(self, ctx: click.Context, topics: Sequence[tuple[str, Sequence[str]]]) -> str:
+        """Return the commands of topics with their summaries."""
+        formatter = ctx.make_formatter()
+        widest = max((len(name) for _, names in topics for name in names), default=0)
+        for title, names in topics:
+            self._write_section(formatter, title, names, widest)
+        return formatter.getvalue().strip("\n")
 
     def _write_section(
-        self, formatter: click.HelpFormatter, title: str, names: Sequence[str], widest: int
+        self, formatter: click.HelpFormatter, title: str, names: Sequence[str], widest: int = 0
     ) -> None:
         # Padded, so that all sections have the same columns.
         rows = [(name.ljust(widest), self._summary(self.prefix + name)) for name in names]
@@ -336,6 +366,13 @@ class FolderGroup(click.Group):
         start = f"{full}."
         below = [part.removeprefix(start) for part in self.parts if part.startswith(start)]
         return GROUP_SUMMARIES.get(full, f"Commands: {', '.join(below)}")
+
+
+def _is_in_repository(ctx: click.Context) -> bool:
+    # Imported here, because few people type no command.
+    from attractor.config.projects import find_repository
+
+    return find_repository(ctx.ensure_object(Invocation).folder) is not None
 
 
 def is_operator_command(name: str) -> bool:
@@ -360,13 +397,16 @@ PROGRAM = "attractor"
 HELP = """Run pipelines drawn as DOT graphs.
 
 Coding agents execute the stages, hidden scenarios test the result, and a person decides whether to
-promote it.
+promote it. 'attractor' alone, in a Git repository, shows where you are and the next command.
+"""
+EPILOG = """'attractor COMMAND --help' explains a command, 'attractor help machines' the topic with this
+word, and 'attractor help all' lists all commands with what they do.
 """
 
 
 def build_root() -> click.Group:
     """Build the command `attractor` from the commands folder."""
-    root = FolderGroup(command_registry(), name=PROGRAM, help=HELP, purposes=PURPOSES)
+    root = FolderGroup(command_registry(), name=PROGRAM, help=HELP, epilog=EPILOG)
     root.context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     root.params = [
         click.Option(

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from attractor.base.errors import suggest
+
 COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(("list", "ls", "ps"), "attractor runs"),
     **dict.fromkeys(("show", "info", "describe"), "attractor status RUN"),
@@ -57,6 +59,19 @@ def find_command(group: str, name: str, known: Sequence[str]) -> str:
         return meant
     alike = (word for verbs in VERBS if name in verbs.split() for word in verbs.split())
     return next((f"attractor {group} {word}" for word in alike if group and word in known), "")
+
+
+def find_elsewhere(name: str, commands: Sequence[str], *, is_near: bool) -> str:
+    """Return the commands of all groups nearest to an unknown name: `suite register`; or "".
+
+    If a command of its own group `is_near`, only exactly this name counts.
+    """
+    by_word: dict[str, list[str]] = {}
+    for command in commands:
+        for word in {command, command.split()[-1]}:
+            by_word.setdefault(word, []).append(f"attractor {command}")
+    near = name if name in by_word else "" if is_near else suggest(name, by_word)
+    return " or ".join(by_word.get(near, ()))
 
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {

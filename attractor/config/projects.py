@@ -28,6 +28,11 @@ def find_project_root(start: Path) -> Path:
     return _nearest_with(PROJECT_FILE, folder) or _nearest_with(".git", folder) or folder
 
 
+def find_repository(folder: Path) -> Path | None:
+    """Return the nearest folder with a `.git`, which is that of a Git repository; or None."""
+    return _nearest_with(".git", folder)
+
+
 def in_main_checkout(path: Path, root: Path) -> Path:
     """Return the same path in the main checkout of a repository, if it is in a linked worktree.
 
