@@ -172,6 +172,7 @@ def lower(measured: Mapping[str, Counts], kept: str) -> str:
 _SIMULATE = ["--backend", "simulate"]
 TYPED = (
     Typed("--help", ["--help"], 6),
+    Typed("(no command)", []),
     Typed("--version", ["--version"], 5),
     Typed("validate, no model", ["validate", "one.dot"], 18),
     Typed("validate, a model named", ["validate", "named.dot"], 18),

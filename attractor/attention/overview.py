@@ -1,12 +1,12 @@
-"""Where a project is: its branch, suites and last runs, what needs a person, and the next command."""
+"""Reads the overview of a project: branch, suites, last runs, needs, and the next command."""
 
+import asyncio
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 
-from attractor.attention.reading import read_attention
+from attractor.attention.reading import Attention, read_attention
 from attractor.attention.rows import AttentionRow
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
@@ -16,6 +16,7 @@ from attractor.engine.state.run_state import StatusWord
 from attractor.factory.history.index import RunIndex, RunQuery
 from attractor.factory.open_project import OpenProject
 from attractor.factory.resources.versions import ResourceKind
+from attractor.pipeline.project.project import Project
 from attractor.pipeline.status import with_landings
 from attractor.records.summary import RunOverview
 from attractor.scenarios.suite_files import LOCK_FILE, SUITE_FILE
@@ -54,24 +55,15 @@ class ProjectOverview:
         }
 
 
-async def read_overview(opened: OpenProject) -> ProjectOverview:
+def read_overview(opened: OpenProject) -> ProjectOverview:
     """Read the overview of a project; before its first run and suite, nothing is written."""
     project, project_id = opened.project, opened.identity.project_id()
-    state, path = project.machine.state_dir, project.machine.search_path
-    branch, runs = "", list[RunOverview]()
-    # The rest is complete without Git.
-    with suppress(AttractorError):
-        branch = await (await open_repository(project.root, search_path=path)).checked_out_branch()
+    state, environ = project.machine.state_dir, project.machine.environ
+    runs, attention = list[RunOverview](), Attention((), (), ())
     if project_id:
-        found = RunIndex(state).runs(project.runs_dir, RunQuery(limit=MOST_RUNS))
-        runs = await with_landings(found, project.root, search_path=path)
-    needs = (
-        read_attention(
-            state, opened.now(), project.machine.environ, reaches=lambda one: one == project_id
-        )
-        if project_id
-        else None
-    )
+        runs = RunIndex(state).runs(project.runs_dir, RunQuery(limit=MOST_RUNS))
+        attention = read_attention(state, opened.now(), environ, reaches=project_id.__eq__)
+    branch, runs = asyncio.run(_ask_git(project, runs))
     store = opened.of_kind(ResourceKind.SUITE)
     latest = [store.versions(name)[-1] for name in store.names()]
     known = {version.name for version in latest}
@@ -86,9 +78,19 @@ async def read_overview(opened: OpenProject) -> ProjectOverview:
             for file in sorted(project.root.glob(pattern))
         ],
         runs,
-        needs.rows if needs else (),
-        needs.troubles if needs else (),
+        attention.rows,
+        attention.troubles,
     )
+
+
+async def _ask_git(project: Project, runs: list[RunOverview]) -> tuple[str, list[RunOverview]]:
+    """Return the branch that is checked out, and the runs with the branches that have them."""
+    path = project.machine.search_path
+    # The rest is complete without Git.
+    with suppress(AttractorError):
+        branch = await (await open_repository(project.root, search_path=path)).checked_out_branch()
+        return branch, await with_landings(runs, project.root, search_path=path)
+    return "", runs
 
 
 def _drafts(root: Path, known: set[str]) -> Iterator[str]:

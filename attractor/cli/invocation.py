@@ -399,8 +399,8 @@ HELP = """Run pipelines drawn as DOT graphs.
 Coding agents execute the stages, hidden scenarios test the result, and a person decides whether to
 promote it. 'attractor' alone, in a Git repository, shows where you are and the next command.
 """
-EPILOG = """'attractor COMMAND --help' explains a command, 'attractor help machines' the topic with this
-word, and 'attractor help all' lists all commands with what they do.
+EPILOG = """'attractor COMMAND --help' explains a command, 'attractor help machines' the topic with
+this word, and 'attractor help all' lists all commands with what they do.
 """
 
 

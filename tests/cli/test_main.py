@@ -59,12 +59,12 @@ part = talker
 '''
 
 
-def test_version_and_help_are_printed() -> None:
+def test_version_and_help_are_printed(tmp_path: Path) -> None:
     result = attractor("--version")
     assert (result.returncode, result.stdout) == (0, f"attractor {__version__}\n")
-    result = attractor()
+    result = attractor(folder=tmp_path)
     assert result.returncode == 2
-    assert "Run pipelines:" in result.stderr
+    assert "\nAll commands:\n" in result.stderr
     assert result.stdout == ""
     result = attractor("--json", "doctor")
     assert result.returncode == 2
@@ -427,10 +427,10 @@ def test_help_of_a_command_and_of_a_group_is_printed() -> None:
     assert "known: actor, agent, agents, amend, answer and " in unknown.stderr
 
 
-def test_main_help_groups_every_command_by_purpose() -> None:
+def test_every_command_has_one_purpose() -> None:
     listed = [name for words in PURPOSES.values() for name in words.split()]
     top = {name.split(".")[0] for name in command_registry()}
     assert len(set(listed)) == len(listed)
-    assert set(listed) <= top
-    shown = attractor("--help").stdout
-    assert [title for title in PURPOSES if f"\n{title}:\n" in shown] == [*PURPOSES]
+    # `judge` is listed before it is there.
+    assert set(listed) - top <= {"judge"}
+    assert top <= set(listed)

@@ -1,6 +1,5 @@
 """Show the branch, suites and last runs of the project, what needs you, and the next command."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 
 import click
@@ -30,7 +29,7 @@ def overview(invocation: Invocation, as_json: bool) -> ExitCode:
     'attractor' alone, in a Git repository, does the same. If something cannot be read, the exit
     status is 3.
     """
-    found = asyncio.run(read_overview(opened_of(invocation)))
+    found = read_overview(opened_of(invocation))
     for trouble in found.troubles:
         show(visible(trouble), err=True)
     following = next_command(found, can_judge="judge" in command_registry())
