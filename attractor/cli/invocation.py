@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import field
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -258,10 +259,12 @@ class FolderGroup(click.Group):
         name: str,
         help: str,
         epilog: str = "",
+        purposes: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(name, help=help, epilog=epilog, no_args_is_help=True)
         self.parts = parts
         self.prefix = prefix
+        self.purposes = purposes
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Add the command that the group means, if none is named."""
@@ -269,7 +272,8 @@ class FolderGroup(click.Group):
         is_alone = not args or (args[0] == "--json" and self.prefix)
         # The shell completes the name of a command.
         if meant and is_alone and not ctx.resilient_parsing:
-            args = [meant, *args] if self.prefix or _is_in_repository(ctx) else args
+            is_meant = _is_in_repository(ctx) if self.purposes else self.prefix
+            args = [meant, *args] if is_meant else args
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -320,9 +324,9 @@ class FolderGroup(click.Group):
         return error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands of a group; of the root, the first ones and the names of all."""
+        """Write the commands; with purposes, the first ones and the names of all by topic."""
         names = self.list_commands(ctx)
-        if self.prefix:
+        if not self.purposes:
             self._write_section(formatter, "Commands", names)
             return
         first = [name for name in FIRST_WEEK.split() if name in names]
@@ -333,9 +337,9 @@ class FolderGroup(click.Group):
     def topics(self, ctx: click.Context, words: Sequence[str] = ()) -> list[tuple[str, list[str]]]:
         """Return the titles that have all these words, each with its commands."""
         names = self.list_commands(ctx)
-        named = {name for purpose in PURPOSES.values() for name in purpose.split()}
+        named = {name for purpose in self.purposes.values() for name in purpose.split()}
         others = [name for name in names if name not in named]
-        sections = {**PURPOSES, "Other commands": " ".join(others)}
+        sections = {**self.purposes, "Other commands": " ".join(others)}
         found = [
             (title, [name for name in purpose.split() if name in names])
             for title, purpose in sections.items()
@@ -406,7 +410,9 @@ this word, and 'attractor help all' lists all commands with what they do.
 
 def build_root() -> click.Group:
     """Build the command `attractor` from the commands folder."""
-    root = FolderGroup(command_registry(), name=PROGRAM, help=HELP, epilog=EPILOG)
+    root = FolderGroup(
+        command_registry(), name=PROGRAM, help=HELP, epilog=EPILOG, purposes=PURPOSES
+    )
     root.context_settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     root.params = [
         click.Option(

@@ -67,7 +67,7 @@ def test_main_help_fits_a_screen_and_names_every_command() -> None:
     assert len(existing) >= 8
     assert first[: len(existing)] == existing
     named = " ".join(entries(text)[len(existing) :]).split()
-    assert TOP <= {*named}
+    assert {*named} >= TOP
 
 
 def test_help_explains_all_commands_and_a_topic() -> None:

@@ -40,6 +40,12 @@ def test_newest_run_ids_are_completed(tmp_path: Path) -> None:
     assert complete(tmp_path, "answer", ids[0], "") == []
 
 
+def test_commands_are_completed_where_a_group_means_one(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    assert complete(tmp_path, "queue", "") == ["list", "remove", "run"]
+    assert complete(tmp_path, "doc") == ["doctor"]
+
+
 def test_suites_and_profiles_are_completed(tmp_path: Path) -> None:
     for name in ("billing", "books", "shop"):
         suite = SUITE.replace("todo", name)
