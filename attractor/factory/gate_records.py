@@ -229,7 +229,7 @@ class GateInput:
     the hashes of the carried paths with which it was registered.
     `race` is the race of which the run, or a run that it continues, is an attempt; else one with
     an attempt of this tree. `by_attempts` are the other runs that are attempts of any race, or
-    restarts of them.
+    restarts of them. `exposure` says why the author of the files may know the holdouts.
     """
 
     tree: str
@@ -259,6 +259,7 @@ class GateInput:
     race: Race | None = None
     cost: VerdictCost = VerdictCost()
     by_attempts: Collection[str] = ()
+    exposure: str = ""
 
     def is_trusted(self, evaluated: EvaluationRecord) -> bool:
         """Return whether satisfied trials count: holdouts were isolated, or isolation is not

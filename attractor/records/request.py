@@ -65,16 +65,21 @@ class Trigger:
 
 @dataclass(frozen=True)
 class Submission:
-    """The files of a dimension that a run only evaluates: their tree, and the base commit.
+    """The files that a run only evaluates: their tree, and the base commit.
 
-    `runs` are the runs that worked in the dimension, `actors` those whose tasks they answered.
+    Of a dimension, `runs` are the runs that worked there, `actors` those whose tasks they answered.
+    Otherwise `source` says whose work it is, `exposure` why its author may know the holdouts, and
+    `protected` are the changed paths that no workspace contains.
     """
 
     dimension: str
     base: str
     tree: str
-    runs: Sequence[str]
-    actors: Sequence[str]
+    runs: Sequence[str] = ()
+    actors: Sequence[str] = ()
+    source: str = ""
+    exposure: str = ""
+    protected: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ class RunRequest:
     verdict on an earlier run. `promoted_by` is the command that promotes the run, if not `attractor
     promote`. `started_by` is `mcp` if a coding agent started the run over MCP. `task` is the
     message to an actor that the run answers. `builds_on` is the run beside this one with whose
-    files it begins. With a `submission`, the run only evaluates the files of a dimension.
+    files it begins. With a `submission`, the run only evaluates files.
     `gallery` is the pipeline of the gallery that the run has, with its version. `trigger` is the
     occurrence for which an automation started the run. The `command` of a person does the work,
     if there is one.

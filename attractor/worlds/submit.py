@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,9 +105,6 @@ async def submit_dimension(
     the branch that it was made from, or `base`.
     """
     opened.refuse_in_run("'attractor dimension submit'")
-    if not (suite or opened.project.suite):
-        hint = "name one: --suite NAME; write the first: attractor suite init scenarios/NAME"
-        raise UsageError("no suite judges the files", hint=hint)
     project, machine = opened.project, opened.project.machine
     work = runs_in(dimension, opened)
     for one in work:
@@ -117,52 +114,65 @@ async def submit_dimension(
                 hint="wait until it ends",
             )
     repository = await open_repository(project.root, search_path=machine.search_path)
+    last_run = work[-1].run_id if work else ""
+    what = f"the dimension {dimension.name}"
+    asked = RunRequest(
+        file=project.root / FILE,
+        goal=goal or (work[-1].goal if work else f"the files of {dimension.name}"),
+        sandbox=sandbox,
+        suite=suite,
+        profile=profile,
+    )
+    submission = _submission_of(dimension, base, "", work, opened)
+    files = _files_of(dimension, opened, repository, last_run)
+    result = await start_submission(asked, submission, files, opened, what=what)
+    for folder in actors_of_project(opened):
+        last = folder.read().last if folder.name in submission.actors else None
+        # An answer that came after the files were taken is not judged.
+        if last and last.run_id in submission.runs:
+            mark_seen(folder, last.message.id, by, opened)
+    return result
+
+
+async def start_submission(
+    request: RunRequest,
+    submission: Submission,
+    files: AbstractAsyncContextManager[tuple[ObjectStore, str, str]],
+    opened: OpenProject,
+    *,
+    what: str,
+) -> RunResult:
+    """Start a run that only evaluates files: a store, their tree, and the commit of their base.
+
+    A base that the submission names counts in place of theirs. `what` are words for the files.
+    """
+    project, machine = opened.project, opened.project.machine
+    if not (request.suite or project.suite):
+        hint = "name one: --suite NAME; write the first: attractor suite init scenarios/NAME"
+        raise UsageError("no suite judges the files", hint=hint)
+    repository = await open_repository(project.root, search_path=machine.search_path)
     run_id = machine.new_run_id()
     store = submission_store(project, run_id, repository.object_format)
     _remove_leftovers(store.folder.parent)
-    last_run = work[-1].run_id if work else ""
     try:
-        tree, commit = await _take(dimension, opened, store, base=base, last_run=last_run)
-        submission = _submission_of(dimension, commit, tree, work, opened)
-        request = RunRequest(
-            file=project.root / FILE,
-            goal=goal or (work[-1].goal if work else f"the files of {dimension.name}"),
-            sandbox=sandbox,
-            suite=suite,
-            profile=profile,
-            submission=submission,
-        )
-        ready = replace(opened, project=project.with_texts({str(request.file): PIPELINE}))
-        result = await start_run(request, ready, run_id=run_id)
-        for folder in actors_of_project(opened):
-            last = folder.read().last if folder.name in submission.actors else None
-            # An answer that came after the files were taken is not judged.
-            if last and last.run_id in submission.runs:
-                mark_seen(folder, last.message.id, by, opened)
-        return result
+        async with files as (theirs, tree, fork):
+            commit = await repository.commit(submission.base) if submission.base else fork
+            whole = await theirs.files_of(await repository.tree(commit))
+            before = candidate_files(whole, excluded_in(repository.prefix))
+            is_unchanged = write_tree(theirs.objects, before).hex() == tree
+            if is_unchanged and not submission.protected:
+                raise Refused(
+                    f"{what} has no changes since {commit[:12]}", hint="there is nothing to judge"
+                )
+            await store.create(borrow_from=repository.objects)
+            await share_objects(theirs, store, tree=tree)
+        submission = replace(submission, base=commit, tree=tree)
+        texts = {str(request.file): PIPELINE}
+        ready = replace(opened, project=project.with_texts(texts))
+        return await start_run(replace(request, submission=submission), ready, run_id=run_id)
     finally:
         if store.folder.exists():
             remove_tree(store.folder)
-
-
-async def _take(
-    dimension: Dimension, opened: OpenProject, store: ObjectStore, *, base: str, last_run: str
-) -> tuple[str, str]:
-    """Store the current files of a dimension; return their tree and the base commit."""
-    project = opened.project
-    repository = await open_repository(project.root, search_path=project.machine.search_path)
-    async with _files_of(dimension, opened, repository, last_run) as (theirs, tree, fork):
-        commit = await repository.commit(base) if base else fork
-        whole = await theirs.files_of(await repository.tree(commit))
-        files = candidate_files(whole, excluded_in(repository.prefix))
-        if write_tree(theirs.objects, files).hex() == tree:
-            raise Refused(
-                f"the dimension {dimension.name} has no changes since {commit[:12]}",
-                hint="there is nothing to judge",
-            )
-        await store.create(borrow_from=repository.objects)
-        await share_objects(theirs, store, tree=tree)
-    return tree, commit
 
 
 @asynccontextmanager

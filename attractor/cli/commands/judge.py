@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,6 +20,7 @@ from attractor.cli.runs.verdicts import verdict_text
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.budgets import Budgets
 from attractor.engine.outcome import describe_usage, usage_figures
+from attractor.engine.run_folder.result import RunResult
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.evaluate import ask_gate
@@ -25,6 +28,7 @@ from attractor.factory.operations.start import start_run
 from attractor.factory.operator_process import Scope
 from attractor.records.lookup import reference_of
 from attractor.records.request import RunRequest, TypedCommand
+from attractor.worlds.changes import find_change, submit_change
 from attractor.worlds.judging import (
     STAGE,
     JudgedWork,
@@ -34,6 +38,7 @@ from attractor.worlds.judging import (
     read_verdict,
     request_of,
 )
+from attractor.worlds.submit import FILE as SUBMITTED
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
@@ -42,6 +47,17 @@ from attractor.worlds.judging import (
     "Judge the files with this suite. A new name is registered by its committed lock.",
     "Judge them by this profile.",
 )
+@click.option(
+    "--diff",
+    is_flag=False,
+    flag_value="HEAD",
+    default="",
+    metavar="[BASE]",
+    help="Judge your files as they are, as changes since BASE (default: the last commit).",
+)
+@click.option("--branch", default="", metavar="NAME", help="Judge a branch or a commit.")
+@click.option("--pr", "pull", type=click.IntRange(1), metavar="N", help="Judge a pull request.")
+@click.option("--base", default="", metavar="REF", help="Judge the changes since this commit.")
 @click.option("--goal", default="", help="Name the work in lists (default: the command).")
 @click.option(
     "--again",
@@ -69,38 +85,55 @@ def judge(
     suite: str,
     profile: str,
     goal: str,
-    again: int,
-    attempts: int | None,
-    opens_network: bool,
-    include_dirty: bool,
     sandbox: str,
     budgets: Budgets,
     as_json: bool,
+    **options: Any,
 ) -> ExitCode:
     """Let COMMAND work in a copy of the last commit, and judge its files by hidden scenarios.
 
     Such as 'attractor judge -- claude -p "fix the parser"'. It works in a sandbox, as a run of one
     stage. The model calls of claude, codex, gemini and opencode go through Attractor, which adds
-    your key and counts them; others have no network. Exit with 0 for a go, otherwise with 5.
+    your key and counts them; others have no network. --diff, --branch and --pr judge work that is
+    there already, by suite and settings of its base. Exit with 0 for a go, otherwise with 5.
     """
-    if attempts and again:
-        raise UsageError("--attempts and --again exclude each other")
     asked = RunRequest(
-        file=Path(),
+        file=invocation.folder / SUBMITTED,
         goal=goal,
         sandbox=sandbox,
         budgets=budgets,
         suite=suite,
         profile=profile,
-        include_dirty=include_dirty,
+        include_dirty=options["include_dirty"],
     )
-    typed = TypedCommand(command, opens_network)
+    if options["diff"] or options["branch"] or options["pull"]:
+        if command or options["attempts"] or options["again"]:
+            raise UsageError("a command makes a change of its own", hint="remove one of the two")
+        work, opened = _submit(asked, invocation, options, as_json=as_json)
+        return _show(work, opened, as_json=as_json)
+    if options["attempts"] and options["again"]:
+        raise UsageError("--attempts and --again exclude each other")
+    typed = TypedCommand(command, options["opens_network"])
     request = request_of(typed, invocation.folder, asked)
     show(describe_access(typed), err=True)
-    if attempts:
-        return _race(request, attempts, invocation, as_json=as_json)
-    work, opened = _work(request, again, invocation, as_json=as_json)
+    if options["attempts"]:
+        return _race(request, options["attempts"], invocation, as_json=as_json)
+    work, opened = _work(request, options["again"], invocation, as_json=as_json)
     return _show(work, opened, as_json=as_json)
+
+
+def _submit(
+    asked: RunRequest, invocation: Invocation, options: Mapping[str, Any], *, as_json: bool
+) -> tuple[JudgedWork, OpenProject]:
+    """Judge a change that is there already."""
+    watcher = Watcher(invocation, as_json=as_json)
+    opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
+    named = {name: options[name] for name in ("diff", "branch", "pull", "base")}
+
+    async def work() -> RunResult:
+        return await submit_change(await find_change(opened, **named), opened, asked)
+
+    return read_verdict(walk(work(), watcher), opened), opened
 
 
 def _ready(opened: OpenProject, request: RunRequest) -> OpenProject:

@@ -72,7 +72,9 @@ def verdict_text(facts: CandidateRun, judged: GateInput, *, to_operator: bool) -
         lines = ["not evaluated", *_reasons(report), f"  {remedy}", *map(visible, places)]
         return "\n".join(lines)
     unchanged = describe_unchanged(facts.directory.root)
+    exposed = f"not verified who read the holdouts: {judged.exposure}" if judged.exposure else ""
     lines = [
+        *filter(None, [exposed]),
         report.verdict if report.go or not unchanged else f"{report.verdict}: {unchanged}",
         f"  {report.satisfied} of {report.played} trials satisfied, satisfaction "
         f"{float(report.satisfaction):.3f}, lower bound {report.bound:.3f}",

@@ -1,6 +1,6 @@
 """Evaluates a run: checks protected paths, plays the suite on the tree, evaluates the gate."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from attractor.engine.journal.reader import events_of
 from attractor.engine.outcome import NOTHING_USED, Usage
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.run_state import (
     AWAITING_DECISION,
     CANCELED,
@@ -64,6 +65,7 @@ from attractor.factory.register import (
     weakest,
     write_report,
 )
+from attractor.factory.resources.profiles import ProfilePolicy
 from attractor.factory.resources.protected_paths import protected_changes
 from attractor.factory.resources.suite_figures import figures_in
 from attractor.factory.resources.suites import carried_of_registrations
@@ -291,9 +293,8 @@ class Evaluator:
             ended=status.word.value if status in (FAILED, CANCELED) else "",
             base_is_dirty=run.manifest.options.get("include_dirty") is True,
             replays=replays_of(entries, run.tree, seal),
-            is_burned=any(
-                entry.kind == LineKind.BURNED and entry.data["content"] == seal for entry in entries
-            ),
+            exposure=request.submission.exposure if request.submission else "",
+            is_burned=_is_burned(seal, entries),
         )
 
     def _attempts_of(self, races: Iterable[Race], run_ids: Iterable[str]) -> Mapping[str, str]:
@@ -362,14 +363,7 @@ class Evaluator:
         if sum(evaluation.is_finished for evaluation in judged.evaluations) >= evaluation_id.number:
             # The process died after the ledger line, before the status change.
             return
-        policy = judged.profile.policy
-        protected = await protected_changes(
-            begun.workspace,
-            evaluation_id.tree,
-            prefix=await _prefix_of_project(begun.plan),
-            more=policy.protected_paths,
-            allowed=policy.unprotected_paths,
-        )
+        protected = await _protected_changes(begun, evaluation_id.tree, judged.profile.policy)
         scope, project = begun.plan.scope, begun.plan.scope.project
         files = await in_thread(
             partial(read_carried, sealed.suite, scope.preparation, project.root)
@@ -577,6 +571,23 @@ def _why_known(judged: GateInput, parent: str) -> str:
     return "the rebase did not change its tree, whose evaluation counts"
 
 
+def _is_burned(seal: str, entries: Iterable[LedgerEntry]) -> bool:
+    return any(one.kind == LineKind.BURNED and one.data["content"] == seal for one in entries)
+
+
+async def _protected_changes(begun: BegunRun, tree: TreeId, policy: ProfilePolicy) -> Sequence[str]:
+    """Return the protected paths that changed, also those that no workspace contains."""
+    submission = begun.plan.request.submission
+    found = await protected_changes(
+        begun.workspace,
+        tree,
+        prefix=await _prefix_of_project(begun.plan),
+        more=policy.protected_paths,
+        allowed=policy.unprotected_paths,
+    )
+    return (*(submission.protected if submission else ()), *found)
+
+
 async def _prefix_of_project(plan: RunPlan) -> str:
     """Return the path of the project in the trees of a run."""
     if workspace_registry()[plan.request.workspace].how_delivered != "branch":
@@ -593,6 +604,8 @@ def _kept_promises(begun: BegunRun, ledger: Ledger) -> Promises:
         return Promises()
     promises = [plan.sandbox.promises, promises_kept_in(run.directory)]
     submission = plan.request.submission
+    if submission and submission.exposure:
+        return Promises()
     if submission:
         removed = removed_tasks(ledger.entries())
         runs_dir = run.directory.root.parent

@@ -81,6 +81,9 @@ def _hash_mismatch(judged: Judged) -> RuleResult:
     )
 
 
+_NOT_ISOLATED = "isolation of the holdouts from agents and candidate is not verified"
+
+
 def _isolation_unverified(judged: Judged) -> RuleResult:
     # Only evaluations of this run: agents of other runs made nothing that it promotes.
     proved = all(evaluation.promises.guards_holdouts for evaluation in judged.input.evaluations)
@@ -91,10 +94,10 @@ def _isolation_unverified(judged: Judged) -> RuleResult:
             passed=proved,
             figure="verified" if proved else "not verified",
             threshold="verified",
-            words=""
-            if proved
-            else "isolation of the holdouts from agents and candidate is not verified",
-            remedy="run with a sandbox; see: attractor doctor",
+            words="" if proved else judged.input.exposure or _NOT_ISOLATED,
+            remedy="keep the holdouts of the suite outside of the repository"
+            if judged.input.exposure
+            else "run with a sandbox; see: attractor doctor",
             domain=Domain.BOOT,
             culprit=Culprit.MACHINERY,
         ),

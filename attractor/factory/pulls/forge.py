@@ -177,6 +177,7 @@ class Forge(Protocol):
 
     title: str
     token_variables: Sequence[str]
+    head_ref: str
 
     def __init__(self, account: ForgeAccount) -> None: ...
 

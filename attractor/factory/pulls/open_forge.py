@@ -127,6 +127,23 @@ async def find_forge(project: Project) -> tuple[RemoteRepository, str, type[Forg
     return found, *forge_of(found, environ)
 
 
+async def fetch_pull(project: Project, number: int) -> str:
+    """Fetch a pull request without the API of its forge, and return the commit of its head."""
+    remote, _, kind = await find_forge(project)
+    folder, environ = project.root, project.machine.environ
+    wanted = kind.head_ref.format(number)
+    words = ("fetch", "--quiet", "--no-tags", remote.remote, wanted)
+    done = await run_own_git(*words, folder=folder, environ=environ)
+    if done.exit_code:
+        if "couldn't find remote ref" in done.stderr:
+            raise UnknownBranch(f"unknown pull request #{number} of {remote.name}")
+        said = " ".join(project.redactor.text(done.stderr).split())[-_LONGEST_FAULT:]
+        message = f"cannot fetch from the remote {remote.remote} ({remote.name}): {said}"
+        raise ForgeFailed(message, hint=f"try it: git fetch {remote.remote} {wanted}")
+    head = await run_own_git("rev-parse", "FETCH_HEAD", folder=folder, environ=environ)
+    return head.stdout.strip()
+
+
 @asynccontextmanager
 async def opened_forge(project: Project, sleep: Sleep | None = None) -> AsyncGenerator[OpenForge]:
     """Open the forge of the project's remote, with the operator's token."""

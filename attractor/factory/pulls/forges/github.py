@@ -76,6 +76,7 @@ class GitHub:
 
     title = _TITLE
     token_variables: Sequence[str] = ("GITHUB_TOKEN", "GH_TOKEN")
+    head_ref = "refs/pull/{}/head"
 
     def __init__(self, account: ForgeAccount) -> None:
         self._name = account.repository.name

@@ -69,6 +69,7 @@ class GitLab:
 
     title = _TITLE
     token_variables: Sequence[str] = ("GITLAB_TOKEN",)
+    head_ref = "refs/merge-requests/{}/head"
 
     def __init__(self, account: ForgeAccount) -> None:
         self._name = account.repository.name
