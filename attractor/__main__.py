@@ -18,9 +18,9 @@ def main() -> int:
         return run()
     except ImportError as error:
         # Of the command line itself, in an environment that was removed in part.
-        from attractor.base.registry import INSTALL_AGAIN
+        from attractor.base.registry import install_again
 
-        sys.stderr.write(f"error: the installation is incomplete: {error} ({INSTALL_AGAIN})\n")
+        sys.stderr.write(f"error: the installation is incomplete: {error} ({install_again()})\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted\n")

@@ -22,6 +22,12 @@ case "$*" in
 esac
 echo "$(basename "$0") $*" >> "$NOTES"
 """
+UV = """#!/bin/sh
+echo "uv $*" >> "$NOTES"
+[ "$1" = pip ] || exec "$PYTHON" -m venv --clear "$6"
+shift 4
+exec "$PYTHON" -m pip "$@"
+"""
 PROGRAMS = {
     **{"git": "git", "dot": "graphviz", "bwrap": "bubblewrap", "rg": "ripgrep"},
     "pg_ctlcluster": "postgresql",
@@ -85,6 +91,21 @@ def test_parallel_targets_set_up_once(checkout: Checkout) -> None:
     assert "compileall -q attractor" in lines[runtime + 1]
     assert all("-m pytest" not in line for line in lines[:tools])
     assert sum("-m pytest" in line for line in lines) == 2
+    assert checkout.set_ups() == 1
+
+
+def test_uv_sets_up_and_compiles_once_where_it_is_on_the_path(checkout: Checkout) -> None:
+    write_program(checkout.folder / "with uv" / "uv", UV)
+    result = checkout.make("demo", PATH=f"{checkout.folder / 'with uv'}:/usr/bin:/bin")
+    assert result.returncode == 0, result.stderr
+    asked = [line for line in checkout.notes.read_text().splitlines() if line.startswith("uv ")]
+    python = checkout.folder / "a python" / "python3"
+    assert asked == [
+        f"uv venv --quiet --clear --python {python} .venv",
+        "uv pip install --python .venv/bin/python --compile-bytecode --quiet"
+        " --constraint constraints.txt --editable .",
+    ]
+    assert checkout.make("demo").returncode == 0
     assert checkout.set_ups() == 1
 
 

@@ -147,7 +147,7 @@ class Registry(Mapping[str, T], Generic[T]):
             refusal = self._refuse(name, f"cannot be loaded: {cause}")
             if isinstance(error, ImportError) and not source.distribution:
                 # A module of Attractor, or of a distribution that it needs, was removed.
-                refusal.hint = f"{INSTALL_AGAIN}; for a module of your own, fix its import"
+                refusal.hint = f"{install_again()}; for a module of your own, fix its import"
             raise refusal from error
         shortcoming = find_shortcoming(part, self.kind)
         if shortcoming:
@@ -186,8 +186,10 @@ class Registry(Mapping[str, T], Generic[T]):
         return InvalidPart(f"{self.noun} {name!r} {why}", hint=self._sources[name].remedy)
 
 
-INSTALL_AGAIN = "install Attractor again (in a checkout: remove .venv, and type 'make test')"
-"""The remedy for a missing module."""
+def install_again() -> str:
+    """Return the remedy for a missing module."""
+    is_clone = os.path.exists(f"{os.path.dirname(__file__)}/../../Makefile")
+    return f"install Attractor again{': remove .venv, and type make test' if is_clone else ''}"
 
 
 def part_name(stem: str) -> str:

@@ -19,7 +19,7 @@ import click
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, ExitCode, UsageError
 from attractor.base.patterns import late_pattern
-from attractor.base.registry import INSTALL_AGAIN
+from attractor.base.registry import install_again
 from attractor.cli.invocation import PROGRAM, Invocation, build_root
 from attractor.cli.output.streams import OutputLost, close_if_broken, flush, show, show_json
 from attractor.cli.synonyms import find_option
@@ -200,7 +200,7 @@ def describe_failure(error: BaseException) -> Failure:
             return Failure("Interrupted", "interrupted", "", ExitCode.INTERRUPTED)
         case ImportError():
             message = f"the installation is incomplete: {error}"
-            return Failure("Defect", message, INSTALL_AGAIN, ExitCode.FAILED)
+            return Failure("Defect", message, install_again(), ExitCode.FAILED)
         case OSError(errno=errno.ENAMETOOLONG):
             message = f"file name too long: {_begun(str(error.filename or ''))}"
             return Failure("UsageError", message, "choose a shorter name", ExitCode.USAGE)
