@@ -11,6 +11,11 @@ def main() -> int:
     gc.disable()
     # httpx imports its own command line, with rich and pygments, if it finds one.
     cast("dict[str, object]", sys.modules).setdefault("httpx._main", None)
+    if sys.platform == "win32":
+        # Before all modules that need what Windows does not have.
+        from attractor.base.windows import stand_in
+
+        stand_in()
     try:
         # Heavy.
         from attractor.cli.main import main as run

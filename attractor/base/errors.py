@@ -15,6 +15,7 @@ AttractorError                1  the run or check failed
 │   └── ProcessNotStarted     3  a program that cannot be started
 ├── Refused                   4  refused in the current state
 │   ├── LockHeld              4  a lock held by another process
+│   ├── NeedsLinux            4  a command or function that this system does not have
 │   ├── NewerFormat           4  files that a newer version wrote
 │   └── OlderFormat           4  files of a version too old to be read
 ├── NoGo                      5  a no-go of the gate
@@ -192,6 +193,15 @@ class LockHeld(Refused):
     """Another process holds the lock."""
 
     is_not_now = True
+
+
+class NeedsLinux(Refused):
+    """This system does not have what the command needs."""
+
+    hint = "run it in the image of the Dockerfile; the how-to guide 'On macOS and Windows' says how"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} needs Linux")
 
 
 class NewerFormat(Refused):

@@ -9,6 +9,7 @@ import io
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
@@ -53,7 +54,9 @@ def write_whole(
     """
     try:
         data = content.encode() if isinstance(content, str) else content
-        (_replace_synced if sync else _replace)(os.fspath(path), data, mode=mode)
+        # Windows opens no folder.
+        syncs = sync and sys.platform != "win32"
+        (_replace_synced if syncs else _replace)(os.fspath(path), data, mode=mode)
     except UnicodeEncodeError as cause:
         hint = "remove the lone surrogate from the text"
         raise FileError(f"cannot write {path}: {cause}", hint=hint) from cause

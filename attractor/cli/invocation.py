@@ -8,13 +8,13 @@ from copy import copy
 from dataclasses import field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from attractor import __version__
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UnknownName, UsageError
+from attractor.base.errors import NeedsLinux, UnknownName, UsageError
 from attractor.base.registry import Registry
 from attractor.cli.output.streams import wants_color
 from attractor.cli.synonyms import find_command, find_elsewhere
@@ -244,6 +244,23 @@ OPERATOR_COMMANDS = (
 )
 """The commands and groups that act for a person: they are refused in processes of a run."""
 
+EVERYWHERE = (
+    *(
+        "agents",
+        "completion",
+        "convert",
+        "diff",
+        "fmt",
+        "gallery",
+        "help",
+        "lsp",
+        "models",
+        "render",
+    ),
+    *("rules", "simulate", "skill", "test", "validate"),
+)
+"""The commands and groups that need no Linux: they start no agent, and hold no lock."""
+
 
 class FolderGroup(click.Group):
     """A group of the registry's commands whose names start with a prefix.
@@ -291,11 +308,12 @@ class FolderGroup(click.Group):
             command = self.parts[full]
             if not any(option.name == "debug" for option in command.params):
                 debug_option(hidden=True)(command)
-            command = command
             if not gc.isenabled():
                 # The collector skips the modules imported so far, which saves a tenth of a run.
                 gc.freeze()
                 gc.enable()
+            if sys.platform != "linux" and full.partition(".")[0] not in EVERYWHERE:
+                return _for_linux(command, full)
             return _for_operator(command, full) if is_operator_command(full) else command
         if cmd_name in self.list_commands(ctx):
             return FolderGroup(
@@ -394,6 +412,17 @@ def _for_operator(command: click.Command, name: str) -> click.Command:
         return command.callback(*arguments, **options) if command.callback else None
 
     guarded.callback = call
+    return guarded
+
+
+def _for_linux(command: click.Command, name: str) -> click.Command:
+    """Return a command that another system refuses; its help is not."""
+    guarded = copy(command)
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise NeedsLinux(f"'attractor {name.replace('.', ' ')}'")
+
+    guarded.callback = refuse
     return guarded
 
 

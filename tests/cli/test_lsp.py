@@ -1,6 +1,7 @@
 """`attractor lsp`: the real process answers a scripted client for every feature."""
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
 from tests.cli.running import ATTRACTOR
+from tests.examples import ROOT
 
 TEXT = """digraph review {
     start [shape=Mdiamond]; exit [shape=Msquare]
@@ -63,9 +65,10 @@ class Editor:
 
 
 @asynccontextmanager
-async def server() -> AsyncGenerator[Client]:
+async def server(*program: str) -> AsyncGenerator[Client]:
     client = Client()
-    await client.start_io(ATTRACTOR, "lsp", "--stdio")  # pyright: ignore[reportUnknownMemberType]
+    words = program or (ATTRACTOR, "lsp", "--stdio")
+    await client.start_io(*words)  # pyright: ignore[reportUnknownMemberType]
     try:
         symbols = types.DocumentSymbolClientCapabilities(hierarchical_document_symbol_support=True)
         documents = types.TextDocumentClientCapabilities(document_symbol=symbols)
@@ -194,6 +197,16 @@ FEATURES: Sequence[Callable[[Editor], Awaitable[None]]] = [
     *(_diagnostics, _hover, _completion, _definition_and_references, _rename, _formatting),
     *(_code_actions, _symbols),
 ]
+
+
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_server_answers_on_other_systems(system: str, tmp_path: Path) -> None:
+    async def ask() -> None:
+        program = ("-P", str(ROOT / "tests" / "other_system.py"), system, '[["lsp", "--stdio"]]')
+        async with server(sys.executable, *program) as client:
+            await _diagnostics(Editor(client, (tmp_path / "a.dot").as_uri()))
+
+    asyncio.run(ask())
 
 
 def test_one_server_answers_for_every_feature(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +25,8 @@ class SystemDot:
     async def draw(self, dot: str, *, format: str, time_limit: timedelta) -> bytes | None:
         """Return the drawing; None if `dot` is not on the PATH."""
         program = shutil.which("dot")
-        if program is None:
+        # Windows has no /bin/sh, by which the program is ended at the time limit.
+        if program is None or sys.platform == "win32":
             return None
         try:
             temporary = TemporaryDirectory(prefix="attractor-draw-", ignore_cleanup_errors=True)

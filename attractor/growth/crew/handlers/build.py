@@ -1,7 +1,6 @@
 """Starts the built app, and tries the drafts of the tester on it and on mutants."""
 
 import os
-import pwd
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,6 +29,9 @@ class Build:
         """Start the app, then try each draft."""
         async with open_tree(stage) as tree:
             faults = [f"{body}: its body is not written" for body in tree.unwritten_bodies()]
+            # Windows has no such module.
+            import pwd
+
             home = Path(pwd.getpwuid(os.getuid()).pw_dir)
             sandbox = await app_sandbox({"PATH": os.defpath}, hide=[home, stage.logs_root])
             project = self.parts.project
