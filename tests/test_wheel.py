@@ -124,7 +124,9 @@ def test_wheel_leads_from_init_to_serve(wheel: Path, tmp_path: Path) -> None:
     assert "</svg>" in (project / "feature.svg").read_text()
     assert "gallery:bug_fix" in run(attractor, "gallery", "list", folder=project)
     simulated = ("--backend", "simulate", "--sandbox", "none", "--workspace", "none")
-    words = ("run", "gallery:feature", "--goal", "Print it.", "--input", "test=true", *simulated)
+    unjudged = ("-c", "factory.suite=", "run")
+    goal = ("--goal", "Print it.", "--input", "test=true")
+    words = (*unjudged, "gallery:feature", *goal, *simulated)
     assert "success: completed" in run(attractor, *words, folder=project)
     run(attractor, "suite", "init", "scenarios/to-edit", folder=project)
     git(project, "init", "--quiet", "--initial-branch", "main")
@@ -133,7 +135,7 @@ def test_wheel_leads_from_init_to_serve(wheel: Path, tmp_path: Path) -> None:
     (tmp_path / "say.toml").write_text(SCRIPT)
     script = ("--script", tmp_path / "say.toml")
     with background(attractor, "twin", "llm", *script, "--json", folder=project) as twin:
-        words = ("-c", "factory.suite=", "run", "pipelines/feature.dot", "--provider", "openai")
+        words = (*unjudged, "pipelines/feature.dot", "--provider", "openai")
         result = run(attractor, *words, folder=project, variables=twin["environ"])
     assert "success: completed" in result
     with background(attractor, "serve", "--port", "0", "--json", folder=project) as server:
