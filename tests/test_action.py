@@ -5,13 +5,19 @@ import re
 import subprocess
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
 
+from tests.cli.commands.test_judge import HOLDOUT, SUITE
+from tests.cli.running import attractor
 from tests.examples import ROOT, fences
+from tests.forges import published
+from tests.needs import needs_sandbox
 from tests.pipeline.projects import git, make_project
 from tests.prepared import quick_programs
+from tests.scenarios.suites import write_suite
 
 GOOD = """digraph good {
     start [shape=Mdiamond]
@@ -125,8 +131,66 @@ def test_symbolic_links_are_skipped(project: Path) -> None:
 
 
 def test_workflow_of_the_how_to_uses_inputs_of_the_action() -> None:
-    [workflow] = [one.text for one in fences("yaml") if "runs-on:" in one.text]
+    [workflow] = [one.text for one in fences("yaml") if "runs-on:" in one.text][:1]
     *_, step = yaml.safe_load(workflow)["jobs"]["check"]["steps"]
     assert step["with"].keys() <= ACTION["inputs"].keys()
     page = (ROOT / "docs" / "how-to" / "continuous-integration.md").read_text("utf-8")
     assert re.findall(r"^\| `([\w-]+)` \|", page, re.M) == list(ACTION["inputs"])
+
+
+@needs_sandbox
+@pytest.mark.parametrize("right", [True, False])
+def test_pull_request_is_judged_from_its_target(tmp_path: Path, right: bool) -> None:
+    with published(tmp_path) as (forge, project):
+        write_suite(tmp_path / "half", suite=SUITE, halves=HOLDOUT)
+        state = {"ATTRACTOR_STATE_DIR": str(tmp_path / "state"), "HOME": str(tmp_path)}
+        done = attractor(
+            "suite", "register", str(tmp_path / "half"), folder=project, variables=state
+        )
+        assert not done.returncode, done.stderr
+        (project / "half.sh").write_text("echo 1.5\n" if right else "echo 9\n")
+        (project / "attractor.toml").write_text("" if right else "[factory]\n")
+        git(project, "add", "half.sh", *([] if right else ["attractor.toml"]))
+        git(project, "commit", "--quiet", "--message", "Halve")
+        git(project, "push", "--quiet", "origin", "HEAD:refs/heads/words")
+        (project / "attractor.toml").unlink()
+        forge.propose_from_fork("words")
+        runner = tmp_path / "runner"
+        runner.mkdir()
+        files = {name: str(runner / name) for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
+        ran = subprocess.run(
+            [ROOT / "scripts" / "judge-pull-request"],
+            cwd=project,
+            env={
+                "PATH": f"{quick_programs()}:{os.environ['PATH']}",
+                "RUNNER_TEMP": str(runner),
+                "GITHUB_REF": "refs/pull/1/merge",
+                "GITHUB_BASE_REF": "main",
+                "SUITE": "half",
+                **files,
+                **state,
+                **forge.environ(),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said = ran.stdout + ran.stderr
+        assert ran.returncode == (0 if right else 5), said
+        verdict = "go" if right else "no-go"
+        assert (runner / "GITHUB_OUTPUT").read_text() == f"verdict={verdict}\n"
+        assert f"## Attractor: {verdict}\n" in (runner / "GITHUB_STEP_SUMMARY").read_text()
+        suite = ElementTree.parse(runner / "verdict.xml").getroot()
+        failed = {one.get("name") for one in suite if one.find("failure") is not None}
+        assert failed == (
+            set() if right else {"unresolved_failure", "satisfaction", "protected_path"}
+        )
+        assert suite.get("failures") == str(len(failed))
+        assert "halves" not in (runner / "verdict.xml").read_text()
+
+
+def test_action_that_judges_passes_its_inputs_to_the_script() -> None:
+    action = yaml.safe_load((ROOT / "judge" / "action.yml").read_text("utf-8"))
+    [step] = [one for one in action["runs"]["steps"] if one.get("id") == "judge"]
+    assert step["env"] == {"SUITE": "${{ inputs.suite }}", "PROFILE": "${{ inputs.profile }}"}
+    assert step["run"].strip('"') == "$GITHUB_ACTION_PATH/../scripts/judge-pull-request"

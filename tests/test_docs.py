@@ -97,6 +97,7 @@ OFFLINE = {
     "README.md",
     "docs/how-to/execute-snippets.md",
     "docs/how-to/install.md",
+    "docs/how-to/macos-and-windows.md",
     "docs/how-to/open-pull-requests.md",
     "docs/how-to/outside-agents.md",
     "docs/how-to/sandbox-elsewhere.md",
@@ -256,7 +257,7 @@ def is_command(words: str) -> bool:
     """Return whether a command with these options exists."""
     command: click.Command = build_root()
     context = click.Context(command)
-    for word in words.split():
+    for word in words.partition(" -- ")[0].split():
         if word.startswith("--"):
             if word.partition("=")[0] not in {one for own in command.params for one in own.opts}:
                 return False

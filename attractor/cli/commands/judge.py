@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 import click
 
 from attractor.base.errors import ExitCode, UsageError
+from attractor.base.files import write_whole
 from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import read_outlook
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.results import as_record, as_text
-from attractor.cli.runs.setup import budget_options, judge_options, opened_of, sandbox_option
-from attractor.cli.runs.verdicts import verdict_text
+from attractor.cli.runs.setup import F, budget_options, judge_options, opened_of, sandbox_option
+from attractor.cli.runs.verdicts import junit_text, markdown_text, verdict_text
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.engine.budgets import Budgets
 from attractor.engine.outcome import describe_usage, usage_figures
@@ -41,7 +42,12 @@ from attractor.worlds.judging import (
 from attractor.worlds.submit import FILE as SUBMITTED
 
 
-@click.command(context_settings={"ignore_unknown_options": False})
+def _file_option(name: str, words: str) -> Callable[[F], F]:
+    kind = click.Path(dir_okay=False, path_type=Path)
+    return click.option(name, type=kind, metavar="FILE", help=words)
+
+
+@click.command()
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND...")
 @judge_options(
     "Judge the files with this suite. A new name is registered by its committed lock.",
@@ -76,6 +82,8 @@ from attractor.worlds.submit import FILE as SUBMITTED
 @click.option("--network", "opens_network", is_flag=True, help="Let the command use your network.")
 @click.option("--include-dirty", is_flag=True, help="Begin with your uncommitted changes.")
 @sandbox_option("Run the command")
+@_file_option("--junit", "Write the rules of the gate to this file, as JUnit.")
+@_file_option("--markdown", "Write the verdict to this file, as Markdown.")
 @budget_options
 @json_lines_option
 @click.pass_obj
@@ -110,7 +118,7 @@ def judge(
         if command or options["attempts"] or options["again"]:
             raise UsageError("a command makes a change of its own", hint="remove one of the two")
         work, opened = _submit(asked, invocation, options, as_json=as_json)
-        return _show(work, opened, as_json=as_json)
+        return _show(work, opened, options, as_json=as_json)
     if options["attempts"] and options["again"]:
         raise UsageError("--attempts and --again exclude each other")
     typed = TypedCommand(command, options["opens_network"])
@@ -119,7 +127,7 @@ def judge(
     if options["attempts"]:
         return _race(request, options["attempts"], invocation, as_json=as_json)
     work, opened = _work(request, options["again"], invocation, as_json=as_json)
-    return _show(work, opened, as_json=as_json)
+    return _show(work, opened, options, as_json=as_json)
 
 
 def _submit(
@@ -163,28 +171,32 @@ def _work(
         request = following
 
 
-def _show(work: JudgedWork, opened: OpenProject, *, as_json: bool) -> ExitCode:
-    """Print the verdict, the changes, the cost, and the next commands."""
-    result, project = work.result, opened.project
-    outlook = read_outlook(result, project)
-    report = work.report
-    if as_json:
-        verdict = {"verdict": work.words, **usage_figures(result.usage)}
-        if report:
-            _, judged = ask_gate(result.directory, opened)
-            verdict["gate"] = verdict_record(judged, to_operator=False)
-        show_json({**as_record(result, outlook), **verdict}, is_line=True)
+def _show(
+    work: JudgedWork, opened: OpenProject, files: Mapping[str, Any], *, as_json: bool
+) -> ExitCode:
+    """Print the verdict, the changes, the cost, and the next commands; write the files."""
+    result, report, words = work.result, work.report, work.words
+    outlook = read_outlook(result, opened.project)
+    facts, judged = ask_gate(result.directory, opened) if report else (None, None)
+    lines = [as_text(result, outlook), f"  used:     {describe_usage(result.usage)}"]
+    if facts and judged:
+        lines.insert(0, verdict_text(facts, judged, to_operator=False))
     else:
-        if report:
-            facts, judged = ask_gate(result.directory, opened)
-            show(verdict_text(facts, judged, to_operator=False))
-        show(as_text(result, outlook))
-        show(f"  used:     {describe_usage(result.usage)}")
-        if report is None:
-            show("  judge:    attractor suite init scenarios/NAME   (then: --suite NAME)")
-        elif report.go:
-            run = reference_of(result.directory, project.runs_dir)
-            show(f"  then:     attractor promote {run}   (--to pr: a pull request)")
+        lines += ["  judge:    attractor suite init scenarios/NAME   (then: --suite NAME)"]
+    if report and report.go:
+        run = reference_of(result.directory, opened.project.runs_dir)
+        lines += [f"  then:     attractor promote {run}   (--to pr: a pull request)"]
+    text = "\n".join(lines)
+    if files["junit"]:
+        write_whole(files["junit"], junit_text(report, words), sync=False)
+    if files["markdown"]:
+        write_whole(files["markdown"], markdown_text(words, text), sync=False)
+    if as_json:
+        record = {**as_record(result, outlook), "verdict": words, **usage_figures(result.usage)}
+        gate = {"gate": verdict_record(judged, to_operator=False)} if judged else {}
+        show_json({**record, **gate}, is_line=True)
+    else:
+        show(text)
     if result.exit_code is not ExitCode.DONE:
         return result.exit_code
     return ExitCode.DONE if report and report.go else ExitCode.NO_GO

@@ -1,9 +1,13 @@
-"""Prints the gate's verdict on a run, and the facts that a person sees before deciding."""
+"""Prints the gate's verdict on a run, and the facts that a person sees before deciding.
+
+For continuous integration, a verdict is also JUnit, with a test for each rule, and Markdown.
+"""
 
 import shutil
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
+from xml.sax.saxutils import quoteattr
 
 import click
 
@@ -247,3 +251,39 @@ def judges_line(facts: CandidateRun) -> str:
 def _pin(pinned: str) -> str:
     name, _, digest = pinned.partition("#")
     return f"{name} (seal {digest[:SHOWN_HASH]})"
+
+
+def junit_text(report: GateReport | None, verdict: str) -> str:
+    """Return a verdict as JUnit; without a report, its only test fails.
+
+    Rules that do not apply are skipped. No rule reveals a holdout, so the file may be published.
+    """
+    failure = RuleResult("verdict", passed=False, words=verdict)
+    rules = report.rules if report else [failure]
+    failed, skipped = (
+        sum(one.failed for one in rules),
+        sum(not one.applies for one in rules),
+    )
+    head = f'tests="{len(rules)}" failures="{failed}" errors="0" skipped="{skipped}"'
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f'<testsuite name="attractor" {head}>',
+        *(
+            f'<testcase classname="attractor" name={quoteattr(one.rule)}>{_end(one)}</testcase>'
+            for one in rules
+        ),
+        "</testsuite>",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _end(rule: RuleResult) -> str:
+    if rule.applies and not rule.failed:
+        return ""
+    words = "; ".join(filter(None, [rule.words, rule.remedy if rule.failed else ""]))
+    return f"<{'failure' if rule.failed else 'skipped'} message={quoteattr(visible(words))}/>"
+
+
+def markdown_text(verdict: str, text: str) -> str:
+    """Return a verdict as Markdown, with the printed text, in which others' words may stand."""
+    return f"## Attractor: {verdict}\n\n```text\n{text.replace('```', '` ` `')}\n```\n"

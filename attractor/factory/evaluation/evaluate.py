@@ -1,6 +1,6 @@
 """Evaluates a run: checks protected paths, plays the suite on the tree, evaluates the gate."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -575,7 +575,9 @@ def _is_burned(seal: str, entries: Iterable[LedgerEntry]) -> bool:
     return any(one.kind == LineKind.BURNED and one.data["content"] == seal for one in entries)
 
 
-async def _protected_changes(begun: BegunRun, tree: TreeId, policy: ProfilePolicy) -> Sequence[str]:
+async def _protected_changes(
+    begun: BegunRun, tree: TreeId, policy: ProfilePolicy
+) -> tuple[str, ...]:
     """Return the protected paths that changed, also those that no workspace contains."""
     submission = begun.plan.request.submission
     found = await protected_changes(
