@@ -177,6 +177,8 @@ def prepare(page: Path, tmp_path: Path) -> Path:
     if page == ROOT / "README.md":
         shutil.copytree(ROOT / "examples" / "todo", folder, dirs_exist_ok=True)
         begin_repository(folder)
+        git(folder, "add", "--all", "--", ":!.venv")
+        git(folder, "commit", "--message", "Begin")
     if page.parent == HOW_TO:
         begin_repository(folder)
         git(folder, "commit", "--allow-empty", "--message", "Begin")
