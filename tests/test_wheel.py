@@ -95,6 +95,11 @@ def test_installed_wheel_works_outside_of_the_clone(
     assert "success: completed" in call(*words, *simulated)
     call("suite", "init", "scenarios/first")
     assert "no problems found" in call("suite", "lint", "scenarios/first")
+    git(project, "init", "--quiet")
+    git(project, "add", "--all", "--", ":!runs")
+    git(project, "commit", "--quiet", "--message", "Begin")
+    with pytest.raises(AssertionError, match="assert 5 == 0"):
+        call("judge", "--sandbox", "none", "--", "sh", "-c", "echo 1 > made.txt")
     assert "grow plan" in call("grow", "init", "--example", "lending", folder=app)
     assert "complete -o" in call("completion", "bash")
     call("doctor")

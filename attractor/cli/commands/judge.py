@@ -182,7 +182,7 @@ def _show(
     if facts and judged:
         lines.insert(0, verdict_text(facts, judged, to_operator=False))
     else:
-        lines += ["  judge:    attractor suite init scenarios/NAME   (then: --suite NAME)"]
+        lines.append(f"  judge:    {_how_to_be_judged(opened)}")
     if report and report.go:
         run = reference_of(result.directory, opened.project.runs_dir)
         lines += [f"  then:     attractor promote {run}   (--to pr: a pull request)"]
@@ -200,6 +200,11 @@ def _show(
     if result.exit_code is not ExitCode.DONE:
         return result.exit_code
     return ExitCode.DONE if report and report.go else ExitCode.NO_GO
+
+
+def _how_to_be_judged(opened: OpenProject) -> str:
+    known = [f"--suite {name}" for name in opened.suites.versions.names()]
+    return " or ".join(known) or "attractor suite init scenarios/NAME   (then: --suite NAME)"
 
 
 def _race(request: RunRequest, attempts: int, invocation: Invocation, *, as_json: bool) -> ExitCode:
