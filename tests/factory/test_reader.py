@@ -116,6 +116,22 @@ def test_planted_cheats_are_findings_with_their_place(
     assert flow.report(result).go
 
 
+def test_change_of_five_megabytes_is_read_in_a_few_questions(
+    tmp_path: Path, provider_twin: StartTwin
+) -> None:
+    twin = provider_twin(script(answer()))
+    flow = make_read_flow(tmp_path, dict(twin.environ()))
+    large = "seq -f '%06g is a line of many in a large file' 1 130000 > large.txt\n"
+    (flow.project / "plant.sh").write_text(f"echo made > made.txt\n{large}")
+    git(flow.project, "commit", "--all", "--quiet", "--message", "Plant much")
+    result = flow.launch()
+    found = reading_of(flow, result)
+    [left_out] = found.left_out
+    assert left_out.startswith("large.txt (after ")
+    assert 1 <= len(twin.requests) <= 10
+    assert flow.report(result).go
+
+
 def test_reader_gets_the_change_and_stories_without_a_word_of_a_holdout(
     tmp_path: Path, provider_twin: StartTwin
 ) -> None:
