@@ -54,12 +54,22 @@ class Budgets:
 
     def remaining_after(self, run: OpenRun) -> "Budgets":
         """Return these budgets minus the amounts that a run has used so far."""
-        used, spent = run.state.used, timedelta(seconds=run.progress.seconds)
+        return self.less(run.state.used, timedelta(seconds=run.progress.seconds))
+
+    def less(self, used: Usage, spent: timedelta) -> "Budgets":
+        """Return these budgets minus a usage and a working time."""
         return Budgets(
             None if self.cost_usd is None else self.cost_usd - used.cost_usd,
             None if self.tokens is None else self.tokens - used.tokens,
             None if self.duration is None else self.duration - spent,
         )
+
+    @property
+    def are_spent(self) -> bool:
+        """Whether nothing is left of one of them."""
+        cost, tokens, duration = self.cost_usd, self.tokens, self.duration
+        is_over = duration is not None and duration <= timedelta(0)
+        return is_over or any(one is not None and one <= 0 for one in (cost, tokens))
 
     def require_remaining(
         self, run: OpenRun, used: Usage | None = None, *, evaluated_seconds: float = 0.0

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.engine.budgets import Budgets
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
 from attractor.factory.evaluation.gate import gate
@@ -78,30 +77,21 @@ def next_try(work: JudgedWork, request: RunRequest, seconds: float) -> RunReques
     report = work.report
     if report is None or report.go or report.satisfied == report.played:
         return None
-    used, budgets = work.result.usage, request.budgets
-    left = Budgets(
-        None if budgets.cost_usd is None else budgets.cost_usd - used.cost_usd,
-        None if budgets.tokens is None else budgets.tokens - used.tokens,
-        None if budgets.duration is None else budgets.duration - timedelta(seconds=seconds),
-    )
-    if any(one is not None and one <= type(one)(0) for one in (left.cost_usd, left.tokens)):
-        return None
-    if left.duration is not None and left.duration <= timedelta(0):
-        return None
-    return replace(request, budgets=left, builds_on=work.result.run_id)
+    left = request.budgets.less(work.result.usage, timedelta(seconds=seconds))
+    return None if left.are_spent else replace(request, budgets=left, builds_on=work.result.run_id)
 
 
-def describe_access(command: TypedCommand) -> str:
-    """Return a sentence about what the command can reach."""
+def describe_access(request: RunRequest, command: TypedCommand) -> str:
+    """Return a sentence about what the command of a run can reach."""
     # Backends are slow to import.
     from attractor.backends.typed_command import known_program, program_word
 
     known, word = known_program(command.words), program_word(command.words)
+    unverified = "the gate says isolation_unverified, which only a profile allows."
+    if request.sandbox == "none":
+        return f"{word} runs with your rights, so nobody knows what it read: {unverified}"
     if command.opens_network:
-        return (
-            f"{word} has the network of this machine, so nobody knows what it read: the gate says "
-            "isolation_unverified, which only a profile allows."
-        )
+        return f"{word} has your network, so nobody knows what it read: {unverified}"
     if known:
         return f"{known.name} reaches its models through Attractor, which counts their calls."
     return f"{word} has no network (--network opens it)."

@@ -123,7 +123,7 @@ def judge(
         raise UsageError("--attempts and --again exclude each other")
     typed = TypedCommand(command, options["opens_network"])
     request = request_of(typed, invocation.folder, asked)
-    show(describe_access(typed), err=True)
+    show(describe_access(request, typed), err=True)
     if options["attempts"]:
         return _race(request, options["attempts"], invocation, as_json=as_json)
     work, opened = _work(request, options["again"], invocation, as_json=as_json)
