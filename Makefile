@@ -20,7 +20,7 @@ PYTEST := $(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) PYTHONDONTWRITEBYTECODE=
 OFFLINE := not live and not agents
 # Coverage is measured by the workers of pytest-xdist.
 MEASURE := $(subst --workers,-n,$(PYTEST))
-PYTHON_FILES := attractor tests benchmarks docs examples
+PYTHON_FILES := attractor tests benchmarks docs examples plugin
 PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
 
 .PHONY: tables help demo agents-demo pr-demo grow-demo e2e test test-slow costs check fmt docs site pictures bench mutants coverage build thorough crash chaos agents live clean
@@ -71,10 +71,11 @@ tables: $(READY) ## make the tables of the grammar and of the known models anew
 	@$(BIN)/python -m attractor.language.parsing.build_table
 	@$(BIN)/python -m attractor.llm.prepare_catalogue
 
-docs: $(READY) ## write the generated parts of the docs anew, schemas, and stale drawings
+docs: $(READY) ## write the generated parts of the docs anew, schemas, stale drawings, and the skill of the plug-in
 	@$(BIN)/python -m cogapp --verbosity=1 -r -c $(PAGES)
 	@$(BIN)/python -m docs.file_formats
 	@$(BIN)/python -m docs.pictures.drawn_pipelines
+	@$(BIN)/attractor skill --force plugin/skills/pipelines > /dev/null
 
 # The theme warns at each start that it ends in 2027.
 site: $(READY) ## make a static site of the docs in site/

@@ -1,7 +1,7 @@
 """Offers pipelines and runs as tools of an MCP server, for coding agents.
 
-The tools check, simulate and draw pipelines, start runs, show them and answer their questions.
-No tool decides, promotes, evaluates or creates tokens: those belong to a person.
+The tools check, simulate and draw pipelines, start runs, show them and answer their questions, and
+have changes judged. No tool decides, promotes or creates tokens: those belong to a person.
 """
 
 import asyncio
@@ -25,6 +25,8 @@ from attractor.base.json import Json
 from attractor.base.toml import printable
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.truncation import shorten
+from attractor.factory.evaluation.failed_scenarios import verdict_record
+from attractor.factory.operations.evaluate import ask_gate
 from attractor.interviewers.registry import read_name
 from attractor.language.drawing.draw import Format, render_async
 from attractor.pipeline.source.files import read_pipeline_file
@@ -41,6 +43,7 @@ from attractor.server.processes.bodies import (
     StartBody,
     Word,
 )
+from attractor.server.processes.run_processes import RunCommand
 from attractor.server.resources import language
 from attractor.server.run_actions import answer_question, name_of, orders_to, start_run
 from attractor.server.service import Service
@@ -53,6 +56,7 @@ INSTRUCTIONS = """Attractor runs pipelines drawn as DOT graphs: coding agents ex
 Work in this order: write a pipeline file, validate it until no diagnostic is left, simulate it with
 failures and answers, then run it. A run takes minutes or hours: look at its status now and then.
 If a run that you started asks a question, answer it only as the person you work for told you.
+The tool judge has changes judged by hidden scenarios; call it if the person wants a verdict.
 Decisions about results belong to a person, who types `attractor decide`."""
 
 LONGEST_CLIENT = 100
@@ -127,6 +131,18 @@ class ChosenRun(Body):
     )
 
 
+class NamedWork(Body):
+    """Work to judge, which is there already."""
+
+    suite: Word = Field(
+        default="", description="The suite that judges it (default: that of the settings)."
+    )
+    branch: Word = Field(
+        default="",
+        description="A branch or a commit (default: the uncommitted changes of the project).",
+    )
+
+
 class RunAnswer(PickedAnswerBody):
     """The answer to a question of a run."""
 
@@ -197,6 +213,21 @@ def _answer(service: Service, caller: Caller, body: RunAnswer) -> Content:
         service, body.run, caller, answer=body.answer, question=body.question, why=body.why
     )
     return result.model_dump()
+
+
+def _judge(service: Service, caller: Caller, body: NamedWork) -> Content:
+    work = f"--branch={body.branch}" if body.branch else "--diff=HEAD"
+    suite = [f"--suite={body.suite}"] if body.suite else []
+    command = RunCommand("judge", options=[work, *suite])
+    record = service.processes.complete(command, by=caller.name)
+    shown = {name: record[name] for name in ("verdict", "changes", "next", "gate")}
+    return {"run": record["run_id"], **shown}
+
+
+def _verdict(service: Service, caller: Caller, body: ChosenRun) -> Content:
+    root = service.root(body.run)
+    _, judged = ask_gate(root, service.opened)
+    return {"run": name_of(service, root), **verdict_record(judged, to_operator=False)}
 
 
 @dataclass(frozen=True)
@@ -296,6 +327,23 @@ TOOLS = (
         RunAnswer,
         _answer,
         only_reads=False,
+    ),
+    McpTool(
+        "judge",
+        "Have hidden scenarios judge the uncommitted changes, or a branch. Returns the verdict, "
+        "counts, the changed files, and commands that your user can type next; do not type them. "
+        "It takes minutes, and counts as an attempt on the suite, whose number is limited: call it "
+        "once, if your user wants a verdict. If you see no result in time, call `verdict`.",
+        NamedWork,
+        _judge,
+        only_reads=False,
+    ),
+    McpTool(
+        "verdict",
+        "Show the verdict of the gate on a run: go or no-go, each rule with its figure, and counts "
+        "of held-out scenarios. Evaluates and decides nothing.",
+        ChosenRun,
+        _verdict,
     ),
 )
 

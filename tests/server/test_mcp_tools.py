@@ -13,11 +13,14 @@ import mcp_types
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
+from tests.cli.commands.test_judge import HOLDOUT, SUITE, call
 from tests.cli.running import attractor
 from tests.factory.canaries import CANARIES, FOLDER, canaries_in, commit, make_flow_with_canaries
+from tests.needs import needs_sandbox
 from tests.patience import PATIENCE_S
 from tests.pipeline.projects import fork, git, make_project, open_project, simulated, start
 from tests.prepared import quick_programs
+from tests.scenarios.suites import write_suite
 from tests.server.conftest import SETTINGS
 from tests.server.runs import GATE, UNGUARDED
 
@@ -81,7 +84,7 @@ def test_agent_writes_runs_and_answers_a_pipeline_in_one_session(tmp_path: Path)
         async with working_in(project) as agent:
             offered = (await agent.client.list_tools()).tools
             assert {one.name for one in offered} == {
-                *("validate", "simulate", "render", "run", "status", "answer")
+                *("validate", "simulate", "render", "run", "status", "answer", "judge", "verdict")
             }
             for one in offered:
                 fields: dict[str, Any] = one.input_schema["properties"]
@@ -179,6 +182,39 @@ def test_mistakes_and_hidden_files_are_refused_with_a_remedy(tmp_path: Path) -> 
     asyncio.run(work())
 
 
+@needs_sandbox
+def test_agent_has_changes_judged_by_hidden_scenarios_and_decides_nothing(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", **{"half.sh": "echo 0\n"})
+    write_suite(tmp_path / "secret" / "half", suite=SUITE, halves=HOLDOUT)
+    assert not call(project, "suite", "register", str(tmp_path / "secret" / "half")).returncode
+
+    async def work() -> None:
+        async with working_in(project) as agent:
+            assert "there is nothing to judge" in await agent.refused("judge", suite="half")
+            (project / "half.sh").write_text("echo 9\n")
+            assert "remedy: name one: --suite NAME" in await agent.refused("judge")
+            words = await agent.refused("judge", suite="half", branch="--all")
+            assert "unknown commit '--all'" in words
+            assert "the arguments of judge are" in await agent.refused("judge", sandbox="none")
+            text = await agent.call("judge", suite="half")
+            assert "1.5" not in text
+            assert "halves" not in text
+            found = json.loads(text)
+            assert (found["verdict"], found["gate"]["played"]) == ("no-go", 1)
+            assert [file["path"] for file in found["changes"]["files"]] == ["half.sh"]
+            assert f"attractor decide {found['run']} --reject --reason '...'" in found["next"]
+            assert await agent.read("verdict") == {"run": found["run"], **found["gate"]}
+            git(project, "switch", "--quiet", "--create", "wrong")
+            git(project, "commit", "--quiet", "--all", "--message", "Wrong")
+            git(project, "switch", "--quiet", "-")
+            found = await agent.read("judge", suite="half", branch="wrong")
+            assert found["gate"]["go"] is False
+            status = await agent.read("status", run=found["run"])
+            assert (status["status"], status["outcome"]) == ("awaiting_human", "success")
+
+    asyncio.run(work())
+
+
 def test_no_tool_shows_a_wrong_solution(tmp_path: Path) -> None:
     flow = make_flow_with_canaries(tmp_path, **{"attractor.toml": SETTINGS})
     judged, settings = flow.launch().run_id, f"{FOLDER}/suite.toml"
@@ -194,6 +230,7 @@ def test_no_tool_shows_a_wrong_solution(tmp_path: Path) -> None:
         async with working_in(flow.project) as agent:
             words.append(await agent.call("status", run=judged))
             words.append(await agent.call("render", run=judged))
+            words.append(await agent.call("verdict", run=judged))
             for tool in ("validate", "simulate", "render", "run"):
                 for file in (settings, f"{FOLDER}/wrong/{CANARIES[0]}.patch"):
                     refused = await agent.refused(tool, file=file)

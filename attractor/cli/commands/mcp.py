@@ -18,9 +18,9 @@ def mcp(invocation: Invocation) -> ExitCode:
 
     Agents such as Claude Code and codex start this command in the folder of a project, and talk to
     it over standard input and output. The tools validate, simulate and render pipelines, start
-    runs, show their status and answer their questions. Files outside of the project and hidden
-    files are refused. There is no tool to decide, promote or evaluate. Runs are processes of their
-    own, and continue when the agent ends.
+    runs, show their status and answer their questions, and have changes judged. Files outside of
+    the project and hidden files are refused. There is no tool to decide or promote. Runs are
+    processes of their own, and continue when the agent ends.
     """
     # Imported here, because only this command needs an MCP server.
     import anyio
