@@ -74,6 +74,9 @@ def test_verdict_is_offered_once_for_each_change_in_a_project_with_a_suite(tmp_p
     file.write_text("echo 0\n")
     (project / "new").unlink()
     assert end_turn(project) == ""
+    assert not call(project, "suite", "archive", "half", "--reason", "It is old").returncode
+    file.write_text("echo 2\n")
+    assert end_turn(project) == ""
 
 
 def test_end_of_a_turn_without_git_or_attractor_is_silent(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from attractor.pipeline.status import read_status
 from attractor.records.drawing import read_drawn
 from attractor.records.open_work import question_records
 from attractor.records.request import read_request
+from attractor.records.summary import summarize
 from attractor.server.access.callers import Caller
 from attractor.server.processes.bodies import (
     LONGEST_SOURCE,
@@ -227,7 +228,8 @@ def _judge(service: Service, caller: Caller, body: NamedWork) -> Content:
 def _verdict(service: Service, caller: Caller, body: ChosenRun) -> Content:
     root = service.root(body.run)
     _, judged = ask_gate(root, service.opened)
-    return {"run": name_of(service, root), **verdict_record(judged, to_operator=False)}
+    shown = {"run": name_of(service, root), "status": summarize(root).status}
+    return {**shown, **verdict_record(judged, to_operator=False)}
 
 
 @dataclass(frozen=True)
@@ -341,7 +343,8 @@ TOOLS = (
     McpTool(
         "verdict",
         "Show the verdict of the gate on a run: go or no-go, each rule with its figure, and counts "
-        "of held-out scenarios. Evaluates and decides nothing.",
+        "of held-out scenarios. Evaluates and decides nothing. While the status is `executing` or "
+        "`evaluating`, there is no verdict yet: ask again later.",
         ChosenRun,
         _verdict,
     ),

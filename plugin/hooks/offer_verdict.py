@@ -47,7 +47,8 @@ def main() -> None:
         return
     known.parent.mkdir(parents=True, exist_ok=True)
     known.write_text(changes)
-    if json.loads(ask("attractor", "suite", "list", "--json")):
+    suites = json.loads(ask("attractor", "suite", "list", "--json"))
+    if any(one["ending"] is None for one in suites):
         sys.stdout.write(json.dumps({"systemMessage": OFFER}) + "\n")
 
 

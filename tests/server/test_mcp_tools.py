@@ -203,7 +203,8 @@ def test_agent_has_changes_judged_by_hidden_scenarios_and_decides_nothing(tmp_pa
             assert (found["verdict"], found["gate"]["played"]) == ("no-go", 1)
             assert [file["path"] for file in found["changes"]["files"]] == ["half.sh"]
             assert f"attractor decide {found['run']} --reject --reason '...'" in found["next"]
-            assert await agent.read("verdict") == {"run": found["run"], **found["gate"]}
+            judged = {"run": found["run"], "status": "awaiting_human", **found["gate"]}
+            assert await agent.read("verdict") == judged
             git(project, "switch", "--quiet", "--create", "wrong")
             git(project, "commit", "--quiet", "--all", "--message", "Wrong")
             git(project, "switch", "--quiet", "-")
