@@ -119,10 +119,10 @@ class _ReasonOption(click.Option):
 
 def reason_option(help: str, *, required: bool = False) -> Callable[[C], C]:
     """Add `--reason`: the words of a person for the records."""
-    default = None if required else ""
-    return click.option(
-        "--reason", cls=_ReasonOption, default=default, required=required, help=help
-    )
+    if required:
+        # With any default, also None, click takes the option as given.
+        return click.option("--reason", cls=_ReasonOption, required=True, help=help)
+    return click.option("--reason", cls=_ReasonOption, default="", help=help)
 
 
 def chosen_format(format_: str | None, *, as_json: bool) -> str | None:

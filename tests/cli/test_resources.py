@@ -12,6 +12,7 @@ from tests.cli.running import attractor
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.pipeline.projects import git
 from tests.scenarios.suites import SUITE, write_files, write_suite
+from tests.tables import table
 
 SHOWN = """
 id = "shown"
@@ -341,3 +342,21 @@ def test_unknown_profile_names_its_file_in_the_clone(tmp_path: Path) -> None:
     refused = call(flow, "run", "pipeline.dot", "--profile", "local").stderr
     assert f"attractor profile create {flow.project / 'profiles' / 'local.toml'})" in refused
     assert "profiles" not in call(flow, "run", "pipeline.dot", "--profile", "other").stderr
+
+
+@table(
+    "words",
+    [
+        "suite archive todo",
+        "suite burn todo",
+        "profile retire careful",
+        "pipeline retire linear",
+        "rollback latest",
+    ],
+)
+def test_what_needs_a_reason_is_not_done_without_one(tmp_path: Path, words: str) -> None:
+    flow = make_flow(tmp_path)
+    done = call(flow, *words.split())
+    assert done.returncode == 2, done.stdout
+    assert "missing option '--reason'" in done.stderr
+    assert not call(flow, "suite", "list").returncode
