@@ -54,6 +54,11 @@ class SealedSuite:
         """The hash of every file of the copy."""
         return hash_files(list_suite_files(self.folder), _mark_of(self.folder))
 
+    def holdout_texts(self) -> Sequence[bytes]:
+        """Return the held-out scenarios as their author wrote them."""
+        mark, files = _mark_of(self.folder), list_suite_files(self.folder)
+        return [_unmarked(file, mark) for file in files if _is_holdout(file)]
+
 
 @dataclass(frozen=True)
 class SuiteChanges:

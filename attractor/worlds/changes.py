@@ -4,7 +4,7 @@ Nobody knows what their author read. Settings and suites are those of the base, 
 """
 
 import tempfile
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Container, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -12,18 +12,22 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UsageError
+from attractor.base.files import make_private_folder
 from attractor.config.projects import PROJECT_FILE
 from attractor.engine.run_folder.result import RunResult
+from attractor.factory.decisions.promotion import HEADS
 from attractor.factory.open_project import OpenProject
 from attractor.factory.resources.protected_paths import protected_paths
 from attractor.factory.resources.versions import split_reference
 from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.request import RunRequest, Submission
+from attractor.workspaces.errors import GitFailed
 from attractor.workspaces.git.files import in_thread
+from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import Author, ObjectStore
-from attractor.workspaces.git.objects import write_tree
+from attractor.workspaces.git.objects import object_id, text_of, write_tree
 from attractor.workspaces.git.repository import Repository, open_repository, run_git_as_owner
-from attractor.workspaces.result_tree import EXCLUDED, candidate_files, excluded_in
+from attractor.workspaces.result_tree import candidate_files, excluded_in
 from attractor.workspaces.uncommitted import WorkTree, commit_uncommitted
 from attractor.worlds.submit import start_submission
 
@@ -56,12 +60,18 @@ async def find_change(
         from attractor.factory.pulls.open_forge import fetch_pull
 
         words, ref = f"pull request #{pull}", await fetch_pull(project, pull or 0)
-    commit = await repository.commit(ref)
-    theirs = await repository.commit(base or HEAD)
+    commit = await _commit(ref, repository)
+    theirs = await _commit(base or HEAD, repository)
     found = await repository.git.answer("merge-base", theirs, commit)
     if found.exit_code:
         raise Refused(f"{words} has no commit in common with {base or HEAD}")
     return NamedChange(words, commit, found.stdout.strip())
+
+
+async def _commit(name: str, repository: Repository) -> str:
+    """Return the commit of a name: of the branch, if a tag has the same name."""
+    branch = "" if name == HEAD else await repository.ref(f"{HEADS}{name}^{{commit}}")
+    return branch or await repository.commit(name)
 
 
 async def submit_change(change: NamedChange, opened: OpenProject, asked: RunRequest) -> RunResult:
@@ -69,20 +79,25 @@ async def submit_change(change: NamedChange, opened: OpenProject, asked: RunRequ
     opened.refuse_in_run("'attractor judge'")
     project = opened.project
     repository = await open_repository(project.root, search_path=project.machine.search_path)
-    base = await repository.commit(change.base)
-    await _require_own_rules(base, repository, opened)
+    base = await _commit(change.base, repository)
     suite = asked.suite or project.suite
     exposure = await _exposure(suite, repository, opened) if suite else ""
     async with _store_of(repository, opened) as store:
+        await _require_own_rules(base, store, repository, opened)
         whole = await _tree_of(change, store, repository, opened)
-        hidden = await _hidden_changes(base, change.commit, repository, opened)
+        hidden = await _hidden_changes(await repository.tree(base), whole, store, repository)
+        if not change.commit:
+            # The folder of a suite that is not added to git changes nothing.
+            tracked = await _tracked(store, opened)
+            hidden = [path for path in hidden if path in tracked]
+        shown = [*map(text_of, hidden)]
         submission = Submission(
             "",
             base,
             "",
             source=change.words,
             exposure=exposure,
-            protected=protected_paths(hidden, prefix=repository.prefix),
+            protected=protected_paths(shown, prefix=repository.prefix, offending=shown),
         )
         files = _candidate_of(whole, store, repository, base)
         request = replace(asked, goal=asked.goal or change.words)
@@ -90,23 +105,33 @@ async def submit_change(change: NamedChange, opened: OpenProject, asked: RunRequ
 
 
 async def _hidden_changes(
-    base: str, commit: str, repository: Repository, opened: OpenProject
-) -> Sequence[str]:
-    """Return the changed files that no workspace contains; of the files as they are, tracked ones.
+    before: str, after: str, store: ObjectStore, repository: Repository
+) -> Sequence[bytes]:
+    """Return the changed paths between two trees that no workspace contains: also submodules."""
+    hidden: set[bytes] = set()
+    for tree in (before, after):
+        files = await store.files_of(tree)
+        hidden |= files.keys() - candidate_files(files, excluded_in(repository.prefix)).keys()
+    return [one.path for one in await store.changes(before, after) if one.path in hidden]
 
-    A commit of "" means the files as they are.
-    """
+
+async def _tracked(store: ObjectStore, opened: OpenProject) -> Container[bytes]:
+    """Return the paths in the index of the project's repository."""
     project = opened.project
-    tops = [f":(top){at}{one.strip('/')}" for at in {"", repository.prefix} for one in EXCLUDED]
-    words = ("diff", "--name-only", "--no-ext-diff", "-z", base, *filter(None, [commit]), "--")
     ask = partial(run_git_as_owner, folder=project.root, environ=project.machine.environ)
-    return (await ask(*words, *tops)).stdout.split("\0")[:-1]
+    with store.empty_folder() as folder:
+        paths = folder / "paths"
+        found = await ask("ls-files", "-z", "--full-name", ":/", output=paths)
+        if found.exit_code:
+            raise GitFailed(f"git ls-files in {project.root} failed: {found.stderr.strip()}")
+        return {*paths.read_bytes().split(b"\0")}
 
 
 @asynccontextmanager
 async def _store_of(repository: Repository, opened: OpenProject) -> AsyncGenerator[ObjectStore]:
     """Yield a store for a moment, which borrows the objects of the repository."""
     machine = opened.project.machine
+    make_private_folder(machine.state_dir)
     with tempfile.TemporaryDirectory(dir=machine.state_dir) as folder:
         store = ObjectStore(
             Path(folder, "store"),
@@ -148,15 +173,22 @@ async def _candidate_of(
     yield store, tree, base
 
 
-async def _require_own_rules(base: str, repository: Repository, opened: OpenProject) -> None:
+async def _require_own_rules(
+    base: str, store: ObjectStore, repository: Repository, opened: OpenProject
+) -> None:
     """Refuse settings in the project's folder, or suites of its commit, that the base lacks."""
     root, prefix = opened.project.root, repository.prefix
     theirs = await repository.git.answer("show", f"{base}:{prefix}{PROJECT_FILE}")
     file = root / PROJECT_FILE
     own = file.read_text("utf-8") if file.is_file() else ""
-    changed: Sequence[str] = [PROJECT_FILE] if own != theirs.stdout else []
-    if not changed:
-        changed = await _hidden_changes(base, HEAD, repository, opened)
+    trees = [await repository.tree(one) for one in (base, HEAD)]
+    # Also a link or a file in place of a folder.
+    rules = IgnoreRules({}, [one.rstrip("/") for one in excluded_in(prefix)])
+    changed = [
+        text_of(one.path) for one in await store.changes(*trees) if rules.ignores_file(one.path)
+    ]
+    if own != theirs.stdout:
+        changed.insert(0, PROJECT_FILE)
     if changed:
         raise Refused(
             f"{changed[0]} differs from that of the base {base[:12]}, and a change is judged by "
@@ -171,18 +203,28 @@ async def _exposure(suite: str, repository: Repository, opened: OpenProject) -> 
     from attractor.factory.registration.committed_suites import find_suite_folder
 
     name, _ = split_reference(suite)
-    root = opened.project.root
+    root, git = opened.project.root.resolve(), repository.git
+    holdouts: Sequence[bytes] = ()
     if opened.suites.versions.knows(name):
-        folder = Path(str(opened.suites.versions.of_pin(opened.pin_suite(suite)).data["folder"]))
+        version = opened.suites.versions.of_pin(opened.pin_suite(suite))
+        folder = Path(str(version.data["folder"])).resolve()
+        holdouts = opened.suites.open(version).holdout_texts()
     elif found := find_suite_folder(name, root):
-        folder = found.path
+        folder = found.path.resolve()
     else:
         return ""
-    if not folder.resolve().is_relative_to(root.resolve()):
+    top = [root, *root.parents][len(Path(repository.prefix).parts)]
+    if folder.is_relative_to(top):
+        at = f"{folder.relative_to(top).as_posix()}/holdout"
+        # Without simplification, which omits a merged branch that removed its files again.
+        if await git.run("log", "--all", "--full-history", "-1", "--format=%H", "--", at):
+            return f"{at} is in the repository that the author of the change has"
+        if (folder / "holdout").is_dir():
+            return f"{at} is in the project's folder"
+    # Also in another folder, or in a commit that no branch contains.
+    ids = (object_id("blob", one, repository.object_format).hex() for one in holdouts)
+    asked = "".join(f"{one}\n" for one in ids).encode()
+    known = (await git.run("cat-file", "--batch-check", stdin=asked)).splitlines()
+    if all(line.endswith(" missing") for line in known):
         return ""
-    place = folder.resolve().relative_to(root.resolve()).as_posix()
-    at = f"{repository.prefix}{place}/holdout"
-    has_been = await repository.git.run("log", "--all", "-1", "--format=%H", "--", at)
-    if has_been:
-        return f"{place}/holdout is in the repository that the author of the change has"
-    return f"{place}/holdout is in the project's folder" if (folder / "holdout").is_dir() else ""
+    return "a holdout is in the repository that the author of the change has"

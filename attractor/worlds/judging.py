@@ -45,6 +45,8 @@ def request_of(command: TypedCommand, root: Path, like: RunRequest) -> RunReques
             "no command to judge", hint='write it behind --: attractor judge -- claude -p "..."'
         )
     goal = like.goal or shlex.join(command.words)
+    if any("\ud800" <= letter <= "\udfff" for word in command.words for letter in word):
+        raise UsageError("a word of the command is not UTF-8", hint="write a script that names it")
     return replace(like, file=root / FILE, goal=goal, backend=BACKEND, command=command)
 
 

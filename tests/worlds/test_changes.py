@@ -75,6 +75,71 @@ def test_holdouts_that_the_author_could_read_are_said_first_and_need_a_profile(
     assert "isolation_unverified" in done.stdout
 
 
+@needs_sandbox
+@table(
+    "place, told", [("old", "a holdout is in"), ("scenarios/half", "scenarios/half/holdout is in")]
+)
+def test_holdouts_of_a_merged_branch_that_removed_them_are_known(
+    tmp_path: Path, place: str, told: str
+) -> None:
+    project = make_project(tmp_path / "project", **{"half.sh": "echo 0\n"})
+    write_suite(project / place, suite=SUITE, halves=HOLDOUT + "# old" * (place != "old"))
+    git(project, "switch", "--quiet", "--create", "side")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "Write holdouts")
+    git(project, "rm", "-r", "--quiet", place)
+    git(project, "commit", "--quiet", "--message", "Remove them")
+    git(project, "switch", "--quiet", "main")
+    git(project, "merge", "--quiet", "--no-ff", "--no-edit", "side")
+    git(project, "branch", "--delete", "--quiet", "side")
+    folder = tmp_path / "secret" / "half" if place == "old" else project / place
+    write_suite(folder, suite=SUITE, halves=HOLDOUT)
+    assert not call(project, "suite", "register", str(folder)).returncode
+    commit(project, "right", **{"half.sh": "echo 1.5\n"})
+    done = call(project, "judge", "--suite", "half", "--branch", "right")
+    assert done.stdout.startswith(f"not verified who read the holdouts: {told} the repository")
+
+
+@needs_sandbox
+def test_submodule_that_a_change_moves_is_protected(project: Path) -> None:
+    git(project, "switch", "--quiet", "--create", "head")
+    link = f"160000,{git(project, 'rev-parse', 'HEAD').strip()},lib"
+    git(project, "update-index", "--add", "--cacheinfo", link)
+    (project / "half.sh").write_text("echo 1.5\n")
+    git(project, "commit", "--quiet", "--message", "Add a submodule", "half.sh", "--include")
+    git(project, "switch", "--quiet", "main")
+    done = call(project, "judge", "--suite", "half", "--branch", "head")
+    assert done.returncode == 5
+    assert "protected_path: the candidate changes protected paths: lib" in done.stdout
+
+
+@needs_sandbox
+def test_configuration_of_git_neither_runs_a_program_nor_hides_a_change(
+    project: Path, tmp_path: Path
+) -> None:
+    for name, text in {".gitattributes": "* filter=mine\n", "scenarios/a": "a\n"}.items():
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text(text)
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "Use a filter")
+    git(project, "config", "filter.mine.clean", f"touch {tmp_path}/ran; cat")
+    git(project, "config", "diff.orderFile", "/nonexistent")
+    (project / "half.sh").write_text("echo 1.5\n")
+    (project / "scenarios" / "a").write_text("b\n")
+    done = call(project, "judge", "--suite", "half", "--diff")
+    assert "protected_path" in done.stdout, done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_branch_is_meant_although_a_tag_has_its_name(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", **{"half.sh": "echo 0\n"})
+    commit(project, "right", **{"half.sh": "echo 1.5\n"})
+    git(project, "branch", "same")
+    git(project, "tag", "same", "right")
+    done = call(project, "judge", "--suite", "half", "--branch", "same")
+    assert "there is nothing to judge" in done.stderr
+
+
 FOREIGN = {
     "attractor.toml": '[factory]\nsuite = "mine"\n[sandbox]\nmax_processes = 1\n',
     "scenarios/half/suite.toml": SUITE,

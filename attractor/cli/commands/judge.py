@@ -119,8 +119,7 @@ def judge(
             raise UsageError("a command makes a change of its own", hint="remove one of the two")
         work, opened = _submit(asked, invocation, options, as_json=as_json)
         return _show(work, opened, options, as_json=as_json)
-    if options["attempts"] and options["again"]:
-        raise UsageError("--attempts and --again exclude each other")
+    _require_allowed(options)
     typed = TypedCommand(command, options["opens_network"])
     request = request_of(typed, invocation.folder, asked)
     show(describe_access(request, typed), err=True)
@@ -128,6 +127,18 @@ def judge(
         return _race(request, options["attempts"], invocation, as_json=as_json)
     work, opened = _work(request, options["again"], invocation, as_json=as_json)
     return _show(work, opened, options, as_json=as_json)
+
+
+def _require_allowed(options: Mapping[str, Any]) -> None:
+    """Refuse options that have no meaning for a command."""
+    if options["attempts"] and options["again"]:
+        raise UsageError("--attempts and --again exclude each other")
+    if options["attempts"] and (options["junit"] or options["markdown"]):
+        hint = "name an attempt: attractor gate RUN"
+        raise UsageError("--junit, --markdown: a race writes no such file", hint=hint)
+    if options["base"]:
+        hint = "add --diff, --branch or --pr"
+        raise UsageError("--base alone names no change", hint=hint)
 
 
 def _submit(
@@ -181,7 +192,7 @@ def _show(
     lines = [as_text(result, outlook), f"  used:     {describe_usage(result.usage)}"]
     if facts and judged:
         lines.insert(0, verdict_text(facts, judged, to_operator=False))
-    else:
+    elif result.exit_code is ExitCode.DONE:
         lines.append(f"  judge:    {_how_to_be_judged(opened)}")
     if report and report.go:
         run = reference_of(result.directory, opened.project.runs_dir)

@@ -110,6 +110,7 @@ def test_files_of_a_command_that_fails_are_not_judged(project: Path) -> None:
     assert done.returncode == 1
     assert "exit status 7" in done.stdout
     assert "broken" in done.stderr
+    assert "attractor suite init" not in done.stdout
 
 
 @table(
@@ -120,6 +121,9 @@ def test_files_of_a_command_that_fails_are_not_judged(project: Path) -> None:
         (("--", "claude", "-p", "x"), "missing API key of the provider 'anthropic'"),
         (("--attempts", "2", "--again", "1", "--", "true"), "exclude each other"),
         (("--suite", "unknown", "--", "true"), "unknown"),
+        (("--attempts", "2", "--junit", "a.xml", "--", "true"), "a race writes no such file"),
+        (("--base", "main", "--", "true"), "names no change"),
+        (("--", "echo", "\udcff"), "not UTF-8"),
     ],
 )
 def test_impossible_command_is_refused_before_it_begins(
