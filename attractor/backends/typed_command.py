@@ -23,6 +23,7 @@ from attractor.environments.program_files import locate_program
 
 LONGEST_OUTPUT = 64 << 20
 _WRAPPERS = ("env", "npx", "timeout")
+_WITH_VALUE = {"-u", "--unset", "-C", "--chdir", "-k", "--kill-after", "-s", "--signal", "-p"}
 _OF_WRAPPER = re.compile(r"-.*|[A-Za-z_]\w*=.*|\d+(\.\d+)?[smhd]?")
 _VERSION = re.compile(r"(?<=.)@[^/]*$")
 _MODEL_OPTIONS = ("-m", "--model")
@@ -34,7 +35,7 @@ def program_word(words: Sequence[str]) -> str:
     if PurePath(first).name not in _WRAPPERS:
         return first
     while rest and _OF_WRAPPER.fullmatch(rest[0]):
-        rest.pop(0)
+        del rest[: 2 if rest[0] in _WITH_VALUE else 1]
     return program_word(rest) if rest else first
 
 

@@ -20,6 +20,8 @@ from tests.tables import table
         ("/opt/bin/codex exec x", "/opt/bin/codex", "codex"),
         ("env -i A=1 gemini -p x", "gemini", "gemini"),
         ("timeout -k 5s 10m env A=1 opencode run x", "opencode", "opencode"),
+        ("timeout -s KILL 9 env -u A -C b codex exec", "codex", "codex"),
+        ("npx -p @openai/codex codex exec x", "codex", "codex"),
         ("npx -y @anthropic-ai/claude-code@2.1 -p x", "@anthropic-ai/claude-code@2.1", "claude"),
         ("npx opencode-ai@latest run x", "opencode-ai@latest", "opencode"),
         ("make fix", "make", ""),

@@ -227,7 +227,8 @@ def _race(request: RunRequest, attempts: int, invocation: Invocation, *, as_json
     by = operator_name(invocation, Scope.OPERATE)
     shared = request.budgets
     cost = None if shared.cost_usd is None else shared.cost_usd / attempts
-    entrant = replace(request, budgets=replace(shared, cost_usd=cost))
+    tokens = None if shared.tokens is None else max(1, shared.tokens // attempts)
+    entrant = replace(request, budgets=replace(shared, cost_usd=cost, tokens=tokens))
     begun = asyncio.run(begin_race([entrant], opened, attempts=attempts, at_once=attempts, by=by))
     show(f"race {begun.race_id}: {attempts} attempts, {begun.counted} count", err=True)
     return execute_race(begun, invocation, opened, as_json=as_json)

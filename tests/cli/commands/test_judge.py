@@ -83,10 +83,13 @@ def test_command_goes_on_after_a_no_go_with_the_verdict_on_its_input(project: Pa
 @needs_sandbox
 def test_attempts_are_a_race(project: Path) -> None:
     register(project)
-    done = call(project, "judge", "--suite", "half", "--attempts", "2", "--", *RIGHT)
+    words = ("--suite", "half", "--attempts", "2", "--max-tokens", "9")
+    done = call(project, "judge", *words, "--", *RIGHT)
     assert done.returncode == 0, done.stderr
     assert "2 attempts" in done.stderr
     assert done.stdout.count("go ") >= 2
+    manifests = [json.loads(file.read_text()) for file in project.glob("runs/*/manifest.json")]
+    assert [one["options"]["budgets"]["tokens"] for one in manifests] == [4, 4]
 
 
 @needs_sandbox
