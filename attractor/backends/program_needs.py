@@ -50,7 +50,8 @@ def find_missing(
         yield node_fault(answering, message, fix='set backend="agent" on the node, and a model')
     if nodes:
         if fault := _find_program_fault(program, parts):
-            yield node_fault(nodes, f"{name}: {fault}", fix=f"{program.remedy}; {_SIMULATE}")
+            fix = program.remedy if parts.command else f"{program.remedy}; {_SIMULATE}"
+            yield node_fault(nodes, f"{name}: {fault}", fix=fix)
         yield from _find_model_faults(program, nodes, parts)
 
 

@@ -28,6 +28,7 @@ from attractor.workspaces.git.object_store import Author, ObjectStore
 from attractor.workspaces.git.objects import object_id, text_of, write_tree
 from attractor.workspaces.git.repository import Repository, open_repository, run_git_as_owner
 from attractor.workspaces.result_tree import candidate_files, excluded_in
+from attractor.workspaces.run_store import SUBMISSIONS
 from attractor.workspaces.uncommitted import WorkTree, commit_uncommitted
 from attractor.worlds.submit import start_submission
 
@@ -64,8 +65,9 @@ async def find_change(
     theirs = await _commit(base or HEAD, repository)
     found = await repository.git.answer("merge-base", theirs, commit)
     if found.exit_code:
-        raise Refused(f"{words} has no commit in common with {base or HEAD}")
-    return NamedChange(words, commit, found.stdout.strip())
+        hint = "fetch the whole history: git fetch --unshallow; or name another commit: --base REF"
+        raise Refused(f"{words} has no commit in common with {base or HEAD}", hint=hint)
+    return NamedChange(f"{words} at {commit[:12]}", commit, found.stdout.strip())
 
 
 async def _commit(name: str, repository: Repository) -> str:
@@ -131,8 +133,10 @@ async def _tracked(store: ObjectStore, opened: OpenProject) -> Container[bytes]:
 async def _store_of(repository: Repository, opened: OpenProject) -> AsyncGenerator[ObjectStore]:
     """Yield a store for a moment, which borrows the objects of the repository."""
     machine = opened.project.machine
-    make_private_folder(machine.state_dir)
-    with tempfile.TemporaryDirectory(dir=machine.state_dir) as folder:
+    made = machine.state_dir / SUBMISSIONS
+    make_private_folder(made)
+    # As stores of submissions, which a later one removes after a kill.
+    with tempfile.TemporaryDirectory(dir=made, suffix=".git") as folder:
         store = ObjectStore(
             Path(folder, "store"),
             object_format=repository.object_format,

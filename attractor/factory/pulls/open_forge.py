@@ -132,7 +132,7 @@ async def fetch_pull(project: Project, number: int) -> str:
     remote, _, kind = await find_forge(project)
     folder, environ = project.root, project.machine.environ
     wanted = kind.head_ref.format(number)
-    words = ("fetch", "--quiet", "--no-tags", remote.remote, wanted)
+    words = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", remote.remote, wanted)
     done = await run_own_git(*words, folder=folder, environ=environ)
     if done.exit_code:
         if "couldn't find remote ref" in done.stderr:
