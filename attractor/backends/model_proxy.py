@@ -9,7 +9,7 @@ of each answer, also of an answer that is cut.
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import (
     AbstractContextManager,
     AsyncExitStack,
@@ -28,6 +28,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from attractor.backends.accounts import KEYS
 from attractor.backends.answer_usage import CallUsage, UsageReader, is_model_call
+from attractor.backends.logins import Login
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.secret_search import forms_of
@@ -137,17 +138,22 @@ UPSTREAMS: Mapping[str, Upstream] = MappingProxyType(
 
 @dataclass(frozen=True)
 class ModelAccess:
-    """The URL and the placeholder key by which a program reaches the models of a provider."""
+    """The URL and the placeholder key by which a program reaches the models of a provider.
+
+    The program finds the placeholder in `variable`, if its login is used (default: that of a key).
+    """
 
     provider: str
     url: str
     key: str
+    variable: str = ""
 
     @property
     def variables(self) -> Mapping[str, str]:
         """The environment variables of the provider, with this URL and this key."""
         upstream = UPSTREAMS[self.provider]
-        return {**dict.fromkeys(upstream.variables, self.url), upstream.keys[0]: self.key}
+        name = self.variable or upstream.keys[0]
+        return {**dict.fromkeys(upstream.variables, self.url), name: self.key}
 
 
 @dataclass(frozen=True)
@@ -172,11 +178,12 @@ async def offer_models(
     environ: Mapping[str, str],
     environment: ExecutionEnvironment,
     *,
+    login: Login | None = None,
     require_budget: Callable[[], object] = do_nothing,
     on_call: Callable[[CallUsage], AbstractContextManager[None]] = lambda _: nullcontext(),
     on_answer: Callable[[ProviderAnswer], object] = do_nothing,
 ) -> AsyncGenerator[ModelAccess]:
-    """Let the programs of an environment call a provider, with the key of the operator.
+    """Let the programs of an environment call a provider, with the key or login of the operator.
 
     A model call is refused if `require_budget` raises Exhausted. It is forwarded within the context
     of `on_call`, which gets its estimated usage. `on_answer` is called for each
@@ -188,11 +195,19 @@ async def offer_models(
             httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False)
         )
         proxy = _Proxy(provider, environ, key, client, require_budget, on_call, on_answer)
+        if login:
+            proxy.use_login(login)
         listener = listen(LOOPBACK, 0)
         address = f"{LOOPBACK}:{listener.getsockname()[1]}"
         await stack.enter_async_context(serve(proxy, listener))
         await stack.enter_async_context(environment.offer(listener.getsockname()[1], address))
-        yield ModelAccess(provider, f"http://{address}", key)
+        variable = login.variable if login else ""
+        yield ModelAccess(provider, f"http://{address}", key, variable)
+
+
+def _forms(secret: str) -> Sequence[bytes]:
+    # A common word, such as the key of a local server, stays.
+    return () if is_common(secret) else [form.encode() for form in forms_of(secret)]
 
 
 class _Proxy:
@@ -214,13 +229,16 @@ class _Proxy:
         self._headers = upstream.key_headers(environ)
         self._key = key
         self._require_budget = require_budget
-        # A common word, such as the key of a local server, stays.
-        hidden = upstream.key(environ)
-        self.forms = () if is_common(hidden) else [form.encode() for form in forms_of(hidden)]
+        self.forms = _forms(upstream.key(environ))
         self.provider = provider
         self.client = client
         self.on_call = on_call
         self.on_answer = on_answer
+
+    def use_login(self, login: Login) -> None:
+        """Add the token of a login in place of the key."""
+        self._headers = {"authorization": f"Bearer {login.token}"}
+        self.forms = _forms(login.token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward one request, and stream the answer until the program disconnects."""

@@ -317,7 +317,9 @@ class OutsideAgent:
         """Yield the task without a prompt: its model, its home folder, and its model access."""
         environment = stage.workspace.environment
         task = Task(prompt="", choice=choice, folder=environment.working_directory())
-        if choice.provider and not has_native_key(choice.provider, parts.environ):
+        has_key = not choice.provider or has_native_key(choice.provider, parts.environ)
+        login = None if has_key else parts.logins.get(self._program.name)
+        if not (has_key or login):
             yield task
             return
         async with temporary_folder(environment) as home:
@@ -328,6 +330,7 @@ class OutsideAgent:
                 choice.provider,
                 parts.environ,
                 environment,
+                login=login,
                 require_budget=transcript.require_budget,
                 on_call=transcript.called,
                 on_answer=transcript.answered,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.backends.logins import LOGIN_VARIABLES
 from attractor.backends.model_faults import node_fault
 from attractor.backends.models import MODEL, PROVIDER, has_native_key, key_remedy
 from attractor.backends.programs import Program
@@ -79,19 +80,25 @@ def _find_model_faults(
             message = f"backend={program.name}: missing {MODEL}: no model is chosen"
             fix = f"pass --model, or set {MODEL} in the pipeline; 'attractor models' lists models"
             yield node_fault([node], message, fix=fix)
-        elif choice.provider and not has_native_key(choice.provider, parts.environ):
+        elif choice.provider and not has_access(program, choice.provider, parts):
             by_provider.setdefault(choice.provider, []).append(node)
     for provider, users in by_provider.items():
         if not has_login(program, parts):
             message = f"backend={program.name}: missing API key of the provider {provider!r}"
-            about_login = ""
-            if program.login:
-                about_login = (
-                    f"; a login of {program.name} (~/{program.login}) is only used with "
-                    "--sandbox none, because a sandbox hides your home folder"
-                )
-            fix = f"{key_remedy(provider)}{about_login}; {_SIMULATE}"
+            fix = f"{key_remedy(provider)}{_about_login(program, parts)}; {_SIMULATE}"
             yield node_fault(users, message, fix=fix)
+
+
+def _about_login(program: Program, parts: OutsideParts) -> str:
+    """Return how a program can use the operator's login, as the end of a remedy; or ""."""
+    if parts.environ.get(LOGIN_VARIABLES.get(program.name, "")):
+        return f"; or let {program.name} use your login: attractor login allow {program.name}"
+    if not program.login:
+        return ""
+    return (
+        f"; a login of {program.name} (~/{program.login}) is only used with --sandbox none, "
+        "because a sandbox hides your home folder"
+    )
 
 
 def _find_unusable_models(
@@ -121,6 +128,11 @@ def _unusable_model(program: Program, node: Node, parts: OutsideParts) -> str:
     return f"{model} of {named.provider}"
 
 
+def has_access(program: Program, provider: str, parts: OutsideParts) -> bool:
+    """Return whether a program reaches a provider with the operator's key, or an allowed login."""
+    return program.name in parts.logins or has_native_key(provider, parts.environ)
+
+
 def has_login(program: Program, parts: OutsideParts) -> bool:
     """Return whether the operator has logged in to a program that runs without a sandbox."""
     login = Path(parts.environ.get("HOME", "/"), program.login)
@@ -136,5 +148,5 @@ def find_unmetered(program: Program, nodes: Sequence[Node], parts: OutsideParts)
     if "" in providers:
         fix = f"set provider in [backends.{program.name}] of attractor.toml"
         yield f"Model calls of {program.name} without a provider: budgets count {reports} ({fix})."
-    if any(provider and not has_native_key(provider, parts.environ) for provider in providers):
+    if any(provider and not has_access(program, provider, parts) for provider in providers):
         yield f"Model calls of {program.name} with its own login: budgets count {reports}."

@@ -19,6 +19,7 @@ from attractor.language.graph.graph import Node
 
 if TYPE_CHECKING:
     from attractor.backends.accounts import Accounts
+    from attractor.backends.logins import Login
     from attractor.backends.models import AgentParts, ModelDefaults
     from attractor.config.settings import BackendsSettings
 
@@ -28,6 +29,7 @@ class OutsideParts:
     """The parts of backends that run programs: the operator's variables, models and settings.
 
     `command` are the words of a person's own command, which reads `feedback` on its input.
+    `logins` are those that a person allowed, by program.
     `is_sandboxed` is False if the run asks for no sandbox. With `is_model_asked`, the default model
     was asked for, and does not come from the settings. Without `accounts`, the limit of an
     account is a failure.
@@ -40,6 +42,7 @@ class OutsideParts:
     is_model_asked: bool = False
     prompt_folders: tuple[Path, ...] = ()
     accounts: "Accounts | None" = None
+    logins: "Mapping[str, Login]" = field(default_factory=dict[str, "Login"])
     command: Sequence[str] = ()
     feedback: JsonObject = field(default_factory=dict[str, Json])
 

@@ -190,7 +190,7 @@ PURPOSES = {
     "Decide and promote": "decide amend promote queue pr rebase rollback history audit report",
     "Grow apps": "spec grow",
     "Replace and choose models": "models agents twin",
-    "Set up and clean up": "doctor completion skill mcp gc help",
+    "Set up and clean up": "doctor login completion skill mcp gc help",
 }
 """The commands by purpose; missing ones are left out, those of other distributions come last."""
 
@@ -234,6 +234,7 @@ OPERATOR_COMMANDS = (
     "spec",
     "steer",
     "suite",
+    "login.allow",
     "token",
     "tui",
     "universe.archive",

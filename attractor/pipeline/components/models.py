@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from attractor.agent.definitions import Agents
 from attractor.backends.accounts import Accounts
+from attractor.backends.logins import AllowedLogins
 from attractor.backends.models import AgentParts, ModelDefaults, full_name, is_provider, provider_of
 from attractor.backends.registry import BackendParts, OutsideParts
 from attractor.base.errors import UnknownName
@@ -182,6 +183,7 @@ def outside_parts(
             is_model_asked=is_model_asked,
             prompt_folders=(scope.agents_folder / PROFILES,),
             accounts=accounts_of(request, project),
+            logins=AllowedLogins(project.machine.state_dir).usable(project.machine.environ),
             command=request.command.words if request.command else (),
             feedback=request.feedback,
         )
