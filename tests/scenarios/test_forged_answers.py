@@ -22,7 +22,7 @@ from attractor.scenarios.wall.values import Broken
 from attractor.workspaces.folders import borrowed_folder
 from tests.counts import count
 from tests.environments.places import make_walls, skipping_without_sandbox
-from tests.needs import require
+from tests.needs import needs_kind, require
 from tests.scenarios.suites import write_files
 from tests.scenarios.test_play import scenario
 from tests.scenarios.test_wall import verdict
@@ -231,6 +231,7 @@ def hostile(chance: random.Random, answers: Sequence[dict[str, Any]]) -> list[An
     return large if chance.random() < 0.02 else chance.choice(kinds)
 
 
+@needs_kind
 @pytest.mark.parametrize("sandbox", ["bubblewrap", "landlock"])
 @pytest.mark.parametrize("language", PROJECTS)
 def test_hostile_frames_pass_no_test_and_end_no_evaluation(
