@@ -28,10 +28,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from attractor.backends.accounts import KEYS
 from attractor.backends.answer_usage import CallUsage, UsageReader, is_model_call
-from attractor.backends.logins import Login
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.secret_search import forms_of
+from attractor.config.logins import Login
 from attractor.engine.seams import Exhausted
 from attractor.engine.storage.secrets import is_common
 from attractor.environments.environment import ExecutionEnvironment

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.backends.logins import LOGIN_VARIABLES
 from attractor.backends.model_faults import node_fault
 from attractor.backends.models import MODEL, PROVIDER, has_native_key, key_remedy
 from attractor.backends.programs import Program
 from attractor.backends.registry import OutsideParts
+from attractor.config.logins import LOGIN_VARIABLES
 from attractor.environments.program_files import LocatedProgram, locate_program
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node

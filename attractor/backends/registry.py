@@ -19,8 +19,8 @@ from attractor.language.graph.graph import Node
 
 if TYPE_CHECKING:
     from attractor.backends.accounts import Accounts
-    from attractor.backends.logins import Login
     from attractor.backends.models import AgentParts, ModelDefaults
+    from attractor.config.logins import Login
     from attractor.config.settings import BackendsSettings
 
 

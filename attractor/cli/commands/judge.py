@@ -134,7 +134,7 @@ def _require_allowed(options: Mapping[str, Any]) -> None:
     if options["attempts"] and options["again"]:
         raise UsageError("--attempts and --again exclude each other")
     if options["attempts"] and (options["junit"] or options["markdown"]):
-        hint = "name an attempt: attractor gate RUN"
+        hint = "each attempt has a verdict of its own: attractor race show"
         raise UsageError("--junit, --markdown: a race writes no such file", hint=hint)
     if options["base"]:
         hint = "add --diff, --branch or --pr"

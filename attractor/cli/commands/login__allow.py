@@ -20,7 +20,7 @@ def allow(invocation: Invocation, program: str, as_json: bool) -> ExitCode:
     calls of this program outside of the sandbox, if no API key is set. It never enters the sandbox,
     and nothing else uses it. The terms of the vendor about its subscription hold.
     """
-    from attractor.backends.logins import LOGIN_VARIABLES, AllowedLogins
+    from attractor.config.logins import LOGIN_VARIABLES, AllowedLogins
 
     logins = AllowedLogins(invocation.configuration.settings.state_dir)
     logins.allow(program, by=user_name(invocation), now=SystemClock().now())

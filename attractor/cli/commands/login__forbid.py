@@ -13,7 +13,7 @@ from attractor.cli.output.streams import show_result
 @click.pass_obj
 def forbid(invocation: Invocation, program: str, as_json: bool) -> ExitCode:
     """Let PROGRAM use your login in the sandbox no longer."""
-    from attractor.backends.logins import AllowedLogins
+    from attractor.config.logins import AllowedLogins
 
     AllowedLogins(invocation.configuration.settings.state_dir).forbid(program)
     words = f"login of {program}: not allowed"

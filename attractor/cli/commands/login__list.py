@@ -12,7 +12,7 @@ from attractor.cli.output.streams import show_result
 @click.pass_obj
 def list_logins(invocation: Invocation, as_json: bool) -> ExitCode:
     """List the logins that programs may use in the sandbox, and whether their token is set."""
-    from attractor.backends.logins import LOGIN_VARIABLES, AllowedLogins
+    from attractor.config.logins import LOGIN_VARIABLES, AllowedLogins
 
     allowed = AllowedLogins(invocation.configuration.settings.state_dir).all()
     is_set = {name for name, one in LOGIN_VARIABLES.items() if invocation.environ.get(one)}

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from attractor.agent.definitions import Agents
 from attractor.backends.accounts import Accounts
-from attractor.backends.logins import AllowedLogins
 from attractor.backends.models import AgentParts, ModelDefaults, full_name, is_provider, provider_of
 from attractor.backends.registry import BackendParts, OutsideParts
 from attractor.base.errors import UnknownName
 from attractor.base.files import file_error
 from attractor.base.json import JsonObject
+from attractor.config.logins import AllowedLogins
 from attractor.config.projects import PROFILES
 from attractor.engine.storage.secrets import is_unusable
 from attractor.llm import middleware as shipped

@@ -11,9 +11,9 @@ from threading import Thread
 import httpx
 import pytest
 
-from attractor.backends.logins import AllowedLogins, Login
 from attractor.backends.model_proxy import offer_models
 from attractor.base.errors import UnknownName
+from attractor.config.logins import AllowedLogins, Login
 from attractor.environments.local import LocalExecutionEnvironment
 from tests.cli.running import attractor
 from tests.pipeline.projects import git, make_project
