@@ -33,9 +33,7 @@ COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(("cost", "stats"), "attractor report"),
     **dict.fromkeys(("inbox", "todo", "notifications"), "attractor attention"),
     **dict.fromkeys(("cron", "schedule", "trigger"), "attractor automation create"),
-    **dict.fromkeys(
-        ("login", "auth"), "attractor doctor (keys of models), or attractor token create"
-    ),
+    **dict.fromkeys(("auth",), "attractor doctor (keys of models), or attractor token create"),
     "queue add": "attractor promote RUN --queue",
 }
 """The command that is meant by a word that is no command."""
