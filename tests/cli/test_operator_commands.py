@@ -29,6 +29,8 @@ WORDS = {
     "resume": ["resume", "latest"],
     "cancel": ["cancel", "latest"],
     "run": ["run", "pipeline.dot"],
+    "judge": ["judge", "--", "true"],
+    "login.allow": ["login", "allow", "claude"],
     "fork": ["fork", "latest", "make@1"],
     "gc": ["gc"],
     "rewind": ["rewind", "latest", "make@1"],
