@@ -87,7 +87,7 @@ def record_begin(opened: OpenProject, begun: BegunRun) -> None:
 
 def record_guard(begun: BegunRun) -> None:
     """Record in the journal of a run how its stages are isolated from now on."""
-    place = begun.plan.sandbox
+    place = begun.plan.sandbox_of_stages
     guard = {"kind": place.kind, **promises_to_record(place.promises)}
     begun.run.emit(GUARDED, guard, sync=True)
 

@@ -15,7 +15,7 @@ from attractor.engine.state.attempts import MAIN, TreeId
 from attractor.engine.state.run_state import QUEUED
 from attractor.engine.state.walks import last_tree
 from attractor.engine.storage.secrets import Redactor
-from attractor.environments.selection import EnvironmentChoice, with_network, with_repository
+from attractor.environments.selection import with_repository
 from attractor.pipeline.fork.create import create_fork
 from attractor.pipeline.fork.linked_run import create_on_result, result_tree, settle_parent
 from attractor.pipeline.garbage import end_orphans
@@ -71,7 +71,7 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     _keep_settings(plan, stack, tell)
     left_out = LeftOutPaths(ours=record_paths(plan.request), tell=tell)
     repository = borrow_repository(plan.request, project, plan.sandbox, stack)
-    sandbox = _sandbox_of_stages(plan)
+    sandbox = plan.sandbox_of_stages
     sandbox = with_repository(sandbox, repository) if repository else sandbox
     if repository:
         tell(_COMMITS)
@@ -105,12 +105,6 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     elif plan.change:
         accept_change(run, plan.change, project)
     return BegunRun(plan, run, workspace)
-
-
-def _sandbox_of_stages(plan: RunPlan) -> EnvironmentChoice:
-    """Return the sandbox of the stages; that of trials never has a network."""
-    command = plan.request.command
-    return with_network(plan.sandbox) if command and command.opens_network else plan.sandbox
 
 
 _COMMITS = (
@@ -189,7 +183,7 @@ def _create(plan: RunPlan, origin: New, workspace: Workspace, agents: str) -> Op
         agents=agents,
         options=request.redacted_record(scope.redactor),
         versions={"attractor": project.machine.version},
-        promises=_sandbox_of_stages(plan).promises,
+        promises=plan.sandbox_of_stages.promises,
     )
     root = origin.root or run_root(plan.run_id, project.runs_dir)
     create_run_directory(

@@ -9,7 +9,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun
 from attractor.engine.seams import PlayTrain, Workspace
-from attractor.environments.selection import EnvironmentChoice
+from attractor.environments.selection import EnvironmentChoice, with_network
 from attractor.language.preparation.prepare import Transform
 from attractor.pipeline.plan.origins import Origin
 from attractor.pipeline.preflight.preflight import PreflightReport
@@ -118,6 +118,12 @@ class RunPlan:
     def sandbox(self) -> EnvironmentChoice:
         """The sandbox of the run; raise all faults that preflight found."""
         return self.report.require_ok()
+
+    @property
+    def sandbox_of_stages(self) -> EnvironmentChoice:
+        """The sandbox of the stages, which a command may open; that of trials stays closed."""
+        command = self.request.command
+        return with_network(self.sandbox) if command and command.opens_network else self.sandbox
 
     @property
     def budgets(self) -> Budgets:
