@@ -6,14 +6,16 @@ After a no-go it can work on, with the verdict on its input; each time is a run.
 import shlex
 from dataclasses import replace
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.state.run_state import AWAITING_DECISION
+from attractor.factory.candidate_run import CandidateRun
 from attractor.factory.evaluation.gate import gate
-from attractor.factory.gate_records import GateReport
+from attractor.factory.gate_records import GateInput, GateReport
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.evaluate import ask_gate
 from attractor.records.request import RunRequest, TypedCommand
@@ -52,10 +54,16 @@ def request_of(command: TypedCommand, root: Path, like: RunRequest) -> RunReques
 
 @dataclass(frozen=True)
 class JudgedWork:
-    """The run of a command, and the report of the gate; None without a suite or an evaluation."""
+    """The result of a run; with an evaluation by a suite, its facts and the input of the gate."""
 
     result: RunResult
-    report: GateReport | None = None
+    facts: CandidateRun | None = None
+    judged: GateInput | None = None
+
+    @cached_property
+    def report(self) -> GateReport | None:
+        """The report of the gate, or None."""
+        return gate(self.judged) if self.judged else None
 
     @property
     def words(self) -> str:
@@ -67,8 +75,9 @@ def read_verdict(result: RunResult, opened: OpenProject) -> JudgedWork:
     """Return the verdict on a run that ended, if it was evaluated."""
     if result.status != AWAITING_DECISION:
         return JudgedWork(result)
-    _, judged = ask_gate(result.directory, opened)
-    return JudgedWork(result, gate(judged) if judged.suite and judged.evaluations else None)
+    facts, judged = ask_gate(result.directory, opened)
+    is_judged = judged.suite and judged.evaluations
+    return JudgedWork(result, facts, judged) if is_judged else JudgedWork(result)
 
 
 def next_try(work: JudgedWork, request: RunRequest, seconds: float) -> RunRequest | None:

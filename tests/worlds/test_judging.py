@@ -31,7 +31,7 @@ REQUEST = RunRequest(file=Path("judge.dot"))
 def test_next_try_has_the_files_and_what_is_left(
     go: bool, satisfied: int, budgets: Budgets, left: Budgets | None
 ) -> None:
-    work = JudgedWork(RESULT, Mock(go=go, satisfied=satisfied, played=2))
+    work = Mock(result=RESULT, report=Mock(go=go, satisfied=satisfied, played=2))
     found = next_try(work, replace(REQUEST, budgets=budgets), 9.0)
     wanted = None if left is None else replace(REQUEST, budgets=left, builds_on="first")
     assert found == wanted

@@ -24,7 +24,6 @@ from attractor.engine.outcome import describe_usage, usage_figures
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.evaluate import ask_gate
 from attractor.factory.operations.start import start_run
 from attractor.factory.operator_process import Scope
 from attractor.records.lookup import reference_of
@@ -115,8 +114,10 @@ def judge(
         include_dirty=options["include_dirty"],
     )
     if options["diff"] or options["branch"] or options["pull"]:
-        if command or options["attempts"] or options["again"]:
-            raise UsageError("a command makes a change of its own", hint="remove one of the two")
+        own = ("attempts", "again", "opens_network", "include_dirty")
+        if command or any(map(options.get, own)):
+            message = "a change that is there needs no command, and no option of one"
+            raise UsageError(message, hint="remove one of the two")
         work, opened = _submit(asked, invocation, options, as_json=as_json)
         return _show(work, opened, options, as_json=as_json)
     _require_allowed(options)
@@ -188,10 +189,9 @@ def _show(
     """Print the verdict, the changes, the cost, and the next commands; write the files."""
     result, report, words = work.result, work.report, work.words
     outlook = read_outlook(result, opened.project)
-    facts, judged = ask_gate(result.directory, opened) if report else (None, None)
     lines = [as_text(result, outlook), f"  used:     {describe_usage(result.usage)}"]
-    if facts and judged:
-        lines.insert(0, verdict_text(facts, judged, to_operator=False))
+    if work.facts and work.judged:
+        lines.insert(0, verdict_text(work.facts, work.judged, to_operator=False))
     elif result.exit_code is ExitCode.DONE:
         lines.append(f"  judge:    {_how_to_be_judged(opened)}")
     if report and report.go:
@@ -204,8 +204,8 @@ def _show(
         write_whole(files["markdown"], markdown_text(words, text), sync=False)
     if as_json:
         record = {**as_record(result, outlook), "verdict": words, **usage_figures(result.usage)}
-        gate = {"gate": verdict_record(judged, to_operator=False)} if judged else {}
-        show_json({**record, **gate}, is_line=True)
+        gate = verdict_record(work.judged, to_operator=False) if work.judged else None
+        show_json({**record, "gate": gate}, is_line=True)
     else:
         show(text)
     if result.exit_code is not ExitCode.DONE:

@@ -123,6 +123,8 @@ def test_files_of_a_command_that_fails_are_not_judged(project: Path) -> None:
         (("--", "missing-program"), "the program missing-program is not on the PATH"),
         (("--", "claude", "-p", "x"), "missing API key of the provider 'anthropic'"),
         (("--attempts", "2", "--again", "1", "--", "true"), "exclude each other"),
+        (("--diff", "--", "true"), "needs no command"),
+        (("--branch", "main", "--network"), "needs no command"),
         (("--suite", "unknown", "--", "true"), "unknown"),
         (("--attempts", "2", "--junit", "a.xml", "--", "true"), "a race writes no such file"),
         (("--base", "main", "--", "true"), "names no change"),
