@@ -1,12 +1,9 @@
 """Executes stages with a command of the user, which gets the prompt on its input."""
 
 from attractor.backends.outside import outside_backend
-from attractor.backends.outside_events import AgentText, Failed
-from attractor.backends.programs import Dialogue, Invocation, Program, Task
+from attractor.backends.programs import Invocation, Program, Task, take_output
 from attractor.backends.registry import OutsideParts
 from attractor.backends.typed_command import typed_program
-
-LONGEST_ANSWER = 64 << 20
 
 
 def invoke(task: Task) -> Invocation:
@@ -19,17 +16,6 @@ def invoke(task: Task) -> Invocation:
     return Invocation((), variables, {file: task.prompt}, task.prompt)
 
 
-async def drive(dialogue: Dialogue) -> None:
-    """Take the whole output as the answer, and refuse an endless one."""
-    left = LONGEST_ANSWER
-    async for text in dialogue.texts():
-        left -= len(text)
-        if left < 0:
-            dialogue.take(Failed(f"its output is longer than {LONGEST_ANSWER:,} characters"))
-            return
-        dialogue.take(AgentText(text, is_piece=True))
-
-
 def program(parts: OutsideParts | None) -> Program:
     """Return the command that a person typed, otherwise that of the settings."""
     if parts and parts.command:
@@ -39,7 +25,7 @@ def program(parts: OutsideParts | None) -> Program:
         name="command",
         remedy='set run in [backends.command] of attractor.toml, such as run = "my-agent"',
         invoke=invoke,
-        drive=drive,
+        drive=take_output,
         run=settings.run if settings else "",
         providers=(settings.provider,) if settings and settings.provider else (),
         read=settings.read if settings else (),

@@ -1,8 +1,7 @@
 """Executes stages with the program `gemini` of Google."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
@@ -18,7 +17,7 @@ from attractor.backends.outside_events import (
     count,
 )
 from attractor.backends.programs import Invocation, Program, Task, follow
-from attractor.base.json import JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.llm.response import Usage
 
 _SETTINGS = {
@@ -26,6 +25,8 @@ _SETTINGS = {
     "privacy": {"usageStatisticsEnabled": False},
     "telemetry": {"enabled": False},
 }
+_WITH_KEY: JsonObject = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
+_VARIABLES = {"GEMINI_CLI_TRUST_WORKSPACE": "true"}
 
 
 def invoke(task: Task) -> Invocation:
@@ -33,23 +34,21 @@ def invoke(task: Task) -> Invocation:
     words = ["--yolo", "--output-format", "stream-json"]
     if task.choice.model:
         words += ["-m", task.choice.model]
-    own = prepare(task)
-    return replace(own, arguments=tuple(words), input=task.prompt)
+    # Without a home folder of its own, gemini uses the operator's.
+    files = _files(_WITH_KEY if task.home else None)
+    return Invocation(tuple(words), _VARIABLES, files, task.prompt)
 
 
 def prepare(task: Task) -> Invocation:
     """Return the settings with which gemini uses a key, and asks for no permission."""
-    files: dict[str, str] = {}
-    if task.home:
-        more = {
-            "security": {"auth": {"selectedType": "gemini-api-key"}},
-            "tools": {"allowed": _TOOLS_ALLOWED},
-        }
-        files[".gemini/settings.json"] = json.dumps({**_SETTINGS, **more})
-    return Invocation((), {"GEMINI_CLI_TRUST_WORKSPACE": "true"}, files)
+    allowed: list[Json] = ["run_shell_command", "write_file", "replace", "web_fetch"]
+    return Invocation((), _VARIABLES, _files({**_WITH_KEY, "tools": {"allowed": allowed}}))
 
 
-_TOOLS_ALLOWED = ["run_shell_command", "write_file", "replace", "web_fetch"]
+def _files(more: JsonObject | None) -> Mapping[str, str]:
+    return {} if more is None else {".gemini/settings.json": json.dumps({**_SETTINGS, **more})}
+
+
 _TOOLS = {"replace": "edit_file", "run_shell_command": "shell"}
 
 

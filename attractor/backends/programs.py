@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attractor.backends.model_proxy import ModelAccess
 from attractor.backends.models import MODEL, ModelChoice, ModelDefaults
-from attractor.backends.outside_events import ProgramEvent, Warned
+from attractor.backends.outside_events import AgentText, Failed, ProgramEvent, Warned
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import JsonObject, parse_json
@@ -142,6 +142,20 @@ async def open_input(dialogue: Dialogue, environment: ExecutionEnvironment) -> A
                 )
             finally:
                 dialogue.close_input()
+
+
+LONGEST_OUTPUT = 64 << 20
+
+
+async def take_output(dialogue: Dialogue) -> None:
+    """Take the whole output as the answer, and refuse an endless one."""
+    left = LONGEST_OUTPUT
+    async for text in dialogue.texts():
+        left -= len(text)
+        if left < 0:
+            dialogue.take(Failed(f"its output is longer than {LONGEST_OUTPUT:,} characters"))
+            return
+        dialogue.take(AgentText(text, is_piece=True))
 
 
 Read = Callable[[JsonObject], Iterable[ProgramEvent]]

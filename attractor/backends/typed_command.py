@@ -15,13 +15,12 @@ from attractor.backends.codex import CODEX
 from attractor.backends.gemini import GEMINI
 from attractor.backends.models import has_native_key, provider_of
 from attractor.backends.opencode import OPENCODE
-from attractor.backends.outside_events import AgentText, CallBegun, CallEnded, Failed
-from attractor.backends.programs import Dialogue, Invocation, Program, Task
+from attractor.backends.outside_events import CallBegun, CallEnded
+from attractor.backends.programs import Dialogue, Invocation, Program, Task, take_output
 from attractor.backends.registry import OutsideParts
 from attractor.base.json import JsonObject
 from attractor.environments.program_files import locate_program
 
-LONGEST_OUTPUT = 64 << 20
 _WRAPPERS = ("env", "npx", "timeout")
 _WITH_VALUE = {"-u", "--unset", "-C", "--chdir", "-k", "--kill-after", "-s", "--signal", "-p"}
 _OF_WRAPPER = re.compile(r"-.*|[A-Za-z_]\w*=.*|\d+(\.\d+)?[smhd]?")
@@ -90,15 +89,9 @@ def _invoke(known: Program | None, said: str, task: Task) -> Invocation:
 
 
 async def _drive(command: str, dialogue: Dialogue) -> None:
-    """Take the whole output as the answer, and refuse an endless one."""
+    """Show the command as a call of a shell, and take its output as the answer."""
     dialogue.take(CallBegun("command", "shell", {"command": command}))
-    left = LONGEST_OUTPUT
-    async for text in dialogue.texts():
-        left -= len(text)
-        if left < 0:
-            dialogue.take(Failed(f"its output is longer than {LONGEST_OUTPUT:,} characters"))
-            return
-        dialogue.take(AgentText(text, is_piece=True))
+    await take_output(dialogue)
     dialogue.take(CallEnded("command"))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attractor import RunResult
-from attractor.backends import command, outside, programs
+from attractor.backends import outside, programs
 from attractor.backends.models import ModelDefaults
 from attractor.backends.registry import BackendParts, OutsideParts, backend_registry
 from attractor.config.settings import BackendsSettings, ProgramSettings
@@ -169,7 +169,7 @@ def test_a_long_line_is_an_answer_and_an_endless_output_fails(
     monkeypatch.setattr(programs, "_LONGEST_LINE", 1000)
     result = work(tmp_path, f"printf 'ü%.0s' $(seq 1000); {REPORTS}")
     assert (result.directory / "work" / "response.md").read_text() == "ü" * 1000
-    monkeypatch.setattr(command, "LONGEST_ANSWER", 999)
+    monkeypatch.setattr(programs, "LONGEST_OUTPUT", 999)
     monkeypatch.setattr(outside, "_GRACE_S", 0.1)
     endless = work(tmp_path, "yes")
     assert endless.reason.startswith("command failed: its output is longer than 999 characters")
