@@ -103,8 +103,8 @@ def _drafts(root: Path, known: set[str]) -> Iterator[str]:
             yield str(file.parent.relative_to(root))
 
 
-def next_command(found: ProjectOverview, *, can_judge: bool) -> str:
-    """Return the most sensible next command; `can_judge` says whether `attractor judge` exists."""
+def next_command(found: ProjectOverview) -> str:
+    """Return the most sensible next command."""
     ways = (
         *(row.command for row in found.needs),
         *(f"attractor status {run.run_id} --watch" for run in found.runs if run.is_live),
@@ -116,8 +116,7 @@ def next_command(found: ProjectOverview, *, can_judge: bool) -> str:
         ),
         *(f"attractor suite register {shlex.quote(folder)}" for folder in found.drafts),
         *([_start(found)] if found.pipelines else []),
-        *(["attractor judge -- COMMAND"] if can_judge else []),
-        "attractor agent TASK" if found.runs or found.suites else "attractor init",
+        f"attractor judge{_only_suite(found)} -- COMMAND",
     )
     return ways[0]
 
@@ -136,5 +135,9 @@ def _start(found: ProjectOverview) -> str:
     """Return the command that runs the only pipeline, judged by the only suite."""
     if len(found.pipelines) > 1:
         return "attractor run PIPELINE.dot"
-    suite = f" --suite {found.suites[0].partition('@')[0]}" if len(found.suites) == 1 else ""
-    return f"attractor run {shlex.quote(found.pipelines[0])}{suite}"
+    return f"attractor run {shlex.quote(found.pipelines[0])}{_only_suite(found)}"
+
+
+def _only_suite(found: ProjectOverview) -> str:
+    names = [suite.partition("@")[0] for suite in found.suites]
+    return f" --suite {names[0]}" if len(names) == 1 else ""

@@ -53,23 +53,18 @@ ALL: dict[str, Sequence[Any]] = {
         ({**ALL, "needs": [], "runs": [FAILED, APPROVED]}, "promote A"),
         ({"runs": [APPROVED], "branch": "a'b"}, "promote A --to 'a'\"'\"'b'"),
         ({**ALL, "needs": [], "runs": [FAILED]}, "diagnose F"),
-        ({"runs": [run("P", "approved", promoted_to="main"), FAILED]}, "agent TASK"),
-        ({"runs": [run("P", "approved", landed_on="main")]}, "agent TASK"),
+        ({"runs": [run("P", "approved", promoted_to="main"), FAILED]}, "judge -- COMMAND"),
+        ({"runs": [run("P", "approved", landed_on="main")]}, "judge -- COMMAND"),
         ({**ALL, "needs": [], "runs": []}, "suite register 'scenarios/a b'"),
         ({"suites": ["todo@2"], "pipelines": ["f.dot"]}, "run f.dot --suite todo"),
         ({"suites": ["a@1", "b@1"], "pipelines": ["f.dot"]}, "run f.dot"),
         ({"pipelines": ["a.dot", "b.dot"]}, "run PIPELINE.dot"),
-        ({"suites": ["todo@2"]}, "agent TASK"),
-        ({}, "init"),
+        ({"suites": ["todo@2"]}, "judge --suite todo -- COMMAND"),
+        ({}, "judge -- COMMAND"),
     ],
 )
 def test_next_command_is_the_most_urgent(fields: dict[str, Any], expected: str) -> None:
-    assert next_command(ProjectOverview(ROOT, **fields), can_judge=False) == f"attractor {expected}"
-
-
-def test_agents_of_any_program_are_judged_where_the_command_exists() -> None:
-    command = next_command(ProjectOverview(ROOT), can_judge=True)
-    assert command == "attractor judge -- COMMAND"
+    assert next_command(ProjectOverview(ROOT, **fields)) == f"attractor {expected}"
 
 
 def test_repository_without_runs_stays_as_it_is(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from attractor.attention.overview import ProjectOverview, next_command, read_ove
 from attractor.base.clock import SystemClock
 from attractor.base.durations import format_age
 from attractor.base.errors import ExitCode
-from attractor.cli.invocation import Invocation, command_registry, json_option
+from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_result, table
 from attractor.cli.runs.setup import opened_of
 from attractor.cli.runs.status import describe_plain
@@ -32,7 +32,7 @@ def overview(invocation: Invocation, as_json: bool) -> ExitCode:
     found = read_overview(opened_of(invocation))
     for trouble in found.troubles:
         show(visible(trouble), err=True)
-    following = next_command(found, can_judge="judge" in command_registry())
+    following = next_command(found)
     record = found.to_record() | {"next": following}
     show_result(record, *_lines(found), f"next: {visible(following)}", as_json=as_json)
     return ExitCode.UNFINISHED if found.troubles else ExitCode.DONE
