@@ -23,12 +23,15 @@ from tests.spec.runs import between, environ_for, events, project_in, record, ru
 pytestmark = pytest.mark.agents
 REPORT = """echo '{"outcome": "success", "notes": "a pear"}' > $ATTRACTOR_STATUS_FILE"""
 STEAL = "env > /workspace/env.txt; "
-SCRIPT = """
+ROUTING = """
 [[rules]]
 name = "gemini asks which model to use"
 when.system = "Task Routing AI"
 answer.text = '{{"complexity_reasoning": "It is one line.", "complexity_score": 10}}'
-
+"""
+SCRIPT = (
+    ROUTING
+    + """
 [[rules]]
 when = {{ last_user = "Is it done" }}
 answer.text = "It is done."
@@ -48,6 +51,7 @@ answer.text = "The list names a pear now."
 [[rules]]
 answer.text = "Pears"
 """
+)
 
 
 @dataclass(frozen=True)

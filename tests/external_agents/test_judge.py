@@ -15,18 +15,15 @@ from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.cli.running import attractor
 from tests.environments.places import skipping_without_sandbox
-from tests.external_agents.test_backends import PROGRAMS
+from tests.external_agents.test_backends import PROGRAMS, ROUTING
 from tests.pipeline.projects import make_project
 from tests.test_wheel import install, wheel
 
 __all__ = ["wheel"]
 pytestmark = pytest.mark.agents
-SCRIPT = """
-[[rules]]
-name = "gemini asks which model to use"
-when.system = "Task Routing AI"
-answer.text = '{{"complexity_reasoning": "It is one line.", "complexity_score": 10}}'
-
+SCRIPT = (
+    ROUTING
+    + """
 [[rules]]
 when = {{ last_user = "Halve", step = 0 }}
 answer = {{ text = "I edit.", tool_calls = [{edit}] }}
@@ -34,6 +31,7 @@ answer = {{ text = "I edit.", tool_calls = [{edit}] }}
 [[rules]]
 answer.text = "It halves now."
 """
+)
 TASK = "Halve the number in calc.py."
 SED = "sed -i 's#= 0#= int(n) / 2#' calc.py"
 WORDS = {
