@@ -70,7 +70,7 @@ def read_overview(opened: OpenProject) -> ProjectOverview:
     return ProjectOverview(
         project.root,
         branch,
-        [f"{one.name}@{one.number}" for one in latest if not one.ending],
+        [f"{suite.name}@{suite.number}" for suite in latest if not suite.ending],
         [*_drafts(project.root, known)],
         [
             str(file.relative_to(project.root))

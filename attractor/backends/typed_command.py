@@ -41,10 +41,10 @@ def program_word(words: Sequence[str]) -> str:
 def known_program(words: Sequence[str]) -> Program | None:
     """Return the coding agent that a command starts, if it is one of those with a backend."""
     word = _VERSION.sub("", program_word(words))
-    for one in (CLAUDE, CODEX, GEMINI, OPENCODE):
+    for program in (CLAUDE, CODEX, GEMINI, OPENCODE):
         # The remedy ends with the name of the package for npx.
-        if word == one.remedy.split()[-1] or PurePath(word).name == one.name:
-            return one
+        if word == program.remedy.split()[-1] or PurePath(word).name == program.name:
+            return program
     return None
 
 
@@ -77,7 +77,7 @@ def _providers(
         if option in _MODEL_OPTIONS:
             own, _, model = value.partition("/")
             named = own if own in known.providers else provider_of(model or own)
-    usable = [one for one in known.providers if has_native_key(one, environ)]
+    usable = [name for name in known.providers if has_native_key(name, environ)]
     first = [named] if named in known.providers else usable
     return tuple(dict.fromkeys([*first, *known.providers]))
 

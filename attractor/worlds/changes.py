@@ -1,6 +1,6 @@
 """Changes that a person names to have them judged: uncommitted files, a branch, a pull request.
 
-Nobody knows what their author read. Settings and suites are those of the base, never of the change.
+It is unknown what their author read. Settings and suites are those of the base, never of the change.
 """
 
 import tempfile
@@ -114,7 +114,7 @@ async def _hidden_changes(
     for tree in (before, after):
         files = await store.files_of(tree)
         hidden |= files.keys() - candidate_files(files, excluded_in(repository.prefix)).keys()
-    return [one.path for one in await store.changes(before, after) if one.path in hidden]
+    return [change.path for change in await store.changes(before, after) if change.path in hidden]
 
 
 async def _tracked(store: ObjectStore, opened: OpenProject) -> Container[bytes]:
@@ -185,11 +185,13 @@ async def _require_own_rules(
     theirs = await repository.git.answer("show", f"{base}:{prefix}{PROJECT_FILE}")
     file = root / PROJECT_FILE
     own = file.read_text("utf-8") if file.is_file() else ""
-    trees = [await repository.tree(one) for one in (base, HEAD)]
+    trees = [await repository.tree(commit) for commit in (base, HEAD)]
     # Also a link or a file in place of a folder.
-    rules = IgnoreRules({}, [one.rstrip("/") for one in excluded_in(prefix)])
+    rules = IgnoreRules({}, [pattern.rstrip("/") for pattern in excluded_in(prefix)])
     changed = [
-        text_of(one.path) for one in await store.changes(*trees) if rules.ignores_file(one.path)
+        text_of(change.path)
+        for change in await store.changes(*trees)
+        if rules.ignores_file(change.path)
     ]
     if own != theirs.stdout:
         changed.insert(0, PROJECT_FILE)
@@ -226,8 +228,8 @@ async def _exposure(suite: str, repository: Repository, opened: OpenProject) -> 
         if (folder / "holdout").is_dir():
             return f"{at} is in the project's folder"
     # Also in another folder, or in a commit that no branch contains.
-    ids = (object_id("blob", one, repository.object_format).hex() for one in holdouts)
-    asked = "".join(f"{one}\n" for one in ids).encode()
+    ids = (object_id("blob", text, repository.object_format).hex() for text in holdouts)
+    asked = "".join(f"{id_}\n" for id_ in ids).encode()
     known = (await git.run("cat-file", "--batch-check", stdin=asked)).splitlines()
     if all(line.endswith(" missing") for line in known):
         return ""

@@ -100,9 +100,9 @@ def describe_access(request: RunRequest, command: TypedCommand) -> str:
     known, word = known_program(command.words), program_word(command.words)
     unverified = "the gate says isolation_unverified, which only a profile allows."
     if request.sandbox == "none":
-        return f"{word} runs with your rights, so nobody knows what it read: {unverified}"
+        return f"{word} runs with your rights, so it is unknown what it read: {unverified}"
     if command.opens_network:
-        return f"{word} has your network, so nobody knows what it read: {unverified}"
+        return f"{word} has your network, so it is unknown what it read: {unverified}"
     if known:
         return f"{known.name} reaches its models through Attractor, which counts their calls."
     return f"{word} has no network (--network opens it)."
