@@ -1,6 +1,6 @@
 """Changes that a person names to have them judged: uncommitted files, a branch, a pull request.
 
-It is unknown what their author read. Settings and suites are those of the base, never of the change.
+It is unknown what their author read. Settings and suites are those of the base, never theirs.
 """
 
 import tempfile

@@ -99,10 +99,11 @@ def judge(
 ) -> ExitCode:
     """Let COMMAND work in a copy of the last commit, and judge its files by hidden scenarios.
 
-    Such as 'attractor judge -- claude -p "fix the parser"'. It works in a sandbox, as a run of one
-    stage. The model calls of claude, codex, gemini and opencode go through Attractor, which adds
+    Example: attractor judge -- claude -p "fix the parser". COMMAND works in a sandbox, as a run of
+    one stage. Model calls of claude, codex, gemini and opencode go through Attractor, which adds
     your key and counts them; others have no network. --diff, --branch and --pr judge work that is
-    there already, by suite and settings of its base. Exit with 0 for a go, otherwise with 5.
+    there already, by suite and settings of its base. Exit with 0 for a go, with 5 for a no-go or no
+    verdict, with 1 if COMMAND fails, and with 3 if a budget is spent.
     """
     asked = RunRequest(
         file=invocation.folder / SUBMITTED,
