@@ -124,7 +124,7 @@ class Account:
             now, last = self.clock.now(), len(self.probes) - 1
             if limit.until is None:
                 until = now + self.probes[min(failed, last)]
-            elif not failed:
+            elif not failed or limit.is_ended_by_person:
                 until = limit.until
             else:
                 # The reset before was wrong, so the next one may be, too.

@@ -2,7 +2,8 @@
 
 import json
 import shlex
-from collections.abc import Iterator
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from attractor.backends.outside import outside_backend
@@ -19,6 +20,7 @@ from attractor.backends.outside_events import (
     count,
 )
 from attractor.backends.programs import Invocation, Program, Task, follow
+from attractor.base.clock import SystemClock
 from attractor.base.json import Json, JsonObject
 from attractor.llm.response import Usage
 
@@ -32,17 +34,45 @@ def invoke(task: Task) -> Invocation:
         words += ["-m", task.choice.model]
     if effort := task.choice.reasoning_effort:
         words += ["-c", f"model_reasoning_effort={effort}"]
-    if task.access:
-        provider = (
-            f'{{name="attractor",base_url="{task.access.url}",env_key="OPENAI_API_KEY",'
-            'wire_api="responses"}'
-        )
+    if access := task.access:
+        key = "requires_openai_auth=true" if access.login else 'env_key="OPENAI_API_KEY"'
+        provider = f'{{name="attractor",base_url="{access.url}",{key},wire_api="responses"}}'
         words += ["-c", "model_provider=attractor", "-c", f"model_providers.attractor={provider}"]
+        words += ["-c", f'chatgpt_base_url="{access.url}"'] if access.login else []
     words += ["resume", task.session, "-"] if task.session else ["-"]
     variables = {"CODEX_HOME": f"{task.home}/.codex"} if task.home else {}
     # codex refuses a missing home folder.
-    files = {".codex/config.toml": ""} if task.home else {}
+    files = {".codex/config.toml": "", **_login_file(task)} if task.home else {}
     return Invocation(tuple(words), variables, files, task.prompt)
+
+
+def _login_file(task: Task) -> Mapping[str, str]:
+    """Return the file of a login with placeholders, as the proxy expects them."""
+    if not (task.access and task.access.login):
+        return {}
+    claims = {
+        "email": "placeholder@example.com",
+        "https://api.openai.com/auth": {
+            "chatgpt_plan_type": "plus",
+            "chatgpt_user_id": "placeholder",
+            "chatgpt_account_id": "placeholder",
+        },
+    }
+    parts = (json.dumps(part).encode() for part in ({"alg": "none", "typ": "JWT"}, claims))
+    token = ".".join(urlsafe_b64encode(part).decode().rstrip("=") for part in (*parts, b"none"))
+    content = {
+        "auth_mode": "chatgpt",
+        "OPENAI_API_KEY": None,
+        "tokens": {
+            "id_token": token,
+            "access_token": task.access.key,
+            "refresh_token": "",
+            "account_id": "placeholder",
+        },
+        # codex renews older tokens.
+        "last_refresh": SystemClock().now().isoformat().replace("+00:00", "Z"),
+    }
+    return {".codex/auth.json": json.dumps(content)}
 
 
 _CONFIG = """model_provider = "attractor"
@@ -50,11 +80,12 @@ sandbox_mode = "danger-full-access"
 approval_policy = "never"
 check_for_update_on_startup = false
 analytics.enabled = false
+chatgpt_base_url = %s
 
 [model_providers.attractor]
 name = "attractor"
 base_url = %s
-env_key = "OPENAI_API_KEY"
+%s
 wire_api = "responses"
 
 [projects.%s]
@@ -65,9 +96,12 @@ trust_level = "trusted"
 def prepare(task: Task) -> Invocation:
     """Return the settings with which codex asks for no permission, and finds its models."""
     url = task.access.url if task.access else ""
-    config = _CONFIG % (json.dumps(url), json.dumps(task.folder))
+    is_login = task.access is not None and task.access.login is not None
+    key = "requires_openai_auth = true" if is_login else 'env_key = "OPENAI_API_KEY"'
+    own = json.dumps(url)
+    config = _CONFIG % (own, own, key, json.dumps(task.folder))
     variables = {"CODEX_HOME": f"{task.home}/.codex"}
-    return Invocation((), variables, {".codex/config.toml": config})
+    return Invocation((), variables, {".codex/config.toml": config, **_login_file(task)})
 
 
 def read(event: JsonObject) -> Iterator[ProgramEvent]:

@@ -39,10 +39,14 @@ _UNIFIED_RESET = "anthropic-ratelimit-unified-reset"
 
 @dataclass(frozen=True)
 class Limit:
-    """A limit of an account: the message, and when the limit resets (None: unknown)."""
+    """A limit of an account: the message, and when the limit resets (None: unknown).
+
+    A limit that a person can end at any moment is tried again at `until`, however often that fails.
+    """
 
     words: str
     until: datetime | None
+    is_ended_by_person: bool = False
 
 
 @dataclass(frozen=True)

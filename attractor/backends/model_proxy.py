@@ -18,6 +18,7 @@ from contextlib import (
     suppress,
 )
 from hmac import compare_digest
+from http import HTTPStatus
 from types import MappingProxyType
 from urllib.parse import unquote
 
@@ -28,10 +29,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 from attractor.backends.accounts import KEYS
 from attractor.backends.answer_usage import CallUsage, UsageReader, is_model_call
+from attractor.backends.login_tokens import LoginCredentials, LoginLost
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.secret_search import forms_of
-from attractor.config.logins import Login
+from attractor.config.logins import Login, LoginPlace
 from attractor.engine.seams import Exhausted
 from attractor.engine.storage.secrets import is_common
 from attractor.environments.environment import ExecutionEnvironment
@@ -72,9 +74,9 @@ class Upstream:
     variables: tuple[str, ...]
     version: str = ""
 
-    def base_url(self, environ: Mapping[str, str]) -> str:
-        """Return the base URL without a version."""
-        url = environ.get(self.url_variable, "").strip() or self.url
+    def base_url(self, environ: Mapping[str, str], usual: str = "") -> str:
+        """Return the base URL without a version; `usual` replaces the usual one."""
+        url = environ.get(self.url_variable, "").strip() or usual or self.url
         return re.sub(f"{self.version}$", "", url.rstrip("/"))
 
     def key(self, environ: Mapping[str, str]) -> str:
@@ -140,20 +142,21 @@ UPSTREAMS: Mapping[str, Upstream] = MappingProxyType(
 class ModelAccess:
     """The URL and the placeholder key by which a program reaches the models of a provider.
 
-    The program finds the placeholder in `variable`, if its login is used (default: that of a key).
+    With `login`, the program finds the placeholder where it looks for its login.
     """
 
     provider: str
     url: str
     key: str
-    variable: str = ""
+    login: LoginPlace | None = None
 
     @property
     def variables(self) -> Mapping[str, str]:
         """The environment variables of the provider, with this URL and this key."""
         upstream = UPSTREAMS[self.provider]
-        name = self.variable or upstream.keys[0]
-        return {**dict.fromkeys(upstream.variables, self.url), name: self.key}
+        name = self.login.variable if self.login else upstream.keys[0]
+        # A login without a variable is a file of the program.
+        return {**dict.fromkeys(upstream.variables, self.url), name: self.key} if name else {}
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,7 @@ class ProviderAnswer:
     `headers` are all headers of the answer, with lower-case names and without the key of the
     operator. `error` is the beginning of an error's body, or an error inside of a stream. The
     `status` is 0 if the call ended before an answer. Only calls of a model have `usage`.
+    With `is_login_lost`, a person has to log in again, as `error` says.
     """
 
     provider: str
@@ -170,6 +174,7 @@ class ProviderAnswer:
     headers: Mapping[str, str]
     error: str = ""
     usage: CallUsage | None = None
+    is_login_lost: bool = False
 
 
 @asynccontextmanager
@@ -196,13 +201,12 @@ async def offer_models(
         )
         proxy = _Proxy(provider, environ, key, client, require_budget, on_call, on_answer)
         if login:
-            proxy.use_login(login)
+            proxy.use_login(login, environ)
         listener = listen(LOOPBACK, 0)
         address = f"{LOOPBACK}:{listener.getsockname()[1]}"
         await stack.enter_async_context(serve(proxy, listener))
         await stack.enter_async_context(environment.offer(listener.getsockname()[1], address))
-        variable = login.variable if login else ""
-        yield ModelAccess(provider, f"http://{address}", key, variable)
+        yield ModelAccess(provider, f"http://{address}", key, login.place if login else None)
 
 
 def _forms(secret: str) -> Sequence[bytes]:
@@ -226,19 +230,27 @@ class _Proxy:
         upstream = UPSTREAMS[provider]
         self._paths = upstream.paths
         self._base_url = upstream.base_url(environ)
-        self._headers = upstream.key_headers(environ)
-        self._key = key
+        self._placeholder = key
         self._require_budget = require_budget
-        self.forms = _forms(upstream.key(environ))
+        self._operators_key = upstream.key(environ)
+        self.key_headers = upstream.key_headers(environ)
+        self.login: LoginCredentials | None = None
         self.provider = provider
         self.client = client
         self.on_call = on_call
         self.on_answer = on_answer
 
-    def use_login(self, login: Login) -> None:
+    def use_login(self, login: Login, environ: Mapping[str, str]) -> None:
         """Add the token of a login in place of the key."""
-        self._headers = {"authorization": f"Bearer {login.token}"}
-        self.forms = _forms(login.token)
+        self.login = LoginCredentials(login, environ)
+        upstream = UPSTREAMS[self.provider]
+        self._base_url = upstream.base_url(environ, login.place.url)
+
+    @property
+    def forms(self) -> Collection[bytes]:
+        """The secrets in the forms that an answer could have; a login gets new ones meanwhile."""
+        secrets_known = self.login.secrets if self.login else {self._operators_key}
+        return [form for secret in secrets_known for form in _forms(secret)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward one request, and stream the answer until the program disconnects."""
@@ -283,7 +295,6 @@ class _Proxy:
             params=[pair for pair in request.query_params.multi_items() if pair[0] != "key"],
             headers=[
                 *(header for header in request.headers.items() if header[0] not in _NOT_FORWARDED),
-                *self._headers.items(),
                 # A key in a compressed answer would not be found.
                 ("accept-encoding", "identity"),
             ],
@@ -295,7 +306,7 @@ class _Proxy:
         given = [request.headers.get(name, "") for name in _KEY_HEADERS]
         given.append(request.query_params.get("key", ""))
         keys = (key.removeprefix("Bearer ").encode() for key in given)
-        return any(compare_digest(key, self._key.encode()) for key in keys)
+        return any(compare_digest(key, self._placeholder.encode()) for key in keys)
 
 
 class _Call:
@@ -309,7 +320,7 @@ class _Call:
         self._proxy = proxy
         self._request = request
         self._reader = reader
-        self._scrubber = _Scrubber(proxy.forms)
+        self._scrubber = _Scrubber(())
         self._status = 0
         self._headers: Mapping[str, str] = {}
         self._is_reported = False
@@ -322,7 +333,13 @@ class _Call:
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            answer = await self._proxy.client.send(self._request, stream=True)
+            answer = await self._send()
+        except LoginLost as lost:
+            words = f"{lost.message}; {lost.hint}"
+            self._report(words, is_login_lost=True)
+            # A program does not repeat a request after this status.
+            await _refuse(402, words)(scope, receive, send)
+            return
         except httpx.HTTPError as error:
             if isinstance(error, _AFTER_SENDING):
                 self._report()
@@ -349,6 +366,19 @@ class _Call:
         finally:
             self._report()
             await answer.aclose()
+
+    async def _send(self) -> httpx.Response:
+        """Send the request with the key, or the token of a login, which is renewed once."""
+        proxy, request, login = self._proxy, self._request, self._proxy.login
+        added = await login.headers() if login else proxy.key_headers
+        request.headers.update(added)
+        answer = await proxy.client.send(request, stream=True)
+        if login and answer.status_code == HTTPStatus.UNAUTHORIZED:
+            await answer.aclose()
+            request.headers.update(await login.headers(refused=added))
+            answer = await proxy.client.send(request, stream=True)
+        self._scrubber = _Scrubber(proxy.forms)
+        return answer
 
     async def _pass_on(self, answer: httpx.Response, send: Send) -> None:
         """Pass an answer on: a stream piece by piece, an object as a whole, to read its usage."""
@@ -387,16 +417,18 @@ class _Call:
         await send(self._head(answer))
         await send(_body(body, is_last=True))
 
-    def _report(self, error: str = "") -> None:
+    def _report(self, error: str = "", *, is_login_lost: bool = False) -> None:
         if self._is_reported:
             return
         self._is_reported = True
         usage = None
-        if self._reader:
+        if self._reader and not is_login_lost:
             usage = self._reader.read()
             error = self._scrub(self._reader.error.encode()).decode()
         self._proxy.on_answer(
-            ProviderAnswer(self._proxy.provider, self._status, self._headers, error, usage)
+            ProviderAnswer(
+                self._proxy.provider, self._status, self._headers, error, usage, is_login_lost
+            )
         )
 
     def _head(self, answer: httpx.Response) -> Message:

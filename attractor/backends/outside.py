@@ -61,6 +61,8 @@ TIME_LIMIT = timedelta(hours=1)
 """The time limit of a program, if the node sets no `timeout`."""
 
 _QUICK_MS = 30_000
+# A person may have logged in again meanwhile.
+_LOGIN_AGAIN = timedelta(minutes=1)
 # Time for a program to exit after its work is done and its input is closed.
 _GRACE_S = 5.0
 _LONGEST_ERROR = 2_000
@@ -168,7 +170,11 @@ class LimitWatch:
     def answered(self, answer: ProviderAnswer) -> None:
         """Take an error of the provider, as the model proxy saw it."""
         now = self._clock.now()
-        if limit := limit_of_answer(answer.status, answer.headers, answer.error, now):
+        if answer.is_login_lost:
+            limit = Limit(answer.error, now + _LOGIN_AGAIN, is_ended_by_person=True)
+        else:
+            limit = limit_of_answer(answer.status, answer.headers, answer.error, now)
+        if limit:
             self._limit = limit
             self.is_limited.set()
 
@@ -423,9 +429,11 @@ class OutsideAgent:
         accounts, task = work.parts.accounts, work.task
         if accounts is None:
             return None
-        if task.access:
+        if task.access and not task.access.login:
             return accounts.of_provider(task.access.provider)
-        return accounts.of_program(self._program.name, self._program.run)
+        login = work.parts.logins.get(self._program.name)
+        identity = str(login) if task.access else self._program.run
+        return accounts.of_program(self._program.name, identity)
 
     def _continued(self, work: _ProgramRun, task: Task) -> Task:
         """Return the task after a wait: the session continues if the agent has worked."""

@@ -10,7 +10,7 @@ from attractor.backends.model_faults import node_fault
 from attractor.backends.models import MODEL, PROVIDER, has_native_key, key_remedy
 from attractor.backends.programs import Program
 from attractor.backends.registry import OutsideParts
-from attractor.config.logins import LOGIN_VARIABLES
+from attractor.config.logins import LOGINS
 from attractor.environments.program_files import LocatedProgram, locate_program
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
@@ -91,7 +91,8 @@ def _find_model_faults(
 
 def _about_login(program: Program, parts: OutsideParts) -> str:
     """Return how a program can use the operator's login, as the end of a remedy; or ""."""
-    if parts.environ.get(LOGIN_VARIABLES.get(program.name, "")):
+    place = LOGINS.get(program.name)
+    if place and place.source(parts.environ):
         return f"; or let {program.name} use your login: attractor login allow {program.name}"
     if not program.login:
         return ""

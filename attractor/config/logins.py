@@ -5,29 +5,144 @@ built-in agent, prompts or the judge. Nothing is allowed until a person allows i
 """
 
 import json
-from collections.abc import Mapping
+import os
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
+from attractor.base.clock import SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import MachineryError, UnknownName
 from attractor.base.files import make_private_folder, write_whole
 from attractor.base.json import JsonObject
+from attractor.base.locks import FileLock
 from attractor.base.records import read_object
 
-LOGIN_VARIABLES: Mapping[str, str] = MappingProxyType({"claude": "CLAUDE_CODE_OAUTH_TOKEN"})
-"""The variable with the token of a login, by program."""
-
 _FILE = "logins.json"
+_PATIENCE_S = 60.0
+# As long as claude respects the locks of others.
+_STALE_S = 60.0
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class LoginPlace:
+    """Where the login of a program is: a token in a variable, otherwise a file.
+
+    The file lies in the folder that `folder_variable` names, by default in `folder` of the home
+    folder. `remedy` is the way to log in anew. `url` is where models answer to a login, if not
+    where they answer to a key. `locks` are the ends of folders' names that the
+    program makes while it renews the token.
+    """
+
+    provider: str
+    variable: str
+    folder_variable: str
+    folder: str
+    file: str
+    remedy: str
+    url: str = ""
+    locks: tuple[str, ...] = ()
+
+    def source(self, environ: Mapping[str, str]) -> str:
+        """Return the name of the variable or file with the login; empty without a login."""
+        file = self.path(environ)
+        return self.variable if self.token(environ) else str(file) if file.is_file() else ""
+
+    def token(self, environ: Mapping[str, str]) -> str:
+        """Return the token in the variable, or an empty text."""
+        return environ.get(self.variable, "").strip()
+
+    def path(self, environ: Mapping[str, str]) -> Path:
+        """Return the path of the file."""
+        named = environ.get(self.folder_variable, "").strip()
+        return (Path(named) if named else Path(environ.get("HOME", "/"), self.folder)) / self.file
+
+
+LOGINS: Mapping[str, LoginPlace] = MappingProxyType(
+    {
+        "claude": LoginPlace(
+            provider="anthropic",
+            variable="CLAUDE_CODE_OAUTH_TOKEN",
+            folder_variable="CLAUDE_CONFIG_DIR",
+            folder=".claude",
+            file=".credentials.json",
+            remedy="log in: type /login in claude",
+            locks=("/.oauth_refresh.lock", ".lock"),
+        ),
+        "codex": LoginPlace(
+            provider="openai",
+            variable="",
+            folder_variable="CODEX_HOME",
+            folder=".codex",
+            file="auth.json",
+            remedy="log in: codex login",
+            url="https://chatgpt.com/backend-api/codex",
+        ),
+    }
+)
+"""The places of logins, by program."""
 
 
 @dataclass(frozen=True)
 class Login:
-    """The token of a login, and the variable in which its program looks for one."""
+    """The login of a program: a `token` that lasts, otherwise a file whose token is renewed."""
 
-    variable: str
+    program: str
     token: str
+    file: Path
+    lock: Path
+
+    @property
+    def place(self) -> LoginPlace:
+        """Where logins of the program are."""
+        return LOGINS[self.program]
+
+    def read(self) -> JsonObject:
+        """Return the content of the file; refuse that of another person."""
+        if self.file.exists() and self.file.stat().st_uid != os.geteuid():
+            raise MachineryError(f"{self.file} belongs to another person")
+        return read_object(self.file, MachineryError)
+
+    def replace(self, before: JsonObject, after: JsonObject) -> bool:
+        """Write the file if it still is what was read; return whether it was written."""
+        if self.read() != before:
+            return False
+        write_whole(self.file.resolve(), json.dumps(after, indent=2), mode=0o600)
+        return True
+
+    @contextmanager
+    def locked(self) -> Generator[None]:
+        """Let no other run renew the token, nor the program itself."""
+        folders = [Path(f"{self.file.parent}{ending}") for ending in self.place.locks]
+        with FileLock(self.lock).acquire(wait=_PATIENCE_S, purpose="renews a login"):
+            made = [folder for folder in folders if _make_lock(folder)]
+            try:
+                yield
+            finally:
+                for folder in made:
+                    with suppress(OSError):
+                        folder.rmdir()
+
+
+def _make_lock(folder: Path) -> bool:
+    """Make the folder that is a lock; return False if another process never removes it."""
+    for _ in range(round(_PATIENCE_S / _POLL_S)):
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            with suppress(OSError):
+                if SystemClock().now().timestamp() - folder.stat().st_mtime > _STALE_S:
+                    return False
+            time.sleep(_POLL_S)
+        except OSError:
+            return False
+        else:
+            return True
+    return False
 
 
 @dataclass(frozen=True)
@@ -40,7 +155,7 @@ class AllowedLogins:
         """Return who allowed each program, and when, as words."""
         file = self.state_dir / _FILE
         found: JsonObject = read_object(file, MachineryError) if file.exists() else {}
-        return {name: str(words) for name, words in found.items() if name in LOGIN_VARIABLES}
+        return {name: str(words) for name, words in found.items() if name in LOGINS}
 
     def allow(self, program: str, *, by: str, now: datetime) -> None:
         """Allow the login of a program."""
@@ -52,13 +167,15 @@ class AllowedLogins:
         self._write({name: words for name, words in self.all().items() if name != known})
 
     def usable(self, environ: Mapping[str, str]) -> Mapping[str, Login]:
-        """Return the allowed logins whose token is set, by program."""
-        variables = {name: LOGIN_VARIABLES[name] for name in self.all()}
+        """Return the logins that are allowed and exist, by program."""
         return {
-            name: Login(variable, token)
-            for name, variable in variables.items()
-            if (token := environ.get(variable, "").strip())
+            name: Login(name, place.token(environ), place.path(environ), self._lock(name))
+            for name, place in LOGINS.items()
+            if name in self.all() and place.source(environ)
         }
+
+    def _lock(self, program: str) -> Path:
+        return self.state_dir / f"login-{program}.lock"
 
     def _write(self, allowed: Mapping[str, str]) -> None:
         make_private_folder(self.state_dir)
@@ -66,6 +183,6 @@ class AllowedLogins:
 
 
 def _known(program: str) -> str:
-    if program not in LOGIN_VARIABLES:
-        raise UnknownName("program with a login", program, LOGIN_VARIABLES)
+    if program not in LOGINS:
+        raise UnknownName("program with a login", program, LOGINS)
     return program

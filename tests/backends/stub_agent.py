@@ -47,8 +47,10 @@ def obey(prompt: str, sessions: Path) -> None:
 
 def call_model() -> None:
     """Call a model; a refused call is repeated much later."""
-    url = f"{os.environ['OPENAI_BASE_URL']}/responses"
-    key = {"authorization": f"Bearer {os.environ['OPENAI_API_KEY']}"}
+    login = os.environ.get("CLAUDE_CODE_OAUTH_TOKEN")
+    own = f"{os.environ['ANTHROPIC_BASE_URL']}/v1/messages" if login else ""
+    url = own or f"{os.environ['OPENAI_BASE_URL']}/responses"
+    key = {"authorization": f"Bearer {login or os.environ['OPENAI_API_KEY']}"}
     body = json.dumps({"model": "gpt-5.2", "input": "Hi"}).encode()
     request = urllib.request.Request(url, body, {**key, "content-type": "application/json"})
     try:

@@ -3,14 +3,18 @@
 import asyncio
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from attractor import RunResult
+from attractor.backends import outside
 from attractor.backends.models import ModelDefaults
 from attractor.backends.registry import BackendParts, NeedsProgram, OutsideParts, backend_registry
 from attractor.base.errors import ExitCode
+from attractor.config.logins import AllowedLogins
 from attractor.engine.outcome import Outcome
 from attractor.environments.errors import PORTS_HINT
 from attractor.environments.local import LocalExecutionEnvironment
@@ -18,8 +22,9 @@ from attractor.environments.sandbox.landlock import MIN_ABI, landlock_abi
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
+from tests.backends.login_service import LoginService
 from tests.handlers.stages import Play, graph, node
-from tests.patience import PATIENCE_S, until
+from tests.patience import PATIENCE_S, until, wait_until
 from tests.spec.runs import between, environ_for, events, project_in, record, run
 from tests.tables import table
 from tests.without_namespaces import without_ports
@@ -113,6 +118,34 @@ def test_a_limit_that_the_model_proxy_sees_ends_the_program_until_its_reset(tmp_
     assert record(result, "one/status.json")["attempt"] == 1
     [waited] = events(result, "StageContinued")
     assert 2 < float(str(waited.data["seconds"])) < 10
+    assert not events(result, "StageFailed", "StageRetrying")
+
+
+def test_a_login_that_is_not_accepted_is_a_limit_until_a_person_logs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outside, "_LOGIN_AGAIN", timedelta(seconds=1))
+    with LoginService() as service:
+        service.write_claude(tmp_path, expires_in=0)
+        service.is_revoked = True
+        environ = {**install(tmp_path, "claude"), **service.environ(tmp_path)}
+        del environ["ANTHROPIC_API_KEY"]
+        state = AllowedLogins(Path(environ["ATTRACTOR_STATE_DIR"]))
+        state.allow("claude", by="ann", now=datetime(2026, 1, 2, tzinfo=UTC))
+
+        def log_in() -> None:
+            assert wait_until(lambda: service.refused >= 2)
+            service.write_claude(tmp_path)
+
+        with ThreadPoolExecutor(1) as pool:
+            person = pool.submit(log_in)
+            text = between('one [prompt="call, then report"]', "start -> one -> exit")
+            result = run(tmp_path, text, backend="claude", environ=environ)
+            person.result()
+    assert result.completed == ("start", "one")
+    waited = events(result, "StageWaiting")
+    assert waited[0].data["reason"] == "limit"
+    assert "log in: type /login in claude" in str(waited[0].data)
     assert not events(result, "StageFailed", "StageRetrying")
 
 

@@ -28,8 +28,12 @@ def test_nothing_is_allowed_until_a_person_allows_it(tmp_path: Path) -> None:
     assert logins.usable(environ) == {}
     logins.allow("claude", by="ann", now=NOW)
     assert logins.all() == {"claude": "ann, 2026-01-02 03:04"}
-    assert logins.usable(environ) == {"claude": Login("CLAUDE_CODE_OAUTH_TOKEN", TOKEN)}
-    assert logins.usable({}) == {}
+    assert logins.usable(environ)["claude"].token == TOKEN
+    assert logins.usable({"HOME": str(tmp_path)}) == {}
+    (tmp_path / ".claude").mkdir()
+    (tmp_path / ".claude" / ".credentials.json").write_text("{}")
+    found = logins.usable({"HOME": str(tmp_path)})["claude"]
+    assert (found.token, found.file.parent.name) == ("", ".claude")
     logins.forbid("claude")
     assert logins.usable(environ) == {}
     with pytest.raises(UnknownName):
@@ -48,7 +52,7 @@ class Echo(BaseHTTPRequestHandler):
 
 
 def test_proxy_adds_the_token_in_place_of_a_placeholder(tmp_path: Path) -> None:
-    login, seen = Login("CLAUDE_CODE_OAUTH_TOKEN", TOKEN), list[str]()
+    login, seen = Login("claude", TOKEN, tmp_path, tmp_path), list[str]()
 
     async def ask(url: str) -> str:
         environ = {"ANTHROPIC_BASE_URL": url}
@@ -100,6 +104,7 @@ def test_command_without_a_key_names_the_login_and_uses_it_once_allowed(tmp_path
     assert allowed.stdout == "login of claude: allowed\n"
     listed = attractor("login", "list", folder=project, variables=variables)
     assert listed.stdout.startswith("claude  ")
+    assert listed.stdout.endswith("CLAUDE_CODE_OAUTH_TOKEN\n")
     done = attractor(*judge, folder=project, variables=variables)
     assert "token.txt" in done.stdout, done.stderr
     everything = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]

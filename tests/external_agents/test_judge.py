@@ -13,7 +13,6 @@ import pytest
 from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.cli.running import attractor
 from tests.environments.places import skipping_without_sandbox
 from tests.external_agents.test_backends import PROGRAMS, ROUTING
 from tests.pipeline.projects import make_project
@@ -91,21 +90,3 @@ def test_command_of_a_person_gets_a_verdict(
     assert [file["path"] for file in record["changes"]["files"]] == ["calc.py"], said
     assert (record["input_tokens"] > 0) == bool(one), said
     sys.stdout.write(f"{name} in {sandbox}: {time.monotonic() - began:.1f} s to the verdict\n")
-
-
-def test_claude_works_with_an_allowed_login(tmp_path: Path) -> None:
-    [one] = [one for one in PROGRAMS if one.program == "claude"]
-    one.require()
-    project = make_project(tmp_path / "project", **{"calc.py": CALC})
-    with in_background(ProviderTwin(parse_script(SCRIPT.format(edit=one.run(SED).toml())))) as twin:
-        environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **twin.environ()}
-        del environ["ANTHROPIC_API_KEY"]
-        environ["CLAUDE_CODE_OAUTH_TOKEN"] = "sk-ant-oat01-the-token-of-a-login"
-        allowed = attractor("login", "allow", "claude", folder=project, variables=environ)
-        assert allowed.returncode == 0, allowed.stderr
-        done = attractor(
-            "judge", "--json", "--", *WORDS["claude"], folder=project, variables=environ
-        )
-    record = json.loads(done.stdout.splitlines()[-1])
-    assert [file["path"] for file in record["changes"]["files"]] == ["calc.py"], done.stderr
-    assert record["input_tokens"] > 0

@@ -14,20 +14,21 @@ from attractor.cli.runs.orders import user_name
 @json_option
 @click.pass_obj
 def allow(invocation: Invocation, program: str, as_json: bool) -> ExitCode:
-    """Let PROGRAM (claude) use your login in the sandbox, from now on.
+    """Let PROGRAM (claude, codex) use your login in the sandbox, from now on.
 
-    The token in CLAUDE_CODE_OAUTH_TOKEN, which 'claude setup-token' prints, is added to the model
-    calls of this program outside of the sandbox, if no API key is set. It never enters the sandbox,
-    and nothing else uses it. The terms of the vendor about its subscription hold.
+    The token of the login is added to the model calls of this program outside of the sandbox, if no
+    API key is set. It never enters the sandbox, and nothing else uses it. The login is the one in
+    the file of the program, or for claude the token in CLAUDE_CODE_OAUTH_TOKEN, which 'claude
+    setup-token' prints. The terms of the vendor about its subscription hold.
     """
-    from attractor.config.logins import LOGIN_VARIABLES, AllowedLogins
+    from attractor.config.logins import LOGINS, AllowedLogins
 
     logins = AllowedLogins(invocation.configuration.settings.state_dir)
     logins.allow(program, by=user_name(invocation), now=SystemClock().now())
-    variable = LOGIN_VARIABLES[program]
+    place = LOGINS[program]
     lines = [f"login of {program}: allowed"]
-    if not invocation.environ.get(variable):
-        lines.append(f"set {variable}, which 'claude setup-token' prints")
+    if not place.source(invocation.environ):
+        lines.append(f"there is no login yet; {place.remedy}")
     return show_result({"program": program, "allowed": True}, *lines, as_json=as_json)
 
 
