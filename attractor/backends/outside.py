@@ -325,6 +325,7 @@ class OutsideAgent:
         task = Task(prompt="", choice=choice, folder=environment.working_directory())
         has_key = not choice.provider or has_native_key(choice.provider, parts.environ)
         login = None if has_key else parts.logins.get(self._program.name)
+        transcript.has_subscription = login is not None
         if not (has_key or login):
             yield task
             return

@@ -130,6 +130,7 @@ class OutsideTranscript:
         self.exhausted: asyncio.Future[Exhausted] = asyncio.get_running_loop().create_future()
         self.on_refusal: Callable[[ProviderAnswer], object] = do_nothing
         self.on_event: Callable[[ProgramEvent], object] = do_nothing
+        self.has_subscription = False
         self.version = ""
         self.session = ""
         self.text = ""
@@ -189,9 +190,8 @@ class OutsideTranscript:
 
     def called(self, estimate: CallUsage) -> AbstractContextManager[None]:
         """Return the context of a model call that the model proxy forwards."""
-        return self._spending.call(
-            self._meter.estimate(estimate.tokens, self._choice.provider, *estimate.models)
-        )
+        asked = self._meter.estimate(estimate.tokens, self._choice.provider, *estimate.models)
+        return self._spending.call(self._paid(asked))
 
     def answered(self, answer: ProviderAnswer) -> None:
         """Take the answer of a provider, as the model proxy saw it, and count its usage."""
@@ -300,8 +300,13 @@ class OutsideTranscript:
             self._use(Usage(cost_usd=spent.cost_usd, unpriced_tokens=-seen.unpriced_tokens))
 
     def _use(self, usage: Usage) -> None:
+        usage = self._paid(usage)
         self.total += usage
         self._spending.use(usage)
+
+    def _paid(self, usage: Usage) -> Usage:
+        paid = usage.cost_usd if self.has_subscription else 0.0
+        return replace(usage, subscription_usd=paid)
 
 
 def _difference(total: Spent, before: Spent) -> Spent:

@@ -59,7 +59,7 @@ class Budgets:
     def less(self, used: Usage, spent: timedelta) -> "Budgets":
         """Return these budgets minus a usage and a working time."""
         return Budgets(
-            None if self.cost_usd is None else self.cost_usd - used.cost_usd,
+            None if self.cost_usd is None else self.cost_usd - used.billed_usd,
             None if self.tokens is None else self.tokens - used.tokens,
             None if self.duration is None else self.duration - spent,
         )
@@ -97,7 +97,7 @@ class Budgets:
             return
         used = used or run.state.used
         if self.cost_usd is not None:
-            yield _BudgetUse("max_cost_usd", round(used.cost_usd, 6), self.cost_usd)
+            yield _BudgetUse("max_cost_usd", round(used.billed_usd, 6), self.cost_usd)
         if self.tokens is not None:
             yield _BudgetUse("max_tokens", used.tokens, self.tokens)
         if self.duration is not None:

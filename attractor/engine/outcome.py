@@ -54,6 +54,7 @@ class Usage:
 
     `estimated_tokens` are the tokens of answers that were cut before their usage, `unpriced_tokens`
     those of calls whose cost is unknown. Both are part of `input_tokens` and `output_tokens`.
+    `subscription_usd` is the part of `cost_usd` that a subscription pays: the list price.
     """
 
     input_tokens: int = 0
@@ -61,6 +62,7 @@ class Usage:
     cost_usd: float = 0.0
     estimated_tokens: int = 0
     unpriced_tokens: int = 0
+    subscription_usd: float = 0.0
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -69,6 +71,7 @@ class Usage:
             self.cost_usd + other.cost_usd,
             self.estimated_tokens + other.estimated_tokens,
             self.unpriced_tokens + other.unpriced_tokens,
+            self.subscription_usd + other.subscription_usd,
         )
 
     def __sub__(self, other: "Usage") -> "Usage":
@@ -78,6 +81,7 @@ class Usage:
             self.cost_usd - other.cost_usd,
             self.estimated_tokens - other.estimated_tokens,
             self.unpriced_tokens - other.unpriced_tokens,
+            self.subscription_usd - other.subscription_usd,
         )
 
     def at_least(self, other: "Usage") -> "Usage":
@@ -88,7 +92,13 @@ class Usage:
             max(self.cost_usd, other.cost_usd),
             max(self.estimated_tokens, other.estimated_tokens),
             max(self.unpriced_tokens, other.unpriced_tokens),
+            max(self.subscription_usd, other.subscription_usd),
         )
+
+    @property
+    def billed_usd(self) -> float:
+        """The cost without what a subscription pays."""
+        return self.cost_usd - self.subscription_usd
 
     @property
     def tokens(self) -> int:
@@ -174,7 +184,7 @@ def _is_usage(usage: object) -> bool:
 
 
 def usage_to_record(usage: Usage) -> dict[str, Json]:
-    """Return the JSON record of usage; of estimated and unpriced tokens only if there are any."""
+    """Return the JSON record of usage; the parts of amounts only if there are any."""
     estimated = {"estimated_tokens": usage.estimated_tokens} if usage.estimated_tokens else {}
     unpriced = {"unpriced_tokens": usage.unpriced_tokens} if usage.unpriced_tokens else {}
     return {
@@ -183,7 +193,14 @@ def usage_to_record(usage: Usage) -> dict[str, Json]:
         "cost_usd": usage.cost_usd,
         **estimated,
         **unpriced,
+        **subscription_figure(usage),
     }
+
+
+def subscription_figure(usage: Usage) -> dict[str, Json]:
+    """Return the field of what a subscription pays, if it pays anything."""
+    paid = round(usage.subscription_usd, 6)
+    return {"subscription_usd": paid} if paid else {}
 
 
 def usage_from_record(fields: Fields) -> Usage:
@@ -194,6 +211,7 @@ def usage_from_record(fields: Fields) -> Usage:
         fields.real("cost_usd"),
         fields.number("estimated_tokens") if fields.has("estimated_tokens") else 0,
         fields.number("unpriced_tokens") if fields.has("unpriced_tokens") else 0,
+        fields.real("subscription_usd") if fields.has("subscription_usd") else 0.0,
     )
 
 
@@ -214,6 +232,8 @@ def describe_usage(usage: Usage) -> str:
         tokens = f"{tokens} ({usage.estimated_tokens} estimated)"
     if usage.unpriced_tokens:
         return f"cost {format_usage_cost(usage)}, {tokens}"
+    if usage.subscription_usd:
+        return f"{format_usage_cost(usage)}, {tokens}"
     return f"${usage.cost_usd:.4f}, {tokens}" if usage.cost_usd else tokens
 
 
@@ -221,4 +241,9 @@ def format_usage_cost(usage: Usage) -> str:
     """Return the cost of usage as text for people, and whether it or a part of it is unknown."""
     # Earlier versions recorded an unknown cost as 0.
     is_zero = bool(usage.tokens) and not usage.cost_usd
-    return format_cost(usage.cost_usd, is_partial=is_zero or bool(usage.unpriced_tokens))
+    is_partial = is_zero or bool(usage.unpriced_tokens)
+    if not round(usage.subscription_usd, 6):
+        return format_cost(usage.cost_usd, is_partial=is_partial)
+    billed = round(usage.billed_usd, 6)
+    words = f"subscription (list price {format_cost(usage.subscription_usd)})"
+    return f"{format_cost(billed, is_partial=is_partial)} + {words}" if billed else words

@@ -51,7 +51,14 @@ def call_model() -> None:
     own = f"{os.environ['ANTHROPIC_BASE_URL']}/v1/messages" if login else ""
     url = own or f"{os.environ['OPENAI_BASE_URL']}/responses"
     key = {"authorization": f"Bearer {login or os.environ['OPENAI_API_KEY']}"}
-    body = json.dumps({"model": "gpt-5.2", "input": "Hi"}).encode()
+    key["anthropic-version"] = "2023-06-01"
+    said = (
+        {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}
+        if login
+        else {"input": "Hi"}
+    )
+    model = "claude-opus-4-6" if login else "gpt-5.2"
+    body = json.dumps({"model": model, **said}).encode()
     request = urllib.request.Request(url, body, {**key, "content-type": "application/json"})
     try:
         urllib.request.urlopen(request).close()

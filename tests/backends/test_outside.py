@@ -15,7 +15,7 @@ from attractor.backends.models import ModelDefaults
 from attractor.backends.registry import BackendParts, NeedsProgram, OutsideParts, backend_registry
 from attractor.base.errors import ExitCode
 from attractor.config.logins import AllowedLogins
-from attractor.engine.outcome import Outcome
+from attractor.engine.outcome import Outcome, describe_usage
 from attractor.environments.errors import PORTS_HINT
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.sandbox.landlock import MIN_ABI, landlock_abi
@@ -125,7 +125,10 @@ def test_a_login_that_is_not_accepted_is_a_limit_until_a_person_logs_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outside, "_LOGIN_AGAIN", timedelta(seconds=1))
-    with LoginService() as service:
+    with (
+        in_background(ProviderTwin(parse_script('[[rules]]\nanswer.text = "Hi."'))) as twin,
+        LoginService(twin.base_url("anthropic")) as service,
+    ):
         service.write_claude(tmp_path, expires_in=0)
         service.is_revoked = True
         environ = {**install(tmp_path, "claude"), **service.environ(tmp_path)}
@@ -140,10 +143,13 @@ def test_a_login_that_is_not_accepted_is_a_limit_until_a_person_logs_in(
         with ThreadPoolExecutor(1) as pool:
             person = pool.submit(log_in)
             text = between('one [prompt="call, then report"]', "start -> one -> exit")
-            result = run(tmp_path, text, backend="claude", environ=environ)
+            result = run(tmp_path, text, backend="claude", environ=environ, max_cost_usd=1e-6)
             person.result()
+    # A budget of money does not count what a subscription pays.
     assert result.completed == ("start", "one")
     waited = events(result, "StageWaiting")
+    assert result.usage.subscription_usd == result.usage.cost_usd > 0
+    assert describe_usage(result.usage).startswith("subscription (list price $")
     assert waited[0].data["reason"] == "limit"
     assert "log in: type /login in claude" in str(waited[0].data)
     assert not events(result, "StageFailed", "StageRetrying")

@@ -77,6 +77,9 @@ class RunAnswer(AnswerModel):
     unpriced_tokens: int = Field(
         description="The tokens, among these, of calls whose cost is unknown."
     )
+    subscription_usd: float = Field(
+        0.0, description="The part of the cost that a subscription pays, by the list price."
+    )
     trouble: str
 
 
