@@ -1,6 +1,7 @@
 """Profiles of providers: tools, options and system prompts (§3.2, §6.3 to §6.5)."""
 
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from datetime import date
@@ -120,10 +121,12 @@ SUBAGENT_TOOLS = ("spawn_agent", "send_input", "wait", "close_agent")
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileTraits:
-    """The tools and options for the models of a provider; one file each in `agent/profiles`."""
+    """The tools and options for a family of models; one file each in `agent/profiles`."""
 
     id: str
     model_prefixes: tuple[str, ...]
+    # A regular expression that finds the models of the family in the names of other providers.
+    family: str = ""
     tool_names: Sequence[str]
     project_documents: Sequence[str]
     context_window_size: int
@@ -192,10 +195,23 @@ def profile_parts() -> Registry[ProfileTraits]:
     return Registry("attractor.agent.profiles", ProfileTraits, noun="profile")
 
 
-def context_window_of(provider: str, model: str) -> int:
-    """Return the context window of a model, if unknown that of the provider's usual model."""
+_ANY_FAMILY = "openai_compatible"
+
+
+def choose_profile(provider: str, model: str, named: str = "") -> str:
+    """Return the profile of a model: the named one, otherwise that of its provider or family."""
+    parts = profile_parts()
+    if named or provider in parts:
+        return named or provider
+    families = ((name, parts[name].family) for name in parts)
+    matching = (name for name, family in families if family and re.search(family, model.lower()))
+    return next(matching, _ANY_FAMILY)
+
+
+def context_window_of(provider: str, model: str, profile: str) -> int:
+    """Return the context window of a model, if unknown that of the usual model of a profile."""
     known = _find_model(model, provider)
-    usual = profile_parts()[provider].context_window_size
+    usual = profile_parts()[profile].context_window_size
     return (known.context_window if known else None) or usual
 
 
@@ -203,25 +219,28 @@ def create_profile(
     provider: str,
     *,
     model: str,
+    profile: str = "",
     prompt_folders: Sequence[Path] = (),
     tool_names: Sequence[str] | None = None,
     permissions: Permissions = Permissions.WORKSPACE,
     more_tools: Sequence[RegisteredTool] = (),
 ) -> ProviderProfile:
-    """Return a profile of a provider with its own tool registry.
+    """Return the profile of a provider's model with its own tool registry.
 
-    The tools are those of the provider (default) or the named ones, and more tools such as those of
-    MCP servers, as far as the permissions allow them.
+    The tools are those of the profile (default) or the named ones, and more tools such as those of
+    MCP servers, as far as the permissions allow them. A provider without a profile of its own needs
+    `profile`.
     """
-    size = context_window_of(provider, model)
-    traits = replace(profile_parts()[provider], context_window_size=size)
+    name = profile or provider
+    size = context_window_of(provider, model, name)
+    traits = replace(profile_parts()[name], id=provider, context_window_size=size)
     parts = tool_parts()
     names = traits.tool_names if tool_names is None else tool_names
-    tools = [*(parts[name] for name in names), *more_tools]
+    tools = [*(parts[tool] for tool in names), *more_tools]
     return ProviderProfile(
         traits,
         model,
-        find_prompt(provider, folders=prompt_folders),
+        find_prompt(name, folders=prompt_folders),
         ToolRegistry([tool for tool in tools if permissions.allows(tool.needs)]),
         permissions,
     )

@@ -20,6 +20,7 @@ from attractor.agent.events import EventEmitter, EventKind, SessionEvent
 from attractor.agent.prompts import render_prompt
 from attractor.agent.provider_profile import (
     ProviderProfile,
+    choose_profile,
     context_window_of,
     create_profile,
     profile_parts,
@@ -104,6 +105,7 @@ def open_session(
     profile = create_profile(
         choice.provider,
         model=choice.model,
+        profile=choose_profile(choice.provider, choice.model, agent.settings.profile),
         prompt_folders=folders,
         tool_names=agent.settings.tools,
         permissions=agent.settings.permissions,
@@ -255,7 +257,8 @@ async def answer_once(
     """Answer a prompt, and emit the same events as a session."""
     choice = choose_model(stage, parts)
     # Text only: models without tools reject tool calls.
-    window = context_window_of(choice.provider, choice.model)
+    profile = choose_profile(choice.provider, choice.model)
+    window = context_window_of(choice.provider, choice.model, profile)
     before = recall(stage, choice, window=window) if stage.inherited.thread else ()
     conversation = ConversationFile(stage, choice, before)
     prompt = add_summary_if_lost(stage, prompt, StoredConversation)
@@ -283,7 +286,7 @@ async def answer_once(
             policy=parts.config.retry_policy,
             clock=parts.clock,
             emit=emit,
-            streams=profile_parts()[choice.provider].supports_streaming,
+            streams=profile_parts()[profile].supports_streaming,
         )
         report_answer(response, emit)
         for warning in response.warnings:

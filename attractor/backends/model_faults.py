@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from attractor.agent.provider_profile import find_provider
 from attractor.backends.models import (
     AGENT,
     KEYS,
@@ -10,12 +9,14 @@ from attractor.backends.models import (
     PROVIDER,
     WITHOUT_KEY,
     ModelDefaults,
+    has_key,
     is_provider,
     key_remedy,
     list_known,
+    list_own,
     list_ready,
-    list_supported,
     newest_model,
+    provider_of,
 )
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UnknownName
@@ -37,10 +38,16 @@ class _Trouble:
 
 
 async def find_model_faults(
-    nodes: Iterable[Node], defaults: ModelDefaults, environ: Mapping[str, str]
+    nodes: Sequence[Node], defaults: ModelDefaults, environ: Mapping[str, str]
 ) -> list[Diagnostic]:
     """Return a fault for each missing model and each unconfigured provider."""
-    known, ready = list_supported(), await list_ready(environ)
+    known, ready = list_own(), list(await list_ready(environ))
+    chosen = {defaults.choose(node).provider for node in nodes}
+    ready += [
+        name
+        for name in sorted(chosen.difference(known))
+        if is_provider(name) and await has_key(name, environ)
+    ]
     found: dict[_Trouble, list[Node]] = {}
     for node in nodes:
         for trouble in _troubles(node, defaults, known, ready):
@@ -55,7 +62,7 @@ def _troubles(
     node: Node, defaults: ModelDefaults, known: Sequence[str], ready: Sequence[str]
 ) -> Iterator[_Trouble]:
     choice = defaults.choose(node)
-    if not choice.model and choice.provider in ("", *known):
+    if not choice.model and (not choice.provider or is_provider(choice.provider)):
         # The default model is not used, because another provider serves it.
         of = f" of {choice.provider}" if choice.provider else ""
         words = f"missing {MODEL}: no model{of} is chosen"
@@ -66,14 +73,14 @@ def _troubles(
     if choice.provider and choice.provider not in ready:
         if node.attributes.text(PROVIDER):
             key = PROVIDER
-        elif find_provider(node.attributes.text(MODEL)):
+        elif provider_of(node.attributes.text(MODEL)):
             key = MODEL
         else:
             agent = defaults.agent_of(node).settings
             key = AGENT if agent.model or agent.profile else ""
         source = f"{key}={node.attributes.text(key)}" if key else "--model, --provider or [llm]"
         words, fix = _why_not(choice.provider, known, source)
-        needs_key = choice.provider in known and not ready
+        needs_key = is_provider(choice.provider) and not ready
         yield _Trouble(_place(node, key), words, f"{fix}\n{WITHOUT_KEY}" if needs_key else fix)
 
 
@@ -99,14 +106,8 @@ def _how_to_choose(provider: str, known: Sequence[str], ready: Sequence[str]) ->
 
 
 def _why_not(provider: str, known: Iterable[str], source: str) -> tuple[str, str]:
-    if provider in known:
-        return f"{source}: missing API key of the provider {provider!r}", key_remedy(provider)
     if is_provider(provider):
-        words = f"{source}: the backend agent does not support models of {provider!r}"
-        return words, (
-            f"use a model of one of: {', '.join(known)}; for another server of Chat Completions, "
-            f"set OPENAI_COMPATIBLE_BASE_URL and {PROVIDER}=openai_compatible"
-        )
+        return f"{source}: missing API key of the provider {provider!r}", key_remedy(provider)
     unknown = UnknownName("provider", provider, known)
     return f"{source}: {unknown.message}", unknown.hint
 

@@ -53,20 +53,22 @@ class ModelDefaults:
         chooses another provider.
         """
         agent = self.agent_of(node).settings
+        of_run = self.provider or provider_of(self.model)
+        # At a provider of many families, a profile only chooses the tools.
+        is_shared = (provider_of(agent.model) or of_run) not in ("", *profile_parts())
         model = provider = ""
         for named, given in (
             (node.attributes.text(MODEL), node.attributes.text(PROVIDER)),
-            (agent.model, agent.profile),
+            (agent.model, "" if is_shared else agent.profile),
             (self.model, self.provider),
         ):
             own = given or provider_of(named)
             if not model and (not provider or own == provider):
                 model = named
             provider = provider or own
-        # Servers of models that do not think reject an effort.
-        usual = "" if provider == "openai_compatible" else _EFFORT
-        effort = node.attributes.text("reasoning_effort") or usual
-        return ModelChoice(provider, full_name(model, provider), effort)
+        name = full_name(model, provider)
+        effort = node.attributes.text("reasoning_effort") or _usual_effort(provider, name)
+        return ModelChoice(provider, name, effort)
 
     def agent_of(self, node: Node) -> AgentDefinition:
         """Return the agent of a node; an unknown agent is reported by preflight."""
@@ -81,12 +83,22 @@ def _find(model: str, provider: str = "") -> ModelInfo | None:
         return None
 
 
+def _usual_effort(provider: str, model: str) -> str:
+    """Return the default effort; servers of models that do not think reject an effort."""
+    if provider in ("", *KEYS):
+        return "" if provider == "openai_compatible" else _EFFORT
+    known = _find(model, provider)
+    return _EFFORT if known and known.supports_reasoning else ""
+
+
 def provider_of(model: str) -> str:
     """Return the provider of a model by the model's name or short name; empty if unknown."""
     if found := find_provider(model):
         return found
-    known = _find(model)
-    return known.provider if known else ""
+    if known := _find(model):
+        return known.provider
+    prefix, _, rest = model.partition("/")
+    return prefix if rest and _variables_of(prefix) else ""
 
 
 def full_name(model: str, provider: str) -> str:
@@ -195,8 +207,8 @@ def newest_model(provider: str) -> str:
 
 
 async def list_ready(environ: Mapping[str, str]) -> Sequence[str]:
-    """Return the providers that agents support and whose API keys are set."""
-    return [name for name in list_supported() if await has_key(name, environ)]
+    """Return the providers of one family of models whose API keys are set."""
+    return [name for name in list_own() if await has_key(name, environ)]
 
 
 async def _list_with_models(environ: Mapping[str, str]) -> Sequence[str]:
@@ -204,8 +216,8 @@ async def _list_with_models(environ: Mapping[str, str]) -> Sequence[str]:
     return [name for name in await list_ready(environ) if newest_model(name)]
 
 
-def list_supported() -> Sequence[str]:
-    """Return the providers that agents support."""
+def list_own() -> Sequence[str]:
+    """Return the providers with a profile of their own; the newest model can be a default."""
     return sorted(filter(is_provider, profile_parts()))
 
 

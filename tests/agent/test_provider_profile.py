@@ -9,6 +9,7 @@ from attractor.agent.provider_profile import (
     EnvironmentInfo,
     GitState,
     ProfileTraits,
+    choose_profile,
     create_profile,
     discover_project_documents,
     find_provider,
@@ -30,6 +31,32 @@ PLACE = EnvironmentInfo("/workspace", "linux", "6.1", date(2026, 11, 20), "m-1")
 
 async def nothing(arguments: JsonObject, environment: ExecutionEnvironment) -> str:
     return ""
+
+
+@table(
+    ("provider", "model", "named", "expected"),
+    [
+        ("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "", "anthropic"),
+        ("openrouter", "Anthropic/Claude-x", "", "anthropic"),
+        ("azure", "azure/gpt-4.1", "", "openai"),
+        ("azure", "my-gpt4o", "", "openai"),
+        ("azure", "o3-mini", "", "openai"),
+        ("groq", "openai/gpt-oss-120b", "", "openai"),
+        ("ollama", "marco-o1", "", "openai_compatible"),
+        ("vertex_ai", "gemini-2.5-pro", "", "gemini"),
+        ("bedrock", "amazon.nova-pro-v1:0", "", "openai_compatible"),
+        ("openai_compatible", "claude-x", "", "openai_compatible"),
+        ("azure", "of-my-own", "openai", "openai"),
+        ("openai", "gpt-5.2", "anthropic", "anthropic"),
+    ],
+)
+def test_profile_follows_the_family_of_the_model(
+    provider: str, model: str, named: str, expected: str
+) -> None:
+    assert choose_profile(provider, model, named) == expected
+    profile = create_profile(provider, model=model, profile=expected)
+    assert profile.id == provider
+    assert profile.traits.tool_names == profile_parts()[expected].tool_names
 
 
 @table("name", list(profile_parts()))

@@ -86,14 +86,15 @@ def test_unknown_provider_suggests_a_known_one() -> None:
     ]
 
 
-def test_a_provider_for_which_agents_have_no_profile_is_no_unknown_one() -> None:
+def test_provider_without_an_adapter_of_its_own_needs_its_variables_and_a_model() -> None:
     [(_, message, remedy)] = fault_lines(nodes_of("a [llm_model=x, llm_provider=groq]"))
-    words = "the backend agent does not support models of 'groq'"
-    assert message == f"node a: llm_provider=groq: {words}"
-    assert remedy == (
-        "use a model of one of: anthropic, gemini, openai, openai_compatible; for another server "
-        "of Chat Completions, set OPENAI_COMPATIBLE_BASE_URL and llm_provider=openai_compatible"
-    )
+    words = "missing API key of the provider 'groq'"
+    assert (message, remedy) == (f"node a: llm_provider=groq: {words}", "set GROQ_API_KEY")
+    set_up = {"GROQ_API_KEY": "k"}
+    assert fault_lines(nodes_of('a [llm_model="groq/x"]'), set_up) == []
+    [(_, message, remedy)] = fault_lines(nodes_of("a [llm_provider=groq]"), set_up)
+    assert message == "node a: missing llm_model: no model of groq is chosen"
+    assert remedy.startswith("pass --model groq/")
 
 
 def test_hint_for_a_local_server_names_its_provider() -> None:

@@ -49,6 +49,8 @@ GEMINI = AgentSettings(profile="gemini")
         ("agent=one, llm_provider=openai", REVIEWER, "gpt-5.2", ("openai", "gpt-5.2")),
         ("agent=one", GEMINI, "gpt-5.2", ("gemini", "")),
         ("agent=one", GEMINI, "gemini-pro", ("gemini", "gemini-3.1-pro-preview")),
+        ("agent=one", GEMINI, "groq/x", ("groq", "groq/x")),
+        ("agent=one", AgentSettings(model="azure/x", profile="openai"), "", ("azure", "azure/x")),
         ("agent=nobody", REVIEWER, "gpt-5.2", ("openai", "gpt-5.2")),
     ],
 )
@@ -70,6 +72,13 @@ def test_model_of_an_agent_is_below_the_node_and_above_the_defaults(
         ("", {"model": "haiku"}, ("anthropic", "claude-haiku-")),
         ("llm_model=mine, llm_provider=openai", {}, ("openai", "mine")),
         ("llm_provider=openai", {"model": "opus"}, ("openai", "")),
+        ('llm_model="hosted_vllm/Qwen/Qwen3"', {}, ("hosted_vllm", "hosted_vllm/Qwen/Qwen3")),
+        ('llm_model="openai/gpt-x"', {}, ("", "openai/gpt-x")),
+        (
+            'llm_model="us.anthropic.claude-sonnet-4-5-20250929-v1:0"',
+            {},
+            ("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+        ),
     ],
 )
 def test_short_name_is_resolved_to_its_model(
@@ -88,7 +97,7 @@ def test_short_name_is_resolved_to_its_model(
         ("a", {}, {"ANTHROPIC_API_KEY": "k"}, "anthropic"),
         ("a", {}, {"OPENAI_API_KEY": "k"}, "openai"),
         ("a", {}, {"GOOGLE_API_KEY": "k"}, "gemini"),
-        # The agent supports no models of these providers.
+        # A gateway is used only if it is named.
         ("a", {}, {"OPENAI_API_KEY": "k", "GROQ_API_KEY": "k"}, "openai"),
         # Its models are unknown.
         ("a", {}, {"OPENAI_API_KEY": "k", "OPENAI_COMPATIBLE_BASE_URL": "http://x"}, "openai"),
@@ -114,6 +123,23 @@ def test_a_name_close_to_a_known_model_is_found() -> None:
     assert near.keys() == {"claude-opus-4-66", "gpt-5.22"}
     assert near["claude-opus-4-66"].startswith("claude-opus-4-6")
     assert not [*find_misspelled(nodes_of("a [llm_model=gpt-of-my-own]"), defaults, ["openai"])]
+
+
+@table(
+    ("model", "effort"),
+    [
+        ("gpt-5.2", "high"),
+        ("bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0", "high"),
+        ("bedrock/amazon.nova-pro-v1:0", ""),
+        ("azure/of-my-own", ""),
+    ],
+)
+def test_other_providers_get_an_effort_only_for_models_known_to_reason(
+    model: str, effort: str
+) -> None:
+    assert ModelDefaults(model).choose(nodes_of("a")[0]).reasoning_effort == effort
+    [asking] = nodes_of("a [reasoning_effort=low]")
+    assert ModelDefaults(model).choose(asking).reasoning_effort == "low"
 
 
 # Valid both as an API key and as a URL.

@@ -9,6 +9,7 @@ from attractor.agent.provider_profile import SUBAGENT_TOOLS, ProfileTraits
 part = ProfileTraits(
     id="anthropic",
     model_prefixes=("claude-",),
+    family="claude",
     tool_names=(
         *("read_file", "write_file", "edit_file", "shell", "shell_output", "grep", "glob"),
         "web_fetch",

@@ -16,6 +16,7 @@ _SAFETY: list[Json] = [
 part = ProfileTraits(
     id="gemini",
     model_prefixes=("gemini-",),
+    family="gemini",
     tool_names=(
         *("read_file", "read_many_files", "write_file", "edit_file", "shell", "shell_output"),
         *("grep", "glob", "list_dir"),

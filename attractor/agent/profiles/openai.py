@@ -5,6 +5,7 @@ from attractor.agent.provider_profile import SUBAGENT_TOOLS, ProfileTraits
 part = ProfileTraits(
     id="openai",
     model_prefixes=("gpt-", "o1", "o3", "o4", "codex-"),
+    family=r"gpt-?\d|gpt-oss|codex|(^|[/.])o[134]",
     tool_names=(
         *("read_file", "apply_patch", "write_file", "shell", "shell_output", "grep", "glob"),
         "web_fetch",

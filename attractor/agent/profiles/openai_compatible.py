@@ -1,6 +1,6 @@
-"""The profile of models behind Chat Completions, such as those of vLLM, Ollama or OpenRouter.
+"""The profile of models behind Chat Completions, and of all families without a profile.
 
-Their families are unknown, so the tools are those that most models know: an exact replacement
+Their abilities are unknown, so the tools are those that most models know: an exact replacement
 instead of a patch format. The context window is that of models that the catalogue does not contain.
 """
 

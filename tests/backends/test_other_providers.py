@@ -1,0 +1,93 @@
+"""Stages with models of clouds and gateways, over each provider's own wire."""
+
+from pathlib import Path
+
+import pytest
+
+from attractor import RunResult
+from attractor.engine.outcome import StageStatus
+from attractor.llm import Usage, cost_of, get_model_info
+from tests.llm.clouds import ANSWER, CLOUDS, PROMPT, Said, Standing, standing
+from tests.spec.runs import between, environ_for, events, project_in, record, run
+from tests.tables import table
+
+# litellm suppresses this with a filter of its own, which each test removes again.
+pytestmark = pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance")
+ASK = between('ask [type=prompt, prompt="How many?"]', "start -> ask -> exit")
+WORK = between('work [prompt="Change a.txt."]', "start -> work -> exit")
+BOTH = between(
+    'ask [type=prompt, prompt="How many?"]', 'work [prompt="Do"]', "start -> ask -> work -> exit"
+)
+PATCH = "*** Begin Patch\n*** Update File: a.txt\n@@\n-one\n+two\n*** End Patch"
+EDITS = {
+    "apply_patch": {"patch": PATCH},
+    "edit_file": {"file_path": "a.txt", "old_string": "one", "new_string": "two"},
+}
+READ = Said(calls=[("read_file", {"file_path": "a.txt"})])
+REPORT = Said(calls=[("report_outcome", {"outcome": "success"})])
+# By cloud: the tool that edits files, and another tool of the profile.
+PROFILES = {
+    "azure": ("apply_patch", "read_file"),
+    "bedrock": ("edit_file", "glob"),
+    "nova": ("edit_file", "list_dir"),
+    "groq": ("apply_patch", "read_file"),
+    "openrouter": ("edit_file", "read_many_files"),
+    "ollama": ("edit_file", "list_dir"),
+    "hosted_vllm": ("edit_file", "list_dir"),
+}
+
+
+def run_at(folder: Path, name: str, text: str, *answers: Said) -> tuple[RunResult, Standing]:
+    """Run a pipeline with a model of a cloud, which gives these answers."""
+    cloud = CLOUDS[name]
+    with standing(cloud, *answers) as here:
+        environ = {**environ_for(folder), **cloud.environ(here.address)}
+        return run(folder, text, backend="agent", model=cloud.model, environ=environ), here
+
+
+@table("name", PROFILES)
+def test_prompt_and_agent_stages_take_models_of_every_provider(tmp_path: Path, name: str) -> None:
+    edit, another = PROFILES[name]
+    file = project_in(tmp_path) / "a.txt"
+    file.write_text("one\n")
+    answers = (Said("Three."), READ, Said("Next.", [(edit, EDITS[edit])]), REPORT, Said("Done."))
+    result, here = run_at(tmp_path, name, BOTH, *answers)
+    assert result.outcome is StageStatus.SUCCESS, result.reason
+    assert file.read_text() == "two\n"
+    assert {edit, another} <= here.tools()
+    assert not {*EDITS} - {edit} & here.tools()
+    used = record(result, "final.json")["usage"]
+    assert isinstance(used, dict)
+    calls = len(here.requests)
+    assert (used["input_tokens"], used["output_tokens"]) == (calls * PROMPT, calls * ANSWER)
+    known = get_model_info(CLOUDS[name].model)
+    price = cost_of(Usage(PROMPT, ANSWER), known) if known else None
+    assert used["cost_usd"] == pytest.approx(calls * (price or 0))
+
+
+@table("name", PROFILES)
+def test_refused_key_fails_the_stage_without_naming_the_key(tmp_path: Path, name: str) -> None:
+    result, here = run_at(tmp_path, name, ASK, Said("invalid key sk-of-the-cloud", status=401))
+    assert "AuthenticationError" in result.reason
+    assert "sk-of-the-cloud" not in result.reason
+    assert len(here.requests) == 1
+
+
+@table("name", PROFILES)
+def test_run_waits_for_the_limit_of_an_account(tmp_path: Path, name: str) -> None:
+    limit = Said("rate limit exceeded", status=429)
+    result, here = run_at(tmp_path, name, ASK, limit, Said("Three."))
+    assert result.outcome is StageStatus.SUCCESS, result.reason
+    assert len(here.requests) == 2
+
+
+@table("part", [one / 10 for one in range(10)])
+@table("name", ["azure", "bedrock", "ollama"])
+def test_stream_that_is_cut_is_no_answer(tmp_path: Path, name: str, part: float) -> None:
+    cut = Said("Three, I think.", part=part)
+    result, here = run_at(tmp_path, name, ASK, cut, Said("Four."))
+    assert result.outcome is StageStatus.SUCCESS, result.reason
+    answered = (result.directory / "ask" / "response.md").read_text()
+    assert answered in ("Four.", "Three, I think.")
+    assert len(here.requests) == (2 if answered == "Four." else 1)
+    assert bool(events(result, "WARNING")) or answered != "Four."
