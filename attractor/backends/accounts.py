@@ -7,7 +7,7 @@ are named by a keyed hash, because their keys are secrets.
 
 import hmac
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -185,12 +185,13 @@ class Accounts:
     clock: Clock = SystemClock()
     probes: tuple[timedelta, ...] = PROBES
 
-    def of_provider(self, provider: str) -> Account:
-        """Return the account of a provider: its address and its key."""
+    def of_provider(self, provider: str, variables: Sequence[str] = ()) -> Account:
+        """Return the account of a provider: its address and its key, or all of its `variables`."""
         names = (*KEYS.get(provider, ()), f"{provider.upper()}_API_KEY")
         key = next(filter(None, (self.environ.get(name, "").strip() for name in names)), "")
         url = self.environ.get(f"{provider.upper()}_BASE_URL", "").strip().rstrip("/")
-        return self._named(provider, provider, url, key)
+        more = (self.environ.get(name, "").strip() for name in variables)
+        return self._named(provider, provider, url, key, *more)
 
     def of_program(self, program: str, command: str) -> Account:
         """Return the account of a program with a login of its own."""

@@ -47,7 +47,7 @@ from attractor.backends.agent_report import (
 )
 from attractor.backends.cut_answers import CutAnswers
 from attractor.backends.limit_texts import Limit, limit_of_error
-from attractor.backends.models import AgentParts, choose_agent, choose_model
+from attractor.backends.models import AgentParts, account_of, choose_agent, choose_model
 from attractor.backends.pricing import Meter, Pricing
 from attractor.backends.registry import BackendParts
 from attractor.base.dataclasses import dataclass
@@ -177,7 +177,7 @@ class WaitForLimits:
 
     async def __call__(self, request: Request, next: Complete) -> Response:
         """Call the model, again after each wait."""
-        account = self.accounts.of_provider(request.provider or "")
+        account = account_of(request.provider or "", self.accounts)
         while True:
             async with account.use(self.stage.waits) as use:
                 try:
@@ -190,7 +190,7 @@ class WaitForLimits:
 
     async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
         """Stream the answer; a limit in the middle of an answer becomes a broken stream."""
-        account = self.accounts.of_provider(request.provider or "")
+        account = account_of(request.provider or "", self.accounts)
         has_begun = False
         while True:
             async with account.use(self.stage.waits) as use:

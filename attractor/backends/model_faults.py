@@ -1,6 +1,6 @@
 """Finds missing models and unconfigured providers before the first stage."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.backends.models import (
     AGENT,
@@ -9,9 +9,8 @@ from attractor.backends.models import (
     PROVIDER,
     WITHOUT_KEY,
     ModelDefaults,
-    has_key,
+    find_unready,
     is_provider,
-    key_remedy,
     list_known,
     list_own,
     list_ready,
@@ -19,7 +18,7 @@ from attractor.backends.models import (
     provider_of,
 )
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UnknownName
+from attractor.base.errors import AttractorError
 from attractor.language.diagnostics import Diagnostic, error
 from attractor.language.graph.graph import Node
 from attractor.language.source.syntax_tree import NOWHERE, Span
@@ -41,16 +40,12 @@ async def find_model_faults(
     nodes: Sequence[Node], defaults: ModelDefaults, environ: Mapping[str, str]
 ) -> list[Diagnostic]:
     """Return a fault for each missing model and each unconfigured provider."""
-    known, ready = list_own(), list(await list_ready(environ))
-    chosen = {defaults.choose(node).provider for node in nodes}
-    ready += [
-        name
-        for name in sorted(chosen.difference(known))
-        if is_provider(name) and await has_key(name, environ)
-    ]
+    ready = await list_ready(environ)
+    chosen = {defaults.choose(node).provider for node in nodes} - {"", *ready}
+    unready = {name: await find_unready(name, environ) for name in chosen}
     found: dict[_Trouble, list[Node]] = {}
     for node in nodes:
-        for trouble in _troubles(node, defaults, known, ready):
+        for trouble in _troubles(node, defaults, ready, unready):
             found.setdefault(trouble, []).append(node)
     return [
         node_fault(of, trouble.words, fix=trouble.fix, span=trouble.span)
@@ -59,18 +54,21 @@ async def find_model_faults(
 
 
 def _troubles(
-    node: Node, defaults: ModelDefaults, known: Sequence[str], ready: Sequence[str]
+    node: Node,
+    defaults: ModelDefaults,
+    ready: Sequence[str],
+    unready: Mapping[str, AttractorError | None],
 ) -> Iterator[_Trouble]:
     choice = defaults.choose(node)
     if not choice.model and (not choice.provider or is_provider(choice.provider)):
         # The default model is not used, because another provider serves it.
         of = f" of {choice.provider}" if choice.provider else ""
         words = f"missing {MODEL}: no model{of} is chosen"
-        yield _Trouble(NOWHERE, words, _how_to_choose(choice.provider, known, ready))
+        yield _Trouble(NOWHERE, words, _how_to_choose(choice.provider, ready))
     elif choice.model and not choice.provider:
         words = f"missing {PROVIDER}: no provider of the model {choice.model!r} is known"
         yield _Trouble(_place(node, MODEL), words, _NO_PROVIDER)
-    if choice.provider and choice.provider not in ready:
+    if fault := unready.get(choice.provider):
         if node.attributes.text(PROVIDER):
             key = PROVIDER
         elif provider_of(node.attributes.text(MODEL)):
@@ -79,16 +77,17 @@ def _troubles(
             agent = defaults.agent_of(node).settings
             key = AGENT if agent.model or agent.profile else ""
         source = f"{key}={node.attributes.text(key)}" if key else "--model, --provider or [llm]"
-        words, fix = _why_not(choice.provider, known, source)
-        needs_key = is_provider(choice.provider) and not ready
-        yield _Trouble(_place(node, key), words, f"{fix}\n{WITHOUT_KEY}" if needs_key else fix)
+        needs_key = choice.provider in KEYS and not ready
+        fix = f"{fault.hint}\n{WITHOUT_KEY}" if needs_key else fault.hint
+        yield _Trouble(_place(node, key), f"{source}: {fault.message}", fix)
 
 
 _EXAMPLES = 2
 
 
-def _how_to_choose(provider: str, known: Sequence[str], ready: Sequence[str]) -> str:
+def _how_to_choose(provider: str, ready: Sequence[str]) -> str:
     """Return the hint for a missing model, with two models to type."""
+    known = list_own()
     of_one = [model.id for model in list_known(provider)] if provider else []
     named = of_one or [newest_model(name) for name in ready or known]
     models = " or ".join(f"--model {model}" for model in named[:_EXAMPLES] if model)
@@ -103,13 +102,6 @@ def _how_to_choose(provider: str, known: Sequence[str], ready: Sequence[str]) ->
         return choose
     keys = [] if provider else [f"set {' or '.join(variables)}"]
     return "\n".join([*keys, f"to choose a model, {choose}" if keys else choose, WITHOUT_KEY])
-
-
-def _why_not(provider: str, known: Iterable[str], source: str) -> tuple[str, str]:
-    if is_provider(provider):
-        return f"{source}: missing API key of the provider {provider!r}", key_remedy(provider)
-    unknown = UnknownName("provider", provider, known)
-    return f"{source}: {unknown.message}", unknown.hint
 
 
 def _place(node: Node, key: str) -> Span:

@@ -1,16 +1,17 @@
 """Chooses the models of stages, and knows the API keys of providers (R14)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import field, replace
 from pathlib import Path
 
 from attractor.agent.definitions import UNNAMED, AgentDefinition
 from attractor.agent.events import SessionConfig
 from attractor.agent.provider_profile import find_provider, profile_parts
-from attractor.backends.accounts import KEYS, Accounts
+from attractor.backends.accounts import KEYS, Account, Accounts
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UnknownName, UsageError, suggest
+from attractor.base.errors import AttractorError, UnknownName, UsageError, suggest
 from attractor.config.settings import McpServerSettings
 from attractor.engine.seams import Stage
 from attractor.language.graph.graph import Node
@@ -21,12 +22,20 @@ from attractor.llm.catalogue import (
     list_models,
     shipped_catalogue,
 )
-from attractor.llm.client import AdapterTimeout, Client, ServesOthers, provider_registry
+from attractor.llm.client import (
+    AdapterTimeout,
+    Client,
+    Initializes,
+    ProviderAdapter,
+    ServesOthers,
+    provider_registry,
+)
 from attractor.llm.errors import ConfigurationError
 
 MODEL, PROVIDER, AGENT = "llm_model", "llm_provider", "agent"
 # The default of the attribute `reasoning_effort` (attractor-spec 2.6).
 _EFFORT = "high"
+_NOTHING_SET: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,7 @@ def provider_of(model: str) -> str:
     if known := _find(model):
         return known.provider
     prefix, _, rest = model.partition("/")
-    return prefix if rest and _variables_of(prefix) else ""
+    return prefix if rest and variables_of(prefix) else ""
 
 
 def full_name(model: str, provider: str) -> str:
@@ -109,7 +118,7 @@ def full_name(model: str, provider: str) -> str:
 
 def is_provider(provider: str) -> bool:
     """Return whether a provider exists, natively or served by another adapter."""
-    return provider in provider_registry() or bool(_variables_of(provider))
+    return provider in provider_registry() or bool(variables_of(provider))
 
 
 def has_native_key(provider: str, environ: Mapping[str, str]) -> bool:
@@ -121,9 +130,58 @@ async def has_key(provider: str, environ: Mapping[str, str]) -> bool:
     """Return whether the API key of a provider is set."""
     if provider in KEYS:
         return has_native_key(provider, environ)
-    if provider not in provider_registry() and _variables_of(provider):
-        return any([await _asked(name, environ, provider) for name in _not_ours()])
-    return await _asked(provider, environ)
+    if provider not in provider_registry() and variables_of(provider):
+        async with _served(provider, environ) as adapter:
+            return adapter is not None
+    adapter = provider_registry()[provider].from_env(environ, timeout=AdapterTimeout())
+    if adapter is not None:
+        await adapter.close()
+    return adapter is not None
+
+
+async def find_unready(provider: str, environ: Mapping[str, str]) -> AttractorError | None:
+    """Return why a provider cannot be asked: unknown, a missing variable, or a missing package."""
+    if not is_provider(provider):
+        return UnknownName("provider", provider, list_own())
+    if not await has_key(provider, environ):
+        is_native = provider in KEYS
+        missing = "API key" if is_native else " or ".join(_unset(provider, environ))
+        message = f"missing {missing} of the provider {provider!r}"
+        return ConfigurationError(message, hint=key_remedy(provider, environ))
+    async with _served(provider, environ) as adapter:
+        try:
+            if isinstance(adapter, Initializes):
+                adapter.initialize()
+        except ConfigurationError as error:
+            return error
+    return None
+
+
+async def find_incomplete(environ: Mapping[str, str]) -> Mapping[str, AttractorError]:
+    """Return the faults of other providers with some of their variables, or without a package."""
+    try:
+        others = shipped_catalogue().providers
+    except ConfigurationError:
+        return {}
+    begun = [
+        name
+        for name in others
+        if name not in KEYS and _unset(name, environ) != [*variables_of(name)]
+    ]
+    found = {name: await find_unready(name, environ) for name in begun}
+    return {name: fault for name, fault in found.items() if fault}
+
+
+def _unset(provider: str, environ: Mapping[str, str]) -> Sequence[str]:
+    """Return the alternative variables to set; if some are set, only what they lack."""
+    alternatives = [names.split(" and ") for names in KEYS.get(provider) or variables_of(provider)]
+    unset = [
+        [name for name in names if not environ.get(name, "").strip()] for names in alternatives
+    ]
+    begun = [
+        rest for names, rest in zip(alternatives, unset, strict=True) if len(rest) < len(names)
+    ]
+    return [" and ".join(names) for names in begun or unset]
 
 
 def key_variable(provider: str, environ: Mapping[str, str]) -> str:
@@ -137,9 +195,9 @@ WITHOUT_KEY = "without a key, a script can answer for the model: attractor help 
 """The way on for a person without any key."""
 
 
-def key_remedy(provider: str) -> str:
-    """Return the hint for a missing API key."""
-    names = KEYS.get(provider) or _variables_of(provider)
+def key_remedy(provider: str, environ: Mapping[str, str] = _NOTHING_SET) -> str:
+    """Return the hint for a missing API key; what is set already is left out."""
+    names = _unset(provider, environ)
     return f"set {' or '.join(names)}" if names else f"set the variables of {provider}"
 
 
@@ -176,7 +234,8 @@ async def find_served(environ: Mapping[str, str]) -> Sequence[str]:
     return sorted(found)
 
 
-def _variables_of(provider: str) -> Sequence[str]:
+def variables_of(provider: str) -> Sequence[str]:
+    """Return the alternative variables of a provider that another adapter serves."""
     for part in (provider_registry()[name] for name in _not_ours()):
         if issubclass(part, ServesOthers) and (variables := part.variables_of(provider)):
             return variables
@@ -188,13 +247,27 @@ def _not_ours() -> Iterator[str]:
     return (name for name in provider_registry() if name not in KEYS)
 
 
-async def _asked(name: str, environ: Mapping[str, str], served: str = "") -> bool:
-    """Return whether an adapter is configured, for its own provider or for another provider."""
-    adapter = provider_registry()[name].from_env(environ, timeout=AdapterTimeout())
-    if adapter is None:
-        return False
-    await adapter.close()
-    return not served or (isinstance(adapter, ServesOthers) and adapter.serve(served) is not None)
+@asynccontextmanager
+async def _served(
+    provider: str, environ: Mapping[str, str]
+) -> AsyncGenerator[ProviderAdapter | None]:
+    """Yield the adapter of a provider that another one serves; None if it is not configured."""
+    async with AsyncExitStack() as stack:
+        found = None
+        for part in (provider_registry()[name] for name in _not_ours()):
+            if adapter := part.from_env(environ, timeout=AdapterTimeout()):
+                stack.push_async_callback(adapter.close)
+                if isinstance(adapter, ServesOthers):
+                    found = found or adapter.serve(provider)
+        yield found
+
+
+def account_of(provider: str, accounts: Accounts) -> Account:
+    """Return the account of a provider by which stages call its models."""
+    if provider in KEYS:
+        return accounts.of_provider(provider)
+    known = [name for names in variables_of(provider) for name in names.split(" and ")]
+    return accounts.of_provider(provider, [*known, f"{provider.upper()}_API_BASE"])
 
 
 def newest_model(provider: str) -> str:
@@ -259,6 +332,8 @@ async def choose_ready(
             f"no API key of {provider}, the provider of {user}",
             hint=f"{key_remedy(provider)}\n{WITHOUT_KEY}",
         )
+    if unready := await find_unready(provider, environ):
+        raise UsageError(f"{unready.message}, the provider of {user}", hint=unready.hint)
     model = full_name(model, provider) or newest_model(provider)
     if not model:
         raise UsageError(f"no model of {provider} is known", hint=hint)

@@ -88,7 +88,7 @@ def test_unknown_provider_suggests_a_known_one() -> None:
 
 def test_provider_without_an_adapter_of_its_own_needs_its_variables_and_a_model() -> None:
     [(_, message, remedy)] = fault_lines(nodes_of("a [llm_model=x, llm_provider=groq]"))
-    words = "missing API key of the provider 'groq'"
+    words = "missing GROQ_API_KEY of the provider 'groq'"
     assert (message, remedy) == (f"node a: llm_provider=groq: {words}", "set GROQ_API_KEY")
     set_up = {"GROQ_API_KEY": "k"}
     assert fault_lines(nodes_of('a [llm_model="groq/x"]'), set_up) == []

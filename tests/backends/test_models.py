@@ -1,17 +1,21 @@
 """Preflight of models, providers and API keys."""
 
 import asyncio
+import importlib.util
 from pathlib import Path
 
 import pytest
 
 from attractor.agent.definitions import AgentDefinition, AgentSettings
 from attractor.agent.prompts import Prompt
-from attractor.backends.accounts import KEYS
+from attractor.backends.accounts import KEYS, Accounts
 from attractor.backends.models import (
     ModelDefaults,
+    account_of,
     complete_defaults,
+    find_incomplete,
     find_misspelled,
+    find_unready,
     has_key,
     is_provider,
     key_remedy,
@@ -25,6 +29,8 @@ from attractor.language.source.text import Source
 from attractor.llm.client import AdapterTimeout, provider_registry
 from tests.tables import table
 
+# Valid both as an API key and as a URL.
+SET = "http://127.0.0.1:9/v1"
 BOTH = {"OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"}
 
 
@@ -125,6 +131,60 @@ def test_a_name_close_to_a_known_model_is_found() -> None:
     assert not [*find_misspelled(nodes_of("a [llm_model=gpt-of-my-own]"), defaults, ["openai"])]
 
 
+AZURE = {"AZURE_API_KEY": "k", "AZURE_API_BASE": SET}
+
+
+@table(
+    ("provider", "environ", "message", "remedy"),
+    [
+        ("azure", AZURE, "", ""),
+        ("openai", {}, "missing API key of the provider 'openai'", "set OPENAI_API_KEY"),
+        (
+            "azure",
+            {"AZURE_API_KEY": "k", "GROQ_API_KEY": "k"},
+            "missing AZURE_API_BASE of the provider 'azure'",
+            "set AZURE_API_BASE",
+        ),
+        (
+            "azure",
+            {"AZURE_API_BASE": SET},
+            "missing AZURE_API_KEY or AZURE_AD_TOKEN of the provider 'azure'",
+            "set AZURE_API_KEY or AZURE_AD_TOKEN",
+        ),
+        ("opnai", {}, "unknown provider 'opnai'", "did you mean openai?"),
+    ],
+)
+def test_fault_of_a_provider_names_the_variables_that_are_not_set(
+    provider: str, environ: dict[str, str], message: str, remedy: str
+) -> None:
+    fault = asyncio.run(find_unready(provider, environ))
+    assert (fault.message if fault else "", fault.hint if fault else "") == (message, remedy)
+
+
+def test_half_configured_provider_is_found() -> None:
+    [fault] = asyncio.run(find_incomplete({"AZURE_API_KEY": "k", "AWS_PROFILE": "p"})).values()
+    assert fault.message == "missing AZURE_API_BASE of the provider 'azure'"
+    assert not asyncio.run(find_incomplete({**AZURE, "ANTHROPIC_API_KEY": "k"}))
+
+
+def test_missing_package_of_vertex_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    environ = {"VERTEXAI_PROJECT": "p"}
+    assert asyncio.run(find_unready("vertex_ai", environ)) is None
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)  # pyright: ignore
+    [fault] = asyncio.run(find_incomplete(environ)).values()
+    assert fault.message == "missing package google.auth of the provider 'vertex_ai'"
+    assert "[vertex]" in fault.hint
+
+
+def test_account_of_another_provider_is_that_of_its_variables(tmp_path: Path) -> None:
+    def name_of(environ: dict[str, str]) -> str:
+        return account_of("azure", Accounts(tmp_path, environ)).name
+
+    others = [{**AZURE, name: "another"} for name in AZURE]
+    assert len({name_of(AZURE), *map(name_of, others)}) == 3
+    assert name_of({**AZURE, "PATH": "/bin"}) == name_of(AZURE)
+
+
 @table(
     ("model", "effort"),
     [
@@ -140,10 +200,6 @@ def test_other_providers_get_an_effort_only_for_models_known_to_reason(
     assert ModelDefaults(model).choose(nodes_of("a")[0]).reasoning_effort == effort
     [asking] = nodes_of("a [reasoning_effort=low]")
     assert ModelDefaults(model).choose(asking).reasoning_effort == "low"
-
-
-# Valid both as an API key and as a URL.
-SET = "http://127.0.0.1:9/v1"
 
 
 @table(("provider", "variable"), [(p, v) for p, vs in KEYS.items() for v in vs])

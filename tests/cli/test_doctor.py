@@ -96,7 +96,8 @@ def test_keys_are_found_and_never_printed(tmp_path: Path) -> None:
     assert found["key of anthropic"]["standing"] == "missing"
     assert found["other providers"]["standing"] == "missing"
     assert SECRET not in result.stdout + result.stderr
-    result = doctor(tmp_path, MISTRAL_API_KEY=SECRET, GROQ_API_KEY=SECRET)
+    result = doctor(tmp_path, MISTRAL_API_KEY=SECRET, GROQ_API_KEY=SECRET, AZURE_API_KEY=SECRET)
+    assert findings(result)["key of azure"]["remedy"] == "set AZURE_API_BASE"
     assert findings(result)["other providers"]["found"] == "groq, mistral can be asked"
     assert SECRET not in result.stdout + result.stderr
 

@@ -54,7 +54,7 @@ class Standing:
 
     def tools(self) -> set[str]:
         """Return the names of all offered tools, on any wire."""
-        return {*_names([body for _, body in self.requests])}
+        return {name for _, body in self.requests for name in _names(dict(body))}
 
 
 def _names(value: Json) -> Iterator[str]:
@@ -118,7 +118,7 @@ def _sse(*chunks: object) -> bytes:
 
 def _chat(said: Said) -> bytes:
     """Write chunks of Chat Completions."""
-    calls = [
+    calls: list[dict[str, Any]] = [
         {"index": index, "id": f"c{index}", "type": "function"}
         | {"function": {"name": name, "arguments": json.dumps(given)}}
         for index, (name, given) in enumerate(said.calls)
@@ -130,11 +130,12 @@ def _chat(said: Said) -> bytes:
     base |= {"model": "m"}
     counts = {"prompt_tokens": PROMPT, "completion_tokens": ANSWER}
     usage = counts | {"total_tokens": PROMPT + ANSWER}
-    return _sse(
+    chunks: list[object] = [
         base | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]},
         base | {"choices": [{"index": 0, "delta": {}, "finish_reason": ended}]},
         base | {"choices": [], "usage": usage},
-    ) + (b"data: [DONE]\n\n")
+    ]
+    return _sse(*chunks) + b"data: [DONE]\n\n"
 
 
 def _ollama(said: Said) -> bytes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from attractor.backends.models import ProviderKey, read_provider_keys
+from attractor.backends.models import ProviderKey, find_incomplete, read_provider_keys
 from attractor.cli.doctor import Finding, Machine, missing, ok
 
 _OTHERS = "other providers"
@@ -12,6 +12,10 @@ async def examine(machine: Machine) -> Sequence[Finding]:
     """Report for each provider whether its API key is set, and list other available providers."""
     keys = await read_provider_keys(machine.environ)
     ours = [_look(key) for key in keys if key.variables]
+    ours += [
+        missing(f"key of {name}", fault.message, remedy=fault.hint)
+        for name, fault in (await find_incomplete(machine.environ)).items()
+    ]
     served = [key.provider for key in keys if not key.variables]
     if served:
         return [*ours, ok(_OTHERS, f"{', '.join(served)} can be asked")]

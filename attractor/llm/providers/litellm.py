@@ -492,6 +492,11 @@ class LiteLLMAdapter:
         kind = type(self)
         return kind(self._environ, provider=provider, timeout=self._timeout, pool=self._pool)
 
+    def initialize(self) -> None:
+        """Raise a ConfigurationError if a package of the provider is missing."""
+        if self.name != LITELLM:
+            self._needs(self.name, "")
+
     async def complete(self, request: Request) -> Response:
         """Send a request and return the whole answer."""
         return await self._call(request).complete()
@@ -535,6 +540,7 @@ class LiteLLMAdapter:
         if not needs.are_met(self._environ):
             alternatives = " or ".join(" and ".join(keys) for keys in needs.alternatives)
             raise ConfigurationError(f"missing API key of {provider}", hint=f"set {alternatives}")
+        needs.require_package(provider)
         return needs
 
 

@@ -3,6 +3,7 @@
 Well-known providers are in `litellm_providers.toml`, the others in litellm's table of models.
 """
 
+import importlib.util
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -10,11 +11,12 @@ from functools import cache
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.installation import install_command
 from attractor.llm.catalogue import NATIVE, find_table, read_providers
 from attractor.llm.errors import ConfigurationError
 
 _FILE = Path(__file__).with_name("litellm_providers.toml")
-_NO_PARAMETERS = ("route", "needs")
+_NO_PARAMETERS = ("route", "needs", "package")
 _KEY, _BASE = "_API_KEY", "_API_BASE"
 # Secret parameters; errors may contain the others.
 _SECRET = frozenset(
@@ -31,11 +33,25 @@ _SECRET = frozenset(
 
 @dataclass(frozen=True)
 class ProviderVariables:
-    """The alternative variables that configure a provider, and the parameter of each."""
+    """The alternative variables that configure a provider, and the parameter of each.
+
+    `package` has the module that litellm needs for the provider, and the extra that installs it.
+    """
 
     route: str
     alternatives: Sequence[Sequence[str]]
     parameters: Mapping[str, Sequence[str]]
+    package: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def require_package(self, provider: str) -> None:
+        """Raise a ConfigurationError if the package of the provider is not installed."""
+        module = self.package.get("module", "")
+        if module and not _is_installed(module):
+            extra = self.package["extra"]
+            raise ConfigurationError(
+                f"missing package {module} of the provider {provider!r}",
+                hint=f"install the extra {extra}: {install_command(extra=extra)}",
+            )
 
     def are_met(self, environ: Mapping[str, str]) -> bool:
         """Return whether all variables of one alternative are set."""
@@ -72,6 +88,7 @@ def well_known() -> Mapping[str, ProviderVariables]:
             table.get("route", name),
             table["needs"],
             {key: names for key, names in table.items() if key not in _NO_PARAMETERS},
+            table.get("package", {}),
         )
         for name, table in tables.items()
     }
@@ -105,6 +122,13 @@ def find_configured(environ: Mapping[str, str]) -> list[str]:
         others = _table_providers() - well_known().keys()
         ready |= {name for name in others if _variable(name) in named}
     return sorted(ready - set(NATIVE))
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _variable(provider: str) -> str:
