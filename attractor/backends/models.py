@@ -1,6 +1,7 @@
 """Chooses the models of stages, and knows the API keys of providers (R14)."""
 
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import field, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from attractor.llm.client import (
     AdapterTimeout,
     Client,
     Initializes,
+    LoadsLibrary,
     ProviderAdapter,
     ServesOthers,
     provider_registry,
@@ -130,13 +132,10 @@ async def has_key(provider: str, environ: Mapping[str, str]) -> bool:
     """Return whether the API key of a provider is set."""
     if provider in KEYS:
         return has_native_key(provider, environ)
-    if provider not in provider_registry() and variables_of(provider):
-        async with _served(provider, environ) as adapter:
-            return adapter is not None
-    adapter = provider_registry()[provider].from_env(environ, timeout=AdapterTimeout())
-    if adapter is not None:
-        await adapter.close()
-    return adapter is not None
+    if not is_provider(provider):
+        raise UnknownName("provider", provider, provider_registry())
+    async with _open_adapter(provider, environ) as adapter:
+        return adapter is not None
 
 
 async def find_unready(provider: str, environ: Mapping[str, str]) -> AttractorError | None:
@@ -148,7 +147,7 @@ async def find_unready(provider: str, environ: Mapping[str, str]) -> AttractorEr
         missing = "API key" if is_native else " or ".join(_unset(provider, environ))
         message = f"missing {missing} of the provider {provider!r}"
         return ConfigurationError(message, hint=key_remedy(provider, environ))
-    async with _served(provider, environ) as adapter:
+    async with _open_adapter(provider, environ) as adapter:
         try:
             if isinstance(adapter, Initializes):
                 adapter.initialize()
@@ -248,18 +247,32 @@ def _not_ours() -> Iterator[str]:
 
 
 @asynccontextmanager
-async def _served(
+async def _open_adapter(
     provider: str, environ: Mapping[str, str]
 ) -> AsyncGenerator[ProviderAdapter | None]:
-    """Yield the adapter of a provider that another one serves; None if it is not configured."""
+    """Yield the adapter of a provider that is not native; None if it is not configured."""
     async with AsyncExitStack() as stack:
         found = None
-        for part in (provider_registry()[name] for name in _not_ours()):
-            if adapter := part.from_env(environ, timeout=AdapterTimeout()):
+        for name in _not_ours():
+            if adapter := provider_registry()[name].from_env(environ, timeout=AdapterTimeout()):
                 stack.push_async_callback(adapter.close)
-                if isinstance(adapter, ServesOthers):
+                if name == provider:
+                    found = adapter
+                elif isinstance(adapter, ServesOthers):
                     found = found or adapter.serve(provider)
         yield found
+
+
+async def find_libraries(
+    providers: Iterable[str], environ: Mapping[str, str]
+) -> Mapping[str, Callable[[], None]]:
+    """Return the libraries of providers that are not loaded yet, each with its loading."""
+    found: dict[str, Callable[[], None]] = {}
+    for provider in (name for name in providers if name not in KEYS):
+        async with _open_adapter(provider, environ) as adapter:
+            if isinstance(adapter, LoadsLibrary) and adapter.library not in sys.modules:
+                found[adapter.library] = adapter.load
+    return found
 
 
 def account_of(provider: str, accounts: Accounts) -> Account:

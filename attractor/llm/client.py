@@ -82,6 +82,17 @@ class Initializes(Protocol):
 
 
 @runtime_checkable
+class LoadsLibrary(Protocol):
+    """An adapter with a library that takes seconds to load."""
+
+    library: str
+
+    def load(self) -> None:
+        """Load the library; raises a ConfigurationError, as the first call does."""
+        ...
+
+
+@runtime_checkable
 class Probes(Protocol):
     """An adapter that can find out, without cost, whether its provider answers."""
 

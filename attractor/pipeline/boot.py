@@ -33,6 +33,7 @@ PHASES: Mapping[str, str] = {
     "spec": "spec resolve",
     "preflight": "preflight",
     "providers": "preflight",
+    "library": "preflight",
     "workspace": "run create",
     "environment": "execution init",
     "carry": "execution init",
@@ -70,9 +71,21 @@ async def boot(begun: BegunRun) -> str:
         log.step("providers", answers.fields)
     if answers and answers.fault:
         return answers.fault
+    await _begin_loading(log, plan)
     if isinstance(workspace, TrackedFolder) and scope.preparation != NO_PREPARATION:
         await _prepare(log, plan, workspace, is_first=is_first)
     return ""
+
+
+async def _begin_loading(log: "_BootLog", plan: RunPlan) -> None:
+    """Begin to load what reaches the models, also in the process of a resumed run."""
+    if not plan.report.providers:
+        return
+    # It imports the client of the models.
+    from attractor.pipeline.components.providers import begin_loading
+
+    for name in await begin_loading(plan.report.providers, plan.scope.project):
+        log.step("library", {"library": name})
 
 
 async def _prepare(

@@ -1,5 +1,7 @@
 """Stages with models of clouds and gateways, over each provider's own wire."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,39 @@ def test_stream_that_is_cut_is_no_answer(tmp_path: Path, name: str, part: float)
     assert answered in ("Four.", "Three, I think.")
     assert len(here.requests) == (2 if answered == "Four." else 1)
     assert bool(events(result, "WARNING")) or answered != "Four."
+
+
+_COUNTED = """
+import sys
+import subprocess
+import sys
+from pathlib import Path
+from tests.llm.clouds import CLOUDS, Said, standing
+from tests.spec.runs import between, environ_for, events, run
+nodes = [f'{name} [type=prompt, prompt="Hi"]' for name in "ab"]
+text = between(*nodes, "start -> a -> b -> exit")
+cloud, folder = CLOUDS["groq"], Path(sys.argv[1])
+model, base = sys.argv[2:]
+with standing(cloud, Said("Three.")) as here:
+    environ = {**environ_for(folder), **cloud.environ(here.address)}
+    environ["OPENAI_COMPATIBLE_BASE_URL"] = here.address
+    result = run(folder, text, backend="agent", model=model, provider=base, environ=environ)
+    assert result.completed == ("start", "a", "b"), result.reason
+loaded = [one.data for one in events(result, "BootStep") if one.data["step"] == "library"]
+print("litellm" in sys.modules, len(loaded))
+"""
+
+
+@table(
+    ("model", "provider", "counted"),
+    [
+        ("qwen3-coder", "openai_compatible", "False 0"),
+        ("groq/openai/gpt-oss-120b", "", "True 1"),
+    ],
+)
+def test_litellm_is_loaded_once_by_runs_that_need_it_and_by_no_others(
+    tmp_path: Path, model: str, provider: str, counted: str
+) -> None:
+    words = [sys.executable, "-c", _COUNTED, str(tmp_path), model, provider]
+    ended = subprocess.run(words, capture_output=True, text=True)
+    assert ended.stdout.strip() == counted, ended.stderr

@@ -249,10 +249,15 @@ class Library(Protocol):
         ...
 
 
-@cache
 def load_litellm() -> Library:
-    """Import and configure litellm; the first call takes seconds."""
-    with _LOADING, _at_import():
+    """Import and configure litellm; the first call takes seconds, and others wait for it."""
+    with _LOADING:
+        return _load_once()
+
+
+@cache
+def _load_once() -> Library:
+    with _at_import():
         try:
             litellm: Any = importlib.import_module("litellm")
             handlers: Any = importlib.import_module("litellm.llms.custom_httpx.http_handler")
@@ -449,6 +454,8 @@ class LiteLLMAdapter:
     API keys are read from the given variables.
     """
 
+    library = LITELLM
+
     def __init__(
         self,
         environ: Mapping[str, str],
@@ -491,6 +498,10 @@ class LiteLLMAdapter:
             return None
         kind = type(self)
         return kind(self._environ, provider=provider, timeout=self._timeout, pool=self._pool)
+
+    def load(self) -> None:
+        """Load litellm."""
+        load_litellm()
 
     def initialize(self) -> None:
         """Raise a ConfigurationError if a package of the provider is missing."""

@@ -1,15 +1,24 @@
 """Asks whether the model providers of a run answer, once before the first stage, at no cost."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from threading import Thread
 
-from attractor.backends.models import ModelDefaults, full_name, key_variable, provider_of
+from attractor.backends.models import (
+    ModelDefaults,
+    find_libraries,
+    full_name,
+    key_variable,
+    provider_of,
+)
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.language.graph.graph import Node
 from attractor.llm.client import AdapterTimeout, Client
 from attractor.llm.errors import (
     AuthenticationError,
+    ConfigurationError,
     NetworkError,
     ProviderError,
     RequestTimeoutError,
@@ -64,6 +73,24 @@ async def ask_providers(
     words: dict[str, Json] = {one.provider: one.words for one in answers}
     faults = [one.fault for one in answers if one.fault]
     return ProviderAnswers({"answers": words}, "; ".join(faults))
+
+
+async def begin_loading(providers: Sequence[str], project: Project) -> Sequence[str]:
+    """Load the libraries of providers on other threads, and return their names.
+
+    The first stage can be prepared meanwhile; its first call waits for the library.
+    """
+    libraries = await find_libraries(providers, project.machine.environ)
+    for name, load in libraries.items():
+        project.console.tell(f"Loading {name}, which reaches {', '.join(providers)}.")
+        Thread(target=_load, args=[load], name=f"load {name}").start()
+    return [*libraries]
+
+
+def _load(load: Callable[[], None]) -> None:
+    # The first call raises the error again.
+    with suppress(ConfigurationError):
+        load()
 
 
 async def _ask(client: Client, provider: str, environ: Mapping[str, str]) -> _Answer:
