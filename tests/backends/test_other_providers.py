@@ -1,5 +1,6 @@
 """Stages with models of clouds and gateways, over each provider's own wire."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,8 @@ PROFILES = {
     "azure": ("apply_patch", "read_file"),
     "bedrock": ("edit_file", "glob"),
     "nova": ("edit_file", "list_dir"),
+    "vertex_claude": ("edit_file", "glob"),
+    "vertex_gemini": ("edit_file", "read_many_files"),
     "groq": ("apply_patch", "read_file"),
     "openrouter": ("edit_file", "read_many_files"),
     "ollama": ("edit_file", "list_dir"),
@@ -39,12 +42,15 @@ PROFILES = {
 }
 
 
-def run_at(folder: Path, name: str, text: str, *answers: Said) -> tuple[RunResult, Standing]:
+def run_at(
+    folder: Path, name: str, text: str, *answers: Said, model: str = ""
+) -> tuple[RunResult, Standing]:
     """Run a pipeline with a model of a cloud, which gives these answers."""
     cloud = CLOUDS[name]
     with standing(cloud, *answers) as here:
         environ = {**environ_for(folder), **cloud.environ(here.address)}
-        return run(folder, text, backend="agent", model=cloud.model, environ=environ), here
+        asked = model or cloud.model
+        return run(folder, text, backend="agent", model=asked, environ=environ), here
 
 
 @table("name", PROFILES)
@@ -67,11 +73,37 @@ def test_prompt_and_agent_stages_take_models_of_every_provider(tmp_path: Path, n
     assert used["cost_usd"] == pytest.approx(calls * (price or 0))
 
 
+@table(
+    ("name", "model", "effort", "marks", "dropped"),
+    [
+        ("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "low", 2, ""),
+        ("openrouter", "openrouter/anthropic/claude-sonnet-4.5", "", 2, ""),
+        ("groq", "groq/claude-x", "", 0, "litellm does not send cache marks to groq"),
+        ("nova", "amazon.nova-pro-v1:0", "low", 0, "does not send reasoning_effort to bedrock"),
+    ],
+)
+def test_dropped_setting_is_a_warning_of_the_stage(
+    tmp_path: Path, name: str, model: str, effort: str, marks: int, dropped: str
+) -> None:
+    text = WORK.replace("prompt", f'reasoning_effort="{effort}", prompt') if effort else WORK
+    result, here = run_at(tmp_path, name, text, REPORT, Said("Done."), model=model)
+    assert result.outcome is StageStatus.SUCCESS, result.reason
+    body = json.dumps(here.requests[-1][1])
+    assert body.count("cachePoint") + body.count("cache_control") == marks
+    words = [str(one.data["message"]) for one in events(result, "WARNING")]
+    assert [one for one in words if "does not send" in one] == [
+        one for one in words if dropped and dropped in one
+    ]
+    assert any(dropped in one for one in words) or not dropped
+
+
 @table("name", PROFILES)
 def test_refused_key_fails_the_stage_without_naming_the_key(tmp_path: Path, name: str) -> None:
-    result, here = run_at(tmp_path, name, ASK, Said("invalid key sk-of-the-cloud", status=401))
+    # The key of Vertex is no variable, and is not sent.
+    key = "" if name.startswith("vertex") else "sk-of-the-cloud"
+    result, here = run_at(tmp_path, name, ASK, Said(f"invalid key {key}", status=401))
     assert "AuthenticationError" in result.reason
-    assert "sk-of-the-cloud" not in result.reason
+    assert not key or key not in result.reason
     assert len(here.requests) == 1
 
 

@@ -9,9 +9,13 @@ import struct
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from attractor.base.json import Json, JsonObject
 
@@ -187,6 +191,69 @@ def _converse(said: Said) -> bytes:
     return b"".join([*frames, _frame("metadata", {"usage": counts, "metrics": {"latencyMs": 1}})])
 
 
+def _messages(said: Said) -> bytes:
+    """Write the events of Anthropic's Messages."""
+    usage = {"input_tokens": PROMPT, "output_tokens": 1}
+    message: dict[str, object] = {
+        "id": "m",
+        "type": "message",
+        "role": "assistant",
+        "content": [],
+        "usage": usage,
+    }
+    blocks: list[tuple[object, object]] = [
+        ({"type": "text", "text": ""}, {"type": "text_delta", "text": said.text})
+    ]
+    for name, given in said.calls:
+        use: dict[str, object] = {
+            "type": "tool_use",
+            "id": f"c{len(blocks)}",
+            "name": name,
+            "input": {},
+        }
+        blocks.append((use, {"type": "input_json_delta", "partial_json": json.dumps(given)}))
+    events: list[dict[str, Any]] = [{"type": "message_start", "message": message}]
+    for index, (block, delta) in enumerate(blocks if said.text else blocks[1:]):
+        events += [
+            {"type": "content_block_start", "index": index, "content_block": block},
+            {"type": "content_block_delta", "index": index, "delta": delta},
+            {"type": "content_block_stop", "index": index},
+        ]
+    ended = {"stop_reason": "tool_use" if said.calls else "end_turn"}
+    events.append({"type": "message_delta", "delta": ended, "usage": {"output_tokens": ANSWER}})
+    return _sse(*events, {"type": "message_stop"})
+
+
+def _gemini(said: Said) -> bytes:
+    """Write the pieces of streamGenerateContent."""
+    parts: list[dict[str, Any]] = [{"text": said.text}] if said.text else []
+    parts += [{"functionCall": {"name": name, "args": given}} for name, given in said.calls]
+    counts = {"promptTokenCount": PROMPT, "candidatesTokenCount": ANSWER}
+    content = {"role": "model", "parts": parts}
+    return _sse(
+        {"candidates": [{"index": 0, "content": content, "finishReason": "STOP"}]}
+        | {"usageMetadata": counts | {"totalTokenCount": PROMPT + ANSWER}}
+    )
+
+
+@cache
+def _private_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(*form, serialization.NoEncryption()).decode()
+
+
+def _google(address: str) -> dict[str, str]:
+    account = {"type": "service_account", "project_id": "p", "client_email": "a@example.com"}
+    account |= {"private_key": _private_key(), "token_uri": f"{address}/token"}
+    return {
+        "VERTEXAI_PROJECT": "p",
+        "VERTEXAI_LOCATION": "us-east5",
+        "VERTEXAI_CREDENTIALS": json.dumps(account),
+        "VERTEXAI_API_BASE": address,
+    }
+
+
 def _at(key: str, base: str, path: str = "") -> Callable[[str], dict[str, str]]:
     return lambda address: {key: "sk-of-the-cloud", base: address + path}
 
@@ -206,6 +273,8 @@ CLOUDS: Mapping[str, Cloud] = {
         "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0", _aws, _converse, _EVENTS
     ),
     "nova": Cloud("bedrock/amazon.nova-pro-v1:0", _aws, _converse, _EVENTS),
+    "vertex_claude": Cloud("vertex_ai/claude-sonnet-4-5", _google, _messages),
+    "vertex_gemini": Cloud("vertex_ai/gemini-2.5-pro", _google, _gemini),
     "groq": Cloud("groq/openai/gpt-oss-120b", _at("GROQ_API_KEY", "GROQ_API_BASE"), _chat),
     "openrouter": Cloud(
         "openrouter/google/gemini-2.5-flash",

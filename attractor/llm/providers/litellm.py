@@ -386,7 +386,12 @@ class Call:
         library = await asyncio.to_thread(load_litellm)
         access, model = self._whom.access, self.model
         taken = library.get_supported_openai_params(model=model, custom_llm_provider=access.route)
-        body, self._warnings = write_request(self._request, provider=self._whom.name, taken=taken)
+        body, self._warnings = write_request(
+            self._request,
+            provider=self._whom.name,
+            taken=taken,
+            takes_cache_marks=access.takes_cache_marks,
+        )
         self._exchange.images = () if access.route in _UPLOADING else list_images(body)
         parameters = {**access.parameters, **body, "model": f"{access.route}/{model}"}
         parameters |= _PIECES if is_stream else {}

@@ -16,7 +16,7 @@ from attractor.llm.catalogue import NATIVE, find_table, read_providers
 from attractor.llm.errors import ConfigurationError
 
 _FILE = Path(__file__).with_name("litellm_providers.toml")
-_NO_PARAMETERS = ("route", "needs", "package")
+_NO_PARAMETERS = ("route", "needs", "package", "cache_marks")
 _KEY, _BASE = "_API_KEY", "_API_BASE"
 # Secret parameters; errors may contain the others.
 _SECRET = frozenset(
@@ -42,6 +42,7 @@ class ProviderVariables:
     alternatives: Sequence[Sequence[str]]
     parameters: Mapping[str, Sequence[str]]
     package: Mapping[str, str] = field(default_factory=dict[str, str])
+    takes_cache_marks: bool = False
 
     def require_package(self, provider: str) -> None:
         """Raise a ConfigurationError if the package of the provider is not installed."""
@@ -63,15 +64,17 @@ class ProviderVariables:
             parameter: next(filter(None, (_value(environ, name) for name in names)), "")
             for parameter, names in self.parameters.items()
         }
-        return Access(self.route, {name: value for name, value in found.items() if value})
+        given = {name: value for name, value in found.items() if value}
+        return Access(self.route, given, self.takes_cache_marks)
 
 
 @dataclass(frozen=True)
 class Access:
-    """The litellm name of a provider, and the parameters that contain its API key."""
+    """The litellm name of a provider, the parameters of its API key, and its abilities."""
 
     route: str
     parameters: Mapping[str, str] = field(repr=False)
+    takes_cache_marks: bool = False
 
     @property
     def secrets(self) -> Sequence[str]:
@@ -89,6 +92,7 @@ def well_known() -> Mapping[str, ProviderVariables]:
             table["needs"],
             {key: names for key, names in table.items() if key not in _NO_PARAMETERS},
             table.get("package", {}),
+            table.get("cache_marks", False),
         )
         for name, table in tables.items()
     }

@@ -36,12 +36,18 @@ from attractor.llm.transport.stream_reading import Step
 
 _OWN_OPTIONS = "litellm"
 _IGNORED = "unsupported_parameter"
+# The family of models whose providers cache only what is marked.
+_CACHED_BY_MARKS = "claude"
 # No retries; time limits are ours.
 _FIXED: JsonObject = {"num_retries": 0, "max_retries": 0, "timeout": 6000}
 
 
 def write_request(
-    request: Request, *, provider: str, taken: Collection[str] | None
+    request: Request,
+    *,
+    provider: str,
+    taken: Collection[str] | None,
+    takes_cache_marks: bool = False,
 ) -> OpenAIRequest:
     """Translate a request; options of the provider and of litellm override other settings.
 
@@ -51,6 +57,11 @@ def write_request(
     warnings: list[Warning] = []
     words = _words(request, provider, _takes(taken, "response_format"), warnings)
     messages = list(write_messages(request, provider, write_thinking=_as_blocks, words=words))
+    if _CACHED_BY_MARKS in request.model.lower() and request.tools:
+        if takes_cache_marks:
+            messages = _mark(messages)
+        else:
+            warnings.append(Warning(f"litellm does not send cache marks to {provider}", _IGNORED))
     body: dict[str, Json] = {"messages": messages}
     for name, value in write_settings(request, name_schema).items():
         if _takes(taken, name):
@@ -66,6 +77,20 @@ def write_request(
     for namespace in dict.fromkeys([provider, _OWN_OPTIONS]):
         body = merge_options(body, request.options_for(namespace))
     return OpenAIRequest({**body, **_FIXED}, warnings)
+
+
+def _mark(messages: Sequence[Json]) -> list[Json]:
+    """Mark the instructions and the newest message, which the next call reads from the cache.
+
+    Only an agent, which has tools, calls again: a mark makes a single call more expensive.
+    """
+    last = len(messages) - 1
+    return [
+        {**message, "cache_control": {"type": "ephemeral"}}
+        if isinstance(message, dict) and (message.get("role") == "system" or index == last)
+        else message
+        for index, message in enumerate(messages)
+    ]
 
 
 def list_images(body: JsonObject) -> Sequence[str]:
