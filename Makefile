@@ -23,7 +23,7 @@ MEASURE := $(subst --workers,-n,$(PYTEST))
 PYTHON_FILES := attractor tests benchmarks docs examples plugin
 PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
 
-.PHONY: tables help demo agents-demo pr-demo grow-demo e2e test test-slow costs check fmt docs site pictures bench mutants coverage build thorough crash chaos agents live clean
+.PHONY: tables help demo agents-demo pr-demo grow-demo e2e test test-slow costs check fmt docs site pictures bench mutants coverage build thorough crash chaos agents local-model live clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -114,6 +114,9 @@ chaos: $(READY) ## let faults befall a fleet of four workers and 150 runs for fi
 AGENTS := .cache/agents
 agents: $(READY) ## let the outside coding agents, newest and as on node 20, work against the twin
 	@for set in newest node20; do echo "$$set:"; PATH="$(abspath $(AGENTS))/$$set/node_modules/.bin:$$PATH" $(PYTEST) -m agents || exit 1; done
+
+local-model: ## build a real server with a small real model, which thorough then tests too
+	@scripts/local-model make
 
 live: $(READY) ## run what needs the network or a key
 	@$(PYTEST) -m live

@@ -103,6 +103,7 @@ OFFLINE = {
     "docs/how-to/sandbox-elsewhere.md",
     "docs/how-to/teach-coding-agents.md",
     "docs/how-to/trace-a-run.md",
+    "docs/how-to/use-a-local-model.md",
     "docs/how-to/use-an-editor.md",
     "docs/how-to/use-many-machines.md",
     "docs/tutorial/first-steps.md",

@@ -235,7 +235,7 @@ def model_failed(error: SDKError) -> Outcome:
     if isinstance(error, Unavailable):
         raise error
     kind = FailureClass.RETRYABLE if error.retryable else FailureClass.TERMINAL
-    return failure(f"{type(error).__name__}: {error.message}", kind)
+    return failure(f"{type(error).__name__}: {error}", kind)
 
 
 def _variables(file: StatusFile | None) -> dict[str, str]:

@@ -260,6 +260,7 @@ _BY_CODE: Mapping[str, type[ProviderError]] = {
 }
 _BY_PHRASE: Mapping[str, type[ProviderError]] = {
     "context length": ContextLengthError,
+    "context size": ContextLengthError,
     "too many tokens": ContextLengthError,
     "prompt is too long": ContextLengthError,
     "does not exist": NotFoundError,

@@ -431,7 +431,7 @@ def test_model_error_is_a_failure_of_its_class(
     work = Work(tmp_path, call("glob", pattern="*"), error)
     outcome = work.run()
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, kind)
-    assert outcome.failure_reason == f"{type(error).__name__}: {error.message}"
+    assert outcome.failure_reason == f"{type(error).__name__}: {error}"
     assert outcome.usage == Usage(100, 10, unpriced_tokens=110)
 
 
@@ -619,7 +619,7 @@ def test_model_error_of_an_answer_is_a_failure_of_its_class(
     outcome = answer(Work(tmp_path, error))
     assert isinstance(outcome, Outcome)
     assert (outcome.status, outcome.failure_class) == (StageStatus.FAIL, kind)
-    assert outcome.failure_reason == f"{type(error).__name__}: {error.message}"
+    assert outcome.failure_reason == f"{type(error).__name__}: {error}"
 
 
 @table(

@@ -23,6 +23,7 @@ def test_message_decides_an_ambiguous_status() -> None:
         ("Unauthorized", "AuthenticationError"),
         ("this is an invalid key", "AuthenticationError"),
         ("maximum context length is 8192", "ContextLengthError"),
+        ("request (9 tokens) exceeds the available context size (8)", "ContextLengthError"),
         ("too many tokens", "ContextLengthError"),
         ("blocked by our content filter", "ContentFilterError"),
         ("refused for safety", "ContentFilterError"),

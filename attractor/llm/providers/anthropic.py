@@ -81,7 +81,7 @@ class AnthropicAdapter:
 
     async def probe(self) -> None:
         """Request the list of models."""
-        await self._transport.probe("v1/models")
+        await self._transport.get("v1/models")
 
     async def close(self) -> None:
         """Close the connections."""

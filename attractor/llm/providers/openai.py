@@ -84,7 +84,7 @@ class OpenAIAdapter:
 
     async def probe(self) -> None:
         """Request the list of models."""
-        await self._transport.probe("models")
+        await self._transport.get("models")
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,12 +1,21 @@
 """Adapter for servers and gateways with a Chat Completions API (7.10)."""
 
+import json
 import uuid
 from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing
 from functools import partial
 from typing import Self
 
-from attractor.base.json import Json
+from attractor.base.json import Json, parse_object
 from attractor.llm.client import AdapterTimeout
+from attractor.llm.errors import (
+    ContextLengthError,
+    ProviderError,
+    SDKError,
+    ServerError,
+    StreamError,
+)
 from attractor.llm.providers.chat_request import (
     NAMED,
     write_choice,
@@ -31,7 +40,7 @@ from attractor.llm.providers.openai_request import (
 from attractor.llm.providers.unsupported import unsent_names
 from attractor.llm.request import NOT_ENFORCED, Request, format_instruction, merge_options
 from attractor.llm.response import Response, Warning
-from attractor.llm.stream_events import StreamEvent
+from attractor.llm.stream_events import StreamEvent, replay
 from attractor.llm.transport.http import Endpoint, Transport
 from attractor.llm.transport.stream_reading import StreamOrigin, StreamReader, read_stream
 
@@ -80,6 +89,29 @@ def _warnings(request: Request) -> Iterator[Warning]:
 
 _TIMEOUT = AdapterTimeout()
 _PATH = "chat/completions"
+_REMEDY = "start the server with a larger context window, shorten the prompt, or use another model"
+# Characters, of a text in English.
+_TOKEN = 4
+# The names of vLLM, OpenRouter, Groq and llama.cpp.
+_WINDOWS = ("max_model_len", "context_length", "context_window", "n_ctx")
+
+
+def _with_remedy(error: ProviderError) -> SDKError:
+    if isinstance(error, ContextLengthError):
+        error.hint = _REMEDY
+    return error
+
+
+def find_window(listed: str, model: str) -> int | None:
+    """Return the context window of a model in a server's list of models, if it is there."""
+    models = (parse_object(listed) or {}).get("data")
+    for entry in models if isinstance(models, list) else ():
+        if isinstance(entry, dict) and entry.get("id") == model:
+            meta = entry.get("meta")
+            fields = {**entry, **(meta if isinstance(meta, dict) else {})}
+            sizes = (fields.get(name) for name in _WINDOWS)
+            return next((size for size in sizes if isinstance(size, int) and size > 0), None)
+    return None
 
 
 class OpenAICompatibleAdapter:
@@ -98,8 +130,8 @@ class OpenAICompatibleAdapter:
         # Local servers often need no key.
         key = {"authorization": f"Bearer {api_key}"} if api_key else {}
         headers = {**key, **(default_headers or {})}
-        endpoint = Endpoint(self.name, base_url, api_key or None, headers, timeout)
-        self._transport = Transport(endpoint)
+        self._endpoint = Endpoint(self.name, base_url, api_key or None, headers, timeout)
+        self._transport = self._connect()
 
     @classmethod
     def from_env(
@@ -114,14 +146,58 @@ class OpenAICompatibleAdapter:
 
     async def complete(self, request: Request) -> Response:
         """Send a request and return the whole answer."""
+        return await self._complete(request, self._transport)
+
+    def _connect(self) -> Transport:
+        return Transport(self._endpoint, read_error=_with_remedy)
+
+    async def _complete(self, request: Request, transport: Transport) -> Response:
         body, warnings = write_request(request, provider=self.name)
         speaker = ChatDialect(self.name, request.model)
         read = partial(read_response, warnings=warnings, speaker=speaker)
-        answer = await self._transport.post(_PATH, body, read)
+        answer = await transport.post(_PATH, body, read)
         return answer.with_model(request.model)
 
-    def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
-        """Stream the answer to a request."""
+    async def stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
+        """Stream the answer to a request; send it again without a stream if the stream is empty.
+
+        llama-cpp-python sends an empty stream if the prompt is above the window.
+        """
+        has_begun = False
+        try:
+            async with aclosing(self._stream(request)) as events:
+                async for event in events:
+                    has_begun = True
+                    yield event
+        except StreamError:
+            if has_begun:
+                raise
+        else:
+            return
+        for event in replay(await self._complete_or_explain(request)):
+            yield event
+
+    async def _complete_or_explain(self, request: Request) -> Response:
+        """Return the whole answer; if the server fails at a prompt above its window, say so."""
+        # The server may close the connection of the empty stream at any moment.
+        transport = self._connect()
+        try:
+            return await self._complete(request, transport)
+        except ServerError as error:
+            window = find_window(await transport.get("models"), request.model)
+            size = len(json.dumps(write_request(request, provider=self.name)[0])) // _TOKEN
+            if window is None or size < window:
+                raise
+            raise ContextLengthError(
+                f"the prompt has about {size} tokens, and the window of {request.model} has "
+                f"{window}, as the server lists; it failed with: {error.message}",
+                provider=self.name,
+                hint=_REMEDY,
+            ) from error
+        finally:
+            await transport.close()
+
+    def _stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
         body, warnings = write_request(request, provider=self.name, is_stream=True)
         opening = self._transport.stream(_PATH, body)
 
@@ -142,7 +218,7 @@ class OpenAICompatibleAdapter:
 
     async def probe(self) -> None:
         """Request the list of models."""
-        await self._transport.probe("models")
+        await self._transport.get("models")
 
     async def close(self) -> None:
         """Close the connections."""

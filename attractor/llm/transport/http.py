@@ -234,12 +234,13 @@ class Transport:
         finally:
             await response.aclose()
 
-    async def probe(self, path: str) -> None:
-        """Send a GET request, which is free; raise the error of an answer without success."""
+    async def get(self, path: str) -> str:
+        """Send a GET request, which is free; return the body, or raise the error of the answer."""
         async with self._limited():
             response = await (await self._connections.find()).get(path)
         if not response.is_success:
             raise self._error(response)
+        return response.text
 
     async def close(self) -> None:
         """Close the connections; a later request opens new ones."""

@@ -1,4 +1,7 @@
 import asyncio
+import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -7,18 +10,21 @@ from attractor.base.json import Json, JsonObject
 from attractor.llm import (
     AdapterTimeout,
     ConfigurationError,
+    ContextLengthError,
     Message,
     ProviderAdapter,
     Request,
     Response,
     ResponseFormat,
+    SDKError,
+    ServerError,
     StreamError,
     ToolChoice,
     Warning,
 )
 from attractor.llm.providers.openai_compatible import OpenAICompatibleAdapter, write_request
 from attractor.twins.pytest_plugin import StartTwin
-from tests.llm.asking import PATIENT, a_request
+from tests.llm.asking import MODELS, PATIENT, a_request
 from tests.llm.providers.streams import sse, whole
 from tests.llm.transport.test_http import answering, http
 from tests.llm.transport.test_stream_reading import HEAD, chunked, hear as hear_all
@@ -94,6 +100,75 @@ def test_stream_without_a_finish_reason_is_incomplete(end: bytes) -> None:
 def test_stream_cut_after_its_finish_reason_is_incomplete() -> None:
     _, error = hear_all(NAME, HEAD, chunked(sse([CHUNK, STOPPED])))
     assert isinstance(error, StreamError)
+
+
+TOO_LONG = (
+    b'{"error": {"message": "maximum context length is 8", "code": "context_length_exceeded"}}'
+)
+LISTS: JsonObject = {
+    "vLLM": {"max_model_len": 1},
+    "llama.cpp": {"meta": {"n_ctx": 1, "n_ctx_train": 9000}},
+    "a large window": {"max_model_len": 9000},
+    "no window": {},
+}
+
+
+def hear_empty(status: int, body: bytes, listed: Json = None) -> tuple[list[str], Response]:
+    """Return the requests to a server of empty streams, and what it answers otherwise."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            entry = {"id": MODELS[NAME], **(listed if isinstance(listed, dict) else {})}
+            self.say(200, json.dumps({"data": [{"id": "other"}, entry]}).encode())
+
+        def do_POST(self) -> None:
+            is_stream = b'"stream": true' in self.rfile.read(int(self.headers["content-length"]))
+            self.say(200, b"") if is_stream else self.say(status, body)
+
+        def say(self, status: int, body: bytes) -> None:
+            asked.append(f"{self.command} {status}")
+            self.send_response(status)
+            self.send_header("content-type", "text/event-stream" if not body else "text/json")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    async def listening(url: str) -> Response:
+        adapter = OpenAICompatibleAdapter(base_url=url, timeout=PATIENT)
+        request = a_request(NAME, "hello")
+        return whole([event async for event in adapter.stream(request)])
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            return asked, asyncio.run(listening(f"http://127.0.0.1:{server.server_port}"))
+        except SDKError as error:
+            error.add_note(" ".join(asked))
+            raise
+        finally:
+            server.shutdown()
+
+
+def test_request_with_an_empty_stream_is_sent_again_without_a_stream() -> None:
+    asked, response = hear_empty(200, ANSWER)
+    assert (asked, response.text) == (["POST 200", "POST 200"], "Hi.")
+
+
+def test_prompt_above_the_window_has_the_reason_that_the_server_gives_without_a_stream() -> None:
+    with pytest.raises(ContextLengthError, match="length is 8 .*larger context window") as raised:
+        hear_empty(400, TOO_LONG)
+    assert raised.value.__notes__ == ["POST 200 POST 400"]
+
+
+@table("name", LISTS)
+def test_server_that_fails_at_a_prompt_above_the_window_that_it_lists(name: str) -> None:
+    is_above = name in ("vLLM", "llama.cpp")
+    with pytest.raises(ContextLengthError if is_above else ServerError) as raised:
+        hear_empty(500, b"{}", LISTS[name])
+    assert ("has 1, as the server lists" in str(raised.value)) is is_above
 
 
 def test_reader_does_not_wait_after_the_final_marker() -> None:
