@@ -27,7 +27,7 @@ from attractor.growth.desires import UserDesire
 from attractor.growth.morph import morph_registry, parameters_of
 from attractor.growth.normalize.structured import KIND_OF_FIELD
 from attractor.growth.specification.document import IDENTITY, SECTIONS
-from attractor.growth.specification.node_kind import NodeKind, node_kinds
+from attractor.growth.specification.node_kind import NodeKind, Targets, node_kinds
 from attractor.growth.tools import adapters
 from attractor.language.graph.attribute_catalogue import (
     ATTRIBUTES,
@@ -319,11 +319,16 @@ def spec_node_kinds() -> str:
     rows = ["| kind | meaning | place | keys | relations |", "|---|---|---|---|---|"]
     for name, kind in node_kinds().items():
         parent = "" if kind.parent == "domain" else f"{kind.parent}."
-        relations = ", ".join(f"`{key}`" for key in kind.relations)
+        relations = "; ".join(_spec_relation(*one) for one in kind.relations.items())
         meaning = node_kinds().summary(name)
         keys = ", ".join(_spec_keys(kind))
         rows.append(f"| `{name}` | {meaning} | `{parent}{kind.key}` | {keys} | {relations} |")
     return "\n".join(rows)
+
+
+def _spec_relation(key: str, targets: Targets) -> str:
+    one = "one " if targets.is_one else ""
+    return f"`{key}`: {one}{', '.join(targets.kinds) or 'any node'}"
 
 
 def _spec_keys(kind: NodeKind) -> Iterator[str]:

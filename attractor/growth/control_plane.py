@@ -7,7 +7,8 @@ releases/               the running app
 index.sqlite            an index of the specifications
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -17,12 +18,14 @@ from attractor.base.files import file_error
 from attractor.base.locks import FileLock
 from attractor.factory.open_project import OpenProject
 from attractor.growth.development import read_development
+from attractor.growth.errors import InvalidSpec
 from attractor.growth.identity import Coverage, coverage
 from attractor.growth.plans.checks import PlanCheck, check_plan
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import PlanStore
 from attractor.growth.specification.files import NODES
 from attractor.growth.specification.graph import SpecGraph
+from attractor.growth.specification.node_kind import wrong_relations
 from attractor.growth.specification.store import SpecStore
 from attractor.pipeline.project.project import Project
 
@@ -77,6 +80,13 @@ class ControlPlane:
     def head(self) -> SpecGraph | None:
         """The specification in the repository; an app without a first deployment has none."""
         return self.specs.of_repository() if (self.repository / NODES).is_dir() else None
+
+    @property
+    def without_effect(self) -> Sequence[str]:
+        """The relations of the specification in the repository to nodes that they do not allow."""
+        with suppress(InvalidSpec):
+            return [*wrong_relations(self.head)] if self.head else []
+        return []
 
     def check(self, plan: Plan) -> PlanCheck:
         """Check a stored plan as it is deployed now."""

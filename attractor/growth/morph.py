@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.registry import Registry
-from attractor.growth.errors import InvalidMorph
+from attractor.growth.errors import InvalidMorph, UnknownSpecNode
 from attractor.growth.migration import Migration
 from attractor.growth.specification.graph import (
     Author,
@@ -24,6 +24,7 @@ from attractor.growth.specification.graph import (
     check_graph,
     slug,
 )
+from attractor.growth.specification.node_kind import relations_of
 
 BY_MORPH = Provenance(Author.MORPH)
 
@@ -238,6 +239,19 @@ def keys_of(graph: SpecGraph, entity: str) -> tuple[str, ...]:
 def ids_of(graph: SpecGraph, words: Iterable[str], *kinds: str) -> list[str]:
     """Return the ids of nodes named by words."""
     return [graph.find(word, *kinds).id for word in words]
+
+
+def targets_of(graph: SpecGraph, words: Iterable[str], kind: str, key: str) -> list[str]:
+    """Return the ids of nodes to which a relation of a kind of node may lead."""
+    return ids_of(graph, words, *relations_of(kind)[key].kinds)
+
+
+def started(graph: SpecGraph, words: str) -> str:
+    """Return the pipeline that a trigger or a schedule runs, or else the step."""
+    try:
+        return graph.find(words, "pipeline").id
+    except UnknownSpecNode:
+        return graph.find(words, "step").id
 
 
 def insert_step(graph: SpecGraph, node: SpecNode, after: str) -> SpecGraph:

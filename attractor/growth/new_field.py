@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from attractor.growth.conversion import FieldType
-from attractor.growth.morph import ids_of, new_node
+from attractor.growth.morph import new_node, targets_of
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode, slug
 
 
@@ -33,4 +33,4 @@ class NewField(BaseModel):
 
     def referred(self, graph: SpecGraph) -> list[str]:
         """Return the entity of which the values are ids, if there is one."""
-        return ids_of(graph, [self.refers_to] if self.refers_to else [], "entity")
+        return targets_of(graph, [self.refers_to] if self.refers_to else [], "field", "refers_to")

@@ -52,6 +52,7 @@ def _lines(record: Mapping[str, Any], *, reconverge: bool) -> Iterator[str]:
         morphs = map(morph_words, record["proposal"]["morphs"])
         yield from (f"edited specification, as a morph: {morph}" for morph in morphs)
     yield from (f"edited specification, no morph: {one}" for one in record["without_morph"])
+    yield from (f"without effect: {one}" for one in record["without_effect"])
     release = _release(record)
     yield from (f"restored: {path}" for path in release.get("restored", []))
     if release.get("incident"):

@@ -55,6 +55,7 @@ def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
                 yield f"     {key} {', '.join(one[key])}"
     yield from (f"  state: {one}" for one in plan["migrations"])
     yield from (f"  GATE {one}" for one in plan["gates"])
+    yield from (f"  WITHOUT EFFECT: {one}" for one in plan["without_effect"])
     if plan["irreversible"]:
         yield f"  IRREVERSIBLE: {', '.join(plan['irreversible'])}: a roll-back restores no value"
     identity = plan["identity"]

@@ -42,6 +42,7 @@ from attractor.growth.plans.store import DEPLOYMENT_LOCK, PlanState
 from attractor.growth.simulation.report import Depth, Simulation, depth_for, simulations_of
 from attractor.growth.simulation.running import AppFolders
 from attractor.growth.simulation.simulations import FOLDER, rehearse_plan, simulate_plan
+from attractor.growth.specification.node_kind import wrong_relations
 from attractor.growth.specification.store import SpecRecord, StoredSpec, spec_id
 from attractor.records.lookup import find_run
 
@@ -167,7 +168,8 @@ def _keep(
 def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json]:
     """Return a plan with its state, the verdicts of rules on each morph, findings and collisions.
 
-    `gates` says what changes for a gate, its evidence included. `services` are the addresses that
+    `gates` says what changes for a gate, its evidence included. `without_effect` are relations of
+    an earlier version to nodes that they do not allow. `services` are the addresses that
     its app calls by the settings, by adapter.
     """
     plan = control_plane.plans.load(reference)
@@ -187,6 +189,7 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
         "tests": list[Json](plan.tests),
         "identity": write_record(identity),
         "gates": list[Json](_gate_lines(control_plane, plan)),
+        "without_effect": list[Json](wrong_relations(plan.result)),
         "irreversible": [step.id for step in steps if not step.is_reversible],
         "migrations": [] if plan.is_first else moves,
         "services": {**configured_urls(control_plane.project, declared_operations(plan.result))},
@@ -298,7 +301,10 @@ def feedback(
 
 def status(control_plane: ControlPlane) -> dict[str, Json]:
     """Return all plans with their states and next commands."""
-    return {"plans": [_row(control_plane, id_) for id_ in control_plane.plans.ids()]}
+    return {
+        "plans": [_row(control_plane, id_) for id_ in control_plane.plans.ids()],
+        "without_effect": list[Json](control_plane.without_effect),
+    }
 
 
 def _row(control_plane: ControlPlane, id_: str) -> dict[str, Json]:

@@ -262,14 +262,15 @@ def _index_of(control_plane: ControlPlane) -> SpecIndex:
 def verify(control_plane: ControlPlane, *, reconverge: bool = False) -> dict[str, Json]:
     """Compare the app and its running release with what was promoted; restore edited files."""
     project, releases = control_plane.project, Releases(control_plane.releases)
+    wrong = list[Json](control_plane.without_effect)
     with control_plane.lock() if reconverge else nullcontext():
         found = asyncio.run(verify_app(project, reconverge=reconverge))
         check = asyncio.run(check_release(project, releases))
         if check is None:
-            return {**found.to_dict(), "release": None}
+            return {**found.to_dict(), "without_effect": wrong, "release": None}
         release: dict[str, Json] = check.to_dict()
         if reconverge and check.faults:
             incident, restored = restore_release(check, control_plane.repository)
             check = asyncio.run(check_release(project, releases)) or check
             release = {**check.to_dict(), "incident": incident, "restored": list[Json](restored)}
-    return {**found.to_dict(), "release": release}
+    return {**found.to_dict(), "without_effect": wrong, "release": release}

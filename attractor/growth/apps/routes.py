@@ -28,13 +28,17 @@ def routes(graph: SpecGraph) -> Mapping[AppRoute, frozenset[str]]:
             for method, path in patterns:
                 ran = node.targets(Relation.RUNS) if kind == "action" else ()
                 found[AppRoute(method, path.format(node=node.id))] = frozenset({node.id, *ran})
-    for entity, pipelines in triggered(graph).items():
-        for method, path in _PATTERNS["entity"]:
-            if method in ("POST", "PUT"):
-                found[AppRoute(method, path.format(node=entity))] |= frozenset(pipelines)
+    for entity, runs in triggered(graph).items():
+        ran = frozenset(one.step or one.pipeline for one in runs)
+        found[AppRoute("POST", f"/data/{entity}")] |= ran
+        found[AppRoute("PUT", f"/data/{entity}/{{id}}")] |= ran
     for pipeline in graph.of_kind("pipeline"):
         reported = frozenset({pipeline.id, *_reported_outputs(graph, pipeline.id)})
         found[AppRoute("POST", f"/run/{pipeline.id}")] = reported
+    scheduled = [run for one in graph.of_kind("schedule") for run in runs_of(graph, one)]
+    for run in scheduled:
+        reported = found[AppRoute("POST", f"/run/{run.pipeline}")]
+        found[AppRoute("POST", run.path)] = reported | {run.step or run.pipeline}
     return found
 
 
@@ -177,31 +181,58 @@ def declares_writes(graph: SpecGraph, step: SpecNode) -> bool:
     return any(_is_source(graph, one) for one in step.targets(Relation.WRITES))
 
 
-def triggered(graph: SpecGraph) -> Mapping[str, tuple[str, ...]]:
-    """Return the pipelines that a record of an entity starts, by entity."""
-    found: dict[str, dict[str, None]] = {}
+class PipelineRun(NamedTuple):
+    """A pipeline that runs, or one of its steps with the gates that guard it."""
+
+    pipeline: str
+    step: str = ""
+
+    @property
+    def path(self) -> str:
+        """The path that starts the run."""
+        return f"/run/{self.pipeline}" + (f"/{self.step}" if self.step else "")
+
+
+def runs_of(graph: SpecGraph, node: SpecNode) -> tuple[PipelineRun, ...]:
+    """Return what a trigger, a schedule or an action runs.
+
+    Graphs of earlier versions may have other targets, which `wrong_relations` names.
+    """
+    found: list[PipelineRun] = []
+    for id_ in node.targets(Relation.RUNS):
+        match graph[id_].kind:
+            case "pipeline":
+                found.append(PipelineRun(id_))
+            case "step":
+                found.append(PipelineRun(graph.parents[id_], id_))
+            case _:
+                pass
+    return tuple(found)
+
+
+def triggered(graph: SpecGraph) -> Mapping[str, tuple[PipelineRun, ...]]:
+    """Return what a record of an entity starts, by entity."""
+    found: dict[str, dict[PipelineRun, None]] = {}
     for trigger in graph.of_kind("trigger"):
         for entity in entities_of(graph, trigger, Relation.READS):
-            runs = [one for one in trigger.targets(Relation.RUNS) if graph[one].kind == "pipeline"]
-            found.setdefault(entity, {}).update(dict.fromkeys(runs))
+            found.setdefault(entity, {}).update(dict.fromkeys(runs_of(graph, trigger)))
     return {entity: tuple(runs) for entity, runs in sorted(found.items()) if runs}
 
 
 class Hook(NamedTuple):
-    """A trigger that other programs call: the entity of its record, and its pipelines."""
+    """A trigger that other programs call: the entity of its record, and what it runs."""
 
     id: str
     entity: str
-    runs: tuple[str, ...]
+    runs: tuple[PipelineRun, ...]
 
 
 def hooks(graph: SpecGraph) -> Sequence[Hook]:
     """Return the triggers that receive records from other programs."""
     return sorted(
-        Hook(trigger.id, entity, tuple(one for one in runs if graph[one].kind == "pipeline"))
+        Hook(trigger.id, entity, runs_of(graph, trigger))
         for trigger in graph.of_kind("trigger")
         for entity in entities_of(graph, trigger, Relation.WRITES)[:1]
-        for runs in [trigger.targets(Relation.RUNS)]
     )
 
 

@@ -31,6 +31,7 @@ from attractor.base.records import read_record
 from attractor.engine.storage.secrets import Redactor
 from attractor.growth.apps.access import KEY_HASH, access_in, hash_of_key, key_header, new_key
 from attractor.growth.apps.files import remove_compiled
+from attractor.growth.apps.routes import PipelineRun, runs_of
 from attractor.growth.apps.services import urls_in, variables_in
 from attractor.growth.deployment import service
 from attractor.growth.deployment.release import (
@@ -43,7 +44,7 @@ from attractor.growth.deployment.release import (
 from attractor.growth.deployment.transfer import require_healthy
 from attractor.growth.errors import AppFailed
 from attractor.growth.specification.files import read_spec
-from attractor.growth.specification.graph import Relation, SpecGraph
+from attractor.growth.specification.graph import SpecGraph
 from attractor.supervision.process import MARK, StayingProcess, held_lock
 
 NOTE = "keeper.json"
@@ -99,6 +100,8 @@ class TimedRun:
     pipeline: str
     when: str
     every: timedelta = timedelta()
+    step: str = ""
+    """The only step that runs, with its gates (default: all)."""
 
     def follows(self, last: datetime) -> datetime:
         """Return the time of the run after the last one: missed runs are one run."""
@@ -108,15 +111,14 @@ class TimedRun:
 def timed_runs(spec: SpecGraph) -> Sequence[TimedRun]:
     """Return the runs of the schedules, and by the cadence those of pipelines without one."""
     runs = [
-        TimedRun(f"{schedule.id}/{pipeline} {when}", pipeline, when)
+        TimedRun(f"{schedule.id}/{step or pipeline} {when}", pipeline, when, step=step)
         for schedule in spec.of_kind("schedule")
         if (when := str(schedule.fields.get("when", "")))
-        for pipeline in schedule.targets(Relation.RUNS)
-        if spec[pipeline].kind == "pipeline"
+        for pipeline, step in runs_of(spec, schedule)
     ]
     words = str(spec["deployment"].fields.get("cadence", "")) if "deployment" in spec else ""
     if every := CADENCES.get(words):
-        scheduled = {one.pipeline for one in runs}
+        scheduled = {one.pipeline for one in runs if not one.step}
         pipelines = [one.id for one in spec.of_kind("pipeline") if one.id not in scheduled]
         runs += [TimedRun(one, one, "", every) for one in pipelines]
     return runs
@@ -305,12 +307,13 @@ class AppSupervisor:
             ran[one.key] = now
             _write_runs(self.folder, ran)
             if not is_first:
-                address, headers = f"{self.url}/run/{one.pipeline}", {**key_header(self._key)}
+                address = f"{self.url}{PipelineRun(one.pipeline, one.step).path}"
+                headers = {**key_header(self._key)}
                 request = urllib.request.Request(address, headers=headers, method="POST")
                 try:
                     urllib.request.urlopen(request, timeout=_LONGEST_RUN_S).close()
                 except OSError as error:
-                    _log(f"{one.pipeline} failed: {error}")
+                    _log(f"{one.step or one.pipeline} failed: {error}")
 
     def stop(self) -> None:
         """Stop the app, and wait until it has answered its requests."""

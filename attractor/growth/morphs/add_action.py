@@ -1,6 +1,6 @@
 """Adds a button that runs a pipeline, or a step with its gates."""
 
-from attractor.growth.morph import Morph, Touched, add_child, ids_of, new_node
+from attractor.growth.morph import Morph, Touched, add_child, new_node, targets_of
 from attractor.growth.specification.graph import Relation, SpecGraph, slug
 
 
@@ -25,7 +25,7 @@ class AddAction(Morph):
         return add_child(graph, "interface", action.with_targets(Relation.RUNS, self._runs(graph)))
 
     def _runs(self, graph: SpecGraph) -> list[str]:
-        return ids_of(graph, [self.runs], "pipeline", "step")
+        return targets_of(graph, [self.runs], "action", "runs")
 
 
 part = AddAction

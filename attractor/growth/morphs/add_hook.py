@@ -1,6 +1,6 @@
 """Lets other programs add records of an entity, each of which starts a pipeline."""
 
-from attractor.growth.morph import Morph, Risk, Touched, add_child, new_node
+from attractor.growth.morph import Morph, Risk, Touched, add_child, new_node, started
 from attractor.growth.specification.graph import Relation, SpecGraph, slug
 
 
@@ -26,7 +26,7 @@ class AddHook(Morph):
         return add_child(graph, "workflows", hook.with_targets(Relation.RUNS, [pipeline]))
 
     def _ids(self, graph: SpecGraph) -> tuple[str, str]:
-        return graph.find(self.receives, "entity").id, graph.find(self.runs, "pipeline").id
+        return graph.find(self.receives, "entity").id, started(graph, self.runs)
 
 
 part = AddHook

@@ -1,7 +1,8 @@
 """Adds a role, or gives an existing one other rights."""
 
-from attractor.growth.morph import Morph, Risk, Touched, add_child, field_slot, ids_of, new_node
+from attractor.growth.morph import Morph, Risk, Touched, add_child, field_slot, new_node, targets_of
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode, free_id
+from attractor.growth.specification.rights import RIGHTS
 
 
 class AddRole(Morph):
@@ -41,9 +42,8 @@ class AddRole(Morph):
 
     def _rights(self, graph: SpecGraph) -> dict[Relation, list[str]]:
         return {
-            Relation.SEES: ids_of(graph, self.sees, "panel", "entity", "output"),
-            Relation.DOES: ids_of(graph, self.does, "action", "pipeline"),
-            Relation.EDITS: ids_of(graph, self.edits, "entity"),
+            relation: targets_of(graph, getattr(self, relation), "role", relation)
+            for relation in RIGHTS
         }
 
 

@@ -2,7 +2,7 @@
 
 from attractor.base.cron import InvalidCron, parse_cron
 from attractor.growth.errors import InvalidMorph
-from attractor.growth.morph import Morph, Risk, Touched, add_child, new_node
+from attractor.growth.morph import Morph, Risk, Touched, add_child, new_node, started
 from attractor.growth.specification.graph import Relation, SpecGraph, slug
 
 
@@ -33,7 +33,7 @@ class AddSchedule(Morph):
         return add_child(graph, "deployment", runs)
 
     def _runs(self, graph: SpecGraph) -> str:
-        return graph.find(self.runs, "pipeline").id
+        return started(graph, self.runs)
 
 
 part = AddSchedule

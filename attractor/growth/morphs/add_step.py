@@ -1,10 +1,18 @@
 """Adds a step to a pipeline."""
 
-from attractor.growth.errors import InvalidMorph
-from attractor.growth.morph import Morph, Risk, Touched, after_slot, ids_of, insert_step, new_node
-from attractor.growth.specification.graph import Relation, SpecGraph, slug
+from collections.abc import Iterator
 
-_DATA = ("entity", "field", "source")
+from attractor.growth.errors import InvalidMorph
+from attractor.growth.morph import (
+    Morph,
+    Risk,
+    Touched,
+    after_slot,
+    insert_step,
+    new_node,
+    targets_of,
+)
+from attractor.growth.specification.graph import Relation, SpecGraph, slug
 
 
 class AddStep(Morph):
@@ -23,7 +31,7 @@ class AddStep(Morph):
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""
         after = self._place(graph)
-        data = ids_of(graph, (*self.reads, *self.writes), *_DATA)
+        data = [id_ for _, ids in self._data(graph) for id_ in ids]
         parent = graph.parents[after] if graph[after].kind == "step" else after
         return Touched(
             frozenset({after, parent, *data}), frozenset({slug(self.name), after_slot(after)})
@@ -32,9 +40,13 @@ class AddStep(Morph):
     def apply(self, graph: SpecGraph) -> SpecGraph:
         """Return the changed graph."""
         step = new_node(graph, self.name, "step")
-        for relation, words in ((Relation.READS, self.reads), (Relation.WRITES, self.writes)):
-            step = step.with_targets(relation, ids_of(graph, words, *_DATA))
+        for relation, ids in self._data(graph):
+            step = step.with_targets(relation, ids)
         return insert_step(graph, step, self._place(graph))
+
+    def _data(self, graph: SpecGraph) -> Iterator[tuple[Relation, list[str]]]:
+        for relation, words in ((Relation.READS, self.reads), (Relation.WRITES, self.writes)):
+            yield relation, targets_of(graph, words, "step", relation)
 
     def _place(self, graph: SpecGraph) -> str:
         """Return the step before (default: the last one of the pipeline), or an empty pipeline."""

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from attractor.growth.errors import InvalidMorph
-from attractor.growth.morph import Morph, Touched, field_slot, ids_of
+from attractor.growth.morph import Morph, Touched, field_slot, targets_of
 from attractor.growth.specification.graph import Relation, SpecGraph
 
 
@@ -40,7 +40,7 @@ class ArrangePanel(Morph):
 
     def _find(self, graph: SpecGraph) -> tuple[str, list[str]]:
         panel = graph.find(self.panel, "panel").id
-        return panel, ids_of(graph, [self.by] if self.by else [], "field")
+        return panel, targets_of(graph, [self.by] if self.by else [], "panel", "arranged_by")
 
 
 part = ArrangePanel

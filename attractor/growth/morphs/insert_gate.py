@@ -11,9 +11,9 @@ from attractor.growth.morph import (
     Risk,
     Touched,
     after_slot,
-    ids_of,
     insert_step,
     new_node,
+    targets_of,
 )
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode, slug
 
@@ -33,7 +33,7 @@ class InsertGate(Morph):
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""
         after = graph.find(self.after, "step").id
-        read = {after, graph.parents[after], *ids_of(graph, self.reads, "entity", "field")}
+        read = {after, graph.parents[after], *targets_of(graph, self.reads, "step", "reads")}
         return Touched(frozenset(read), frozenset({slug(self.name), after_slot(after)}))
 
     def apply(self, graph: SpecGraph) -> SpecGraph:
@@ -48,7 +48,7 @@ class InsertGate(Morph):
         return insert_step(graph, gate, after)
 
     def _as_gate(self, graph: SpecGraph, step: SpecNode, guarded: Sequence[str]) -> SpecNode:
-        reads = [*step.targets(Relation.READS), *ids_of(graph, self.reads, "entity", "field")]
+        reads = [*step.targets(Relation.READS), *targets_of(graph, self.reads, "step", "reads")]
         gate = step.with_targets(Relation.READS, dict.fromkeys(reads))
         return gate.with_targets(Relation.GUARDS, guarded)
 

@@ -9,6 +9,7 @@ from attractor.growth.morph import Morph, read_morph
 from attractor.growth.plans.plan import Proposal
 from attractor.growth.specification.difference import ChangeKind, SpecChange, compare_specs
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
+from attractor.growth.specification.node_kind import relations_of
 from attractor.growth.specification.rights import RIGHTS
 
 
@@ -232,4 +233,8 @@ def _changed(after: SpecGraph, change: SpecChange) -> Sequence[Mapping[str, Any]
         case (ChangeKind.CHANGED, "step" | "panel", "body"):
             return [{"type": "adopt_body", "node": change.id, "body": change.after}]
         case _:
-            return []
+            return [
+                {"type": "relink", "node": change.id, "relation": key, "targets": change.after}
+                for key, allowed in relations_of(change.node_kind).items()
+                if change.kind is ChangeKind.CHANGED and allowed.relation == change.field
+            ]

@@ -24,8 +24,14 @@ from attractor.growth.specification.graph import (
     slug,
 )
 from attractor.growth.specification.names import faults_of_name
-from attractor.growth.specification.node_kind import NodeKind, kinds_in, node_kinds
-from attractor.growth.specification.yaml_text import parse_yaml
+from attractor.growth.specification.node_kind import (
+    NodeKind,
+    Targets,
+    kinds_in,
+    node_kinds,
+    relations_of,
+)
+from attractor.growth.specification.yaml_text import line_of, parse_yaml
 
 IDENTITY = ("purpose", "beneficiaries", "safety_envelope", "prohibited_changes")
 SECTIONS: Mapping[str, tuple[str, ...]] = {
@@ -51,37 +57,44 @@ _NAMED = frozenset({"entity", "field", "operation", "pipeline", "step", "panel"}
 """The kinds whose words are names; words of other kinds may be sentences."""
 OWNED = frozenset({"field", "operation"})
 """The kinds whose ids begin with the id of their parent."""
-RELATIONS_OF_ALL = {"derives_from": Relation.DERIVES_FROM}
 
 
 def read_document(text: str, *, source: str = "the document") -> SpecGraph:
     """Read a specification from YAML, or raise InvalidSpec with the place of the first fault."""
-    return graph_of(parse_yaml(text, source=source), source=source)
+    return graph_of(parse_yaml(text, source=source), source=source, text=text)
 
 
 def graph_of(
-    value: object, *, source: str = "the document", quotes: Mapping[str, str] | None = None
+    value: object,
+    *,
+    source: str = "the document",
+    quotes: Mapping[str, str] | None = None,
+    text: str = "",
 ) -> SpecGraph:
     """Return the graph of a document; quotes by place become the words of provenance.
 
-    A document with quotes is the answer of a model, which chooses no ids.
+    A document with quotes is the answer of a model, which chooses no ids. With the text of the
+    document, a fault of a relation has its line.
     """
-    reader = _Reader(source, quotes)
+    reader = _Reader(source, quotes, text)
     reader.read(value)
     graph = SpecGraph(reader.linked())
     check_graph(graph)
+    reader.check_needs()
     return graph
 
 
 class _Reader:
     """Collects the nodes of a document; relations are resolved when all nodes are known."""
 
-    def __init__(self, source: str, quotes: Mapping[str, str] | None) -> None:
+    def __init__(self, source: str, quotes: Mapping[str, str] | None, text: str) -> None:
         self.source = source
+        self._document = text
         self._quotes = quotes or {}
         self._takes_ids = quotes is None
         self._nodes: dict[str, SpecNode] = {}
-        self._references: list[tuple[str, str, Relation, str]] = []
+        self._references: list[tuple[str, str, Targets, str]] = []
+        self._lonely: list[tuple[str, str]] = []
 
     def read(self, value: object) -> None:
         """Read the whole document."""
@@ -143,7 +156,7 @@ class _Reader:
 
     def _entry(self, name: str, kind: NodeKind, value: object, place: str, owner: str = "") -> str:
         inner = kinds_in(name)
-        relations = {**kind.relations, **RELATIONS_OF_ALL}
+        relations = relations_of(name)
         keys = (kind.label, *kind.fields, *kind.lists, *relations, *(k.key for k in inner.values()))
         keys = (*keys, *self._if_takes_ids(ID))
         entry = {kind.label: value} if isinstance(value, str) else self._mapping(value, place, keys)
@@ -161,11 +174,23 @@ class _Reader:
             lines = self._list(entry[key], f"{place}.{key}")
             fields[key] = [self._text(one, at) for at, one in lines]
         self._nodes[id_] = SpecNode(id_, name, fields, (), self._origin(place))
-        for key, relation in relations.items():
-            for at, one in self._list(entry.get(key), f"{place}.{key}"):
-                self._references.append((id_, at, relation, self._text(one, at)))
+        self._refer(id_, relations, entry, place)
+        for key, others in kind.needs.items():
+            if entry.get(key) and not any(entry.get(one) for one in others):
+                self._lonely.append((f"{place}.{key}", " or ".join(others)))
         self._contain(id_, inner, entry, place)
         return id_
+
+    def _refer(
+        self, id_: str, relations: Mapping[str, Targets], entry: Mapping[str, Any], place: str
+    ) -> None:
+        """Keep the words of the relations of a node."""
+        for key, allowed in relations.items():
+            listed = list(self._list(entry.get(key), f"{place}.{key}"))
+            if allowed.is_one and len(listed) > 1:
+                raise self._fault(f"{place}.{key}", "more than one entry", "write one")
+            for at, one in listed:
+                self._references.append((id_, at, allowed, self._text(one, at)))
 
     def _origin(self, *places: str) -> Provenance:
         return Provenance(
@@ -215,17 +240,24 @@ class _Reader:
         """Return the nodes with their relations."""
         graph = SpecGraph(self._nodes.values())
         edges: dict[str, list[SpecEdge]] = {}
-        for id_, place, relation, words in self._references:
+        for id_, place, allowed, words in self._references:
             try:
-                edges.setdefault(id_, []).append(SpecEdge(relation, graph.find(words).id))
+                found = graph.find(words, *allowed.kinds, is_strict=True).id
+                edges.setdefault(id_, []).append(SpecEdge(allowed.relation, found))
             except UnknownSpecNode as cause:
-                fault = f"{self.source}: {place}: {cause.message}"
+                line = f":{line_of(self._document, place)}" if self._document else ""
+                fault = f"{self.source}{line}: {place}: {cause.message}"
                 raise InvalidSpec(fault, hint=cause.hint) from cause
         for id_, node in self._nodes.items():
             for relation in {one.relation for one in edges.get(id_, ())}:
                 targets = [edge.to for edge in edges[id_] if edge.relation is relation]
                 node = node.with_targets(relation, targets)
             yield node
+
+    def check_needs(self) -> None:
+        """Raise InvalidSpec for a key that has no effect without another one."""
+        for place, others in self._lonely:
+            raise self._fault(place, "has no effect alone", f"write {others} as well")
 
     def _mapping(self, value: object, place: str, keys: Iterable[str]) -> Mapping[str, Any]:
         if value in (None, ""):

@@ -12,14 +12,13 @@ from attractor.growth.specification.document import (
     IDENTITY,
     ORDER,
     OWNED,
-    RELATIONS_OF_ALL,
     SECTION,
     SECTIONS,
     id_of_words,
     in_order,
 )
 from attractor.growth.specification.graph import ROOT, SpecGraph, SpecNode
-from attractor.growth.specification.node_kind import node_kinds
+from attractor.growth.specification.node_kind import node_kinds, relations_of
 
 _MAPPINGS = frozenset({"entity", "pipeline"})
 """The kinds that are always mappings."""
@@ -93,8 +92,8 @@ class _Writer:
             entry[ID] = node.id
         self._names[node.id] = node.name
         entry |= {key: one for key, one in node.fields.items() if key != "name"}
-        for key, relation in {**kind.relations, **RELATIONS_OF_ALL}.items():
-            if targets := node.targets(relation):
+        for key, allowed in relations_of(node.kind).items():
+            if targets := node.targets(allowed.relation):
                 entry[key] = list(targets)
         entry |= self._lists(node.id)
         # Words stand alone if there is no more to say.

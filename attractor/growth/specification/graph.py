@@ -212,25 +212,34 @@ class SpecGraph(Mapping[str, SpecNode]):
                 found.setdefault((edge.relation, edge.to), []).append(node.id)
         return found
 
-    def find(self, words: str, *kinds: str) -> SpecNode:
-        """Return the node with an id or a name (default: of any kind), or raise UnknownSpecNode."""
-        found = self._nodes.get(words) or self._nodes.get(slug(words))
+    def find(self, words: str, *kinds: str, is_strict: bool = False) -> SpecNode:
+        """Return the node with an id or a name (default: of any kind), or raise UnknownSpecNode.
+
+        With `is_strict`, a name that two nodes have is ambiguous even if one has it as its id.
+        """
+        found = self._nodes.get(words) or (None if is_strict else self._nodes.get(slug(words)))
         if found and (not kinds or found.kind in kinds):
             return found
         allowed = [one for one in self.values() if not kinds or one.kind in kinds]
         same = [one for one in allowed if one.name == words]
         # Words without Latin letters and digits have no slug.
         if not same and slug(words):
-            same = [one for one in allowed if slug(one.name) == slug(words)]
+            same = [one for one in allowed if slug(words) in (slug(one.name), one.id)]
+        # A field is inside of its entity: another node with its name comes first.
+        same = [one for one in same if "." not in one.id] or same
         if len(same) == 1:
             return same[0]
         noun = " or ".join(kinds) or "node"
+        others = [one for one in self.values() if is_strict and words in (one.id, one.name)]
+        if others and not same:
+            ids = ", ".join(f"the {one.kind} {one.id}" for one in others)
+            raise UnknownSpecNode(f"{words!r} is {ids}", hint=f"name a {noun}")
         if same:
             ids = ", ".join(one.id for one in same)
             raise UnknownSpecNode(f"{noun} {words!r} is ambiguous", hint=f"write an id: {ids}")
         near = suggest(words, [one.id for one in allowed])
         hint = f"did you mean {near}?" if near else UnknownSpecNode.hint
-        raise UnknownSpecNode(f"unknown {noun} {words!r}", hint=hint)
+        raise UnknownSpecNode(f"unknown {'node' if is_strict else noun} {words!r}", hint=hint)
 
     def replace(self, *changed: SpecNode, removed: Collection[str] = ()) -> "SpecGraph":
         """Return the graph with nodes changed or added, and others removed with their relations.

@@ -1,7 +1,7 @@
 """Reads YAML, and JSON as a part of it, in which people write specifications and desires."""
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from attractor.growth.errors import InvalidSpec
 
@@ -41,6 +41,20 @@ def parse_yaml(text: str, *, source: str) -> object:
         raise InvalidSpec(f"{source}: {' '.join(str(cause).split())}", hint=hint) from cause
     except RecursionError as cause:
         raise InvalidSpec(f"{source}: nested too deeply", hint="use fewer brackets") from cause
+
+
+def line_of(text: str, place: str) -> int:
+    """Return the line of a place such as `workflows.triggers[0].runs[0]` in a valid text."""
+    # Imported here, as above.
+    import yaml
+
+    node = cast("Any", yaml).compose(text, yaml.BaseLoader)
+    for key, number in re.findall(r"([^.\[\]]+)|\[(\d+)\]", place):
+        if number:
+            node = node.value[int(number)]
+        else:
+            node = next(value for one, value in node.value if one.value == key)
+    return node.start_mark.line + 1
 
 
 def _joined(text: str) -> str:

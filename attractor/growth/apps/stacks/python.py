@@ -14,6 +14,7 @@ from attractor.growth.apps.routes import (
     guarded_steps,
     hooks,
     operations_of,
+    runs_of,
     service_operations,
     triggered,
 )
@@ -57,7 +58,7 @@ def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
         "outputs": _with_entities(graph, "output"),
         "actions": [one for node in graph.of_kind("action") for one in _action(graph, node)],
         "triggers": triggered(graph),
-        "hooks": [one._asdict() for one in hooks(graph)],
+        "hooks": hooks(graph),
         "roles": [_role(one) for one in graph.of_kind("role")],
         "labels": {id_: node.name for id_, node in sorted(graph.items()) if node.kind in _LABELED},
     }
@@ -94,7 +95,6 @@ def _data_nodes(graph: SpecGraph) -> Iterator[str]:
 def _field(graph: SpecGraph, node: SpecNode) -> dict[str, Any]:
     is_key = node.fields.get("key") == "true"
     type_ = node.fields.get("type", "text")
-    referred = [one for one in node.targets(Relation.REFERS_TO) if graph[one].kind == "entity"]
     return {
         "name": node.id.partition(".")[2],
         "type": type_,
@@ -103,7 +103,7 @@ def _field(graph: SpecGraph, node: SpecNode) -> dict[str, Any]:
         "required": node.fields.get("required") == "true",
         "choices": node.fields.get("choices", ()),
         "unit": node.fields.get("unit", ""),
-        "refers_to": next(iter(referred), ""),
+        "refers_to": next(iter(entities_of(graph, node, Relation.REFERS_TO)), ""),
     }
 
 
@@ -116,17 +116,15 @@ def _surface(graph: SpecGraph, panel: SpecNode) -> dict[str, Any]:
 
 def _action(graph: SpecGraph, action: SpecNode) -> Iterator[dict[str, Any]]:
     """Yield a button, unless the action runs nothing: then it is only words."""
-    for id_ in action.targets(Relation.RUNS)[:1]:
-        is_step = graph[id_].kind == "step"
-        pipeline = graph.parents[id_] if is_step else id_
-        steps = [graph[id_]] if is_step else graph.children(id_, "step")
+    for pipeline, step in runs_of(graph, action):
+        steps = [graph[step]] if step else graph.children(pipeline, "step")
         # What a service was told is not undone.
         tells = any(declares_writes(graph, one) for one in steps)
         yield {
             "id": action.id,
             "label": action.name,
             "pipeline": pipeline,
-            "step": id_ if is_step else "",
+            "step": step,
             "confirm": tells or action.fields.get("confirm") == "true",
         }
 

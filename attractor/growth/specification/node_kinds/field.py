@@ -1,7 +1,7 @@
 """A field of an entity."""
 
 from attractor.growth.specification.graph import Relation
-from attractor.growth.specification.node_kind import ANY_TEXT, FLAG, NodeKind
+from attractor.growth.specification.node_kind import ANY_TEXT, FLAG, NodeKind, Targets
 
 part = NodeKind(
     parent="entity",
@@ -14,5 +14,5 @@ part = NodeKind(
         "unit": ANY_TEXT,
     },
     lists=frozenset({"choices"}),
-    relations={"refers_to": Relation.REFERS_TO},
+    relations={"refers_to": Targets(Relation.REFERS_TO, ("entity",), is_one=True)},
 )

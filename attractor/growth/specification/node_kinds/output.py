@@ -1,10 +1,10 @@
 """A result of the app."""
 
 from attractor.growth.specification.graph import Relation
-from attractor.growth.specification.node_kind import NodeKind
+from attractor.growth.specification.node_kind import NodeKind, Targets
 
 part = NodeKind(
     parent="workflows",
     key="outputs",
-    relations={"reads": Relation.READS},
+    relations={"reads": Targets(Relation.READS, ("entity", "field", "output"))},
 )

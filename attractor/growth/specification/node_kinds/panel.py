@@ -1,11 +1,14 @@
 """A part of the home screen."""
 
 from attractor.growth.specification.graph import Relation
-from attractor.growth.specification.node_kind import ANY_TEXT, NodeKind
+from attractor.growth.specification.node_kind import ANY_TEXT, NodeKind, Targets
 
 part = NodeKind(
     parent="interface",
     key="panels",
     fields={"body": ANY_TEXT, "view": ("table", "board", "calendar")},
-    relations={"shows": Relation.SHOWS, "arranged_by": Relation.ARRANGED_BY},
+    relations={
+        "shows": Targets(Relation.SHOWS, ("entity", "field", "output")),
+        "arranged_by": Targets(Relation.ARRANGED_BY, ("field",), is_one=True),
+    },
 )
