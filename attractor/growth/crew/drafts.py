@@ -72,7 +72,7 @@ class Expect(Message):
 
 
 class Draft(Message):
-    """A draft of a scenario: records are given, a pipeline runs, and values are expected.
+    """A draft of a scenario: records are given, a pipeline may run, and values are expected.
 
     With `migration`, the given records are exported and imported instead.
     """
@@ -82,7 +82,7 @@ class Draft(Message):
     story: str = Field(min_length=1, description="the words of a person")
     clock: datetime = Field(description="the time at which the app runs, with a time zone")
     given: dict[str, tuple[dict[str, JsonValue], ...]] = Field(description="records by entity")
-    run: str = Field(default="", description="the id of a pipeline")
+    run: str = Field(default="", description="the id of a pipeline (default: none runs)")
     expect: tuple[Expect, ...] = ()
     migration: bool = Field(
         default=False,
@@ -93,8 +93,8 @@ class Draft(Message):
     def _tests_one_thing(self) -> "Draft":
         if self.migration and (self.run or self.expect or not any(self.given.values())):
             raise ValueError("with migration, give records, and neither run nor expect")
-        if not self.migration and not (self.run and self.expect):
-            raise ValueError("give run and expect, or migration")
+        if not self.migration and not self.expect:
+            raise ValueError("give expect, or migration")
         return self
 
 
@@ -104,7 +104,7 @@ def faults_of_drafts(graph: SpecGraph, drafts: Sequence[Draft]) -> list[str]:
     kinds = {"panels": "panel", "data": "entity", "outputs": "output"}
     for draft in drafts:
         named = [(one, "entity") for one in draft.given]
-        named += [] if draft.migration else [(draft.run, "pipeline")]
+        named += [(draft.run, "pipeline")] if draft.run else []
         for one in draft.expect:
             _, place, id_ = one.get.split("/")
             named.append((id_, kinds[place]))
@@ -160,7 +160,7 @@ def scenario_text(draft: Draft, *, baseline: str = "any") -> str:
             _on_state("export-again", "moved", "mkdir exported && python3 -m app export exported"),
         ]
         checks.append({"kind": "migration", "imported": "recorded", "exported": "exported"})
-    else:
+    elif draft.run:
         run = {"name": "run", "port": PORT, "method": "POST", "path": f"/run/{draft.run}"}
         steps.append({**run, "headers": {**key_header(_TRIAL_KEY)}})
     for number, one in enumerate(draft.expect, 1):
@@ -235,7 +235,9 @@ def _toml(value: Json) -> str:
 class Mutant:
     """A change of one body, or of the store, that a useful scenario notices."""
 
-    kind: Literal["gate removed", "sort reversed", "output emptied", "records lost"]
+    kind: Literal[
+        "gate removed", "sort reversed", "output emptied", "records lost", "records not added"
+    ]
     path: str
 
 
@@ -248,6 +250,9 @@ _WRAPPERS: Mapping[str, str] = {
 
 _LOST = Mutant("records lost", "app/store.py")
 """The mutant that a draft with `migration` notices: an import loses all records."""
+
+_NOT_ADDED = Mutant("records not added", "app/store.py")
+"""The mutant that a draft without `run` may notice: a new record is lost."""
 
 
 def mutants(graph: SpecGraph, bodies: Mapping[str, str]) -> Iterator[Mutant]:
@@ -266,6 +271,8 @@ def mutate(text: str, mutant: Mutant) -> str:
     """Return the text of a file with the change of a mutant."""
     if mutant == _LOST:
         return f"{text}\n\nTransaction.replace = lambda self, entity, records: None\n"
+    if mutant == _NOT_ADDED:
+        return f"{text}\n\nTransaction.insert = lambda self, entity, record: None\n"
     return (
         f"{text.rstrip()}\n\n\n_original = run\n\n\n"
         f"def run(records, context):\n    {_WRAPPERS[mutant.kind]}\n"
@@ -307,8 +314,9 @@ async def _try(
     faults = await play(tree.folder, draft)
     if faults:
         return Trial(draft, tuple(faults), None)
-    tried = [_LOST] if draft.migration else mutants(tree.graph, tree.bodies)
-    for mutant in tried:
+    tried = [] if draft.migration else [*mutants(tree.graph, tree.bodies)]
+    last = [_LOST] if draft.migration else [] if draft.run else [_NOT_ADDED]
+    for mutant in [*tried, *last]:
         with tempfile.TemporaryDirectory(prefix="attractor-mutant-") as folder:
             copy = Path(folder, "app")
             shutil.copytree(tree.folder, copy)

@@ -107,7 +107,7 @@ WRONG: list[tuple[str, object, str]] = [
     ("tester", changed(given={"ghost": []}), "no entity 'ghost'"),
     ("tester", changed(clock="2026-01-05T00:00:00"), "no time zone"),
     ("tester", changed(expect=[{"get": "/data/harvest", "path": "$"}]), "exactly one of equals"),
-    ("tester", changed(run=""), "give run and expect, or migration"),
+    ("tester", changed(expect=[]), "give expect, or migration"),
     ("tester", changed(migration=True), "neither run nor expect"),
     ("tester", {"drafts": [{**MOVING, "given": {"block": []}}]}, "give records"),
     ("tester", {"drafts": [{**MOVING, "given": {"ghost": [{}]}}]}, "no entity 'ghost'"),

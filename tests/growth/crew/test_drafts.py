@@ -77,6 +77,18 @@ def test_migration_draft_notices_lost_records_and_is_a_scenario_that_passes(tmp_
     ]
 
 
+def test_draft_without_a_pipeline_is_kept_and_is_a_scenario(tmp_path: Path) -> None:
+    tree_of(tmp_path)
+    app = read_app_tree(write_small_app(tmp_path))
+    expect = [{"get": "/data/block", "path": "$.records", "length": 1}]
+    given = {"block": [{"name": "a"}]}
+    draft = Draft.model_validate({**DRAFT, "given": given, "run": "", "expect": expect})
+    [trial] = asyncio.run(try_drafts(app, [draft]))
+    assert (trial.is_kept, trial.noticed) == (True, Mutant("records not added", "app/store.py"))
+    names = [one["name"] for one in tomllib.loads(scenario_text(draft))["steps"]]
+    assert names == ["app", "given-block", "look-1"]
+
+
 def test_invalid_records_of_an_app_are_a_fault_of_the_draft(tmp_path: Path) -> None:
     app = write_small_app(tmp_path)
     web = app / "app/web.py"
