@@ -8,6 +8,7 @@ from hypothesis import example, given, settings, strategies as st
 
 from attractor.base.json import Json
 from attractor.growth.conversion import FieldType, fits
+from attractor.growth.errors import InvalidMorph
 from attractor.growth.migration import (
     FieldAdded,
     FieldDropped,
@@ -16,7 +17,9 @@ from attractor.growth.migration import (
     State,
     Unfit,
 )
+from attractor.growth.morph import read_morph
 from tests.counts import count
+from tests.growth.seed import farm
 from tests.tables import table
 
 TYPES: Sequence[str] = get_args(FieldType)
@@ -111,3 +114,13 @@ def test_a_new_field_with_a_default_of_another_type_fits_no_record() -> None:
     assert [str(one) for one in found] == [
         f"contract/{id_}: day is not of type date" for id_ in ("7", "01")
     ]
+
+
+def test_default_in_quotes_is_read_as_the_type_of_the_field() -> None:
+    field = {"type": "add_field", "entity": "Block", "name": "netted"}
+    for type_, words, value in (("boolean", "false", False), ("integer", "3", 3)):
+        migration = read_morph({**field, "field_type": type_, "default": words}).migration(farm())
+        assert isinstance(migration, FieldAdded)
+        assert migration.default is value
+    with pytest.raises(InvalidMorph, match="another type"):
+        read_morph({**field, "field_type": "boolean", "default": "perhaps"}).apply(farm())

@@ -1,12 +1,14 @@
 """An app grows only where its developmental specification permits it (growth, G6)."""
 
 from collections.abc import Sequence
+from importlib.resources import files
 from typing import Any
 
 import pytest
 
 from attractor.growth.development import OrganKind, check_development, parse_development
 from attractor.growth.errors import InvalidDevelopment
+from attractor.growth.morph import morph_registry
 from attractor.growth.plans.checks import CheckedProposal, FindingKind, check_proposal
 from attractor.growth.plans.plan import read_proposal
 from tests.growth.app import PROPOSAL
@@ -55,6 +57,22 @@ def test_a_morph_without_a_plate_is_refused() -> None:
     assert (finding.kind, finding.hint) == (
         *(FindingKind.PLATE, "types: add_source, allocate, insert_gate"),
     )
+
+
+def test_refusal_of_a_morph_prints_the_line_that_accepts_it() -> None:
+    (finding,) = _check([{"type": "drop_field", "entity": "Block", "field": "crop"}]).findings
+    place, _, line = finding.message.partition(": accepts")
+    assert place.endswith("in plate 1 (organ fields) of spec/development.toml")
+    text = TEXT.replace('accepts = ["add_source"]', f"accepts{line}")
+    assert not _check(
+        [{"type": "drop_field", "entity": "Block", "field": "crop"}], text=text
+    ).findings
+
+
+def test_new_app_has_plates_for_removals_and_maturity() -> None:
+    text = files("attractor.growth.first_app").joinpath("development.toml").read_text()
+    accepted = {name for plate in parse_development(text).plates for name in plate.accepts}
+    assert accepted == {*morph_registry()}
 
 
 def test_a_required_test_is_part_of_the_plan_or_of_the_specification() -> None:

@@ -200,7 +200,8 @@ def _findings_of(
 ) -> Iterator[Finding]:
     if development.plate_for(morph) is None:
         plates = ", ".join(sorted({name for plate in development.plates for name in plate.accepts}))
-        yield Finding(FindingKind.PLATE, f"{place}: no growth plate accepts it", f"types: {plates}")
+        message = f"{place}: no growth plate accepts it: {_line_to_add(morph, development)}"
+        yield Finding(FindingKind.PLATE, message, f"types: {plates}")
     for test in development.missing_tests(morph, tests):
         yield Finding(FindingKind.TEST, f"{place}: missing test {test!r}", "add it to `tests`")
     try:
@@ -211,6 +212,18 @@ def _findings_of(
     for id_ in sorted(touched.nodes):
         for question in questions_of(graph[id_]) if id_ in graph else ():
             yield _open_question(f"{place}: {id_}", question)
+
+
+def _line_to_add(morph: Morph, development: DevelopmentalSpec) -> str:
+    """Return the line of the developmental specification with which a plate accepts a morph."""
+    plates = [*development.plates]
+    fits = [one for one in plates if development.organs[one.organ].kind == morph.organ]
+    for number, plate in enumerate(plates, 1):
+        if plate in (fits or plates)[:1]:
+            accepts = ", ".join(f'"{one}"' for one in sorted({*plate.accepts, type_of(morph)}))
+            place = f"plate {number} (organ {plate.organ}) of {DEVELOPMENT}"
+            return f"write and commit this line in {place}: accepts = [{accepts}]"
+    return f"add a plate with {type_of(morph)} to {DEVELOPMENT}, and commit it"
 
 
 def find_unclear(base: SpecGraph, head: SpecGraph | None) -> Sequence[Finding]:
