@@ -15,7 +15,7 @@ from attractor.base.json import Json
 from attractor.base.locks import FileLock
 from attractor.base.records import write_fields, write_record
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE
-from attractor.growth.apps.routes import declared_operations
+from attractor.growth.apps.routes import declared_operations, without_refusal
 from attractor.growth.apps.services import configured_urls
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import branch_of, crew_pipeline, undoing_command
@@ -169,7 +169,8 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
     """Return a plan with its state, the verdicts of rules on each morph, findings and collisions.
 
     `gates` says what changes for a gate, its evidence included. `without_effect` are relations of
-    an earlier version to nodes that they do not allow. `services` are the addresses that
+    an earlier version to nodes that they do not allow. `without_refusal`
+    are triggers that cannot refuse a record. `services` are the addresses that
     its app calls by the settings, by adapter.
     """
     plan = control_plane.plans.load(reference)
@@ -190,6 +191,7 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
         "identity": write_record(identity),
         "gates": list[Json](_gate_lines(control_plane, plan)),
         "without_effect": list[Json](wrong_relations(plan.result)),
+        "without_refusal": list[Json](without_refusal(plan.result)),
         "irreversible": [step.id for step in steps if not step.is_reversible],
         "migrations": [] if plan.is_first else moves,
         "services": {**configured_urls(control_plane.project, declared_operations(plan.result))},

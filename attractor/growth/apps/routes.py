@@ -219,6 +219,20 @@ def triggered(graph: SpecGraph) -> Mapping[str, tuple[PipelineRun, ...]]:
     return {entity: tuple(runs) for entity, runs in sorted(found.items()) if runs}
 
 
+def without_refusal(graph: SpecGraph) -> Iterator[str]:
+    """Yield the triggers that cannot refuse a record: what a service was told is not undone."""
+    for trigger in graph.of_kind("trigger"):
+        for run in runs_of(graph, trigger):
+            ids = graph.children_ids(run.pipeline)
+            wanted = [
+                one for one in ids if run.step in ("", one, *guarded_steps(graph, graph[one]))
+            ]
+            calling = [one for one in wanted if operations_of(graph, graph[one])]
+            if calling:
+                words = f"{', '.join(calling)} may call a service"
+                yield f"trigger {trigger.id}: {words}, so no step of it can refuse a record"
+
+
 class Hook(NamedTuple):
     """A trigger that other programs call: the entity of its record, and what it runs."""
 

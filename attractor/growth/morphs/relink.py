@@ -3,7 +3,7 @@
 from attractor.growth.errors import InvalidMorph
 from attractor.growth.morph import Morph, Risk, Touched, field_slot, ids_of
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
-from attractor.growth.specification.node_kind import Targets, node_kinds
+from attractor.growth.specification.node_kind import Targets, relations_of
 
 _OTHERS = {
     "sees": "add_role",
@@ -43,7 +43,7 @@ class Relink(Morph):
 
     def _found(self, graph: SpecGraph) -> tuple[SpecNode, Targets]:
         node = graph.find(self.node)
-        known = node_kinds()[node.kind].relations if node.kind in node_kinds() else {}
+        known = relations_of(node.kind)
         if self.relation not in known or self.relation in _OTHERS:
             other = _OTHERS.get(self.relation)
             hint = f"use {other}" if other else f"relations: {', '.join(known) or 'none'}"
