@@ -1,4 +1,4 @@
-"""Pages of many runs over HTTP: the list of 100,000, and the start page with 1,500 real ones."""
+"""Pages over HTTP: the list of 100,000 runs, the start page with 1,500 real ones, and Attention."""
 
 import os
 import secrets
@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 
 from attractor.base.clock import SystemClock
+from attractor.base.files import make_private_folder
 from attractor.base.ids import new_run_id
 from attractor.factory.history.index import RunIndex
 from attractor.factory.history.index_update import insert_row, row_of
@@ -23,8 +24,11 @@ from attractor.records.summary import RunOverview
 from attractor.server.application import build_application
 from attractor.server.service import Service
 from attractor.server.serving import Server, address_of, listen
+from attractor.worlds.actors import Answered
+from attractor.worlds.messages import Message, MessageKind
 from benchmarks.figures import Figure, Row
 from benchmarks.folders import Folders
+from tests.worlds.flows import ANN, actor_in, open_at
 
 RUNS = 100_000
 ROUNDS = 15
@@ -34,6 +38,7 @@ PIPELINES = 20
 REAL_RUNS = 1500
 NOW = "/runs?fragment=now"
 NOW_MS, FIRST_MS = 100, 1000
+ATTENTION = 3
 PAGES = ("/api/v1/runs", "/api/v1/runs?status=failed&pipeline=wish7", "/runs")
 
 
@@ -55,6 +60,36 @@ def rows() -> Iterator[Row]:
                 time.sleep(1)
             times = [_milliseconds(client, NOW) for _ in range(ROUNDS)]
             yield Figure(f"{REAL_RUNS:,} real runs: {NOW}", statistics.median(times), NOW_MS, "ms")
+    yield Figure("Attention, 500 rows of actors / 10", attention_ratio(500, 10), ATTENTION)
+
+
+def attention_ratio(many: int, few: int) -> float:
+    """Return the ratio of the processor times of the page Attention with many rows and few."""
+    with Folders() as folders, ExitStack() as stack:
+        clients: list[httpx.Client] = []
+        for rows in (many, few):
+            opened = open_at(folders.new())
+            for number in range(rows):
+                message = Message("m" * 26, 1, MessageKind.TASK, ANN, "work", BEGUN)
+                answer = Answered(message, "", True, "", "done", 1, ["a"], 0.1, BEGUN)
+                actor = actor_in(opened, f"actor-{number}")
+                make_private_folder(actor.inbox)
+                os.utime(actor.inbox, (0, 0))
+                actor.record(answer)
+            state = {"ATTRACTOR_STATE_DIR": str(opened.project.machine.state_dir), **os.environ}
+            clients.append(stack.enter_context(_client(Service.of(opened.project.root, state))))
+        times = [[_processor_time(one) for one in clients] for _ in range(ROUNDS)]
+    most, least = map(min, zip(*times, strict=True))
+    return most / least
+
+
+def _processor_time(client: httpx.Client) -> float:
+    before = time.process_time()
+    page = client.get("/attention", headers={"accept": "text/html"}).raise_for_status()
+    taken = time.process_time() - before
+    if "actor-0" not in page.text:
+        raise RuntimeError("the page shows no row")
+    return taken
 
 
 def _make_project(project: Path) -> Path:

@@ -85,8 +85,7 @@ def _read_runs(
             for project in (one for one in projects if one.has_runs):
                 try:
                     read = index.known if only_known else index.runs
-                    runs = read(project.runs_dir, query)
-                    found[project.project_id] = [one for one in runs if query.finds(one)]
+                    found[project.project_id] = read(project.runs_dir, query)
                 except AttractorError as fault:
                     tell(f"the runs of {project.root} cannot be read: {fault.message}")
     except AttractorError as fault:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from attractor.attention.rows import AttentionRow
@@ -25,7 +25,7 @@ class Look:
     views: Sequence[ActorView]
     runs: Sequence[RunOverview]
 
-    @property
+    @cached_property
     def runs_of_actors(self) -> set[str]:
         """The runs that rows of actors show."""
         tasks = [view.task for view in self.views if view.status in NEED_A_PERSON]

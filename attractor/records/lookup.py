@@ -112,10 +112,14 @@ def remove_incomplete(root: Path) -> None:
         raise FileError(f"cannot remove {root} completely")
 
 
-def mark_of(file: Path) -> str:
+RACY_S = 2.0
+"""A folder that changed so recently may change again without another time."""
+
+
+def mark_of(file: Path | str) -> str:
     """Return a text that changes when a file changes; "" without the file."""
     try:
-        found = file.stat()
+        found = os.stat(file)  # noqa: PTH116 - also of a text, which is cheaper
     except OSError:
         return ""
     return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"

@@ -35,10 +35,11 @@ from attractor.engine.outcome import NOTHING_USED, Usage, format_usage_cost
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder, list_project_folders, project_folder
 from attractor.language.source.text import visible
+from attractor.records.lookup import mark_of
 from attractor.worlds.messages import Message, Sender, TaskAtWork
 
 ACTORS = "actors"
-_JOURNAL, _TASK = "journal.jsonl", "now.json"
+_INBOX, _JOURNAL, _TASK = "inbox", "journal.jsonl", "now.json"
 _PATIENCE_S = 10.0
 
 
@@ -279,7 +280,7 @@ class ActorFolder:
     @property
     def inbox(self) -> Path:
         """The folder of the messages that are not answered."""
-        return self.root / "inbox"
+        return self.root / _INBOX
 
     @property
     def log(self) -> Path:
@@ -309,9 +310,9 @@ class ActorFolder:
         """Return how many messages were answered without success; the lines are not parsed."""
         return read_regular(self.root / _JOURNAL).count(b'"succeeded":false')
 
-    def signature(self) -> tuple[int, ...]:
-        """Return numbers that differ after a new message and after a new line of the journal."""
-        return self.inbox.stat().st_mtime_ns, (self.root / _JOURNAL).stat().st_size
+    def signature(self) -> list[str]:
+        """Return texts that differ after a change of the messages, the journal or the task."""
+        return [mark_of(f"{self.root}/{name}") for name in (_INBOX, _JOURNAL, _TASK)]
 
     def record(self, line: Line) -> None:
         """Append a line to the journal, and sync it."""
@@ -386,7 +387,9 @@ def list_actors(state: Path) -> Sequence[ActorFolder]:
     return [
         ActorFolder(root, project)
         for project in list_project_folders(state)
-        for root in sorted((project_folder(state, project.project_id) / ACTORS).glob("[!.]*"))
+        for root in sorted(
+            (project_folder(state, project.project_id) / ACTORS).glob("[!.]*"), key=str
+        )
     ]
 
 

@@ -76,7 +76,7 @@ class ActorProcess:
         return view.can_go_on or (view.can_begin and not hold_of(self._folder, self._opened))
 
     def _answer_all(self, linger_s: float) -> None:
-        until, seen = time.monotonic() + linger_s, ()
+        until, seen = time.monotonic() + linger_s, list[str]()
         while time.monotonic() < until:
             if seen == (now := self._folder.signature()):
                 time.sleep(POLL_S)
@@ -97,7 +97,7 @@ class ActorProcess:
                 start_waiting(self._opened, besides=self._folder)
             if not has_answered:
                 return
-            until, seen = time.monotonic() + linger_s, ()
+            until, seen = time.monotonic() + linger_s, []
 
     def _answer_next(self) -> bool:
         """Take the next step; return False if a person is asked.

@@ -1,10 +1,12 @@
 """The status of an actor, read from its journal, inbox, lock and run at the moment of asking."""
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
 from attractor.base.callables import do_nothing
@@ -16,7 +18,7 @@ from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.truncation import shorten
 from attractor.pipeline.status import PlainStatus, PlainWord, plain_status
 from attractor.records.diagnosis.needs import DEAD_PROCESS
-from attractor.records.lookup import is_run, run_root
+from attractor.records.lookup import RACY_S, is_run, run_root
 from attractor.records.summary import RunOverview, summarize_any
 from attractor.worlds.actors import ActorFolder, ActorHistory, Answered, GoneOn, KnownLines
 from attractor.worlds.inbox import Inbox
@@ -64,7 +66,7 @@ class ActorView:
         """The pool of the fleet in which its runs are executed; "" for this machine."""
         return self.history.actor.pool
 
-    @property
+    @cached_property
     def status(self) -> ActorStatus:
         """The status in one word."""
         last = self.history.last
@@ -126,7 +128,7 @@ class ActorView:
         task = [self.task.message] if self.task else []
         return min((one.sent for one in (*task, *self.waiting)), default=self.since)
 
-    @property
+    @cached_property
     def unseen(self) -> Answered | None:
         """The last answer, if a person waits for it; another actor gets it in its inbox."""
         last = self.history.last
@@ -169,7 +171,7 @@ class ActorView:
         run_id = self.task.run_id if self.task else ""
         return [one for one in self.history.gone_on if one.run_id == run_id]
 
-    @property
+    @cached_property
     def usage(self) -> Usage:
         """The cost of all runs so far."""
         return self.history.usage + (self.run.usage if self.run else NOTHING_USED)
@@ -210,16 +212,32 @@ def read_actor(
 class KnownJournals:
     """The journals of the actors that are shown: each time, only the new lines are read.
 
-    `summarize` reads the runs at work.
+    An actor at rest is not read again until its files change. `summarize` reads the runs at work.
     """
 
     def __init__(self, summarize: Callable[[Path], RunOverview] = summarize_any) -> None:
         self.summarize = summarize
         self._lines: defaultdict[Path, KnownLines] = defaultdict(KnownLines)
+        self._at_rest: dict[ActorFolder, tuple[Sequence[str], ActorView]] = {}
 
     def of(self, folder: ActorFolder) -> KnownLines:
         """Return the lines of an actor that were read before."""
         return self._lines[folder.root]
+
+    def read(self, folder: ActorFolder) -> ActorView:
+        """Return an actor as it is now."""
+        # Before the records: a later change must be noticed.
+        has_process, marks = FileLock.is_held(folder.lock), folder.signature()
+        before, view = self._at_rest.get(folder, ((), None))
+        if view and before == marks and view.has_process == has_process:
+            return view
+        is_quiet = folder.inbox.is_dir() and folder.inbox.stat().st_mtime < time.time() - RACY_S
+        view = read_actor(
+            folder, has_process=has_process, known=self.of(folder), summarize=self.summarize
+        )
+        if is_quiet and view.task is None:
+            self._at_rest[folder] = marks, view
+        return view
 
 
 def read_actors(
@@ -231,7 +249,7 @@ def read_actors(
     known, found = known or KnownJournals(), list[ActorView]()
     for folder in folders:
         try:
-            found.append(read_actor(folder, known=known.of(folder), summarize=known.summarize))
+            found.append(known.read(folder))
         except (AttractorError, OSError) as fault:
             words = words_of(fault)
             tell(f"The actor {folder.qualified_name} cannot be read: {words}.")

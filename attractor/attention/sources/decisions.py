@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from attractor.attention.evidence import Evidence, changes_of_run
 from attractor.attention.rows import AttentionRow, link_to_run, row_of_run
 from attractor.attention.source import Look, Source
+from attractor.base.dataclasses import changed
 from attractor.engine.outcome import describe_usage
 from attractor.factory.open_project import OpenProject
 from attractor.records.about import given_of
@@ -21,7 +21,7 @@ def _rows(look: Look) -> Iterator[AttentionRow]:
             link = link_to_run(run.run_id, "Review and decide", "/decision")
             for need in needs_of(run):
                 row = row_of_run(look.project, run, need)
-                yield replace(row, link=link, look=partial(_look, run.directory))
+                yield changed(row, link=link, look=partial(_look, run.directory))
 
 
 def _look(root: Path, opened: OpenProject) -> Evidence:

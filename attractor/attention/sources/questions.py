@@ -1,12 +1,12 @@
 """Questions of runs and of actors, a row each."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 
 from attractor.attention.evidence import evidence_of_question
 from attractor.attention.rows import Act, AttentionRow, Choice, Field, Settler, row_of_run
 from attractor.attention.source import Look, Source
+from attractor.base.dataclasses import changed
 from attractor.engine.questions.question import Question, QuestionKind
 from attractor.factory.project import ProjectFolder
 from attractor.records.diagnosis.needs import need_of_question
@@ -27,7 +27,7 @@ def _rows_of_run(
     run: RunOverview, project: ProjectFolder, actor: ActorView | None = None
 ) -> Iterator[AttentionRow]:
     for question in run.questions:
-        yield replace(
+        yield changed(
             row_of_run(project, run, need_of_question(run.run_id, question)),
             name=actor.name if actor else run.run_id,
             questions=[question],

@@ -1,13 +1,13 @@
 """Runs that do not go on by themselves: of a limit, a dead process, or records that are damaged."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from attractor.attention.evidence import Evidence, changes_of_run, failure_of
 from attractor.attention.rows import AttentionRow, Choice, Settler, link_to_run, row_of_run
 from attractor.attention.source import Look, Source
+from attractor.base.dataclasses import changed
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
 from attractor.records.diagnosis.needs import (
@@ -36,7 +36,7 @@ def _rows(look: Look) -> Iterator[AttentionRow]:
 
 
 def _row(run: RunOverview, need: RunNeed, project: ProjectFolder) -> AttentionRow:
-    row = replace(
+    row = changed(
         row_of_run(project, run, need),
         link=link_to_run(run.run_id),
         look=partial(_look, run.directory),
@@ -50,7 +50,7 @@ def _row(run: RunOverview, need: RunNeed, project: ProjectFolder) -> AttentionRo
         at.cancel(run.run_id, "")
         return "canceled"
 
-    return replace(row, choices=_CHOICES, act=act)
+    return changed(row, choices=_CHOICES, act=act)
 
 
 def _look(root: Path, opened: OpenProject) -> Evidence:

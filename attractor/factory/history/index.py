@@ -34,6 +34,7 @@ from attractor.factory.history.index_update import (
     IndexUpdate,
     OnProgress,
     apply_steps,
+    parse_overview,
     parse_row,
     pending_steps,
 )
@@ -244,12 +245,7 @@ class RunIndex:
         The index is not brought up to date.
         """
         with self.opened() as index:
-            if query.is_indexed:
-                found = [run for folder in folders for run in index.known(folder, query)]
-            else:
-                every = replace(query, limit=-1)
-                known = (run for folder in folders for run in index.known(folder, every))
-                found = [run for run in known if query.finds(run)]
+            found = [run for folder in folders for run in index.known(folder, query)]
         return _newest(found, query)
 
     def overview(self, root: Path) -> RunOverview:
@@ -403,7 +399,7 @@ class OpenIndex:
         if not (rows := self._db.execute(sql, values).fetchall()):
             self.update(root.parent)
             rows = self._db.execute(sql, values).fetchall()
-        return next((RunOverview.from_record(parse_row(text)) for (text,) in rows), None)
+        return next((parse_overview(text) for (text,) in rows), None)
 
     def runs(self, folder: Path, query: RunQuery) -> list[RunOverview]:
         """Return the runs in a folder that a query finds, newest first."""
@@ -422,15 +418,16 @@ class OpenIndex:
         self._update.refresh(unsettled, [*values, query.limit])
         sql = f"SELECT summary FROM runs WHERE {where} {order}"
         rows = self._db.execute(sql, [*values, query.limit])
-        return [RunOverview.from_record(parse_row(text)) for (text,) in rows]
+        return [parse_overview(text) for (text,) in rows]
 
     def known(self, folder: Path, query: RunQuery) -> list[RunOverview]:
         """Return the runs that a query finds among those that were read."""
         where, values = query.where(folder)
         sql = f"SELECT summary FROM runs WHERE signature <> '' AND {where}"
-        order = "ORDER BY directory DESC LIMIT ?"
-        rows = self._db.execute(f"{sql} {order}", [*values, query.limit])
-        return [RunOverview.from_record(parse_row(text)) for (text,) in rows]
+        limit = query.limit if query.is_indexed else -1
+        rows = self._db.execute(f"{sql} ORDER BY directory DESC LIMIT ?", [*values, limit])
+        found = (parse_overview(text) for (text,) in rows)
+        return [run for run in found if query.is_indexed or query.finds(run)]
 
     def causes(self, run_ids: Sequence[str]) -> Mapping[str, Cause]:
         """Return the causes of failed and stopped runs among those that were read."""
@@ -449,7 +446,7 @@ class OpenIndex:
         )
         found: list[PastRun] = []
         for summary, text in self._db.execute(sql, [str(folder), MOST_PAST]):
-            one = RunOverview.from_record(parse_row(summary))
+            one = parse_overview(summary)
             cause = read_record(Cause, parse_row(text)) if text else None
             # A killed run goes on, and a no-go is a verdict about a walk that succeeded.
             if one.outcome or one.is_final or one.why_stopped:
@@ -464,7 +461,7 @@ class OpenIndex:
         where, values = f"directory IN ({of_each})", [str(folder)]
         self._update.refresh(f"NOT is_settled AND {where}", values)
         rows = self._db.execute(f"SELECT summary FROM runs WHERE {where}", values)
-        return [RunOverview.from_record(parse_row(text)) for (text,) in rows]
+        return [parse_overview(text) for (text,) in rows]
 
 
 def _newest(found: Iterable[RunOverview], query: RunQuery) -> list[RunOverview]:

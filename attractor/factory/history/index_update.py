@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager, suppress
 from dataclasses import field, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from attractor.base.events import Event
 from attractor.base.hash_chain import GENESIS, ChainHead
 from attractor.base.journal import read_lines
 from attractor.base.json import Json, JsonObject, canonical_json, parse_json
+from attractor.base.locks import FileLock
 from attractor.base.records import write_record
 from attractor.engine.journal.checkpoint import RestoredState
 from attractor.engine.run_folder.layout import RunDirectory, is_executed
@@ -24,14 +25,18 @@ from attractor.engine.storage.json_files import Fields
 from attractor.factory.ledger.ledger import LineKind
 from attractor.pipeline.status import plain_status
 from attractor.records.diagnosis.causes import NO_ATTEMPT, FailedAttempt, cause_of_run
-from attractor.records.lookup import KnownStates, failed_rules, is_run, mark_of, unsorted_run_names
+from attractor.records.lookup import (
+    RACY_S,
+    KnownStates,
+    failed_rules,
+    is_run,
+    mark_of,
+    unsorted_run_names,
+)
 from attractor.records.summary import RunOverview, summarize_any
 
 BATCH = 200
 """The runs or lines that are written while other processes wait."""
-
-RACY_S = 2.0
-"""A folder that changed so recently may change again without another time."""
 
 UNFINISHED_S = 60.0
 """A directory without a manifest may become a run for so long."""
@@ -196,7 +201,7 @@ class IndexUpdate:
             Path(directory)
             for directory, signature, followed in self._db.execute(sql, values)
             if not signature
-            or signature != _signature(Path(directory), followed.split("\n") if followed else ())
+            or signature != _signature(directory, followed.split("\n") if followed else ())
         ]
         self._reread(changed)
 
@@ -447,19 +452,25 @@ def _read_walk(directory: RunDirectory, known: _Walk, journals: KnownStates) -> 
     return replace(walk, models=tuple(sorted(models)))
 
 
-def _signature(root: Path, followed: Iterable[str]) -> str:
+_NAMES = RunDirectory(Path())
+_OF_CHILD = (_NAMES.events, _NAMES.manifest, _NAMES.checkpoint)
+_OF_RUN = (_NAMES.events, _NAMES.run, *_OF_CHILD[1:], _NAMES.elsewhere)
+
+
+def _signature(root: Path | str, followed: Iterable[str]) -> str:
     """Return a text that changes when a run changes, or when a process begins or ends it.
 
     The usage of a run includes that of the children in flight, which have journals of their own:
     live runs could not be compared without them.
     """
-    directory = RunDirectory(root)
-    files = [directory.events, directory.run, directory.manifest]
-    files += [directory.checkpoint, directory.elsewhere]
-    for child in map(RunDirectory, map(Path, followed)):
-        files += [child.events, child.manifest, child.checkpoint]
-    words = ["live" if is_executed(directory) else "", *map(mark_of, files)]
-    return " ".join(filter(None, words))
+    # As texts: a path object for each file took most of the time of a list of open runs.
+    files = [f"{root}/{name}" for name in _OF_RUN]
+    files += [f"{child}/{name}" for child in followed for name in _OF_CHILD]
+    marks = [*map(mark_of, files)]
+    is_live = FileLock.is_held(f"{root}/{_NAMES.lock}")
+    if marks[len(_OF_RUN) - 1] and not is_live:
+        is_live = is_executed(RunDirectory(Path(root)))
+    return " ".join(filter(None, ["live" if is_live else "", *marks]))
 
 
 def _is_unfinished(directory: Path, now: float) -> bool:
@@ -473,6 +484,12 @@ def _ledger_row(line: bytes, end: int) -> dict[str, object]:
     record = parse_row(line)
     texts = {one: record[one] for one in ("seq", "hash", "prev", "kind", "run_id", "time")}
     return {**texts, "data": canonical_json(record["data"]), "end": end}
+
+
+@lru_cache(maxsize=1024)
+def parse_overview(summary: str) -> RunOverview:
+    """Return a run from its summary; a server asks for the same open runs again and again."""
+    return RunOverview.from_record(parse_row(summary))
 
 
 def parse_row(text: str | bytes) -> JsonObject:

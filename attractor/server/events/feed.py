@@ -31,7 +31,7 @@ from attractor.base.json import Json, JsonObject, canonical_json, content_hash, 
 from attractor.engine.journal.checkpoint import Position
 from attractor.engine.journal.reader import JournalReader
 from attractor.engine.run_folder.layout import RunDirectory, is_held
-from attractor.records.lookup import unsorted_run_names
+from attractor.records.lookup import RACY_S, unsorted_run_names
 from attractor.server.events.buffer import EventBuffer, StreamEvent, stream_event
 
 FOLDER = "server/feeds"
@@ -46,9 +46,6 @@ SLICE = 1000
 
 QUIET_S = 60.0
 """A run is inactive after this time without an event, if no process holds it."""
-
-RACY_S = 2.0
-"""A folder that changed so recently may change again without another time."""
 
 _SCHEMA = """
 CREATE TABLE runs (

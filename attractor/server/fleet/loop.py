@@ -97,7 +97,7 @@ class FleetLoop:
         self._seen: dict[str, float] = {}
         self._work = KeyedWork(AT_ONCE)
         self._journals = KnownJournals()
-        self._settled: dict[str, tuple[int, ...]] = {}
+        self._settled: dict[str, list[str]] = {}
         self._evaluated: dict[str, int] = {}
 
     def start(self) -> None:
@@ -269,7 +269,7 @@ class FleetLoop:
                 self._settled[name] = now
                 self._want(name, folder.project.project_id, partial(self._take, folder))
 
-    def _actors_with_messages(self) -> Iterator[tuple[ActorFolder, tuple[int, ...]]]:
+    def _actors_with_messages(self) -> Iterator[tuple[ActorFolder, list[str]]]:
         """Yield the actors in pools that have messages, with their signatures."""
         for folder in list_actors(self._connection.state):
             # A damaged one is reported where actors are listed.

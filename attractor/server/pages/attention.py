@@ -37,7 +37,7 @@ from attractor.server.run_actions import answer_question
 
 part = PageRouter("Attention", "/attention", position=0)
 
-PAGE_SIZE = 100
+PAGE_SIZE = 50
 """The number of rows of the page."""
 
 AHEAD = 5
