@@ -38,7 +38,7 @@ PIPELINES = 20
 REAL_RUNS = 1500
 NOW = "/runs?fragment=now"
 NOW_MS, FIRST_MS = 100, 1000
-ATTENTION = 3
+ATTENTION = 4
 PAGES = ("/api/v1/runs", "/api/v1/runs?status=failed&pipeline=wish7", "/runs")
 
 
