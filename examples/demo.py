@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from attractor.backends.accounts import KEYS
-from attractor.backends.models import list_ready, list_supported, newest_model, provider_of
+from attractor.backends.models import list_own, list_ready, newest_model, provider_of
 from attractor.config.load import load_configuration
 from attractor.config.user_folders import user_config_file
 from attractor.twins.script.script import load_script
@@ -204,7 +204,7 @@ def find_live_model(environ: Mapping[str, str]) -> LiveModel | None:
     wanted = settings.provider or provider_of(settings.model or "")
     provider = next((one for one in ready if one == wanted or not wanted), "")
     if not provider:
-        asked = [wanted] if wanted in KEYS else list_supported()
+        asked = [wanted] if wanted in KEYS else list_own()
         *others, last = sorted(name for one in asked for name in KEYS[one])
         names = f"{', '.join(others)} or {last}" if others else last
         say("error: no API key is set for the model of a live demo:")

@@ -42,7 +42,7 @@ def plan_status(invocation: Invocation, plan: str | None, as_json: bool) -> Exit
     header = ["plan", "state", "risk", "base", "result", "next command"]
     lines = [
         "\n".join([*table([header, *rows]), *faults]) if rows else "no plans",
-        *(f"without effect: {one}" for one in record["without_effect"]),
+        *(f"without effect: {one}" for one in cast("list[str]", record["without_effect"])),
         *app_lines(cast("dict[str, Any]", record["app"])),
     ]
     return show_result(record, *lines, as_json=as_json)
