@@ -7,7 +7,7 @@ built-in agent, prompts or the judge. Nothing is allowed until a person allows i
 import json
 import os
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -168,11 +168,18 @@ class AllowedLogins:
 
     def usable(self, environ: Mapping[str, str]) -> Mapping[str, Login]:
         """Return the logins that are allowed and exist, by program."""
+        found = ((name, LOGINS[name]) for name in self.all())
         return {
             name: Login(name, place.token(environ), place.path(environ), self._lock(name))
-            for name, place in LOGINS.items()
-            if name in self.all() and place.source(environ)
+            for name, place in found
+            if place.source(environ)
         }
+
+    def secrets(self, environ: Mapping[str, str]) -> Iterator[str]:
+        """Yield the tokens in the files of usable logins."""
+        for login in self.usable(environ).values():
+            with suppress(MachineryError):
+                yield from () if login.token else _tokens(login.read())
 
     def _lock(self, program: str) -> Path:
         return self.state_dir / f"login-{program}.lock"
@@ -180,6 +187,15 @@ class AllowedLogins:
     def _write(self, allowed: Mapping[str, str]) -> None:
         make_private_folder(self.state_dir)
         write_whole(self.state_dir / _FILE, json.dumps(allowed, indent=1), mode=0o600)
+
+
+def _tokens(record: JsonObject) -> Iterator[str]:
+    """Yield the tokens in the file of a login, whose names end so in each program."""
+    for name, value in record.items():
+        if isinstance(value, dict):
+            yield from _tokens(value)
+        elif isinstance(value, str) and name.lower().endswith("token"):
+            yield value
 
 
 def _known(program: str) -> str:

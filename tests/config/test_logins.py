@@ -17,6 +17,7 @@ from attractor.config.logins import AllowedLogins, Login
 from attractor.environments.local import LocalExecutionEnvironment
 from tests.cli.running import attractor
 from tests.pipeline.projects import git, make_project
+from tests.tables import table
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 TOKEN = "sk-ant-oat01-a-token-that-nobody-else-has"
@@ -38,6 +39,51 @@ def test_nothing_is_allowed_until_a_person_allows_it(tmp_path: Path) -> None:
     assert logins.usable(environ) == {}
     with pytest.raises(UnknownName):
         logins.allow("gemini", by="ann", now=NOW)
+
+
+@table("program", ["agent", "prompt", "codex"])
+def test_login_of_one_program_is_used_by_no_other(tmp_path: Path, program: str) -> None:
+    project = make_project(tmp_path / "project")
+    node = "" if program == "prompt" else f", backend={program}"
+    kind = "type=prompt" if program == "prompt" else "shape=box"
+    (project / "pipeline.dot").write_text(
+        f"digraph {{ start [shape=Mdiamond]; exit [shape=Msquare]; "
+        f'one [{kind}, prompt="-"{node}]; start -> one -> exit }}'
+    )
+    variables = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "ATTRACTOR_STATE_DIR": str(tmp_path / "state"),
+        "CLAUDE_CODE_OAUTH_TOKEN": TOKEN,
+    }
+    AllowedLogins(tmp_path / "state").allow("claude", by="ann", now=NOW)
+    words = ("run", "pipeline.dot", "--model", "claude-opus-4-6")
+    refused = attractor(*words, folder=project, variables=variables)
+    assert refused.returncode == 2
+    assert ("ANTHROPIC_API_KEY" in refused.stderr) == (program != "codex"), refused.stderr
+
+
+def test_tokens_in_the_file_of_an_allowed_login_are_redacted(tmp_path: Path) -> None:
+    file = tmp_path / ".codex" / "auth.json"
+    file.parent.mkdir()
+    tokens = {"access_token": "the-access-token", "refresh_token": "the-renewal-token"}
+    file.write_text(json.dumps({"tokens": tokens, "auth_mode": "chatgpt"}))
+    logins, environ = AllowedLogins(tmp_path / "state"), {"HOME": str(tmp_path)}
+    assert [*logins.secrets(environ)] == []
+    logins.allow("codex", by="ann", now=NOW)
+    assert [*logins.secrets(environ)] == ["the-access-token", "the-renewal-token"]
+    project = make_project(tmp_path / "project")
+    (project / "pipeline.dot").write_text(
+        "digraph { start [shape=Mdiamond]; exit [shape=Msquare]; "
+        f'one [shape=parallelogram, tool_command="cat {file}"]; start -> one -> exit }}'
+    )
+    state = {"ATTRACTOR_STATE_DIR": str(tmp_path / "state"), "PATH": os.environ["PATH"]}
+    words = ("run", "pipeline.dot", "--sandbox", "none")
+    done = attractor(*words, folder=project, variables={**environ, **state})
+    assert done.returncode == 0, done.stderr
+    written = [one.read_text("utf-8", "replace") for one in project.rglob("*") if one.is_file()]
+    assert any("chatgpt" in text for text in written)
+    assert not [text for text in written for token in tokens.values() if token in text]
 
 
 class Echo(BaseHTTPRequestHandler):

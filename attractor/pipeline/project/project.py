@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from attractor.base.dataclasses import dataclass
 from attractor.config.configuration import Configuration
+from attractor.config.logins import AllowedLogins
 from attractor.config.projects import AGENTS
 from attractor.config.settings import (
     CachesSettings,
@@ -171,7 +172,7 @@ def project_from(
         profile=settings.factory.profile,
         max_same_cause=settings.factory.max_same_cause,
         pull_request=settings.pull_request,
-        secrets=tuple(_secrets(settings)),
+        secrets=(*_secrets(settings), *AllowedLogins(machine.state_dir).secrets(machine.environ)),
     )
 
 
