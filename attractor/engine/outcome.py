@@ -187,20 +187,15 @@ def usage_to_record(usage: Usage) -> dict[str, Json]:
     """Return the JSON record of usage; the parts of amounts only if there are any."""
     estimated = {"estimated_tokens": usage.estimated_tokens} if usage.estimated_tokens else {}
     unpriced = {"unpriced_tokens": usage.unpriced_tokens} if usage.unpriced_tokens else {}
+    paid = {"subscription_usd": usage.subscription_usd} if usage.subscription_usd else {}
     return {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cost_usd": usage.cost_usd,
         **estimated,
         **unpriced,
-        **subscription_figure(usage),
+        **paid,
     }
-
-
-def subscription_figure(usage: Usage) -> dict[str, Json]:
-    """Return the field of what a subscription pays, if it pays anything."""
-    paid = round(usage.subscription_usd, 6)
-    return {"subscription_usd": paid} if paid else {}
 
 
 def usage_from_record(fields: Fields) -> Usage:

@@ -11,13 +11,7 @@ from attractor.base.ids import is_run_id, time_of
 from attractor.base.json import Json, JsonObject
 from attractor.base.records import write_record
 from attractor.engine.journal.reader import events_of
-from attractor.engine.outcome import (
-    NOTHING_USED,
-    Usage,
-    subscription_figure,
-    usage_figures,
-    usage_from_record,
-)
+from attractor.engine.outcome import NOTHING_USED, Usage, usage_figures, usage_from_record
 from attractor.engine.questions.question import (
     Answer,
     Question,
@@ -189,7 +183,7 @@ class RunOverview:
             "seconds": round(self.seconds, 3),
             **usage_figures(self.usage),
             "estimated_tokens": self.usage.estimated_tokens,
-            **subscription_figure(self.usage),
+            "subscription_usd": round(self.usage.subscription_usd, 6),
             "trouble": self.trouble,
         }
 

@@ -56,7 +56,7 @@ def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  state: {one}" for one in plan["migrations"])
     yield from (f"  GATE {one}" for one in plan["gates"])
     yield from (f"  WITHOUT EFFECT: {one}" for one in plan["without_effect"])
-    yield from (f"  {one}" for one in plan["without_refusal"])
+    yield from (f"  {one}" for one in (*plan["without_refusal"], *plan["told_by_steps"]))
     if plan["irreversible"]:
         yield f"  IRREVERSIBLE: {', '.join(plan['irreversible'])}: a roll-back restores no value"
     identity = plan["identity"]

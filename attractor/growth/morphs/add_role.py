@@ -2,7 +2,7 @@
 
 from attractor.growth.morph import Morph, Risk, Touched, add_child, field_slot, new_node, targets_of
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode, free_id
-from attractor.growth.specification.rights import RIGHTS
+from attractor.growth.specification.rights import RIGHTS, require_no_key
 
 
 class AddRole(Morph):
@@ -29,6 +29,7 @@ class AddRole(Morph):
         role = old or new_node(graph, self.name, "role", id_=self._new_id(graph))
         for relation, ids in self._rights(graph).items():
             role = role.with_targets(relation, ids)
+        require_no_key(graph, role)
         return graph.replace(role) if old else add_child(graph, "interface", role)
 
     def _existing(self, graph: SpecGraph) -> SpecNode | None:

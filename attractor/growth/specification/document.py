@@ -31,6 +31,7 @@ from attractor.growth.specification.node_kind import (
     node_kinds,
     relations_of,
 )
+from attractor.growth.specification.rights import require_no_key
 from attractor.growth.specification.yaml_text import line_of, parse_yaml
 
 IDENTITY = ("purpose", "beneficiaries", "safety_envelope", "prohibited_changes")
@@ -81,6 +82,8 @@ def graph_of(
     graph = SpecGraph(reader.linked())
     check_graph(graph)
     reader.check_needs()
+    for role in graph.of_kind("role"):
+        require_no_key(graph, role)
     return graph
 
 

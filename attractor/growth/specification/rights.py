@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from attractor.growth.errors import InvalidSpec
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
 
 RIGHTS = (Relation.SEES, Relation.DOES, Relation.EDITS)
@@ -17,6 +18,38 @@ def may_see(role: SpecNode, id_: str) -> bool:
     """Return whether a role may see a node; what it edits, it sees."""
     seen = (*role.targets(Relation.SEES), *role.targets(Relation.EDITS))
     return sees_all(role) or id_ in seen
+
+
+def is_restricted(graph: SpecGraph, id_: str) -> bool:
+    """Return whether a field is seen only by the roles that name it."""
+    return graph[id_].kind == "field" and any(
+        role.kind == "role" for role in graph.sources(id_, Relation.SEES)
+    )
+
+
+def require_no_key(graph: SpecGraph, role: SpecNode) -> None:
+    """Raise InvalidSpec if only some would see a key: it stands in addresses and references."""
+    for id_ in role.targets(Relation.SEES):
+        if graph[id_].kind == "field" and graph[id_].fields.get("key") == "true":
+            fault = f"role {role.id}: sees leads to the key {id_}, which everybody sees"
+            raise InvalidSpec(fault, hint="name a field that is no key")
+
+
+def told_by_steps(graph: SpecGraph) -> Iterator[str]:
+    """Yield the steps that may tell others what only some see: they read and write all fields."""
+    for step in graph.of_kind("step"):
+        read = [
+            field
+            for entity in step.targets(Relation.READS)
+            for field in graph.children_ids(entity)
+            if is_restricted(graph, field)
+        ]
+        written = [
+            one for one in step.targets(Relation.WRITES) if one not in step.targets(Relation.READS)
+        ]
+        if read and written:
+            words = f"reads {', '.join(read)}, which only some see, and writes {', '.join(written)}"
+            yield f"step {step.id} {words}"
 
 
 def ways_to(graph: SpecGraph, node: SpecNode, relation: Relation, target: str) -> Iterator[str]:

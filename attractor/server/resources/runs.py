@@ -78,7 +78,7 @@ class RunAnswer(AnswerModel):
         description="The tokens, among these, of calls whose cost is unknown."
     )
     subscription_usd: float = Field(
-        0.0, description="The part of the cost that a subscription pays, by the list price."
+        description="The part of the cost that a subscription pays, by the list price."
     )
     trouble: str
 

@@ -20,7 +20,7 @@ from attractor.growth.apps.routes import (
 )
 from attractor.growth.apps.stack import FilePart, GeneratedFile, Stack
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
-from attractor.growth.specification.rights import RIGHTS, sees_all
+from attractor.growth.specification.rights import RIGHTS, is_restricted, sees_all
 from attractor.growth.tools import ADAPTERS, adapter_text, adapters, copied_adapters
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def _field(graph: SpecGraph, node: SpecNode) -> dict[str, Any]:
         "choices": node.fields.get("choices", ()),
         "unit": node.fields.get("unit", ""),
         "refers_to": next(iter(entities_of(graph, node, Relation.REFERS_TO)), ""),
+        "restricted": is_restricted(graph, node.id),
     }
 
 

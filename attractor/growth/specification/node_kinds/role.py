@@ -7,7 +7,7 @@ part = NodeKind(
     parent="interface",
     key="roles",
     relations={
-        "sees": Targets(Relation.SEES, ("panel", "entity", "output")),
+        "sees": Targets(Relation.SEES, ("panel", "entity", "field", "output")),
         "does": Targets(Relation.DOES, ("action", "pipeline")),
         "edits": Targets(Relation.EDITS, ("entity",)),
     },
