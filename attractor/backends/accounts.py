@@ -61,6 +61,23 @@ class ReachedLimit:
     probes: int = 0
     format: int = FORMAT
 
+    def __str__(self) -> str:
+        return f"{self.words}; next try at {self.until:%Y-%m-%d %H:%M:%S} UTC"
+
+
+@dataclass(frozen=True)
+class AccountTrial:
+    """The last answer by an account; `fault` is the error of the provider."""
+
+    at: datetime
+    model: str
+    fault: str = ""
+    format: int = FORMAT
+
+    def __str__(self) -> str:
+        what = f"failed: {self.fault}" if self.fault else "answered"
+        return f"{self.at:%Y-%m-%d} {self.model} {what}".replace("  ", " ")
+
 
 class AccountUse:
     """The use of an account by a stage; after a limit, the use is a probe, and excludes others."""
@@ -74,6 +91,11 @@ class AccountUse:
         if self._probe:
             self._account.lift()
             self.end()
+
+    def record_answer(self, model: str) -> None:
+        """Record that the account was served."""
+        self.lift_limit()
+        self._account.record_trial(model)
 
     def record_limit(self, limit: "Limit") -> None:
         """Record that the account has reached a limit."""
@@ -140,13 +162,30 @@ class Account:
         with suppress(FileNotFoundError):
             self._file.unlink()
 
+    def last_trial(self) -> AccountTrial | None:
+        """Return the last trial; an unreadable file counts as none."""
+        with suppress(UsageError, FileError):
+            if self._trial.exists():
+                return read_record(AccountTrial, read_object(self._trial, UsageError))
+        return None
+
+    def record_trial(self, model: str, fault: str = "") -> None:
+        """Record an answer, a success once a day; a disk that is full prevents no answer."""
+        now, last = self.clock.now(), self.last_trial()
+        is_known = last and (last.model, last.fault, last.at.date()) == (model, "", now.date())
+        if is_known and not fault:
+            return
+        with suppress(FileError):
+            make_private_folder(self.folder)
+            trial = write_record(AccountTrial(now, model, fault)) | {"format": FORMAT}
+            write_whole(self._trial, canonical_json(trial), mode=0o600)
+
     async def _admit(self, waits: Waits) -> FileLock | None:
         """Wait for the end of the limit; return the lock of a probe, or None without a limit."""
         while reached := self.reached():
             if probe := self._try_to_probe(reached):
                 return probe
-            again = f"{reached.until:%Y-%m-%d %H:%M:%S} UTC"
-            words = f"limit of {self.label}: {reached.words}; next try at {again}"
+            words = f"limit of {self.label}: {reached}"
             async with waits.waiting(Wait(WaitReason.LIMIT, reached.until), words):
                 while self.reached() == reached:
                     if probe := self._try_to_probe(reached):
@@ -174,6 +213,10 @@ class Account:
     @property
     def _file(self) -> Path:
         return self.folder / f"{self.name}.json"
+
+    @property
+    def _trial(self) -> Path:
+        return self.folder / f"{self.name}.trial"
 
 
 @dataclass(frozen=True)

@@ -185,7 +185,7 @@ class WaitForLimits:
                 except SDKError as error:
                     use.record_limit(self._limit_of(error))
                 else:
-                    use.lift_limit()
+                    use.record_answer(request.model)
                     return response
 
     async def stream(self, request: Request, next: Stream) -> AsyncGenerator[StreamEvent]:
@@ -205,6 +205,7 @@ class WaitForLimits:
                 except SDKError as error:
                     use.record_limit(self._limit_of(error))
                 else:
+                    use.record_answer(request.model)
                     return
 
     def _limit_of(self, error: SDKError) -> Limit:

@@ -421,7 +421,8 @@ class OutsideAgent:
                 limit = watch.limit_of(fault, work.transcript.text)
                 if limit is None or await work.reporting.reported():
                     if not fault:
-                        use.lift_limit()
+                        named = ("", *work.transcript.models)[-1]
+                        use.record_answer(task.choice.model or named)
                     return fault
                 use.record_limit(limit)
             task = self._continued(work, task)

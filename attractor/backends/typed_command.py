@@ -21,6 +21,9 @@ from attractor.backends.registry import OutsideParts
 from attractor.base.json import JsonObject
 from attractor.environments.program_files import locate_program
 
+PROGRAMS = (CLAUDE, CODEX, GEMINI, OPENCODE)
+"""The coding agents with a backend of their own."""
+
 _WRAPPERS = ("env", "npx", "timeout")
 _WITH_VALUE = {"-u", "--unset", "-C", "--chdir", "-k", "--kill-after", "-s", "--signal", "-p"}
 _OF_WRAPPER = re.compile(r"-.*|[A-Za-z_]\w*=.*|\d+(\.\d+)?[smhd]?")
@@ -41,7 +44,7 @@ def program_word(words: Sequence[str]) -> str:
 def known_program(words: Sequence[str]) -> Program | None:
     """Return the coding agent that a command starts, if it is one of those with a backend."""
     word = _VERSION.sub("", program_word(words))
-    for program in (CLAUDE, CODEX, GEMINI, OPENCODE):
+    for program in PROGRAMS:
         # The remedy ends with the name of the package for npx.
         if word == program.remedy.split()[-1] or PurePath(word).name == program.name:
             return program

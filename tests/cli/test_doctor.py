@@ -98,7 +98,7 @@ def test_keys_are_found_and_never_printed(tmp_path: Path) -> None:
     assert SECRET not in result.stdout + result.stderr
     result = doctor(tmp_path, MISTRAL_API_KEY=SECRET, GROQ_API_KEY=SECRET, AZURE_API_KEY=SECRET)
     assert findings(result)["key of azure"]["remedy"] == "set AZURE_API_BASE"
-    assert findings(result)["other providers"]["found"] == "groq, mistral can be asked"
+    assert findings(result)["key of groq"]["found"] == "GROQ_API_KEY is set"
     assert SECRET not in result.stdout + result.stderr
 
 

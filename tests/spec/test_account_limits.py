@@ -144,6 +144,7 @@ def test_a_run_waits_for_the_reset_and_succeeds_with_one_attempt(tmp_path: Path)
     with desk(tmp_path, after=seconds) as one:
         result = one.run(max_duration="3s")
         assert calls(one) == [429, 200]
+        assert f" {MODEL} answered " in one.output("models", "--mine")
     assert result.completed == ("start", "ask")
     assert record(result, "ask/status.json")["attempt"] == 1
     assert len(events(result, "StageStarted")) == 2

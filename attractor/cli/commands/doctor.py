@@ -52,7 +52,7 @@ def doctor(
 ) -> ExitCode:
     """Check this machine and list remedies for problems.
 
-    Check programs, folders, sandboxes and the API keys of providers (API keys are never printed).
+    Check programs, folders, sandboxes and the ways to models (API keys are never printed).
     With PIPELINE, also check the programs and secrets that the pipeline requires. List all
     effective settings with their sources. Nothing is changed, except by --project ID. Exit with 1
     if a problem prevents all work.

@@ -7,7 +7,15 @@ from dataclasses import asdict
 import click
 
 from attractor.agent.provider_profile import find_provider
-from attractor.backends.models import ModelChoice, is_provider, key_remedy, list_catalogue
+from attractor.backends.model_sources import ModelSource, ModelSources
+from attractor.backends.models import (
+    WITHOUT_KEY,
+    ModelChoice,
+    account_of,
+    is_provider,
+    key_remedy,
+    list_catalogue,
+)
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UnknownName, UsageError
@@ -21,6 +29,7 @@ from attractor.factory.operator_process import refuse_in_run
 from attractor.language.source.text import visible
 from attractor.llm.catalogue import ModelInfo, get_model_info, shipped_catalogue
 from attractor.llm.client import AGENT_TIMEOUT, Client, provider_registry
+from attractor.llm.errors import SDKError
 from attractor.llm.messages import Message
 from attractor.llm.request import Request
 from attractor.llm.response import Response, cost_of
@@ -28,6 +37,7 @@ from attractor.llm.response import Response, cost_of
 UNKNOWN = "unknown"
 _HEADING = ("model", "provider", "window", "output", "can", "$ in", "$ cached", "$ out")
 _LONGEST_ANSWER = 200
+_LONGEST_TRIAL = 80
 
 
 def models_text(models: Sequence[ModelInfo], *, others: int) -> str:
@@ -51,6 +61,33 @@ def trial_text(trial: "Trial") -> str:
             f"cost    {cost}",
         ]
     )
+
+
+def sources_of(invocation: Invocation) -> ModelSources:
+    """Return the finder of this machine's ways to models."""
+    return ModelSources(invocation.configuration.settings.state_dir, invocation.environ)
+
+
+def sources_text(sources: Sequence[ModelSource]) -> str:
+    """Return a table of the ways to models."""
+    if not sources:
+        return f"This machine has no way to a model: {WITHOUT_KEY}"
+    rows = [
+        (
+            one.kind,
+            one.name,
+            one.set_by,
+            ", ".join([*one.users, *(f"({name})" for name in one.absent)]) or "-",
+            shorten(str(one.trial or "no"), _LONGEST_TRIAL),
+            str(one.limit or "-"),
+            f"{one.fault}: {one.step}" if one.fault else one.step,
+        )
+        for one in sources
+    ]
+    heading = ("way", "to", "set by", "used by", "tried", "limit", "to use it")
+    legend = "(...): not installed; MODEL: a name of 'attractor models --provider PROVIDER'"
+    shown = [tuple(map(visible, row)) for row in (heading, *rows)]
+    return "\n".join([*table(shown), "", legend])
 
 
 def _legend(others: int) -> Iterator[str]:
@@ -146,23 +183,36 @@ async def try_once(
 
 @click.group(invoke_without_command=True)
 @click.option("--provider", metavar="PROVIDER", help="List only the models of this provider.")
+@click.option(
+    "--mine",
+    is_flag=True,
+    help="List the ways to models that this machine has: keys, clouds, local servers and logins, "
+    "each with the agents that can use it, its last answer, its limit, and the line that uses it.",
+)
 @json_option
 @click.pass_context
-def models(ctx: click.Context, provider: str | None, as_json: bool) -> ExitCode:
+def models(ctx: click.Context, provider: str | None, mine: bool, as_json: bool) -> ExitCode:
     """List known models with context windows, capabilities and prices.
 
     Without --provider, list the models of installed providers. Unlisted models can also be used,
-    but their price is unknown.
+    but their price is unknown. With --mine, no provider is asked.
     """
     if ctx.invoked_subcommand is not None:
         command = ctx.invoked_subcommand
-        options = ["--provider"] * (provider is not None) + ["--json"] * as_json
+        options = ["--provider"] * (provider is not None) + ["--mine"] * mine + ["--json"] * as_json
         if options:
             raise UsageError(
                 f"{' and '.join(options)} before {command!r} has no effect",
                 hint=f"write them last: attractor models {command} MODEL {' '.join(options)}",
             )
         return ExitCode.DONE
+    if mine:
+        if provider:
+            raise UsageError("--mine lists all providers", hint="leave out --provider")
+        found = asyncio.run(sources_of(ctx.obj).find())
+        return show_result(
+            [write_fields(one) for one in found], sources_text(found), as_json=as_json
+        )
     shown = list_catalogue(provider or "")
     others = set(shipped_catalogue().providers) - set(provider_registry())
     words = models_text(shown, others=0 if provider else len(others))
@@ -188,7 +238,13 @@ def try_model(invocation: Invocation, model: str, provider: str | None, as_json:
     if known is None:
         words = f"unknown model {model}: not in the catalogue, requested as written"
         show(words, err=True)
-    trial = asyncio.run(try_once(choice, known, invocation.environ))
+    account = account_of(choice.provider, sources_of(invocation).accounts)
+    try:
+        trial = asyncio.run(try_once(choice, known, invocation.environ))
+    except SDKError as error:
+        account.record_trial(choice.model, error.message)
+        raise
+    account.record_trial(choice.model)
     return show_result(trial.to_record(), trial_text(trial), as_json=as_json)
 
 

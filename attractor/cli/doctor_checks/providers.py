@@ -1,40 +1,46 @@
-"""Keys of model providers: set or missing; values are never printed."""
+"""Ways to models: keys of providers and logins of programs; values are never printed."""
 
 from collections.abc import Sequence
 
-from attractor.backends.models import ProviderKey, find_incomplete, read_provider_keys
+from attractor.backends.accounts import KEYS
+from attractor.backends.model_sources import ModelSource, ModelSources, SourceKind
 from attractor.cli.doctor import Finding, Machine, missing, ok
 
 _OTHERS = "other providers"
 
 
 async def examine(machine: Machine) -> Sequence[Finding]:
-    """Report for each provider whether its API key is set, and list other available providers."""
-    keys = await read_provider_keys(machine.environ)
-    ours = [_look(key) for key in keys if key.variables]
-    ours += [
-        missing(f"key of {name}", fault.message, remedy=fault.hint)
-        for name, fault in (await find_incomplete(machine.environ)).items()
+    """Report each way to models that the machine has, and the native providers without a key."""
+    state_dir = machine.configuration.settings.state_dir
+    found = await ModelSources(state_dir, machine.environ).find()
+    names = {one.name for one in found if one.kind is not SourceKind.LOGIN}
+    unset = [
+        missing(
+            f"key of {name}",
+            f"{' or '.join(variables)} is not set",
+            remedy=f"export {variables[0]}, to use its models",
+        )
+        for name, variables in KEYS.items()
+        if name not in names
     ]
-    served = [key.provider for key in keys if not key.variables]
-    if served:
-        return [*ours, ok(_OTHERS, f"{', '.join(served)} can be asked")]
-    message = "no API key is set"
-    return [
-        *ours,
-        missing(_OTHERS, message, remedy="export GROQ_API_KEY, or the key of another provider"),
-    ]
+    if not names - {*KEYS}:
+        remedy = "export GROQ_API_KEY, or the key of another provider"
+        unset.append(missing(_OTHERS, "no API key is set", remedy=remedy))
+    return [*map(_look, found), *unset]
 
 
-def _look(one: ProviderKey) -> Finding:
-    subject = f"key of {one.provider}"
-    if one.is_set:
-        return ok(subject, f"{one.set_by} is set")
-    return missing(
-        subject,
-        f"{' or '.join(one.variables)} is not set",
-        remedy=f"export {one.variables[0]}, to use its models",
+def _look(one: ModelSource) -> Finding:
+    is_login = one.kind is SourceKind.LOGIN
+    subject = f"{'login' if is_login else 'key'} of {one.name}"
+    if one.fault:
+        return missing(subject, one.fault, remedy=one.step)
+    facts = (
+        one.set_by if is_login else f"{one.set_by} is set",
+        f"not used: {one.step}" if is_login and one.step.startswith("unset") else "",
+        str(one.trial or ""),
+        f"limit: {one.limit}" if one.limit else "",
     )
+    return ok(subject, "; ".join(filter(None, facts)))
 
 
 part = examine
