@@ -7,6 +7,8 @@ answer.
 import json
 import math
 import re
+import struct
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
@@ -22,8 +24,16 @@ from attractor.llm.providers import (
 from attractor.llm.response import Usage, prompt_tokens
 from attractor.llm.transport.fields import Fields
 
+
+def _read_cloud(usage: Fields) -> Usage:
+    """Return the usage of a model of Claude in a cloud, whose input includes the cache."""
+    read = anthropic_response.read_usage(usage)
+    return replace(read, input_tokens=prompt_tokens(read, "anthropic"))
+
+
 _READ: Mapping[re.Pattern[str], Callable[[Fields], Usage]] = {
     re.compile(r".*/messages"): anthropic_response.read_usage,
+    re.compile(r".*/model/(?P<model>[^/]+)/invoke(-with-response-stream)?"): _read_cloud,
     re.compile(r".*/responses(/compact)?"): openai_response.read_usage,
     re.compile(r".*/chat/completions"): chat_response.read_usage,
     re.compile(r".*/models/(?P<model>[^/:]+):\w*enerateContent"): gemini_response.read_usage,
@@ -32,6 +42,7 @@ _ENDS = ("message_delta", "response.completed", "response.incomplete", "response
 _LAST = (*_ENDS[1:], "message_stop")
 # Bytes, because letters of other scripts take more tokens.
 _BYTES_A_TOKEN = 4
+_PRELUDE = struct.Struct(">III")
 _ENCODED = re.compile(rb"[A-Za-z0-9+/_=-]{4000,}")
 _ENCODED_TOKENS = 1_500
 # Members of a piece that are not written by the model, or are encoded.
@@ -67,12 +78,16 @@ class UsageReader:
         self._has_ended = False
         self._size = 0
         self._line = b""
+        self._is_framed = path.endswith("/invoke-with-response-stream")
         self._data: list[bytes] = []
         self.is_over = False
         self.error = ""
 
     def take(self, piece: bytes) -> None:
         """Read a piece of a stream of events."""
+        if self._is_framed:
+            self._take_frames(piece)
+            return
         *lines, self._line = (self._line + piece).split(b"\n")
         for line in lines:
             text = line.rstrip(b"\r")
@@ -82,6 +97,20 @@ class UsageReader:
                 event, self._data = b"\n".join(self._data), []
                 self.is_over = self.is_over or event.strip() == b"[DONE]"
                 self._take_json(event)
+
+    def _take_frames(self, piece: bytes) -> None:
+        """Read a piece of an event stream of AWS: lengths, headers, an event, and a checksum."""
+        self._line += piece
+        while len(self._line) >= _PRELUDE.size:
+            whole, headers, _ = _PRELUDE.unpack_from(self._line)
+            if whole < _PRELUDE.size or len(self._line) < whole:
+                return
+            event = _parse(self._line[_PRELUDE.size + headers : whole - 4])
+            self._line = self._line[whole:]
+            if encoded := _text(event, "bytes"):
+                self._take_json(b64decode(encoded))
+            elif isinstance(event, dict):
+                self.error = json.dumps(event)
 
     def take_whole(self, body: bytes) -> None:
         """Read an answer that is not a stream of events."""
@@ -111,7 +140,8 @@ class UsageReader:
 
     def read(self) -> CallUsage | None:
         """Return the usage at the end; None if the provider refused the call inside the answer."""
-        self.take(b"\n\n")  # some servers leave out the last blank line
+        if not self._is_framed:
+            self.take(b"\n\n")  # some servers leave out the last blank line
         try:
             reported = self._read(Fields(self._counts, provider=self._provider))
         except SDKError:

@@ -17,9 +17,9 @@ from contextlib import (
     nullcontext,
     suppress,
 )
+from dataclasses import field
 from hmac import compare_digest
 from http import HTTPStatus
-from types import MappingProxyType
 from urllib.parse import unquote
 
 import httpx
@@ -27,9 +27,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from attractor.backends.accounts import KEYS
 from attractor.backends.answer_usage import CallUsage, UsageReader, is_model_call
 from attractor.backends.login_tokens import LoginCredentials, LoginLost
+from attractor.backends.upstreams import upstream_of
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.secret_search import forms_of
@@ -59,104 +59,29 @@ _AFTER_SENDING = (httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError)
 
 
 @dataclass(frozen=True)
-class Upstream:
-    """The API of a provider: base URL, header of the key, and paths that programs may use.
-
-    The variable `url_variable` replaces the base URL. `version` is removed from the end of the base
-    URL, because the paths of programs begin with it. `variables` are read by programs.
-    """
-
-    url_variable: str
-    url: str
-    header: str
-    paths: re.Pattern[str]
-    keys: tuple[str, ...]
-    variables: tuple[str, ...]
-    version: str = ""
-
-    def base_url(self, environ: Mapping[str, str], usual: str = "") -> str:
-        """Return the base URL without a version; `usual` replaces the usual one."""
-        url = environ.get(self.url_variable, "").strip() or usual or self.url
-        return re.sub(f"{self.version}$", "", url.rstrip("/"))
-
-    def key(self, environ: Mapping[str, str]) -> str:
-        """Return the key of the operator; local servers often need no key."""
-        return next(filter(None, (environ.get(name, "").strip() for name in self.keys)), "")
-
-    def key_headers(self, environ: Mapping[str, str]) -> Mapping[str, str]:
-        """Return the header with the key of the operator."""
-        key = self.key(environ)
-        value = f"Bearer {key}" if self.header == "authorization" else key
-        return {self.header: value} if key else {}
-
-
-_CHAT = re.compile(
-    r"GET /models(/.+)?|POST /(chat/completions|responses(/(compact|input_tokens))?)"
-)
-_MESSAGES = re.compile(r"GET /v1/models(/.+)?|POST /v1/messages(/count_tokens)?")
-_CONTENTS = re.compile(
-    r"GET /v1\w*/models(/[^/:]+)?"
-    r"|POST /v1\w*/models/[^/:]+:(generateContent|streamGenerateContent|countTokens)"
-)
-UPSTREAMS: Mapping[str, Upstream] = MappingProxyType(
-    {
-        "anthropic": Upstream(
-            "ANTHROPIC_BASE_URL",
-            "https://api.anthropic.com",
-            "x-api-key",
-            _MESSAGES,
-            KEYS["anthropic"],
-            ("ANTHROPIC_BASE_URL",),
-            version="/v1",
-        ),
-        "gemini": Upstream(
-            "GEMINI_BASE_URL",
-            "https://generativelanguage.googleapis.com",
-            "x-goog-api-key",
-            _CONTENTS,
-            KEYS["gemini"],
-            ("GEMINI_BASE_URL", "GOOGLE_GEMINI_BASE_URL"),
-            version=r"/v\d\w*",
-        ),
-        "openai": Upstream(
-            "OPENAI_BASE_URL",
-            "https://api.openai.com/v1",
-            "authorization",
-            _CHAT,
-            KEYS["openai"],
-            ("OPENAI_BASE_URL",),
-        ),
-        "openai_compatible": Upstream(
-            "OPENAI_COMPATIBLE_BASE_URL",
-            "",
-            "authorization",
-            _CHAT,
-            ("OPENAI_COMPATIBLE_API_KEY",),
-            ("OPENAI_COMPATIBLE_BASE_URL",),
-        ),
-    }
-)
-
-
-@dataclass(frozen=True)
 class ModelAccess:
     """The URL and the placeholder key by which a program reaches the models of a provider.
 
-    With `login`, the program finds the placeholder where it looks for its login.
+    With `login`, the program finds the placeholder where it looks for its login. `settings` are
+    more variables, by which a program finds a cloud.
     """
 
     provider: str
     url: str
     key: str
     login: LoginPlace | None = None
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def key_variable(self) -> str:
+        """The variable of the placeholder; a login without a variable is a file of the program."""
+        return self.login.variable if self.login else upstream_of(self.provider).keys[0]
 
     @property
     def variables(self) -> Mapping[str, str]:
         """The environment variables of the provider, with this URL and this key."""
-        upstream = UPSTREAMS[self.provider]
-        name = self.login.variable if self.login else upstream.keys[0]
-        # A login without a variable is a file of the program.
-        return {**dict.fromkeys(upstream.variables, self.url), name: self.key} if name else {}
+        name, urls = self.key_variable, upstream_of(self.provider).variables
+        return {**dict.fromkeys(urls, self.url), **self.settings, name: self.key} if name else {}
 
 
 @dataclass(frozen=True)
@@ -206,7 +131,8 @@ async def offer_models(
         address = f"{LOOPBACK}:{listener.getsockname()[1]}"
         await stack.enter_async_context(serve(proxy, listener))
         await stack.enter_async_context(environment.offer(listener.getsockname()[1], address))
-        yield ModelAccess(provider, f"http://{address}", key, login.place if login else None)
+        place, settings = login.place if login else None, upstream_of(provider).settings(environ)
+        yield ModelAccess(provider, f"http://{address}", key, place, settings)
 
 
 def _forms(secret: str) -> Sequence[bytes]:
@@ -227,13 +153,13 @@ class _Proxy:
         on_call: Callable[[CallUsage], AbstractContextManager[None]],
         on_answer: Callable[[ProviderAnswer], object],
     ) -> None:
-        upstream = UPSTREAMS[provider]
+        upstream = upstream_of(provider)
         self._paths = upstream.paths
         self._base_url = upstream.base_url(environ)
         self._placeholder = key
         self._require_budget = require_budget
         self._operators_key = upstream.key(environ)
-        self.key_headers = upstream.key_headers(environ)
+        self._environ, self._upstream = environ, upstream
         self.login: LoginCredentials | None = None
         self.provider = provider
         self.client = client
@@ -243,8 +169,14 @@ class _Proxy:
     def use_login(self, login: Login, environ: Mapping[str, str]) -> None:
         """Add the token of a login in place of the key."""
         self.login = LoginCredentials(login, environ)
-        upstream = UPSTREAMS[self.provider]
+        upstream = upstream_of(self.provider)
         self._base_url = upstream.base_url(environ, login.place.url)
+
+    async def sign(self, request: httpx.Request) -> Mapping[str, str]:
+        """Return the headers with the key of the operator, or with a signature by the key."""
+        if (headers := self._upstream.key_headers(self._environ)) or not self._upstream.sign:
+            return headers
+        return await asyncio.to_thread(self._upstream.sign, self._environ, request)
 
     @property
     def forms(self) -> Collection[bytes]:
@@ -370,7 +302,7 @@ class _Call:
     async def _send(self) -> httpx.Response:
         """Send the request with the key, or the token of a login, which is renewed once."""
         proxy, request, login = self._proxy, self._request, self._proxy.login
-        added = await login.headers() if login else proxy.key_headers
+        added = await login.headers() if login else await proxy.sign(request)
         request.headers.update(added)
         answer = await proxy.client.send(request, stream=True)
         if login and answer.status_code == HTTPStatus.UNAUTHORIZED:

@@ -5,7 +5,6 @@ Nothing is asked over the network, and no library of a provider is loaded.
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
 
 from attractor.backends.accounts import FOLDER, KEYS, Account, Accounts, AccountTrial, ReachedLimit
@@ -28,25 +27,16 @@ _RUN = "attractor run PIPELINE.dot"
 _CLOUDS = ("azure", "azure_ai", "bedrock", "databricks", "vertex_ai", "watsonx")
 
 
-class SourceKind(StrEnum):
-    """The kind of a way to models."""
-
-    KEY = "key"
-    CLOUD = "cloud"
-    SERVER = "server"
-    LOGIN = "login"
-
-
 @dataclass(frozen=True)
 class ModelSource:
     """A way to the models of a provider, or of a program's login.
 
-    `set_by` are the variables or the file. `users` are the backends that can use it, `absent` those
-    whose program is not installed; a login has no users while a key is used in its place. `step` is
-    the line that uses it, or the remedy of `fault`.
+    `kind` is key, cloud, server or login. `set_by` are the variables or the file. `users` are the
+    backends that can use it, `absent` those whose program is not installed; a login has no users
+    while a key is used in its place. `step` is the line that uses it, or the remedy of `fault`.
     """
 
-    kind: SourceKind
+    kind: str
     name: str
     set_by: str
     users: tuple[str, ...]
@@ -105,7 +95,9 @@ class ModelSources:
         source = place.source(self.environ) if place else str(file) if file.is_file() else ""
         if not source:
             return None
-        keys = [_describe_set(KEYS[name], self.environ) for name in program.providers]
+        keys = [
+            _describe_set(KEYS[name], self.environ) for name in KEYS if name in program.providers
+        ]
         is_replaced, is_installed = all(keys), self._is_installed(program)
         login = AllowedLogins(self.state_dir).usable(self.environ).get(program.name)
         fault = _find_fault(program.name, login) if place and not is_replaced else None
@@ -115,7 +107,7 @@ class ModelSources:
         identity = str(login) if login else program.run
         account = self._account(lambda accounts: accounts.of_program(program.name, identity))
         return ModelSource(
-            SourceKind.LOGIN,
+            "login",
             program.name,
             source,
             (program.name,) if is_installed and not is_replaced else (),
@@ -143,11 +135,11 @@ def _find_fault(program: str, login: Login | None) -> AttractorError | None:
     return None
 
 
-def _kind_of(provider: str, variables: Sequence[str]) -> SourceKind:
+def _kind_of(provider: str, variables: Sequence[str]) -> str:
     if provider in _CLOUDS:
-        return SourceKind.CLOUD
+        return "cloud"
     is_server = all(name.endswith(("_API_BASE", "_BASE_URL")) for name in variables)
-    return SourceKind.SERVER if is_server else SourceKind.KEY
+    return "server" if is_server else "key"
 
 
 def _describe_set(variables: Sequence[str], environ: Mapping[str, str]) -> str:

@@ -124,8 +124,9 @@ def is_provider(provider: str) -> bool:
 
 
 def has_native_key(provider: str, environ: Mapping[str, str]) -> bool:
-    """Return whether the key of a native provider is set, or for local servers the URL."""
-    return any(environ.get(name, "").strip() for name in KEYS[provider])
+    """Return whether the key of a provider is set: for local servers the URL, for clouds all."""
+    alternatives = (names.split(" and ") for names in KEYS.get(provider) or variables_of(provider))
+    return any(all(environ.get(name, "").strip() for name in names) for names in alternatives)
 
 
 async def has_key(provider: str, environ: Mapping[str, str]) -> bool:

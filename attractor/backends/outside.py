@@ -23,7 +23,7 @@ from attractor.backends.agent_records import Record
 from attractor.backends.agent_report import VARIABLE, Reporting, StatusFile, status_file_in
 from attractor.backends.limit_texts import Limit, find_limit, limit_of_answer
 from attractor.backends.model_proxy import ProviderAnswer, offer_models
-from attractor.backends.models import ModelChoice, has_native_key
+from attractor.backends.models import ModelChoice, account_of, has_native_key
 from attractor.backends.outside_events import (
     NOTHING_SPENT,
     AgentText,
@@ -33,7 +33,7 @@ from attractor.backends.outside_events import (
     Spent,
 )
 from attractor.backends.pricing import Meter, Pricing
-from attractor.backends.program_needs import find_missing, find_unmetered, locate
+from attractor.backends.program_needs import find_missing, find_unmetered, locate, login_for
 from attractor.backends.programs import Dialogue, Invocation, Program, Task, open_input
 from attractor.backends.registry import BackendParts, BuiltBackend, OutsideParts
 from attractor.base.clock import Clock
@@ -324,7 +324,7 @@ class OutsideAgent:
         environment = stage.workspace.environment
         task = Task(prompt="", choice=choice, folder=environment.working_directory())
         has_key = not choice.provider or has_native_key(choice.provider, parts.environ)
-        login = None if has_key else parts.logins.get(self._program.name)
+        login = None if has_key else login_for(self._program, choice.provider, parts)
         transcript.has_subscription = login is not None
         if not (has_key or login):
             yield task
@@ -432,7 +432,7 @@ class OutsideAgent:
         if accounts is None:
             return None
         if task.access and not task.access.login:
-            return accounts.of_provider(task.access.provider)
+            return account_of(task.access.provider, accounts)
         login = work.parts.logins.get(self._program.name)
         identity = str(login) if task.access else self._program.run
         return accounts.of_program(self._program.name, identity)

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from attractor.backends.accounts import KEYS
 from attractor.backends.model_faults import node_fault
 from attractor.backends.models import MODEL, PROVIDER, has_native_key, key_remedy
 from attractor.backends.programs import Program
 from attractor.backends.registry import OutsideParts
-from attractor.config.logins import LOGINS
+from attractor.config.logins import LOGINS, Login
 from attractor.environments.program_files import LocatedProgram, locate_program
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
@@ -85,7 +86,8 @@ def _find_model_faults(
     for provider, users in by_provider.items():
         if not has_login(program, parts):
             message = f"backend={program.name}: missing API key of the provider {provider!r}"
-            fix = f"{key_remedy(provider)}{_about_login(program, parts)}; {_SIMULATE}"
+            login = _about_login(program, parts) if provider in KEYS else ""
+            fix = f"{key_remedy(provider)}{login}; {_SIMULATE}"
             yield node_fault(users, message, fix=fix)
 
 
@@ -131,7 +133,13 @@ def _unusable_model(program: Program, node: Node, parts: OutsideParts) -> str:
 
 def has_access(program: Program, provider: str, parts: OutsideParts) -> bool:
     """Return whether a program reaches a provider with the operator's key, or an allowed login."""
-    return program.name in parts.logins or has_native_key(provider, parts.environ)
+    return bool(login_for(program, provider, parts)) or has_native_key(provider, parts.environ)
+
+
+def login_for(program: Program, provider: str, parts: OutsideParts) -> Login | None:
+    """Return the allowed login of a program, if it is one of this provider."""
+    login = parts.logins.get(program.name)
+    return login if login and login.place.provider == provider else None
 
 
 def has_login(program: Program, parts: OutsideParts) -> bool:

@@ -213,7 +213,8 @@ class Program:
         # A default of the settings may be a model for other nodes.
         model = chosen.model if self.can_use(chosen.provider) else node.attributes.text(MODEL)
         if chosen.provider in (*self.providers, *self.offered):
-            return ModelChoice(chosen.provider, model, effort)
+            bare = model.removeprefix(f"{chosen.provider}/")
+            return ModelChoice(chosen.provider, bare, effort)
         provider = self.providers[0] if self.providers else ""
         if not chosen.provider and len(self.offered) == 1:
             provider = self.offered[0]

@@ -14,7 +14,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from attractor.backends.model_proxy import UPSTREAMS, ModelAccess, ProviderAnswer, offer_models
+from attractor.backends.model_proxy import ModelAccess, ProviderAnswer, offer_models
+from attractor.backends.upstreams import UPSTREAMS
 from attractor.base.callables import do_nothing
 from attractor.engine.seams import Exhausted
 from attractor.llm.client import Client

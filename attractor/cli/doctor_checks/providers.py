@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from attractor.backends.accounts import KEYS
-from attractor.backends.model_sources import ModelSource, ModelSources, SourceKind
+from attractor.backends.model_sources import ModelSource, ModelSources
 from attractor.cli.doctor import Finding, Machine, missing, ok
 
 _OTHERS = "other providers"
@@ -13,7 +13,7 @@ async def examine(machine: Machine) -> Sequence[Finding]:
     """Report each way to models that the machine has, and the native providers without a key."""
     state_dir = machine.configuration.settings.state_dir
     found = await ModelSources(state_dir, machine.environ).find()
-    names = {one.name for one in found if one.kind is not SourceKind.LOGIN}
+    names = {one.name for one in found if one.kind != "login"}
     unset = [
         missing(
             f"key of {name}",
@@ -30,7 +30,7 @@ async def examine(machine: Machine) -> Sequence[Finding]:
 
 
 def _look(one: ModelSource) -> Finding:
-    is_login = one.kind is SourceKind.LOGIN
+    is_login = one.kind == "login"
     subject = f"{'login' if is_login else 'key'} of {one.name}"
     if one.fault:
         return missing(subject, one.fault, remedy=one.step)

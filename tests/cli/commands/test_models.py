@@ -210,7 +210,9 @@ def test_the_last_answer_and_the_limit_of_an_account_are_shown(
 
 
 def test_the_ways_are_listed_without_a_library_of_a_provider(tmp_path: Path) -> None:
-    words = "import sys\nfrom attractor.cli.main import main\nassert main(['models', '--mine']) == 0\n"
+    words = (
+        "import sys\nfrom attractor.cli.main import main\nassert main(['models', '--mine']) == 0\n"
+    )
     words += "assert 'litellm' not in sys.modules"
     environ = {**machine(tmp_path), "GROQ_API_KEY": "k"}
     done = subprocess.run([sys.executable, "-c", words], env=environ, check=False)

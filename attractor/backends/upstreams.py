@@ -1,0 +1,151 @@
+"""The APIs of providers that the model proxy passes the calls of programs on to."""
+
+import importlib
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import httpx
+
+from attractor.backends.accounts import KEYS
+from attractor.backends.login_tokens import LoginLost
+from attractor.base.dataclasses import dataclass
+
+
+def _set_nothing(_: Mapping[str, str]) -> Mapping[str, str]:
+    return {}
+
+
+def _region_of(environ: Mapping[str, str]) -> str:
+    names = ("AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION")
+    # The default of claude.
+    return next(filter(None, (environ.get(name, "").strip() for name in names)), "us-east-1")
+
+
+def _sign_for_aws(environ: Mapping[str, str], request: httpx.Request) -> Mapping[str, str]:
+    """Return the signature (SigV4) of a request by the operator's access key or profile."""
+    names = ("auth", "awsrequest", "session")
+    try:
+        auth, requests, sessions = (importlib.import_module(f"botocore.{name}") for name in names)
+        session = sessions.Session(profile=environ.get("AWS_PROFILE", "").strip() or None)
+        if key := environ.get("AWS_ACCESS_KEY_ID", "").strip():
+            secret, token = environ["AWS_SECRET_ACCESS_KEY"], environ.get("AWS_SESSION_TOKEN")
+            session.set_credentials(key, secret.strip(), token)
+        signed = requests.AWSRequest(request.method, str(request.url), data=request.content)
+        signer = auth.SigV4Auth(session.get_credentials(), "bedrock", _region_of(environ))
+        signer.add_auth(signed)
+    except Exception as fault:
+        words = f"cannot sign for Bedrock: {type(fault).__name__}: {fault}"
+        raise LoginLost(
+            words, hint="set AWS_BEARER_TOKEN_BEDROCK, or correct AWS_PROFILE"
+        ) from fault
+    return dict(signed.headers)
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """The API of a provider: base URL, header of the key, and paths that programs may use.
+
+    The variable `url_variable` replaces the base URL. `version` is removed from the end of the base
+    URL, because the paths of programs begin with it. `variables` are read by programs, and
+    `settings` returns more of them. `sign`
+    returns the headers of a request without a key.
+    """
+
+    url_variable: str
+    url: str
+    header: str
+    paths: re.Pattern[str]
+    keys: tuple[str, ...]
+    variables: tuple[str, ...]
+    version: str = ""
+    settings: Callable[[Mapping[str, str]], Mapping[str, str]] = _set_nothing
+    sign: Callable[[Mapping[str, str], httpx.Request], Mapping[str, str]] | None = None
+
+    def base_url(self, environ: Mapping[str, str], usual: str = "") -> str:
+        """Return the base URL without a version; `usual` replaces the usual one."""
+        url = environ.get(self.url_variable, "").strip() or usual or self.url
+        base = re.sub(f"{self.version}$", "", url.rstrip("/"))
+        return base.replace("{region}", _region_of(environ))
+
+    def key(self, environ: Mapping[str, str]) -> str:
+        """Return the key of the operator; local servers often need no key."""
+        return next(filter(None, (environ.get(name, "").strip() for name in self.keys)), "")
+
+    def key_headers(self, environ: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the header with the key of the operator."""
+        key = self.key(environ)
+        value = f"Bearer {key}" if self.header == "authorization" else key
+        return {self.header: value} if key else {}
+
+
+_CHAT = re.compile(
+    r"GET /models(/.+)?|POST /(chat/completions|responses(/(compact|input_tokens))?)"
+)
+_MESSAGES = re.compile(r"GET /v1/models(/.+)?|POST /v1/messages(/count_tokens)?")
+_CONTENTS = re.compile(
+    r"GET /v1\w*/models(/[^/:]+)?"
+    r"|POST /v1\w*/models/[^/:]+:(generateContent|streamGenerateContent|countTokens)"
+)
+UPSTREAMS: Mapping[str, Upstream] = MappingProxyType(
+    {
+        "anthropic": Upstream(
+            "ANTHROPIC_BASE_URL",
+            "https://api.anthropic.com",
+            "x-api-key",
+            _MESSAGES,
+            KEYS["anthropic"],
+            ("ANTHROPIC_BASE_URL",),
+            version="/v1",
+        ),
+        "gemini": Upstream(
+            "GEMINI_BASE_URL",
+            "https://generativelanguage.googleapis.com",
+            "x-goog-api-key",
+            _CONTENTS,
+            KEYS["gemini"],
+            ("GEMINI_BASE_URL", "GOOGLE_GEMINI_BASE_URL"),
+            version=r"/v\d\w*",
+        ),
+        "openai": Upstream(
+            "OPENAI_BASE_URL",
+            "https://api.openai.com/v1",
+            "authorization",
+            _CHAT,
+            KEYS["openai"],
+            ("OPENAI_BASE_URL",),
+        ),
+        "openai_compatible": Upstream(
+            "OPENAI_COMPATIBLE_BASE_URL",
+            "",
+            "authorization",
+            _CHAT,
+            ("OPENAI_COMPATIBLE_API_KEY",),
+            ("OPENAI_COMPATIBLE_BASE_URL",),
+        ),
+    }
+)
+_INVOKE = re.compile(r"POST /model/[^/]+/invoke(-with-response-stream)?")
+CLOUDS: Mapping[str, Upstream] = MappingProxyType(
+    {
+        "bedrock": Upstream(
+            "AWS_BEDROCK_RUNTIME_ENDPOINT",
+            "https://bedrock-runtime.{region}.amazonaws.com",
+            "authorization",
+            _INVOKE,
+            ("AWS_BEARER_TOKEN_BEDROCK",),
+            ("ANTHROPIC_BEDROCK_BASE_URL",),
+            settings=lambda environ: {
+                "CLAUDE_CODE_USE_BEDROCK": "1",
+                "AWS_REGION": _region_of(environ),
+            },
+            sign=_sign_for_aws,
+        ),
+    }
+)
+"""Clouds that serve the models of a program under names of their own."""
+
+
+def upstream_of(provider: str) -> Upstream:
+    """Return the API of a provider."""
+    return UPSTREAMS.get(provider) or CLOUDS[provider]
