@@ -6,6 +6,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
+from attractor.backends.model_proxy import ModelAccess
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
     AgentText,
@@ -35,8 +36,8 @@ def invoke(task: Task) -> Invocation:
     if effort := task.choice.reasoning_effort:
         words += ["-c", f"model_reasoning_effort={effort}"]
     if access := task.access:
-        key = "requires_openai_auth=true" if access.login else 'env_key="OPENAI_API_KEY"'
-        provider = f'{{name="attractor",base_url="{access.url}",{key},wire_api="responses"}}'
+        name, key = _describe(access)
+        provider = f'{{name="{name}",base_url="{access.url}",{key},wire_api="responses"}}'
         words += ["-c", "model_provider=attractor", "-c", f"model_providers.attractor={provider}"]
         words += ["-c", f'chatgpt_base_url="{access.url}"'] if access.login else []
     words += ["resume", task.session, "-"] if task.session else ["-"]
@@ -44,6 +45,12 @@ def invoke(task: Task) -> Invocation:
     # codex refuses a missing home folder.
     files = {".codex/config.toml": "", **_login_file(task)} if task.home else {}
     return Invocation(tuple(words), variables, files, task.prompt)
+
+
+def _describe(access: ModelAccess) -> tuple[str, str]:
+    """Return the name of the provider, by which codex knows Azure, and the setting of the key."""
+    key = "requires_openai_auth=true" if access.login else f'env_key="{access.key_variable}"'
+    return "azure" if access.provider == "azure" else "attractor", key
 
 
 def _login_file(task: Task) -> Mapping[str, str]:
@@ -83,7 +90,7 @@ analytics.enabled = false
 chatgpt_base_url = %s
 
 [model_providers.attractor]
-name = "attractor"
+name = "%s"
 base_url = %s
 %s
 wire_api = "responses"
@@ -95,11 +102,9 @@ trust_level = "trusted"
 
 def prepare(task: Task) -> Invocation:
     """Return the settings with which codex asks for no permission, and finds its models."""
-    url = task.access.url if task.access else ""
-    is_login = task.access is not None and task.access.login is not None
-    key = "requires_openai_auth = true" if is_login else 'env_key = "OPENAI_API_KEY"'
-    own = json.dumps(url)
-    config = _CONFIG % (own, own, key, json.dumps(task.folder))
+    own = json.dumps(task.access.url if task.access else "")
+    name, key = _describe(task.access) if task.access else ("attractor", "")
+    config = _CONFIG % (own, name, own, key, json.dumps(task.folder))
     variables = {"CODEX_HOME": f"{task.home}/.codex"}
     return Invocation((), variables, {".codex/config.toml": config, **_login_file(task)})
 
@@ -196,7 +201,7 @@ CODEX = Program(
     remedy="install it: npm install -g @openai/codex",
     invoke=invoke,
     drive=follow(read),
-    providers=("openai",),
+    providers=("openai", "azure"),
     login=".codex/auth.json",
     sessions=(".codex/sessions",),
     prepare=prepare,

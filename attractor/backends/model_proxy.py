@@ -42,7 +42,7 @@ from attractor.twins.server.hosting import LOOPBACK, listen, read_body, serve, u
 from attractor.twins.server.proxy import LAST_STATUS
 
 _TIMEOUT = httpx.Timeout(connect=10, read=600, write=60, pool=None)
-_KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key")
+_KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
 # Headers of one connection, and headers with keys.
 _NOT_FORWARDED = frozenset(
     {
@@ -158,6 +158,7 @@ class _Proxy:
         self._base_url = upstream.base_url(environ)
         self._placeholder = key
         self._require_budget = require_budget
+        self._query = upstream.query(environ)
         self._operators_key = upstream.key(environ)
         self._environ, self._upstream = environ, upstream
         self.login: LoginCredentials | None = None
@@ -224,7 +225,10 @@ class _Proxy:
         forwarded = self.client.build_request(
             method,
             f"{self._base_url}{path}",
-            params=[pair for pair in request.query_params.multi_items() if pair[0] != "key"],
+            params=[
+                *(pair for pair in request.query_params.multi_items() if pair[0] != "key"),
+                *self._query.items(),
+            ],
             headers=[
                 *(header for header in request.headers.items() if header[0] not in _NOT_FORWARDED),
                 # A key in a compressed answer would not be found.

@@ -48,7 +48,7 @@ class Upstream:
 
     The variable `url_variable` replaces the base URL. `version` is removed from the end of the base
     URL, because the paths of programs begin with it. `variables` are read by programs, and
-    `settings` returns more of them. `sign`
+    `settings` returns more of them. A cloud whose APIs are dated has a `date_variable`. `sign`
     returns the headers of a request without a key.
     """
 
@@ -60,13 +60,21 @@ class Upstream:
     variables: tuple[str, ...]
     version: str = ""
     settings: Callable[[Mapping[str, str]], Mapping[str, str]] = _set_nothing
+    date_variable: str = ""
     sign: Callable[[Mapping[str, str], httpx.Request], Mapping[str, str]] | None = None
 
     def base_url(self, environ: Mapping[str, str], usual: str = "") -> str:
         """Return the base URL without a version; `usual` replaces the usual one."""
         url = environ.get(self.url_variable, "").strip() or usual or self.url
         base = re.sub(f"{self.version}$", "", url.rstrip("/"))
+        if self.date_variable:
+            base += "/openai" if self.query(environ) else "/openai/v1"
         return base.replace("{region}", _region_of(environ))
+
+    def query(self, environ: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the parameters of every request."""
+        date = environ.get(self.date_variable, "").strip()
+        return {"api-version": date} if date else {}
 
     def key(self, environ: Mapping[str, str]) -> str:
         """Return the key of the operator; local servers often need no key."""
@@ -75,8 +83,9 @@ class Upstream:
     def key_headers(self, environ: Mapping[str, str]) -> Mapping[str, str]:
         """Return the header with the key of the operator."""
         key = self.key(environ)
-        value = f"Bearer {key}" if self.header == "authorization" else key
-        return {self.header: value} if key else {}
+        if self.header == "authorization" or key == environ.get("AZURE_AD_TOKEN", "").strip():
+            return {"authorization": f"Bearer {key}"} if key else {}
+        return {self.header: key} if key else {}
 
 
 _CHAT = re.compile(
@@ -128,6 +137,16 @@ UPSTREAMS: Mapping[str, Upstream] = MappingProxyType(
 _INVOKE = re.compile(r"POST /model/[^/]+/invoke(-with-response-stream)?")
 CLOUDS: Mapping[str, Upstream] = MappingProxyType(
     {
+        "azure": Upstream(
+            "AZURE_API_BASE",
+            "",
+            "api-key",
+            _CHAT,
+            ("AZURE_API_KEY", "AZURE_AD_TOKEN"),
+            (),
+            version=r"/openai(/v1)?",
+            date_variable="AZURE_API_VERSION",
+        ),
         "bedrock": Upstream(
             "AWS_BEDROCK_RUNTIME_ENDPOINT",
             "https://bedrock-runtime.{region}.amazonaws.com",

@@ -25,6 +25,8 @@ CLAUDE_ID = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"
 HI = [{"role": "user", "content": "Hi"}]
 ASKED = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9, "messages": HI}
 AKID = {"AWS_BEARER_TOKEN_BEDROCK": "", "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": KEY}
+AD_TOKEN = {"AZURE_API_KEY": "", "AZURE_AD_TOKEN": KEY}
+DATE = {"AZURE_API_VERSION": "2025-04-01-preview"}
 
 
 @table(
@@ -32,12 +34,15 @@ AKID = {"AWS_BEARER_TOKEN_BEDROCK": "", "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET
     [
         ("bedrock", {}, f"/model/{CLAUDE_ID}/invoke", f"/model/{CLAUDE_ID}/invoke"),
         ("bedrock", AKID, f"/model/{CLAUDE_ID}/invoke-with-response-stream", ""),
+        ("azure", {}, "/responses", "/openai/v1/responses"),
+        ("azure", AD_TOKEN, "/responses", "/openai/v1/responses"),
+        ("azure", DATE, "/responses", "/openai/responses?api-version=2025-04-01-preview"),
     ],
 )
 def test_a_cloud_is_called_with_the_key_and_its_usage_is_read(
     tmp_path: Path, provider: str, more: dict[str, str], path: str, reached: str
 ) -> None:
-    body = ASKED
+    body = ASKED if provider == "bedrock" else {"model": "gpt-5.2", "input": "Hi"}
 
     async def ask(access: ModelAccess) -> None:
         assert KEY not in str(access)

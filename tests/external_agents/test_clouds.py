@@ -1,4 +1,4 @@
-"""The real claude works with models of a cloud, whose key it never see."""
+"""The real claude and codex work with models of a cloud, whose key they never see."""
 
 from pathlib import Path
 
@@ -11,8 +11,10 @@ from tests.external_agents.test_backends import PIPELINE, PROGRAMS, REPORT, STEA
 from tests.spec.runs import environ_for, events, project_in, record, run
 
 pytestmark = pytest.mark.agents
+MORE = {"AZURE_API_VERSION": "2025-04-01-preview"}
 CLOUDS = {
     "claude": ("bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", "/model/eu.anthropic."),
+    "codex": ("azure", "gpt-6.1-sol", "/openai/responses?api-version=2025-04-01-preview"),
 }
 
 
@@ -29,7 +31,7 @@ def test_program_works_with_a_cloud_whose_key_it_never_sees(tmp_path: Path, name
             PIPELINE,
             backend=name,
             model=f"{cloud}/{model}",
-            environ={**environ_for(tmp_path), **getattr(service, cloud)},
+            environ={**environ_for(tmp_path), **getattr(service, cloud), **MORE},
             workspace="copy",
             sandbox="bubblewrap",
         )
