@@ -10,6 +10,7 @@ import re
 import struct
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from attractor.base.dataclasses import dataclass
@@ -108,7 +109,9 @@ class UsageReader:
             event = _parse(self._line[_PRELUDE.size + headers : whole - 4])
             self._line = self._line[whole:]
             if encoded := _text(event, "bytes"):
-                self._take_json(b64decode(encoded))
+                # An invalid event is not counted; the program gets it all the same.
+                with suppress(ValueError):
+                    self._take_json(b64decode(encoded))
             elif isinstance(event, dict):
                 self.error = json.dumps(event)
 

@@ -1,6 +1,7 @@
 """The usage of an answer is read from every form of it, otherwise estimated."""
 
 import json
+import struct
 
 from attractor.backends.answer_usage import UsageReader, is_model_call
 from attractor.base.json import Json
@@ -83,3 +84,12 @@ def test_an_image_in_a_request_is_no_text() -> None:
     call = UsageReader(CHAT, "any", b'{"url": "data:image/png;base64,%s"}' % image).read()
     assert call is not None
     assert 1_500 <= call.tokens.input_tokens < 1_600
+
+
+def test_an_invalid_event_of_aws_is_not_counted() -> None:
+    reader = UsageReader("/model/asked/invoke-with-response-stream", "bedrock", REQUEST)
+    payload = b'{"bytes": "abcde"}'
+    reader.take(struct.pack(">III", 16 + len(payload), 0, 0) + payload + b"sum!")
+    call = reader.read()
+    assert call is not None
+    assert call.is_estimated
