@@ -3,7 +3,6 @@
 Nothing is asked over the network, and no library of a provider is loaded.
 """
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from attractor.backends.typed_command import PROGRAMS
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, MachineryError, UsageError
 from attractor.config.logins import LOGINS, AllowedLogins, Login
+from attractor.environments.program_files import locate_program
 
 _RUN = "attractor run PIPELINE.dot"
 _CLOUDS = ("azure", "azure_ai", "bedrock", "databricks", "vertex_ai", "watsonx")
@@ -88,7 +88,7 @@ class ModelSources:
         )
 
     def _is_installed(self, program: Program) -> bool:
-        return shutil.which(program.name, path=self.environ.get("PATH", "")) is not None
+        return locate_program(program.name, self.environ) is not None
 
     def _of_login(self, program: Program) -> ModelSource | None:
         place, file = LOGINS.get(program.name), Path(self.environ.get("HOME", "/"), program.login)
