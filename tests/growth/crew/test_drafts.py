@@ -96,6 +96,6 @@ def test_invalid_records_of_an_app_are_a_fault_of_the_draft(tmp_path: Path) -> N
     text = web.read_text()
     for answer in ('"[" * 100_000', '"[]"', """'{"records": [1]}'"""):
         odd = f'Route("/data/{{entity}}", lambda _: Response({answer}))'
-        web.write_text(text.replace('route("/data/{entity}", "GET", app.records)', odd))
+        web.write_text(text.replace('route("/data/{entity}", "GET", "records")', odd))
         [fault] = asyncio.run(play_draft(app, draft))
         assert "GET /data/block: the answer has no valid records" in fault
