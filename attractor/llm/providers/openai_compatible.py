@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import Self
 
@@ -89,6 +90,7 @@ def _warnings(request: Request) -> Iterator[Warning]:
 
 _TIMEOUT = AdapterTimeout()
 _PATH = "chat/completions"
+_AGAIN = "sent_again"
 _REMEDY = "start the server with a larger context window, shorten the prompt, or use another model"
 # Characters, of a text in English.
 _TOKEN = 4
@@ -174,7 +176,9 @@ class OpenAICompatibleAdapter:
                 raise
         else:
             return
-        for event in replay(await self._complete_or_explain(request)):
+        answer = await self._complete_or_explain(request)
+        again = Warning("the stream was empty, so the request was sent again without one", _AGAIN)
+        for event in replay(replace(answer, warnings=[*answer.warnings, again])):
             yield event
 
     async def _complete_or_explain(self, request: Request) -> Response:

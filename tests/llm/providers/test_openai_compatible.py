@@ -155,6 +155,7 @@ def hear_empty(status: int, body: bytes, listed: Json = None) -> tuple[list[str]
 def test_request_with_an_empty_stream_is_sent_again_without_a_stream() -> None:
     asked, response = hear_empty(200, ANSWER)
     assert (asked, response.text) == (["POST 200", "POST 200"], "Hi.")
+    assert "sent_again" in [warning.code for warning in response.warnings]
 
 
 def test_prompt_above_the_window_has_the_reason_that_the_server_gives_without_a_stream() -> None:
