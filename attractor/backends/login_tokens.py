@@ -89,7 +89,7 @@ def _renewed_claude(content: JsonObject, answer: JsonObject, now: datetime) -> J
 def _read_codex(content: JsonObject) -> LoginTokens:
     own = _inner(content, "tokens")
     access = _text(own, "access_token")
-    ends = claims_of(access).get("exp")
+    ends = _claims_of(access).get("exp")
     expires = datetime.fromtimestamp(ends, UTC) if isinstance(ends, int) else None
     return LoginTokens(access, _text(own, "refresh_token"), expires, _text(own, "account_id"))
 
@@ -101,7 +101,7 @@ def _renewed_codex(content: JsonObject, answer: JsonObject, now: datetime) -> Js
     return {**content, "tokens": {**_inner(content, "tokens"), **new}, "last_refresh": at}
 
 
-def claims_of(token: str) -> JsonObject:
+def _claims_of(token: str) -> JsonObject:
     """Return the claims of a JSON Web Token, unproved; {} for another token."""
     with suppress(ValueError, IndexError, NotCanonical):
         claims = parse_json(urlsafe_b64decode(token.split(".")[1] + "=="))

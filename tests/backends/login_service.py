@@ -3,20 +3,19 @@
 import json
 import time
 from base64 import urlsafe_b64encode
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Lock, Thread
-from types import TracebackType
-from typing import Self
+from threading import Lock
 
 import httpx
+
+from tests.backends.stand_in import SilentHandler, StandIn
 
 LASTS_S = 3600
 # These belong to one connection, or are of another body.
 _OWN = {"content-length", "transfer-encoding", "connection", "host", "content-encoding", "server"}
 
 
-class LoginService:
+class LoginService(StandIn):
     """Answers to renewals, and passes calls with the present token on to `models`, an URL.
 
     `calls` are the model calls that a token lasts.
@@ -30,22 +29,7 @@ class LoginService:
         self._lock = Lock()
         self.is_revoked = False
         self.access, self.renewal = self._make()
-        handler = type("Handler", (_Handler,), {"service": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(_Handler)
 
     def _make(self) -> tuple[str, str]:
         claims = {"exp": round(time.time()) + LASTS_S, "number": self.renewals}
@@ -114,7 +98,7 @@ def _write(file: Path, content: object) -> Path:
     return file
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(SilentHandler):
     service: LoginService
 
     def do_GET(self) -> None:
@@ -153,6 +137,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass

@@ -28,7 +28,7 @@ def is_restricted(graph: SpecGraph, id_: str) -> bool:
 
 
 def require_no_key(graph: SpecGraph, role: SpecNode) -> None:
-    """Raise InvalidSpec if only some would see a key: it stands in addresses and references."""
+    """Raise InvalidSpec if only some would see a key, which is part of addresses and references."""
     for id_ in role.targets(Relation.SEES):
         if graph[id_].kind == "field" and graph[id_].fields.get("key") == "true":
             fault = f"role {role.id}: sees leads to the key {id_}, which everybody sees"
