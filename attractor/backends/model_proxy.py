@@ -159,7 +159,7 @@ class _Proxy:
         self._placeholder = key
         self._require_budget = require_budget
         self._query = upstream.query(environ)
-        self._operators_key = upstream.key(environ)
+        self._secrets = upstream.secrets(environ)
         self._environ, self._upstream = environ, upstream
         self.login: LoginCredentials | None = None
         self.provider = provider
@@ -182,8 +182,8 @@ class _Proxy:
     @property
     def forms(self) -> Collection[bytes]:
         """The secrets in the forms that an answer could have; a login gets new ones meanwhile."""
-        secrets_known = self.login.secrets if self.login else {self._operators_key}
-        return [form for secret in secrets_known for form in _forms(secret)]
+        known = self.login.secrets if self.login else self._secrets
+        return [form for secret in known for form in _forms(secret)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward one request, and stream the answer until the program disconnects."""

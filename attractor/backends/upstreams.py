@@ -2,7 +2,7 @@
 
 import importlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import httpx
@@ -24,9 +24,14 @@ def _region_of(environ: Mapping[str, str]) -> str:
 
 def _sign_for_aws(environ: Mapping[str, str], request: httpx.Request) -> Mapping[str, str]:
     """Return the signature (SigV4) of a request by the operator's access key or profile."""
-    names = ("auth", "awsrequest", "session")
+    names = ("auth", "awsrequest", "session", "exceptions")
     try:
-        auth, requests, sessions = (importlib.import_module(f"botocore.{name}") for name in names)
+        modules = [importlib.import_module(f"botocore.{name}") for name in names]
+    except ImportError as fault:
+        hint = "set AWS_BEARER_TOKEN_BEDROCK, or install botocore"
+        raise LoginLost("cannot sign for Bedrock: botocore is missing", hint=hint) from fault
+    auth, requests, sessions, exceptions = modules
+    try:
         session = sessions.Session(profile=environ.get("AWS_PROFILE", "").strip() or None)
         if key := environ.get("AWS_ACCESS_KEY_ID", "").strip():
             secret, token = environ["AWS_SECRET_ACCESS_KEY"], environ.get("AWS_SESSION_TOKEN")
@@ -34,7 +39,7 @@ def _sign_for_aws(environ: Mapping[str, str], request: httpx.Request) -> Mapping
         signed = requests.AWSRequest(request.method, str(request.url), data=request.content)
         signer = auth.SigV4Auth(session.get_credentials(), "bedrock", _region_of(environ))
         signer.add_auth(signed)
-    except Exception as fault:
+    except (exceptions.BotoCoreError, KeyError) as fault:
         words = f"cannot sign for Bedrock: {type(fault).__name__}: {fault}"
         raise LoginLost(
             words, hint="set AWS_BEARER_TOKEN_BEDROCK, or correct AWS_PROFILE"
@@ -49,7 +54,7 @@ class Upstream:
     The variable `url_variable` replaces the base URL. `version` is removed from the end of the base
     URL, because the paths of programs begin with it. `variables` are read by programs, and
     `settings` returns more of them. A cloud whose APIs are dated has a `date_variable`. `sign`
-    returns the headers of a request without a key.
+    returns the headers of a request without a key, by the secrets in the variables `signed_by`.
     """
 
     url_variable: str
@@ -62,6 +67,7 @@ class Upstream:
     settings: Callable[[Mapping[str, str]], Mapping[str, str]] = _set_nothing
     date_variable: str = ""
     sign: Callable[[Mapping[str, str], httpx.Request], Mapping[str, str]] | None = None
+    signed_by: tuple[str, ...] = ()
 
     def base_url(self, environ: Mapping[str, str], usual: str = "") -> str:
         """Return the base URL without a version; `usual` replaces the usual one."""
@@ -79,6 +85,10 @@ class Upstream:
     def key(self, environ: Mapping[str, str]) -> str:
         """Return the key of the operator; local servers often need no key."""
         return next(filter(None, (environ.get(name, "").strip() for name in self.keys)), "")
+
+    def secrets(self, environ: Mapping[str, str]) -> Sequence[str]:
+        """Return what no answer may show: the key, and what signs requests."""
+        return [self.key(environ), *(environ.get(name, "").strip() for name in self.signed_by)]
 
     def key_headers(self, environ: Mapping[str, str]) -> Mapping[str, str]:
         """Return the header with the key of the operator."""
@@ -159,6 +169,7 @@ CLOUDS: Mapping[str, Upstream] = MappingProxyType(
                 "AWS_REGION": _region_of(environ),
             },
             sign=_sign_for_aws,
+            signed_by=("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
         ),
     }
 )

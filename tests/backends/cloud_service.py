@@ -5,27 +5,22 @@ import struct
 from base64 import b64encode
 from binascii import crc32
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from types import TracebackType
-from typing import Self
 from urllib.parse import unquote
 
 import httpx
 
 from attractor.twins.server.provider_twin import ProviderTwin
+from tests.backends.stand_in import SilentHandler, StandIn
 
 KEY = "key-of-the-cloud-0123456789"
 
 
-class CloudService:
-    """Answers at `url`; `seen` are the paths of the requests that it let in."""
+class CloudService(StandIn):
+    """A cloud; `seen` are the paths of the requests that it let in."""
 
     def __init__(self, twin: ProviderTwin) -> None:
+        super().__init__(_Handler)
         self.twin, self.seen = twin, list[str]()
-        handler = type("Handler", (_Handler,), {"service": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     @property
     def bedrock(self) -> dict[str, str]:
@@ -36,21 +31,8 @@ class CloudService:
     def azure(self) -> dict[str, str]:
         return {"AZURE_API_KEY": KEY, "AZURE_API_BASE": self.url}
 
-    def __enter__(self) -> Self:
-        Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(SilentHandler):
     service: CloudService
 
     def do_POST(self) -> None:
@@ -60,7 +42,8 @@ class _Handler(BaseHTTPRequestHandler):
             "/eu-west-1/bedrock/aws4_request" in signed
         )
         if self.headers.get("api-key", signed.removeprefix("Bearer ")) != KEY and not is_signed:
-            self._answer(403, "application/json", b'{"message": "not let in"}')
+            told = {"message": f"not let in: {dict(self.headers.items())}"}
+            self._answer(403, "application/json", json.dumps(told).encode())
             return
         self.service.seen.append(self.path)
         if self.path.startswith("/openai/"):
@@ -89,9 +72,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 def events_in(text: str) -> Iterator[bytes]:

@@ -65,6 +65,24 @@ def test_a_cloud_is_called_with_the_key_and_its_usage_is_read(
     )
 
 
+def test_a_cloud_that_repeats_the_token_of_a_session_tells_the_program_nothing(
+    tmp_path: Path,
+) -> None:
+    told, token = list[str](), "token-of-a-session"
+
+    async def ask(access: ModelAccess) -> None:
+        headers = {"authorization": f"Bearer {access.key}"}
+        url = f"{access.url}/model/{CLAUDE_ID}/invoke"
+        async with httpx.AsyncClient(trust_env=False) as client:
+            told.append((await client.post(url, json=ASKED, headers=headers)).text)
+
+    stranger = {**AKID, "AWS_ACCESS_KEY_ID": "OTHER", "AWS_SESSION_TOKEN": token}
+    with in_background(ProviderTwin(script(says("-")))) as twin, CloudService(twin) as service:
+        offered(tmp_path, "bedrock", {**service.bedrock, **stranger}, ask)
+    assert "'X-Amz-Security-Token': '***" in told[0]
+    assert token not in told[0]
+
+
 def test_a_missing_profile_of_aws_is_named(tmp_path: Path) -> None:
     async def ask(access: ModelAccess) -> None:
         headers = {"authorization": f"Bearer {access.key}"}
