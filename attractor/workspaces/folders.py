@@ -13,11 +13,12 @@ import os
 import secrets
 import stat
 import sys
+import tempfile
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from attractor.base.errors import LockHeld
+from attractor.base.errors import FileError, LockHeld
 from attractor.base.files import (
     file_error,
     make_private,
@@ -190,6 +191,28 @@ def borrowed_folder(place: Path) -> Generator[Path]:
             yield folder
         finally:
             remove_folder(folder)
+
+
+@contextmanager
+def scratch_folder(place: Path | None = None) -> Generator[Path]:
+    """Borrow a folder in a place (default: a folder of this user for temporary files).
+
+    Folders of killed processes are removed first.
+    """
+    place = place or _own_scratch()
+    remove_abandoned_folders(place, tuple)
+    with borrowed_folder(place) as folder:
+        yield folder
+
+
+def _own_scratch() -> Path:
+    place = Path(tempfile.gettempdir(), f"attractor-{os.geteuid()}")
+    with suppress(FileExistsError):
+        place.mkdir(mode=0o700)
+    if trouble := _trouble_with(place, owners={os.geteuid()}):
+        raise FileError(f"{place} {trouble}", hint="set TMPDIR to a folder of your own")
+    make_private(place)
+    return place
 
 
 def remove_abandoned_folders(place: Path, recorded: Callable[[], Collection[str]]) -> int:

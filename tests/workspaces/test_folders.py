@@ -16,6 +16,7 @@ from attractor.workspaces.folders import (
     new_folder,
     prepare_workspaces_folder,
     remove_abandoned_folders,
+    scratch_folder,
     workspaces_folder,
 )
 from tests.counts import count
@@ -302,3 +303,21 @@ def test_creating_and_removing_folders_do_not_race(tmp_path: Path) -> None:
     sweeper.join(timeout=PATIENCE_S)
     assert lost == []
     assert not any(tmp_path.iterdir())
+
+
+def test_scratch_folder_of_a_killed_process_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    words = "import os; from attractor.workspaces.folders import scratch_folder as borrow"
+    killed = f"{words}\nwith borrow() as folder: (folder / 'x').mkdir(); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", killed], env={"TMPDIR": str(tmp_path)}, check=False)
+    (place,) = tmp_path.iterdir()
+    assert len([*place.iterdir()]) == 1
+    with scratch_folder() as first, scratch_folder() as second:
+        assert {*place.iterdir()} == {first, second}
+    assert not [*place.iterdir()]
+    place.rmdir()
+    place.symlink_to(tmp_path)
+    with pytest.raises(FileError, match="is not a folder"), scratch_folder():
+        pass

@@ -20,7 +20,7 @@ from attractor.growth.apps.services import configured_urls
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import branch_of, crew_pipeline, undoing_command
 from attractor.growth.deployment.release import Releases
-from attractor.growth.deployment.requirements import next_command, way_out
+from attractor.growth.deployment.requirements import next_command, require_kept, way_out
 from attractor.growth.desires import UserDesire
 from attractor.growth.development import read_development
 from attractor.growth.errors import InvalidDevelopment, InvalidMorph, PlanRefused
@@ -252,6 +252,7 @@ def simulate(
 ) -> dict[str, Json]:
     """Simulate a plan, or build and rehearse it; return the answer of `POST /growth/simulate`."""
     plan = control_plane.plans.load(reference)
+    require_kept(control_plane, plan)
 
     async def work() -> Simulation:
         current = Releases(control_plane.releases).current

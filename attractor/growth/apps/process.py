@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import dataclass
@@ -29,6 +28,7 @@ from attractor.growth.apps.skeleton import APP_FOLDERS, STACK
 from attractor.growth.apps.stack import stacks
 from attractor.growth.errors import AppFailed
 from attractor.growth.migration import State, read_state, write_state
+from attractor.workspaces.folders import scratch_folder
 
 # Slow to import, and every start of a released app would wait for it twice.
 if TYPE_CHECKING:
@@ -149,9 +149,9 @@ async def export_state(
 ) -> State:
     """Return the records of an app, or raise AppFailed."""
     async with _place(tree, state, sandbox) as place:
-        with TemporaryDirectory(prefix="export-", dir=state) as folder:
-            await place.run("export", Path(folder))
-            return read_state(Path(folder))
+        with scratch_folder(state) as folder:
+            await place.run("export", folder)
+            return read_state(folder)
 
 
 async def import_state(
@@ -162,9 +162,9 @@ async def import_state(
         # The app refuses a folder without files: it may be the wrong one.
         return
     async with _place(tree, state, sandbox) as place:
-        with TemporaryDirectory(prefix="import-", dir=state) as folder:
-            write_state(records, Path(folder))
-            await place.run("import", Path(folder))
+        with scratch_folder(state) as folder:
+            write_state(records, folder)
+            await place.run("import", folder)
 
 
 async def ask_app(

@@ -6,7 +6,6 @@ The app is compared with the promoted tree: the files that a decision put into i
 import os
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from attractor.base.dataclasses import dataclass
@@ -28,6 +27,7 @@ from attractor.growth.plans.plan import Proposal
 from attractor.growth.specification.files import NODES
 from attractor.growth.specification.graph import SpecGraph
 from attractor.pipeline.project.project import Project
+from attractor.workspaces.folders import scratch_folder
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.objects import LINK
 from attractor.workspaces.git.repository import Repository, open_repository
@@ -63,10 +63,10 @@ async def read_promoted(repository: Repository) -> PromotedTree | None:
 
 async def read_commit(repository: Repository, commit: str) -> Files:
     """Return the files of app and specification in a commit."""
-    with TemporaryDirectory(prefix="attractor-promoted-") as folder:
+    with scratch_folder() as folder:
         # Git writes nothing into the repository of the person.
         store = ObjectStore(
-            Path(folder) / "git",
+            folder / "git",
             object_format=repository.object_format,
             search_path=repository.git.search_path,
         )

@@ -3,7 +3,6 @@
 A stage of the crew sees the tree of its workspace, and a check that of the candidate in a trial.
 """
 
-import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
@@ -21,6 +20,7 @@ from attractor.growth.plans.plan import Proposal, read_proposal
 from attractor.growth.specification.files import read_spec
 from attractor.growth.specification.graph import SpecGraph
 from attractor.scenarios.check import Observation
+from attractor.workspaces.folders import scratch_folder
 
 STEPS, PANELS = "app/steps/", "app/panels/"
 
@@ -100,9 +100,9 @@ def read_app_tree(folder: Path) -> AppTree:
 async def open_tree(stage: RunStage) -> AsyncGenerator[AppTree]:
     """Yield the tree of a stage, exported to a folder of its own."""
     tree = await stage.workspace.snapshot(stage.id)
-    with tempfile.TemporaryDirectory(prefix="attractor-app-") as folder:
-        await stage.workspace.export(tree, Path(folder))
-        yield read_app_tree(Path(folder))
+    with scratch_folder() as folder:
+        await stage.workspace.export(tree, folder)
+        yield read_app_tree(folder)
 
 
 async def write_changes(stage: RunStage, tree: AppTree, change: Callable[[Path], object]) -> str:
@@ -131,9 +131,9 @@ MOST_BYTES = 1 << 20
 @asynccontextmanager
 async def candidate_tree(observed: Observation) -> AsyncGenerator[AppTree]:
     """Yield the tree of the candidate, copied to a folder of its own."""
-    with tempfile.TemporaryDirectory(prefix="attractor-candidate-") as folder:
-        await copy_files(observed, PATTERNS, Path(folder))
-        yield read_app_tree(Path(folder))
+    with scratch_folder() as folder:
+        await copy_files(observed, PATTERNS, folder)
+        yield read_app_tree(folder)
 
 
 async def copy_files(observed: Observation, patterns: Sequence[str], folder: Path) -> None:

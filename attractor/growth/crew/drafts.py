@@ -7,7 +7,6 @@ requests to the app only, so no word of them is a command.
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -35,6 +34,7 @@ from attractor.growth.specification.graph import Relation, SpecGraph
 from attractor.scenarios.check import Observation, StepRecord
 from attractor.scenarios.checks.json import JsonCheck
 from attractor.scenarios.suite_files import SCENARIO_END
+from attractor.workspaces.folders import scratch_folder
 
 PORT = 8000
 PACKAGES = "packages"
@@ -317,8 +317,8 @@ async def _try(
     tried = [] if draft.migration else [*mutants(tree.graph, tree.bodies)]
     last = [_LOST] if draft.migration else [] if draft.run else [_NOT_ADDED]
     for mutant in [*tried, *last]:
-        with tempfile.TemporaryDirectory(prefix="attractor-mutant-") as folder:
-            copy = Path(folder, "app")
+        with scratch_folder() as folder:
+            copy = folder / "app"
             shutil.copytree(tree.folder, copy)
             file = copy / mutant.path
             file.write_text(mutate(file.read_text("utf-8"), mutant), "utf-8")
@@ -363,9 +363,9 @@ async def _lost(
     tree: Path, draft: Draft, state: State, sandbox: EnvironmentChoice | None
 ) -> Sequence[str]:
     """Import records into an empty state, and return the entities that the export does not keep."""
-    with tempfile.TemporaryDirectory(prefix="attractor-moved-") as folder:
-        await import_state(tree, Path(folder), state, sandbox=sandbox)
-        kept = await export_state(tree, Path(folder), sandbox=sandbox)
+    with scratch_folder() as folder:
+        await import_state(tree, folder, state, sandbox=sandbox)
+        kept = await export_state(tree, folder, sandbox=sandbox)
     lost = [one for one in state if state_text(state[one]) != state_text(kept.get(one, ()))]
     return [f"{draft.id}: {one}: an export and an import do not keep its records" for one in lost]
 
@@ -379,10 +379,10 @@ async def start_app(
     project: Path | None = None,
 ) -> AsyncGenerator[httpx.AsyncClient]:
     """Yield a client of the app in a tree, with an empty state and service twins of its own."""
-    with tempfile.TemporaryDirectory(prefix="attractor-state-") as state:
+    with scratch_folder() as state:
         running = running_app(
             tree,
-            Path(state),
+            state,
             clock=clock,
             seed=1,
             sandbox=sandbox,

@@ -5,8 +5,6 @@ then moves the branch: the plan is built, judged and decided again.
 """
 
 import shlex
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from attractor.engine.state.run_state import EVALUATING
 from attractor.factory.candidate_run import read_candidate_run
@@ -14,6 +12,7 @@ from attractor.growth.building import Build, find_crew_run
 from attractor.pipeline.project.project import Project
 from attractor.workspaces.checkouts import changes_in_the_way, some_paths
 from attractor.workspaces.errors import CheckoutInTheWay
+from attractor.workspaces.folders import scratch_folder
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.repository import open_repository
 
@@ -34,10 +33,10 @@ async def require_clean(project: Project, build: Build, result: str) -> None:
     repository = await open_repository(project.root, search_path=project.machine.search_path)
     if await repository.ref(f"refs/heads/{build.branch}") != build.tip:
         return
-    with TemporaryDirectory(prefix="attractor-checkout-") as folder:
+    with scratch_folder() as folder:
         # Git writes nothing into the repository of the person.
         store = ObjectStore(
-            Path(folder) / "git",
+            folder / "git",
             object_format=repository.object_format,
             search_path=repository.git.search_path,
         )

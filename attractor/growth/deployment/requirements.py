@@ -20,9 +20,7 @@ class NotDeployable(Refused):
 
 def require_deployable(control_plane: ControlPlane, plan: Plan) -> None:
     """Refuse a plan that is dropped, not simulated, stale, colliding, or breaks the identity."""
-    if control_plane.plans.is_dropped(plan.id):
-        hint = "make another plan: attractor grow plan"
-        raise NotDeployable(f"{plan.id} was dropped", hint=hint)
+    require_kept(control_plane, plan)
     deepest = _deepest(control_plane, plan)
     if not deepest:
         hint = f"simulate it: attractor grow simulate {plan.id}"
@@ -40,6 +38,13 @@ def require_deployable(control_plane: ControlPlane, plan: Plan) -> None:
         hint = f"drop one of them: {way_out(control_plane, plan, collision)}"
         words = f"{plan.id} collides with {collision.other(plan.id)}: {collision.reason}"
         raise NotDeployable(words, hint=hint)
+
+
+def require_kept(control_plane: ControlPlane, plan: Plan) -> None:
+    """Refuse a plan that was dropped, before anything is built or paid for it."""
+    if control_plane.plans.is_dropped(plan.id):
+        hint = "make another plan: attractor grow plan"
+        raise NotDeployable(f"{plan.id} was dropped", hint=hint)
 
 
 def way_out(control_plane: ControlPlane, plan: Plan, collision: Collision) -> str:

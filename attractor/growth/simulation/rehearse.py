@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from httpx import AsyncClient, HTTPError
 from pydantic import JsonValue
@@ -24,6 +23,7 @@ from attractor.growth.simulation.impact import Impact, changed_responses
 from attractor.growth.simulation.report import WillChange
 from attractor.growth.simulation.running import RunningState, find_losses
 from attractor.growth.simulation.traffic import Conditions, Recording, Request, Response
+from attractor.workspaces.folders import scratch_folder
 
 # They name the version of the app, which every deployment changes.
 _OF_VERSION = ("spec_hash", "version")
@@ -49,11 +49,11 @@ async def replay(
     With `shows_home`, the last response is the home page after all requests. Twins of services in
     a project take the place of the shipped ones.
     """
-    with TemporaryDirectory(prefix="replay-") as folder:
-        await import_state(tree, Path(folder), state, sandbox=sandbox)
+    with scratch_folder() as folder:
+        await import_state(tree, folder, state, sandbox=sandbox)
         running = running_app(
             tree,
-            Path(folder),
+            folder,
             clock=conditions.clock,
             seed=conditions.seed,
             sandbox=sandbox,

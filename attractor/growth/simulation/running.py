@@ -7,7 +7,6 @@ pictures and reports get pseudonyms in the place of flagged values, as a recordi
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from attractor.base.dataclasses import dataclass
 from attractor.environments.selection import EnvironmentChoice
@@ -28,6 +27,7 @@ from attractor.growth.simulation.traffic import (
 )
 from attractor.growth.specification.clarifications import adds_only_desires
 from attractor.growth.specification.files import read_spec
+from attractor.workspaces.folders import scratch_folder
 
 NAME = "the state of the running app"
 _OF_VERSION = ("/health", "/telemetry")
@@ -108,10 +108,10 @@ async def find_losses(
     The words of the app are left out, because they may contain values.
     """
     moved = plan.migration.up(running.true).state
-    with TemporaryDirectory(prefix="trial-") as folder:
+    with scratch_folder() as folder:
         try:
-            await import_state(tree, Path(folder), moved, sandbox=sandbox)
-            written = await export_state(tree, Path(folder), sandbox=sandbox)
+            await import_state(tree, folder, moved, sandbox=sandbox)
+            written = await export_state(tree, folder, sandbox=sandbox)
         except AppFailed:
             return [f"the built app does not take {NAME} over"]
     return [

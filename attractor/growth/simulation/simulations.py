@@ -7,7 +7,6 @@ migrates a copy of the running app's state. A rehearsal completes its report wit
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from attractor.base.errors import AttractorError
 from attractor.base.files import file_error, write_whole
@@ -40,6 +39,7 @@ from attractor.growth.simulation.report import (
 from attractor.growth.simulation.running import AppFolders, RunningState, as_recording, read_running
 from attractor.growth.simulation.traffic import Recording, fits, read_recordings
 from attractor.growth.specification.difference import ChangeKind
+from attractor.workspaces.folders import scratch_folder
 from attractor.workspaces.git.repository import open_repository
 
 
@@ -273,8 +273,8 @@ async def _take_pictures(
     if not pages:
         note = "no traffic was recorded"
     if not note:
-        with TemporaryDirectory(prefix="chromium-") as place:
-            environment = sandbox.make(Path(place))
+        with scratch_folder() as place:
+            environment = sandbox.make(place)
             try:
                 await environment.initialize()
                 note = await take_pictures(pages, folder, environment)

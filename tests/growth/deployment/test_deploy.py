@@ -15,16 +15,17 @@ import pytest
 from attractor.base.errors import AttractorError, ExitCode, NoGo, Refused
 from attractor.base.locks import FileLock
 from attractor.factory.decisions.decide import DecisionKind
-from attractor.growth.api.plans import check, drop, rebase
+from attractor.growth.api.plans import check, drop, rebase, simulate
 from attractor.growth.deployment.app_supervisor import app_process
 from attractor.growth.deployment.history import read_history
+from attractor.growth.deployment.requirements import NotDeployable
 from attractor.growth.deployment.targets import local
 from attractor.growth.development import DEVELOPMENT
 from attractor.growth.errors import AppFailed
 from attractor.growth.lineage import next_stage, read_stages, write_stage
 from attractor.growth.plans.plan import Plan
 from attractor.growth.plans.store import DEPLOYMENT, DEPLOYMENT_LOCK, PlanState
-from attractor.growth.simulation.report import read_simulation, save_simulation
+from attractor.growth.simulation.report import Depth, read_simulation, save_simulation
 from attractor.supervision.process import ProcessStatus
 from tests.copies import copies
 from tests.growth.deployment.life import live
@@ -216,6 +217,9 @@ def test_plan_whose_run_always_fails_is_dropped(app: Living) -> None:
     assert check(app.plane, plan.id)["next"] == f"attractor grow deploy {plan.id}"
     assert rebase(app.plane, plan.id)["plan_id"] == plan.id
     assert drop(app.plane, plan.id)["state"] == "dropped"
+    for depth in Depth:
+        with pytest.raises(NotDeployable, match="was dropped"):
+            simulate(app.plane, plan.id, depth)
 
 
 def test_record_that_does_not_fit_is_corrected_in_the_app(app: Living) -> None:
@@ -250,7 +254,7 @@ def killed(app: Living, word: str) -> Plan:
 
 
 def test_plan_is_dropped_after_a_kill_before_its_promotion(app: Living) -> None:
-    plan = killed(app, "import-")
+    plan = killed(app, "block.jsonl")
     with (
         FileLock(app.plane.plans.folder_of(plan.id) / DEPLOYMENT_LOCK),
         pytest.raises(Refused, match=f"locked by process {os.getpid()} ") as refused,

@@ -55,7 +55,7 @@ def test_killed_deployment_is_resumed(tmp_path: Path) -> None:
     plan = app.plan(NEW_FIELD)
     app.decide(app.deploy(plan).run_id)
     try:
-        assert live(app, plan, "import", "1", "later") != 0
+        assert live(app, plan, "block.jsonl", "1", "later") != 0
         examples.play(KILLED, app.folder, variables(app))
     finally:
         app.stop()

@@ -1,9 +1,7 @@
 """Checks the identity by rule, then asks the safety agent; its approval alone is not enough."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
@@ -15,6 +13,7 @@ from attractor.growth.crew.roles.safety import Answer
 from attractor.growth.identity import SafetyVerdict, find_breaches, find_objections
 from attractor.growth.specification.files import NODES, read_spec
 from attractor.growth.specification.graph import SpecGraph
+from attractor.workspaces.folders import scratch_folder
 
 AGENT = "safety"
 VERDICT = "safety.verdict"
@@ -64,9 +63,9 @@ async def spec_at_start(stage: Stage) -> SpecGraph | None:
     base = stage.workspace.base.candidate
     if not base:
         return None
-    with tempfile.TemporaryDirectory(prefix="attractor-base-") as folder:
-        await stage.workspace.export(base, Path(folder))
-        return read_spec(Path(folder)) if Path(folder, NODES).is_dir() else None
+    with scratch_folder() as folder:
+        await stage.workspace.export(base, folder)
+        return read_spec(folder) if (folder / NODES).is_dir() else None
 
 
 part = Safety
