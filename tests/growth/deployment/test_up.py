@@ -17,6 +17,7 @@ from urllib.error import URLError
 import pytest
 
 from attractor.base.errors import Refused
+from attractor.base.processes import signal_group
 from attractor.cli.runs.growth import app_lines
 from attractor.environments.orphan_processes import find_process
 from attractor.factory.open_project import OpenProject
@@ -32,7 +33,7 @@ from tests.counts import count
 from tests.growth.deployment.living import Living, make_released
 from tests.growth.deployment.test_local import kill_process_in, processes_of, supervisor_of
 from tests.growth.deployment.test_start import kill_all
-from tests.patience import wait_until
+from tests.patience import PATIENCE_S, wait_until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KILLS = count(ci=2, full=30)
@@ -205,3 +206,56 @@ def test_app_that_does_not_start_is_tried_again_after_longer_pauses(
         "the app does not start: growth.adapters.calendar.url is not set (set it)",
         StartedApp(down, "http://127.0.0.1:1").words,
     ]
+
+
+UNMARKED = """
+import fcntl, json, os, signal
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class App(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"ok": true}')
+
+lock = open("app.lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+server = HTTPServer(("127.0.0.1", 0), App)
+note = {"pid": os.getpid(), "url": f"http://127.0.0.1:{server.server_port}", "stage": "v0"}
+if child := os.fork():
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+    os.close(lock.fileno())
+    server.socket.close()
+    os.waitpid(-1, 0)
+else:
+    with open("note", "w") as file:
+        json.dump(note, file)
+    os.rename("note", "keeper.json")
+    server.serve_forever()
+"""
+"""A supervisor of a version whose notes have no mark, with its app in the same process group."""
+
+
+@pytest.mark.parametrize("is_led", [True, False])
+def test_app_of_a_version_without_marks_answers_and_is_stopped_or_restarted(
+    tmp_path: Path, is_led: bool
+) -> None:
+    app = make_released(tmp_path / "app")
+    folder = app.releases.folder
+    for is_restarted in (False, True):
+        for name in ("app.json", "keeper.json"):
+            (folder / name).unlink(missing_ok=True)
+        begun = [sys.executable, "-c", UNMARKED]
+        with subprocess.Popen(begun, cwd=folder, start_new_session=True) as old:
+            try:
+                wait_until((folder / "keeper.json").exists)
+                if not is_led:
+                    old.kill()
+                    old.wait(PATIENCE_S)
+                assert describe_app(app.plane)["url"] == app.url
+                _ = app.start(os.environ) if is_restarted else local.stop(app.releases)
+                old.wait(PATIENCE_S)
+                assert bool(local.find_address(app.releases)) == is_restarted
+            finally:
+                signal_group(old.pid, signal.SIGKILL)
+                app.stop()

@@ -1,5 +1,7 @@
 """Runs the app as a process of this machine, with a health check and pipelines by cadence."""
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Generator, Mapping
@@ -8,8 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from attractor.base.errors import Unavailable
-from attractor.base.files import read_regular
+from attractor.base.files import is_running, read_regular
 from attractor.base.json import Json, JsonObject, canonical_json, parse_object
+from attractor.base.processes import signal_group
 from attractor.base.records import write_record
 from attractor.environments.environment import Inherit, inherited
 from attractor.growth.deployment import app_supervisor
@@ -35,6 +38,10 @@ def drained(releases: Releases, resting: RestingApp | None = None) -> Generator[
     long is not killed: its calls may be irreversible.
     """
     port = app_supervisor.last_port(releases.folder)
+    group = _unmarked(releases.folder)
+    if group:
+        end = os.kill if is_running(group) else signal_group
+        end(group, signal.SIGTERM)
     if resting and find_address(releases):
         resting.answer(port)
     with app_process(releases.folder).ended(grace=_DRAIN_S, kills=False):
@@ -62,14 +69,17 @@ def start(
 
     A supervisor that runs serves the current release, because a switch waits for its end. It is
     started again if the settings of the services changed since. An app whose supervisor was killed
-    is ended first. Before each start of the app, its tree must be the `expected` one. With settings
-    of `notices`, people are notified if the app stops answering. The supervisor takes the address
-    of a `resting` app over.
+    is ended first, and so is one that a version without marks started. Before each start of the
+    app, its tree must be the `expected` one. With settings of `notices`, people are notified if the
+    app stops answering. The supervisor takes the address of a `resting` app over.
     """
     current = releases.current
     wanted = app_supervisor.settings_hash(services, current) if current else ""
     given: JsonObject = {"expected": write_record(expected), "notices": dict(notices)}
     process = app_process(releases.folder)
+    if _unmarked(releases.folder):
+        with drained(releases):
+            pass
     listener = resting.hand_over() if resting else None
     passed = [listener.fileno()] if listener else []
     handed = {LISTENER: str(passed[0])} if passed else {}
@@ -107,7 +117,7 @@ def find_address(releases: Releases) -> str:
     """
     process, note = app_process(releases.folder), _note(releases.folder)
     is_alive = process.status in (ProcessStatus.RUNNING, ProcessStatus.LEFT)
-    if not is_alive or note.get("mark") != process.mark:
+    if not is_alive or note.get("mark", "") != process.mark:
         return ""
     url = str(note.get("url", ""))
     try:
@@ -121,6 +131,15 @@ def find_services(releases: Releases) -> Mapping[str, Json]:
     """Return the addresses of the services that the running app calls, by adapter."""
     services = _note(releases.folder).get("services")
     return services if isinstance(services, dict) else {}
+
+
+def _unmarked(folder: Path) -> int:
+    """Return the process group of an app that a version without marks started; 0 if none runs."""
+    process, note = app_process(folder), _note(folder)
+    group = note.get("pid")
+    # While a process of the group lives, the kernel gives its number to no other process.
+    is_alive = process.status is ProcessStatus.RUNNING and not process.mark
+    return group if isinstance(group, int) and "mark" not in note and is_alive else 0
 
 
 def _note(folder: Path) -> JsonObject:
