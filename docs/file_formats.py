@@ -990,6 +990,9 @@ class StageFile(Record):
     parent: str = ""
     desires: list[str] = []
     returns_to: str = Field(default="", description="the stage that a roll-back restores")
+    generated: str = Field(
+        default="", description="the hash of `app/generated.json` in the tree that it restores"
+    )
     plan: PlanFile | None = None
     day: str = Field(default="", description="the day of the plan commit")
     words: list[str] = Field(default=[], description="the changes in words for people")

@@ -60,7 +60,7 @@ class DeployedStage:
 
     `desires` are the ids of the desires that it serves, and `plan` is the whole plan that led to
     it. `returns_to` is the earlier stage that a roll-back
-    restores.
+    restores, and `generated` the hash of its `app/generated.json`: any version may have written it.
     """
 
     stage: str
@@ -71,6 +71,7 @@ class DeployedStage:
     parent: str = ""
     desires: tuple[str, ...] = ()
     returns_to: str = ""
+    generated: str = ""
     plan: JsonObject = field(default_factory=dict[str, Json])
     day: str = ""
     words: tuple[str, ...] = ()

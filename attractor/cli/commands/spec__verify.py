@@ -23,11 +23,12 @@ from attractor.language.source.text import visible
 def verify_spec(invocation: Invocation, reconverge: bool, as_json: bool) -> ExitCode:
     """Verify that an app is what its specification and its promotion say.
 
-    Regenerate the skeleton byte for byte, and compare bodies, specification, lineage and
-    generated.json with the newest promoted commit (before the first one: with the hashes in
-    generated.json and the lineage). Print the morphs that lead to an edited specification, and its
-    changes without a morph. Compare the running release, its packages and release.json with the
-    ledger and its promoted commit. Exit with 1 if a file differs and is not restored.
+    Compare skeleton, bodies, specification, lineage and generated.json byte for byte with the
+    newest promoted commit (before the first one: regenerate the skeleton, and compare the
+    others with the hashes in generated.json and the lineage). Print the morphs that lead to an
+    edited specification, and its changes without a morph. Compare the running release, its
+    packages and release.json with the ledger and its promoted commit. Exit with 1 if a file
+    differs and is not restored.
     """
     # Imported here, because only commands of growth need it.
     from attractor.growth.api.specs import verify

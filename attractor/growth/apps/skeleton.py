@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error, read_regular, remove_file
 from attractor.base.json import Json, NotCanonical, canonical_json, content_hash, parse_json
 from attractor.growth.apps.stack import FilePart, GeneratedFile, stacks
@@ -66,8 +67,17 @@ def with_bodies(files: Mapping[str, GeneratedFile], folder: Path) -> Mapping[str
     return kept
 
 
-def parse_generated(content: bytes | None) -> Mapping[str, str]:
-    """Return the hash of each file in generated.json; none if it is missing or invalid."""
+@dataclass(frozen=True)
+class RecordedFile:
+    """A file in generated.json."""
+
+    hash: str
+    part: FilePart
+    nodes: tuple[str, ...]
+
+
+def parse_generated(content: bytes | None) -> Mapping[str, RecordedFile]:
+    """Return the files in generated.json; none if it is missing or invalid."""
     try:
         record = parse_json(content) if content is not None else {}
     except NotCanonical:
@@ -75,7 +85,11 @@ def parse_generated(content: bytes | None) -> Mapping[str, str]:
     if not isinstance(record, dict):
         return {}
     return {
-        path: str(entry.get("hash"))
+        path: RecordedFile(
+            str(entry.get("hash")),
+            FilePart.BODY if entry.get("part") == FilePart.BODY else FilePart.SKELETON,
+            tuple(map(str, nodes)) if isinstance(nodes := entry.get("nodes"), list) else (),
+        )
         for path, entry in record.items()
         if isinstance(entry, dict) and path.startswith("app/") and ".." not in path.split("/")
     }

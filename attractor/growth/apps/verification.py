@@ -11,6 +11,7 @@ from typing import NamedTuple
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json, canonical_json
+from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.growth.apps.divergence import (
     FOLDERS,
     Divergence,
@@ -122,7 +123,9 @@ async def verify_app(project: Project, *, reconverge: bool) -> Verification:
     repository = await open_repository(folder, search_path=project.machine.search_path)
     promoted = await read_promoted(repository)
     files = promoted.files if promoted else None
-    found = tuple(find_divergence(folder, promoted=files))
+    # The commit message says that it was promoted; only the ledger knows.
+    is_pinned = promoted is not None and _is_promoted(project, promoted.commit)
+    found = tuple(find_divergence(folder, promoted=files, is_pinned=is_pinned))
     edits = _edits_of_spec(folder, files) if files else None
     verified = Verification(
         promoted.commit if promoted else "",
@@ -135,7 +138,15 @@ async def verify_app(project: Project, *, reconverge: bool) -> Verification:
     extra: dict[str, bytes] = {}
     if edits and edits.proposal.morphs:
         extra[PROPOSAL] = f"{canonical_json(edits.proposal.to_dict())}\n".encode()
-    return replace(verified, reconvergence=restore(folder, promoted=files, extra=extra))
+    return replace(
+        verified, reconvergence=restore(folder, promoted=files, is_pinned=is_pinned, extra=extra)
+    )
+
+
+def _is_promoted(project: Project, commit: str) -> bool:
+    """Return whether the ledger has the promotion of a commit."""
+    found = Ledger(project.machine.state_dir).mentioning(commit)
+    return any(one.kind == LineKind.PROMOTED and one.data["commit"] == commit for one in found)
 
 
 def _edits_of_spec(folder: Path, promoted: Files) -> HandEdits | None:

@@ -8,7 +8,7 @@ where they agree.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, VerificationError
@@ -128,26 +128,10 @@ async def check_release(project: Project, releases: Releases) -> ReleaseCheck | 
     if current is None:
         _require_no_release(project, releases)
         return None
-    promoted, released = _lines(project, current.record.run_id)
-    if promoted is None:
-        problem = f"names the run {current.record.run_id!r}, which the ledger does not promote"
-        hint = f"restore {current.folder} from a backup, or deploy a plan: attractor grow plan"
-        return ReleaseCheck(current, (ReleaseFault(_path(current, RECORD), problem, hint),))
-    commit = str(promoted.data["commit"])
-    try:
-        repository = await open_repository(project.root, search_path=project.machine.search_path)
-        files = await read_commit(repository, await repository.commit(commit))
-        stages = stages_of(files)
-        stage = newest(stages)
-        spec_of_files(files)
-    except AttractorError as cause:
-        problem = f"comes from the commit {commit[:12]}, which cannot be read: {cause.message}"
-        hint = "fetch the commit, or restore the repository from a backup"
-        return ReleaseCheck(current, (ReleaseFault(_path(current, RECORD), problem, hint),))
-    if released and released.data["tree"] != tree_hash(files):
-        problem = f"comes from the commit {commit[:12]}, which has other files than the ledger says"
-        hint = "restore the repository from a backup"
-        return ReleaseCheck(current, (ReleaseFault(_path(current, RECORD), problem, hint),))
+    pinned = await _pinned_by_ledger(project, current)
+    if isinstance(pinned, ReleaseFault):
+        return ReleaseCheck(current, (pinned,))
+    commit, files, stage, released = pinned
     if released:
         sandbox = str(released.data["sandbox"])
     else:
@@ -165,11 +149,54 @@ async def check_release(project: Project, releases: Releases) -> ReleaseCheck | 
     faults = [
         *_record_faults(current, record, is_released=released is not None),
         *_file_faults(current, files),
-        *_order_faults(project, releases, stages),
+        *_order_faults(project, releases, stages_of(files)),
     ]
     known = released.data["packages"] if released else {}
     damaged, updated = _packages(cast("Mapping[str, JsonObject]", known))
     return ReleaseCheck(current, (*faults, *damaged), tuple(updated), record, files)
+
+
+class PinnedTree(NamedTuple):
+    """The commit that the ledger promoted for a release, with its files and its stage.
+
+    `released` is the line of the release; None of an earlier version, or after a kill.
+    """
+
+    commit: str
+    files: Files
+    stage: DeployedStage
+    released: LedgerEntry | None
+
+
+async def pinned_tree(project: Project, release: Release) -> PinnedTree:
+    """Return the tree that the ledger pins for a release, or raise ReleaseDiffers."""
+    found = await _pinned_by_ledger(project, release)
+    if isinstance(found, ReleaseFault):
+        raise ReleaseDiffers(found.describe(), hint=found.remedy)
+    return found
+
+
+async def _pinned_by_ledger(project: Project, release: Release) -> PinnedTree | ReleaseFault:
+    promoted, released = _lines(project, release.record.run_id)
+    place = _path(release, RECORD)
+    if promoted is None:
+        problem = f"names the run {release.record.run_id!r}, which the ledger does not promote"
+        hint = f"restore {release.folder} from a backup, or deploy a plan: attractor grow plan"
+        return ReleaseFault(place, problem, hint)
+    commit = str(promoted.data["commit"])
+    try:
+        repository = await open_repository(project.root, search_path=project.machine.search_path)
+        files = await read_commit(repository, await repository.commit(commit))
+        stage = newest(stages_of(files))
+        spec_of_files(files)
+    except AttractorError as cause:
+        problem = f"comes from the commit {commit[:12]}, which cannot be read: {cause.message}"
+        hint = "fetch the commit, or restore the repository from a backup"
+        return ReleaseFault(place, problem, hint)
+    if released and released.data["tree"] != tree_hash(files):
+        problem = f"comes from the commit {commit[:12]}, which has other files than the ledger says"
+        return ReleaseFault(place, problem, "restore the repository from a backup")
+    return PinnedTree(commit, files, stage, released)
 
 
 async def expected_release(project: Project, releases: Releases) -> ExpectedRelease:

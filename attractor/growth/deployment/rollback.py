@@ -15,13 +15,14 @@ from attractor.base.errors import Refused, UsageError
 from attractor.base.files import remove_tree, write_whole
 from attractor.base.ids import new_run_id
 from attractor.base.journal import Journal, read_lines
-from attractor.base.json import canonical_json, parse_json
+from attractor.base.json import canonical_json, content_hash, parse_json
 from attractor.base.records import read_record, write_record
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.resources.versions import split_pin
+from attractor.growth.apps.divergence import describe_skeleton_change
 from attractor.growth.apps.process import export_state, sandbox_of
 from attractor.growth.apps.services import adapters_in, configured
-from attractor.growth.apps.skeleton import APP_FOLDERS
+from attractor.growth.apps.skeleton import APP_FOLDERS, GENERATED
 from attractor.growth.building import Build, commit_stage, stages_at, work_tree
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import (
@@ -33,6 +34,7 @@ from attractor.growth.deployment.deploy import (
     undertake,
     write_tree,
 )
+from attractor.growth.deployment.integrity import pinned_tree
 from attractor.growth.deployment.release import Release, Releases
 from attractor.growth.deployment.target import ReleaseTarget
 from attractor.growth.deployment.transfer import Move, Moved
@@ -129,19 +131,26 @@ async def _begin(
     folder = control_plane.folder / ROLLBACKS / name
     earlier = folder / "earlier"
     earlier.mkdir(parents=True)
-    await write_tree(project, releases.open(target.stage).record.commit, earlier)
+    pinned = await pinned_tree(project, releases.open(target.stage))
+    await write_tree(project, pinned.commit, earlier)
 
-    change = partial(_restore, earlier)
-    stage = rollback_stage(stages, target)
+    generated = pinned.files.get(GENERATED)
+    pin = content_hash(generated) if generated else ""
+    restore = partial(_restore, earlier)
+    stage = replace(rollback_stage(stages, target), generated=pin)
     kept = await _plates_since(project, repository, tip, earlier)
-    commit = await commit_stage(project, repository, stage, change, tip=tip, ref=name)
+    commit = await commit_stage(project, repository, stage, restore, tip=tip, ref=name)
     remove_tree(earlier)
     manifest = read_manifest(
         RunDirectory(find_run(releases.open(target.stage).record.run_id, project.runs_dir))
     )
     (folder / _PIPELINE).write_text(_TEXT.format(manifest.pipeline))
+    goal = f"Roll back to {target.stage}"
+    if pin and (change := describe_skeleton_change(pinned.files)):
+        version = manifest.versions.get("attractor", "unknown")
+        goal += f", which goes back to the skeleton of version {version}: {change}"
     record = RollbackRecord(
-        Build("", branch, tip, commit, stage.stage, f"Roll back to {target.stage}", _COMMAND),
+        Build("", branch, tip, commit, stage.stage, goal, _COMMAND),
         target.stage,
         tuple(one.stage for one in undone),
         split_pin(manifest.suite)[0],

@@ -13,6 +13,7 @@ from attractor.base.files import file_error, write_whole
 from attractor.base.json import canonical_json, content_hash
 from attractor.engine.state.run_state import EVALUATING
 from attractor.environments.selection import EnvironmentChoice
+from attractor.growth.apps.divergence import describe_skeleton_change, read_files
 from attractor.growth.apps.process import sandbox_of
 from attractor.growth.apps.skeleton import generate
 from attractor.growth.apps.stack import GeneratedFile
@@ -50,10 +51,12 @@ def simulate(
     running: RunningState | None = None,
     *,
     not_tried: str = "",
+    skeleton: str = "",
 ) -> Simulation:
     """Return the report of a plan at depth `spec`, which a rehearsal completes.
 
-    `not_tried` says why the plan is not tried on the state of the running app.
+    `not_tried` says why the plan is not tried on the state of the running app, `skeleton` that
+    another version of Attractor generated it.
     """
     states = [*recordings, *([running] if running else [])]
     pins = Pins(
@@ -71,7 +74,7 @@ def simulate(
         diff=_difference(plan),
         is_first=plan.is_first,
         files=tuple(_changed_files(plan)),
-        risks=(*_risks(plan, recordings), *([not_tried] if not_tried else [])),
+        risks=(*_risks(plan, recordings), *filter(None, (skeleton, not_tried))),
         may_change=tuple(impact.may_change),
         traffic=Traffic(
             requests=len(requests), claimed=sum(impact.claims(request) for request in requests)
@@ -179,7 +182,8 @@ async def simulate_plan(
     """Simulate a plan on the state of the running app, with wireframes as pictures."""
     state, why = await read_running(control_plane, plan, running)
     recordings = _recordings_for(control_plane, plan)
-    report = simulate(plan, recordings, Depth.SPEC, state, not_tried=why)
+    skeleton = _changed_skeleton(running)
+    report = simulate(plan, recordings, Depth.SPEC, state, not_tried=why, skeleton=skeleton)
     folder = _begin(control_plane, report)
     report = report.model_copy(update={"screenshots": _draw_wireframes(plan, folder)})
     save_simulation(report, folder)
@@ -202,7 +206,8 @@ async def rehearse_plan(
     project = control_plane.project
     state, why = await read_running(control_plane, plan, running)
     recordings = _recordings_for(control_plane, plan)
-    report = simulate(plan, recordings, Depth.REHEARSAL, state, not_tried=why)
+    skeleton = _changed_skeleton(running)
+    report = simulate(plan, recordings, Depth.REHEARSAL, state, not_tried=why, skeleton=skeleton)
     build = await build_plan(project, control_plane.plans.folder_of(plan.id), plan, branch=branch)
     run = await run_crew(project, build, pipeline=pipeline, evaluate=False)
     if run.status != EVALUATING:
@@ -241,6 +246,14 @@ async def rehearse_plan(
     )
     save_simulation(report, folder)
     return report
+
+
+def _changed_skeleton(running: AppFolders | None) -> str:
+    """Return the risk of a build whose skeleton another version generated, or ""."""
+    change = describe_skeleton_change(read_files(running.tree)) if running else ""
+    return (
+        f"the skeleton is generated anew by this version of Attractor: {change}" if change else ""
+    )
 
 
 def _recordings_for(control_plane: ControlPlane, plan: Plan) -> Sequence[Recording]:

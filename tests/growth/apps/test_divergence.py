@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from attractor.base.json import content_hash
 from attractor.growth.apps.divergence import DivergenceKind, find_divergence, read_files, reconverge
+from attractor.growth.apps.skeleton import GENERATED
 from attractor.growth.development import DEVELOPMENT
 from attractor.growth.lineage import DeployedStage, StageKind, write_stage
 from attractor.growth.specification.files import write_spec
@@ -99,3 +101,28 @@ def test_symbolic_link_is_an_edit(tmp_path: Path):
 def test_repository_with_a_specification_only_is_no_divergence(tmp_path: Path):
     write_spec(SPEC, tmp_path)
     assert find_divergence(tmp_path) == []
+
+
+def test_skeleton_of_another_version_is_right_in_a_pinned_tree(tmp_path: Path):
+    app = grown_app(tmp_path)
+    file, record = app / "app/web.py", app / GENERATED
+    ours = content_hash(file.read_bytes())
+    edit(file)
+    record.write_text(record.read_text().replace(ours, content_hash(file.read_bytes())))
+    promoted = read_files(app)
+    differs = [GENERATED, "app/web.py"]
+    assert [one.path for one in find_divergence(app, promoted=promoted)] == differs
+    assert [one.path for one in find_divergence(app)] == differs
+    assert find_divergence(app, promoted=promoted, is_pinned=True) == []
+    pin = content_hash(record.read_bytes())
+    stage = DeployedStage("v0-2", StageKind.JUVENILE, SPEC.spec_hash, "", "", "v0", (), "v0", pin)
+    write_stage(stage, app)
+    assert find_divergence(app) == []
+    promoted = read_files(app)
+    edit(file)
+    found = find_divergence(app)
+    assert [(one.path, one.kind) for one in found] == [("app/web.py", DivergenceKind.SKELETON)]
+    reconverge(app, promoted=promoted, is_pinned=True)
+    assert read_files(app) == promoted
+    record.write_text(record.read_text().replace('"skeleton"', '"body"'))
+    assert find_divergence(app)

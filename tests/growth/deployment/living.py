@@ -130,6 +130,13 @@ class Living:
         with lock_run(find_run(run_id, opened.runs_dir), OpenProject(opened)) as run:
             decide(run, Evaluator(OpenProject(opened)), Decision(verdict, ANN, REASON))
 
+    def register_suite(self) -> None:
+        """Register the suite beside the app, with the carried paths as they are."""
+        opened, suite = OpenProject(self.plane.project), self.folder.parent / "suite"
+        paths = read_carried(read_suite(suite), opened.project.preparation, self.folder)
+        now = opened.project.machine.clock.now()
+        register(Evaluator(opened).opened.suites, suite, now=now, carried=paths.content)
+
     def make_token(self) -> str:
         """Create a token, as a person does at a terminal, and return its secret."""
         secret = "secret-of-the-test-to-decide"
@@ -209,10 +216,8 @@ def make_living(folder: Path, *, is_generated: bool = False) -> Living:
     git(folder, "commit", "--quiet", "--message", "App")
     evaluator, now = Evaluator(OpenProject(plane.project)), plane.project.machine.clock.now()
     holdout = HOLDOUT.replace("made.txt", "app/built.txt").replace("equals", "contains")
-    suite = write_suite(folder.parent / "suite", suite=SUITE, made=holdout.format(wanted="v0"))
-    wanted = Preparation(carry_read_only=("packages",))
-    carried = read_carried(read_suite(suite), wanted, folder).content
-    register(evaluator.opened.suites, suite, now=now, carried=carried)
+    write_suite(folder.parent / "suite", suite=SUITE, made=holdout.format(wanted="v0"))
+    Living(folder).register_suite()
     policy = {"allow": ["isolation_unverified"], "protected_paths": ["/spec"]}
     lenient = read_section(Profile, {"name": "lenient", "policy": policy})
     evaluator.opened.profiles.create(lenient, by="ann", now=now)
