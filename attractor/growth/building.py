@@ -18,7 +18,15 @@ from attractor.base.json import canonical_json, parse_json
 from attractor.base.records import read_record, write_record
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
-from attractor.engine.state.run_state import CANCELED, EVALUATING, FAILED, RunStatus
+from attractor.engine.state.run_state import (
+    AWAITING_DECISION,
+    CANCELED,
+    EVALUATING,
+    FAILED,
+    RunStatus,
+)
+from attractor.environments.errors import NO_PORTS, NotSupported
+from attractor.environments.selection import choose_environment
 from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.resume import resume_run
@@ -28,6 +36,7 @@ from attractor.growth.lineage import DeployedStage, next_stage, read_stages, wri
 from attractor.growth.plans.plan import Plan
 from attractor.growth.specification.files import write_spec
 from attractor.pipeline.project.project import Project
+from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.files import SHIPPED
 from attractor.pipeline.source.gallery import SHIPPED_PIPELINES
 from attractor.records.lookup import run_names
@@ -194,6 +203,14 @@ def write_build(build: Build, folder: Path) -> None:
     write_whole(folder / BUILD, canonical_json(write_record(build)))
 
 
+async def require_ports(project: Project) -> None:
+    """Refuse a sandbox without ports before a model is paid: no app could be tried in it."""
+    variables = RunScope.of(project).variables_of_tools
+    if not (await choose_environment("auto", environ=variables, hide=())).has_ports:
+        hint = "type 'apt-get install bubblewrap'; the same command uses it then"
+        raise NotSupported(NO_PORTS, hint=hint)
+
+
 async def run_crew(
     project: Project,
     build: Build,
@@ -204,17 +221,26 @@ async def run_crew(
 ) -> CrewRun:
     """Run a pipeline on a plan commit, or continue its present run.
 
-    A run without `evaluate` stops before its evaluation; a later call continues it.
+    A run without `evaluate` stops before its evaluation; a later call continues it. A run in a
+    sandbox without ports is not continued.
     """
     root = find_crew_run(project, build.commit)
-    if root is None or read_candidate_run(root).state.status in (FAILED, CANCELED):
+    status = read_candidate_run(root).state.status if root else FAILED
+    is_over = status in (FAILED, CANCELED)
+    if root and not is_over and (status.is_final or (status == EVALUATING and not evaluate)):
+        return CrewRun(build, read_candidate_run(root).run_id, root, status)
+    await require_ports(project)
+    if root is None or is_over or (status != AWAITING_DECISION and _lacks_ports(root)):
         result = await _launch(project, build, pipeline, evaluate=evaluate, suite=suite)
     else:
-        status = read_candidate_run(root).state.status
-        if status.is_final or (status == EVALUATING and not evaluate):
-            return CrewRun(build, read_candidate_run(root).run_id, root, status)
         result = await resume_run(root, OpenProject(project), Overrides(evaluate=evaluate))
     return CrewRun(build, result.run_id, result.directory, result.status)
+
+
+def _lacks_ports(root: Path) -> bool:
+    """Return whether a run is bound to a sandbox without ports, as earlier versions began some."""
+    manifest = read_manifest(RunDirectory(root))
+    return manifest.options.get("sandbox") == "landlock" and not manifest.promises.own_loopback
 
 
 async def _launch(

@@ -17,6 +17,7 @@ from attractor.base.records import write_fields, write_record
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE
 from attractor.growth.apps.routes import declared_operations, without_refusal
 from attractor.growth.apps.services import configured_urls
+from attractor.growth.building import require_ports
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.deployment.deploy import branch_of, crew_pipeline, undoing_command
 from attractor.growth.deployment.release import Releases
@@ -66,9 +67,14 @@ def plan(
         raise refusal(unclear)
     development = read_development(control_plane.repository)
     feedback = load_feedback(control_plane.folder)
-    proposal = asyncio.run(
-        propose(control_plane.project, stored.graph, stored.desires, development, feedback)
-    )
+
+    async def work() -> Proposal:
+        await require_ports(control_plane.project)
+        return await propose(
+            control_plane.project, stored.graph, stored.desires, development, feedback
+        )
+
+    proposal = asyncio.run(work())
     made = _keep(control_plane, stored, proposal)
     if feedback:
         move_feedback(control_plane.folder, control_plane.plans.folder_of(made.id))
