@@ -90,7 +90,9 @@ def test_drawings_have_a_pipeline() -> None:
 def test_a_pipeline_has_its_name_its_line_and_its_section(file: Path) -> None:
     text = file.read_text()
     assert text.startswith("// ")
-    assert f"digraph {file.stem} {{" in text
+    # A suite of the crew judges it without a model as well.
+    name = "crew" if file.stem == "crew_by_rule" else file.stem
+    assert f"digraph {name} {{" in text
     section = README.partition(f"### [{file.name}]({file.name})\n")[2].partition("\n##")[0]
     for theme in ("light", "dark"):
         assert f'="../docs/pictures/pipelines/{file.stem}-{theme}.svg"' in section

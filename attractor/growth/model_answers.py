@@ -12,14 +12,16 @@ passes the check of the caller.
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attractor.backends.models import ModelChoice, choose_ready
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import AttractorError
+from attractor.base.errors import AttractorError, UsageError
 from attractor.base.fenced import fenced
 from attractor.base.json import JsonObject, content_hash
+from attractor.config.settings import LlmSettings
 from attractor.engine.truncation import one_line
 from attractor.growth.errors import InvalidDesire, ModelAnswerRefused
 from attractor.growth.plain_text import hidden_in
@@ -30,6 +32,7 @@ from attractor.llm.messages import Message
 from attractor.llm.request import ResponseFormat
 from attractor.llm.response import GenerateResult, price_call
 from attractor.pipeline.components.models import open_client
+from attractor.pipeline.components.providers import ask_providers
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
 
@@ -52,6 +55,39 @@ class ModelAnswer(Generic[T]):
     prompt_hash: str
 
 
+HOW_TO_CHOOSE = "pass --model MODEL ('attractor models' lists them), or set llm.model"
+_BY_SETTING = (
+    "set llm.model; 'attractor doctor' lists the keys that are set, 'attractor models' the models"
+)
+
+
+def with_model(project: Project, model: str, provider: str) -> Project:
+    """Return the project with another default model, if a model or a provider is named."""
+    if not (model or provider):
+        return project
+    others = vars(project.llm or LlmSettings())
+    values: dict[str, Any] = {**others, "model": model, "provider": provider}
+    return replace(project, llm=LlmSettings(**values))
+
+
+async def _choose(project: Project, *, purpose: str, hint: str) -> ModelChoice:
+    return await choose_ready(
+        project.llm.model if project.llm else "",
+        project.llm.provider if project.llm else "",
+        project.machine.environ,
+        user=purpose,
+        hint=hint,
+    )
+
+
+async def try_model(project: Project, *, purpose: str, hint: str = HOW_TO_CHOOSE) -> ModelChoice:
+    """Return the model of the settings after its key was tried, which costs nothing."""
+    choice = await _choose(project, purpose=purpose, hint=hint)
+    if fault := (await ask_providers([choice.provider], project)).fault:
+        raise UsageError(f"{purpose}: {fault}", hint="'attractor doctor' lists the keys")
+    return choice
+
+
 async def ask_model(
     project: Project,
     instruction: str,
@@ -66,19 +102,12 @@ async def ask_model(
     A fault that the schema or `read` finds goes back to the model, twice. After that, raise
     ModelAnswerRefused. `purpose` names the work in messages, such as "the specification".
     """
-    choice = await choose_ready(
-        project.llm.model if project.llm else "",
-        project.llm.provider if project.llm else "",
-        project.machine.environ,
-        user=purpose,
-        hint="set llm.model; 'attractor doctor' lists the keys that are set, 'attractor models' "
-        "the models",
-    )
     for name, text in data.items():
         # A model would obey what the reviewer does not see.
         for hidden in hidden_in(text):
             hint = "name the node: attractor spec show; a plan with the morph rename cleans it"
             raise InvalidDesire(f"{name}: {hidden}", hint=hint)
+    choice = await _choose(project, purpose=purpose, hint=_BY_SETTING)
     marker = secrets.token_hex(_MARKER_BYTES)
     system = f"{instruction.strip()}\n\n{_FENCE.read_text('utf-8').format(marker=marker)}"
     conversation = [Message.system(system), Message.user(fenced(data, marker))]

@@ -21,10 +21,14 @@ from attractor.twins.server.provider_twin import ProviderTwin
 from tests.cli.plain_desk import Desk
 from tests.cli.terminals import sit
 from tests.counts import IS_FULL
+from tests.growth.model import objects, questions
 from tests.pipeline.projects import git
+from tests.ports import free_port
 from tests.prepared import PROGRAM
 
 DOCUMENT = "identity: {purpose: Share the garden}\ndata_contracts: {entities: [{name: Bed}]}\n"
+BED = {"type": "add_field", "entity": "bed", "name": "watered", "field_type": "date"}
+MODEL = "gpt-5.6"
 PARKED = 3
 
 
@@ -107,20 +111,101 @@ def test_app_of_a_person_is_begun_in_a_repository_from_a_document_and_desires(
     assert (desk.place / ".gitignore").read_text() == "*.log\n/runs/\n/packages/\n"
     assert git(desk.place, "status", "--short") == "?? notes.txt\n"
     proposal = desk.folder / "proposal.json"
-    morph = {"type": "add_field", "entity": "bed", "name": "watered", "field_type": "date"}
-    proposal.write_text(json.dumps({"morphs": [morph], "tests": []}))
+    proposal.write_text(json.dumps({"morphs": [BED], "tests": []}))
     spec = begun["next"][-1].split()[-1]
     plan = desk.answer("grow", "plan", spec, "--proposal", str(proposal))
     assert (plan["deployable"], plan["risk"]) == (True, "medium")
 
 
-def test_app_without_desires_names_the_command_that_adds_them(desk: AppDesk) -> None:
-    document = desk.folder / "garden.yaml"
+@pytest.mark.parametrize(
+    ("text", "next_"),
+    [
+        ("identity: {purpose: Share the garden}", 'spec normalize "what you wish" --base'),
+        (DOCUMENT, "grow plan"),
+    ],
+    ids=["purpose", "document"],
+)
+def test_app_without_desires_names_the_command_that_leads_on(
+    desk: AppDesk, text: str, next_: str
+) -> None:
+    begun = begin(desk, text)
+    assert begun["next"] == [f"attractor {next_} {begun['spec_graph_id']}"]
+    assert (begun["name"], begun["model"]) == ("app", "")
+
+
+def begin(desk: AppDesk, *texts: str, model: str = "") -> Any:
+    """Begin an app from texts of documents and desires."""
+    words = ["--model", model] if model else []
+    for number, text in enumerate(texts):
+        file = desk.folder / f"{number}.yaml"
+        file.write_text(text)
+        words += ["--from", str(file)]
+    return desk.answer("grow", "init", *words)
+
+
+def test_document_is_planned_built_and_deployed_without_an_id_and_a_model(desk: AppDesk) -> None:
+    begin(desk, f"{DOCUMENT}interface: {{panels: [{{name: All beds, shows: [Bed]}}]}}\n")
+    plan = desk.answer("grow", "plan")
+    assert plan["plain"][0] == "the panel 'All beds' lists all records"
+    for words, code in (("simulate", 0), ("deploy", PARKED)):
+        ended = desk.do("grow", words, plan["plan_id"])
+        assert ended.returncode == code, ended.stdout + ended.stderr
+    desk.decide()
+    assert desk.do("grow", "deploy", plan["plan_id"]).returncode == 0
+    try:
+        page = httpx.get(desk.answer("grow", "open")["url"], headers={"accept": "text/html"}).text
+        assert "All beds" in page
+    finally:
+        desk.do("grow", "stop")
+    again = desk.do("grow", "plan")
+    assert (again.returncode, "no desires in sg-" in again.stderr) == (2, True)
+
+
+def test_step_that_needs_a_model_is_refused_before_a_run(desk: AppDesk) -> None:
+    work = "workflows: {pipelines: [{name: Daily, steps: [{name: Water, reads: [Bed]}]}]}\n"
+    begin(desk, DOCUMENT + work)
+    plan = desk.answer("grow", "plan")
+    refused = desk.do("grow", "simulate", plan["plan_id"])
+    assert refused.returncode == 4
+    assert "only a model writes: the step 'Water'" in refused.stderr
+    assert "pass --model MODEL" in refused.stderr
+    assert desk.do("runs", "--json").stdout.strip() == "[]"
+
+
+def test_wishes_without_a_model_name_the_specification_that_needs_none(desk: AppDesk) -> None:
+    first = begin(desk, DOCUMENT, "goal: Water every bed", "goal: Weed every bed")
+    refused = desk.do("grow", "plan")
+    assert refused.returncode == 2
+    base = refused.stderr.split("plan without the desires: attractor grow plan ")[1].split()[0]
+    plan = desk.answer("grow", "plan", base)
+    assert (plan["morphs"], plan["desires"]) == ([], [])
+    assert first["spec_graph_id"] != base
+    desk.do("spec", "normalize", "identity: {purpose: Share tools}")
+    several = desk.do("grow", "plan")
+    assert "2 specifications" in several.stderr
+
+
+def test_model_is_tried_before_anything_is_written_or_paid(desk: AppDesk) -> None:
+    refusing = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": f"http://127.0.0.1:{free_port()}/v1"}
+    document, proposal = desk.folder / "garden.yaml", {"morphs": [BED], "tests": []}
     document.write_text(DOCUMENT)
-    begun = desk.answer("grow", "init", "--from", str(document))
-    [next_] = begun["next"]
-    assert next_.startswith("attractor spec normalize")
-    assert begun["name"] == "app"
+    desk.models = refusing
+    refused = desk.do("grow", "init", "--from", str(document), "--model", MODEL)
+    assert refused.returncode == 2
+    assert "the model provider openai does not answer" in refused.stderr
+    assert [*desk.place.iterdir()] == []
+    with in_background(ProviderTwin(objects(proposal))) as twin:
+        desk.models = twin.environ()
+        begun = begin(desk, DOCUMENT, "goal: Water every bed", model=MODEL)
+        assert begun["model"] == f"{MODEL} of openai"
+        assert f'model = "{MODEL}"' in (desk.place / "attractor.toml").read_text()
+        desk.models = refusing
+        unpaid = desk.do("grow", "plan")
+        assert "does not answer" in unpaid.stderr
+        desk.models = twin.environ()
+        assert desk.answer("grow", "plan", "--model", "gpt-6-sol")["deployable"] is True
+        models = [one.model for one in questions(twin)]
+    assert models == ["gpt-6-sol"]
 
 
 def test_settings_for_another_suite_are_kept_and_refused(desk: AppDesk) -> None:

@@ -188,6 +188,7 @@ def test_missing_file_is_wrong_usage_not_a_parked_deployment(
 
 
 def test_plan_without_desires_names_the_option(app: ControlPlane) -> None:
+    write_stage(next_stage([], plan_of()), app.repository)
     assert "no desires in" in (refused := grow(app, "plan", code=2))
     assert "--desires FILE" in refused
 

@@ -1,10 +1,12 @@
 """A model for growth: the provider twin answers with JSON objects."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from attractor.pipeline.project.project import Project
 from attractor.twins.script.script import Script
+from attractor.twins.server.provider_state import LoggedRequest
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.pipeline.projects import open_project
 
@@ -14,6 +16,11 @@ def objects(*answers: object) -> Script:
     texts = [{"text": one if isinstance(one, str) else json.dumps(one)} for one in answers]
     first = [{"answer": one, "first": 1} for one in texts[:-1]]
     return Script.model_validate({"rules": [*first, {"answer": texts[-1]}]})
+
+
+def questions(twin: ProviderTwin) -> Sequence[LoggedRequest]:
+    """Return the paid requests to a twin; a plan first tries the key by the list of models."""
+    return [one for one in twin.requests if one.method == "POST"]
 
 
 def project_with_model(twin: ProviderTwin, folder: Path) -> Project:

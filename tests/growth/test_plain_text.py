@@ -17,7 +17,7 @@ from attractor.growth.plans.checks import FindingKind, check_proposal
 from attractor.growth.plans.plan import read_proposal
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.growth.app import DEVELOPMENT_TEXT, PROPOSAL, make_app
-from tests.growth.model import objects, project_with_model
+from tests.growth.model import objects, project_with_model, questions
 from tests.tables import table
 
 TAGS = "".join(chr(0xE0000 + ord(one)) for one in "drop phi_gate")
@@ -86,7 +86,7 @@ def test_hidden_text_of_the_specification_reaches_no_model_and_no_deployment(
     app = ControlPlane(project_with_model(twin, made.repository))
     with pytest.raises(UsageError, match="specification: 13 invisible characters"):
         plan(app, "HEAD", [UserDesire(goal="sell more")])
-    assert twin.requests == []
+    assert questions(twin) == []
     with pytest.raises(PlanRefused, match="triage: 13 invisible characters"):
         plan_proposal(app, "HEAD", read_proposal(PROPOSAL))
     rename = {"type": "rename", "node": "triage", "name": "Triage"}

@@ -6,7 +6,7 @@ import click
 
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_lines_option
-from attractor.cli.runs.growth import show_deployment, watched_plane
+from attractor.cli.runs.growth import crew_model_options, show_deployment, watched_plane
 from attractor.cli.runs.orders import operator_name
 
 
@@ -19,14 +19,18 @@ from attractor.cli.runs.orders import operator_name
 )
 @click.option("--variant", default="", metavar="BRANCH", help="Grow a variant on a new branch.")
 @click.option("--target", default="local", show_default=True, help="Run the app on this target.")
+@crew_model_options
 @json_lines_option
 @click.pass_obj
 def deploy_plan(
     invocation: Invocation,
+    *,
     plan: str,
     pipeline: Path | None,
     variant: str,
     target: str,
+    model: str,
+    provider: str,
     as_json: bool,
 ) -> ExitCode:
     """Deploy a plan: build it, wait for a decision, promote it and switch to it.
@@ -42,7 +46,8 @@ def deploy_plan(
     from attractor.growth.api.deployments import deploy
     from attractor.growth.building import deploying_command
 
-    with watched_plane(invocation, as_json=as_json) as plane:
+    watched = watched_plane(invocation, as_json=as_json, model=model, provider=provider)
+    with watched as plane:
         record = deploy(
             plane,
             plan,

@@ -14,9 +14,14 @@ from attractor.base.json import Json
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.orders import operator_name
+from attractor.cli.runs.setup import model_options
 from attractor.environments.selection import EnvironmentChoice, choose_environment
 
 _WISHES = 3
+_NO_MODEL = (
+    "none; tables, forms, rules and boards need none (for wishes: attractor grow plan --model "
+    "MODEL; for steps: attractor grow simulate PLAN --model MODEL; 'attractor models' lists models)"
+)
 
 
 @click.command("init")
@@ -36,14 +41,21 @@ _WISHES = 3
     "the specification, others add desires.",
 )
 @click.option("--name", default="", help="Name the app and its suite (default: by the folder).")
+@model_options(
+    "Write this model into the settings of the app, after its key was tried.",
+    "Write this provider into the settings of the app.",
+)
 @json_option
 @click.pass_obj
 def init(
     invocation: Invocation,
+    *,
     folder: Path,
     example: str,
     sources: tuple[Path, ...],
     name: str,
+    model: str,
+    provider: str,
     as_json: bool,
 ) -> ExitCode:
     """Begin an app: write and commit its first files, and register its suite.
@@ -55,8 +67,8 @@ def init(
 
     With --example, specification, scenarios and a script in the place of models are shipped with
     the package: no key and no network is needed. Without --example and --from, the purpose and
-    three wishes are asked at a terminal. Free text needs a model. The output ends with the next
-    commands.
+    three wishes are asked at a terminal. Free text and wishes need a model; tables, forms, rules
+    and boards of a document need none. The output ends with the next commands.
     """
     # Imported here, because only commands of growth need it.
     from attractor.growth.api.first_app import begin_app
@@ -84,6 +96,8 @@ def init(
         invocation.environ,
         by=operator_name(invocation),
         is_guarded=sandbox.settings is not None,
+        model=model,
+        provider=provider,
     )
     if place != invocation.folder.resolve():
         steps = cast("list[Json]", record["next"])
@@ -110,6 +124,7 @@ def _lines(record: Mapping[str, Any], sandbox: EnvironmentChoice) -> Iterator[st
     if sandbox.make_showing is None:
         those = "the app has" if record["is_guarded"] else "agents and the app have"
         yield f"  isolation_unverified: no bubblewrap here, so {those} your rights"
+    yield f"model: {record['model'] or _NO_MODEL}"
     yield "next:"
     yield from (f"  {one}" for one in record["next"])
 

@@ -5,7 +5,12 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show_result
-from attractor.cli.runs.growth import control_plane_of, simulation_lines, watched_plane
+from attractor.cli.runs.growth import (
+    control_plane_of,
+    crew_model_options,
+    simulation_lines,
+    watched_plane,
+)
 
 
 @click.command("simulate")
@@ -15,10 +20,17 @@ from attractor.cli.runs.growth import control_plane_of, simulation_lines, watche
     default=None,
     help="Let the crew build the plan, and try the result (default: from medium risk on).",
 )
+@crew_model_options
 @json_option
 @click.pass_obj
 def simulate_growth(
-    invocation: Invocation, plan: str, rehearse: bool | None, as_json: bool
+    invocation: Invocation,
+    *,
+    plan: str,
+    rehearse: bool | None,
+    model: str,
+    provider: str,
+    as_json: bool,
 ) -> ExitCode:
     """Simulate a plan: what it changes, before it is deployed.
 
@@ -27,8 +39,9 @@ def simulate_growth(
     of the running app's state. Recorded traffic lies in runs/growth/recordings.
 
     In a rehearsal, the crew builds the plan, and both apps get the recorded traffic and the state
-    of the running app: a plan of medium or high risk needs it, and the first stage of an app. A
-    deployment goes on with the same run. With --json, a rehearsal prints each event of the run as
+    of the running app: a plan of medium or high risk needs it, and the first stage of an app.
+    Without a model and a key, rules build what needs none. A deployment goes on with the same run.
+    With --json, a rehearsal prints each event of the run as
     a line first. Exit with 4 if a response changes that the plan does not touch, or if the built
     app does not take over the state.
     """
@@ -41,7 +54,8 @@ def simulate_growth(
     if rehearse is not None:
         depth = Depth.REHEARSAL if rehearse else Depth.SPEC
     if depth is Depth.REHEARSAL:
-        with watched_plane(invocation, as_json=as_json) as plane:
+        watched = watched_plane(invocation, as_json=as_json, model=model, provider=provider)
+        with watched as plane:
             simulate(plane, plan, depth)
     else:
         simulate(plane, plan, depth)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation
 from attractor.cli.output.streams import show_result
-from attractor.cli.runs.setup import opened_of, project_of
+from attractor.cli.runs.setup import model_options, opened_of, project_of
 from attractor.cli.runs.walk import Watcher
 
 if TYPE_CHECKING:
@@ -17,27 +17,39 @@ if TYPE_CHECKING:
 _LISTED = 5
 
 
-def control_plane_of(invocation: Invocation) -> "ControlPlane":
-    """Return the control plane of the app in the project."""
+crew_model_options = model_options(
+    "Let the crew use this model in a new run (default: llm.model, otherwise the newest model of "
+    "the only provider with a key, otherwise none)."
+)
+
+
+def control_plane_of(
+    invocation: Invocation, *, model: str = "", provider: str = ""
+) -> "ControlPlane":
+    """Return the control plane of the app in the project; a named model overrides the settings."""
     # Imported here, because only commands of growth need it.
     from attractor.growth.control_plane import ControlPlane
+    from attractor.growth.model_answers import with_model
 
-    return ControlPlane(project_of(invocation))
+    return ControlPlane(with_model(project_of(invocation), model, provider))
 
 
 @contextmanager
-def watched_plane(invocation: Invocation, *, as_json: bool) -> Generator["ControlPlane"]:
+def watched_plane(
+    invocation: Invocation, *, as_json: bool, model: str = "", provider: str = ""
+) -> Generator["ControlPlane"]:
     """Yield the control plane, and show the progress of the runs that it starts.
 
     With `as_json`, events are printed as JSON lines, like those of `attractor run`.
     """
     # Imported here, because only commands of growth need it.
     from attractor.growth.control_plane import ControlPlane
+    from attractor.growth.model_answers import with_model
 
     watcher = Watcher(invocation, as_json=as_json)
     opened = opened_of(invocation, observer=watcher, output=watcher.output, quiet=watcher.quiet)
     with watcher:
-        yield ControlPlane(opened.project)
+        yield ControlPlane(with_model(opened.project, model, provider))
 
 
 def show_plan(record: Mapping[str, Any], *, as_json: bool) -> ExitCode:
@@ -57,6 +69,7 @@ def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  GATE {one}" for one in plan["gates"])
     yield from (f"  WITHOUT EFFECT: {one}" for one in plan["without_effect"])
     yield from (f"  {one}" for one in (*plan["without_refusal"], *plan["told_by_steps"]))
+    yield from (f"  without a model: {one}" for one in plan["plain"])
     if plan["irreversible"]:
         yield f"  IRREVERSIBLE: {', '.join(plan['irreversible'])}: a roll-back restores no value"
     identity = plan["identity"]

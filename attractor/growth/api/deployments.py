@@ -17,6 +17,7 @@ from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.history.audit import AuditReport, Flaw
 from attractor.factory.open_project import open_project
 from attractor.factory.project import list_project_folders
+from attractor.growth.api.crew_pipeline import crew_pipeline
 from attractor.growth.apps.services import adapters_in, configured
 from attractor.growth.building import find_crew_run, read_build
 from attractor.growth.control_plane import ControlPlane, releases_in
@@ -25,7 +26,6 @@ from attractor.growth.deployment.deploy import (
     PATIENCE_S,
     Deployment,
     branch_of,
-    crew_pipeline,
     deploy as deploy_plan,
     end_recording,
 )
@@ -54,14 +54,18 @@ def deploy(
 ) -> dict[str, Json]:
     """Deploy a plan as far as people and gate let it; return the run, the stage and `waits_for`."""
     plan = control_plane.plans.load(reference)
-    file = pipeline or crew_pipeline(control_plane)
     place = target_registry()[target]
     missing = list[Json](control_plane.coverage(plan).missing)
 
     async def work() -> Deployment:
-        branch = await branch_of(control_plane)
         return await deploy_plan(
-            control_plane, plan, branch=branch, pipeline=file, target=place, by=by, variant=variant
+            control_plane,
+            plan,
+            branch=await branch_of(control_plane),
+            pipeline=pipeline or await crew_pipeline(control_plane, plan),
+            target=place,
+            by=by,
+            variant=variant,
         )
 
     return {**asyncio.run(work()).to_dict(), "missing": missing}

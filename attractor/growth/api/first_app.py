@@ -1,11 +1,13 @@
 """Begins an app: a repository with specification, growth plates, suite, profile and packages."""
 
 import asyncio
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from attractor.backends.models import newest_model
+from attractor.backends.models import ModelChoice, choose_ready, newest_model
 from attractor.base.errors import Refused, UsageError
 from attractor.base.files import file_error, read_file, write_whole
 from attractor.base.json import Json
@@ -33,37 +35,55 @@ from attractor.growth.first_app.files import (
     suite_texts,
     twin_texts,
 )
+from attractor.growth.model_answers import try_model, with_model
 from attractor.growth.specification.rendering import summary_of
 from attractor.growth.specification.store import StoredSpec
+from attractor.pipeline.project.project import Project
 from attractor.scenarios.suite_files import LOCK_FILE
 from attractor.workspaces.git.repository import find_git_dir
 
 _PROVIDER = "anthropic"
+_NO_MODEL = ModelChoice("", "")
 _UNGUARDED = "isolation_unverified"
 _CANARY_BYTES = 16
 _PATIENCE = timedelta(minutes=1)
 
 
 def begin_app(
-    folder: Path, app: FirstApp, environ: Mapping[str, str], *, by: str, is_guarded: bool
+    folder: Path,
+    app: FirstApp,
+    environ: Mapping[str, str],
+    *,
+    by: str,
+    is_guarded: bool,
+    model: str = "",
+    provider: str = "",
 ) -> dict[str, Json]:
     """Write and commit the first files of an app, and register its profile and its suite.
 
     Without a sandbox (not `is_guarded`), the profile allows that, and trials have none. After a
-    failure, another call goes on: it keeps what is there.
+    failure, another call goes on: it keeps what is there. A named model, and that of a free text,
+    is tried before anything is written.
     """
     require_suite_name(app.name)
     suite = folder / SUITES / app.name
     if (suite / LOCK_FILE).exists():
         raise Refused(f"{folder} has the app {app.name}", hint="see it: attractor grow status")
-    provider = _PROVIDER if app.example else ""
-    model = newest_model(provider) if provider else ""
-    _write_missing(folder, {Path(SETTINGS): settings_text(app.name, PROFILE, provider, model)})
+    is_script = bool(app.example and not (model or provider))
+    if is_script:
+        chosen = ModelChoice(_PROVIDER, newest_model(_PROVIDER))
+    else:
+        chosen = _choose(with_model(open_project(folder, environ).project, model, provider), app)
+    is_named = is_script or bool(model or provider)
+    kept = chosen if is_named else _NO_MODEL
+    settings = settings_text(app.name, PROFILE, kept.provider, kept.model)
+    _write_missing(folder, {Path(SETTINGS): settings})
     opened = open_project(folder, environ)
     if opened.project.suite != app.name:
         hint = f'write suite = "{app.name}" and profile = "{PROFILE}" in its [factory]'
         raise UsageError(f"{folder / SETTINGS} names another suite", hint=hint)
-    stored = _normalize(ControlPlane(opened.project), app)
+    plane = ControlPlane(with_model(opened.project, kept.model, kept.provider))
+    stored = _normalize(plane, app)
     canary = f"canary-{opened.project.machine.randomness(_CANARY_BYTES).hex()}"
     if not suite.exists():
         _write_missing(folder, suite_texts(app, identity_hash(stored.graph), canary))
@@ -80,8 +100,27 @@ def begin_app(
         "profile": PROFILE,
         "is_guarded": is_guarded,
         "holdouts": [one.title for one in app.holdouts],
-        "next": [*_next(app, stored)],
+        "model": f"{chosen.model} of {chosen.provider}" if chosen.model else "",
+        "next": [*_next(app, stored, is_script=is_script, option=_option(opened, kept))],
     }
+
+
+def _choose(project: Project, app: FirstApp) -> ModelChoice:
+    """Return the model of the settings, which is tried if one is named or a free text needs it."""
+    is_needed = any(isinstance(given, str) for given in app.given)
+    if project.llm and (project.llm.model or project.llm.provider) or is_needed:
+        return asyncio.run(try_model(project, purpose="the app"))
+    with suppress(UsageError):
+        return asyncio.run(choose_ready("", "", project.machine.environ, user="", hint=""))
+    return _NO_MODEL
+
+
+def _option(opened: OpenProject, chosen: ModelChoice) -> str:
+    """Return the options for a model that settings of earlier do not name."""
+    llm = opened.project.llm
+    if not chosen.model or (llm and llm.model == chosen.model):
+        return ""
+    return f" --model {shlex.quote(chosen.model)} --provider {shlex.quote(chosen.provider)}"
 
 
 def _normalize(plane: ControlPlane, app: FirstApp) -> StoredSpec:
@@ -157,13 +196,13 @@ class _Git:
         return await run_process(command, cwd=self._folder, env=self._environ, timeout=_PATIENCE)
 
 
-def _next(app: FirstApp, stored: StoredSpec) -> Iterator[str]:
+def _next(app: FirstApp, stored: StoredSpec, *, is_script: bool, option: str) -> Iterator[str]:
     """Yield the next commands."""
-    if app.example:
+    if is_script:
         # Its answers take the place of models: no key is needed.
         yield f"attractor twin llm --example {app.example} > runs/models.txt 2>&1 &"
         yield 'sleep 3; eval "$(grep "^  export" runs/models.txt)"'
-    if stored.desires:
-        yield f"attractor grow plan {stored.id}"
+    if stored.desires or stored.graph.of_kind("entity"):
+        yield f"attractor grow plan {stored.id}{option}"
     else:
         yield f'attractor spec normalize "what you wish" --base {stored.id}'

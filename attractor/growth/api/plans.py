@@ -15,11 +15,12 @@ from attractor.base.json import Json
 from attractor.base.locks import FileLock
 from attractor.base.records import write_fields, write_record
 from attractor.factory.evaluation.feedback import FEEDBACK_FILE
+from attractor.growth.api.crew_pipeline import crew_pipeline, plain_parts
 from attractor.growth.apps.routes import declared_operations, without_refusal
 from attractor.growth.apps.services import configured_urls
 from attractor.growth.building import require_ports
 from attractor.growth.control_plane import ControlPlane
-from attractor.growth.deployment.deploy import branch_of, crew_pipeline, undoing_command
+from attractor.growth.deployment.deploy import branch_of, undoing_command
 from attractor.growth.deployment.release import Releases
 from attractor.growth.deployment.requirements import next_command, require_kept, way_out
 from attractor.growth.desires import UserDesire
@@ -37,7 +38,7 @@ from attractor.growth.plans.feedback import (
     save_feedback,
 )
 from attractor.growth.plans.mutation import checks_text
-from attractor.growth.plans.plan import Plan, Proposal
+from attractor.growth.plans.plan import NO_MORPHS, Plan, Proposal
 from attractor.growth.plans.planner import propose
 from attractor.growth.plans.store import DEPLOYMENT_LOCK, PlanState
 from attractor.growth.simulation.report import Depth, Simulation, depth_for, simulations_of
@@ -45,7 +46,7 @@ from attractor.growth.simulation.running import AppFolders
 from attractor.growth.simulation.simulations import FOLDER, rehearse_plan, simulate_plan
 from attractor.growth.specification.node_kind import wrong_relations
 from attractor.growth.specification.rights import told_by_steps
-from attractor.growth.specification.store import SpecRecord, StoredSpec, spec_id
+from attractor.growth.specification.store import HEAD, SpecRecord, StoredSpec, spec_id
 from attractor.records.lookup import find_run
 
 SIMULATION_KEYS = ("simulation_id", "diff", "files", "risks", "screenshots")
@@ -57,9 +58,13 @@ def plan(
 ) -> dict[str, Json]:
     """Let a model plan morphs and tests for desires; return plan id, morphs and tests.
 
-    The desires are added to the specification (default: those that it adds to its base).
+    The desires are added to the specification (default: those that it adds to its base). Without
+    any, a first stage is planned as it is, without a model.
     """
     stored = _with_desires(control_plane, spec_graph_id, new_desires)
+    is_first = not read_stages(control_plane.repository)
+    if not stored.desires and is_first:
+        return _answer(_keep(control_plane, stored, NO_MORPHS))
     if not stored.desires:
         hint = "pass --desires FILE, or the id that 'attractor spec normalize --base SPEC' prints"
         raise UsageError(f"no desires in {stored.id}", hint=hint)
@@ -71,7 +76,12 @@ def plan(
     async def work() -> Proposal:
         await require_ports(control_plane.project)
         return await propose(
-            control_plane.project, stored.graph, stored.desires, development, feedback
+            control_plane.project,
+            stored.graph,
+            stored.desires,
+            development,
+            feedback,
+            without_desires=stored.base if is_first else "",
         )
 
     proposal = asyncio.run(work())
@@ -95,7 +105,9 @@ def plan_proposal(
 def _with_desires(
     control_plane: ControlPlane, spec_graph_id: str, new_desires: Sequence[UserDesire]
 ) -> StoredSpec:
-    stored = control_plane.specs.load(spec_graph_id)
+    specs = control_plane.specs
+    is_begun = spec_graph_id != HEAD or control_plane.head is not None
+    stored = specs.load(spec_graph_id) if is_begun else specs.first()
     if not new_desires:
         return stored
     graph, ids = add_desires(stored.graph, new_desires)
@@ -176,10 +188,10 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
     """Return a plan with its state, the verdicts of rules on each morph, findings and collisions.
 
     `gates` says what changes for a gate, its evidence included. `without_effect` are relations of
-    an earlier version to nodes that they do not allow. `without_refusal`
-    are triggers that cannot refuse a record, `told_by_steps` steps that may tell others what only
-    some see. `services` are the addresses that
-    its app calls by the settings, by adapter.
+    an earlier version to nodes that they do not allow. `without_refusal` are triggers that cannot
+    refuse a record, `told_by_steps` steps that may tell others what only some see. `plain` is what
+    a build without a model leaves plain. `services` are the addresses that its app calls by the
+    settings, by adapter.
     """
     plan = control_plane.plans.load(reference)
     identity = control_plane.coverage(plan)
@@ -203,6 +215,7 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
         "told_by_steps": list[Json](told_by_steps(plan.result)),
         "irreversible": [step.id for step in steps if not step.is_reversible],
         "migrations": [] if plan.is_first else moves,
+        "plain": list[Json](asyncio.run(plain_parts(control_plane, plan))),
         "services": {**configured_urls(control_plane.project, declared_operations(plan.result))},
         **check(control_plane, plan.id),
     }
@@ -269,7 +282,7 @@ def simulate(
             control_plane,
             plan,
             branch=await branch_of(control_plane),
-            pipeline=crew_pipeline(control_plane),
+            pipeline=await crew_pipeline(control_plane, plan),
             running=running,
         )
 

@@ -44,7 +44,6 @@ from attractor.growth.building import (
     find_crew_run,
     read_build,
     run_crew,
-    shipped_pipeline,
     work_tree,
 )
 from attractor.growth.control_plane import ControlPlane
@@ -67,7 +66,6 @@ from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.repository import Repository, open_repository
 
 PATIENCE_S = 60.0
-CREW = "pipelines/crew.dot"
 _AGAIN = "make another plan: attractor grow plan"
 
 
@@ -168,12 +166,6 @@ def _require_deployable(control_plane: ControlPlane, plan: Plan, journal: Journa
         if control_plane.plans.recorded_state(plan.id) is PlanState.DEPLOYING:
             note(journal, PlanState.FAILED)
         raise
-
-
-def crew_pipeline(control_plane: ControlPlane) -> Path:
-    """Return the pipeline of the crew: the app's own, or the shipped one."""
-    own = control_plane.repository / CREW
-    return own if own.is_file() else shipped_pipeline("crew")
 
 
 async def branch_of(control_plane: ControlPlane) -> str:

@@ -33,6 +33,10 @@ class Proposal:
         return {"morphs": [write_morph(one) for one in self.morphs], "tests": list(self.tests)}
 
 
+NO_MORPHS = Proposal(())
+"""The proposal of a first stage that is built as its specification is."""
+
+
 def read_proposal(value: object) -> Proposal:
     """Read the planner's output, or raise InvalidMorph."""
     if not isinstance(value, dict) or set(cast("dict[str, Any]", value)) != {"morphs", "tests"}:
@@ -227,9 +231,11 @@ def read_plan(record: JsonObject, base: SpecGraph, *, place: str = "plan") -> Pl
     if value["base"] != base.spec_hash:
         raise InvalidMorph(f"{place}: the plan has another base than {base.spec_hash[:12]}")
     try:
-        proposal = read_proposal(
-            {"morphs": [one["morph"] for one in value["morphs"]], "tests": value["tests"]}
-        )
+        morphs = [one["morph"] for one in value["morphs"]]
+        is_as_it_is = not morphs and not value["tests"] and "first" in value
+        proposal = NO_MORPHS
+        if not is_as_it_is:
+            proposal = read_proposal({"morphs": morphs, "tests": value["tests"]})
         planned = [
             PlannedMorph(morph, str(one["plate"]), Level(one["level"]), Risk(one["risk"]))
             for morph, one in zip(proposal.morphs, value["morphs"], strict=True)

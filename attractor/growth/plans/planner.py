@@ -13,7 +13,7 @@ from attractor.base.json import JsonObject
 from attractor.growth.desires import UserDesire
 from attractor.growth.development import DevelopmentalSpec
 from attractor.growth.errors import ModelAnswerRefused
-from attractor.growth.model_answers import ask_model
+from attractor.growth.model_answers import HOW_TO_CHOOSE, ask_model, try_model
 from attractor.growth.morph import morph_registry, parameters_of
 from attractor.growth.plans.checks import Finding, check_proposal, refusal
 from attractor.growth.plans.feedback import AppFeedback
@@ -32,8 +32,12 @@ async def propose(
     desires: Sequence[UserDesire],
     development: DevelopmentalSpec,
     feedback: AppFeedback | None,
+    *,
+    without_desires: str = "",
 ) -> Proposal:
     """Return the proposal of a model; findings of the rules go back to it, twice.
+
+    `without_desires` is the id of a first specification that needs no model, if there is one.
 
     Raise PlanRefused if the rules refuse the last proposal, too.
     """
@@ -61,6 +65,9 @@ async def propose(
     rules = [f"- {test}" for test in required_tests(development)]
     instruction = "\n".join([*lines, *(["", "Required tests:", "", *rules] if rules else [])])
     schema = _schema(development)
+    plain = f"; plan without the desires: attractor grow plan {without_desires}"
+    hint = HOW_TO_CHOOSE + (plain if without_desires else "")
+    await try_model(project, purpose="the plan", hint=hint)
     try:
         answer = await ask_model(project, instruction, data, schema, read, purpose="the plan")
     except ModelAnswerRefused as cause:

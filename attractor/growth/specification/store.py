@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError
 from attractor.base.files import file_error, write_whole
 from attractor.base.json import canonical_json
 from attractor.base.names import find_named
@@ -76,6 +77,12 @@ class StoredSpec:
         return clarifications_of(self.graph)
 
 
+def _goes_on(before: StoredSpec, after: StoredSpec) -> bool:
+    """Return whether a specification adds desires to another one, or to its base."""
+    more = set(before.record.desires) < set(after.record.desires)
+    return after.base == before.id or bool(before.base and before.base == after.base and more)
+
+
 class SpecStore:
     """The specifications in a folder, and the one in the repository of the app."""
 
@@ -105,6 +112,16 @@ class SpecStore:
             hint = f"remove {self.folder / id_}, then store the specification again"
             raise InvalidSpec(f"{id_} was changed: its content is {stored.id}", hint=hint)
         return stored
+
+    def first(self) -> StoredSpec:
+        """Return the only specification of an app before its first stage, with all its desires."""
+        stored = [self.load(id_) for id_ in self.ids()]
+        found = [one for one in stored if not any(_goes_on(one, other) for other in stored)]
+        if len(found) != 1:
+            hint = "name one: " + (", ".join(one.id for one in found) or "attractor grow init")
+            how_many = f"{len(found)} specifications" if found else "no specification"
+            raise UsageError(f"the app has no stage yet, and {how_many}", hint=hint)
+        return found[0]
 
     def of_repository(self) -> SpecGraph:
         """Return the specification in the checked-out tree of the app."""

@@ -33,7 +33,7 @@ class PipelineFile:
     content: str
 
 
-SHIPPED = ("assembly_line", "crew", "growth", "tester")
+SHIPPED = ("assembly_line", "crew", "crew_by_rule", "growth", "tester")
 """The names of the pipelines in the package, which work on the repository of an app."""
 
 

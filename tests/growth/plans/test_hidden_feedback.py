@@ -15,6 +15,7 @@ from attractor.growth.plans.drafts import Choice
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.growth.app import PROPOSAL
 from tests.growth.deployment.test_draft_store import said, write_feedback
+from tests.growth.model import questions
 from tests.growth.plans.test_hidden_instructions import fenced_parts, gated_app
 from tests.growth.test_plain_text import TAGS
 
@@ -72,7 +73,7 @@ def test_hidden_instructions_in_feedback_reach_a_model_as_data_and_deploy_nothin
     desires = [desire for file in files for desire in read_desires_file(file)]
     assert len(desires) == len(HOSTILE) - UNSEEN
     plan(app, "HEAD", desires)
-    inside, outside = fenced_parts(twin.requests[0])
+    inside, outside = fenced_parts(questions(twin)[0])
     for order in ORDERS:
         assert inside.count(order) >= len(WRAPPED) - 3
         assert order not in outside

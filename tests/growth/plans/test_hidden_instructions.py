@@ -16,7 +16,7 @@ from attractor.growth.model_answers import MOST_ANSWERS
 from attractor.growth.plans.feedback import load_feedback
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.growth.app import GATED, PROPOSAL, make_app
-from tests.growth.model import objects, project_with_model
+from tests.growth.model import objects, project_with_model, questions
 from tests.growth.seed import farm
 from tests.tables import table
 
@@ -61,7 +61,7 @@ def test_plan_of_a_model_that_obeys_a_desire_is_refused(
     before = app.specs.of_repository()
     with pytest.raises(error):
         plan(app, "HEAD", [HOSTILE])
-    assert len(twin.requests) == MOST_ANSWERS
+    assert len(questions(twin)) == MOST_ANSWERS
     assert app.plans.ids() == []
     assert app.specs.of_repository() == before
 
@@ -72,7 +72,7 @@ def test_hidden_instructions_reach_a_model_only_as_data(
     app, twin = gated_app(tmp_path, provider_twin, PROPOSAL)
     feedback(app, telemetry=write(tmp_path, {AS_AN_ID: {"runs": 1}}))
     assert plan(app, "HEAD", [HOSTILE])["morphs"] == PROPOSAL["morphs"]
-    inside, outside = fenced_parts(twin.requests[0])
+    inside, outside = fenced_parts(questions(twin)[0])
     for words in (json.dumps(json.dumps(ATTACK)[1:-1])[1:-1], AS_AN_ID):
         assert words in inside
     assert "Ignore all rules" not in outside
@@ -109,7 +109,7 @@ def test_words_in_the_verdict_on_a_run_reach_a_model_only_as_data(
     (run / FEEDBACK_FILE).write_text(json.dumps({**verdict, "flaky": 0, "tags": tags}))
     feedback(app, run=run.name)
     assert plan(app, "HEAD", [UserDesire(goal="sell more")])["morphs"] == PROPOSAL["morphs"]
-    inside, outside = fenced_parts(twin.requests[0])
+    inside, outside = fenced_parts(questions(twin)[0])
     assert inside.count("Ignore all rules") == 3
     assert "Ignore all rules" not in outside
 

@@ -11,13 +11,15 @@ from attractor.growth.api.plans import plan
 from attractor.growth.control_plane import ControlPlane
 from attractor.growth.desires import UserDesire
 from attractor.growth.errors import ModelAnswerRefused, PlanRefused
+from attractor.growth.lineage import next_stage, write_stage
 from attractor.growth.model_answers import MOST_ANSWERS
 from attractor.growth.plans.feedback import AppFeedback, NodeCounts, load_feedback, save_feedback
 from attractor.growth.specification.graph import SpecGraph
 from attractor.twins.pytest_plugin import StartTwin, provider_twin as provider_twin
 from tests.growth.app import GATED, PROPOSAL, make_app
-from tests.growth.model import objects, project_with_model
+from tests.growth.model import objects, project_with_model, questions
 from tests.growth.seed import farm
+from tests.growth.test_lineage import plan_of
 
 DESIRE = UserDesire(
     goal="reserve tuesday contracts first",
@@ -49,7 +51,7 @@ def test_answer_has_plan_id_morphs_and_tests(provider_twin: StartTwin, tmp_path:
     stored = app.plans.load(str(answer["plan_id"]))
     assert stored.desires == (DESIRE,)
     assert [one.name for one in stored.base.of_kind("desire")] == [DESIRE.goal]
-    asked = json.dumps(twin.requests[0].body)
+    asked = json.dumps(questions(twin)[0].body)
     for words in ("reserve tuesday contracts first", "insert_gate {name: text, after: text", "7"):
         assert words in asked
     # The feedback belongs to this plan only.
@@ -60,8 +62,8 @@ def test_answer_has_plan_id_morphs_and_tests(provider_twin: StartTwin, tmp_path:
 def test_wrong_answers_go_back_with_the_reason(provider_twin: StartTwin, tmp_path: Path) -> None:
     app, twin = _app(tmp_path, provider_twin, CLAIM, MORE, PROPOSAL)
     assert plan(app, "HEAD", [DESIRE])["morphs"] == PROPOSAL["morphs"]
-    assert len(twin.requests) == MOST_ANSWERS
-    assert "level: extra inputs are not permitted" in json.dumps(twin.requests[1].body)
+    assert len(questions(twin)) == MOST_ANSWERS
+    assert "level: extra inputs are not permitted" in json.dumps(questions(twin)[1].body)
 
 
 @pytest.mark.parametrize("answers", [[UNKNOWN], [CLAIM], [MORE], ["I cannot."], [{"morphs": []}]])
@@ -71,7 +73,7 @@ def test_an_invalid_answer_ends_after_two_repairs(
     app, twin = _app(tmp_path, provider_twin, *answers)
     with pytest.raises(ModelAnswerRefused):
         plan(app, "HEAD", [DESIRE])
-    assert len(twin.requests) == MOST_ANSWERS
+    assert len(questions(twin)) == MOST_ANSWERS
     assert app.plans.ids() == []
 
 
@@ -95,15 +97,21 @@ def test_unclear_nodes_are_refused_until_answered(provider_twin: StartTwin, tmp_
     app, twin = _app(tmp_path, provider_twin, renamed, graph=graph)
     with pytest.raises(PlanRefused, match=r"open question: weekly or monthly\?"):
         plan(app, "HEAD", [DESIRE])
-    asked = len(twin.requests)
+    asked = len(questions(twin))
     unclear = UserDesire(goal=f"bills {question}")
     with pytest.raises(PlanRefused, match="bills"):
         plan(app, "HEAD", [unclear])
-    assert len(twin.requests) == asked == MOST_ANSWERS
+    assert len(questions(twin)) == asked == MOST_ANSWERS
 
 
-def test_a_plan_needs_desires(provider_twin: StartTwin, tmp_path: Path) -> None:
+def test_a_plan_needs_desires_after_the_first_stage(
+    provider_twin: StartTwin, tmp_path: Path
+) -> None:
     app, twin = _app(tmp_path, provider_twin, PROPOSAL)
+    first = plan(app, "HEAD")
+    assert (first["morphs"], first["tests"]) == ([], [])
+    assert app.plans.load(str(first["plan_id"])).is_first
+    write_stage(next_stage([], plan_of()), app.repository)
     with pytest.raises(AttractorError, match="no desires"):
         plan(app, "HEAD")
     assert not twin.requests

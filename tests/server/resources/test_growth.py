@@ -97,7 +97,7 @@ def test_spec_is_drawn_in_each_mode(desk: Desk, mode: str) -> None:
         ("/spec/normalize", {"desires": [{"goals": "x"}]}, 400),
         ("/spec/normalize", {"desire": []}, 422),
         ("/spec/normalize", {"desires": {"goal": "\ud83d"}}, 422),
-        ("/growth/plan", {"spec_graph_id": "HEAD"}, 400),
+        ("/growth/plan", {"spec_graph_id": "sg-none"}, 404),
         ("/growth/simulate", {"plan_id": "gp-none"}, 404),
         ("/growth/simulate", {}, 422),
     ],
