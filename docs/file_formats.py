@@ -36,6 +36,7 @@ from attractor.factory.resources.versions import ResourceKind
 from attractor.growth.api.intake import Intake
 from attractor.growth.apps.stack import FilePart
 from attractor.growth.building import Build
+from attractor.growth.deployment.backup import Backup
 from attractor.growth.deployment.release import ReleaseRecord
 from attractor.growth.desires import UserDesire
 from attractor.growth.development import DevelopmentalSpec
@@ -1215,6 +1216,7 @@ FORMATS: Mapping[str, Callable[[], Schema]] = {
     "growth-build": _of(Build),
     "growth-deployment": _of(DeploymentLine),
     "release": _of(ReleaseRecord),
+    "app-backup": _of(Backup),
     "app-feedback": _of(FeedbackEntry),
     "answered-draft": _of(AnsweredDraft),
     "spec-record": _of(SpecRecord),

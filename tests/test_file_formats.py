@@ -29,6 +29,7 @@ from attractor.growth.api.intake import Intake
 from attractor.growth.api.plans import plan_proposal, simulate
 from attractor.growth.apps.skeleton import write_app
 from attractor.growth.building import build_plan
+from attractor.growth.deployment.backup import Backup
 from attractor.growth.deployment.deploy import note, open_deployment
 from attractor.growth.deployment.release import ReleaseRecord, Releases
 from attractor.growth.lineage import next_stage, rollback_stage, write_stage
@@ -236,6 +237,8 @@ def grown(folder: Path) -> Iterator[Found]:
     checks = [ForgeCheck("lint", CheckState.FAILED, "unused import")]
     remarks = [ForgeRemark("line-1", "ann", "Why?")]
     yield "pull-request", write_record(PullRequestFeedback("ann/shop", 1, checks, remarks))
+    backed_up = Backup("v0", "0" * 64, "2026-01-05T00:00:00+00:00", "0" * 64, {"bed": ""})
+    yield "app-backup", write_record(backed_up)
     yield "growth-intake", write_record(Intake("wish.txt", "sg-1", problem="unclear"))
     yield "desires", {"goal": "Know the weather", "cadence": "daily"}
 

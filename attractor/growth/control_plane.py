@@ -4,6 +4,7 @@ specs/<spec id>/        specifications
 plans/<plan id>/        plans, with their simulations and deployments
 recordings/<name>/      recorded traffic and state
 releases/               the running app
+backups/                records of the running app
 index.sqlite            an index of the specifications
 """
 

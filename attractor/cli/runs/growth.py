@@ -241,6 +241,12 @@ def _service_lines(record: Mapping[str, Any]) -> Iterator[str]:
 _UNVERIFIED = ", with your rights (isolation_unverified)"
 
 
+def backup_line(record: Mapping[str, Any]) -> str:
+    """Return the file, the stage and the records of a backup."""
+    counts = ", ".join(f"{count} of {name}" for name, count in record["records"].items())
+    return f"{record['file']} of {record['stage']} ({record['made']}): records: {counts or 'none'}"
+
+
 def change_lines(record: Mapping[str, Any]) -> Iterator[str]:
     """Yield the changes of telemetry since the stage before."""
     for one in record["changes"]:

@@ -18,10 +18,12 @@ from attractor.factory.history.audit import AuditReport, Flaw
 from attractor.factory.open_project import open_project
 from attractor.factory.project import list_project_folders
 from attractor.growth.api.crew_pipeline import crew_pipeline
+from attractor.growth.apps.process import sandbox_of
 from attractor.growth.apps.services import adapters_in, configured
 from attractor.growth.building import find_crew_run, read_build
 from attractor.growth.control_plane import ControlPlane, releases_in
 from attractor.growth.deployment.app_supervisor import app_process, next_run
+from attractor.growth.deployment.backup import Backup, open_backup, restore_backup, write_backup
 from attractor.growth.deployment.deploy import (
     PATIENCE_S,
     Deployment,
@@ -35,7 +37,7 @@ from attractor.growth.deployment.monitor import compare_telemetry
 from attractor.growth.deployment.release import Release, Releases
 from attractor.growth.deployment.resting_app import RestingApp
 from attractor.growth.deployment.rollback import roll_back
-from attractor.growth.deployment.start import start_release
+from attractor.growth.deployment.start import start_release, started_after_failure
 from attractor.growth.deployment.target import target_registry
 from attractor.growth.deployment.targets.local import find_address, find_services, stop
 from attractor.growth.lineage import draw_lineage
@@ -91,6 +93,56 @@ def record_traffic(
             mark.touch() if is_on else mark.unlink(missing_ok=True)
         url = asyncio.run(start_release(control_plane.project, releases, place, resting))
     return {"url": url, "recording": name, "is_recorded": is_on}
+
+
+def backup(control_plane: ControlPlane, file: Path | None = None) -> dict[str, Json]:
+    """Write the records of the running app into a file that was opened; return its path."""
+    current = _current(control_plane, Releases(control_plane.releases))
+    now = control_plane.project.machine.clock.now()
+    file = file or _backup_file(control_plane, current, now)
+
+    async def work() -> Backup:
+        sandbox = await sandbox_of(control_plane.project)
+        return await write_backup(current, file, sandbox, now=now)
+
+    return _describe_backup(asyncio.run(work()), file)
+
+
+def restore(control_plane: ControlPlane, file: Path) -> dict[str, Json]:
+    """Replace the records of the running app by those of a backup, and start it again.
+
+    The replaced records are in a backup of their own, whose path is in `replaced`.
+    """
+    releases, place = Releases(control_plane.releases), target_registry()["local"]
+    current, project = _current(control_plane, releases), control_plane.project
+    # Before the app is stopped: a missing setting is refused.
+    configured(project, adapters_in(current.tree))
+    now = project.machine.clock.now()
+    replaced = _backup_file(control_plane, current, now)
+
+    async def work(resting: RestingApp) -> tuple[Backup, str]:
+        sandbox = await sandbox_of(project)
+        wanted = await open_backup(current, file, sandbox)
+        with place.drained(releases, resting):
+            async with started_after_failure(project, releases, place, resting):
+                await write_backup(current, replaced, sandbox, now=now)
+                await restore_backup(current, wanted, sandbox)
+        return wanted, await start_release(project, releases, place, resting)
+
+    lock = control_plane.lock().acquire(wait=PATIENCE_S, purpose="attractor: grow restore")
+    with lock, RestingApp() as resting:
+        restored, url = asyncio.run(work(resting))
+    return {**_describe_backup(restored, file), "replaced": str(replaced), "url": url}
+
+
+def _backup_file(control_plane: ControlPlane, current: Release, now: datetime) -> Path:
+    name = f"{current.record.stage}-{now:%Y%m%dT%H%M%S%f}.json"
+    return control_plane.folder / "backups" / name
+
+
+def _describe_backup(backup: Backup, file: Path) -> dict[str, Json]:
+    counts: dict[str, Json] = {entity: len(records) for entity, records in backup.state.items()}
+    return {"file": str(file), "stage": backup.stage, "made": backup.made, "records": counts}
 
 
 def stop_app(control_plane: ControlPlane) -> dict[str, Json]:
