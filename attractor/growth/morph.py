@@ -21,9 +21,9 @@ from attractor.growth.specification.graph import (
     Relation,
     SpecGraph,
     SpecNode,
-    check_graph,
     slug,
 )
+from attractor.growth.specification.graph_check import check_graph
 from attractor.growth.specification.node_kind import relations_of
 
 BY_MORPH = Provenance(Author.MORPH)
@@ -216,13 +216,18 @@ def add_child(graph: SpecGraph, parent: str, node: SpecNode) -> SpecGraph:
     """
     children = list(graph.children_ids(parent))
     place = len(children)
-    while place and graph[children[place - 1]].provenance.by is Author.MORPH:
-        if children[place - 1] < node.id:
-            break
+    while place and _follows(graph[children[place - 1]], node):
         place -= 1
     children.insert(place, node.id)
     changed = graph[parent].with_targets(Relation.CONTAINS, children)
     return graph.replace(node, changed)
+
+
+def _follows(other: SpecNode, node: SpecNode) -> bool:
+    """Return whether another node stands behind a new one; limits follow the fields."""
+    if (other.kind == "limit") != (node.kind == "limit"):
+        return other.kind == "limit"
+    return other.provenance.by is Author.MORPH and other.id >= node.id
 
 
 def field_of(graph: SpecGraph, entity: str, words: str) -> str:
@@ -309,5 +314,6 @@ def require_unused(graph: SpecGraph, ids: Collection[str], allowed: Collection[R
             if relation is Relation.GUARDS and graph[id_].kind == "step":
                 users = [one for one in users if one.kind != "step"]
             if users:
+                other = "drop" if users[0].kind == "limit" else "change"
                 fault = f"{graph[id_].kind} {id_!r} is in use: {users[0].id} {relation} it"
-                raise InvalidMorph(fault, hint=f"change {users[0].id} first")
+                raise InvalidMorph(fault, hint=f"{other} {users[0].id} first")

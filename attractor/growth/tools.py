@@ -66,6 +66,11 @@ def copied_adapters(names: Collection[str]) -> Mapping[str, str]:
     }
 
 
+def copied_limits() -> Mapping[str, str]:
+    """Return the file of limits of records for an app."""
+    return {"app/limit_rules.py": _text("limit_rules.py")}
+
+
 def adapter_text(name: str, operations: Mapping[str, Operation]) -> str:
     """Return the file of a declared adapter for an app."""
     written = {key: tuple(one[:4]) for key, one in operations.items()}

@@ -14,7 +14,11 @@ TYPES = ("text", "integer", "number", "date", "boolean")
 
 GUARDED = read_document(
     FARM.replace("safety_envelope: [", 'safety_envelope: ["No harvest from PHI locked blocks", ')
-    .replace('- name: "SprayEvent"', '- {name: Forecast, fields: [sku]}\n    - name: "SprayEvent"')
+    .replace(
+        '- name: "SprayEvent"',
+        "- {name: Forecast, fields: [sku], limits: [{name: Few, at_most: 900}]}\n"
+        '    - name: "SprayEvent"',
+    )
     .replace('- name: "Block"', '- {name: Harvest, fields: [sku]}\n    - name: "Block"')
     .replace('- "Yield forecast"', "- {name: Yield forecast, reads: [Block], writes: [Forecast]}")
     .replace('- "PHI gate"', "- {name: PHI gate, reads: [Block], guards: [Allocate to contracts]}")
@@ -102,6 +106,11 @@ MAKERS: Mapping[str, Make] = {
         **{"entity": _one(r, g, "entity"), "name": new},
         **_typed(r.choice(TYPES), r.choice([False, True, True])),
     },
+    "add_limit": lambda r, g, new: {
+        **{"entity": (at := _field(r, g))["entity"], "name": new, "of": [at["field"]]},
+        **r.choice([{"at_most": 3}, {"unique": True}, {"not_before": at["field"]}]),
+    },
+    "drop_limit": lambda r, g, new: {"limit": _one(r, g, "limit")},
     "drop_field": lambda r, g, new: _field(r, g),
     "retype_field": lambda r, g, new: {**_field(r, g), **_retyped(r.choice(TYPES))},
     "rename": lambda r, g, new: {"node": r.choice(list(g)), "name": new},
@@ -128,6 +137,11 @@ MAKERS: Mapping[str, Make] = {
     "set_preference": lambda r, g, new: {"name": new},
     "adopt_body": lambda r, g, new: {"node": _one(r, g, "step"), "body": new},
 }
+
+
+def without_limits(graph: SpecGraph) -> SpecGraph:
+    """Return a graph whose app takes all records."""
+    return graph.replace(removed=[one.id for one in graph.of_kind("limit")])
 
 
 def random_sequence(seed: int, base: SpecGraph, *, longest: int = 12) -> Sequence[Morph]:

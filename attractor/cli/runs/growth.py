@@ -181,6 +181,7 @@ def _deployment_lines(record: Mapping[str, Any], again: str) -> Iterator[str]:
     yield from _service_lines(record)
     if listed := record["listed"]:
         yield f"  {len(listed)} records were written since, such as {listed[0]}"
+    yield from (f"  {one}" for one in record["broken"])
     yield from change_lines(record)
 
 

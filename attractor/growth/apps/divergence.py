@@ -26,7 +26,8 @@ from attractor.growth.apps.stack import FilePart, GeneratedFile
 from attractor.growth.errors import InvalidSpec
 from attractor.growth.lineage import LINEAGE, DeployedStage, newest, parse_stage
 from attractor.growth.specification.files import NODES, node_path, parse_node, write_file
-from attractor.growth.specification.graph import SpecGraph, SpecNode, check_graph
+from attractor.growth.specification.graph import SpecGraph, SpecNode
+from attractor.growth.specification.graph_check import check_graph
 
 FOLDERS = ("app", "spec")
 """The folders of an app's repository that are compared."""

@@ -100,7 +100,7 @@ def _followers(graph: SpecGraph, node: SpecNode) -> Iterator[str]:
         case "trigger" | "action":
             yield from node.targets(Relation.RUNS)
             yield from entities_of(graph, node, Relation.WRITES)
-        case "field" | "operation":
+        case "field" | "operation" | "limit":
             yield graph.parents[node.id]
         case "entity" | "output" | "source":
             yield from _users(graph, node.id)

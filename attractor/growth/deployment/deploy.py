@@ -75,7 +75,8 @@ class Deployment:
 
     `listed` are records with default values, `changes` are those of the telemetry,
     `sandbox` is where the app runs, and `services` are the addresses that it calls, by adapter.
-    `kept` are growth plates that a person added since the stage to which a roll-back returns.
+    `kept` are growth plates that a person added since the stage to which a roll-back returns, and
+    `broken` says which of its limits records break.
     """
 
     plan_id: str
@@ -88,6 +89,7 @@ class Deployment:
     sandbox: str = ""
     services: Mapping[str, str] = field(default_factory=dict[str, str])
     kept: Sequence[str] = ()
+    broken: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Json]:
         """Return the JSON record."""

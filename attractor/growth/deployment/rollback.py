@@ -43,6 +43,7 @@ from attractor.growth.lineage import LINEAGE, rollback_stage, undone_by
 from attractor.growth.migration import KEY, State
 from attractor.growth.plans.store import DEPLOYMENT, PlanState
 from attractor.growth.specification.files import read_spec
+from attractor.growth.specification.limits import broken_limits
 from attractor.pipeline.project.project import Project
 from attractor.records.lookup import find_run
 from attractor.workspaces.git.repository import Repository, open_repository
@@ -85,16 +86,17 @@ async def roll_back(
         hint = f"finish it, or reject its run: {_COMMAND}"
         raise Refused(f"a roll-back to {record.returns_to} is open", hint=hint)
     configured(control_plane.project, adapters_in(releases.open(record.returns_to).tree))
+    broken: list[str] = []
     undertaking = Undertaking(
         folder=folder,
         build=record.build,
         pipeline=folder / _PIPELINE,
-        move=_backward(control_plane, releases, record),
+        move=_backward(control_plane, releases, record, broken),
         suite=record.suite,
     )
     with open_deployment(folder, _COMMAND) as journal:
         done = await undertake(control_plane, undertaking, journal, target=target, by=by)
-    return replace(done, kept=record.kept)
+    return replace(done, kept=record.kept, broken=tuple(broken))
 
 
 def _find_open(folder: Path) -> Path | None:
@@ -225,8 +227,10 @@ def _restore(earlier: Path, tree: Path) -> None:
             shutil.copytree(earlier / name, tree / name, symlinks=True)
 
 
-def _backward(control_plane: ControlPlane, releases: Releases, record: RollbackRecord) -> Move:
-    """Return the move of the state back through the undone stages."""
+def _backward(
+    control_plane: ControlPlane, releases: Releases, record: RollbackRecord, broken: list[str]
+) -> Move:
+    """Return the move of the state back through the undone stages; it adds the broken limits."""
 
     async def move(state: State) -> Moved:
         listed: set[str] = set()
@@ -236,7 +240,10 @@ def _backward(control_plane: ControlPlane, releases: Releases, record: RollbackR
             plan = control_plane.plans.load(release.record.plan_id)
             state, defaulted = plan.migration.down(state, release.residue)
             listed.update(defaulted)
-        earlier = releases.open(record.returns_to)
+        earlier, current = releases.open(record.returns_to), releases.current
+        now = read_spec(current.tree) if current else None
+        today = control_plane.project.machine.clock.now().date().isoformat()
+        broken[:] = broken_limits(now, read_spec(earlier.tree), state, today)
         sandbox = await sandbox_of(control_plane.project)
         before = await export_state(earlier.tree, earlier.state, sandbox=sandbox)
         return Moved(state, None, sorted(listed | (written - _ids(before))))

@@ -4,7 +4,8 @@ from pydantic import BaseModel, ConfigDict
 
 from attractor.growth.errors import InvalidMorph
 from attractor.growth.morph import Morph, Risk, Touched, add_child, new_node
-from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode, check_adapter, slug
+from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode, slug
+from attractor.growth.specification.graph_check import check_adapter
 
 
 class NewOperation(BaseModel):

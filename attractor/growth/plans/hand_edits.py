@@ -82,6 +82,7 @@ def _is_gate(node: SpecNode) -> bool:
 _REMOVALS: Mapping[str, str] = {
     "pipeline": "remove_pipeline",
     "step": "remove_step",
+    "limit": "drop_limit",
     "field": "drop_field",
     "entity": "drop_entity",
 }
@@ -138,6 +139,12 @@ def _added_field(graph: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
     type_ = str(node.fields.get("type", "text"))
     flags = {one: node.fields.get(one) == "true" for one in ("pii", "key")}
     return {**place, "field_type": type_, **flags, **_in_forms(node)}
+
+
+def _added_limit(graph: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
+    rules = {key: one == "true" if key == "unique" else one for key, one in node.fields.items()}
+    place = {"entity": graph.parents[node.id], "of": node.targets(Relation.LIMITS)}
+    return {"type": "add_limit", **rules, **place}
 
 
 def _added_step(graph: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
@@ -203,6 +210,7 @@ _ADDITIONS: Mapping[str, Callable[[SpecGraph, SpecNode], Mapping[str, Any]]] = {
     "preference": lambda _, node: {"type": "set_preference", "name": node.name},
     "entity": _added_entity,
     "field": _added_field,
+    "limit": _added_limit,
     "pipeline": lambda _, node: {"type": "add_pipeline", "name": node.name, "steps": []},
     "step": _added_step,
     "panel": _added_panel,

@@ -18,7 +18,8 @@ from attractor.growth.errors import InvalidMorph
 from attractor.growth.migration import Migration, Sequenced
 from attractor.growth.morph import Level, Morph, Risk, Touched, read_morph, write_morph
 from attractor.growth.specification.difference import SpecChange, compare_specs, everything_added
-from attractor.growth.specification.graph import SpecGraph, check_graph
+from attractor.growth.specification.graph import SpecGraph
+from attractor.growth.specification.graph_check import check_graph
 
 
 @dataclass(frozen=True)

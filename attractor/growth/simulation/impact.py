@@ -61,6 +61,9 @@ def _reached_in(graph: SpecGraph, changes: Sequence[SpecChange]) -> frozenset[st
             continue
         if change.kind is ChangeKind.RENAMED:
             named |= {change.id}
+        elif change.node_kind == "limit":
+            # A step that writes the records may be refused.
+            harmful.add(change.id)
         elif change.node_kind != "field":
             harmless.add(change.id)
         elif change.kind is ChangeKind.ADDED:

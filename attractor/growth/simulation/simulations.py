@@ -4,7 +4,7 @@ Depth `spec` builds nothing: it names the files, state and requests that the pla
 migrates a copy of the running app's state. A rehearsal completes its report with a built app.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +40,7 @@ from attractor.growth.simulation.report import (
 from attractor.growth.simulation.running import AppFolders, RunningState, as_recording, read_running
 from attractor.growth.simulation.traffic import Recording, fits, read_recordings
 from attractor.growth.specification.difference import ChangeKind
+from attractor.growth.specification.limits import broken_limits
 from attractor.workspaces.folders import scratch_folder
 from attractor.workspaces.git.repository import open_repository
 
@@ -50,13 +51,14 @@ def simulate(
     depth: Depth,
     running: RunningState | None = None,
     *,
+    today: str = "",
     not_tried: str = "",
     skeleton: str = "",
 ) -> Simulation:
     """Return the report of a plan at depth `spec`, which a rehearsal completes.
 
-    `not_tried` says why the plan is not tried on the state of the running app, `skeleton` that
-    another version of Attractor generated it.
+    Limits compare with `today`; `not_tried` says why the running app's state is not tried,
+    `skeleton` that another version of Attractor generated it.
     """
     states = [*recordings, *([running] if running else [])]
     pins = Pins(
@@ -74,7 +76,11 @@ def simulate(
         diff=_difference(plan),
         is_first=plan.is_first,
         files=tuple(_changed_files(plan)),
-        risks=(*_risks(plan, recordings), *filter(None, (skeleton, not_tried))),
+        risks=(
+            *_risks(plan, recordings),
+            *(_broken(plan, running, today) if running else ()),
+            *filter(None, (skeleton, not_tried)),
+        ),
         may_change=tuple(impact.may_change),
         traffic=Traffic(
             requests=len(requests), claimed=sum(impact.claims(request) for request in requests)
@@ -141,13 +147,22 @@ def _migrated(plan: Plan, recorded: Sequence[State], running: RunningState | Non
 
 
 def _unfit(plan: Plan, running: RunningState) -> Iterator[Misfit]:
-    """Yield the records of the running app that do not fit; an id of a person is not shown."""
-    shown = {f"{entity}/{one[KEY]}" for entity, all_ in running.shown.items() for one in all_}
+    """Yield the records of the running app that do not fit."""
+    name = _naming(running)
     for one in plan.migration.misfits(running.true):
-        if one.record in shown:
-            yield one
-        else:
-            yield replace(one, record=f"a record of {one.record.partition('/')[0]}")
+        yield replace(one, record=name(one.record))
+
+
+def _naming(running: RunningState) -> Callable[[str], str]:
+    """Return a function of the words for a record; an id of a person is not shown."""
+    shown = {f"{entity}/{one[KEY]}" for entity, all_ in running.shown.items() for one in all_}
+    return lambda record: record if record in shown else f"a record of {record.partition('/')[0]}"
+
+
+def _broken(plan: Plan, running: RunningState, today: str) -> Iterator[str]:
+    """Return which new limits records of the running app break."""
+    state = plan.migration.up(running.true).state
+    return broken_limits(plan.before, plan.result, state, today, name=_naming(running))
 
 
 _NO_RECORDS = "a first stage begins with the records that its app makes itself"
@@ -182,8 +197,10 @@ async def simulate_plan(
     """Simulate a plan on the state of the running app, with wireframes as pictures."""
     state, why = await read_running(control_plane, plan, running)
     recordings = _recordings_for(control_plane, plan)
-    skeleton = _changed_skeleton(running)
-    report = simulate(plan, recordings, Depth.SPEC, state, not_tried=why, skeleton=skeleton)
+    today, skeleton = _today(control_plane), _changed_skeleton(running)
+    report = simulate(
+        plan, recordings, Depth.SPEC, state, today=today, not_tried=why, skeleton=skeleton
+    )
     folder = _begin(control_plane, report)
     report = report.model_copy(update={"screenshots": _draw_wireframes(plan, folder)})
     save_simulation(report, folder)
@@ -206,8 +223,10 @@ async def rehearse_plan(
     project = control_plane.project
     state, why = await read_running(control_plane, plan, running)
     recordings = _recordings_for(control_plane, plan)
-    skeleton = _changed_skeleton(running)
-    report = simulate(plan, recordings, Depth.REHEARSAL, state, not_tried=why, skeleton=skeleton)
+    today, skeleton = _today(control_plane), _changed_skeleton(running)
+    report = simulate(
+        plan, recordings, Depth.REHEARSAL, state, today=today, not_tried=why, skeleton=skeleton
+    )
     build = await build_plan(project, control_plane.plans.folder_of(plan.id), plan, branch=branch)
     run = await run_crew(project, build, pipeline=pipeline, evaluate=False)
     if run.status != EVALUATING:
@@ -254,6 +273,10 @@ def _changed_skeleton(running: AppFolders | None) -> str:
     return (
         f"the skeleton is generated anew by this version of Attractor: {change}" if change else ""
     )
+
+
+def _today(control_plane: ControlPlane) -> str:
+    return control_plane.project.machine.clock.now().date().isoformat()
 
 
 def _recordings_for(control_plane: ControlPlane, plan: Plan) -> Sequence[Recording]:

@@ -19,10 +19,11 @@ from attractor.growth.specification.graph import (
     SpecEdge,
     SpecGraph,
     SpecNode,
-    check_graph,
     free_id,
     slug,
 )
+from attractor.growth.specification.graph_check import check_graph
+from attractor.growth.specification.limits import field_in
 from attractor.growth.specification.names import faults_of_name
 from attractor.growth.specification.node_kind import (
     NodeKind,
@@ -245,7 +246,10 @@ class _Reader:
         edges: dict[str, list[SpecEdge]] = {}
         for id_, place, allowed, words in self._references:
             try:
-                found = graph.find(words, *allowed.kinds, is_strict=True).id
+                if allowed.relation is Relation.LIMITS:
+                    found = field_in(graph, graph.parents[id_], words).id
+                else:
+                    found = graph.find(words, *allowed.kinds, is_strict=True).id
                 edges.setdefault(id_, []).append(SpecEdge(allowed.relation, found))
             except UnknownSpecNode as cause:
                 line = f":{line_of(self._document, place)}" if self._document else ""

@@ -29,8 +29,8 @@ from attractor.growth.specification.graph import (
     SpecEdge,
     SpecGraph,
     SpecNode,
-    check_graph,
 )
+from attractor.growth.specification.graph_check import check_graph
 from attractor.growth.specification.node_kind import node_kinds
 
 NODES = Path("spec", "nodes")

@@ -13,11 +13,10 @@ from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
 
-from attractor.base.cron import InvalidCron, parse_cron
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import suggest
 from attractor.base.json import Json, JsonObject, canonical_json, content_hash
-from attractor.growth.errors import InvalidSpec, UnknownSpecNode
+from attractor.growth.errors import UnknownSpecNode
 
 ROOT = "domain"
 
@@ -37,6 +36,7 @@ class Relation(StrEnum):
     SHOWS = "shows"
     REFERS_TO = "refers_to"
     ARRANGED_BY = "arranged_by"
+    LIMITS = "limits"
     RUNS = "runs"
     SEES = "sees"
     DOES = "does"
@@ -329,46 +329,3 @@ def free_id(words: str, kind: str, is_taken: Callable[[str], bool]) -> str:
     while is_taken(f"{candidates[1]}_{number}"):
         number += 1
     return f"{candidates[1]}_{number}"
-
-
-def check_graph(graph: SpecGraph) -> None:
-    """Raise InvalidSpec unless every relation leads to a node and all nodes form one tree.
-
-    The times of schedules and the operations of sources are valid.
-    """
-    for node in graph.values():
-        _check_node(graph, node)
-    if ROOT not in graph:
-        raise InvalidSpec(f"missing node {ROOT!r}")
-    reached: set[str] = set()
-    waiting = [ROOT]
-    while waiting:
-        id_ = waiting.pop()
-        if id_ in reached:
-            raise InvalidSpec(f"{id_!r} is contained twice")
-        reached.add(id_)
-        waiting += graph.children_ids(id_)
-    lost = sorted(graph.keys() - reached)
-    if lost:
-        raise InvalidSpec(f"{lost[0]!r} is contained in no node")
-
-
-def _check_node(graph: SpecGraph, node: SpecNode) -> None:
-    for edge in node.edges:
-        if edge.to not in graph:
-            raise InvalidSpec(f"{node.id}: {edge.relation} leads to unknown node {edge.to!r}")
-    if node.kind == "schedule" and "when" in node.fields:
-        try:
-            parse_cron(str(node.fields["when"]))
-        except InvalidCron as cause:
-            raise InvalidSpec(f"{node.id}: {cause}") from cause
-    if node.kind == "source" and node.contained:
-        check_adapter(graph, node)
-
-
-def check_adapter(graph: SpecGraph, source: SpecNode) -> None:
-    """Raise InvalidSpec unless the operations of a source are valid."""
-    # Imported here: few specifications declare adapters, and HTTP is slow to import.
-    from attractor.growth.declared_adapter import read_adapter
-
-    read_adapter(source.id, {one.id: one.fields for one in graph.children(source.id)})

@@ -26,7 +26,7 @@ from tests.browsers import PICTURES, browser
 from tests.counts import IS_FULL, count
 from tests.growth.apps.lending import write_lending
 from tests.growth.apps.test_process import command
-from tests.growth.sequences import GUARDED, random_sequence
+from tests.growth.sequences import GUARDED, random_sequence, without_limits
 from tests.tables import table
 
 Axe: Any = import_module("axe_playwright_python.sync_playwright").Axe
@@ -308,7 +308,7 @@ def any_record(random: Random, graph: SpecGraph, entity: str) -> dict[str, Any]:
 def test_each_value_of_random_apps_passes_through_its_form(tmp_path: Path) -> None:
     for seed in range(count(ci=2, full=100)):
         random = Random(seed)
-        graph = apply_morphs(GUARDED, random_sequence(seed, GUARDED))
+        graph = without_limits(apply_morphs(GUARDED, random_sequence(seed, GUARDED)))
         write_app(graph, tmp_path / str(seed) / "tree")
         with served(tmp_path / str(seed) / "tree") as client:
             # The steps that a trigger starts are not built.
@@ -332,7 +332,7 @@ def test_each_value_of_random_apps_passes_through_its_form(tmp_path: Path) -> No
 def test_pages_of_random_apps_have_no_violation_of_axe(tmp_path: Path) -> None:
     with browser() as started:
         for seed in range(count(ci=1, full=30)):
-            graph = apply_morphs(GUARDED, random_sequence(seed, GUARDED))
+            graph = without_limits(apply_morphs(GUARDED, random_sequence(seed, GUARDED)))
             write_app(graph, tmp_path / str(seed) / "tree")
             page = started.new_page(
                 viewport={"width": 390, "height": 844}, extra_http_headers={**ALLOWED}

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
+from typing import cast
 
 import pytest
 
@@ -12,6 +13,7 @@ from attractor.growth.apps.process import export_state, import_state
 from attractor.growth.apps.skeleton import GENERATED, generate, write_app
 from attractor.growth.apps.stack import FilePart
 from attractor.growth.errors import InvalidApp
+from attractor.growth.limit_rules import Limit
 from attractor.growth.migration import State, parse_records, state_text
 from attractor.growth.morph import apply_morphs
 from attractor.growth.specification.document import read_document
@@ -77,18 +79,23 @@ def test_app_is_written_again_without_its_bodies(tmp_path: Path):
 
 def test_hostile_words_stay_text(tmp_path: Path):
     words = '"""\\" + exit() #\n<% x %> << y >> {{ z }}'
+    limit: dict[str, Json] = {"name": words, "one_of": [words], "of": ["kind"]}
     document: dict[str, Json] = {
         "identity": {"purpose": words},
         "workflows": {"pipelines": [{"name": "Run", "steps": [{"name": "a", "strategy": words}]}]},
         "interface": {"panels": [words]},
+        "data_contracts": {"entities": [{"name": "Toy", "fields": ["kind"], "limits": [limit]}]},
     }
     files = generate(read_document(canonical_json(document)))
     spec: dict[str, object] = {"__name__": __name__}
     for path, file in files.items():
         if path.endswith(".py"):
             compile(file.text, path, "exec")
-    exec(files["app/spec.py"].text, spec)
+    text = files["app/spec.py"].text
+    exec(text.replace("app.limit_rules", "attractor.growth.limit_rules"), spec)
     assert spec["TITLE"] == words
+    (limit_read,) = cast("dict[str, tuple[Limit]]", spec["LIMITS"])["toy"]
+    assert (limit_read.label, limit_read.values) == (words, (words,))
 
 
 RULES: Mapping[str, tuple[str, str]] = {

@@ -6,7 +6,8 @@ from attractor.growth.normalize.structured import add_desires, normalize_desires
 from attractor.growth.specification.clarifications import adds_only_desires, clarifications_of
 from attractor.growth.specification.document import read_document
 from attractor.growth.specification.document_writer import document_of, write_document
-from attractor.growth.specification.graph import Relation, check_graph
+from attractor.growth.specification.graph import Relation
+from attractor.growth.specification.graph_check import check_graph
 from tests.growth.seed import farm
 
 DESIRE = UserDesire(

@@ -8,9 +8,9 @@ from attractor.growth.specification.graph import (
     SpecEdge,
     SpecGraph,
     SpecNode,
-    check_graph,
     slug,
 )
+from attractor.growth.specification.graph_check import check_graph
 from tests.growth.seed import farm
 from tests.tables import table
 

@@ -20,8 +20,9 @@ from attractor.growth.apps.routes import (
 )
 from attractor.growth.apps.stack import FilePart, GeneratedFile, Stack
 from attractor.growth.specification.graph import Relation, SpecGraph, SpecNode
+from attractor.growth.specification.limits import read_limit
 from attractor.growth.specification.rights import RIGHTS, is_restricted, sees_all
-from attractor.growth.tools import ADAPTERS, adapter_text, adapters, copied_adapters
+from attractor.growth.tools import ADAPTERS, adapter_text, adapters, copied_adapters, copied_limits
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -44,6 +45,7 @@ def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
             {
                 "id": entity.id,
                 "fields": [_field(graph, field) for field in graph.children(entity.id, "field")],
+                "limits": [read_limit(graph, one) for one in graph.children(entity.id, "limit")],
             }
             for entity in graph.of_kind("entity")
         ],
@@ -72,7 +74,7 @@ def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
         for path in [f"app/{name.removesuffix(_SUFFIX)}"]
     }
     services = declared_operations(graph)
-    for path, text in copied_adapters(services).items():
+    for path, text in {**copied_limits(), **copied_adapters(services)}.items():
         generated[path] = GeneratedFile(text, (), FilePart.SKELETON)
     for name in services.keys() - adapters().keys():
         text = adapter_text(name, service_operations(graph, name))
@@ -87,7 +89,7 @@ def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
 
 
 def _data_nodes(graph: SpecGraph) -> Iterator[str]:
-    kinds = ("entity", "field", "pipeline", "step", "panel", "output", "action", "trigger")
+    kinds = ("entity", "field", "limit", "pipeline", "step", "panel", "output", "action", "trigger")
     for kind in kinds:
         yield from (node.id for node in graph.of_kind(kind))
 
@@ -222,7 +224,12 @@ def _environment() -> "Environment":
         auto_reload=False,
         autoescape=False,
     )
-    environment.filters |= {"text": _text, "texts": _texts, "sentence": _sentence}
+    environment.filters |= {
+        "text": _text,
+        "texts": _texts,
+        "sentence": _sentence,
+        "values": _values,
+    }
     return environment
 
 
@@ -234,6 +241,12 @@ def _text(value: str) -> str:
 def _texts(values: Iterable[str]) -> str:
     """Return a Python tuple of texts, on several lines if it is long."""
     listed = [_text(value) for value in values]
+    return f"({', '.join(listed)}{',' if len(listed) == 1 else ''})"
+
+
+def _values(values: Iterable[str | float]) -> str:
+    """Return a Python tuple of texts and numbers."""
+    listed = [_text(value) if isinstance(value, str) else repr(value) for value in values]
     return f"({', '.join(listed)}{',' if len(listed) == 1 else ''})"
 
 
