@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import cast
 
 from attractor.base.dataclasses import dataclass
@@ -25,6 +24,7 @@ from attractor.growth.deployment.transfer import require_healthy, require_same
 from attractor.growth.errors import InvalidState
 from attractor.growth.migration import State, parse_records, state_text
 from attractor.growth.specification.files import read_spec
+from attractor.workspaces.folders import scratch_folder
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,11 @@ async def open_backup(release: Release, file: Path, sandbox: EnvironmentChoice) 
         stage = release.record.stage
         hint = f"roll back first: attractor grow rollback {backup.stage}"
         raise Refused(f"{file} is of {backup.stage}, whose records {stage} cannot keep", hint=hint)
-    with TemporaryDirectory(prefix="backup-") as folder:
-        await import_state(release.tree, Path(folder), backup.state, sandbox=sandbox)
-        async with running_app(release.tree, Path(folder), sandbox=sandbox) as app:
+    with scratch_folder() as folder:
+        await import_state(release.tree, folder, backup.state, sandbox=sandbox)
+        async with running_app(release.tree, folder, sandbox=sandbox) as app:
             await asyncio.to_thread(require_healthy, app.url)
-        opened = await export_state(release.tree, Path(folder), sandbox=sandbox)
+        opened = await export_state(release.tree, folder, sandbox=sandbox)
     require_same(backup.state, opened, "the opened backup")
     return backup
 
