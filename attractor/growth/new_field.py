@@ -20,13 +20,15 @@ class NewField(BaseModel):
     choices: tuple[str, ...] = ()
     unit: str = ""
     refers_to: str = ""
+    shown: str = ""
 
     def node(self, graph: SpecGraph, entity: str) -> SpecNode:
         """Return the node of the field; a plain text field has no more than its name."""
         flags = {one: "true" for one in ("key", "pii", "required") if getattr(self, one)}
         type_ = self.type if self.type != "text" else ""
         id_ = f"{entity}.{slug(self.name)}"
-        node = new_node(graph, self.name, "field", id_=id_, type=type_, unit=self.unit, **flags)
+        texts = {"type": type_, "unit": self.unit, "shown": self.shown}
+        node = new_node(graph, self.name, "field", id_=id_, **texts, **flags)
         if self.choices:
             node = node.with_fields(choices=list(self.choices))
         return node.with_targets(Relation.REFERS_TO, self.referred(graph))

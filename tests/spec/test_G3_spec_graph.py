@@ -21,7 +21,7 @@ def test_every_entry_is_a_node_in_a_file_with_one_key_a_line(tmp_path: Path) -> 
     assert len(list(plane.repository.glob("spec/nodes/*/*.json"))) == len(farm())
     assert answer["spec_graph_id"] == f"sg-{farm().spec_hash[:12]}"
     relations = "contains precedes reads writes guards shows"
-    relations += " refers_to arranged_by limits runs sees does edits tests derives_from"
+    relations += " refers_to arranged_by sums limits runs sees does edits tests derives_from"
     assert " ".join(Relation) == relations
 
 

@@ -142,7 +142,7 @@ def test_a_fault_of_a_field_of_a_new_entity_is_named() -> None:
 
 def test_a_planner_reads_which_values_a_parameter_takes() -> None:
     words = {one.name: str(one) for name in _TYPED for one in parameters_of(name)}
-    fields = "name, type, key, pii, required, choices, unit, refers_to"
+    fields = "name, type, key, pii, required, choices, unit, refers_to, shown"
     assert words["fields"] == f"fields: list of text or {{{fields}}}"
     assert words["unfit"] == "[unfit: refuse or default or aside]"
     assert words["field_type"] == "[field_type: text or integer or number or date or boolean]"

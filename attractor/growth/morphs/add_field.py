@@ -26,6 +26,7 @@ class AddField(Morph):
     choices: tuple[str, ...] = ()
     unit: str = ""
     refers_to: str = ""
+    shown: str = ""
     default: JsonValue = None
 
     def touched(self, graph: SpecGraph) -> Touched:

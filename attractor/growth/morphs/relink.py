@@ -10,6 +10,7 @@ _OTHERS = {
     "does": "add_role",
     "edits": "add_role",
     "arranged_by": "arrange_panel",
+    "sum": "arrange_panel",
 }
 
 

@@ -13,6 +13,8 @@ class Rename(Morph):
 
     node: str
     name: str
+    shown: str = ""
+    """The words in the app, if they are others; of an entity or a field."""
 
     def touched(self, graph: SpecGraph) -> Touched:
         """Read and write these nodes and slots."""
@@ -25,7 +27,9 @@ class Rename(Morph):
             raise InvalidMorph(f"rename: {node.id} has no name", hint="name another node")
         if not self.name.strip():
             raise InvalidMorph(f"rename: blank name for {node.id}", hint="give it a name")
-        return graph.replace(node.with_fields(name=self.name))
+        if self.shown and node.kind not in ("entity", "field"):
+            raise InvalidMorph(f"rename: {node.id} is shown by its name", hint="leave out `shown`")
+        return graph.replace(node.with_fields(name=self.name, shown=self.shown or None))
 
 
 part = Rename

@@ -26,6 +26,7 @@ _USES = (
     Relation.EDITS,
     Relation.REFERS_TO,
     Relation.ARRANGED_BY,
+    Relation.SUMS,
 )
 
 

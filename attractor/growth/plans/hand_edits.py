@@ -33,7 +33,9 @@ def morphs_of_edits(before: SpecGraph, after: SpecGraph) -> HandEdits:
             changed = morph.apply(graph)
         except AttractorError:
             continue
-        morphs.append(morph)
+        # Several changes of a node are one morph.
+        if morph not in morphs:
+            morphs.append(morph)
         graph = changed
     remaining = compare_specs(graph, after)
     return HandEdits(Proposal(tuple(morphs)), tuple(remaining))
@@ -125,7 +127,7 @@ def _new_field(field: SpecNode) -> str | Mapping[str, Any] | None:
 def _in_forms(field: SpecNode) -> Mapping[str, Any]:
     """Return what forms and tables know of a field beside its type."""
     found: dict[str, Any] = {
-        key: field.fields[key] for key in ("choices", "unit") if key in field.fields
+        key: field.fields[key] for key in ("choices", "unit", "shown") if key in field.fields
     }
     if field.fields.get("required") == "true":
         found["required"] = True
@@ -165,10 +167,14 @@ def _added_panel(_: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
 
 
 def _arranged(node: SpecNode) -> Iterator[Mapping[str, Any]]:
-    if "view" in node.fields:
-        by = node.targets(Relation.ARRANGED_BY)
-        one = {"type": "arrange_panel", "panel": node.id, "view": node.fields["view"]}
-        yield {**one, "by": by[0]} if by else one
+    values = {
+        "view": node.fields.get("view"),
+        "by": next(iter(node.targets(Relation.ARRANGED_BY)), None),
+        "count": node.fields.get("count") == "true",
+        "sum": list(node.targets(Relation.SUMS)),
+    }
+    if given := {key: one for key, one in values.items() if one}:
+        yield {"type": "arrange_panel", "panel": node.id, "view": "table", **given}
 
 
 def _added_action(_: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
@@ -222,17 +228,22 @@ _ADDITIONS: Mapping[str, Callable[[SpecGraph, SpecNode], Mapping[str, Any]]] = {
 }
 
 
+def _renamed(node: SpecNode) -> Mapping[str, Any]:
+    shown = {"shown": node.fields["shown"]} if "shown" in node.fields else {}
+    return {"type": "rename", "node": node.id, "name": node.name, **shown}
+
+
 def _changed(after: SpecGraph, change: SpecChange) -> Sequence[Mapping[str, Any]]:
     match (change.kind, change.node_kind, change.field):
-        case (ChangeKind.RENAMED, _, _):
-            return [{"type": "rename", "node": change.id, "name": change.after}]
+        case (ChangeKind.RENAMED, _, _) | (ChangeKind.CHANGED, "entity" | "field", "shown"):
+            return [_renamed(after[change.id])]
         case (ChangeKind.CHANGED, "field", "type" | "pii" | "key" as key):
             entity, _, field = change.id.partition(".")
             place = {"type": "retype_field", "entity": entity, "field": field}
             if key == "type":
                 return [{**place, "field_type": change.after or "text"}]
             return [{**place, key: change.after == "true"}]
-        case (ChangeKind.CHANGED, "panel", "view" | Relation.ARRANGED_BY):
+        case (ChangeKind.CHANGED, "panel", "view" | "count" | Relation.ARRANGED_BY | Relation.SUMS):
             return list(_arranged(after[change.id]))
         case (ChangeKind.CHANGED, "section", "cadence"):
             return [{"type": "set_cadence", "section": change.id, "cadence": change.after}]

@@ -36,6 +36,7 @@ class Relation(StrEnum):
     SHOWS = "shows"
     REFERS_TO = "refers_to"
     ARRANGED_BY = "arranged_by"
+    SUMS = "sums"
     LIMITS = "limits"
     RUNS = "runs"
     SEES = "sees"

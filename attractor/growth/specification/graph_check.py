@@ -1,8 +1,9 @@
 """Checks that a specification graph is one tree whose nodes make sense."""
 
 from attractor.base.cron import InvalidCron, parse_cron
+from attractor.base.json import Json
 from attractor.growth.errors import InvalidSpec
-from attractor.growth.specification.graph import ROOT, SpecGraph, SpecNode
+from attractor.growth.specification.graph import ROOT, Relation, SpecGraph, SpecNode
 from attractor.growth.specification.limits import read_limit
 
 
@@ -41,6 +42,25 @@ def _check_node(graph: SpecGraph, node: SpecNode) -> None:
         check_adapter(graph, node)
     if node.kind == "limit" and node.id in graph.parents:
         read_limit(graph, node)
+    if node.kind == "panel":
+        _check_sums(graph, node)
+
+
+def _check_sums(graph: SpecGraph, panel: SpecNode) -> None:
+    """Raise InvalidSpec unless a panel sums numbers that it shows, in one unit each."""
+    units: dict[str, Json] = {}
+    for id_ in panel.targets(Relation.SUMS):
+        entity, _, name = id_.partition(".")
+        field = graph[id_].fields
+        if field.get("type") not in ("integer", "number"):
+            hint = "give the field the type number or integer"
+            raise InvalidSpec(f"panel {panel.id}: {id_} is no number to sum", hint=hint)
+        if entity not in panel.targets(Relation.SHOWS):
+            fault = f"panel {panel.id}: it sums {id_}, and does not show {entity}"
+            raise InvalidSpec(fault, hint="name a field of what it shows")
+        if units.setdefault(name, field.get("unit", "")) != field.get("unit", ""):
+            fault = f"panel {panel.id}: {name} is in more than one unit, which have no sum"
+            raise InvalidSpec(fault, hint="make a panel for each entity")
 
 
 def check_adapter(graph: SpecGraph, source: SpecNode) -> None:

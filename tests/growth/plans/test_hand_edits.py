@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping
 
+import pytest
+
+from attractor.growth.errors import InvalidMorph, InvalidSpec
+from attractor.growth.morph import apply_morphs, read_morph
 from attractor.growth.plans.hand_edits import morphs_of_edits
+from attractor.growth.specification.graph import Relation
 from tests.growth.seed import farm
 from tests.tables import table
 
@@ -78,3 +83,38 @@ def test_edited_words_and_type_keep_the_id():
         {"type": "rename", "node": "triage", "name": "Urgent"},
     ]
     assert found.without_morph == ()
+
+
+def test_edited_label_and_totals_become_morphs():
+    base = apply_morphs(farm(), [read_morph(COPIES), read_morph(PANEL)])
+    panel = base["loads"].with_fields(count="true").with_targets(Relation.SUMS, ["block.copies"])
+    edited = base.replace(base["block.crop"].with_fields(shown="What grows"), panel)
+    found = morphs_of_edits(base, edited)
+    assert found.without_morph == ()
+    assert found.proposal.to_dict()["morphs"] == [
+        {"type": "rename", "node": "block.crop", "name": "crop", "shown": "What grows"},
+        {
+            **{"type": "arrange_panel", "panel": "loads", "view": "table"},
+            **{"count": True, "sum": ["block.copies"]},
+        },
+    ]
+
+
+COPIES = {"type": "add_field", "entity": "block", "name": "copies", "field_type": "integer"}
+PANEL = {"type": "add_surface", "panels": ["Loads"], "shows": ["block"]}
+
+
+@table(
+    "values",
+    [
+        {"view": "board", "by": "block.crop", "count": True},
+        {"view": "table", "by": "block.crop"},
+        {"view": "calendar"},
+        {"view": "calendar", "by": "block.crop"},
+        {"view": "table", "sum": ["block.crop"]},
+    ],
+)
+def test_arrangement_that_makes_no_sense_is_refused(values: dict[str, object]):
+    morphs = [PANEL, {"type": "arrange_panel", "panel": "loads", **values}]
+    with pytest.raises((InvalidMorph, InvalidSpec)):
+        apply_morphs(farm(), [read_morph(one) for one in morphs])

@@ -62,7 +62,9 @@ def _generate(graph: SpecGraph) -> Mapping[str, GeneratedFile]:
         "triggers": triggered(graph),
         "hooks": hooks(graph),
         "roles": [_role(one) for one in graph.of_kind("role")],
-        "labels": {id_: node.name for id_, node in sorted(graph.items()) if node.kind in _LABELED},
+        "labels": {
+            id_: _shown(node) for id_, node in sorted(graph.items()) if node.kind in _LABELED
+        },
     }
     nodes = {
         "app/spec.py": tuple(sorted(_data_nodes(graph))),
@@ -98,10 +100,10 @@ def _field(graph: SpecGraph, node: SpecNode) -> dict[str, Any]:
     is_key = node.fields.get("key") == "true"
     type_ = node.fields.get("type", "text")
     return {
-        "name": node.id.partition(".")[2],
+        "name": _name(node.id),
         "type": type_,
         "key": is_key,
-        "label": node.name,
+        "label": _shown(node),
         "required": node.fields.get("required") == "true",
         "choices": node.fields.get("choices", ()),
         "unit": node.fields.get("unit", ""),
@@ -110,11 +112,28 @@ def _field(graph: SpecGraph, node: SpecNode) -> dict[str, Any]:
     }
 
 
+def _shown(node: SpecNode) -> str:
+    """Return the words of a node for people: what it is shown as, or else its name in words."""
+    if shown := node.fields.get("shown"):
+        return str(shown)
+    words = node.name.replace("_", " ") if re.fullmatch("[a-z0-9_]+", node.name) else node.name
+    return words[:1].upper() + words[1:] if words.islower() else words
+
+
+def _name(field: str) -> str:
+    return field.partition(".")[2]
+
+
 def _surface(graph: SpecGraph, panel: SpecNode) -> dict[str, Any]:
     fields = [one for one in panel.targets(Relation.ARRANGED_BY) if graph[one].kind == "field"]
-    by = next(iter(fields), "").partition(".")[2]
-    view = panel.fields.get("view", "table") if by else "table"
-    return {"label": panel.name, "view": view, "by": by}
+    by = _name(next(iter(fields), ""))
+    return {
+        "label": panel.name,
+        "view": panel.fields.get("view", "table") if by else "table",
+        "by": by,
+        "count": panel.fields.get("count") == "true",
+        "sums": list(dict.fromkeys(_name(one) for one in panel.targets(Relation.SUMS))),
+    }
 
 
 def _action(graph: SpecGraph, action: SpecNode) -> Iterator[dict[str, Any]]:

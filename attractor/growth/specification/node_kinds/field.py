@@ -12,6 +12,7 @@ part = NodeKind(
         "pii": FLAG,
         "required": FLAG,
         "unit": ANY_TEXT,
+        "shown": ANY_TEXT,
     },
     lists=frozenset({"choices"}),
     relations={"refers_to": Targets(Relation.REFERS_TO, ("entity",), is_one=True)},
