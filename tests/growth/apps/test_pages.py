@@ -166,9 +166,16 @@ def test_stale_form_overwrites_no_change_of_another_person(client: httpx.Client)
     seen = values_in(client.get("/records/tool/Drill").text)
     other = {**seen, "price": "90", "note": "Oiled"}
     assert "Saved Drill." in client.post("/records/tool/Drill", data=other).text
-    stale = client.post("/records/tool/Drill", data={**seen, "note": "Line\r\nbreak"})
+    mine = {**seen, "note": "Line\r\nbreak", "weight": "3"}
+    stale = client.post("/records/tool/Drill", data=mine)
     assert stale.status_code == 409
-    assert "Somebody changed this meanwhile. Check it, then save again." in stale.text
+    assert "Somebody changed this meanwhile. What you typed is kept." in stale.text
+    beside = dict(re.findall(r'id="f-(\w+)-theirs">(.*?)</p>', stale.text))
+    assert beside == {
+        "note": "The other person wrote: <strong>Oiled</strong>",
+        "price": "The other person changed this.",
+    }
+    assert '<button>Save mine</button> <a class="button" href="/records/tool/Drill">' in stale.text
     assert records(client, "tool")[0]["note"] == "Oiled"
     again = values_in(stale.text)
     assert (again["price"], again["note"]) == ("90", "Line\r\nbreak")
@@ -176,6 +183,43 @@ def test_stale_form_overwrites_no_change_of_another_person(client: httpx.Client)
     assert records(client, "tool")[0]["note"] == "Line\nbreak"
     client.delete("/data/tool/Drill")
     assert client.post("/records/tool/Drill", data=again).status_code == 404
+
+
+def test_form_shows_a_reference_and_an_empty_value_of_another_person(client: httpx.Client) -> None:
+    fill(client)
+    client.post("/records/wish", data={"tool": "Drill", "neighbour": "Ann", "due": "2026-11-30"})
+    seen = values_in(client.get("/records/wish/1").text)
+    client.post("/records/wish/1", data={**seen, "neighbour": "Bob", "due": ""})
+    mine = {**seen, "neighbour": "", "due": "2026-12-01"}
+    with browser() as started:
+        page = started.new_page(viewport={"width": 390, "height": 844})
+        page.set_content(client.post("/records/wish/1", data=mine).text)
+        require_look(page)
+        told = page.get_by_label("Due").evaluate("one => one.getAttribute('aria-describedby')")
+        assert page.locator(f"#{told}").inner_text() == "The other person wrote: nothing"
+        assert "wrote: Bob" in page.inner_text("main")
+
+
+def test_api_refuses_a_record_that_was_read_earlier_and_sends_the_new_one(tmp_path: Path) -> None:
+    tree = write_lending(tmp_path / "tree")
+    with served(tree, APP_RECORDING=str(tmp_path / "taped")) as client:
+        [read] = client.post("/data/neighbour", json={"name": "Ann", "mail": "a"}).json()["records"]
+        first = client.put("/data/neighbour/Ann", json={**read, "mail": "b", "record.seen": read})
+        late = client.put("/data/neighbour/Ann", json={**read, "mail": "c", "record.seen": read})
+        invalid = client.put("/data/neighbour/Ann", json={**read, "record.seen": "b"})
+        gone = client.put("/data/neighbour/Bob", json={"name": "Bob", "record.seen": read})
+        stored = records(client, "neighbour")
+    assert (first.status_code, late.status_code, invalid.status_code) == (200, 409, 422)
+    fault = "neighbour: somebody changed the record meanwhile"
+    assert late.json() == {"error": fault, "record": {**read, "mail": "b"}}
+    assert gone.json() == {"error": fault, "record": None}
+    assert stored == [{**read, "mail": "b"}]
+    puts = [
+        one.request.body
+        for one in read_recording(tmp_path / "taped").exchanges
+        if one.request.method == "PUT" and one.response.status == 200
+    ]
+    assert puts == [{**read, "mail": "b"}]
 
 
 def test_form_that_another_request_overtakes_is_refused(tmp_path: Path) -> None:

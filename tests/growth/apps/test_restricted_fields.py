@@ -57,8 +57,8 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Generator[Street]:
             person = {"name": "Zoe", "mail": CANARY}
             assert harness.post("/data/neighbour", json=person).status_code == 201
             harness.post("/data/tool", json={"name": "Drill", "kind": "power"})
-            loan = {"id": "1", "tool": "Drill", "neighbour": "Zoe", "since": "2026-01-02"}
-            harness.post("/data/loan", json=loan)
+            loan = {"id": "1", "tool": "Drill", "neighbour": "Zoe", "due": "2026-01-02"}
+            assert harness.post("/data/loan", json=loan).status_code == 201
         yield app
 
 
@@ -121,6 +121,32 @@ def test_change_by_another_role_keeps_the_value(street: Street) -> None:
     with street.signed_in("Helper", JSON) as client:
         record = client.get("/data/neighbour").json()["records"][0]
         assert client.put("/data/neighbour/Zoe", json=record).json()["mail"] == CANARY
+
+
+def test_conflict_says_nothing_about_the_value(street: Street) -> None:
+    with street.harness() as harness, street.signed_in("Visitor") as client:
+        loan = harness.get("/data/loan").json()["records"][0]
+        page = client.get("/records/loan/1").text
+        seen = page.split('name="record.seen" value="')[1].split('"')[0]
+        harness.put("/data/loan/1", json={**loan, "due": "2026-01-03"})
+        sent = {"due": "2026-01-04", "neighbour": "", "record.seen": seen}
+        stale = client.post("/records/loan/1", data=sent)
+        assert ("2026-01-03" in stale.text, CANARY in stale.text) == (True, False)
+    with street.harness() as harness, street.signed_in("Clerk", JSON) as client:
+        read = client.get("/data/neighbour").json()["records"][0]
+        hidden = {**read, "record.seen": {**read, "mail": CANARY}}
+        assert client.put("/data/neighbour/Zoe", json=hidden).json()["record"] == read
+        other = {"name": "Zoe", "mail": "new@street.example"}
+        assert harness.put("/data/neighbour/Zoe", json=other).status_code == 200
+        # A change of a hidden value is no change to this person.
+        assert client.put("/data/neighbour/Zoe", json={**read, "record.seen": read}).is_success
+        page = client.get("/records/neighbour/Zoe", headers=PAGE).text
+        seen = page.split('name="record.seen" value="')[1].split('"')[0]
+        harness.put("/data/neighbour/Zoe", json={"name": "Zoe", "mail": CANARY})
+        sent = {"name": "Zoe", "record.seen": seen}
+        saved = client.post("/records/neighbour/Zoe", data=sent, headers=PAGE)
+        assert (saved.status_code, CANARY in saved.text) == (200, False)
+    assert mail(street) == CANARY
 
 
 def test_person_types_the_value_of_a_new_record_and_does_not_see_it_again(street: Street) -> None:
