@@ -1,6 +1,7 @@
 """A phone puts a generated app on its home screen."""
 
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -22,7 +23,7 @@ def test_browser_finds_no_error_in_the_manifest_and_draws_the_icon(tmp_path: Pat
         problems: list[str] = []
         page.on("console", lambda message: problems.append(message.text))
         page.goto(str(client.base_url))
-        devtools = page.context.new_cdp_session(page)
+        devtools: Any = page.context.new_cdp_session(page)
         found = devtools.send("Page.getAppManifest")
         assert found["url"].endswith("/manifest.webmanifest")
         assert found["errors"] == []
