@@ -30,7 +30,7 @@ def people(invocation: Invocation, remove: str | None, *, as_json: bool) -> Exit
         show(f"removed {remove}")
     elif found := cast("list[dict[str, Any]]", record["people"]):
         rows = [[one["name"], _role_of(one), *_access_of(one)] for one in found]
-        show("\n".join(table([["name", "role", "link until", "sessions"], *rows])))
+        show("\n".join(table([["name", "role", "link until", "sessions", "mail"], *rows])))
     else:
         show("no people; invite one: attractor grow invite NAME --role ROLE")
     return ExitCode.DONE
@@ -41,7 +41,11 @@ def _role_of(person: dict[str, Any]) -> str:
 
 
 def _access_of(person: dict[str, Any]) -> list[str]:
-    return [str(person["invited_until"])[:19] or "none", str(person["sessions"])]
+    return [
+        str(person["invited_until"])[:19] or "none",
+        str(person["sessions"]),
+        str(person.get("mail", "")),
+    ]
 
 
 part = people

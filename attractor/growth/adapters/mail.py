@@ -28,7 +28,7 @@ MOST_RECIPIENTS = 20
 MOST_BODY_BYTES = 256 * 1024
 MOST_SUBJECT = 200
 
-_ADDRESS = re.compile(
+ADDRESS = re.compile(
     r"(?=.{3,254}$)(?!-)(?=[^@]{1,64}@)[A-Za-z0-9_+'=#~&-]+(\.[A-Za-z0-9_+'=#~&-]+)*"
     r"@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 )
@@ -43,10 +43,10 @@ class _Letter:
         self.sender = sender
         self.to: Sequence[str] = given["to"]
         subject, body = given["subject"], given["body"]
-        _require(_ADDRESS.fullmatch(sender), "invalid sender: write NAME@DOMAIN")
+        _require(ADDRESS.fullmatch(sender), "invalid sender: write NAME@DOMAIN")
         _require(1 <= len(self.to) <= MOST_RECIPIENTS, f"to needs 1 to {MOST_RECIPIENTS} addresses")
         for number, address in enumerate(self.to, 1):
-            is_address = _ADDRESS.fullmatch(address)
+            is_address = ADDRESS.fullmatch(address)
             _require(is_address, f"invalid to: address {number} is not NAME@DOMAIN")
         is_line = not any(unicodedata.category(one) in _NOT_IN_HEADERS for one in subject)
         _require(is_line, "invalid subject: it has a line break or a control character")

@@ -18,18 +18,26 @@ from attractor.growth.errors import AppFailed
 from attractor.growth.plain_text import require_plain
 
 
-def invite(control_plane: ControlPlane, name: str, role: str, *, days: int) -> dict[str, Json]:
+def invite(
+    control_plane: ControlPlane, name: str, role: str, *, days: int, mail: str = ""
+) -> dict[str, Json]:
     """Return a link by which a person signs in once; a former link of the person ends.
 
     `url` has the first name of growth.hosts, if it is set, and `url_here` the address of the app on
-    this machine.
+    this machine. A person with a mail address may ask the app for further links.
     """
     require_plain(name, "name", UsageError)
     growth = control_plane.project.growth
     if growth and growth.proxy_user_header:
         fault = "people sign in at the proxy, because growth.proxy_user_header is set"
         raise UsageError(fault, hint="add the user to growth.users in attractor.toml")
-    words = ("invite", "--role", role, "--days", str(days), "--", name)
+    if mail and not (growth and growth.hosts):
+        fault = "a link in a letter needs the name of the app, and growth.hosts is not set"
+        raise UsageError(
+            fault, hint="set it in attractor.toml, and restart: attractor grow restart"
+        )
+    address = [f"--mail={mail}"] if mail else []
+    words = ("invite", "--role", role, "--days", str(days), *address, "--", name)
     record = cast("dict[str, Any]", _change(control_plane, *words))
     here = f"{find_address(Releases(control_plane.releases))}/sign-in/{record['secret']}"
     host = f"https://{growth.hosts[0]}" if growth and growth.hosts else ""

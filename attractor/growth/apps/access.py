@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from attractor.pipeline.project.project import Project
 
 KEY_HASH = "APP_KEY_HASH"
-PEOPLE = "people.json"
-"""The file of invitations and sessions, beside the records of an app."""
+PEOPLE, SIGN_IN = "people.json", "sign_in.json"
+"""The files of invitations and sessions, and of mail addresses, beside the records of an app."""
 
 _HOSTS, _USER_HEADER, _USERS = "APP_HOSTS", "APP_USER_HEADER", "APP_USERS"
 

@@ -13,7 +13,7 @@ from attractor.base.errors import Refused, VerificationError
 from attractor.base.files import read_regular, write_whole
 from attractor.base.json import Json
 from attractor.environments.selection import EnvironmentChoice
-from attractor.growth.apps.access import PEOPLE
+from attractor.growth.apps.access import PEOPLE, SIGN_IN
 from attractor.growth.apps.process import export_state, import_state, running_app
 from attractor.growth.deployment.release import Release
 from attractor.growth.errors import AppFailed
@@ -89,12 +89,13 @@ def _carry_people(old: Release, new: Release) -> None:
 
     The app rests, and its new links and removals wait for the lock of the deployment.
     """
-    people = old.state / PEOPLE
-    # Another file of the operator would become readable for the app.
-    if people.is_symlink():
-        raise Refused(f"{people} is a symbolic link", hint="remove it, and invite people again")
-    if people.exists():
-        write_whole(new.state / PEOPLE, read_regular(people), mode=0o600)
+    for name in (PEOPLE, SIGN_IN):
+        people = old.state / name
+        # Another file of the operator would become readable for the app.
+        if people.is_symlink():
+            raise Refused(f"{people} is a symbolic link", hint="remove it, and invite people again")
+        if people.exists():
+            write_whole(new.state / name, read_regular(people), mode=0o600)
 
 
 def require_healthy(url: str, *, within: float = PATIENCE_S) -> None:

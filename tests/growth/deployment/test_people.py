@@ -118,6 +118,7 @@ async def test_deployment_carries_people_over(tmp_path: Path) -> None:
     app = make_living(tmp_path / "app", is_generated=True)
     old, new = switch(app, release(app, "v0")), release(app, "v1")
     (old.state / "people.json").write_text("[]\n")
+    (old.state / "sign_in.json").write_text("{}\n")
 
     async def move(state: State) -> Moved:
         return Moved(state)
@@ -126,6 +127,7 @@ async def test_deployment_carries_people_over(tmp_path: Path) -> None:
     await transfer(old, new, move, sandbox, {})
     copied = new.state / "people.json"
     assert copied.read_text() == "[]\n"
+    assert (new.state / "sign_in.json").read_text() == "{}\n"
     assert copied.stat().st_mode & 0o077 == 0
     copied.unlink()
     (old.state / "people.json").unlink()
@@ -150,6 +152,11 @@ def test_commands_invite_list_and_remove(tmp_path: Path) -> None:
     assert "Neighbour" in grow("people")
     assert "removed Ann" in grow("people", "--remove", "Ann")
     assert "unknown role 'King'; roles: Guest" in grow("invite", "Bob", "--role", "King", code=2)
+    mailed = ("invite", "Bob", "--role", "Guest", "--mail", "bob@street.example")
+    assert "growth.hosts is not set" in grow(*mailed, code=2)
+    settings = app.folder / "attractor.toml"
+    settings.write_text(f'{settings.read_text()}[growth]\nhosts = ["tools.example"]\n')
+    assert "the app sends no letters" in grow(*mailed, code=2)
     assert "invisible character" in grow("invite", "B\u200bob", "--role", "Guest", code=2)
 
 
