@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.backends.accounts import KEYS
+from attractor.backends.provider_needs import KEYS
 from attractor.twins.script.script import load_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin

@@ -35,14 +35,6 @@ LEDGER_KEY = "ledger.key"
 FORMAT = 1
 """The format of the file of an account."""
 
-KEYS: Mapping[str, tuple[str, ...]] = {
-    "anthropic": ("ANTHROPIC_API_KEY",),
-    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-    "openai": ("OPENAI_API_KEY",),
-    "openai_compatible": ("OPENAI_COMPATIBLE_BASE_URL",),
-}
-"""Variables that configure the native providers; one variable of a provider is enough."""
-
 PROBES = (timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=60))
 """The waits before the first, the second and all further probes of a limit of unknown length."""
 
@@ -230,6 +222,9 @@ class Accounts:
 
     def of_provider(self, provider: str, variables: Sequence[str] = ()) -> Account:
         """Return the account of a provider: its address and its key, or all of its `variables`."""
+        # Commands that only list limits need no catalogue of models.
+        from attractor.backends.provider_needs import KEYS
+
         names = (*KEYS.get(provider, ()), f"{provider.upper()}_API_KEY")
         key = next(filter(None, (self.environ.get(name, "").strip() for name in names)), "")
         url = self.environ.get(f"{provider.upper()}_BASE_URL", "").strip().rstrip("/")

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attractor import __version__
 from attractor.backends import opencode
-from attractor.backends.accounts import KEYS
-from attractor.backends.models import ModelChoice, has_native_key
+from attractor.backends.models import ModelChoice
 from attractor.backends.outside import outside_backend
 from attractor.backends.outside_events import (
     AgentText,
@@ -22,6 +21,7 @@ from attractor.backends.outside_events import (
     count,
 )
 from attractor.backends.programs import Dialogue, Invocation, Program, Task
+from attractor.backends.provider_needs import KEYS, has_native_key
 from attractor.backends.registry import OutsideParts
 from attractor.base.json import JsonObject
 from attractor.llm.response import Usage

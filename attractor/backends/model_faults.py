@@ -4,19 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attractor.backends.models import (
     AGENT,
-    KEYS,
     MODEL,
     PROVIDER,
-    WITHOUT_KEY,
     ModelDefaults,
     find_unready,
-    is_provider,
     list_known,
     list_own,
     list_ready,
     newest_model,
-    provider_of,
 )
+from attractor.backends.provider_needs import KEYS, WITHOUT_KEY, is_provider, provider_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.language.diagnostics import Diagnostic, error

@@ -6,17 +6,10 @@ Nothing is asked over the network, and no library of a provider is loaded.
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from attractor.backends.accounts import FOLDER, KEYS, Account, Accounts, AccountTrial, ReachedLimit
-from attractor.backends.models import (
-    account_of,
-    find_incomplete,
-    find_served,
-    has_native_key,
-    newest_model,
-    provider_of,
-    variables_of,
-)
+from attractor.backends.accounts import FOLDER, Account, Accounts, AccountTrial, ReachedLimit
+from attractor.backends.models import account_of, find_incomplete, find_served, newest_model
 from attractor.backends.programs import Program
+from attractor.backends.provider_needs import KEYS, has_native_key, provider_of, variables_of
 from attractor.backends.typed_command import PROGRAMS
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, MachineryError, UsageError

@@ -8,21 +8,28 @@ from pathlib import Path
 
 from attractor.agent.definitions import UNNAMED, AgentDefinition
 from attractor.agent.events import SessionConfig
-from attractor.agent.provider_profile import find_provider, profile_parts
-from attractor.backends.accounts import KEYS, Account, Accounts
+from attractor.agent.provider_profile import profile_parts
+from attractor.backends.accounts import Account, Accounts
+from attractor.backends.provider_needs import (
+    KEYS,
+    WITHOUT_KEY,
+    find_fault,
+    find_known,
+    has_native_key,
+    is_provider,
+    key_remedy,
+    missing_variables,
+    provider_of,
+    unset_variables,
+    variables_of,
+)
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UnknownName, UsageError, suggest
 from attractor.config.settings import McpServerSettings
 from attractor.engine.seams import Stage
 from attractor.language.graph.graph import Node
-from attractor.llm.catalogue import (
-    ModelInfo,
-    get_latest_model,
-    get_model_info,
-    list_models,
-    shipped_catalogue,
-)
+from attractor.llm.catalogue import ModelInfo, get_latest_model, list_models, shipped_catalogue
 from attractor.llm.client import (
     AdapterTimeout,
     Client,
@@ -37,7 +44,6 @@ from attractor.llm.errors import ConfigurationError
 MODEL, PROVIDER, AGENT = "llm_model", "llm_provider", "agent"
 # The default of the attribute `reasoning_effort` (attractor-spec 2.6).
 _EFFORT = "high"
-_NOTHING_SET: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -86,47 +92,18 @@ class ModelDefaults:
         return self.agents.get(node.attributes.text(AGENT), UNNAMED)
 
 
-def _find(model: str, provider: str = "") -> ModelInfo | None:
-    """Return the catalogue entry of a model; None also if the catalogue cannot be read."""
-    try:
-        return get_model_info(model, provider) if model else None
-    except ConfigurationError:
-        return None
-
-
 def _usual_effort(provider: str, model: str) -> str:
     """Return the default effort; servers of models that do not think reject an effort."""
     if provider in ("", *KEYS):
         return "" if provider == "openai_compatible" else _EFFORT
-    known = _find(model, provider)
+    known = find_known(model, provider)
     return _EFFORT if known and known.supports_reasoning else ""
-
-
-def provider_of(model: str) -> str:
-    """Return the provider of a model by the model's name or short name; empty if unknown."""
-    if found := find_provider(model):
-        return found
-    if known := _find(model):
-        return known.provider
-    prefix, _, rest = model.partition("/")
-    return prefix if rest and variables_of(prefix) else ""
 
 
 def full_name(model: str, provider: str) -> str:
     """Return the id of a model that is named by a short name of the catalogue, such as `opus`."""
-    known = _find(model, provider) if provider in KEYS else None
+    known = find_known(model, provider) if provider in KEYS else None
     return known.id if known else model
-
-
-def is_provider(provider: str) -> bool:
-    """Return whether a provider exists, natively or served by another adapter."""
-    return provider in provider_registry() or bool(variables_of(provider))
-
-
-def has_native_key(provider: str, environ: Mapping[str, str]) -> bool:
-    """Return whether the key of a provider is set: for local servers the URL, for clouds all."""
-    alternatives = (names.split(" and ") for names in KEYS.get(provider) or variables_of(provider))
-    return any(all(environ.get(name, "").strip() for name in names) for names in alternatives)
 
 
 async def has_key(provider: str, environ: Mapping[str, str]) -> bool:
@@ -143,11 +120,10 @@ async def find_unready(provider: str, environ: Mapping[str, str]) -> AttractorEr
     """Return why a provider cannot be asked: unknown, a missing variable, or a missing package."""
     if not is_provider(provider):
         return UnknownName("provider", provider, list_own())
+    if fault := find_fault(provider, environ):
+        return fault
     if not await has_key(provider, environ):
-        is_native = provider in KEYS
-        missing = "API key" if is_native else " or ".join(_unset(provider, environ))
-        message = f"missing {missing} of the provider {provider!r}"
-        return ConfigurationError(message, hint=key_remedy(provider, environ))
+        return missing_variables(provider, environ)
     async with _open_adapter(provider, environ) as adapter:
         try:
             if isinstance(adapter, Initializes):
@@ -166,22 +142,10 @@ async def find_incomplete(environ: Mapping[str, str]) -> Mapping[str, AttractorE
     begun = [
         name
         for name in others
-        if name not in KEYS and _unset(name, environ) != [*variables_of(name)]
+        if name not in KEYS and unset_variables(name, environ) != [*variables_of(name)]
     ]
     found = {name: await find_unready(name, environ) for name in begun}
     return {name: fault for name, fault in found.items() if fault}
-
-
-def _unset(provider: str, environ: Mapping[str, str]) -> Sequence[str]:
-    """Return the alternative variables to set; if some are set, only what they lack."""
-    alternatives = [names.split(" and ") for names in KEYS.get(provider) or variables_of(provider)]
-    unset = [
-        [name for name in names if not environ.get(name, "").strip()] for names in alternatives
-    ]
-    begun = [
-        rest for names, rest in zip(alternatives, unset, strict=True) if len(rest) < len(names)
-    ]
-    return [" and ".join(names) for names in begun or unset]
 
 
 def key_variable(provider: str, environ: Mapping[str, str]) -> str:
@@ -189,16 +153,6 @@ def key_variable(provider: str, environ: Mapping[str, str]) -> str:
     if provider == "openai_compatible":
         return "OPENAI_COMPATIBLE_API_KEY"
     return next(name for name in KEYS[provider] if environ.get(name, "").strip())
-
-
-WITHOUT_KEY = "without a key, a script can answer for the model: attractor help twin llm"
-"""The way on for a person without any key."""
-
-
-def key_remedy(provider: str, environ: Mapping[str, str] = _NOTHING_SET) -> str:
-    """Return the hint for a missing API key; what is set already is left out."""
-    names = _unset(provider, environ)
-    return f"set {' or '.join(names)}" if names else f"set the variables of {provider}"
 
 
 @dataclass(frozen=True)
@@ -232,14 +186,6 @@ async def find_served(environ: Mapping[str, str]) -> Sequence[str]:
         found |= {*adapter.list_served()} if isinstance(adapter, ServesOthers) else set()
         await adapter.close()
     return sorted(found)
-
-
-def variables_of(provider: str) -> Sequence[str]:
-    """Return the alternative variables of a provider that another adapter serves."""
-    for part in (provider_registry()[name] for name in _not_ours()):
-        if issubclass(part, ServesOthers) and (variables := part.variables_of(provider)):
-            return variables
-    return ()
 
 
 def _not_ours() -> Iterator[str]:
@@ -362,7 +308,7 @@ def find_misspelled(
         (choice.provider, choice.model) for choice in map(defaults.choose, nodes)
     )
     for provider, model in chosen:
-        if not model or provider not in ready or _find(model, provider):
+        if not model or provider not in ready or find_known(model, provider):
             continue
         near = suggest(
             model, [name for info in list_known(provider) for name in (info.id, *info.aliases)]

@@ -23,7 +23,7 @@ from attractor.backends.agent_records import Record
 from attractor.backends.agent_report import VARIABLE, Reporting, StatusFile, status_file_in
 from attractor.backends.limit_texts import Limit, find_limit, limit_of_answer
 from attractor.backends.model_proxy import ProviderAnswer, offer_models
-from attractor.backends.models import ModelChoice, account_of, has_native_key
+from attractor.backends.models import ModelChoice, account_of
 from attractor.backends.outside_events import (
     NOTHING_SPENT,
     AgentText,
@@ -35,6 +35,7 @@ from attractor.backends.outside_events import (
 from attractor.backends.pricing import Meter, Pricing
 from attractor.backends.program_needs import find_missing, find_unmetered, locate, login_for
 from attractor.backends.programs import Dialogue, Invocation, Program, Task, open_input
+from attractor.backends.provider_needs import has_native_key
 from attractor.backends.registry import BackendParts, BuiltBackend, OutsideParts
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass

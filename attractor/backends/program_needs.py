@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.backends.accounts import KEYS
 from attractor.backends.model_faults import node_fault
-from attractor.backends.models import MODEL, PROVIDER, has_native_key, key_remedy
+from attractor.backends.models import MODEL, PROVIDER
 from attractor.backends.programs import Program
+from attractor.backends.provider_needs import KEYS, has_native_key, key_remedy
 from attractor.backends.registry import OutsideParts
 from attractor.config.logins import LOGINS, Login
 from attractor.environments.program_files import LocatedProgram, locate_program

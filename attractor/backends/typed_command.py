@@ -13,10 +13,10 @@ from pathlib import PurePath
 from attractor.backends.claude import CLAUDE
 from attractor.backends.codex import CODEX
 from attractor.backends.gemini import GEMINI
-from attractor.backends.models import has_native_key, provider_of
 from attractor.backends.opencode import OPENCODE
 from attractor.backends.outside_events import CallBegun, CallEnded
 from attractor.backends.programs import Dialogue, Invocation, Program, Task, take_output
+from attractor.backends.provider_needs import has_native_key, provider_of
 from attractor.backends.registry import OutsideParts
 from attractor.base.json import JsonObject
 from attractor.environments.program_files import locate_program

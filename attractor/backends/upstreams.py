@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 import httpx
 
-from attractor.backends.accounts import KEYS
 from attractor.backends.login_tokens import LoginLost
+from attractor.backends.provider_needs import KEYS
 from attractor.base.dataclasses import dataclass
 
 

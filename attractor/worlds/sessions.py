@@ -187,7 +187,7 @@ def continue_session(
 def keep_model(request: RunRequest, session: AgentSession) -> RunRequest:
     """Return the request with the provider and the model of a session, unless it names others."""
     # Slow to import, and only needed for a session that is continued.
-    from attractor.backends.models import provider_of
+    from attractor.backends.provider_needs import provider_of
 
     sessions = (one for one in _chain(session) if isinstance(one, AgentSession))
     models = (one.model for one in sessions if one.request.backend == request.backend)

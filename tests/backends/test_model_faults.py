@@ -7,7 +7,8 @@ from pathlib import Path
 from attractor.agent.definitions import AgentDefinition, AgentSettings
 from attractor.agent.prompts import Prompt
 from attractor.backends.model_faults import find_model_faults
-from attractor.backends.models import WITHOUT_KEY, ModelDefaults, newest_model
+from attractor.backends.models import ModelDefaults, newest_model
+from attractor.backends.provider_needs import WITHOUT_KEY
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
 from tests.backends.test_models import BOTH, nodes_of

@@ -8,7 +8,7 @@ import pytest
 
 from attractor.agent.definitions import AgentDefinition, AgentSettings
 from attractor.agent.prompts import Prompt
-from attractor.backends.accounts import KEYS, Accounts
+from attractor.backends.accounts import Accounts
 from attractor.backends.models import (
     ModelDefaults,
     account_of,
@@ -17,10 +17,9 @@ from attractor.backends.models import (
     find_misspelled,
     find_unready,
     has_key,
-    is_provider,
-    key_remedy,
     newest_model,
 )
+from attractor.backends.provider_needs import KEYS, is_provider, key_remedy
 from attractor.base.errors import UnknownName
 from attractor.language.graph.graph import Node
 from attractor.language.preparation.prepare import transform_all

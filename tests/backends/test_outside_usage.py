@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from itertools import cycle, product
 from pathlib import Path
 
-from attractor.backends.accounts import KEYS
 from attractor.backends.models import ModelDefaults
+from attractor.backends.provider_needs import KEYS
 from attractor.backends.registry import BackendParts, NeedsProgram, OutsideParts, backend_registry
 from attractor.base.errors import ExitCode
 from attractor.twins.exchange.answer import Answer, Fault, FaultKind, Tokens

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.backends.models import WITHOUT_KEY, newest_model
+from attractor.backends.models import newest_model
+from attractor.backends.provider_needs import WITHOUT_KEY
 from attractor.base.errors import ExitCode, Refused
 from attractor.language.diagnostics import NotRunnable
 from attractor.pipeline.execute import resume

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from attractor.backends.models import WITHOUT_KEY, newest_model
+from attractor.backends.models import newest_model
+from attractor.backends.provider_needs import WITHOUT_KEY
 from attractor.base.errors import ExitCode
 from attractor.engine.run_folder.result import RunResult
 from attractor.language.diagnostics import NotRunnable, ValidationError

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from attractor.backends.accounts import KEYS
-from attractor.backends.models import WITHOUT_KEY, ProviderKey, read_provider_keys
+from attractor.backends.models import ProviderKey, read_provider_keys
+from attractor.backends.provider_needs import KEYS, WITHOUT_KEY
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UsageError
 from attractor.base.json import Json

@@ -8,14 +8,8 @@ import click
 
 from attractor.agent.provider_profile import find_provider
 from attractor.backends.model_sources import ModelSource, ModelSources
-from attractor.backends.models import (
-    WITHOUT_KEY,
-    ModelChoice,
-    account_of,
-    is_provider,
-    key_remedy,
-    list_catalogue,
-)
+from attractor.backends.models import ModelChoice, account_of, list_catalogue
+from attractor.backends.provider_needs import WITHOUT_KEY, is_provider, key_remedy
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import ExitCode, UnknownName, UsageError

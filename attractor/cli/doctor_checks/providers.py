@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from attractor.backends.accounts import KEYS
 from attractor.backends.model_sources import ModelSource, ModelSources
+from attractor.backends.provider_needs import KEYS
 from attractor.cli.doctor import Finding, Machine, missing, ok
 
 _OTHERS = "other providers"

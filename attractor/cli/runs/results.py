@@ -130,7 +130,7 @@ def _needs_provider(request: RunRequest) -> bool:
     if not request.model:
         return bool(request.provider)
     # A run without models must not load their catalogue.
-    from attractor.backends.models import provider_of
+    from attractor.backends.provider_needs import provider_of
 
     return provider_of(request.model) != request.provider
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from attractor.backends.models import WITHOUT_KEY, list_ready
+from attractor.backends.models import list_ready
+from attractor.backends.provider_needs import WITHOUT_KEY
 from attractor.base.dataclasses import dataclass
 from attractor.growth.apps.skeleton import generate, with_bodies
 from attractor.growth.apps.stack import FilePart

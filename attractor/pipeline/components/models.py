@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from attractor.agent.definitions import Agents
 from attractor.backends.accounts import Accounts
-from attractor.backends.models import AgentParts, ModelDefaults, full_name, is_provider, provider_of
+from attractor.backends.models import AgentParts, ModelDefaults, full_name
+from attractor.backends.provider_needs import is_provider, provider_of
 from attractor.backends.registry import BackendParts, OutsideParts
 from attractor.base.errors import UnknownName
 from attractor.base.files import file_error

@@ -5,13 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import Thread
 
-from attractor.backends.models import (
-    ModelDefaults,
-    find_libraries,
-    full_name,
-    key_variable,
-    provider_of,
-)
+from attractor.backends.models import ModelDefaults, find_libraries, full_name, key_variable
+from attractor.backends.provider_needs import provider_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json, JsonObject
 from attractor.language.graph.graph import Node
