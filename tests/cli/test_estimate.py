@@ -21,6 +21,10 @@ def test_estimate_names_its_basis(desk: GitDesk) -> None:
     assert "assumed: 3 to 120 calls of gpt-5.2\n" in priced.stdout
     assert priced.stdout.count("$") > nobody_knows.stdout.count("$")
     assert "$" not in nobody_knows.stdout.partition("stage")[0]
+    lacking = desk.json("estimate", "pipeline.dot", "--model", "azure/gpt-4.1")["not_ready"]
+    names = "AZURE_API_KEY and AZURE_API_BASE or AZURE_AD_TOKEN and AZURE_API_BASE"
+    words = f"node plan: --model, --provider or [llm]: missing {names} of the provider 'azure'"
+    assert lacking == [{"message": words, "fix": f"set {names}"}]
     desk.run()
     output = desk.do("estimate", "pipeline.dot", "--backend", "simulate").stdout
     assert "from 1 earlier run that succeeded, 1 with the same pipeline text" in output

@@ -10,6 +10,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from tests.cli.running import attractor
 from tests.language.pipelines import BRANCH
+from tests.tables import table
 
 BROKEN = """digraph G {
     start [shape=Mdiamond]
@@ -251,6 +252,41 @@ def test_two_formats_contradict_each_other(folder: Path) -> None:
     assert result.returncode == 2
     message = json.loads(result.stdout)["error"]["message"]
     assert message == "--json cannot be combined with --format sarif"
+
+
+@table(
+    ("attributes", "variables", "lacking"),
+    [
+        ("llm_model=opus", {}, "missing API key of the provider 'anthropic'|set ANTHROPIC_API_KEY"),
+        ("llm_model=opus", {"ANTHROPIC_API_KEY": "k"}, ""),
+        (
+            'llm_model="azure/x"',
+            {"AZURE_API_KEY": "k"},
+            "set AZURE_API_BASE",
+        ),
+        ("llm_model=x, llm_provider=groq", {}, "missing GROQ_API_KEY|set GROQ_API_KEY"),
+        ("llm_model=opus, backend=claude", {}, ""),
+        ("llm_model=opus, type=tool, tool_command=true", {}, ""),
+    ],
+)
+def test_missing_variable_of_a_named_model_is_a_warning(
+    folder: Path, attributes: str, variables: dict[str, str], lacking: str
+) -> None:
+    # A model that two stages name is reported once.
+    stages = f"a [prompt=x, {attributes}]; b [prompt=x, {attributes}]; start -> a -> b -> exit"
+    graph = f"digraph g {{ start [shape=Mdiamond]; exit [shape=Msquare]; {stages} }}"
+    (folder / "named.dot").write_text(graph)
+    (folder / "attractor.toml").unlink(missing_ok=True)
+    result = attractor("validate", "named.dot", "--json", folder=folder, variables=variables)
+    assert result.returncode == 0
+    found = [
+        one for one in json.loads(result.stdout)["diagnostics"] if one["rule"] == "provider_ready"
+    ]
+    assert len(found) == bool(lacking)
+    assert all(words in str(found) for words in lacking.split("|"))
+    (folder / "attractor.toml").write_text("backends.default = 'claude'")
+    result = attractor("validate", "named.dot", folder=folder, variables=variables)
+    assert "provider_ready" not in result.stdout
 
 
 def test_validate_imports_no_heavy_module(folder: Path) -> None:

@@ -5,7 +5,7 @@ from attractor.engine.run_folder.layout import RESERVED_NAMES
 from attractor.language import Severity, Vocabulary, prepare
 from attractor.language.linting.pages import read_page
 from attractor.language.rules.reserved_id import RESERVED_IDS
-from attractor.pipeline.source.vocabulary import shell_error
+from attractor.pipeline.source.vocabulary import find_provider_fault, shell_error
 from tests.tables import table
 
 NAMES = Vocabulary(
@@ -15,6 +15,7 @@ NAMES = Vocabulary(
     providers=frozenset({"openai"}),
     models=frozenset({"gpt-5.2"}),
     has_program=frozenset({"make"}).__contains__,
+    provider_fault=lambda model, provider: find_provider_fault(model, provider, environ={}),
     shell_error=shell_error,
     accelerator=accelerator,
 )
@@ -54,6 +55,7 @@ RULES = {
     ),
     "a reserved node id": ("reserved_id", "start -> artifacts -> exit; artifacts [prompt=x]"),
     "an unknown model": ("model_known", f"{ON} a [llm_model=gpt]"),
+    "a provider without its key": ("provider_ready", f"{ON} a [llm_provider=openai]"),
     "an unknown provider": ("provider_known", f"{ON} a [llm_provider=opnai]"),
     "an unknown agent": ("agent_known", f"{ON} a [agent=codr]"),
     "an unknown backend": ("backend_known", f"{ON} a [backend=simulat]"),

@@ -21,7 +21,7 @@ from attractor.pipeline.components.backends import AGENT
 from attractor.pipeline.components.models import agents_of
 from attractor.pipeline.estimate.estimate import Estimate, StageEstimate, estimate as reckon
 from attractor.pipeline.estimate.samples import Range, assume, read_samples
-from attractor.pipeline.preflight.preflight import choose_default_model
+from attractor.pipeline.preflight.preflight import choose_default_model, find_backend_faults
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import context_of, open_pipeline, pipeline_name
 from attractor.records.request import RunRequest
@@ -51,7 +51,7 @@ def estimate(
     earlier runs. A run counts if it is in the runs folder and its pipeline has the same name. The
     output shows the number of earlier visits. Without earlier visits, a stage is estimated from its
     attributes. The number of model calls is then a wide range. Prices come from the model
-    catalogue.
+    catalogue. What a run would lack on this machine follows, such as an API key.
     """
     if backend not in (known := backend_registry()):
         raise UnknownName("backend", backend, known)
@@ -66,7 +66,15 @@ def estimate(
     # Only the agent backend is known to call models.
     guess = by_model if backend == AGENT else None
     found = reckon(pipeline, samples, backend=backend, assume=guess)
-    return show_result(write_fields(found), estimate_text(found), as_json=as_json)
+    is_asked = bool(model or provider)
+    lacking = find_backend_faults([pipeline.graph], request, scope, is_model_asked=is_asked)
+    faults = [(one.message, one.fix.replace("\n", "; ")) for one in asyncio.run(lacking)]
+    record = {
+        **write_fields(found),
+        "not_ready": [{"message": message, "fix": fix} for message, fix in faults],
+    }
+    lines = [visible(f"not ready: {message} ({fix})") for message, fix in faults]
+    return show_result(record, estimate_text(found), *lines, as_json=as_json)
 
 
 def estimate_text(one: Estimate) -> str:

@@ -66,14 +66,15 @@ def validate(
 
     FILE is a pipeline, a folder, a name such as gallery:bug_fix, or - for standard input. In a
     folder, every .dot and .gv file is checked, except in hidden folders and runs/. Each problem is
-    reported with its line, its rule and a fix. Nothing is executed, and without --fix nothing is
+    reported with its line, its rule and a fix, also a missing API key of a model that a stage names
+    (a warning). Nothing is executed, and without --fix nothing is
     changed. Exit with 1 if there is an error (not for warnings or notes), and with 2 if a file
     cannot be read.
     """
     chosen = Format(chosen_format(format_, as_json=as_json) or Format.TEXT)
     if diff and not fix:
         raise UsageError("--diff requires --fix", hint="show the changes: --fix --diff")
-    checker = checker_for(invocation, strict=strict)
+    checker = checker_for(invocation, strict=strict, checks_providers=True)
     if watch:
         return _watch(invocation, files, checker, is_plain=chosen is Format.TEXT and not fix)
     if fix:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,7 @@ from attractor.language.preparation.prepare import Files, Prepared, prepare
 from attractor.language.reading import open_source
 from attractor.language.source.syntax_tree import Span
 from attractor.language.source.text import Source
-from attractor.pipeline.source.vocabulary import files_beside, known_names
+from attractor.pipeline.source.vocabulary import files_beside, find_provider_fault, known_names
 
 STRICT: Levels = dict.fromkeys(
     (PORTABILITY, "portable_condition", "agent_known", "backend_known", "provider_known"),
@@ -120,11 +121,26 @@ def without_duplicates(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     return list(kept.values())
 
 
-def checker_for(invocation: Invocation, *, strict: bool = False) -> PipelineChecker:
-    """Return the checker of the project of the current folder."""
+def checker_for(
+    invocation: Invocation, *, strict: bool = False, checks_providers: bool = False
+) -> PipelineChecker:
+    """Return the checker of the project of the current folder.
+
+    With `checks_providers`, it reports what the providers of models lack on this machine.
+    """
     root = find_project_root(invocation.folder)
     levels = {**project_levels(invocation, root), **(STRICT if strict else {})}
-    return PipelineChecker(known_names(root, environ=invocation.environ), levels)
+    names = known_names(root, environ=invocation.environ)
+    if checks_providers and _uses_agent(invocation, root / PROJECT_FILE):
+        fault = partial(find_provider_fault, environ=invocation.environ)
+        names = replace(names, provider_fault=fault)
+    return PipelineChecker(names, levels)
+
+
+def _uses_agent(invocation: Invocation, file: Path) -> bool:
+    """Return whether stages call models by default; other programs can have a login."""
+    has_settings = _has_settings(invocation, file)
+    return not has_settings or invocation.configuration.settings.backends.default == "agent"
 
 
 def project_levels(invocation: Invocation, root: Path) -> Levels:

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import NamedTuple, Protocol, cast
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.errors import UsageError
+from attractor.base.errors import AttractorError, UsageError
 from attractor.base.patterns import late_pattern
 from attractor.base.registry import Registry, count_parameters
 from attractor.language.conditions.condition import ALWAYS, OUTCOMES, Condition, canonical_outcome
@@ -30,8 +30,9 @@ class Vocabulary:
     """Known names and check functions that the caller provides.
 
     A rule reports nothing if a name or function that the rule needs is missing. `has_program`
-    returns whether a program is on the PATH. `shell_error` returns the syntax error of a shell
-    command, or nothing. `accelerator` returns the key that picks a label at a human gate.
+    returns whether a program is on the PATH. `provider_fault` returns what the provider of a model
+    lacks, by the names of both. `shell_error` returns the syntax error of a shell command, or
+    nothing. `accelerator` returns the key that picks a label at a human gate.
     """
 
     types: Set[str] | None = None
@@ -40,6 +41,7 @@ class Vocabulary:
     providers: Set[str] | None = None
     models: Set[str] | None = None
     has_program: Callable[[str], bool] | None = None
+    provider_fault: Callable[[str, str], AttractorError | None] | None = None
     shell_error: Callable[[str], str] | None = None
     accelerator: Callable[[str], str] | None = None
 

@@ -33,6 +33,16 @@ def known_names(project: Path, *, environ: Mapping[str, str]) -> Vocabulary:
     )
 
 
+def find_provider_fault(
+    model: str, provider: str, *, environ: Mapping[str, str]
+) -> AttractorError | None:
+    """Return the variables or the package that the provider of a model lacks."""
+    # Only pipelines that name models need it.
+    from attractor.backends.provider_needs import find_fault, provider_of
+
+    return find_fault(provider or provider_of(model), environ)
+
+
 class KnownModels(Set[str]):
     """The ids and short names of the catalogue, which is read when a rule needs it.
 

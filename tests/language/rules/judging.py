@@ -5,7 +5,7 @@ from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import TYPE_OF_SHAPE
 from attractor.language.linting.lint_rule import Vocabulary
 from attractor.language.preparation.prepare import prepare
-from attractor.pipeline.source.vocabulary import shell_error
+from attractor.pipeline.source.vocabulary import find_provider_fault, shell_error
 
 KNOWN = Vocabulary(
     types=frozenset({*TYPE_OF_SHAPE.values(), "wait", "prompt", "for_each", "pipeline"}),
@@ -14,6 +14,9 @@ KNOWN = Vocabulary(
     providers=frozenset({"anthropic", "openai"}),
     models=frozenset({"claude-opus-4-6", "claude-sonnet-4-5", "gpt-5.2"}),
     has_program=frozenset({"git", "make", "npm", "pytest"}).__contains__,
+    provider_fault=lambda model, provider: (
+        find_provider_fault(model, provider, environ={}) if model.startswith("azure/") else None
+    ),
     shell_error=shell_error,
     accelerator=accelerator,
 )
