@@ -35,6 +35,10 @@ def _read_cloud(usage: Fields) -> Usage:
 _READ: Mapping[re.Pattern[str], Callable[[Fields], Usage]] = {
     re.compile(r".*/messages"): anthropic_response.read_usage,
     re.compile(r".*/model/(?P<model>[^/]+)/invoke(-with-response-stream)?"): _read_cloud,
+    # The method that counts tokens is named as a model.
+    re.compile(r".*/models/(?P<model>(?!count-tokens:)[^/:]+):(rawPredict|streamRawPredict)"): (
+        _read_cloud
+    ),
     re.compile(r".*/responses(/compact)?"): openai_response.read_usage,
     re.compile(r".*/chat/completions"): chat_response.read_usage,
     re.compile(r".*/models/(?P<model>[^/:]+):\w*enerateContent"): gemini_response.read_usage,

@@ -122,7 +122,7 @@ CLAUDE = Program(
     remedy="install it: npm install -g @anthropic-ai/claude-code",
     invoke=invoke,
     drive=drive,
-    providers=("anthropic", "bedrock"),
+    providers=("anthropic", "bedrock", "vertex_ai"),
     login=".claude/.credentials.json",
     # The second file has the usage of the session so far.
     sessions=(".claude/projects", ".claude.json"),

@@ -75,13 +75,16 @@ class ModelAccess:
     @property
     def key_variable(self) -> str:
         """The variable of the placeholder; a login without a variable is a file of the program."""
-        return self.login.variable if self.login else upstream_of(self.provider).keys[0]
+        upstream = upstream_of(self.provider)
+        return self.login.variable if self.login else upstream.header_variable or upstream.keys[0]
 
     @property
     def variables(self) -> Mapping[str, str]:
         """The environment variables of the provider, with this URL and this key."""
-        name, urls = self.key_variable, upstream_of(self.provider).variables
-        return {**dict.fromkeys(urls, self.url), **self.settings, name: self.key} if name else {}
+        name, upstream = self.key_variable, upstream_of(self.provider)
+        key = f"x-api-key: {self.key}" if name == upstream.header_variable else self.key
+        urls = dict.fromkeys(upstream.variables, self.url)
+        return {**urls, **self.settings, name: key} if name else {}
 
 
 @dataclass(frozen=True)
@@ -154,12 +157,12 @@ class _Proxy:
         on_answer: Callable[[ProviderAnswer], object],
     ) -> None:
         upstream = upstream_of(provider)
-        self._paths = upstream.paths
+        self._paths = upstream.allowed(environ)
         self._base_url = upstream.base_url(environ)
         self._placeholder = key
         self._require_budget = require_budget
         self._query = upstream.query(environ)
-        self._secrets = upstream.secrets(environ)
+        self._secrets = {*upstream.secrets(environ)}
         self._environ, self._upstream = environ, upstream
         self.login: LoginCredentials | None = None
         self.provider = provider
@@ -177,7 +180,9 @@ class _Proxy:
         """Return the headers with the key of the operator, or with a signature by the key."""
         if (headers := self._upstream.key_headers(self._environ)) or not self._upstream.sign:
             return headers
-        return await asyncio.to_thread(self._upstream.sign, self._environ, request)
+        signed = await asyncio.to_thread(self._upstream.sign, self._environ, request)
+        self._secrets.add(signed.get("authorization", "").removeprefix("Bearer "))
+        return signed
 
     @property
     def forms(self) -> Collection[bytes]:

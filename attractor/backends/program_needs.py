@@ -9,7 +9,7 @@ from pathlib import Path
 from attractor.backends.model_faults import node_fault
 from attractor.backends.models import MODEL, PROVIDER
 from attractor.backends.programs import Program
-from attractor.backends.provider_needs import KEYS, has_native_key, key_remedy
+from attractor.backends.provider_needs import KEYS, find_fault, has_native_key
 from attractor.backends.registry import OutsideParts
 from attractor.config.logins import LOGINS, Login
 from attractor.environments.program_files import LocatedProgram, locate_program
@@ -71,7 +71,7 @@ def _find_program_fault(program: Program, parts: OutsideParts) -> str:
 def _find_model_faults(
     program: Program, nodes: Sequence[Node], parts: OutsideParts
 ) -> Iterator[Diagnostic]:
-    by_provider: dict[str, list[Node]] = {}
+    by_fault: dict[tuple[str, str], list[Node]] = {}
     yield from _find_unusable_models(program, nodes, parts)
     for node in nodes:
         choice = program.choose(node, parts.defaults)
@@ -81,14 +81,14 @@ def _find_model_faults(
             message = f"backend={program.name}: missing {MODEL}: no model is chosen"
             fix = f"pass --model, or set {MODEL} in the pipeline; 'attractor models' lists models"
             yield node_fault([node], message, fix=fix)
-        elif choice.provider and not has_access(program, choice.provider, parts):
-            by_provider.setdefault(choice.provider, []).append(node)
-    for provider, users in by_provider.items():
-        if not has_login(program, parts):
-            message = f"backend={program.name}: missing API key of the provider {provider!r}"
-            login = _about_login(program, parts) if provider in KEYS else ""
-            fix = f"{key_remedy(provider)}{login}; {_SIMULATE}"
-            yield node_fault(users, message, fix=fix)
+        elif login_for(program, choice.provider, parts) or has_login(program, parts):
+            continue
+        elif fault := find_fault(choice.provider, parts.environ):
+            login = _about_login(program, parts) if choice.provider in KEYS else ""
+            by_fault.setdefault((fault.message, f"{fault.hint}{login}"), []).append(node)
+    for (message, remedy), users in by_fault.items():
+        fix = f"{remedy}; {_SIMULATE}"
+        yield node_fault(users, f"backend={program.name}: {message}", fix=fix)
 
 
 def _about_login(program: Program, parts: OutsideParts) -> str:

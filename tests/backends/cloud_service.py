@@ -1,6 +1,7 @@
-"""A stand-in for Bedrock (a bearer token or a signature) and Azure, with the answers of a twin."""
+"""A stand-in for Bedrock (bearer token or signature), Azure and Vertex, which a twin answers."""
 
 import json
+import re
 import struct
 from base64 import b64encode
 from binascii import crc32
@@ -11,16 +12,18 @@ import httpx
 
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.backends.stand_in import SilentHandler, StandIn
+from tests.llm.clouds import google
 
 KEY = "key-of-the-cloud-0123456789"
 
 
 class CloudService(StandIn):
-    """A cloud; `seen` are the paths of the requests that it let in."""
+    """A cloud; `seen` are the paths that it let in, `tokens` those that it gave."""
 
     def __init__(self, twin: ProviderTwin) -> None:
         super().__init__(_Handler)
-        self.twin, self.seen = twin, list[str]()
+        self.twin, self.seen, self.tokens = twin, list[str](), list[str]()
+        self.next_token = KEY
 
     @property
     def bedrock(self) -> dict[str, str]:
@@ -31,12 +34,25 @@ class CloudService(StandIn):
     def azure(self) -> dict[str, str]:
         return {"AZURE_API_KEY": KEY, "AZURE_API_BASE": self.url}
 
+    @property
+    def vertex_ai(self) -> dict[str, str]:
+        return google(self.url)
+
 
 class _Handler(SilentHandler):
     service: CloudService
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
+        if self.path == "/token":
+            self.service.tokens.append(self.service.next_token)
+            token = {
+                "access_token": self.service.next_token,
+                "expires_in": 3600,
+                "token_type": "Bearer",
+            }
+            self._answer(200, "application/json", json.dumps(token).encode())
+            return
         signed = self.headers.get("authorization", "")
         is_signed = signed.startswith("AWS4-HMAC-SHA256 Credential=AKID/") and (
             "/eu-west-1/bedrock/aws4_request" in signed
@@ -52,19 +68,21 @@ class _Handler(SilentHandler):
             answer = httpx.post(url, content=body, headers=headers, timeout=60)
             self._answer(answer.status_code, answer.headers["content-type"], answer.content)
             return
-        _, _, model, action = unquote(self.path).split("/")
-        streams = action.endswith("-stream")
-        asked = {**json.loads(body), "model": model, "stream": streams}
-        assert asked.pop("anthropic_version") == "bedrock-2023-05-31"
+        is_vertex = self.path.startswith("/v1/projects/")
+        model, action = re.split("[/:](?=[^/:]+$)", unquote(self.path).split("?")[0])
+        streams = "stream" in action.lower()
+        asked = {**json.loads(body), "model": model.split("/")[-1], "stream": streams}
+        version = "vertex-2023-10-16" if is_vertex else "bedrock-2023-05-31"
+        assert asked.pop("anthropic_version") == version
         asked.pop("anthropic_beta", None)
         url = f"{self.service.twin.base_url('anthropic')}/v1/messages"
         headers = {"x-api-key": "twin", "anthropic-version": "2023-06-01"}
         answer = httpx.post(url, json=asked, headers=headers, timeout=60)
-        if streams and answer.is_success:
+        if streams and answer.is_success and not is_vertex:
             content = b"".join(map(frame, events_in(answer.text)))
             self._answer(200, "application/vnd.amazon.eventstream", content)
         else:
-            self._answer(answer.status_code, "application/json", answer.content)
+            self._answer(answer.status_code, answer.headers["content-type"], answer.content)
 
     def _answer(self, status: int, kind: str, content: bytes) -> None:
         self.send_response(status)

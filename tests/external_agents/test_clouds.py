@@ -13,16 +13,21 @@ from tests.spec.runs import environ_for, events, project_in, record, run
 pytestmark = pytest.mark.agents
 MORE = {"AZURE_API_VERSION": "2025-04-01-preview"}
 CLOUDS = {
-    "claude": ("bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", "/model/eu.anthropic."),
-    "codex": ("azure", "gpt-6.1-sol", "/openai/responses?api-version=2025-04-01-preview"),
+    "bedrock": ("claude", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", "/model/eu.anthropic."),
+    "vertex_ai": (
+        "claude",
+        "claude-sonnet-4-5@20250929",
+        "/v1/projects/p/locations/us-east5/publishers/anthropic/models/claude-",
+    ),
+    "azure": ("codex", "gpt-6.1-sol", "/openai/responses?api-version=2025-04-01-preview"),
 }
 
 
-@pytest.mark.parametrize("name", list(CLOUDS))
-def test_program_works_with_a_cloud_whose_key_it_never_sees(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("cloud", list(CLOUDS))
+def test_program_works_with_a_cloud_whose_key_it_never_sees(tmp_path: Path, cloud: str) -> None:
+    name, model, path = CLOUDS[cloud]
     [one] = [one for one in PROGRAMS if one.program == name]
     one.require()
-    cloud, model, path = CLOUDS[name]
     (project_in(tmp_path) / "todo.txt").write_text("buy an apple\n")
     script = script_of(one.edit("todo.txt", "buy an apple", "buy a pear"), one.run(STEAL + REPORT))
     with in_background(ProviderTwin(script)) as twin, CloudService(twin) as service:

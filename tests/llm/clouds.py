@@ -243,7 +243,8 @@ def _private_key() -> str:
     return key.private_bytes(*form, serialization.NoEncryption()).decode()
 
 
-def _google(address: str) -> dict[str, str]:
+def google(address: str) -> dict[str, str]:
+    """Return the variables of Vertex with a service account, whose tokens come from the address."""
     account = {"type": "service_account", "project_id": "p", "client_email": "a@example.com"}
     account |= {"private_key": _private_key(), "token_uri": f"{address}/token"}
     return {
@@ -273,8 +274,8 @@ CLOUDS: Mapping[str, Cloud] = {
         "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0", _aws, _converse, _EVENTS
     ),
     "nova": Cloud("bedrock/amazon.nova-pro-v1:0", _aws, _converse, _EVENTS),
-    "vertex_claude": Cloud("vertex_ai/claude-sonnet-4-5", _google, _messages),
-    "vertex_gemini": Cloud("vertex_ai/gemini-2.5-pro", _google, _gemini),
+    "vertex_claude": Cloud("vertex_ai/claude-sonnet-4-5", google, _messages),
+    "vertex_gemini": Cloud("vertex_ai/gemini-2.5-pro", google, _gemini),
     "groq": Cloud("groq/openai/gpt-oss-120b", _at("GROQ_API_KEY", "GROQ_API_BASE"), _chat),
     "openrouter": Cloud(
         "openrouter/google/gemini-2.5-flash",
