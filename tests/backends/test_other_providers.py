@@ -1,6 +1,7 @@
 """Stages with models of clouds and gateways, over each provider's own wire."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,8 @@ EDITS = {
 }
 READ = Said(calls=[("read_file", {"file_path": "a.txt"})])
 REPORT = Said(calls=[("report_outcome", {"outcome": "success"})])
+# By wire: the reason of the end, before which no answer is whole.
+STOPS = re.compile(rb'"stop"|end_turn|"STOP"|"done": true')
 # By cloud: the tool that edits files, and another tool of the profile.
 PROFILES = {
     "azure": ("apply_patch", "read_file"),
@@ -115,14 +118,59 @@ def test_run_waits_for_the_limit_of_an_account(tmp_path: Path, name: str) -> Non
     assert len(here.requests) == 2
 
 
+@table(
+    ("first", "second", "fault", "words"),
+    [
+        ("groq", "azure", Said("rate limit exceeded", status=429), "RateLimitError"),
+        ("azure", "openrouter", Said("overloaded", status=503), "ServerError"),
+        ("openrouter", "groq", None, "NetworkError"),
+        ("vertex_claude", "bedrock", Said("rate limit exceeded", status=429), "RateLimitError"),
+        # Another key of the operator must not hide that this one is wrong.
+        ("groq", "azure", Said("invalid key", status=401), ""),
+    ],
+)
+def test_stage_falls_back_to_another_provider_and_says_so(
+    tmp_path: Path, first: str, second: str, fault: Said | None, words: str
+) -> None:
+    model, other = CLOUDS[first].model, CLOUDS[second].model
+    settings = f'[llm.fall_back]\n"{model}" = ["{other}"]\n'
+    (project_in(tmp_path) / "attractor.toml").write_text(settings)
+    with standing(CLOUDS[first], fault or Said()) as down:
+        environ = {**environ_for(tmp_path), **CLOUDS[first].environ(down.address)}
+        if not fault:
+            environ = {**environ_for(tmp_path), **CLOUDS[first].environ("http://127.0.0.1:9")}
+        with standing(CLOUDS[second], Said("Three.")) as up:
+            environ |= CLOUDS[second].environ(up.address)
+            result = run(tmp_path, ASK, backend="agent", model=model, environ=environ)
+    said = [str(one.data["message"]) for one in events(result, "WARNING")]
+    if not words:
+        assert "AuthenticationError" in result.reason
+        assert not up.requests
+        return
+    assert result.outcome is StageStatus.SUCCESS, result.reason
+    assert len(up.requests) == 1
+    assert len(down.requests) == bool(fault)
+    [told] = [one for one in said if "answered because" in one]
+    assert told.startswith(f"{other} answered because ")
+    assert words in told
+    used = record(result, "final.json")["usage"]
+    known = get_model_info(other)
+    price = cost_of(Usage(PROMPT, ANSWER), known) if known else None
+    assert used["cost_usd"] == pytest.approx(price or 0)  # pyright: ignore
+
+
 @table("part", [one / 10 for one in range(10)])
-@table("name", ["azure", "bedrock", "ollama"])
+@table(
+    "name", ["azure", "bedrock", "vertex_claude", "vertex_gemini", "groq", "openrouter", "ollama"]
+)
 def test_stream_that_is_cut_is_no_answer(tmp_path: Path, name: str, part: float) -> None:
     cut = Said("Three, I think.", part=part)
     result, here = run_at(tmp_path, name, ASK, cut, Said("Four."))
     assert result.outcome is StageStatus.SUCCESS, result.reason
     answered = (result.directory / "ask" / "response.md").read_text()
-    assert answered in ("Four.", "Three, I think.")
+    whole = CLOUDS[name].write(cut)
+    has_ended = STOPS.search(whole[: int(len(whole) * part)])
+    assert answered == "Four." or (answered == "Three, I think." and has_ended)
     assert len(here.requests) == (2 if answered == "Four." else 1)
     assert bool(events(result, "WARNING")) or answered != "Four."
 
