@@ -28,8 +28,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from attractor.backends.accounts import KEYS
-from attractor.backends.models import list_own, list_ready, newest_model, provider_of
+from attractor.backends.models import list_own, list_ready, newest_model
+from attractor.backends.provider_needs import KEYS, provider_of
 from attractor.config.load import load_configuration
 from attractor.config.user_folders import user_config_file
 from attractor.twins.script.script import load_script

@@ -269,7 +269,7 @@ def test_two_formats_contradict_each_other(folder: Path) -> None:
         ("llm_model=opus, type=tool, tool_command=true", {}, ""),
     ],
 )
-def test_missing_variable_of_a_named_model_is_a_warning(
+def test_missing_variable_of_a_named_model_is_told(
     folder: Path, attributes: str, variables: dict[str, str], lacking: str
 ) -> None:
     # A model that two stages name is reported once.

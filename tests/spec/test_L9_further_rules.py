@@ -88,6 +88,7 @@ SEVERITIES = {
     "branch_leaves": Severity.ERROR,
     "restart_misplaced": Severity.ERROR,
     "program_known": Severity.INFO,
+    "provider_ready": Severity.INFO,
 }
 
 

@@ -5,7 +5,7 @@ on this machine. Only `attractor validate` reports it, once a provider, for stag
 `agent`; a run refuses such stages by itself.
 
 Why: a stage cannot call a model without the key. The pipeline may run on another machine, so this
-is only a warning; set the rule to `off` where pipelines are only checked.
+is only told; set the rule to `off` where pipelines are only checked.
 
 Example:
 
@@ -28,7 +28,7 @@ Instead:
 
 from collections.abc import Iterator
 
-from attractor.language.diagnostics import Diagnostic, Severity, warning
+from attractor.language.diagnostics import Diagnostic, Severity, info
 from attractor.language.graph.graph import DEFAULT_TYPE, Graph
 from attractor.language.linting.lint_rule import BuiltInRule, Vocabulary
 
@@ -52,7 +52,7 @@ def _apply(graph: Graph, vocabulary: Vocabulary) -> Iterator[Diagnostic]:
             reported.add(fault.message)
             value = attributes.value("llm_provider" if provider else "llm_model")
             span = value.span if value and value.span.is_somewhere else node.span
-            yield warning(fault.message, span, node=node.id, fix=fault.hint)
+            yield info(fault.message, span, node=node.id, fix=fault.hint)
 
 
-part = BuiltInRule(Severity.WARNING, _apply)
+part = BuiltInRule(Severity.INFO, _apply)
