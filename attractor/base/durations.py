@@ -1,7 +1,6 @@
 """Durations as written in pipelines: an integer and a unit, such as `900s` or `15m`."""
 
 from datetime import UTC, datetime, timedelta
-from fractions import Fraction
 
 from attractor.base.errors import InvalidDuration, UsageError, suggest
 from attractor.base.patterns import late_pattern
@@ -148,10 +147,11 @@ def _whole(before: str, after: str, word: str) -> str:
     unit = _unit(word)
     if not unit or len(before + after) > _LONGEST_DIGITS:
         return ""
-    milliseconds = Fraction(f"{before or 0}.{after}") * (_UNITS[unit] // _UNITS["ms"])
-    if milliseconds.denominator != 1:
+    numerator = int(before + after) * (_UNITS[unit] // _UNITS["ms"])
+    milliseconds, rest = divmod(numerator, 10 ** len(after))
+    if rest:
         return "the smallest duration is 1ms"
-    return _write(min(int(milliseconds), _LONGEST // _UNITS["ms"]) * _UNITS["ms"])
+    return _write(min(milliseconds, _LONGEST // _UNITS["ms"]) * _UNITS["ms"])
 
 
 def _write(duration: timedelta) -> str:

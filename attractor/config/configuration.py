@@ -1,7 +1,9 @@
 """The effective settings of a project, each with its origin."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -69,11 +71,19 @@ class Entry:
 
 @dataclass(frozen=True)
 class Configuration(Generic[Found]):
-    """The effective settings of a project, and the origin of each setting by dotted key."""
+    """The effective settings of a project.
+
+    `find_origins` is called when an origin is needed: to find the lines of a file takes long.
+    """
 
     settings: Found
-    origins: Mapping[str, Origin]
+    find_origins: Callable[[], Mapping[str, Origin]] = field(compare=False)
     root: Path
+
+    @cached_property
+    def origins(self) -> Mapping[str, Origin]:
+        """The origin of each setting, by dotted key."""
+        return self.find_origins()
 
     def origin(self, key: str) -> Origin:
         """Return the origin of a setting such as `output.color`."""

@@ -67,13 +67,13 @@ def _id_in(runs_dir: Path) -> str:
 
 def read_plainly(sources: Sequence[Source], root: Path, *, home: str) -> Configuration[Settings]:
     """Return the settings, or raise ValueError if a value is not surely valid."""
-    found: dict[KeyPath, tuple[object, Origin]] = {}
+    found: dict[KeyPath, tuple[object, Source]] = {}
     for source in sources:
         place = partial(absolute, base=source.base, home=home)
         for path, shape, value in _leaves(Settings, source.values, ()):
             is_text = source.is_text and isinstance(value, str)
             valid = _converted(shape, value, place, is_text=is_text)
-            found[path] = (valid, source.origin_of(path))
+            found[path] = (valid, source)
     tree: dict[str, object] = {}
     for (*outer, last), (value, _) in found.items():
         node = tree
@@ -82,10 +82,14 @@ def read_plainly(sources: Sequence[Source], root: Path, *, home: str) -> Configu
         # An empty table must not override the values of other sources.
         node.setdefault(str(last), value)
     settings = cast(Settings, _built(Settings, tree, root))
-    origins = {
-        dotted(path): found[path][1] if path in found else DEFAULT for path in _paths(settings, ())
-    }
-    return Configuration(settings, origins, root)
+
+    def find_origins() -> Mapping[str, Origin]:
+        return {
+            dotted(path): found[path][1].origin_of(path) if path in found else DEFAULT
+            for path in _paths(settings, ())
+        }
+
+    return Configuration(settings, find_origins, root)
 
 
 def _leaves(

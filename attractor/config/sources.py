@@ -3,8 +3,7 @@
 import codecs
 import stat
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import cast
 
@@ -41,7 +40,7 @@ class Source:
     origin: Origin
     base: Path
     values: Mapping[str, object]
-    lines: KeyLines = field(default_factory=dict[KeyPath, int])
+    text: str = ""
 
     @property
     def is_text(self) -> bool:
@@ -50,14 +49,18 @@ class Source:
 
     def origin_of(self, path: KeyPath) -> Origin:
         """Return the origin of a key, with the line in a file."""
-        return Origin(self.origin.kind, self.origin.place, line_of(path, self.lines))
+        return Origin(self.origin.kind, self.origin.place, line_of(path, self._lines))
+
+    @cached_property
+    def _lines(self) -> KeyLines:
+        return key_lines(self.text)
 
 
 def read_file(file: Path, origin: Origin) -> Source:
     """Read a TOML file; a missing file sets nothing."""
     text = _text(file, origin)
     try:
-        return Source(origin, file.parent, parse_toml(text), key_lines(text))
+        return Source(origin, file.parent, parse_toml(text), text)
     except InvalidToml as cause:
         place = Origin(origin.kind, origin.place, cause.line, cause.column)
         raise BrokenFile(cause.message, hint=cause.hint, origin=place) from cause

@@ -116,7 +116,7 @@ def load_sources(
     settings = _built(model_of(model), found)
     paths = (leaf.path for leaf in leaves(model, settings))
     origins = {dotted(path): found[path].origin if path in found else DEFAULT for path in paths}
-    return Configuration(cast(Model, unmodeled(model, settings)), origins, root)
+    return Configuration(cast(Model, unmodeled(model, settings)), lambda: origins, root)
 
 
 def _merged(

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from attractor.base.amounts import format_seconds, number_of
@@ -19,6 +18,8 @@ from attractor.factory.resources.suite_figures import NOT_MEASURED, SuiteFigures
 from attractor.records.summary import NOT_JUDGED
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from attractor.scenarios.evaluation import TrialResult, TroubleCount
     from attractor.scenarios.findings import ChangeReading
     from attractor.scenarios.suite import Suite
@@ -374,7 +375,7 @@ class GateReport:
     rules: tuple[RuleResult, ...]
     played: int = 0
     satisfied: int = 0
-    satisfaction: Fraction = Fraction(0)
+    satisfaction: "Fraction | int" = 0
     bound: float = 0.0
     flaky: int = 0
     troubles: "tuple[TroubleCount, ...]" = ()

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from attractor.base.toml import KeyPath
 from attractor.config.configuration import Origin, OriginKind
 from attractor.config.errors import BrokenFile, InvalidSetting, SeveralMistakes, UnknownSetting
 from attractor.config.load import load_configuration
@@ -514,8 +513,7 @@ def test_values_and_errors_are_separated_and_sorted() -> None:
         ("output", "color"): "never",
     }
     assert [type(mistake) for mistake in mistakes] == [UnknownSetting]
-    lines: dict[KeyPath, int] = {("a",): 3, ("b",): 1, ("c",): 2}
-    source = Source(PROJECT, BASE, {"a": 1, "b": 1, "c": 1}, lines)
+    source = Source(PROJECT, BASE, {"a": 1, "b": 1, "c": 1}, "b = 1\nc = 1\na = 1\n")
     _, mistakes = check(source, Settings, home="")
     assert [one.origin.line for one in mistakes if one.origin] == [1, 2, 3]
 

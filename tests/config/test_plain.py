@@ -66,7 +66,7 @@ def is_read_plainly(*values: tuple[OriginKind, Tree]) -> bool:
     readers = [partial(replace, one) for one in sources]
     checked = load_sources(Settings, readers, BASE, home="/home/me")
     assert plain == checked
-    assert list(plain.origins) == list(checked.origins)
+    assert list(plain.origins.items()) == list(checked.origins.items())
     return True
 
 

@@ -18,7 +18,6 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from statistics import median
 from threading import Lock, Thread
 
 from attractor.base.dataclasses import dataclass
@@ -283,6 +282,9 @@ class RunIndex:
 
     def typical_seconds(self, folder: Path, pipeline: str) -> float:
         """Return the median time of the last successful runs of a pipeline; 0 without any."""
+        # Only a page needs it.
+        from statistics import median
+
         sql = (
             "SELECT wall_seconds FROM runs WHERE folder = ? AND pipeline = ? "
             "AND outcome = 'success' ORDER BY directory DESC LIMIT ?"

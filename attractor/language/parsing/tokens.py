@@ -101,13 +101,6 @@ def read_list(findings: Findings, start: int, end: int) -> tuple[Attribute, ...]
     return tuple(attributes)
 
 
-def read_attribute(findings: Findings, start: int, end: int) -> tuple[Attribute, ...]:
-    """Parse one `key = value`; return nothing if the attribute is invalid."""
-    found = ATTRIBUTE.match(findings.source.text, start, end)
-    assert found is not None
-    return _attribute(findings, found)
-
-
 def _attribute(findings: Findings, found: re.Match[str]) -> tuple[Attribute, ...]:
     key, start, end = found["key"], *found.span("key")
     if key is None:
@@ -161,11 +154,15 @@ def _text(findings: Findings, found: re.Match[str]) -> Value:
 def _report_separator(findings: Findings, before: re.Match[str], at: int) -> None:
     separator = before["separator"]
     found = f"{separator!r} between" if separator else "missing comma between"
-    end_of_value = max(before.end("text"), before.end("more"), before.end("word"))
+    end_of_value = _end_of_value(before)
     start, end = before.span("separator") if separator else (end_of_value, end_of_value)
     edit = Change(start, end, ",")
     fix = "add a comma before it"
     findings.not_portable(f"{found} two attributes", at, at + 1, fix=fix, edit=edit)
+
+
+def _end_of_value(found: re.Match[str]) -> int:
+    return max(found.end("text"), found.end("more"), found.end("word"))
 
 
 def _report_empty(findings: Findings, start: int, end: int) -> None:
@@ -208,7 +205,12 @@ def scan(findings: Findings) -> Iterator[Token]:
         if found is None or kind is None:
             break
         start, at = found.span(kind)
-        yield _token(findings, kind, start, at)
+        attribute = ATTRIBUTE.match(text, start) if kind in ("NAME", "TEXT") else None
+        if attribute:
+            at = _end_of_value(attribute)
+            yield Token("ATTRIBUTE", start, at, None, _attribute(findings, attribute))
+        else:
+            yield _token(findings, kind, start, at)
         if kind in _LAST:
             break
     yield Token(END, len(text), len(text))
@@ -218,8 +220,6 @@ def _token(findings: Findings, kind: str, start: int, end: int) -> Token:
     match kind:
         case "ATTRIBUTES":
             return Token(kind, start, end, None, read_list(findings, start, end))
-        case "ATTRIBUTE":
-            return Token(kind, start, end, None, read_attribute(findings, start, end))
         case "NAME":
             return _name(findings, start, end)
         case "TEXT":

@@ -71,14 +71,11 @@ _TEXT = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 _PREPROCESSOR = r"(?<![^\n])\#[^\n]*"
 _COMMENT = rf"(?://[^\n]*(?:\n|\Z)|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/|{_PREPROCESSOR})"
 _BLANK = rf"\s*(?:{_COMMENT}\s*)*"
-_TEXTS = rf"{_TEXT}(?:{_BLANK}\+{_BLANK}{_TEXT})*"
 _QUOTES = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb"
 _WORD = rf"[^\s,;\[\]{{}}\"=<>/+{_QUOTES}]+"
-_KEY = rf"(?:{_NAME}(?:\.{_NAME})*|{_TEXT})"
 _INSIDE = rf'[^\[\]"/\#{{}}]*(?:(?:{_TEXT}|{_COMMENT}|/(?![/*])|(?<=[^\n])\#)[^\[\]"/\#{{}}]*)*'
 _HTML = r"<[^<>\n]*(?:<[^<>\n]*>[^<>\n]*)*>"
 _TERMINALS = {
-    "ATTRIBUTE": rf"{_KEY}{_BLANK}={_BLANK}(?:{_TEXTS}|{_WORD})",
     "NAME": _NAME,
     "TEXT": _TEXT,
     "ATTRIBUTES": rf"\[{_INSIDE}\]",
@@ -103,7 +100,10 @@ TOKEN = late_pattern(
     _BLANK + "(?:" + "|".join(f"(?P<{name}>{one})" for name, one in _TERMINALS.items()) + r")?",
     re.DOTALL,
 )
-"""Blanks and comments, then one token in a group with its name; no group at the end."""
+"""Blanks and comments, then one token in a group with its name; no group at the end.
+
+A name or a text may begin an attribute.
+"""
 
 ATTRIBUTE = late_pattern(
     rf"""(?:(?P<key>{_NAME}(?:\.{_NAME})*)|(?P<quoted_key>{_TEXT}))
