@@ -97,7 +97,9 @@ def _read_fields(cls: Any, *, kw_only: bool) -> None:
     for name, type_ in annotations.items():
         if type_ is KW_ONLY:
             kw_only = True
-        elif type_ is not ClassVar and getattr(type_, "__origin__", None) is not ClassVar:
+        elif type_.__class__ is type or (
+            type_ is not ClassVar and getattr(type_, "__origin__", None) is not ClassVar
+        ):
             found[name] = _read_field(cls, name, type_, kw_only=kw_only)
     cls.__dataclass_fields__, cls.__dataclass_params__ = found, _SAMPLE.__dataclass_params__
     if "__match_args__" not in own:
@@ -108,7 +110,7 @@ def _read_fields(cls: Any, *, kw_only: bool) -> None:
 
 def _read_field(cls: Any, name: str, type_: Any, *, kw_only: bool) -> Any:
     default: Any = getattr(cls, name, MISSING)
-    is_field = isinstance(default, _FIELD_TYPE)
+    is_field = default.__class__ is Field
     read: Any = default if is_field else field(default=default)
     if read.default.__class__.__hash__ is None:
         raise ValueError(f"mutable default for field {name}: use default_factory")
@@ -122,7 +124,6 @@ def _read_field(cls: Any, name: str, type_: Any, *, kw_only: bool) -> Any:
     return read
 
 
-_FIELD_TYPE = cast("type[object]", Field)
 _FIELD = _SAMPLE.__dataclass_fields__["value"]._field_type
 
 

@@ -31,7 +31,7 @@ Name = Annotated[
 class StrictTable(BaseModel):
     """A table that is immutable, and whose unknown keys are rejected."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 M = TypeVar("M", bound=BaseModel)

@@ -315,12 +315,10 @@ def _is_killed(result: ExecResult, resource: str) -> bool:
 
 def _secrets_in(hide: Sequence[Path], mounts: Sequence[Path]) -> Iterator[str]:
     """Yield the paths to hide, except for paths that contain a visible folder."""
+    above = {place for mount in mounts for place in (mount, *mount.parents)}
     for folder in hide:
-        if folder.is_dir():
-            for path in sorted(folder.iterdir())[:_MOST_SECRETS]:
-                if not any(
-                    mount.is_relative_to(path) or path.is_relative_to(mount) for mount in mounts
-                ):
-                    yield str(path)
-        else:
+        if not folder.is_dir():
             yield str(folder)
+        elif {folder, *folder.parents}.isdisjoint(mounts):
+            paths = sorted(folder.iterdir())[:_MOST_SECRETS]
+            yield from (str(path) for path in paths if path not in above)

@@ -357,9 +357,10 @@ def _links() -> Iterator[str]:
 
 def _covers(binds: Iterable[_Bind], hidden: Sequence[Path], folder: Path) -> Iterator[_Bind]:
     """Yield covers for the hidden paths inside bound paths."""
+    places = [(path, {path, *path.parents}) for path in hidden if path.exists()]
     for bind in binds:
-        for path in hidden:
-            if not path.is_relative_to(bind.source) or not path.exists():
+        for path, above in places:
+            if bind.source not in above:
                 continue
             if bind.target != Path(WORKSPACE):
                 # Other processes could uncover it by replacing a parent folder.

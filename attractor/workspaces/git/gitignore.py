@@ -6,8 +6,7 @@ module with `git check-ignore`.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from re import Pattern
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.patterns import late_pattern
@@ -46,11 +45,11 @@ class _NoMatch(Exception):
     """The pattern is malformed; in git, a malformed pattern matches nothing."""
 
 
-def compile_wildmatch(pattern: bytes) -> re.Pattern[bytes]:
-    """Compile a pattern of git to an expression that matches whole paths."""
+def compile_wildmatch(pattern: bytes) -> Callable[[bytes], object]:
+    """Compile a pattern of git to a function that matches whole paths."""
     special = _SPECIAL.search(pattern)
     if special is None:
-        return re.compile(re.escape(pattern), re.DOTALL)
+        return pattern.__eq__
     # Git compares the letters before the first wildcard separately. So in `a**` the two stars are
     # at the beginning of a pattern, where they cross slashes.
     parts, rest, at = [re.escape(pattern[: special.start()])], pattern[special.start() :], 0
@@ -59,8 +58,8 @@ def compile_wildmatch(pattern: bytes) -> re.Pattern[bytes]:
             part, at = _translate_at(rest, at)
             parts.append(part)
     except _NoMatch:
-        return _NEVER
-    return re.compile(b"".join(parts), re.DOTALL)
+        return _NEVER.fullmatch
+    return re.compile(b"".join(parts), re.DOTALL).fullmatch
 
 
 def _translate_at(pattern: bytes, at: int) -> tuple[bytes, int]:
@@ -150,7 +149,7 @@ def _named_class(pattern: bytes, at: int) -> tuple[Set[int], int] | None:
 class _Line:
     """A pattern of an ignore file."""
 
-    pattern: Pattern[bytes]
+    fits: Callable[[bytes], object]
     is_negated: bool
     folders_only: bool
     names_only: bool
@@ -158,7 +157,7 @@ class _Line:
     def matches(self, path: bytes, name: bytes, is_folder: bool) -> bool:
         if self.folders_only and not is_folder:
             return False
-        return self.pattern.fullmatch(name if self.names_only else path) is not None
+        return bool(self.fits(name if self.names_only else path))
 
 
 class IgnoreRules:

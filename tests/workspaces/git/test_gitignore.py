@@ -1,5 +1,6 @@
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from hypothesis import example, given, settings, strategies as st
@@ -132,8 +133,8 @@ def test_ignored_files_agrees_with_ignores_file(patterns: list[str], paths: set[
     ],
 )
 def test_wildmatch_patterns(pattern: bytes, matching: list[bytes], other: list[bytes]) -> None:
-    compiled = compile_wildmatch(pattern)
-    assert [path for path in [*matching, *other] if compiled.fullmatch(path)] == matching
+    fits = compile_wildmatch(pattern)
+    assert [path for path in [*matching, *other] if fits(path)] == matching
 
 
 # With a leading slash Git matches whole paths; with a trailing one it matches only folders.
@@ -181,6 +182,6 @@ def test_wildmatch_agrees_with_git(patterns: list[bytes], paths: list[bytes]) ->
     assert by_git == ours
 
 
-def _matches_it_or_a_folder_above(compiled: re.Pattern[bytes], path: bytes) -> bool:
+def _matches_it_or_a_folder_above(fits: Callable[[bytes], object], path: bytes) -> bool:
     ends = [*(match.start() for match in re.finditer(b"/", path)), len(path)]
-    return any(compiled.fullmatch(path[:end]) for end in ends)
+    return any(fits(path[:end]) for end in ends)
