@@ -15,7 +15,8 @@ from attractor.base.files import StoredFile, make_private_folder, store_private_
 from attractor.base.json import canonical_json, content_hash, parse_object
 from attractor.base.patterns import late_pattern
 from attractor.base.records import read_fields, write_record
-from attractor.scenarios.suite import EDITION, InvalidSuite, Suite, SuiteChanged
+from attractor.scenarios.errors import InvalidSuite, SuiteChanged
+from attractor.scenarios.suite import EDITION, Suite
 from attractor.scenarios.suite_files import (
     LOCK_FILE,
     PATCH_END,

@@ -1,10 +1,4 @@
-"""Suites: scenarios with steps and checks, the limits of the gate, and the errors of suites.
-
-UsageError
-└── InvalidSuite             2  an invalid suite
-VerificationError
-└── SuiteChanged             6  a sealed suite that differs from its seal
-"""
+"""Suites: scenarios with steps and checks, and the limits of the gate."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -29,7 +23,7 @@ from pydantic import (
 )
 
 from attractor.base.durations import parse_duration
-from attractor.base.errors import InvalidDuration, NotCanonical, UsageError, VerificationError
+from attractor.base.errors import InvalidDuration, NotCanonical
 from attractor.base.json import Json, canonical_json
 from attractor.base.toml import Fault, KeyPath, TomlMistake, explain_faults
 from attractor.config.schema import child, keys_at
@@ -566,16 +560,6 @@ class Suite(SuiteTable):
             for one in self.of_split("holdout")
             if any(fnmatchcase(one.id, pattern) for pattern in self.settings.gate.must)
         )
-
-
-class InvalidSuite(UsageError):
-    """This suite is invalid."""
-
-    hint = "fix the file"
-
-
-class SuiteChanged(VerificationError):
-    """A sealed suite differs from its seal."""
 
 
 def mistakes_of(

@@ -15,7 +15,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.files import file_error
 from attractor.base.json import content_hash
 from attractor.base.patterns import late_pattern
-from attractor.scenarios.suite import InvalidSuite
+from attractor.scenarios.errors import InvalidSuite
 
 MOST_BYTES = 16 * 1024 * 1024
 """The maximum size in bytes of a file of a suite."""

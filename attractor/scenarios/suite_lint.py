@@ -9,8 +9,9 @@ from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.base.patterns import late_pattern
+from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.satisfaction import failures_allowed, trials_needed
-from attractor.scenarios.suite import CommandStep, InvalidSuite, Scenario, Suite
+from attractor.scenarios.suite import CommandStep, Scenario, Suite
 from attractor.scenarios.suite_files import CHECKS, list_suite_files, read_suite_file
 
 RUBRIC = "rubric"

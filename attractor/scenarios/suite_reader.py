@@ -24,15 +24,9 @@ from attractor.base.toml import (
 from attractor.config.tables import read_table
 from attractor.scenarios.cases.cases import read_cases
 from attractor.scenarios.check import Check, check_mistakes, check_registry, files_of_checks
+from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.patches import same_changes, windows_line
-from attractor.scenarios.suite import (
-    EDITION,
-    InvalidSuite,
-    Scenario,
-    Suite,
-    SuiteSettings,
-    mistakes_of,
-)
+from attractor.scenarios.suite import EDITION, Scenario, Suite, SuiteSettings, mistakes_of
 from attractor.scenarios.suite_files import (
     FIXTURES,
     LOCK_FILE,

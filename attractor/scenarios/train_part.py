@@ -6,8 +6,9 @@ from pathlib import Path
 from attractor.base.json import canonical_json, parse_object
 from attractor.base.toml import parse_toml
 from attractor.scenarios.check import check_registry, files_of_checks
+from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.sealed_suite import SealedSuite
-from attractor.scenarios.suite import InvalidSuite, Scenario, Suite, SuiteSettings
+from attractor.scenarios.suite import Scenario, Suite, SuiteSettings
 from attractor.scenarios.suite_files import (
     CHECKS,
     FIXTURES,

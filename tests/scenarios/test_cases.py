@@ -10,7 +10,7 @@ import pytest
 from attractor.base.json import Json
 from attractor.scenarios.cases.cases import CallCase, mismatch
 from attractor.scenarios.check import CheckResult
-from attractor.scenarios.suite import InvalidSuite
+from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.suite_reader import read_suite
 from tests.scenarios.suites import write_files, write_suite
 from tests.scenarios.test_play import play, scenario

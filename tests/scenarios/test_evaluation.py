@@ -14,6 +14,7 @@ from attractor.environments.errors import (
     SandboxNotStarted,
 )
 from attractor.scenarios.check import CheckResult
+from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.evaluation import (
     CRASHED,
     Attribution,
@@ -30,7 +31,7 @@ from attractor.scenarios.evaluation import (
     is_satisfied,
     trouble_of,
 )
-from attractor.scenarios.suite import CheckSpec, CommandStep, InvalidSuite, Scenario, TrialSettings
+from attractor.scenarios.suite import CheckSpec, CommandStep, Scenario, TrialSettings
 from tests.tables import table
 
 

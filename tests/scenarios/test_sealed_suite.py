@@ -9,6 +9,7 @@ import pytest
 
 from attractor.base.errors import ExitCode
 from attractor.scenarios.check import build_checks, check_registry
+from attractor.scenarios.errors import InvalidSuite, SuiteChanged
 from attractor.scenarios.sealed_suite import (
     SuiteLock,
     changes_since_seal,
@@ -20,7 +21,6 @@ from attractor.scenarios.sealed_suite import (
     seal_suite,
     write_lock,
 )
-from attractor.scenarios.suite import InvalidSuite, SuiteChanged
 from attractor.scenarios.suite_files import list_suite_files
 from attractor.scenarios.suite_reader import read_suite
 from tests.scenarios.suites import SCENARIO, SUITE, TWIN, WITH_TWIN, write_files, write_suite

@@ -9,7 +9,7 @@ import pytest
 
 from attractor.base.errors import FileError
 from attractor.scenarios import suite_files
-from attractor.scenarios.suite import InvalidSuite
+from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.suite_files import MOST_BYTES, list_suite_files, read_suite_file
 from attractor.scenarios.suite_reader import read_suite
 from tests.scenarios.suites import SCENARIO, write_files, write_suite

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from attractor.base.errors import UsageError
-from attractor.scenarios.suite import CommandStep, InvalidSuite, RequestStep, ServiceStep
+from attractor.scenarios.errors import InvalidSuite
+from attractor.scenarios.suite import CommandStep, RequestStep, ServiceStep
 from attractor.scenarios.suite_reader import read_suite
 from tests.scenarios.suites import SCENARIO, SUITE, TWIN, WITH_TWIN, write_files, write_suite
 from tests.tables import table

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.sealed_suite import SealedSuite, seal_suite
-from attractor.scenarios.suite import InvalidSuite
 from attractor.scenarios.train_part import read_train_part, train_part_of
 from tests.scenarios.suites import SCENARIO, TWIN, write_files, write_suite
 

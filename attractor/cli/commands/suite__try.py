@@ -21,9 +21,10 @@ from attractor.factory.registration.tests_at_wall import TestsAtWall, find_tests
 from attractor.factory.registration.wrong_solutions import WrongResult, WrongSolutions
 from attractor.factory.resources.effective import policy_of_profile
 from attractor.pipeline.project.run_scope import RunScope
+from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.sealed_suite import SealedSuite, seal_suite
-from attractor.scenarios.suite import InvalidSuite, Scenario
+from attractor.scenarios.suite import Scenario
 
 
 @click.command("try")

@@ -27,9 +27,10 @@ from attractor.pipeline.workspace.create import (
     create_workspace,
 )
 from attractor.records.request import RunRequest
+from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.evaluation import Progress, TrialKey, TrialResult, TrialTrouble, evaluate
 from attractor.scenarios.sealed_suite import SealedSuite
-from attractor.scenarios.suite import InvalidSuite, Scenario, SuiteSetup
+from attractor.scenarios.suite import Scenario, SuiteSetup
 from attractor.scenarios.suite_lint import SuiteFault, SuiteRefused
 from attractor.scenarios.suite_setup import SetupResult
 from attractor.workspaces.cleanup import (

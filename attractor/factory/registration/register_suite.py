@@ -57,8 +57,9 @@ from attractor.scenarios.carried_paths import (
     read_carried,
 )
 from attractor.scenarios.check import require_judgeable
+from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.sealed_suite import SealedSuite, seal_suite
-from attractor.scenarios.suite import InvalidSuite, Suite
+from attractor.scenarios.suite import Suite
 from attractor.scenarios.suite_files import LOCK_FILE
 from attractor.scenarios.suite_lint import (
     SuiteFault,

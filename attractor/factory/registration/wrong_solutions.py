@@ -23,10 +23,11 @@ from attractor.factory.evaluation.known_trees import KnownTrees, PlayOnce, apply
 from attractor.factory.registration.proof import first_reason_of, unrated
 from attractor.factory.resources.suite_figures import SuiteFigures
 from attractor.scenarios.candidate_tree import read_tree
+from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.evaluation import TrialResult
 from attractor.scenarios.patches import PatchChange, changes_of
 from attractor.scenarios.sealed_suite import SealedSuite
-from attractor.scenarios.suite import InvalidSuite, Scenario, WrongSolution
+from attractor.scenarios.suite import Scenario, WrongSolution
 from attractor.scenarios.suite_files import PATCH_END, WRONG, read_suite_file
 from attractor.scenarios.suite_lint import SuiteFault, has_rubric
 from attractor.scenarios.suite_reader import references_of

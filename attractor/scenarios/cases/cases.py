@@ -12,8 +12,9 @@ from pydantic import Field, ValidationError, model_validator
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.truncation import shorten
+from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.patterns import Regex
-from attractor.scenarios.suite import InvalidSuite, JsonValue, SuiteTable
+from attractor.scenarios.suite import JsonValue, SuiteTable
 from attractor.scenarios.suite_files import read_suite_file
 
 MOST_CASES = 10_000

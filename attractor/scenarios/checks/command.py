@@ -6,7 +6,8 @@ from pydantic import Field
 
 from attractor.base.errors import MachineryError
 from attractor.scenarios.check import CheckOptions, CheckResult, Observation, check_result
-from attractor.scenarios.suite import Duration, InvalidSuite, RelativePath
+from attractor.scenarios.errors import InvalidSuite
+from attractor.scenarios.suite import Duration, RelativePath
 from attractor.scenarios.suite_files import CHECKS
 
 _NOT_EXECUTED = (126, 127)

@@ -14,8 +14,8 @@ from attractor.base.errors import MachineryError
 from attractor.environments.errors import NO_PORTS, PORTS_HINT
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
+from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.sealed_suite import lock_of, seal_suite, write_lock
-from attractor.scenarios.suite import InvalidSuite
 from tests.cli.running import attractor
 from tests.factory.canaries import CANARIES, FOLDER, commit, make_flow_with_canaries
 from tests.pipeline.projects import adjusted, git, open_project, simulated

@@ -26,8 +26,8 @@ from attractor.factory.registration.register_suite import lint, register_suite
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.suites import Registration
 from attractor.pipeline.project.project import Project
+from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.sealed_suite import lock_of, seal_suite, write_lock
-from attractor.scenarios.suite import InvalidSuite
 from attractor.scenarios.suite_lint import SuiteRefused
 from attractor.workspaces.preparation import NO_PREPARATION
 from tests.environments.places import skipping_without_sandbox

@@ -10,7 +10,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.decide import DecisionKind
 from attractor.factory.open_project import OpenProject
 from attractor.records.summary import summarize
-from attractor.scenarios.suite import InvalidSuite, SuiteChanged
+from attractor.scenarios.errors import InvalidSuite, SuiteChanged
 from tests.factory.flows import HOLDOUT, Flow, make_flow
 from tests.factory.resources.stores import register
 from tests.pipeline.projects import adjusted, make_project, open_project

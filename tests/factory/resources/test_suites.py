@@ -7,7 +7,7 @@ from attractor.base.errors import UnknownName
 from attractor.base.files import make_tree_private
 from attractor.factory.errors import Retired
 from attractor.factory.resources.versions import BURNED, Ending
-from attractor.scenarios.suite import InvalidSuite, SuiteChanged
+from attractor.scenarios.errors import InvalidSuite, SuiteChanged
 from tests.factory.resources.stores import NOW, register, suite_store
 from tests.scenarios.suites import SCENARIO, SUITE, write_suite
 
