@@ -30,7 +30,6 @@ from attractor.engine.run_folder.layout import (
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun, end_run, open_run
 from attractor.engine.state.run_state import AWAITING_ANSWER, EXECUTING, WAITING, RunState
 from attractor.engine.storage.secrets import Redactor
-from attractor.pipeline.garbage import end_orphans_blocking, name_processes
 from attractor.pipeline.source.read import read_saved_pipeline
 from attractor.records.lookup import last_restart, reference_of
 from attractor.records.open_work import named, pick, pick_all, read_choice, read_choices
@@ -432,6 +431,9 @@ class Orders:
 
 def _end(run: OpenRun) -> str:
     """Cancel a run, end its left-over processes, and return a sentence about these processes."""
+    # Workspaces and environments: only cancelations need them.
+    from attractor.pipeline.garbage import end_orphans_blocking, name_processes
+
     ended = end_orphans_blocking(run)
     end_run(run)
     return (
