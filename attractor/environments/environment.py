@@ -1,7 +1,6 @@
 """The environment in which tools run, and the variables that commands get."""
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -11,17 +10,16 @@ from typing import Protocol
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, UsageError
-from attractor.base.patterns import late_pattern
 from attractor.base.processes import ExecResult, OnOutput
 
 # §4.2 names the first five suffixes; the others are used by cloud providers. The settings of
 # notify contain webhook URLs, which allow posting; those of the fleet and of MCP servers contain
 # passwords and keys.
-_SECRET = late_pattern(
-    r".*_(API_KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL|CREDENTIALS|ACCESS_KEY|PRIVATE_KEY)"
-    r"|ATTRACTOR_NOTIFY__.*|ATTRACTOR_FLEET__.*|ATTRACTOR_AGENT__MCP__.*",
-    re.IGNORECASE | re.DOTALL,
+_SECRET_ENDINGS = (
+    *("_api_key", "_secret", "_token", "_password", "_credential", "_credentials"),
+    *("_access_key", "_private_key"),
 )
+_SECRET_BEGINNINGS = ("attractor_notify__", "attractor_fleet__", "attractor_agent__mcp__")
 _CORE = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TERM", "TZ", "TMPDIR"}
 _LANGUAGES = {
     *("GOPATH", "GOROOT", "CARGO_HOME", "RUSTUP_HOME", "NVM_DIR", "NODE_PATH", "PYENV_ROOT"),
@@ -52,7 +50,12 @@ def inherited(environ: Mapping[str, str], inherit: Inherit = Inherit.ALL) -> dic
     }
     if inherit is Inherit.CORE:
         return core
-    return core | {name: value for name, value in environ.items() if not _SECRET.fullmatch(name)}
+    return core | {name: value for name, value in environ.items() if not _is_secret(name)}
+
+
+def _is_secret(name: str) -> bool:
+    known = name.casefold()
+    return known.endswith(_SECRET_ENDINGS) or known.startswith(_SECRET_BEGINNINGS)
 
 
 def sandboxed(

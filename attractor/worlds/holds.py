@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
@@ -20,12 +21,14 @@ from attractor.base.locks import FileLock
 from attractor.base.records import read_object, write_fields
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.factory.history.index import PastRun, RunIndex
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder, project_folder
 from attractor.records.diagnosis.causes import Cause
 from attractor.records.lookup import is_run, run_root
 from attractor.worlds.actors import Actor, ActorFolder, list_actors
+
+if TYPE_CHECKING:
+    from attractor.factory.history.index import PastRun
 
 WITHIN = timedelta(hours=1)
 """The runs of one cause that stop in this time begin the hold."""
@@ -68,7 +71,7 @@ class Hold:
     """
 
     cause: Cause
-    runs: Sequence[PastRun]
+    runs: "Sequence[PastRun]"
     actors: frozenset[str]
     scope: str
     tried: str = ""
@@ -85,7 +88,7 @@ class Hold:
 
 
 def find_hold(
-    runs: Sequence[PastRun],
+    runs: "Sequence[PastRun]",
     peers: Peers,
     *,
     max_same_cause: int,
@@ -118,7 +121,7 @@ def find_hold(
 def _after_answer(
     hold: Hold,
     answered: datetime,
-    runs: Sequence[PastRun],
+    runs: "Sequence[PastRun]",
     max_same_cause: int,
     at_work: Mapping[str, str],
     has_passed: HasPassed,
@@ -138,7 +141,9 @@ def _after_answer(
     return replace(hold, tried=first) if _is_full(hold.runs, max_same_cause) else None
 
 
-def _stopped(runs: Sequence[PastRun], cause: Cause, actors: frozenset[str]) -> Sequence[PastRun]:
+def _stopped(
+    runs: "Sequence[PastRun]", cause: Cause, actors: frozenset[str]
+) -> "Sequence[PastRun]":
     """Return the runs of actors that stopped for a cause since the last success."""
     own = [run for run in runs if run.actor in actors]
     pipelines = {run.pipeline for run in own}
@@ -152,7 +157,7 @@ def _stopped(runs: Sequence[PastRun], cause: Cause, actors: frozenset[str]) -> S
     return found
 
 
-def _is_full(stopped: Sequence[PastRun], max_same_cause: int) -> bool:
+def _is_full(stopped: "Sequence[PastRun]", max_same_cause: int) -> bool:
     """Return whether the last runs of so many stopped within an hour."""
     if len(stopped) < max_same_cause:
         return False
@@ -160,8 +165,8 @@ def _is_full(stopped: Sequence[PastRun], max_same_cause: int) -> bool:
 
 
 def _begun_after(
-    runs: Sequence[PastRun], actors: frozenset[str], when: datetime
-) -> Sequence[PastRun]:
+    runs: "Sequence[PastRun]", actors: frozenset[str], when: datetime
+) -> "Sequence[PastRun]":
     return [run for run in runs if run.actor in actors and _is_after(run.run_id, when)]
 
 
@@ -180,7 +185,7 @@ class ProjectHolds:
     runs_dir: Path
     max_same_cause: int
     actors: Mapping[str, Actor] = field(default_factory=dict[str, Actor])
-    runs: Sequence[PastRun] = ()
+    runs: "Sequence[PastRun]" = ()
     went_on: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
     at_work: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -208,6 +213,9 @@ def read_holds(project: ProjectFolder, opened: OpenProject) -> ProjectHolds:
     # The index takes a second for an actor that is woken; the journals of actors take none.
     if not most or (sum(one.count_failures() for one in folders) < most and not went_on):
         return none
+    # Imported here, because few actors failed, and it imports a database.
+    from attractor.factory.history.index import RunIndex
+
     with RunIndex(state).opened() as index:
         runs = index.past_runs(project.runs_dir)
     stopped = Counter(run.cause for run in runs if run.actor and run.cause)
