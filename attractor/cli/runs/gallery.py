@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from shutil import which
-from typing import TYPE_CHECKING
 
 from attractor.base.errors import UsageError
 from attractor.config.projects import PROJECT_FILE
@@ -12,12 +11,10 @@ from attractor.language.declarations.inputs import declared_inputs
 from attractor.language.reading import parse_file
 from attractor.language.source.text import visible
 from attractor.pipeline.project.project import Project
+from attractor.projects.detection import Toolchain, detect
 from attractor.records.request import RunRequest
 from attractor.workspaces.create.registry import COPY, ISOLATED
 from attractor.workspaces.git.repository import find_prefix
-
-if TYPE_CHECKING:
-    from attractor.projects.detection import Toolchain
 
 TEST = "test"
 """The input with the command that runs all tests of the project."""
@@ -57,18 +54,15 @@ def takes_test_command(file: Path) -> bool:
     return TEST in {declared.name for declared in declared_inputs(parse_file(file))}
 
 
-def find_toolchain(project: Project) -> "Toolchain | None":
+def find_toolchain(project: Project) -> Toolchain | None:
     """Return the toolchain of a project, with commands that start at the top of its repository."""
-    # Imported here, because few pipelines take the command of the tests.
-    from attractor.projects.detection import detect
-
     path = project.machine.search_path
     toolchain = detect(project.root, lambda program: which(program, path=path) or "")
     prefix = asyncio.run(find_prefix(project.root, search_path=path))
     return toolchain.below(prefix) if toolchain else None
 
 
-def _find_lacking(toolchain: "Toolchain", request: RunRequest, project: Project) -> Sequence[str]:
+def _find_lacking(toolchain: Toolchain, request: RunRequest, project: Project) -> Sequence[str]:
     """Return the ignored paths that tests need, and that a new workspace does not have."""
     if request.workspace not in (ISOLATED, COPY):
         return ()
