@@ -4,6 +4,7 @@ A record is written before a folder is made, and removed after the folder is gon
 not ready. `attractor/worlds/dimensions.py` makes and removes dimensions.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -36,7 +37,8 @@ class Dimension:
 
     An `isolated` or `copy` dimension has no folder. `top` is the folder of a worktree, which
     contains `folder`. `base` is the commit at which it was made, or the tree outside of Git, and
-    `base_branch` the branch from which it was made. What a person made is never deleted.
+    `base_branch` the branch from which it was made. What a person made is never deleted. A copy has
+    the names and folders of its `origins`, whose work since `worked_since` is in it.
     """
 
     name: str
@@ -48,11 +50,29 @@ class Dimension:
     base: str = ""
     base_branch: str = ""
     made_by_attractor: bool = True
+    origins: Sequence[str] = ()
+    worked_since: datetime | None = None
     state: DimensionState = DimensionState.MAKING
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has its files."""
+        return self.state is DimensionState.READY
+
+    @property
+    def since(self) -> datetime:
+        """The time since when runs may have worked on its files."""
+        return self.worked_since or self.created
+
+    def is_place_of(self, dimension: str, folder: str) -> bool:
+        """Whether work in a dimension, or in a folder, is in its files."""
+        places = (self.name, self.folder, *self.origins)
+        return dimension in places or bool(folder and folder in places)
 
     def to_json(self) -> dict[str, Json]:
         """Return all fields, for the output of a command."""
-        return {**write_fields(self, created="", state=""), "created": self.created.isoformat()}
+        shown = write_fields(self, created="", state="", worked_since="")
+        return {**shown, "created": self.created.isoformat()}
 
 
 class DimensionRecords(RecordFolder[Dimension]):
@@ -92,7 +112,7 @@ def with_dimension(request: RunRequest, opened: OpenProject) -> RunRequest:
     except UnknownName as unknown:
         plain = [name for name in kinds if not kinds[name].needs_folder]
         raise UnknownName("workspace", request.workspace, [*plain, *unknown.known]) from None
-    if dimension.state is not DimensionState.READY:
+    if not dimension.is_ready:
         raise Refused(
             f"the dimension {dimension.name} is not ready: it is {dimension.state}",
             hint="wait, or undo what was cut: attractor dimension list",

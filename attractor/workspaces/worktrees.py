@@ -79,6 +79,15 @@ class LinkedWorktree:
                 "worktree needs."
             )
 
+    async def copy_to(self, other: "LinkedWorktree") -> None:
+        """Give another worktree, which was just made, the commits and the files of this one."""
+        async with self.files() as now:
+            if now.tip != now.head:
+                into = self.repository.git
+                await bring_commit(now.tip, out_of=now.store.git, into=into, without=now.head)
+            await other._ask("reset", "--quiet", "--hard", now.tip)
+            await other._ask("reset", "--quiet", now.head)
+
     async def repair(self) -> None:
         """Repair the links between a worktree and its repository, of which one or both moved."""
         self._require_link()

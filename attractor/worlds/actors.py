@@ -6,7 +6,7 @@ status is read from journal, inbox, lock and runs (`status.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -68,6 +68,8 @@ class Actor:
     life_usd: float | None = None
     pool: str = ""
     touches: str = ""
+    before: str = ""
+    """The run whose conversation the first run continues: that of the actor it is a clone of."""
 
 
 class Mark(StrEnum):
@@ -77,6 +79,7 @@ class Mark(StrEnum):
     SEEN = "seen"
     UNSEEN = "unseen"
     ARCHIVED = "archived"
+    UNARCHIVED = "unarchived"
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,16 @@ class GoneOn:
 
 
 @dataclass(frozen=True)
+class Renamed:
+    """The actor gets another name, which is that of its folder."""
+
+    before: str
+    after: str
+    by: Sender
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Renewed:
     """The conversation begins anew: the next run continues none."""
 
@@ -158,13 +171,14 @@ class Renewed:
     at: datetime
 
 
-Line = Actor | Answered | Marked | Resumed | Renewed | GoneOn
+Line = Actor | Answered | Marked | Resumed | Renamed | Renewed | GoneOn
 L = TypeVar("L", bound=Line)
 _KINDS: Mapping[str, type[Line]] = {
     "spawned": Actor,
     "answered": Answered,
     "marked": Marked,
     "resumed": Resumed,
+    "renamed": Renamed,
     "renewed": Renewed,
     "gone_on": GoneOn,
 }
@@ -193,7 +207,6 @@ class ActorHistory:
         actor = next((line for line in reversed(lines) if isinstance(line, Actor)), None)
         if actor is None:
             return None
-        marks = {line.mark: line for line in lines if isinstance(line, Marked)}
         seen = [""]
         for line in lines:
             if isinstance(line, Marked) and line.mark is Mark.SEEN:
@@ -204,9 +217,9 @@ class ActorHistory:
             actor,
             answers=[line for line in lines if isinstance(line, Answered)],
             stopped=next((one for one in _since(lines, Resumed, Marked) if one.is_stop), None),
-            archived=marks.get(Mark.ARCHIVED),
+            archived=_archived(lines),
             seen=seen[-1],
-            before=next((one.run_id for one in _since(lines, Renewed, Answered) if one.run_id), ""),
+            before=_before(lines, actor),
             gone_on=[line for line in lines if isinstance(line, GoneOn)],
         )
 
@@ -244,6 +257,18 @@ class KnownLines:
     end: int = 0
     lock: Lock = field(default_factory=Lock)
     """Held by the thread that reads further."""
+
+
+def _archived(lines: Sequence[Line]) -> Marked | None:
+    kinds = (Mark.ARCHIVED, Mark.UNARCHIVED)
+    marks = [line for line in lines if isinstance(line, Marked) and line.mark in kinds]
+    return marks[-1] if marks and marks[-1].mark is Mark.ARCHIVED else None
+
+
+def _before(lines: Sequence[Line], actor: Actor) -> str:
+    """Return the last run of the conversation; that of a clone begins with another actor."""
+    own = next((one.run_id for one in _since(lines, Renewed, Answered) if one.run_id), "")
+    return own or ("" if any(isinstance(line, Renewed) for line in lines) else actor.before)
 
 
 def _since(lines: Sequence[Line], mark: type[Line], wanted: type[L]) -> Iterator[L]:
@@ -304,7 +329,7 @@ class ActorFolder:
         if history is None:
             hint = "restore it from a backup"
             raise VerificationError(f"{place} does not record an actor", hint=hint)
-        return history
+        return replace(history, actor=replace(history.actor, name=self.name))
 
     def count_failures(self) -> int:
         """Return how many messages were answered without success; the lines are not parsed."""

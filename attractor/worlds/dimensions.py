@@ -79,14 +79,26 @@ class RemovedDimension:
 
 
 async def add_dimension(
-    opened: OpenProject, name: str, *, kind: str = "", ref: str = "", at: Path | None = None
+    opened: OpenProject,
+    name: str,
+    *,
+    kind: str = "",
+    ref: str = "",
+    at: Path | None = None,
+    like: Dimension | None = None,
 ) -> Dimension:
-    """Make a dimension, or record a worktree or folder that a person made at `at`."""
+    """Make a dimension, or record a worktree or folder that a person made at `at`.
+
+    One that is `like` another has its kind and its files, and is compared with the same base. Of
+    one that is gone, only what worked there is known.
+    """
     opened.identity.create_id()
     with _locked(opened) as records:
         await _settle(opened, records)
         making = _Making(opened, records, await try_repository(opened))
-        return await making.make(name, kind, ref, at)
+        if like and like.is_ready:
+            kind, ref = like.kind, like.base if like.kind == "worktree" else ""
+        return await making.make(name, kind, ref, at, like)
 
 
 @dataclass(frozen=True)
@@ -97,12 +109,17 @@ class _Making:
     records: DimensionRecords
     repository: Repository | None
 
-    async def make(self, name: str, kind: str, ref: str, at: Path | None) -> Dimension:
+    async def make(
+        self, name: str, kind: str, ref: str, at: Path | None, like: Dimension | None
+    ) -> Dimension:
         """Check everything, write the record, make the folder, and complete the record."""
         kind = kind or ("worktree" if self.repository else "copy")
         at = Path(os.path.normpath(at.absolute())) if at else None
         self._require_usable(name, kind, ref, at)
         plan = Dimension(name=name, kind=kind, created=self.opened.project.machine.clock.now())
+        if like:
+            known = filter(None, (*like.origins, like.name, like.folder))
+            plan = replace(plan, origins=[*known], worked_since=like.since)
         if not workspace_registry()[kind].needs_folder:
             plan = replace(plan, state=DimensionState.READY)
             self.records.write(plan)
@@ -114,11 +131,13 @@ class _Making:
         self.records.write(plan)
         if plan.made_by_attractor:
             try:
-                await fill(self.opened, self.repository, plan)
+                await fill(self.opened, self.repository, plan, like)
             except BaseException:
                 await _undo(self.opened, self.records, plan)
                 raise
         ready = replace(plan, state=DimensionState.READY)
+        if like and like.is_ready:
+            ready = replace(ready, base_branch=like.base_branch)
         self.records.write(ready)
         return ready
 

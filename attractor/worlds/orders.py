@@ -59,7 +59,7 @@ _STOP_PATIENCE_S = 30.0
 _LOOK_S = 0.5
 """A process that only looks whether a lock is held holds it for a moment."""
 _POLL_S = 0.1
-_LINGERING_S = 10.0
+LINGERING_S = 10.0
 """The process of an actor that is held ends after a few seconds."""
 
 
@@ -110,14 +110,14 @@ def spawn(
     # A new dimension is made in the end.
     actor = _placed(actor, where or ISOLATED, opened, only_reads=only_reads)
     require_movable(actor)
-    _require_startable(actor, words, opened)
+    require_startable(actor, words, opened)
     with lock_actors(project, state):
         require_free_name(actor.name, project, state)
         if not where:
             kind = ISOLATED if actor.pool else ""
             name = asyncio.run(add_dimension(opened, actor.name, kind=kind)).name
             actor = _placed(actor, name, opened)
-        _require_alone(actor, opened)
+        require_alone(actor, opened)
         folder = create_actor(actor, project, state)
     if not getattr(backend, "keeps_sessions", True):
         opened.project.console.tell(
@@ -138,7 +138,7 @@ def _placed(actor: Actor, where: str, opened: OpenProject, *, only_reads: bool =
     )
 
 
-def _require_startable(actor: Actor, words: str, opened: OpenProject) -> None:
+def require_startable(actor: Actor, words: str, opened: OpenProject) -> None:
     """Refuse an actor whose first run could not begin, as `attractor run` does."""
     message = Message("", 0, MessageKind.TASK, actor.spawner, words, opened.now())
     request, ready = prepare_run(message, ActorHistory(actor), opened)
@@ -159,7 +159,7 @@ def _reading(request: RunRequest) -> RunRequest:
     return replace(request, workspace=READ_ONLY)
 
 
-def _require_alone(actor: Actor, opened: OpenProject) -> None:
+def require_alone(actor: Actor, opened: OpenProject) -> None:
     """Refuse a second actor where one writes: both would change the same files."""
     if workspace_registry()[actor.workspace].only_reads:
         return
@@ -185,7 +185,7 @@ def send(folder: ActorFolder, text: str, sender: Sender, opened: OpenProject) ->
     if history.archived:
         raise ActorArchived(
             f"the actor {folder.name} is archived",
-            hint='spawn another one: attractor actor spawn "WORDS"',
+            hint=f"take it back first: attractor actor unarchive {folder.name}",
         )
     message = Inbox(folder.inbox).send(
         text, sender, clock=machine.clock, randomness=machine.randomness
@@ -381,7 +381,7 @@ def leave_held(hold: Hold, held: Iterable[ActorView], by: Sender, opened: OpenPr
     """Answer the waiting messages of held actors as not begun; the person knows about it."""
     opened.refuse_in_run("'attractor attention'")
     for view in held:
-        with FileLock(view.folder.lock).acquire(wait=_LINGERING_S, purpose="not begun"):
+        with FileLock(view.folder.lock).acquire(wait=LINGERING_S, purpose="not begun"):
             now = read_actor(view.folder, has_process=False)
             for message in now.waiting if now.can_begin else ():
                 reason = f"not begun: {hold.words}"

@@ -57,13 +57,12 @@ def runs_in(dimension: Dimension, opened: OpenProject) -> Sequence[Manifest]:
             manifest = read_manifest(RunDirectory(root))
             request = read_request(manifest)
             record = read_record(state / STORES / manifest.run_id)
-            is_there = record is not None and str(record.folder) == dimension.folder
-            is_work = is_there or request.dimension == dimension.name
+            folder = str(record.folder) if record else ""
             if (
-                is_work
+                dimension.is_place_of(request.dimension, folder)
                 and request.workspace != READ_ONLY
                 and not request.submission
-                and manifest.started >= dimension.created
+                and manifest.started >= dimension.since
             ):
                 found.append(manifest)
     return sorted(found, key=lambda one: one.started)
@@ -76,7 +75,7 @@ def _submission_of(
     removed = {
         run_id: task.actor
         for run_id, task in sorted(removed_tasks(opened.ledger.entries()).items())
-        if task.dimension == dimension.name and time_of(run_id) >= dimension.created
+        if dimension.is_place_of(task.dimension, "") and time_of(run_id) >= dimension.since
     }
     tasks = [request.task for request in map(read_request, work) if request.task]
     return Submission(

@@ -1,0 +1,52 @@
+"""Change the model or the program of an actor."""
+
+import click
+
+from attractor.base.errors import ExitCode, UsageError
+from attractor.cli.invocation import Invocation, json_option
+from attractor.cli.output.streams import show_result
+from attractor.cli.runs.actors import find
+from attractor.cli.runs.setup import chosen_model_options
+from attractor.worlds.care import change
+from attractor.worlds.records import actor_record
+from attractor.worlds.status import read_actor
+
+
+@click.command()
+@click.argument("name", metavar="ACTOR")
+@chosen_model_options
+@click.option("--with", "backend", default="", metavar="NAME", help="Work with this backend.")
+@click.option("--agent", "agent_name", default="", metavar="NAME", help="Use the agent NAME.")
+@click.option("--sandbox", default="", help="Run tools in this sandbox.")
+@json_option
+@click.pass_obj
+def actor_change(
+    invocation: Invocation,
+    name: str,
+    model: str,
+    provider: str,
+    backend: str,
+    agent_name: str,
+    sandbox: str,
+    as_json: bool,
+) -> ExitCode:
+    """Change how an actor works from its next task on; what is not named stays.
+
+    Its conversation goes on. Another program reads what was said as text, and has no model of the
+    former program. The task in work ends as it began.
+    """
+    given = {"model": model, "provider": provider, "backend": backend, "sandbox": sandbox}
+    if not (agent_name or any(given.values())):
+        raise UsageError("nothing is to change", hint="name a value, such as --model MODEL")
+    folder, opened = find(invocation, name)
+    for words in change(folder, opened, agent=agent_name, **given):
+        opened.project.console.tell(words)
+    actor = folder.read().actor
+    model_words = f", model {actor.model}" if actor.model else ""
+    words = (
+        f"The actor {folder.name} works with {actor.backend}{model_words} from its next task on."
+    )
+    return show_result(actor_record(read_actor(folder)), words, as_json=as_json)
+
+
+part = actor_change

@@ -1,0 +1,172 @@
+"""How people change an actor without losing it: its model and program, its name, and a clone."""
+
+import asyncio
+from dataclasses import replace
+
+from attractor.backends.registry import backend_registry
+from attractor.base.errors import Refused, UsageError
+from attractor.base.locks import FileLock
+from attractor.factory.dimensions import Dimension, DimensionRecords, DimensionState, with_dimension
+from attractor.factory.open_project import OpenProject
+from attractor.records.request import RunRequest
+from attractor.workspaces.create.registry import READ_ONLY, workspace_registry
+from attractor.worlds.actors import (
+    ActorFolder,
+    ActorHistory,
+    Mark,
+    Marked,
+    Renamed,
+    actors_of_project,
+    create_actor,
+    lock_actors,
+    require_free_name,
+)
+from attractor.worlds.dimensions import add_dimension
+from attractor.worlds.errors import ActorArchived
+from attractor.worlds.inbox import Inbox
+from attractor.worlds.messages import Sender, SenderKind
+from attractor.worlds.orders import LINGERING_S, require_alone, require_startable
+from attractor.worlds.status import read_actor
+
+_TRIED = "Say what you did last."
+"""A task with which a change is tried; it is not sent."""
+
+
+def change(
+    folder: ActorFolder,
+    opened: OpenProject,
+    *,
+    model: str = "",
+    provider: str = "",
+    backend: str = "",
+    sandbox: str = "",
+    agent: str = "",
+) -> list[str]:
+    """Let the next task work with other values, and return what a person should know about it.
+
+    Another program, or another model, has no provider and model of the former one. What could not
+    begin is refused.
+    """
+    opened.refuse_in_run("'attractor actor change'")
+    with lock_actors(folder.project, opened.project.machine.state_dir):
+        actor = _require_current(folder).actor
+        if agent and actor.pipeline:
+            raise UsageError(f"the pipeline of {actor.name} names its agents itself")
+        if sandbox == "none" and actor.workspace == READ_ONLY:
+            raise UsageError("without a sandbox, nothing keeps an actor from changing files")
+        is_other = backend not in ("", actor.backend)
+        now = replace(
+            actor,
+            backend=backend or actor.backend,
+            model=model or ("" if is_other else actor.model),
+            provider=provider or ("" if is_other or model else actor.provider),
+            sandbox=sandbox or actor.sandbox,
+            agent=agent or actor.agent,
+        )
+        kind = backend_registry()[now.backend]
+        require_startable(now, _TRIED, opened)
+        folder.record(now)
+    if actor.pipeline or not is_other:
+        return []
+    told = f"{now.backend} continues no session of {actor.backend}: it reads what was said as text."
+    more = f" {now.backend} keeps no sessions: it is told so before each task."
+    return [told + ("" if getattr(kind, "keeps_sessions", True) else more)]
+
+
+def rename(folder: ActorFolder, name: str, by: Sender, opened: OpenProject) -> ActorFolder:
+    """Give an actor another name; its dimension, branch and the records of its runs keep theirs.
+
+    An actor at work is refused: its run knows its name.
+    """
+    opened.refuse_in_run("'attractor actor rename'")
+    state, project = opened.project.machine.state_dir, folder.project
+    with (
+        lock_actors(project, state),
+        FileLock(folder.lock).acquire(wait=LINGERING_S, purpose=f"rename {folder.name}"),
+    ):
+        require_free_name(name, project, state)
+        if read_actor(folder, has_process=False).task:
+            raise Refused(
+                f"the actor {folder.name} has work",
+                hint=f"stop it first: attractor actor stop {folder.name}",
+            )
+        sender = (SenderKind.ACTOR, folder.name)
+        for other in actors_of_project(opened):
+            task = other.read_task()
+            sent = [*Inbox(other.inbox).waiting(), *([task.message] if task else [])]
+            if any((one.sender.kind, one.sender.name) == sender for one in sent):
+                raise Refused(
+                    f"the actor {other.name} works for {folder.name}, and answers that name",
+                    hint=f"wait for it: attractor actor wait {other.name}",
+                )
+        renamed = ActorFolder(folder.root.with_name(name), project)
+        # Before the name changes: a killed command leaves the old name, and a line without effect.
+        folder.record(Renamed(folder.name, name, by, opened.now()))
+        folder.root.rename(renamed.root)
+    return renamed
+
+
+def unarchive(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:
+    """Let an archived actor take messages again, in its conversation and its dimension."""
+    opened.refuse_in_run("'attractor actor unarchive'")
+    with lock_actors(folder.project, opened.project.machine.state_dir):
+        history = folder.read()
+        if not history.archived:
+            raise Refused(f"the actor {folder.name} is not archived")
+        actor = history.actor
+        if actor.dimension and actor.dimension not in _dimensions(opened):
+            raise Refused(
+                f"the dimension {actor.dimension} of {folder.name} was removed",
+                hint=f"continue its conversation in another: attractor actor clone {folder.name}",
+            )
+        require_alone(actor, opened)
+        folder.record(Marked(Mark.UNARCHIVED, by, opened.now()))
+
+
+def clone(folder: ActorFolder, name: str, by: Sender, opened: OpenProject) -> ActorFolder:
+    """Make an actor with the conversation of another one, and with a copy of its files.
+
+    It works in a new dimension of the same kind. What is submitted of it answers for the runs of
+    the other one too. If the dimension of the other one is gone, so are its files.
+    """
+    opened.refuse_in_run("'attractor actor clone'")
+    project, state = folder.project, opened.project.machine.state_dir
+    with lock_actors(project, state):
+        require_free_name(name, project, state)
+        history = folder.read()
+        actor = history.actor
+        made = replace(actor, name=name, spawner=by, created=opened.now(), before=history.before)
+        if not workspace_registry()[actor.workspace].only_reads:
+            if not actor.dimension:
+                raise Refused(
+                    f"the actor {folder.name} works in no dimension, and no other may work there",
+                    hint='spawn one in a dimension: attractor actor spawn "WORDS"',
+                )
+            gone = Dimension(
+                name=actor.dimension,
+                kind=actor.workspace,
+                created=actor.created,
+                folder=actor.folder,
+                state=DimensionState.REMOVING,
+            )
+            like = _dimensions(opened).get(actor.dimension, gone)
+            new = asyncio.run(add_dimension(opened, name, like=like))
+            placed = with_dimension(RunRequest(file=project.root, workspace=new.name), opened)
+            made = replace(
+                made, workspace=placed.workspace, folder=placed.folder, dimension=new.name
+            )
+        return create_actor(made, project, state)
+
+
+def _dimensions(opened: OpenProject) -> dict[str, Dimension]:
+    return {one.name: one for one in DimensionRecords.of(opened).all()}
+
+
+def _require_current(folder: ActorFolder) -> ActorHistory:
+    history = folder.read()
+    if history.archived:
+        raise ActorArchived(
+            f"the actor {folder.name} is archived",
+            hint=f"take it back first: attractor actor unarchive {folder.name}",
+        )
+    return history

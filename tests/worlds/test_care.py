@@ -1,0 +1,158 @@
+"""An actor is changed, renamed, cloned and taken back, and keeps its conversation and its files."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from attractor.factory.dimensions import DimensionRecords
+from attractor.factory.open_project import open_project
+from attractor.twins.script.script import Rule, When
+from attractor.worlds.submit import runs_in
+from tests.agent.twinned import MODELS, says, uses
+from tests.cli.test_agent import EDITS, ProjectDesk, desk_with, steps
+from tests.worlds.test_actors import MODEL, actors, commit_all, twin
+
+REFUSED = 4
+
+
+def desk_in_git(folder: Path) -> ProjectDesk:
+    desk = desk_with(folder)
+    subprocess.run(["git", "init", "-q"], cwd=desk.place, check=True)
+    (desk.place / ".gitignore").write_text("runs/\n")
+    commit_all(desk.place)
+    return desk
+
+
+def fixing() -> list[Rule]:
+    """Return the rules of a model that fixes a sum, and says what it fixed."""
+    asked = When(last_user="what", words="Fixed add")
+    return [
+        *steps("fix", uses(EDITS["openai"]), says("Fixed add.")),
+        Rule(when=asked, answer=says("I fixed add.")),
+        Rule(when=When(last_user="what"), answer=says("I know of nothing.")),
+    ]
+
+
+def ask(desk: ProjectDesk, name: str) -> str:
+    asked = desk.do("message", "send", name, "what was it?", "--wait")
+    assert asked.returncode == 0, asked.stderr
+    return asked.stdout.strip()
+
+
+def spawn(desk: ProjectDesk) -> None:
+    spawned = desk.do("actor", "spawn", "fix the sum", "--name", "fixer", *MODEL)
+    assert spawned.returncode == 0, spawned.stderr
+    desk.do("actor", "wait", "fixer", "--timeout", "60s")
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini"])
+def test_another_model_goes_on_in_the_conversation(tmp_path: Path, provider: str) -> None:
+    desk = desk_in_git(tmp_path)
+    with twin(desk, *fixing()):
+        spawn(desk)
+        changed = desk.do("actor", "change", "fixer", "--model", MODELS[provider])
+        assert changed.returncode == 0, changed.stderr
+        assert MODELS[provider] in changed.stdout
+        assert ask(desk, "fixer") == "I fixed add."
+        assert desk.twin.requests[-1].model == MODELS[provider]
+
+
+def test_another_program_reads_the_conversation_as_text(tmp_path: Path) -> None:
+    desk = desk_in_git(tmp_path)
+    with twin(desk, *fixing()):
+        spawn(desk)
+        changed = desk.do("actor", "change", "fixer", "--with", "simulate")
+        assert changed.returncode == 0, changed.stderr
+        assert "simulate continues no session of agent" in changed.stderr
+        ask(desk, "fixer")
+    [actor] = actors(desk)
+    [manifest] = (desk.place / "runs" / actor["last_run"]).glob("manifest.json")
+    options = json.loads(manifest.read_text())["options"]
+    assert "Fixed add." in options["goal"]
+    assert not options.get("model")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "remedy"),
+    [
+        ((), 2, "name a value"),
+        (("--with", "codx"), 2, "codx"),
+        (("--agent", "nobody"), 2, "nobody"),
+        (("--sandbox", "walls"), 2, "walls"),
+        (("--model", "x", "--provider", "groq"), 2, "GROQ_API_KEY"),
+    ],
+)
+def test_change_that_could_not_begin_is_refused(
+    tmp_path: Path, words: tuple[str, ...], status: int, remedy: str
+) -> None:
+    desk = desk_in_git(tmp_path)
+    with twin(desk, *fixing()):
+        spawn(desk)
+        before = actors(desk)
+        refused = desk.do("actor", "change", "fixer", *words)
+        assert (refused.returncode, remedy in refused.stderr) == (status, True), refused.stderr
+        assert actors(desk) == before
+
+
+def test_renamed_actor_keeps_conversation_and_files(tmp_path: Path) -> None:
+    desk = desk_in_git(tmp_path)
+    with twin(desk, *fixing()):
+        spawn(desk)
+        desk.do("actor", "spawn", "what", "--name", "other", "--in", "in-place", *MODEL)
+        taken = desk.do("actor", "rename", "fixer", "other")
+        assert (taken.returncode, "other exists already" in taken.stderr) == (REFUSED, True)
+        invalid = desk.do("actor", "rename", "fixer", "../up")
+        assert invalid.returncode == 2
+        renamed = desk.do("actor", "rename", "fixer", "mender", "--json")
+        assert json.loads(renamed.stdout)["name"] == "mender", renamed.stderr
+        assert ask(desk, "mender") == "I fixed add."
+    assert sorted(one["name"] for one in actors(desk)) == ["mender", "other"]
+    [mender] = [one for one in actors(desk) if one["name"] == "mender"]
+    assert (mender["dimension"], mender["answered"]) == ("fixer", 2)
+    assert "return a + b" in (Path(mender["folder"]) / "calc.py").read_text()
+
+
+def test_clone_has_conversation_and_files_and_changes_only_its_own(tmp_path: Path) -> None:
+    desk = desk_in_git(tmp_path)
+    with twin(desk, *fixing()):
+        spawn(desk)
+        [fixer] = actors(desk)
+        (Path(fixer["folder"]) / "new file.txt").write_text("new")
+        made = json.loads(desk.do("actor", "clone", "fixer", "twin", "--json").stdout)
+        assert made["dimension"] == "twin"
+        place = Path(made["folder"])
+        assert "return a + b" in (place / "calc.py").read_text()
+        assert (place / "new file.txt").read_text() == "new"
+        diffs = [desk.do("dimension", "diff", name).stdout for name in ("fixer", "twin")]
+        assert diffs[0] == diffs[1].replace("twin", "fixer")
+        (place / "calc.py").write_text("mine")
+        assert ask(desk, "twin") == "I fixed add."
+        assert desk.do("actor", "clone", "fixer", "twin").returncode == REFUSED
+        again = json.loads(desk.do("actor", "clone", "twin", "third", "--json").stdout)
+        assert (Path(again["folder"]) / "calc.py").read_text() == "mine"
+    answered = [one["last_run"] for one in actors(desk) if one["last_run"]]
+    opened = open_project(desk.place, desk.environ)
+    third = DimensionRecords.of(opened).find("third")
+    # What the first actor read is in the files of the last one.
+    assert {one.run_id for one in runs_in(third, opened)} == {*answered}
+    assert "return a + b" in (Path(fixer["folder"]) / "calc.py").read_text()
+
+
+def test_archived_actor_is_taken_back_unless_its_files_are_gone(tmp_path: Path) -> None:
+    desk = desk_in_git(tmp_path)
+    with twin(desk, *fixing()):
+        spawn(desk)
+        assert desk.do("actor", "archive", "fixer").returncode == 0
+        sent = desk.do("message", "send", "fixer", "what")
+        assert "attractor actor unarchive fixer" in sent.stderr
+        assert "unarchive" in desk.do("actor", "change", "fixer", *MODEL).stderr
+        assert desk.do("actor", "unarchive", "fixer").returncode == 0
+        assert desk.do("actor", "unarchive", "fixer").returncode == REFUSED
+        assert ask(desk, "fixer") == "I fixed add."
+        assert desk.do("actor", "remove", "fixer", "--force").returncode == 0
+        gone = desk.do("actor", "unarchive", "fixer")
+        assert (gone.returncode, "actor clone fixer" in gone.stderr) == (REFUSED, True)
+        assert desk.do("actor", "clone", "fixer", "again").returncode == 0
+        assert ask(desk, "again") == "I fixed add."
