@@ -40,10 +40,8 @@ def read_limit(graph: SpecGraph, node: SpecNode) -> Limit:
     if not fields and given[0] != "at_most":
         raise _invalid(node, f"{given[0]} needs fields", "name the fields in `of`")
     limit = Limit(node.id, node.name, given[0], tuple(_key(one) for one in fields))
-    hidden = [one.id for one in fields if is_restricted(graph, one.id)]
-    if limit.counts and hidden:
-        fault = f"{hidden[0]} is seen by some roles only"
-        raise _invalid(node, fault, "a refusal would tell others which values there are")
+    if limit.counts:
+        _refuse_restricted(graph, node, fields)
     value = node.fields[limit.rule]
     types = {str(one.fields.get("type", "text")) for one in fields}
     match limit.rule:
@@ -56,6 +54,13 @@ def read_limit(graph: SpecGraph, node: SpecNode) -> Limit:
         case _:
             number = 2 if limit.rule == "between" else 0
             return limit._replace(values=_values(node, cast("list[Json]", value), types, number))
+
+
+def _refuse_restricted(graph: SpecGraph, node: SpecNode, fields: Sequence[SpecNode]) -> None:
+    """Refuse a limit that compares values of records with those of a field that only some see."""
+    if hidden := [one.id for one in fields if is_restricted(graph, one.id)]:
+        fault = f"{hidden[0]} is seen by some roles only"
+        raise _invalid(node, fault, "a refusal would tell others which values there are")
 
 
 def _most(node: SpecNode, value: Json) -> int:
@@ -75,6 +80,7 @@ def _not_before(graph: SpecGraph, node: SpecNode, limit: Limit, types: set[str])
         return limit._replace(values=_values(node, [value], types, 1))
     if types != {str(other.fields.get("type", "text"))}:
         raise _invalid(node, f"{_key(other)} has another type", "compare fields of one type")
+    _refuse_restricted(graph, node, [*(graph[one] for one in node.targets(Relation.LIMITS)), other])
     return limit._replace(other=_key(other))
 
 

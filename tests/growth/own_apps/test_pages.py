@@ -17,6 +17,14 @@ from tests.growth.own_apps.apps import CAFE, CHOIR, Rows, cafe_records, choir_re
 from tests.tables import table
 
 MANY = 25
+NAMESAKES = """
+identity: {purpose: Garden}
+data_contracts:
+  entities:
+    - {name: Gardener, fields: [name]}
+    - {name: Work, fields: [{name: who, refers_to: [Gardener]}, {name: hours, type: number, unit: EUR}]}
+interface: {panels: [{name: Hours, shows: [Work], arranged_by: [work.who], count: true, sum: [work.hours]}]}
+"""
 
 
 def fill(client: httpx.Client, records: Rows) -> None:
@@ -130,6 +138,25 @@ def test_totals_are_of_all_rows_and_of_each_group(filled: httpx.Client) -> None:
         assert "lamp 13 EUR 1.20 radio 12 EUR 1.20 Total 25 EUR 2.40" in page
     chosen = words_of(filled.get("/panels/the_jar?is.kind=radio").text)
     assert "radio 12 EUR 1.20 Total 12 EUR 1.20" in chosen
+
+
+def test_totals_of_two_records_with_one_name_are_apart(tmp_path: Path) -> None:
+    write_app(read_document(NAMESAKES), tmp_path / "tree")
+    with served(tmp_path / "tree") as client:
+        gardens = [("gardener", {"id": one, "name": "Ann"}) for one in ("1", "2")]
+        hours = [("work", {"id": one, "who": one, "hours": int(one)}) for one in ("1", "2")]
+        fill(client, iter([*gardens, *hours]))
+        page = words_of(client.get("/panels/hours").text)
+        assert "Ann 1 EUR 1.00 Ann 1 EUR 2.00 Total 2 EUR 3.00" in page
+        # An amount that no page can write would take the home page from everybody.
+        for value in (10**300, -(10**400)):
+            refused = client.put("/data/work/1", json={"hours": value})
+            assert (refused.status_code, refused.json()) == (
+                422,
+                {"error": "work.hours: not of type number"},
+            )
+        assert client.put("/data/work/1", json={"hours": 10**300 - 1}).is_success
+        assert client.get("/").status_code == client.get("/panels/hours").status_code == 200
 
 
 @table(

@@ -26,7 +26,7 @@ data_contracts:
         - {name: Full, at_most: 5, of: [session]}
         - {name: Seats, between: [1, 300], of: [Seat]}
         - {name: Ends later, not_before: Begin, of: [End]}
-    - {name: Other, fields: [Session, Seat]}
+    - {name: Other, fields: [Session, {name: Seat, type: integer}, {name: Row, type: integer}]}
 """
 SPEC = read_document(TEXT)
 
@@ -83,7 +83,15 @@ def test_morph_that_leaves_a_limit_without_its_field_is_refused(
         apply_morphs(SPEC, [read_morph({"type": "drop_field", "entity": "Booking", **morph})])
 
 
-@table("rule", [{"unique": True}, {"at_most": 2}])
+@table(
+    "rule",
+    [
+        {"unique": True},
+        {"at_most": 2},
+        {"not_before": "Row"},
+        {"not_before": "Seat", "of": ["row"]},
+    ],
+)
 def test_limit_that_would_tell_what_only_some_see_is_refused(rule: Mapping[str, Any]) -> None:
     limit = {"type": "add_limit", "entity": "Other", "name": "Once", "of": ["Seat"], **rule}
     role = {"type": "add_role", "name": "Helper", "sees": ["other.seat"]}
