@@ -17,14 +17,23 @@ from tests.growth.own_apps.apps import CAFE, CHOIR, Rows, cafe_records, choir_re
 from tests.tables import table
 
 MANY = 25
-NAMESAKES = """
+GARDEN = read_document("""
 identity: {purpose: Garden}
 data_contracts:
   entities:
     - {name: Gardener, fields: [name]}
-    - {name: Work, fields: [{name: who, refers_to: [Gardener]}, {name: hours, type: number, unit: EUR}]}
-interface: {panels: [{name: Hours, shows: [Work], arranged_by: [work.who], count: true, sum: [work.hours]}]}
-"""
+    - name: Work
+      fields: [{name: who, refers_to: [Gardener]}, {name: hours, type: number, unit: EUR}]
+    - {name: Lamp, fields: [{name: state, choices: ["on", "off"]}]}
+interface:
+  panels:
+    - name: Hours
+      shows: [Work]
+      arranged_by: [work.who]
+      count: true
+      sum: [work.hours]
+    - {name: Lamps, shows: [Lamp], view: board, arranged_by: [lamp.state]}
+""")
 
 
 def fill(client: httpx.Client, records: Rows) -> None:
@@ -104,6 +113,17 @@ def test_card_has_no_technical_id(filled: httpx.Client) -> None:
     assert "/records/booking/b-7" in filled.get("/panels/bookings").text
 
 
+def test_day_of_a_calendar_and_column_of_a_board_name_their_records(
+    filled: httpx.Client, tmp_path: Path
+) -> None:
+    december = filled.get("/panels/sessions?month=2026-12").text
+    assert '<li><a href="/records/session/2026-12-05">Library hall</a></li>' in december
+    write_app(GARDEN, tmp_path / "tree")
+    with served(tmp_path / "tree") as client:
+        fill(client, iter([("lamp", {"id": "1", "state": "on"})]))
+        assert '<a href="/records/lamp/1">on</a>' in client.get("/panels/lamps").text
+
+
 def test_thing_has_one_entry_in_the_menu_with_its_list_behind(filled: httpx.Client) -> None:
     menu = filled.get("/").text.partition('<nav aria-label="Pages">')[2].partition("</nav>")[0]
     places = ["/panels/bookings", "/panels/the_jar", "/panels/sessions", "/records/helper"]
@@ -141,7 +161,7 @@ def test_totals_are_of_all_rows_and_of_each_group(filled: httpx.Client) -> None:
 
 
 def test_totals_of_two_records_with_one_name_are_apart(tmp_path: Path) -> None:
-    write_app(read_document(NAMESAKES), tmp_path / "tree")
+    write_app(GARDEN, tmp_path / "tree")
     with served(tmp_path / "tree") as client:
         gardens = [("gardener", {"id": one, "name": "Ann"}) for one in ("1", "2")]
         hours = [("work", {"id": one, "who": one, "hours": int(one)}) for one in ("1", "2")]
