@@ -68,7 +68,8 @@ def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  state: {one}" for one in plan["migrations"])
     yield from (f"  GATE {one}" for one in plan["gates"])
     yield from (f"  WITHOUT EFFECT: {one}" for one in plan["without_effect"])
-    yield from (f"  {one}" for one in (*plan["without_refusal"], *plan["told_by_steps"]))
+    for key in ("without_refusal", "told_by_steps", "changed_sight"):
+        yield from (f"  {one}" for one in plan[key])
     yield from (f"  without a model: {one}" for one in plan["plain"])
     if plan["irreversible"]:
         yield f"  IRREVERSIBLE: {', '.join(plan['irreversible'])}: a roll-back restores no value"

@@ -45,7 +45,7 @@ from attractor.growth.simulation.report import Depth, Simulation, depth_for, sim
 from attractor.growth.simulation.running import AppFolders
 from attractor.growth.simulation.simulations import FOLDER, rehearse_plan, simulate_plan
 from attractor.growth.specification.node_kind import wrong_relations
-from attractor.growth.specification.rights import told_by_steps
+from attractor.growth.specification.rights import changed_sight, told_by_steps
 from attractor.growth.specification.store import HEAD, SpecRecord, StoredSpec, spec_id
 from attractor.records.lookup import find_run
 
@@ -189,9 +189,9 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
 
     `gates` says what changes for a gate, its evidence included. `without_effect` are relations of
     an earlier version to nodes that they do not allow. `without_refusal` are triggers that cannot
-    refuse a record, `told_by_steps` steps that may tell others what only some see. `plain` is what
-    a build without a model leaves plain. `services` are the addresses that its app calls by the
-    settings, by adapter.
+    refuse a record, `told_by_steps` steps that may tell others what only some see, and
+    `changed_sight` fields that roles see no more or from now on. `plain` is what a build without a
+    model leaves plain. `services` are the addresses that its app calls by the settings, by adapter.
     """
     plan = control_plane.plans.load(reference)
     identity = control_plane.coverage(plan)
@@ -213,6 +213,7 @@ def describe_plan(control_plane: ControlPlane, reference: str) -> dict[str, Json
         "without_effect": list[Json](wrong_relations(plan.result)),
         "without_refusal": list[Json](without_refusal(plan.result)),
         "told_by_steps": list[Json](told_by_steps(plan.result)),
+        "changed_sight": list[Json](changed_sight(plan.base, plan.result)),
         "irreversible": [step.id for step in steps if not step.is_reversible],
         "migrations": [] if plan.is_first else moves,
         "plain": list[Json](asyncio.run(plain_parts(control_plane, plan))),

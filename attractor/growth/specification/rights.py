@@ -52,6 +52,23 @@ def told_by_steps(graph: SpecGraph) -> Iterator[str]:
             yield f"step {step.id} {words}"
 
 
+def changed_sight(before: SpecGraph, after: SpecGraph) -> Iterator[str]:
+    """Yield the fields that roles see no more, or from now on, because others name them or not."""
+    for field in after.of_kind("field"):
+        hides = is_restricted(after, field.id)
+        if field.id not in before or hides == is_restricted(before, field.id):
+            continue
+        entity = after.parents[field.id]
+        roles = sorted(
+            role.id
+            for role in after.of_kind("role")
+            if any(ways_to(after, role, Relation.SEES, entity))
+            and not (sees_all(role) or field.id in role.targets(Relation.SEES))
+        )
+        if roles:
+            yield f"field {field.id}: {'hidden from' if hides else 'shown to'} {', '.join(roles)}"
+
+
 def ways_to(graph: SpecGraph, node: SpecNode, relation: Relation, target: str) -> Iterator[str]:
     """Yield how a node has a relation: itself, or as a role by what it sees and does."""
     if target in node.targets(relation) or (relation is Relation.SEES and may_see(node, target)):

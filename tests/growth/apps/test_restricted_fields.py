@@ -9,11 +9,11 @@ import pytest
 
 from attractor.growth.apps.routes import routes
 from attractor.growth.errors import InvalidSpec
-from attractor.growth.morph import add_child, new_node, read_morph
+from attractor.growth.morph import add_child, apply_morphs, new_node, read_morph
 from attractor.growth.specification.document import read_document
 from attractor.growth.specification.document_writer import write_document
 from attractor.growth.specification.graph import Relation, SpecGraph
-from attractor.growth.specification.rights import told_by_steps
+from attractor.growth.specification.rights import changed_sight, told_by_steps
 from tests.growth.apps import test_access
 from tests.growth.apps.lending import LENDING
 from tests.growth.apps.test_access import JSON, PAGE, Street
@@ -22,7 +22,7 @@ from tests.tables import table
 CANARY = "canary@street.example"
 ROLES: tuple[Mapping[str, Any], ...] = (
     {"name": "Guest"},
-    {"name": "Visitor", "sees": ["Neighbour", "People", "Mails"], "edits": ["Loan"]},
+    {"name": "Visitor", "sees": ["Neighbour", "People", "Mails", "Desk"], "edits": ["Loan"]},
     {"name": "Clerk", "sees": ["People"], "does": ["Lending"], "edits": ["Neighbour"]},
     {"name": "Helper", "sees": ["neighbour.mail"], "edits": ["Neighbour"]},
 )
@@ -33,6 +33,9 @@ def restricted() -> SpecGraph:
     graph = LENDING
     panel = new_node(graph, "People", "panel").with_targets(Relation.SHOWS, ["neighbour"])
     graph = add_child(graph, "interface", panel)
+    desk = {"type": "add_surface", "panels": ["Desk"], "shows": ["neighbour"]}
+    board = {"type": "arrange_panel", "panel": "desk", "view": "board", "by": "neighbour.mail"}
+    graph = apply_morphs(graph, [read_morph(desk), read_morph(board)])
     output = new_node(graph, "Mails", "output").with_targets(Relation.READS, ["neighbour"])
     graph = add_child(graph, "workflows", output)
     for one in ROLES:
@@ -100,6 +103,13 @@ def test_search_and_order_say_nothing_about_the_value(street: Street) -> None:
         assert rows.index("Adam") < rows.index("Zoe")
     with street.harness() as harness:
         assert harness.delete("/data/neighbour/Adam").status_code == 200
+
+
+@table("role", ["Guest", "Visitor"])
+def test_board_by_a_hidden_field_is_a_table(street: Street, role: str) -> None:
+    with street.signed_in(role) as client:
+        page = client.get("/panels/desk").text
+        assert ('class="board"' in page, "Zoe" in page) == (SEES[role], True)
 
 
 def test_change_by_another_role_keeps_the_value(street: Street) -> None:
@@ -178,3 +188,14 @@ def test_plan_names_steps_that_may_tell_others() -> None:
     reading = reading.with_targets(Relation.WRITES, ["loan"])
     [line] = told_by_steps(restricted().replace(reading))
     assert line.endswith("reads neighbour.mail, which only some see, and writes loan")
+
+
+def test_plan_names_roles_that_lose_or_gain_a_field_by_the_rights_of_another() -> None:
+    after, both = restricted(), "clerk, visitor"
+    others = {"type": "add_role", **ROLES[-1], "sees": ["neighbour"]}
+    before = read_morph(others).apply(after)
+    assert [*changed_sight(before, after)] == [f"field neighbour.mail: hidden from {both}"]
+    assert [*changed_sight(after, before)] == [
+        "field neighbour.mail: shown to clerk, helper, visitor"
+    ]
+    assert [*changed_sight(after, after)] == [*changed_sight(LENDING, LENDING)] == []
