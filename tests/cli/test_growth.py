@@ -191,6 +191,7 @@ def test_plan_without_desires_names_the_option(app: ControlPlane) -> None:
     write_stage(next_stage([], plan_of()), app.repository)
     assert "no desires in" in (refused := grow(app, "plan", code=2))
     assert "--desires FILE" in refused
+    assert "without a model, --proposal FILE" in refused
 
 
 def test_simulation_reports_risks_and_the_next_step(app: ControlPlane) -> None:

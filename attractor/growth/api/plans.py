@@ -66,7 +66,10 @@ def plan(
     if not stored.desires and is_first:
         return _answer(_keep(control_plane, stored, NO_MORPHS))
     if not stored.desires:
-        hint = "pass --desires FILE, or the id that 'attractor spec normalize --base SPEC' prints"
+        hint = (
+            "pass --desires FILE, the id that 'attractor spec normalize --base SPEC' prints, or, "
+            "without a model, --proposal FILE with morphs"
+        )
         raise UsageError(f"no desires in {stored.id}", hint=hint)
     if unclear := find_unclear(stored.graph, control_plane.head):
         raise refusal(unclear)
