@@ -757,6 +757,10 @@ class Decided(_ByPerson):
     retries: int
     evaluations: list[str]
     journal_head: str
+    subject: str = Field(
+        default="",
+        description="that of the promoted commit; absent in decisions of earlier versions",
+    )
     race: RaceOfDecision | None = None
     shown_s: float | None = None
     findings: list[AnsweredFinding] = Field(

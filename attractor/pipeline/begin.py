@@ -109,7 +109,7 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
 
 _COMMITS = (
     "The project is a linked worktree: its commands commit to a repository that is removed at the "
-    "end. The files stay: commit them yourself."
+    "end. The files stay: commit them yourself, unless this is a task of an actor."
 )
 
 

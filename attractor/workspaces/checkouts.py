@@ -63,7 +63,7 @@ class BranchMove:
         return sorted(found)
 
     def _is_expected(self, path: bytes, found: TreeEntry | None) -> bool:
-        return any(_same(found, wanted.get(path)) for wanted in (self.old, self.new))
+        return any(same_entry(found, wanted.get(path)) for wanted in (self.old, self.new))
 
     def _is_expected_on_disk(self, at: bytes, path: bytes) -> bool:
         wanted = self.old.get(path) or self.new.get(path)
@@ -100,7 +100,8 @@ async def checkouts_of(repository: Repository, ref: str, store: ObjectStore) -> 
     return found
 
 
-def _same(entry: TreeEntry | None, other: TreeEntry | None) -> bool:
+def same_entry(entry: TreeEntry | None, other: TreeEntry | None) -> bool:
+    """Return whether two entries are the same, or both missing."""
     if entry is None or other is None:
         return entry is other
     return entry.id == other.id and canonical_mode(entry.mode) == canonical_mode(other.mode)
@@ -294,7 +295,7 @@ async def write_run_branch(
     for position, (stage, result) in enumerate(zip(stages, results, strict=True)):
         parents = stage.parents or (position - 1,)
         subject = (stage.subject.strip().splitlines() or ["A stage"])[0]
-        trailers = as_trailers({"Attractor-Run": run_id, **stage.trailers})
+        trailers = as_trailers([("Attractor-Run", run_id), *stage.trailers.items()])
         commits.append(
             write_commit(
                 store.objects,

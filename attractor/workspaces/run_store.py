@@ -127,9 +127,6 @@ def _read(path: Path) -> dict[str, Json] | None:
             raise RecordBroken(f"corrupt record {path}")
 
 
-_NAME, _EMAIL = "Attractor", "attractor@localhost"
-
-
 def find_fork(index: FolderIndex) -> Path | None:
     """Return the folder of a fork, or None if the folder does not exist."""
     folder = index.folder()
@@ -177,7 +174,7 @@ async def discard_fork(index: FolderIndex) -> None:
 
 def _author(folder: Path, store: ObjectStore) -> Author:
     seconds = filesystem_time(folder, store.folder) / 1_000_000_000
-    return Author(_NAME, _EMAIL, datetime.fromtimestamp(seconds, UTC))
+    return Author.attractor(datetime.fromtimestamp(seconds, UTC))
 
 
 RECORD_FILE = "workspace.json"

@@ -229,6 +229,38 @@ async def commit_uncommitted(
     return made
 
 
+async def add_to_tree(
+    store: ObjectStore,
+    work_tree: WorkTree,
+    git_dir: Path,
+    commit: str,
+    files: Path,
+    paths: Sequence[bytes],
+) -> tuple[str, Sequence[bytes]]:
+    """Return the tree of a commit with some paths as they are in the folder `files`.
+
+    Line ends become those that Git would store. Paths to which the commit gives a filter stay as
+    they are, and are returned too: the filter may keep a secret, or a large file, out of the tree.
+    """
+    with store.empty_folder() as folder:
+        copy = _Copy(store, work_tree, folder)
+        places = {
+            **{"GIT_DIR": git_dir, "GIT_WORK_TREE": files, "GIT_INDEX_FILE": folder / "index"},
+            "GIT_OBJECT_DIRECTORY": store.objects.folder,
+        }
+        without = await _filters(work_tree)
+        ask = partial(copy.ask, folder=files, places=places, without=without)
+        await ask("read-tree", commit)
+        listed, output = b"".join(b"%s\0" % path for path in paths), folder / "attributes"
+        await ask("check-attr", "-z", "--stdin", "--cached", "filter", stdin=listed, output=output)
+        fields = (await in_thread(output.read_bytes)).split(b"\0")
+        values = dict(zip(fields[::3], fields[2::3], strict=False))
+        left = [path for path in paths if values[path] not in (b"unspecified", b"unset")]
+        added = b"".join(b"%s\0" % path for path in paths if path not in left)
+        await ask("update-index", *_TAKE_UP, stdin=added)
+        return (await ask("write-tree")).strip(), left
+
+
 @dataclass(frozen=True)
 class _Copy:
     """A copy of the index, to which all changes of the work tree are added."""
@@ -240,11 +272,11 @@ class _Copy:
     async def tree(self) -> str:
         """Return the tree with all changes of the work tree."""
         filters = await _filters(self.work_tree)
-        top = (await self._ask("rev-parse", "--show-toplevel")).removesuffix("\n")
-        theirs = await self._ask("rev-parse", "--path-format=absolute", "--git-path", "index")
+        top = (await self.ask("rev-parse", "--show-toplevel")).removesuffix("\n")
+        theirs = await self.ask("rev-parse", "--path-format=absolute", "--git-path", "index")
         await in_thread(partial(_copy, Path(theirs.removesuffix("\n")), self._index))
         places = {"GIT_INDEX_FILE": self._index, "GIT_OBJECT_DIRECTORY": self.store.objects.folder}
-        ask = partial(self._ask, folder=Path(top), places=places, without=filters)
+        ask = partial(self.ask, folder=Path(top), places=places, without=filters)
         if not self._index.exists():
             await ask("read-tree", "HEAD")
         # Not `git add`: it runs git in every submodule, with an unchecked configuration.
@@ -262,7 +294,7 @@ class _Copy:
     def _index(self) -> Path:
         return self.folder / "index"
 
-    async def _ask(
+    async def ask(
         self,
         *arguments: str,
         folder: Path | None = None,
@@ -271,6 +303,7 @@ class _Copy:
         stdin: bytes = b"",
         output: Path | None = None,
     ) -> str:
+        """Run git as the owner of the work tree; it must succeed."""
         result = await run_git_as_owner(
             *arguments,
             folder=folder or self.work_tree.folder,

@@ -92,7 +92,7 @@ class LinkedWorktree:
         """Repair the links between a worktree and its repository, of which one or both moved."""
         self._require_link()
         await self._ask("worktree", "repair", str(self.top), folder=self.repository.common_dir)
-        if self._opened().git.git_dir not in [folder.resolve() for folder in self._git_dirs()]:
+        if self.opened().git.git_dir not in [folder.resolve() for folder in self._git_dirs()]:
             raise GitFailed(f"{self.top} is the place of another worktree")
 
     async def remove(self) -> None:
@@ -118,12 +118,11 @@ class LinkedWorktree:
 
     async def checked_out_branch(self) -> str:
         """Return the branch that is checked out now, or ""."""
-        return await self._opened().checked_out_branch()
+        return await self.opened().checked_out_branch()
 
     @asynccontextmanager
-    async def files(self) -> AsyncGenerator[WorktreeFiles]:
-        """Yield the current files, with uncommitted changes and without ignored files."""
-        there = self._opened()
+    async def store(self) -> AsyncGenerator[ObjectStore]:
+        """Yield a new store that borrows the objects of the repository, and lasts for a moment."""
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
             store = ObjectStore(
                 Path(folder, "store"),
@@ -131,6 +130,13 @@ class LinkedWorktree:
                 search_path=self.repository.git.search_path,
             )
             await store.create(borrow_from=self.repository.objects)
+            yield store
+
+    @asynccontextmanager
+    async def files(self) -> AsyncGenerator[WorktreeFiles]:
+        """Yield the current files, with uncommitted changes and without ignored files."""
+        there = self.opened()
+        async with self.store() as store:
             head = await there.commit("HEAD")
             tip = await commit_uncommitted(
                 store,
@@ -168,10 +174,9 @@ class LinkedWorktree:
 
     async def loss(self) -> str:
         """Return what would be lost if the worktree and its branch were removed, or ""."""
-        git_dir, git = self._opened().git.git_dir, self.repository.git
-        for name in _IN_PROGRESS:
-            if (git_dir / name).exists():
-                return f"a {name.removesuffix('_HEAD').replace('_', '-').lower()} is not complete"
+        git = self.repository.git
+        if words := self.in_progress():
+            return words
         async with self.files() as now:
             refs = ("for-each-ref", "--format=%(refname) %(objectname)", *_BRANCHES)
             lines = (await git.run(*refs)).splitlines()
@@ -191,6 +196,14 @@ class LinkedWorktree:
             return ""
         return "uncommitted changes" if now.tip != now.head else f"commits on {self.branch} only"
 
+    def in_progress(self) -> str:
+        """Return which merge or rebase of a person is not complete, or ""."""
+        git_dir = self.opened().git.git_dir
+        for name in _IN_PROGRESS:
+            if (git_dir / name).exists():
+                return f"a {name.removesuffix('_HEAD').replace('_', '-').lower()} is not complete"
+        return ""
+
     async def keep(self, name: str, seconds: float) -> str:
         """Keep the current files in the repository at a time; return the name of their ref."""
         kept = f"{REMOVED_REFS}{name}/{seconds:.6f}"
@@ -206,7 +219,7 @@ class LinkedWorktree:
         others = ("--others", "--ignored", "--exclude-standard", "--directory")
         return (await self._ask("ls-files", "-z", *others)).split("\0")[:-1]
 
-    def _opened(self) -> Repository:
+    def opened(self) -> Repository:
         """Open the worktree's repository, unless an agent replaced the `.git` of the worktree."""
         link = self._require_link()
         target = link.read_text("utf-8", "replace").removeprefix("gitdir:").strip()

@@ -87,7 +87,8 @@ class Answered:
     """The answer to a message: what its run did. Without a run, the message was refused.
 
     `words` are the last words of the run, shortened; `files` are the first changed files, and
-    `by_others` those that others changed between the stages.
+    `by_others` those that others changed between the stages. `commit` contains the changes in the
+    branch of the dimension; `why_not_committed` is the reason if it lacks some, or is missing.
     """
 
     message: Message
@@ -101,6 +102,8 @@ class Answered:
     at: datetime
     unpriced_tokens: int = 0
     by_others: Sequence[str] = ()
+    commit: str = ""
+    why_not_committed: str = ""
 
     @property
     def usage(self) -> Usage:
@@ -117,6 +120,10 @@ class Answered:
         more = f" and {left} more" if left > 0 else ""
         if self.by_others:
             more += f"; by others: {', '.join(self.by_others)}"
+        if self.commit:
+            more += f"; commit {self.commit[:12]}"
+        if self.why_not_committed:
+            more += f"; not committed: {self.why_not_committed}"
         shown = f"{ended}; {count} changed{names}{more}; {format_usage_cost(self.usage)}"
         return visible(f"{shown}; run {self.run_id}" if self.run_id else ended)
 

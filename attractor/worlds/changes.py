@@ -19,7 +19,6 @@ from attractor.factory.decisions.promotion import HEADS
 from attractor.factory.open_project import OpenProject
 from attractor.factory.resources.protected_paths import protected_paths
 from attractor.factory.resources.versions import split_reference
-from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.request import RunRequest, Submission
 from attractor.workspaces.errors import GitFailed
 from attractor.workspaces.git.files import in_thread
@@ -161,7 +160,7 @@ async def _tree_of(
         WorkTree(Path(top), project.machine.environ),
         head,
         tree=await repository.tree(head),
-        author=Author(NAME, EMAIL, project.machine.clock.now()),
+        author=Author.attractor(project.machine.clock.now()),
     )
     return await store.git.run("rev-parse", f"{tip}^{{tree}}")
 

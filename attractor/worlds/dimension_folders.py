@@ -12,7 +12,6 @@ from attractor.factory.open_project import OpenProject
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.workspace.create import choose_sandbox, excluded_paths
 from attractor.pipeline.workspace.ports import ports_of
-from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.request import RunRequest
 from attractor.workspaces.directories import PlainDirectory
 from attractor.workspaces.errors import NotARepository
@@ -67,7 +66,7 @@ def place_of(
             base=dimension.base,
             base_branch=dimension.base_branch,
             environ={**machine.environ, MARK: new_mark(mark_of(opened))},
-            author=Author(NAME, EMAIL, machine.clock.now()),
+            author=Author.attractor(machine.clock.now()),
             scratch=machine.state_dir,
         )
     return PlainDirectory(

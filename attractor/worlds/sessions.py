@@ -40,14 +40,15 @@ _CUT = (
 )
 
 
-def pipeline_text(agent: str = "") -> str:
-    """Return the pipeline of a session: one stage whose prompt is the goal."""
+def pipeline_text(agent: str = "", note: str = "") -> str:
+    """Return the pipeline of a session: one stage whose prompt is the goal, then a note."""
     # A session ends with the agent's last words; a report is possible, but not requested.
     own = f", agent={json.dumps(agent)}" if agent else ""
+    prompt = json.dumps(f"$goal\n\n{note}".strip())
     return (
         f"digraph {NAME} {{\n"
         "  start [shape=Mdiamond]; done [shape=Msquare]\n"
-        f'  {STAGE} [prompt="$goal", fidelity=full, thread_id={NAME}, auto_status=true{own}]\n'
+        f"  {STAGE} [prompt={prompt}, fidelity=full, thread_id={NAME}, auto_status=true{own}]\n"
         f"  start -> {STAGE} -> done\n"
         "}\n"
     )

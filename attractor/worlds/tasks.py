@@ -23,6 +23,7 @@ from attractor.records.lookup import is_run
 from attractor.records.request import ActorTask, ContinuedRun, RunRequest
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.worlds.actors import ActorFolder, ActorHistory, Answered
+from attractor.worlds.commits import COMMIT_NOTE, commit_task, worktree_of
 from attractor.worlds.holds import beginning, hold_of
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import (
@@ -108,7 +109,10 @@ def prepare_run(
     request = _request(message, history, opened.project)
     project = replace(opened.project, suite="")
     if not history.actor.pipeline:
-        project = project.with_texts({str(request.file): pipeline_text(history.actor.agent)})
+        actor = history.actor
+        is_committed = worktree_of(actor.workspace, actor.dimension, opened) is not None
+        text = pipeline_text(actor.agent, COMMIT_NOTE if is_committed else "")
+        project = project.with_texts({str(request.file): text})
     return request, OpenProject(project)
 
 
@@ -154,6 +158,7 @@ def answer_of(message: Message, result: RunResult, opened: OpenProject) -> Answe
     said = (read_answer(directory.stage(node)) for node in (*result.completed[::-1], STAGE))
     words = next(filter(None, said), "")
     succeeded = bool(result.outcome and result.outcome.is_success)
+    commit, why_not = commit_task(message, result, words, opened) if files else ("", "")
     return Answered(
         message=message,
         run_id=result.run_id,
@@ -166,6 +171,8 @@ def answer_of(message: Message, result: RunResult, opened: OpenProject) -> Answe
         at=opened.now(),
         unpriced_tokens=result.usage.unpriced_tokens,
         by_others=others[:_MOST_FILES],
+        commit=commit,
+        why_not_committed=why_not,
     )
 
 

@@ -83,6 +83,7 @@ def test_removed_actor_is_archived_and_the_folder_made_for_it_is_gone_unless_cha
         assert desk.do(*SPAWN[:-3], "--name", name, "one", *where).returncode == 0
         desk.do("actor", "wait", name, "--timeout", "60s")
     [alone, host] = json.loads(desk.do("dimension", "list", "--json").stdout)
+    Path(alone["folder"], "own.txt").write_text("not on the branch of host\n")
     assert desk.do("actor", "remove", "host").returncode == 0
     refused = desk.do("actor", "remove", "alone")
     assert (refused.returncode, "would be lost" in refused.stderr) == (4, True), refused.stderr
@@ -128,12 +129,13 @@ def test_doctor_finds_the_dimensions_that_moved_with_their_project(
     answered = moved.do("message", "send", "helper", "two", "--wait")
     assert answered.returncode == 0, answered.stderr
     if has_git:
-        assert git(Path(dimension["folder"]), "status", "--short") == "?? made.txt\n?? new.txt\n"
+        assert git(Path(dimension["folder"]), "status", "--short") == "?? new.txt\n"
     # Nothing more is found, and nothing told.
     assert not moved.do("doctor", "--project", known["project"]).stderr
     assert moved.do("actor", "stop", "helper").returncode == 0
 
 
+THEIRS = "?? before.txt\n?? mine.txt\n"
 BESIDE = {"worktree": "worktrees", "directory": "directories"}
 
 
@@ -168,10 +170,17 @@ ASKS = """digraph asks {
 """
 
 
-def test_files_that_a_person_changed_between_stages_are_listed_apart(desk: PlacedDesk) -> None:
+@pytest.mark.parametrize("kind", ["directory", "worktree"])
+def test_files_that_a_person_changed_between_stages_are_listed_apart(
+    desk: PlacedDesk, kind: str
+) -> None:
     desk.write(ASKS)
-    assert desk.do("dimension", "add", "search", "--kind", "directory").returncode == 0
-    place = desk.place.with_name("project.directories") / "search"
+    if kind == "worktree":
+        begin_repository(desk.place)
+        git(desk.place, "add", "--all")
+        git(desk.place, "commit", "--quiet", "--message", "Begin")
+    assert desk.do("dimension", "add", "search", "--kind", kind).returncode == 0
+    place = desk.place.with_name(f"project.{BESIDE[kind]}") / "search"
     (place / "before.txt").write_text("mine\n")
     assert desk.do(*SPAWN, "--in", "search").returncode == 0
     desk.do("actor", "wait", "helper", "--until", "asking", "--timeout", "60s")
@@ -184,6 +193,9 @@ def test_files_that_a_person_changed_between_stages_are_listed_apart(desk: Place
     assert answer["files"] == ["both.txt", "one.txt", "two.txt"]
     assert (answer["changed"], answer["by_others"]) == (3, ["mine.txt"])
     assert "by others: mine.txt" in desk.do("actor", "show", "helper").stdout
+    if kind == "worktree":
+        names = git(place, "show", "--name-only", "--format=", answer["commit"]).split()
+        assert (names, git(place, "status", "--short")) == (answer["files"], THEIRS)
     told = desk.do("logs", answer["run_id"]).stdout
     assert "two: files changed by others before the stage: 2" in told
 

@@ -42,6 +42,7 @@ from attractor.records.delivery import BRANCH_WRITTEN
 from attractor.records.lookup import reference_of
 from attractor.records.request import how_to_be_judged, promoting_command
 from attractor.records.summary import NOT_JUDGED
+from attractor.workspaces.commits import subject_from
 
 T = TypeVar("T")
 
@@ -432,6 +433,7 @@ def _decision(
         "tree": run.progress.tree,
         "result_tree": written[-1]["tree"] if written else "",
         "commit": written[-1]["commit"] if written else "",
+        "subject": subject_from((manifest.goal, manifest.pipeline, manifest.run_id)),
         "base_commit": manifest.base.commit,
         "registered": pipelines.with_content(manifest.pipeline, pipeline_hash).pinned,
         "pipeline_hash": pipeline_hash,

@@ -27,10 +27,10 @@ from attractor.factory.gate_records import GateInput
 from attractor.factory.history.records import find_decision
 from attractor.factory.history.trials import events_of
 from attractor.factory.ledger.ledger import UNJUDGED_TREE, Ledger, LedgerEntry, LineKind
-from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.lookup import reference_of
 from attractor.records.request import RunRequest, how_to_be_judged, read_request
 from attractor.workspaces.checkouts import move_branch
+from attractor.workspaces.commits import RUN_TRAILER, write_result
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.errors import BranchMoved, CheckoutInTheWay, NotARepository, UnknownCommit
 from attractor.workspaces.git.object_store import Author, ObjectStore, bring_commit, write_commit
@@ -272,7 +272,7 @@ async def roll_back(
             store.objects,
             tree=merged.tree,
             parents=(head,),
-            author=Author(NAME, EMAIL, run.clock.now()),
+            author=Author.attractor(run.clock.now()),
             message=run.redactor.text(
                 "\n".join([f'Revert "{subject_of(run)}"', "", reason.strip(), "", *trailers])
             ),
@@ -479,22 +479,21 @@ async def _commit(run: OpenRun, kept: CandidateTree, decision: LedgerEntry) -> s
     [result] = await result_trees(kept.store, base, [run.progress.tree], excluded=kept.left_out)
     if result.tree != decision.data["result_tree"]:
         raise NoGo(f"the decision on {manifest.run_id} is about another result")
-    trailers = [
-        f"Attractor-Run: {manifest.run_id}",
-        f"Attractor-Decision: {decision.head.hash}",
-        f"Attractor-Suite: {manifest.suite}",
-        f"{_LEDGER_TRAILER}: {decision.head.seq}:{decision.head.hash}",
-        *(
-            f"Attractor-Waived: {waived}"
-            for waived in Fields(decision.data, "ledger").texts("waived")
-        ),
-    ]
-    return write_commit(
-        kept.store.objects,
+    waived = Fields(decision.data, "ledger").texts("waived")
+    return write_result(
+        kept.store,
         tree=result.tree,
-        parents=(base.commit,),
-        author=Author(NAME, EMAIL, manifest.started),
-        message="\n".join([subject_of(run), "", *trailers]),
+        parent=base.commit,
+        at=manifest.started,
+        # Decisions of earlier versions contain no subject.
+        subject=str(decision.data.get("subject") or subject_of(run)),
+        trailers=[
+            (RUN_TRAILER, manifest.run_id),
+            ("Attractor-Decision", decision.head.hash),
+            ("Attractor-Suite", manifest.suite),
+            (_LEDGER_TRAILER, f"{decision.head.seq}:{decision.head.hash}"),
+            *(("Attractor-Waived", scenario) for scenario in waived),
+        ],
     )
 
 

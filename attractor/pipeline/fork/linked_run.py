@@ -40,7 +40,6 @@ from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import PipelineSource
 from attractor.pipeline.workspace.create import open_workspace, require_trees, work_folder
-from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.lookup import remove_incomplete
 from attractor.records.request import RunRequest, read_request
 from attractor.workspaces.create.from_folder import create_in_place, create_like
@@ -120,7 +119,7 @@ async def _copied(project: Project, run_id: str, parent: str, tree: TreeId) -> B
         record,
         state=machine.state_dir,
         run_id=run_id,
-        author=Author(NAME, EMAIL, machine.clock.now()),
+        author=Author.attractor(machine.clock.now()),
         environment=_no_environment,
     )
     return await _continue_from(theirs, workspace, tree)
@@ -157,7 +156,7 @@ async def create_on_commit(
         state=project.machine.state_dir,
         run_id=run_id,
         commit=commit,
-        author=Author(NAME, EMAIL, project.machine.clock.now()),
+        author=Author.attractor(project.machine.clock.now()),
         environment=_no_environment,
         excluded=excluded,
         leave_out=leave_out,

@@ -29,7 +29,6 @@ from attractor.environments.wrappers import EnvironmentWrapper
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.workspace.ports import ports_of
-from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.request import RunRequest
 from attractor.workspaces.caches import cache_folder, make_cache_folder
 from attractor.workspaces.create.isolated import reopen_workspace
@@ -294,7 +293,7 @@ async def create_workspace(
         run_id=run_id,
         search_path=machine.search_path,
         environ=machine.environ,
-        author=Author(NAME, EMAIL, machine.clock.now()),
+        author=Author.attractor(machine.clock.now()),
         environment=make,
         on_snapshot=on_snapshot,
         records=excluded_paths(project, folder),

@@ -17,6 +17,7 @@ from attractor.language.source.text import visible
 from attractor.pipeline.project.project import Project
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.object_store import ChangedFile, ObjectStore
+from attractor.workspaces.git.objects import TreeChange, text_of
 from attractor.workspaces.result_tree import visible_name
 from attractor.workspaces.run_store import open_store
 
@@ -130,6 +131,18 @@ async def read_diffstat(project: Project, run_id: str, tree: TreeId) -> Diffstat
     paths = [one.path for one in files]
     others = [] if known is None else [path for path in paths if path not in known]
     return Diffstat(files, others).redacted(project)
+
+
+async def own_changes(
+    project: Project, run_id: str, tree: TreeId
+) -> tuple[ObjectStore, Sequence[TreeChange]]:
+    """Return the store of a run, and the changes of its stages, without those of others."""
+    machine = project.machine
+    store, record = open_store(machine.state_dir, run_id, search_path=machine.search_path)
+    base = record.base.candidate
+    known = await _changed_by_stages(store, project.runs_dir / run_id, base, tree)
+    changes = await store.changes(base, tree)
+    return store, [one for one in changes if known is None or text_of(one.path) in known]
 
 
 async def _changed_by_stages(

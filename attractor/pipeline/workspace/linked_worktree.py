@@ -14,7 +14,6 @@ from attractor.environments.sandbox.bubblewrap import GIT_DIR, GIT_LINK
 from attractor.environments.selection import EnvironmentChoice
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.create import kind_here, work_folder
-from attractor.pipeline.workspace.stage_commits import EMAIL, NAME
 from attractor.records.request import RunRequest
 from attractor.workspaces.folders import borrowed_folder, workspaces_folder
 from attractor.workspaces.git.object_store import Author, create_agent_repository
@@ -38,6 +37,6 @@ async def fill_repository(folder: Path | None, workspace: Workspace, project: Pr
     if folder is None or not isinstance(workspace, TrackedFolder):
         return
     files = candidate_files(await workspace.store.files_of(workspace.base.candidate), EXCLUDED)
-    author = Author(NAME, EMAIL, project.machine.clock.now())
+    author = Author.attractor(project.machine.clock.now())
     await create_agent_repository(folder, workspace.store, files, author)
     (folder / GIT_LINK).write_text(f"gitdir: {GIT_DIR}\n")

@@ -29,9 +29,6 @@ from attractor.language.graph.graph import Graph
 from attractor.workspaces.checkouts import AT_BASE, StageTree
 from attractor.workspaces.git.object_store import Author
 
-NAME, EMAIL = "Attractor", "attractor@localhost"
-"""The author of the commits."""
-
 _SAVED = CheckpointSaved.__name__
 _FORKED, _RESTARTED = RunForked.__name__, RunRestarted.__name__
 _BEGUN, _OVER = ParallelBranchStarted.__name__, ParallelBranchCompleted.__name__
@@ -87,7 +84,7 @@ class _History:
             self._inherit(_before(event))
         elif event.data.get("step"):
             visit = step_from_record(Fields(event.data, "step").inner("step")).visit
-            self._visit(walk, visit, Author(NAME, EMAIL, event.time))
+            self._visit(walk, visit, Author.attractor(event.time))
 
     def _begin(self, walk: str, commits: Fields) -> None:
         parent = commits.text("parent")
@@ -172,5 +169,5 @@ def _before(event: Event) -> StageTree:
     data = Fields(event.data, event.type)
     parent, node = data.text("parent"), data.text("node")
     at = f"up to {node}@{data.number('visit')}" if event.type == _FORKED else f"until {node}"
-    author = Author(NAME, EMAIL, event.time)
+    author = Author.attractor(event.time)
     return StageTree(f"Run {parent} {at}", data.text("tree"), author, {"Attractor-Parent": parent})

@@ -138,6 +138,10 @@ class MessageAnswer(AnswerModel):
     by_others: list[str] = Field(
         default_factory=list[str], description="Files that others changed between the stages."
     )
+    commit: str = Field(default="", description="The commit of the task in its dimension.")
+    why_not_committed: str = Field(
+        default="", description="Why changes of the task are in no commit."
+    )
 
 
 class DiffAnswer(AnswerModel):

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -381,6 +381,11 @@ class Author:
     email: str
     at: datetime
 
+    @classmethod
+    def attractor(cls, at: datetime) -> "Author":
+        """Return Attractor as the author of a commit."""
+        return cls("Attractor", "attractor@localhost", at)
+
     def written(self) -> str:
         """Return the author line of a commit."""
         if self.at.tzinfo is None:
@@ -411,10 +416,10 @@ def write_commit(
     return objects.write("commit", "\n".join(lines).encode("utf-8", "backslashreplace")).hex()
 
 
-def as_trailers(values: Mapping[str, str]) -> str:
+def as_trailers(values: Iterable[tuple[str, str]]) -> str:
     """Return the trailers of a commit message, one line for each value."""
     trailers: list[str] = []
-    for name, value in values.items():
+    for name, value in values:
         # Joined lines, so that a value stays one trailer.
         text = "".join(letter if letter.isprintable() else " " for letter in value)
         trailers.append(f"{name}: {' '.join(text.split())}")

@@ -119,7 +119,7 @@ def test_a_promotion_that_died_after_the_move_gets_its_line(tmp_path: Path, on_t
     assert git(flow.project, "rev-parse", first.tag).strip() == first.commit
 
 
-@pytest.mark.parametrize(("goal", "subject"), [(" \n ", "linear"), ("\n Two\nlines", "Two")])
+@pytest.mark.parametrize(("goal", "subject"), [(" \n ", "linear"), ("\n ## `Two`\nlines", "Two")])
 def test_subject_of_the_commit_is_the_first_line_of_goal_or_pipeline(
     tmp_path: Path, goal: str, subject: str
 ) -> None:
