@@ -37,8 +37,10 @@ class Dimension:
 
     An `isolated` or `copy` dimension has no folder. `top` is the folder of a worktree, which
     contains `folder`. `base` is the commit at which it was made, or the tree outside of Git, and
-    `base_branch` the branch from which it was made. What a person made is never deleted. A copy has
-    the names and folders of its `origins`, whose work since `worked_since` is in it.
+    `base_branch` the branch from which it was made. What a person made is never deleted.
+
+    `origins` are the names and folders of the dimensions of which it is a copy. Runs that began
+    there since `worked_since`, before it was made, count as its work.
     """
 
     name: str
@@ -59,15 +61,13 @@ class Dimension:
         """Whether it has its files."""
         return self.state is DimensionState.READY
 
-    @property
-    def since(self) -> datetime:
-        """The time since when runs may have worked on its files."""
-        return self.worked_since or self.created
-
-    def is_place_of(self, dimension: str, folder: str) -> bool:
-        """Whether work in a dimension, or in a folder, is in its files."""
-        places = (self.name, self.folder, *self.origins)
-        return dimension in places or bool(folder and folder in places)
+    def has_work_of(self, dimension: str, folder: str, began: datetime) -> bool:
+        """Whether the work of a run, in a dimension or in a folder, is in its files."""
+        places = {dimension, folder} - {""}
+        if places & {self.name, self.folder}:
+            return began >= self.created
+        since = self.worked_since or self.created
+        return bool(places & {*self.origins}) and since <= began < self.created
 
     def to_json(self) -> dict[str, Json]:
         """Return all fields, for the output of a command."""

@@ -5,10 +5,12 @@ files of the worktree do not change; of its index, only the entries of committed
 """
 
 import asyncio
+import filecmp
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.patterns import late_pattern
@@ -38,6 +40,8 @@ _LINK = late_pattern(r"!?\[([^\]]*)\]\([^)]*\)")
 _LEADING = late_pattern(
     r"(?:[-+>#*\s]|\d+[.)]\s|(?:fixup|squash|amend)!|Attractor-[\w-]*:)+", re.IGNORECASE
 )
+# An issue that a forge would close, and a person whom it would tell.
+_CALLS = late_pattern(r"[#@](?=\w)")
 _MARKS = str.maketrans({"`": "", "*": "", "~": "", "[": "(", "]": ")", "<": "", ">": ""})
 # Letters without a picture that are no control characters.
 _BLANK = late_pattern(
@@ -61,6 +65,7 @@ def subject_from(texts: Iterable[str]) -> str:
 def _cleaned(line: str) -> str:
     seen = "".join(letter if letter.isprintable() else " " * letter.isspace() for letter in line)
     plain = _LINK.sub(r"\1", _BLANK.sub("", seen)).translate(_MARKS).replace("__", "")
+    plain = _CALLS.sub("", plain)
     plain = _LEADING.sub("", plain, count=1) if _LEADING.match(plain) else plain
     return one_line(plain, LONGEST_SUBJECT) if any(map(str.isalnum, plain)) else ""
 
@@ -133,10 +138,9 @@ async def _advance(
     trouble = ""
     for _ in range(_ATTEMPTS):
         head = await there.ref(ref)
-        tree, left = await _tree(worktree, there, store, task, head)
-        filtered = f"Git filters {some_paths([*map(text_of, left)])}" if left else ""
+        tree, why_not = await _tree(worktree, there, store, task, head)
         if tree == await there.tree(head):
-            return "", filtered or "the branch had the changes already"
+            return "", why_not or "the branch had the changes already"
         trailers = [(RUN_TRAILER, task.run_id), *task.trailers.items()]
         commit = write_result(
             store, tree=tree, parent=head, at=task.at, subject=task.subject, trailers=trailers
@@ -144,7 +148,7 @@ async def _advance(
         await bring_commit(commit, out_of=store.git, into=there.git, without=head)
         moved = await there.git.answer("update-ref", "-m", "attractor: task", ref, commit, head)
         if not moved.exit_code:
-            return commit, filtered
+            return commit, why_not
         trouble = moved.stderr.strip()
         await asyncio.sleep(_PAUSE_S)
     raise GitFailed(f"git did not move {ref}: {trouble}")
@@ -156,8 +160,8 @@ async def _tree(
     store: ObjectStore,
     task: TaskChanges,
     head: str,
-) -> tuple[str, Sequence[bytes]]:
-    """Return the tree of a commit with the changes of a task, and the paths that Git filters."""
+) -> tuple[str, str]:
+    """Return the tree of a commit with the changes of a task, and why some are not in it."""
     prefix = os.fsencode(there.prefix)
     with store.empty_folder() as files:
         entries = {one.path: one.after for one in task.changes if one.after}
@@ -165,7 +169,27 @@ async def _tree(
         await write_out(task.store, entries, files / there.prefix)
         work_tree = WorkTree(worktree.top, worktree.environ)
         paths = [prefix + one.path for one in task.changes]
-        return await add_to_tree(store, work_tree, there.git.git_dir, head, files, paths)
+        # The process may have died after the run: what a person changed since is theirs.
+        changed = [one for one in paths if not _is_same(files, worktree.top, os.fsdecode(one))]
+        ignored = [one for one in await worktree.ignored_among(paths) if one not in changed]
+        wanted = [one for one in paths if one not in {*changed, *ignored}]
+        git_dir = there.git.git_dir
+        tree, filtered = await add_to_tree(store, work_tree, git_dir, head, files, wanted)
+    left = {"Git filters": filtered, "Git ignores": ignored, "others changed": changed}
+    return tree, "; ".join(
+        f"{words} {some_paths([*map(text_of, found)])}" for words, found in left.items() if found
+    )
+
+
+def _is_same(one: Path, other: Path, path: str) -> bool:
+    """Return whether two folders have the same file, the same link, or nothing at a path."""
+    ours, theirs = one / path, other / path
+    if ours.is_symlink() or theirs.is_symlink():
+        both = ours.is_symlink() and theirs.is_symlink()
+        return both and ours.readlink() == theirs.readlink()
+    if not ours.is_file():
+        return not theirs.is_file()
+    return theirs.is_file() and filecmp.cmp(ours, theirs, shallow=False)
 
 
 async def _take_up(there: Repository, store: ObjectStore, commit: str) -> str:

@@ -10,7 +10,7 @@ from attractor.base.errors import Refused
 from attractor.base.files import make_private_folder, remove_tree
 from attractor.workspaces.create.from_folder import read_copy_rules, take_first_snapshot
 from attractor.workspaces.git.files import in_thread
-from attractor.workspaces.git.object_store import ObjectStore
+from attractor.workspaces.git.object_store import ObjectStore, share_objects
 from attractor.workspaces.snapshot import write_out
 
 _REMOVED = "removed"
@@ -30,12 +30,17 @@ class PlainDirectory:
     search_path: str
     excluded: Sequence[str]
 
-    async def make(self, project: Path, excluded: Sequence[str]) -> None:
-        """Copy the current files of a project, and store them as the base."""
+    async def make(
+        self, folder: Path, excluded: Sequence[str], like: "PlainDirectory | None" = None
+    ) -> None:
+        """Copy the current files of a folder, and store them as the base, or the base of `like`."""
         store = self._store
         await store.create()
-        tree = await _tree_of(store, project, excluded)
-        await _keep_tree(store, _BASE, tree)
+        base = tree = await _tree_of(store, folder, excluded)
+        if like and like._store.folder.is_dir():
+            base = await like._store.git.run("rev-parse", f"{_BASE}^{{tree}}")
+            await share_objects(like._store, store, tree=base)
+        await _keep_tree(store, _BASE, base)
         self.folder.mkdir(parents=True)
         await write_out(store, await store.files_of(tree), self.folder)
 

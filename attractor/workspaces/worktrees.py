@@ -1,5 +1,6 @@
 """Linked worktrees of a person's repository: made, compared, kept and removed."""
 
+import os
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -80,13 +81,13 @@ class LinkedWorktree:
             )
 
     async def copy_to(self, other: "LinkedWorktree") -> None:
-        """Give another worktree, which was just made, the commits and the files of this one."""
+        """Give another worktree, which was just made at the same commit, the files of this one."""
         async with self.files() as now:
             if now.tip != now.head:
                 into = self.repository.git
                 await bring_commit(now.tip, out_of=now.store.git, into=into, without=now.head)
-            await other._ask("reset", "--quiet", "--hard", now.tip)
-            await other._ask("reset", "--quiet", now.head)
+                await other._ask("read-tree", "--reset", "-u", now.tip)
+                await other._ask("read-tree", now.head)
 
     async def repair(self) -> None:
         """Repair the links between a worktree and its repository, of which one or both moved."""
@@ -115,6 +116,10 @@ class LinkedWorktree:
         commit = await self.repository.ref(ref)
         if commit and (commit == self.base or not only_unchanged):
             await self._ask("update-ref", "-d", ref, commit, folder=self.repository.common_dir)
+
+    async def head(self) -> str:
+        """Return the checked-out commit."""
+        return await self.opened().commit("HEAD")
 
     async def checked_out_branch(self) -> str:
         """Return the branch that is checked out now, or ""."""
@@ -195,6 +200,15 @@ class LinkedWorktree:
         if landing and not landing.reverted_on:
             return ""
         return "uncommitted changes" if now.tip != now.head else f"commits on {self.branch} only"
+
+    async def ignored_among(self, paths: Sequence[bytes]) -> Sequence[bytes]:
+        """Return the paths that Git ignores by any of its rules, and that it does not track."""
+        listed = b"".join(b"%s\0" % path for path in paths)
+        ask = ("check-ignore", "-z", "--stdin")
+        result = await run_git_as_owner(
+            *ask, folder=self.top, environ=self.environ, stdin=listed, timeout=_TIME_LIMIT
+        )
+        return [os.fsencode(path) for path in result.stdout.split("\0")[:-1]]
 
     def in_progress(self) -> str:
         """Return which merge or rebase of a person is not complete, or ""."""

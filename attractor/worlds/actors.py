@@ -262,6 +262,8 @@ class KnownLines:
 
     lines: list[Line] = field(default_factory=list[Line])
     end: int = 0
+    file: int = 0
+    """The number of the file: another actor may get its path."""
     lock: Lock = field(default_factory=Lock)
     """Held by the thread that reads further."""
 
@@ -326,9 +328,12 @@ class ActorFolder:
         """
         place, known = self.root / _JOURNAL, known or KnownLines()
         with known.lock:
-            if known.end and place.stat().st_size < known.end:
-                # A copy was restored.
-                known.lines, known.end = [], 0
+            if known.end:
+                status = place.stat()
+                if status.st_size < known.end or status.st_ino != known.file:
+                    # A copy was restored, or an actor renamed.
+                    known.lines, known.end = [], 0
+            known.file = known.file if known.end else _number_of(place)
             for line in read_lines(place, offset=known.end):
                 known.lines.append(self._parse(line.content))
                 known.end = line.end
@@ -380,22 +385,29 @@ class ActorFolder:
         return read_record(kind, data)
 
 
+def _number_of(place: Path) -> int:
+    try:
+        return place.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
 def _to_line(line: Line) -> str:
     return canonical_json({"kind": _NAMES[type(line)], "data": write_record(line)})
 
 
 def lock_actors(project: ProjectFolder, state: Path) -> FileLock:
-    """Lock the names of the actors of a project while one is created."""
+    """Lock the actors of a project while one is made, or changes its name or its values."""
     place = project_folder(state, project.project_id)
     make_private_folder(place)
-    return FileLock(place / f"{ACTORS}.lock").acquire(wait=_PATIENCE_S, purpose="attractor: spawn")
+    return FileLock(place / f"{ACTORS}.lock").acquire(wait=_PATIENCE_S, purpose="attractor: actors")
 
 
 def require_free_name(name: str, project: ProjectFolder, state: Path) -> None:
     """Refuse the name of an actor that exists, or that is archived."""
     require_actor_name(name)
     if (project_folder(state, project.project_id) / ACTORS / name).exists():
-        raise Refused(f"the actor {name} exists already", hint="choose another name: --name NAME")
+        raise Refused(f"the actor {name} exists already", hint="choose another name")
 
 
 def create_actor(actor: Actor, project: ProjectFolder, state: Path) -> ActorFolder:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import Refused, UsageError
 from attractor.base.locks import FileLock
-from attractor.factory.dimensions import Dimension, DimensionRecords, DimensionState, with_dimension
+from attractor.factory.dimensions import Dimension, DimensionRecords, with_dimension
 from attractor.factory.open_project import OpenProject
 from attractor.records.request import RunRequest
 from attractor.workspaces.create.registry import READ_ONLY, workspace_registry
@@ -23,10 +23,10 @@ from attractor.worlds.actors import (
 )
 from attractor.worlds.dimensions import add_dimension
 from attractor.worlds.errors import ActorArchived
-from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import Sender, SenderKind
 from attractor.worlds.orders import LINGERING_S, require_alone, require_startable
 from attractor.worlds.status import read_actor
+from attractor.worlds.waking import wake
 
 _TRIED = "Say what you did last."
 """A task with which a change is tried; it is not sent."""
@@ -41,7 +41,7 @@ def change(
     backend: str = "",
     sandbox: str = "",
     agent: str = "",
-) -> list[str]:
+) -> str:
     """Let the next task work with other values, and return what a person should know about it.
 
     Another program, or another model, has no provider and model of the former one. What could not
@@ -67,10 +67,10 @@ def change(
         require_startable(now, _TRIED, opened)
         folder.record(now)
     if actor.pipeline or not is_other:
-        return []
+        return ""
     told = f"{now.backend} continues no session of {actor.backend}: it reads what was said as text."
-    more = f" {now.backend} keeps no sessions: it is told so before each task."
-    return [told + ("" if getattr(kind, "keeps_sessions", True) else more)]
+    more = " It keeps no session either, and reads it before each task."
+    return told + ("" if getattr(kind, "keeps_sessions", True) else more)
 
 
 def rename(folder: ActorFolder, name: str, by: Sender, opened: OpenProject) -> ActorFolder:
@@ -92,8 +92,8 @@ def rename(folder: ActorFolder, name: str, by: Sender, opened: OpenProject) -> A
             )
         sender = (SenderKind.ACTOR, folder.name)
         for other in actors_of_project(opened):
-            task = other.read_task()
-            sent = [*Inbox(other.inbox).waiting(), *([task.message] if task else [])]
+            view = read_actor(other)
+            sent = [*view.waiting, *([view.task.message] if view.task else [])]
             if any((one.sender.kind, one.sender.name) == sender for one in sent):
                 raise Refused(
                     f"the actor {other.name} works for {folder.name}, and answers that name",
@@ -103,6 +103,9 @@ def rename(folder: ActorFolder, name: str, by: Sender, opened: OpenProject) -> A
         # Before the name changes: a killed command leaves the old name, and a line without effect.
         folder.record(Renamed(folder.name, name, by, opened.now()))
         folder.root.rename(renamed.root)
+    # A message that was sent meanwhile started no process.
+    if read_actor(renamed).can_begin:
+        wake(renamed, opened)
     return renamed
 
 
@@ -114,11 +117,8 @@ def unarchive(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:
         if not history.archived:
             raise Refused(f"the actor {folder.name} is not archived")
         actor = history.actor
-        if actor.dimension and actor.dimension not in _dimensions(opened):
-            raise Refused(
-                f"the dimension {actor.dimension} of {folder.name} was removed",
-                hint=f"continue its conversation in another: attractor actor clone {folder.name}",
-            )
+        if actor.dimension:
+            _dimension_of(history, opened)
         require_alone(actor, opened)
         folder.record(Marked(Mark.UNARCHIVED, by, opened.now()))
 
@@ -127,30 +127,18 @@ def clone(folder: ActorFolder, name: str, by: Sender, opened: OpenProject) -> Ac
     """Make an actor with the conversation of another one, and with a copy of its files.
 
     It works in a new dimension of the same kind. What is submitted of it answers for the runs of
-    the other one too. If the dimension of the other one is gone, so are its files.
+    the other one too.
     """
     opened.refuse_in_run("'attractor actor clone'")
     project, state = folder.project, opened.project.machine.state_dir
     with lock_actors(project, state):
         require_free_name(name, project, state)
         history = folder.read()
-        actor = history.actor
-        made = replace(actor, name=name, spawner=by, created=opened.now(), before=history.before)
-        if not workspace_registry()[actor.workspace].only_reads:
-            if not actor.dimension:
-                raise Refused(
-                    f"the actor {folder.name} works in no dimension, and no other may work there",
-                    hint='spawn one in a dimension: attractor actor spawn "WORDS"',
-                )
-            gone = Dimension(
-                name=actor.dimension,
-                kind=actor.workspace,
-                created=actor.created,
-                folder=actor.folder,
-                state=DimensionState.REMOVING,
-            )
-            like = _dimensions(opened).get(actor.dimension, gone)
-            new = asyncio.run(add_dimension(opened, name, like=like))
+        made = replace(
+            history.actor, name=name, spawner=by, created=opened.now(), before=history.before
+        )
+        if not workspace_registry()[made.workspace].only_reads:
+            new = asyncio.run(add_dimension(opened, name, like=_dimension_of(history, opened)))
             placed = with_dimension(RunRequest(file=project.root, workspace=new.name), opened)
             made = replace(
                 made, workspace=placed.workspace, folder=placed.folder, dimension=new.name
@@ -158,8 +146,21 @@ def clone(folder: ActorFolder, name: str, by: Sender, opened: OpenProject) -> Ac
         return create_actor(made, project, state)
 
 
-def _dimensions(opened: OpenProject) -> dict[str, Dimension]:
-    return {one.name: one for one in DimensionRecords.of(opened).all()}
+def _dimension_of(history: ActorHistory, opened: OpenProject) -> Dimension:
+    """Return the dimension of an actor, or refuse; a later one of its name is another one."""
+    actor = history.actor
+    for one in DimensionRecords.of(opened).all():
+        is_same = (one.name, one.kind, one.folder) == (
+            *(actor.dimension, actor.workspace),
+            actor.folder,
+        )
+        if is_same and not (history.archived and one.created > history.archived.at):
+            return one
+    what = f"the dimension {actor.dimension} was removed" if actor.dimension else "it has none"
+    raise Refused(
+        f"the actor {actor.name} has no dimension of its own: {what}",
+        hint='spawn another one: attractor actor spawn "WORDS"',
+    )
 
 
 def _require_current(folder: ActorFolder) -> ActorHistory:

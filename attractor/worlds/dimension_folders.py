@@ -87,15 +87,15 @@ async def fill(
     """Make the folder with its files, or those of another, and prepare it as workspaces are."""
     project = opened.project
     place = place_of(opened, repository, dimension)
-    like = like if like and like.is_ready else None
     theirs = place_of(opened, repository, like) if like else None
     if isinstance(place, LinkedWorktree):
         await place.make(project.root, project.console.tell)
         if isinstance(theirs, LinkedWorktree):
             await theirs.copy_to(place)
     else:
-        files = Path(like.folder) if like else project.root
-        await place.make(files, excluded_paths(project, files))
+        base = theirs if isinstance(theirs, PlainDirectory) else None
+        files = base.folder if base else project.root
+        await place.make(files, excluded_paths(project, files), base)
     wanted = project.preparation.copying
     included = await included_paths(project.root, project.machine.environ)
     if paths := list(dict.fromkeys([*wanted.copied_paths, *included])):

@@ -89,15 +89,16 @@ async def add_dimension(
 ) -> Dimension:
     """Make a dimension, or record a worktree or folder that a person made at `at`.
 
-    One that is `like` another has its kind and its files, and is compared with the same base. Of
-    one that is gone, only what worked there is known.
+    One that is `like` another has its kind and its files, and is compared with the same base.
     """
     opened.identity.create_id()
     with _locked(opened) as records:
         await _settle(opened, records)
         making = _Making(opened, records, await try_repository(opened))
-        if like and like.is_ready:
-            kind, ref = like.kind, like.base if like.kind == "worktree" else ""
+        if like:
+            place = place_of(opened, making.repository, like)
+            kind = like.kind
+            ref = await place.head() if isinstance(place, LinkedWorktree) else ""
         return await making.make(name, kind, ref, at, like)
 
 
@@ -119,7 +120,8 @@ class _Making:
         plan = Dimension(name=name, kind=kind, created=self.opened.project.machine.clock.now())
         if like:
             known = filter(None, (*like.origins, like.name, like.folder))
-            plan = replace(plan, origins=[*known], worked_since=like.since)
+            since = like.worked_since or like.created
+            plan = replace(plan, origins=[*known], worked_since=since)
         if not workspace_registry()[kind].needs_folder:
             plan = replace(plan, state=DimensionState.READY)
             self.records.write(plan)
@@ -136,8 +138,8 @@ class _Making:
                 await _undo(self.opened, self.records, plan)
                 raise
         ready = replace(plan, state=DimensionState.READY)
-        if like and like.is_ready:
-            ready = replace(ready, base_branch=like.base_branch)
+        if like:
+            ready = replace(ready, base=like.base, base_branch=like.base_branch)
         self.records.write(ready)
         return ready
 

@@ -6,13 +6,7 @@ from pathlib import Path
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError, VerificationError
-from attractor.base.files import (
-    file_error,
-    make_private_folder,
-    read_regular,
-    remove_file,
-    write_whole,
-)
+from attractor.base.files import file_error, read_regular, remove_file, write_whole
 from attractor.base.ids import new_run_id
 from attractor.base.json import canonical_json, parse_object
 from attractor.base.locks import FileLock
@@ -49,7 +43,11 @@ class Inbox:
                 hint="put the text into a file of the project, and name the file",
             )
         now = clock.now()
-        make_private_folder(self.folder)
+        # Not its parents: an actor that was renamed meanwhile is none any more.
+        try:
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+        except FileNotFoundError:
+            raise UsageError("the actor is gone", hint="see: attractor actor list") from None
         with FileLock(self.folder / "lock").acquire(wait=_PATIENCE_S):
             number = self._next_number()
             message = Message(new_run_id(now, randomness), number, kind, sender, text, now, about)

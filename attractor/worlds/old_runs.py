@@ -36,7 +36,9 @@ def old_runs(
 ) -> Mapping[str, OldRun]:
     """Return the runs of answered tasks that are not among the last, and that no run submits."""
     cited = {run_id for entry in entries for run_id in _submitted_in(entry)}
-    found: dict[str, OldRun] = {}
+    actors, found = [*actors], dict[str, OldRun]()
+    # A clone begins with the conversation of another actor.
+    cited |= {view.history.before for view in actors}
     for view in actors:
         run_ids = [*dict.fromkeys(one.run_id for one in view.history.answers if one.run_id)]
         for run_id in run_ids[:-KEPT]:

@@ -59,10 +59,9 @@ def runs_in(dimension: Dimension, opened: OpenProject) -> Sequence[Manifest]:
             record = read_record(state / STORES / manifest.run_id)
             folder = str(record.folder) if record else ""
             if (
-                dimension.is_place_of(request.dimension, folder)
+                dimension.has_work_of(request.dimension, folder, manifest.started)
                 and request.workspace != READ_ONLY
                 and not request.submission
-                and manifest.started >= dimension.since
             ):
                 found.append(manifest)
     return sorted(found, key=lambda one: one.started)
@@ -75,7 +74,7 @@ def _submission_of(
     removed = {
         run_id: task.actor
         for run_id, task in sorted(removed_tasks(opened.ledger.entries()).items())
-        if dimension.is_place_of(task.dimension, "") and time_of(run_id) >= dimension.since
+        if dimension.has_work_of(task.dimension, "", time_of(run_id))
     }
     tasks = [request.task for request in map(read_request, work) if request.task]
     return Submission(
@@ -126,7 +125,7 @@ async def submit_dimension(
     files = _files_of(dimension, opened, repository, last_run)
     result = await start_submission(asked, submission, files, opened, what=what)
     for folder in actors_of_project(opened):
-        last = folder.read().last if folder.name in submission.actors else None
+        last = folder.read().last
         # An answer that came after the files were taken is not judged.
         if last and last.run_id in submission.runs:
             mark_seen(folder, last.message.id, by, opened)

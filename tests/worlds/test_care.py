@@ -2,16 +2,18 @@
 
 import json
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from attractor.factory.dimensions import DimensionRecords
+from attractor.factory.dimensions import Dimension, DimensionRecords
 from attractor.factory.open_project import open_project
 from attractor.twins.script.script import Rule, When
 from attractor.worlds.submit import runs_in
 from tests.agent.twinned import MODELS, says, uses
 from tests.cli.test_agent import EDITS, ProjectDesk, desk_with, steps
+from tests.tables import table
 from tests.worlds.test_actors import MODEL, actors, commit_all, twin
 
 REFUSED = 4
@@ -153,6 +155,58 @@ def test_archived_actor_is_taken_back_unless_its_files_are_gone(tmp_path: Path) 
         assert ask(desk, "fixer") == "I fixed add."
         assert desk.do("actor", "remove", "fixer", "--force").returncode == 0
         gone = desk.do("actor", "unarchive", "fixer")
-        assert (gone.returncode, "actor clone fixer" in gone.stderr) == (REFUSED, True)
-        assert desk.do("actor", "clone", "fixer", "again").returncode == 0
-        assert ask(desk, "again") == "I fixed add."
+        assert (gone.returncode, "was removed" in gone.stderr) == (REFUSED, True)
+        desk.do("dimension", "add", "fixer")
+        # Another dimension of the same name has other files.
+        again = desk.do("actor", "unarchive", "fixer")
+        assert again.returncode == REFUSED
+        gone = desk.do("actor", "clone", "fixer", "again")
+        assert gone.returncode == REFUSED, gone.stderr
+
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+COPY = Dimension(
+    name="copy",
+    kind="worktree",
+    folder="/copy",
+    created=BEGAN + 2 * HOUR,
+    origins=["first", "/first"],
+    worked_since=BEGAN,
+)
+ISOLATED = Dimension(name="apart", kind="isolated", created=BEGAN)
+
+
+@table(
+    ("of", "place", "hours", "is_work"),
+    [
+        (COPY, ("copy", ""), 3, True),
+        (COPY, ("", "/copy"), 3, True),
+        (COPY, ("copy", ""), 1, False),
+        (COPY, ("first", ""), 1, True),
+        (COPY, ("", "/first"), 1, True),
+        # What is done there later is not in its files.
+        (COPY, ("first", ""), 3, False),
+        (COPY, ("first", ""), -1, False),
+        (ISOLATED, ("apart", ""), 1, True),
+        (ISOLATED, ("", "/elsewhere"), 1, False),
+        (ISOLATED, ("", ""), 1, False),
+    ],
+)
+def test_work_in_a_dimension_and_in_those_it_is_a_copy_of(
+    of: Dimension, place: tuple[str, str], hours: int, is_work: bool
+) -> None:
+    assert of.has_work_of(*place, BEGAN + hours * HOUR) is is_work
+
+
+def test_clone_of_a_folder_without_git_is_compared_with_the_same_base(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    with twin(desk, *fixing()):
+        assert desk.do("dimension", "add", "fixer", "--kind", "directory").returncode == 0
+        desk.do("actor", "spawn", "fix the sum", "--name", "fixer", "--in", "fixer", *MODEL)
+        desk.do("actor", "wait", "fixer", "--timeout", "60s")
+        made = desk.do("actor", "clone", "fixer", "twin")
+        assert made.returncode == 0, made.stderr
+        assert "return a + b" in desk.do("dimension", "diff", "twin").stdout
+        refused = desk.do("actor", "remove", "twin")
+    assert (refused.returncode, "would be lost" in refused.stderr) == (REFUSED, True)

@@ -203,3 +203,29 @@ def test_line_ends_become_those_of_git_and_filtered_files_stay_out(tmp_path: Pat
 )
 def test_subject_is_one_clean_line(words: str, subject: str) -> None:
     assert subject_from([words]) == subject
+
+
+def test_ignored_files_and_what_others_changed_since_are_in_no_commit(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bench.project / ".git" / "info" / "exclude").write_text("*.secret\n")
+    answer = bench.answer("echo x > a.secret; echo x > a.txt; echo made")
+    assert bench.names(answer.commit) == "A\ta.txt"
+    assert answer.why_not_committed == "Git ignores a.secret"
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(process, "answer_of", die)
+        send_to(bench.actor, bench.opened, "echo run > both.txt; echo run > own.txt; echo done")
+        with pytest.raises(KeyboardInterrupt):
+            bench.work()
+    (bench.top / "both.txt").write_text("mine\n")
+    bench.git("add", "both.txt")
+    bench.git("commit", "--no-gpg-sign", "--quiet", "-m", "Mine")
+    bench.work()
+    late = bench.actor.read().answers[-1]
+    assert bench.names(late.commit) == "A\town.txt"
+    assert late.why_not_committed == "others changed both.txt"
+    assert bench.git("show", "HEAD:both.txt") == "mine"

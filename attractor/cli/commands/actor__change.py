@@ -37,10 +37,10 @@ def actor_change(
     """
     given = {"model": model, "provider": provider, "backend": backend, "sandbox": sandbox}
     if not (agent_name or any(given.values())):
-        raise UsageError("nothing is to change", hint="name a value, such as --model MODEL")
+        raise UsageError("no change is given", hint="name a value, such as --model MODEL")
     folder, opened = find(invocation, name)
-    for words in change(folder, opened, agent=agent_name, **given):
-        opened.project.console.tell(words)
+    if told := change(folder, opened, agent=agent_name, **given):
+        opened.project.console.tell(told)
     actor = folder.read().actor
     model_words = f", model {actor.model}" if actor.model else ""
     words = (

@@ -67,7 +67,7 @@ def validate(
     FILE is a pipeline, a folder, a name such as gallery:bug_fix, or - for standard input. In a
     folder, every .dot and .gv file is checked, except in hidden folders and runs/. Each problem is
     reported with its line, its rule and a fix, also a missing API key of a model that a stage names
-    (a warning). Nothing is executed, and without --fix nothing is
+    (an info). Nothing is executed, and without --fix nothing is
     changed. Exit with 1 if there is an error (not for warnings or notes), and with 2 if a file
     cannot be read.
     """

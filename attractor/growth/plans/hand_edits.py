@@ -166,14 +166,15 @@ def _added_panel(_: SpecGraph, node: SpecNode) -> Mapping[str, Any]:
     return {"type": "add_surface", "panels": [node.name], "shows": shown}
 
 
-def _arranged(node: SpecNode) -> Iterator[Mapping[str, Any]]:
+def _arranged(node: SpecNode, *, is_changed: bool = False) -> Iterator[Mapping[str, Any]]:
     values = {
         "view": node.fields.get("view"),
         "by": next(iter(node.targets(Relation.ARRANGED_BY)), None),
         "count": node.fields.get("count") == "true",
         "sum": list(node.targets(Relation.SUMS)),
     }
-    if given := {key: one for key, one in values.items() if one}:
+    given = {key: one for key, one in values.items() if one}
+    if given or is_changed:
         yield {"type": "arrange_panel", "panel": node.id, "view": "table", **given}
 
 
@@ -244,7 +245,7 @@ def _changed(after: SpecGraph, change: SpecChange) -> Sequence[Mapping[str, Any]
                 return [{**place, "field_type": change.after or "text"}]
             return [{**place, key: change.after == "true"}]
         case (ChangeKind.CHANGED, "panel", "view" | "count" | Relation.ARRANGED_BY | Relation.SUMS):
-            return list(_arranged(after[change.id]))
+            return list(_arranged(after[change.id], is_changed=True))
         case (ChangeKind.CHANGED, "section", "cadence"):
             return [{"type": "set_cadence", "section": change.id, "cadence": change.after}]
         case (ChangeKind.CHANGED, "step", "strategy"):

@@ -5,7 +5,7 @@ on this machine. Only `attractor validate` reports it, once a provider, for stag
 `agent`; a run refuses such stages by itself.
 
 Why: a stage cannot call a model without the key. The pipeline may run on another machine, so this
-is only told; set the rule to `off` where pipelines are only checked.
+is only an info; set the rule to `off` where pipelines are only checked.
 
 Example:
 

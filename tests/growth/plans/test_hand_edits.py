@@ -100,6 +100,17 @@ def test_edited_label_and_totals_become_morphs():
     ]
 
 
+def test_removed_totals_become_a_morph():
+    base = apply_morphs(farm(), [read_morph(COPIES), read_morph(PANEL), read_morph(TOTALS)])
+    edited = base.replace(base["loads"].with_fields(count=None))
+    found = morphs_of_edits(base, edited)
+    assert found.without_morph == ()
+    assert found.proposal.to_dict()["morphs"] == [
+        {"type": "arrange_panel", "panel": "loads", "view": "table"}
+    ]
+
+
+TOTALS = {"type": "arrange_panel", "panel": "loads", "view": "table", "count": True}
 COPIES = {"type": "add_field", "entity": "block", "name": "copies", "field_type": "integer"}
 PANEL = {"type": "add_surface", "panels": ["Loads"], "shows": ["block"]}
 
