@@ -90,6 +90,9 @@ class DimensionAnswer(AnswerModel):
     base: str
     base_branch: str
     made_by_attractor: bool
+    origins: list[str] = Field(
+        description="The names and folders of the dimensions of which it is a copy."
+    )
     created: datetime
 
 
