@@ -24,7 +24,7 @@ from attractor.worlds.actors import (
 from attractor.worlds.dimensions import add_dimension
 from attractor.worlds.errors import ActorArchived
 from attractor.worlds.messages import Sender, SenderKind
-from attractor.worlds.orders import LINGERING_S, require_alone, require_startable
+from attractor.worlds.orders import LINGERING_S, require_alone, require_sandbox, require_startable
 from attractor.worlds.status import read_actor
 from attractor.worlds.waking import wake
 
@@ -52,8 +52,8 @@ def change(
         actor = _require_current(folder).actor
         if agent and actor.pipeline:
             raise UsageError(f"the pipeline of {actor.name} names its agents itself")
-        if sandbox == "none" and actor.workspace == READ_ONLY:
-            raise UsageError("without a sandbox, nothing keeps an actor from changing files")
+        if actor.workspace == READ_ONLY:
+            require_sandbox(sandbox)
         is_other = backend not in ("", actor.backend)
         now = replace(
             actor,
@@ -150,10 +150,8 @@ def _dimension_of(history: ActorHistory, opened: OpenProject) -> Dimension:
     """Return the dimension of an actor, or refuse; a later one of its name is another one."""
     actor = history.actor
     for one in DimensionRecords.of(opened).all():
-        is_same = (one.name, one.kind, one.folder) == (
-            *(actor.dimension, actor.workspace),
-            actor.folder,
-        )
+        place = (actor.dimension, actor.workspace, actor.folder)
+        is_same = (one.name, one.kind, one.folder) == place
         if is_same and not (history.archived and one.created > history.archived.at):
             return one
     what = f"the dimension {actor.dimension} was removed" if actor.dimension else "it has none"

@@ -60,7 +60,7 @@ _LOOK_S = 0.5
 """A process that only looks whether a lock is held holds it for a moment."""
 _POLL_S = 0.1
 LINGERING_S = 10.0
-"""The process of an actor that is held ends after a few seconds."""
+"""The process of an actor without work ends after a few seconds."""
 
 
 def name_after(words: str, taken: Iterable[str]) -> str:
@@ -96,11 +96,8 @@ def spawn(
     require_actor_name(actor.name)
     if not words.strip():
         raise UsageError("the task is empty", hint='describe it: attractor actor spawn "TASK"')
-    if only_reads and actor.sandbox == "none":
-        raise UsageError(
-            "without a sandbox, nothing keeps an actor from changing files",
-            hint="remove --sandbox none",
-        )
+    if only_reads:
+        require_sandbox(actor.sandbox)
     project, state = here(opened), opened.project.machine.state_dir
     actor = replace(actor, pool=actor.pool or opened.project.worlds.pool)
     # Unknown names, and names that are taken, are refused before anything is made.
@@ -126,6 +123,15 @@ def spawn(
         )
     send(folder, words, actor.spawner, opened)
     return folder
+
+
+def require_sandbox(sandbox: str) -> None:
+    """Refuse to let an actor that only reads work without a sandbox."""
+    if sandbox == "none":
+        raise UsageError(
+            "without a sandbox, nothing keeps an actor from changing files",
+            hint="remove --sandbox none",
+        )
 
 
 def _placed(actor: Actor, where: str, opened: OpenProject, *, only_reads: bool = False) -> Actor:

@@ -30,8 +30,10 @@ def actor_clone(invocation: Invocation, name: str, new: str, as_json: bool) -> E
     taken = [one.name for one in actors_of_project(opened)]
     made = clone(folder, new or name_after(folder.name, taken), sender_of(invocation), opened)
     quoted = shlex.quote(made.name)
+    # One that only reads works where the other one does.
+    files = " and a copy of the files" if made.read().actor.dimension == made.name else ""
     words = (
-        f"The actor {made.name} has the conversation and the files of {folder.name}.\n"
+        f"The actor {made.name} has the conversation{files} of {folder.name}.\n"
         f"  its next task:  attractor actor prompt {quoted} TEXT"
     )
     return show_result(actor_record(read_actor(made)), words, as_json=as_json)

@@ -267,14 +267,15 @@ async def roll_back(
                 f"{branch} changed the same lines later: {some_paths(merged.conflicts)}",
                 hint=f"revert it by hand: git revert {done.commit[:12]}",
             )
-        trailers = [f"Attractor-Run: {run.manifest.run_id}", trailer]
+        trailers = [f"{RUN_TRAILER}: {run.manifest.run_id}", trailer]
+        subject = await repository.git.run("log", "-1", "--format=%s", done.commit)
         commit = write_commit(
             store.objects,
             tree=merged.tree,
             parents=(head,),
             author=Author.attractor(run.clock.now()),
             message=run.redactor.text(
-                "\n".join([f'Revert "{subject_of(run)}"', "", reason.strip(), "", *trailers])
+                "\n".join([f'Revert "{subject}"', "", reason.strip(), "", *trailers])
             ),
         )
         await bring_commit(commit, out_of=store.git, into=repository.git, without=head)
