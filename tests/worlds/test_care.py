@@ -142,6 +142,20 @@ def test_clone_has_conversation_and_files_and_changes_only_its_own(tmp_path: Pat
     assert "return a + b" in (Path(fixer["folder"]) / "calc.py").read_text()
 
 
+def test_clone_that_could_not_be_made_leaves_nothing(tmp_path: Path) -> None:
+    desk = desk_in_git(tmp_path)
+    with twin(desk, *fixing()):
+        spawn(desk)
+        settings = desk.place / "attractor.toml"
+        settings.write_text('[workspace]\nsetup = "false"\n')
+        assert desk.do("actor", "clone", "fixer", "twin").returncode != 0
+        settings.unlink()
+        [one] = json.loads(desk.do("dimension", "list", "--json").stdout)
+        assert one["name"] == "fixer"
+        made = desk.do("actor", "clone", "fixer", "twin")
+        assert made.returncode == 0, made.stderr
+
+
 def test_archived_actor_is_taken_back_unless_its_files_are_gone(tmp_path: Path) -> None:
     desk = desk_in_git(tmp_path)
     with twin(desk, *fixing()):

@@ -70,6 +70,18 @@ def test_last_runs_of_an_actor_stay_and_the_older_ones_are_removed(
     assert [one.succeeded for one in folder.read().answers] == [True] * 5
 
 
+def test_conversation_of_a_clone_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(old_runs, "KEPT", 1)
+    opened = open_at(tmp_path)
+    folder = actor_in(opened)
+    for text in ("one", "two", "three"):
+        send_to(folder, opened, text)
+    ActorProcess(folder, opened).work(linger_s=0.1)
+    runs = [one.run_id for one in folder.read().answers]
+    actor_in(opened, "clone", before=runs[0])
+    assert removed(collect(opened)) == [runs[1]]
+
+
 def test_submission_counts_the_runs_that_were_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
