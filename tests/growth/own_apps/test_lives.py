@@ -31,6 +31,7 @@ PAGE = ROOT / "docs" / "how-to" / "specify-an-app.md"
 KILLS = count(ci=2, full=20)
 RECORDS = 500
 WISHES = 6
+PEOPLE = 100
 DEPLOY_S = 4.0
 """About as long as a deployment takes after its decision."""
 
@@ -320,8 +321,8 @@ def rush(client: httpx.Client, app: OwnApp) -> None:
         sent = {**record, "id": f"rush-{person}", of: places[person % 2]}
         return client.post(f"/data/{entity}", json=sent).status_code
 
-    with ThreadPoolExecutor(20) as pool:
-        found = list(pool.map(take, range(100)))
+    with ThreadPoolExecutor(PEOPLE) as pool:
+        found = list(pool.map(take, range(PEOPLE)))
     assert sorted(set(found)) == [HTTPStatus.CREATED, HTTPStatus.CONFLICT]
     taken = [one[of] for one in records(client, entity).values() if one["id"].startswith("rush-")]
     assert [taken.count(one) for one in places] == [5, 5]
