@@ -61,6 +61,11 @@ class Dimension:
         """Whether it has its files."""
         return self.state is DimensionState.READY
 
+    @property
+    def origins_of_copy(self) -> list[str]:
+        """The origins of a dimension that is a copy of this one."""
+        return [*filter(None, (*self.origins, self.name, self.folder))]
+
     def has_work_of(self, dimension: str, folder: str, began: datetime) -> bool:
         """Whether the work of a run, in a dimension or in a folder, is in its files."""
         places = {dimension, folder} - {""}

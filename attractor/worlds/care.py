@@ -138,12 +138,28 @@ def clone(folder: ActorFolder, name: str, by: Sender, opened: OpenProject) -> Ac
             history.actor, name=name, spawner=by, created=opened.now(), before=history.before
         )
         if not workspace_registry()[made.workspace].only_reads:
-            new = asyncio.run(add_dimension(opened, name, like=_dimension_of(history, opened)))
+            like = _dimension_of(history, opened)
+            new = _left_copy(name, like, history, opened) or asyncio.run(
+                add_dimension(opened, name, like=like)
+            )
             placed = with_dimension(RunRequest(file=project.root, workspace=new.name), opened)
             made = replace(
                 made, workspace=placed.workspace, folder=placed.folder, dimension=new.name
             )
         return create_actor(made, project, state)
+
+
+def _left_copy(
+    name: str, like: Dimension, history: ActorHistory, opened: OpenProject
+) -> Dimension | None:
+    """Return the copy that a killed command made without its actor, unless a task ended since."""
+    records = {one.name: one for one in DimensionRecords.of(opened).all()}
+    copy, last = records.get(name), history.last
+    if copy is None or not copy.is_ready or [*copy.origins] != like.origins_of_copy:
+        return None
+    is_old = last is not None and last.at > copy.created
+    is_used = any(one.read().actor.dimension == name for one in actors_of_project(opened))
+    return None if is_old or is_used else copy
 
 
 def _dimension_of(history: ActorHistory, opened: OpenProject) -> Dimension:

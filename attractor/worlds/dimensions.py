@@ -119,9 +119,8 @@ class _Making:
         self._require_usable(name, kind, ref, at)
         plan = Dimension(name=name, kind=kind, created=self.opened.project.machine.clock.now())
         if like:
-            known = filter(None, (*like.origins, like.name, like.folder))
             since = like.worked_since or like.created
-            plan = replace(plan, origins=[*known], worked_since=since)
+            plan = replace(plan, origins=like.origins_of_copy, worked_since=since)
         if not workspace_registry()[kind].needs_folder:
             plan = replace(plan, state=DimensionState.READY)
             self.records.write(plan)

@@ -428,10 +428,10 @@ def archive(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:
     """Archive an actor that does not work; waiting messages are answered with that."""
     opened.refuse_in_run("'attractor actor archive'")
     view = read_actor(folder)
-    if view.status is ActorStatus.ARCHIVED:
-        return
-    _require_no_work(view)
-    folder.record(Marked(Mark.ARCHIVED, by, opened.now()))
+    if view.status is not ActorStatus.ARCHIVED:
+        _require_no_work(view)
+        folder.record(Marked(Mark.ARCHIVED, by, opened.now()))
+    # Also of an archived actor: a killed command left them.
     for message in view.waiting:
         settle(refusal(message, "the actor was archived", now=opened.now()), folder, opened)
 

@@ -11,7 +11,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.worlds.actors import ActorFolder, Mark, Marked
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.messages import TaskAtWork
-from attractor.worlds.orders import go_on, leave, send, start_over
+from attractor.worlds.orders import archive, go_on, leave, send, start_over
 from tests.pipeline.projects import LINEAR, git
 from tests.repositories import begin_repository
 from tests.worlds.desks import SLOW, PlacedDesk, desk
@@ -60,6 +60,16 @@ def test_message_is_taken_back_if_no_process_can_be_started_for_it(tmp_path: Pat
     folder.log.mkdir()
     with pytest.raises(ProcessNotStarted, match="cannot start"):
         write(folder, opened)
+    assert not Inbox(folder.inbox).has_messages()
+
+
+def test_messages_that_a_killed_archive_left_are_answered_by_the_next(tmp_path: Path) -> None:
+    opened = open_at(tmp_path)
+    folder = actor_in(opened)
+    send_to(folder, opened, "one")
+    folder.record(Marked(Mark.ARCHIVED, ANN, opened.now()))
+    archive(folder, ANN, opened)
+    assert [one.reason for one in folder.read().answers] == ["the actor was archived"]
     assert not Inbox(folder.inbox).has_messages()
 
 
