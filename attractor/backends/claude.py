@@ -32,7 +32,8 @@ _VARIABLES = {
 
 def invoke(task: Task) -> Invocation:
     """Return the call of claude, which reads messages from its input while it works."""
-    words = ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"]
+    words = [*task.arguments, "-p", "--input-format", "stream-json"]
+    words += ["--output-format", "stream-json", "--verbose"]
     words += ["--replay-user-messages", "--permission-mode", "bypassPermissions"]
     if task.choice.model:
         words += ["--model", task.choice.model]
@@ -130,4 +131,11 @@ CLAUDE = Program(
     steer=send,
     prepare=prepare,
 )
-part = outside_backend(lambda parts: CLAUDE)
+_OPTIONS = {
+    "--append-system-prompt": r"[\s\S]+",
+    "--disallowedTools": r".+",
+    "--effort": r"\w+",
+    "--fallback-model": r"[\w.:@/-]+",
+    "--max-turns": r"\d+",
+}
+part = outside_backend(lambda parts: CLAUDE, options=_OPTIONS)

@@ -29,7 +29,7 @@ from attractor.llm.response import Usage
 def invoke(task: Task) -> Invocation:
     """Return the call of codex, which reads the prompt from its input."""
     # codex cannot start its own sandbox inside another one: it writes nothing, and exits with 0.
-    words = ["exec", "--json", "--skip-git-repo-check", "-s", "danger-full-access"]
+    words = ["exec", *task.arguments, "--json", "--skip-git-repo-check", "-s", "danger-full-access"]
     words += ["-c", "check_for_update_on_startup=false", "-c", "analytics.enabled=false"]
     if task.choice.model:
         words += ["-m", task.choice.model]
@@ -206,4 +206,5 @@ CODEX = Program(
     sessions=(".codex/sessions",),
     prepare=prepare,
 )
-part = outside_backend(lambda parts: CODEX)
+_OPTIONS = {"-c": r"model_(reasoning_effort|reasoning_summary|verbosity)=\w+"}
+part = outside_backend(lambda parts: CODEX, options=_OPTIONS)

@@ -31,7 +31,7 @@ _VARIABLES = {"GEMINI_CLI_TRUST_WORKSPACE": "true"}
 
 def invoke(task: Task) -> Invocation:
     """Return the call of gemini, which reads the prompt from its input."""
-    words = ["--yolo", "--output-format", "stream-json"]
+    words = [*task.arguments, "--yolo", "--output-format", "stream-json"]
     if task.choice.model:
         words += ["-m", task.choice.model]
     # Without a home folder of its own, gemini uses the operator's.
@@ -101,4 +101,5 @@ GEMINI = Program(
     login=".gemini/oauth_creds.json",
     prepare=prepare,
 )
-part = outside_backend(lambda parts: GEMINI, keeps_sessions=False)
+_OPTIONS = {"--allowed-mcp-server-names": r"[\w,-]+", "--extensions": r"[\w,-]+"}
+part = outside_backend(lambda parts: GEMINI, keeps_sessions=False, options=_OPTIONS)

@@ -34,7 +34,7 @@ _TOOLS = {"bash": "shell", "edit": "edit_file", "read": "read_file", "write": "w
 def invoke(task: Task) -> Invocation:
     """Return the call of opencode, which reads the prompt from its input."""
     model, access = task.choice.model, task.access
-    words = ["run", "--format", "json"]
+    words = ["run", *task.arguments, "--format", "json"]
     if model:
         words += ["-m", f"{_PROVIDER if access else task.choice.provider}/{model}"]
     if effort := task.choice.reasoning_effort:
@@ -131,4 +131,5 @@ OPENCODE = Program(
     needs_model=True,
     prepare=lambda task: Invocation((), configure(task)),
 )
-part = outside_backend(lambda parts: OPENCODE)
+_OPTIONS = {"--agent": r"[\w-]+", "--variant": r"[\w-]+"}
+part = outside_backend(lambda parts: OPENCODE, options=_OPTIONS)

@@ -207,6 +207,9 @@ class OutsideAgent:
     keeps_sessions = True
     """Whether a run can continue the session of another run."""
 
+    options: Mapping[str, str] = {}
+    """The options that a person may add to the command, with the patterns of their values."""
+
     def __init__(self, program: Program, parts: BackendParts) -> None:
         self._program = program
         self._parts = parts.outside
@@ -323,7 +326,9 @@ class OutsideAgent:
     ) -> AsyncGenerator[Task]:
         """Yield the task without a prompt: its model, its home folder, and its model access."""
         environment = stage.workspace.environment
-        task = Task(prompt="", choice=choice, folder=environment.working_directory())
+        arguments = tuple(parts.arguments.get(self._program.name, ()))
+        folder = environment.working_directory()
+        task = Task(prompt="", choice=choice, folder=folder, arguments=arguments)
         has_key = not choice.provider or has_native_key(choice.provider, parts.environ)
         login = None if has_key else login_for(self._program, choice.provider, parts)
         transcript.has_subscription = login is not None
@@ -513,11 +518,16 @@ class OutsideAgent:
 
 
 def outside_backend(
-    make: Callable[[OutsideParts | None], Program], *, keeps_sessions: bool = True
+    make: Callable[[OutsideParts | None], Program],
+    *,
+    keeps_sessions: bool = True,
+    options: Mapping[str, str] | None = None,
 ) -> type[BuiltBackend]:
     """Return the backend of a program; `make` returns the program, from the settings if needed.
 
-    Without `keeps_sessions`, no run can continue the session of another run.
+    Without `keeps_sessions`, no run can continue the session of another run. The values of
+    `options` are the patterns of their values: what Attractor sets is missing, and what could
+    weaken the sandbox, the proxy or the permissions.
     """
 
     class OutsideBackend(OutsideAgent):
@@ -527,6 +537,7 @@ def outside_backend(
             super().__init__(make(parts.outside), parts)
 
     OutsideBackend.keeps_sessions = keeps_sessions
+    OutsideBackend.options = options or {}
     return OutsideBackend
 
 

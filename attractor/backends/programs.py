@@ -28,6 +28,7 @@ class Task:
     """One prompt for a program, which it executes in `folder`.
 
     Without `access` and `home`, the program uses the login and the home folder of the operator.
+    `arguments` are those that a person chose.
     """
 
     prompt: str
@@ -36,6 +37,7 @@ class Task:
     home: str = ""
     access: ModelAccess | None = None
     session: str = ""
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Finds backends: files in this folder, entry points, and objects passed by a program."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
@@ -32,7 +33,7 @@ class OutsideParts:
     `logins` are those that a person allowed, by program.
     `is_sandboxed` is False if the run asks for no sandbox. With `is_model_asked`, the default model
     was asked for, and does not come from the settings. Without `accounts`, the limit of an
-    account is a failure.
+    account is a failure. `arguments` are further ones of a program, by backend.
     """
 
     environ: Mapping[str, str]
@@ -45,6 +46,7 @@ class OutsideParts:
     logins: "Mapping[str, Login]" = field(default_factory=dict[str, "Login"])
     command: Sequence[str] = ()
     feedback: JsonObject = field(default_factory=dict[str, Json])
+    arguments: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,31 @@ class NeedsProgram(Protocol):
 def backend_registry() -> Registry[type[BuiltBackend]]:
     """Return the backend classes by name."""
     return Registry("attractor.backends", type[BuiltBackend], noun="backend")
+
+
+def require_arguments(backend: str, arguments: Sequence[str]) -> None:
+    """Refuse arguments of a program that its backend does not list as harmless."""
+    options: Mapping[str, str] = getattr(backend_registry()[backend], "options", {})
+    rest = [*arguments]
+    if rest and not options:
+        raise UsageError(
+            f"{backend} takes no arguments after --",
+            hint="remove them, or name a program: --with claude, codex, gemini or opencode",
+        )
+    while rest:
+        flag, is_joined, value = rest.pop(0).partition("=")
+        if flag not in options:
+            raise UsageError(
+                f"{backend} cannot get {flag}: Attractor sets it itself, or does not know it as "
+                "harmless to the sandbox",
+                hint=f"allowed are: {', '.join(options)}",
+            )
+        if not is_joined:
+            value = rest.pop(0) if rest else ""
+        if value.startswith("-") or not re.fullmatch(options[flag], value):
+            raise UsageError(
+                f"invalid value {value!r} of {flag}", hint=f"it must match {options[flag]}"
+            )
 
 
 _HINT = "pass an object with a method run(node, prompt, context), or such a function"

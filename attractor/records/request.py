@@ -43,12 +43,16 @@ class ContinuedRun:
 
 @dataclass(frozen=True)
 class ActorTask:
-    """The message to an actor for which a run was started: its id and hash, and its sender."""
+    """The message to an actor for which a run was started: its id and hash, and its sender.
+
+    `arguments` are further ones of the actor's program.
+    """
 
     actor: str
     message: str
     hash: str
     sender: str
+    arguments: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

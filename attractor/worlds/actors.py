@@ -49,8 +49,8 @@ class Actor:
 
     Without a `pipeline`, each run is one stage of a coding agent. `life_usd` is the limit of the
     cost of all runs. Workers of a `pool` of the fleet execute the runs (default: a process here).
-    `touches` are patterns of the files that it is expected to change. The last record counts, since
-    the `folder` may move.
+    `touches` are patterns of the files that it is expected to change. `arguments` are further ones
+    of the program. The last record counts, since the `folder` may move.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Actor:
     life_usd: float | None = None
     pool: str = ""
     touches: str = ""
+    arguments: Sequence[str] = ()
     before: str = ""
     """The run whose conversation the first run continues: that of the actor it is a clone of."""
 
@@ -171,6 +172,15 @@ class Renamed:
 
 
 @dataclass(frozen=True)
+class Changed:
+    """A person lets the actor work in another way from the next task on."""
+
+    actor: Actor
+    by: Sender
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Renewed:
     """The conversation begins anew: the next run continues none."""
 
@@ -178,7 +188,7 @@ class Renewed:
     at: datetime
 
 
-Line = Actor | Answered | Marked | Resumed | Renamed | Renewed | GoneOn
+Line = Actor | Answered | Marked | Resumed | Renamed | Changed | Renewed | GoneOn
 L = TypeVar("L", bound=Line)
 _KINDS: Mapping[str, type[Line]] = {
     "spawned": Actor,
@@ -186,6 +196,7 @@ _KINDS: Mapping[str, type[Line]] = {
     "marked": Marked,
     "resumed": Resumed,
     "renamed": Renamed,
+    "changed": Changed,
     "renewed": Renewed,
     "gone_on": GoneOn,
 }
@@ -197,7 +208,7 @@ class ActorHistory:
     """What the journal of an actor records; `seen` is the message whose answer was seen.
 
     `before` is the run whose conversation the next one continues, `gone_on` are the times when a
-    cut task was to go on.
+    cut task was to go on, `changed` is the last change of how it works.
     """
 
     actor: Actor
@@ -207,13 +218,15 @@ class ActorHistory:
     seen: str = ""
     before: str = ""
     gone_on: Sequence[GoneOn] = ()
+    changed: Changed | None = None
 
     @classmethod
     def of(cls, lines: Sequence[Line]) -> "ActorHistory | None":
         """Return the history of the lines of a journal; None without any."""
-        actor = next((line for line in reversed(lines) if isinstance(line, Actor)), None)
-        if actor is None:
+        records = [line for line in lines if isinstance(line, Actor | Changed)]
+        if not records:
             return None
+        actor = records[-1] if isinstance(records[-1], Actor) else records[-1].actor
         seen = [""]
         for line in lines:
             if isinstance(line, Marked) and line.mark is Mark.SEEN:
@@ -228,6 +241,7 @@ class ActorHistory:
             seen=seen[-1],
             before=_before(lines, actor),
             gone_on=[line for line in lines if isinstance(line, GoneOn)],
+            changed=next((line for line in reversed(records) if isinstance(line, Changed)), None),
         )
 
     @property

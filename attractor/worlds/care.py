@@ -1,6 +1,7 @@
 """How people change an actor without losing it: its model and program, its name, and a clone."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 from attractor.backends.registry import backend_registry
@@ -13,6 +14,7 @@ from attractor.workspaces.create.registry import READ_ONLY, workspace_registry
 from attractor.worlds.actors import (
     ActorFolder,
     ActorHistory,
+    Changed,
     Mark,
     Marked,
     Renamed,
@@ -34,6 +36,7 @@ _TRIED = "Say what you did last."
 
 def change(
     folder: ActorFolder,
+    by: Sender,
     opened: OpenProject,
     *,
     model: str = "",
@@ -41,12 +44,15 @@ def change(
     backend: str = "",
     sandbox: str = "",
     agent: str = "",
+    arguments: Sequence[str] = (),
 ) -> str:
     """Let the next task work with other values, and return what a person should know about it.
 
-    Another program, or another model, has no provider and model of the former one. What could not
-    begin is refused.
+    Another program, or another model, has no provider and model of the former one. A named program
+    has no other arguments than these. What could not begin is refused.
     """
+    if not (model or provider or backend or sandbox or agent or arguments):
+        raise UsageError("no change is given", hint="name a value, such as --model MODEL")
     opened.refuse_in_run("'attractor actor change'")
     with lock_actors(folder.project, opened.project.machine.state_dir):
         actor = _require_current(folder).actor
@@ -62,10 +68,11 @@ def change(
             provider=provider or ("" if is_other or model else actor.provider),
             sandbox=sandbox or actor.sandbox,
             agent=agent or actor.agent,
+            arguments=arguments or (() if backend else actor.arguments),
         )
         kind = backend_registry()[now.backend]
         require_startable(now, _TRIED, opened)
-        folder.record(now)
+        folder.record(Changed(now, by, opened.now()))
     if actor.pipeline or not is_other:
         return ""
     told = f"{now.backend} continues no session of {actor.backend}: it reads what was said as text."
@@ -82,7 +89,7 @@ def rename(folder: ActorFolder, name: str, by: Sender, opened: OpenProject) -> A
     state, project = opened.project.machine.state_dir, folder.project
     with (
         lock_actors(project, state),
-        FileLock(folder.lock).acquire(wait=LINGERING_S, purpose=f"rename {folder.name}"),
+        FileLock(folder.lock).acquire(wait=LINGERING_S, purpose=f"rename {folder.name}") as lock,
     ):
         require_free_name(name, project, state)
         if read_actor(folder, has_process=False).task:
@@ -103,6 +110,8 @@ def rename(folder: ActorFolder, name: str, by: Sender, opened: OpenProject) -> A
         # Before the name changes: a killed command leaves the old name, and a line without effect.
         folder.record(Renamed(folder.name, name, by, opened.now()))
         folder.root.rename(renamed.root)
+        # A server lives on: `stop` would wait for it, if it did not remove its note.
+        lock.path = renamed.lock
     # A message that was sent meanwhile started no process.
     if read_actor(renamed).can_begin:
         wake(renamed, opened)

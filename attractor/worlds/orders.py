@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from attractor.backends.registry import backend_registry
+from attractor.backends.registry import backend_registry, require_arguments
 from attractor.base.errors import LockHeld, ProcessNotStarted, Refused, UsageError
 from attractor.base.locks import FileLock, holder_of
 from attractor.environments.orphan_processes import Process, find_process
@@ -146,6 +146,7 @@ def _placed(actor: Actor, where: str, opened: OpenProject, *, only_reads: bool =
 
 def require_startable(actor: Actor, words: str, opened: OpenProject) -> None:
     """Refuse an actor whose first run could not begin, as `attractor run` does."""
+    require_arguments(actor.backend, actor.arguments)
     message = Message("", 0, MessageKind.TASK, actor.spawner, words, opened.now())
     request, ready = prepare_run(message, ActorHistory(actor), opened)
     asyncio.run(check_run(request, ready)).report.require_ok()

@@ -27,6 +27,8 @@ def actor_record(view: ActorView) -> dict[str, Json]:
         "workspace": actor.workspace,
         "folder": actor.folder,
         "backend": actor.backend,
+        "model": actor.model,
+        "arguments": [*actor.arguments],
         "pipeline": actor.pipeline,
         "run": view.run.run_id if view.run else "",
         "last_run": last.run_id if last else "",

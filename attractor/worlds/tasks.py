@@ -131,7 +131,7 @@ def _request(message: Message, history: ActorHistory, project: Project) -> RunRe
         sandbox=actor.sandbox,
         budgets=Budgets(cost_usd=left),
         evaluate=False,
-        task=ActorTask(actor.name, message.id, message.hash, str(message.sender)),
+        task=ActorTask(actor.name, message.id, message.hash, str(message.sender), actor.arguments),
     )
     before = history.before
     if workspace_registry()[request.workspace].is_apart:

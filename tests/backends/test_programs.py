@@ -217,9 +217,12 @@ def test_a_program_is_called_with_model_effort_and_session(program: Program) -> 
     prompt = "x" * 200_000
     access = ModelAccess(program.providers[0], "http://127.0.0.1:7", "placeholder")
     choice = ModelChoice(access.provider, "big", "low")
-    call = program.invoke(Task(prompt, choice, "/workspace", "/tmp/home", access, "session-1"))
+    task = Task(prompt, choice, "/workspace", "/tmp/home", access, "session-1", ("--more", "x"))
+    call = program.invoke(task)
     text = " ".join(call.arguments)
     assert "big" in text
+    # Before those of Attractor, of which the last one counts.
+    assert call.arguments.index("--more") < 2
     assert ("session-1" in text) == bool(program.sessions)
     assert ("low" in call.arguments or "=low" in text) == (program.name != "gemini")
     # An argument can have at most 128 KB, so the prompt is passed on stdin.

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-from attractor.backends.registry import BackendParts, adapt_backend, backend_registry
+from attractor.backends.registry import (
+    BackendParts,
+    adapt_backend,
+    backend_registry,
+    require_arguments,
+)
 from attractor.backends.simulate import Simulate
 from attractor.base.errors import UsageError
 from attractor.base.registry import find_shortcoming
@@ -111,3 +116,43 @@ class Half:
 def test_object_without_backend_methods_is_refused(wrong: Any) -> None:
     with pytest.raises(UsageError, match="backend"):
         adapt_backend(wrong)
+
+
+@table(
+    ("backend", "words", "fault"),
+    [
+        ("claude", "--max-turns 5 --disallowedTools=Bash,Edit --append-system-prompt Brief.", ""),
+        ("codex", "-c model_reasoning_effort=high", ""),
+        ("gemini", "--extensions none", ""),
+        ("opencode", "--agent plan --variant=high", ""),
+        ("agent", "", ""),
+        ("agent", "--max-turns 5", "agent takes no arguments after --"),
+        ("simulate", "x", "simulate takes no arguments"),
+        ("acp", "x", "acp takes no arguments"),
+        ("command", "x", "command takes no arguments"),
+        ("claude", "--max-turns", "invalid value '' of --max-turns"),
+        ("claude", "--disallowedTools --settings=x", "invalid value '--settings=x'"),
+        ("claude", "--max-turns 5 do-this", "claude cannot get do-this"),
+        ("claude", "--dangerously-skip-permissions", "claude cannot get --dangerously"),
+        ("claude", "--settings {}", "claude cannot get --settings"),
+        ("claude", "--mcp-config=x", "claude cannot get --mcp-config"),
+        ("claude", "--permission-mode plan", "claude cannot get --permission-mode"),
+        ("claude", "--add-dir /", "claude cannot get --add-dir"),
+        ("claude", "--model x", "claude cannot get --model"),
+        ("codex", "-c sandbox_mode=read-only", "invalid value 'sandbox_mode=read-only' of -c"),
+        ("codex", "-c model_verbosity=low,model_provider=x", "invalid value"),
+        ("codex", "--sandbox read-only", "codex cannot get --sandbox"),
+        ("codex", "--cd /", "codex cannot get --cd"),
+        ("gemini", "--include-directories /", "gemini cannot get --include-directories"),
+        ("opencode", "--share", "opencode cannot get --share"),
+    ],
+)
+def test_arguments_that_could_weaken_the_sandbox_are_refused(
+    backend: str, words: str, fault: str
+) -> None:
+    if not fault:
+        return require_arguments(backend, words.split())
+    with pytest.raises(UsageError) as refused:
+        require_arguments(backend, words.split())
+    assert fault in refused.value.message
+    return None

@@ -65,6 +65,27 @@ def test_actor_answers_a_message_and_is_archived(client: httpx.Client) -> None:
     assert removed == {"name": "one", "kept": "", "ignored": []}
 
 
+def test_actor_is_changed_renamed_cloned_and_taken_back(client: httpx.Client) -> None:
+    one = spawn(client, "say hello", name="one")
+    actors = f"/api/v1/actors/{one['project']['id']}"
+    wait_until(lambda: client.get(f"{actors}/one").json()["answered"] == 1)
+    none = client.post(f"{actors}/one/change", json={})
+    assert (none.status_code, "no change" in none.json()["detail"]) == (400, True)
+    wrong = client.post(f"{actors}/one/change", json={"arguments": ["--max-turns=5"]})
+    assert "simulate takes no arguments" in wrong.json()["detail"]
+    changed = client.post(f"{actors}/one/change", json={"model": "big"}).json()
+    assert (changed["model"], changed["note"]) == ("big", "")
+    renamed = client.post(f"{actors}/one/rename", json={"name": "two"})
+    assert (renamed.json()["name"], renamed.json()["dimension"]) == ("two", "one"), renamed.text
+    cloned = client.post(f"{actors}/two/clone", json={"name": "three"})
+    assert (cloned.status_code, cloned.json()["dimension"]) == (201, "three"), cloned.text
+    assert client.post(f"{actors}/two/clone", json={"name": "three"}).status_code == 409
+    assert client.post(f"{actors}/two/unarchive").status_code == 409
+    assert client.post(f"{actors}/two/stop").status_code == 200
+    client.post(f"{actors}/two/archive")
+    assert client.post(f"{actors}/two/unarchive").json()["status"] != "archived"
+
+
 def test_actors_of_another_project_are_spawned_and_found(
     client: httpx.Client, tmp_path: Path
 ) -> None:

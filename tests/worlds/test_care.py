@@ -98,6 +98,51 @@ def test_change_that_could_not_begin_is_refused(
         assert actors(desk) == before
 
 
+CODEX = """#!/bin/sh
+[ "$1" = --version ] && exit
+echo "$*" >> arguments.txt
+echo '{"type": "item.completed", "item": {"id": "0", "type": "agent_message", "text": "Done."}}'
+"""
+
+
+class CodexDesk(ProjectDesk):
+    """A desk with a codex that notes its arguments."""
+
+    @property
+    def environ(self) -> dict[str, str]:
+        own = super().environ
+        return {**own, "PATH": f"{self.folder}:{own['PATH']}", "OPENAI_API_KEY": "sk-of-the-person"}
+
+    def arguments(self) -> list[str]:
+        return (self.place / "arguments.txt").read_text().splitlines()
+
+
+def test_program_gets_the_arguments_of_its_actor_on_each_task(tmp_path: Path) -> None:
+    desk = CodexDesk(tmp_path)
+    desk.place.mkdir()
+    program = tmp_path / "codex"
+    program.write_text(CODEX)
+    program.chmod(0o755)
+    where = ("--with", "codex", "--in", "in-place", "--sandbox", "none")
+    with twin(desk):
+        extra = ("-c", "model_verbosity=low")
+        spawned = desk.do("actor", "spawn", "go", "--name", "coder", *where, "--", *extra)
+        assert spawned.returncode == 0, spawned.stderr
+        desk.do("message", "send", "coder", "again", "--wait")
+        given = [line.startswith("exec -c model_verbosity=low --json") for line in desk.arguments()]
+        assert given == [True, True]
+        assert "arguments -c model_verbosity=low" in desk.do("actor", "show", "coder").stdout
+        refused = desk.do("actor", "change", "coder", "--", "--sandbox", "read-only")
+        assert (refused.returncode, "codex cannot get --sandbox" in refused.stderr) == (2, True)
+        none = desk.do("actor", "change", "coder", "--with", "simulate", "--", *extra)
+        assert (none.returncode, "simulate takes no arguments" in none.stderr) == (2, True)
+        changed = desk.do("actor", "change", "coder", "--with", "codex", "--json")
+        assert json.loads(changed.stdout)["arguments"] == [], changed.stderr
+        desk.do("message", "send", "coder", "last", "--wait")
+    assert "model_verbosity" not in desk.arguments()[-1]
+    assert "changed by " in desk.do("actor", "show", "coder").stdout
+
+
 def test_renamed_actor_keeps_conversation_and_files(tmp_path: Path) -> None:
     desk = desk_in_git(tmp_path)
     with twin(desk, *fixing()):

@@ -2,17 +2,17 @@
 
 import click
 
-from attractor.base.errors import ExitCode, UsageError
+from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show_result
-from attractor.cli.runs.actors import find
+from attractor.cli.runs.actors import WithArguments, describe_program, find, sender_of
 from attractor.cli.runs.setup import chosen_model_options
 from attractor.worlds.care import change
 from attractor.worlds.records import actor_record
 from attractor.worlds.status import read_actor
 
 
-@click.command()
+@click.command(cls=WithArguments)
 @click.argument("name", metavar="ACTOR")
 @chosen_model_options
 @click.option("--with", "backend", default="", metavar="NAME", help="Work with this backend.")
@@ -28,24 +28,22 @@ def actor_change(
     backend: str,
     agent_name: str,
     sandbox: str,
+    arguments: tuple[str, ...],
     as_json: bool,
 ) -> ExitCode:
     """Change how an actor works from its next task on; what is not named stays.
 
     Its conversation goes on. Another program reads what was said as text, and has no model of the
-    former program. The task in work ends as it began.
+    former program. The program gets the words after -- as further ARGUMENTS; --with without them
+    removes earlier ones. The task in work ends as it began.
     """
     given = {"model": model, "provider": provider, "backend": backend, "sandbox": sandbox}
-    if not (agent_name or any(given.values())):
-        raise UsageError("no change is given", hint="name a value, such as --model MODEL")
     folder, opened = find(invocation, name)
-    if told := change(folder, opened, agent=agent_name, **given):
+    by = sender_of(invocation)
+    if told := change(folder, by, opened, agent=agent_name, arguments=arguments, **given):
         opened.project.console.tell(told)
-    actor = folder.read().actor
-    model_words = f", model {actor.model}" if actor.model else ""
-    words = (
-        f"The actor {folder.name} works with {actor.backend}{model_words} from its next task on."
-    )
+    program = describe_program(folder.read().actor)
+    words = f"The actor {folder.name} {program}, from its next task on."
     return show_result(actor_record(read_actor(folder)), words, as_json=as_json)
 
 

@@ -5,7 +5,13 @@ import click
 from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.actors import answered_lines, describe_status, find, why_in_fleet
+from attractor.cli.runs.actors import (
+    answered_lines,
+    describe_program,
+    describe_status,
+    find,
+    why_in_fleet,
+)
 from attractor.language.source.text import visible
 from attractor.worlds.records import actor_record
 from attractor.worlds.status import read_actor
@@ -32,6 +38,9 @@ def actor_show(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
     show(f"actor {actor.name}: {describe_status(view)}")
     show(f"project: {folder.project.root}")
     show(f"spawned by {visible(str(actor.spawner))} at {actor.created.astimezone():%Y-%m-%d %H:%M}")
+    show(describe_program(actor))
+    if changed := history.changed:
+        show(f"changed by {visible(str(changed.by))} at {changed.at.astimezone():%Y-%m-%d %H:%M}")
     if view.task:
         show(f"works on: {visible(view.task.message.text)}\n  run {view.task.run_id}")
         if why := why_in_fleet(invocation, view):

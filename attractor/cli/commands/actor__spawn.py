@@ -8,7 +8,7 @@ import click
 from attractor.base.errors import ExitCode, UsageError
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
-from attractor.cli.runs.actors import sender_of, show_where
+from attractor.cli.runs.actors import WithArguments, sender_of, show_where
 from attractor.cli.runs.fleet import require_extra
 from attractor.cli.runs.setup import Amount, chosen_model_options, opened_of, sandbox_option
 from attractor.language.declarations.touches import read_touches
@@ -20,7 +20,7 @@ from attractor.worlds.status import read_actor
 from attractor.worlds.touches import await_others, warn_of_overlap
 
 
-@click.command()
+@click.command(cls=WithArguments)
 @click.argument("words", nargs=-1, required=True, metavar="WORDS")
 @chosen_model_options
 @click.option("--name", default="", help="Name the actor (default: after its task).")
@@ -92,13 +92,14 @@ def actor_spawn(
     max_cost_usd: float | None,
     pool: str,
     touches: str,
+    arguments: tuple[str, ...],
     as_json: bool,
 ) -> ExitCode:
     """Spawn an actor, with WORDS as its first task.
 
     An actor is a name for a chain of runs: each message to it starts one run, which continues the
-    conversation of the run before. It stays after this command: its process works in the
-    background, and ends a few seconds after the last message is answered.
+    conversation of the run before. Its process works in the background, and ends a few seconds
+    after the last answer. The program of --with gets the words after -- as further ARGUMENTS.
     """
     task = " ".join(words)
     if pipeline and agent_name:
@@ -126,6 +127,7 @@ def actor_spawn(
             life_usd=max_cost_usd,
             pool=pool,
             touches=touches,
+            arguments=arguments,
         )
         spawned.append(spawn(actor, task, opened, where, only_reads=only_reads))
     if as_json:

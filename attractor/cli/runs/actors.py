@@ -1,10 +1,13 @@
 """Finds actors for commands, and prints them."""
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
+
+import click
 
 from attractor.base.amounts import number_of
 from attractor.base.clock import SystemClock
@@ -23,7 +26,7 @@ from attractor.factory.open_project import OpenProject, open_project
 from attractor.language.source.text import visible
 from attractor.records.open_work import answer_command
 from attractor.records.transcript import TranscriptReader, read_entry
-from attractor.worlds.actors import ActorFolder, Answered, find_actor, list_actors
+from attractor.worlds.actors import Actor, ActorFolder, Answered, find_actor, list_actors
 from attractor.worlds.messages import Message, Sender, SenderKind
 from attractor.worlds.pools import is_fleet_installed, why_not_taken
 from attractor.worlds.records import actor_record, message_record
@@ -35,6 +38,30 @@ if TYPE_CHECKING:
 
 _LONGEST_TASK = 48
 POLL_S = 0.1
+
+
+class WithArguments(click.Command):
+    """A command whose words after `--` are arguments of the program that works."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words before `--`, and keep the others as they are."""
+        place = args.index("--") if "--" in args else len(args)
+        arguments = args[place + 1 :]
+        rest = super().parse_args(ctx, args[:place])
+        ctx.params["arguments"] = tuple(arguments)
+        return rest
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Return the words of the usage line."""
+        return [*super().collect_usage_pieces(ctx), "[-- ARGUMENTS...]"]
+
+
+def describe_program(actor: Actor) -> str:
+    """Return how an actor works: its program, its model and further arguments."""
+    words = [f"works with {actor.backend}"]
+    words += [f"model {actor.model}"] if actor.model else []
+    words += [f"arguments {shlex.join(actor.arguments)}"] if actor.arguments else []
+    return visible(", ".join(words))
 
 
 def find(invocation: Invocation, reference: str) -> tuple[ActorFolder, OpenProject]:

@@ -186,6 +186,7 @@ def outside_parts(
             accounts=accounts_of(request, project),
             logins=AllowedLogins(project.machine.state_dir).usable(project.machine.environ),
             command=request.command.words if request.command else (),
+            arguments={request.backend: request.task.arguments} if request.task else {},
             feedback=request.feedback,
         )
     )

@@ -1,6 +1,8 @@
 """Worlds, dimensions, actors, messages and what needs a person, over all projects."""
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated
 
@@ -29,6 +31,7 @@ from attractor.server.processes.bodies import Body, SubmitBody, Word, Words
 from attractor.server.run_actions import StartedRun, orders_in, walk
 from attractor.server.service import Service
 from attractor.worlds.actors import Actor, ActorFolder, list_actors
+from attractor.worlds.care import change, clone, rename, unarchive
 from attractor.worlds.dimensions import add_dimension, diff_dimension
 from attractor.worlds.messages import Message, Sender, SenderKind
 from attractor.worlds.orders import (
@@ -69,6 +72,8 @@ class ActorAnswer(AnswerModel):
     workspace: str
     folder: str
     backend: str
+    model: str
+    arguments: list[str] = Field(description="Further arguments of its program.")
     pipeline: str
     run: str = Field(description="The run of the task at work; empty without one.")
     last_run: str
@@ -77,6 +82,14 @@ class ActorAnswer(AnswerModel):
     cost_usd: float
     unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
     reason: str
+
+
+class ChangedAnswer(ActorAnswer):
+    """An actor that was changed."""
+
+    note: str = Field(
+        description="How its conversation goes on, if another program reads it as text."
+    )
 
 
 class DimensionAnswer(AnswerModel):
@@ -162,6 +175,12 @@ class RemovedAnswer(AnswerModel):
     ignored: list[str]
 
 
+NewName = Annotated[
+    Word, Field(max_length=LONGEST_NEW_NAME, json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})
+]
+ARGUMENTS = "Further arguments of the program, such as `--max-turns=5`."
+
+
 class SpawnBody(Body):
     """An actor to spawn, with its first task."""
 
@@ -188,6 +207,28 @@ class SpawnBody(Body):
         description="Let workers of this pool of the fleet execute its runs, in an isolated "
         "dimension (default: the setting `worlds.pool`).",
     )
+    arguments: list[Word] = Field(default_factory=list[str], max_length=50, description=ARGUMENTS)
+
+
+class ChangeBody(Body):
+    """The values with which an actor works from its next task on; what is missing stays."""
+
+    backend: Word = Field(default="", description="Work with this backend, such as `codex`.")
+    agent: Word = Field(default="", description="Use this agent.")
+    model: Word = ""
+    provider: Word = ""
+    sandbox: Word = ""
+    arguments: list[Word] = Field(
+        default_factory=list[str],
+        max_length=50,
+        description=f"{ARGUMENTS} A backend without them removes earlier ones.",
+    )
+
+
+class NewNameBody(Body):
+    """The name of an actor."""
+
+    name: NewName
 
 
 class MessageBody(Body):
@@ -200,9 +241,7 @@ class DimensionBody(Body):
     """A dimension to make."""
 
     project: Word = Field(default="", description="The id of its project (default: the server's).")
-    name: Word = Field(
-        max_length=LONGEST_NEW_NAME, json_schema_extra={"pattern": f"^{NAME_PATTERN}$"}
-    )
+    name: NewName
     kind: Word = Field(default="", description="Such as `worktree` or `isolated`.")
     ref: Word = Field(default="", description="Begin a worktree here (default: HEAD).")
 
@@ -290,13 +329,20 @@ def spawn_actor(service: ServerService, caller: Calling, body: SpawnBody) -> Act
         sandbox=body.sandbox,
         life_usd=body.max_cost_usd,
         pool=body.pool,
+        arguments=body.arguments,
     )
-    try:
+    with _refused_if_not_runnable():
         folder = spawn(actor, body.words, opened, body.dimension, only_reads=body.read_only)
+    return answer_of(folder)
+
+
+@contextmanager
+def _refused_if_not_runnable() -> Generator[None]:
+    try:
+        yield
     except NotRunnable as fault:
         # The request is valid; this machine lacks something.
         raise Refused(fault.message, hint=fault.hint) from fault
-    return answer_of(folder)
 
 
 @part.get("/api/v1/actors/{project}/{name}", dependencies=[READ])
@@ -363,6 +409,45 @@ def archive_actor(service: PathProjectService, caller: Calling, name: str) -> Ac
     folder = actor_of(service, name)
     archive(folder, sender_of(caller), service.opened)
     return answer_of(folder)
+
+
+@part.post("/api/v1/actors/{project}/{name}/unarchive", dependencies=[OPERATE])
+def unarchive_actor(service: PathProjectService, caller: Calling, name: str) -> ActorAnswer:
+    """Take an archived actor back, in its conversation and its files."""
+    folder = actor_of(service, name)
+    unarchive(folder, sender_of(caller), service.opened)
+    return answer_of(folder)
+
+
+@part.post("/api/v1/actors/{project}/{name}/change", dependencies=[OPERATE, IN_TURN])
+def change_actor(
+    service: PathProjectService, caller: Calling, name: str, body: ChangeBody
+) -> ChangedAnswer:
+    """Let an actor go on with another model, program, agent or sandbox, in its conversation."""
+    folder = actor_of(service, name)
+    with _refused_if_not_runnable():
+        note = change(folder, sender_of(caller), service.opened, **body.model_dump())
+    return ChangedAnswer(**answer_of(folder).model_dump(), note=note)
+
+
+@part.post("/api/v1/actors/{project}/{name}/rename", dependencies=[OPERATE, IN_TURN])
+def rename_actor(
+    service: PathProjectService, caller: Calling, name: str, body: NewNameBody
+) -> ActorAnswer:
+    """Give an actor another name; its dimension and its runs keep theirs."""
+    folder = actor_of(service, name)
+    return answer_of(rename(folder, body.name, sender_of(caller), service.opened))
+
+
+@part.post(
+    "/api/v1/actors/{project}/{name}/clone", status_code=201, dependencies=[OPERATE, IN_TURN]
+)
+def clone_actor(
+    service: PathProjectService, caller: Calling, name: str, body: NewNameBody
+) -> ActorAnswer:
+    """Make an actor with the conversation of another one, and with a copy of its files."""
+    folder = actor_of(service, name)
+    return answer_of(clone(folder, body.name, sender_of(caller), service.opened))
 
 
 @part.post("/api/v1/dimensions", status_code=201, dependencies=[OPERATE, IN_TURN])
