@@ -1,6 +1,7 @@
 """Worlds, actors, messages, dimensions and attention over HTTP, for all projects."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.server.service import Service
 from tests.patience import wait_until
 from tests.pipeline.projects import make_project
-from tests.server.conftest import PAGE, SETTINGS, service_of, serving
+from tests.server.conftest import PAGE, SETTINGS, csrf_in, service_of, serving
 
 
 @pytest.fixture
@@ -84,6 +85,31 @@ def test_actor_is_changed_renamed_cloned_and_taken_back(client: httpx.Client) ->
     assert client.post(f"{actors}/two/stop").status_code == 200
     client.post(f"{actors}/two/archive")
     assert client.post(f"{actors}/two/unarchive").json()["status"] != "archived"
+
+
+def test_page_of_an_actor_changes_renames_clones_and_takes_it_back(project: Path) -> None:
+    with serving(service_of(project)) as server, server.client() as client:
+        spawn(client, "say hello", name="one", sandbox="none")
+        own = server.service.project_id
+        with closing(server.browser()) as browser:
+            place = f"/actors/{own}/one"
+
+            def post(action: str, **form: str) -> str:
+                csrf = csrf_in(browser.get(place).text)
+                done = browser.post(f"{place}/{action}", data={"csrf": csrf, **form})
+                return done.headers["location"]
+
+            wait_until(lambda: client.get(f"/api/v1{place}").json()["answered"] == 1)
+            assert post("change", model="big") == place
+            assert client.get(f"/api/v1{place}").json()["model"] == "big"
+            assert post("clone", new="three") == f"/actors/{own}/three"
+            assert post("clone", new="three") == place
+            assert "three exists already" in browser.get(place).text
+            place = post("rename", new="two")
+            assert place == f"/actors/{own}/two"
+            client.post(f"/api/v1{place}/archive")
+            post("unarchive")
+            assert client.get(f"/api/v1{place}").json()["status"] != "archived"
 
 
 def test_actors_of_another_project_are_spawned_and_found(

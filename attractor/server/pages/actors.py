@@ -9,9 +9,10 @@ from fastapi.responses import Response
 
 from attractor.server.html.actor_view import read_reviewed, read_tails
 from attractor.server.html.rendering import PageRouter, after, in_address, render
-from attractor.server.http.scopes import OPERATE, READ, Calling, PathProjectService
+from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, PathProjectService
 from attractor.server.resources.worlds import actor_of, sender_of
 from attractor.server.service import Service
+from attractor.worlds.care import change, clone, rename, unarchive
 from attractor.worlds.orders import dimension_of, mark_seen, send
 from attractor.worlds.records import open_messages
 from attractor.worlds.remarks import Remarks
@@ -25,6 +26,7 @@ MAX_ANSWERS = 50
 """The number of answers on the page of an actor."""
 
 Words = Annotated[str, Form(max_length=20_000)]
+Word = Annotated[str, Form(max_length=1000)]
 
 
 @part.get(ACTOR, dependencies=[READ])
@@ -82,6 +84,55 @@ def seen(
     folder = actor_of(service, name)
     act = partial(mark_seen, folder, message, sender_of(caller), service.opened)
     return _done(act, project, name, f"{name}: seen.")
+
+
+@part.post(f"{ACTOR}/change", dependencies=[OPERATE, IN_TURN])
+def change_form(
+    service: PathProjectService,
+    caller: Calling,
+    project: str,
+    name: str,
+    model: Word = "",
+    backend: Word = "",
+) -> Response:
+    """Let an actor go on with another model or program."""
+    folder = actor_of(service, name)
+
+    def then() -> tuple[str, str]:
+        note = change(folder, sender_of(caller), service.opened, model=model, backend=backend)
+        return address_of(project, name), note or f"The next task of {name} works so."
+
+    return after(then, address_of(project, name))
+
+
+@part.post(f"{ACTOR}/rename", dependencies=[OPERATE, IN_TURN])
+@part.post(f"{ACTOR}/clone", dependencies=[OPERATE, IN_TURN])
+def name_form(
+    request: Request,
+    service: PathProjectService,
+    caller: Calling,
+    project: str,
+    name: str,
+    new: Word,
+) -> Response:
+    """Give an actor another name, or make one with its conversation and a copy of its files."""
+    folder, act = actor_of(service, name), clone if request.url.path.endswith("/clone") else rename
+
+    def then() -> tuple[str, str]:
+        made = act(folder, new, sender_of(caller), service.opened)
+        return address_of(project, made.name), f"This is {made.name}."
+
+    return after(then, address_of(project, name))
+
+
+@part.post(f"{ACTOR}/unarchive", dependencies=[OPERATE])
+def unarchive_form(
+    service: PathProjectService, caller: Calling, project: str, name: str
+) -> Response:
+    """Take an archived actor back."""
+    folder = actor_of(service, name)
+    act = partial(unarchive, folder, sender_of(caller), service.opened)
+    return _done(act, project, name, f"{name} takes messages again.")
 
 
 @part.post(f"{ACTOR}/remarks", dependencies=[OPERATE])
