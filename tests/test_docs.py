@@ -102,6 +102,7 @@ OFFLINE = {
     "docs/how-to/open-pull-requests.md",
     "docs/how-to/outside-agents.md",
     "docs/how-to/sandbox-elsewhere.md",
+    "docs/how-to/take-over-an-agent.md",
     "docs/how-to/teach-coding-agents.md",
     "docs/how-to/trace-a-run.md",
     "docs/how-to/use-a-local-model.md",

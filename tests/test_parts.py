@@ -51,7 +51,7 @@ def test_a_registry_has_members(registry: Registry[Any]) -> None:
 
 
 # lsp and mcp use protocols of their own; help prints pages for people, and tui is a screen.
-TALKING = frozenset({"lsp", "mcp", "help", "tui"})
+TALKING = frozenset({"actor.open", "lsp", "mcp", "help", "tui"})
 
 
 @table(("registry", "name"), MEMBERS)

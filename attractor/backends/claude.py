@@ -10,6 +10,7 @@ from attractor.backends.outside_events import (
     AgentText,
     CallEnded,
     Failed,
+    PersonText,
     ProgramEvent,
     SessionNamed,
     Spent,
@@ -17,8 +18,8 @@ from attractor.backends.outside_events import (
     begin_call,
     count,
 )
-from attractor.backends.programs import Dialogue, Invocation, Program, Task
-from attractor.base.json import Json, JsonObject
+from attractor.backends.programs import Dialogue, Invocation, OwnTerminal, Program, Task
+from attractor.base.json import Json, JsonObject, parse_object
 from attractor.llm.response import Usage
 
 _VARIABLES = {
@@ -29,25 +30,74 @@ _VARIABLES = {
     "IS_SANDBOX": "1",
 }
 
+_CONFIG = ".claude.json"
+# As if a person had seen these dialogs before.
+_KNOWN: JsonObject = {"hasCompletedOnboarding": True, "hasSeenAutoDefaultNudge": True}
+
 
 def invoke(task: Task) -> Invocation:
     """Return the call of claude, which reads messages from its input while it works."""
     words = [*task.arguments, "-p", "--input-format", "stream-json"]
     words += ["--output-format", "stream-json", "--verbose"]
     words += ["--replay-user-messages", "--permission-mode", "bypassPermissions"]
+    return Invocation((*words, *_choose_model(task)), _VARIABLES)
+
+
+def _choose_model(task: Task) -> Iterator[str]:
+    """Yield the arguments for the model, and for the session to continue."""
     if task.choice.model:
-        words += ["--model", task.choice.model]
+        yield from ("--model", task.choice.model)
     if effort := task.choice.reasoning_effort:
-        words += ["--effort", effort]
+        yield from ("--effort", effort)
     if task.session:
-        words += ["--resume", task.session]
-    return Invocation(tuple(words), _VARIABLES)
+        yield from ("--resume", task.session)
 
 
 def prepare(task: Task) -> Invocation:
     """Return the settings with which claude asks for no permission."""
-    settings = {"permissions": {"defaultMode": "bypassPermissions"}}
+    settings = {
+        "permissions": {"defaultMode": "bypassPermissions"},
+        "skipDangerousModePermissionPrompt": True,
+    }
     return Invocation((), _VARIABLES, {".claude/settings.json": json.dumps(settings)})
+
+
+def open_terminal(task: Task, settings: str) -> Invocation:
+    """Return the call of claude for a person, whom no dialog of a first start stops."""
+    words = ["--permission-mode", "bypassPermissions", *_choose_model(task)]
+    own = prepare(task)
+    config = {**(parse_object(settings) or {}), **_KNOWN}
+    known = config.get("projects")
+    projects = known if isinstance(known, dict) else {}
+    here = projects.get(task.folder)
+    trusted = {**(here if isinstance(here, dict) else {}), "hasTrustDialogAccepted": True}
+    config["projects"] = {**projects, task.folder: trusted}
+    if task.access:
+        # claude asks about a key by its end.
+        config["customApiKeyResponses"] = {"approved": [task.access.key[-20:]], "rejected": []}
+    return Invocation(tuple(words), own.variables, {**own.files, _CONFIG: json.dumps(config)})
+
+
+def read_log(line: JsonObject) -> Iterator[ProgramEvent]:
+    """Read one line of a session's file."""
+    if line.get("isSidechain") or line.get("isMeta"):
+        return
+    if isinstance(session := line.get("sessionId"), str):
+        yield SessionNamed(session)
+    match line:
+        case {"type": "user", "message": {"content": str(text)}} if text[:1] != "<":
+            yield PersonText(text)
+        case {"type": "user", "message": {"content": list(blocks)}}:
+            for block in blocks:
+                match block:
+                    case {"type": "text", "text": str(text)}:
+                        yield PersonText(text)
+                    case _:
+                        yield from _read_block(block)
+        case {"type": "assistant"}:
+            yield from read(line)
+        case _:
+            pass
 
 
 async def drive(dialogue: Dialogue) -> None:
@@ -126,10 +176,16 @@ CLAUDE = Program(
     providers=("anthropic", "bedrock", "vertex_ai"),
     login=".claude/.credentials.json",
     # The second file has the usage of the session so far.
-    sessions=(".claude/projects", ".claude.json"),
+    sessions=(".claude/projects", _CONFIG),
     keeps_input=True,
     steer=send,
     prepare=prepare,
+    terminal=OwnTerminal(
+        invoke=open_terminal,
+        log='cd .claude/projects && cat -- "$(ls -t -- */*.jsonl | head -n 1)"',
+        read=read_log,
+        settings=_CONFIG,
+    ),
 )
 _OPTIONS = {
     "--append-system-prompt": r"[\s\S]+",
@@ -138,4 +194,4 @@ _OPTIONS = {
     "--fallback-model": r"[\w.:@/-]+",
     "--max-turns": r"\d+",
 }
-part = outside_backend(lambda parts: CLAUDE, options=_OPTIONS)
+part = outside_backend(lambda parts: CLAUDE, options=_OPTIONS, has_terminal=True)

@@ -30,18 +30,19 @@ from attractor.backends.outside_events import (
     CallBegun,
     OutsideTranscript,
     ProgramEvent,
+    SessionNamed,
     Spent,
 )
 from attractor.backends.pricing import Meter, Pricing
 from attractor.backends.program_needs import find_missing, find_unmetered, locate, login_for
-from attractor.backends.programs import Dialogue, Invocation, Program, Task, open_input
+from attractor.backends.programs import Dialogue, Invocation, OwnTerminal, Program, Task, open_input
 from attractor.backends.provider_needs import has_native_key
 from attractor.backends.registry import BackendParts, BuiltBackend, OutsideParts
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import NotCanonical, UsageError
-from attractor.base.json import Json, JsonObject, parse_json
+from attractor.base.json import Json, JsonObject, parse_json, parse_object
 from attractor.base.processes import ExecResult, OutputChunk
 from attractor.engine.errors import ConversationLost, RecordBroken
 from attractor.engine.journal.events import THREAD_CONTINUED
@@ -54,6 +55,7 @@ from attractor.engine.truncation import response_updates
 from attractor.engine.walk.saved_conversations import ReadSaved
 from attractor.environments.environment import ExecutionEnvironment, temporary_folder
 from attractor.environments.program_files import LocatedProgram
+from attractor.environments.terminal import PersonTerminal
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
 from attractor.llm.response import Usage as Tokens
@@ -74,8 +76,7 @@ _VERSION = re.compile(r"\d+(?:\.\w+)+")
 
 _WRITE_FILE = 'mkdir -p "$(dirname "$file")" && cat > "$file"'
 _PACK = (
-    'cd "$folder" && [ -e "${paths%% *}" ] && '
-    "tar -czf - --ignore-failed-read -- $paths 2>/dev/null | base64 -w 0"
+    '[ -e "${paths%% *}" ] && tar -czf - --ignore-failed-read -- $paths 2>/dev/null | base64 -w 0'
 )
 _UNPACK = 'base64 -d | tar -C "$folder" -xzf -'
 
@@ -90,6 +91,7 @@ class KeptSession:
     archive: bytes
     stages: int
     last: str
+    version: str = ""
 
     def record(self) -> JsonObject:
         """Return the session as JSON."""
@@ -106,6 +108,7 @@ class KeptSession:
             "spent": spent if cost is None else {**spent, "cost_usd": cost},
             "archive": self.archive.decode(),
             "stages": self.stages,
+            "version": self.version,
         }
 
 
@@ -210,6 +213,9 @@ class OutsideAgent:
     options: Mapping[str, str] = {}
     """The options that a person may add to the command, with the patterns of their values."""
 
+    has_terminal = False
+    """Whether a person can work in the terminal of the program."""
+
     def __init__(self, program: Program, parts: BackendParts) -> None:
         self._program = program
         self._parts = parts.outside
@@ -274,6 +280,7 @@ class OutsideAgent:
                 saved.text("archive").encode(),
                 saved.number("stages"),
                 last,
+                saved.text("version") if saved.has("version") else "",
             )
         except (NotCanonical, RecordBroken) as fault:
             raise ConversationLost(str(fault)) from fault
@@ -365,7 +372,10 @@ class OutsideAgent:
     async def _do(self, work: _ProgramRun, prompt: str) -> Outcome:
         stage = work.stage
         try:
-            fault = await self._converse(work, prompt)
+            if work.parts.has_person:
+                fault = await self._let_person_work(work, prompt)
+            else:
+                fault = await self._converse(work, prompt)
         except Exhausted:
             # An accepted report counts, even if the budget ended the program.
             if (outcome := await work.reporting.reported()) is None:
@@ -399,6 +409,63 @@ class OutsideAgent:
             await self._remind(work, task)
         await self._keep(work, kept)
         return fault
+
+    async def _let_person_work(self, work: _ProgramRun, words: str) -> str:
+        """Show the program's own terminal to a person, and record what was said there.
+
+        Return the reason why the work does not count as done, or an empty text.
+        """
+        shown, own, transcript = work.parts.terminal, self._program.terminal, work.transcript
+        if shown is None or own is None:
+            return "was closed with the terminal in which a person worked"
+        kept = await self._restore(work)
+        if kept and kept.version not in ("", transcript.version):
+            versions = f"{kept.version}, and this is {transcript.version}"
+            shown.say(f"The session is of {self._program.name} {versions}.")
+        began = work.stage.clock.now().isoformat()
+        task = replace(work.task, session=kept.session if kept else "")
+        transcript.begin(words)
+        result = await self._show_terminal(work, own, shown, task)
+        log = await _collect(work, own.log)
+        for line in filter(None, map(parse_object, log.splitlines())):
+            for heard in own.read(line):
+                # A line without a time is as old as the others.
+                if isinstance(heard, SessionNamed) or str(line.get("timestamp")) > began:
+                    transcript.take(heard)
+        transcript.end(is_aborted=False)
+        transcript.count_seen()
+        if transcript.session:
+            await self._keep(work, kept)
+        if result.exit_code and not transcript.has_worked:
+            told = result.stderr.strip()[-_LONGEST_ERROR:]
+            return f"ended with exit status {result.exit_code}: {told}".removesuffix(": ")
+        return ""
+
+    async def _show_terminal(
+        self, work: _ProgramRun, own: OwnTerminal, shown: PersonTerminal, task: Task
+    ) -> ExecResult:
+        """Run the program in the terminal of a person, until it ends or the budget is spent."""
+        settings = await _collect(work, f'cat "{own.settings}"') if own.settings else ""
+        call = own.invoke(task, settings)
+        if task.home:
+            await _write_files(work.environment, task, call)
+        running = asyncio.ensure_future(
+            shown.show(
+                work.environment,
+                work.located.command([*shlex.split(self._program.run)[1:], *call.arguments]),
+                timeout_ms=round(work.time_limit.total_seconds() * 1000),
+                env_vars=_variables(work, task, call),
+            )
+        )
+        exhausted = work.transcript.exhausted
+        try:
+            await asyncio.wait({running, exhausted}, return_when=asyncio.FIRST_COMPLETED)
+            if exhausted.done():
+                raise exhausted.result()
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+        return running.result()
 
     async def _remind(self, work: _ProgramRun, task: Task) -> None:
         """Ask for a report, in the same session if the program can continue it."""
@@ -507,7 +574,8 @@ class OutsideAgent:
         name, can_continue = self._program.name, bool(session and self._program.sessions)
         archive = await _pack(work, self._program.sessions) if can_continue else None
         stages, spent = (before.stages if before else 0) + 1, work.transcript.spent
-        kept = KeptSession(name, session, spent, archive or b"", stages, work.stage.id)
+        version = work.transcript.version
+        kept = KeptSession(name, session, spent, archive or b"", stages, work.stage.id, version)
         if archive is None:
             _warn(work.stage, f"{name} cannot continue this session: later stages get a summary")
         thread.keep(None if archive is None else kept)
@@ -521,13 +589,15 @@ def outside_backend(
     make: Callable[[OutsideParts | None], Program],
     *,
     keeps_sessions: bool = True,
+    has_terminal: bool = False,
     options: Mapping[str, str] | None = None,
 ) -> type[BuiltBackend]:
     """Return the backend of a program; `make` returns the program, from the settings if needed.
 
     Without `keeps_sessions`, no run can continue the session of another run. The values of
     `options` are the patterns of their values: what Attractor sets is missing, and what could
-    weaken the sandbox, the proxy or the permissions.
+    weaken the sandbox, the proxy or the permissions. With
+    `has_terminal`, a person can work in the terminal of the program.
     """
 
     class OutsideBackend(OutsideAgent):
@@ -538,6 +608,7 @@ def outside_backend(
 
     OutsideBackend.keeps_sessions = keeps_sessions
     OutsideBackend.options = options or {}
+    OutsideBackend.has_terminal = has_terminal
     return OutsideBackend
 
 
@@ -554,8 +625,6 @@ async def _execute(
         command = work.located.in_search_path(program.run)
     else:
         command = work.located.command([*shlex.split(program.run)[1:], *call.arguments])
-    own = {VARIABLE: work.file.path, **_home(task)}
-    models: Mapping[str, str] = task.access.variables if task.access else {}
 
     is_followed = True
 
@@ -570,7 +639,7 @@ async def _execute(
             environment.exec_command(
                 command,
                 timeout_ms=round(work.time_limit.total_seconds() * 1000),
-                env_vars={**own, **models, **call.variables},
+                env_vars=_variables(work, task, call),
                 stdin=call.input.encode("utf-8", "replace"),
                 on_output=on_output,
             )
@@ -609,6 +678,11 @@ async def _write_files(environment: ExecutionEnvironment, task: Task, call: Invo
         )
 
 
+def _variables(work: _ProgramRun, task: Task, call: Invocation) -> Mapping[str, str]:
+    models: Mapping[str, str] = task.access.variables if task.access else {}
+    return {VARIABLE: work.file.path, **_home(task), **models, **call.variables}
+
+
 def _home(task: Task) -> Mapping[str, str]:
     return {"HOME": task.home} if task.home else {}
 
@@ -620,6 +694,11 @@ async def _pack(work: _ProgramRun, paths: Sequence[str]) -> bytes | None:
     """
     if not work.task.home:
         return b""
+    return (await _collect(work, _PACK, paths=" ".join(paths))).encode() or None
+
+
+async def _collect(work: _ProgramRun, command: str, **variables: str) -> str:
+    """Return the output of a command in the program's home folder; "" if it is too large."""
     pieces: list[str] = []
     size = 0
 
@@ -629,11 +708,13 @@ async def _pack(work: _ProgramRun, paths: Sequence[str]) -> bytes | None:
         if size <= _LARGEST_SESSION:
             pieces.append(chunk.text)
 
-    variables = {"folder": work.task.home, "paths": " ".join(paths)}
     await work.environment.exec_command(
-        _PACK, timeout_ms=_QUICK_MS, env_vars=variables, on_output=add
+        f'cd "${{HOME:?}}" && {command}',
+        timeout_ms=_QUICK_MS,
+        env_vars={**_home(work.task), **variables},
+        on_output=add,
     )
-    return "".join(pieces).encode() if 0 < size <= _LARGEST_SESSION else None
+    return "".join(pieces) if size <= _LARGEST_SESSION else ""
 
 
 def _with_prompt(work: _ProgramRun, prompt: str) -> Task:

@@ -42,6 +42,13 @@ class AgentText:
 
 
 @dataclass(frozen=True)
+class PersonText:
+    """A text of the person who works in the program's own terminal."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class CallBegun:
     """The start of a tool call."""
 
@@ -88,7 +95,8 @@ class Failed:
 NOTHING_SPENT = Spent(Tokens())
 # Programs round, and count some parts of a prompt in other ways.
 _TOLERANCE = 1.1
-ProgramEvent = SessionNamed | AgentText | CallBegun | CallEnded | Spent | Warned | Failed
+_Said = AgentText | PersonText | CallBegun | CallEnded | Spent | Warned | Failed
+ProgramEvent = SessionNamed | _Said
 
 
 class OutsideTranscript:
@@ -164,8 +172,11 @@ class OutsideTranscript:
             self._join_pieces()
             self._emit_of(heard)
 
-    def _emit_of(self, heard: AgentText | CallBegun | CallEnded | Spent | Warned | Failed) -> None:
+    def _emit_of(self, heard: _Said) -> None:
         match heard:
+            case PersonText():
+                self.has_worked = True
+                self._emit(EventKind.USER_INPUT, content=heard.text)
             case AgentText():
                 self._add_piece(heard.text)
                 self._join_pieces()
@@ -287,6 +298,16 @@ class OutsideTranscript:
         self._use(usage)
         # The program makes its model calls itself, so the budget is checked after each report.
         self._spending.require_budget()
+
+    def count_seen(self) -> None:
+        """Add what the model proxy saw to the total of the session, which no program reported."""
+        seen, before = self.total, self.spent.tokens
+        tokens = replace(
+            before,
+            input_tokens=before.input_tokens + seen.input_tokens,
+            output_tokens=before.output_tokens + seen.output_tokens,
+        )
+        self.spent, self._seen = replace(self.spent, tokens=tokens), Usage()
 
     def _compare(self, spent: Spent) -> None:
         """Compare the program's own figures with those of the model proxy, which count."""

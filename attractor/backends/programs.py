@@ -179,6 +179,21 @@ def follow(read: Read) -> Drive:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnTerminal:
+    """The terminal of a program, in which a person continues a session.
+
+    `invoke` also gets the text of the file `settings` in the home folder, and answers the dialogs
+    of a first start by files. `log` is a shell command that prints the session that was used last
+    as JSON lines, which `read` reads; those with an older `timestamp` are left out.
+    """
+
+    invoke: Callable[[Task, str], Invocation]
+    log: str
+    read: Read
+    settings: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Program:
     """A coding agent, started once for each prompt.
 
@@ -187,7 +202,8 @@ class Program:
     in the home folder of an operator who has logged in. `sessions` are paths in the home folder by
     which a later stage continues a session. A program with `steer` takes messages while it works.
     `offered` are providers whose keys are set, for a program without `providers`. `prepare` returns
-    the variables and files with which the program works by the words of a person.
+    the variables and files with which the program works by the words of a person. A person can work
+    in its `terminal`, if it has one.
     """
 
     name: str
@@ -207,6 +223,7 @@ class Program:
     is_shell_command: bool = False
     steer: Callable[[Dialogue, str], None] | None = None
     prepare: Callable[[Task], Invocation] | None = None
+    terminal: OwnTerminal | None = None
 
     def choose(self, node: Node, defaults: ModelDefaults) -> ModelChoice:
         """Return the model of a node; an empty model or effort means the program's default."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from attractor.backends.models import AgentParts, ModelDefaults
     from attractor.config.logins import Login
     from attractor.config.settings import BackendsSettings
+    from attractor.environments.terminal import PersonTerminal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,8 @@ class OutsideParts:
     `logins` are those that a person allowed, by program.
     `is_sandboxed` is False if the run asks for no sandbox. With `is_model_asked`, the default model
     was asked for, and does not come from the settings. Without `accounts`, the limit of an
-    account is a failure. `arguments` are further ones of a program, by backend.
+    account is a failure. `arguments` are further ones of a program, by backend. With `has_person`,
+    a person works in the program's own terminal, which is shown in `terminal`.
     """
 
     environ: Mapping[str, str]
@@ -47,6 +49,8 @@ class OutsideParts:
     command: Sequence[str] = ()
     feedback: JsonObject = field(default_factory=dict[str, Json])
     arguments: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    has_person: bool = False
+    terminal: "PersonTerminal | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,7 +113,7 @@ class RunRequest:
     files it begins. With a `submission`, the run only evaluates files.
     `gallery` is the pipeline of the gallery that the run has, with its version. `trigger` is the
     occurrence for which an automation started the run. The `command` of a person does the work,
-    if there is one.
+    if there is one; or the `person` does it, in the terminal of the program that the backend names.
     """
 
     file: Path
@@ -147,6 +147,7 @@ class RunRequest:
     gallery: str = ""
     trigger: Trigger | None = None
     command: TypedCommand | None = None
+    person: str = ""
 
     @property
     def is_work_of_any(self) -> bool:
@@ -185,6 +186,7 @@ _NEWER = (
     "gallery",
     "trigger",
     "command",
+    "person",
 )
 """The fields that a manifest, or one of an earlier version, does not have among the options."""
 

@@ -326,6 +326,11 @@ class ActorFolder:
         return self.root / "lock"
 
     @property
+    def person(self) -> Path:
+        """The lock that a person holds who works, or wants to work, with the actor."""
+        return self.root / "person"
+
+    @property
     def inbox(self) -> Path:
         """The folder of the messages that are not answered."""
         return self.root / _INBOX

@@ -11,9 +11,12 @@ from attractor.engine.questions.question import UNVERIFIED, describe_author
 
 
 class MessageKind(StrEnum):
-    """The kind of a message: a task, or the answer to a task of this actor."""
+    """The kind of a message: a task, the answer to a task of this actor, or that a person works
+    with it in the terminal of its program.
+    """
 
     TASK = "task"
+    TERMINAL = "terminal"
     RESULT = "result"
 
 
@@ -59,7 +62,7 @@ class Message:
     @property
     def goal(self) -> str:
         """The goal of the run: the words of a person, otherwise a quotation with its sender."""
-        if self.sender.kind is SenderKind.PERSON and self.kind is MessageKind.TASK:
+        if self.sender.kind is SenderKind.PERSON and self.kind is not MessageKind.RESULT:
             return self.text
         about = f" about your message {self.about}" if self.about else ""
         quoted = "\n".join(f"> {line}" for line in self.text.splitlines())

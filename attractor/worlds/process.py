@@ -73,11 +73,13 @@ class ActorProcess:
         return read_actor(self._folder, has_process=False, known=self._known)
 
     def _has_work(self, view: ActorView) -> bool:
+        if FileLock.is_held(self._folder.person):
+            return False
         return view.can_go_on or (view.can_begin and not hold_of(self._folder, self._opened))
 
     def _answer_all(self, linger_s: float) -> None:
         until, seen = time.monotonic() + linger_s, list[str]()
-        while time.monotonic() < until:
+        while time.monotonic() < until and not FileLock.is_held(self._folder.person):
             if seen == (now := self._folder.signature()):
                 time.sleep(POLL_S)
                 continue

@@ -40,10 +40,11 @@ _CUT = (
 )
 
 
-def pipeline_text(agent: str = "", note: str = "") -> str:
+def pipeline_text(agent: str = "", note: str = "", timeout: str = "") -> str:
     """Return the pipeline of a session: one stage whose prompt is the goal, then a note."""
     # A session ends with the agent's last words; a report is possible, but not requested.
     own = f", agent={json.dumps(agent)}" if agent else ""
+    own += f", timeout={json.dumps(timeout)}" if timeout else ""
     prompt = json.dumps(f"$goal\n\n{note}".strip())
     return (
         f"digraph {NAME} {{\n"

@@ -22,7 +22,7 @@ from attractor.records.lookup import RACY_S, is_run, run_root
 from attractor.records.summary import RunOverview, summarize_any
 from attractor.worlds.actors import ActorFolder, ActorHistory, Answered, GoneOn, KnownLines
 from attractor.worlds.inbox import Inbox
-from attractor.worlds.messages import Message, SenderKind, TaskAtWork
+from attractor.worlds.messages import Message, MessageKind, SenderKind, TaskAtWork
 
 
 class ActorStatus(StrEnum):
@@ -62,6 +62,13 @@ class ActorView:
         return self.history.actor.name
 
     @property
+    def person(self) -> str:
+        """The person who works with it in the terminal of its program; "" if none does."""
+        task = self.task
+        is_open = task is not None and task.message.kind is MessageKind.TERMINAL
+        return task.message.sender.name if task and is_open else ""
+
+    @property
     def pool(self) -> str:
         """The pool of the fleet in which its runs are executed; "" for this machine."""
         return self.history.actor.pool
@@ -90,7 +97,7 @@ class ActorView:
         if task.obstacle:
             return ActorStatus.BLOCKED
         # A run that needs no person goes on as soon as its process has started.
-        goes_on = self.has_process or self.can_go_on or self.pool
+        goes_on = self.has_process or self.pool or (self.can_go_on and not self.person)
         return ActorStatus.WORKING if goes_on else ActorStatus.INTERRUPTED
 
     @property
@@ -98,6 +105,8 @@ class ActorView:
         """The status for people; as long as a run answers a message, that of the run."""
         of_run = plain_status(self.run) if self.run else None
         match self.status:
+            case ActorStatus.WORKING if self.person:
+                return PlainStatus(PlainWord.RUNNING, f"{self.person} works with it")
             case ActorStatus.WORKING:
                 word, reason = PlainWord.RUNNING, ""
             case ActorStatus.BLOCKED if self.task:
@@ -156,7 +165,7 @@ class ActorView:
             return False
         if run and (run.outcome or run.is_final):
             return True
-        if self.history.stopped and run is None:
+        if (self.history.stopped and run is None) or self.person:
             return True
         if task.obstacle:
             return task.tries_again

@@ -111,7 +111,8 @@ def prepare_run(
     if not history.actor.pipeline:
         actor = history.actor
         is_committed = worktree_of(actor.workspace, actor.dimension, opened) is not None
-        text = pipeline_text(actor.agent, COMMIT_NOTE if is_committed else "")
+        note, limit = (COMMIT_NOTE if is_committed else ""), "7d" if request.person else ""
+        text = pipeline_text(actor.agent, note, limit)
         project = project.with_texts({str(request.file): text})
     return request, OpenProject(project)
 
@@ -132,6 +133,7 @@ def _request(message: Message, history: ActorHistory, project: Project) -> RunRe
         budgets=Budgets(cost_usd=left),
         evaluate=False,
         task=ActorTask(actor.name, message.id, message.hash, str(message.sender), actor.arguments),
+        person=str(message.sender) if message.kind is MessageKind.TERMINAL else "",
     )
     before = history.before
     if workspace_registry()[request.workspace].is_apart:

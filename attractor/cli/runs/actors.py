@@ -100,7 +100,9 @@ def canceler(
 def describe_status(view: ActorView) -> str:
     """Return the status of an actor, as `wait --until` takes it, with its cause."""
     words = view.status.value
-    if view.status is ActorStatus.WORKING and view.run and view.run.wait:
+    if view.status is ActorStatus.WORKING and view.person:
+        words = f"{words} ({visible(view.plain.reason)})"
+    elif view.status is ActorStatus.WORKING and view.run and view.run.wait:
         until = view.run.wait.until
         end = f" until {until.astimezone():%H:%M}" if until else ""
         words = f"{words} ({view.plain.reason}{end})"

@@ -188,6 +188,8 @@ def outside_parts(
             command=request.command.words if request.command else (),
             arguments={request.backend: request.task.arguments} if request.task else {},
             feedback=request.feedback,
+            has_person=bool(request.person),
+            terminal=project.console.terminal,
         )
     )
 

@@ -10,6 +10,7 @@ from attractor.base.broadcast import Missed, Subscription
 from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
 from attractor.engine.journal.events import EventLog
+from attractor.environments.terminal import PersonTerminal
 
 PARK = "park"
 """The interviewer of a process without a terminal: questions wait for `attractor answer`."""
@@ -52,6 +53,7 @@ class Console:
     `tell` prints a message for a person. `progress` shows how far some work is, in place of what it
     showed before; "" removes it. During `quiet`, nothing else is printed to the terminal,
     so that a person can answer there. `interviewer` names the interviewer of runs that name none.
+    In the `terminal`, a person works with the program of a run.
     """
 
     input: TextIO
@@ -61,4 +63,5 @@ class Console:
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext
     interviewer: str = PARK
     observer: Observer | None = None
+    terminal: PersonTerminal | None = None
     subscriptions: ObserverSubscriptions = field(default_factory=ObserverSubscriptions)
