@@ -13,6 +13,7 @@ from attractor.backends.outside_events import (
     CallBegun,
     CallEnded,
     Failed,
+    PersonText,
     ProgramEvent,
     SessionNamed,
     Spent,
@@ -20,9 +21,9 @@ from attractor.backends.outside_events import (
     as_text,
     count,
 )
-from attractor.backends.programs import Invocation, Program, Task, follow
+from attractor.backends.programs import Invocation, OwnTerminal, Program, Task, follow
 from attractor.base.clock import SystemClock
-from attractor.base.json import Json, JsonObject
+from attractor.base.json import Json, JsonObject, parse_object
 from attractor.llm.response import Usage
 
 
@@ -107,6 +108,38 @@ def prepare(task: Task) -> Invocation:
     config = _CONFIG % (own, name, own, key, json.dumps(task.folder))
     variables = {"CODEX_HOME": f"{task.home}/.codex"}
     return Invocation((), variables, {".codex/config.toml": config, **_login_file(task)})
+
+
+def open_terminal(task: Task, settings: str) -> Invocation:
+    """Return the call of codex for a person, whom no dialog of a first start stops."""
+    words = ["-m", task.choice.model] if task.choice.model else []
+    if effort := task.choice.reasoning_effort:
+        words += ["-c", f"model_reasoning_effort={effort}"]
+    own = prepare(task)
+    words += ["resume", task.session] if task.session else []
+    return Invocation(tuple(words), own.variables, own.files)
+
+
+def read_log(line: JsonObject) -> Iterator[ProgramEvent]:
+    """Read one line of a session's file."""
+    match line:
+        case {"type": "session_meta", "payload": {"id": str(session)}}:
+            yield SessionNamed(session)
+        case {"payload": {"type": "message", "role": "user", "content": content}}:
+            # Others are of codex itself.
+            if (text := as_text(content))[:1] != "<":
+                yield PersonText(text)
+        case {"payload": {"type": "message", "role": "assistant", "content": content}}:
+            yield AgentText(as_text(content))
+        case {"payload": {"type": str(kind), "call_id": str(call), **rest}}:
+            name = as_text(rest.get("name"))
+            if kind in ("function_call", "custom_tool_call"):
+                given = as_text(rest.get("arguments") or rest.get("input"))
+                yield CallBegun(call, name, parse_object(given) or {"input": given})
+            elif kind in ("function_call_output", "custom_tool_call_output"):
+                yield CallEnded(call, as_text(rest.get("output")))
+        case _:
+            pass
 
 
 def read(event: JsonObject) -> Iterator[ProgramEvent]:
@@ -205,6 +238,11 @@ CODEX = Program(
     login=".codex/auth.json",
     sessions=(".codex/sessions",),
     prepare=prepare,
+    terminal=OwnTerminal(
+        invoke=open_terminal,
+        log='cat -- "$(ls -t -- .codex/sessions/*/*/*/*.jsonl | head -n 1)"',
+        read=read_log,
+    ),
 )
 _OPTIONS = {"-c": r"model_(reasoning_effort|reasoning_summary|verbosity)=\w+"}
-part = outside_backend(lambda parts: CODEX, options=_OPTIONS)
+part = outside_backend(lambda parts: CODEX, options=_OPTIONS, has_terminal=True)

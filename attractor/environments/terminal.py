@@ -89,7 +89,8 @@ class PersonTerminal:
         def resize() -> None:
             with suppress(OSError):
                 size = os.get_terminal_size(self.screen)
-                send(b"w", struct.pack(">HH", size.lines, size.columns))
+                # Some programs draw nothing in a terminal without a size.
+                send(b"w", struct.pack(">HH", size.lines or 24, size.columns or 80))
 
         def close() -> None:
             loop.remove_reader(self.keys)

@@ -84,6 +84,8 @@ class Sitting:
         with suppress(OSError):  # On Linux, a read fails when the other end is closed.
             piece = os.read(self.ours, 65536)
         self.seen += piece
+        if b"\x1b[6n" in piece:  # The program asks where the cursor is.
+            self.type("\x1b[1;1R")
         return bool(piece)
 
 
@@ -91,7 +93,7 @@ class Sitting:
 def sit(words: Sequence[str], *, cwd: Path, environ: Mapping[str, str]) -> Generator[Sitting]:
     """Run a command in its own terminal, so that Ctrl-C reaches it."""
     ours, theirs = pty.openpty()
-    environ = {**environ, "TERM": "dumb"}
+    environ = {"TERM": "dumb", **environ}
     terminal = os.ttyname(theirs)
     if words[0] == PROGRAM:
         process = begin_prepared(words[1:], folder=cwd, variables=environ, terminal=terminal)

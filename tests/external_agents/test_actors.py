@@ -1,7 +1,11 @@
 """The real coding agents stay: their conversation goes on over tasks, and after a kill."""
 
 import json
+import shutil
+import signal
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,9 +13,12 @@ from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import says
-from tests.cli.test_agent import desk_with
+from tests.cli.terminals import sit
+from tests.cli.test_agent import ProjectDesk, desk_with
 from tests.external_agents.test_backends import Outside
 from tests.external_agents.test_usage import ACP, each_program
+from tests.patience import PATIENCE_S, wait_until
+from tests.prepared import PROGRAM
 from tests.worlds.desks import kill_process
 
 pytestmark = pytest.mark.agents
@@ -23,6 +30,11 @@ RULES = (
     Rule(when=When(system="Task Routing AI"), answer=says(ROUTE)),
     Rule(when=When(last_user="which word", words="Noted: quokka"), answer=says("It was quokka.")),
     Rule(when=When(last_user="Remember"), answer=says("Noted: quokka.")),
+)
+
+PERSON = (
+    Rule(when=When(last_user="which word", words="Noted: numbat"), answer=says("It was numbat.")),
+    Rule(when=When(last_user="tell me"), answer=says("Noted: numbat.")),
 )
 
 
@@ -50,3 +62,50 @@ def test_actor_continues_its_conversation_also_after_a_kill(
             assert answers == ["Noted: quokka.", "It was quokka.", "It was quokka."]
         finally:
             desk.do("actor", "stop", "one")
+
+
+@pytest.mark.parametrize("program", ["claude", "codex"])
+@pytest.mark.parametrize("ends", ["by itself", "with its window", "killed"])
+def test_person_takes_over_between_two_tasks(tmp_path: Path, program: str, ends: str) -> None:
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not on the PATH; run scripts/external-agents")
+    desk = desk_with(tmp_path)
+    opens = [PROGRAM, "actor", "open", "one"]
+    with in_background(ProviderTwin(Script(rules=(*PERSON, *RULES)))) as desk.twin:
+        try:
+            desk.do(*SPAWN, "--with", program)
+            desk.do("message", "send", "one", "Remember it", "--wait")
+            with sit(opens, cwd=desk.place, environ={**desk.environ, "TERM": "xterm"}) as person:
+                # Both show the conversation so far, and ask nothing else.
+                person.until("Noted:")
+                with sit(opens, cwd=desk.place, environ={**desk.environ, "TERM": "xterm"}) as other:
+                    assert other.ends_with() == 4
+                desk.do("message", "send", "one", "which word was it?")
+                time.sleep(3)
+                person.type("tell me another word")
+                time.sleep(1)
+                person.type("\r")
+                person.until("numbat")
+                if ends == "by itself":
+                    person.type("/exit")
+                    time.sleep(1)
+                    person.type("\r")
+                    assert person.ends_with() == 0
+                else:
+                    number = signal.SIGHUP if ends == "with its window" else signal.SIGKILL
+                    person.process.send_signal(number)
+                    person.process.wait(PATIENCE_S)
+            if ends == "killed":
+                desk.do("message", "send", "one", "which word was it?")
+            wait_until(lambda: all(one["status"] == "answered" for one in messages(desk)))
+            _, _, taken, last, *_ = messages(desk)
+        finally:
+            desk.do("actor", "stop", "one")
+    is_kept = ends != "killed"
+    assert (taken["words"] == "Noted: numbat.") == is_kept, taken
+    assert taken["cost_usd"] > 0 or not is_kept, taken
+    assert last["words"] == ("It was numbat." if is_kept else "It was quokka."), last
+
+
+def messages(desk: ProjectDesk) -> list[dict[str, Any]]:
+    return json.loads(desk.do("message", "list", "one", "--json").stdout)
