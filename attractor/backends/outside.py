@@ -596,8 +596,8 @@ def outside_backend(
 
     Without `keeps_sessions`, no run can continue the session of another run. The values of
     `options` are the patterns of their values: what Attractor sets is missing, and what could
-    weaken the sandbox, the proxy or the permissions. With
-    `has_terminal`, a person can work in the terminal of the program.
+    weaken the sandbox, the proxy or the permissions. With `has_terminal`, a person can work in the
+    terminal of the program.
     """
 
     class OutsideBackend(OutsideAgent):
