@@ -11,7 +11,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
-from attractor.engine.questions.question import Question
+from attractor.engine.questions.question import Question, QuestionKind
 from attractor.engine.stage.patch import clean_patch
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.open_project import OpenProject
@@ -73,7 +73,13 @@ def evidence_of_question(root: Path, question: Question, opened: OpenProject) ->
         outputs = words_before(root, question)
     except AttractorError:
         outputs = ()
-    return Evidence(outputs=outputs, changes=changes_of_run(root, opened))
+    facts = {}
+    if question.kind is QuestionKind.APPROVAL:
+        shown = {name: str(value) for name, value in question.metadata.items()}
+        call = shown.pop("patch", "") or shown["input"]
+        outputs = [StageWords("the call", question.stage, "asked", (*call.splitlines(),)), *outputs]
+        facts = shown
+    return Evidence(facts=facts, outputs=outputs, changes=changes_of_run(root, opened))
 
 
 def failure_of(root: Path) -> Sequence[StageWords]:

@@ -1,5 +1,6 @@
 """Executes stages with any agent that speaks the Agent Client Protocol."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -24,6 +25,8 @@ from attractor.backends.programs import Dialogue, Invocation, Program, Task
 from attractor.backends.provider_needs import KEYS, has_native_key
 from attractor.backends.registry import OutsideParts
 from attractor.base.json import JsonObject
+from attractor.engine.questions.call_rules import AskedCall, changed_lines
+from attractor.engine.seams import Verdict
 from attractor.llm.response import Usage
 
 if TYPE_CHECKING:
@@ -129,18 +132,35 @@ class _AcpClient:
         options: "Sequence[PermissionOption]",
         **others: Any,
     ) -> "RequestPermissionResponse":
-        """Allow the tool call once: for longer only if the agent offers nothing else."""
+        """Allow the tool call once, as the sandbox or a person does: for longer only if the agent
+        offers nothing else.
+        """
         # See `drive`.
         from acp.schema import AllowedOutcome, DeniedOutcome, RequestPermissionResponse
 
         self._calls[tool_call.tool_call_id].add(tool_call)
         self._begin(tool_call.tool_call_id)
         by_kind = {option.kind: option.option_id for option in reversed(options)}
-        allowed = by_kind.get("allow_once") or by_kind.get("allow_always")
-        if allowed is None:
+        chosen = by_kind.get("allow_once") or by_kind.get("allow_always")
+        verdict = await self._ask(tool_call.tool_call_id)
+        if not verdict.is_allowed:
+            # The answer itself has no words.
+            self._dialogue.messages.append(f"Not done: {verdict.words}")
+            chosen = by_kind.get("reject_once") or by_kind.get("reject_always")
+        if chosen is None:
             return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
-        outcome = AllowedOutcome(outcome="selected", option_id=allowed)
+        outcome = AllowedOutcome(outcome="selected", option_id=chosen)
         return RequestPermissionResponse(outcome=outcome)
+
+    async def _ask(self, call_id: str) -> Verdict:
+        """Ask a person; an error would be an answer to the agent, so it ends the program."""
+        task, begun = self._dialogue.task, self._calls[call_id].begun(call_id)
+        patch = changed_lines(begun.arguments)
+        title = self._calls[call_id].title
+        call = AskedCall(begun.name, begun.arguments, task.folder, title, patch)
+        answered: asyncio.Future[Verdict] = asyncio.Future()
+        self._dialogue.ask(call, answered.set_result)
+        return await answered
 
 
 def _content_text(content: Any) -> str:
@@ -315,6 +335,7 @@ def program(parts: OutsideParts | None) -> Program:
         needs_run=True,
         prints_version=False,
         keeps_input=True,
+        asks=True,
         steer=send,
     )
 

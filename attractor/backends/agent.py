@@ -45,6 +45,7 @@ from attractor.backends.agent_report import (
     hooks_of,
     status_file_in,
 )
+from attractor.backends.approvals import continue_after_wait
 from attractor.backends.cut_answers import CutAnswers
 from attractor.backends.limit_texts import Limit, limit_of_error
 from attractor.backends.models import AgentParts, account_of, choose_agent, choose_model
@@ -336,6 +337,7 @@ class Agent:
             async with work.session:
                 try:
                     prompt = add_summary_if_lost(stage, prompt, StoredConversation)
+                    prompt = continue_after_wait(stage.approvals, prompt)
                     outcome = await _do_in_time(work, prompt)
                 finally:
                     self._at_work.pop(stage.id, None)

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from attractor.agent.tool_calls.hooks import ToolHooks
 from attractor.agent.tool_calls.tool import RegisteredTool, define
+from attractor.backends.approvals import permit_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, JsonObject
@@ -241,7 +242,12 @@ PRE, POST = "tool_hooks.pre", "tool_hooks.post"
 def hooks_of(stage: Stage) -> ToolHooks:
     """Return the hooks of a stage from the pipeline; a workspace cannot add hooks."""
     about = {"node": stage.node.id, "visit": stage.visit, "attempt": stage.attempt}
-    return ToolHooks(pre=_command(stage, PRE), post=_command(stage, POST), about=about)
+    return ToolHooks(
+        pre=_command(stage, PRE),
+        post=_command(stage, POST),
+        about=about,
+        permit=permit_of(stage) if stage.approvals else None,
+    )
 
 
 def _command(stage: Stage, key: str) -> str:

@@ -1,8 +1,9 @@
 """Executes stages with the program `claude` (Claude Code) of Anthropic."""
 
+import asyncio
 import json
 from collections.abc import Iterator
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 
 from attractor.backends.outside import outside_backend
@@ -14,12 +15,15 @@ from attractor.backends.outside_events import (
     ProgramEvent,
     SessionNamed,
     Spent,
+    Warned,
     as_text,
     begin_call,
     count,
 )
 from attractor.backends.programs import Dialogue, Invocation, OwnTerminal, Program, Task
 from attractor.base.json import Json, JsonObject, parse_object
+from attractor.engine.questions.call_rules import AskedCall, changed_lines
+from attractor.engine.seams import Verdict
 from attractor.llm.response import Usage
 
 _VARIABLES = {
@@ -39,7 +43,9 @@ def invoke(task: Task) -> Invocation:
     """Return the call of claude, which reads messages from its input while it works."""
     words = [*task.arguments, "-p", "--input-format", "stream-json"]
     words += ["--output-format", "stream-json", "--verbose"]
-    words += ["--replay-user-messages", "--permission-mode", "bypassPermissions"]
+    words += ["--replay-user-messages", "--permission-mode"]
+    asks = ["default", "--permission-prompt-tool", "stdio"]
+    words += asks if task.approvals else ["bypassPermissions"]
     return Invocation((*words, *_choose_model(task)), _VARIABLES)
 
 
@@ -103,8 +109,13 @@ def read_log(line: JsonObject) -> Iterator[ProgramEvent]:
 async def drive(dialogue: Dialogue) -> None:
     """Send the prompt, and follow the events until the result after the last message."""
     await dialogue.input()
+    if dialogue.task.approvals:
+        _tell(dialogue, type="control_request", request_id="begin", request=_INITIALIZE)
     send(dialogue, dialogue.task.prompt)
+    questions: dict[str, asyncio.Task[None]] = {}
     async for event in dialogue.json_lines():
+        if dialogue.task.approvals:
+            _take_question(dialogue, event, questions)
         for heard in read(event):
             dialogue.take(heard)
         if event.get("isReplay") and dialogue.messages:
@@ -116,8 +127,54 @@ async def drive(dialogue: Dialogue) -> None:
 def send(dialogue: Dialogue, text: str) -> None:
     """Send a message, which claude repeats when it reads it between two model calls."""
     dialogue.messages.append(text)
-    line = {"type": "user", "message": {"role": "user", "content": text}}
+    _tell(dialogue, type="user", message={"role": "user", "content": text})
+
+
+def _tell(dialogue: Dialogue, **line: Json | JsonObject) -> None:
     dialogue.write(f"{json.dumps(line)}\n")
+
+
+_INITIALIZE: JsonObject = {"subtype": "initialize"}
+
+
+def _take_question(
+    dialogue: Dialogue, event: JsonObject, questions: dict[str, "asyncio.Task[None]"]
+) -> None:
+    """Ask about a tool call, or withdraw the question that claude gave up."""
+    match event:
+        case {"type": "control_request", "request_id": str(id_), "request": {**request}}:
+            match request:
+                case {"subtype": "can_use_tool", "tool_name": str(tool), "input": {**arguments}}:
+                    pass
+                case _:
+                    return
+            if id_ in questions:
+                dialogue.take(Warned("a question about a tool call came twice, and was ignored"))
+                return
+            why = as_text(request.get("decision_reason"))
+            call = AskedCall(
+                tool,
+                arguments,
+                dialogue.task.folder,
+                why=why or as_text(arguments.get("description")),
+                patch=changed_lines(arguments),
+                is_editable=True,
+            )
+            questions[id_] = dialogue.ask(call, partial(_answer, dialogue, id_, arguments))
+        case {"type": "control_cancel_request", "request_id": str(id_)} if id_ in questions:
+            questions[id_].cancel()
+        case _:
+            pass
+
+
+def _answer(dialogue: Dialogue, id_: str, arguments: JsonObject, verdict: Verdict) -> None:
+    """Answer claude, which then makes the call with just these arguments."""
+    said: dict[str, Json] = {"behavior": "deny", "message": verdict.words}
+    if verdict.is_allowed:
+        edited = {"command": verdict.command} if verdict.command else {}
+        said = {"behavior": "allow", "updatedInput": {**arguments, **edited}}
+    answer: JsonObject = {"subtype": "success", "request_id": id_, "response": said}
+    _tell(dialogue, type="control_response", response=answer)
 
 
 def read(event: JsonObject) -> Iterator[ProgramEvent]:
@@ -178,6 +235,7 @@ CLAUDE = Program(
     # The second file has the usage of the session so far.
     sessions=(".claude/projects", _CONFIG),
     keeps_input=True,
+    asks=True,
     steer=send,
     prepare=prepare,
     terminal=OwnTerminal(

@@ -3,8 +3,9 @@
 import json
 import shlex
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from attractor.backends.model_proxy import ModelAccess
 from attractor.backends.outside import outside_backend
@@ -21,7 +22,7 @@ from attractor.backends.outside_events import (
     as_text,
     count,
 )
-from attractor.backends.programs import Invocation, OwnTerminal, Program, Task, follow
+from attractor.backends.programs import Dialogue, Invocation, OwnTerminal, Program, Task, follow
 from attractor.base.clock import SystemClock
 from attractor.base.json import Json, JsonObject, parse_object
 from attractor.llm.response import Usage
@@ -31,9 +32,28 @@ def invoke(task: Task) -> Invocation:
     """Return the call of codex, which reads the prompt from its input."""
     # codex cannot start its own sandbox inside another one: it writes nothing, and exits with 0.
     words = ["exec", *task.arguments, "--json", "--skip-git-repo-check", "-s", "danger-full-access"]
-    words += ["-c", "check_for_update_on_startup=false", "-c", "analytics.enabled=false"]
-    if task.choice.model:
-        words += ["-m", task.choice.model]
+    words += ["-m", task.choice.model] if task.choice.model else []
+    words += _settings(task)
+    words += ["resume", task.session, "-"] if task.session else ["-"]
+    return Invocation(tuple(words), *_place(task), task.prompt)
+
+
+def invoke_server(task: Task) -> Invocation:
+    """Return the call of codex as a server, which asks before tool calls."""
+    return Invocation(("app-server", *task.arguments, *_settings(task)), *_place(task))
+
+
+async def drive_server(dialogue: Dialogue) -> None:
+    """Follow codex as a server to the end of its work."""
+    # Imported here, because few runs ask.
+    from attractor.backends.codex_server import ServerTalk
+
+    await dialogue.input()
+    await ServerTalk(dialogue, read, _command).drive()
+
+
+def _settings(task: Task) -> Sequence[str]:
+    words = ["-c", "check_for_update_on_startup=false", "-c", "analytics.enabled=false"]
     if effort := task.choice.reasoning_effort:
         words += ["-c", f"model_reasoning_effort={effort}"]
     if access := task.access:
@@ -41,11 +61,15 @@ def invoke(task: Task) -> Invocation:
         provider = f'{{name="{name}",base_url="{access.url}",{key},wire_api="responses"}}'
         words += ["-c", "model_provider=attractor", "-c", f"model_providers.attractor={provider}"]
         words += ["-c", f'chatgpt_base_url="{access.url}"'] if access.login else []
-    words += ["resume", task.session, "-"] if task.session else ["-"]
-    variables = {"CODEX_HOME": f"{task.home}/.codex"} if task.home else {}
-    # codex refuses a missing home folder.
-    files = {".codex/config.toml": "", **_login_file(task)} if task.home else {}
-    return Invocation(tuple(words), variables, files, task.prompt)
+    return words
+
+
+def _place(task: Task) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Return the variables and the files of the home folder, which codex refuses to miss."""
+    if not task.home:
+        return {}, {}
+    files = {".codex/config.toml": "", **_login_file(task)}
+    return {"CODEX_HOME": f"{task.home}/.codex"}, files
 
 
 def _describe(access: ModelAccess) -> tuple[str, str]:
@@ -222,14 +246,16 @@ def _changes(changes: Json) -> str:
     lines: list[str] = []
     for change in changes if isinstance(changes, list) else []:
         match change:
-            case {"path": str(path), "kind": str(kind)}:
-                lines.append(f"{kind} {path}")
+            case {"path": str(path), "kind": kind}:
+                # codex as a server has an object.
+                named = kind.get("type") if isinstance(kind, dict) else kind
+                lines.append(f"{as_text(named)} {path}")
             case _:
                 pass
     return "\n".join(lines)
 
 
-CODEX = Program(
+_EXEC = Program(
     name="codex",
     remedy="install it: npm install -g @openai/codex",
     invoke=invoke,
@@ -243,6 +269,9 @@ CODEX = Program(
         log='cat -- "$(ls -t -- .codex/sessions/*/*/*/*.jsonl | head -n 1)"',
         read=read_log,
     ),
+)
+CODEX = replace(
+    _EXEC, asking=replace(_EXEC, invoke=invoke_server, drive=drive_server, keeps_input=True)
 )
 _OPTIONS = {"-c": r"model_(reasoning_effort|reasoning_summary|verbosity)=\w+"}
 part = outside_backend(lambda parts: CODEX, options=_OPTIONS, has_terminal=True)

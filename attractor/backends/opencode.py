@@ -47,7 +47,11 @@ def invoke(task: Task) -> Invocation:
 def configure(task: Task) -> Mapping[str, str]:
     """Return the variables with the configuration: the model, and its address."""
     model, access = task.choice.model, task.access
-    config: dict[str, Json] = {"permission": "allow", "share": "disabled", "autoupdate": False}
+    config: dict[str, Json] = {
+        "permission": "ask" if task.approvals else "allow",
+        "share": "disabled",
+        "autoupdate": False,
+    }
     if access:
         url = access.url + _VERSIONS.get(access.provider, "")
         provider: dict[str, Json] = {"options": {"baseURL": url, "apiKey": access.key}}

@@ -21,6 +21,7 @@ from attractor.backends.accounts import Account, AccountUse
 from attractor.backends.agent_conversations import add_summary_if_lost
 from attractor.backends.agent_records import Record
 from attractor.backends.agent_report import VARIABLE, Reporting, StatusFile, status_file_in
+from attractor.backends.approvals import continue_after_wait
 from attractor.backends.limit_texts import Limit, find_limit, limit_of_answer
 from attractor.backends.model_proxy import ProviderAnswer, offer_models
 from attractor.backends.models import ModelChoice, account_of
@@ -48,7 +49,7 @@ from attractor.engine.errors import ConversationLost, RecordBroken
 from attractor.engine.journal.events import THREAD_CONTINUED
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.prompts.preamble import prepend_preamble
-from attractor.engine.seams import Exhausted, ModelAnswer, Stage, require_summary
+from attractor.engine.seams import Exhausted, ModelAnswer, Parked, Stage, require_summary
 from attractor.engine.stage.folder import SESSION, write_tail
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.truncation import response_updates
@@ -229,6 +230,9 @@ class OutsideAgent:
         located = locate(self._program, parts.environ)
         if located is None:
             return failure(f"{self._program.name} is not on the PATH", FailureClass.TERMINAL)
+        if stage.approvals and not self._program.that_asks():
+            words = f"{self._program.name} cannot ask before a tool call"
+            return failure(words, FailureClass.TERMINAL)
 
         def warn(words: str) -> None:
             stage.emit(EventKind.WARNING, message=words)
@@ -334,8 +338,8 @@ class OutsideAgent:
         """Yield the task without a prompt: its model, its home folder, and its model access."""
         environment = stage.workspace.environment
         arguments = tuple(parts.arguments.get(self._program.name, ()))
-        folder = environment.working_directory()
-        task = Task(prompt="", choice=choice, folder=folder, arguments=arguments)
+        folder, approvals = environment.working_directory(), stage.approvals
+        task = Task("", choice, folder, arguments=arguments, approvals=approvals)
         has_key = not choice.provider or has_native_key(choice.provider, parts.environ)
         login = None if has_key else login_for(self._program, choice.provider, parts)
         transcript.has_subscription = login is not None
@@ -395,7 +399,13 @@ class OutsideAgent:
         """
         kept = await self._restore(work)
         task = _with_prompt(work, prompt if kept else add_summary_if_lost(work.stage, prompt))
-        fault = await self._run_once(work, replace(task, session=kept.session if kept else ""))
+        if kept and kept.last == work.stage.id:
+            task = replace(task, prompt=continue_after_wait(work.stage.approvals, task.prompt))
+        try:
+            fault = await self._run_once(work, replace(task, session=kept.session if kept else ""))
+        except Parked:
+            await self._keep(work, kept)
+            raise
         if kept and fault and not work.transcript.has_worked:
             why = f"{self._program.name} cannot continue its session: {fault}"
             _warn(work.stage, why)
@@ -531,7 +541,9 @@ class OutsideAgent:
         self._at_work[work.stage.id] = dialogue, work.transcript
         is_aborted = True
         try:
-            result = await _execute(work, self._program, dialogue, until=until)
+            program = self._program
+            program = (program.that_asks() or program) if task.approvals else program
+            result = await _execute(work, program, dialogue, until=until)
             is_aborted = False
         finally:
             self._at_work.pop(work.stage.id, None)
@@ -649,9 +661,11 @@ async def _execute(
         exhausted = work.transcript.exhausted
         ending = asyncio.ensure_future((until or asyncio.Event()).wait())
         try:
-            await asyncio.wait({driving, exhausted, ending}, return_when=asyncio.FIRST_COMPLETED)
-            if exhausted.done():
-                raise exhausted.result()
+            ends = {driving, exhausted, ending, dialogue.halted}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for ended in (exhausted, dialogue.halted):
+                if ended.done():
+                    raise ended.result()
             if driving.done():
                 driving.result()
             # Nothing reads the output that follows.

@@ -15,6 +15,8 @@ from attractor.backends.outside_events import AgentText, Failed, ProgramEvent, W
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import JsonObject, parse_json
+from attractor.engine.questions.call_rules import AskedCall
+from attractor.engine.seams import Approvals, Verdict
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.language.graph.graph import Node
 
@@ -28,7 +30,8 @@ class Task:
     """One prompt for a program, which it executes in `folder`.
 
     Without `access` and `home`, the program uses the login and the home folder of the operator.
-    `arguments` are those that a person chose.
+    `arguments` are those that a person chose. With `approvals`, the program asks before its tool
+    calls.
     """
 
     prompt: str
@@ -38,6 +41,7 @@ class Task:
     access: ModelAccess | None = None
     session: str = ""
     arguments: tuple[str, ...] = ()
+    approvals: Approvals | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class Invocation:
 class Dialogue:
     """The output of a running program as it arrives, and its input.
 
-    `messages` are the messages that the agent has not read yet.
+    `messages` are the messages that the agent has not read yet. `halted` gets the error that ends
+    the program because no person answered a question about a tool call.
     """
 
     def __init__(self, task: Task, take: Callable[[ProgramEvent], None]) -> None:
@@ -62,6 +67,8 @@ class Dialogue:
         self.output = asyncio.StreamReader(limit=_LONGEST_LINE)
         self.messages: deque[str] = deque()
         self._input: asyncio.Future[asyncio.StreamWriter | None] = asyncio.Future()
+        self.halted: asyncio.Future[BaseException] = asyncio.Future()
+        self._asking: set[asyncio.Task[None]] = set()
 
     async def input(self) -> asyncio.StreamWriter | None:
         """Return the input of the program when it has started; None if it has ended."""
@@ -78,6 +85,25 @@ class Dialogue:
         """Write to the input of a program that has started."""
         if writer := self._writer:
             writer.write(text.encode())
+
+    def ask(self, call: AskedCall, answer: Callable[[Verdict], None]) -> asyncio.Task[None]:
+        """Ask about a tool call while the program goes on, and answer it."""
+        asking = asyncio.create_task(self._ask(call, answer))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        return asking
+
+    async def _ask(self, call: AskedCall, answer: Callable[[Verdict], None]) -> None:
+        try:
+            answer(await self.permit(call))
+        except Exception as error:  # noqa: BLE001
+            if not self.halted.done():
+                self.halted.set_result(error)
+
+    async def permit(self, call: AskedCall) -> Verdict:
+        """Return whether a tool call may be made."""
+        approvals = self.task.approvals
+        return await approvals.ask(call) if approvals else Verdict(True)
 
     def close_input(self) -> None:
         """Close the input, so that the program exits."""
@@ -97,6 +123,8 @@ class Dialogue:
 
     def end(self) -> None:
         """End the output and the input, because the program has ended."""
+        for asking in self._asking:
+            asking.cancel()
         self.output.feed_eof()
         self.close_input()
 
@@ -201,9 +229,10 @@ class Program:
     `providers` are those whose models the program can use, the usual one first. `login` is a file
     in the home folder of an operator who has logged in. `sessions` are paths in the home folder by
     which a later stage continues a session. A program with `steer` takes messages while it works.
-    `offered` are providers whose keys are set, for a program without `providers`. `prepare` returns
-    the variables and files with which the program works by the words of a person. A person can work
-    in its `terminal`, if it has one.
+    `offered` are providers whose keys are set, for a program without `providers`. A program that
+    `asks` before tool calls does so in this form, or in the form `asking`. `prepare` returns the
+    variables and files with which the program works by the words of a person. A person can work in
+    its `terminal`, if it has one.
     """
 
     name: str
@@ -218,12 +247,18 @@ class Program:
     sessions: tuple[str, ...] = ()
     prints_version: bool = True
     keeps_input: bool = False
+    asks: bool = False
+    asking: "Program | None" = None
     needs_model: bool = False
     needs_run: bool = False
     is_shell_command: bool = False
     steer: Callable[[Dialogue, str], None] | None = None
     prepare: Callable[[Task], Invocation] | None = None
     terminal: OwnTerminal | None = None
+
+    def that_asks(self) -> "Program | None":
+        """Return the form of the program that asks before tool calls; None if it cannot."""
+        return self.asking or (self if self.asks else None)
 
     def choose(self, node: Node, defaults: ModelDefaults) -> ModelChoice:
         """Return the model of a node; an empty model or effort means the program's default."""

@@ -17,6 +17,7 @@ from attractor.engine.questions.question import (
     EnclosingBranch,
     Interviewer,
     Question,
+    QuestionKind,
     answer_to_record,
     ask_each,
     of_child,
@@ -35,6 +36,9 @@ LONGEST_ITEM = 4000
 
 A longer item is truncated in the question; the context has the whole item.
 """
+
+APPROVAL_PATIENCE = timedelta(minutes=1)
+"""The time after which an agent that asks about a tool call is parked without a process."""
 
 ITEM, INDEX, COUNT = "work.item", "work.index", "work.count"
 
@@ -267,7 +271,7 @@ class AnsweredFirst:
             limit = (until - self._clock.now()).total_seconds()
         if limit is not None and limit <= 0:
             return self._accept(question, self._timed_out(question), is_own=False)
-        asking = asyncio.create_task(self._interviewer.ask(self._questions.named(question)))
+        asking = asyncio.create_task(self._ask_patiently(self._questions.named(question)))
         elsewhere = asyncio.create_task(self._recorded_answer(question))
         try:
             await asyncio.wait(
@@ -288,6 +292,15 @@ class AnsweredFirst:
         if first is not own_answer:
             await self._inform(question, first, lost=own_answer)
         return self._accept(question, first, is_own=first is own_answer)
+
+    async def _ask_patiently(self, question: Question) -> Answer:
+        """Ask; the program of an agent without an answer is kept for a time before it parks."""
+        try:
+            return await self._interviewer.ask(question)
+        except Parked:
+            if question.kind is QuestionKind.APPROVAL:
+                await self._clock.sleep(APPROVAL_PATIENCE)
+            raise
 
     async def _answer_from_elsewhere(
         self, question: Question, asking: "asyncio.Task[Answer]", answer: Answer | None

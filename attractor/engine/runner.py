@@ -21,6 +21,7 @@ from attractor.engine.journal.events import (
 )
 from attractor.engine.outcome import NOTHING_USED, usage_to_record
 from attractor.engine.preflight import require_executable
+from attractor.engine.questions.call_rules import SANDBOX_LIMITS, CallPermissions
 from attractor.engine.questions.question import Interviewer, describe_wait
 from attractor.engine.routing.next_move import BranchBounds
 from attractor.engine.run_folder.inbox import POLL, InboxEntry
@@ -49,7 +50,7 @@ from attractor.engine.state.run_state import (
 )
 from attractor.engine.state.walks import LONG_AGO, WalkState, interrupted_attempts, last_tree
 from attractor.engine.walk.branches import RunBranches
-from attractor.engine.walk.saved_conversations import SavedConversations
+from attractor.engine.walk.saved_conversations import Rebuild, SavedConversations
 from attractor.engine.walk.steps import walk_to_end
 from attractor.engine.walk.waits import RunWaits
 from attractor.engine.walk.walk import Walk
@@ -83,6 +84,8 @@ class Runner:
         parent: ParentRun | None = None,
         waits: RunWaits | None = None,
         is_shared: bool = False,
+        permissions: CallPermissions = SANDBOX_LIMITS,
+        rebuild: Rebuild | None = None,
     ) -> None:
         self._run = run
         self._content_hash = content_hash
@@ -101,6 +104,8 @@ class Runner:
             parent=parent,
             interviewer=interviewer,
             saved_conversations=saved_conversations,
+            permissions=permissions,
+            rebuild=rebuild,
         )
         self._orders = OrderWatch(run, steer, self._walk.budgets)
 

@@ -14,6 +14,7 @@ from attractor.base.json import Json
 from attractor.engine.context import Context
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
 from attractor.engine.prompts.inherited_context import NOTHING_INHERITED, InheritedContext
+from attractor.engine.questions.call_rules import AskedCall
 from attractor.engine.questions.question import Interviewer, Question
 from attractor.engine.state.attempts import TreeId, stage_id
 from attractor.engine.state.run_state import Wait
@@ -190,6 +191,39 @@ class NoWaits:
 NO_WAITS = NoWaits()
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a tool call may be made, and why not, in words for the agent.
+
+    `command` is the one that a person wrote in place of the agent's.
+    """
+
+    is_allowed: bool
+    words: str = ""
+    command: str = ""
+
+
+class Approvals(Protocol):
+    """Asks a person about the tool calls of an attempt.
+
+    `was_parked` is true if an earlier process left a question, and the conversation of its agent.
+    """
+
+    was_parked: bool
+
+    async def ask(self, call: AskedCall) -> Verdict:
+        """Return whether a call may be made; raise Parked if no person answers in time."""
+        ...
+
+    def news(self) -> str:
+        """Return what people answered while no process worked, for the agent."""
+        ...
+
+    def end(self) -> None:
+        """Record the answers that were not used, because the attempt has ended."""
+        ...
+
+
 class StageFiles(Protocol):
     """The files of an attempt.
 
@@ -241,8 +275,9 @@ class Stage:
     `since` is the start of the visit, and stays the same after a crash. Without `children`, the
     stage can run no child pipeline. With `is_shared`, other walks use the workspace at the same
     time. `inherited` is the context from earlier stages. `last_attempt` is a paragraph for the
-    prompt about the attempt before this one, empty for the first attempt of a visit. `redact`
-    removes secrets from a text.
+    prompt about the attempt before this one, empty for the first attempt of a visit. Without
+    `approvals`, the sandbox alone limits the tool calls of an agent. `redact` removes secrets from
+    a text.
     """
 
     node: Node
@@ -265,6 +300,7 @@ class Stage:
     spending: Spending = UNLIMITED
     waits: Waits = NO_WAITS
     artifacts: ArtifactStore = field(default_factory=ArtifactStore)
+    approvals: "Approvals | None" = None
     redact: Callable[[str], str] = str
 
     @property

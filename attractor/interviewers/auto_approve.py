@@ -11,6 +11,7 @@ from attractor.engine.questions.question import (
     QuestionKind,
     ask_each,
 )
+from attractor.engine.seams import Parked
 from attractor.interviewers.registry import InterviewerParts
 
 NAME = "auto_approve"
@@ -23,7 +24,9 @@ class AutoApprove:
     parts: InterviewerParts
 
     async def ask(self, question: Question) -> Answer:
-        """Return the approving answer."""
+        """Return the approving answer; what an agent may do is left open for a person."""
+        if question.kind is QuestionKind.APPROVAL:
+            raise Parked(question)
         return Answer(AnswerKind.GIVEN, _approval(question), by=NAME, proof=AUTO_APPROVED)
 
     async def ask_multiple(self, questions: Sequence[Question]) -> Sequence[Answer]:

@@ -18,7 +18,14 @@ from attractor.base.records import write_fields
 from attractor.engine.errors import NoOpenQuestion, NoRunningProcess
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.journal.events import Action, OperatorAction
-from attractor.engine.questions.question import UNVERIFIED, Answer, Question, sort_questions
+from attractor.engine.questions.question import (
+    UNVERIFIED,
+    Answer,
+    Question,
+    QuestionKind,
+    proves_person,
+    sort_questions,
+)
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.layout import (
     Fences,
@@ -147,6 +154,7 @@ class Orders:
             where=self._status_hint,
             listing=self._command("answer"),
         )
+        self._require_person(asked)
         value = read_choice(choice, asked, self.clock.now(), hint=self._resume_hint)
         order = Order(Action.ANSWER, self.by, why, asked.id, value)
         return self._give(order, taken=f"answered {asked.stage}: {value}")
@@ -161,6 +169,8 @@ class Orders:
             pick_all(self._answerable(question), question, where=self._status_hint)
         )
         listing = self._command("answer")
+        for one in asked:
+            self._require_person(one)
         now = self.clock.now()
         values = read_choices(choice, asked, now, hint=self._resume_hint, listing=listing)
         orders = [
@@ -168,6 +178,14 @@ class Orders:
             for one, value in zip(asked, values, strict=True)
         ]
         return self._give_all(orders, taken="answered")
+
+    def _require_person(self, question: Question) -> None:
+        """Refuse to let anybody but a person say what an agent may do."""
+        if question.kind is QuestionKind.APPROVAL and not proves_person(self.proof):
+            raise Refused(
+                "only a person can say what an agent may do, and nothing here proves one",
+                hint="answer at a terminal, on the page of the run, or with a token of a person",
+            )
 
     def cancel(self, why: str = "") -> Receipt:
         """Cancel a run, with or without a live process; raise an error if it was not canceled."""

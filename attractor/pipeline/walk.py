@@ -108,6 +108,8 @@ async def _build_runner(begun: BegunRun, stack: AsyncExitStack, notifier: Notifi
         budgets=budgets,
         interviewer=components.asking,
         saved_conversations=saved,
+        permissions=plan.permissions,
+        rebuild=components.rebuild,
         waits=waits,
     )
 

@@ -259,6 +259,14 @@ SENTENCES: Mapping[str, Sentence] = {
     "ParallelBranchStarted": "branch started",
     "ParallelBranchCompleted": "branch ended: {outcome}",
     "StageParked": _parked,
+    "CallRuled": lambda event: (
+        f"{event.node}: {'allowed' if event.data.get('is_allowed') else 'refused'} by the rule "
+        f"{event.data.get('rule')}: {shorten(str(event.data.get('call')), LONGEST_WORDS)}"
+    ),
+    "ApprovalUsed": lambda event: (
+        f"{event.node}: the answer about its tool call: {event.data.get('choice')}"
+        + (f", from now on {rule}" if (rule := event.data.get("rule")) else "")
+    ),
     "OperatorAction": _ordered,
     "QuestionSettled": _settled,
     "NotificationCompleted": lambda event: (

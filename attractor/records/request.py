@@ -11,6 +11,7 @@ from attractor.base.json import Json, JsonObject
 from attractor.base.records import write_fields
 from attractor.engine.budgets import NO_BUDGETS, Budgets, budgets_from_record, budgets_to_record
 from attractor.engine.journal.checkpoint import open_journal
+from attractor.engine.questions.call_rules import CallPermissions
 from attractor.engine.run_folder.layout import Manifest, RunDirectory
 from attractor.engine.state.run_state import RunState
 from attractor.engine.storage.json_files import Fields
@@ -114,6 +115,7 @@ class RunRequest:
     `gallery` is the pipeline of the gallery that the run has, with its version. `trigger` is the
     occurrence for which an automation started the run. The `command` of a person does the work,
     if there is one; or the `person` does it, in the terminal of the program that the backend names.
+    `permissions` say whether people are asked about tool calls.
     """
 
     file: Path
@@ -148,6 +150,7 @@ class RunRequest:
     trigger: Trigger | None = None
     command: TypedCommand | None = None
     person: str = ""
+    permissions: CallPermissions | None = None
 
     @property
     def is_work_of_any(self) -> bool:
@@ -187,6 +190,7 @@ _NEWER = (
     "trigger",
     "command",
     "person",
+    "permissions",
 )
 """The fields that a manifest, or one of an earlier version, does not have among the options."""
 

@@ -32,6 +32,7 @@ from attractor.base.names import find_named
 from attractor.base.records import read_record, write_record
 from attractor.config.checks import require_new_name
 from attractor.engine.outcome import NOTHING_USED, Usage, format_usage_cost
+from attractor.engine.questions.call_rules import SANDBOX_LIMITS, CallPermissions
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder, list_project_folders, project_folder
 from attractor.language.source.text import visible
@@ -71,6 +72,7 @@ class Actor:
     arguments: Sequence[str] = ()
     before: str = ""
     """The run whose conversation the first run continues: that of the actor it is a clone of."""
+    permissions: CallPermissions = SANDBOX_LIMITS
 
 
 class Mark(StrEnum):
@@ -105,6 +107,8 @@ class Answered:
     by_others: Sequence[str] = ()
     commit: str = ""
     why_not_committed: str = ""
+    rules: Sequence[str] = ()
+    """Rules about tool calls that people gave with their answers: later tasks have them too."""
 
     @property
     def usage(self) -> Usage:
@@ -171,6 +175,24 @@ class Renamed:
     at: datetime
 
 
+class RuleEffect(StrEnum):
+    """What a rule about tool calls does; a removed one does nothing."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """A person gave or removed a rule about tool calls."""
+
+    rule: str
+    effect: RuleEffect
+    by: Sender
+    at: datetime
+
+
 @dataclass(frozen=True)
 class Changed:
     """A person lets the actor work in another way from the next task on."""
@@ -188,7 +210,7 @@ class Renewed:
     at: datetime
 
 
-Line = Actor | Answered | Marked | Resumed | Renamed | Changed | Renewed | GoneOn
+Line = Actor | Answered | Marked | Resumed | Renamed | Changed | Renewed | GoneOn | RuleSet
 L = TypeVar("L", bound=Line)
 _KINDS: Mapping[str, type[Line]] = {
     "spawned": Actor,
@@ -199,6 +221,7 @@ _KINDS: Mapping[str, type[Line]] = {
     "changed": Changed,
     "renewed": Renewed,
     "gone_on": GoneOn,
+    "rule": RuleSet,
 }
 _NAMES = {type_: name for name, type_ in _KINDS.items()}
 
@@ -219,6 +242,7 @@ class ActorHistory:
     before: str = ""
     gone_on: Sequence[GoneOn] = ()
     changed: Changed | None = None
+    rules: Mapping[str, RuleEffect] = field(default_factory=dict[str, RuleEffect])
 
     @classmethod
     def of(cls, lines: Sequence[Line]) -> "ActorHistory | None":
@@ -242,7 +266,18 @@ class ActorHistory:
             before=_before(lines, actor),
             gone_on=[line for line in lines if isinstance(line, GoneOn)],
             changed=next((line for line in reversed(records) if isinstance(line, Changed)), None),
+            rules=_rules(lines),
         )
+
+    @property
+    def permissions(self) -> CallPermissions:
+        """Whether people are asked about tool calls of the next task, with all rules."""
+        by_effect = {
+            effect: [rule for rule, own in self.rules.items() if own is effect]
+            for effect in RuleEffect
+        }
+        allow, deny = by_effect[RuleEffect.ALLOW], by_effect[RuleEffect.DENY]
+        return replace(self.actor.permissions, allow=allow, deny=deny)
 
     @property
     def last(self) -> Answered | None:
@@ -280,6 +315,23 @@ class KnownLines:
     """The number of the file: another actor may get its path."""
     lock: Lock = field(default_factory=Lock)
     """Held by the thread that reads further."""
+
+
+def _rules(lines: Sequence[Line]) -> Mapping[str, RuleEffect]:
+    """Return the rules about tool calls, the last word about each."""
+    rules: dict[str, RuleEffect] = {}
+    for at, line in enumerate(lines):
+        match line:
+            case Actor() if not any(isinstance(one, Actor) for one in lines[:at]):
+                rules |= dict.fromkeys(line.permissions.allow, RuleEffect.ALLOW)
+                rules |= dict.fromkeys(line.permissions.deny, RuleEffect.DENY)
+            case Answered():
+                rules |= dict.fromkeys(line.rules, RuleEffect.ALLOW)
+            case RuleSet():
+                rules[line.rule] = line.effect
+            case _:
+                pass
+    return {rule: effect for rule, effect in rules.items() if effect is not RuleEffect.REMOVE}
 
 
 def _archived(lines: Sequence[Line]) -> Marked | None:

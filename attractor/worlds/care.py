@@ -1,12 +1,13 @@
 """How people change an actor without losing it: its model and program, its name, and a clone."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from attractor.backends.registry import backend_registry
-from attractor.base.errors import Refused, UsageError
+from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.base.locks import FileLock
+from attractor.engine.questions.call_rules import CallPermissions, PermissionMode, parse_rule
 from attractor.factory.dimensions import Dimension, DimensionRecords, with_dimension
 from attractor.factory.open_project import OpenProject
 from attractor.records.request import RunRequest
@@ -18,6 +19,8 @@ from attractor.worlds.actors import (
     Mark,
     Marked,
     Renamed,
+    RuleEffect,
+    RuleSet,
     actors_of_project,
     create_actor,
     lock_actors,
@@ -45,6 +48,7 @@ def change(
     sandbox: str = "",
     agent: str = "",
     arguments: Sequence[str] = (),
+    permissions: str = "",
 ) -> str:
     """Let the next task work with other values, and return what a person should know about it.
 
@@ -60,6 +64,7 @@ def change(
             raise UsageError(f"the pipeline of {actor.name} names its agents itself")
         if actor.workspace == READ_ONLY:
             require_sandbox(sandbox)
+        asks = CallPermissions(PermissionMode(permissions or PermissionMode.SANDBOX))
         is_other = backend not in ("", actor.backend)
         now = replace(
             actor,
@@ -69,6 +74,7 @@ def change(
             sandbox=sandbox or actor.sandbox,
             agent=agent or actor.agent,
             arguments=arguments or (() if backend else actor.arguments),
+            permissions=asks if permissions else actor.permissions,
         )
         kind = backend_registry()[now.backend]
         require_startable(now, _TRIED, opened)
@@ -78,6 +84,22 @@ def change(
     told = f"{now.backend} continues no session of {actor.backend}: it reads what was said as text."
     more = " It keeps no session either, and reads it before each task."
     return told + ("" if getattr(kind, "keeps_sessions", True) else more)
+
+
+def set_rules(
+    folder: ActorFolder, rules: Mapping[str, RuleEffect], by: Sender, opened: OpenProject
+) -> None:
+    """Give or remove rules about the tool calls of the next tasks."""
+    opened.refuse_in_run("'attractor actor rules'")
+    with lock_actors(folder.project, opened.project.machine.state_dir):
+        known = _require_current(folder).rules
+        for rule, effect in rules.items():
+            if effect is not RuleEffect.REMOVE:
+                parse_rule(rule)
+            elif rule not in known:
+                raise UnknownName("rule", rule, known)
+        for rule, effect in rules.items():
+            folder.record(RuleSet(rule, effect, by, opened.now()))
 
 
 def rename(folder: ActorFolder, name: str, by: Sender, opened: OpenProject) -> ActorFolder:
@@ -144,7 +166,12 @@ def clone(folder: ActorFolder, name: str, by: Sender, opened: OpenProject) -> Ac
         require_free_name(name, project, state)
         history = folder.read()
         made = replace(
-            history.actor, name=name, spawner=by, created=opened.now(), before=history.before
+            history.actor,
+            name=name,
+            spawner=by,
+            created=opened.now(),
+            before=history.before,
+            permissions=history.permissions,
         )
         if not workspace_registry()[made.workspace].only_reads:
             like = _dimension_of(history, opened)

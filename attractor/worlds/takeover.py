@@ -45,7 +45,7 @@ def take_over(
         lock = FileLock(folder.person).acquire(wait=LOCK_PATIENCE_S, purpose=by.name)
     except LockHeld as cause:
         holder = holder_of(folder.person)
-        name = holder.purpose if holder else "somebody"
+        name = holder.purpose if holder else "another person"
         raise Refused(
             f"{name} works with the actor {folder.name}",
             hint=f"wait until that terminal closes; watch it: attractor actor show {folder.name}",
@@ -72,7 +72,7 @@ def require_terminal(actor: Actor) -> None:
     else:
         return
     raise Refused(
-        f"nobody can work in the terminal of the actor {actor.name}: {why}",
+        f"no person can work in the terminal of the actor {actor.name}: {why}",
         hint=f'give it a task: attractor actor prompt {actor.name} "TEXT"',
     )
 

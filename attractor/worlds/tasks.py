@@ -134,6 +134,7 @@ def _request(message: Message, history: ActorHistory, project: Project) -> RunRe
         evaluate=False,
         task=ActorTask(actor.name, message.id, message.hash, str(message.sender), actor.arguments),
         person=str(message.sender) if message.kind is MessageKind.TERMINAL else "",
+        permissions=history.permissions if history.actor.permissions.asks else None,
     )
     before = history.before
     if workspace_registry()[request.workspace].is_apart:
@@ -175,6 +176,7 @@ def answer_of(message: Message, result: RunResult, opened: OpenProject) -> Answe
         by_others=others[:_MOST_FILES],
         commit=commit,
         why_not_committed=why_not,
+        rules=open_journal(directory.events, directory.checkpoint).state.call_rules,
     )
 
 

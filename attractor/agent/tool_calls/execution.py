@@ -174,6 +174,8 @@ class ToolRunner:
         if faults:
             message = "\n".join([f"Invalid arguments for tool: {call.name}", *faults])
             return self._failed(call, message)
+        if self.hooks.permit and (refusal := await self.hooks.permit(call.name, arguments)):
+            return self._failed(call, refusal)
         hooked = HookedCall(call.name, call.id, self._with_time_limit(tool, arguments))
         async with AsyncExitStack() as stack:
             if tool.changes_files:

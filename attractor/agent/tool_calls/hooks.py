@@ -5,7 +5,7 @@ standard input. The output of a hook is ignored, except as the reason of a rejec
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
@@ -14,7 +14,7 @@ from attractor.base.call_text import SKIPPED
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import AttractorError, MachineryError
-from attractor.base.json import Json
+from attractor.base.json import Json, JsonObject
 from attractor.base.processes import BoundedOutput, ExecResult, OutputLimit
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.missing_program import missing_command
@@ -72,13 +72,21 @@ class HookRun:
         return f"tool_hooks.{self.when}"
 
 
+Permit = Callable[[str, JsonObject], Awaitable[str]]
+"""Type of a function that returns why a tool may not be called with arguments, or ""."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ToolHooks:
-    """The hooks of a session, and the additional data that hooks get, such as the stage."""
+    """The hooks of a session, and the additional data that hooks get, such as the stage.
+
+    `permit` comes before a call, and returns why it may not be made; without it, all may.
+    """
 
     pre: str = ""
     post: str = ""
     about: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    permit: Permit | None = None
     time_limit: timedelta = TIME_LIMIT
 
     async def run(

@@ -7,7 +7,7 @@ from attractor.attention.evidence import evidence_of_question
 from attractor.attention.rows import Act, AttentionRow, Choice, Field, Settler, row_of_run
 from attractor.attention.source import Look, Source
 from attractor.base.dataclasses import changed
-from attractor.engine.questions.question import Question, QuestionKind
+from attractor.engine.questions.question import ApprovalChoice, Question, QuestionKind
 from attractor.factory.project import ProjectFolder
 from attractor.records.diagnosis.needs import need_of_question
 from attractor.records.summary import RunOverview
@@ -40,6 +40,9 @@ def _rows_of_run(
 
 def choices_of(question: Question) -> Iterator[Choice]:
     """Yield the answers that a person can give."""
+    if question.kind is QuestionKind.APPROVAL:
+        yield from _choices_of_approval(question)
+        return
     options = [(one.key, one.label) for one in question.options]
     if not options and question.kind in (QuestionKind.YES_NO, QuestionKind.CONFIRMATION):
         options = [("yes", "yes"), ("no", "no")]
@@ -49,9 +52,25 @@ def choices_of(question: Question) -> Iterator[Choice]:
     yield Choice("answer", "answer in words", "a", [typed], is_free=True)
 
 
+_WORDS = {
+    ApprovalChoice.DENY: "Words for the agent",
+    ApprovalChoice.EDIT: "The command to run instead",
+}
+
+
+def _choices_of_approval(question: Question) -> Iterator[Choice]:
+    """Yield what a person can say about a tool call, with words where they matter."""
+    for number, option in enumerate(question.options, 1):
+        asked = _WORDS.get(ApprovalChoice(option.key))
+        is_needed = option.key == ApprovalChoice.EDIT
+        fields = [Field("words", asked, is_needed)] if asked else []
+        yield Choice("answer", option.label, str(number), fields, {"answer": option.key})
+
+
 def _answer(run_id: str, question: str) -> Act:
     def act(choice: str, fields: Mapping[str, str], at: Settler) -> str:
-        return at.answer(run_id, question, fields["answer"])
+        words = " ".join(filter(None, [fields["answer"], fields.get("words", "").strip()]))
+        return at.answer(run_id, question, words)
 
     return act
 

@@ -7,6 +7,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show_result
 from attractor.cli.runs.actors import WithArguments, describe_program, find, sender_of
 from attractor.cli.runs.setup import chosen_model_options
+from attractor.engine.questions.call_rules import PermissionMode
 from attractor.worlds.care import change
 from attractor.worlds.records import actor_record
 from attractor.worlds.status import read_actor
@@ -18,6 +19,11 @@ from attractor.worlds.status import read_actor
 @click.option("--with", "backend", default="", metavar="NAME", help="Work with this backend.")
 @click.option("--agent", "agent_name", default="", metavar="NAME", help="Use the agent NAME.")
 @click.option("--sandbox", default="", help="Run tools in this sandbox.")
+@click.option(
+    "--permissions",
+    type=click.Choice([mode.value for mode in PermissionMode]),
+    help="Limit tool calls by the sandbox alone, or also ask a person before them.",
+)
 @json_option
 @click.pass_obj
 def actor_change(
@@ -29,6 +35,7 @@ def actor_change(
     agent_name: str,
     sandbox: str,
     arguments: tuple[str, ...],
+    permissions: str | None,
     as_json: bool,
 ) -> ExitCode:
     """Change how an actor works from its next task on; what is not named stays.
@@ -38,6 +45,7 @@ def actor_change(
     removes earlier ones. The task in work ends as it began.
     """
     given = {"model": model, "provider": provider, "backend": backend, "sandbox": sandbox}
+    given["permissions"] = permissions or ""
     folder, opened = find(invocation, name)
     by = sender_of(invocation)
     if told := change(folder, by, opened, agent=agent_name, arguments=arguments, **given):

@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,7 +11,15 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.actors import WithArguments, sender_of, show_where
 from attractor.cli.runs.fleet import require_extra
-from attractor.cli.runs.setup import Amount, chosen_model_options, opened_of, sandbox_option
+from attractor.cli.runs.setup import (
+    Amount,
+    chosen_model_options,
+    opened_of,
+    permission_options,
+    sandbox_option,
+)
+from attractor.engine.questions.call_rules import SANDBOX_LIMITS, CallPermissions
+from attractor.factory.open_project import OpenProject
 from attractor.language.declarations.touches import read_touches
 from attractor.workspaces.create.registry import READ_ONLY
 from attractor.worlds.actors import Actor, ActorFolder, actors_of_project
@@ -55,6 +64,7 @@ from attractor.worlds.touches import await_others, warn_of_overlap
 )
 @click.option("-n", "count", type=click.IntRange(1, 20), default=1, help="Spawn this many actors.")
 @sandbox_option()
+@permission_options
 @click.option(
     "--max-cost-usd",
     type=Amount(min=0, min_open=True),
@@ -86,14 +96,13 @@ def actor_spawn(
     agent_name: str,
     pipeline: Path | None,
     where: str,
-    only_reads: bool,
-    count: int,
     sandbox: str,
+    permissions: CallPermissions | None,
     max_cost_usd: float | None,
     pool: str,
-    touches: str,
     arguments: tuple[str, ...],
     as_json: bool,
+    **flags: Any,
 ) -> ExitCode:
     """Spawn an actor, with WORDS as its first task.
 
@@ -110,12 +119,11 @@ def actor_spawn(
     if pool or opened.project.worlds.pool:
         require_extra()
     spawner = sender_of(invocation)
-    warn_of_overlap(opened, patterns := read_touches(touches))
+    warn_of_overlap(opened, patterns := read_touches(flags["touches"]))
     await_others(opened, patterns)
-    for _ in range(count):
-        taken = [folder.name for folder in actors_of_project(opened)]
+    for _ in range(flags["count"]):
         actor = Actor(
-            name=name_after(name, taken) if name and count > 1 else name or name_after(task, taken),
+            name=_free_name(name, task, flags["count"], opened),
             spawner=spawner,
             created=opened.now(),
             pipeline=str(pipeline.absolute()) if pipeline else "",
@@ -126,16 +134,23 @@ def actor_spawn(
             sandbox=sandbox,
             life_usd=max_cost_usd,
             pool=pool,
-            touches=touches,
+            touches=flags["touches"],
             arguments=arguments,
+            permissions=permissions or SANDBOX_LIMITS,
         )
-        spawned.append(spawn(actor, task, opened, where, only_reads=only_reads))
+        spawned.append(spawn(actor, task, opened, where, only_reads=flags["only_reads"]))
     if as_json:
         show_json([actor_record(read_actor(folder)) for folder in spawned])
         return ExitCode.DONE
     for folder in spawned:
         _show_spawned(folder)
     return ExitCode.DONE
+
+
+def _free_name(name: str, task: str, count: int, opened: OpenProject) -> str:
+    """Return the name of the next actor: a chosen one for the only actor, otherwise a new one."""
+    taken = [folder.name for folder in actors_of_project(opened)]
+    return name if name and count == 1 else name_after(name or task, taken)
 
 
 def _show_spawned(folder: ActorFolder) -> None:

@@ -14,11 +14,18 @@ from attractor.cli.invocation import Invocation, json_lines_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.observers import read_outlook
 from attractor.cli.runs.results import as_record, show_changes
-from attractor.cli.runs.setup import budget_options, chosen_model_options, opened_of, sandbox_option
+from attractor.cli.runs.setup import (
+    budget_options,
+    chosen_model_options,
+    opened_of,
+    permission_options,
+    sandbox_option,
+)
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.budgets import Budgets
 from attractor.engine.outcome import describe_usage, usage_figures
+from attractor.engine.questions.call_rules import CallPermissions
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import LOST_SESSION
@@ -58,6 +65,7 @@ from attractor.worlds.sessions import (
     help="Work with this backend, such as codex or claude.",
 )
 @sandbox_option()
+@permission_options
 @click.option(
     "--in",
     "dimension",
@@ -93,6 +101,7 @@ def agent(
     agent_name: str,
     backend: str,
     sandbox: str,
+    permissions: CallPermissions | None,
     dimension: str,
     continues: bool,
     reference: str,
@@ -116,6 +125,7 @@ def agent(
         sandbox=sandbox,
         budgets=budgets,
         evaluate=False,
+        permissions=permissions,
     )
     runs_dir = invocation.configuration.settings.runs_dir
     session = find_session(reference, runs_dir) if continues or reference else None

@@ -21,7 +21,7 @@ from attractor.records.open_work import question_records
 
 @click.command()
 @run_argument()
-@click.argument("choice", required=False)
+@click.argument("words", nargs=-1, metavar="[CHOICE [WORDS]]")
 @click.option("--question", default="", help="Answer the question with this id or node.")
 @click.option("--all", "is_for_all", is_flag=True, help="Answer all open questions with CHOICE.")
 @reason_option("Record the reason for the answer.")
@@ -31,7 +31,7 @@ from attractor.records.open_work import question_records
 def answer(
     invocation: Invocation,
     reference: str,
-    choice: str | None,
+    words: tuple[str, ...],
     question: str,
     is_for_all: bool,
     reason: str,
@@ -44,9 +44,12 @@ def answer(
     the label or the target node of a choice, or the text for a free-text question. Without CHOICE,
     list the open questions, with the command for each answer. The answer is recorded in the run: a
     live run continues immediately, a stopped run continues with 'attractor resume'. An answer that
-    matches no choice is refused. With --all, CHOICE must match a choice of every open question.
+    matches no choice is refused. Whether an agent may make a tool call is answered by 'allow',
+    'deny WORDS' for the agent, 'always', or 'edit COMMAND', and only by a person: at a terminal, on
+    a page, or with a token. With --all, CHOICE must match a choice of every open question.
     With --resume and --json, the answer, each event of the run and the result are lines of JSON.
     """
+    choice = " ".join(words) if words else None
     for flag, is_set in (("--resume", resumes), ("--all", is_for_all)):
         if is_set and choice is None:
             hint = f"attractor answer {reference} CHOICE {flag}"
@@ -62,8 +65,8 @@ def answer(
             code = show_receipt(receipts[0], as_json=as_json, is_line=resumes)
         return _go_on(invocation, orders.root, resumes, as_json) if receipts[0].is_taken else code
     asked = orders.questions(question)
-    words = questions_text(asked, {} if question else orders.answered(), name)
-    return show_result(question_records(asked, name), words, as_json=as_json)
+    shown = questions_text(asked, {} if question else orders.answered(), name)
+    return show_result(question_records(asked, name), shown, as_json=as_json)
 
 
 def _go_on(invocation: Invocation, root: Path, resumes: bool, as_json: bool) -> ExitCode:

@@ -24,6 +24,7 @@ from attractor.cli.runs.setup import (
     judge_options,
     node_model_options,
     opened_of,
+    permission_options,
     read_inputs,
     sandbox_option,
     turn_of,
@@ -84,6 +85,7 @@ from attractor.records.request import RunRequest
     help="Include uncommitted changes in the workspace.",
 )
 @sandbox_option()
+@permission_options
 @interviewer_option
 @click.option("--auto-approve", is_flag=True, help="Short for --interviewer auto_approve.")
 @click.option(
@@ -139,7 +141,6 @@ def run(
     budgets: Budgets,
     suite: str,
     profile: str,
-    feedback: str | None,
     run_dir: Path | None,
     on: OnPool | None,
     as_json: bool,
@@ -173,9 +174,10 @@ def run(
         profile=profile,
         evaluate=not flags["no_evaluate"],
         waits_for_limits=not flags["no_wait_for_limits"],
+        permissions=flags["permissions"],
     )
     request = with_test_command(replace(request, gallery=gallery), opened.project)
-    earlier = find_run(feedback, opened.project.runs_dir) if feedback else None
+    earlier = find_run(name, opened.project.runs_dir) if (name := flags["feedback"]) else None
     if flags["only_checks"]:
         return _check(request, opened, earlier, as_json=as_json)
     if on:

@@ -20,6 +20,7 @@ from attractor.cli.output.streams import ProgressLine
 from attractor.cli.runs.fleet import trials_in_pool
 from attractor.cli.shell_completion import complete_models, complete_profiles, complete_suites
 from attractor.engine.budgets import Budgets
+from attractor.engine.questions.call_rules import PermissionMode, require_permissions
 from attractor.engine.storage.json_files import describe_fault
 from attractor.factory.open_project import OpenProject
 from attractor.interviewers.registry import INTERVIEWERS, placed_name
@@ -221,6 +222,46 @@ def budgets_of(max_cost_usd: float | None, max_tokens: int | None, max_duration:
     if duration is not None and not duration:
         raise UsageError("invalid --max-duration 0", hint="write a duration such as 2h")
     return Budgets(max_cost_usd, max_tokens, duration)
+
+
+_PERMISSION_OPTIONS = (
+    click.option(
+        "--permissions",
+        "mode",
+        type=click.Choice([mode.value for mode in PermissionMode]),
+        default=PermissionMode.SANDBOX.value,
+        show_default=True,
+        help="Limit tool calls by the sandbox alone, or also ask a person before them.",
+    ),
+    click.option(
+        "--allow",
+        multiple=True,
+        metavar="RULE",
+        help="Allow these calls without a question, such as 'Bash(pytest *)'. May be repeated.",
+    ),
+    click.option(
+        "--deny",
+        multiple=True,
+        metavar="RULE",
+        help="Refuse these calls, such as 'Edit(docs/*)'. May be repeated.",
+    ),
+)
+
+
+def permission_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
+    """Add the options about tool calls to a command, which gets the values as `permissions`."""
+
+    @wraps(command)
+    def with_permissions(
+        *, mode: str, allow: tuple[str, ...], deny: tuple[str, ...], **options: Any
+    ) -> ExitCode:
+        chosen = require_permissions(PermissionMode(mode), allow, deny)
+        return command(permissions=chosen if chosen.asks else None, **options)
+
+    wrapped: Callable[..., ExitCode] = with_permissions
+    for option in reversed(_PERMISSION_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
 
 
 Wrap = Callable[[Callable[..., ExitCode]], Callable[..., ExitCode]]

@@ -274,6 +274,25 @@ class StageParked:
 
 
 @dataclass(frozen=True)
+class AgentParked:
+    """An agent waits for the answer about a tool call: its conversation is kept, and its files."""
+
+    tree: str
+
+
+@dataclass(frozen=True)
+class ApprovalUsed:
+    """The answer about a tool call took effect, or was not used; it does not count again.
+
+    `rule` allows further calls of the run.
+    """
+
+    question: str
+    choice: str
+    rule: str = ""
+
+
+@dataclass(frozen=True)
 class EdgeSelected:
     """An edge was selected; the event contains the reason, and the fate of each candidate edge."""
 
@@ -402,6 +421,8 @@ EngineEvent: TypeAlias = (
     | QuestionAsked
     | QuestionSettled
     | StageParked
+    | AgentParked
+    | ApprovalUsed
     | EdgeSelected
     | ParallelBranchStarted
     | ParallelBranchCompleted

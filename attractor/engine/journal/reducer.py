@@ -199,6 +199,23 @@ def _asked(state: RunState, event: Event, data: Fields) -> RunState:
     return changed(after, answers=without_answers(state.answers, [question.id]))
 
 
+def _agent_parked(state: RunState, event: Event, data: Fields) -> RunState:
+    walk = _walk(state, event)
+    flight = walk.in_flight and changed(walk.in_flight, tree=data.text("tree"), is_parked=True)
+    return _with(state, event, changed(walk, in_flight=flight, saved=event.seq))
+
+
+def _approval_used(state: RunState, event: Event, data: Fields) -> RunState:
+    id_ = data.text("question")
+    after = _with(state, event, drop_question(_walk(state, event), id_))
+    rules = (data.text("rule"),) if data.text("rule") else ()
+    return changed(
+        after,
+        answers=without_answers(state.answers, [id_]),
+        call_rules=tuple(dict.fromkeys((*state.call_rules, *rules))),
+    )
+
+
 def _settled(state: RunState, event: Event, data: Fields) -> RunState:
     walk, id_ = _walk(state, event), data.text("question")
     answer = answer_from_record(data.inner("answer"))
@@ -302,6 +319,8 @@ _CHANGES: Mapping[str, Callable[[RunState, Event, Fields], RunState]] = {
     "QuestionAsked": _asked,
     "QuestionSettled": _settled,
     "StageParked": _asked,
+    "AgentParked": _agent_parked,
+    "ApprovalUsed": _approval_used,
     "CheckpointSaved": _saved,
     "OperatorAction": _acted,
     "BudgetsSet": _budgets_set,

@@ -24,6 +24,26 @@ class QuestionKind(StrEnum):
     MULTIPLE_CHOICE = "multiple_choice"
     FREEFORM = "freeform"
     CONFIRMATION = "confirmation"
+    APPROVAL = "approval"
+    """Whether an agent may make a tool call; only a person can allow it."""
+
+
+class ApprovalChoice(StrEnum):
+    """The answers to the question about a tool call; words can follow."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    ALWAYS = "always"
+    EDIT = "edit"
+
+
+def split_approval(value: str) -> tuple[ApprovalChoice, str]:
+    """Return the choice and the words of an answer; what is no choice refuses."""
+    said, _, words = value.strip().partition(" ")
+    key = said.rstrip(":").casefold()
+    if key not in [*ApprovalChoice]:
+        return ApprovalChoice.DENY, value
+    return ApprovalChoice(key), words.strip()
 
 
 @dataclass(frozen=True)
@@ -286,8 +306,21 @@ def read_answer(said: str, question: Question, *, by: str = "") -> Answer | None
         return replace(given, value=value) if value else None
     if question.kind is QuestionKind.FREEFORM or not question.options:
         return given
+    if question.kind is QuestionKind.APPROVAL:
+        return _read_approval(given, question)
     option = find_option(said, question)
     return replace(given, value=option.key, selected_option=option) if option else None
+
+
+def _read_approval(given: Answer, question: Question) -> Answer | None:
+    """Return the answer about a tool call: its value is the key of a choice, and the words."""
+    said = given.text.strip()
+    choice, words = split_approval(said)
+    key = said.partition(" ")[0].rstrip(":").casefold()
+    option = next((one for one in question.options if one.key == key), None)
+    if option is None or (choice is ApprovalChoice.EDIT and not words):
+        return None
+    return replace(given, value=f"{choice} {words}".strip(), selected_option=option)
 
 
 def require_answer(said: str, question: Question, *, by: str = "") -> Answer:

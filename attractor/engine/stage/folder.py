@@ -7,7 +7,7 @@ import stat
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 from threading import Lock
 
@@ -66,6 +66,15 @@ def interrupted_folder(folder: Path, visit: int, attempt: int, number: int) -> P
     """Return the folder of the interrupted start of an attempt with a number, counted from 1."""
     name = f"{_dotted((visit, attempt))}.interrupted"
     return folder / HISTORY / (name if number == 1 else f"{name}.{number}")
+
+
+def last_interrupted(folder: Path, visit: int, attempt: int) -> Path | None:
+    """Return the folder of the last interrupted start of an attempt, or None."""
+    places = (interrupted_folder(folder, visit, attempt, number) for number in count(1))
+    found = None
+    for place in takewhile(Path.is_dir, places):
+        found = place
+    return found
 
 
 def require_folder(folder: Path) -> None:

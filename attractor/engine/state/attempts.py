@@ -118,6 +118,7 @@ class InFlight:
     waiting_since: datetime | None = None
     calling: Usage = NOTHING_USED
     calling_since: datetime | None = None
+    is_parked: bool = False
 
     @property
     def id(self) -> str:
@@ -160,6 +161,7 @@ class InFlight:
             worked=self.seconds(at) if is_again else self.worked,
             waiting_since=None,
             failed=None,
+            is_parked=False,
         )
 
     def ended(self, used: Usage | None, failed: str | None) -> "InFlight":

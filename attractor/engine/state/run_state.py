@@ -155,7 +155,7 @@ class RunState:
     not joined yet. `begun` counts the visits of each node. `restarted_as` is the run that continues
     this run (ruling R7). `answer_counts` counts the answers of each interviewer. `budgets` is the
     record of the budgets that the caller of the last process set; attributes, profile and suite can
-    set others.
+    set others. `call_rules` allow tool calls for the rest of the run, as people said.
     """
 
     status: RunStatus = QUEUED
@@ -173,6 +173,7 @@ class RunState:
     last_order: str = ""
     restarted_as: str = ""
     is_ended: bool = False
+    call_rules: tuple[str, ...] = ()
 
     @property
     def is_restarting(self) -> bool:
@@ -272,6 +273,7 @@ def state_to_record(state: RunState) -> dict[str, Json]:
             "last_order": state.last_order,
             "restarted_as": state.restarted_as,
             "is_ended": state.is_ended,
+            **({"call_rules": list(state.call_rules)} if state.call_rules else {}),
         },
     }
 
@@ -296,6 +298,7 @@ def state_from_record(fields: Fields) -> RunState:
         last_order=run.text("last_order"),
         restarted_as=run.text("restarted_as"),
         is_ended=run.flag("is_ended"),
+        call_rules=run.texts("call_rules") if run.has("call_rules") else (),
     )
 
 

@@ -19,7 +19,7 @@ full truncate compact summary:low summary:medium summary:high
 queued booting executing waiting awaiting_human evaluating approved rejected failed canceled
 message limit slots host timer overlap
 stage decision given timeout answer pause resume cancel steer
-yes_no multiple_choice freeform confirmation repeat done
+yes_no multiple_choice freeform confirmation approval repeat done
 condition preferred_label suggested_next_id weight into_conditional retry_target
 fallback_retry_target goal_gate on_failure join no_edges no_route
 isolated copy in-place none bubblewrap landlock agent simulate

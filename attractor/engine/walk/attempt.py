@@ -5,9 +5,10 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequen
 from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attractor.base.dataclasses import changed, dataclass
-from attractor.base.errors import MachineryError, Unavailable
+from attractor.base.errors import MachineryError, Unavailable, UsageError
 from attractor.base.json import Json
 from attractor.base.records import read_record, write_record
 from attractor.engine.budgets import NO_BUDGETS, Budgets
@@ -43,6 +44,7 @@ from attractor.engine.prompts.last_attempt import (
     describe_last_attempt,
 )
 from attractor.engine.prompts.preamble import LONGEST_NAME, MOST_TOOLS, PreambleInput
+from attractor.engine.questions.call_rules import PermissionMode
 from attractor.engine.receipts import RECEIPT, RECEIPT_TAKEN, Receipt
 from attractor.engine.routing.retry import end_attempt, failure_of
 from attractor.engine.run_folder.open_run import OpenRun
@@ -54,20 +56,28 @@ from attractor.engine.state.attempts import MAIN, InFlight, StageReference, Tree
 from attractor.engine.state.progress import LEFT_OUT, Visit
 from attractor.engine.storage.json_files import read_known
 from attractor.engine.truncation import LONGEST_RESPONSE, shorten
+from attractor.engine.walk.saved_conversations import rebuild_parked
 from attractor.engine.walk.waits import AttemptWaits
 from attractor.engine.walk.walk import Walk
 from attractor.language.graph.branches import FAN_IN, FORKS
 from attractor.language.graph.graph import Node
+
+if TYPE_CHECKING:
+    from attractor.engine.walk.approvals import StageApprovals
 
 _LOST = "the conversation of the thread was lost with its process"
 
 
 @dataclass(frozen=True)
 class Inheritance:
-    """The context that an attempt inherits; `degraded` is the event of a lost conversation."""
+    """The context that an attempt inherits; `degraded` is the event of a lost conversation.
+
+    An attempt that `was_parked` continues the conversation of its agent, who asked a person.
+    """
 
     context: InheritedContext = NOTHING_INHERITED
     degraded: FidelityDegraded | None = None
+    was_parked: bool = False
 
     @property
     def fidelity(self) -> str:
@@ -76,7 +86,7 @@ class Inheritance:
 
     @property
     def thread(self) -> str:
-        """The thread of the stage; empty for a stage without a thread."""
+        """The thread of the stage; empty for a stage without a thread, or with one of its own."""
         return self.context.thread.name if self.context.thread else ""
 
 
@@ -327,9 +337,7 @@ class Attempt:
         """
         walk, run = self.walk, self.walk.run
         folder = await self._prepare_folder()
-        starts_over = self.number > 1 and self._starts_over
-        inheritance = inherit_context(walk, self.node, self.visit, starts_over=starts_over)
-        self._record_start(inheritance)
+        inheritance = self._begin()
         changed_files = await self._describe_changed_files()
         stall = Stall(stall_limit(self.node, walk.graph))
         files = FolderFiles(folder, run.redactor, on_activity=stall.sign)
@@ -349,6 +357,8 @@ class Attempt:
         finally:
             emitter.close()
             files.close()
+        if stage.approvals:
+            stage.approvals.end()
         # An outcome that cannot be recorded counts as not done: the run stops, and a resume repeats
         # the stage. A failure made from this error would end the run instead.
         if trouble := emitter.trouble or files.trouble or run.blobs.trouble:
@@ -405,6 +415,52 @@ class Attempt:
     @property
     def _label(self) -> str:
         return shorten(self.node.label, LONGEST_RESPONSE)
+
+    @property
+    def _asks(self) -> bool:
+        """Whether a person is asked before the tool calls of this attempt."""
+        asks = self.node.attributes.text("permissions") == PermissionMode.ASK
+        return self.node.type == "codergen" and (asks or self.walk.permissions.asks)
+
+    def _approvals(self, limits: TimeLimits, *, was_parked: bool) -> "StageApprovals | None":
+        if not self._asks:
+            return None
+        # Imported here, because few runs ask.
+        from attractor.engine.walk.approvals import StageApprovals
+
+        walk = self.walk
+        if walk.interviewer is None:
+            raise UsageError("tool calls need an interviewer, who is asked about them")
+        return StageApprovals(
+            walk.run, self._place, walk.permissions, walk.interviewer, limits, was_parked=was_parked
+        )
+
+    def _begin(self) -> Inheritance:
+        """Record the start, and return what the attempt inherits."""
+        inherited = self._inherit()
+        self._record_start(inherited)
+        return inherited
+
+    def _inherit(self) -> Inheritance:
+        """Return what the attempt inherits.
+
+        One that asks needs a thread, in which it leaves the conversation while a person is awaited.
+        """
+        over = self.number > 1 and self._starts_over
+        inherited = inherit_context(self.walk, self.node, self.visit, starts_over=over)
+        if not self._asks:
+            return inherited
+        thread = inherited.context.thread or Thread("")
+        inherited = changed(inherited, context=changed(inherited.context, thread=thread))
+        flight, rebuild = self.walk.state.in_flight, self.walk.rebuild
+        if not (flight and flight.is_parked and rebuild):
+            return inherited
+        try:
+            thread.restore(rebuild_parked(rebuild, self.walk.run.directory, flight.id))
+        except ConversationLost:
+            # The agent begins anew, with the files so far.
+            return inherited
+        return changed(inherited, was_parked=True)
 
     async def _snapshot(self) -> TreeId:
         return await take_snapshot(self.walk, self.node, self.visit)
@@ -509,6 +565,7 @@ class Attempt:
             last_attempt="\n\n".join(filter(None, [self._describe_last_attempt(), changed_files])),
             inherited=inheritance.context,
             artifacts=run.artifacts,
+            approvals=self._approvals(limits, was_parked=inheritance.was_parked),
             redact=run.redactor.text,
         )
 

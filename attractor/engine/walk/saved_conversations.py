@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from attractor.base.errors import FileError
@@ -13,7 +14,12 @@ from attractor.engine.errors import ConversationLost
 from attractor.engine.journal.events import CheckpointSaved, StageStarted, read_event
 from attractor.engine.journal.reader import events_of, find_position
 from attractor.engine.run_folder.layout import RunDirectory
-from attractor.engine.stage.folder import LARGEST_FILE, folder_of_attempt, interrupted_folder
+from attractor.engine.stage.folder import (
+    LARGEST_FILE,
+    folder_of_attempt,
+    interrupted_folder,
+    last_interrupted,
+)
 from attractor.engine.state.attempts import MAIN, stage_id
 from attractor.engine.storage.json_files import read_untrusted
 
@@ -112,11 +118,7 @@ class SavedConversations:
                 pass
 
     def _read(self, stage: str, name: str) -> bytes:
-        match = _STAGE_ID.fullmatch(stage)
-        if not match:
-            raise ConversationLost(f"invalid stage id {stage!r}")
-        visit, attempt = int(match["visit"]), int(match["attempt"])
-        place = self._directory.stage(match["node"])
+        place, visit, attempt = _place_of(self._directory, stage)
         if stage in self._started_later:
             # A resume moved the files of the interrupted stage.
             folder = interrupted_folder(place, visit, attempt, self._starts[stage])
@@ -125,9 +127,31 @@ class SavedConversations:
         if folder is None and self._until:
             # The stage did not end, so that it has no status.json.
             folder = place
-        if folder is None:
-            raise ConversationLost(f"the folder of {stage} is missing")
-        try:
-            return read_untrusted(folder / name, largest=_LARGEST)
-        except FileError as trouble:
-            raise ConversationLost(trouble.message) from trouble
+        return _read_file(folder, stage, name)
+
+
+def rebuild_parked(rebuild: Rebuild, directory: RunDirectory, stage: str) -> object:
+    """Return the conversation of an attempt that a person was asked in, before it is repeated."""
+
+    def read(other: str, name: str) -> bytes:
+        place, visit, attempt = _place_of(directory, other)
+        find = last_interrupted if other == stage else folder_of_attempt
+        return _read_file(find(place, visit, attempt), other, name)
+
+    return rebuild(stage, read)
+
+
+def _place_of(directory: RunDirectory, stage: str) -> tuple[Path, int, int]:
+    match = _STAGE_ID.fullmatch(stage)
+    if not match:
+        raise ConversationLost(f"invalid stage id {stage!r}")
+    return directory.stage(match["node"]), int(match["visit"]), int(match["attempt"])
+
+
+def _read_file(folder: Path | None, stage: str, name: str) -> bytes:
+    if folder is None:
+        raise ConversationLost(f"the folder of {stage} is missing")
+    try:
+        return read_untrusted(folder / name, largest=_LARGEST)
+    except FileError as trouble:
+        raise ConversationLost(trouble.message) from trouble

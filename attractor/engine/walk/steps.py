@@ -10,7 +10,7 @@ from attractor.base.files import write_whole
 from attractor.base.json import Json
 from attractor.engine.context import reader
 from attractor.engine.interviews import RunQuestions
-from attractor.engine.journal.events import EdgeSelected, StageParked, StageRetrying
+from attractor.engine.journal.events import AgentParked, EdgeSelected, StageParked, StageRetrying
 from attractor.engine.outcome import FailureClass, Outcome, failure, success
 from attractor.engine.preflight import resolve_handler
 from attractor.engine.questions.question import (
@@ -34,7 +34,7 @@ from attractor.engine.stage.folder import history_folder, in_folder
 from attractor.engine.stage.patch import MOST_NAMED, make_patch, redact_patch
 from attractor.engine.state.attempts import InFlight, StageReference, TreeId, attempt_key
 from attractor.engine.state.progress import Step, Visit
-from attractor.engine.state.walks import branches_of_attempt, join_visit
+from attractor.engine.state.walks import branches_of_attempt, is_of_child, join_visit
 from attractor.engine.truncation import LONGEST_RESPONSE, shorten
 from attractor.engine.walk.attempt import Attempt, AttemptResult, take_snapshot
 from attractor.engine.walk.walk import Walk
@@ -176,7 +176,11 @@ async def _first_attempt(walk: Walk, node: Node) -> tuple[int, int, Handler]:
         return run.begun.get(node.id, 0) + 1, 1, handler
     # An attempt with branches or children continues them, so no work is done twice.
     branches = attempt_key(walk.key, node.id, flight.visit, flight.attempt)
-    is_asking = any(question.id != flight.interruption for question in state.questions)
+    is_asking = any(
+        question.id != flight.interruption
+        and (flight.is_parked or question.kind is not QuestionKind.APPROVAL)
+        for question in state.questions
+    )
     continues = is_asking or branches_of_attempt(run.walks, walk.key, branches) or walk.has_child
     if flight.starts and not continues:
         handler = await settle_interruption(walk, node, flight, handler)
@@ -263,7 +267,7 @@ async def _take_step(walk: Walk, node: Node) -> None:
     try:
         visit = await visit_node(walk, node)
     except Parked as parked:
-        _park(walk, parked.question)
+        await _park(walk, node, parked.question)
         walk.waits.update()
         raise Waiting(parked.question.id) from parked
     place = walk.reference(node.id, visit.number, visit.attempts)
@@ -279,8 +283,11 @@ def _decide(walk: Walk, visit: Visit) -> MoveDecision:
     return choose_move(walk.graph, progress, visit, walk.bounds, read=reader(walk.run.blobs))
 
 
-def _park(walk: Walk, question: Question) -> None:
-    """Leave a question in the journal, with the branches that contain it."""
+async def _park(walk: Walk, node: Node, question: Question) -> None:
+    """Leave a question in the journal, with the branches that contain it.
+
+    An agent that asks about a tool call goes on with the files that it changed so far.
+    """
     flight = walk.state.in_flight
     place = StageReference(branch=walk.key or None)
     deadline = question.deadline
@@ -290,6 +297,10 @@ def _park(walk: Walk, question: Question) -> None:
         if not deadline and question.id == flight.id:
             deadline = _deadline(walk, flight.node)
     named = RunQuestions(walk.run).named(replace(question, deadline=deadline))
+    is_of_agent = question.kind is QuestionKind.APPROVAL
+    if flight and is_of_agent and not is_of_child(walk.state, question.id):
+        tree = await take_snapshot(walk, node, flight.visit)
+        walk.run.record(AgentParked(tree), place=place)
     walk.run.record(StageParked(question_to_record(named)), place=place)
     if len(walk.run.state.walks) > 1:
         # It can be answered while other branches work.

@@ -7,6 +7,7 @@ from functools import cached_property
 from attractor.base.dataclasses import dataclass
 from attractor.engine.budgets import Budgets
 from attractor.engine.prompts.inherited_context import Threads, subgraph_classes
+from attractor.engine.questions.call_rules import SANDBOX_LIMITS, CallPermissions
 from attractor.engine.questions.question import Interviewer
 from attractor.engine.routing.next_move import NO_BOUNDS, Bounds
 from attractor.engine.run_folder.open_run import OpenRun
@@ -14,7 +15,7 @@ from attractor.engine.seams import Branches, ChildRuns, Handler, ParentRun, Susp
 from attractor.engine.state.attempts import MAIN, InFlight, StageReference
 from attractor.engine.state.progress import Progress
 from attractor.engine.state.walks import WalkState
-from attractor.engine.walk.saved_conversations import SavedConversations
+from attractor.engine.walk.saved_conversations import Rebuild, SavedConversations
 from attractor.engine.walk.waits import RunWaits
 from attractor.language.graph.graph import Graph
 
@@ -30,7 +31,8 @@ class Walk:
     use the same workspace at the same time. Without `children`, no stage can run a child pipeline.
     Without an interviewer, the question about an interrupted stage waits in the journal. Without
     `saved_conversations`, a conversation is lost when its process ends. `waits` is shared by all
-    walks of the run.
+    walks of the run. `permissions` say whether people are asked about tool calls, and `rebuild`
+    restores the conversation of an agent that waited for an answer.
     """
 
     run: OpenRun
@@ -48,6 +50,8 @@ class Walk:
     interviewer: Interviewer | None = None
     saved_conversations: SavedConversations | None = None
     threads: Threads = field(default_factory=Threads)
+    permissions: CallPermissions = SANDBOX_LIMITS
+    rebuild: Rebuild | None = None
 
     @property
     def state(self) -> WalkState:

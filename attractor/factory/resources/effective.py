@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.engine.budgets import Budgets
+from attractor.engine.questions.call_rules import CallPermissions, PermissionMode
 from attractor.factory.errors import InvalidProfile
 from attractor.factory.resources.profiles import Profile
 from attractor.factory.resources.protected_paths import PROTECTED
@@ -33,6 +34,11 @@ def policy_of_profile(profile: Profile, project: Project) -> Policy:
         transforms=[ProfileModels(profile.models)] if profile.models else [],
         budgets=Budgets(cost_usd=profile.policy.max_cost_usd),
         asks_providers=profile.policy.ask_providers,
+        permissions=CallPermissions(
+            PermissionMode(profile.policy.permissions),
+            profile.policy.allow_calls,
+            profile.policy.deny_calls,
+        ),
     )
 
 

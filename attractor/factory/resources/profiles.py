@@ -5,13 +5,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from attractor.base.errors import OlderFormat, Refused
+from attractor.base.errors import OlderFormat, Refused, UsageError
 from attractor.base.files import read_regular, reason_of
 from attractor.base.json import canonical_json, content_hash
 from attractor.base.toml import Fault, InvalidToml, TomlMistakes, explain_faults, parse_toml
 from attractor.config.checks import NAME_PATTERN, require_name
 from attractor.config.sections import FieldLimits, Section, setting
 from attractor.config.settings import SandboxVariables
+from attractor.engine.questions.call_rules import parse_rule
 from attractor.factory.errors import InvalidProfile
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.project import ProjectIdentity
@@ -19,6 +20,17 @@ from attractor.factory.resources.versions import ResourceKind, Version, VersionS
 
 Switch = Annotated[bool, FieldLimits(strict=True)]
 Whole = Annotated[int, FieldLimits(strict=True)]
+
+
+def _require_rule(text: str) -> str:
+    try:
+        parse_rule(text)
+    except UsageError as fault:
+        raise ValueError(f"{fault.message}: {fault.hint}") from fault
+    return text
+
+
+CallRuleText = Annotated[str, _require_rule]
 
 
 class ProfileSandbox(Section):
@@ -45,7 +57,9 @@ class ProfilePolicy(Section):
     by a person"`, no run uses a suite that was registered by its committed lock. With
     `min_wrong_noticed`, no run uses a suite that noticed fewer wrong solutions at its registration.
     With `pull_requests = "draft"`, pull requests are opened as drafts. With `findings = "answer"`,
-    an approval needs an answer to each finding of the reader of the change.
+    an approval needs an answer to each finding of the reader of the change. With `permissions =
+    "ask"`, a person is asked before tool calls of agents, unless a rule of `allow_calls` or
+    `deny_calls` decides.
     """
 
     allow: tuple[Literal["isolation_unverified", "credential_exposed", "dirty_base"], ...] = ()
@@ -59,6 +73,9 @@ class ProfilePolicy(Section):
     min_wrong_noticed: Whole | None = setting(default=None, ge=1)
     pull_requests: Literal["ready", "draft"] = "ready"
     findings: Literal["show", "answer"] = "show"
+    permissions: Literal["sandbox", "ask"] = "sandbox"
+    allow_calls: tuple[CallRuleText, ...] = ()
+    deny_calls: tuple[CallRuleText, ...] = ()
 
 
 Share = Annotated[float, FieldLimits(strict=True, ge=0, le=1)]

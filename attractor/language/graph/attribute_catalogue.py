@@ -260,6 +260,13 @@ FAILURES = (
         choices=("none", "standard", "aggressive", "linear", "patient"),
     ),
     text(
+        "permissions",
+        NODE,
+        "What limits the tool calls of an agent: the sandbox alone, or also a person who is asked.",
+        default="sandbox",
+        choices=("sandbox", "ask"),
+    ),
+    text(
         "retry_from",
         NODE,
         "Files of a new attempt: the files at the start of the visit, or the files left by the "

@@ -412,6 +412,8 @@ async def _work(
         parent=children,
         waits=children.waits,
         is_shared=is_shared,
+        permissions=children.plan.permissions,
+        rebuild=children.components.rebuild,
     )
     result = await runner.run()
     project = children.plan.scope.project

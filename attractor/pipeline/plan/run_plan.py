@@ -7,6 +7,7 @@ from pathlib import Path
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
+from attractor.engine.questions.call_rules import SANDBOX_LIMITS, CallPermissions
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun
 from attractor.engine.seams import PlayTrain, Workspace
 from attractor.environments.selection import EnvironmentChoice, with_network
@@ -29,7 +30,8 @@ class Policy:
     does not exceed `budgets`. With `asks_providers`, the first stage begins only if the model
     providers of the run answer. Without `delivers`, another process delivers the result. `notices`
     are sentences for a person. With `needs_ports`, the suite judges only in a sandbox with ports.
-    `task_note` ends the prompt of each task for an agent.
+    `task_note` ends the prompt of each task for an agent. `permissions` are at least those of each
+    run.
 
     `admit` refuses a pipeline before a run exists. `begin` is called before the first stage, and
     `finish` after a successful walk; without `finish`, the run keeps waiting for its evaluation.
@@ -49,6 +51,7 @@ class Policy:
     notices: Sequence[str] = ()
     needs_ports: bool = False
     task_note: str = ""
+    permissions: CallPermissions = SANDBOX_LIMITS
     admit: Callable[[PipelineSource, Path], None] = do_nothing
     begin: Callable[["BegunRun"], None] = do_nothing
     finish: Callable[["BegunRun"], Awaitable[None]] | None = None
@@ -130,6 +133,11 @@ class RunPlan:
         """The budgets of the run: of its caller or its graph, within those of its policy."""
         own = self.request.budgets.over(read_budgets(self.pipeline.graph))
         return own.within(self.policy.budgets)
+
+    @property
+    def permissions(self) -> CallPermissions:
+        """The permissions of the run, with those of its policy."""
+        return (self.request.permissions or SANDBOX_LIMITS).within(self.policy.permissions)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from pydantic import (
 
 from attractor.base.durations import DURATION_PATTERN
 from attractor.base.errors import UsageError
+from attractor.engine.questions.call_rules import PermissionMode
 from attractor.pipeline.source.find import PIPELINE_ENDINGS
 from attractor.server.processes.run_processes import RunCommand
 
@@ -47,6 +48,15 @@ MOST_INPUTS = 100
 """The most inputs of a run over HTTP: each is passed in a file of its own."""
 
 InputName = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00=]+$")]
+
+
+Mode = Annotated[
+    PermissionMode,
+    Field(description="Limit tool calls by the sandbox, or also ask a person before them."),
+]
+Rules = Annotated[
+    list[Word], Field(max_length=1000, description="Rules about calls, such as `Bash(pytest *)`.")
+]
 
 
 class InvalidFields(UsageError):
@@ -176,6 +186,9 @@ class StartBody(WalkBody):
         default=True, description="Wait while the account of a model has reached a limit."
     )
     sandbox: Word = Field(default="auto", description="auto, bubblewrap, landlock or none.")
+    permissions: Mode = PermissionMode.SANDBOX
+    allow: Rules = []
+    deny: Rules = []
     answers: Sequence[Word] = Field(
         default=(), max_length=100, description="Answers to the human gates, in order."
     )
@@ -199,13 +212,15 @@ class StartBody(WalkBody):
         """Yield the options of the command."""
         yield from super().options()
         for name in (
-            *("backend", "model", "provider", "workspace", "sandbox"),
+            *("backend", "model", "provider", "workspace", "sandbox", "permissions"),
             *("suite", "profile", "feedback", "on", "label"),
         ):
             yield from _option(name, getattr(self, name))
         yield from _flag("include-dirty", self.include_dirty)
         yield from _flag("no-evaluate", not self.evaluate)
         yield from _flag("no-wait-for-limits", not self.wait_for_limits)
+        for name in ("allow", "deny"):
+            yield from (f"--{name}={rule}" for rule in getattr(self, name))
         for answer in self.answers:
             yield f"--answer={answer}"
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import Field, JsonValue, StrictBool, StrictFloat
@@ -12,6 +12,7 @@ from pydantic import Field, JsonValue, StrictBool, StrictFloat
 from attractor.base.errors import Refused, UnknownName
 from attractor.base.records import write_fields
 from attractor.config.checks import LONGEST_NEW_NAME, NAME_PATTERN
+from attractor.engine.questions.call_rules import PermissionMode, require_permissions
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.project import list_project_folders
 from attractor.language.diagnostics import NotRunnable
@@ -27,7 +28,7 @@ from attractor.server.http.scopes import (
     ServerService,
     enter,
 )
-from attractor.server.processes.bodies import Body, SubmitBody, Word, Words
+from attractor.server.processes.bodies import Body, Mode, Rules, SubmitBody, Word, Words
 from attractor.server.run_actions import StartedRun, orders_in, walk
 from attractor.server.service import Service
 from attractor.worlds.actors import Actor, ActorFolder, list_actors
@@ -208,6 +209,9 @@ class SpawnBody(Body):
         "dimension (default: the setting `worlds.pool`).",
     )
     arguments: list[Word] = Field(default_factory=list[str], max_length=50, description=ARGUMENTS)
+    permissions: Mode = PermissionMode.SANDBOX
+    allow: Rules = []
+    deny: Rules = []
 
 
 class ChangeBody(Body):
@@ -223,6 +227,7 @@ class ChangeBody(Body):
         max_length=50,
         description=f"{ARGUMENTS} A backend without them removes earlier ones.",
     )
+    permissions: Mode | Literal[""] = ""
 
 
 class NewNameBody(Body):
@@ -330,6 +335,7 @@ def spawn_actor(service: ServerService, caller: Calling, body: SpawnBody) -> Act
         life_usd=body.max_cost_usd,
         pool=body.pool,
         arguments=body.arguments,
+        permissions=require_permissions(body.permissions, body.allow, body.deny),
     )
     with _refused_if_not_runnable():
         folder = spawn(actor, body.words, opened, body.dimension, only_reads=body.read_only)

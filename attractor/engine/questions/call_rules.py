@@ -1,0 +1,290 @@
+"""Rules about tool calls, such as `Bash(git status*)`: which calls need no question to a person.
+
+A rule names a tool, and a pattern of the command or of the path; `*` stands for any text, also for
+none. Rules only save questions: what a call can do is limited by the sandbox.
+"""
+
+import posixpath
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError
+from attractor.base.json import Json, JsonObject
+from attractor.base.patterns import late_pattern
+
+
+class PermissionMode(StrEnum):
+    """What limits the tool calls of an agent: the sandbox alone, or also a person who is asked."""
+
+    SANDBOX = "sandbox"
+    ASK = "ask"
+
+
+@dataclass(frozen=True)
+class CallPermissions:
+    """Whether a person is asked before tool calls, and the rules that come before the person."""
+
+    mode: PermissionMode = PermissionMode.SANDBOX
+    allow: Sequence[str] = ()
+    deny: Sequence[str] = ()
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person is asked."""
+        return self.mode is PermissionMode.ASK
+
+    def within(self, outer: "CallPermissions") -> "CallPermissions":
+        """Return the permissions of a run in those of its profile: the stricter mode, all rules."""
+        mode = PermissionMode.ASK if self.asks or outer.asks else PermissionMode.SANDBOX
+        allow = (*outer.allow, *self.allow)
+        return CallPermissions(mode, allow, (*outer.deny, *self.deny))
+
+
+SANDBOX_LIMITS = CallPermissions()
+
+
+def require_permissions(
+    mode: PermissionMode, allow: Sequence[str], deny: Sequence[str]
+) -> CallPermissions:
+    """Return the permissions that a person chose, or refuse rules that would do nothing."""
+    for rule in (*allow, *deny):
+        parse_rule(rule)
+    if (allow or deny) and mode is not PermissionMode.ASK:
+        hint = "ask, with permissions = ask, or leave the rules out"
+        raise UsageError("rules about tool calls need a person who is asked", hint=hint)
+    return CallPermissions(mode, allow, deny)
+
+
+@dataclass(frozen=True)
+class AskedCall:
+    """A tool call that an agent wants to make in a folder.
+
+    `why` is the reason that the agent gives, `patch` the change of files for a person. With
+    `is_editable`, a person may give another command.
+    """
+
+    tool: str
+    arguments: JsonObject
+    folder: str
+    why: str = ""
+    patch: str = ""
+    is_editable: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The tool as rules name it: several tools run commands, or change files."""
+        return _KINDS.get(self.tool.casefold(), self.tool.casefold())
+
+    @property
+    def command(self) -> str:
+        """The shell command, if the call is one."""
+        match self.arguments.get("command"):
+            case str() as text:
+                return text
+            case list() as words:
+                return shlex.join(map(str, words))
+            case _:
+                return ""
+
+    @property
+    def subjects(self) -> Sequence[str]:
+        """The command, or the paths in the folder; what the patterns of rules are compared with."""
+        if self.kind == _SHELL:
+            return [self.command]
+        return [self._in_folder(path) for path in _paths(self.arguments)]
+
+    @property
+    def rule(self) -> str:
+        """The rule that allows this call, and none with another command or path.
+
+        A call that changes several files has none, and a tool with an odd name.
+        """
+        subjects = self.subjects
+        name = _SHOWN.get(self.kind, self.tool)
+        if not _RULE.fullmatch(name):
+            return ""
+        if not subjects:
+            return "" if self.kind == _EDIT else name
+        return f"{name}({_escape(subjects[0])})" if len(subjects) == 1 else ""
+
+    def describe(self) -> str:
+        """Return the call in a line."""
+        subjects = "; ".join(self.subjects)
+        return f"{_SHOWN.get(self.kind, self.tool)}: {subjects}" if subjects else self.tool
+
+    def _in_folder(self, path: str) -> str:
+        whole = posixpath.normpath(posixpath.join(self.folder, path))
+        inside = posixpath.relpath(whole, self.folder)
+        return whole if inside.startswith("../") else inside
+
+
+_SHELL, _EDIT, _READ = "bash", "edit", "read"
+_SHOWN = {_SHELL: "Bash", _EDIT: "Edit", _READ: "Read"}
+_KINDS = {
+    **dict.fromkeys(("bash", "shell", "execute", "run_shell_command"), _SHELL),
+    **dict.fromkeys(("edit", "write", "multiedit", "notebookedit"), _EDIT),
+    **dict.fromkeys(("edit_file", "write_file", "apply_patch", "replace"), _EDIT),
+    **dict.fromkeys(("read", "glob", "grep", "ls", "list_dir", "notebookread"), _READ),
+    **dict.fromkeys(("read_file", "read_many_files", "search", "todowrite"), _READ),
+}
+_PATHS = ("file_path", "path", "notebook_path")
+_IN_PATCH = late_pattern(r"^\*\*\* (?:Add File|Update File|Delete File|Move to): (.+)$", re.M)
+
+
+def _paths(arguments: JsonObject) -> Iterator[str]:
+    for name in _PATHS:
+        if isinstance(path := arguments.get(name), str):
+            yield path
+    for value in (arguments.get("patch"), arguments.get("input")):
+        if isinstance(value, str):
+            yield from _IN_PATCH.findall(value)
+    changes: Json = arguments.get("changes")
+    if isinstance(changes, dict):
+        yield from changes
+
+
+def changed_lines(arguments: JsonObject) -> str:
+    """Return the change of files that a call would make, as far as its arguments show it."""
+    match arguments:
+        case {"patch": str(patch)} | {"input": str(patch)}:
+            return patch
+        case {"old_string": str(old), "new_string": str(new)}:
+            return _prefixed("-", old) + _prefixed("+", new)
+        case {"content": str(content)}:
+            return _prefixed("+", content)
+        case _:
+            return ""
+
+
+def _prefixed(sign: str, text: str) -> str:
+    return "".join(f"{sign}{line}\n" for line in text.splitlines())
+
+
+@dataclass(frozen=True)
+class CallRule:
+    """A rule about calls: a kind of tool, and a pattern; without one, it is about each call."""
+
+    kind: str
+    pattern: str | None
+
+    def permits(self, call: AskedCall) -> bool:
+        """Return whether the rule is about all that a call does.
+
+        A pattern with `*` is only compared with plain commands.
+        """
+        subjects = call.subjects
+        if call.kind != self.kind or self.pattern is None:
+            return call.kind == self.kind
+        is_clear = call.kind != _SHELL or is_plain_command(call.command)
+        return bool(subjects) and all(
+            self._matches(one) and (is_clear or len(self._texts) == 1) for one in subjects
+        )
+
+    def forbids(self, call: AskedCall) -> bool:
+        """Return whether the rule is about a part of what a call does."""
+        if call.kind != self.kind or self.pattern is None:
+            return call.kind == self.kind
+        is_command = call.kind == _SHELL
+        parts = [call.command, *_PARTS.split(call.command)] if is_command else call.subjects
+        return any(self._matches(part.strip()) for part in parts)
+
+    @property
+    def _texts(self) -> Sequence[str]:
+        """The texts of the pattern between its `*`."""
+        return [_ESCAPED.sub(r"\1", text) for text in _STAR.split(self.pattern or "")]
+
+    def _matches(self, subject: str) -> bool:
+        first, *rest = self._texts
+        if not rest:
+            return subject == first
+        at = len(first)
+        for text in rest[:-1]:
+            found = subject.find(text, at)
+            if found < 0:
+                return False
+            at = found + len(text)
+        whole = subject.startswith(first) and subject.endswith(rest[-1])
+        return whole and len(subject) - len(rest[-1]) >= at
+
+
+_RULE = late_pattern(r"\s*([\w.:/-]+)(?:\((.*)\))?\s*", re.DOTALL)
+_STAR = late_pattern(r"(?<!\\)\*")
+_ESCAPED = late_pattern(r"\\([\\*])")
+_PARTS = late_pattern(r"[;&|\n()`{}]+")
+# Expansions, further commands and redirections: what runs is not what is written.
+_NOT_PLAIN = late_pattern(r"[;&|<>()$`\\\n\r{}!#]")
+
+
+def _escape(subject: str) -> str:
+    return re.sub(r"([\\*])", r"\\\1", subject)
+
+
+def parse_rule(text: str) -> CallRule:
+    """Read a rule such as `Bash(git status*)`, `Edit(docs/*)` or `WebFetch`."""
+    match = _RULE.fullmatch(text)
+    if not match:
+        hint = "write the tool, and a pattern of its command or path: Bash(git status*)"
+        raise UsageError(f"invalid rule about tool calls {text!r}", hint=hint)
+    name, pattern = match[1].casefold(), match[2]
+    return CallRule(_KINDS.get(name, name), pattern)
+
+
+def is_plain_command(command: str) -> bool:
+    """Return whether a command is one program with its arguments, without expansions."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return False
+    return bool(words) and not _NOT_PLAIN.search(command) and "=" not in words[0]
+
+
+_READERS = ("ls", "pwd", "cat", "head", "tail", "wc")
+_GIT_READERS = ("status", "diff", "log", "show")
+# They write files, or start programs of the repository.
+_WRITES = ("--output", "--ext-diff", "--textconv")
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """A rule, and whether it allows a call."""
+
+    is_allowed: bool
+    rule: str
+
+
+ONLY_READS = "what only reads"
+"""The rule that comes with the program."""
+
+
+def find_rule(
+    call: AskedCall, permissions: CallPermissions, learnt: Iterable[str]
+) -> Ruling | None:
+    """Return the rule that decides about a call, or None: then a person is asked.
+
+    A refusal comes first, then what is allowed, then what only reads.
+    """
+    for text in permissions.deny:
+        if parse_rule(text).forbids(call):
+            return Ruling(False, text)
+    for text in (*permissions.allow, *learnt):
+        if parse_rule(text).permits(call):
+            return Ruling(True, text)
+    return Ruling(True, ONLY_READS) if _only_reads(call) else None
+
+
+def _only_reads(call: AskedCall) -> bool:
+    if call.kind == _READ:
+        return True
+    if call.kind != _SHELL or not is_plain_command(call.command):
+        return False
+    program, *words = shlex.split(call.command)
+    if program == "git":
+        return words[:1] != [] and words[0] in _GIT_READERS and not _is_written(words)
+    return program in _READERS
+
+
+def _is_written(words: Sequence[str]) -> bool:
+    return any(word.startswith(_WRITES) for word in words)
