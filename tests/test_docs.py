@@ -95,6 +95,7 @@ NEEDED = {"curl": r"^\$ .*\bcurl ", "bubblewrap": r"^\$ attractor exec "}
 
 OFFLINE = {
     "README.md",
+    "docs/how-to/approve-what-an-agent-does.md",
     "docs/how-to/bedrock-azure-vertex.md",
     "docs/how-to/execute-snippets.md",
     "docs/how-to/install.md",

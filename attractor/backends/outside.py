@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from attractor.agent.events import EventEmitter, EventKind
@@ -46,7 +47,7 @@ from attractor.base.errors import NotCanonical, UsageError
 from attractor.base.json import Json, JsonObject, parse_json, parse_object
 from attractor.base.processes import ExecResult, OutputChunk
 from attractor.engine.errors import ConversationLost, RecordBroken
-from attractor.engine.journal.events import THREAD_CONTINUED
+from attractor.engine.journal.events import INPUT_SOUGHT, THREAD_CONTINUED
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.prompts.preamble import prepend_preamble
 from attractor.engine.seams import Exhausted, ModelAnswer, Parked, Stage, require_summary
@@ -537,7 +538,7 @@ class OutsideAgent:
         if not task.session:
             work.transcript.spent = NOTHING_SPENT
         work.transcript.begin(task.prompt)
-        dialogue = Dialogue(task, work.transcript.take)
+        dialogue = Dialogue(task, work.transcript.take, partial(work.stage.emit, INPUT_SOUGHT))
         self._at_work[work.stage.id] = dialogue, work.transcript
         is_aborted = True
         try:

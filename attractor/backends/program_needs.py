@@ -16,6 +16,9 @@ from attractor.environments.program_files import LocatedProgram, locate_program
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
 
+ASKED = "permissions"
+"""The attribute of a node that says whether a person is asked before tool calls."""
+
 _SIMULATE = "--backend simulate needs no program and no key"
 _SHELL = Path("/bin/bash")
 # A shell command may also begin with a builtin, a variable or a bracket.
@@ -54,6 +57,10 @@ def find_missing(
         if fault := _find_program_fault(program, parts):
             fix = program.remedy if parts.command else f"{program.remedy}; {_SIMULATE}"
             yield node_fault(nodes, f"{name}: {fault}", fix=fix)
+        asking = [node for node in nodes if parts.asks or node.attributes.text(ASKED) == "ask"]
+        if asking and not program.that_asks():
+            fix = "use claude, codex, the backend agent, or gemini and opencode by the backend acp"
+            yield node_fault(asking, f"{name}: it cannot ask before its tool calls", fix=fix)
         yield from _find_model_faults(program, nodes, parts)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from attractor.backends.model_proxy import ModelAccess
 from attractor.backends.models import MODEL, ModelChoice, ModelDefaults
 from attractor.backends.outside_events import AgentText, Failed, ProgramEvent, Warned
+from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
 from attractor.base.json import JsonObject, parse_json
@@ -58,12 +59,21 @@ class Dialogue:
     """The output of a running program as it arrives, and its input.
 
     `messages` are the messages that the agent has not read yet. `halted` gets the error that ends
-    the program because no person answered a question about a tool call.
+    the program because no person answered a question about a tool call. `on_intruder` is called if
+    another process connects to the input of the program.
     """
 
-    def __init__(self, task: Task, take: Callable[[ProgramEvent], None]) -> None:
+    def __init__(
+        self,
+        task: Task,
+        take: Callable[[ProgramEvent], None],
+        on_intruder: Callable[[], object] = do_nothing,
+    ) -> None:
         self.task = task
         self.take = take
+        self._on_intruder = on_intruder
+        self._has_intruder = False
+        self._reading: asyncio.Task[None] | None = None
         self.output = asyncio.StreamReader(limit=_LONGEST_LINE)
         self.messages: deque[str] = deque()
         self._input: asyncio.Future[asyncio.StreamWriter | None] = asyncio.Future()
@@ -74,12 +84,30 @@ class Dialogue:
         """Return the input of the program when it has started; None if it has ended."""
         return await asyncio.shield(self._input)
 
-    def connect(self, writer: asyncio.StreamWriter) -> bool:
-        """Set the input; return whether this is the first connection."""
+    def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Set the input; return whether this is the first connection.
+
+        A program that asks also writes its output there: unlike a pipe, a socket cannot be opened
+        by another process of the sandbox, which could ask in the name of the program.
+        """
         if self._input.done():
             return False
         self._input.set_result(writer)
+        if self.task.approvals:
+            self._reading = asyncio.create_task(self._read(reader))
         return True
+
+    def refuse_intruder(self) -> None:
+        """Report another process that connects to the input; the first one, not a thousand."""
+        if not self._has_intruder:
+            self._has_intruder = True
+            self._on_intruder()
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        with suppress(ConnectionError):
+            while piece := await reader.read(_PIECE):
+                self.output.feed_data(piece)
+        self.output.feed_eof()
 
     def write(self, text: str) -> None:
         """Write to the input of a program that has started."""
@@ -109,7 +137,10 @@ class Dialogue:
         """Close the input, so that the program exits."""
         if not self._input.done():
             self._input.set_result(None)
-        elif writer := self._writer:
+        elif (writer := self._writer) and self._reading and not self._reading.done():
+            # The program still writes its output there.
+            writer.write_eof()
+        elif writer:
             writer.close()
 
     @property
@@ -125,7 +156,8 @@ class Dialogue:
         """End the output and the input, because the program has ended."""
         for asking in self._asking:
             asking.cancel()
-        self.output.feed_eof()
+        if self._reading is None:
+            self.output.feed_eof()
         self.close_input()
 
     async def json_lines(self) -> AsyncIterator[JsonObject]:
@@ -158,9 +190,12 @@ async def open_input(dialogue: Dialogue, environment: ExecutionEnvironment) -> A
     Environments start commands with a fixed input, so the shell connects to this process.
     """
     token = secrets.token_hex(16)
+    ends = "<&3 >&3" if dialogue.task.approvals else "<&3"
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if await reader.readline() != f"{token}\n".encode() or not dialogue.connect(writer):
+        is_known = await reader.readline() == f"{token}\n".encode()
+        if not is_known or not dialogue.connect(reader, writer):
+            dialogue.refuse_intruder()
             writer.close()
 
     async with await asyncio.start_server(accept, LOOPBACK, 0) as server:
@@ -168,7 +203,8 @@ async def open_input(dialogue: Dialogue, environment: ExecutionEnvironment) -> A
         async with environment.offer(port, f"{LOOPBACK}:{port}"):
             try:
                 yield (
-                    f"exec 3<>/dev/tcp/{LOOPBACK}/{port} && echo {token} >&3 && exec <&3 3>&- && "
+                    f"exec 3<>/dev/tcp/{LOOPBACK}/{port} && echo {token} >&3 && "
+                    f"exec {ends} 3>&- && "
                 )
             finally:
                 dialogue.close_input()

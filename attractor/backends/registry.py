@@ -35,12 +35,14 @@ class OutsideParts:
     `is_sandboxed` is False if the run asks for no sandbox. With `is_model_asked`, the default model
     was asked for, and does not come from the settings. Without `accounts`, the limit of an
     account is a failure. `arguments` are further ones of a program, by backend. With `has_person`,
-    a person works in the program's own terminal, which is shown in `terminal`.
+    a person works in the program's own terminal, which is shown in `terminal`. With `asks`, a
+    program has to ask before its tool calls.
     """
 
     environ: Mapping[str, str]
     defaults: "ModelDefaults"
     settings: "BackendsSettings | None" = None
+    asks: bool = False
     is_sandboxed: bool = True
     is_model_asked: bool = False
     prompt_folders: tuple[Path, ...] = ()

@@ -11,7 +11,6 @@ import shlex
 import signal
 import struct
 import termios
-import tty
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -123,6 +122,9 @@ class PersonTerminal:
     @contextmanager
     def _raw(self) -> Generator[None]:
         """Let each key reach the command, also Ctrl-C."""
+        # Imported here: it cannot be imported on systems without terminals.
+        import tty
+
         before = termios.tcgetattr(self.keys)
         tty.setraw(self.keys)
         try:

@@ -147,7 +147,10 @@ class Orders:
         return {id_: one for id_, one in state.answers.items() if id_ in asked}
 
     def answer(self, choice: str, *, question: str = "", why: str = "") -> Receipt:
-        """Answer a question; an answer that matches no choice is refused and changes nothing."""
+        """Answer a question; an answer that matches no choice is refused and changes nothing.
+
+        What `why` says about a tool call is for the agent.
+        """
         asked = pick(
             self._answerable(question),
             question,
@@ -155,6 +158,8 @@ class Orders:
             listing=self._command("answer"),
         )
         self._require_person(asked)
+        if asked.kind is QuestionKind.APPROVAL:
+            choice = f"{choice} {why}".strip()
         value = read_choice(choice, asked, self.clock.now(), hint=self._resume_hint)
         order = Order(Action.ANSWER, self.by, why, asked.id, value)
         return self._give(order, taken=f"answered {asked.stage}: {value}")

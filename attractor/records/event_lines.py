@@ -8,7 +8,7 @@ from attractor.base.call_text import describe_call
 from attractor.base.durations import describe_duration
 from attractor.base.events import Event
 from attractor.base.json import Json
-from attractor.engine.journal.events import Action
+from attractor.engine.journal.events import INPUT_SOUGHT, Action
 from attractor.engine.questions.question import (
     AnswerKind,
     describe_author,
@@ -259,6 +259,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "ParallelBranchStarted": "branch started",
     "ParallelBranchCompleted": "branch ended: {outcome}",
     "StageParked": _parked,
+    INPUT_SOUGHT: "{node}: a process in the sandbox connected to the input of the agent's program",
     "CallRuled": lambda event: (
         f"{event.node}: {'allowed' if event.data.get('is_allowed') else 'refused'} by the rule "
         f"{event.data.get('rule')}: {shorten(str(event.data.get('call')), LONGEST_WORDS)}"

@@ -5,10 +5,14 @@ from datetime import datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.engine.journal.events import INPUT_SOUGHT
 from attractor.engine.journal.reader import events_of
 from attractor.records.event_lines import describe_without_time
 
-INCIDENTS = ("HoldoutLeaked", "EditsSetAside", "TornLineDropped", "LeftRunningEnded")
+INCIDENTS = (
+    *("HoldoutLeaked", "EditsSetAside", "TornLineDropped", "LeftRunningEnded"),
+    INPUT_SOUGHT,
+)
 """The types of the events that are incidents."""
 
 _MERGED, _UNJUDGED = "PromotionCompleted", "unjudged_tree"

@@ -29,6 +29,7 @@ def actor_record(view: ActorView) -> dict[str, Json]:
         "backend": actor.backend,
         "model": actor.model,
         "arguments": [*actor.arguments],
+        "permissions": actor.permissions.mode.value,
         "pipeline": actor.pipeline,
         "run": view.run.run_id if view.run else "",
         "last_run": last.run_id if last else "",

@@ -61,6 +61,7 @@ def describe_program(actor: Actor) -> str:
     words = [f"works with {actor.backend}"]
     words += [f"model {actor.model}"] if actor.model else []
     words += [f"arguments {shlex.join(actor.arguments)}"] if actor.arguments else []
+    words += ["asks before its tool calls"] if actor.permissions.asks else []
     return visible(", ".join(words))
 
 

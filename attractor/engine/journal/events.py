@@ -437,6 +437,9 @@ EngineEvent: TypeAlias = (
 PLAIN = (StageStarted, StageCompleted, EdgeSelected, CheckpointSaved)
 """The events of every stage. Their data is always plain JSON, so the data is not checked again."""
 
+INPUT_SOUGHT = "InputSought"
+"""The event type of a process in the sandbox that connected to the input of an agent's program."""
+
 OUTCOME_ASSUMED = "OutcomeAssumed"
 """The event type of a stage that succeeds without a report."""
 

@@ -180,6 +180,7 @@ def outside_parts(
             environ=project.machine.environ,
             defaults=ModelDefaults(request.model, request.provider),
             settings=project.backends,
+            asks=bool(request.permissions and request.permissions.asks and not request.person),
             is_sandboxed=request.sandbox != "none",
             is_model_asked=is_model_asked,
             prompt_folders=(scope.agents_folder / PROFILES,),

@@ -75,6 +75,7 @@ class ActorAnswer(AnswerModel):
     backend: str
     model: str
     arguments: list[str] = Field(description="Further arguments of its program.")
+    permissions: PermissionMode = Field(description="What limits its tool calls.")
     pipeline: str
     run: str = Field(description="The run of the task at work; empty without one.")
     last_run: str
