@@ -73,13 +73,13 @@ def evidence_of_question(root: Path, question: Question, opened: OpenProject) ->
         outputs = words_before(root, question)
     except AttractorError:
         outputs = ()
-    facts = {}
+    facts, said = dict[str, str](), ""
     if question.kind is QuestionKind.APPROVAL:
-        shown = {name: str(value) for name, value in question.metadata.items()}
-        call = shown.pop("patch", "") or shown["input"]
-        outputs = [StageWords("the call", question.stage, "asked", (*call.splitlines(),)), *outputs]
-        facts = shown
-    return Evidence(facts=facts, outputs=outputs, changes=changes_of_run(root, opened))
+        facts = {name: str(value) for name, value in question.metadata.items()}
+        call = facts.pop("patch", "") or facts["input"]
+        # As code of Markdown.
+        said = "\n".join(f"    {line}" for line in call.splitlines())
+    return Evidence("", facts, said, outputs, changes_of_run(root, opened))
 
 
 def failure_of(root: Path) -> Sequence[StageWords]:

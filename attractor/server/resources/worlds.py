@@ -160,6 +160,10 @@ class MessageAnswer(AnswerModel):
     why_not_committed: str = Field(
         default="", description="Why changes of the task are in no commit."
     )
+    rules: list[str] = Field(
+        default_factory=list[str],
+        description="Rules about tool calls that people gave in the task, such as `Bash(git *)`.",
+    )
 
 
 class DiffAnswer(AnswerModel):
