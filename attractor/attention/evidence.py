@@ -11,7 +11,7 @@ from pathlib import Path
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError
 from attractor.base.json import Json
-from attractor.engine.questions.question import Question, QuestionKind
+from attractor.engine.questions.question import Question, describe_asked_call
 from attractor.engine.stage.patch import clean_patch
 from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.open_project import OpenProject
@@ -73,13 +73,9 @@ def evidence_of_question(root: Path, question: Question, opened: OpenProject) ->
         outputs = words_before(root, question)
     except AttractorError:
         outputs = ()
-    facts, said = dict[str, str](), ""
-    if question.kind is QuestionKind.APPROVAL:
-        facts = {name: str(value) for name, value in question.metadata.items()}
-        call = facts.pop("patch", "") or facts["input"]
-        # As code of Markdown.
-        said = "\n".join(f"    {line}" for line in call.splitlines())
-    return Evidence("", facts, said, outputs, changes_of_run(root, opened))
+    # As code of Markdown.
+    said = "\n".join(f"    {line}" for line in describe_asked_call(question))
+    return Evidence(said=said, outputs=outputs, changes=changes_of_run(root, opened))
 
 
 def failure_of(root: Path) -> Sequence[StageWords]:

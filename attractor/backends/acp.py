@@ -25,7 +25,7 @@ from attractor.backends.programs import Dialogue, Invocation, Program, Task
 from attractor.backends.provider_needs import KEYS, has_native_key
 from attractor.backends.registry import OutsideParts
 from attractor.base.json import JsonObject
-from attractor.engine.questions.call_rules import AskedCall, changed_lines
+from attractor.engine.questions.call_rules import AskedCall
 from attractor.engine.seams import Verdict
 from attractor.llm.response import Usage
 
@@ -154,10 +154,11 @@ class _AcpClient:
 
     async def _ask(self, call_id: str) -> Verdict:
         """Ask a person; an error would be an answer to the agent, so it ends the program."""
-        task, begun = self._dialogue.task, self._calls[call_id].begun(call_id)
-        patch = changed_lines(begun.arguments)
-        title = self._calls[call_id].title
-        call = AskedCall(begun.name, begun.arguments, task.folder, title, patch)
+        asked, folder = self._calls[call_id], self._dialogue.task.folder
+        begun = asked.begun(call_id)
+        # The title is free text, which must not look like a tool that only reads.
+        tool = begun.name if asked.kind in _TOOLS else f"{asked.kind or 'other'}: {begun.name}"
+        call = AskedCall(tool, begun.arguments, folder, why=asked.title)
         answered: asyncio.Future[Verdict] = asyncio.Future()
         self._dialogue.ask(call, answered.set_result)
         return await answered

@@ -2,7 +2,7 @@
 
 from attractor.agent.tool_calls.hooks import Permit
 from attractor.base.json import JsonObject
-from attractor.engine.questions.call_rules import AskedCall, changed_lines
+from attractor.engine.questions.call_rules import AskedCall
 from attractor.engine.seams import Approvals, Stage
 from attractor.engine.stage.report import REPORT_OUTCOME
 
@@ -21,8 +21,7 @@ def permit_of(stage: Stage) -> Permit | None:
         if tool == REPORT_OUTCOME:
             return ""
         folder = stage.workspace.environment.working_directory()
-        call = AskedCall(tool, arguments, folder, patch=changed_lines(arguments))
-        verdict = await approvals.ask(call)
+        verdict = await approvals.ask(AskedCall(tool, arguments, folder))
         return "" if verdict.is_allowed else f"{tool} was not called: {verdict.words}"
 
     return permit

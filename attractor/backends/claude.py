@@ -22,7 +22,7 @@ from attractor.backends.outside_events import (
 )
 from attractor.backends.programs import Dialogue, Invocation, OwnTerminal, Program, Task
 from attractor.base.json import Json, JsonObject, parse_object
-from attractor.engine.questions.call_rules import AskedCall, changed_lines
+from attractor.engine.questions.call_rules import AskedCall
 from attractor.engine.seams import Verdict
 from attractor.llm.response import Usage
 
@@ -157,7 +157,6 @@ def _take_question(
                 arguments,
                 dialogue.task.folder,
                 why=why or as_text(arguments.get("description")),
-                patch=changed_lines(arguments),
                 is_editable=True,
             )
             questions[id_] = dialogue.ask(call, partial(_answer, dialogue, id_, arguments))

@@ -5,7 +5,7 @@ about one call are given: the others would be rules that are listed nowhere.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import count as count_up
 
@@ -157,9 +157,8 @@ class ServerTalk:
                 tool = "shell" if kind == "command" else kind
                 return AskedCall(tool, {"command": command}, folder, why=why)
             case "item/fileChange/requestApproval":
-                changes = _diffs(item.get("changes"))
-                patch = "\n".join(f"{path}\n{diff}" for path, diff in changes.items())
-                return AskedCall("apply_patch", {"changes": {**changes}}, folder, why, patch)
+                patch = "\n".join(_patch(item.get("changes")))
+                return AskedCall("apply_patch", {"patch": patch}, folder, why=why)
             case _:
                 return None
 
@@ -185,13 +184,11 @@ def _snake(name: str) -> str:
     return _CAPITAL.sub(r"_\1", name).lower()
 
 
-def _diffs(changes: Json) -> dict[str, str]:
-    """Return the diff of each changed file."""
-    diffs: dict[str, str] = {}
+def _patch(changes: Json) -> Iterator[str]:
+    """Yield the diff of each changed file, after its name."""
     for change in changes if isinstance(changes, list) else []:
         match change:
             case {"path": str(path), **rest}:
-                diffs[path] = as_text(rest.get("diff"))
+                yield f"*** Update File: {path}\n{as_text(rest.get('diff'))}"
             case _:
                 pass
-    return diffs

@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attractor.agent.events import EventEmitter, EventKind
 from attractor.agent.prompts import render_prompt
@@ -57,10 +58,12 @@ from attractor.engine.truncation import response_updates
 from attractor.engine.walk.saved_conversations import ReadSaved
 from attractor.environments.environment import ExecutionEnvironment, temporary_folder
 from attractor.environments.program_files import LocatedProgram
-from attractor.environments.terminal import PersonTerminal
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
 from attractor.llm.response import Usage as Tokens
+
+if TYPE_CHECKING:
+    from attractor.environments.terminal import PersonTerminal
 
 TIME_LIMIT = timedelta(hours=1)
 """The time limit of a program, if the node sets no `timeout`."""
@@ -399,26 +402,33 @@ class OutsideAgent:
         Return the reason why the work does not count as done, or an empty text.
         """
         kept = await self._restore(work)
-        task = _with_prompt(work, prompt if kept else add_summary_if_lost(work.stage, prompt))
-        if kept and kept.last == work.stage.id:
-            task = replace(task, prompt=continue_after_wait(work.stage.approvals, task.prompt))
         try:
-            fault = await self._run_once(work, replace(task, session=kept.session if kept else ""))
+            fault = await self._talk(work, prompt, kept)
         except Parked:
             await self._keep(work, kept)
             raise
+        await self._keep(work, kept)
+        return fault
+
+    async def _talk(self, work: _ProgramRun, prompt: str, kept: KeptSession | None) -> str:
+        """Run the program until it has reported; return why the work does not count as done."""
+        task = _with_prompt(work, prompt if kept else add_summary_if_lost(work.stage, prompt))
+        is_own = bool(kept and kept.last == work.stage.id)
+        said = continue_after_wait(work.stage.approvals, task.prompt) if is_own else task.prompt
+        session = kept.session if kept else ""
+        fault = await self._run_once(work, replace(task, prompt=said, session=session))
         if kept and fault and not work.transcript.has_worked:
             why = f"{self._program.name} cannot continue its session: {fault}"
             _warn(work.stage, why)
-            summary = require_summary(work.stage.inherited, why)
-            task = _with_prompt(work, prepend_preamble(summary, prompt))
+            if not is_own:
+                summary = require_summary(work.stage.inherited, why)
+                task = _with_prompt(work, prepend_preamble(summary, prompt))
             fault = await self._run_once(work, task)
         is_reported = await work.reporting.reported() is not None
         # A program may end badly because its report was refused: it is asked again.
         is_faulty = fault and not work.reporting.refusals
         if not is_reported and not is_faulty and work.reporting.must_remind:
             await self._remind(work, task)
-        await self._keep(work, kept)
         return fault
 
     async def _let_person_work(self, work: _ProgramRun, words: str) -> str:
@@ -453,7 +463,7 @@ class OutsideAgent:
         return ""
 
     async def _show_terminal(
-        self, work: _ProgramRun, own: OwnTerminal, shown: PersonTerminal, task: Task
+        self, work: _ProgramRun, own: OwnTerminal, shown: "PersonTerminal", task: Task
     ) -> ExecResult:
         """Run the program in the terminal of a person, until it ends or the budget is spent."""
         settings = await _collect(work, f'cat "{own.settings}"') if own.settings else ""

@@ -123,15 +123,12 @@ class Dialogue:
 
     async def _ask(self, call: AskedCall, answer: Callable[[Verdict], None]) -> None:
         try:
-            answer(await self.permit(call))
+            approvals = self.task.approvals
+            answer(await approvals.ask(call) if approvals else Verdict(True))
+        # Raised again where the program is run.
         except Exception as error:  # noqa: BLE001
             if not self.halted.done():
                 self.halted.set_result(error)
-
-    async def permit(self, call: AskedCall) -> Verdict:
-        """Return whether a tool call may be made."""
-        approvals = self.task.approvals
-        return await approvals.ask(call) if approvals else Verdict(True)
 
     def close_input(self) -> None:
         """Close the input, so that the program exits."""
@@ -194,9 +191,12 @@ async def open_input(dialogue: Dialogue, environment: ExecutionEnvironment) -> A
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         is_known = await reader.readline() == f"{token}\n".encode()
-        if not is_known or not dialogue.connect(reader, writer):
+        if is_known and dialogue.connect(reader, writer):
+            return
+        # A program that was ended before it began connects too late.
+        if not is_known or dialogue.is_open:
             dialogue.refuse_intruder()
-            writer.close()
+        writer.close()
 
     async with await asyncio.start_server(accept, LOOPBACK, 0) as server:
         port = server.sockets[0].getsockname()[1]

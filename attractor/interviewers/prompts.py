@@ -15,6 +15,7 @@ from attractor.engine.questions.question import (
     Option,
     Question,
     QuestionKind,
+    describe_asked_call,
     describe_branches,
     find_option,
 )
@@ -33,7 +34,9 @@ def shown_question(question: Question, about: Sequence[str] = ()) -> str:
     """
     text = "\n".join(map(visible, keep_ends(question.text).splitlines()))
     where = [f"  ({shown_line(one)})" for one in describe_branches(question)]
-    lines = [f"[?] {text}", *where, *(f"  {shown_option(option)}" for option in question.options)]
+    call = [f"  {visible(line)}" for line in describe_asked_call(question)]
+    options = [f"  {shown_option(option)}" for option in question.options]
+    lines = [f"[?] {text}", *where, *call, *options]
     more = [f"  ({shown_line(one)})" for one in about]
     return "\n".join([*lines, *more, *_time(question)]) + "\n"
 

@@ -4,7 +4,15 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from attractor.engine.questions.question import ANSWERS_FILE, Answer, AnswerKind, Question, ask_each
+from attractor.engine.questions.question import (
+    ANSWERS_FILE,
+    Answer,
+    AnswerKind,
+    ApprovalChoice,
+    Question,
+    QuestionKind,
+    ask_each,
+)
 from attractor.interviewers.registry import InterviewerParts
 
 NAME = "queue"
@@ -20,7 +28,10 @@ class Queue:
         self._answers = deque(parts.answers[parts.taken :])
 
     async def ask(self, question: Question) -> Answer:
-        """Return the next answer."""
+        """Return the next answer; the answers are those of gates, and allow no tool call."""
+        if question.kind is QuestionKind.APPROVAL:
+            # Without an author: those of this name count as answers from the list.
+            return Answer(AnswerKind.GIVEN, ApprovalChoice.DENY, proof=ANSWERS_FILE)
         if not self._answers:
             return Answer(AnswerKind.SKIPPED, by=NAME)
         answer = self._answers.popleft()

@@ -185,6 +185,10 @@ def _run(service: Service, caller: Caller, body: StartBody) -> Content:
             "a coding agent cannot start a run without a sandbox, or in the project's own folder",
             hint="leave out sandbox and workspace, or let a person type 'attractor run'",
         )
+    if body.allow:
+        raise UsageError(
+            "a coding agent cannot allow tool calls", hint="leave out allow: a person is asked"
+        )
     started = start_run(service, body, caller)
     return {"run": started.id, "status": started.status}
 

@@ -55,7 +55,7 @@ def change(
     Another program, or another model, has no provider and model of the former one. A named program
     has no other arguments than these. What could not begin is refused.
     """
-    if not (model or provider or backend or sandbox or agent or arguments):
+    if not any((model, provider, backend, sandbox, agent, arguments, permissions)):
         raise UsageError("no change is given", hint="name a value, such as --model MODEL")
     opened.refuse_in_run("'attractor actor change'")
     with lock_actors(folder.project, opened.project.machine.state_dir):

@@ -168,7 +168,7 @@ async def test_codex_is_answered_once_for_each_call() -> None:
     steered = [one["params"]["input"] for one in lines if one.get("method") == "turn/steer"]
     assert steered == [[{"type": "text", "text": "Not done: a person refused it: no"}]]
     assert [one.why for one in answers.asked] == ["", "to try", ""]
-    assert answers.asked[2].patch == "/w/src/a.py\n-a\n+b\n"
+    assert answers.asked[2].changes == "*** Update File: /w/src/a.py\n-a\n+b"
     assert "came twice" in str(heard)
     assert "update /w/src/a.py" in str(heard)
 

@@ -171,6 +171,9 @@ def test_mistakes_and_hidden_files_are_refused_with_a_remedy(tmp_path: Path) -> 
             for name, value in UNGUARDED.items():
                 words = await agent.refused("run", source=GATE, **{name: value})
                 assert "remedy: leave out sandbox and workspace" in words
+            allowed = {"permissions": "ask", "allow": ["Bash"]}
+            words = await agent.refused("run", source=GATE, **allowed)
+            assert "cannot allow tool calls" in words
             recording = f"recording:auto_approve:{tmp_path / 'outside.jsonl'}"
             words = await agent.refused("run", source=GATE, interviewer=recording)
             assert "remedy: leave out the file" in words

@@ -98,6 +98,29 @@ def test_change_that_could_not_begin_is_refused(
         assert actors(desk) == before
 
 
+def test_actor_is_let_ask_and_its_rules_are_kept(tmp_path: Path) -> None:
+    desk = desk_in_git(tmp_path)
+    with twin(desk, *fixing()):
+        spawn(desk)
+        unable = desk.do("actor", "change", "fixer", "--permissions", "ask", "--with", "command")
+        assert (unable.returncode, "it cannot ask before" in unable.stderr) == (2, True)
+        changed = desk.do("actor", "change", "fixer", "--permissions", "ask")
+        assert changed.returncode == 0, changed.stderr
+        assert "asks before its tool calls" in changed.stdout
+        ruled = ("--allow", "Bash(pytest *)", "--deny", "Edit(docs/*)")
+        assert desk.do("actor", "rules", "fixer", *ruled).returncode == 0
+        removed = desk.do("actor", "rules", "fixer", "--remove", "Bash(pytest *)", "--json")
+        assert json.loads(removed.stdout) == {
+            "permissions": "ask",
+            "rules": {"Edit(docs/*)": "deny"},
+        }
+        for words in (("--remove", "Bash"), ("--allow", "Bash("), ("--allow", "A", "--deny", "A")):
+            assert desk.do("actor", "rules", "fixer", *words).returncode == 2
+        assert desk.do("actor", "clone", "fixer", "other").returncode == 0
+        kept = json.loads(desk.do("actor", "rules", "other", "--json").stdout)
+        assert kept["rules"] == {"Edit(docs/*)": "deny"}
+
+
 CODEX = """#!/bin/sh
 [ "$1" = --version ] && exit
 echo "$*" >> arguments.txt

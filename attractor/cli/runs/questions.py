@@ -8,6 +8,7 @@ from attractor.engine.questions.question import (
     Answer,
     Question,
     choices_of,
+    describe_asked_call,
     describe_author,
     describe_branches,
     sort_questions,
@@ -67,6 +68,7 @@ def _text(question: Question, reference: str, *, named: bool) -> str:
         time = f"   (until {until.isoformat(sep=' ', timespec='seconds')}{default})"
     lines = [f"{_line(question.id)}: {_line(question.text)}{time}"]
     lines += [f"  ({_line(branch)})" for branch in describe_branches(question)]
+    lines += [f"  {visible(line)}" for line in describe_asked_call(question)]
     shown = [shown_option(choice) for choice in choices]
     width = max(map(len, shown), default=0)
     for option, words in zip(choices, shown, strict=True):

@@ -200,9 +200,11 @@ def _asked(state: RunState, event: Event, data: Fields) -> RunState:
 
 
 def _agent_parked(state: RunState, event: Event, data: Fields) -> RunState:
-    walk = _walk(state, event)
-    flight = walk.in_flight and changed(walk.in_flight, tree=data.text("tree"), is_parked=True)
-    return _with(state, event, changed(walk, in_flight=flight, saved=event.seq))
+    walk, tree = _walk(state, event), data.text("tree")
+    flight = walk.in_flight and changed(walk.in_flight, tree=tree, is_parked=True)
+    # A workspace without snapshots has no tree.
+    saved = event.seq if tree else walk.saved
+    return _with(state, event, changed(walk, in_flight=flight, saved=saved))
 
 
 def _approval_used(state: RunState, event: Event, data: Fields) -> RunState:

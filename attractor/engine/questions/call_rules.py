@@ -10,9 +10,10 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
+from attractor.base.call_text import describe_call
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.json import Json, JsonObject
+from attractor.base.json import JsonObject
 from attractor.base.patterns import late_pattern
 
 
@@ -62,15 +63,13 @@ def require_permissions(
 class AskedCall:
     """A tool call that an agent wants to make in a folder.
 
-    `why` is the reason that the agent gives, `patch` the change of files for a person. With
-    `is_editable`, a person may give another command.
+    `why` is the reason that the agent gives. With `is_editable`, a person may give another command.
     """
 
     tool: str
     arguments: JsonObject
     folder: str
     why: str = ""
-    patch: str = ""
     is_editable: bool = False
 
     @property
@@ -110,6 +109,12 @@ class AskedCall:
             return "" if self.kind == _EDIT else name
         return f"{name}({_escape(subjects[0])})" if len(subjects) == 1 else ""
 
+    @property
+    def changes(self) -> str:
+        """The changed lines of files, as far as the arguments show them."""
+        named = (name for key, name in _EDITORS.items() if key in self.arguments)
+        return "\n".join(describe_call(next(named, ""), self.arguments)[1:])
+
     def describe(self) -> str:
         """Return the call in a line."""
         subjects = "; ".join(self.subjects)
@@ -131,6 +136,7 @@ _KINDS = {
     **dict.fromkeys(("read_file", "read_many_files", "search", "todowrite"), _READ),
 }
 _PATHS = ("file_path", "path", "notebook_path")
+_EDITORS = {"patch": "apply_patch", "old_string": "edit_file", "content": "write_file"}
 _IN_PATCH = late_pattern(r"^\*\*\* (?:Add File|Update File|Delete File|Move to): (.+)$", re.M)
 
 
@@ -138,29 +144,8 @@ def _paths(arguments: JsonObject) -> Iterator[str]:
     for name in _PATHS:
         if isinstance(path := arguments.get(name), str):
             yield path
-    for value in (arguments.get("patch"), arguments.get("input")):
-        if isinstance(value, str):
-            yield from _IN_PATCH.findall(value)
-    changes: Json = arguments.get("changes")
-    if isinstance(changes, dict):
-        yield from changes
-
-
-def changed_lines(arguments: JsonObject) -> str:
-    """Return the change of files that a call would make, as far as its arguments show it."""
-    match arguments:
-        case {"patch": str(patch)} | {"input": str(patch)}:
-            return patch
-        case {"old_string": str(old), "new_string": str(new)}:
-            return _prefixed("-", old) + _prefixed("+", new)
-        case {"content": str(content)}:
-            return _prefixed("+", content)
-        case _:
-            return ""
-
-
-def _prefixed(sign: str, text: str) -> str:
-    return "".join(f"{sign}{line}\n" for line in text.splitlines())
+    if isinstance(patch := arguments.get("patch"), str):
+        yield from (path.strip() for path in _IN_PATCH.findall(patch))
 
 
 @dataclass(frozen=True)
@@ -243,8 +228,7 @@ def is_plain_command(command: str) -> bool:
 
 _READERS = ("ls", "pwd", "cat", "head", "tail", "wc")
 _GIT_READERS = ("status", "diff", "log", "show")
-# They write files, or start programs of the repository.
-_WRITES = ("--output", "--ext-diff", "--textconv")
+_WRITES = "--output"
 
 
 @dataclass(frozen=True)
@@ -282,9 +266,11 @@ def _only_reads(call: AskedCall) -> bool:
         return False
     program, *words = shlex.split(call.command)
     if program == "git":
-        return words[:1] != [] and words[0] in _GIT_READERS and not _is_written(words)
+        return words[:1] != [] and words[0] in _GIT_READERS and not any(map(_may_write, words))
     return program in _READERS
 
 
-def _is_written(words: Sequence[str]) -> bool:
-    return any(word.startswith(_WRITES) for word in words)
+def _may_write(word: str) -> bool:
+    """Return whether a word is an option of git that writes, which can be shortened."""
+    option = word.partition("=")[0]
+    return len(option) > 2 and (_WRITES.startswith(option) or option.startswith(_WRITES))

@@ -323,6 +323,19 @@ def _read_approval(given: Answer, question: Question) -> Answer | None:
     return replace(given, value=f"{choice} {words}".strip(), selected_option=option)
 
 
+def describe_asked_call(question: Question) -> Sequence[str]:
+    """Return what a person needs to judge a tool call: where and why, and its changes or input.
+
+    Empty for another question.
+    """
+    if "input" not in question.metadata:
+        return ()
+    told = {name: str(value) for name, value in question.metadata.items()}
+    why = f": {told['why']}" if "why" in told else ""
+    what = told.get("patch") or told["input"]
+    return [f"{told['tool']} in {told['folder']}{why}", *what.splitlines()]
+
+
 def require_answer(said: str, question: Question, *, by: str = "") -> Answer:
     """Return the answer in a person's input, or raise UsageError."""
     answer = read_answer(said, question, by=by) if said.strip() else None

@@ -5,9 +5,9 @@ input and folder, so an answer never counts for another call. An answer counts o
 `ApprovalUsed` comes before the call, and takes the answer back.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from itertools import count
 
 from attractor.base.errors import UsageError
 from attractor.base.json import Json, canonical_json
@@ -68,7 +68,7 @@ class StageApprovals:
         self._permissions = permissions
         self._interviewer = interviewer
         self._limits = limits
-        self._open = Counter[str]()
+        self._open = set[str]()
 
     async def ask(self, call: AskedCall) -> Verdict:
         """Return whether a call may be made: by a rule, or by the answer of a person."""
@@ -79,12 +79,12 @@ class StageApprovals:
             self._run.emit(RULED, {**data, "call": call.describe()}, place=self._place)
             return Verdict(found.is_allowed, f"refused by the rule {found.rule}")
         question = self._question(call)
-        self._open[question.id] += 1
+        self._open.add(question.id)
         try:
             with self._limits.stopped():
                 answer = await self._interviewer.ask(question)
         finally:
-            self._open[question.id] -= 1
+            self._open.remove(question.id)
         return self._use(call, question, answer)
 
     def news(self) -> str:
@@ -122,8 +122,8 @@ class StageApprovals:
         content = canonical_json([call.tool, dict(call.arguments), call.folder])
         digest = sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         name = f"{self._id}{BESIDES}approval-{digest}"
-        # Two equal calls at once are two questions.
-        number = self._open[name]
+        # Equal calls at once are several questions.
+        names = (name if number == 1 else f"{name}.{number}" for number in count(1))
         options = [Option(ApprovalChoice.ALLOW, "Allow this call once")]
         options.append(Option(ApprovalChoice.DENY, "Refuse it, with words for the agent"))
         if call.rule:
@@ -135,10 +135,10 @@ class StageApprovals:
             "input": shorten(canonical_json(dict(call.arguments)), _LONGEST_INPUT),
             "folder": call.folder,
             "why": call.why,
-            "patch": shorten(call.patch, _LONGEST_INPUT),
+            "patch": shorten(call.changes, _LONGEST_INPUT),
         }
         return Question(
-            id=f"{name}.{number + 1}" if number else name,
+            id=next(name for name in names if name not in self._open),
             text=shorten(f"May the agent do this? {call.describe()}", _LONGEST_INPUT),
             kind=QuestionKind.APPROVAL,
             options=options,
@@ -149,6 +149,8 @@ class StageApprovals:
     def _use(self, call: AskedCall, question: Question, answer: Answer) -> Verdict:
         """Take an answer back from the run, so that it counts once."""
         choice, words = split_approval(answer.value)
+        if choice not in [option.key for option in question.options]:
+            choice, words = ApprovalChoice.DENY, f"{choice} is no answer to this question"
         if answer.kind is not AnswerKind.GIVEN or not proves_person(answer.proof):
             who = describe_author(answer.by, answer.proof)
             choice, words = ApprovalChoice.DENY, f"no person answered, but {who}"

@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from attractor.base.broadcast import Missed, Subscription
 from attractor.base.dataclasses import dataclass
 from attractor.base.events import Event
 from attractor.engine.journal.events import EventLog
-from attractor.environments.terminal import PersonTerminal
+
+if TYPE_CHECKING:
+    from attractor.environments.terminal import PersonTerminal
 
 PARK = "park"
 """The interviewer of a process without a terminal: questions wait for `attractor answer`."""
@@ -63,5 +65,5 @@ class Console:
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext
     interviewer: str = PARK
     observer: Observer | None = None
-    terminal: PersonTerminal | None = None
+    terminal: "PersonTerminal | None" = None
     subscriptions: ObserverSubscriptions = field(default_factory=ObserverSubscriptions)

@@ -41,6 +41,8 @@ def ruled(call: AskedCall) -> str:
         (shell("git status --short"), "allow"),
         (AskedCall("read_file", {"file_path": "/etc/passwd"}, "/w"), "allow"),
         (shell("git diff --output=x"), "ask"),
+        (shell("git log --outpu=x"), "ask"),
+        (shell("git log --oneline -- a"), "allow"),
         (shell("git push"), "ask"),
         (shell("git -c core.pager=x log"), "ask"),
         (shell("cat x > y"), "ask"),
@@ -61,6 +63,8 @@ def ruled(call: AskedCall) -> str:
         (edit("/etc/passwd"), "ask"),
         (edit("src/../.env"), "deny"),
         (AskedCall("apply_patch", {"patch": "*** Update File: src/a.py\n"}, "/w"), "allow"),
+        (AskedCall("apply_patch", {"patch": "*** Add File: .env\r\n+x\r\n"}, "/w"), "deny"),
+        (AskedCall("other: read", {}, "/w"), "ask"),
         (
             AskedCall("apply_patch", {"patch": "*** Update File: src/a\n*** Move to: b\n"}, "/w"),
             "ask",

@@ -22,6 +22,7 @@ from attractor.engine.questions.question import (
     Interviewer,
     Question,
     ask_each,
+    describe_asked_call,
     read_answer,
 )
 from attractor.engine.run_folder.inbox import Order, leave_order
@@ -178,6 +179,36 @@ def _questions(place: Place) -> list[str]:
     return [str(one["id"]) for one in asked if isinstance(one, dict)]
 
 
+def test_command_that_was_not_offered_refuses(tmp_path: Path) -> None:
+    place = Place(tmp_path / "run", PUSH)
+    place.run_with(Says("allow"))
+    place = Place(tmp_path / "other", PUSH)
+    place.run_with(Gives("edit rm -rf /"))
+    assert [one.is_allowed for one in place.verdicts] == [False]
+
+
+class Gives(Says):
+    """A person whose answer no interviewer has read."""
+
+    async def ask(self, question: Question) -> Answer:
+        return Answer(AnswerKind.GIVEN, self.answers.pop(0), "ann", proof=TERMINAL)
+
+
+def test_equal_calls_at_once_are_answered_one_by_one(tmp_path: Path) -> None:
+    class AtOnce(Place):
+        async def work(self, stage: Stage) -> Outcome:
+            assert stage.approvals
+            asked = [stage.approvals.ask(call) for call in self.calls]
+            self.verdicts += await asyncio.gather(*asked)
+            return success()
+
+    asker = Says("allow", "deny", "deny")
+    place = AtOnce(tmp_path / "run", PUSH, PUSH, PUSH)
+    place.run_with(asker)
+    assert len({one.id for one in asker.asked}) == 3
+    assert sorted(one.is_allowed for one in place.verdicts) == [False, False, True]
+
+
 def test_input_that_changed_is_another_question(tmp_path: Path) -> None:
     changed = replace(LONG, arguments={"command": "x" * 29_999 + "y"})
     place = Place(tmp_path / "run", LONG, changed)
@@ -189,9 +220,9 @@ def test_input_that_changed_is_another_question(tmp_path: Path) -> None:
 
 def test_question_shows_the_call(tmp_path: Path) -> None:
     asker = Says("allow")
-    call = AskedCall("Edit", {"file_path": "a"}, "/w", why="it is wrong", patch="-a\n+b\n")
+    change = {"file_path": "a", "old_string": "a", "new_string": "b"}
+    call = AskedCall("Edit", change, "/w", why="it is wrong")
     Place(tmp_path / "run", call).run_with(asker)
     [question] = asker.asked
-    shown = question.metadata
-    assert (shown["why"], shown["folder"], shown["patch"]) == ("it is wrong", "/w", "-a\n+b\n")
+    assert describe_asked_call(question) == ["Edit in /w: it is wrong", "-a", "+b"]
     assert [one.key for one in question.options] == ["allow", "deny", "always"]
