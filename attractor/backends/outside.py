@@ -413,8 +413,10 @@ class OutsideAgent:
     async def _talk(self, work: _ProgramRun, prompt: str, kept: KeptSession | None) -> str:
         """Run the program until it has reported; return why the work does not count as done."""
         task = _with_prompt(work, prompt if kept else add_summary_if_lost(work.stage, prompt))
-        is_own = bool(kept and kept.last == work.stage.id)
-        said = continue_after_wait(work.stage.approvals, task.prompt) if is_own else task.prompt
+        approvals = work.stage.approvals
+        # The last stage of another run has the same id.
+        is_own = bool(approvals and approvals.was_parked and kept and kept.last == work.stage.id)
+        said = continue_after_wait(approvals, task.prompt) if is_own else task.prompt
         session = kept.session if kept else ""
         fault = await self._run_once(work, replace(task, prompt=said, session=session))
         if kept and fault and not work.transcript.has_worked:

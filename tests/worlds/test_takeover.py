@@ -182,7 +182,7 @@ def test_task_in_work_ends_its_turn_first(desk: TerminalDesk) -> None:
 
 def test_actor_without_a_terminal_is_refused(desk: TerminalDesk) -> None:
     desk.spawn("--with", "simulate", "--sandbox", "none")
-    assert "and this is none" in desk.do("actor", "open", "one").stderr
+    assert "are no terminal" in desk.do("actor", "open", "one").stderr
     with desk.open() as person:
         assert person.ends_with() == 4
         assert "the backend simulate has no terminal (give it a task" in person.shown

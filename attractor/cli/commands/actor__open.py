@@ -30,7 +30,7 @@ def actor_open(invocation: Invocation, name: str, interrupt: bool) -> ExitCode:
     folder, opened = find(invocation, name)
     if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
-            "a person works in a terminal, and this is none",
+            "standard input and output are no terminal, in which you could work",
             hint=f'give the actor a task: attractor actor prompt {folder.name} "TEXT"',
         )
     terminal = PersonTerminal(sys.stdin.fileno(), sys.stdout.fileno())

@@ -100,7 +100,7 @@ def change_form(
 
     def then() -> tuple[str, str]:
         note = change(folder, sender_of(caller), service.opened, model=model, backend=backend)
-        return address_of(project, name), note or f"The next task of {name} works so."
+        return address_of(project, name), note or f"{name} works in this way from its next task on."
 
     return after(then, address_of(project, name))
 
