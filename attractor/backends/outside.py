@@ -45,10 +45,10 @@ from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
 from attractor.base.errors import NotCanonical, UsageError
-from attractor.base.json import Json, JsonObject, parse_json, parse_object
+from attractor.base.json import Json, JsonObject, content_hash, parse_json, parse_object
 from attractor.base.processes import ExecResult, OutputChunk
 from attractor.engine.errors import ConversationLost, RecordBroken
-from attractor.engine.journal.events import INPUT_SOUGHT, THREAD_CONTINUED
+from attractor.engine.journal.events import INPUT_SOUGHT, SESSION_SAVED, THREAD_CONTINUED
 from attractor.engine.outcome import FailureClass, Outcome, failure
 from attractor.engine.prompts.preamble import prepend_preamble
 from attractor.engine.seams import Exhausted, ModelAnswer, Parked, Stage, require_summary
@@ -607,7 +607,9 @@ class OutsideAgent:
         if can_continue:
             # Without its files, a session is known as lost, and not taken for none.
             saved = kept if len(kept.archive) <= _LARGEST_SAVED else replace(kept, archive=b"")
-            work.stage.files.write(SESSION, json.dumps(saved.record()), is_private=True)
+            text = json.dumps(saved.record())
+            written = work.stage.files.write(SESSION, text, is_private=True)
+            work.stage.emit(SESSION_SAVED, hash=content_hash(written))
 
 
 def outside_backend(

@@ -230,8 +230,8 @@ class StageFiles(Protocol):
     Each file is redacted, limited in size, and never visible half-written.
     """
 
-    def write(self, name: str, text: str, *, is_private: bool = False) -> None:
-        """Write a whole file; a private file is only readable by the operator."""
+    def write(self, name: str, text: str, *, is_private: bool = False) -> bytes:
+        """Write a whole file, and return its content; only the operator can read a private file."""
         ...
 
     def append(self, name: str, line: str) -> None:

@@ -108,7 +108,7 @@ class KeptFiles:
     is_over: bool = False
     full: set[str] = field(default_factory=set[str])
 
-    def write(self, name: str, text: str, *, is_private: bool = False) -> None:
+    def write(self, name: str, text: str, *, is_private: bool = False) -> bytes:
         self._check(name)
         self.full.discard(name)
         content = self.redactor.text(text).encode()
@@ -117,6 +117,7 @@ class KeptFiles:
             note = f"\n[{len(content) - 2 * half} bytes omitted]\n".encode()
             content = content[:half] + note + content[-half:]
         self.texts[name] = content.decode(errors="ignore")
+        return content
 
     def append(self, name: str, line: str) -> None:
         self._check(name)

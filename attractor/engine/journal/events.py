@@ -449,6 +449,9 @@ AGENT_CHOSEN = "AgentChosen"
 REPORT_REFUSED = "ReportRefused"
 """The event type of a report that was refused."""
 
+SESSION_SAVED = "SessionSaved"
+"""The event type of a saved session of an agent's program, with the hash of the file."""
+
 STAGE_CONTINUED = "StageContinued"
 """The event type of a stage that continues after it waited for something other than a person."""
 

@@ -108,8 +108,9 @@ def make_stage(graph: Graph, node: Node, progress: Progress, branches: Simulated
 class _NoFiles:
     """Discards the files of a stage."""
 
-    def write(self, name: str, text: str, *, is_private: bool = False) -> None:
+    def write(self, name: str, text: str, *, is_private: bool = False) -> bytes:
         """Discard the text."""
+        return text.encode()
 
     def append(self, name: str, line: str) -> None:
         """Discard the line."""

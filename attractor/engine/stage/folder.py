@@ -184,8 +184,8 @@ class FolderFiles:
         self._is_over = False
         self.trouble: FileError | None = None
 
-    def write(self, name: str, text: str, *, is_private: bool = False) -> None:
-        """Write a whole file; if the text is too long, the middle of the text is omitted.
+    def write(self, name: str, text: str, *, is_private: bool = False) -> bytes:
+        """Write a whole file, redacted, without the middle of a long text; return its content.
 
         A private file is only readable by the operator.
         """
@@ -196,6 +196,7 @@ class FolderFiles:
                 self._full.discard(name)
                 content = _capped(self._clean(text), self._largest)
                 write_whole(path, content, sync=False, mode=0o600 if is_private else 0o666)
+                return content
             except FileError as trouble:
                 self._remember(trouble)
                 raise

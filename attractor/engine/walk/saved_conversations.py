@@ -2,20 +2,22 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from attractor.base.errors import FileError
 from attractor.base.events import Event
 from attractor.base.hash_chain import ChainHead
+from attractor.base.json import content_hash
 from attractor.base.patterns import late_pattern
 from attractor.engine.errors import ConversationLost
-from attractor.engine.journal.events import CheckpointSaved, StageStarted, read_event
+from attractor.engine.journal.events import SESSION_SAVED, CheckpointSaved, StageStarted, read_event
 from attractor.engine.journal.reader import events_of, find_position
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.stage.folder import (
     LARGEST_FILE,
+    SESSION,
     folder_of_attempt,
     interrupted_folder,
     last_interrupted,
@@ -72,7 +74,8 @@ class SavedConversations:
         self._last = dict[tuple[str, str], str]()
         self._starts = Counter[str]()
         self._started_later = set[str]()
-        kinds = ("CheckpointSaved", "StageStarted") if until else ("CheckpointSaved",)
+        self._hashes = dict[str, str]()
+        kinds = ("CheckpointSaved", SESSION_SAVED, *(["StageStarted"] if until else []))
         for event in events_of(directory.events, kinds):
             self._note(event, is_later=until is not None and event.seq > until.seq)
 
@@ -101,6 +104,10 @@ class SavedConversations:
             raise ConversationLost(f"event {until.seq} is missing in {journal}, or was changed")
 
     def _note(self, event: Event, *, is_later: bool) -> None:
+        if event.type == SESSION_SAVED:
+            if not is_later:
+                self._hashes.update(_saved_session(event))
+            return
         match read_event(event):
             case StageStarted(thread=thread) if thread:
                 last = stage_id(event.node or "", event.visit or 1, event.attempt or 1)
@@ -127,18 +134,28 @@ class SavedConversations:
         if folder is None and self._until:
             # The stage did not end, so that it has no status.json.
             folder = place
-        return _read_file(folder, stage, name)
+        return _read_file(folder, stage, name, self._hashes)
 
 
 def rebuild_parked(rebuild: Rebuild, directory: RunDirectory, stage: str) -> object:
     """Return the conversation of an attempt that a person was asked in, before it is repeated."""
 
+    hashes = dict[str, str]()
+    for event in events_of(directory.events, [SESSION_SAVED]):
+        hashes.update(_saved_session(event))
+
     def read(other: str, name: str) -> bytes:
         place, visit, attempt = _place_of(directory, other)
         find = last_interrupted if other == stage else folder_of_attempt
-        return _read_file(find(place, visit, attempt), other, name)
+        return _read_file(find(place, visit, attempt), other, name, hashes)
 
     return rebuild(stage, read)
+
+
+def _saved_session(event: Event) -> dict[str, str]:
+    """Return the hash of the saved file, by the id of the stage."""
+    stage = stage_id(event.node or "", event.visit or 1, event.attempt or 1)
+    return {stage: str(event.data.get("hash"))}
 
 
 def _place_of(directory: RunDirectory, stage: str) -> tuple[Path, int, int]:
@@ -148,10 +165,14 @@ def _place_of(directory: RunDirectory, stage: str) -> tuple[Path, int, int]:
     return directory.stage(match["node"]), int(match["visit"]), int(match["attempt"])
 
 
-def _read_file(folder: Path | None, stage: str, name: str) -> bytes:
+def _read_file(folder: Path | None, stage: str, name: str, hashes: Mapping[str, str]) -> bytes:
+    """Return a file of an attempt; a session must be as it was saved, if its hash is known."""
     if folder is None:
         raise ConversationLost(f"the folder of {stage} is missing")
     try:
-        return read_untrusted(folder / name, largest=_LARGEST)
+        content = read_untrusted(folder / name, largest=_LARGEST)
     except FileError as trouble:
         raise ConversationLost(trouble.message) from trouble
+    if name == SESSION and stage in hashes and hashes[stage] != content_hash(content):
+        raise ConversationLost(f"{folder / name} was changed after it was saved")
+    return content
