@@ -24,6 +24,7 @@ from attractor.backends.outside_events import (
 from attractor.backends.programs import Dialogue, Invocation, Program, Task
 from attractor.backends.provider_needs import KEYS, has_native_key
 from attractor.backends.registry import OutsideParts
+from attractor.backends.team import SERVER
 from attractor.base.json import JsonObject
 from attractor.engine.questions.call_rules import AskedCall
 from attractor.engine.seams import Verdict
@@ -32,11 +33,15 @@ from attractor.llm.response import Usage
 if TYPE_CHECKING:
     from acp.client.connection import ClientSideConnection
     from acp.schema import (
+        AcpMcpServer,
+        HttpMcpServer,
+        McpServerStdio,
         PermissionOption,
         RequestPermissionResponse,
         SessionConfigOptionBoolean,
         SessionConfigOptionSelect,
         SessionConfigSelectOption,
+        SseMcpServer,
         ToolCallProgress,
         ToolCallStart,
         ToolCallUpdate,
@@ -208,13 +213,16 @@ async def _open_session(
     can_load = bool(abilities and abilities.load_session)
     can_load = can_load and not (about and about.name in _CANNOT_LOAD)
     version = f"{about.name} {about.version}" if about else ""
+    servers = _servers(task)
     if task.session and can_load:
         session = task.session
         client.is_replay = True
-        opened = await connection.load_session(cwd=task.folder, session_id=session, mcp_servers=[])
+        opened = await connection.load_session(
+            cwd=task.folder, session_id=session, mcp_servers=servers
+        )
         client.is_replay = False
     else:
-        opened = await connection.new_session(cwd=task.folder, mcp_servers=[])
+        opened = await connection.new_session(cwd=task.folder, mcp_servers=servers)
         session = opened.session_id
     why_not = await _choose_model(connection, session, opened.config_options or (), task.choice)
     kept = session if can_load else ""
@@ -223,6 +231,16 @@ async def _open_session(
         model = task.choice.model
         dialogue.take(Warned(f"the agent works with its own model, not with {model!r}: {why_not}"))
     return session
+
+
+def _servers(task: Task) -> "list[HttpMcpServer | SseMcpServer | AcpMcpServer | McpServerStdio]":
+    # See `drive`.
+    from acp.schema import HttpHeader, HttpMcpServer
+
+    if (team := task.team) is None:
+        return []
+    headers = [HttpHeader(name=name, value=str(value)) for name, value in team.headers.items()]
+    return [HttpMcpServer(name=SERVER, url=team.url, headers=headers, type="http")]
 
 
 async def _choose_model(

@@ -51,6 +51,7 @@ from attractor.backends.limit_texts import Limit, limit_of_error
 from attractor.backends.models import AgentParts, account_of, choose_agent, choose_model
 from attractor.backends.pricing import Meter, Pricing
 from attractor.backends.registry import BackendParts
+from attractor.backends.team import team_tools
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import format_duration
 from attractor.base.errors import Unavailable, UsageError
@@ -332,6 +333,7 @@ class Agent:
             write_tail(stage.files) as live,
             mcp_tools(servers, place) as more_tools,
         ):
+            more_tools = [*more_tools, *team_tools(stage, self._parts.team)]
             work = open_session(stage, parts, file, self._pricing, live, more_tools)
             self._at_work[stage.id] = work.session
             async with work.session:

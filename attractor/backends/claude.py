@@ -21,6 +21,7 @@ from attractor.backends.outside_events import (
     count,
 )
 from attractor.backends.programs import Dialogue, Invocation, OwnTerminal, Program, Task
+from attractor.backends.team import SERVER, TOKEN
 from attractor.base.json import Json, JsonObject, parse_object
 from attractor.engine.questions.call_rules import AskedCall
 from attractor.engine.seams import Verdict
@@ -46,7 +47,12 @@ def invoke(task: Task) -> Invocation:
     words += ["--replay-user-messages", "--permission-mode"]
     asks = ["default", "--permission-prompt-tool", "stdio"]
     words += asks if task.approvals else ["bypassPermissions"]
-    return Invocation((*words, *_choose_model(task)), _VARIABLES)
+    if not (team := task.team):
+        return Invocation((*words, *_choose_model(task)), _VARIABLES)
+    headers: dict[str, Json] = {"Authorization": f"Bearer ${{{TOKEN}}}"}
+    server: dict[str, Json] = {"type": "http", "url": team.url, "headers": headers}
+    words += ["--mcp-config", json.dumps({"mcpServers": {SERVER: server}})]
+    return Invocation((*words, *_choose_model(task)), {**_VARIABLES, **team.variables})
 
 
 def _choose_model(task: Task) -> Iterator[str]:

@@ -23,6 +23,7 @@ from attractor.backends.outside_events import (
     count,
 )
 from attractor.backends.programs import Dialogue, Invocation, OwnTerminal, Program, Task, follow
+from attractor.backends.team import SERVER, TOKEN
 from attractor.base.clock import SystemClock
 from attractor.base.json import Json, JsonObject, parse_object
 from attractor.llm.response import Usage
@@ -61,15 +62,19 @@ def _settings(task: Task) -> Sequence[str]:
         provider = f'{{name="{name}",base_url="{access.url}",{key},wire_api="responses"}}'
         words += ["-c", "model_provider=attractor", "-c", f"model_providers.attractor={provider}"]
         words += ["-c", f'chatgpt_base_url="{access.url}"'] if access.login else []
+    if team := task.team:
+        server = f'{{url="{team.url}",bearer_token_env_var="{TOKEN}"}}'
+        words += ["-c", f"mcp_servers.{SERVER}={server}"]
     return words
 
 
 def _place(task: Task) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """Return the variables and the files of the home folder, which codex refuses to miss."""
+    variables: Mapping[str, str] = task.team.variables if task.team else {}
     if not task.home:
-        return {}, {}
+        return variables, {}
     files = {".codex/config.toml": "", **_login_file(task)}
-    return {"CODEX_HOME": f"{task.home}/.codex"}, files
+    return {**variables, "CODEX_HOME": f"{task.home}/.codex"}, files
 
 
 def _describe(access: ModelAccess) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from attractor.backends.outside_events import (
     count,
 )
 from attractor.backends.programs import Invocation, Program, Task, follow
+from attractor.backends.team import SERVER
 from attractor.base.json import Json, JsonObject
 from attractor.llm.response import Usage
 
@@ -35,8 +36,15 @@ def invoke(task: Task) -> Invocation:
     if task.choice.model:
         words += ["-m", task.choice.model]
     # Without a home folder of its own, gemini uses the operator's.
-    files = _files(_WITH_KEY if task.home else None)
+    files = _files({**_WITH_KEY, **_team(task)} if task.home else None)
     return Invocation(tuple(words), _VARIABLES, files, task.prompt)
+
+
+def _team(task: Task) -> JsonObject:
+    if (team := task.team) is None:
+        return {}
+    server: dict[str, Json] = {"httpUrl": team.url, "headers": team.headers, "trust": True}
+    return {"mcpServers": {SERVER: server}}
 
 
 def prepare(task: Task) -> Invocation:

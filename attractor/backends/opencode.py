@@ -16,6 +16,7 @@ from attractor.backends.outside_events import (
     count,
 )
 from attractor.backends.programs import Dialogue, Invocation, Program, Task
+from attractor.backends.team import SERVER
 from attractor.base.json import Json, JsonObject
 from attractor.llm.response import Usage
 
@@ -64,6 +65,9 @@ def configure(task: Task) -> Mapping[str, str]:
         else:
             # opencode chooses one of the models that it knows.
             config["provider"] = {_NAMES.get(access.provider, access.provider): provider}
+    if team := task.team:
+        server: dict[str, Json] = {"type": "remote", "url": team.url, "headers": team.headers}
+        config["mcp"] = {SERVER: server}
     return {
         "OPENCODE_CONFIG_CONTENT": json.dumps(config),
         "OPENCODE_DISABLE_AUTOUPDATE": "1",

@@ -41,6 +41,7 @@ from attractor.backends.program_needs import find_missing, find_unmetered, locat
 from attractor.backends.programs import Dialogue, Invocation, OwnTerminal, Program, Task, open_input
 from attractor.backends.provider_needs import has_native_key
 from attractor.backends.registry import BackendParts, BuiltBackend, OutsideParts
+from attractor.backends.team import offer_team
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import describe_duration
@@ -223,7 +224,7 @@ class OutsideAgent:
 
     def __init__(self, program: Program, parts: BackendParts) -> None:
         self._program = program
-        self._parts = parts.outside
+        self._parts, self._team = parts.outside, parts.team
         self._pricing = Pricing()
         self._at_work: dict[str, tuple[Dialogue, OutsideTranscript]] = {}
         self._version: str | None = None
@@ -255,8 +256,10 @@ class OutsideAgent:
             transcript = OutsideTranscript(
                 emit, meter, stage.spending, choice, program=self._program.name
             )
+            team = await stack.enter_async_context(offer_team(stage, self._team, environment))
             try:
                 async with self._open_task(stage, choice, parts, transcript) as task:
+                    task = replace(task, team=team)
                     transcript.version = await self._read_version(located, task, environment)
                     work = _ProgramRun(stage, located, parts, task, file, reporting, transcript)
                     outcome = await self._do(work, prompt)

@@ -12,6 +12,7 @@ from pathlib import Path
 from attractor.backends.model_proxy import ModelAccess
 from attractor.backends.models import MODEL, ModelChoice, ModelDefaults
 from attractor.backends.outside_events import AgentText, Failed, ProgramEvent, Warned
+from attractor.backends.team import TeamAccess
 from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import NotCanonical
@@ -32,7 +33,7 @@ class Task:
 
     Without `access` and `home`, the program uses the login and the home folder of the operator.
     `arguments` are those that a person chose. With `approvals`, the program asks before its tool
-    calls.
+    calls. The server of the `team` has tools for other agents.
     """
 
     prompt: str
@@ -43,6 +44,7 @@ class Task:
     session: str = ""
     arguments: tuple[str, ...] = ()
     approvals: Approvals | None = None
+    team: TeamAccess | None = None
 
 
 @dataclass(frozen=True)

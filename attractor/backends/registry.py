@@ -21,6 +21,7 @@ from attractor.language.graph.graph import Node
 if TYPE_CHECKING:
     from attractor.backends.accounts import Accounts
     from attractor.backends.models import AgentParts, ModelDefaults
+    from attractor.backends.team import Team
     from attractor.config.logins import Login
     from attractor.config.settings import BackendsSettings
     from attractor.environments.terminal import PersonTerminal
@@ -57,11 +58,12 @@ class OutsideParts:
 
 @dataclass(frozen=True, kw_only=True)
 class BackendParts:
-    """The parts that backends need, by kind of backend."""
+    """The parts that backends need, by kind of backend; and the agents that an agent may lead."""
 
     simulate: SimulatedOutcomes = NO_OUTCOMES
     agent: "AgentParts | None" = None
     outside: OutsideParts | None = None
+    team: "Team | None" = None
 
 
 class BuiltBackend(Backend, Protocol):

@@ -37,6 +37,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder, list_project_folders, project_folder
 from attractor.language.source.text import visible
 from attractor.records.lookup import mark_of
+from attractor.worlds.leads import LeadRule, Leads
 from attractor.worlds.messages import Message, Sender, TaskAtWork
 
 ACTORS = "actors"
@@ -73,6 +74,8 @@ class Actor:
     before: str = ""
     """The run whose conversation the first run continues: that of the actor it is a clone of."""
     permissions: CallPermissions = SANDBOX_LIMITS
+    leads: Leads | None = None
+    """Its rights over other actors; None gives it none."""
 
 
 class Mark(StrEnum):
@@ -210,7 +213,27 @@ class Renewed:
     at: datetime
 
 
-Line = Actor | Answered | Marked | Resumed | Renamed | Changed | Renewed | GoneOn | RuleSet
+@dataclass(frozen=True)
+class LeadStopped:
+    """The agent was stopped by a rule about other actors; without a rule, a person has seen it."""
+
+    rule: LeadRule | None
+    words: str
+    at: datetime
+
+
+Line = (
+    Actor
+    | Answered
+    | Marked
+    | Resumed
+    | Renamed
+    | Changed
+    | Renewed
+    | GoneOn
+    | RuleSet
+    | LeadStopped
+)
 L = TypeVar("L", bound=Line)
 _KINDS: Mapping[str, type[Line]] = {
     "spawned": Actor,
@@ -222,6 +245,7 @@ _KINDS: Mapping[str, type[Line]] = {
     "renewed": Renewed,
     "gone_on": GoneOn,
     "rule": RuleSet,
+    "lead_stopped": LeadStopped,
 }
 _NAMES = {type_: name for name, type_ in _KINDS.items()}
 
@@ -243,6 +267,7 @@ class ActorHistory:
     gone_on: Sequence[GoneOn] = ()
     changed: Changed | None = None
     rules: Mapping[str, RuleEffect] = field(default_factory=dict[str, RuleEffect])
+    lead_stopped: LeadStopped | None = None
 
     @classmethod
     def of(cls, lines: Sequence[Line]) -> "ActorHistory | None":
@@ -267,6 +292,7 @@ class ActorHistory:
             gone_on=[line for line in lines if isinstance(line, GoneOn)],
             changed=next((line for line in reversed(records) if isinstance(line, Changed)), None),
             rules=_rules(lines),
+            lead_stopped=_lead_stopped(lines),
         )
 
     @property
@@ -332,6 +358,11 @@ def _rules(lines: Sequence[Line]) -> Mapping[str, RuleEffect]:
             case _:
                 pass
     return {rule: effect for rule, effect in rules.items() if effect is not RuleEffect.REMOVE}
+
+
+def _lead_stopped(lines: Sequence[Line]) -> LeadStopped | None:
+    last = next((one for one in reversed(lines) if isinstance(one, LeadStopped)), None)
+    return last if last and last.rule else None
 
 
 def _archived(lines: Sequence[Line]) -> Marked | None:

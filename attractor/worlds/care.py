@@ -28,8 +28,15 @@ from attractor.worlds.actors import (
 )
 from attractor.worlds.dimensions import add_dimension
 from attractor.worlds.errors import ActorArchived
-from attractor.worlds.messages import Sender, SenderKind
-from attractor.worlds.orders import LINGERING_S, require_alone, require_sandbox, require_startable
+from attractor.worlds.leads import Leads, parse_leads
+from attractor.worlds.messages import Sender
+from attractor.worlds.orders import (
+    LINGERING_S,
+    require_alone,
+    require_leads,
+    require_sandbox,
+    require_startable,
+)
 from attractor.worlds.status import read_actor
 from attractor.worlds.waking import wake
 
@@ -49,13 +56,14 @@ def change(
     agent: str = "",
     arguments: Sequence[str] = (),
     permissions: str = "",
+    leads: str = "",
 ) -> str:
     """Let the next task work with other values, and return what a person should know about it.
 
     Another program, or another model, has no provider and model of the former one. A named program
     has no other arguments than these. What could not begin is refused.
     """
-    if not any((model, provider, backend, sandbox, agent, arguments, permissions)):
+    if not any((model, provider, backend, sandbox, agent, arguments, permissions, leads)):
         raise UsageError("no change is given", hint="name a value, such as --model MODEL")
     opened.refuse_in_run("'attractor actor change'")
     with lock_actors(folder.project, opened.project.machine.state_dir):
@@ -75,7 +83,9 @@ def change(
             agent=agent or actor.agent,
             arguments=arguments or (() if backend else actor.arguments),
             permissions=asks if permissions else actor.permissions,
+            leads=_leads(leads) if leads else actor.leads,
         )
+        require_leads(now)
         kind = backend_registry()[now.backend]
         require_startable(now, _TRIED, opened)
         folder.record(Changed(now, by, opened.now()))
@@ -84,6 +94,10 @@ def change(
     told = f"{now.backend} continues no session of {actor.backend}: it reads what was said as text."
     more = " It keeps no session either, and reads it before each task."
     return told + ("" if getattr(kind, "keeps_sessions", True) else more)
+
+
+def _leads(text: str) -> Leads | None:
+    return None if text == "none" else parse_leads(text)
 
 
 def set_rules(
@@ -119,11 +133,16 @@ def rename(folder: ActorFolder, name: str, by: Sender, opened: OpenProject) -> A
                 f"the actor {folder.name} has work",
                 hint=f"stop it first: attractor actor stop {folder.name}",
             )
-        sender = (SenderKind.ACTOR, folder.name)
         for other in actors_of_project(opened):
             view = read_actor(other)
+            is_started = view.history.actor.spawner.is_actor(folder.name)
+            if is_started and not view.history.archived:
+                raise Refused(
+                    f"the actor {folder.name} started {other.name}, which knows it by that name",
+                    hint=f"archive that one first: attractor actor archive {other.name}",
+                )
             sent = [*view.waiting, *([view.task.message] if view.task else [])]
-            if any((one.sender.kind, one.sender.name) == sender for one in sent):
+            if any(one.sender.is_actor(folder.name) for one in sent):
                 raise Refused(
                     f"the actor {other.name} works for {folder.name}, and answers that name",
                     hint=f"wait for it: attractor actor wait {other.name}",

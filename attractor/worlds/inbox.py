@@ -33,6 +33,8 @@ class Inbox:
         randomness: Callable[[int], bytes],
         kind: MessageKind = MessageKind.TASK,
         about: str = "",
+        id_: str = "",
+        hops: int = 0,
     ) -> Message:
         """Store a message; it survives a power failure when this returns."""
         if not text.strip():
@@ -50,7 +52,8 @@ class Inbox:
             raise UsageError("the actor is gone", hint="see: attractor actor list") from None
         with FileLock(self.folder / "lock").acquire(wait=_PATIENCE_S):
             number = self._next_number()
-            message = Message(new_run_id(now, randomness), number, kind, sender, text, now, about)
+            id_ = id_ or new_run_id(now, randomness)
+            message = Message(id_, number, kind, sender, text, now, about, hops)
             write_whole(self._place(message), canonical_json(write_record(message)))
         return message
 

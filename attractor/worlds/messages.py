@@ -36,6 +36,10 @@ class Sender:
     name: str
     proof: str = UNVERIFIED
 
+    def is_actor(self, name: str) -> bool:
+        """Return whether this is the actor with a name."""
+        return self.kind is SenderKind.ACTOR and self.name == name
+
     def __str__(self) -> str:
         if self.kind is SenderKind.PERSON:
             return describe_author(self.name, self.proof)
@@ -53,11 +57,17 @@ class Message:
     text: str
     sent: datetime
     about: str = ""
+    hops: int = 0
+    """How many agents gave each other tasks until this one."""
 
     @property
     def hash(self) -> str:
         """The hash of the message, which the manifest of its run names."""
-        return content_hash(canonical_json(write_fields(self)).encode())
+        record = write_fields(self)
+        if not self.hops:
+            # The hash that it had before messages between agents.
+            del record["hops"]
+        return content_hash(canonical_json(record).encode())
 
     @property
     def goal(self) -> str:

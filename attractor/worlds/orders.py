@@ -83,14 +83,23 @@ def here(opened: OpenProject) -> ProjectFolder:
 
 
 def spawn(
-    actor: Actor, words: str, opened: OpenProject, where: str = "", *, only_reads: bool = False
+    actor: Actor,
+    words: str,
+    opened: OpenProject,
+    where: str = "",
+    *,
+    only_reads: bool = False,
+    like: Dimension | None = None,
+    id_: str = "",
+    hops: int = 0,
 ) -> ActorFolder:
     """Create an actor, and send it its first message.
 
     It works in the dimension or the kind of workspace `where`; by default, a dimension of its name
     is made: a worktree, or outside of Git a copy; for an actor in a pool, an isolated one. An actor
     that `only_reads` works where others do, by default in the folder of the project. Without a pool
-    of its own, it is in that of the settings.
+    of its own, it is in that of the settings. A new dimension begins with the files of the one that
+    it is `like`.
     """
     opened.refuse_in_run("'attractor actor spawn'")
     require_actor_name(actor.name)
@@ -107,12 +116,13 @@ def spawn(
     # A new dimension is made in the end.
     actor = _placed(actor, where or ISOLATED, opened, only_reads=only_reads)
     require_movable(actor)
+    require_leads(actor)
     require_startable(actor, words, opened)
     with lock_actors(project, state):
         require_free_name(actor.name, project, state)
         if not where:
             kind = ISOLATED if actor.pool else ""
-            name = asyncio.run(add_dimension(opened, actor.name, kind=kind)).name
+            name = asyncio.run(add_dimension(opened, actor.name, kind=kind, like=like)).name
             actor = _placed(actor, name, opened)
         require_alone(actor, opened)
         folder = create_actor(actor, project, state)
@@ -121,8 +131,23 @@ def spawn(
             f"{actor.backend} cannot continue a session of another run: it is told the earlier "
             "conversation as text."
         )
-    send(folder, words, actor.spawner, opened)
+    send(folder, words, actor.spawner, opened, id_=id_, hops=hops)
     return folder
+
+
+def require_leads(actor: Actor) -> None:
+    """Refuse rights over other actors that could not be used, or paid."""
+    if (leads := actor.leads) is None:
+        return
+    if actor.pool:
+        raise UsageError(
+            f"an actor in the pool {actor.pool} cannot lead others", hint="remove --pool or --leads"
+        )
+    if actor.life_usd is not None and leads.usd >= actor.life_usd:
+        raise UsageError(
+            f"{leads.usd:g} USD for others leave nothing of {actor.life_usd:g} USD",
+            hint="raise --max-cost-usd, or lower usd= in --leads",
+        )
 
 
 def require_sandbox(sandbox: str) -> None:
@@ -181,7 +206,15 @@ def require_alone(actor: Actor, opened: OpenProject) -> None:
             )
 
 
-def send(folder: ActorFolder, text: str, sender: Sender, opened: OpenProject) -> Message:
+def send(
+    folder: ActorFolder,
+    text: str,
+    sender: Sender,
+    opened: OpenProject,
+    *,
+    id_: str = "",
+    hops: int = 0,
+) -> Message:
     """Send a task to an actor, and start its process; an interrupted task waits for a person.
 
     If its process cannot be started, no message is stored.
@@ -195,7 +228,12 @@ def send(folder: ActorFolder, text: str, sender: Sender, opened: OpenProject) ->
             hint=f"take it back first: attractor actor unarchive {folder.name}",
         )
     message = Inbox(folder.inbox).send(
-        text, sender, clock=machine.clock, randomness=machine.randomness
+        text,
+        sender,
+        clock=machine.clock,
+        randomness=machine.randomness,
+        id_=id_,
+        hops=hops,
     )
     if history.stopped:
         folder.record(Resumed(sender, opened.now()))

@@ -35,6 +35,7 @@ from attractor.worlds.slots import (
 )
 from attractor.worlds.status import ActorView, read_actor
 from attractor.worlds.tasks import answer_of, due_run, note_obstacle, refusal, settle, take_next
+from attractor.worlds.team import with_team
 from attractor.worlds.waking import Waker, find_by_words
 
 LINGER_S = 5.0
@@ -140,6 +141,8 @@ class ActorProcess:
 
     def _work_on(self, task: TaskAtWork, history: ActorHistory) -> bool:
         folder, opened = self._folder, self._opened
+        if history.actor.leads:
+            opened = with_team(folder, opened)
         due = due_run(task, folder, history, opened)
         try:
             carried = run_in_process(carry_out(due, Here(opened)))

@@ -30,6 +30,8 @@ def actor_record(view: ActorView) -> dict[str, Json]:
         "model": actor.model,
         "arguments": [*actor.arguments],
         "permissions": actor.permissions.mode.value,
+        "leads": str(actor.leads or ""),
+        "spawner": str(actor.spawner),
         "pipeline": actor.pipeline,
         "run": view.run.run_id if view.run else "",
         "last_run": last.run_id if last else "",

@@ -22,7 +22,7 @@ from attractor.pipeline.workspace.diffstat import read_diffstat
 from attractor.records.lookup import is_run
 from attractor.records.request import ActorTask, ContinuedRun, RunRequest
 from attractor.workspaces.create.registry import workspace_registry
-from attractor.worlds.actors import ActorFolder, ActorHistory, Answered
+from attractor.worlds.actors import ActorFolder, ActorHistory, Answered, list_actors
 from attractor.worlds.commits import COMMIT_NOTE, commit_task, worktree_of
 from attractor.worlds.holds import beginning, hold_of
 from attractor.worlds.inbox import Inbox
@@ -119,7 +119,9 @@ def prepare_run(
 
 def _request(message: Message, history: ActorHistory, project: Project) -> RunRequest:
     actor = history.actor
-    left = None if actor.life_usd is None else max(0, actor.life_usd - history.usage.cost_usd)
+    aside = actor.leads.usd if actor.leads else 0.0
+    own = None if actor.life_usd is None else actor.life_usd - aside
+    left = None if own is None else max(0, own - history.usage.cost_usd)
     request = RunRequest(
         file=Path(actor.pipeline) if actor.pipeline else project.root / FILE,
         goal=message.goal,
@@ -198,7 +200,10 @@ def _send_result(answered: Answered, folder: ActorFolder, opened: OpenProject) -
     message = answered.message
     if message.sender.kind is not SenderKind.ACTOR or message.kind is not MessageKind.TASK:
         return
-    sender = ActorFolder(folder.root.with_name(message.sender.name), folder.project)
+    sender = _sender_of(message, folder, opened)
+    if sender is None:
+        tell(f"The sender of message {message.id} is gone: {message.sender.name}")
+        return
     inbox = Inbox(sender.inbox)
     sent = [*inbox.waiting(), *(one.message for one in sender.read().answers)]
     if not any(one.about == message.id for one in sent):
@@ -206,6 +211,21 @@ def _send_result(answered: Answered, folder: ActorFolder, opened: OpenProject) -
     # Also after a result that was sent before: a killed process sent it and started nothing.
     if read_actor(sender).can_begin:
         let_begin(sender, opened)
+
+
+def _sender_of(message: Message, folder: ActorFolder, opened: OpenProject) -> ActorFolder | None:
+    """Return the actor that sent a message.
+
+    The run that it names tells projects of one name apart.
+    """
+    name = message.sender.name
+    if "/" not in name:
+        return ActorFolder(folder.root.with_name(name), folder.project)
+    run_id = message.sender.proof.removeprefix("run ")
+    for other in list_actors(opened.project.machine.state_dir):
+        if other.qualified_name == name and is_run(RunDirectory(other.project.runs_dir / run_id)):
+            return other
+    return None
 
 
 def _write_result(
@@ -222,4 +242,6 @@ def _write_result(
         randomness=machine.randomness,
         kind=MessageKind.RESULT,
         about=answered.message.id,
+        # The task that it begins is as near to a person as the one in which this was asked.
+        hops=max(0, answered.message.hops - 1),
     )

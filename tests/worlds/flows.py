@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from attractor.attention.rows import Settler
 from attractor.base.clock import SystemClock
@@ -28,7 +29,7 @@ def open_at(folder: Path, name: str = "project", **variables: str) -> OpenProjec
 
 
 def actor_in(
-    opened: OpenProject, name: str = "helper", *, backend: str = "simulate", **more: str
+    opened: OpenProject, name: str = "helper", *, backend: str = "simulate", **more: Any
 ) -> ActorFolder:
     """Return a new actor whose runs are simulated; it has no message and no process."""
     project = here(opened)

@@ -24,6 +24,12 @@ from attractor.worlds.status import read_actor
     type=click.Choice([mode.value for mode in PermissionMode]),
     help="Limit tool calls by the sandbox alone, or also ask a person before them.",
 )
+@click.option(
+    "--leads",
+    default="",
+    metavar="RIGHTS",
+    help="Its rights over other actors, such as 'to=test-* most=3 usd=5'; or none.",
+)
 @json_option
 @click.pass_obj
 def actor_change(
@@ -36,6 +42,7 @@ def actor_change(
     sandbox: str,
     arguments: tuple[str, ...],
     permissions: str | None,
+    leads: str,
     as_json: bool,
 ) -> ExitCode:
     """Change how an actor works from its next task on; what is not named stays.
@@ -45,7 +52,7 @@ def actor_change(
     removes earlier ones. The task in work ends as it began.
     """
     given = {"model": model, "provider": provider, "backend": backend, "sandbox": sandbox}
-    given["permissions"] = permissions or ""
+    given |= {"permissions": permissions or "", "leads": leads}
     folder, opened = find(invocation, name)
     by = sender_of(invocation)
     if told := change(folder, by, opened, agent=agent_name, arguments=arguments, **given):

@@ -23,6 +23,7 @@ from attractor.factory.open_project import OpenProject
 from attractor.language.declarations.touches import read_touches
 from attractor.workspaces.create.registry import READ_ONLY
 from attractor.worlds.actors import Actor, ActorFolder, actors_of_project
+from attractor.worlds.leads import parse_leads
 from attractor.worlds.orders import name_after, spawn
 from attractor.worlds.records import actor_record
 from attractor.worlds.status import read_actor
@@ -84,6 +85,12 @@ from attractor.worlds.touches import await_others, warn_of_overlap
     help="Expect changes of these files, such as src/api/**, and warn of other work on them, or "
     "wait for it (worlds.overlap).",
 )
+@click.option(
+    "--leads",
+    default="",
+    metavar="RIGHTS",
+    help="Let it write to other actors and start some, such as 'to=test-* most=3 usd=5'.",
+)
 @json_option
 @click.pass_obj
 def actor_spawn(
@@ -119,6 +126,7 @@ def actor_spawn(
     if pool or opened.project.worlds.pool:
         require_extra()
     spawner = sender_of(invocation)
+    leads = parse_leads(flags["leads"]) if flags["leads"] else None
     warn_of_overlap(opened, patterns := read_touches(flags["touches"]))
     await_others(opened, patterns)
     for _ in range(flags["count"]):
@@ -137,6 +145,7 @@ def actor_spawn(
             touches=flags["touches"],
             arguments=arguments,
             permissions=permissions or SANDBOX_LIMITS,
+            leads=leads,
         )
         spawned.append(spawn(actor, task, opened, where, only_reads=flags["only_reads"]))
     if as_json:

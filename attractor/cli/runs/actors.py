@@ -62,6 +62,7 @@ def describe_program(actor: Actor) -> str:
     words += [f"model {actor.model}"] if actor.model else []
     words += [f"arguments {shlex.join(actor.arguments)}"] if actor.arguments else []
     words += ["asks before its tool calls"] if actor.permissions.asks else []
+    words += [f"leads others ({actor.leads})"] if actor.leads else []
     return visible(", ".join(words))
 
 

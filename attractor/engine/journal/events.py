@@ -455,6 +455,15 @@ SESSION_SAVED = "SessionSaved"
 STAGE_CONTINUED = "StageContinued"
 """The event type of a stage that continues after it waited for something other than a person."""
 
+ACTOR_MESSAGED = "ActorMessaged"
+"""The event type of a message that an agent sent to another actor."""
+
+ACTOR_SPAWNED = "ActorSpawned"
+"""The event type of an actor that an agent started."""
+
+TEAM_REFUSED = "TeamRefused"
+"""The event type of an agent that was refused to write to another actor, or to start one."""
+
 THREAD_CONTINUED = "ThreadContinued"
 """The event type of a stage that continues a conversation."""
 

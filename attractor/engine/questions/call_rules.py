@@ -134,6 +134,8 @@ _KINDS = {
     **dict.fromkeys(("edit_file", "write_file", "apply_patch", "replace"), _EDIT),
     **dict.fromkeys(("read", "glob", "grep", "ls", "list_dir", "notebookread"), _READ),
     **dict.fromkeys(("read_file", "read_many_files", "search", "todowrite"), _READ),
+    **dict.fromkeys(("list_actors", "read_answer"), _READ),
+    **dict.fromkeys(("mcp__attractor__list_actors", "mcp__attractor__read_answer"), _READ),
 }
 _PATHS = ("file_path", "path", "notebook_path")
 _EDITORS = {"patch": "apply_patch", "old_string": "edit_file", "content": "write_file"}

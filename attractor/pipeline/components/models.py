@@ -191,7 +191,8 @@ def outside_parts(
             feedback=request.feedback,
             has_person=bool(request.person),
             terminal=project.console.terminal,
-        )
+        ),
+        team=project.console.team if request.task else None,
     )
 
 

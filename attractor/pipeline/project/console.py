@@ -12,6 +12,7 @@ from attractor.base.events import Event
 from attractor.engine.journal.events import EventLog
 
 if TYPE_CHECKING:
+    from attractor.backends.team import Team
     from attractor.environments.terminal import PersonTerminal
 
 PARK = "park"
@@ -55,7 +56,8 @@ class Console:
     `tell` prints a message for a person. `progress` shows how far some work is, in place of what it
     showed before; "" removes it. During `quiet`, nothing else is printed to the terminal,
     so that a person can answer there. `interviewer` names the interviewer of runs that name none.
-    In the `terminal`, a person works with the program of a run.
+    In the `terminal`, a person works with the program of a run. The `team` are the other agents
+    that the agent of a run may write to, and start.
     """
 
     input: TextIO
@@ -66,4 +68,5 @@ class Console:
     interviewer: str = PARK
     observer: Observer | None = None
     terminal: "PersonTerminal | None" = None
+    team: "Team | None" = None
     subscriptions: ObserverSubscriptions = field(default_factory=ObserverSubscriptions)

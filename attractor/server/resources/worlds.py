@@ -34,6 +34,7 @@ from attractor.server.service import Service
 from attractor.worlds.actors import Actor, ActorFolder, list_actors
 from attractor.worlds.care import change, clone, rename, unarchive
 from attractor.worlds.dimensions import add_dimension, diff_dimension
+from attractor.worlds.leads import parse_leads
 from attractor.worlds.messages import Message, Sender, SenderKind
 from attractor.worlds.orders import (
     archive,
@@ -76,6 +77,8 @@ class ActorAnswer(AnswerModel):
     model: str
     arguments: list[str] = Field(description="Further arguments of its program.")
     permissions: PermissionMode = Field(description="What limits its tool calls.")
+    leads: str = Field(description="Its rights over other actors, such as `to=test-* hourly=20`.")
+    spawner: str = Field(description="Who spawned it: a person, or another actor.")
     pipeline: str
     run: str = Field(description="The run of the task at work; empty without one.")
     last_run: str
@@ -217,6 +220,10 @@ class SpawnBody(Body):
     permissions: Mode = PermissionMode.SANDBOX
     allow: Rules = []
     deny: Rules = []
+    leads: Word = Field(
+        default="",
+        description="Let it write to others and start some, such as `to=test-* most=3 usd=5`.",
+    )
 
 
 class ChangeBody(Body):
@@ -233,6 +240,7 @@ class ChangeBody(Body):
         description=f"{ARGUMENTS} A backend without them removes earlier ones.",
     )
     permissions: Mode | Literal[""] = ""
+    leads: Word = Field(default="", description="Its rights over other actors, or `none`.")
 
 
 class NewNameBody(Body):
@@ -341,6 +349,7 @@ def spawn_actor(service: ServerService, caller: Calling, body: SpawnBody) -> Act
         pool=body.pool,
         arguments=body.arguments,
         permissions=require_permissions(body.permissions, body.allow, body.deny),
+        leads=parse_leads(body.leads) if body.leads else None,
     )
     with _refused_if_not_runnable():
         folder = spawn(actor, body.words, opened, body.dimension, only_reads=body.read_only)

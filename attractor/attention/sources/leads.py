@@ -1,0 +1,41 @@
+"""Agents that were stopped by a rule about other agents: a storm, a long chain, a spent budget."""
+
+from collections.abc import Iterator, Mapping
+
+from attractor.attention.rows import Act, AttentionRow, Choice, RowGone, Settler
+from attractor.attention.source import Look, Source
+from attractor.records.diagnosis.needs import row_id
+from attractor.worlds.actors import LeadStopped
+from attractor.worlds.status import ActorView
+
+
+def _rows(look: Look) -> Iterator[AttentionRow]:
+    for view in look.views:
+        stopped = view.history.lead_stopped
+        if stopped and stopped.rule and not view.history.archived:
+            yield AttentionRow(
+                id=row_id("leads", view.folder.project.project_id, view.name, f"{stopped.at}"),
+                need="leads",
+                project=view.folder.project,
+                name=view.name,
+                reason=stopped.words,
+                since=stopped.at,
+                usage=view.usage,
+                command=f"attractor actor change {view.name} --leads RIGHTS",
+                actor=view,
+                choices=[Choice("seen", "seen", "s")],
+                act=_act(view, stopped),
+            )
+
+
+def _act(view: ActorView, stopped: LeadStopped) -> Act:
+    def act(choice: str, fields: Mapping[str, str], at: Settler) -> str:
+        if view.folder.read().lead_stopped != stopped:
+            raise RowGone
+        view.folder.record(LeadStopped(None, "", at.opened.now()))
+        return "seen; there is a new row if it happens again"
+
+    return act
+
+
+part = Source(_rows)

@@ -1,0 +1,237 @@
+"""The rules by which actors write to others and start some, and random histories of messages."""
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor.attention.reading import read_attention
+from attractor.attention.rows import AttentionRow, settle as settle_row
+from attractor.base.callables import do_nothing
+from attractor.base.errors import AttractorError, Refused, UsageError
+from attractor.worlds import orders, tasks
+from attractor.worlds.actors import ActorFolder, Answered
+from attractor.worlds.inbox import Inbox
+from attractor.worlds.leads import (
+    MOST_HOPS,
+    Leads,
+    LedTooFar,
+    parse_leads,
+    require_budget,
+    require_calm,
+)
+from attractor.worlds.messages import Message, MessageKind, Sender, SenderKind
+from attractor.worlds.status import read_actor
+from attractor.worlds.tasks import settle, take_next
+from attractor.worlds.team import ActorTeam
+from tests.counts import count
+from tests.tables import table
+from tests.worlds.flows import ANN, actor_in, open_at, send_to, settler
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+@table(
+    "text, expected",
+    [
+        ("to=a,test-*", Leads(("a", "test-*"))),
+        ("most=3 usd=5", Leads((), 3, 1, 5.0)),
+        ("to=a most=2 depth=2 usd=0.5 hourly=3", Leads(("a",), 2, 2, 0.5, 3)),
+    ],
+)
+def test_rights_are_read_and_shown(text: str, expected: Leads) -> None:
+    assert parse_leads(text) == expected
+    assert parse_leads(str(expected)) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "to=", "most=3", "usd=5", "most=0 usd=1", "most=3 usd=nan", "most=3 usd=-1"),
+        *("most=x usd=1", "most=3 usd=5 depth=0", "to=a hourly=0", "to=a to=b", "name=x", "to a"),
+        "most=99999 usd=1",
+    ],
+)
+def test_rights_that_allow_nothing_or_do_not_parse_are_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_leads(text)
+
+
+def test_started_actor_has_fewer_rights() -> None:
+    first = Leads(("a",), 3, 2, 5.0).for_started(4.0)
+    assert first == Leads(("a",), 3, 1, 2.0)
+    assert first.for_started(1.0) == Leads(("a",))
+
+
+def test_more_messages_than_an_hour_allows_are_refused() -> None:
+    sent = [NOW - timedelta(minutes=minute) for minute in (59, 30, 1, 61)]
+    require_calm(sent, NOW, 4, "b")
+    with pytest.raises(LedTooFar, match="3 messages within an hour"):
+        require_calm(sent, NOW, 3, "b")
+
+
+def test_sums_of_budgets_are_not_exact() -> None:
+    require_budget(0.1, 0.2, Leads(usd=0.3))
+    with pytest.raises(LedTooFar, match=r"0.2 USD are more than .*: 0.1 USD"):
+        require_budget(0.2, 0.2, Leads(usd=0.3))
+
+
+class Quiet:
+    """Actors whose processes never start: each step of a history is taken by the test."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(orders, "wake", do_nothing)
+        patch.setattr(tasks, "let_begin", do_nothing)
+        self.opened = open_at(folder)
+
+    def actor(self, name: str, leads: str = "") -> ActorFolder:
+        rights: Any = parse_leads(leads) if leads else None
+        return actor_in(self.opened, name, leads=rights)
+
+    def begin(self, actor: ActorFolder) -> Message:
+        task = take_next(actor, actor.read(), self.opened)
+        assert task
+        return task.message
+
+    def begin_task(self, actor: ActorFolder) -> Message:
+        """Take the next task; results before it are only read."""
+        while (message := self.begin(actor)).kind is MessageKind.RESULT:
+            self.end(actor, message)
+        return message
+
+    def end(self, actor: ActorFolder, message: Message, words: str = "done") -> None:
+        now = self.opened.now()
+        settle(Answered(message, "", True, "", words, 0, (), 0.5, now), actor, self.opened)
+
+    def call(self, actor: ActorFolder, tool: str, arguments: Mapping[str, Any]) -> str:
+        return ActorTeam(actor, self.opened).call(tool, dict(arguments)).text
+
+
+@pytest.fixture
+def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Quiet:
+    return Quiet(tmp_path, monkeypatch)
+
+
+def leads_rows(quiet: Quiet) -> list[AttentionRow]:
+    machine = quiet.opened.project.machine
+    rows = read_attention(machine.state_dir, quiet.opened.now(), machine.environ).rows
+    return [row for row in rows if row.need == "leads"]
+
+
+def test_chain_of_agents_ends(quiet: Quiet) -> None:
+    ring = [quiet.actor(name, "to=a,b") for name in ("a", "b")]
+    send_to(ring[0], quiet.opened, "begin")
+    for hop in range(MOST_HOPS):
+        own, other = ring[hop % 2], ring[(hop + 1) % 2]
+        message = quiet.begin_task(own)
+        assert message.hops == hop
+        arguments = {"to": other.name, "text": f"task {hop}"}
+        assert "Do not wait" in quiet.call(own, "send_message", arguments)
+        # A call that a killed process made is not made again.
+        assert "was sent before" in quiet.call(own, "send_message", arguments)
+        quiet.end(own, message)
+    last = ring[MOST_HOPS % 2]
+    quiet.begin_task(last)
+    for _ in range(2):
+        with pytest.raises(LedTooFar, match="task 9 of a chain"):
+            quiet.call(last, "send_message", {"to": ring[1].name, "text": "again"})
+    [row] = leads_rows(quiet)
+    assert "task 9 of a chain" in row.reason
+    settle_row(row, "seen", {}, settler(quiet.opened))
+    assert leads_rows(quiet) == []
+
+
+def test_agent_reads_how_far_its_message_is(quiet: Quiet) -> None:
+    lead, other = quiet.actor("lead", "to=other"), quiet.actor("other")
+    send_to(lead, quiet.opened, "begin")
+    send_to(other, quiet.opened, "first")
+    own = quiet.begin(lead)
+    quiet.call(lead, "send_message", {"to": "other", "text": "work"})
+    asked = Inbox(other.inbox).waiting()[1]
+    read = {"message": asked.id}
+    assert quiet.call(lead, "read_answer", read).startswith("Stored; 1 message come")
+    quiet.end(other, quiet.begin(other))
+    taken = quiet.begin(other)
+    assert quiet.call(lead, "read_answer", read).startswith("Taken. other is")
+    quiet.end(other, taken, "one\ntwo")
+    assert quiet.call(lead, "read_answer", read).endswith("> one\n> two")
+    quiet.end(lead, own)
+    result = quiet.begin(lead)
+    assert (result.kind, result.about, result.hops) == (MessageKind.RESULT, asked.id, 0)
+
+
+def test_actor_that_a_person_stopped_takes_no_message_of_an_agent(quiet: Quiet) -> None:
+    lead, other = quiet.actor("lead", "to=other"), quiet.actor("other")
+    send_to(lead, quiet.opened, "begin")
+    quiet.begin(lead)
+    orders.stop(other, ANN, quiet.opened, print)
+    with pytest.raises(Refused, match="a person stopped the actor other"):
+        quiet.call(lead, "send_message", {"to": "other", "text": "work"})
+
+
+def test_message_reaches_an_actor_of_another_project_and_its_answer_comes_back(
+    quiet: Quiet, tmp_path: Path
+) -> None:
+    lead = quiet.actor("lead", "to=elsewhere/*")
+    far = actor_in(open_at(tmp_path, "elsewhere"), "other")
+    quiet.actor("other")
+    send_to(lead, quiet.opened, "begin")
+    own = quiet.begin(lead)
+    assert quiet.call(lead, "list_actors", {}) == "elsewhere/other: idle"
+    quiet.call(lead, "send_message", {"to": "elsewhere/other", "text": "work"})
+    [asked] = Inbox(far.inbox).waiting()
+    assert asked.sender == Sender(SenderKind.ACTOR, "project/lead", asked.sender.proof)
+    # The answer goes to the project with the run that asked.
+    task = lead.read_task()
+    assert task
+    run = quiet.opened.project.runs_dir / task.run_id
+    run.mkdir(parents=True)
+    (run / "manifest.json").write_text("{}")
+    quiet.end(far, quiet.begin(far))
+    quiet.end(lead, own)
+    assert quiet.begin(lead).about == asked.id
+
+
+def play(quiet: Quiet, randomness: random.Random) -> None:
+    """Let actors work at random, and die at random, until no message is left."""
+    names = [f"a{number}" for number in range(randomness.randint(2, 4))]
+    actors = [quiet.actor(name, "to=* hourly=5") for name in names]
+    for _ in range(randomness.randint(1, 3)):
+        send_to(randomness.choice(actors), quiet.opened, "begin")
+    sent, left = Counter[str](), 40
+    while ready := [one for one in actors if Inbox(one.inbox).has_messages() or one.read_task()]:
+        own = randomness.choice(ready)
+        if not take_next(own, own.read(), quiet.opened):
+            continue
+        message = quiet.begin(own)
+        for _ in range(randomness.randint(0, 2) if left > 0 else 0):
+            left -= 1
+            text = f"task {randomness.randint(0, 9)}"
+            try:
+                to = randomness.choice(names)
+                told = quiet.call(own, "send_message", {"to": to, "text": text})
+                sent[told.split()[1]] = 1
+            except AttractorError:
+                pass
+        if randomness.random() < 0.3:
+            continue  # killed: the task is taken again
+        if randomness.random() < 0.3:
+            # Killed between two writes.
+            answered = Answered(message, "", True, "", "done", 0, (), 0.0, quiet.opened.now())
+            tasks._send_result(answered, own, quiet.opened)  # pyright: ignore[reportPrivateUsage]
+            continue
+        quiet.end(own, message)
+    answers = [(own, one.message) for own in actors for one in own.read().answers]
+    of_agents = Counter(one.id for _, one in answers if one.sender.kind is SenderKind.ACTOR)
+    results = Counter(one.about for _, one in answers if one.kind is MessageKind.RESULT)
+    assert of_agents == sent == results
+    assert not [one for one in actors if read_actor(one).waiting]
+
+
+@pytest.mark.parametrize("seed", range(count(ci=3, full=1000)))
+def test_no_message_is_lost_or_doubled_in_random_histories(quiet: Quiet, seed: int) -> None:
+    play(quiet, random.Random(seed))
