@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from attractor import __version__
@@ -339,12 +340,14 @@ def program(parts: OutsideParts | None) -> Program:
     only provider with a key: then the agent's model calls pass the model proxy, which counts them.
     """
     settings = parts.settings.acp if parts and parts.settings else None
+    run = settings.run if settings else ""
+    is_opencode = Path(run.partition(" ")[0]).name == opencode.OPENCODE.name
     return Program(
         name="acp",
         remedy='set run in [backends.acp] of attractor.toml, such as run = "my-agent --acp"',
         invoke=invoke,
         drive=drive,
-        run=settings.run if settings else "",
+        run=run,
         providers=(settings.provider,) if settings and settings.provider else (),
         offered=_find_offered(settings.run, parts.environ)
         if parts and settings and not settings.provider
@@ -356,6 +359,7 @@ def program(parts: OutsideParts | None) -> Program:
         keeps_input=True,
         asks=True,
         steer=send,
+        terminal=opencode.OPENCODE.terminal if is_opencode else None,
     )
 
 

@@ -257,4 +257,4 @@ _OPTIONS = {
     "--fallback-model": r"[\w.:@/-]+",
     "--max-turns": r"\d+",
 }
-part = outside_backend(lambda parts: CLAUDE, options=_OPTIONS, has_terminal=True)
+part = outside_backend(lambda parts: CLAUDE, options=_OPTIONS)

@@ -279,4 +279,4 @@ CODEX = replace(
     _EXEC, asking=replace(_EXEC, invoke=invoke_server, drive=drive_server, keeps_input=True)
 )
 _OPTIONS = {"-c": r"model_(reasoning_effort|reasoning_summary|verbosity)=\w+"}
-part = outside_backend(lambda parts: CODEX, options=_OPTIONS, has_terminal=True)
+part = outside_backend(lambda parts: CODEX, options=_OPTIONS)

@@ -8,6 +8,7 @@ from attractor.backends.outside_events import (
     AgentText,
     CallEnded,
     Failed,
+    PersonText,
     ProgramEvent,
     SessionNamed,
     Spent,
@@ -15,7 +16,7 @@ from attractor.backends.outside_events import (
     begin_call,
     count,
 )
-from attractor.backends.programs import Dialogue, Invocation, Program, Task
+from attractor.backends.programs import Dialogue, Invocation, OwnTerminal, Program, Task
 from attractor.backends.team import SERVER
 from attractor.base.json import Json, JsonObject
 from attractor.llm.response import Usage
@@ -34,15 +35,23 @@ _TOOLS = {"bash": "shell", "edit": "edit_file", "read": "read_file", "write": "w
 
 def invoke(task: Task) -> Invocation:
     """Return the call of opencode, which reads the prompt from its input."""
-    model, access = task.choice.model, task.access
     words = ["run", *task.arguments, "--format", "json"]
-    if model:
-        words += ["-m", f"{_PROVIDER if access else task.choice.provider}/{model}"]
     if effort := task.choice.reasoning_effort:
         words += ["--variant", effort]
+    return Invocation((*words, *_choose_model(task)), configure(task), {}, task.prompt)
+
+
+def open_terminal(task: Task, settings: str) -> Invocation:
+    """Return the call of opencode for a person."""
+    return Invocation((*_choose_model(task),), configure(task))
+
+
+def _choose_model(task: Task) -> Iterator[str]:
+    """Yield the arguments for the model, and for the session to continue."""
+    if model := task.choice.model:
+        yield from ("-m", f"{_PROVIDER if task.access else task.choice.provider}/{model}")
     if task.session:
-        words += ["--session", task.session]
-    return Invocation(tuple(words), configure(task), {}, task.prompt)
+        yield from ("--session", task.session)
 
 
 def configure(task: Task) -> Mapping[str, str]:
@@ -111,6 +120,34 @@ def read(event: JsonObject, *, provider: str) -> Iterator[ProgramEvent]:
             pass
 
 
+# To a file, because opencode ends before a pipe has taken the whole of a long output.
+_LOG = """log=$(mktemp) && "$program" db "
+SELECT json_object(
+    'timestamp', strftime('%Y-%m-%dT%H:%M:%f', message.time_created / 1000.0, 'unixepoch'),
+    'sessionID', message.session_id, 'role', message.data ->> 'role', 'part', json(part.data))
+FROM part JOIN message ON message.id = part.message_id
+WHERE message.session_id = (
+    SELECT id FROM session WHERE parent_id IS NULL ORDER BY time_updated DESC LIMIT 1)
+ORDER BY message.time_created, part.id" > "$log"; cat "$log"; rm "$log"
+"""
+
+
+def read_log(line: JsonObject) -> Iterator[ProgramEvent]:
+    """Read one part of a message from the database of opencode."""
+    match line:
+        case {"sessionID": str(session), "role": "user", "part": {"text": str(text), **rest}}:
+            yield SessionNamed(session)
+            # Others are of opencode itself, such as the content of a named file.
+            if not rest.get("synthetic"):
+                yield PersonText(text)
+        case {"role": "assistant", "part": {"type": "text"}}:
+            yield from read({**line, "type": "text"}, provider="")
+        case {"role": "assistant", "part": {"type": "tool"}}:
+            yield from read({**line, "type": "tool_use"}, provider="")
+        case _:
+            pass
+
+
 def _spent(used: JsonObject, provider: str) -> Spent:
     cached = used.get("cache")
     cache = cached if isinstance(cached, dict) else {}
@@ -138,6 +175,7 @@ OPENCODE = Program(
     sessions=(".local/share/opencode",),
     needs_model=True,
     prepare=lambda task: Invocation((), configure(task)),
+    terminal=OwnTerminal(invoke=open_terminal, log=_LOG, read=read_log),
 )
 _OPTIONS = {"--agent": r"[\w-]+", "--variant": r"[\w-]+"}
 part = outside_backend(lambda parts: OPENCODE, options=_OPTIONS)

@@ -219,15 +219,17 @@ class OutsideAgent:
     options: Mapping[str, str] = {}
     """The options that a person may add to the command, with the patterns of their values."""
 
-    has_terminal = False
-    """Whether a person can work in the terminal of the program."""
-
     def __init__(self, program: Program, parts: BackendParts) -> None:
         self._program = program
         self._parts, self._team = parts.outside, parts.team
         self._pricing = Pricing()
         self._at_work: dict[str, tuple[Dialogue, OutsideTranscript]] = {}
         self._version: str | None = None
+
+    @property
+    def has_terminal(self) -> bool:
+        """Whether a person can work in the terminal of the program."""
+        return self._program.terminal is not None
 
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
         """Run the program with a prompt, and return the reported outcome with the usage."""
@@ -445,14 +447,15 @@ class OutsideAgent:
         if shown is None or own is None:
             return "was closed with the terminal in which a person worked"
         kept = await self._restore(work)
-        if kept and kept.version not in ("", transcript.version):
+        if kept and kept.version and transcript.version not in ("", kept.version):
             versions = f"{kept.version}, and this is {transcript.version}"
             shown.say(f"The session is of {self._program.name} {versions}.")
         began = work.stage.clock.now().isoformat()
         task = replace(work.task, session=kept.session if kept else "")
         transcript.begin(words)
         result = await self._show_terminal(work, own, shown, task)
-        log = await _collect(work, own.log)
+        located = work.located
+        log = await _collect(work, located.in_search_path(own.log), program=str(located.file))
         for line in filter(None, map(parse_object, log.splitlines())):
             for heard in own.read(line):
                 # A line without a time is as old as the others.
@@ -478,7 +481,7 @@ class OutsideAgent:
         running = asyncio.ensure_future(
             shown.show(
                 work.environment,
-                work.located.command([*shlex.split(self._program.run)[1:], *call.arguments]),
+                work.located.command(call.arguments),
                 timeout_ms=round(work.time_limit.total_seconds() * 1000),
                 env_vars=_variables(work, task, call),
             )
@@ -619,15 +622,13 @@ def outside_backend(
     make: Callable[[OutsideParts | None], Program],
     *,
     keeps_sessions: bool = True,
-    has_terminal: bool = False,
     options: Mapping[str, str] | None = None,
 ) -> type[BuiltBackend]:
     """Return the backend of a program; `make` returns the program, from the settings if needed.
 
     Without `keeps_sessions`, no run can continue the session of another run. The values of
     `options` are the patterns of their values: what Attractor sets is missing, and what could
-    weaken the sandbox, the proxy or the permissions. With `has_terminal`, a person can work in the
-    terminal of the program.
+    weaken the sandbox, the proxy or the permissions.
     """
 
     class OutsideBackend(OutsideAgent):
@@ -638,7 +639,6 @@ def outside_backend(
 
     OutsideBackend.keeps_sessions = keeps_sessions
     OutsideBackend.options = options or {}
-    OutsideBackend.has_terminal = has_terminal
     return OutsideBackend
 
 

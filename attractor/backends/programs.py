@@ -250,7 +250,8 @@ class OwnTerminal:
 
     `invoke` also gets the text of the file `settings` in the home folder, and answers the dialogs
     of a first start by files. `log` is a shell command that prints the session that was used last
-    as JSON lines, which `read` reads; those with an older `timestamp` are left out.
+    as JSON lines, which `read` reads; those with an older `timestamp` are left out. Its variable
+    `program` has the path of the program.
     """
 
     invoke: Callable[[Task, str], Invocation]

@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from attractor.backends.registry import backend_registry
+from attractor.backends.models import ModelDefaults
+from attractor.backends.registry import BackendParts, OutsideParts, backend_registry
 from attractor.base.errors import LockHeld, Refused
 from attractor.base.locks import FileLock, holder_of
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.due import Here, carry_out
+from attractor.pipeline.project.project import Project
 from attractor.records.lookup import is_run
 from attractor.worlds.actors import Actor, ActorFolder, Answered, Resumed
 from attractor.worlds.messages import Message, MessageKind, Sender, TaskAtWork
@@ -40,7 +42,7 @@ def take_over(
     """
     opened.refuse_in_run("'attractor actor open'")
     require_project(folder)
-    require_terminal(folder.read().actor)
+    require_terminal(folder.read().actor, opened.project)
     try:
         lock = FileLock(folder.person).acquire(wait=LOCK_PATIENCE_S, purpose=by.name)
     except LockHeld as cause:
@@ -61,13 +63,16 @@ def take_over(
     return answered
 
 
-def require_terminal(actor: Actor) -> None:
+def require_terminal(actor: Actor, project: Project) -> None:
     """Refuse an actor in whose program no person can work, with the reason."""
+    environ, settings = project.machine.environ, project.backends
+    outside = OutsideParts(environ=environ, defaults=ModelDefaults(), settings=settings)
+    backend = backend_registry()[actor.backend](BackendParts(outside=outside))
     if actor.pool:
         why = f"its runs work in the pool {actor.pool}, where no terminal is"
     elif actor.pipeline:
         why = f"it works by a pipeline: {actor.pipeline}"
-    elif not getattr(backend_registry()[actor.backend], "has_terminal", False):
+    elif not getattr(backend, "has_terminal", False):
         why = f"the backend {actor.backend} has no terminal"
     else:
         return

@@ -1,7 +1,6 @@
 """The real coding agents stay: their conversation goes on over tasks, and after a kill."""
 
 import json
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import says
 from tests.cli.terminals import sit
 from tests.cli.test_agent import ProjectDesk, desk_with
-from tests.external_agents.test_backends import Outside
+from tests.external_agents.test_backends import PROGRAMS, Outside
 from tests.external_agents.test_usage import ACP, each_program
 from tests.patience import PATIENCE_S, wait_until
 from tests.prepared import PROGRAM
@@ -24,6 +23,7 @@ from tests.worlds.desks import kill_process
 pytestmark = pytest.mark.agents
 
 SPAWN = ("actor", "spawn", "Remember a word", "--name", "one", "--in", "in-place")
+HAVE_TERMINALS = {"claude": "claude", "codex": "codex", "opencode": "opencode", "acp": "opencode"}
 ROUTE = '{"complexity_reasoning": "It is one line.", "complexity_score": 10}'
 RULES = (
     # gemini asks which model to use.
@@ -42,16 +42,10 @@ PERSON = (
 def test_actor_continues_its_conversation_also_after_a_kill(
     tmp_path: Path, one: Outside, backend: str
 ) -> None:
-    one.require()
-    desk = desk_with(tmp_path)
-    if backend == "acp":
-        desk.write(f'[backends.acp]\nrun = "{ACP[one.program]}"\n', "attractor.toml")
-    words = ["--with", backend, *(["--model", one.model] if one.model else [])]
+    desk, words = desk_of(tmp_path, one, backend)
     with in_background(ProviderTwin(Script(rules=RULES))) as desk.twin:
         try:
-            desk.do(
-                "actor", "spawn", "Remember a word", "--name", "one", "--in", "in-place", *words
-            )
+            desk.do(*SPAWN, *words)
             waited = desk.do("actor", "wait", "one", "--timeout", "60s")
             assert waited.returncode == 0, waited.stdout + waited.stderr
             kill_process(desk, "one")
@@ -64,16 +58,15 @@ def test_actor_continues_its_conversation_also_after_a_kill(
             desk.do("actor", "stop", "one")
 
 
-@pytest.mark.parametrize("program", ["claude", "codex"])
+@pytest.mark.parametrize("backend", HAVE_TERMINALS)
 @pytest.mark.parametrize("ends", ["by itself", "with its window", "killed"])
-def test_person_takes_over_between_two_tasks(tmp_path: Path, program: str, ends: str) -> None:
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not on the PATH; run scripts/external-agents")
-    desk = desk_with(tmp_path)
+def test_person_takes_over_between_two_tasks(tmp_path: Path, backend: str, ends: str) -> None:
+    [one] = [one for one in PROGRAMS if one.program == HAVE_TERMINALS[backend]]
+    desk, words = desk_of(tmp_path, one, backend)
     opens = [PROGRAM, "actor", "open", "one"]
     with in_background(ProviderTwin(Script(rules=(*PERSON, *RULES)))) as desk.twin:
         try:
-            desk.do(*SPAWN, "--with", program)
+            desk.do(*SPAWN, *words)
             desk.do("message", "send", "one", "Remember it", "--wait")
             with sit(opens, cwd=desk.place, environ={**desk.environ, "TERM": "xterm"}) as person:
                 # Both show the conversation so far, and ask nothing else.
@@ -105,6 +98,15 @@ def test_person_takes_over_between_two_tasks(tmp_path: Path, program: str, ends:
     assert (taken["words"] == "Noted: numbat.") == is_kept, taken
     assert taken["cost_usd"] > 0 or not is_kept, taken
     assert last["words"] == ("It was numbat." if is_kept else "It was quokka."), last
+
+
+def desk_of(folder: Path, one: Outside, backend: str) -> tuple[ProjectDesk, list[str]]:
+    """Return a desk, and the options of an actor with this program and backend."""
+    one.require()
+    desk = desk_with(folder)
+    if backend == "acp":
+        desk.write(f'[backends.acp]\nrun = "{ACP[one.program]}"\n', "attractor.toml")
+    return desk, ["--with", backend, *(["--model", one.model] if one.model else [])]
 
 
 def messages(desk: ProjectDesk) -> list[dict[str, Any]]:
