@@ -1,10 +1,11 @@
 """The backend `agent`: runs the built-in coding agent until it reports the outcome of a stage."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Sequence
 from contextlib import AbstractContextManager, aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attractor.agent.conversation.loop import (
     InputResult,
@@ -50,7 +51,7 @@ from attractor.backends.cut_answers import CutAnswers
 from attractor.backends.limit_texts import Limit, limit_of_error
 from attractor.backends.models import AgentParts, account_of, choose_agent, choose_model
 from attractor.backends.pricing import Meter, Pricing
-from attractor.backends.registry import BackendParts
+from attractor.backends.registry import CLOSED, BackendParts
 from attractor.backends.team import team_tools
 from attractor.base.dataclasses import dataclass
 from attractor.base.durations import format_duration
@@ -71,6 +72,9 @@ from attractor.llm.messages import Message
 from attractor.llm.request import Request
 from attractor.llm.response import Response, Usage as Used
 from attractor.llm.stream_events import StreamEvent
+
+if TYPE_CHECKING:
+    from attractor.environments.terminal import PersonTerminal
 
 
 @dataclass(frozen=True)
@@ -315,6 +319,9 @@ _LIMITS = (Stop.ROUND_LIMIT, Stop.TURN_LIMIT, Stop.BUDGET)
 class Agent:
     """Runs a session for each stage and returns the reported outcome (attractor-spec 4.5)."""
 
+    has_terminal = True
+    """Whether a person can work with the agent in a terminal."""
+
     def __init__(self, parts: BackendParts) -> None:
         self._parts = parts
         self._pricing = Pricing()
@@ -326,7 +333,15 @@ class Agent:
         def warn(words: str) -> None:
             stage.emit(EventKind.WARNING, message=words)
 
-        parts, place = self._agent_parts(), stage.workspace.environment
+        parts, place, outside = (
+            self._agent_parts(),
+            stage.workspace.environment,
+            self._parts.outside,
+        )
+        has_person = bool(outside and outside.has_person)
+        person = outside.terminal if outside and has_person else None
+        if has_person and person is None:
+            return failure(f"the agent {CLOSED}")
         servers = choose_agent(stage, parts).mcp_servers(parts.mcp)
         async with (
             status_file_in(place, warn=warn) as file,
@@ -340,7 +355,7 @@ class Agent:
                 try:
                     prompt = add_summary_if_lost(stage, prompt, StoredConversation)
                     prompt = continue_after_wait(stage.approvals, prompt)
-                    outcome = await _do_in_time(work, prompt)
+                    outcome = await _do_in_time(work, prompt, person)
                 finally:
                     self._at_work.pop(stage.id, None)
                     work.conversation.end()
@@ -373,12 +388,14 @@ class Agent:
         return parts
 
 
-async def _do_in_time(work: StageSession, prompt: str) -> Outcome:
+async def _do_in_time(work: StageSession, prompt: str, person: "PersonTerminal | None") -> Outcome:
+    if person:
+        return await _do(work, _talk(work, prompt, person))
     limit = work.agent.settings.limits.time
     timer = asyncio.timeout(limit.total_seconds() if limit else None)
     try:
         async with timer:
-            return await _do(work, prompt)
+            return await _do(work, _converse(work, prompt))
     except TimeoutError:
         if limit is None or not timer.expired():
             raise
@@ -386,9 +403,9 @@ async def _do_in_time(work: StageSession, prompt: str) -> Outcome:
         return await work.reporting.reported() or reached
 
 
-async def _do(work: StageSession, prompt: str) -> Outcome:
+async def _do(work: StageSession, conversation: Awaitable[InputResult]) -> Outcome:
     try:
-        ending = await _converse(work, prompt)
+        ending = await conversation
     except SDKError as error:
         # An accepted report counts, even if a later call fails.
         return await work.reporting.reported() or model_failed(error)
@@ -404,6 +421,20 @@ async def _do(work: StageSession, prompt: str) -> Outcome:
         return work.reporting.without_report(ending.text, fault)
     updates = response_updates(work.stage.node.id, ending.text) | dict(outcome.context_updates)
     return replace(outcome, context_updates=updates)
+
+
+async def _talk(work: StageSession, prompt: str, person: "PersonTerminal") -> InputResult:
+    """Let a person talk to the agent; each text is an input, the first one after the prompt."""
+    ending = InputResult(Stop.COMPLETED, "")
+    person.say(
+        "Type what the agent should do. Ctrl-C ends its turn; /exit or Ctrl-D ends the work."
+    )
+    with person.typing(work.session.interrupt) as next_text:
+        while work.session.state is not SessionState.CLOSED and (text := await next_text()):
+            ending = await work.session.submit(f"{prompt}\n\n{text}".strip())
+            prompt = ""
+    await work.reporting.reported()
+    return ending
 
 
 async def _converse(work: StageSession, prompt: str) -> InputResult:

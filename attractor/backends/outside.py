@@ -40,7 +40,7 @@ from attractor.backends.pricing import Meter, Pricing
 from attractor.backends.program_needs import find_missing, find_unmetered, locate, login_for
 from attractor.backends.programs import Dialogue, Invocation, OwnTerminal, Program, Task, open_input
 from attractor.backends.provider_needs import has_native_key
-from attractor.backends.registry import BackendParts, BuiltBackend, OutsideParts
+from attractor.backends.registry import CLOSED, BackendParts, BuiltBackend, OutsideParts
 from attractor.backends.team import offer_team
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
@@ -445,7 +445,7 @@ class OutsideAgent:
         """
         shown, own, transcript = work.parts.terminal, self._program.terminal, work.transcript
         if shown is None or own is None:
-            return "was closed with the terminal in which a person worked"
+            return CLOSED
         kept = await self._restore(work)
         if kept and kept.version and transcript.version not in ("", kept.version):
             versions = f"{kept.version}, and this is {transcript.version}"

@@ -36,8 +36,8 @@ class OutsideParts:
     `is_sandboxed` is False if the run asks for no sandbox. With `is_model_asked`, the default model
     was asked for, and does not come from the settings. Without `accounts`, the limit of an
     account is a failure. `arguments` are further ones of a program, by backend. With `has_person`,
-    a person works in the program's own terminal, which is shown in `terminal`. With `asks`, a
-    program has to ask before its tool calls.
+    a person works in the program's own terminal, which is shown in `terminal`, or talks there to
+    the built-in agent. With `asks`, a program has to ask before its tool calls.
     """
 
     environ: Mapping[str, str]
@@ -54,6 +54,10 @@ class OutsideParts:
     arguments: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     has_person: bool = False
     terminal: "PersonTerminal | None" = None
+
+
+CLOSED = "was closed with the terminal in which a person worked"
+"""The reason why the work of a person, whose terminal was killed, does not count as done."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ person's terminal, so that nothing can type there.
 import asyncio
 import os
 import secrets
+import select
 import shlex
 import signal
 import struct
@@ -16,6 +17,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from attractor.base.callables import do_nothing
 from attractor.base.dataclasses import dataclass
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment
@@ -23,6 +25,9 @@ from attractor.environments.selection import find_interpreter
 
 _PROGRAM = Path(__file__).parent / "_terminal.py"
 _LOOPBACK = "127.0.0.1"
+LEAVE = "/exit"
+"""The text with which a person leaves a conversation."""
+
 _PIECE = 1 << 16
 _ENDING = (signal.SIGHUP, signal.SIGTERM)
 # A killed program leaves them: another screen, a hidden cursor, reports of mouse, focus and keys.
@@ -34,10 +39,14 @@ _Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 @dataclass(frozen=True)
 class PersonTerminal:
-    """The terminal of a person, by its file descriptors for keys and for the screen."""
+    """The terminal of a person, by its file descriptors for keys and for the screen.
+
+    `catch_up` waits until all events so far are on the screen.
+    """
 
     keys: int
     screen: int
+    catch_up: Callable[[], Awaitable[None]]
 
     async def show(
         self,
@@ -78,6 +87,55 @@ class PersonTerminal:
         """Print a sentence before the command has the screen."""
         self._print(f"{words}\n".encode())
 
+    @contextmanager
+    def typing(self, interrupt: Callable[[], None]) -> Generator[Callable[[], Awaitable[str]]]:
+        """Yield a function that returns the next text of the person; "" when the person leaves.
+
+        Ctrl-C calls `interrupt`, and so does a closed window. Pasted lines are one text.
+        """
+        loop, texts = asyncio.get_running_loop(), asyncio.Queue[bytes]()
+
+        def read() -> None:
+            loop.remove_reader(self.keys)
+            lines = [self._read()]
+            while lines[-1] and select.select([self.keys], [], [], 0)[0]:
+                lines.append(self._read())
+            if len(lines) > 1 and not lines[-1]:
+                # Ctrl-D after a line.
+                texts.put_nowait(b"".join(lines))
+                lines.clear()
+            texts.put_nowait(b"".join(lines))
+
+        def close() -> None:
+            interrupt()
+            texts.put_nowait(b"")
+
+        async def next_text() -> str:
+            text = ""
+            while not text:
+                await self.catch_up()
+                self._print(b"> ")
+                loop.add_reader(self.keys, read)
+                if not (typed := await texts.get()):
+                    return ""
+                text = typed.decode("utf-8", "replace").strip()
+            return "" if text == LEAVE else text
+
+        before = signal.getsignal(signal.SIGINT)
+        with _on_signals(do_nothing, close):
+            loop.add_signal_handler(signal.SIGINT, interrupt)
+            try:
+                yield next_text
+            finally:
+                loop.remove_reader(self.keys)
+                loop.remove_signal_handler(signal.SIGINT)
+                signal.signal(signal.SIGINT, before)
+
+    def _read(self) -> bytes:
+        with suppress(OSError):
+            return os.read(self.keys, _PIECE)
+        return b""
+
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Copy keys and window sizes to the command, and its output to the screen."""
         loop = asyncio.get_running_loop()
@@ -96,9 +154,7 @@ class PersonTerminal:
             writer.close()
 
         def type_() -> None:
-            content = b""
-            with suppress(OSError):
-                content = os.read(self.keys, _PIECE)
+            content = self._read()
             send(b"d", content) if content else close()
 
         resize()

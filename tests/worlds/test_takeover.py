@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from attractor.twins.script.script import Rule, Script, When
+from attractor.twins.server.hosting import in_background
+from attractor.twins.server.provider_twin import ProviderTwin
+from tests.agent.twinned import MODELS, says, use, uses
 from tests.cli.terminals import Sitting, sit
 from tests.needs import needs_bubblewrap
 from tests.patience import wait_until
@@ -62,6 +66,8 @@ for line in map(str.strip, sys.stdin):
 class TerminalDesk(PlacedDesk):
     """A desk with a stand-in for claude, whose every session is in its own file."""
 
+    twin: ProviderTwin | None = None
+
     @property
     def environ(self) -> dict[str, str]:
         programs = self.folder / "bin"
@@ -69,6 +75,7 @@ class TerminalDesk(PlacedDesk):
             **super().environ,
             "PATH": f"{programs}:{super().environ['PATH']}",
             "ANTHROPIC_API_KEY": "sk-ant-0123456789",
+            **(self.twin.environ() if self.twin else {}),
         }
 
     def install(self, version: str = "1.2.3") -> None:
@@ -186,3 +193,48 @@ def test_actor_without_a_terminal_is_refused(desk: TerminalDesk) -> None:
     with desk.open() as person:
         assert person.ends_with() == 4
         assert "the backend simulate has no terminal (give it a task" in person.shown
+
+
+SLOW = use("shell", {"command": "touch begun; sleep 60", "timeout_ms": 60_000})
+RULES = (
+    Rule(when=When(last_user="Say all", words="Noted cow"), answer=says("ant, bee, cow")),
+    Rule(when=When(last_user="Say all"), answer=says("ant")),
+    Rule(when=When(last_user="bee"), answer=says("Noted bee.")),
+    Rule(when=When(last_user="wait"), answer=uses(SLOW)),
+    Rule(when=When(last_user="cow"), answer=says("Noted cow.")),
+    Rule(when=When(last_user="Remember"), answer=says("Noted ant.")),
+)
+
+
+@pytest.mark.parametrize("ends", ["/exit\n", "\x04", "with its window", "killed"])
+def test_person_talks_to_the_built_in_agent(desk: TerminalDesk, ends: str) -> None:
+    with in_background(ProviderTwin(Script(rules=RULES))) as desk.twin:
+        desk.spawn("--sandbox", "none", "--model", MODELS["anthropic"])
+        with desk.open() as person:
+            person.until("Ctrl-C ends its turn")
+            person.type("bee\n")
+            person.until("Noted bee.")
+            person.type("wait\n")
+            wait_until((desk.place / "begun").exists)
+            person.type("\x03")
+            person.until("shell: $ touch begun", "aborted")
+            person.type("cow\nand a line more\n")
+            person.until("Noted cow.")
+            desk.do("message", "send", "one", "Say all")
+            if ends == "killed":
+                person.kill()
+                desk.do("message", "send", "one", "Remember more")
+            elif ends == "with its window":
+                person.process.send_signal(signal.SIGHUP)
+            else:
+                person.type(ends)
+            assert person.ends_with() == (-signal.SIGKILL if ends == "killed" else 0)
+        _, taken, last, *_ = desk.answers()
+    row = desk.messages()[1]
+    if ends == "killed":
+        assert "was closed with the terminal" in taken
+        assert last == "ant"
+        return
+    assert (taken, last) == ("Noted cow.", "ant, bee, cow")
+    assert row["cost_usd"] > 0
+    assert "and a line more" in desk.do("logs", row["run_id"], "--stage", "work").stdout

@@ -23,7 +23,7 @@ from attractor.base.json import Json
 from attractor.llm.client import Client
 from attractor.llm.errors import ContentFilterError, ContextLengthError, ProviderError, SDKError
 from attractor.llm.messages import Message
-from attractor.llm.request import Request, ToolCall, ToolChoice
+from attractor.llm.request import Request, ToolCall, ToolChoice, ToolResult
 from attractor.llm.response import Response
 from attractor.llm.retry_policy import RetryPolicy, retry
 from attractor.llm.stream_events import StreamAccumulator, StreamEventType
@@ -97,6 +97,14 @@ def last_text(conversation: SessionConversation) -> str:
     """Return the last text of the model."""
     turns = reversed(conversation.history)
     return next((turn.content for turn in turns if isinstance(turn, AssistantTurn)), "")
+
+
+def answer_open_calls(conversation: SessionConversation) -> None:
+    """Give each tool call that was interrupted a result, without which no model goes on."""
+    last = conversation.history[-1] if conversation.history else None
+    if isinstance(last, AssistantTurn) and last.tool_calls:
+        results = [ToolResult(call.id, "aborted", is_error=True) for call in last.tool_calls]
+        conversation.add(ToolResultsTurn(tuple(results), conversation.clock.now()))
 
 
 async def _process_one(conversation: SessionConversation, user_input: str) -> InputResult:

@@ -11,6 +11,7 @@ from uuid import uuid4
 from attractor.agent.conversation.loop import (
     InputResult,
     Stop,
+    answer_open_calls,
     last_text,
     process_input,
     spent_budget,
@@ -110,7 +111,7 @@ class Session:
         self._conversation.tool_state.put(self._subagents)
         self._state = SessionState.IDLE
         self._work: asyncio.Task[InputResult] | None = None
-        self._aborted = False
+        self._aborted = self._is_interrupted = False
         self._emit(EventKind.SESSION_START, provider=profile.id, model=profile.model)
 
     async def __aenter__(self) -> Self:
@@ -202,16 +203,17 @@ class Session:
         self._require_open()
         if self._state is SessionState.PROCESSING:
             raise SessionBusy
-        self._state = SessionState.PROCESSING
+        self._state, self._is_interrupted = SessionState.PROCESSING, False
         self._work = asyncio.create_task(process_input(self._conversation, user_input))
         try:
             ending = await self._work
         except asyncio.CancelledError:
             task = asyncio.current_task()
+            is_asked = self._aborted or self._is_interrupted
             # The caller's task may be cancelled too, which is no abort.
-            if not self._aborted or (task and task.cancelling()):
+            if not is_asked or (task and task.cancelling()):
                 raise
-            return InputResult(Stop.ABORTED, last_text(self._conversation))
+            return self._cancelled()
         except ContextLengthError as error:
             self._emit(EventKind.WARNING, message=error.message)
             self._rest("context_length")
@@ -238,6 +240,19 @@ class Session:
         """Queue an input to process after the current input."""
         self._require_open()
         self._conversation.followups.append(message)
+
+    def _cancelled(self) -> InputResult:
+        if not self._aborted:
+            answer_open_calls(self._conversation)
+            self._rest(Stop.ABORTED.value)
+        return InputResult(Stop.ABORTED, last_text(self._conversation))
+
+    def interrupt(self) -> None:
+        """Cancel the current input and the subagents; the session stays open."""
+        if self._work is not None:
+            self._is_interrupted = True
+            self._subagents.cancel_all()
+            self._work.cancel()
 
     def abort(self) -> None:
         """Cancel the current input and the commands that run, and close the session."""
