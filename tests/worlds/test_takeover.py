@@ -206,7 +206,10 @@ RULES = (
 )
 
 
-@pytest.mark.parametrize("ends", ["/exit\n", "\x04", "with its window", "killed"])
+LEAVES = [pytest.param("/exit\n", id="exit"), pytest.param("\x04", id="Ctrl-D")]
+
+
+@pytest.mark.parametrize("ends", [*LEAVES, "with its window", "killed"])
 def test_person_talks_to_the_built_in_agent(desk: TerminalDesk, ends: str) -> None:
     with in_background(ProviderTwin(Script(rules=RULES))) as desk.twin:
         desk.spawn("--sandbox", "none", "--model", MODELS["anthropic"])
