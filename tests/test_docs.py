@@ -99,6 +99,7 @@ OFFLINE = {
     "docs/how-to/bedrock-azure-vertex.md",
     "docs/how-to/execute-snippets.md",
     "docs/how-to/install.md",
+    "docs/how-to/let-agents-lead-agents.md",
     "docs/how-to/macos-and-windows.md",
     "docs/how-to/open-pull-requests.md",
     "docs/how-to/outside-agents.md",

@@ -190,6 +190,7 @@ async def offer_team(
 
 
 def _build_server(stage: Stage, team: Team) -> "Server[dict[str, Any]]":
+    # As above.
     import mcp_types
     from mcp.server import Server
 

@@ -126,7 +126,6 @@ def actor_spawn(
     if pool or opened.project.worlds.pool:
         require_extra()
     spawner = sender_of(invocation)
-    leads = parse_leads(flags["leads"]) if flags["leads"] else None
     warn_of_overlap(opened, patterns := read_touches(flags["touches"]))
     await_others(opened, patterns)
     for _ in range(flags["count"]):
@@ -145,7 +144,7 @@ def actor_spawn(
             touches=flags["touches"],
             arguments=arguments,
             permissions=permissions or SANDBOX_LIMITS,
-            leads=leads,
+            leads=parse_leads(flags["leads"]) if flags["leads"] else None,
         )
         spawned.append(spawn(actor, task, opened, where, only_reads=flags["only_reads"]))
     if as_json:
