@@ -14,7 +14,6 @@ from attractor.engine.questions.question import (
     Question,
     QuestionKind,
     ask_each,
-    describe_choices,
     describe_refusal,
     read_answer,
 )
@@ -95,9 +94,7 @@ class Console:
                 if question.kind is QuestionKind.MULTIPLE_CHOICE:
                     return Answer(AnswerKind.GIVEN, line, by=NAME, text=line)
                 return Answer(AnswerKind.SKIPPED, by=NAME)
-            self._write(
-                f"{describe_refusal(shown_line(line), question)}: {describe_choices(question)}\n"
-            )
+            self._write(f"{describe_refusal(shown_line(line), question)}\n")
         return None
 
     async def _line(self, question: Question) -> str | None:

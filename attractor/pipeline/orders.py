@@ -149,7 +149,7 @@ class Orders:
     def answer(self, choice: str, *, question: str = "", why: str = "") -> Receipt:
         """Answer a question; an answer that matches no choice is refused and changes nothing.
 
-        What `why` says about a tool call is for the agent.
+        If it refuses a tool call, `why` is for the agent.
         """
         asked = pick(
             self._answerable(question),
@@ -158,9 +158,7 @@ class Orders:
             listing=self._command("answer"),
         )
         self._require_person(asked)
-        if asked.kind is QuestionKind.APPROVAL:
-            choice = f"{choice} {why}".strip()
-        value = read_choice(choice, asked, self.clock.now(), hint=self._resume_hint)
+        value = read_choice(choice, asked, self.clock.now(), hint=self._resume_hint, why=why)
         order = Order(Action.ANSWER, self.by, why, asked.id, value)
         return self._give(order, taken=f"answered {asked.stage}: {value}")
 
@@ -177,7 +175,7 @@ class Orders:
         for one in asked:
             self._require_person(one)
         now = self.clock.now()
-        values = read_choices(choice, asked, now, hint=self._resume_hint, listing=listing)
+        values = read_choices(choice, asked, now, hint=self._resume_hint, listing=listing, why=why)
         orders = [
             Order(Action.ANSWER, self.by, why, one.id, value)
             for one, value in zip(asked, values, strict=True)

@@ -13,7 +13,9 @@ from attractor.base.json import Json
 from attractor.engine.errors import NoOpenQuestion
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.questions.question import (
+    ApprovalChoice,
     Question,
+    QuestionKind,
     branch_of,
     choices_of,
     is_late,
@@ -22,6 +24,7 @@ from attractor.engine.questions.question import (
     read_answer,
     require_answer,
     sort_questions,
+    split_approval,
 )
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.stage.folder import TAIL, history_folder
@@ -152,15 +155,27 @@ def pick_all(questions: Sequence[Question], name: str, *, where: str) -> tuple[Q
     return named(questions, name, where=where)
 
 
-def read_choice(choice: str, question: Question, now: datetime, *, hint: str) -> str:
-    """Return the answer in a person's input; raise an error for an invalid or late answer."""
+def read_choice(choice: str, question: Question, now: datetime, *, hint: str, why: str = "") -> str:
+    """Return the answer in a person's input; raise an error for an invalid or late answer.
+
+    The reason `why` of a refused tool call is a part of the answer, for the agent.
+    """
+    is_approval = question.kind is QuestionKind.APPROVAL
+    if why and is_approval and split_approval(choice)[0] is ApprovalChoice.DENY:
+        choice = f"{choice} {why}"
     if is_late(question, now):
         raise Refused(f"the deadline of {question.id} has passed: {question.deadline}", hint=hint)
     return require_answer(choice, question).value
 
 
 def read_choices(
-    choice: str, questions: Sequence[Question], now: datetime, *, hint: str, listing: str
+    choice: str,
+    questions: Sequence[Question],
+    now: datetime,
+    *,
+    hint: str,
+    listing: str,
+    why: str = "",
 ) -> list[str]:
     """Return one answer for each question from the same input, which every question must accept."""
     lacking = [
@@ -177,7 +192,7 @@ def read_choices(
             ),
             hint=f"no answer was recorded; to list the questions: {listing}",
         )
-    return [read_choice(choice, question, now, hint=hint) for question in questions]
+    return [read_choice(choice, question, now, hint=hint, why=why) for question in questions]
 
 
 def _names(questions: Sequence[Question], between: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from attractor.base.errors import Refused, UsageError
-from attractor.engine.questions.question import Option, Question, QuestionKind
+from attractor.engine.questions.question import ApprovalChoice, Option, Question, QuestionKind
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.stage.folder import TAIL
 from attractor.engine.state.attempts import stage_id
@@ -24,6 +24,7 @@ from attractor.records.open_work import (
     last_output,
     pick,
     pick_all,
+    read_choice,
     read_choices,
     stages_in_flight,
 )
@@ -106,6 +107,16 @@ OTHER = replace(GATE, id="other@1.1", stage="other", options=(Option("N", "No"),
 
 def read(*questions: Question) -> list[str]:
     return read_choices("yes", questions, NOW, hint="GO ON", listing="LIST")
+
+
+def test_reason_is_for_the_agent_if_its_call_is_refused() -> None:
+    choices = [Option(one, "") for one in ApprovalChoice]
+    asked = Question("work@1.1#approval-1", "May it?", QuestionKind.APPROVAL, choices, "work")
+    for said in ("allow", "always", "edit git fetch", "deny"):
+        expected = "deny too early" if said == "deny" else said
+        assert read_choice(said, asked, NOW, hint="", why="too early") == expected
+        read = read_choices(said, [asked], NOW, hint="", listing="", why="too early")
+        assert read == [expected]
 
 
 def test_a_refusal_names_a_few_of_many_in_the_order_of_their_numbers() -> None:

@@ -8,10 +8,11 @@ from typing import Protocol, TypeVar
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import UsageError
-from attractor.base.json import Json, canonical_json
+from attractor.base.json import Json, canonical_json, parse_object
 from attractor.base.patterns import late_pattern
 from attractor.base.records import write_fields
 from attractor.engine.errors import RecordBroken
+from attractor.engine.questions.call_rules import AskedCall, parse_rule
 from attractor.engine.questions.edge_labels import normalize_label
 from attractor.engine.storage.json_files import Fields
 from attractor.engine.truncation import shorten
@@ -255,6 +256,8 @@ TARGETS = "targets"
 
 LONGEST_WORDS = 200
 
+_CHOOSE = "choose one of "
+
 _YES_OR_NO = {"y": "yes", "yes": "yes", "n": "no", "no": "no"}
 
 _YES_NO_KINDS = (QuestionKind.YES_NO, QuestionKind.CONFIRMATION)
@@ -320,7 +323,33 @@ def _read_approval(given: Answer, question: Question) -> Answer | None:
     option = next((one for one in question.options if one.key == key), None)
     if option is None or (choice is ApprovalChoice.EDIT and not words):
         return None
+    if _fault_of_approval(said, question):
+        return None
     return replace(given, value=f"{choice} {words}".strip(), selected_option=option)
+
+
+def _fault_of_approval(said: str, question: Question) -> UsageError | None:
+    """Return why words after `allow` or `always` have no effect, as far as the question shows."""
+    choice, rule = split_approval(said)
+    if choice is ApprovalChoice.ALLOW and rule:
+        hint = "leave them out, or refuse the call with words: deny WORDS"
+        return UsageError("the agent gets no words with a call that is allowed", hint=hint)
+    shown = {name: str(value) for name, value in question.metadata.items()}
+    arguments = parse_object(shown.get("input", ""))
+    if choice is not ApprovalChoice.ALWAYS or not rule or arguments is None:
+        return None
+    return fault_of_rule(rule, AskedCall(shown["tool"], arguments, shown["folder"]))
+
+
+def fault_of_rule(rule: str, call: AskedCall) -> UsageError | None:
+    """Return why a person cannot allow a call by a rule; None if it can."""
+    try:
+        if parse_rule(rule).permits(call):
+            return None
+    except UsageError as fault:
+        return fault
+    hint = f"always alone allows {call.rule}" if call.rule else "allow allows it once"
+    return UsageError(f"the rule {rule!r} is not about this call", hint=hint)
 
 
 def describe_asked_call(question: Question) -> Sequence[str]:
@@ -340,8 +369,7 @@ def require_answer(said: str, question: Question, *, by: str = "") -> Answer:
     """Return the answer in a person's input, or raise UsageError."""
     answer = read_answer(said, question, by=by) if said.strip() else None
     if answer is None:
-        hint = f"choose one of {describe_choices(question)}" if _has_choices(question) else ""
-        raise UsageError(describe_refusal(said, question), hint=hint)
+        raise _refuse(said, question)
     return answer
 
 
@@ -355,11 +383,18 @@ def with_option(answer: Answer, question: Question) -> Answer:
 
 
 def describe_refusal(said: str, question: Question) -> str:
-    """Return the message for an input that is not a valid answer."""
+    """Return the message for an input that is not a valid answer, with the valid ones."""
+    fault = _refuse(said, question)
+    return f"{fault.message}: {fault.hint.removeprefix(_CHOOSE)}"
+
+
+def _refuse(said: str, question: Question) -> UsageError:
+    if question.kind is QuestionKind.APPROVAL and (fault := _fault_of_approval(said, question)):
+        return fault
     words = repr(shorten(said, LONGEST_WORDS))
     if not _has_choices(question):
-        return f"invalid answer {words}"
-    return f"invalid choice {words}"
+        return UsageError(f"invalid answer {words}")
+    return UsageError(f"invalid choice {words}", hint=f"{_CHOOSE}{describe_choices(question)}")
 
 
 def describe_choices(question: Question) -> str:

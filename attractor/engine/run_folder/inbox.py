@@ -12,13 +12,7 @@ from attractor.base.json import canonical_json, parse_json
 from attractor.base.records import write_fields
 from attractor.engine.errors import RecordBroken
 from attractor.engine.journal.events import Action, OperatorAction
-from attractor.engine.questions.question import (
-    UNVERIFIED,
-    describe_choices,
-    describe_refusal,
-    is_late,
-    read_answer,
-)
+from attractor.engine.questions.question import UNVERIFIED, describe_refusal, is_late, read_answer
 from attractor.engine.state.run_state import RunState
 from attractor.engine.storage.json_files import Fields, read_untrusted
 
@@ -114,7 +108,7 @@ def refuse_answer(order: Order, state: RunState, now: datetime) -> str:
     if is_late(asked, now):
         return f"refused: the deadline of the question passed at {asked.deadline}"
     if read_answer(order.value, asked) is None:
-        return f"refused: {describe_refusal(order.value, asked)}: {describe_choices(asked)}"
+        return f"refused: {describe_refusal(order.value, asked)}"
     return ""
 
 

@@ -9,16 +9,9 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import count
 
-from attractor.base.errors import UsageError
 from attractor.base.json import Json, canonical_json
 from attractor.engine.journal.events import ApprovalUsed
-from attractor.engine.questions.call_rules import (
-    ONLY_READS,
-    AskedCall,
-    CallPermissions,
-    find_rule,
-    parse_rule,
-)
+from attractor.engine.questions.call_rules import ONLY_READS, AskedCall, CallPermissions, find_rule
 from attractor.engine.questions.question import (
     BESIDES,
     Answer,
@@ -28,7 +21,7 @@ from attractor.engine.questions.question import (
     Option,
     Question,
     QuestionKind,
-    describe_author,
+    fault_of_rule,
     proves_person,
     split_approval,
 )
@@ -94,7 +87,7 @@ class StageApprovals:
     def _news(self) -> Iterator[str]:
         for question in self._questions():
             answer = self._run.answer_to(question)
-            if answer:
+            if answer and _is_of_person(answer):
                 choice, words = split_approval(answer.value)
                 done = "refused" if choice is ApprovalChoice.DENY else "allowed"
                 yield f"A person {done} this call: {question.text}" + (f" ({words})" * bool(words))
@@ -151,20 +144,18 @@ class StageApprovals:
         choice, words = split_approval(answer.value)
         if choice not in [option.key for option in question.options]:
             choice, words = ApprovalChoice.DENY, f"{choice} is no answer to this question"
-        if answer.kind is not AnswerKind.GIVEN or not proves_person(answer.proof):
-            who = describe_author(answer.by, answer.proof)
-            choice, words = ApprovalChoice.DENY, f"no person answered, but {who}"
-        rule = self._rule(call, words) if choice is ApprovalChoice.ALWAYS else ""
+        rule = words or call.rule if choice is ApprovalChoice.ALWAYS else ""
+        # The question may show a part of the call.
+        if rule and (fault := fault_of_rule(rule, call)):
+            choice, words, rule = ApprovalChoice.DENY, fault.message, ""
+        refusal = f"a person refused it: {words}" if words else "a person refused it"
+        if not _is_of_person(answer):
+            choice, refusal, rule = ApprovalChoice.DENY, "refused: no person answered", ""
         self._run.record(ApprovalUsed(question.id, str(choice), rule), place=self._place, sync=True)
         if choice is ApprovalChoice.DENY:
-            return Verdict(
-                False, f"a person refused it: {words}" if words else "a person refused it"
-            )
+            return Verdict(False, refusal)
         return Verdict(True, command=words if choice is ApprovalChoice.EDIT else "")
 
-    def _rule(self, call: AskedCall, words: str) -> str:
-        """Return the rule of a person, if it is about this call; otherwise that of this call."""
-        try:
-            return words.strip() if parse_rule(words).permits(call) else call.rule
-        except UsageError:
-            return call.rule
+
+def _is_of_person(answer: Answer) -> bool:
+    return answer.kind is AnswerKind.GIVEN and proves_person(answer.proof)

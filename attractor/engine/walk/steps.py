@@ -20,7 +20,6 @@ from attractor.engine.questions.question import (
     Question,
     QuestionKind,
     answer_to_record,
-    describe_choices,
     describe_refusal,
     find_option,
     question_to_record,
@@ -124,8 +123,7 @@ async def _answer(walk: Walk, question: Question) -> Answer:
             break
         if find_option(answer.value, question):
             return answer
-        words = f"{describe_refusal(answer.value, question)}: {describe_choices(question)}"
-        await interviewer.inform(words, question.stage)
+        await interviewer.inform(describe_refusal(answer.value, question), question.stage)
     raise Parked(question)
 
 

@@ -157,15 +157,15 @@ def answer(
     choice: Words,
     question: Words = "",
     why: Words = "",
+    words: Words = "",
     then: Words = "",
 ) -> Response:
-    """Answer a question of a run of any project."""
+    """Answer a question of a run of any project, with words if it is about a tool call."""
+    said = choice + f" {words}" * bool(words)
 
     def act() -> tuple[str, str]:
-        words = answer_question(
-            service, run, caller, answer=choice, question=question, why=why
-        ).words
-        return _then(then), f"{words[:1].upper()}{words[1:]}."
+        done = answer_question(service, run, caller, answer=said, question=question, why=why).words
+        return _then(then), f"{done[:1].upper()}{done[1:]}."
 
     return after(act, _then(then))
 

@@ -43,11 +43,13 @@ def answer(
     choice: Words,
     question: Words = "",
     why: Words = "",
+    words: Words = "",
 ) -> Response:
-    """Answer a question; a parked run is resumed."""
+    """Answer a question, with words if it is about a tool call; a parked run is resumed."""
+    said = choice + f" {words}" * bool(words)
     return _done(
         run,
-        lambda: answer_question(service, run, caller, answer=choice, question=question, why=why),
+        lambda: answer_question(service, run, caller, answer=said, question=question, why=why),
     )
 
 

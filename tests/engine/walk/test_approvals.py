@@ -1,6 +1,7 @@
 """A person is asked about a tool call: each answer counts once, for this call only."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -10,6 +11,7 @@ from typing import cast
 import pytest
 
 from attractor.base.clock import ManualClock
+from attractor.base.errors import UsageError
 from attractor.engine.interviews import AnsweredFirst, RunQuestions
 from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome, success
@@ -24,6 +26,7 @@ from attractor.engine.questions.question import (
     ask_each,
     describe_asked_call,
     read_answer,
+    require_answer,
 )
 from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.open_run import OpenRun
@@ -125,10 +128,27 @@ def test_always_is_a_rule_for_the_rest_of_the_run(tmp_path: Path) -> None:
     assert len(asker.asked) == 2
 
 
-def test_rule_about_another_call_is_not_learnt(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("said", "words", "hint"),
+    [
+        (
+            "always Bash(rm *)",
+            "the rule 'Bash(rm *)' is not about this call",
+            "always alone allows Bash(git push)",
+        ),
+        ("always Bash(git", "invalid rule about tool calls 'Bash(git'", "write the tool"),
+        ("allow it", "the agent gets no words with a call that is allowed", "leave them out"),
+    ],
+)
+def test_words_without_effect_are_refused(tmp_path: Path, said: str, words: str, hint: str) -> None:
     place = Place(tmp_path / "run", PUSH)
-    place.run_with(Says("always Bash(rm *)"))
-    assert place.used() == [("always", "Bash(git push)")]
+    place.run_with(asker := Says())
+    with pytest.raises(UsageError, match=re.escape(words)) as refused:
+        require_answer(said, asker.asked[0])
+    assert refused.value.hint.startswith(hint)
+    place.run_with(Gives("always Bash(rm *)"))
+    assert place.verdicts[0].words.endswith("the rule 'Bash(rm *)' is not about this call")
+    assert place.used() == [("deny", "")]
 
 
 def test_another_command_is_run_instead(tmp_path: Path) -> None:
@@ -141,9 +161,17 @@ def test_another_command_is_run_instead(tmp_path: Path) -> None:
 def test_who_is_no_person_allows_nothing(tmp_path: Path, proof: str) -> None:
     place = Place(tmp_path / "run", PUSH)
     place.run_with(Says("allow", proof=proof))
-    assert place.verdicts == [
-        Verdict(False, f"a person refused it: no person answered, but ann ({proof})")
-    ]
+    assert place.verdicts == [Verdict(False, "refused: no person answered")]
+    assert place.used() == [("deny", "")]
+
+
+def test_agent_hears_only_of_answers_of_persons(tmp_path: Path) -> None:
+    place = Place(tmp_path / "run", PUSH)
+    place.run_with(Says())
+    [question] = _questions(place)
+    leave_order(place.root / "inbox", Order(Action.ANSWER, "x", "", question, "allow"), name="A1")
+    place.run_with(Says())
+    assert place.news[1] == ""
 
 
 @pytest.mark.parametrize("asker", [AutoApprove(UNUSED), Park(UNUSED)])
