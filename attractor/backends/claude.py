@@ -24,7 +24,7 @@ from attractor.backends.programs import Dialogue, Invocation, OwnTerminal, Progr
 from attractor.backends.team import SERVER, TOKEN
 from attractor.base.json import Json, JsonObject, parse_object
 from attractor.engine.questions.call_rules import AskedCall
-from attractor.engine.seams import Verdict
+from attractor.engine.seams import WITHDRAWN, Verdict
 from attractor.llm.response import Usage
 
 _VARIABLES = {
@@ -167,7 +167,7 @@ def _take_question(
             )
             questions[id_] = dialogue.ask(call, partial(_answer, dialogue, id_, arguments))
         case {"type": "control_cancel_request", "request_id": str(id_)} if id_ in questions:
-            questions[id_].cancel()
+            questions[id_].cancel(WITHDRAWN)
         case _:
             pass
 

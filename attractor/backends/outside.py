@@ -70,6 +70,7 @@ TIME_LIMIT = timedelta(hours=1)
 """The time limit of a program, if the node sets no `timeout`."""
 
 _QUICK_MS = 30_000
+_LONGEST_MS = round(timedelta(days=365).total_seconds() * 1000)
 # A person may have logged in again meanwhile.
 _LOGIN_AGAIN = timedelta(minutes=1)
 # Time for a program to exit after its work is done and its input is closed.
@@ -562,13 +563,16 @@ class OutsideAgent:
         try:
             program = self._program
             program = (program.that_asks() or program) if task.approvals else program
-            result = await _execute(work, program, dialogue, until=until)
+            # Unlike the limit of a command, this one does not count while a person is asked.
+            async with work.stage.waits.time_limit(work.time_limit):
+                result = await _execute(work, program, dialogue, until=until)
             is_aborted = False
+        except TimeoutError:
+            is_aborted = False
+            return f"reached its time limit of {describe_duration(work.time_limit)}"
         finally:
             self._at_work.pop(work.stage.id, None)
             work.transcript.end(is_aborted=is_aborted)
-        if result is not None and result.timed_out:
-            return f"reached its time limit of {describe_duration(work.time_limit)}"
         if work.transcript.failure:
             return f"failed: {work.transcript.failure}"
         if result is not None and result.exit_code:
@@ -668,7 +672,7 @@ async def _execute(
         running = asyncio.create_task(
             environment.exec_command(
                 command,
-                timeout_ms=round(work.time_limit.total_seconds() * 1000),
+                timeout_ms=_LONGEST_MS,
                 env_vars=_variables(work, task, call),
                 stdin=call.input.encode("utf-8", "replace"),
                 on_output=on_output,

@@ -203,6 +203,10 @@ class Verdict:
     command: str = ""
 
 
+WITHDRAWN = "withdrawn"
+"""The message that cancels a question about a tool call which the agent gave up."""
+
+
 class Approvals(Protocol):
     """Asks a person about the tool calls of an attempt.
 

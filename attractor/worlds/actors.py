@@ -344,7 +344,10 @@ class KnownLines:
 
 
 def _rules(lines: Sequence[Line]) -> Mapping[str, RuleEffect]:
-    """Return the rules about tool calls, the last word about each."""
+    """Return the rules about tool calls, the last word about each.
+
+    It is that of a person who set a rule while the task waited or was in work, not of an answer.
+    """
     rules: dict[str, RuleEffect] = {}
     for at, line in enumerate(lines):
         match line:
@@ -352,7 +355,11 @@ def _rules(lines: Sequence[Line]) -> Mapping[str, RuleEffect]:
                 rules |= dict.fromkeys(line.permissions.allow, RuleEffect.ALLOW)
                 rules |= dict.fromkeys(line.permissions.deny, RuleEffect.DENY)
             case Answered():
-                rules |= dict.fromkeys(line.rules, RuleEffect.ALLOW)
+                since = line.message.sent
+                before = [one for one in lines[:at] if isinstance(one, RuleSet)]
+                newer = [one.rule for one in before if one.at >= since]
+                learnt = [rule for rule in line.rules if rule not in newer]
+                rules |= dict.fromkeys(learnt, RuleEffect.ALLOW)
             case RuleSet():
                 rules[line.rule] = line.effect
             case _:

@@ -7,9 +7,12 @@ from dataclasses import replace
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import Refused, UnknownName, UsageError
 from attractor.base.locks import FileLock
+from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.questions.call_rules import CallPermissions, PermissionMode, parse_rule
+from attractor.engine.run_folder.layout import RunDirectory
 from attractor.factory.dimensions import Dimension, DimensionRecords, with_dimension
 from attractor.factory.open_project import OpenProject
+from attractor.records.lookup import is_run
 from attractor.records.request import RunRequest
 from attractor.workspaces.create.registry import READ_ONLY, workspace_registry
 from attractor.worlds.actors import (
@@ -100,13 +103,22 @@ def _leads(text: str) -> Leads | None:
     return None if text == "none" else parse_leads(text)
 
 
+def rules_of_task(folder: ActorFolder) -> Sequence[str]:
+    """Return the rules that people gave with answers about the task in work."""
+    task = folder.read_task()
+    directory = RunDirectory(folder.project.runs_dir / task.run_id) if task else None
+    if directory is None or not is_run(directory):
+        return ()
+    return open_journal(directory.events, directory.checkpoint).state.call_rules
+
+
 def set_rules(
     folder: ActorFolder, rules: Mapping[str, RuleEffect], by: Sender, opened: OpenProject
 ) -> None:
     """Give or remove rules about the tool calls of the next tasks."""
     opened.refuse_in_run("'attractor actor rules'")
     with lock_actors(folder.project, opened.project.machine.state_dir):
-        known = _require_current(folder).rules
+        known = (*_require_current(folder).rules, *rules_of_task(folder))
         for rule, effect in rules.items():
             if effect is not RuleEffect.REMOVE:
                 parse_rule(rule)

@@ -2,7 +2,7 @@
 
 `report` writes a report, `fail` exits with status 7, `forget` removes the files of the session,
 `limited` ends once with the limit of an account, `call` calls a model, and hangs if it is refused,
-and `hang` does not end unless a file `go` is beside the program.
+`permit` asks about a tool call, and `hang` does not end unless a file `go` is beside the program.
 """
 
 import json
@@ -85,7 +85,10 @@ def codex(words: list[str]) -> None:
 
 def read_message() -> str:
     """Read a message as claude does, and repeat it as an event."""
-    message = json.loads(sys.stdin.readline())["message"]
+    line = json.loads(sys.stdin.readline())
+    while "message" not in line:
+        line = json.loads(sys.stdin.readline())
+    message = line["message"]
     say(type="user", message=message, isReplay=True)
     return message["content"]
 
@@ -97,6 +100,10 @@ def claude(words: list[str]) -> None:
     if "wait" in texts[0]:
         Path("waiting").touch()
         texts.append(read_message())
+    if "permit" in texts[0]:
+        asked = {"subtype": "can_use_tool", "tool_name": "Bash", "input": {"command": "make"}}
+        say(type="control_request", request_id="1", request=asked)
+        sys.stdin.readline()
     obey("\n".join(texts), Path())
     usage = {"opus": {"inputTokens": 20, "outputTokens": 2}}
     say(type="assistant", message={"content": [{"type": "text", "text": texts[-1]}]})

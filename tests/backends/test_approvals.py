@@ -15,7 +15,7 @@ from attractor.backends.outside_events import ProgramEvent
 from attractor.backends.programs import Dialogue, Drive, Task
 from attractor.engine.questions.call_rules import AskedCall
 from attractor.engine.questions.question import Question, QuestionKind
-from attractor.engine.seams import Parked, Verdict
+from attractor.engine.seams import WITHDRAWN, Parked, Verdict
 
 pytestmark = pytest.mark.anyio
 QUESTION = Question("work@1.1#approval-1", "May it?", QuestionKind.APPROVAL, (), "work")
@@ -112,12 +112,15 @@ async def test_claude_gets_the_answer_for_the_call_that_was_shown() -> None:
 async def test_claude_takes_a_question_back() -> None:
     class Slow(Answers):
         async def ask(self, call: AskedCall) -> Verdict:
-            await asyncio.sleep(3600)
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError as canceled:
+                self.told = str(canceled)
             raise AssertionError
 
-    cancel = {"type": "control_cancel_request", "request_id": "1"}
-    _, lines, _ = await talk(claude.drive, Slow({}), [wants("1", "a"), cancel, RESULT])
-    assert responses(lines) == {}
+    cancel, slow = {"type": "control_cancel_request", "request_id": "1"}, Slow({})
+    _, lines, _ = await talk(claude.drive, slow, [wants("1", "a"), cancel, RESULT])
+    assert (responses(lines), slow.told) == ({}, WITHDRAWN)
 
 
 async def test_question_without_an_answer_ends_the_program() -> None:

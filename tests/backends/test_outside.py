@@ -16,6 +16,7 @@ from attractor.backends.registry import BackendParts, NeedsProgram, OutsideParts
 from attractor.base.errors import ExitCode
 from attractor.config.logins import AllowedLogins
 from attractor.engine.outcome import Outcome, describe_usage
+from attractor.engine.questions.question import Answer, Question
 from attractor.environments.errors import PORTS_HINT
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.sandbox.landlock import MIN_ABI, landlock_abi
@@ -23,8 +24,9 @@ from attractor.twins.script.script import parse_script
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.backends.login_service import LoginService
+from tests.engine.walk.test_approvals import Says
 from tests.handlers.stages import Play, graph, node
-from tests.patience import PATIENCE_S, until, wait_until
+from tests.patience import PATIENCE_S, until, wait_until, with_longer_limits
 from tests.spec.runs import between, environ_for, events, project_in, record, run
 from tests.tables import table
 from tests.without_namespaces import without_ports
@@ -241,3 +243,28 @@ def test_a_login_replaces_the_key_without_a_sandbox(
     for one in faults:
         assert "OPENAI_API_KEY" in one.fix
         assert "~/.codex/auth.json" in one.fix
+
+
+class Late(Says):
+    """A person who allows a call after a time."""
+
+    after_s = 0.0
+
+    async def ask(self, question: Question) -> Answer:
+        await asyncio.sleep(self.after_s)
+        return await super().ask(question)
+
+
+def test_time_of_a_question_does_not_count(tmp_path: Path) -> None:
+    def scene(limit_s: float) -> None:
+        text = between(
+            f'work [prompt="permit report", permissions=ask, timeout="{limit_s:g}s"]',
+            "start -> work -> exit",
+        )
+        environ = install(tmp_path / f"{limit_s:g}", "claude")
+        person = Late("allow")
+        person.after_s = 1.2 * limit_s
+        result = run(tmp_path, text, backend="claude", environ=environ, interviewer=person)
+        assert result.exit_code == ExitCode.DONE, result.reason
+
+    with_longer_limits(scene, first_s=2)

@@ -1,6 +1,7 @@
 """An actor is changed, renamed, cloned and taken back, and keeps its conversation and its files."""
 
 import json
+import re
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from attractor.factory.dimensions import Dimension, DimensionRecords
+from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.open_project import open_project
+from attractor.factory.operator_process import Scope
 from attractor.twins.script.script import Rule, When
 from attractor.worlds.submit import runs_in
-from tests.agent.twinned import MODELS, says, uses
+from tests.agent.twinned import MODELS, says, use, uses
 from tests.cli.test_agent import EDITS, ProjectDesk, desk_with, steps
+from tests.external_agents.test_approvals import TOKEN, AskedDesk
+from tests.patience import wait_until
 from tests.tables import table
 from tests.worlds.test_actors import MODEL, actors, commit_all, twin
 
@@ -113,12 +118,37 @@ def test_actor_is_let_ask_and_its_rules_are_kept(tmp_path: Path) -> None:
         assert json.loads(removed.stdout) == {
             "permissions": "ask",
             "rules": {"Edit(docs/*)": "deny"},
+            "of_task": [],
         }
         for words in (("--remove", "Bash"), ("--allow", "Bash("), ("--allow", "A", "--deny", "A")):
             assert desk.do("actor", "rules", "fixer", *words).returncode == 2
         assert desk.do("actor", "clone", "fixer", "other").returncode == 0
         kept = json.loads(desk.do("actor", "rules", "other", "--json").stdout)
         assert kept["rules"] == {"Edit(docs/*)": "deny"}
+
+
+def test_refusal_during_a_task_outlives_an_answer_of_the_task(tmp_path: Path) -> None:
+    desk = AskedDesk(tmp_path)
+    desk_with(tmp_path)
+    tokens, now = TokenStore(desk.folder / "state"), datetime.now(UTC)
+    tokens.create("ann", Scope.OPERATE, TOKEN, by="ann", now=now)
+    calls = [uses(use("shell", {"command": f"touch {one}"})) for one in "abc"]
+    place = ("--name", "one", "--in", "in-place", "--permissions", "ask", *MODEL)
+    with twin(desk, *steps("do it", *calls, says("Done."))):
+        assert desk.do("actor", "spawn", "do it", *place).returncode == 0
+        for number in (1, 2):
+            desk.await_question()
+            desk.say("always")
+            wait_until(lambda number=number: len(desk.used()) == number)
+        desk.await_question()
+        listed = desk.do("actor", "rules", "one").stdout
+        assert re.findall(r"Bash\(touch .\) +allow, of the task in work", listed)
+        for words in (("--deny", "Bash(touch a)"), ("--remove", "Bash(touch b)")):
+            assert desk.do("actor", "rules", "one", *words).returncode == 0
+        desk.say("always")
+        assert desk.done() == "Done."
+        ruled = json.loads(desk.do("actor", "rules", "one", "--json").stdout)
+        assert ruled["rules"] == {"Bash(touch a)": "deny", "Bash(touch c)": "allow"}
 
 
 CODEX = """#!/bin/sh

@@ -3,12 +3,13 @@
 import click
 
 from attractor.base.errors import ExitCode, UsageError
+from attractor.base.json import JsonObject
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show_result, table
 from attractor.cli.runs.actors import find, sender_of
 from attractor.language.source.text import visible
 from attractor.worlds.actors import RuleEffect
-from attractor.worlds.care import set_rules
+from attractor.worlds.care import rules_of_task, set_rules
 
 
 @click.command()
@@ -45,12 +46,15 @@ def actor_rules(
     history = folder.read()
     rows = [("rule", "effect")]
     rows += [(visible(rule), effect.value) for rule, effect in history.rules.items()]
+    of_task = [one for one in rules_of_task(folder) if one not in history.rules]
+    rows += [(visible(rule), "allow, of the task in work") for rule in of_task]
     words = "\n".join(table(rows)) if len(rows) > 1 else "There are no rules."
     if not history.actor.permissions.asks:
         words += "\nNo person is asked about its tool calls: the sandbox alone limits them."
     mode = history.actor.permissions.mode.value
     rules = {rule: effect.value for rule, effect in history.rules.items()}
-    return show_result({"permissions": mode, "rules": rules}, words, as_json=as_json)
+    record: JsonObject = {"permissions": mode, "rules": rules, "of_task": of_task}
+    return show_result(record, words, as_json=as_json)
 
 
 part = actor_rules

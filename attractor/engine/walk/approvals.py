@@ -5,6 +5,7 @@ input and folder, so an answer never counts for another call. An answer counts o
 `ApprovalUsed` comes before the call, and takes the answer back.
 """
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import count
@@ -26,7 +27,7 @@ from attractor.engine.questions.question import (
     split_approval,
 )
 from attractor.engine.run_folder.open_run import OpenRun
-from attractor.engine.seams import Verdict
+from attractor.engine.seams import WITHDRAWN, Verdict
 from attractor.engine.stage.execution import TimeLimits
 from attractor.engine.state.attempts import StageReference, stage_id
 from attractor.engine.truncation import shorten
@@ -76,6 +77,10 @@ class StageApprovals:
         try:
             with self._limits.stopped():
                 answer = await self._interviewer.ask(question)
+        except asyncio.CancelledError as canceled:
+            if canceled.args == (WITHDRAWN,):
+                self._run.record(ApprovalUsed(question.id, WITHDRAWN), place=self._place)
+            raise
         finally:
             self._open.remove(question.id)
         return self._use(call, question, answer)

@@ -32,7 +32,7 @@ from attractor.engine.run_folder.inbox import Order, leave_order
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.runner import Runner
-from attractor.engine.seams import Parked, Stage, Verdict
+from attractor.engine.seams import WITHDRAWN, Parked, Stage, Verdict
 from attractor.interviewers.auto_approve import AutoApprove
 from attractor.interviewers.park import Park
 from attractor.interviewers.registry import InterviewerParts
@@ -235,6 +235,26 @@ def test_equal_calls_at_once_are_answered_one_by_one(tmp_path: Path) -> None:
     place.run_with(asker)
     assert len({one.id for one in asker.asked}) == 3
     assert sorted(one.is_allowed for one in place.verdicts) == [False, False, True]
+
+
+def test_question_that_the_agent_gave_up_is_closed(tmp_path: Path) -> None:
+    class GivesUp(Place):
+        async def work(self, stage: Stage) -> Outcome:
+            assert stage.approvals
+            asking = asyncio.create_task(stage.approvals.ask(PUSH))
+            await asyncio.sleep(0.01)
+            asking.cancel(WITHDRAWN)
+            await asyncio.wait([asking])
+            return success()
+
+    class Silent(Says):
+        async def ask(self, question: Question) -> Answer:
+            return await asyncio.Future()
+
+    place = GivesUp(tmp_path / "run")
+    result = place.run_with(Silent())
+    assert (result.outcome is not None, result.questions) == (True, ())
+    assert place.used() == [("withdrawn", "")]
 
 
 def test_input_that_changed_is_another_question(tmp_path: Path) -> None:
