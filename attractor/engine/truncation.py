@@ -56,6 +56,14 @@ def both_ends(text: str, length: int) -> str:
     return f"{one_line(text, length - len(end))} {end}"
 
 
+_BLANKS = late_pattern(r"(?! \S)\s+")
+
+
+def condense(text: str, length: int) -> str:
+    """Return both ends of a text in one line, with a mark for all blanks but a single space."""
+    return both_ends(_BLANKS.sub(" … ", text.strip()), length)
+
+
 _HASH, _SIZE = "$artifact", "bytes"
 
 _DIGEST = late_pattern(r"[0-9a-f]{64}")

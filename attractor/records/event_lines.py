@@ -15,7 +15,7 @@ from attractor.engine.questions.question import (
     describe_recorded_branches,
 )
 from attractor.engine.receipts import RECEIPT_SKIPPED, RECEIPT_TAKEN
-from attractor.engine.truncation import shorten
+from attractor.engine.truncation import condense, shorten
 from attractor.language.source.text import visible
 from attractor.records.summary import FINISHED_UNJUDGED, NOT_JUDGED
 
@@ -262,7 +262,7 @@ SENTENCES: Mapping[str, Sentence] = {
     INPUT_SOUGHT: "{node}: a process in the sandbox connected to the input of the agent's program",
     "CallRuled": lambda event: (
         f"{event.node}: {'allowed' if event.data.get('is_allowed') else 'refused'} by the rule "
-        f"{event.data.get('rule')}: {shorten(str(event.data.get('call')), LONGEST_WORDS)}"
+        f"{event.data.get('rule')}: {condense(str(event.data.get('call')), LONGEST_WORDS)}"
     ),
     "ApprovalUsed": lambda event: (
         f"{event.node}: the answer about its tool call: {event.data.get('choice')}"

@@ -144,7 +144,10 @@ def pick(questions: Sequence[Question], name: str, *, where: str, listing: str) 
         return found[0]
     raise UsageError(
         f"{len(found)} questions are open",
-        hint=f"choose one: --question {_names(found, ' or ')}; to list them: {listing}",
+        hint=(
+            f"choose one: --question {_names(found, ' or ')}; to list them: {listing}; "
+            'a request names it by "question"'
+        ),
     )
 
 

@@ -123,7 +123,8 @@ def test_a_refusal_names_a_few_of_many_in_the_order_of_their_numbers() -> None:
     with pytest.raises(UsageError, match="120 questions are open") as caught:
         pick(MANY, "", where="WHERE", listing="LIST")
     assert caught.value.hint == (
-        "choose one: --question gate@1.1 or gate@2.1 or gate@3.1 (117 more); to list them: LIST"
+        "choose one: --question gate@1.1 or gate@2.1 or gate@3.1 (117 more); to list them: LIST; "
+        'a request names it by "question"'
     )
     with pytest.raises(Refused) as unknown:
         pick(MANY, "fate", where="WHERE", listing="LIST")

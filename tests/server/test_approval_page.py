@@ -56,6 +56,11 @@ def test_tool_call_is_shown_and_answered(tmp_path: Path) -> None:
             row.get_by_role("button", name="Allow this call once").click()
             expect(row.get_by_text("rm notes.md").first).to_be_visible()
             assert "<b>two</b>" in (project / "notes.md").read_text()
+            row.get_by_label("Words (to refuse, for the agent; from now on, a rule)").fill(
+                "keep it"
+            )
+            row.get_by_role("button", name="Allow this call once").click()
+            expect(page.get_by_text("the agent gets no words with a call")).to_be_visible()
             row.get_by_role("textbox", name="Words").fill("keep it")
             row.get_by_role("button", name="Refuse it").click()
             wait_until(lambda: read_actor(folder).history.answers)

@@ -132,7 +132,8 @@ def test_refusal_during_a_task_outlives_an_answer_of_the_task(tmp_path: Path) ->
     desk_with(tmp_path)
     tokens, now = TokenStore(desk.folder / "state"), datetime.now(UTC)
     tokens.create("ann", Scope.OPERATE, TOKEN, by="ann", now=now)
-    calls = [uses(use("shell", {"command": f"touch {one}"})) for one in "abc"]
+    long = f"touch {'c' * 99}z"
+    calls = [uses(use("shell", {"command": one})) for one in ("touch a", "touch b", long)]
     place = ("--name", "one", "--in", "in-place", "--permissions", "ask", *MODEL)
     with twin(desk, *steps("do it", *calls, says("Done."))):
         assert desk.do("actor", "spawn", "do it", *place).returncode == 0
@@ -141,6 +142,7 @@ def test_refusal_during_a_task_outlives_an_answer_of_the_task(tmp_path: Path) ->
             desk.say("always")
             wait_until(lambda number=number: len(desk.used()) == number)
         desk.await_question()
+        assert re.search(r"… c+z$", desk.do("attention").stdout, re.MULTILINE)
         listed = desk.do("actor", "rules", "one").stdout
         assert re.findall(r"Bash\(touch .\) +allow, of the task in work", listed)
         for words in (("--deny", "Bash(touch a)"), ("--remove", "Bash(touch b)")):
@@ -148,7 +150,7 @@ def test_refusal_during_a_task_outlives_an_answer_of_the_task(tmp_path: Path) ->
         desk.say("always")
         assert desk.done() == "Done."
         ruled = json.loads(desk.do("actor", "rules", "one", "--json").stdout)
-        assert ruled["rules"] == {"Bash(touch a)": "deny", "Bash(touch c)": "allow"}
+        assert ruled["rules"] == {"Bash(touch a)": "deny", f"Bash({long})": "allow"}
 
 
 CODEX = """#!/bin/sh

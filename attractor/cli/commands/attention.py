@@ -23,7 +23,7 @@ from attractor.cli.output.streams import show, show_result, table
 from attractor.cli.runs.actors import sender_of
 from attractor.cli.runs.orders import orders_in
 from attractor.engine.outcome import format_usage_cost
-from attractor.engine.truncation import shorten
+from attractor.engine.truncation import both_ends, shorten
 from attractor.factory.open_project import OpenProject, open_project
 from attractor.factory.operator_process import Scope, refuse_while_unguarded
 from attractor.interviewers.prompts import shown_prompt, shown_question
@@ -97,7 +97,8 @@ def _lines(found: Attention) -> list[str]:
                 visible(shorten(row.title, _LONGEST_TITLE)),
                 row.need,
                 format_usage_cost(row.usage),
-                visible(shorten(first, _LONGEST_REASON)),
+                # The end of a command is as important as its beginning.
+                visible((both_ends if row.questions else shorten)(first, _LONGEST_REASON)),
             )
         )
     heading, *lines = table(rows)

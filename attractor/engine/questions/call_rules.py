@@ -54,7 +54,7 @@ def require_permissions(
     for rule in (*allow, *deny):
         parse_rule(rule)
     if (allow or deny) and mode is not PermissionMode.ASK:
-        hint = "ask, with permissions = ask, or leave the rules out"
+        hint = 'add --permissions ask (in a profile: permissions = "ask"), or leave the rules out'
         raise UsageError("rules about tool calls need a person who is asked", hint=hint)
     return CallPermissions(mode, allow, deny)
 

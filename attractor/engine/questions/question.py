@@ -362,7 +362,8 @@ def describe_asked_call(question: Question) -> Sequence[str]:
     told = {name: str(value) for name, value in question.metadata.items()}
     why = f": {told['why']}" if "why" in told else ""
     what = told.get("patch") or told["input"]
-    return [f"{told['tool']} in {told['folder']}{why}", *what.splitlines()]
+    hidden = [told["hidden"]] if "hidden" in told else []
+    return [f"{told['tool']} in {told['folder']}{why}", *what.splitlines(), *hidden]
 
 
 def require_answer(said: str, question: Question, *, by: str = "") -> Answer:

@@ -30,8 +30,9 @@ from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.seams import WITHDRAWN, Verdict
 from attractor.engine.stage.execution import TimeLimits
 from attractor.engine.state.attempts import StageReference, stage_id
-from attractor.engine.truncation import shorten
+from attractor.engine.truncation import condense, shorten
 
+_LONGEST_LINE, _LONGEST_LABEL = 200, 100
 _LONGEST_INPUT = 20_000
 """The maximum length of an input in a question; the answer is about the whole input."""
 
@@ -95,7 +96,8 @@ class StageApprovals:
             if answer and _is_of_person(answer):
                 choice, words = split_approval(answer.value)
                 done = "refused" if choice is ApprovalChoice.DENY else "allowed"
-                yield f"A person {done} this call: {question.text}" + (f" ({words})" * bool(words))
+                call = f"{question.metadata['tool']} {question.metadata['input']}"
+                yield f"A person {done} this call: {call}" + (f" ({words})" * bool(words))
 
     def end(self) -> None:
         """Record the answers that were not used, because the agent did something else."""
@@ -122,22 +124,28 @@ class StageApprovals:
         name = f"{self._id}{BESIDES}approval-{digest}"
         # Equal calls at once are several questions.
         names = (name if number == 1 else f"{name}.{number}" for number in count(1))
+        # Half of a secret would not be found.
+        clean = self._run.redactor.text
         options = [Option(ApprovalChoice.ALLOW, "Allow this call once")]
         options.append(Option(ApprovalChoice.DENY, "Refuse it, with words for the agent"))
         if call.rule:
-            options.append(Option(ApprovalChoice.ALWAYS, f"Allow it from now on: {call.rule}"))
+            label = f"Allow it from now on: {condense(clean(call.rule), _LONGEST_LABEL)}"
+            options.append(Option(ApprovalChoice.ALWAYS, label))
         if call.is_editable and call.command:
             options.append(Option(ApprovalChoice.EDIT, "Run another command instead"))
+        whole = canonical_json(dict(call.arguments))
+        hidden = len(call.changes or whole) - _LONGEST_INPUT
         shown: dict[str, Json] = {
             "tool": call.tool,
-            "input": shorten(canonical_json(dict(call.arguments)), _LONGEST_INPUT),
+            "input": shorten(whole, _LONGEST_INPUT),
             "folder": call.folder,
             "why": call.why,
             "patch": shorten(call.changes, _LONGEST_INPUT),
+            "hidden": f"{hidden + 1:,} characters more are not shown" if hidden > 0 else "",
         }
         return Question(
             id=next(name for name in names if name not in self._open),
-            text=shorten(f"May the agent do this? {call.describe()}", _LONGEST_INPUT),
+            text=f"May the agent do this? {condense(clean(call.describe()), _LONGEST_LINE)}",
             kind=QuestionKind.APPROVAL,
             options=options,
             stage=self._place.node or "",

@@ -13,6 +13,7 @@ from attractor.engine.questions.call_rules import (
     PermissionMode,
     find_rule,
     parse_rule,
+    require_permissions,
 )
 from tests.tables import table
 
@@ -113,3 +114,9 @@ def test_quoted_words_are_one_program_with_its_arguments(words: list[str]) -> No
     assert found in ("allow", "ask", "deny")
     if all(word.isalnum() for word in words):
         assert found == "allow"
+
+
+def test_rules_without_a_person_name_the_option() -> None:
+    with pytest.raises(UsageError) as refused:
+        require_permissions(PermissionMode.SANDBOX, ["Bash(make)"], ())
+    assert "--permissions ask" in refused.value.hint

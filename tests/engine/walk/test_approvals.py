@@ -12,6 +12,7 @@ import pytest
 
 from attractor.base.clock import ManualClock
 from attractor.base.errors import UsageError
+from attractor.base.json import canonical_json
 from attractor.engine.interviews import AnsweredFirst, RunQuestions
 from attractor.engine.journal.events import Action
 from attractor.engine.outcome import Outcome, success
@@ -188,7 +189,7 @@ def test_run_parks_after_a_minute_and_the_answer_counts_once(
     place.calls = (PUSH, PUSH)
     place.run_with(Says("deny"))
     assert [one.is_allowed for one in place.verdicts] == [True, False]
-    assert place.news[1] == "A person allowed this call: May the agent do this? Bash: git push"
+    assert place.news[1] == 'A person allowed this call: shell {"command":"git push"}'
 
 
 def test_answer_that_was_not_used_says_so(tmp_path: Path) -> None:
@@ -274,3 +275,19 @@ def test_question_shows_the_call(tmp_path: Path) -> None:
     [question] = asker.asked
     assert describe_asked_call(question) == ["Edit in /w: it is wrong", "-a", "+b"]
     assert [one.key for one in question.options] == ["allow", "deny", "always"]
+
+
+def test_question_shows_both_ends_of_a_call(tmp_path: Path) -> None:
+    hiding = f"git push origin main{' ' * 400}; rm -rf ~\nmake {'x ' * 200}; rm -rf /"
+    calls = (AskedCall("shell", {"command": hiding}, "/w"), LONG)
+    Place(tmp_path / "run", *calls).run_with(asker := Says("deny", "deny"))
+    short, long = asker.asked
+    assert short.text.startswith(
+        "May the agent do this? Bash: git push origin main … ; rm -rf ~ … m"
+    )
+    assert short.text.endswith("x ; rm -rf /")
+    [always] = [one.label for one in short.options if one.key == "always"]
+    assert always.endswith("; rm -rf /)")
+    assert len(always) < 130
+    assert describe_asked_call(short)[1:] == [canonical_json({"command": hiding})]
+    assert describe_asked_call(long)[-1] == "10,015 characters more are not shown"
