@@ -3,7 +3,6 @@
 import click
 
 from attractor.base.errors import ExitCode, UsageError
-from attractor.base.json import JsonObject
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show_result, table
 from attractor.cli.runs.actors import find, sender_of
@@ -53,7 +52,7 @@ def actor_rules(
         words += "\nNo person is asked about its tool calls: the sandbox alone limits them."
     mode = history.actor.permissions.mode.value
     rules = {rule: effect.value for rule, effect in history.rules.items()}
-    record: JsonObject = {"permissions": mode, "rules": rules, "of_task": of_task}
+    record = {"permissions": mode, "rules": rules, "of_task": of_task}
     return show_result(record, words, as_json=as_json)
 
 
