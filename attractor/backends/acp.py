@@ -26,7 +26,7 @@ from attractor.backends.programs import Dialogue, Invocation, Program, Task
 from attractor.backends.provider_needs import KEYS, has_native_key
 from attractor.backends.registry import OutsideParts
 from attractor.backends.team import SERVER
-from attractor.base.json import JsonObject
+from attractor.base.json import Json, JsonObject
 from attractor.engine.questions.call_rules import AskedCall
 from attractor.engine.seams import Verdict
 from attractor.llm.response import Usage
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from acp.client.connection import ClientSideConnection
     from acp.schema import (
         AcpMcpServer,
+        FileEditToolCallContent,
         HttpMcpServer,
         McpServerStdio,
         PermissionOption,
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
         ToolCallUpdate,
     )
 
+# A person answers about one call.
+_ONCE = frozenset({"allow_once", "reject_once"})
+_NOT_ONCE = Verdict(False, "a person could not allow this call alone")
 _ENDED_CALL = ("completed", "failed")
 _TOOLS = {"edit": "edit_file", "execute": "shell", "fetch": "web_fetch", "read": "read_file"}
 # Its loaded sessions lose their history, or have the results of tools twice.
@@ -94,6 +98,21 @@ class _Call:
             return {"file_path": self.places[0]}
         return {"locations": [*self.places]} if self.places else {}
 
+    def asked(self, arguments: JsonObject) -> JsonObject:
+        """Return arguments with each path of the call, and with the lines of each change."""
+        diffs = [item for item in self.content if item.type == "diff"]
+        paths = dict.fromkeys([*(diff.path for diff in diffs), *self.places])
+        places: dict[str, Json] = {"locations": [*paths]} if paths else {}
+        lines = "\n".join(line for diff in diffs for line in _patch(diff))
+        patch: dict[str, Json] = {"patch": lines} if lines else {}
+        return {**patch, **arguments, **places}
+
+
+def _patch(diff: "FileEditToolCallContent") -> Iterator[str]:
+    yield f"*** Update File: {diff.path}"
+    for mark, text in (("-", diff.old_text or ""), ("+", diff.new_text)):
+        yield from (f"{mark}{line}" for line in text.splitlines())
+
 
 class _AcpClient:
     """Takes the messages of an agent, and grants what it asks for, as the sandbox allows."""
@@ -138,8 +157,9 @@ class _AcpClient:
         options: "Sequence[PermissionOption]",
         **others: Any,
     ) -> "RequestPermissionResponse":
-        """Allow the tool call once, as the sandbox or a person does: for longer only if the agent
-        offers nothing else.
+        """Allow the tool call once, as the sandbox or a person does.
+
+        If the agent offers nothing else, the sandbox allows it for longer, and a person refuses it.
         """
         # See `drive`.
         from acp.schema import AllowedOutcome, DeniedOutcome, RequestPermissionResponse
@@ -147,8 +167,10 @@ class _AcpClient:
         self._calls[tool_call.tool_call_id].add(tool_call)
         self._begin(tool_call.tool_call_id)
         by_kind = {option.kind: option.option_id for option in reversed(options)}
+        if self._dialogue.task.approvals:
+            by_kind = {kind: by_kind[kind] for kind in by_kind.keys() & _ONCE}
         chosen = by_kind.get("allow_once") or by_kind.get("allow_always")
-        verdict = await self._ask(tool_call.tool_call_id)
+        verdict = await self._ask(tool_call.tool_call_id) if chosen else _NOT_ONCE
         if not verdict.is_allowed:
             # The answer itself has no words.
             self._dialogue.messages.append(f"Not done: {verdict.words}")
@@ -164,7 +186,7 @@ class _AcpClient:
         begun = asked.begun(call_id)
         # The title is free text, which must not look like a tool that only reads.
         tool = begun.name if asked.kind in _TOOLS else f"{asked.kind or 'other'}: {begun.name}"
-        call = AskedCall(tool, begun.arguments, folder, why=asked.title)
+        call = AskedCall(tool, asked.asked(begun.arguments), folder, why=asked.title)
         answered: asyncio.Future[Verdict] = asyncio.Future()
         self._dialogue.ask(call, answered.set_result)
         return await answered
@@ -321,7 +343,7 @@ def invoke(task: Task) -> Invocation:
 
     opencode reads the address of its models from its configuration only.
     """
-    return Invocation(variables=opencode.configure(task) if task.access else {})
+    return Invocation(variables=opencode.configure(task) if task.access or task.approvals else {})
 
 
 _PROVIDERS = {"claude": "anthropic", "codex": "openai", "gemini": "gemini"}

@@ -35,6 +35,8 @@ _VARIABLES = {
     "IS_SANDBOX": "1",
 }
 
+# Otherwise claude does not ask before it reads, nor where the project allows a call.
+_ASKS = '{"permissions": {"ask": ["*"]}}'
 _CONFIG = ".claude.json"
 # As if a person had seen these dialogs before.
 _KNOWN: JsonObject = {"hasCompletedOnboarding": True, "hasSeenAutoDefaultNudge": True}
@@ -45,7 +47,7 @@ def invoke(task: Task) -> Invocation:
     words = [*task.arguments, "-p", "--input-format", "stream-json"]
     words += ["--output-format", "stream-json", "--verbose"]
     words += ["--replay-user-messages", "--permission-mode"]
-    asks = ["default", "--permission-prompt-tool", "stdio"]
+    asks = ["default", "--permission-prompt-tool", "stdio", "--settings", _ASKS]
     words += asks if task.approvals else ["bypassPermissions"]
     if not (team := task.team):
         return Invocation((*words, *_choose_model(task)), _VARIABLES)

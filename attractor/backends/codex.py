@@ -235,11 +235,14 @@ def _ended(item: str, kind: str, rest: JsonObject) -> Iterator[ProgramEvent]:
             pass
 
 
+_SHELLS = [f"{at}{name}" for at in ("", "/bin/", "/usr/bin/") for name in ("bash", "sh", "zsh")]
+
+
 def _command(text: str) -> str:
     """Return a command without the shell that codex adds."""
     with suppress(ValueError):
         match shlex.split(text):
-            case [_, "-lc" | "-c", command]:
+            case [program, "-lc" | "-c", command] if program in _SHELLS:
                 return command
             case _:
                 pass

@@ -86,8 +86,8 @@ class ServerTalk:
                     "cwd": task.folder,
                     "approvalPolicy": "untrusted",
                     "approvalsReviewer": "user",
-                    # The sandbox is that of the stage.
-                    "sandbox": "danger-full-access",
+                    # With full access, codex would trust the project, whose rules allow calls.
+                    "sandbox": "read-only",
                 }
                 policy |= {"model": task.choice.model} if task.choice.model else {}
                 if task.session:
@@ -98,7 +98,9 @@ class ServerTalk:
                 self._thread = thread
                 self._dialogue.take(SessionNamed(thread, as_text(rest.get("model"))))
                 said: list[Json] = [{"type": "text", "text": task.prompt}]
-                self._request("turn/start", {"threadId": thread, "input": said})
+                # The sandbox is that of the stage.
+                free: dict[str, Json] = {"sandboxPolicy": {"type": "dangerFullAccess"}}
+                self._request("turn/start", {"threadId": thread, "input": said, **free})
             case "turn/start", {"turn": {"id": str(turn)}}:
                 self._turn = turn
             case _:
@@ -185,10 +187,15 @@ def _snake(name: str) -> str:
 
 
 def _patch(changes: Json) -> Iterator[str]:
-    """Yield the diff of each changed file, after its name."""
+    """Yield the diff of each changed file, after its names."""
     for change in changes if isinstance(changes, list) else []:
         match change:
-            case {"path": str(path), **rest}:
-                yield f"*** Update File: {path}\n{as_text(rest.get('diff'))}"
+            case {"path": str(path), "kind": {"type": str(kind), **rest}, "diff": str(diff)}:
+                yield f"*** {kind.capitalize()} File: {path}"
+                if moved := as_text(rest.get("move_path")):
+                    yield f"*** Move to: {moved}"
+                # Of a whole file, codex shows the text.
+                mark = {"add": "+", "delete": "-"}.get(kind, "")
+                yield from (f"{mark}{line}" for line in diff.splitlines())
             case _:
-                pass
+                yield f"*** Update File: {as_text(change)}"

@@ -61,6 +61,7 @@ def configure(task: Task) -> Mapping[str, str]:
         "permission": "ask" if task.approvals else "allow",
         "share": "disabled",
         "autoupdate": False,
+        "instructions": [f"{task.folder}/AGENTS.md"] if task.approvals else [],
     }
     if access:
         url = access.url + _VERSIONS.get(access.provider, "")
@@ -81,6 +82,8 @@ def configure(task: Task) -> Mapping[str, str]:
         "OPENCODE_CONFIG_CONTENT": json.dumps(config),
         "OPENCODE_DISABLE_AUTOUPDATE": "1",
         "OPENCODE_DISABLE_MODELS_FETCH": "1",
+        # The project could allow calls, and the agent can write its configuration.
+        **({"OPENCODE_DISABLE_PROJECT_CONFIG": "1"} if task.approvals else {}),
     }
 
 

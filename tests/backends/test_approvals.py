@@ -4,11 +4,11 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from attractor.backends import claude, codex
+from attractor.backends import acp, claude, codex
 from attractor.backends.approvals import continue_after_wait
 from attractor.backends.models import ModelChoice
 from attractor.backends.outside_events import ProgramEvent
@@ -43,19 +43,23 @@ class Answers:
     def end(self) -> None: ...
 
 
-class Wire:
+class Wire(asyncio.StreamWriter):
     """The input of a program: what was written to it."""
 
     def __init__(self) -> None:
         self.lines: list[Any] = []
 
-    def write(self, data: bytes) -> None:
-        self.lines += map(json.loads, data.decode().splitlines())
+    def __del__(self, *_: object) -> None: ...
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.lines += map(json.loads, bytes(data).decode().splitlines())
 
     def is_closing(self) -> bool:
         return False
 
     def write_eof(self) -> None: ...
+
+    async def drain(self) -> None: ...
 
 
 async def talk(
@@ -66,11 +70,11 @@ async def talk(
     task = Task("Do it", ModelChoice("x", "model", ""), "/w", session=session, approvals=answers)
     dialogue, wire = Dialogue(task, heard.append), Wire()
     reader = asyncio.StreamReader()
-    dialogue.connect(reader, cast(asyncio.StreamWriter, wire))
+    dialogue.connect(reader, wire)
     driving = asyncio.ensure_future(drive(dialogue))
     for frame in frames:
         reader.feed_data(json.dumps(frame).encode() + b"\n")
-        for _ in range(10):
+        for _ in range(30):
             await asyncio.sleep(0)
     reader.feed_eof()
     await asyncio.wait([driving, dialogue.halted], return_when=asyncio.FIRST_COMPLETED)
@@ -135,7 +139,20 @@ THREAD: list[Mapping[str, Any]] = [
     {"id": 3, "result": {"turn": {"id": "u"}}},
 ]
 END = {"method": "turn/completed", "params": {"turn": {"id": "u", "status": "completed"}}}
-CHANGES = [{"path": "/w/src/a.py", "kind": {"type": "update"}, "diff": "-a\n+b\n"}]
+CHANGES = [
+    {"path": "/w/a", "kind": {"type": "update", "move_path": "/w/.github/b"}, "diff": "-a\n+b\n"},
+    {"path": "/w/c", "kind": {"type": "add"}, "diff": "new\n"},
+    {"path": "/w/d", "kind": {"type": "delete"}, "diff": "old\n*** Add File: x\n"},
+]
+PATCH = """*** Update File: /w/a
+*** Move to: /w/.github/b
+-a
++b
+*** Add File: /w/c
++new
+*** Delete File: /w/d
+-old
+-*** Add File: x"""
 
 
 def asks(id_: int, method: str, **params: Any) -> Mapping[str, Any]:
@@ -147,7 +164,7 @@ async def test_codex_is_answered_once_for_each_call() -> None:
         {
             "Bash: touch a": Verdict(True),
             "Bash: touch b": Verdict(False, "a person refused it: no"),
-            "Edit: src/a.py": Verdict(True),
+            "Edit: a; .github/b; c; d": Verdict(True),
         }
     )
     item = {"type": "fileChange", "id": "i", "changes": CHANGES, "status": "inProgress"}
@@ -171,9 +188,63 @@ async def test_codex_is_answered_once_for_each_call() -> None:
     steered = [one["params"]["input"] for one in lines if one.get("method") == "turn/steer"]
     assert steered == [[{"type": "text", "text": "Not done: a person refused it: no"}]]
     assert [one.why for one in answers.asked] == ["", "to try", ""]
-    assert answers.asked[2].changes == "*** Update File: /w/src/a.py\n-a\n+b"
+    assert answers.asked[2].changes == PATCH
     assert "came twice" in str(heard)
-    assert "update /w/src/a.py" in str(heard)
+    assert "update /w/a" in str(heard)
+
+
+@pytest.mark.parametrize("program", ["./evil", "./bash", "python3"])
+async def test_program_that_is_no_shell_is_shown(program: str) -> None:
+    answers = Answers({})
+    asked = asks(0, "commandExecution", itemId="c", command=f"{program} -c ls", cwd="/w")
+    await talk(codex.drive_server, answers, [*THREAD, asked])
+    assert answers.asked[0].command == f"{program} -c ls"
+
+
+async def test_codex_does_not_trust_the_project() -> None:
+    _, lines, _ = await talk(codex.drive_server, Answers({}), THREAD)
+    sent = {one["method"]: one.get("params", {}) for one in lines}
+    assert sent["thread/start"]["sandbox"] == "read-only"
+    assert sent["turn/start"]["sandboxPolicy"] == {"type": "dangerFullAccess"}
+
+
+SESSION: list[Mapping[str, Any]] = [
+    {"jsonrpc": "2.0", "id": 0, "result": {"protocolVersion": 1}},
+    {"jsonrpc": "2.0", "id": 1, "result": {"sessionId": "s"}},
+]
+
+
+async def permission(
+    answers: Answers, call: Mapping[str, Any], *offers: str
+) -> tuple[str, Dialogue]:
+    """Return the answer to an agent over ACP that asks about a call, and the dialogue."""
+    options = [{"optionId": kind, "name": kind, "kind": kind} for kind in offers]
+    params = {"sessionId": "s", "toolCall": {"toolCallId": "c", **call}, "options": options}
+    asked = {"jsonrpc": "2.0", "id": 9, "method": "session/request_permission", "params": params}
+    dialogue, lines, _ = await talk(acp.drive, answers, [*SESSION, asked, {}])
+    [outcome] = [one["result"]["outcome"] for one in lines if one.get("id") == 9]
+    return outcome.get("optionId", outcome["outcome"]), dialogue
+
+
+async def test_agent_over_acp_asks_about_each_file_of_a_call() -> None:
+    diffs = [
+        {"type": "diff", "path": f"/w/{name}", "oldText": old, "newText": "new\n"}
+        for name, old in (("a", "old\n"), (".github/b", None))
+    ]
+    call = {"kind": "edit", "title": "x", "content": diffs, "locations": [{"path": "/w/c"}]}
+    answers = Answers({"Edit: a; .github/b; c": Verdict(True)})
+    assert (await permission(answers, call, "allow_once"))[0] == "allow_once"
+    [asked] = answers.asked
+    assert asked.changes == "*** Update File: /w/a\n-old\n+new\n*** Update File: /w/.github/b\n+new"
+    assert "/w/.github/b" in str(asked.arguments)
+
+
+async def test_agent_over_acp_gets_no_rule_of_its_own() -> None:
+    answers = Answers({})
+    call = {"kind": "execute", "title": "touch a"}
+    said, dialogue = await permission(answers, call, "allow_always", "reject_always")
+    assert (said, answers.asked) == ("cancelled", [])
+    assert "could not allow this call alone" in dialogue.messages[-1]
 
 
 async def test_fault_of_codex_is_a_failure() -> None:

@@ -18,7 +18,7 @@ from attractor.twins.exchange.answer import Answer, ToolUse
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
-from tests.agent.twinned import says, uses
+from tests.agent.twinned import says, use, uses
 from tests.cli.test_agent import ProjectDesk, desk_with, steps
 from tests.external_agents.test_actors import ROUTE
 from tests.external_agents.test_backends import PROGRAMS, Outside
@@ -47,6 +47,11 @@ def calls(one: Outside, command: str) -> Answer:
 
 def exec_command(command: str) -> Call:
     return Call("exec_command", {"cmd": command})
+
+
+def one_by_one(codex: Outside) -> Outside:
+    """Return codex with a model whose tools are called one by one."""
+    return replace(codex, model="gpt-5.2-codex", run=exec_command)
 
 
 class AskedDesk(ProjectDesk):
@@ -127,6 +132,41 @@ def test_person_allows_and_refuses_with_words(tmp_path: Path, one: Outside, back
         assert desk.used() == ["allow", "deny"]
 
 
+ALLOWED_BY_PROJECT = {
+    "claude": (".claude/settings.json", '{"permissions": {"allow": ["Bash"]}}'),
+    "codex": (".codex/rules/x.rules", 'prefix_rule(pattern=["touch"], decision="allow")'),
+    "gemini": (".gemini/settings.json", '{"tools": {"allowed": ["run_shell_command"]}}'),
+    "opencode": ("opencode.json", '{"agent": {"build": {"permission": {"bash": "allow"}}}}'),
+}
+
+
+@each_that_asks
+def test_file_of_the_project_allows_no_call(tmp_path: Path, one: Outside, backend: str) -> None:
+    if one.program == "codex":
+        one = one_by_one(one)
+    with asked_desk(tmp_path, one, steps("Do it", calls(one, "touch a"), says("Done."))) as desk:
+        name, text = ALLOWED_BY_PROJECT[one.program]
+        (desk.place / name).parent.mkdir(parents=True, exist_ok=True)
+        (desk.place / name).write_text(text)
+        (desk.place / "AGENTS.md").write_text("Say plum.")
+        desk.spawn(one, backend)
+        desk.await_question()
+        assert not (desk.place / "a").exists()
+        has_read = "Say plum." in str([asked.body for asked in desk.twin.requests])
+        assert has_read or one.program == "gemini"
+
+
+@each_that_asks
+def test_refusal_counts_for_reading(tmp_path: Path, one: Outside, backend: str) -> None:
+    read = [uses(use("Read", {"file_path": "/workspace/calc.py"}))] * (one.program == "claude")
+    rules = steps("Do it", *read, calls(one, "cat calc.py"), says("Done."))
+    rules.append(Rule(when=When(last_user="Not done"), answer=says("Done.")))
+    with asked_desk(tmp_path, one, rules) as desk:
+        desk.spawn(one, backend, "--deny", "Read", "--deny", "Bash(cat *)")
+        assert desk.done() == "Done."
+        assert "return a - b" not in str([asked.body for asked in desk.twin.requests])
+
+
 @each_that_asks
 def test_always_is_asked_once_and_is_a_rule_of_the_actor(
     tmp_path: Path, one: Outside, backend: str
@@ -198,8 +238,7 @@ def test_person_edits_a_command_of_claude(tmp_path: Path) -> None:
 def test_allowed_command_cannot_answer_the_next_question(tmp_path: Path, program: str) -> None:
     [one] = [one for one in PROGRAMS if one.program == program]
     if program == "codex":
-        # A model whose tools are called one by one.
-        one = replace(one, model="gpt-5.2-codex", run=exec_command)
+        one = one_by_one(one)
     attack = "setsid python3 answering.py < /dev/null > attack.log 2>&1 &"
     rules = [
         *steps("Do it", calls(one, attack), calls(one, "touch forbidden"), says("Done.")),
