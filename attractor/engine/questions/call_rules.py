@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
+from itertools import dropwhile
 
 from attractor.base.call_text import describe_call
 from attractor.base.dataclasses import dataclass
@@ -59,6 +60,27 @@ def require_permissions(
     return CallPermissions(mode, allow, deny)
 
 
+_SHELL, _EDIT, _READ, _FETCH, _INWARD = "bash", "edit", "read", "webfetch", "(inward)"
+_SHOWN = {_SHELL: "Bash", _EDIT: "Edit", _READ: "Read"}
+_KINDS = {
+    **dict.fromkeys(("bash", "shell", "execute", "run_shell_command", "monitor"), _SHELL),
+    **dict.fromkeys(("edit", "write", "multiedit", "notebookedit"), _EDIT),
+    **dict.fromkeys(("edit_file", "write_file", "apply_patch", "replace"), _EDIT),
+    **dict.fromkeys(("read", "glob", "grep", "ls", "list_dir", "notebookread"), _READ),
+    **dict.fromkeys(("read_file", "read_many_files", "search"), _READ),
+    **dict.fromkeys(("webfetch", "web_fetch"), _FETCH),
+    # The agent's notes, and what it knows about itself.
+    **dict.fromkeys(("todowrite", "taskcreate", "taskupdate", "taskget", "tasklist"), _INWARD),
+    **dict.fromkeys(("toolsearch", "listagents", "reportfindings"), _INWARD),
+}
+# They also read files that their arguments do not name.
+_SEARCHES = ("glob", "grep", "ls", "list_dir", "search")
+_PATHS = ("file_path", "path", "notebook_path")
+_PATH_LISTS = ("paths", "locations")
+_EDITORS = {"patch": "apply_patch", "old_string": "edit_file", "content": "write_file"}
+_IN_PATCH = late_pattern(r"^\*\*\* (?:Add File|Update File|Delete File|Move to): (.+)$", re.M)
+
+
 @dataclass(frozen=True)
 class AskedCall:
     """A tool call that an agent wants to make in a folder.
@@ -74,7 +96,7 @@ class AskedCall:
 
     @property
     def kind(self) -> str:
-        """The tool as rules name it: several tools run commands, or change files."""
+        """The tool as rules name it: several tools run commands, change files, or read them."""
         return _KINDS.get(self.tool.casefold(), self.tool.casefold())
 
     @property
@@ -90,24 +112,23 @@ class AskedCall:
 
     @property
     def subjects(self) -> Sequence[str]:
-        """The command, or the paths in the folder; what the patterns of rules are compared with."""
+        """The command, or the paths; what the patterns of rules are compared with."""
         if self.kind == _SHELL:
             return [self.command]
-        return [self._in_folder(path) for path in _paths(self.arguments)]
+        paths = _paths(self.arguments) if self.kind in _SHOWN else ()
+        return [*dict.fromkeys(map(self._in_folder, paths))]
 
     @property
     def rule(self) -> str:
         """The rule that allows this call, and none with another command or path.
 
-        A call that changes several files has none, and a tool with an odd name.
+        Only a call with one command or path has one.
         """
-        subjects = self.subjects
-        name = _SHOWN.get(self.kind, self.tool)
-        if not _RULE.fullmatch(name):
-            return ""
-        if not subjects:
-            return "" if self.kind == _EDIT else name
-        return f"{name}({_escape(subjects[0])})" if len(subjects) == 1 else ""
+        match self.subjects:
+            case [subject] if subject.strip():
+                return f"{_SHOWN[self.kind]}({_escape(subject)})"
+            case _:
+                return ""
 
     @property
     def changes(self) -> str:
@@ -121,62 +142,66 @@ class AskedCall:
         return f"{_SHOWN.get(self.kind, self.tool)}: {subjects}" if subjects else self.tool
 
     def _in_folder(self, path: str) -> str:
-        whole = posixpath.normpath(posixpath.join(self.folder, path))
+        """Return a path in the folder; another one is absolute."""
+        whole = _normal(posixpath.join(self.folder, path))
         inside = posixpath.relpath(whole, self.folder)
-        return whole if inside.startswith("../") else inside
-
-
-_SHELL, _EDIT, _READ = "bash", "edit", "read"
-_SHOWN = {_SHELL: "Bash", _EDIT: "Edit", _READ: "Read"}
-_KINDS = {
-    **dict.fromkeys(("bash", "shell", "execute", "run_shell_command"), _SHELL),
-    **dict.fromkeys(("edit", "write", "multiedit", "notebookedit"), _EDIT),
-    **dict.fromkeys(("edit_file", "write_file", "apply_patch", "replace"), _EDIT),
-    **dict.fromkeys(("read", "glob", "grep", "ls", "list_dir", "notebookread"), _READ),
-    **dict.fromkeys(("read_file", "read_many_files", "search", "todowrite"), _READ),
-    **dict.fromkeys(("list_actors", "read_answer"), _READ),
-    **dict.fromkeys(("mcp__attractor__list_actors", "mcp__attractor__read_answer"), _READ),
-}
-_PATHS = ("file_path", "path", "notebook_path")
-_EDITORS = {"patch": "apply_patch", "old_string": "edit_file", "content": "write_file"}
-_IN_PATCH = late_pattern(r"^\*\*\* (?:Add File|Update File|Delete File|Move to): (.+)$", re.M)
+        return whole if inside.split("/")[0] == ".." else inside
 
 
 def _paths(arguments: JsonObject) -> Iterator[str]:
     for name in _PATHS:
         if isinstance(path := arguments.get(name), str):
             yield path
+    for name in _PATH_LISTS:
+        if isinstance(paths := arguments.get(name), list):
+            yield from map(str, paths)
     if isinstance(patch := arguments.get("patch"), str):
         yield from (path.strip() for path in _IN_PATCH.findall(patch))
 
 
+def _normal(path: str) -> str:
+    return re.sub("^//", "/", posixpath.normpath(path))
+
+
 @dataclass(frozen=True)
 class CallRule:
-    """A rule about calls: a kind of tool, and a pattern; without one, it is about each call."""
+    """A rule about the calls of a tool, or of several: `Bash`, `Edit` and `Read` mean each tool
+    that does so. Without a pattern, it is about each call.
+    """
 
-    kind: str
+    tool: str
     pattern: str | None
+
+    def is_about(self, call: AskedCall) -> bool:
+        """Return whether the rule is about the tool of a call."""
+        return self.tool in (call.kind, call.tool.casefold())
 
     def permits(self, call: AskedCall) -> bool:
         """Return whether the rule is about all that a call does.
 
         A pattern with `*` is only compared with plain commands.
         """
-        subjects = call.subjects
-        if call.kind != self.kind or self.pattern is None:
-            return call.kind == self.kind
-        is_clear = call.kind != _SHELL or is_plain_command(call.command)
-        return bool(subjects) and all(
-            self._matches(one) and (is_clear or len(self._texts) == 1) for one in subjects
-        )
+        if self.pattern is None or not self.is_about(call):
+            return self.is_about(call)
+        if call.kind == _SHELL:
+            is_clear = len(self._texts) == 1 or is_plain_command(call.command)
+            return is_clear and self._matches(call.command)
+        paths = call.subjects
+        return bool(paths) and all(self._matches_path(path, call.folder) for path in paths)
 
     def forbids(self, call: AskedCall) -> bool:
         """Return whether the rule is about a part of what a call does."""
-        if call.kind != self.kind or self.pattern is None:
-            return call.kind == self.kind
-        is_command = call.kind == _SHELL
-        parts = [call.command, *_PARTS.split(call.command)] if is_command else call.subjects
-        return any(self._matches(part.strip()) for part in parts)
+        if self.pattern is None or not self.is_about(call):
+            return self.is_about(call)
+        if call.kind == _SHELL:
+            return any(map(self._matches, _spellings(call.command)))
+        return any(self._matches_path(path, call.folder) for path in call.subjects)
+
+    def _matches_path(self, path: str, folder: str) -> bool:
+        """Return whether a path matches; if the pattern is not absolute, only in the folder."""
+        if (self.pattern or "").startswith("/"):
+            return self._matches(_normal(posixpath.join(folder, path)))
+        return not path.startswith("/") and self._matches(path)
 
     @property
     def _texts(self) -> Sequence[str]:
@@ -199,8 +224,11 @@ class CallRule:
 
 _RULE = late_pattern(r"\s*([\w.:/-]+)(?:\((.*)\))?\s*", re.DOTALL)
 _STAR = late_pattern(r"(?<!\\)\*")
+_GLOB = late_pattern(r"[*?\[{]")
 _ESCAPED = late_pattern(r"\\([\\*])")
 _PARTS = late_pattern(r"[;&|\n()`{}]+")
+# Words before a program.
+_BEFORE = late_pattern(r"\w+=.*|if|then|elif|else|while|until|do|!|time", re.DOTALL)
 # Expansions, further commands and redirections: what runs is not what is written.
 _NOT_PLAIN = late_pattern(r"[;&|<>()$`\\\n\r{}!#]")
 
@@ -212,11 +240,43 @@ def _escape(subject: str) -> str:
 def parse_rule(text: str) -> CallRule:
     """Read a rule such as `Bash(git status*)`, `Edit(docs/*)` or `WebFetch`."""
     match = _RULE.fullmatch(text)
-    if not match:
-        hint = "write the tool, and a pattern of its command or path: Bash(git status*)"
+    name, pattern = (match[1].casefold(), match[2]) if match else ("", None)
+    kind = _KINDS.get(name, "")
+    hint = "write the tool, and a pattern of its command or path: Bash(git status*)"
+    if hint := _find_fault(kind, pattern) if match else hint:
         raise UsageError(f"invalid rule about tool calls {text!r}", hint=hint)
-    name, pattern = match[1].casefold(), match[2]
-    return CallRule(_KINDS.get(name, name), pattern)
+    if pattern and kind != _SHELL:
+        pattern = _normal(f"{pattern}*" if pattern.endswith("/") else pattern)
+    return CallRule(kind if kind == _FETCH else name, pattern)
+
+
+def _find_fault(kind: str, pattern: str | None) -> str:
+    """Return what to write instead of a pattern that matches nothing, or an empty text."""
+    if pattern is None:
+        return ""
+    if kind not in _SHOWN:
+        return "write it without a pattern: only Bash, Edit, Read and their tools have one"
+    if not pattern.strip():
+        return "write it without parentheses, for each call of the tool"
+    if kind == _SHELL:
+        return "write a space for the colon: Bash(git status *)" if pattern.endswith(":*") else ""
+    is_outside = _normal(pattern).split("/")[0] == ".."
+    return "write a path outside of the folder as a whole: Edit(/etc/*)" if is_outside else ""
+
+
+def _spellings(command: str) -> Iterator[str]:
+    """Yield the parts of a command as they are written, and by the words that a shell reads."""
+    for part in (command, *_PARTS.split(command)):
+        yield part.strip()
+        try:
+            words = shlex.split(part)
+        except ValueError:
+            words = part.split()
+        if plain := [*dropwhile(_BEFORE.fullmatch, words)]:
+            for name in (plain[0], posixpath.basename(plain[0])):
+                text = shlex.join([name, *plain[1:]])
+                # `rm *` is also about rm without arguments.
+                yield from (text, f"{text} ")
 
 
 def is_plain_command(command: str) -> bool:
@@ -258,11 +318,13 @@ def find_rule(
     for text in (*permissions.allow, *learnt):
         if parse_rule(text).permits(call):
             return Ruling(True, text)
-    return Ruling(True, ONLY_READS) if _only_reads(call) else None
+    return Ruling(True, ONLY_READS) if _only_reads(call, permissions.deny) else None
 
 
-def _only_reads(call: AskedCall) -> bool:
+def _only_reads(call: AskedCall, deny: Iterable[str]) -> bool:
     if call.kind == _READ:
+        return _names_files(call) or not any(parse_rule(text).is_about(call) for text in deny)
+    if call.kind == _INWARD:
         return True
     if call.kind != _SHELL or not is_plain_command(call.command):
         return False
@@ -270,6 +332,12 @@ def _only_reads(call: AskedCall) -> bool:
     if program == "git":
         return words[:1] != [] and words[0] in _GIT_READERS and not any(map(_may_write, words))
     return program in _READERS
+
+
+def _names_files(call: AskedCall) -> bool:
+    """Return whether a call that reads names all files, so that refusals are compared with them."""
+    is_search = call.tool.casefold() in _SEARCHES
+    return not is_search and bool(call.subjects) and not any(map(_GLOB.search, call.subjects))
 
 
 def _may_write(word: str) -> bool:

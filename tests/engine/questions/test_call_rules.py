@@ -31,8 +31,8 @@ def edit(path: str) -> AskedCall:
     return AskedCall("Write", {"file_path": path}, "/w")
 
 
-def ruled(call: AskedCall) -> str:
-    found = find_rule(call, RULES, ["WebFetch"])
+def ruled(call: AskedCall, permissions: CallPermissions = RULES) -> str:
+    found = find_rule(call, permissions, [])
     return "ask" if found is None else ("allow" if found.is_allowed else "deny")
 
 
@@ -70,12 +70,54 @@ def ruled(call: AskedCall) -> str:
             AskedCall("apply_patch", {"patch": "*** Update File: src/a\n*** Move to: b\n"}, "/w"),
             "ask",
         ),
-        (AskedCall("WebFetch", {"url": "http://x"}, "/w"), "allow"),
         (AskedCall("mail.send", {}, "/w"), "ask"),
     ],
 )
 def test_rule_decides(call: AskedCall, wanted: str) -> None:
     assert ruled(call) == wanted
+
+
+def read(tool: str, *paths: str) -> AskedCall:
+    return AskedCall(tool, {"paths": [*paths]}, "/w")
+
+
+@table(
+    "rule, call, wanted",
+    [
+        ("-Read(secrets/*)", read("read_many_files", "a", "secrets/a"), "deny"),
+        ("-Read(secrets/*)", read("read_many_files", "*"), "ask"),
+        ("-Read(secrets/*)", read("read_many_files", "a"), "allow"),
+        ("-Read(secrets/*)", read("read_many_files"), "ask"),
+        ("-Read(secrets/*)", read("Grep", "src"), "ask"),
+        ("-Bash(cat *)", read("Grep", "src"), "allow"),
+        ("-TodoWrite", read("Read", "a"), "allow"),
+        ("-LS", read("Read", "a"), "allow"),
+        ("-LS", read("LS", "a"), "deny"),
+        ("-Read", read("LS", "a"), "deny"),
+        ("-Read", AskedCall("TodoWrite", {}, "/w"), "allow"),
+        ("WebFetch", AskedCall("web_fetch", {"url": "x"}, "/w"), "allow"),
+        ("-web_fetch", AskedCall("WebFetch", {"url": "x"}, "/w"), "deny"),
+        ("Write", edit("a"), "allow"),
+        ("Write", AskedCall("Edit", {"file_path": "a"}, "/w"), "ask"),
+        ("Edit(./docs//*)", edit("docs/a"), "allow"),
+        ("Edit(/w/docs/*)", edit("docs/a"), "allow"),
+        ("-Edit(.github/)", edit(".github/a"), "deny"),
+        ("Edit(*)", edit("a/b"), "allow"),
+        ("Edit(*)", edit("/etc/passwd"), "ask"),
+        ("Edit(*.md)", edit("../x.md"), "ask"),
+        ("Edit(/etc/*)", edit("../etc//x"), "allow"),
+        *[
+            ("-Bash(rm *)", shell(command), "deny")
+            for command in ("rm\tx", "'rm' x", "/bin/rm x", "A=1 B= rm x", "rm", "a; ! rm 'a;b'")
+        ],
+        ("-Bash(rm *)", shell("if true; then rm x; fi"), "deny"),
+        ("-Bash(rm *)", shell("rmdir 'x"), "ask"),
+    ],
+)
+def test_one_rule_decides(rule: str, call: AskedCall, wanted: str) -> None:
+    is_refusal = rule.startswith("-")
+    allow, deny = ([], [rule[1:]]) if is_refusal else ([rule], [])
+    assert ruled(call, CallPermissions(ASK, allow, deny)) == wanted
 
 
 def test_what_only_reads_is_named() -> None:
@@ -89,21 +131,33 @@ def test_stricter_permissions_and_all_rules_count() -> None:
     assert whole == CallPermissions(ASK, ("Bash",), ("Edit",))
 
 
-@pytest.mark.parametrize("text", ["", "(x)", "Bash(x", "two words"])
+WRONG = ["", "(x)", "Bash(x", "two words", "Bash()", "Bash(rm:*)", "Edit( )", "Edit(../x)"]
+
+
+@pytest.mark.parametrize("text", [*WRONG, "Bahs(rm *)", "WebFetch(http://x*)", "TodoWrite(x)"])
 def test_text_that_is_no_rule_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="invalid rule"):
         parse_rule(text)
 
 
-def test_tool_with_an_odd_name_has_no_rule() -> None:
-    assert AskedCall("run it (now)", {}, "/w").rule == ""
+@pytest.mark.parametrize("tool", ["run it (now)", "web_fetch", "mcp__fs__copy"])
+def test_call_of_another_tool_has_no_rule(tool: str) -> None:
+    assert AskedCall(tool, {"path": "a", "to": "b"}, "/w").rule == ""
 
 
-@given(st.text(max_size=30), st.text(max_size=30))
+@given(st.text(min_size=1, max_size=30).filter(str.strip), st.text(max_size=30))
 def test_rule_of_a_call_allows_this_call_and_no_other(one: str, other: str) -> None:
     rule = parse_rule(shell(one).rule)
     assert rule.permits(shell(one))
     assert rule.permits(shell(other)) == (one == other)
+
+
+@given(st.text(max_size=9, alphabet="/.a* "), st.text(max_size=9, alphabet="/.a* "))
+def test_rule_of_a_change_allows_this_file_and_no_other(one: str, other: str) -> None:
+    if text := edit(one).rule:
+        rule = parse_rule(text)
+        assert rule.permits(edit(one))
+        assert rule.permits(edit(other)) == (edit(one).subjects == edit(other).subjects)
 
 
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=4))
