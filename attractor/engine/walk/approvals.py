@@ -120,7 +120,7 @@ class StageApprovals:
 
     def _question(self, call: AskedCall) -> Question:
         content = canonical_json([call.tool, dict(call.arguments), call.folder])
-        digest = sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        digest = sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
         name = f"{self._id}{BESIDES}approval-{digest}"
         # Equal calls at once are several questions.
         names = (name if number == 1 else f"{name}.{number}" for number in count(1))

@@ -264,6 +264,7 @@ def test_input_that_changed_is_another_question(tmp_path: Path) -> None:
     asker = Says("allow", "deny")
     place.run_with(asker)
     assert len({one.id for one in asker.asked}) == 2
+    assert all(re.search("-[0-9a-f]{64}$", one.id) for one in asker.asked)
     assert [one.is_allowed for one in place.verdicts] == [True, False]
 
 
