@@ -26,7 +26,7 @@ from attractor.backends.programs import Dialogue, Invocation, Program, Task
 from attractor.backends.provider_needs import KEYS, has_native_key
 from attractor.backends.registry import OutsideParts
 from attractor.backends.team import SERVER
-from attractor.base.json import Json, JsonObject
+from attractor.base.json import JsonObject
 from attractor.engine.questions.call_rules import AskedCall
 from attractor.engine.seams import Verdict
 from attractor.llm.response import Usage
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from acp.client.connection import ClientSideConnection
     from acp.schema import (
         AcpMcpServer,
-        FileEditToolCallContent,
         HttpMcpServer,
         McpServerStdio,
         PermissionOption,
@@ -102,13 +101,13 @@ class _Call:
         """Return arguments with each path of the call, and with the lines of each change."""
         diffs = [item for item in self.content if item.type == "diff"]
         paths = dict.fromkeys([*(diff.path for diff in diffs), *self.places])
-        places: dict[str, Json] = {"locations": [*paths]} if paths else {}
+        places: JsonObject = {"locations": [*paths]} if paths else {}
         lines = "\n".join(line for diff in diffs for line in _patch(diff))
-        patch: dict[str, Json] = {"patch": lines} if lines else {}
+        patch: JsonObject = {"patch": lines} if lines else {}
         return {**patch, **arguments, **places}
 
 
-def _patch(diff: "FileEditToolCallContent") -> Iterator[str]:
+def _patch(diff: Any) -> Iterator[str]:
     yield f"*** Update File: {diff.path}"
     for mark, text in (("-", diff.old_text or ""), ("+", diff.new_text)):
         yield from (f"{mark}{line}" for line in text.splitlines())
@@ -167,10 +166,12 @@ class _AcpClient:
         self._calls[tool_call.tool_call_id].add(tool_call)
         self._begin(tool_call.tool_call_id)
         by_kind = {option.kind: option.option_id for option in reversed(options)}
-        if self._dialogue.task.approvals:
+        has_person = self._dialogue.task.approvals is not None
+        if has_person:
             by_kind = {kind: by_kind[kind] for kind in by_kind.keys() & _ONCE}
         chosen = by_kind.get("allow_once") or by_kind.get("allow_always")
-        verdict = await self._ask(tool_call.tool_call_id) if chosen else _NOT_ONCE
+        is_asked = chosen or not has_person
+        verdict = await self._ask(tool_call.tool_call_id) if is_asked else _NOT_ONCE
         if not verdict.is_allowed:
             # The answer itself has no words.
             self._dialogue.messages.append(f"Not done: {verdict.words}")

@@ -218,7 +218,7 @@ def test_answer_counts_after_the_program_has_ended(
         desk.say("allow")
         if end == "killed":
             # A task that was cut goes on when a person says so.
-            desk.do("up")
+            desk.do("up", "--once")
         assert desk.done() == "Done."
         assert (desk.place / "a").exists()
         assert desk.used() == ["allow"]

@@ -69,9 +69,11 @@ _KINDS = {
     **dict.fromkeys(("read", "glob", "grep", "ls", "list_dir", "notebookread"), _READ),
     **dict.fromkeys(("read_file", "read_many_files", "search"), _READ),
     **dict.fromkeys(("webfetch", "web_fetch"), _FETCH),
-    # The agent's notes, and what it knows about itself.
+    # The agent's notes, and what it knows about itself and other agents.
     **dict.fromkeys(("todowrite", "taskcreate", "taskupdate", "taskget", "tasklist"), _INWARD),
     **dict.fromkeys(("toolsearch", "listagents", "reportfindings"), _INWARD),
+    **dict.fromkeys(("list_actors", "mcp__attractor__list_actors"), _INWARD),
+    **dict.fromkeys(("read_answer", "mcp__attractor__read_answer"), _INWARD),
 }
 # They also read files that their arguments do not name.
 _SEARCHES = ("glob", "grep", "ls", "list_dir", "search")
