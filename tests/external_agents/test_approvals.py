@@ -156,7 +156,8 @@ def test_file_of_the_project_allows_no_call(tmp_path: Path, one: Outside, backen
         assert has_read or one.program == "gemini"
 
 
-@each_that_asks
+# gemini does not ask before it reads.
+@pytest.mark.parametrize(("one", "backend"), [row for row in ASKING if row[0].program != "gemini"])
 def test_refusal_counts_for_reading(tmp_path: Path, one: Outside, backend: str) -> None:
     read = [uses(use("Read", {"file_path": "/workspace/calc.py"}))] * (one.program == "claude")
     rules = steps("Do it", *read, calls(one, "cat calc.py"), says("Done."))
