@@ -19,46 +19,47 @@ pytestmark = pytest.mark.agents
 
 # Each program calls the tools of a server by names of its own.
 NAMES = {
-    "claude": "mcp__attractor__{}",
-    "codex": "{}",
-    "gemini": "mcp_attractor_{}",
-    "opencode": "attractor_{}",
+    "claude": "mcp__attractor__spawn_actor",
+    "codex": "spawn_actor",
+    "gemini": "mcp_attractor_spawn_actor",
+    "opencode": "attractor_spawn_actor",
 }
 
 
 @each_program
-def test_program_writes_to_another_actor_and_reads_its_answer(
+def test_program_starts_another_actor_and_reads_its_answer(
     tmp_path: Path, one: Outside, backend: str
 ) -> None:
     one.require()
+    if (backend, one.program) == ("acp", "gemini"):
+        pytest.skip("it begins before it knows the tools of a server")
     desk = desk_with(tmp_path)
     if backend == "acp":
         desk.write(f'[backends.acp]\nrun = "{ACP[one.program]}"\n', "attractor.toml")
-    words = ["--with", backend, *(["--model", one.model] if one.model else [])]
-    named = NAMES[one.program].format("send_message")
-    sent = uses(use(named, {"to": "helper", "text": "Say a word"}))
+    # With other models, codex calls tools by a program that the model writes.
+    model = "gpt-5.2-codex" if one.program == "codex" else one.model
+    words = ["--with", backend, *(["--model", model] if model else [])]
+    started = uses(use(NAMES[one.program], {"name": "helper", "task": "Say a word"}))
     rules = (
         Rule(when=When(system="Task Routing AI"), answer=says(ROUTE)),
         Rule(when=When(last_user="A result about"), answer=says("It said quokka.")),
-        Rule(when=When(last_user="Ask the helper", step=0), answer=sent),
-        Rule(when=When(last_user="Ask the helper"), answer=says("I asked.")),
+        Rule(when=When(last_user="Say a word"), answer=says("Quokka.")),
+        Rule(when=When(last_user="Ask a helper", step=0), answer=started),
+        Rule(when=When(last_user="Ask a helper"), answer=says("I asked.")),
         Rule(answer=says("Nothing.")),
     )
     with in_background(ProviderTwin(Script(rules=rules))) as desk.twin:
         try:
-            simulated = ("--with", "simulate", "--in", "none", "--sandbox", "none")
-            desk.do("actor", "spawn", "Wait", "--name", "helper", *simulated)
-            leads = ("--in", "in-place", "--leads", "to=helper")
-            desk.do("actor", "spawn", "Ask the helper", "--name", "one", *leads, *words)
+            leads = ("--in", "in-place", "--leads", "most=1 usd=1")
+            desk.do("actor", "spawn", "Ask a helper", "--name", "one", *leads, *words)
 
-            def answers() -> list[str]:
-                listed = json.loads(desk.do("message", "list", "one", "--json").stdout)
-                return [one.get("words") or one.get("reason") or "" for one in listed]
+            def answers(name: str) -> list[str]:
+                shown = desk.do("message", "list", name, "--json").stdout or "[]"
+                return [one.get("words") or one.get("reason") or "" for one in json.loads(shown)]
 
-            wait_until(lambda: len(answers()) == 2 and all(answers()))
-            assert answers() == ["I asked.", "It said quokka."]
-            [_, asked] = json.loads(desk.do("message", "list", "helper", "--json").stdout)
-            assert asked["message"]["sender"]["name"] == "one"
+            wait_until(lambda: len(answers("one")) == 2 and all(answers("one")))
+            assert answers("one") == ["I asked.", "It said quokka."]
+            assert answers("helper") == ["Quokka."]
         finally:
             for name in ("one", "helper"):
                 desk.do("actor", "stop", name)
