@@ -28,6 +28,7 @@ from attractor.worlds.actors import (
     ActorHistory,
     Answered,
     GoneOn,
+    LeadStopped,
     Mark,
     Marked,
     Renewed,
@@ -315,6 +316,12 @@ def mark_unseen(folder: ActorFolder, message: str, by: Sender, opened: OpenProje
     opened.refuse_in_run("'attractor attention'")
     if message and folder.read().seen == message:
         folder.record(Marked(Mark.UNSEEN, by, opened.now(), message))
+
+
+def mark_stop_seen(folder: ActorFolder, opened: OpenProject) -> None:
+    """Record that a person knows that a rule about other actors stopped an agent."""
+    opened.refuse_in_run("'attractor attention'")
+    folder.record(LeadStopped(None, "", opened.now()))
 
 
 def stop(

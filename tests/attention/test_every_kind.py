@@ -28,7 +28,8 @@ from attractor.growth.deployment.start import start_release
 from attractor.growth.deployment.targets import local
 from attractor.growth.plans.plan import read_proposal
 from attractor.server.service import Service
-from attractor.worlds.actors import ActorFolder, list_actors
+from attractor.worlds.actors import ActorFolder, LeadStopped, list_actors
+from attractor.worlds.leads import LeadRule
 from attractor.worlds.messages import TaskAtWork
 from attractor.worlds.orders import here, mark_seen
 from attractor.worlds.process import ActorProcess
@@ -135,6 +136,13 @@ def held(folder: Path) -> World:
     return world
 
 
+def led_too_far(folder: Path) -> World:
+    world = plain(folder)
+    actor = actor_in(world.opened, "worker")
+    actor.record(LeadStopped(LeadRule.STORM, "too many", world.opened.now()))
+    return world
+
+
 def of_app(app: Living) -> World:
     world = World(OpenProject(app.plane.project), app)
     world.opened.identity.create_id()
@@ -233,6 +241,10 @@ def app_answers(world: World, client: httpx.Client) -> bool:
     return bool(world.app.get("/health")["ok"])
 
 
+def stop_is_seen(world: World, client: httpx.Client) -> bool:
+    return world.actor.read().lead_stopped is None
+
+
 FAILED, NOT_BEGUN = "tool_comman", "not begun: "
 KINDS: Sequence[tuple[str, Make, str, str, Mapping[str, str], Effect]] = [
     ("questions", asked, "question", "answer", {"answer": "Y"}, run_is("success")),
@@ -260,6 +272,7 @@ KINDS: Sequence[tuple[str, Make, str, str, Mapping[str, str], Effect]] = [
     ("tasks", blocked, "blocked", "leave", {}, answers_are(("first", "given up"))),
     ("holds", held, "held", "go on", {}, answers_are(("first", FAILED), ("second", FAILED))),
     ("holds", held, "held", "leave", {}, answers_are(("first", FAILED), ("second", NOT_BEGUN))),
+    ("leads", led_too_far, "leads", "seen", {}, stop_is_seen),
     ("drafts", drafted, "draft", "accept", {}, draft_is("accepted", "")),
     ("drafts", drafted, "draft", "dismiss", {"reason": "no"}, draft_is("dismissed", "no")),
     ("apps", down, "app", "start", {}, app_answers),

@@ -30,9 +30,12 @@ def _rows(look: Look) -> Iterator[AttentionRow]:
 
 def _act(view: ActorView, stopped: LeadStopped) -> Act:
     def act(choice: str, fields: Mapping[str, str], at: Settler) -> str:
+        # Imported here, because a list settles nothing.
+        from attractor.worlds.orders import mark_stop_seen
+
         if view.folder.read().lead_stopped != stopped:
             raise RowGone
-        view.folder.record(LeadStopped(None, "", at.opened.now()))
+        mark_stop_seen(view.folder, at.opened)
         return "seen; there is a new row if it happens again"
 
     return act
