@@ -54,8 +54,8 @@ test-slow: $(READY) ## run the other tests (AREA=engine: those of one room; SINC
 	@paths="$(if $(CHOICE),$$($(BIN)/python -m tests.areas --slow $(CHOICE)),tests)" && \
 		if [ -z "$$paths" ]; then echo "no slow tests for this choice"; else $(PYTEST) -m "$(OFFLINE) and slow" $$paths; fi
 
-costs: $(READY) ## measure each test, and choose those of `make test` anew (as root)
-	@$(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.costs
+costs: $(READY) ## measure each test, and choose those of `make test` anew (as root; NEW=1: only new ones)
+	@$(if $(FILES),PYTEST_DEBUG_TEMPROOT=$(FILES)) PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.costs $(if $(NEW),--new)
 
 check: $(READY) ## check format, lint, types and the generated docs
 	@$(BIN)/ruff format --check $(PYTHON_FILES)

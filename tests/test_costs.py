@@ -1,7 +1,7 @@
 """Quick tests are chosen by what they reach for their seconds, and stay within their budget."""
 
 from tests.areas import ROOT
-from tests.costs import BUDGET_S, Line, choose, folder_of, read_costs
+from tests.costs import BUDGET_S, Costs, Line, choose, folder_of, read_costs, with_new
 
 LINES: list[Line] = [("attractor/part.py", number) for number in range(8)]
 REACHED = {
@@ -21,6 +21,14 @@ def test_a_test_is_quick_by_what_no_cheaper_test_reaches() -> None:
     names = [name.partition("::")[2] for name in costs.quick]
     assert names == ["test_reaches_less", "test_reaches_most_for_its_seconds"]
     assert len(costs.slow) == 3
+
+
+def test_new_tests_are_slow_if_they_are_dear() -> None:
+    known = Costs(1.0, {"a": 1.0}, {"tests/a/q": 2.0}, {"tests/a/s": 3.0})
+    measured = {"tests/a/q": 2.1, "tests/a/new": 0.3, "tests/a/one": 0.2, "tests/b/two": 0.06}
+    assert with_new(known, measured) == Costs(
+        1.0, {"a": 0.2, "b": 0.1}, known.quick, {"tests/a/new": 0.3, "tests/a/s": 3.0}
+    )
 
 
 def test_quick_tests_stay_within_their_budget() -> None:
