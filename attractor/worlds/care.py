@@ -1,11 +1,12 @@
 """How people change an actor without losing it: its model and program, its name, and a clone."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from attractor.backends.registry import backend_registry
 from attractor.base.errors import Refused, UnknownName, UsageError
+from attractor.base.json import Json
 from attractor.base.locks import FileLock
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.questions.call_rules import CallPermissions, PermissionMode, parse_rule
@@ -103,6 +104,15 @@ def _leads(text: str) -> Leads | None:
     return None if text == "none" else parse_leads(text)
 
 
+def rules_record(folder: ActorFolder) -> dict[str, Json]:
+    """Return the rules about the tool calls of an actor as JSON, with those of the task in work."""
+    history = folder.read()
+    rules: dict[str, Json] = {rule: effect.value for rule, effect in history.rules.items()}
+    of_task: list[Json] = [one for one in rules_of_task(folder) if one not in rules]
+    mode = history.actor.permissions.mode.value
+    return {"permissions": mode, "rules": rules, "of_task": of_task}
+
+
 def rules_of_task(folder: ActorFolder) -> Sequence[str]:
     """Return the rules that people gave with answers about the task in work."""
     task = folder.read_task()
@@ -113,10 +123,20 @@ def rules_of_task(folder: ActorFolder) -> Sequence[str]:
 
 
 def set_rules(
-    folder: ActorFolder, rules: Mapping[str, RuleEffect], by: Sender, opened: OpenProject
+    folder: ActorFolder,
+    by: Sender,
+    opened: OpenProject,
+    *,
+    allow: Sequence[str] = (),
+    deny: Sequence[str] = (),
+    remove: Sequence[str] = (),
 ) -> None:
     """Give or remove rules about the tool calls of the next tasks."""
     opened.refuse_in_run("'attractor actor rules'")
+    effects = {RuleEffect.REMOVE: remove, RuleEffect.ALLOW: allow, RuleEffect.DENY: deny}
+    rules = {rule: effect for effect, named in effects.items() for rule in named}
+    if len(rules) < len(allow) + len(deny) + len(remove):
+        raise UsageError("a rule is named twice", hint="name each rule once")
     with lock_actors(folder.project, opened.project.machine.state_dir):
         known = (*_require_current(folder).rules, *rules_of_task(folder))
         for rule, effect in rules.items():

@@ -32,6 +32,21 @@ def spawn(client: httpx.Client, words: str, **more: Any) -> dict[str, Any]:
     return made.json()
 
 
+def test_rules_of_an_actor_are_listed_and_changed(client: httpx.Client) -> None:
+    one = spawn(client, "say hello", name="one", permissions="ask", allow=["Bash(make *)"])
+    place = f"/api/v1/actors/{one['project']['id']}/one/rules"
+    changed = client.post(place, json={"deny": ["Edit(.github/*)"], "remove": ["Bash(make *)"]})
+    assert changed.json() == client.get(place).json()
+    assert changed.json()["rules"] == {"Edit(.github/*)": "deny"}
+    for body in (
+        {"deny": ["Bash("]},
+        {"remove": ["Bash(x)"]},
+        {"allow": ["Read"], "deny": ["Read"]},
+    ):
+        assert client.post(place, json=body).is_client_error
+    assert client.get(place).json() == changed.json()
+
+
 def test_actor_answers_a_message_and_is_archived(client: httpx.Client) -> None:
     one = spawn(client, "say hello", name="one")
     assert (one["name"], one["dimension"]) == ("one", "one")

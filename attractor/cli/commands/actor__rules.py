@@ -2,13 +2,12 @@
 
 import click
 
-from attractor.base.errors import ExitCode, UsageError
+from attractor.base.errors import ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show_result, table
 from attractor.cli.runs.actors import find, sender_of
 from attractor.language.source.text import visible
-from attractor.worlds.actors import RuleEffect
-from attractor.worlds.care import rules_of_task, set_rules
+from attractor.worlds.care import rules_of_task, rules_record, set_rules
 
 
 @click.command()
@@ -33,16 +32,10 @@ def actor_rules(
     'actor spawn' and 'actor change'). The answer 'always' to a question is a rule, too.
     """
     folder, opened = find(invocation, name)
-    wanted = {
-        **dict.fromkeys(remove, RuleEffect.REMOVE),
-        **dict.fromkeys(allow, RuleEffect.ALLOW),
-        **dict.fromkeys(deny, RuleEffect.DENY),
-    }
-    if len(wanted) < len(remove) + len(allow) + len(deny):
-        raise UsageError("a rule is named twice", hint="name each rule once")
-    if wanted:
-        set_rules(folder, wanted, sender_of(invocation), opened)
-    history = folder.read()
+    if allow or deny or remove:
+        by = sender_of(invocation)
+        set_rules(folder, by, opened, allow=allow, deny=deny, remove=remove)
+    history, record = folder.read(), rules_record(folder)
     rows = [("rule", "effect")]
     rows += [(visible(rule), effect.value) for rule, effect in history.rules.items()]
     of_task = [one for one in rules_of_task(folder) if one not in history.rules]
@@ -50,9 +43,6 @@ def actor_rules(
     words = "\n".join(table(rows)) if len(rows) > 1 else "There are no rules."
     if not history.actor.permissions.asks:
         words += "\nNo person is asked about its tool calls: the sandbox alone limits them."
-    mode = history.actor.permissions.mode.value
-    rules = {rule: effect.value for rule, effect in history.rules.items()}
-    record = {"permissions": mode, "rules": rules, "of_task": of_task}
     return show_result(record, words, as_json=as_json)
 
 

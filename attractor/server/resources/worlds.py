@@ -31,8 +31,8 @@ from attractor.server.http.scopes import (
 from attractor.server.processes.bodies import Body, Mode, Rules, SubmitBody, Word, Words
 from attractor.server.run_actions import StartedRun, orders_in, walk
 from attractor.server.service import Service
-from attractor.worlds.actors import Actor, ActorFolder, list_actors
-from attractor.worlds.care import change, clone, rename, unarchive
+from attractor.worlds.actors import Actor, ActorFolder, RuleEffect, list_actors
+from attractor.worlds.care import change, clone, rename, rules_record, set_rules, unarchive
 from attractor.worlds.dimensions import add_dimension, diff_dimension
 from attractor.worlds.leads import parse_leads
 from attractor.worlds.messages import Message, Sender, SenderKind
@@ -87,6 +87,14 @@ class ActorAnswer(AnswerModel):
     cost_usd: float
     unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
     reason: str
+
+
+class RulesAnswer(AnswerModel):
+    """The rules about the tool calls of an actor."""
+
+    permissions: PermissionMode = Field(description="What limits its tool calls.")
+    rules: dict[str, RuleEffect] = Field(description="What each rule does.")
+    of_task: list[str] = Field(description="What people allowed in the task in work.")
 
 
 class ChangedAnswer(ActorAnswer):
@@ -241,6 +249,14 @@ class ChangeBody(Body):
     )
     permissions: Mode | Literal[""] = ""
     leads: Word = Field(default="", description="Its rights over other actors, or `none`.")
+
+
+class RulesBody(Body):
+    """Rules about tool calls to give or to remove, such as `Bash(git status*)`."""
+
+    allow: Rules = []
+    deny: Rules = []
+    remove: Rules = []
 
 
 class NewNameBody(Body):
@@ -448,6 +464,22 @@ def change_actor(
     with _refused_if_not_runnable():
         note = change(folder, sender_of(caller), service.opened, **body.model_dump())
     return ChangedAnswer(**answer_of(folder).model_dump(), note=note)
+
+
+@part.get("/api/v1/actors/{project}/{name}/rules", dependencies=[READ])
+def list_rules(service: PathProjectService, name: str) -> RulesAnswer:
+    """List the rules about the tool calls of an actor."""
+    return RulesAnswer.model_validate(rules_record(actor_of(service, name)))
+
+
+@part.post("/api/v1/actors/{project}/{name}/rules", dependencies=[OPERATE, IN_TURN])
+def change_rules(
+    service: PathProjectService, caller: Calling, name: str, body: RulesBody
+) -> RulesAnswer:
+    """Give or remove rules about the tool calls of an actor, from its next task on."""
+    folder = actor_of(service, name)
+    set_rules(folder, sender_of(caller), service.opened, **body.model_dump())
+    return RulesAnswer.model_validate(rules_record(folder))
 
 
 @part.post("/api/v1/actors/{project}/{name}/rename", dependencies=[OPERATE, IN_TURN])
