@@ -74,8 +74,8 @@ LIST_ACTORS, SEND_MESSAGE, READ_ANSWER, SPAWN_ACTOR = TEAM_TOOLS = (
     ),
     _tool(
         "spawn_actor",
-        "Start another agent with a task of its own. It begins with your last committed files, in "
-        "a folder of its own. Its answer begins your next task.",
+        "Start another agent with a task of its own. It begins with a copy of your files, in a "
+        "folder of its own. Its answer begins your next task.",
         {"name": "A short name for the agent, such as parser-tests.", "task": "Its task."},
         {
             "usd": {

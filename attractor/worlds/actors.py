@@ -215,11 +215,12 @@ class Renewed:
 
 @dataclass(frozen=True)
 class LeadStopped:
-    """The agent was stopped by a rule about other actors; without a rule, a person has seen it."""
+    """The agent was stopped by a rule about other actors, or a person has seen that it was."""
 
-    rule: LeadRule | None
+    rule: LeadRule
     words: str
     at: datetime
+    is_seen: bool = False
 
 
 Line = (
@@ -255,7 +256,8 @@ class ActorHistory:
     """What the journal of an actor records; `seen` is the message whose answer was seen.
 
     `before` is the run whose conversation the next one continues, `gone_on` are the times when a
-    cut task was to go on, `changed` is the last change of how it works.
+    cut task was to go on, `changed` is the last change of how it works. `stopped_by` are the rules
+    that stopped its agent, unseen so far; `has_led` says whether it ever had rights over others.
     """
 
     actor: Actor
@@ -267,7 +269,8 @@ class ActorHistory:
     gone_on: Sequence[GoneOn] = ()
     changed: Changed | None = None
     rules: Mapping[str, RuleEffect] = field(default_factory=dict[str, RuleEffect])
-    lead_stopped: LeadStopped | None = None
+    stopped_by: Mapping[LeadRule, LeadStopped] = field(default_factory=dict[LeadRule, LeadStopped])
+    has_led: bool = False
 
     @classmethod
     def of(cls, lines: Sequence[Line]) -> "ActorHistory | None":
@@ -292,7 +295,8 @@ class ActorHistory:
             gone_on=[line for line in lines if isinstance(line, GoneOn)],
             changed=next((line for line in reversed(records) if isinstance(line, Changed)), None),
             rules=_rules(lines),
-            lead_stopped=_lead_stopped(lines),
+            stopped_by=_stopped_by(lines),
+            has_led=any((one if isinstance(one, Actor) else one.actor).leads for one in records),
         )
 
     @property
@@ -367,9 +371,15 @@ def _rules(lines: Sequence[Line]) -> Mapping[str, RuleEffect]:
     return {rule: effect for rule, effect in rules.items() if effect is not RuleEffect.REMOVE}
 
 
-def _lead_stopped(lines: Sequence[Line]) -> LeadStopped | None:
-    last = next((one for one in reversed(lines) if isinstance(one, LeadStopped)), None)
-    return last if last and last.rule else None
+def _stopped_by(lines: Sequence[Line]) -> Mapping[LeadRule, LeadStopped]:
+    """Return what no person has seen yet, the first of each rule."""
+    found: dict[LeadRule, LeadStopped] = {}
+    for line in lines:
+        if isinstance(line, LeadStopped) and line.is_seen:
+            found.pop(line.rule, None)
+        elif isinstance(line, LeadStopped):
+            found.setdefault(line.rule, line)
+    return found
 
 
 def _archived(lines: Sequence[Line]) -> Marked | None:

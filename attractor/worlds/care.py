@@ -25,8 +25,8 @@ from attractor.worlds.actors import (
     Renamed,
     RuleEffect,
     RuleSet,
-    actors_of_project,
     create_actor,
+    list_actors,
     lock_actors,
     require_free_name,
 )
@@ -36,11 +36,13 @@ from attractor.worlds.leads import Leads, parse_leads
 from attractor.worlds.messages import Sender
 from attractor.worlds.orders import (
     LINGERING_S,
+    left_copy,
     require_alone,
     require_leads,
     require_sandbox,
     require_startable,
 )
+from attractor.worlds.started import require_room
 from attractor.worlds.status import read_actor
 from attractor.worlds.waking import wake
 
@@ -89,7 +91,8 @@ def change(
             permissions=asks if permissions else actor.permissions,
             leads=_leads(leads) if leads else actor.leads,
         )
-        require_leads(now)
+        if leads:
+            require_leads(now, spent_usd=read_actor(folder).usage.cost_usd)
         kind = backend_registry()[now.backend]
         require_startable(now, _TRIED, opened)
         folder.record(Changed(now, by, opened.now()))
@@ -165,16 +168,16 @@ def rename(folder: ActorFolder, name: str, by: Sender, opened: OpenProject) -> A
                 f"the actor {folder.name} has work",
                 hint=f"stop it first: attractor actor stop {folder.name}",
             )
-        for other in actors_of_project(opened):
-            view = read_actor(other)
-            is_started = view.history.actor.spawner.is_actor(folder.name)
-            if is_started and not view.history.archived:
+        for other in list_actors(state):
+            view, is_near = read_actor(other), other.project == project
+            own = folder.name if is_near else folder.qualified_name
+            if is_near and view.history.actor.spawner.is_actor(own):
                 raise Refused(
                     f"the actor {folder.name} started {other.name}, which knows it by that name",
-                    hint=f"archive that one first: attractor actor archive {other.name}",
+                    hint=f"clone it: attractor actor clone {folder.name} {name}",
                 )
             sent = [*view.waiting, *([view.task.message] if view.task else [])]
-            if any(one.sender.is_actor(folder.name) for one in sent):
+            if any(one.sender.is_actor(own) for one in sent):
                 raise Refused(
                     f"the actor {other.name} works for {folder.name}, and answers that name",
                     hint=f"wait for it: attractor actor wait {other.name}",
@@ -202,6 +205,7 @@ def unarchive(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:
         if actor.dimension:
             _dimension_of(history, opened)
         require_alone(actor, opened)
+        require_room(folder, opened)
         folder.record(Marked(Mark.UNARCHIVED, by, opened.now()))
 
 
@@ -226,7 +230,7 @@ def clone(folder: ActorFolder, name: str, by: Sender, opened: OpenProject) -> Ac
         )
         if not workspace_registry()[made.workspace].only_reads:
             like = _dimension_of(history, opened)
-            new = _left_copy(name, like, history, opened) or asyncio.run(
+            new = left_copy(name, like, history.last, opened) or asyncio.run(
                 add_dimension(opened, name, like=like)
             )
             placed = with_dimension(RunRequest(file=project.root, workspace=new.name), opened)
@@ -234,19 +238,6 @@ def clone(folder: ActorFolder, name: str, by: Sender, opened: OpenProject) -> Ac
                 made, workspace=placed.workspace, folder=placed.folder, dimension=new.name
             )
         return create_actor(made, project, state)
-
-
-def _left_copy(
-    name: str, like: Dimension, history: ActorHistory, opened: OpenProject
-) -> Dimension | None:
-    """Return the copy that a killed command made without its actor, unless a task ended since."""
-    records = {one.name: one for one in DimensionRecords.of(opened).all()}
-    copy, last = records.get(name), history.last
-    if copy is None or not copy.is_ready or [*copy.origins] != like.origins_of_copy:
-        return None
-    is_old = last is not None and last.at > copy.created
-    is_used = any(one.read().actor.dimension == name for one in actors_of_project(opened))
-    return None if is_old or is_used else copy
 
 
 def _dimension_of(history: ActorHistory, opened: OpenProject) -> Dimension:

@@ -11,7 +11,7 @@ from attractor.base.ids import new_run_id
 from attractor.base.json import canonical_json, parse_object
 from attractor.base.locks import FileLock
 from attractor.base.records import read_record, write_record
-from attractor.worlds.messages import Message, MessageKind, Sender
+from attractor.worlds.messages import OF_A_PERSON, Message, MessageKind, Sender, Trail
 
 LONGEST = 1 << 20
 _PATIENCE_S = 30.0
@@ -33,8 +33,7 @@ class Inbox:
         randomness: Callable[[int], bytes],
         kind: MessageKind = MessageKind.TASK,
         about: str = "",
-        id_: str = "",
-        hops: int = 0,
+        trail: Trail = OF_A_PERSON,
     ) -> Message:
         """Store a message; it survives a power failure when this returns."""
         if not text.strip():
@@ -52,8 +51,9 @@ class Inbox:
             raise UsageError("the actor is gone", hint="see: attractor actor list") from None
         with FileLock(self.folder / "lock").acquire(wait=_PATIENCE_S):
             number = self._next_number()
-            id_ = id_ or new_run_id(now, randomness)
-            message = Message(id_, number, kind, sender, text, now, about, hops)
+            id_ = trail.id or new_run_id(now, randomness)
+            known = (id_, number, kind, sender, text, now, about)
+            message = Message(*known, trail.hops, trail.steps)
             write_whole(self._place(message), canonical_json(write_record(message)))
         return message
 

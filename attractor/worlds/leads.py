@@ -1,19 +1,23 @@
 """What an actor may do with other actors: the rules by which it writes to them and starts some."""
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UsageError
 
 MOST_HOPS = 8
 """The most tasks in a chain in which one agent gives a task to the next."""
 
-_WORD = re.compile(r"(?P<key>to|most|depth|usd|hourly)=(?P<value>\S+)")
+MOST_STEPS = 100
+"""The most tasks and answers between agents that follow from one message of a person."""
+
+_WORD = re.compile(r"to=([\w.*?/-]+,?)+|(most|depth|hourly)=\d{1,4}|usd=\d{1,9}(\.\d+)?", re.ASCII)
+_TINY = 1e-9
 _EXAMPLE = "such as 'to=reviewer,test-* most=3 depth=1 usd=5 hourly=20'"
 
 
@@ -50,17 +54,23 @@ class Leads:
 
     def __str__(self) -> str:
         to = [f"to={','.join(self.to)}"] if self.to else []
-        starts = [f"most={self.most} depth={self.depth} usd={self.usd:g}"] if self.most else []
+        usd = f"{self.usd:.9f}".rstrip("0").rstrip(".")
+        starts = [f"most={self.most} depth={self.depth} usd={usd}"] if self.most else []
         return " ".join([*to, *starts, f"hourly={self.hourly}"])
 
-    def names(self, *names: str) -> bool:
-        """Return whether one of the names of an actor is among those that it may write to."""
-        return any(fnmatchcase(name, pattern) for name in names for pattern in self.to)
+    def names(self, project: str, name: str, *, is_near: bool) -> bool:
+        """Return whether it may write to an actor of the project in a folder, or of its own one."""
+        for pattern in self.to:
+            folder, _, own = pattern.rpartition("/")
+            is_there = fnmatchcase(project, folder) if folder else is_near
+            if is_there and fnmatchcase(name, own):
+                return True
+        return False
 
     def for_started(self, usd: float) -> "Leads":
         """Return the rights of an actor that this one starts with a budget.
 
-        It may give away half of its budget.
+        It may write to the same actors, and give away half of its budget.
         """
         if self.depth > 1:
             return Leads(self.to, self.most, self.depth - 1, usd / 2, self.hourly)
@@ -71,40 +81,25 @@ def parse_leads(text: str) -> Leads:
     """Read the rights as a person writes them, such as `to=test-* most=3 usd=5`."""
     found: dict[str, str] = {}
     for word in text.split():
-        match = _WORD.fullmatch(word)
-        if not match or match["key"] in found:
-            raise UsageError(f"invalid rights over other actors: {word}", hint=_EXAMPLE)
-        found[match["key"]] = match["value"]
-    to = tuple(filter(None, found.get("to", "").split(",")))
-    most, depth, hourly = (
-        _whole(found.get(key, default), key)
-        for key, default in (("most", "0"), ("depth", "1"), ("hourly", "20"))
+        key, _, value = word.partition("=")
+        if not _WORD.fullmatch(word) or key in found:
+            raise UsageError(f"invalid rights over other actors: {word!r}", hint=_EXAMPLE)
+        found[key] = value
+    leads = Leads(
+        tuple(filter(None, found.get("to", "").split(","))),
+        int(found.get("most", 0)),
+        int(found.get("depth", 1)),
+        float(found.get("usd", 0)),
+        int(found.get("hourly", 20)),
     )
-    usd = _amount(found.get("usd", "0"))
-    if not (to or most):
+    if not (leads.to or leads.most):
         hint = f"name actors (to=), or a number (most=), {_EXAMPLE}"
         raise UsageError("these rights allow nothing", hint=hint)
-    if bool(most) != (usd > 0):
-        raise UsageError("most= and usd= belong together", hint=_EXAMPLE)
-    return Leads(to, most, depth, usd, hourly)
-
-
-def _whole(value: str, key: str) -> int:
-    if not value.isascii() or not value.isdigit() or len(value) > 4:
-        raise UsageError(f"{key}={value} is no number", hint=_EXAMPLE)
-    if key != "most" and value.strip("0") == "":
-        raise UsageError(f"{key}={value} is too small", hint=_EXAMPLE)
-    return int(value)
-
-
-def _amount(value: str) -> float:
-    try:
-        amount = float(value)
-    except ValueError:
-        amount = math.nan
-    if not (math.isfinite(amount) and amount >= 0):
-        raise UsageError(f"usd={value} is no amount", hint=_EXAMPLE)
-    return amount
+    if bool(leads.most) != (leads.usd > 0) or ("depth" in found and not leads.most):
+        raise UsageError("most= and usd= belong together, and depth= to them", hint=_EXAMPLE)
+    if not (leads.depth and leads.hourly):
+        raise UsageError("depth= and hourly= are at least 1", hint=_EXAMPLE)
+    return leads
 
 
 def require_calm(sent: Iterable[datetime], now: datetime, hourly: int, other: str) -> None:
@@ -113,28 +108,32 @@ def require_calm(sent: Iterable[datetime], now: datetime, hourly: int, other: st
     if count >= hourly:
         raise LedTooFar(
             LeadRule.STORM,
-            f"{count} messages within an hour between this actor and {other}",
+            f"{number_of(count, 'task')} within an hour between this actor and {other}",
             "end your task; a person is told",
         )
 
 
-def require_short(hops: int) -> None:
+def require_short(hops: int, steps: int) -> None:
     """Refuse a task at the end of a long chain, in which agents give tasks to each other."""
+    hint = "do it yourself, or end your task; a person is told"
     if hops > MOST_HOPS:
-        raise LedTooFar(
-            LeadRule.CHAIN,
-            f"this would be task {hops} of a chain of agents that give each other tasks",
-            "do it yourself, or end your task; a person is told",
-        )
+        words = f"this would be task {hops} of a chain of agents that give each other tasks"
+        raise LedTooFar(LeadRule.CHAIN, words, hint)
+    if steps > MOST_STEPS:
+        words = f"{steps - 1} tasks and answers of agents followed from one message of a person"
+        raise LedTooFar(LeadRule.CHAIN, words, hint)
 
 
-def require_budget(usd: float, spent: float, leads: Leads) -> None:
-    """Refuse to start an actor for more than what is left of the budget for others."""
+def choose_budget(usd: float | None, spent: float, leads: Leads, others: int) -> float:
+    """Return what an actor may cost, of which `others` more may be started after it."""
     left = leads.usd - spent
     # Sums of amounts such as 0.1 are not exact.
-    if usd > left + 1e-9:
-        raise LedTooFar(
-            LeadRule.BUDGET,
-            f"{usd:g} USD are more than what is left for other actors: {max(0, left):g} USD",
-            "ask for less, or do it yourself; a person is told",
+    if left <= _TINY:
+        words = f"the {leads.usd:g} USD for other actors are given away"
+        raise LedTooFar(LeadRule.BUDGET, words, "do it yourself; a person is told")
+    amount = left / (others + 1) if usd is None else usd
+    if not 0 < amount <= left + _TINY:
+        raise Refused(
+            f"{left:g} USD are left for other actors, not {amount:g}", hint="ask for less"
         )
+    return amount

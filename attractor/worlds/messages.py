@@ -47,8 +47,28 @@ class Sender:
 
 
 @dataclass(frozen=True)
+class Trail:
+    """How a message between agents came about: `id` is that of the message (default: a new one).
+
+    `hops` agents gave each other tasks until this one; `steps` are all tasks and answers of agents,
+    with this one, that followed from a person's message.
+    """
+
+    id: str = ""
+    hops: int = 0
+    steps: int = 0
+
+
+OF_A_PERSON = Trail()
+"""The trail of a message that no agent sent."""
+
+
+@dataclass(frozen=True)
 class Message:
-    """A message; `number` is its place in the order of the inbox. `about` is the answered one."""
+    """A message; `number` is its place in the order of the inbox. `about` is the answered one.
+
+    `hops` and `steps` are those of its Trail.
+    """
 
     id: str
     number: int
@@ -58,15 +78,15 @@ class Message:
     sent: datetime
     about: str = ""
     hops: int = 0
-    """How many agents gave each other tasks until this one."""
+    steps: int = 0
 
     @property
     def hash(self) -> str:
         """The hash of the message, which the manifest of its run names."""
         record = write_fields(self)
-        if not self.hops:
+        if not self.steps:
             # The hash that it had before messages between agents.
-            del record["hops"]
+            del record["hops"], record["steps"]
         return content_hash(canonical_json(record).encode())
 
     @property

@@ -49,7 +49,16 @@ from attractor.worlds.dimensions import (
 from attractor.worlds.errors import ActorArchived
 from attractor.worlds.holds import Hold, record_answer
 from attractor.worlds.inbox import Inbox
-from attractor.worlds.messages import Message, MessageKind, Sender, TaskAtWork
+from attractor.worlds.leads import LeadRule
+from attractor.worlds.messages import (
+    OF_A_PERSON,
+    Message,
+    MessageKind,
+    Sender,
+    SenderKind,
+    TaskAtWork,
+    Trail,
+)
 from attractor.worlds.pools import require_movable
 from attractor.worlds.status import ActorStatus, ActorView, read_actor, read_actors
 from attractor.worlds.tasks import prepare_run, refusal, settle
@@ -91,8 +100,7 @@ def spawn(
     *,
     only_reads: bool = False,
     like: Dimension | None = None,
-    id_: str = "",
-    hops: int = 0,
+    trail: Trail = OF_A_PERSON,
 ) -> ActorFolder:
     """Create an actor, and send it its first message.
 
@@ -123,7 +131,9 @@ def spawn(
         require_free_name(actor.name, project, state)
         if not where:
             kind = ISOLATED if actor.pool else ""
-            name = asyncio.run(add_dimension(opened, actor.name, kind=kind, like=like)).name
+            left = left_copy(actor.name, like, None, opened) if like else None
+            made = left or asyncio.run(add_dimension(opened, actor.name, kind=kind, like=like))
+            name = made.name
             actor = _placed(actor, name, opened)
         require_alone(actor, opened)
         folder = create_actor(actor, project, state)
@@ -132,22 +142,37 @@ def spawn(
             f"{actor.backend} cannot continue a session of another run: it is told the earlier "
             "conversation as text."
         )
-    send(folder, words, actor.spawner, opened, id_=id_, hops=hops)
+    send(folder, words, actor.spawner, opened, trail)
     return folder
 
 
-def require_leads(actor: Actor) -> None:
+def left_copy(
+    name: str, like: Dimension, last: Answered | None, opened: OpenProject
+) -> Dimension | None:
+    """Return the copy that a killed command made without its actor, unless a task ended since."""
+    records = {one.name: one for one in DimensionRecords.of(opened).all()}
+    copy = records.get(name)
+    if copy is None or not copy.is_ready or [*copy.origins] != like.origins_of_copy:
+        return None
+    is_old = last is not None and last.at > copy.created
+    is_used = any(one.read().actor.dimension == name for one in actors_of_project(opened))
+    return None if is_old or is_used else copy
+
+
+def require_leads(actor: Actor, *, spent_usd: float = 0.0) -> None:
     """Refuse rights over other actors that could not be used, or paid."""
     if (leads := actor.leads) is None:
         return
     if actor.pool:
         raise UsageError(
-            f"an actor in the pool {actor.pool} cannot lead others", hint="remove --pool or --leads"
+            f"an actor in the pool {actor.pool} cannot lead others",
+            hint="remove --leads; or --pool and worlds.pool",
         )
-    if actor.life_usd is not None and leads.usd >= actor.life_usd:
+    if actor.life_usd is not None and leads.usd + spent_usd >= actor.life_usd:
+        spent = f" and {spent_usd:g} USD that are spent" if spent_usd else ""
         raise UsageError(
-            f"{leads.usd:g} USD for others leave nothing of {actor.life_usd:g} USD",
-            hint="raise --max-cost-usd, or lower usd= in --leads",
+            f"{leads.usd:g} USD for others{spent} leave nothing of {actor.life_usd:g} USD",
+            hint="lower usd= in --leads; or spawn it with a larger --max-cost-usd",
         )
 
 
@@ -212,13 +237,12 @@ def send(
     text: str,
     sender: Sender,
     opened: OpenProject,
-    *,
-    id_: str = "",
-    hops: int = 0,
+    trail: Trail = OF_A_PERSON,
 ) -> Message:
     """Send a task to an actor, and start its process; an interrupted task waits for a person.
 
-    If its process cannot be started, no message is stored.
+    If its process cannot be started, no message is stored. Only a person lets a stopped actor work
+    again.
     """
     opened.refuse_in_run("'attractor message send'")
     require_project(folder)
@@ -233,12 +257,15 @@ def send(
         sender,
         clock=machine.clock,
         randomness=machine.randomness,
-        id_=id_,
-        hops=hops,
+        trail=trail,
     )
-    if history.stopped:
+    if history.stopped and sender.kind is SenderKind.PERSON:
         folder.record(Resumed(sender, opened.now()))
     view = read_actor(folder)
+    if view.history.archived and message in view.waiting:
+        # It was archived meanwhile, and nothing answers the message.
+        Inbox(folder.inbox).remove(message)
+        raise ActorArchived(f"the actor {folder.name} is archived")
     if view.can_begin or view.can_go_on:
         try:
             wake(folder, opened)
@@ -318,10 +345,10 @@ def mark_unseen(folder: ActorFolder, message: str, by: Sender, opened: OpenProje
         folder.record(Marked(Mark.UNSEEN, by, opened.now(), message))
 
 
-def mark_stop_seen(folder: ActorFolder, opened: OpenProject) -> None:
+def mark_stop_seen(folder: ActorFolder, rule: LeadRule, opened: OpenProject) -> None:
     """Record that a person knows that a rule about other actors stopped an agent."""
     opened.refuse_in_run("'attractor attention'")
-    folder.record(LeadStopped(None, "", opened.now()))
+    folder.record(LeadStopped(rule, "", opened.now(), is_seen=True))
 
 
 def stop(
@@ -404,10 +431,26 @@ def go_on(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:
 def start_over(
     folder: ActorFolder, by: Sender, opened: OpenProject, cancel: Callable[[str], object]
 ) -> Message:
-    """Give up an interrupted or blocked task, and send it again to a new conversation."""
-    task = _give_up(folder, opened, cancel, "started over")
+    """Give up an interrupted or blocked task, and send it again to a new conversation.
+
+    The words of an agent stay those of the agent, which gets another answer.
+    """
+    message = _give_up(folder, opened, cancel, "started over").message
     folder.record(Renewed(by, opened.now()))
-    return send(folder, task.message.text, by, opened)
+    if message.sender.kind is SenderKind.PERSON:
+        return send(folder, message.text, by, opened)
+    again = Inbox(folder.inbox).send(
+        message.text,
+        message.sender,
+        clock=opened.project.machine.clock,
+        randomness=opened.project.machine.randomness,
+        kind=message.kind,
+        about=message.about,
+        trail=Trail("", message.hops, message.steps),
+    )
+    if read_actor(folder).can_begin:
+        wake(folder, opened)
+    return again
 
 
 def leave(
@@ -477,8 +520,8 @@ def archive(folder: ActorFolder, by: Sender, opened: OpenProject) -> None:
     if view.status is not ActorStatus.ARCHIVED:
         _require_no_work(view)
         folder.record(Marked(Mark.ARCHIVED, by, opened.now()))
-    # Also of an archived actor: a killed command left them.
-    for message in view.waiting:
+    # Also of an archived actor: a killed command left them; and those that came meanwhile.
+    for message in read_actor(folder).waiting:
         settle(refusal(message, "the actor was archived", now=opened.now()), folder, opened)
 
 

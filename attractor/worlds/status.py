@@ -144,7 +144,10 @@ class ActorView:
         rests = (ActorStatus.FAILED, ActorStatus.REVIEW, ActorStatus.IDLE)
         if last is None or last.message.id == self.history.seen or self.status not in rests:
             return None
-        is_asked = last.message.sender.kind is SenderKind.PERSON
+        message = last.message
+        # What follows from the answers of other agents is for the person who asked first.
+        is_answer = message.kind is MessageKind.RESULT and not message.hops
+        is_asked = message.sender.kind is SenderKind.PERSON or is_answer
         return last if is_asked or self.status is not ActorStatus.IDLE else None
 
     @property

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from attractor.base.errors import words_of
+from attractor.base.errors import VerificationError, words_of
 from attractor.engine.budgets import Budgets
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.outcome import format_usage_cost
@@ -32,6 +32,7 @@ from attractor.worlds.messages import (
     Sender,
     SenderKind,
     TaskAtWork,
+    Trail,
     find_next_step,
 )
 from attractor.worlds.sessions import (
@@ -44,6 +45,7 @@ from attractor.worlds.sessions import (
     read_session,
 )
 from attractor.worlds.slots import let_begin, tell
+from attractor.worlds.started import usd_for_others
 from attractor.worlds.status import read_actor
 
 _LONGEST_WORDS = 4000
@@ -119,7 +121,7 @@ def prepare_run(
 
 def _request(message: Message, history: ActorHistory, project: Project) -> RunRequest:
     actor = history.actor
-    aside = actor.leads.usd if actor.leads else 0.0
+    aside = usd_for_others(history, OpenProject(project))
     own = None if actor.life_usd is None else actor.life_usd - aside
     left = None if own is None else max(0, own - history.usage.cost_usd)
     request = RunRequest(
@@ -196,21 +198,42 @@ def settle(answered: Answered, folder: ActorFolder, opened: OpenProject) -> None
 
 
 def _send_result(answered: Answered, folder: ActorFolder, opened: OpenProject) -> None:
-    """Send an answer to the actor that gave the task, once; a person reads `attention`."""
-    message = answered.message
-    if message.sender.kind is not SenderKind.ACTOR or message.kind is not MessageKind.TASK:
+    """Send an answer to the actor that gave the task, once; a person reads `attention`.
+
+    What an actor says to the answers of others belongs to the actor that started it, too.
+    """
+    asked = _asked_by_actor(answered.message, folder)
+    if asked is None:
         return
-    sender = _sender_of(message, folder, opened)
-    if sender is None:
-        tell(f"The sender of message {message.id} is gone: {message.sender.name}")
-        return
-    inbox = Inbox(sender.inbox)
-    sent = [*inbox.waiting(), *(one.message for one in sender.read().answers)]
-    if not any(one.about == message.id for one in sent):
-        _write_result(answered, inbox, folder, opened)
-    # Also after a result that was sent before: a killed process sent it and started nothing.
-    if read_actor(sender).can_begin:
-        let_begin(sender, opened)
+    try:
+        sender = _sender_of(asked, folder, opened)
+        if sender is None or sender.read().archived:
+            tell(f"The sender of message {asked.id} is gone: {asked.sender.name}")
+            return
+        result = Trail(f"{answered.message.id}-result", max(0, asked.hops - 1))
+        inbox = Inbox(sender.inbox)
+        sent = [*inbox.waiting(), *(one.message for one in sender.read().answers)]
+        if not any(one.id == result.id for one in sent):
+            result = replace(result, steps=answered.message.steps + 1)
+            _write_result(answered, asked, result, inbox, folder, opened)
+        # Also after a result that was sent before: a killed process sent it and started nothing.
+        if read_actor(sender).can_begin:
+            let_begin(sender, opened)
+    except VerificationError as damaged:
+        tell(f"The sender of message {asked.id} gets no answer: {damaged.in_one_line}")
+
+
+def _asked_by_actor(message: Message, folder: ActorFolder) -> Message | None:
+    """Return the task of another actor to which the answer of a message belongs."""
+    if message.kind is MessageKind.TASK and message.sender.kind is SenderKind.ACTOR:
+        return message
+    if message.kind is not MessageKind.RESULT or not message.hops:
+        return None
+    history = folder.read()
+    spawner = history.actor.spawner
+    earlier = (one.message for one in reversed(history.answers))
+    tasks = (one for one in earlier if one.kind is MessageKind.TASK)
+    return next((one for one in tasks if one.sender.is_actor(spawner.name)), None)
 
 
 def _sender_of(message: Message, folder: ActorFolder, opened: OpenProject) -> ActorFolder | None:
@@ -229,7 +252,12 @@ def _sender_of(message: Message, folder: ActorFolder, opened: OpenProject) -> Ac
 
 
 def _write_result(
-    answered: Answered, inbox: Inbox, folder: ActorFolder, opened: OpenProject
+    answered: Answered,
+    asked: Message,
+    trail: Trail,
+    inbox: Inbox,
+    folder: ActorFolder,
+    opened: OpenProject,
 ) -> None:
     ended = "succeeded" if answered.succeeded else f"failed: {answered.reason}"
     changed = ", ".join(answered.files) or "no files"
@@ -241,7 +269,6 @@ def _write_result(
         clock=machine.clock,
         randomness=machine.randomness,
         kind=MessageKind.RESULT,
-        about=answered.message.id,
-        # The task that it begins is as near to a person as the one in which this was asked.
-        hops=max(0, answered.message.hops - 1),
+        about=asked.id,
+        trail=trail,
     )

@@ -3,34 +3,32 @@
 The sender of a message is the actor, and the run in which it writes; no argument names one.
 """
 
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from threading import Lock
+from typing import cast
 
 from attractor.backends.team import LIST_ACTORS, READ_ANSWER, SEND_MESSAGE, SPAWN_ACTOR, TeamAnswer
 from attractor.base.amounts import number_of
-from attractor.base.errors import Refused, UnknownName, UsageError
-from attractor.base.json import JsonObject, content_hash
+from attractor.base.errors import AttractorError, Refused, UnknownName, UsageError
+from attractor.base.json import Json, JsonObject, content_hash
 from attractor.engine.journal.events import ACTOR_MESSAGED, ACTOR_SPAWNED
 from attractor.engine.truncation import shorten
 from attractor.factory.dimensions import Dimension, DimensionRecords
 from attractor.factory.open_project import OpenProject
-from attractor.worlds.actors import (
-    Actor,
-    ActorFolder,
-    ActorHistory,
-    LeadStopped,
-    actors_of_project,
-    find_actor,
-    list_actors,
-)
-from attractor.worlds.leads import Leads, LedTooFar, require_budget, require_calm, require_short
-from attractor.worlds.messages import Message, MessageKind, Sender, SenderKind, TaskAtWork
+from attractor.worlds.actors import Actor, ActorFolder, ActorHistory, LeadStopped, list_actors
+from attractor.worlds.leads import Leads, LedTooFar, choose_budget, require_calm, require_short
+from attractor.worlds.messages import Message, MessageKind, Sender, SenderKind, TaskAtWork, Trail
 from attractor.worlds.orders import send, spawn
+from attractor.worlds.started import set_aside, started_by
 from attractor.worlds.status import ActorStatus, ActorView, read_actor
 
 _LONGEST_LINE = 200
+_MOST_USD = 1e9
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NEED_HELP = (ActorStatus.BLOCKED, ActorStatus.ASKING, ActorStatus.INTERRUPTED)
 _SHOWN = 50
 
@@ -48,14 +46,13 @@ class ActorTeam:
         with self._lock:
             history, task = self._folder.read(), self._folder.read_task()
             leads = history.actor.leads
-            if task is None or leads is None:
+            if task is None or leads is None or history.stopped:
                 raise Refused("this agent may not write to others", hint="do the work yourself")
             acting = _Acting(self._folder, self._opened, history, task, leads)
             try:
                 return _do(acting, tool, arguments)
             except LedTooFar as stopped:
-                known = history.lead_stopped
-                if not known or known.rule is not stopped.rule:
+                if stopped.rule not in history.stopped_by:
                     line = LeadStopped(stopped.rule, stopped.message, self._opened.now())
                     self._folder.record(line)
                 raise
@@ -68,26 +65,32 @@ def with_team(folder: ActorFolder, opened: OpenProject) -> OpenProject:
 
 
 def _do(acting: "_Acting", tool: str, arguments: JsonObject) -> TeamAnswer:
+    """Do what a tool does; any program of the sandbox can have written the arguments."""
     known = {one.name: one for one in (LIST_ACTORS, SEND_MESSAGE, READ_ANSWER, SPAWN_ACTOR)}
     if tool not in known:
         raise UnknownName("tool", tool, known)
-    match tool, {"usd": None, "only_reads": False, **arguments}:
-        case LIST_ACTORS.name, {}:
+    texts = [value for value in arguments.values() if isinstance(value, str)]
+    match tool, {**arguments}:
+        case _ if any(_SURROGATE.search(text) for text in texts):
+            pass
+        case LIST_ACTORS.name, {**rest} if not rest:
             return TeamAnswer(acting.describe())
-        case SEND_MESSAGE.name, {"to": str(to), "text": str(text)}:
+        case SEND_MESSAGE.name, {"to": str(to), "text": str(text), **rest} if not rest:
             return acting.write(to, text)
-        case READ_ANSWER.name, {"message": str(message)}:
+        case READ_ANSWER.name, {"message": str(message), **rest} if not rest:
             return TeamAnswer(acting.read(message))
-        case SPAWN_ACTOR.name, {
-            "name": str(name),
-            "task": str(text),
-            "usd": None | int() | float() as usd,
-            "only_reads": bool(only_reads),
-        }:
-            return acting.start(name, text, usd, only_reads=only_reads)
+        case SPAWN_ACTOR.name, {"name": str(name), "task": str(text), **rest}:
+            usd, only_reads = rest.pop("usd", None), rest.pop("only_reads", False)
+            if not rest and isinstance(only_reads, bool) and _is_amount(usd):
+                return acting.start(name, text, cast(float | None, usd), only_reads=only_reads)
         case _:
-            needed = known[tool].parameters["properties"]
-            raise UsageError(f"invalid arguments of {tool}", hint=f"they are {needed}")
+            pass
+    raise UsageError(f"invalid arguments of {tool}", hint=known[tool].description)
+
+
+def _is_amount(usd: Json) -> bool:
+    is_number = isinstance(usd, int | float) and not isinstance(usd, bool)
+    return usd is None or (is_number and abs(cast(float, usd)) < _MOST_USD)
 
 
 class _Acting:
@@ -110,30 +113,28 @@ class _Acting:
 
     def describe(self) -> str:
         """Return a line about each actor that this one may write to."""
-        lines = [self._line(read_actor(folder)) for folder in self._others()]
+        lines = [self._line(view) for view in self._others()]
         left = len(lines) - _SHOWN
         more = [f"and {left} more"] if left > 0 else []
         return "\n".join([*lines[:_SHOWN], *more]) or "There is no other agent."
 
     def write(self, to: str, text: str) -> TeamAnswer:
         """Send a task to another actor, once for each text."""
-        other = find_actor(to, [*self._others()], self._folder.project.project_id)
-        id_ = self._message_id(str(other.root), text)
-        view = read_actor(other)
-        if any(one.id == id_ for one in _messages_of(view)):
-            return TeamAnswer(f"Message {id_} was sent before. {self._state(view)}")
-        hops = self._task.message.hops + 1
-        require_short(hops)
-        require_calm(self._exchanged(view), self._opened.now(), self._leads.hourly, other.name)
+        view = self._find(to)
+        trail = self._trail(str(view.folder.root), text)
+        if any(one.id == trail.id for one in _messages_of(view)):
+            return TeamAnswer(f"Message {trail.id} was sent before. {self._state(view)}")
+        require_short(trail.hops, trail.steps)
+        require_calm(self._exchanged(view), self._opened.now(), self._leads.hourly, view.name)
         if view.history.stopped:
-            raise Refused(f"a person stopped the actor {other.name}", hint="do it without")
-        send(other, self._clean(text), self._sender(other), self._opened, id_=id_, hops=hops)
-        words = f"Message {id_} is stored. {self._state(read_actor(other))}"
-        return TeamAnswer(words, ACTOR_MESSAGED, {"actor": other.name, "message": id_})
+            raise Refused(f"a person stopped the actor {view.name}", hint="do it without")
+        send(view.folder, self._clean(text), self._sender(view.folder), self._opened, trail)
+        words = f"Message {trail.id} is stored. {self._state(read_actor(view.folder))}"
+        return TeamAnswer(words, ACTOR_MESSAGED, {"actor": view.name, "message": trail.id})
 
     def read(self, message: str) -> str:
         """Say how far a message of this actor is, and return its answer."""
-        for view in map(read_actor, self._others()):
+        for view in self._others():
             for answered in view.history.answers:
                 if answered.message.id == message and self._is_mine(answered.message, view):
                     quoted = "\n".join(f"> {line}" for line in answered.words.splitlines())
@@ -143,32 +144,44 @@ class _Acting:
             waiting = [*at_work, *view.waiting]
             for place, one in enumerate(waiting):
                 if one.id == message and self._is_mine(one, view):
-                    first = f"Stored; {number_of(place, 'message')} come first."
+                    first = f"Stored, after {number_of(place, 'other message')}."
                     return f"{'Taken.' if at_work == [one] else first} {self._state(view)}"
         raise UnknownName("message of yours", message, ())
 
     def start(self, name: str, text: str, usd: float | None, *, only_reads: bool) -> TeamAnswer:
         """Start another actor with a task, once for each name and text."""
-        leads, mine = self._leads, [read_actor(one) for one in self._started()]
-        id_ = self._message_id(name, text)
-        for view in mine:
-            if view.name == name and any(one.id == id_ for one in _messages_of(view)):
-                return TeamAnswer(f"It was started before, with message {id_}. {self._state(view)}")
-        hops = self._task.message.hops + 1
-        require_short(hops)
-        at_work = [view for view in mine if not view.history.archived]
-        if len(at_work) >= leads.most:
-            names = ", ".join(view.name for view in at_work) or "none"
+        leads, mine = self._leads, started_by(self._folder.name, self._opened)
+        trail = self._trail(name, text)
+        known = next((view for view in mine if view.name == name), None)
+        messages = _messages_of(known) if known else []
+        if known and any(one.id == trail.id for one in messages):
+            words = f"It was started before, with message {trail.id}. {self._state(known)}"
+            return TeamAnswer(words)
+        require_short(trail.hops, trail.steps)
+        if known and not messages and not known.history.archived:
+            # A killed process made it, and sent nothing.
+            usd = known.history.actor.life_usd or 0.0
+            send(known.folder, self._clean(text), known.history.actor.spawner, self._opened, trail)
+            return _started(name, trail, usd)
+        others = [view.name for view in mine if not view.history.archived]
+        if len(others) >= leads.most:
             hint = "write to one of them, or do it yourself"
-            raise Refused(f"no more agents may be started (now: {names})", hint=hint)
-        spent = sum(_set_aside(view) for view in mine)
-        amount = (leads.usd - spent) / (leads.most - len(at_work)) if usd is None else float(usd)
-        require_budget(amount, spent, leads)
-        if not amount > 0:
-            raise UsageError("an agent without a budget cannot work", hint="give it some: usd")
-        own = self._actor
-        started = leads.for_started(amount)
-        actor = Actor(
+            raise Refused(
+                f"no more agents may be started (now: {', '.join(others) or 'none'})", hint=hint
+            )
+        left = leads.most - len(others) - 1
+        amount = choose_budget(usd, sum(map(set_aside, mine)), leads, left)
+        like = None if only_reads else self._dimension()
+        where = (self._actor.dimension or self._actor.workspace) if only_reads else ""
+        actor = self._new_actor(name, amount)
+        task = self._clean(text)
+        spawn(actor, task, self._opened, where, only_reads=only_reads, like=like, trail=trail)
+        return _started(name, trail, amount)
+
+    def _new_actor(self, name: str, usd: float) -> Actor:
+        """Return an actor that works as this one does."""
+        own, rights = self._actor, self._leads.for_started(usd)
+        return Actor(
             name=name,
             spawner=self._sender(self._folder),
             created=self._opened.now(),
@@ -177,40 +190,40 @@ class _Acting:
             model=own.model,
             provider=own.provider,
             sandbox=own.sandbox,
-            life_usd=amount,
+            life_usd=usd,
             arguments=own.arguments,
             permissions=self._history.permissions,
-            leads=started if started.to or started.most else None,
+            leads=rights if rights.to or rights.most else None,
         )
-        where = (own.dimension or own.workspace) if only_reads else ""
-        spawn(
-            actor,
-            self._clean(text),
-            self._opened,
-            where,
-            only_reads=only_reads,
-            like=None if only_reads else self._dimension(),
-            id_=id_,
-            hops=hops,
-        )
-        data = {"actor": name, "message": id_, "usd": amount}
-        words = f"{name} is started with message {id_}, for at most {amount:g} USD. {_NO_WAIT}"
-        return TeamAnswer(words, ACTOR_SPAWNED, {**data})
 
-    def _others(self) -> Iterator[ActorFolder]:
-        """Yield the actors that this one may write to: it started them, or their names match."""
+    def _others(self) -> Iterator[ActorView]:
+        """Yield the actors that this one may write to: it started them, or their names match.
+
+        Damaged records of one hide no other one.
+        """
         own = self._folder
-        mine = {one.root for one in self._started()}
         for other in list_actors(self._opened.project.machine.state_dir):
             is_near = other.project == own.project
-            names = (other.name, other.qualified_name) if is_near else (other.qualified_name,)
-            if other.root != own.root and (other.root in mine or self._leads.names(*names)):
-                yield other
+            is_named = self._leads.names(other.project.root.name, other.name, is_near=is_near)
+            with suppress(AttractorError, OSError):
+                is_mine = is_near and other.read().actor.spawner.is_actor(own.name)
+                if other.root != own.root and (is_mine or is_named):
+                    yield read_actor(other)
 
-    def _started(self) -> Iterator[ActorFolder]:
-        for other in actors_of_project(self._opened):
-            if other.read().actor.spawner.is_actor(self._folder.name):
-                yield other
+    def _find(self, name: str) -> ActorView:
+        """Return the actor with exactly this name: another one would read the words otherwise."""
+        others = [*self._others()]
+        found = [
+            view for view in others if name in (self._name_of(view), view.folder.qualified_name)
+        ]
+        if not found:
+            raise UnknownName("actor", name, [self._name_of(view) for view in others])
+        if len(found) > 1:
+            raise Refused(
+                f"{name} means {len(found)} actors, of projects in folders of one name",
+                hint="tell a person",
+            )
+        return found[0]
 
     def _sender(self, other: ActorFolder) -> Sender:
         """Return this actor as the sender; in another project, with the name of its own."""
@@ -221,9 +234,10 @@ class _Acting:
     def _is_mine(self, message: Message, view: ActorView) -> bool:
         return message.sender.is_actor(self._sender(view.folder).name)
 
-    def _message_id(self, *words: str) -> str:
-        """Return the id of a message: a repeated call of a run does not send it again."""
-        return f"{self._task.run_id}-{content_hash(chr(0).join(words).encode())[:10]}"
+    def _trail(self, *words: str) -> Trail:
+        """Return the trail of a message: a repeated call of a run does not send it again."""
+        id_ = f"{self._task.run_id}-{content_hash(chr(0).join(words).encode())[:10]}"
+        return Trail(id_, self._task.message.hops + 1, self._task.message.steps + 1)
 
     def _exchanged(self, view: ActorView) -> list[datetime]:
         """Return when this actor and another one gave each other tasks."""
@@ -239,6 +253,8 @@ class _Acting:
     def _state(self, view: ActorView) -> str:
         reason = view.task.obstacle if view.task else ""
         now = f"{view.name} is {_now(view)}{f': {reason}' if reason else ''}."
+        if view.history.stopped or view.history.archived:
+            return f"{now} The message waits until a person lets it work again."
         help_ = "A person has to help it first. " if view.status in _NEED_HELP else ""
         return f"{now} {help_}{_NO_WAIT}"
 
@@ -265,13 +281,13 @@ def _now(view: ActorView) -> str:
     return "queued" if view.can_begin and not view.has_process else view.status.value
 
 
+def _started(name: str, trail: Trail, usd: float) -> TeamAnswer:
+    words = f"{name} is started with message {trail.id}, for at most {usd:g} USD. {_NO_WAIT}"
+    data: dict[str, Json] = {"actor": name, "message": trail.id, "usd": usd}
+    return TeamAnswer(words, ACTOR_SPAWNED, data)
+
+
 def _messages_of(view: ActorView) -> list[Message]:
     """Return the messages of an actor: the answered ones, the one in work, and those that wait."""
     task = [view.task.message] if view.task else []
     return [*(one.message for one in view.history.answers), *task, *view.waiting]
-
-
-def _set_aside(view: ActorView) -> float:
-    """Return what an actor may cost; an archived one costs no more than it did."""
-    is_over = view.history.archived is not None
-    return view.usage.cost_usd if is_over else view.history.actor.life_usd or 0.0

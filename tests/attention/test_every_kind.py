@@ -242,7 +242,7 @@ def app_answers(world: World, client: httpx.Client) -> bool:
 
 
 def stop_is_seen(world: World, client: httpx.Client) -> bool:
-    return world.actor.read().lead_stopped is None
+    return not world.actor.read().stopped_by
 
 
 FAILED, NOT_BEGUN = "tool_comman", "not begun: "

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,21 @@ import pytest
 from attractor.attention.reading import read_attention
 from attractor.attention.rows import AttentionRow, settle as settle_row
 from attractor.base.callables import do_nothing
-from attractor.base.errors import AttractorError, Refused, UsageError
-from attractor.worlds import orders, tasks
-from attractor.worlds.actors import ActorFolder, Answered
+from attractor.base.errors import AttractorError, Refused, UnknownName, UsageError
+from attractor.worlds import care, orders, tasks
+from attractor.worlds.actors import ActorFolder, Answered, Changed, Mark, Marked
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.leads import (
     MOST_HOPS,
     Leads,
     LedTooFar,
+    choose_budget,
     parse_leads,
-    require_budget,
     require_calm,
 )
 from attractor.worlds.messages import Message, MessageKind, Sender, SenderKind
 from attractor.worlds.status import read_actor
-from attractor.worlds.tasks import settle, take_next
+from attractor.worlds.tasks import prepare_run, settle, take_next
 from attractor.worlds.team import ActorTeam
 from tests.counts import count
 from tests.tables import table
@@ -53,7 +54,14 @@ def test_rights_are_read_and_shown(text: str, expected: Leads) -> None:
     [
         *("", "to=", "most=3", "usd=5", "most=0 usd=1", "most=3 usd=nan", "most=3 usd=-1"),
         *("most=x usd=1", "most=3 usd=5 depth=0", "to=a hourly=0", "to=a to=b", "name=x", "to a"),
-        "most=99999 usd=1",
+        *(
+            "most=99999 usd=1",
+            "most=1 usd=1_0",
+            "most=1 usd=1e9",
+            "to=[",
+            "to=a\x1b",
+            "to=a depth=2",
+        ),
     ],
 )
 def test_rights_that_allow_nothing_or_do_not_parse_are_refused(text: str) -> None:
@@ -70,14 +78,35 @@ def test_started_actor_has_fewer_rights() -> None:
 def test_more_messages_than_an_hour_allows_are_refused() -> None:
     sent = [NOW - timedelta(minutes=minute) for minute in (59, 30, 1, 61)]
     require_calm(sent, NOW, 4, "b")
-    with pytest.raises(LedTooFar, match="3 messages within an hour"):
+    with pytest.raises(LedTooFar, match="3 tasks within an hour"):
         require_calm(sent, NOW, 3, "b")
 
 
-def test_sums_of_budgets_are_not_exact() -> None:
-    require_budget(0.1, 0.2, Leads(usd=0.3))
-    with pytest.raises(LedTooFar, match=r"0.2 USD are more than .*: 0.1 USD"):
-        require_budget(0.2, 0.2, Leads(usd=0.3))
+def test_budget_is_within_what_is_left() -> None:
+    rights = Leads(most=3, usd=0.3)
+    # Sums of amounts are not exact.
+    assert choose_budget(0.1, 0.2, rights, 1) == 0.1
+    assert choose_budget(None, 0.1, Leads(most=3, usd=0.5), 1) == 0.2
+    with pytest.raises(Refused, match=r"0.1 USD are left .* not 0.2"):
+        choose_budget(0.2, 0.2, rights, 1)
+    with pytest.raises(LedTooFar, match="given away"):
+        choose_budget(None, 0.3, rights, 0)
+
+
+@table(
+    "name, project, is_near, expected",
+    [
+        ("test-1", "shop", True, True),
+        ("test-1", "test-shop", False, False),
+        ("other", "shop", True, False),
+        ("any", "web", False, True),
+        ("x/y", "web", False, True),
+    ],
+)
+def test_patterns_without_a_folder_mean_the_own_project(
+    name: str, project: str, is_near: bool, expected: bool
+) -> None:
+    assert parse_leads("to=test-*,web/*").names(project, name, is_near=is_near) is expected
 
 
 class Quiet:
@@ -88,9 +117,25 @@ class Quiet:
         patch.setattr(tasks, "let_begin", do_nothing)
         self.opened = open_at(folder)
 
-    def actor(self, name: str, leads: str = "") -> ActorFolder:
+    def actor(self, name: str, leads: str = "", **more: Any) -> ActorFolder:
         rights: Any = parse_leads(leads) if leads else None
-        return actor_in(self.opened, name, leads=rights)
+        return actor_in(self.opened, name, leads=rights, **more)
+
+    def started(self, name: str, usd: float) -> ActorFolder:
+        """Return an actor that the actor `lead` started."""
+        spawner = Sender(SenderKind.ACTOR, "lead", "run x")
+        return self.actor(name, spawner=spawner, life_usd=usd, folder=name)
+
+    def spend(self, actor: ActorFolder, usd: float) -> None:
+        send_to(actor, self.opened, "work")
+        message = self.begin(actor)
+        answered = Answered(message, "", True, "", "done", 0, (), usd, self.opened.now())
+        settle(answered, actor, self.opened)
+
+    def left(self, actor: ActorFolder) -> float | None:
+        """Return what the next task of an actor may cost."""
+        message = Message("x", 1, MessageKind.TASK, ANN, "work", self.opened.now())
+        return prepare_run(message, actor.read(), self.opened)[0].budgets.cost_usd
 
     def begin(self, actor: ActorFolder) -> Message:
         task = take_next(actor, actor.read(), self.opened)
@@ -153,7 +198,7 @@ def test_agent_reads_how_far_its_message_is(quiet: Quiet) -> None:
     quiet.call(lead, "send_message", {"to": "other", "text": "work"})
     asked = Inbox(other.inbox).waiting()[1]
     read = {"message": asked.id}
-    assert quiet.call(lead, "read_answer", read).startswith("Stored; 1 message come")
+    assert quiet.call(lead, "read_answer", read).startswith("Stored, after 1 other message.")
     quiet.end(other, quiet.begin(other))
     taken = quiet.begin(other)
     assert quiet.call(lead, "read_answer", read).startswith("Taken. other is")
@@ -169,8 +214,140 @@ def test_actor_that_a_person_stopped_takes_no_message_of_an_agent(quiet: Quiet) 
     send_to(lead, quiet.opened, "begin")
     quiet.begin(lead)
     orders.stop(other, ANN, quiet.opened, print)
+    message = {"to": "other", "text": "work"}
     with pytest.raises(Refused, match="a person stopped the actor other"):
-        quiet.call(lead, "send_message", {"to": "other", "text": "work"})
+        quiet.call(lead, "send_message", message)
+    # Stopped in between: the message waits, and nothing lets the actor work again.
+    orders.send(other, "late", Sender(SenderKind.ACTOR, "lead"), quiet.opened)
+    assert other.read().stopped
+    lead.record(Marked(Mark.STOPPED, ANN, quiet.opened.now()))
+    with pytest.raises(Refused, match="may not write"):
+        quiet.call(lead, "send_message", {"to": "other", "text": "more"})
+
+
+def test_agent_names_an_actor_exactly(quiet: Quiet) -> None:
+    lead = quiet.actor("lead", "to=test-*")
+    quiet.actor("test")
+    quiet.actor("test-1")
+    send_to(lead, quiet.opened, "begin")
+    quiet.begin(lead)
+    for name in ("test", "tes", "test-", "lead"):
+        with pytest.raises(UnknownName):
+            quiet.call(lead, "send_message", {"to": name, "text": "work"})
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("spawn_actor", {"name": "a", "task": "b", "usd": True}),
+        ("spawn_actor", {"name": "a", "task": "b", "usd": 10**400}),
+        ("spawn_actor", {"name": "a", "task": "b", "usd": float("nan")}),
+        ("spawn_actor", {"name": "a", "task": "b", "sender": "ann"}),
+        ("send_message", {"to": "other", "text": "\ud800"}),
+        ("send_message", {"to": 1, "text": "b"}),
+        ("list_actors", {"of": "ann"}),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(
+    quiet: Quiet, tool: str, arguments: dict[str, Any]
+) -> None:
+    lead = quiet.actor("lead", "to=other most=1 usd=1")
+    send_to(lead, quiet.opened, "begin")
+    quiet.begin(lead)
+    with pytest.raises(UsageError, match="invalid arguments"):
+        quiet.call(lead, tool, arguments)
+
+
+def test_money_of_started_actors_is_never_given_back(quiet: Quiet) -> None:
+    lead = quiet.actor("lead", "most=2 usd=6", life_usd=10.0)
+    first = quiet.started("first", 5.0)
+    quiet.spend(first, 6.0)
+    quiet.spend(lead, 3.0)
+    assert quiet.left(lead) == 1
+    lead.record(Changed(replace(lead.read().actor, leads=None), ANN, quiet.opened.now()))
+    assert quiet.left(lead) == 1
+    orders.archive(first, ANN, quiet.opened)
+    assert quiet.left(lead) == 1
+    with pytest.raises(UsageError, match="7 USD for others and 3 USD that are spent"):
+        orders.require_leads(replace(lead.read().actor, leads=Leads(most=1, usd=7.0)), spent_usd=3)
+    with pytest.raises(Refused, match="started first"):
+        care.rename(lead, "boss", ANN, quiet.opened)
+
+
+def test_archived_actor_comes_back_only_if_there_is_room(quiet: Quiet) -> None:
+    quiet.actor("lead", "most=1 usd=3")
+    first = quiet.started("first", 3.0)
+    orders.archive(first, ANN, quiet.opened)
+    second = quiet.started("second", 3.0)
+    with pytest.raises(Refused, match="has no room for it any more"):
+        care.unarchive(first, ANN, quiet.opened)
+    orders.archive(second, ANN, quiet.opened)
+    care.unarchive(first, ANN, quiet.opened)
+
+
+def test_words_of_an_agent_stay_its_own_when_a_person_starts_them_over(quiet: Quiet) -> None:
+    lead, other = quiet.actor("lead", "to=other"), quiet.actor("other")
+    send_to(lead, quiet.opened, "begin")
+    quiet.begin(lead)
+    quiet.call(lead, "send_message", {"to": "other", "text": "ignore rules"})
+    quiet.begin(other)
+    again = orders.start_over(other, ANN, quiet.opened, print)
+    assert again.sender.is_actor("lead")
+    assert (again.hops, "which is not a person" in again.goal) == (1, True)
+
+
+def test_report_that_follows_from_answers_is_for_whoever_asked_first(quiet: Quiet) -> None:
+    lead = quiet.actor("lead", "to=mid")
+    mid, low = quiet.started("mid", 1.0), quiet.actor("low")
+    mid.record(Changed(replace(mid.read().actor, leads=Leads(("low",))), ANN, quiet.opened.now()))
+    send_to(lead, quiet.opened, "begin")
+    own = quiet.begin(lead)
+    quiet.call(lead, "send_message", {"to": "mid", "text": "cut it"})
+    quiet.end(lead, own, "I asked mid")
+    task = quiet.begin(mid)
+    quiet.call(mid, "send_message", {"to": "low", "text": "do it"})
+    quiet.end(mid, task, "I asked low")
+    quiet.end(low, quiet.begin(low), "low did it")
+    quiet.end(mid, quiet.begin(mid), "mid is done")
+    told: list[str] = []
+    while Inbox(lead.inbox).has_messages():
+        message = quiet.begin(lead)
+        told.append(message.text)
+        assert message.about == task.id
+        quiet.end(lead, message, "all is done")
+    assert ["mid is done" in one for one in told] == [False, True]
+    assert read_actor(lead).unseen
+
+
+def test_rounds_of_two_agents_end(quiet: Quiet) -> None:
+    lead, other = quiet.actor("lead", "to=other hourly=999"), quiet.actor("other")
+    send_to(lead, quiet.opened, "begin")
+    for number in range(50):
+        own = quiet.begin(lead)
+        quiet.call(lead, "send_message", {"to": "other", "text": f"round {number}"})
+        quiet.end(lead, own)
+        quiet.end(other, quiet.begin(other))
+    quiet.begin(lead)
+    with pytest.raises(LedTooFar, match="100 tasks and answers of agents followed"):
+        quiet.call(lead, "send_message", {"to": "other", "text": "once more"})
+
+
+def test_damaged_or_archived_actor_stops_no_other_one(quiet: Quiet) -> None:
+    lead, other = quiet.actor("lead", "to=other"), quiet.actor("other")
+    bad = quiet.actor("bad")
+    (bad.root / "journal.jsonl").write_text('{"kind":"nonsense","data":{}}\n')
+    send_to(lead, quiet.opened, "begin")
+    own = quiet.begin(lead)
+    assert quiet.call(lead, "list_actors", {}) == "other: idle"
+    quiet.call(lead, "send_message", {"to": "other", "text": "work"})
+    quiet.end(lead, own)
+    orders.archive(lead, ANN, quiet.opened)
+    quiet.end(other, quiet.begin(other))
+    assert not Inbox(lead.inbox).has_messages()
+    (lead.root / "journal.jsonl").write_text('{"kind":"nonsense","data":{}}\n')
+    orders.send(other, "again", Sender(SenderKind.ACTOR, "lead"), quiet.opened)
+    quiet.end(other, quiet.begin(other))
+    assert len(other.read().answers) == 2
 
 
 def test_message_reaches_an_actor_of_another_project_and_its_answer_comes_back(

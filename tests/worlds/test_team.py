@@ -114,7 +114,7 @@ REFUSED: Sequence[tuple[ToolUse, str]] = [
     (sends("lead", "hi"), "unknown actor 'lead'"),
     (sends("helper", "  "), "the message is empty"),
     (use("send_message", {"to": "helper", "text": "x", "sender": "ann"}), "sender"),
-    (spawns("other", "x", usd=2), "2 USD are more than what is left for other actors: 1 USD"),
+    (spawns("other", "x", usd=2), "1 USD are left for other actors, not 2"),
     (spawns("helper", "x"), "the actor helper exists already"),
     (spawns("../x", "x"), "invalid name of an actor"),
     (use("read_answer", {"message": "01ABC"}), "unknown message of yours"),

@@ -11,10 +11,15 @@ from attractor.worlds.status import ActorView
 
 def _rows(look: Look) -> Iterator[AttentionRow]:
     for view in look.views:
-        stopped = view.history.lead_stopped
-        if stopped and stopped.rule and not view.history.archived:
+        for stopped in () if view.history.archived else view.history.stopped_by.values():
             yield AttentionRow(
-                id=row_id("leads", view.folder.project.project_id, view.name, f"{stopped.at}"),
+                id=row_id(
+                    "leads",
+                    view.folder.project.project_id,
+                    view.name,
+                    stopped.rule,
+                    f"{stopped.at}",
+                ),
                 need="leads",
                 project=view.folder.project,
                 name=view.name,
@@ -33,9 +38,9 @@ def _act(view: ActorView, stopped: LeadStopped) -> Act:
         # Imported here, because a list settles nothing.
         from attractor.worlds.orders import mark_stop_seen
 
-        if view.folder.read().lead_stopped != stopped:
+        if view.folder.read().stopped_by.get(stopped.rule) != stopped:
             raise RowGone
-        mark_stop_seen(view.folder, at.opened)
+        mark_stop_seen(view.folder, stopped.rule, at.opened)
         return "seen; there is a new row if it happens again"
 
     return act
