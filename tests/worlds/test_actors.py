@@ -16,6 +16,7 @@ from tests.base.running import command_lines
 from tests.cli.test_agent import EDITS, ProjectDesk, desk_with, steps
 from tests.cli.test_budgets import CALL
 from tests.needs import needs_sandbox
+from tests.patience import wait_until
 from tests.repositories import begin_repository
 
 AUTHOR = ("-c", "user.name=T", "-c", "user.email=t@localhost")
@@ -68,8 +69,13 @@ def test_actor_answers_its_messages_in_one_conversation(tmp_path: Path) -> None:
     near = desk.do("actor", "show", "fix-the-smu")
     assert "did you mean fix-the-sum" in near.stderr
     assert desk.do("actor", "stop", "fix").returncode == 0
-    commands = [" ".join(words) for words in command_lines().values()]
-    assert not [one for one in commands if str(tmp_path) in one and "worlds" in one]
+
+    def processes() -> list[str]:
+        commands = (" ".join(words) for words in command_lines().values())
+        return [one for one in commands if str(tmp_path) in one and "worlds" in one]
+
+    # The process table shows one that has ended for a moment.
+    wait_until(lambda: not processes(), processes)
     assert desk.do("actor", "archive", "fix").returncode == 0
     assert desk.do("message", "send", "fix", "more").returncode == 4
 
