@@ -239,17 +239,12 @@ def main() -> None:
 def with_new(known: Costs, seconds: Mapping[str, float]) -> Costs:
     """Return the contents after all quick tests were measured: new ones that are dear are slow.
 
-    Which lines they reach is not known yet. What is a little dearer than cheap was measured before.
+    Which lines they reach is not known yet. The others count when all tests are measured.
     """
-    others = {test: cost for test, cost in seconds.items() if test not in known.quick}
-    new = {test: round(cost, 2) for test, cost in others.items() if cost >= DEAR_S}
-    cheap = defaultdict[str, float](float)
-    for test in others.keys() - new:
-        cheap[folder_of(test)] += others[test]
-    return known._replace(
-        cheap={folder: round(cost, 1) for folder, cost in sorted(cheap.items())},
-        slow=dict(sorted({**known.slow, **new}.items())),
-    )
+    listed = known.quick.keys() | known.slow.keys()
+    new = {test: round(cost, 2) for test, cost in seconds.items() if cost >= DEAR_S}
+    added = {test: cost for test, cost in new.items() if test not in listed}
+    return known._replace(slow=dict(sorted({**known.slow, **added}.items())))
 
 
 def write(costs: Costs) -> None:

@@ -26,9 +26,8 @@ def test_a_test_is_quick_by_what_no_cheaper_test_reaches() -> None:
 def test_new_tests_are_slow_if_they_are_dear() -> None:
     known = Costs(1.0, {"a": 1.0}, {"tests/a/q": 2.0}, {"tests/a/s": 3.0})
     measured = {"tests/a/q": 2.1, "tests/a/new": 0.3, "tests/a/one": 0.2, "tests/b/two": 0.06}
-    assert with_new(known, measured) == Costs(
-        1.0, {"a": 0.2, "b": 0.1}, known.quick, {"tests/a/new": 0.3, "tests/a/s": 3.0}
-    )
+    slow = {"tests/a/new": 0.3, "tests/a/s": 3.0}
+    assert with_new(known, measured) == Costs(1.0, known.cheap, known.quick, slow)
 
 
 def test_quick_tests_stay_within_their_budget() -> None:
