@@ -181,7 +181,7 @@ def test_always_is_asked_once_and_is_a_rule_of_the_actor(
         assert desk.done() == "Done."
         assert desk.used() == ["always"]
         listed = json.loads(desk.do("actor", "rules", "one", "--json").stdout)
-        assert listed == {"permissions": "ask", "rules": {f"Bash({touch})": "allow"}}
+        assert listed["rules"] == {f"Bash({touch})": "allow"}
 
 
 @each_that_asks
