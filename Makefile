@@ -23,7 +23,7 @@ MEASURE := $(subst --workers,-n,$(PYTEST))
 PYTHON_FILES := attractor tests benchmarks docs examples plugin
 PAGES := README.md CONTRIBUTING.md $(shell find docs -name '*.md')
 
-.PHONY: tables help demo agents-demo pr-demo grow-demo e2e test test-slow costs check fmt docs site pictures bench mutants coverage build thorough crash chaos agents local-model live clean
+.PHONY: tables help demo agents-demo mission-demo pr-demo grow-demo e2e test test-slow costs check fmt docs site pictures bench mutants coverage build thorough crash chaos agents local-model live clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -33,6 +33,9 @@ demo: $(RUNS) ## set up, and play the main job offline (LIVE=1: with a real mode
 
 agents-demo: $(RUNS) ## let two agents stay, kill them, and have both judged, offline
 	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python examples/agents_demo.py
+
+mission-demo: $(RUNS) ## let a mission work without a person, kill it, and read its report, offline
+	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python examples/mission_demo.py
 
 pr-demo: $(RUNS) ## let a labelled issue become a merged pull request, offline
 	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python examples/pr_demo.py

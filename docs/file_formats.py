@@ -53,6 +53,7 @@ from attractor.pipeline.simulation.pipeline_tests import PipelineTestFile
 from attractor.scenarios.check import CheckResult, check_registry
 from attractor.scenarios.evaluation import NoResult, StepOutput
 from attractor.scenarios.findings import ChangeFindingKind
+from attractor.scenarios.requirements import RequirementList
 from attractor.scenarios.suite import Scenario, SuiteSettings
 from attractor.twins.exchange.answer import Fault
 from attractor.twins.recordings.recording import Recording
@@ -725,6 +726,18 @@ class RaceEnded(Record):
     )
 
 
+class MissionLanded(Record):
+    """Data of `mission_landed`: the branch of a mission got the work of the run; no promotion."""
+
+    mission: str
+    project: str
+    task: str
+    branch: str
+    tree: str
+    before: str = Field(description="a commit")
+    after: str = Field(description="a commit")
+
+
 class RaceOfDecision(Record):
     """The race of an approved attempt."""
 
@@ -1032,6 +1045,7 @@ _LINES: Mapping[str, type[Record]] = {
     LineKind.LEAKED: Leaked,
     LineKind.RACE_BEGUN: RaceBegun,
     LineKind.RACE_ENDED: RaceEnded,
+    LineKind.MISSION_LANDED: MissionLanded,
     LineKind.RELEASED: Released,
     LineKind.TASK_REMOVED: TaskRemoved,
     LineKind.DECIDED: Decided,
@@ -1182,6 +1196,7 @@ FORMATS: Mapping[str, Callable[[], Schema]] = {
     # Written by people and agents.
     "settings": _of(model_of(Settings)),
     "suite": _of(SuiteSettings),
+    "requirements": _of(RequirementList),
     "scenario": _scenario,
     "profile": _of(model_of(Profile)),
     "agent": _of(AgentSettings),

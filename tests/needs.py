@@ -15,8 +15,10 @@ import pytest
 _CHROMIUM = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "bubblewrap": ("bubblewrap", "bwrap"),
+    "busybox": ("busybox-static", "busybox"),
     "cargo": ("cargo", "cargo"),
     "cargo-clippy": ("rust-clippy", "cargo-clippy"),
+    "catatonit": ("catatonit", "catatonit"),
     "cc": ("gcc", "cc"),
     "chromium": ("chromium", *_CHROMIUM, "/usr/lib*/chromium*/chromium*"),
     # The launchers read /etc, which a sandbox does not show.
@@ -37,6 +39,7 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "npx": ("npm", "npx"),
     "openssl": ("openssl", "openssl"),
     "pgrep": ("procps", "pgrep"),
+    "podman": ("podman", "podman"),
     "postgresql": ("postgresql", "/usr/lib/postgresql/*/bin/initdb"),
     "ripgrep": ("ripgrep", "rg"),
     "rustc": ("rustc", "rustc"),

@@ -40,6 +40,7 @@ from tests.examples import (
     matches,
     play,
 )
+from tests.factory.registration.drafted import patch, writing
 from tests.forges import hub
 from tests.needs import require
 from tests.pipeline.projects import git
@@ -98,6 +99,7 @@ OFFLINE = {
     "docs/how-to/approve-what-an-agent-does.md",
     "docs/how-to/bedrock-azure-vertex.md",
     "docs/how-to/execute-snippets.md",
+    "docs/how-to/give-a-mission.md",
     "docs/how-to/install.md",
     "docs/how-to/let-agents-lead-agents.md",
     "docs/how-to/macos-and-windows.md",
@@ -110,6 +112,8 @@ OFFLINE = {
     "docs/how-to/use-a-local-model.md",
     "docs/how-to/use-an-editor.md",
     "docs/how-to/use-many-machines.md",
+    "docs/how-to/work-over-ssh.md",
+    "docs/how-to/work-in-containers.md",
     "docs/tutorial/first-steps.md",
 }
 
@@ -117,6 +121,45 @@ OFFLINE = {
 COUNT = """sed -i 's/^        case \\["list"\\]:/        case ["count"]:\\n\
             print(len(load()))\\n&/' todo.py"""
 """The change of the agent of the README."""
+
+
+_HOTEL = """import sys
+if int(sys.argv[2]) > 2:
+    print("at most two")
+else:
+    print("room", sys.argv[1])
+"""
+_ASKS = """id = "{id}"
+title = "{title}"
+story = "Ann books {words}."
+proves = ["{proves}"]
+[[steps]]
+name = "book"
+run = "python3 hotel.py {words}"
+[[checks]]
+kind = "stdout"
+step = "book"
+equals = "{answer}\\n"
+"""
+HOTEL = {
+    "hotel.py": _HOTEL,
+    "draft/requirements.toml": 'spec = "SPEC.md"\n'
+    '[[requirement]]\nid = "beds"\nsentence = "A room has at most two beds."\nat = "Hotel"\n'
+    '[[requirement]]\nid = "room"\nsentence = "A booking prints the number of its room."\n',
+    "draft/holdout/third-bed.scenario.toml": _ASKS.format(
+        id="third-bed",
+        title="A third bed is refused",
+        words="7 3",
+        proves="beds",
+        answer="at most two",
+    ),
+    "draft/holdout/own-room.scenario.toml": _ASKS.format(
+        id="own-room", title="The room is printed", words="8 1", proves="room", answer="room 8"
+    ),
+    "draft/wrong/beds.patch": patch(_HOTEL, _HOTEL.replace("> 2", "> 9"), "hotel.py"),
+    "draft/wrong/room.patch": patch(_HOTEL, _HOTEL.replace(", sys.argv[1]", ""), "hotel.py"),
+}
+"""What the agent of *Begin with a specification* writes."""
 
 
 def tool_call(task: str, name: str, step: int = 0, first: int | None = None, **given: str) -> Rule:
@@ -137,6 +180,7 @@ def models() -> Iterator[Mapping[str, str]]:
         tool_call("Plan this change", "report_outcome", outcome="success"),
         tool_call("add the command count", "shell", command=COUNT),
         tool_call("Review this change", "report_outcome", outcome="success"),
+        tool_call("Draft a suite from", "shell", command=writing(HOTEL)),
         Rule(answer=Answer(text="ready")),
     )
     with in_background(ProviderTwin(Script(rules=rules))) as twin:

@@ -31,6 +31,7 @@ exec "$PYTHON" -m pip "$@"
 PROGRAMS = {
     **{"git": "git", "dot": "graphviz", "bwrap": "bubblewrap", "rg": "ripgrep"},
     "pg_ctlcluster": "postgresql",
+    **{"podman": "podman", "crun": "crun", "catatonit": "catatonit", "busybox": "busybox-static"},
 }
 if not (os.access("/usr/sbin/sshd", os.X_OK) or Path("/run/systemd/system").is_dir()):
     PROGRAMS["sshd"] = "openssh-server"

@@ -37,6 +37,7 @@ from attractor.config.logins import Login, LoginPlace
 from attractor.engine.seams import Exhausted
 from attractor.engine.storage.secrets import is_common
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.ports import offer_any
 from attractor.twins.errors import Rejection
 from attractor.twins.server.hosting import LOOPBACK, listen, read_body, serve, until_disconnected
 from attractor.twins.server.proxy import LAST_STATUS
@@ -131,9 +132,9 @@ async def offer_models(
         if login:
             proxy.use_login(login, environ)
         listener = listen(LOOPBACK, 0)
-        address = f"{LOOPBACK}:{listener.getsockname()[1]}"
         await stack.enter_async_context(serve(proxy, listener))
-        await stack.enter_async_context(environment.offer(listener.getsockname()[1], address))
+        offered = offer_any(environment, listener.getsockname()[1])
+        address = f"{LOOPBACK}:{await stack.enter_async_context(offered)}"
         place, settings = login.place if login else None, upstream_of(provider).settings(environ)
         yield ModelAccess(provider, f"http://{address}", key, place, settings)
 

@@ -37,7 +37,14 @@ from attractor.backends.outside_events import (
     Spent,
 )
 from attractor.backends.pricing import Meter, Pricing
-from attractor.backends.program_needs import find_missing, find_unmetered, locate, login_for
+from attractor.backends.program_needs import (
+    find_missing,
+    find_unmetered,
+    locate,
+    locate_there,
+    login_for,
+    needed_there,
+)
 from attractor.backends.programs import Dialogue, Invocation, OwnTerminal, Program, Task, open_input
 from attractor.backends.provider_needs import has_native_key
 from attractor.backends.registry import CLOSED, BackendParts, BuiltBackend, OutsideParts
@@ -82,9 +89,7 @@ _LARGEST_SAVED = 3 << 20
 _VERSION = re.compile(r"\d+(?:\.\w+)+")
 
 _WRITE_FILE = 'mkdir -p "$(dirname "$file")" && cat > "$file"'
-_PACK = (
-    '[ -e "${paths%% *}" ] && tar -czf - --ignore-failed-read -- $paths 2>/dev/null | base64 -w 0'
-)
+_PACK = '[ -e "${paths%% *}" ] && tar -czf - -- $paths 2>/dev/null | base64 -w 0'
 _UNPACK = 'base64 -d | tar -C "$folder" -xzf -'
 
 
@@ -235,9 +240,15 @@ class OutsideAgent:
     async def run(self, stage: Stage, prompt: str) -> Outcome | str:
         """Run the program with a prompt, and return the reported outcome with the usage."""
         parts = self._require_parts()
-        located = locate(self._program, parts.environ)
+        if parts.place:
+            located = await locate_there(self._program, stage.workspace.environment)
+        else:
+            located = locate(self._program, parts.environ)
         if located is None:
-            return failure(f"{self._program.name} is not on the PATH", FailureClass.TERMINAL)
+            missing = f"{self._program.name} is not on the PATH"
+            if parts.place:
+                missing = f"the place {parts.place} has no program {self.needed_there()[0]}"
+            return failure(missing, FailureClass.TERMINAL)
         if stage.approvals and not self._program.that_asks():
             words = f"{self._program.name} cannot ask before a tool call"
             return failure(words, FailureClass.TERMINAL)
@@ -326,8 +337,13 @@ class OutsideAgent:
 
     def readable_paths(self) -> Sequence[Path]:
         """Return the paths of the program that a sandbox must show."""
-        located = locate(self._program, self._require_parts().environ)
+        parts = self._require_parts()
+        located = None if parts.place else locate(self._program, parts.environ)
         return located.needs if located else ()
+
+    def needed_there(self) -> Sequence[str]:
+        """Return the programs that the place of a run must have."""
+        return needed_there(self._program) if self._require_parts().place else ()
 
     def needs_ports(self) -> bool:
         """Return whether the program connects to this process, as to reach its models."""

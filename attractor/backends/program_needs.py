@@ -12,6 +12,7 @@ from attractor.backends.programs import Program
 from attractor.backends.provider_needs import KEYS, find_fault, has_native_key
 from attractor.backends.registry import OutsideParts
 from attractor.config.logins import LOGINS, Login
+from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.program_files import LocatedProgram, locate_program
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
@@ -20,6 +21,7 @@ ASKED = "permissions"
 """The attribute of a node that says whether a person is asked before tool calls."""
 
 _SIMULATE = "--backend simulate needs no program and no key"
+_QUICK_MS = 30_000
 _SHELL = Path("/bin/bash")
 # A shell command may also begin with a builtin, a variable or a bracket.
 _PROGRAM = re.compile(
@@ -31,9 +33,28 @@ def locate(program: Program, environ: Mapping[str, str]) -> LocatedProgram | Non
     """Return where a program is, or None if it is not on the PATH."""
     word = _first_word(program)
     located = locate_program(word, environ)
-    if located is None and program.is_shell_command and not _PROGRAM.fullmatch(word):
+    if located is None and not _names_program(program):
         located = LocatedProgram(_SHELL)
     return located and replace(located, needs=(*located.needs, *program.read))
+
+
+async def locate_there(
+    program: Program, environment: ExecutionEnvironment
+) -> LocatedProgram | None:
+    """Return where a program is in the place of a stage, or None if it is missing."""
+    asked = f"command -v {shlex.quote(_first_word(program))}"
+    found = (await environment.exec_command(asked, timeout_ms=_QUICK_MS)).stdout.strip()
+    return LocatedProgram(Path(found)) if found or not _names_program(program) else None
+
+
+def needed_there(program: Program) -> Sequence[str]:
+    """Return the programs that a place must have: this one, and the shell that connects it."""
+    own = [_first_word(program)] if _names_program(program) else []
+    return [*own, *(["bash"] if program.keeps_input else [])]
+
+
+def _names_program(program: Program) -> bool:
+    return not program.is_shell_command or bool(_PROGRAM.fullmatch(_first_word(program)))
 
 
 def _first_word(program: Program) -> str:
@@ -69,6 +90,8 @@ def _find_program_fault(program: Program, parts: OutsideParts) -> str:
         return f"the setting backends.{program.name}.run is missing"
     if not _first_word(program) and not program.is_shell_command:
         return f"the setting backends.{program.name}.run has unbalanced quotes"
+    if parts.place:
+        return ""
     if locate(program, parts.environ) is None:
         return f"the program {_first_word(program)} is not on the PATH"
     missing = [str(path) for path in program.read if not path.exists()]
@@ -103,7 +126,7 @@ def _about_login(program: Program, parts: OutsideParts) -> str:
     place = LOGINS.get(program.name)
     if place and place.source(parts.environ):
         return f"; or let {program.name} use your login: attractor login allow {program.name}"
-    if not program.login:
+    if not program.login or parts.place:
         return ""
     return (
         f"; a login of {program.name} (~/{program.login}) is only used with --sandbox none, "

@@ -20,6 +20,7 @@ from attractor.base.json import JsonObject, parse_json
 from attractor.engine.questions.call_rules import AskedCall
 from attractor.engine.seams import Approvals, Verdict
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.ports import offer_any
 from attractor.language.graph.graph import Node
 
 LOOPBACK = "127.0.0.1"
@@ -200,16 +201,16 @@ async def open_input(dialogue: Dialogue, environment: ExecutionEnvironment) -> A
             dialogue.refuse_intruder()
         writer.close()
 
-    async with await asyncio.start_server(accept, LOOPBACK, 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        async with environment.offer(port, f"{LOOPBACK}:{port}"):
-            try:
-                yield (
-                    f"exec 3<>/dev/tcp/{LOOPBACK}/{port} && echo {token} >&3 && "
-                    f"exec {ends} 3>&- && "
-                )
-            finally:
-                dialogue.close_input()
+    async with (
+        await asyncio.start_server(accept, LOOPBACK, 0) as server,
+        offer_any(environment, server.sockets[0].getsockname()[1]) as port,
+    ):
+        try:
+            yield (
+                f"exec 3<>/dev/tcp/{LOOPBACK}/{port} && echo {token} >&3 && exec {ends} 3>&- && "
+            )
+        finally:
+            dialogue.close_input()
 
 
 LONGEST_OUTPUT = 64 << 20

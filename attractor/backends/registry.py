@@ -37,7 +37,8 @@ class OutsideParts:
     was asked for, and does not come from the settings. Without `accounts`, the limit of an
     account is a failure. `arguments` are further ones of a program, by backend. With `has_person`,
     a person works in the program's own terminal, which is shown in `terminal`, or talks there to
-    the built-in agent. With `asks`, a program has to ask before its tool calls.
+    the built-in agent. With `asks`, a program has to ask before its tool calls. Programs are in the
+    `place` of the settings, if there is one, and not on this machine.
     """
 
     environ: Mapping[str, str]
@@ -54,6 +55,7 @@ class OutsideParts:
     arguments: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     has_person: bool = False
     terminal: "PersonTerminal | None" = None
+    place: str = ""
 
 
 CLOSED = "was closed with the terminal in which a person worked"
@@ -92,6 +94,10 @@ class NeedsProgram(Protocol):
 
     def readable_paths(self) -> Sequence[Path]:
         """Return the paths of the program that a sandbox must show."""
+        ...
+
+    def needed_there(self) -> Sequence[str]:
+        """Return the programs that the place of a run must have."""
         ...
 
     def needs_ports(self) -> bool:

@@ -23,6 +23,7 @@ from attractor.base.json import Json, JsonObject
 from attractor.engine.journal.events import TEAM_REFUSED
 from attractor.engine.seams import Stage
 from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.ports import offer_any
 from attractor.llm.request import ToolDefinition
 from attractor.twins.server.hosting import LOOPBACK, listen, serve
 
@@ -82,6 +83,11 @@ LIST_ACTORS, SEND_MESSAGE, READ_ANSWER, SPAWN_ACTOR = TEAM_TOOLS = (
                 "type": "number",
                 "exclusiveMinimum": 0,
                 "description": "The most that it may cost, out of your budget for others.",
+            },
+            "touches": {
+                "type": "string",
+                "description": "The files that it is expected to change, such as src/api/**, of "
+                "those that you are (default: the same).",
             },
             "only_reads": {
                 "type": "boolean",
@@ -180,13 +186,12 @@ async def offer_team(
             await PlainTextResponse("the token is missing", 401)(scope, receive, send)
 
     listener = listen(LOOPBACK, 0)
-    address = f"{LOOPBACK}:{listener.getsockname()[1]}"
     async with (
         server.session_manager.run(),
         serve(guarded, listener),
-        environment.offer(listener.getsockname()[1], address),
+        offer_any(environment, listener.getsockname()[1]) as port,
     ):
-        yield TeamAccess(f"http://{address}{_PATH}", token)
+        yield TeamAccess(f"http://{LOOPBACK}:{port}{_PATH}", token)
 
 
 def _build_server(stage: Stage, team: Team) -> "Server[dict[str, Any]]":

@@ -4,13 +4,14 @@ A whole name comes before the beginning of a name, wherever it is; then comes th
 command, before all other places.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
 from attractor.base.errors import UnknownName, UsageError
 
 T = TypeVar("T")
-_MOST_NAMED = 5
+_MOST_NAMED, _LONGEST_SLUG = 5, 32
 
 
 def match_names(
@@ -65,3 +66,16 @@ def ambiguous(kind: str, word: str, names: Sequence[str]) -> UsageError:
     shown = ", ".join(names[:_MOST_NAMED])
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return UsageError(f"ambiguous {kind} {word!r}", hint=f"write one of: {shown}{more}")
+
+
+def name_after(words: str, taken: Iterable[str]) -> str:
+    """Return a free name that begins with the first words of a text."""
+    slug = re.sub(r"[^a-z0-9]+", "-", words.casefold()).strip("-") or "work"
+    if len(slug) > _LONGEST_SLUG:
+        slug = slug[: _LONGEST_SLUG + 1].rpartition("-")[0] or slug[:_LONGEST_SLUG]
+    known, number = set(taken), 1
+    name = slug
+    while name in known:
+        number += 1
+        name = f"{slug}-{number}"
+    return name

@@ -160,6 +160,7 @@ GROUP_SUMMARIES = {
     "grow": "Plan, simulate and deploy the growth of an app",
     "message": "Send messages to actors, and list them",
     "pipeline": "Manage the registered pipelines of the project",
+    "places": "List and check the hosts on which runs can work over SSH",
     "pr": "List the pull requests of results, read what others said, and begin the next round",
     "profile": "Manage profiles: environment, models and policy of runs",
     "queue": "Show and promote the approved runs that wait to land on a branch",
@@ -183,14 +184,14 @@ PURPOSES = {
         "init new gallery validate fmt render diff rules simulate test estimate convert lsp"
     ),
     "Run pipelines": "run race agent automation exec resume fork rewind answer steer pause cancel",
-    "Let agents stay": "actor dimension comment message attention snooze tui up world",
+    "Let agents stay": "actor mission dimension comment message attention snooze tui up world",
     "Run on many machines": "worker fleet universe",
     "Watch runs": "overview serve runs status logs diagnose",
     "Judge results": "judge evaluate gate suite pipeline profile token",
     "Decide and promote": "decide amend promote queue pr rebase rollback history audit report",
     "Grow apps": "spec grow",
     "Replace and choose models": "models agents twin",
-    "Set up and clean up": "doctor login completion skill mcp gc help",
+    "Set up and clean up": "doctor places login completion skill mcp gc help",
 }
 """The commands by purpose; missing ones are left out, those of other distributions come last."""
 
@@ -217,10 +218,12 @@ OPERATOR_COMMANDS = (
     "login",
     "mcp",
     "message",
+    "mission",
     "new",
     "overview",
     "pause",
     "pipeline",
+    "places",
     "pr",
     "profile",
     "promote",

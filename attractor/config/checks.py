@@ -32,6 +32,30 @@ def require_new_name(name: str) -> str:
     return require_name(name)
 
 
+def require_place_root(root: str) -> str:
+    """Return the root of a place, or raise ValueError."""
+    parts = root.split("/")
+    if parts[0] not in ("", "~") or len([part for part in parts[1:] if part]) == 0:
+        raise ValueError("use an absolute path below /, or one that begins with ~/")
+    if ".." in parts or not root.isprintable() or "//" in root or root.endswith("/"):
+        raise ValueError("use a path without .., without // and without a final slash")
+    return root
+
+
+def require_host(host: str) -> str:
+    """Return the host of a place, or raise ValueError."""
+    if not host or host.startswith("-") or not host.isprintable() or " " in host:
+        raise ValueError("name a host, such as box or me@box.example")
+    return host
+
+
+def require_image(image: str) -> str:
+    """Return the image of a container, or raise ValueError."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*", image):
+        raise ValueError("name an image, such as python:3.12 or localhost/mine:1")
+    return image
+
+
 VARIABLE_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*"
 _SECRET = r"(?:.*_)?(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|AUTH)(?:_.*)?"
 _OF_SANDBOX = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR"}

@@ -15,10 +15,14 @@ from attractor.config.checks import (
     require_duration,
     require_header_name,
     require_header_value,
+    require_host,
     require_host_name,
+    require_image,
     require_mail_address,
     require_model_name,
+    require_name,
     require_pattern,
+    require_place_root,
     require_sandbox_variables,
     require_service_address,
     require_variable_name,
@@ -173,6 +177,56 @@ class WorldsSettings(Section):
         "progress, print a warning (`warn`), wait until a process no longer executes that work "
         "(`wait`), or go on (`allow`).",
     )
+
+
+_Act = Literal["give_up", "ask", "stop"]
+
+
+class MissionsSettings(Section):
+    """What missions do about tasks that do not succeed: give up, ask a person, or stop."""
+
+    failed_thrice: _Act = setting(
+        default="give_up", description="Work on a task was returned three times for one cause."
+    )
+    same_again: _Act = setting(
+        default="give_up", description="Two workers wrote the same files, which were returned."
+    )
+    returned_often: _Act = setting(
+        default="give_up", description="Work on a task was returned five times."
+    )
+    dear: _Act = setting(
+        default="ask", description="A task used half of the budget of its mission, and is not done."
+    )
+
+
+class PlaceSettings(Section):
+    """A place in which the stages of runs can work."""
+
+    kind: str = setting(
+        default="ssh",
+        description="Kind of the place: `ssh`, or containers of `docker` or `podman`.",
+    )
+    host: Annotated[str, require_host] = setting(
+        default="",
+        description="Host, as `ssh HOST` reaches it without a question; `ssh` needs it.",
+    )
+    image: Annotated[str, require_image] = setting(
+        default="",
+        description="Image of the containers, which is on this machine; `docker` and `podman` need "
+        "it. They are limited as `[sandbox]` says.",
+    )
+    root: Annotated[str, require_place_root] = setting(
+        default="~/attractor",
+        description="Keep the files of each run in a folder of its own below this folder there.",
+    )
+    options: tuple[str, ...] = setting(
+        default=(), description="Arguments of `ssh`, such as `-p` and `2222`."
+    )
+
+    def require_consistency(self) -> None:
+        """Require a host or an image, and refuse both."""
+        if bool(self.host) == bool(self.image) or bool(self.host) != (self.kind == "ssh"):
+            raise ValueError("a place of the kind ssh needs host, one of docker or podman image")
 
 
 class TracingSettings(Section):
@@ -522,6 +576,11 @@ class Settings(Section):
     caches: CachesSettings = CachesSettings()
     sandbox: SandboxLimitSettings = SandboxLimitSettings()
     worlds: WorldsSettings = WorldsSettings()
+    missions: MissionsSettings = MissionsSettings()
+    places: Mapping[Annotated[str, require_name], PlaceSettings] = setting(
+        default_factory=dict[str, PlaceSettings],
+        description="Places in which runs with `--place NAME` work, by name.",
+    )
     tracing: TracingSettings = TracingSettings()
     notify: NotifySettings = NotifySettings()
     llm: LlmSettings = LlmSettings()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import PurePosixPath
 from types import NoneType
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
 
@@ -26,6 +27,16 @@ Name = Annotated[
     AfterValidator(require_name),
     Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"}),
 ]
+
+
+def _is_relative(path: str) -> str:
+    pure = PurePosixPath(path)
+    if not path or pure.is_absolute() or ".." in pure.parts or str(pure) != path:
+        raise ValueError("write a relative path without .. such as data/tasks.json")
+    return path
+
+
+RelativePath = Annotated[str, AfterValidator(_is_relative)]
 
 
 class StrictTable(BaseModel):

@@ -6,7 +6,8 @@ with its `id`:
 
 - `start` (`argv`, `cwd`, `env`; two descriptors, and optionally a third for stdin): `code` and
   `cut` when all processes in the command's group are gone; `cut` means stopped early.
-- `end` (`job`, `grace` in seconds): SIGTERM for the command's group, SIGKILL after the grace.
+- `end` (`job`, `grace` in seconds): SIGTERM for the command's group, SIGKILL after the grace; with
+  a grace of 0 only SIGKILL.
 - `socket` (`family`): a new socket of the sandbox, which the outside binds or connects.
 
 Its second argument contains the bounds of the sandbox. The kernel enforces those of a process: open
@@ -134,7 +135,8 @@ class Job:
         return not self._signal(0) or (not self._signals and now > self._give_up)
 
     def _plan(self, start: float, grace: float) -> None:
-        self._signals = [(start, signal.SIGTERM), (start + grace, signal.SIGKILL)]
+        self._signals = [(start, signal.SIGTERM)] if grace else []
+        self._signals.append((start + grace, signal.SIGKILL))
         self._give_up = start + grace + _KILL_S
 
     def _signal(self, number: int) -> bool:

@@ -168,8 +168,11 @@ class RunningCommand(Protocol):
         """Yield the output of the command as it arrives, until the output ends."""
         ...
 
-    async def stop(self) -> int:
-        """Stop the command and return its exit status."""
+    async def stop(self, *, at_once: bool = False) -> int:
+        """Stop the command and its process group, and return its exit status.
+
+        The group gets SIGTERM and two seconds; with `at_once`, it gets SIGKILL and nothing else.
+        """
         ...
 
 
@@ -348,7 +351,7 @@ class OutputBacklog:
 class CommandWithBacklog:
     """A background command, and the unread output of the command."""
 
-    def __init__(self, backlog: OutputBacklog, end: Callable[[], Awaitable[int]]) -> None:
+    def __init__(self, backlog: OutputBacklog, end: Callable[[bool], Awaitable[int]]) -> None:
         self._backlog = backlog
         self._end = end
 
@@ -356,6 +359,6 @@ class CommandWithBacklog:
         """Yield standard output and standard error of the command as they arrive, until the end."""
         return self._backlog.read()
 
-    async def stop(self) -> int:
+    async def stop(self, *, at_once: bool = False) -> int:
         """Stop the command and return its exit status; harmless if the command has ended."""
-        return await self._end()
+        return await self._end(at_once)

@@ -5,6 +5,7 @@ AttractorError
 │   ├── FileMissing                 1  missing file
 │   ├── PathOutside                 1  path outside the working folder
 │   └── NotText                     1  file that is not text
+├── PlaceRefused                 1  files or answers of a place that are refused
 ├── CommandUnusable              1  command that the system cannot start
 ├── PortUnusable                 1  impossible operation on a port
 ├── UsageError
@@ -15,12 +16,14 @@ AttractorError
     │   └── SandboxUnavailable         3  this machine has no sandbox: missing, or forbidden
     ├── SandboxLost                 3  the sandbox ended too early
     ├── SandboxWeakened             3  the sandbox guarantees less than at the start of the run
-    └── RemoteLost                  3  no connection to a container or another machine
+    ├── ContainerNotStarted         3  no container: no daemon, no image, or no shell in it
+    └── Unavailable
+        └── RemoteLost              3  no connection to a container or another machine
 """
 
 import errno
 
-from attractor.base.errors import AttractorError, MachineryError, UsageError
+from attractor.base.errors import AttractorError, MachineryError, Unavailable, UsageError
 from attractor.base.files import file_error, hint_for, reason_of
 
 NO_PORTS = "commands in the Landlock sandbox of this machine have no ports"
@@ -61,6 +64,10 @@ class NotText(FileUnusable):
     hint = "read it with a command, such as file, xxd or iconv"
 
 
+class PlaceRefused(AttractorError):
+    """Files or answers of a place over SSH are refused; nothing here was changed."""
+
+
 class CommandUnusable(AttractorError):
     """The system cannot start the command."""
 
@@ -99,7 +106,13 @@ class SandboxWeakened(MachineryError):
     hint = "fix the sandbox (run attractor doctor), or start a new run with --sandbox none"
 
 
-class RemoteLost(MachineryError):
+class ContainerNotStarted(MachineryError):
+    """Docker or Podman did not start a container."""
+
+    hint = "see what the program says about it, and try again"
+
+
+class RemoteLost(Unavailable):
     """There is no connection to a container or another machine."""
 
     hint = "check that the container or machine runs and can be reached; then try again"

@@ -195,7 +195,6 @@ class _Attempts:
 class _Outside:
     """The decoys, which are checked from outside after the attempts."""
 
-    workspace: Path
     bait: Path
     decoy: DecoyProcess
     listeners: DecoyListeners
@@ -208,8 +207,6 @@ class _Outside:
         written = [file for place in self.attempts.places if (file := Path(place, token)).exists()]
         for file in written:
             file.unlink()
-        if not (self.workspace / token).exists():
-            return Promises()
         unharmed = await self.decoy.survived()
         own_network = results.get("connects") == [] and self.listeners.answer()
         return Promises(
@@ -274,7 +271,7 @@ async def check_isolation(
                 places=[*map(str, [outside, *hide]), *places],
             )
             results = await _attempt(make(workspace), python, attempts)
-            return await _Outside(workspace, bait, decoy, listeners, attempts).judge(results)
+            return await _Outside(bait, decoy, listeners, attempts).judge(results)
     except OSError:  # a decoy could not be created or checked
         return Promises()
 
@@ -287,6 +284,8 @@ async def _attempt(
         await environment.initialize()
         await environment.write_file(_ASKED, marshal.dumps(asdict(attempts), 2))
         tried = await environment.exec_command(trying, timeout_ms=_TIME_LIMIT_MS)
+        if not await environment.file_exists(attempts.token):
+            return {}
         is_bounded = _is_killed(tried, "memory")
         # Last, and only in a sandbox that proved a bound: others have no protection against it.
         if is_bounded:

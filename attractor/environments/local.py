@@ -70,9 +70,9 @@ async def start_local_service(
     out.close_writer()
     watching = asyncio.create_task(_watch(process, out, backlog))
 
-    async def end() -> int:
+    async def end(at_once: bool) -> int:
         if not watching.done():
-            await _stop(process.pid, watching)
+            await _stop(process.pid, watching, at_once)
         return await asyncio.shield(watching)
 
     return CommandWithBacklog(backlog, end)
@@ -91,9 +91,9 @@ async def _watch(
     return code
 
 
-async def _stop(group: int, watching: "asyncio.Task[int]") -> None:
+async def _stop(group: int, watching: "asyncio.Task[int]", at_once: bool) -> None:
     try:
-        signal_group(group, signal.SIGTERM)
+        signal_group(group, signal.SIGKILL if at_once else signal.SIGTERM)
         with suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_S):
                 await asyncio.shield(watching)

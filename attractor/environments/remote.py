@@ -24,6 +24,7 @@ import stat
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import fields
 from pathlib import Path
 from time import monotonic
 
@@ -56,6 +57,7 @@ from attractor.environments.errors import (
     NotSupported,
     NotText,
     PathOutside,
+    PlaceRefused,
     RemoteLost,
 )
 from attractor.environments.files import (
@@ -76,8 +78,11 @@ WORKSPACE = "/workspace"
 _SCRIPT = Path(__file__).with_name("remote.sh")
 _SHELL = ("sh", "-c", 'IFS= read -r script; eval "$(printf %b "$script")"')
 _DEVNULL = asyncio.subprocess.DEVNULL
+_PIPE = asyncio.subprocess.PIPE
 _PIECE = 64 * 1024
 _LONGEST_MARK = 200
+_MOST_ERROR = 64 * 1024
+_MOST_SAID = 64 << 20
 # The other side kills a command after two seconds; the rest is for the connection.
 _STOP_S = 10.0
 _MAX_DEPTH = 200
@@ -96,6 +101,14 @@ class MarkedOutput:
 
     async def read(self, stream: asyncio.StreamReader) -> str | None:
         """Pass the output on, and return the word of the mark, or None without a mark."""
+        try:
+            return await self._read(stream)
+        except AttractorError:
+            # Otherwise the full pipe of the killed program would stay open.
+            self._rest = asyncio.create_task(_discard(stream))
+            raise
+
+    async def _read(self, stream: asyncio.StreamReader) -> str | None:
         held = b""
         while piece := await stream.read(_PIECE):
             self.last = piece
@@ -151,10 +164,15 @@ class _Call:
             raise RemoteLost(f"the connection was lost: {reason or 'no reason was given'}")
         return words[0]
 
-    async def stop(self) -> None:
-        """Let the other side kill the command, and wait until the command is gone."""
-        self._hang_up()
-        await asyncio.wait({self._reading}, timeout=_STOP_S)
+    async def stop(self, *, at_once: bool = False) -> None:
+        """Let the other side kill the command, and wait until it is gone; then end the program."""
+        if at_once:
+            await self._feed(b"kill\n")
+        else:
+            self._hang_up()
+        done, _ = await asyncio.wait({self._reading}, timeout=_STOP_S)
+        if not done:
+            await kill_process(self._process)
 
     async def _feed(self, stdin: bytes) -> None:
         with suppress(ConnectionError):
@@ -179,7 +197,28 @@ async def kill_process(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         # Its own `kill` may take the exit status away from asyncio.
         signal_group(process.pid, signal.SIGKILL)
-    await process.wait()
+    # `wait` waits for the end of its outputs, too, which a connection of ssh may hold open.
+    while process.returncode is None:
+        await asyncio.sleep(0.002)
+
+
+async def start_program(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    stdin: int = _PIPE,
+    stdout: int = _PIPE,
+    stderr: int = _PIPE,
+) -> asyncio.subprocess.Process:
+    """Start a program with these variables."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv, env=environ, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
+        )
+    except OSError as cause:
+        raise ProcessNotStarted(f"cannot start {argv[0]}: {cause.strerror}") from cause
+    STARTED.add(process.pid)
+    return process
 
 
 @dataclass(frozen=True)
@@ -209,18 +248,31 @@ class _Host:
     shell: str
     setsid: str
     ripgrep: str
+    python: str
 
 
 class RemoteExecutionEnvironment(ABC):
-    """A folder at the other side of a program; a subclass knows the program."""
+    """A folder at the other side of a program; a subclass knows the program.
+
+    With `top`, the folder is made below this folder, without links. Environments with the same
+    `mark` can end what an earlier one left.
+    """
 
     def __init__(
-        self, folder: str, *, environ: Mapping[str, str] | None, keep: OutputLimit | None
+        self,
+        folder: str,
+        *,
+        environ: Mapping[str, str] | None,
+        keep: OutputLimit | None,
+        top: str = "",
+        mark: str = "",
     ) -> None:
         self._folder = folder
+        self._top = top
         self._environ = dict(__environ__() if environ is None else environ)
         self._keep = keep or OutputLimit()
-        self._mark = f"{MARK}={secrets.token_hex(16)}"
+        self._earlier = f"{MARK}={mark}"
+        self._mark = f"{self._earlier}{secrets.token_hex(16)}"
         self._script = _SCRIPT.read_text("utf-8")
         self._known: _Host | None = None
         self._services: list[CommandWithBacklog] = []
@@ -240,8 +292,15 @@ class RemoteExecutionEnvironment(ABC):
     async def initialize(self) -> None:
         """Check the folder and the programs at the other side."""
         if self._known is None:
-            said = await self._do("enter", self._folder, "describe", root=self._folder)
-            found = _Host(*said.decode("utf-8", "replace").splitlines())
+            words = ("describe", self._top)
+            said = await self._do("enter", self._folder, *words, root=self._folder)
+            lines = said.decode("utf-8", "replace").splitlines()
+            if len(lines) != len(fields(_Host)):
+                raise PlaceRefused(
+                    f"the other side answers {said[:80]!r}",
+                    hint="its shell must print nothing by itself: look at its start-up files",
+                )
+            found = _Host(*lines)
             if not found.setsid:
                 raise NotSupported(
                     "the other side has no program setsid", hint="install util-linux or busybox"
@@ -250,13 +309,42 @@ class RemoteExecutionEnvironment(ABC):
 
     async def cleanup(self) -> None:
         """Stop background services, and kill processes left over."""
+        try:
+            await self.end_processes()
+        finally:
+            self._known = None
+
+    async def end_processes(self) -> None:
+        """Stop background services, and kill processes left over, but stay connected."""
         services, self._services = self._services, []
         try:
             await asyncio.gather(*(service.stop() for service in services))
         finally:
             if self._known is not None:
                 await self._do("clean up", ".", "kill_marked", self._mark)
-                self._known = None
+
+    async def release(self) -> None:
+        """Remove what `cleanup` keeps for later stages of a run."""
+        await self.cleanup()
+
+    @property
+    def copy_id(self) -> str:
+        """The name of the copy of the files, if a later one does not have them."""
+        return ""
+
+    async def end_earlier(self) -> None:
+        """Kill the processes that environments with the same mark left over."""
+        await self._do("clean up", ".", "kill_marked", self._earlier)
+
+    async def call(
+        self,
+        *words: str,
+        stdin: bytes = b"",
+        take: Callable[[bytes], object] | None = None,
+        seconds: float | None = None,
+    ) -> bytes:
+        """Call a function of the script for the folder, and return its output, or pass it on."""
+        return await self._do("use", ".", *words, stdin=stdin, take=take, seconds=seconds)
 
     def working_directory(self) -> str:
         """Return the folder at the other side, without links."""
@@ -396,9 +484,9 @@ class RemoteExecutionEnvironment(ABC):
         call = await self._start(words, out=backlog.add, err=backlog.add)
         watching = asyncio.create_task(_watch(call, backlog))
 
-        async def end() -> int:
+        async def end(at_once: bool) -> int:
             if not watching.done():
-                await call.stop()
+                await call.stop(at_once=at_once)
             return await asyncio.shield(watching)
 
         service = CommandWithBacklog(backlog, end)
@@ -467,12 +555,29 @@ class RemoteExecutionEnvironment(ABC):
         return await self.exec_command(command, timeout_ms=TIME_LIMIT_MS)
 
     async def _do(
-        self, verb: str, path: str, *words: str, stdin: bytes = b"", root: str = ""
+        self,
+        verb: str,
+        path: str,
+        *words: str,
+        stdin: bytes = b"",
+        root: str = "",
+        take: Callable[[bytes], object] | None = None,
+        seconds: float | None = None,
     ) -> bytes:
-        """Call a function of the script for a path, and return its output."""
+        """Call a function of the script for a path, and return its output, or pass it to `take`."""
         out, err = bytearray(), bytearray()
-        call = await self._start(words, out=out.extend, err=err.extend, stdin=stdin, root=root)
-        if (word := await call.end()) != "0":
+
+        def add(piece: bytes) -> None:
+            out.extend(piece)
+            if len(out) > _MOST_SAID:
+                raise PlaceRefused(f"cannot {verb} {path}: the other side says too much")
+
+        def add_error(piece: bytes) -> None:
+            err.extend(piece)
+            del err[:-_MOST_ERROR]
+
+        call = await self._start(words, out=take or add, err=add_error, stdin=stdin, root=root)
+        if (word := await call.end(seconds)) != "0":
             raise _failure(word, verb, path, err)
         return bytes(out)
 
@@ -499,23 +604,16 @@ class RemoteExecutionEnvironment(ABC):
         self,
         argv: Sequence[str],
         *,
-        stdin: int = asyncio.subprocess.PIPE,
-        stdout: int = asyncio.subprocess.PIPE,
-        stderr: int = asyncio.subprocess.PIPE,
+        stdin: int = _PIPE,
+        stdout: int = _PIPE,
+        stderr: int = _PIPE,
     ) -> asyncio.subprocess.Process:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                env=self._environ,
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                start_new_session=True,
-            )
-        except OSError as cause:
-            raise ProcessNotStarted(f"cannot start {argv[0]}: {cause.strerror}") from cause
-        STARTED.add(process.pid)
-        return process
+        return await start_program(argv, self._environ, stdin=stdin, stdout=stdout, stderr=stderr)
+
+
+async def _discard(stream: asyncio.StreamReader) -> None:
+    while await stream.read(_PIECE):
+        pass
 
 
 async def _watch(call: _Call, backlog: OutputBacklog) -> int:
@@ -533,7 +631,7 @@ def _join(folder: str, path: str) -> str:
 
 def _exit_code(word: str) -> int:
     """Return the exit status of a shell as an exit code; a signal is negative."""
-    status = int(word)
+    status = int(word) if word.isdigit() and len(word) < 4 else 255
     return 128 - status if 128 < status <= 128 + signal.SIGRTMAX else status
 
 
@@ -550,6 +648,10 @@ def _failure(word: str, verb: str, path: str, said: bytes | bytearray) -> Attrac
             return FileUnusable(f"{path} is a folder", hint="name a file in it")
         case "no_folder":
             return FileUnusable(f"cannot {verb} {path}: it is not a folder")
+        case "link":
+            return FileUnusable(
+                f"{path} leads through a link over there", hint="name its target as the root"
+            )
         case "pattern":
             return InvalidPattern(f"invalid regular expression: {reason}")
         case _:

@@ -9,14 +9,16 @@ finish() {
     exit 0
 }
 
-# Prints the working folder, the operating system, and the paths of programs (empty if missing).
+# describe [TOP]: prints the working folder, the operating system, and the paths of programs (empty if
+# missing). With TOP, the folder is made below TOP, without links.
 describe() {
+    [ -z "${1-}" ] || make_below "$1"
     cd "$root" 2>/dev/null || finish missing
     pwd -P
     uname -s
     uname -r
     command -v bash || command -v sh
-    for program in setsid rg; do command -v "$program" || echo; done
+    for program in setsid rg python3; do command -v "$program" || echo; done
     finish 0
 }
 
@@ -140,7 +142,7 @@ run() {
     ) <&4 2>&6 3<&- 4<&- 5>&- 6>&- &
     child=$!
     (
-        while read -r _; do :; done
+        while read -r _; do kill -KILL "-$child"; done
         stop
     ) <&3 >/dev/null 3<&- 4<&- 5>&- 6>&- &
     watcher=$!
@@ -157,10 +159,11 @@ run() {
     finish "$status"
 }
 
+# Not `kill -s 0 --`, which some versions of busybox refuse.
 # Returns whether the process group of the command has living members. Dead ones remain until their
 # parent looks, which never happens in some containers.
 is_alive() {
-    kill -s 0 -- "-$child" || return 1
+    kill -0 "-$child" || return 1
     [ ! -r /proc/1/stat ] ||
         cat /proc/[0-9]*/stat | sed 's/.*) //' | grep -q "^[^XZ] [0-9]* $child "
 }
@@ -168,14 +171,14 @@ is_alive() {
 # Terminates the process group of the command, and kills it two seconds later.
 stop() {
     # Until setsid has started, there is no such group.
-    kill -s TERM -- "-$child" || kill -s TERM "$child" || return 0
+    kill -TERM "-$child" || kill -s TERM "$child" || return 0
     tries=0
     while [ "$tries" -lt 20 ]; do
         sleep 0.1
         is_alive || return 0
         tries=$((tries + 1))
     done
-    kill -s KILL -- "-$child"
+    kill -KILL "-$child"
 }
 
 # kill_marked NAME=VALUE: kills the processes with this variable, wherever they went.
@@ -191,5 +194,63 @@ kill_marked() {
         sleep 0.1
         tries=$((tries + 1))
     done
+    finish 0
+}
+
+make_below() {
+    top=$1
+    case $root in "~"/*) root=$HOME${root#?} top=$HOME${top#?} ;; esac
+    [ ! -L "$top" ] || finish link
+    (umask 077 && mkdir -p "$root") || finish failed
+    real=$(cd -P "$top" && pwd -P)
+    [ "$(cd -P "$root" && pwd -P)" = "${real%/}/${root#"$top"/}" ] || finish link
+}
+
+# list_tree: prints the time, and mode, size, times and path of everything that is no folder. A path
+# ends with two slashes, which no path contains.
+list_tree() {
+    cd "$root" || finish failed
+    date +%s
+    find . -name .git -prune -o ! -type d -exec stat -c '%f %s %Y %Z %n//' {} + || finish failed
+    finish 0
+}
+
+# remove_paths BYTES: removes the paths, ended by zeros, in BYTES of stdin.
+remove_paths() {
+    cd "$root" || finish failed
+    head -c "$1" | xargs -0 rm -rf -- || finish failed
+    finish 0
+}
+
+# remove_empty BYTES: removes those folders that are empty.
+remove_empty() {
+    cd "$root" || finish failed
+    head -c "$1" | xargs -0 rmdir -- 2>/dev/null
+    finish 0
+}
+
+# pack BYTES: prints archives of the files whose names, ended by zeros, are in BYTES of stdin.
+pack() {
+    cd "$root" || finish failed
+    head -c "$1" | xargs -0 tar -cf - || finish failed
+    finish 0
+}
+
+# unpack BYTES: writes the files of an archive; their time is now, as this clock has it.
+unpack() {
+    cd "$root" || finish failed
+    head -c "$1" | tar -xmof - || finish failed
+    finish 0
+}
+
+# examine PROGRAM...: prints the time, the free KiB and the paths of programs, and writes a probe.
+examine() {
+    cd "$root" || finish failed
+    date +%s
+    df -Pk . | sed -n '$s/^[^ ]* *[0-9]* *[0-9]* *\([0-9]*\).*/\1/p'
+    for program; do command -v "$program" || echo; done
+    probe=.attractor-$token.tmp
+    trap 'rm -f "$probe"' EXIT
+    head -c 65536 /dev/zero >"$probe" || finish failed
     finish 0
 }

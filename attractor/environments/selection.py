@@ -213,6 +213,11 @@ def with_cache(
     return _remade(choice, replace(choice.settings, cache=cache, variables=named))
 
 
+def describe_lacks(promises: Promises) -> str:
+    """Return what may leak, or "" if all is guaranteed."""
+    return ", ".join(words for name, words in _LACKS.items() if not getattr(promises, name))
+
+
 def require_promised(promised: Promises, choice: EnvironmentChoice) -> None:
     """Raise SandboxWeakened if a promised guarantee is missing."""
     kept = asdict(choice.promises)
@@ -310,7 +315,6 @@ def _unguarded(
 
 
 def _sentence(name: str, promises: Promises, otherwise: str = "") -> str:
-    lacks = [words for name, words in _LACKS.items() if not getattr(promises, name)]
-    if lacks:
-        return f"Tools run in a sandbox ({name}) that may leak: {', '.join(lacks)}."
+    if lacks := describe_lacks(promises):
+        return f"Tools run in a sandbox ({name}) that may leak: {lacks}."
     return f"Tools run in a sandbox ({name}): {otherwise}."

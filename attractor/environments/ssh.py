@@ -5,6 +5,7 @@ makes another connection for the command.
 """
 
 import asyncio
+import re
 import shlex
 import shutil
 import tempfile
@@ -19,6 +20,8 @@ from attractor.environments.sandbox.sockets import LOOPBACK, Address
 
 # Commands must not use the operator's keys (by an agent of ssh) or display.
 _SWITCHES = ("-T", "-a", "-x", "-oBatchMode=yes", "-oConnectTimeout=15", "-oServerAliveInterval=15")
+# Settings of the operator may accept any key.
+_KNOWN_KEY = "-oStrictHostKeyChecking=yes"
 _NO_FORWARDS = "-oClearAllForwardings=yes"
 # Keeps the connection open; ends with this process, which holds the other end of stdin.
 _STAY = shlex.join(["sh", "-c", "echo; exec cat"])
@@ -41,10 +44,12 @@ class SshExecutionEnvironment(RemoteExecutionEnvironment):
         environ: Mapping[str, str] | None = None,
         options: Sequence[str] = (),
         keep: OutputLimit | None = None,
+        top: str = "",
+        mark: str = "",
     ) -> None:
-        super().__init__(folder, environ=environ, keep=keep)
+        super().__init__(folder, environ=environ, keep=keep, top=top, mark=mark)
         self._address = host
-        self._options = (*_SWITCHES, *options)
+        self._options = (*_SWITCHES, _KNOWN_KEY, *options)
         self._own: Path | None = None
         self._connection: asyncio.subprocess.Process | None = None
         self._offers: set[int] = set()
@@ -121,10 +126,7 @@ class SshExecutionEnvironment(RemoteExecutionEnvironment):
         assert self._connection.stdout
         if not await self._connection.stdout.read(1):
             reason = " ".join(log.read_text("utf-8", "replace").split())
-            raise RemoteLost(
-                f"cannot connect to {self._address}: {reason}",
-                hint=f"type `ssh {self._address} true`; it has to end without a question",
-            )
+            raise _refused(reason, self._address)
 
     async def _disconnect(self) -> None:
         if self._connection is not None:
@@ -133,3 +135,16 @@ class SshExecutionEnvironment(RemoteExecutionEnvironment):
         if self._own is not None:
             shutil.rmtree(self._own, ignore_errors=True)
             self._own = None
+
+
+def _refused(reason: str, host: str) -> RemoteLost:
+    """Return the error of a refused connection, with its remedy."""
+    hint = f"type `ssh {host} true`; it has to end without a question"
+    if "IDENTIFICATION HAS CHANGED" in reason:
+        command = re.search(r"ssh-keygen -f \S+ -R \S+", reason)
+        remove = command[0] if command else f"ssh-keygen -R {host}"
+        reason = "it has another key than before, so it may be another machine"
+        hint = f"ask its owner; if the new key is right, type `{remove}` and `ssh {host} true`"
+    elif "Host key verification failed" in reason:
+        hint = f"the host is unknown: type `ssh {host} true`, and compare its key"
+    return RemoteLost(f"cannot connect to {host}: {reason or 'no reason was given'}", hint=hint)

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     pass
 
 
+SUITE_DRAFT = "suite_draft"
+"""The pipeline of a run that drafts a suite, and the name of its file, which no project has."""
+
+
+DRAFTS = "suite_drafts"
+"""The folder in the state folder with the runs that draft suites, by the ids of their projects."""
+
+
 def before_a_decision(status: RunStatus, name: str) -> str:
     """Return the next command on the way to a decision, for a run that has no decision."""
     if status == EVALUATING:
@@ -42,6 +50,12 @@ class CandidateRun:
     def run_id(self) -> str:
         """The id of the run."""
         return self.manifest.run_id
+
+    @property
+    def drafts_suite(self) -> bool:
+        """Whether the run drafts a suite: its files are no candidate, and as secret as holdouts."""
+        name, file = self.manifest.pipeline, Path(str(self.manifest.options["file"])).name
+        return (name, file) == (SUITE_DRAFT, f"{SUITE_DRAFT}.dot")
 
     @property
     def tree(self) -> str:

@@ -46,6 +46,7 @@ RULES = (
     "unverified_answer",
     "unresolved_failure",
     "must",
+    "requirements",
     "satisfaction",
     "lower_bound",
     "breadth",
@@ -96,7 +97,7 @@ class EvaluationRecord:
     can be played again; `is_final`, that
     its run has ended. `protected_paths` are protected paths that the candidate changed. `setup` is
     the result of the suite's setup, if that was executed once. `reading` is that of the change, if
-    the suite has a judge.
+    the suite has a judge. `specification` says how that of the base differs from the requirements.
     """
 
     tree: str
@@ -112,6 +113,7 @@ class EvaluationRecord:
     is_final: bool = False
     setup: "SetupResult | None" = None
     reading: "ChangeReading | None" = None
+    specification: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,8 @@ class GateInput:
     the hashes of the carried paths with which it was registered.
     `race` is the race of which the run, or a run that it continues, is an attempt; else one with
     an attempt of this tree. `by_attempts` are the other runs that are attempts of any race, or
-    restarts of them. `exposure` says why the author of the files may know the holdouts.
+    restarts of them. `exposure` says why the author of the files may know the holdouts, and
+    `place` where stages worked that had no sandbox of this machine.
     """
 
     tree: str
@@ -261,6 +264,7 @@ class GateInput:
     cost: VerdictCost = VerdictCost()
     by_attempts: Collection[str] = ()
     exposure: str = ""
+    place: str = ""
 
     def is_trusted(self, evaluated: EvaluationRecord) -> bool:
         """Return whether satisfied trials count: holdouts were isolated, or isolation is not

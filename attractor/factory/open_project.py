@@ -20,6 +20,7 @@ from attractor.config.user_folders import user_config_file
 from attractor.engine.errors import NoRun
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.storage.json_files import read_document
+from attractor.factory.candidate_run import DRAFTS
 from attractor.factory.errors import RunGone
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.operator_process import refuse_in_run
@@ -145,7 +146,13 @@ class OpenProject:
         except (NoRun, UnknownName):
             project_id = self.identity.project_id()
             entries = self.ledger.mentioning(project_id) if project_id else ()
-            runs = created_runs(entries, project_id)
+            # Runs that draft suites are as secret as holdouts.
+            drafts = self.project.machine.state_dir / DRAFTS
+            runs = {
+                run_id: one
+                for run_id, one in created_runs(entries, project_id).items()
+                if not Path(str(one.data["directory"])).is_relative_to(drafts)
+            }
             found = match_names(reference, runs)
             if len(found) != 1:
                 raise

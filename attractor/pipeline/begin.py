@@ -70,7 +70,7 @@ async def begin(plan: RunPlan, stack: ExitStack) -> BegunRun:
     _lock_folder(plan, stack)
     _keep_settings(plan, stack, tell)
     left_out = LeftOutPaths(ours=record_paths(plan.request), tell=tell)
-    repository = borrow_repository(plan.request, project, plan.sandbox, stack)
+    repository = borrow_repository(plan.request, project, plan.sandbox_of_stages, stack)
     sandbox = plan.sandbox_of_stages
     sandbox = with_repository(sandbox, repository) if repository else sandbox
     if repository:
@@ -163,7 +163,10 @@ def _tell(plan: RunPlan) -> None:
         about = ()
     else:
         report_common_secrets(plan.scope.project)
-    for sentence in (*about, sandbox.sentence, *plan.report.notices):
+    where = sandbox.sentence
+    if plan.request.place:
+        where = f"{plan.sandbox_of_stages.sentence} Trials work here: {where}"
+    for sentence in (*about, where, *plan.report.notices):
         plan.scope.project.console.tell(sentence)
 
 

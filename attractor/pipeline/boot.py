@@ -94,7 +94,7 @@ async def _prepare(
     """Carry files into the workspace, and set it up."""
     scope = plan.scope
     began = scope.project.machine.clock.monotonic()
-    wanted = preparation_of(plan.sandbox, scope)
+    wanted = preparation_of(plan.sandbox_of_stages, scope)
     done = await workspace.prepare(wanted, project=scope.project.root, on_setup=log.setup)
     seconds = round(scope.project.machine.clock.monotonic() - began, 3)
     if is_first and (done.carried or done.read_only or done.lacking):

@@ -35,6 +35,7 @@ from attractor.environments.orphan_processes import (
 from attractor.language.source.text import visible
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
+from attractor.pipeline.workspace.place import find_placed, placed_run_ids, remove_placed
 from attractor.records.lookup import outermost_run_id, reference_of
 from attractor.records.summary import RESULT_LANDED, find_branch_moves
 from attractor.workspaces.cleanup import (
@@ -281,7 +282,7 @@ RUN = "run directory"
 
 _REMOVED = ".removed"
 
-STORE, AGENTS = "store", "agents"
+STORE, AGENTS, PLACED = "store", "agents", "folder in a place"
 
 BASE_REF, BRANCH, LEFT_BEHIND = "base ref", "branch", "left behind"
 
@@ -382,6 +383,9 @@ class Collector:
                 await self._judge(run_id, self._free_run)
         for run_id, old in self.old_runs.items():
             await self._judge_old(run_id, old)
+        for run_id in placed_run_ids(self.project):
+            if self.where(run_id).is_known:
+                await self._judge(run_id, self._free_placed)
         await self._judge_refs()
         await self._free_left_behind()
         self._free_drawings()
@@ -541,6 +545,17 @@ class Collector:
             return False
         self._sweep.freed.append(freed)
         return True
+
+    async def _free_placed(self, run_id: str, why: str) -> None:
+        """Remove the files of a run from its place, if it can be reached."""
+        where = find_placed(run_id, self.project)
+        try:
+            if not self.is_dry:
+                await remove_placed(run_id, self.project)
+            self._sweep.freed.append(Freed(run_id, PLACED, where, 0, why))
+        except AttractorError as trouble:
+            why = f"its files are left in the place {where}: {trouble.in_one_line}"
+            self._sweep.kept[run_id] = why
 
     async def _free_branch(self, repository: Path, run_id: str, why: str) -> None:
         """Remove the branch of a run, unless it is checked out or a person committed on it."""

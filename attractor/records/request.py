@@ -115,7 +115,8 @@ class RunRequest:
     `gallery` is the pipeline of the gallery that the run has, with its version. `trigger` is the
     occurrence for which an automation started the run. The `command` of a person does the work,
     if there is one; or the `person` does it, in the terminal of the program that the backend names.
-    `permissions` say whether people are asked about tool calls.
+    `permissions` say whether people are asked about tool calls. With a `place`, the stages work
+    there (`attractor/environments/places`), and this machine judges.
     """
 
     file: Path
@@ -151,6 +152,7 @@ class RunRequest:
     command: TypedCommand | None = None
     person: str = ""
     permissions: CallPermissions | None = None
+    place: str = ""
 
     @property
     def is_work_of_any(self) -> bool:
@@ -191,6 +193,7 @@ _NEWER = (
     "command",
     "person",
     "permissions",
+    "place",
 )
 """The fields that a manifest, or one of an earlier version, does not have among the options."""
 

@@ -93,6 +93,7 @@ class RunOverview:
     landed_on: str = ""
     actor: str = ""
     about: str = ""
+    place: str = ""
     is_live: bool = False
     is_paused: bool = False
     pausing: tuple[str, ...] = ()
@@ -108,6 +109,11 @@ class RunOverview:
     def subject(self) -> str:
         """What the run is about, then its goal; without both, its pipeline."""
         return "; ".join(filter(None, [self.about, self.goal])) or self.pipeline
+
+    @property
+    def drawn_in(self) -> str:
+        """The pipeline, and the place in which its stages work."""
+        return f"{self.pipeline} in {self.place}" if self.place else self.pipeline
 
     @property
     def is_final(self) -> bool:
@@ -145,7 +151,8 @@ class RunOverview:
         `rolled_back_from`: the branch from which the result was removed last. `landed_on`: the
         branch into which a person merged the result, and the commit (only in lists of a project
         with Git, or if `gc` has freed the run). `actor`: the actor whose message the run answers.
-        `about`: the issue or ticket, and the round of the pull request. `seconds`: the recorded
+        `about`: the issue or ticket, and the round of the pull request. `place`: the place of the
+        settings in which the stages work, if it is not this machine. `seconds`: the recorded
         time of the stages; the usage of models is in other fields.
         """
         return {
@@ -180,6 +187,7 @@ class RunOverview:
             "landed_on": self.landed_on,
             "actor": self.actor,
             "about": self.about,
+            "place": self.place,
             "seconds": round(self.seconds, 3),
             **usage_figures(self.usage),
             "estimated_tokens": self.usage.estimated_tokens,
@@ -215,7 +223,7 @@ class RunOverview:
 _TEXTS = (
     *("run_id", "pipeline", "goal", "workspace", "suite", "status", "phase", "why_stopped"),
     *("stage", "outcome", "reason", "next_node", "parent", "restarted_as", "promoted_to"),
-    *("rolled_back_from", "landed_on", "actor", "about", "trouble"),
+    *("rolled_back_from", "landed_on", "actor", "about", "place", "trouble"),
 )
 """The fields of a summary that are texts in its record, with the same name."""
 
@@ -244,6 +252,7 @@ def summarize(root: Path, known: KnownStates | None = None) -> RunOverview:
         restart=manifest.restart,
         actor=_actor_of(manifest),
         about=about_of(manifest),
+        place=place_of(manifest),
         is_live=is_executed(directory),
         written=_written(directory.events),
     )
@@ -258,6 +267,11 @@ def summarize(root: Path, known: KnownStates | None = None) -> RunOverview:
         return _compare(found, noted, directory)
     except AttractorError as fault:
         return _with_trouble(summary, fault)
+
+
+def place_of(manifest: Manifest) -> str:
+    """Return the place of the settings in which the stages of a run work; "" for this machine."""
+    return str(manifest.options.get("place", ""))
 
 
 def _actor_of(manifest: Manifest) -> str:

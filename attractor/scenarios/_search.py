@@ -41,6 +41,14 @@ class LinearPattern:
         """Return whether the pattern matches somewhere."""
         return self._compiled.search(text.encode("utf-8", "replace")) is not None
 
+    def first(self, text: str) -> str | None:
+        """Return the first group of the first match (the match without a group), or None."""
+        found = self._compiled.search(text.encode("utf-8", "replace"))
+        if found is None:
+            return None
+        taken = found[1] if found.re.groups else found[0]
+        return None if taken is None else taken.decode("utf-8", "replace")
+
 
 def compile_re(pattern: str) -> Callable[[str], bool]:
     """Compile a pattern of Python's `re`, or raise ValueError; the search may never end."""

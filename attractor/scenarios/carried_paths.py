@@ -23,7 +23,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.files import FoundEntry, file_error, walk_paths, walk_tree
 from attractor.base.json import content_hash, parse_object
 from attractor.base.patterns import late_pattern
-from attractor.scenarios.suite import CommandStep, RequestStep, Scenario, Suite
+from attractor.scenarios.suite import CommandStep, Scenario, ServiceStep, Suite
 from attractor.scenarios.suite_lint import SuiteFault
 from attractor.workspaces.preparation import PYTHON_CACHE, Preparation
 
@@ -254,7 +254,7 @@ def _is_dependency(path: str) -> bool:
 def _step_from(scenario: Scenario, path: str) -> str:
     """Return the first step that starts a program below a path, or whose PATH leads there."""
     for step in scenario.steps:
-        if isinstance(step, RequestStep):
+        if not isinstance(step, CommandStep | ServiceStep):
             continue
         is_command = isinstance(step, CommandStep)
         at, command = (step.cwd, step.run) if is_command else (".", step.service)

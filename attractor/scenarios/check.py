@@ -26,7 +26,10 @@ from attractor.scenarios.suite import (
     EDITION,
     CheckSpec,
     CommandStep,
+    KillStep,
+    ProbeStep,
     RequestStep,
+    RestartStep,
     Scenario,
     ServiceStep,
     Suite,
@@ -162,6 +165,11 @@ Verify = Callable[[str, timedelta | None], Awaitable[Verification]]
 
 The command has a time limit (default: that of the trial).
 """
+Probe = Callable[[str, timedelta | None], Awaitable[ExecResult]]
+"""Type of a function that runs a shell command in a sandbox that reaches ports of services only.
+
+The command has a time limit (default: that of the trial).
+"""
 Separate = Callable[[], AbstractAsyncContextManager[ExecutionEnvironment]]
 """Type of a function that starts an environment that no candidate ran in."""
 
@@ -197,6 +205,7 @@ class Observation:
     timeout: timedelta = timedelta(minutes=1)
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
     ask_judge: AskJudge = no_judge
+    probe: Probe | None = None
     verify: Verify | None = None
     separate: Separate | None = None
     unjudged: dict[int, Unjudged] = field(default_factory=dict[int, Unjudged])
@@ -388,7 +397,15 @@ def check_mistakes(
     files: Collection[str] = (),
     is_sealed: bool = False,
 ) -> Iterator[TomlMistake]:
-    """Yield the mistakes in the checks of a scenario; `files` are the paths of a suite's files."""
+    """Yield the mistakes in checks and probes of a scenario; `files` are the paths of a suite."""
+    programs = _files_in("checks", files)
+    for number, step in enumerate(scenario.steps):
+        if isinstance(step, ProbeStep) and step.probe not in programs:
+            path = ("steps", number, "probe")
+            message = f"{dotted(path)}: unknown {_NOUNS['program']} {step.probe!r}"
+            yield TomlMistake(
+                path, message, did_you_mean(step.probe, programs) or _REMEDIES["program"]
+            )
     for number, spec in enumerate(scenario.checks):
         at = ("checks", number)
         check = _built_or_mistakes(spec, at, kinds, is_sealed=is_sealed)
@@ -410,7 +427,10 @@ def check_mistakes(
 
 
 def files_of_checks(scenario: Scenario, kinds: Registry[type[Check]]) -> Iterator[tuple[str, str]]:
-    """Yield the options and the paths with which the checks of a valid scenario name files."""
+    """Yield the options and the paths with which a valid scenario names files of the suite."""
+    for step in scenario.steps:
+        if isinstance(step, ProbeStep):
+            yield "program", f"checks/{step.probe}"
     for check in build_checks(scenario, kinds):
         for key, folder in _FOLDERS.items():
             if isinstance(named := getattr(check, key, None), str):
@@ -436,6 +456,9 @@ _STEP_NOUNS: Mapping[type[SuiteTable], str] = {
     CommandStep: "a command",
     ServiceStep: "a background service",
     RequestStep: "an HTTP request",
+    ProbeStep: "a probe",
+    RestartStep: "a restart",
+    KillStep: "a kill",
 }
 _NOUNS = {
     "step": "step",
@@ -472,15 +495,24 @@ def _references(
 ) -> Iterator[tuple[str, str, Collection[str]]]:
     """Yield each option that names something else: the option, the name, and the known names."""
     kinds = getattr(check, "step_kinds", ())
-    steps = [step.name for step in scenario.steps if isinstance(step, kinds)]
+    # A repeated request has no one response; its step says which ones are allowed.
+    steps = [
+        step.name
+        for step in scenario.steps
+        if isinstance(step, kinds) and not (isinstance(step, RequestStep) and step.repeat > 1)
+    ]
     known: dict[str, Collection[str]] = {"step": steps, "twin": twins}
     for key, folder in _FOLDERS.items():
-        known[key] = [file.removeprefix(f"{folder}/") for file in files if file.startswith(folder)]
+        known[key] = _files_in(folder, files)
     for key, names in known.items():
         if isinstance(named := getattr(check, key, None), str):
             yield key, named, names
     for named in getattr(check, "steps", ()):
         yield "steps", named, steps
+
+
+def _files_in(folder: str, files: Collection[str]) -> list[str]:
+    return [file.removeprefix(f"{folder}/") for file in files if file.startswith(f"{folder}/")]
 
 
 def same_json(first: Json, second: Json) -> bool:

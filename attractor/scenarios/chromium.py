@@ -49,11 +49,14 @@ _START_S = 60.0
 _LONGEST_REASON = 300
 
 
-def explain_missing(*, has_playwright: bool, chromium: str) -> UsageError | None:
-    """Return the error if Playwright or the program of Chromium is missing."""
-    if not has_playwright:
+def explain_missing(
+    *, has_playwright: bool, chromium: str, has_axe: bool = True
+) -> UsageError | None:
+    """Return the error if Playwright, axe or the program of Chromium is missing."""
+    if not (has_playwright and has_axe):
+        lacking = "axe" if has_playwright else "Playwright"
         return UsageError(
-            "checks of kind browser need Playwright, which is not installed",
+            f"checks of kind browser need {lacking}, which is not installed",
             hint=f"install the extra: {install_command(extra='browser')}",
         )
     if not chromium:

@@ -4,7 +4,8 @@ import asyncio
 import codecs
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 import httpx
@@ -13,7 +14,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.scenarios.suite import RequestStep
 
-_MAX_BODY = 16 * 1024 * 1024
+_MAX_BODY, _MAX_OF_SEVERAL = 16 * 1024 * 1024, 1024 * 1024
 _ENCODINGS = ("identity", "gzip", "deflate")
 _UTF_8 = "utf-8"
 _CHARSETS = {
@@ -35,17 +36,22 @@ class RequestFailed(Exception):
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """The status, headers and text of a response."""
+    """The status, headers and text of a response, and each `set-cookie`."""
 
     status: int
     headers: Mapping[str, str]
     body: str
+    cookies: Sequence[str] = ()
 
 
 async def send_request(
     step: RequestStep, environment: ExecutionEnvironment, timeout: timedelta
 ) -> HttpAnswer:
-    """Send the request of a step to a port of an environment, and read the whole response."""
+    """Send the request of a step to a port of an environment, and read the whole response.
+
+    The response to one of several requests may be small only.
+    """
+    most = _MAX_BODY if step.repeat == 1 else _MAX_OF_SEVERAL
     seconds = timeout.total_seconds()
     content = step.body
     # The port outside is another one in each trial.
@@ -64,14 +70,34 @@ async def send_request(
                 httpx.AsyncClient(timeout=seconds, trust_env=False, verify=False) as client,
                 client.stream(step.method, url, content=content, headers=headers) as answer,
             ):
-                body = await _read_text(answer)
+                body = await _read_text(answer, most)
         # httpx also parses the location of a redirect that it does not follow.
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, TimeoutError) as error:
             raise RequestFailed(type(error).__name__) from error
-    return HttpAnswer(answer.status_code, dict(answer.headers), body)
+    cookies = answer.headers.get_list("set-cookie")
+    return HttpAnswer(answer.status_code, dict(answer.headers), body, cookies)
 
 
-async def _read_text(answer: httpx.Response) -> str:
+async def send_several(
+    step: RequestStep, environment: ExecutionEnvironment, timeout: timedelta
+) -> str:
+    """Send a repeated request, and return what differs from the wanted statuses, or ""."""
+    gate = asyncio.Semaphore(step.at_once)
+
+    async def send() -> str:
+        async with gate:
+            try:
+                return str((await send_request(step, environment, timeout)).status)
+            except RequestFailed as error:
+                return f"no response ({error})"
+
+    counts = Counter(await asyncio.gather(*(send() for _ in range(step.repeat))))
+    if counts == step.statuses:
+        return ""
+    return ", ".join(f"{count} with {status}" for status, count in counts.most_common())
+
+
+async def _read_text(answer: httpx.Response, most: int) -> str:
     """Return the text of a response, decompressed in steps up to the largest size.
 
     httpx decompresses each chunk as a whole, however large the result is.
@@ -82,9 +108,9 @@ async def _read_text(answer: httpx.Response) -> str:
     decompress = None if encoding == "identity" else _decompressor()
     content = bytearray()
     async for chunk in answer.aiter_raw():
-        content += decompress(chunk, _MAX_BODY + 1 - len(content)) if decompress else chunk
-        if len(content) > _MAX_BODY:
-            raise RequestFailed(f"the response is larger than {_MAX_BODY} bytes")
+        content += decompress(chunk, most + 1 - len(content)) if decompress else chunk
+        if len(content) > most:
+            raise RequestFailed(f"the response is larger than {most} bytes")
     return content.decode(_charset(answer.charset_encoding), "replace")
 
 

@@ -1,6 +1,5 @@
 """Plays scenarios in environments of their own: fixtures, setup, steps and checks."""
 
-import asyncio
 import os
 import shlex
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -13,9 +12,10 @@ from pathlib import Path, PurePosixPath
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
 from attractor.base.processes import ExecResult
-from attractor.environments.environment import ExecutionEnvironment, RunningCommand
+from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import FileUnusable
 from attractor.scenarios.candidate_tree import FileState, changed_paths, read_tree
+from attractor.scenarios.captures import Captures, NothingTaken
 from attractor.scenarios.carried_paths import variables_of_trials
 from attractor.scenarios.check import (
     EARLY_END,
@@ -23,6 +23,7 @@ from attractor.scenarios.check import (
     CheckPhase,
     CheckResult,
     Observation,
+    Probe,
     StepRecord,
     TrialUsage,
     build_checks,
@@ -33,32 +34,36 @@ from attractor.scenarios.check import (
     no_judge,
 )
 from attractor.scenarios.evaluation import Attribution
-from attractor.scenarios.http_request import RequestFailed, send_request
+from attractor.scenarios.http_request import RequestFailed, send_request, send_several
 from attractor.scenarios.played import PlayedScenario
+from attractor.scenarios.services import Services
 from attractor.scenarios.suite import (
     EDITION,
     CommandStep,
+    KillStep,
+    ProbeStep,
     RequestStep,
+    RestartStep,
     Scenario,
     ServiceStep,
     Step,
     SuiteSettings,
 )
-from attractor.scenarios.suite_files import FIXTURES, list_suite_files, read_suite_file
+from attractor.scenarios.suite_files import CHECKS, FIXTURES, list_suite_files, read_suite_file
 from attractor.scenarios.suite_setup import last_line, run_commands, run_suite_setup
 from attractor.scenarios.trial_twins import start_twins
-from attractor.scenarios.verifier import make_verify, separate_environment, started
+from attractor.scenarios.verifier import (
+    make_probe,
+    make_verify,
+    program_verdict,
+    separate_environment,
+    started,
+)
 from attractor.scenarios.wall.crossing import Crossing
 from attractor.scenarios.wall.unit_tests import UnitTests
 from attractor.scenarios.wall.wall import Wall
 from attractor.workspaces.folders import borrowed_folder
 from attractor.workspaces.git.files import in_thread
-
-_POLL_INTERVAL_S = 0.05
-# As with systemd, a command that leaves a daemon behind ends when the daemon is about ready.
-# Without a limit, each trial of a program that does nothing would wait for the whole `ready`.
-_DAEMON_READY_S = 2.0
-_KEPT_OUTPUT = 4096
 
 
 @dataclass(frozen=True)
@@ -116,15 +121,14 @@ class ScenarioPlayer:
             twins = start_twins(
                 self.settings.twins, scenario.seed, self.suite_folder, environment, seed=seed
             )
-            async with twins as running, AsyncExitStack() as services:
+            async with twins as running, AsyncExitStack() as ending:
                 variables = {**variables_of_trials(self.carried), **running.variables}
-                wall = await services.enter_async_context(self._wall(scenario, folder, environment))
-                candidate = _Steps(environment, variables, timeout, services)
+                wall = await ending.enter_async_context(self._wall(scenario, folder, environment))
+                candidate = self._steps(folder, environment, variables, ending)
                 steps = replace(candidate, environment=wall.tests, wall=wall) if wall else candidate
                 failure = await self._prepare(scenario, steps, candidate, attribution)
                 is_compared = any(check.compares_tree for check in checks)
-                whole = self.edition >= EDITION
-                changed = await _watch(folder, timeout, whole) if is_compared else no_change
+                changed = await _watch(folder, timeout, self.edition) if is_compared else no_change
                 began = self.clock.monotonic()
                 records = {} if failure else await steps.run(scenario.steps)
                 failure = failure or _failure_of(records, wall)
@@ -143,6 +147,7 @@ class ScenarioPlayer:
                     timeout=timeout,
                     variables=variables,
                     ask_judge=ask_judge,
+                    probe=candidate.probe,
                     verify=make_verify(
                         folder, self.suite_folder, make, timeout, without=self.carried
                     ),
@@ -160,6 +165,18 @@ class ScenarioPlayer:
         if failure:
             in_order.append(_ended_early(failure))
         return PlayedScenario(scenario, observed, tuple(in_order))
+
+    def _steps(
+        self,
+        folder: Path,
+        environment: ExecutionEnvironment,
+        variables: Mapping[str, str],
+        ending: AsyncExitStack,
+    ) -> "_Steps":
+        timeout, make = self.settings.trials.timeout, self.make_environment
+        captures, services = Captures(), Services(environment, ending)
+        probe = make_probe(folder, self.suite_folder, make, timeout, services, captures.values)
+        return _Steps(environment, variables, timeout, services, probe, captures)
 
     @asynccontextmanager
     async def _wall(
@@ -236,10 +253,10 @@ def _ended_early(failure: str) -> CheckResult:
 
 
 async def _watch(
-    folder: Path, timeout: timedelta, whole: bool
+    folder: Path, timeout: timedelta, edition: int
 ) -> Callable[[], Awaitable[Sequence[str]]]:
     """Read a tree, and return the function that returns the paths that changed since then."""
-    read = partial(read_tree, folder, within=timeout, whole=whole)
+    read = partial(read_tree, folder, within=timeout, whole=edition >= EDITION)
     before: Mapping[str, FileState] | FileUnusable
     try:
         before = await in_thread(read)
@@ -267,29 +284,40 @@ def fixture_files(suite_folder: Path, scenario: Scenario) -> Iterator[tuple[Path
 
 @dataclass(frozen=True)
 class _Steps:
-    """Runs steps, behind a wall or without one, and stops their services at the end."""
+    """Runs steps, behind a wall or without one."""
 
     environment: ExecutionEnvironment
     variables: Mapping[str, str]
     timeout: timedelta
-    services: AsyncExitStack
+    services: Services
+    probe: Probe
+    captures: Captures
     wall: Wall | None = None
 
     async def run(self, steps: Sequence[Step]) -> dict[str, StepRecord]:
         """Run steps up to the first failure; return the records of the steps."""
         records: dict[str, StepRecord] = {}
         for step in steps:
-            match step:
-                case CommandStep():
-                    record = await self._run_command(step)
-                case ServiceStep():
-                    record = await self._start_service(step)
-                case RequestStep():
-                    record = await self._send_request(step)
-            records[step.name] = record
+            records[step.name] = await self._run(step)
             if records[step.name].trouble:
                 break
         return records
+
+    async def _run(self, step: Step) -> StepRecord:
+        match step:
+            case CommandStep():
+                return await self._run_command(step)
+            case ServiceStep():
+                variables = {**self.variables, **self.captures.values, **step.env}
+                return _ready(step.name, await self.services.start(step, variables))
+            case RestartStep():
+                return _ready(step.name, await self.services.restart(step.service))
+            case KillStep():
+                return _ready(step.name, await self.services.restart(step.service, killed=True))
+            case ProbeStep():
+                return await self._run_probe(step)
+            case RequestStep():
+                return await self._send_request(step)
 
     async def execute(
         self,
@@ -310,7 +338,7 @@ class _Steps:
         )
 
     async def _run_command(self, step: CommandStep) -> StepRecord:
-        env = {**self.variables, **step.env}
+        env = {**self.variables, **self.captures.values, **step.env}
         run = partial(
             self.execute, step.run, step.stdin.encode(), cwd=step.cwd, timeout=step.timeout
         )
@@ -335,109 +363,41 @@ class _Steps:
             trouble=trouble,
         )
 
+    async def _run_probe(self, step: ProbeStep) -> StepRecord:
+        command = shlex.join([f"{CHECKS}/{step.probe}", *step.args])
+        result = await self.probe(command, step.timeout)
+        passed, reason = program_verdict(step.probe, result, "probe ")
+        return StepRecord(
+            step.name,
+            exit_code=result.exit_code,
+            stdout=result.stdout,
+            stderr=result.stderr,
+            timed_out=result.timed_out,
+            trouble="" if passed else reason,
+        )
+
     async def _send_request(self, step: RequestStep) -> StepRecord:
+        filled, trouble = self.captures.fill(step), ""
+        if step.repeat > 1:
+            differs = await send_several(filled, self.environment, step.timeout or self.timeout)
+            asked = f"{step.repeat} times {step.method} {step.path}"
+            return StepRecord(step.name, trouble=f"{asked}: {differs}" if differs else "")
         try:
-            answer = await send_request(step, self.environment, step.timeout or self.timeout)
+            answer = await send_request(filled, self.environment, step.timeout or self.timeout)
         except RequestFailed as error:
             return StepRecord(step.name, trouble=f"{step.method} {step.path} failed: {error}")
+        try:
+            self.captures.take(step, answer)
+        except NothingTaken as error:
+            trouble = str(error)
         return StepRecord(
-            step.name, http_status=answer.status, headers=answer.headers, body=answer.body
+            step.name,
+            http_status=answer.status,
+            headers=answer.headers,
+            body=answer.body,
+            trouble=trouble,
         )
 
-    async def _start_service(self, step: ServiceStep) -> StepRecord:
-        variables = {**self.variables, **step.env}
-        service = _RunningService(
-            await self.environment.start_service(step.service, env_vars=variables)
-        )
-        self.services.push_async_callback(service.stop)
-        failure, left_daemon, now = _unready(step), False, asyncio.get_running_loop().time
-        latest = now() + step.ready.total_seconds()
-        try:
-            async with asyncio.timeout_at(latest) as limit:
-                while failure := await self._readiness_failure(step):
-                    if service.has_ended and not left_daemon:
-                        if (code := await service.stop()) != 0:
-                            failure = f"the service {_ended(code)}"
-                            break
-                        left_daemon = True
-                        limit.reschedule(min(latest, now() + _DAEMON_READY_S))
-                    await asyncio.sleep(_POLL_INTERVAL_S)
-        except TimeoutError:
-            failure += " in time"
-            failure += f" after the service {_ended(0)}" if left_daemon else ""
-        if failure:
-            trouble = ": ".join(filter(None, (failure, service.last_line)))
-            return StepRecord(step.name, is_ready=False, trouble=trouble)
-        return StepRecord(step.name, is_ready=True)
 
-    async def _readiness_failure(self, step: ServiceStep) -> str:
-        """Return the reason why a service is not ready, or ""."""
-        if step.health is None:
-            return "" if await self._is_open(step.port) else _unready(step)
-        request = RequestStep(name=step.name, port=step.port, path=step.health.path)
-        try:
-            answer = await send_request(request, self.environment, step.ready)
-        except RequestFailed:
-            return _unready(step)
-        if answer.status == step.health.status:
-            return ""
-        place = f"port {step.port}, {step.health.path}"
-        return f"{place} responded with {answer.status}, not {step.health.status}"
-
-    async def _is_open(self, port: int) -> bool:
-        """Return whether a port accepts a connection and keeps it open for a moment."""
-        try:
-            async with self.environment.reach(port) as address:
-                host, _, outside = address.rpartition(":")
-                reader, writer = await asyncio.open_connection(host, int(outside))
-                try:
-                    # A forwarder accepts every connection; without a server, it closes the
-                    # connection immediately.
-                    async with asyncio.timeout(_POLL_INTERVAL_S):
-                        return await reader.read(1) != b""
-                except TimeoutError:
-                    return True
-                finally:
-                    writer.close()
-        except OSError:
-            return False
-
-
-class _RunningService:
-    """A service, and the end of its output."""
-
-    def __init__(self, service: RunningCommand) -> None:
-        self._service = service
-        self._output = bytearray()
-        self._watching = asyncio.create_task(self._watch())
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the command ended by itself."""
-        return self._watching.done()
-
-    @property
-    def last_line(self) -> str:
-        """The last line of the output so far."""
-        return last_line(self._output.decode("utf-8", "replace"))
-
-    async def stop(self) -> int:
-        """Stop the service if it runs, and return its exit status."""
-        code = await self._service.stop()
-        await self._watching
-        return code
-
-    async def _watch(self) -> None:
-        async for piece in self._service.output():
-            self._output += piece
-            del self._output[:-_KEPT_OUTPUT]
-
-
-def _unready(step: ServiceStep) -> str:
-    if step.health is None:
-        return f"no connection to port {step.port}"
-    return f"no response from port {step.port}, {step.health.path}"
-
-
-def _ended(code: int) -> str:
-    return f"ended with {code}"
+def _ready(step: str, trouble: str) -> StepRecord:
+    return StepRecord(step, is_ready=not trouble, trouble=trouble)

@@ -1,11 +1,11 @@
 """Suites: scenarios with steps and checks, and the limits of the gate."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Never, cast
 
 from pydantic import (
@@ -27,7 +27,10 @@ from attractor.base.errors import InvalidDuration, NotCanonical
 from attractor.base.json import Json, canonical_json
 from attractor.base.toml import Fault, KeyPath, TomlMistake, explain_faults
 from attractor.config.schema import child, keys_at
-from attractor.config.tables import Name, StrictTable
+from attractor.config.tables import Name, RelativePath, StrictTable
+from attractor.scenarios._search import LinearPattern
+from attractor.scenarios.requirements import RequirementList, RequirementSettings
+from attractor.twins.recordings.json_diff import JsonPath
 
 EDITION = 2
 """The edition of new suites: the meaning of patterns and paths in their checks.
@@ -75,21 +78,14 @@ def _is_url_path(path: str) -> str:
     return path
 
 
-def _is_relative(path: str) -> str:
-    pure = PurePosixPath(path)
-    if not path or pure.is_absolute() or ".." in pure.parts or str(pure) != path:
-        raise ValueError("write a relative path without .. such as data/tasks.json")
-    return path
-
-
 JsonValue = Annotated[Any, AfterValidator(_is_json)]
 ExactFraction = Annotated[
     Fraction, BeforeValidator(_as_fraction, json_schema_input_type=int | float | str)
 ]
 Duration = Annotated[timedelta, BeforeValidator(_as_duration, json_schema_input_type=str)]
 UrlPath = Annotated[str, AfterValidator(_is_url_path)]
-RelativePath = Annotated[str, AfterValidator(_is_relative)]
 Status = Annotated[int, Field(ge=100, le=599)]
+StatusText = Annotated[str, Field(pattern="^[1-5][0-9][0-9]$")]
 Headers = dict[
     Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")],
     # A client sends no blanks around a value.
@@ -98,7 +94,23 @@ Headers = dict[
 _PYTHON = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
 _JAVASCRIPT = r"\.(/[A-Za-z0-9_@-][A-Za-z0-9_@.-]*)+"
 ModuleName = Annotated[str, Field(pattern=f"^({_PYTHON}|{_JAVASCRIPT})$")]
-Variables = dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str]
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Variables = dict[VariableName, str]
+HEADER, COOKIE, PATTERN = "header:", "cookie:", "pattern:"
+"""The begin of places in a response; others are paths in its JSON."""
+
+
+def _is_place(text: str) -> str:
+    if text.startswith(PATTERN):
+        LinearPattern(text.removeprefix(PATTERN))
+    elif text.startswith("$"):
+        JsonPath(text)
+    elif not text.startswith((HEADER, COOKIE)) or text.endswith(":"):
+        raise ValueError('write "$.token", "header:location", "cookie:id" or "pattern:id=(.+)"')
+    return text
+
+
+TakenFrom = Annotated[str, AfterValidator(_is_place)]
 
 
 class SuiteTable(StrictTable):
@@ -107,6 +119,8 @@ class SuiteTable(StrictTable):
 
 CASES = "cases"
 """The kind of check that calls functions: it needs no step."""
+PROBE = "probe"
+"""The kind of check that talks to running services."""
 ALL_PIPELINES = "*"
 """Stands for all pipelines of a project."""
 
@@ -318,6 +332,26 @@ class RequestStep(SuiteTable):
     timeout: Duration | None = Field(
         default=None, description="the time limit (default: `trials.timeout`)"
     )
+    take: dict[VariableName, TakenFrom] = Field(
+        default_factory=dict[str, str],
+        description="values of the response for later steps, by name: see [captures](#captures)",
+    )
+    cookies: Literal[""] | Name = Field(
+        default="", description="the name of a jar, whose cookies are sent and kept"
+    )
+    repeat: int = Field(default=1, ge=1, le=1000, description="how often it is sent")
+    at_once: int = Field(
+        default=1, ge=1, le=100, description="how many of them at once, each by its own connection"
+    )
+    statuses: dict[StatusText, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict[str, int],
+        description="of a repeated request: how many responses have which status",
+    )
+
+    @property
+    def texts(self) -> str:
+        """All texts of the request in which `${NAME}` is a value that a step before has taken."""
+        return "\n".join([self.path, *self.headers.values(), self.body, json.dumps(self.json_)])
 
     @model_validator(mode="after")
     def _has_one_body(self) -> "RequestStep":
@@ -325,13 +359,71 @@ class RequestStep(SuiteTable):
             raise ValueError("set either body or json")
         return self
 
+    @model_validator(mode="after")
+    def _says_what_is_allowed(self) -> "RequestStep":
+        if self.repeat == 1 and (self.at_once > 1 or self.statuses):
+            raise ValueError("at_once and statuses belong to a request with repeat")
+        if self.repeat > 1 and sum(self.statuses.values()) != self.repeat:
+            raise ValueError('the numbers in statuses, such as { "200" = 49 }, sum up to repeat')
+        if self.repeat > 1 and (self.take or self.at_once > self.repeat):
+            raise ValueError("a repeated request takes nothing, and at_once is at most repeat")
+        return self
+
+
+class ProbeStep(SuiteTable):
+    """A program in `checks/` that talks to the services from a sandbox of its own."""
+
+    name: Name = Field(description="the name of the step")
+    probe: RelativePath = Field(description="an executable file in `checks/`")
+    args: tuple[str, ...] = Field(default=(), description="arguments of the program")
+    timeout: Duration | None = Field(
+        default=None, description="its time limit (default: `trials.timeout`)"
+    )
+
+
+class RestartStep(SuiteTable):
+    """Stops a service with SIGTERM, and starts it again on the same files."""
+
+    name: Name = Field(description="the name of the step")
+    restart: Name = Field(description="the step that started the service")
+
+    @property
+    def service(self) -> str:
+        """The name of the step that started the service."""
+        return self.restart
+
+
+class KillStep(SuiteTable):
+    """Kills a service with SIGKILL, and starts it again on the same files."""
+
+    name: Name = Field(description="the name of the step")
+    kill: Name = Field(description="the step that started the service")
+
+    @property
+    def service(self) -> str:
+        """The name of the step that started the service."""
+        return self.kill
+
 
 STEP_KINDS: Mapping[str, type[SuiteTable]] = {
     "a command step": CommandStep,
     "a service step": ServiceStep,
+    "a probe step": ProbeStep,
+    "a restart step": RestartStep,
+    "a kill step": KillStep,
     "a request step": RequestStep,
 }
 """The kinds of steps by internal name; the names contain blanks, so that no key equals a name."""
+
+
+_KINDS_BY_KEY = {
+    "run": "a command step",
+    "service": "a service step",
+    "probe": "a probe step",
+    "restart": "a restart step",
+    "kill": "a kill step",
+    "port": "a request step",
+}
 
 
 def _kind_of_step(step: object) -> str | None:
@@ -339,18 +431,20 @@ def _kind_of_step(step: object) -> str | None:
     if not isinstance(step, dict):
         return next((kind for kind, model in STEP_KINDS.items() if type(step) is model), None)
     keys = cast("dict[str, object]", step).keys()
-    kinds = {"run": "a command step", "service": "a service step", "port": "a request step"}
-    return next((kind for key, kind in kinds.items() if key in keys), None)
+    return next((kind for key, kind in _KINDS_BY_KEY.items() if key in keys), None)
 
 
 Step = Annotated[
     Annotated[CommandStep, Tag("a command step")]
     | Annotated[ServiceStep, Tag("a service step")]
+    | Annotated[ProbeStep, Tag("a probe step")]
+    | Annotated[RestartStep, Tag("a restart step")]
+    | Annotated[KillStep, Tag("a kill step")]
     | Annotated[RequestStep, Tag("a request step")],
     Discriminator(
         _kind_of_step,
         custom_error_type="step_kind",
-        custom_error_message="a step needs run, service or port",
+        custom_error_message="a step needs run, service, port, probe, restart or kill",
     ),
 ]
 
@@ -422,6 +516,9 @@ class Scenario(SuiteTable):
         default=Fraction(1), gt=0, description="the weight of its trials in the satisfaction"
     )
     tags: tuple[Name, ...] = Field(default=(), description="words for feedback to agents")
+    proves: tuple[Name, ...] = Field(
+        default=(), description="ids of [requirements](#requirements) that the scenario proves"
+    )
     min_pass_rate: ExactFraction = Field(
         default=Fraction(1),
         gt=0,
@@ -469,6 +566,46 @@ class Scenario(SuiteTable):
             raise ValueError("wall_without needs wall")
         return self
 
+    @property
+    def services(self) -> Mapping[str, int]:
+        """The ports of the services by the names of their steps, in order."""
+        return {one.name: one.port for one in self.steps if isinstance(one, ServiceStep)}
+
+    @model_validator(mode="after")
+    def _starts_services_first(self) -> "Scenario":
+        started: dict[str, str] = {}
+        for step in self.steps:
+            match step:
+                case ServiceStep():
+                    variable = base_url_variable(step.name)
+                    if (other := started.setdefault(variable, step.name)) != step.name:
+                        raise ValueError(f"{other} and {step.name} are both {variable} in probes")
+                case RestartStep() | KillStep() if step.service not in started.values():
+                    lack = f"step {step.name}: no step before starts a service {step.service!r}"
+                    raise ValueError(lack)
+                case ProbeStep() if not started:
+                    raise ValueError(f"step {step.name}: no step before starts a service")
+                case _:
+                    pass
+        if not started and any(check.kind == PROBE for check in self.checks):
+            raise ValueError("a check of kind probe needs a step with a service")
+        return self
+
+    @model_validator(mode="after")
+    def _uses_what_was_taken(self) -> "Scenario":
+        requests = [one for one in self.steps if isinstance(one, RequestStep)]
+        taken: set[str] = set()
+        for step in requests if any(one.take for one in requests) else ():
+            if unknown := {*re.findall(r"\$\{(\w+)\}", step.texts)} - taken:
+                raise ValueError(f"step {step.name}: no step before takes {min(unknown)!r}")
+            taken |= step.take.keys()
+        return self
+
+
+def base_url_variable(service: str) -> str:
+    """Return the variable of probes with the address of a service."""
+    return f"BASE_URL_{re.sub(r'[^A-Za-z0-9_]', '_', service)}"
+
 
 class WrongSolution(SuiteTable):
     """A patch in `wrong/` with a mistake that holdouts must notice."""
@@ -481,6 +618,9 @@ class WrongSolution(SuiteTable):
     )
     noticed_by: tuple[Name, ...] = Field(
         min_length=1, description="the ids of holdouts of which one must fail"
+    )
+    breaks: Name = Field(
+        default="", description="the id of the [requirement](#requirements) that it breaks"
     )
 
 
@@ -513,6 +653,9 @@ class SuiteSettings(SuiteTable):
         default=(), description="see [wrong solutions](#wrong-solutions)"
     )
     accept: tuple[AcceptedCheat, ...] = Field(default=(), description="see [cheats](#cheats)")
+    requirements: RequirementSettings = Field(
+        default=RequirementSettings(), description="see [requirements](#requirements)"
+    )
 
     @property
     def judges_all(self) -> bool:
@@ -526,6 +669,7 @@ class Suite(SuiteTable):
     settings: SuiteSettings
     scenarios: tuple[Scenario, ...]
     edition: int = EDITION
+    requirements: RequirementList = RequirementList()
 
     @property
     def twin_names(self) -> Sequence[str]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import file_error
+from attractor.base.files import file_error, is_temporary
 from attractor.base.json import content_hash
 from attractor.base.patterns import late_pattern
 from attractor.scenarios.errors import InvalidSuite
@@ -116,6 +116,7 @@ def _too_large(path: Path) -> InvalidSuite:
 
 SPLITS = ("train", "holdout")
 SUITE_FILE = "suite.toml"
+REQUIREMENTS_FILE = "requirements.toml"
 LOCK_FILE = "suite.lock.json"
 SCENARIO_END = ".scenario.toml"
 FIXTURES = "fixtures"
@@ -127,7 +128,7 @@ WRONG = "wrong"
 TWINS = "_twins"
 TWIN_FILE = "twin.toml"
 _FREE_FOLDERS = (FIXTURES, CHECKS, RUBRICS, PATCHES, WRONG, TWINS)
-_FREE_FILES = (SUITE_FILE, "README.md")
+_FREE_FILES = (SUITE_FILE, "README.md", REQUIREMENTS_FILE)
 # Files that programs create by themselves; they are not part of a suite.
 _IGNORED = {LOCK_FILE, "__pycache__", ".gitkeep", ".gitignore", ".DS_Store"}
 # The end of a file name that was probably meant for a scenario.
@@ -159,7 +160,8 @@ def files_of_suite(folder: Path, twins: Iterable[str]) -> list[SuiteFile]:
 
 def is_ignored(path: str) -> bool:
     """Return whether a file is not part of a suite, because a program made it by itself."""
-    return bool(_IGNORED & {*PurePosixPath(path).parts})
+    parts = PurePosixPath(path).parts
+    return bool(_IGNORED & {*parts}) or is_temporary(parts[-1])
 
 
 def refuse_misplaced(files: Iterable[SuiteFile]) -> None:

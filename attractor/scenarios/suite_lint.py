@@ -11,7 +11,7 @@ from attractor.base.json import Json
 from attractor.base.patterns import late_pattern
 from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.satisfaction import failures_allowed, trials_needed
-from attractor.scenarios.suite import CommandStep, Scenario, Suite
+from attractor.scenarios.suite import PROBE, CommandStep, ProbeStep, Scenario, Suite
 from attractor.scenarios.suite_files import CHECKS, list_suite_files, read_suite_file
 
 RUBRIC = "rubric"
@@ -183,6 +183,7 @@ def unguarded_hints(suite: Suite) -> Iterator[SuiteFault]:
 
 def verifier_hints(suite: Suite, folder: Path) -> Iterator[SuiteFault]:
     """Yield the verifiers in the folder of a suite that seem to execute the candidate."""
+    yield from _probe_hints(suite, folder)
     places = {
         f"the check {command}": command
         for scenario in suite.scenarios
@@ -215,6 +216,25 @@ def verifier_hints(suite: Suite, folder: Path) -> Iterator[SuiteFault]:
                 "execute it in a step, and let the verifier read the files that are left",
                 is_hint=True,
             )
+
+
+_MISSING_IN_PROBES = {
+    "CANDIDATE": "a probe sees no file of the candidate: use a check of kind command",
+    "playwright": "a probe has no browser: use a check of kind browser",
+}
+
+
+def _probe_hints(suite: Suite, folder: Path) -> Iterator[SuiteFault]:
+    """Yield the probes that seem to use what they do not have."""
+    for scenario in suite.scenarios:
+        steps = [step.probe for step in scenario.steps if isinstance(step, ProbeStep)]
+        checks = [one.options["program"] for one in scenario.checks if one.kind == PROBE]
+        for program in dict.fromkeys([*steps, *checks]):
+            text = read_suite_file(folder / CHECKS / program).decode("utf-8", "replace")
+            for word, remedy in _MISSING_IN_PROBES.items():
+                if word in text:
+                    words = f"the probe {program} of {scenario.id} uses {word}"
+                    yield SuiteFault("probe_lacks", words, remedy, scenario.id, is_hint=True)
 
 
 def _executed(command: str) -> str:

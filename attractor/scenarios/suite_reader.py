@@ -26,12 +26,21 @@ from attractor.scenarios.cases.cases import read_cases
 from attractor.scenarios.check import Check, check_mistakes, check_registry, files_of_checks
 from attractor.scenarios.errors import InvalidSuite
 from attractor.scenarios.patches import same_changes, windows_line
-from attractor.scenarios.suite import EDITION, Scenario, Suite, SuiteSettings, mistakes_of
+from attractor.scenarios.requirements import RequirementList, folded
+from attractor.scenarios.suite import (
+    EDITION,
+    Scenario,
+    Suite,
+    SuiteSettings,
+    WrongSolution,
+    mistakes_of,
+)
 from attractor.scenarios.suite_files import (
     FIXTURES,
     LOCK_FILE,
     PATCH_END,
     PATCHES,
+    REQUIREMENTS_FILE,
     RUBRICS,
     SCENARIO_END,
     SPLITS,
@@ -53,6 +62,11 @@ if TYPE_CHECKING:
 
 MOST_SUITE_BYTES = 1_000_000
 """The maximum size of a TOML file of a suite."""
+
+WHOLE = "requirements"
+"""The name of the reference of all scenarios of a suite with requirements."""
+VARIANT = "--"
+"""Parts the id of a requirement from the rest of the name of a wrong solution that breaks it."""
 
 _TOO_LARGE = "move large contents to separate files"
 
@@ -78,19 +92,24 @@ def read_suite(folder: Path, *, is_sealed: bool = False) -> Suite:
     # Files that an earlier version has locked were valid for it.
     was_valid = is_sealed or edition < EDITION
     twins = {} if is_sealed else _read_twins(source, settings, folder, was_valid)
-    reader = _ScenarioReader(folder, settings, {one.path for one in files}, twins, was_valid)
+    listed = read_requirements(folder, is_sealed=is_sealed)
+    reader = _ScenarioReader(
+        folder, settings, listed, {one.path for one in files}, twins, was_valid
+    )
     scenarios = [reader.read(one) for one in files if one.path.split("/")[0] in SPLITS]
     if not any(scenario.split == "holdout" for scenario in scenarios):
         raise InvalidSuite(
             f"{folder}: no held-out scenario", hint=f"write one in holdout/NAME{SCENARIO_END}"
         )
+    by_name = _wrongs_of_requirements(settings, files, listed, scenarios)
+    settings = settings.model_copy(update={"wrong": (*settings.wrong, *by_name)})
     mistakes = [
         *_unmatched_musts(settings, scenarios),
-        *_invalid_wrongs(folder, settings, scenarios),
+        *_invalid_wrongs(folder, settings, listed, scenarios),
     ]
     if mistakes:
         raise source.error(mistakes)
-    _refuse_unnamed(files, settings, scenarios, reader.kinds)
+    _refuse_unnamed(files, settings, listed, scenarios, reader.kinds)
     named = {one for scenario in scenarios for one in files_of_checks(scenario, reader.kinds)}
     for file in files:
         if ("program", file.path) in named and not file.is_executable:
@@ -98,7 +117,7 @@ def read_suite(folder: Path, *, is_sealed: bool = False) -> Suite:
         if ("cases", file.path) in named:
             read_cases(file.source)
     in_order = tuple(sorted(scenarios, key=lambda one: one.id))
-    return Suite(settings=settings, scenarios=in_order, edition=edition)
+    return Suite(settings=settings, scenarios=in_order, edition=edition, requirements=listed)
 
 
 def _is_locked_earlier(folder: Path, files: Sequence[SuiteFile]) -> bool:
@@ -155,6 +174,7 @@ class _ScenarioReader:
 
     folder: Path
     settings: SuiteSettings
+    listed: RequirementList
     files: set[str]
     twins: "Mapping[str, Service]"
     is_sealed: bool
@@ -176,6 +196,7 @@ class _ScenarioReader:
                 files=self.files,
                 is_sealed=self.is_sealed,
             ),
+            *_unknown_requirements(scenario.proves, self.listed, ("proves",)),
             *self._missing_fixtures(scenario),
             *self._invalid_seeds(scenario),
             *self._duplicates(scenario, file.path),
@@ -218,6 +239,60 @@ class _ScenarioReader:
                 yield _mistake((key,), f"the same {key} is in {other}", "change one of them")
 
 
+def _unknown_requirements(
+    ids: Sequence[str], listed: RequirementList, at: KeyPath
+) -> Iterator[TomlMistake]:
+    for id_ in ids:
+        if id_ not in listed.by_id:
+            hint = did_you_mean(id_, listed.by_id) or f"add it to {REQUIREMENTS_FILE}"
+            yield _mistake(at, f"unknown requirement {id_!r}", hint)
+
+
+def read_requirements(folder: Path, *, is_sealed: bool = False) -> RequirementList:
+    """Read the list of requirements of a suite; without a file it is empty."""
+    if not (folder / REQUIREMENTS_FILE).exists():
+        return RequirementList()
+    source = _source(folder / REQUIREMENTS_FILE)
+    listed = source.built(RequirementList, is_sealed=is_sealed)
+    mistakes: list[TomlMistake] = []
+    for key in ("id", "sentence"):
+        first: dict[str, int] = {}
+        for number, one in enumerate(listed.requirement):
+            if first.setdefault(value := folded(getattr(one, key)), number) != number:
+                at: KeyPath = ("requirement", number, key)
+                mistakes.append(_mistake(at, f"duplicate {key} {value!r}", "remove one of them"))
+    if mistakes:
+        raise source.error(mistakes)
+    return listed
+
+
+def _wrongs_of_requirements(
+    settings: SuiteSettings,
+    files: Sequence[SuiteFile],
+    listed: RequirementList,
+    scenarios: Sequence[Scenario],
+) -> Iterator[WrongSolution]:
+    """Yield the wrong solutions that break a requirement, by the names of their patches."""
+    described = {one.id for one in settings.wrong}
+    paths = {one.path for one in files}
+    references = [path for path in paths if _is_below(path, PATCHES)]
+    has_own = len(references) == 1 and references != [f"{PATCHES}/{WHOLE}{PATCH_END}"]
+    for path in sorted(path for path in paths if _is_below(path, WRONG)):
+        id_ = path.removeprefix(f"{WRONG}/").removesuffix(PATCH_END)
+        broken = id_.split(VARIANT)[0]
+        if id_ in described or broken not in listed.by_id:
+            continue
+        proofs = [one.id for one in scenarios if one.split == "holdout" and broken in one.proves]
+        if not proofs:
+            raise InvalidSuite(
+                f"{path} breaks the requirement {broken}, which no holdout proves",
+                hint=f'write proves = ["{broken}"] in a holdout',
+            )
+        yield WrongSolution(
+            id=id_, on=None if has_own else WHOLE, noticed_by=tuple(proofs), breaks=broken
+        )
+
+
 def _unmatched_musts(
     settings: SuiteSettings, scenarios: Sequence[Scenario]
 ) -> Iterator[TomlMistake]:
@@ -229,7 +304,10 @@ def _unmatched_musts(
 
 
 def _invalid_wrongs(
-    folder: Path, settings: SuiteSettings, scenarios: Sequence[Scenario]
+    folder: Path,
+    settings: SuiteSettings,
+    listed: RequirementList,
+    scenarios: Sequence[Scenario],
 ) -> Iterator[TomlMistake]:
     """Yield the mistakes in `[[wrong]]` and in the patches in `wrong/`."""
     splits = {one.id: one.split for one in scenarios}
@@ -244,6 +322,8 @@ def _invalid_wrongs(
                 kind = "a train scenario, which agents may read" if id_ in splits else "unknown"
                 hint = did_you_mean(id_, holdouts) or "name a holdout"
                 yield _mistake((*at, "noticed_by", place), f"{id_!r} is {kind}", hint)
+        broken = [*filter(None, [wrong.breaks])]
+        yield from _unknown_requirements(broken, listed, (*at, "breaks"))
         if wrong.on is None and len(references) != 1:
             hint = f'write on = "ID" for {PATCHES}/ID{PATCH_END}, or on = "" for the commit itself'
             yield _mistake((*at, "on"), f"the suite has {len(references)} references", hint)
@@ -272,8 +352,17 @@ def _patch_faults(
             yield f"{file} equals {PATCHES}/{reference.name}", "write a patch with a mistake"
 
 
+def reference_of(folder: Path, scenario: str) -> Path | None:
+    """Return the reference patch of a scenario: its own, or that of the whole suite."""
+    references = references_of(folder)
+    return references.get(scenario) or references.get(WHOLE)
+
+
 def references_of(folder: Path) -> Mapping[str, Path]:
-    """Return the reference patches in the folder of a suite, by the ids of their scenarios."""
+    """Return the reference patches in the folder of a suite, by the ids of their scenarios.
+
+    That of the whole suite is `WHOLE`.
+    """
     files = sorted((folder / PATCHES).glob(f"*{PATCH_END}"))
     return {file.name.removesuffix(PATCH_END): file for file in files}
 
@@ -330,6 +419,7 @@ def _seed_mistakes(
 def _refuse_unnamed(
     files: Sequence[SuiteFile],
     settings: SuiteSettings,
+    listed: RequirementList,
     scenarios: Sequence[Scenario],
     kinds: Registry[type[Check]],
 ) -> None:
@@ -338,6 +428,7 @@ def _refuse_unnamed(
         *(f"{FIXTURES}/{fixture.source}" for one in scenarios for fixture in one.fixtures),
         *(path for scenario in scenarios for _, path in files_of_checks(scenario, kinds)),
         *(f"{PATCHES}/{scenario.id}{PATCH_END}" for scenario in scenarios),
+        *([f"{PATCHES}/{WHOLE}{PATCH_END}"] if listed.requirement else []),
         *(f"{WRONG}/{wrong.id}{PATCH_END}" for wrong in settings.wrong),
         *(f"{TWINS}/{twin.name}" for twin in settings.twins),
     }

@@ -1,4 +1,7 @@
-"""Runs verifiers: programs in `checks/` of a suite that examine a copy of the candidate's tree.
+"""Runs verifiers and probes: programs in `checks/` of a suite that examine a candidate.
+
+A probe runs while the services of the trial run, also in an environment of its own, without a copy
+of the tree: it reaches their ports, and nothing else.
 
 A verifier runs after all processes of the trial ended, in an environment of its own. Its working
 folder contains only `checks/`, so nothing of the candidate is on its PATH or on a path of imports.
@@ -10,15 +13,20 @@ they are started in, because a verifier may enter the copy.
 import asyncio
 import secrets
 import shutil
-from collections.abc import AsyncGenerator, Callable, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from attractor.base.patterns import late_pattern
+from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.scenarios.candidate_tree import copy_tree
-from attractor.scenarios.check import Verification, Verify
+from attractor.scenarios.check import EARLY_END, CheckResult, Probe, Verification, Verify
+from attractor.scenarios.errors import InvalidSuite
+from attractor.scenarios.services import Services
+from attractor.scenarios.suite import PROBE, base_url_variable
 from attractor.scenarios.suite_files import CHECKS
 from attractor.workspaces.folders import borrowed_folder
 from attractor.workspaces.git.files import in_thread
@@ -47,15 +55,85 @@ def make_verify(
             copying = partial(copy_tree, within=trial_timeout, without=without)
             left_out = await in_thread(partial(copying, candidate, folder / copy))
             async with started(make_environment(folder)) as environment:
+                top = environment.working_directory()
                 result = await environment.exec_command(
                     command,
                     timeout_ms=round((timeout or trial_timeout).total_seconds() * 1000),
                     working_dir=own,
-                    env_vars=_variables(environment.working_directory(), folder / own, copy),
+                    env_vars={
+                        **_variables(top, folder / own),
+                        CANDIDATE_VARIABLE: f"{top}/{copy}",
+                    },
                 )
                 return Verification(result, left_out)
 
     return verify
+
+
+def make_probe(
+    candidate: Path,
+    suite_folder: Path,
+    make_environment: Callable[[Path], ExecutionEnvironment],
+    trial_timeout: timedelta,
+    services: Services,
+    variables: Mapping[str, str],
+) -> Probe:
+    """Return a function that runs a command beside services.
+
+    `variables` has what requests have taken so far.
+    """
+
+    async def probe(command: str, timeout: timedelta | None) -> ExecResult:
+        with borrowed_folder(candidate.parent) as folder:
+            own = secrets.token_hex(8)
+            await asyncio.to_thread(shutil.copytree, suite_folder / CHECKS, folder / own / CHECKS)
+            async with started(make_environment(folder)) as room, AsyncExitStack() as ports:
+                for port in {*services.ports.values()}:
+                    address = await ports.enter_async_context(services.environment.reach(port))
+                    await ports.enter_async_context(room.offer(port, address))
+                return await room.exec_command(
+                    command,
+                    timeout_ms=round((timeout or trial_timeout).total_seconds() * 1000),
+                    working_dir=own,
+                    env_vars={
+                        **variables,
+                        **_variables(room.working_directory(), folder / own),
+                        **_base_urls(services.ports),
+                    },
+                )
+
+    return probe
+
+
+def _base_urls(services: Mapping[str, int]) -> dict[str, str]:
+    urls = {name: f"http://127.0.0.1:{port}" for name, port in services.items()}
+    first = {"BASE_URL": next(iter(urls.values()))} if urls else {}
+    return first | {base_url_variable(name): url for name, url in urls.items()}
+
+
+_NOT_EXECUTED = (126, 127)
+"""The exit statuses of a shell for a program that is missing or cannot be executed."""
+_LATE = "exceeded its time limit"
+_HANGING = late_pattern(rf"\bprobe (\S+) {_LATE}")
+
+
+def program_verdict(program: str, result: ExecResult, noun: str = "") -> tuple[bool, str]:
+    """Return whether a program of the suite passed, and the reason: its last line of output."""
+    if result.exit_code in _NOT_EXECUTED and not result.timed_out:
+        raise InvalidSuite(
+            f"{CHECKS}/{program} was not executed: {result.stderr.strip()}",
+            hint="check its first line, such as #!/usr/bin/env python3",
+        )
+    lines = (result.stdout.strip() or result.stderr.strip()).splitlines()
+    ended = _LATE if result.timed_out else f"ended with {result.exit_code}"
+    reason = f"{noun}{program} {ended}" + (f": {lines[-1]}" if lines else "")
+    return result.exit_code == 0 and not result.timed_out, reason
+
+
+def hanging_probe(check: CheckResult) -> str:
+    """Return the program of the probe that exceeded its time limit, or ""."""
+    found = _HANGING.search(check.reason) if check.kind in (PROBE, EARLY_END) else None
+    return found[1] if found and not check.passed else ""
 
 
 _GIT_SETTINGS = {
@@ -69,13 +147,12 @@ _EMPTY = (
 )
 
 
-def _variables(top: str, own: Path, copy: str) -> dict[str, str]:
-    """Return the variables of a verifier: only folders of `checks/` are on paths of imports."""
+def _variables(top: str, own: Path) -> dict[str, str]:
+    """Return the variables of a program: only folders of `checks/` are on paths of imports."""
     # Python does not even search the folder of a script then.
     modules = sorted({file.parent.relative_to(own.parent) for file in own.rglob("*.py")})
     checks = f"{top}/{own.name}/{CHECKS}"
     variables = dict.fromkeys(_EMPTY, "") | {
-        CANDIDATE_VARIABLE: f"{top}/{copy}",
         "PYTHONSAFEPATH": "1",
         "PYTHONPATH": ":".join(f"{top}/{folder}" for folder in modules),
         "CLASSPATH": checks,

@@ -234,3 +234,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
         if cut := self.server_state.tasks:
             await asyncio.wait(cut, timeout=ANSWERING_S)
+        # A client that reads nothing keeps its connection open: the end of the loop would leak it.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)

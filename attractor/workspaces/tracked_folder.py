@@ -20,6 +20,7 @@ from attractor.workspaces.git.files import in_thread, remove_files
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.objects import TreeChange, text_of
 from attractor.workspaces.merge import merge_trees
+from attractor.workspaces.placed_environment import PlacedEnvironment
 from attractor.workspaces.preparation import NO_PREPARATION, OnSetup, Preparation, PreparationResult
 from attractor.workspaces.run_store import (
     MAIN,
@@ -111,11 +112,12 @@ class TrackedFolder:
         self.folder = folder
         self._context = context
         self._index = FolderIndex(context.store.folder, name)
-        self._environment = context.environment(folder)
+        self._environment = self._make_environment()
         self._wanted = wanted
         self._on_setup = on_setup
         self._cache = self._index.stat_cache()
         self._lock = asyncio.Lock()
+        self._is_twin = False
 
     @property
     def store(self) -> ObjectStore:
@@ -144,6 +146,8 @@ class TrackedFolder:
 
     async def snapshot(self, subject: str) -> TreeId:
         """Store the content of the folder, and return its tree; `subject` names the stage."""
+        if isinstance(self._environment, PlacedEnvironment):
+            await self._environment.bring_back()
         async with self._lock:
             taken = await self._take()
         self._context.on_snapshot(subject, taken)
@@ -253,7 +257,8 @@ class TrackedFolder:
         """
         if shared:
             twin = copy(self)
-            twin._environment = self._context.environment(self.folder)
+            twin._environment = self._make_environment()
+            twin._is_twin = True
             return twin
         index = FolderIndex(self.store.folder, name)
         known = find_fork(index)
@@ -294,9 +299,17 @@ class TrackedFolder:
         return merged.conflicts
 
     async def close(self) -> None:
-        """Save the stat cache, which makes the next snapshot fast."""
+        """Save the stat cache, which makes the next snapshot fast, and leave the place."""
         async with self._lock:
             await in_thread(partial(self._index.save_stat_cache, self._cache))
+        if isinstance(self._environment, PlacedEnvironment) and not self._is_twin:
+            await self._environment.release()
+
+    def _make_environment(self) -> ExecutionEnvironment:
+        made = self._context.environment(self.folder)
+        if isinstance(made, PlacedEnvironment):
+            made.follow(self._context.rules, keeps=not self.sets_back)
+        return made
 
     @property
     def _caches(self) -> Path:

@@ -52,7 +52,8 @@ class Actor:
     Without a `pipeline`, each run is one stage of a coding agent. `life_usd` is the limit of the
     cost of all runs. Workers of a `pool` of the fleet execute the runs (default: a process here).
     `touches` are patterns of the files that it is expected to change. `arguments` are further ones
-    of the program. The last record counts, since the `folder` may move.
+    of the program. Its stages work in a `place`, if it names one. The last record counts, since the
+    `folder` may move.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Actor:
     permissions: CallPermissions = SANDBOX_LIMITS
     leads: Leads | None = None
     """Its rights over other actors; None gives it none."""
+    place: str = ""
 
 
 class Mark(StrEnum):

@@ -17,6 +17,7 @@ from attractor.config.projects import PROJECT_FILE
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.promotion import HEADS
 from attractor.factory.open_project import OpenProject
+from attractor.factory.operations.submission import start_submission
 from attractor.factory.resources.protected_paths import protected_paths
 from attractor.factory.resources.versions import split_reference
 from attractor.records.request import RunRequest, Submission
@@ -29,7 +30,6 @@ from attractor.workspaces.git.repository import Repository, open_repository, run
 from attractor.workspaces.result_tree import candidate_files, excluded_in
 from attractor.workspaces.run_store import SUBMISSIONS
 from attractor.workspaces.uncommitted import WorkTree, commit_uncommitted
-from attractor.worlds.submit import start_submission
 
 HEAD = "HEAD"
 

@@ -3,7 +3,6 @@ them.
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from attractor.factory.dimensions import Dimension, DimensionRecords, with_dimen
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import check_run
 from attractor.factory.project import ProjectFolder
+from attractor.pipeline.workspace.place import find_place, require_placeable
 from attractor.records.request import RunRequest
 from attractor.records.summary import summarize_any
 from attractor.workspaces.create.registry import ISOLATED, READ_ONLY, workspace_registry
@@ -64,26 +64,12 @@ from attractor.worlds.status import ActorStatus, ActorView, read_actor, read_act
 from attractor.worlds.tasks import prepare_run, refusal, settle
 from attractor.worlds.waking import require_project, wake
 
-_LONGEST_NAME = 32
 _STOP_PATIENCE_S = 30.0
 _LOOK_S = 0.5
 """A process that only looks whether a lock is held holds it for a moment."""
 _POLL_S = 0.1
 LINGERING_S = 10.0
 """The process of an actor without work ends after a few seconds."""
-
-
-def name_after(words: str, taken: Iterable[str]) -> str:
-    """Return a name for an actor that begins with the first words of its task."""
-    slug = re.sub(r"[^a-z0-9]+", "-", words.casefold()).strip("-") or "actor"
-    if len(slug) > _LONGEST_NAME:
-        slug = slug[: _LONGEST_NAME + 1].rpartition("-")[0] or slug[:_LONGEST_NAME]
-    known, number = set(taken), 1
-    name = slug
-    while name in known:
-        number += 1
-        name = f"{slug}-{number}"
-    return name
 
 
 def here(opened: OpenProject) -> ProjectFolder:
@@ -125,6 +111,11 @@ def spawn(
     # A new dimension is made in the end.
     actor = _placed(actor, where or ISOLATED, opened, only_reads=only_reads)
     require_movable(actor)
+    if actor.place:
+        find_place(actor.place, opened.project)
+        require_placeable(actor.workspace, actor.place)
+        if actor.pool:
+            raise UsageError("an actor in a pool has no place", hint="remove --place or --pool")
     require_leads(actor)
     require_startable(actor, words, opened)
     with lock_actors(project, state):

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from attractor.base.json import Json
 from attractor.base.records import write_fields
 from attractor.factory.dimensions import Dimension
+from attractor.factory.open_project import OpenProject
 from attractor.factory.project import ProjectFolder
 from attractor.worlds.actors import Answered
 from attractor.worlds.messages import Message
+from attractor.worlds.started import funds_of
 from attractor.worlds.status import ActorView
 
 
@@ -31,6 +33,8 @@ def actor_record(view: ActorView) -> dict[str, Json]:
         "arguments": [*actor.arguments],
         "permissions": actor.permissions.mode.value,
         "leads": str(actor.leads or ""),
+        "place": actor.place,
+        "touches": actor.touches,
         "spawner": str(actor.spawner),
         "pipeline": actor.pipeline,
         "run": view.run.run_id if view.run else "",
@@ -41,6 +45,16 @@ def actor_record(view: ActorView) -> dict[str, Json]:
         "unpriced_tokens": view.usage.unpriced_tokens,
         "reason": last.reason if last and view.task is None else "",
     }
+
+
+def shown_record(view: ActorView, opened: OpenProject) -> dict[str, Json]:
+    """Return an actor as JSON, with what it gave to those that it started."""
+    funds = funds_of(view.history, opened)
+    given: dict[str, Json] = {}
+    if funds:
+        given |= {name: round(usd, 6) for name, usd in funds.given.items()}
+    left = round(funds.left, 6) if funds else 0.0
+    return {**actor_record(view), "given_usd": given, "left_usd": left}
 
 
 def project_record(project: ProjectFolder, dimensions: Sequence[Dimension]) -> dict[str, Json]:

@@ -1,8 +1,9 @@
 """The actors that an actor started, and what is set aside for them of its budget."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, Refused
 from attractor.factory.open_project import OpenProject
 from attractor.worlds.actors import ActorFolder, ActorHistory, actors_of_project
@@ -25,12 +26,31 @@ def set_aside(view: ActorView) -> float:
     return view.usage.cost_usd if view.history.archived else max(limit, view.usage.cost_usd)
 
 
+@dataclass(frozen=True)
+class Funds:
+    """What is set aside of an actor's budget: for each actor that it started, and what is left."""
+
+    given: Mapping[str, float]
+    left: float
+
+    def __str__(self) -> str:
+        each = [f"{usd:g} USD to {name}" for name, usd in self.given.items()]
+        return f"gave {', '.join(each) or 'nothing'}; {self.left:g} USD left for others"
+
+
+def funds_of(history: ActorHistory, opened: OpenProject) -> Funds | None:
+    """Return what an actor has for others; None if it never led any."""
+    if not history.has_led:
+        return None
+    given = {one.name: set_aside(one) for one in started_by(history.actor.name, opened)}
+    leads = history.actor.leads
+    return Funds(given, max(0.0, (leads.usd if leads else 0.0) - sum(given.values())))
+
+
 def usd_for_others(history: ActorHistory, opened: OpenProject) -> float:
     """Return what an actor cannot use itself: it is for others, or they have it already."""
-    if not history.has_led:
-        return 0.0
-    leads, given = history.actor.leads, started_by(history.actor.name, opened)
-    return max(leads.usd if leads else 0.0, sum(map(set_aside, given)))
+    funds = funds_of(history, opened)
+    return sum(funds.given.values()) + funds.left if funds else 0.0
 
 
 def require_room(folder: ActorFolder, opened: OpenProject) -> None:

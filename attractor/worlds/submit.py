@@ -1,13 +1,9 @@
 """Submits the files of a dimension to a suite: a run that only evaluates them."""
 
-import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import replace
-from pathlib import Path
+from contextlib import asynccontextmanager, suppress
 
-from attractor.base.errors import AttractorError, Refused, UsageError
-from attractor.base.files import remove_tree
+from attractor.base.errors import AttractorError, Refused
 from attractor.base.ids import time_of
 from attractor.engine.journal.checkpoint import open_journal
 from attractor.engine.run_folder.layout import Manifest, RunDirectory, is_held, read_manifest
@@ -15,33 +11,19 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.factory.dimensions import Dimension
 from attractor.factory.history.records import removed_tasks
 from attractor.factory.open_project import OpenProject
-from attractor.factory.operations.start import start_run
-from attractor.pipeline.fork.linked_run import submission_store
+from attractor.factory.operations.submission import FILE, start_submission
 from attractor.records.lookup import list_folders
 from attractor.records.request import RunRequest, Submission, read_request
 from attractor.workspaces.create.registry import READ_ONLY
 from attractor.workspaces.folders import lock_writer
-from attractor.workspaces.git.object_store import ObjectStore, share_objects
-from attractor.workspaces.git.objects import write_tree
+from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.repository import Repository, open_repository
-from attractor.workspaces.result_tree import candidate_files, excluded_in
 from attractor.workspaces.run_store import STORES, open_store, read_record
 from attractor.workspaces.worktrees import LinkedWorktree
 from attractor.worlds.actors import actors_of_project
 from attractor.worlds.dimension_folders import folder_of, place_of
 from attractor.worlds.messages import Sender
 from attractor.worlds.orders import mark_seen
-
-FILE = "submit.dot"
-"""The file of the pipeline, which exists in no project."""
-
-_LEFT_S = 86400.0
-
-PIPELINE = """digraph submit {
-  start [shape=Mdiamond]; done [shape=Msquare]
-  start -> done
-}
-"""
 
 
 def runs_in(dimension: Dimension, opened: OpenProject) -> Sequence[Manifest]:
@@ -132,47 +114,6 @@ async def submit_dimension(
     return result
 
 
-async def start_submission(
-    request: RunRequest,
-    submission: Submission,
-    files: AbstractAsyncContextManager[tuple[ObjectStore, str, str]],
-    opened: OpenProject,
-    *,
-    what: str,
-) -> RunResult:
-    """Start a run that only evaluates files: a store, their tree, and the commit of their base.
-
-    A base that the submission names counts in place of theirs. `what` are words for the files.
-    """
-    project, machine = opened.project, opened.project.machine
-    if not (request.suite or project.suite):
-        hint = "name one: --suite NAME; write the first: attractor suite init scenarios/NAME"
-        raise UsageError("no suite judges the files", hint=hint)
-    repository = await open_repository(project.root, search_path=machine.search_path)
-    run_id = machine.new_run_id()
-    store = submission_store(project, run_id, repository.object_format)
-    _remove_leftovers(store.folder.parent)
-    try:
-        async with files as (theirs, tree, fork):
-            commit = await repository.commit(submission.base) if submission.base else fork
-            whole = await theirs.files_of(await repository.tree(commit))
-            before = candidate_files(whole, excluded_in(repository.prefix))
-            is_unchanged = write_tree(theirs.objects, before).hex() == tree
-            if is_unchanged and not submission.protected:
-                raise Refused(
-                    f"{what} has no changes since {commit[:12]}", hint="there is nothing to judge"
-                )
-            await store.create(borrow_from=repository.objects)
-            await share_objects(theirs, store, tree=tree)
-        submission = replace(submission, base=commit, tree=tree)
-        texts = {str(request.file): PIPELINE}
-        ready = replace(opened, project=project.with_texts(texts))
-        return await start_run(replace(request, submission=submission), ready, run_id=run_id)
-    finally:
-        if store.folder.exists():
-            remove_tree(store.folder)
-
-
 @asynccontextmanager
 async def _files_of(
     dimension: Dimension, opened: OpenProject, repository: Repository, last_run: str
@@ -206,10 +147,3 @@ async def _files_of(
     with lock_writer(folder_of(dimension), machine.state_dir, run_id="of a submission"):
         async with place.candidate() as (store, tree, fork):
             yield store, tree, fork
-
-
-def _remove_leftovers(place: Path) -> None:
-    """Remove the files of submissions whose process died; another one may begin at this moment."""
-    for folder in place.glob("*.git"):
-        if time.time() - folder.stat().st_mtime > _LEFT_S:
-            remove_tree(folder)

@@ -134,6 +134,7 @@ def _request(message: Message, history: ActorHistory, project: Project) -> RunRe
         folder=actor.folder,
         dimension=actor.dimension,
         sandbox=actor.sandbox,
+        place=actor.place,
         budgets=Budgets(cost_usd=left),
         evaluate=False,
         task=ActorTask(actor.name, message.id, message.hash, str(message.sender), actor.arguments),

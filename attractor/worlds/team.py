@@ -19,6 +19,7 @@ from attractor.engine.journal.events import ACTOR_MESSAGED, ACTOR_SPAWNED
 from attractor.engine.truncation import shorten
 from attractor.factory.dimensions import Dimension, DimensionRecords
 from attractor.factory.open_project import OpenProject
+from attractor.language.declarations.touches import is_within, read_touches
 from attractor.worlds.actors import Actor, ActorFolder, ActorHistory, LeadStopped, list_actors
 from attractor.worlds.leads import Leads, LedTooFar, choose_budget, require_calm, require_short
 from attractor.worlds.messages import Message, MessageKind, Sender, SenderKind, TaskAtWork, Trail
@@ -81,8 +82,11 @@ def _do(acting: "_Acting", tool: str, arguments: JsonObject) -> TeamAnswer:
             return TeamAnswer(acting.read(message))
         case SPAWN_ACTOR.name, {"name": str(name), "task": str(text), **rest}:
             usd, only_reads = rest.pop("usd", None), rest.pop("only_reads", False)
-            if not rest and isinstance(only_reads, bool) and _is_amount(usd):
-                return acting.start(name, text, cast(float | None, usd), only_reads=only_reads)
+            touches = rest.pop("touches", "")
+            is_valid = isinstance(only_reads, bool) and isinstance(touches, str)
+            if not rest and is_valid and _is_amount(usd):
+                limit, reads = cast(float | None, usd), bool(only_reads)
+                return acting.start(name, text, limit, str(touches), only_reads=reads)
         case _:
             pass
     raise UsageError(f"invalid arguments of {tool}", hint=known[tool].description)
@@ -148,7 +152,9 @@ class _Acting:
                     return f"{'Taken.' if at_work == [one] else first} {self._state(view)}"
         raise UnknownName("message of yours", message, ())
 
-    def start(self, name: str, text: str, usd: float | None, *, only_reads: bool) -> TeamAnswer:
+    def start(
+        self, name: str, text: str, usd: float | None, touches: str, *, only_reads: bool
+    ) -> TeamAnswer:
         """Start another actor with a task, once for each name and text."""
         leads, mine = self._leads, started_by(self._folder.name, self._opened)
         trail = self._trail(name, text)
@@ -173,12 +179,25 @@ class _Acting:
         amount = choose_budget(usd, sum(map(set_aside, mine)), leads, left)
         like = None if only_reads else self._dimension()
         where = (self._actor.dimension or self._actor.workspace) if only_reads else ""
-        actor = self._new_actor(name, amount)
+        actor = self._new_actor(name, amount, self._narrowed(touches))
         task = self._clean(text)
         spawn(actor, task, self._opened, where, only_reads=only_reads, like=like, trail=trail)
         return _started(name, trail, amount)
 
-    def _new_actor(self, name: str, usd: float) -> Actor:
+    def _narrowed(self, wanted: str) -> str:
+        """Return the files that a started actor is expected to change: those of this one, or less.
+
+        An actor that names none may name any.
+        """
+        own, found = read_touches(self._actor.touches), read_touches(wanted)
+        if wide := [one for one in found if own and not is_within(one, own)]:
+            raise Refused(
+                f"{', '.join(wide)}: you are expected to change only {', '.join(own)}",
+                hint="name fewer files, or none for the same ones",
+            )
+        return ", ".join(found or own)
+
+    def _new_actor(self, name: str, usd: float, touches: str) -> Actor:
         """Return an actor that works as this one does."""
         own, rights = self._actor, self._leads.for_started(usd)
         return Actor(
@@ -190,7 +209,9 @@ class _Acting:
             model=own.model,
             provider=own.provider,
             sandbox=own.sandbox,
+            place=own.place,
             life_usd=usd,
+            touches=touches,
             arguments=own.arguments,
             permissions=self._history.permissions,
             leads=rights if rights.to or rights.most else None,

@@ -13,7 +13,7 @@ from attractor.config.settings import McpServerSettings
 from tests.tables import table
 
 CREW = ("compiler", "historian", "safety", "surface", "toolsmith")
-SHIPPED = ("coder", "judge", "planner", "researcher", "reviewer", "tester", *CREW)
+SHIPPED = ("coder", "judge", "planner", "requirements", "researcher", "reviewer", "tester", *CREW)
 WHOLE = """
 description = "Looks for holes."
 model = "claude-opus-4-6"
@@ -139,7 +139,7 @@ def test_shipped_agents_work_with_every_profile(name: str) -> None:
             permissions=agent.settings.permissions,
         )
         assert f"Your role: {name}" in agent.prompt.render(**profile.prompt_values)
-        assert ("shell" in profile.tool_registry) == (name in ("coder", "tester"))
+        assert ("shell" in profile.tool_registry) == (name in ("coder", "requirements", "tester"))
         assert ("web_fetch" in profile.tool_registry) == (name == "researcher")
 
 

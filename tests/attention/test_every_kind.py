@@ -22,11 +22,13 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.operator_process import Scope
 from attractor.factory.promotion_queue import PromotionQueues, QueuedRun
 from attractor.factory.pulls.readings import PullReadings
+from attractor.factory.registration.drafts import drafts_folder
 from attractor.growth.api.plans import plan_proposal
 from attractor.growth.deployment.draft_store import DraftStore
 from attractor.growth.deployment.start import start_release
 from attractor.growth.deployment.targets import local
 from attractor.growth.plans.plan import read_proposal
+from attractor.missions.records import Mission, Said, Word, create_mission
 from attractor.server.service import Service
 from attractor.worlds.actors import ActorFolder, LeadStopped, list_actors
 from attractor.worlds.leads import LeadRule
@@ -36,13 +38,15 @@ from attractor.worlds.process import ActorProcess
 from tests.attention.test_reading import FAILS, GATE
 from tests.automations.desk import automation_in
 from tests.cli.running import run_here
-from tests.factory.flows import make_flow
+from tests.factory.flows import HOLDOUT, make_flow
 from tests.factory.pulls.test_readings import SAID
 from tests.growth.app import PROPOSAL
 from tests.growth.deployment.living import Living, make_released
 from tests.growth.deployment.test_draft_store import IDS, said, told
 from tests.growth.deployment.test_start import kill_all
 from tests.patience import PATIENCE_S, wait_until
+from tests.pipeline.projects import git
+from tests.scenarios.suites import write_suite
 from tests.server.conftest import PAGE, RunningServer, quick, serving
 from tests.tables import table
 from tests.worlds.flows import ANN, actor_in, open_at, send_to
@@ -207,6 +211,25 @@ def needed_by_fleet(folder: Path) -> World:
     return world
 
 
+def drafted_suite(folder: Path) -> World:
+    world = plain(folder)
+    place = drafts_folder(world.opened) / "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+    write_suite(place / "drafted", made=HOLDOUT.format(wanted="made"))
+    (place / "faults.json").write_text("{}")
+    return world
+
+
+def paused_mission(folder: Path) -> World:
+    world = plain(folder)
+    git(world.opened.project.root, "init", "--quiet")
+    now = world.opened.now()
+    mission = create_mission(
+        Mission(name="night", intent="x", by="ann", created=now, base="0"), world.opened
+    )
+    mission.record(Word(Said.PAUSED, "ann", now))
+    return world
+
+
 Make = Callable[[Path], World]
 Effect = Callable[[World, httpx.Client], object]
 
@@ -281,6 +304,8 @@ UNSETTLED = [
     ("decisions", judged, "decision"),
     ("plans", planned, "plan"),
     ("pull_requests", proposed, "pull request"),
+    ("suite_drafts", drafted_suite, "suite drafts"),
+    ("missions", paused_mission, "mission"),
     ("queues", queued, "queue"),
     ("automations", automated, "automation"),
     ("fleet", needed_by_fleet, "fleet"),

@@ -47,6 +47,36 @@ def add_program(folder: Path, name: str, script: str) -> None:
     file.chmod(0o755)
 
 
+def podman_info(mapped: int) -> str:
+    """Return what a Podman without rights says that maps so many users."""
+    maps = {"uidmap": [{"container_id": 0, "host_id": 1000, "size": mapped}], "gidmap": None}
+    host = {"cgroupVersion": "v1", "security": {"rootless": True}, "idMappings": maps}
+    return json.dumps({"host": host})
+
+
+INFO = podman_info(65_537)
+
+
+@table(
+    ("script", "found"),
+    [
+        ("", "podman does not answer"),
+        ("exit 1", "podman does not answer"),
+        (f"[ $1 = info ] && echo '{INFO}'", "podman has no image mine:1"),
+        (f"echo '{podman_info(1)}'", "podman maps no user 10001 of a container"),
+        (f"echo '{INFO}'", "podman cannot bound cpu, memory, pids here"),
+    ],
+)
+def test_place_with_containers_is_examined(tmp_path: Path, script: str, found: str) -> None:
+    (tmp_path / "attractor.toml").write_text('[places.box]\nkind="podman"\nimage="mine:1"\n')
+    if script:
+        add_program(tmp_path, "podman", script)
+    finding = findings(doctor(tmp_path))["place box"]
+    assert finding["found"].startswith(found)
+    assert finding["standing"] == "missing"
+    assert finding["remedy"]
+
+
 def test_bare_machine_lists_missing_items_with_remedies(tmp_path: Path) -> None:
     result = doctor(tmp_path)
     assert result.returncode == 1

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -100,10 +101,15 @@ class KilledRun:
 
 def kill_guardian(runner: int) -> None:
     children = Path(f"/proc/{runner}/task/{runner}/children").read_text().split()
-    [guardian] = [
-        one for one in children if "dismissed" in Path(f"/proc/{one}/cmdline").read_text()
-    ]
+    [guardian] = [one for one in children if "dismissed" in command_line(one)]
     os.kill(int(guardian), 9)
+
+
+def command_line(pid: str) -> str:
+    """The command line of a process; of a child that ended meanwhile, nothing."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
 
 
 @pytest.fixture

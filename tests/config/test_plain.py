@@ -32,13 +32,12 @@ LEAVES = (
 )
 VALUES: Sequence[object] = (
     *VALID,
-    *(["x"], ["cargo"], ["a/b"], ["WEB"], ["provider/model"], {}, []),
+    *("ask", ["x"], ["cargo"], ["a/b"], ["WEB"], ["provider/model"], {}, []),
 )
+Tree = dict[str, object]
+PLACES: Tree = {"kind": {"image": "x"}, "image": {"kind": "podman"}, "host": {}}
 KINDS = [OriginKind.USER, OriginKind.PROJECT, OriginKind.VARIABLE, OriginKind.FLAG]
 KEYS = st.sampled_from(["name", "A_KEY", "WEB", "http-1", "x"])
-
-
-Tree = dict[str, object]
 
 
 @st.composite
@@ -79,16 +78,18 @@ def test_what_is_read_plainly_is_what_pydantic_reads(values: list[tuple[OriginKi
 @pytest.mark.parametrize("path", PATHS, ids=[".".join(map(str, path)) for path in PATHS])
 def test_each_setting_is_read_without_pydantic(path: KeyPath) -> None:
     server: Tree = {"url": "https://host"} if "headers" in path else {"command": "x"}
+    name = "a" if path[0] == "places" else "A"
     is_part = path[:2] == ("agent", "mcp") and path[-1] not in ("url", "command")
     others: Tree = {
         "llm": {"cache": "c", "redact": True},
         "agent": {"mcp": {"A": server} if is_part else {}},
+        "places": {name: PLACES.get(str(path[-1]), {"host": "box"})} if path[0] == "places" else {},
     }
     read = 0
     for value in VALUES:
         for kind in (OriginKind.PROJECT, OriginKind.VARIABLE):
             tree = value
             for key in reversed(path):
-                tree = {"A" if key == FREE_KEY else str(key): tree}
+                tree = {name if key == FREE_KEY else str(key): tree}
             read += is_read_plainly((OriginKind.USER, others), (kind, cast(Tree, tree)))
     assert read, "no valid value is read without pydantic"

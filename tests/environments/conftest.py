@@ -1,10 +1,11 @@
 """All environments that must satisfy the contract."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from pathlib import Path
 
 import pytest
 
+from attractor.environments.container import Container, ContainerExecutionEnvironment, Daemon
 from attractor.environments.docker import DockerExecutionEnvironment
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.local import LocalExecutionEnvironment
@@ -13,28 +14,29 @@ from attractor.environments.memory import MemoryExecutionEnvironment
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from attractor.environments.ssh import SshExecutionEnvironment
 from tests.counts import IS_FULL
+from tests.environments.containers import IMAGE, podman
 from tests.environments.places import KEEP, OPERATOR, make_walls
-from tests.environments.remotes import CONTAINER, Server, put_docker, ssh_server
-from tests.needs import ALLOWED, require
+from tests.environments.remotes import CONTAINER, Server, put_docker, server
+from tests.needs import ALLOWED
 
+__all__ = ["server"]
 # Docker and SSH differ only in their start; so do the two sandboxes with files.
 REMOTE = ["docker", "ssh"] if IS_FULL else ["ssh"]
-MORE = ["landlock", "logging", "docker"] if IS_FULL else []
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    """A real SSH server; skip the tests where none is installed."""
-    require("ssh")
-    require("sshd")
-    with ssh_server(tmp_path_factory.mktemp("sshd")) as server:
-        yield server
+MORE = ["landlock", "logging", "docker", "podman"] if IS_FULL else []
+PODMAN = ["podman"] if IS_FULL else []
 
 
 @pytest.fixture(scope="session")
 def with_docker(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Variables with the stand-in for docker on the PATH."""
     return OPERATOR | put_docker(tmp_path_factory.mktemp("docker"), OPERATOR["PATH"])
+
+
+@pytest.fixture(scope="session")
+def with_podman(tmp_path_factory: pytest.TempPathFactory) -> Generator[Mapping[str, str]]:
+    """Variables with a real Podman and images on the PATH."""
+    with podman(tmp_path_factory.mktemp("podman")) as environ:
+        yield environ
 
 
 @pytest.fixture(params=["bubblewrap", "landlock"])
@@ -61,6 +63,9 @@ def _make(kind: str, workspace: Path, request: pytest.FixtureRequest) -> Executi
     if kind == "docker":
         environ = request.getfixturevalue("with_docker")
         return DockerExecutionEnvironment(CONTAINER, str(workspace), environ=environ, keep=KEEP)
+    if kind == "podman":
+        daemon = Daemon("podman", environ=request.getfixturevalue("with_podman"))
+        return ContainerExecutionEnvironment(Container(daemon, IMAGE), keep=KEEP, is_attacked=False)
     if kind == "ssh":
         server: Server = request.getfixturevalue("server")
         return SshExecutionEnvironment(
@@ -76,13 +81,13 @@ def environment(request: pytest.FixtureRequest, workspace: Path) -> ExecutionEnv
     return _make(request.param, workspace, request)
 
 
-@pytest.fixture(params=["local", *ALLOWED, *REMOTE])
+@pytest.fixture(params=["local", *ALLOWED, *REMOTE, *PODMAN])
 def machine(request: pytest.FixtureRequest, workspace: Path) -> ExecutionEnvironment:
     """An environment with files and commands."""
     return _make(request.param, workspace, request)
 
 
-@pytest.fixture(params=["local", "bubblewrap", *REMOTE])
+@pytest.fixture(params=["local", "bubblewrap", *REMOTE, *PODMAN])
 async def reachable(
     request: pytest.FixtureRequest, workspace: Path
 ) -> AsyncGenerator[ExecutionEnvironment]:
@@ -109,7 +114,7 @@ async def shell(machine: ExecutionEnvironment) -> AsyncGenerator[ExecutionEnviro
     await machine.cleanup()
 
 
-@pytest.fixture(params=["local", "bubblewrap", "ssh"])
+@pytest.fixture(params=["local", "bubblewrap", "docker", "ssh", *PODMAN])
 async def offering(
     request: pytest.FixtureRequest, workspace: Path
 ) -> AsyncGenerator[ExecutionEnvironment]:

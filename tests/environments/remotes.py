@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.needs import require
 from tests.patience import PATIENCE_S
 
@@ -66,8 +68,11 @@ class Server:
 
 
 @contextmanager
-def ssh_server(folder: Path) -> Generator[Server]:
-    """Run a server on a port of the loopback; it accepts one new key of this user."""
+def ssh_server(folder: Path, *, search_path: str = "") -> Generator[Server]:
+    """Run a server on a port of the loopback; it accepts one new key of this user.
+
+    Its commands have a PATH (default: that of the system).
+    """
     for name in ("host", "client"):
         _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name))
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -80,29 +85,46 @@ def ssh_server(folder: Path) -> Generator[Server]:
         "AllowUsers": getpass.getuser(),
         "PermitRootLogin": "prohibit-password",
         "PasswordAuthentication": "no",
-        "PidFile": "none",
+        "PidFile": folder / "pid",
         "MaxStartups": 100,
         "StrictModes": "no",
         # Otherwise bash reads the start-up file of this user, which may be slow.
-        "SetEnv": "SHLVL=1",
+        "SetEnv": f"SHLVL=1 PATH={search_path}" if search_path else "SHLVL=1",
     }
     (folder / "config").write_text("".join(f"{name} {one}\n" for name, one in settings.items()))
     (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
     if os.getuid() == 0:
         # sshd needs this empty folder, which the init system usually makes.
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    with sshd(folder):
+        yield Server(
+            (
+                *("-F", "none", "-p", str(port), "-i", str(folder / "client")),
+                *("-oIdentitiesOnly=yes", f"-oUserKnownHostsFile={folder / 'known'}"),
+            )
+        )
+
+
+@contextmanager
+def sshd(folder: Path) -> Generator[None]:
+    """Run the server of a folder, again after its end."""
+    port = int((folder / "config").read_text().split(maxsplit=2)[1])
     argv = [require("sshd"), "-D", "-e", "-f", str(folder / "config")]
     with (folder / "log").open("wb") as log, subprocess.Popen(argv, stderr=log) as server:
         try:
             _await_port(port, server, folder / "log")
-            yield Server(
-                (
-                    *("-F", "none", "-p", str(port), "-i", str(folder / "client")),
-                    *("-oIdentitiesOnly=yes", f"-oUserKnownHostsFile={folder / 'known'}"),
-                )
-            )
+            yield
         finally:
             server.terminate()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    """A real SSH server; skip the tests where none is installed."""
+    require("ssh")
+    require("sshd")
+    with ssh_server(tmp_path_factory.mktemp("sshd")) as server:
+        yield server
 
 
 def _await_port(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -1,12 +1,14 @@
 """The environment in a container."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from attractor.base.errors import ProcessNotStarted
 from attractor.environments.docker import DockerExecutionEnvironment
-from attractor.environments.errors import NotSupported, RemoteLost
+from attractor.environments.errors import RemoteLost
+from tests.environments.remotes import CONTAINER
 
 
 @pytest.mark.parametrize(
@@ -28,8 +30,22 @@ def test_missing_container_or_program_is_reported(
         asyncio.run(DockerExecutionEnvironment(container, environ=environ).initialize())
 
 
-def test_a_running_container_cannot_get_a_port(with_docker: dict[str, str]) -> None:
-    environment = DockerExecutionEnvironment("box", environ=with_docker)
-    with pytest.raises(NotSupported, match="port 8080") as caught:
-        environment.offer(8080, "127.0.0.1:80")
-    assert caught.value.hint
+@pytest.mark.anyio
+async def test_service_ends_even_if_its_program_does_not(
+    workspace: Path, with_docker: dict[str, str], tmp_path: Path
+) -> None:
+    hangs, program = tmp_path / "hangs", tmp_path / "docker"
+    program.write_text(
+        f'#!/bin/sh\n[ ! -e {hangs} ] || {{ docker "$@" >&2; sleep 500; }}\nexec docker "$@"\n'
+    )
+    program.chmod(0o755)
+    environment = DockerExecutionEnvironment(
+        CONTAINER, str(workspace), program=str(program), environ=with_docker
+    )
+    await environment.initialize()
+    hangs.touch()
+    service = await environment.start_service("sleep 500")
+    async with asyncio.timeout(30):
+        await service.stop()
+    hangs.unlink()
+    await environment.cleanup()

@@ -57,6 +57,8 @@ def one_by_one(codex: Outside) -> Outside:
 class AskedDesk(ProjectDesk):
     """An actor that asks, and a person who answers."""
 
+    where = ("--in", "in-place")
+
     def spawn(self, one: Outside, backend: str, *words: str) -> None:
         TokenStore(self.folder / "state").create(
             "ann", Scope.OPERATE, TOKEN, by="ann", now=datetime.now(UTC)
@@ -64,7 +66,7 @@ class AskedDesk(ProjectDesk):
         if backend == "acp":
             self.write(f'[backends.acp]\nrun = "{ACP[one.program]}"\n', "attractor.toml")
         model = ["--model", one.model] if one.model else []
-        place = ["--name", "one", "--in", "in-place", "--permissions", "ask", "--with", backend]
+        place = ["--name", "one", *self.where, "--permissions", "ask", "--with", backend]
         spawned = self.do("actor", "spawn", "Do it", *place, *model, *words)
         assert spawned.returncode == 0, spawned.stderr
 

@@ -64,7 +64,7 @@ def test_explicit_client_ignores_environment_variables() -> None:
     # The last one sets variables while it imports litellm, which has no other settings.
     allowed = [
         "__init__.py",
-        *("environments/local.py", "environments/remote.py"),
+        *("environments/container.py", "environments/local.py", "environments/remote.py"),
         *("llm/client.py", "llm/providers/litellm.py"),
     ]
     assert reading == allowed

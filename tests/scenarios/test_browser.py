@@ -81,10 +81,11 @@ def visit(
     checks: Sequence[dict[str, Any]],
     *,
     sandbox: bool = False,
+    page: str = PAGE,
 ) -> tuple[CheckResult, ...]:
     candidate = tmp_path / "candidate"
     candidate.mkdir()
-    (candidate / "index.html").write_text(PAGE.replace("OUTSIDE", str(outsider.port)))
+    (candidate / "index.html").write_text(page.replace("OUTSIDE", str(outsider.port)))
     served = {"name": "serve", "service": SERVER.format(port=PORT), "port": PORT}
 
     async def run() -> tuple[CheckResult, ...]:
@@ -174,3 +175,50 @@ INCOMPLETE: list[dict[str, Any]] = [
 def test_incomplete_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"set |path"):
         BrowserCheck.model_validate({"port": 80, **options})
+
+
+GOOD = """<!doctype html><html lang=en><title>Tasks</title><main><h1>Tasks</h1>
+<button>Add</button></main></html>"""
+BARRIER = GOOD.replace("<button>Add</button>", "<button></button>")
+HIDES = """<script>
+Array.prototype.map = () => []; window.Promise = undefined
+Object.defineProperty(window, "axe", { value: { run: () => ({ violations: [] }) } })
+JSON.stringify = () => "[]"
+</script>"""
+POLICY = "<meta http-equiv=Content-Security-Policy content=\"script-src 'none'\">"
+FRAME = """<iframe title=inner srcdoc='<html lang=en><title>x</title><main><button></button>
+</main></html>'></iframe>"""
+APART = FRAME.replace("<iframe", "<iframe sandbox=allow-scripts")
+NARROW = """<style>@media (max-width: 500px) { h1 { display: none } }</style>"""
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        (GOOD, ""),
+        (BARRIER, "button-name at button"),
+        (BARRIER.replace("<main>", f"{HIDES}<main>"), "button-name at button"),
+        (BARRIER.replace("<main>", f"{POLICY}<main>"), "button-name at button"),
+        (GOOD.replace("</main>", f"{FRAME}</main>"), "button-name at button"),
+        (GOOD.replace("</main>", f"{APART}</main>"), "button-name at button"),
+    ],
+    ids=["good", "barrier", "hides", "policy", "frame", "frame apart"],
+)
+def test_barrier_is_found_whatever_the_page_does(
+    tmp_path: Path, outsider: Outsider, page: str, words: str
+) -> None:
+    wanted = [check(path="/index.html", accessible=True)]
+    [found] = visit(tmp_path, outsider, wanted, page=page)
+    assert found.passed is not bool(words)
+    assert words in found.reason
+
+
+@needs_chromium
+def test_page_is_visited_at_each_width_and_a_failure_names_it(
+    tmp_path: Path, outsider: Outsider
+) -> None:
+    wanted = [check(path="/index.html", selector="h1", viewports=[1440, 390], timeout="1s")]
+    [found] = visit(tmp_path, outsider, wanted, page=GOOD.replace("<main>", f"{NARROW}<main>"))
+    assert not found.passed
+    assert found.reason.startswith("at 390 pixels: selector 'h1'")

@@ -27,7 +27,7 @@ from attractor.scenarios.check import (
     check_registry,
 )
 from attractor.scenarios.checks.file import FileCheck
-from attractor.scenarios.suite import CheckSpec, RequestStep, Scenario
+from attractor.scenarios.suite import CheckSpec, RequestStep, Scenario, ServiceStep
 
 SAID = StepRecord("go", exit_code=0, stdout="größe 🐍\n", stderr="größe 🐍\n")
 ANSWERED = StepRecord("go", http_status=200, body="größe 🐍\n")
@@ -59,6 +59,14 @@ def verified(code: int, said: str) -> Mapping[str, Any]:
     return {"verify": verify}
 
 
+def probed(code: int, said: str) -> Mapping[str, Any]:
+    async def probe(command: str, timeout: timedelta | None) -> ExecResult:
+        assert command == "checks/verify --all"
+        return ExecResult(said, "", code, False, 1)
+
+    return {"probe": probe}
+
+
 def received(*paths: str) -> Mapping[str, Any]:
     requests = [{"method": "POST", "path": one, "body": {"größe": "🐍"}} for one in paths]
     return {"twins": {"api": lambda: requests}}
@@ -82,6 +90,13 @@ CASES = {
         SAID,
         verified(0, "größe\nfine"),
         verified(1, "größe 🐍"),
+    ),
+    "probe": Case(
+        {"program": "verify", "args": ["--all"]},
+        SAID,
+        SAID,
+        probed(0, "größe\nfine"),
+        probed(1, "größe 🐍"),
     ),
     "json": Case(
         {"step": "go", "path": "$[*].größe", "equals": 1},
@@ -120,7 +135,10 @@ def check(kind: str, **more: Any) -> Check:
         id="s",
         title="S",
         story="S.",
-        steps=(RequestStep(name="go", port=80),),
+        steps=(
+            ServiceStep(name="serve", service="true", port=80),
+            RequestStep(name="go", port=80),
+        ),
         checks=(CheckSpec.model_validate({"kind": kind, **options}),),
     )
     [built] = build_checks(scenario, check_registry())

@@ -369,7 +369,7 @@ def test_request_carries_headers_and_json_and_its_response_is_judged(
 def test_service_that_is_not_ready_reports_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("attractor.scenarios.play._DAEMON_READY_S", 0.2)
+    monkeypatch.setattr("attractor.scenarios.services._DAEMON_READY_S", 0.2)
     with ThreadingHTTPServer(("127.0.0.1", 0), _Responses) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         here = server.server_port

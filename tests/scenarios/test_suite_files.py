@@ -38,7 +38,11 @@ def test_misnamed_scenario_file_is_refused_with_the_expected_name(tmp_path: Path
 def test_only_known_files_are_allowed_in_a_suite(tmp_path: Path) -> None:
     for path, message, hint in (
         ("holdout/data.json", "only scenarios are allowed in holdout/", "move it to fixtures/"),
-        ("train/more/a.toml", "unknown file in a suite", "known: suite.toml, README.md, train/"),
+        (
+            "train/more/a.toml",
+            "unknown file in a suite",
+            "known: suite.toml, README.md, requirements.toml, train/",
+        ),
         ("notes.md", "unknown file in a suite", "move it to fixtures/"),
         ("Fixtures/a.json", "unknown file in a suite", "fixtures/"),
     ):
@@ -48,7 +52,8 @@ def test_only_known_files_are_allowed_in_a_suite(tmp_path: Path) -> None:
         assert caught.value.message == f"{folder / path}: {message}"
         assert hint in caught.value.hint
     known = write_suite(tmp_path / "fine")
-    for path in ("README.md", "suite.lock.json", "checks/lib/a.py", "train/.gitkeep"):
+    left = f"holdout/.attractor-12-{'0' * 16}.tmp"
+    for path in (left, "README.md", "suite.lock.json", "checks/lib/a.py", "train/.gitkeep"):
         write_files(known, {path: ""})
     assert read_suite(known)
 

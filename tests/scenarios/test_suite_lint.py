@@ -116,6 +116,15 @@ def test_verifiers_that_change_into_the_candidate_get_a_hint(tmp_path: Path) -> 
         assert (hint.rule, hint.is_hint) == ("enters_candidate", True)
 
 
+def test_probes_that_use_files_or_a_browser_get_a_hint(tmp_path: Path) -> None:
+    steps = [{"name": "serve", "service": "a", "port": 80}, {"name": "look", "probe": "look"}]
+    found = suite(scenario("a", steps=steps, checks=[{"kind": "probe", "program": "look"}]))
+    assert [*verifier_hints(found, write_files(tmp_path, {"checks/look": "BASE_URL"}))] == []
+    for word in ("os.environ['CANDIDATE']", "from playwright.sync_api import Page"):
+        [hint] = verifier_hints(found, write_files(tmp_path, {"checks/look": word}))
+        assert (hint.rule, hint.is_hint) == ("probe_lacks", True)
+
+
 def test_verifiers_that_execute_the_candidate_get_a_hint(tmp_path: Path) -> None:
     check = {"kind": "command", "program": "verify", "args": ["--with", "checks/named.sh"]}
     found = suite(scenario("a", checks=[check]), scenario("b", checks=[check]))

@@ -13,18 +13,20 @@ from tests.examples import fences
 from tests.scenarios.suites import write_files
 from tests.scenarios.test_play import play, scenario
 
-SUITE, _SETUP, _CARRY, TWIN, _WRONG, _ACCEPT, SCENARIO, *_ = (
+SUITE, _SETUP, _CARRY, TWIN, _WRONG, REQUIREMENTS, _ACCEPT, SCENARIO, *_ = (
     one.text for one in fences("toml") if one.page.name == "suites.md"
 )
-[VERIFIER] = [one.text for one in fences("python") if one.page.name == "suites.md"]
+[_PROBE, VERIFIER] = [one.text for one in fences("python") if one.page.name == "suites.md"]
 
 
 def test_examples_of_the_page_make_a_suite(tmp_path: Path) -> None:
     write_files(tmp_path, {"_twins/calendar/twin.toml": TWIN})
     files = {"suite.toml": SUITE, "holdout/done-is-hidden.scenario.toml": SCENARIO}
     fixtures = {"fixtures/tasks.json": "[]", "fixtures/big.json": "[]"}
-    folder = write_files(tmp_path / "suite", files | fixtures)
-    assert seal_suite(folder, tmp_path / "store").suite.twin_names == ["calendar"]
+    listed = {"requirements.toml": REQUIREMENTS}
+    folder = write_files(tmp_path / "suite", files | fixtures | listed)
+    sealed = seal_suite(folder, tmp_path / "store").suite
+    assert (sealed.twin_names, [*sealed.requirements.by_id]) == (["calendar"], ["beds"])
 
 
 @pytest.mark.parametrize(("title", "reason"), [("", "a task has no title"), ("a", "1 tasks have")])

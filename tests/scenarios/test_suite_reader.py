@@ -121,7 +121,7 @@ def test_a_mistake_in_the_suite_names_file_and_key(
         ),
         (('run = "echo milk"', 'run = "a"\ntimeuot = "2s"'), r"9: unknown key steps\[0\].timeuot$"),
         (('[[steps]]\nname = "add"\nrun = "echo milk"', "steps = []"), "write at least one step$"),
-        (('run = "echo milk"', 'rum = "a"'), r"6: steps\[0\]: a step needs run, service or"),
+        (('run = "echo milk"', 'rum = "a"'), r"6: steps\[0\]: a step needs run, service, port"),
         (('step = "add"', 'step = "ad"'), r"12: checks\[0\].step: unknown step 'ad'"),
         (('step = "add"', 'step = "add"\nequal = 1'), r"13: unknown key checks\[0\].equal$"),
         (('step = "add"', 'step = "add"\nhard = "no"'), r"13: checks\[0\].hard = 'no'"),
@@ -132,6 +132,22 @@ def test_a_mistake_in_the_suite_names_file_and_key(
         (("title", f"deep = {'[' * 5000}{']' * 5000}\ntitle"), "nested too deeply"),
         (("title", f"long = 1{'0' * 5000}\ntitle"), "integer"),
         (("[[checks]]", '[[steps]]\nname = "add"\nrun = "b"\n[[checks]]'), "duplicate step name"),
+        (('run = "echo milk"', 'kill = "a"'), "step add: no step before starts a service 'a'$"),
+        (('run = "echo milk"', 'restart = "add"'), "no step before starts a service 'add'$"),
+        (('run = "echo milk"', 'probe = "look"'), "step add: no step before starts a service$"),
+        (('kind = "exit"', 'kind = "probe"'), "a check of kind probe needs a step with a service"),
+        (
+            ("run", 'service = "a"\nport = 80\n[[steps]]\nname = "b"\nprobe = "look"\n#'),
+            r"12: steps\[1\].probe: unknown file in checks/ 'look'",
+        ),
+        (
+            (
+                'run = "echo milk"',
+                'service = "a"\nport = 80\n[[steps]]\nname = "a-b"\nservice = "a"\nport = 8\n'
+                '[[steps]]\nname = "a_b"\nservice = "a"\nport = 7',
+            ),
+            "a-b and a_b are both BASE_URL_a_b in probes",
+        ),
         (('id = "adding"', 'id = "Adding!"'), "id"),
         (("title", 'split = "train"\ntitle'), "split = 'train' in a file of holdout/"),
     ],

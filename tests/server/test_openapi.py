@@ -70,6 +70,8 @@ NOISE = {
     r"UsageError: .* is no place for a pipeline": "a hidden file of the project",
     r"UsageError: invalid file|UsageError: .* is outside of the project": "a path of a file",
     r"UsageError: no race in this project": "a race is begun by the command line",
+    r"UsageError: a mission needs|UsageError: the last commit has no": "what a mission is about",
+    r"UsageError: invalid name of a mission": "a mission has the name of a branch",
     r"InvalidSuite: missing file|InvalidSuite: .*: not a folder": "a folder without a suite",
     r"UsageError: the body is the profile": "the address names another profile than the body",
     r"UsageError: only a run with an isolated workspace": "a run in the project's folder",

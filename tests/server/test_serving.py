@@ -5,11 +5,16 @@ import resource
 import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from attractor.server import serving as module
 from attractor.server.service import Service
@@ -69,6 +74,29 @@ def test_oldest_waiting_connection_makes_place(
             assert one.recv(1) == b""
         for one in waiting:
             one.close()
+
+
+def _answer_much(request: Request) -> Response:
+    return Response(bytes(64 << 20))
+
+
+def test_connection_whose_client_reads_nothing_is_closed_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "CLOSING_S", 0)
+    large = Starlette(routes=[Route("/", _answer_much)])
+    server = module.Server(large, lambda: None)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        with socket.create_connection(listener.getsockname(), timeout=PATIENCE_S) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert client.recv(1) == b"H"
+            server.should_exit = True
+            thread.join(PATIENCE_S)
+            with suppress(ConnectionResetError):
+                while client.recv(1 << 20):
+                    pass
 
 
 def test_server_starts_without_the_extra_of_the_fleet() -> None:

@@ -104,7 +104,7 @@ def test_actor_is_changed_renamed_cloned_and_taken_back(client: httpx.Client) ->
 
 def test_page_of_an_actor_changes_renames_clones_and_takes_it_back(project: Path) -> None:
     with serving(service_of(project)) as server, server.client() as client:
-        spawn(client, "say hello", name="one", sandbox="none")
+        spawn(client, "say hello", name="one", sandbox="none", leads="most=2 usd=6")
         own = server.service.project_id
         with closing(server.browser()) as browser:
             place = f"/actors/{own}/one"
@@ -115,6 +115,7 @@ def test_page_of_an_actor_changes_renames_clones_and_takes_it_back(project: Path
                 return done.headers["location"]
 
             wait_until(lambda: client.get(f"/api/v1{place}").json()["answered"] == 1)
+            assert "gave nothing; 6 USD left for others" in browser.get(place).text
             assert post("change", model="big") == place
             assert client.get(f"/api/v1{place}").json()["model"] == "big"
             assert post("clone", new="three") == f"/actors/{own}/three"

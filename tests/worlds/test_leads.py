@@ -15,7 +15,7 @@ from attractor.attention.rows import AttentionRow, settle as settle_row
 from attractor.base.callables import do_nothing
 from attractor.base.errors import AttractorError, Refused, UnknownName, UsageError
 from attractor.worlds import care, orders, tasks
-from attractor.worlds.actors import ActorFolder, Answered, Changed, Mark, Marked
+from attractor.worlds.actors import ActorFolder, Answered, Changed, Mark, Marked, actors_of_project
 from attractor.worlds.inbox import Inbox
 from attractor.worlds.leads import (
     MOST_HOPS,
@@ -26,6 +26,7 @@ from attractor.worlds.leads import (
     require_calm,
 )
 from attractor.worlds.messages import Message, MessageKind, Sender, SenderKind
+from attractor.worlds.records import shown_record
 from attractor.worlds.status import read_actor
 from attractor.worlds.tasks import prepare_run, settle, take_next
 from attractor.worlds.team import ActorTeam
@@ -272,6 +273,22 @@ def test_money_of_started_actors_is_never_given_back(quiet: Quiet) -> None:
         orders.require_leads(replace(lead.read().actor, leads=Leads(most=1, usd=7.0)), spent_usd=3)
     with pytest.raises(Refused, match="started first"):
         care.rename(lead, "boss", ANN, quiet.opened)
+
+
+def test_started_actor_is_expected_to_change_no_other_files(quiet: Quiet) -> None:
+    lead = quiet.actor("lead", "most=3 usd=6", touches="src/**, docs/*.md")
+    send_to(lead, quiet.opened, "begin")
+    quiet.begin(lead)
+    task = {"task": "work", "usd": 2}
+    for wide in ("**", "src/../x", "src/a.py, lib/*"):
+        with pytest.raises(Refused, match="you are expected to change only src/"):
+            quiet.call(lead, "spawn_actor", {"name": "one", "touches": wide, **task})
+    quiet.call(lead, "spawn_actor", {"name": "one", "touches": "src/api/*.py", **task})
+    quiet.call(lead, "spawn_actor", {"name": "two", "touches": " , ", **task})
+    found = {one.name: one.read().actor.touches for one in actors_of_project(quiet.opened)}
+    assert found == {"lead": "src/**, docs/*.md", "one": "src/api/*.py", "two": "src/**, docs/*.md"}
+    record = shown_record(read_actor(lead), quiet.opened)
+    assert (record["given_usd"], record["left_usd"]) == ({"one": 2, "two": 2}, 2)
 
 
 def test_archived_actor_comes_back_only_if_there_is_room(quiet: Quiet) -> None:

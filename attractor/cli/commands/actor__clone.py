@@ -5,12 +5,12 @@ import shlex
 import click
 
 from attractor.base.errors import ExitCode
+from attractor.base.names import name_after
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show_result
 from attractor.cli.runs.actors import find, sender_of
 from attractor.worlds.actors import actors_of_project
 from attractor.worlds.care import clone
-from attractor.worlds.orders import name_after
 from attractor.worlds.records import actor_record
 from attractor.worlds.status import read_actor
 

@@ -13,7 +13,8 @@ from attractor.cli.runs.actors import (
     why_in_fleet,
 )
 from attractor.language.source.text import visible
-from attractor.worlds.records import actor_record
+from attractor.worlds.records import shown_record
+from attractor.worlds.started import funds_of
 from attractor.worlds.status import read_actor
 
 _SHOWN = 5
@@ -28,17 +29,20 @@ def actor_show(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
 
     ACTOR is a name, the unique beginning of a name, or PROJECT/NAME.
     """
-    folder, _ = find(invocation, name)
+    folder, opened = find(invocation, name)
     view = read_actor(folder)
     history = view.history
     if as_json:
-        show_json(actor_record(view))
+        show_json(shown_record(view, opened))
         return ExitCode.DONE
     actor = history.actor
     show(f"actor {actor.name}: {describe_status(view)}")
     show(f"project: {folder.project.root}")
     show(f"spawned by {visible(str(actor.spawner))} at {actor.created.astimezone():%Y-%m-%d %H:%M}")
     show(describe_program(actor))
+    touches = f"expected to change {actor.touches}" if actor.touches else ""
+    for words in filter(None, (funds_of(history, opened), touches)):
+        show(visible(str(words)))
     if changed := history.changed:
         show(f"changed by {visible(str(changed.by))} at {changed.at.astimezone():%Y-%m-%d %H:%M}")
     if view.task:

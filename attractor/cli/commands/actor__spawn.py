@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from attractor.base.errors import ExitCode, UsageError
+from attractor.base.names import name_after
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
 from attractor.cli.runs.actors import WithArguments, sender_of, show_where
@@ -16,6 +17,7 @@ from attractor.cli.runs.setup import (
     chosen_model_options,
     opened_of,
     permission_options,
+    place_option,
     sandbox_option,
 )
 from attractor.engine.questions.call_rules import SANDBOX_LIMITS, CallPermissions
@@ -24,7 +26,7 @@ from attractor.language.declarations.touches import read_touches
 from attractor.workspaces.create.registry import READ_ONLY
 from attractor.worlds.actors import Actor, ActorFolder, actors_of_project
 from attractor.worlds.leads import parse_leads
-from attractor.worlds.orders import name_after, spawn
+from attractor.worlds.orders import spawn
 from attractor.worlds.records import actor_record
 from attractor.worlds.status import read_actor
 from attractor.worlds.touches import await_others, warn_of_overlap
@@ -65,6 +67,7 @@ from attractor.worlds.touches import await_others, warn_of_overlap
 )
 @click.option("-n", "count", type=click.IntRange(1, 20), default=1, help="Spawn this many actors.")
 @sandbox_option()
+@place_option
 @permission_options
 @click.option(
     "--max-cost-usd",
@@ -103,7 +106,6 @@ def actor_spawn(
     agent_name: str,
     pipeline: Path | None,
     where: str,
-    sandbox: str,
     permissions: CallPermissions | None,
     max_cost_usd: float | None,
     pool: str,
@@ -138,13 +140,14 @@ def actor_spawn(
             backend=backend,
             model=model,
             provider=provider,
-            sandbox=sandbox,
+            sandbox=flags["sandbox"],
             life_usd=max_cost_usd,
             pool=pool,
             touches=flags["touches"],
             arguments=arguments,
             permissions=permissions or SANDBOX_LIMITS,
             leads=parse_leads(flags["leads"]) if flags["leads"] else None,
+            place=flags["place"],
         )
         spawned.append(spawn(actor, task, opened, where, only_reads=flags["only_reads"]))
     if as_json:

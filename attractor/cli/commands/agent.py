@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -19,22 +20,24 @@ from attractor.cli.runs.setup import (
     chosen_model_options,
     opened_of,
     permission_options,
+    place_option,
     sandbox_option,
 )
 from attractor.cli.runs.walk import Watcher, walk
 from attractor.cli.shell_completion import complete_runs
 from attractor.engine.budgets import Budgets
 from attractor.engine.outcome import describe_usage, usage_figures
-from attractor.engine.questions.call_rules import CallPermissions
-from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.engine.run_folder.result import RunResult
 from attractor.engine.seams import LOST_SESSION
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
+from attractor.language.source.text import visible
 from attractor.pipeline.project.project import Project
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.lookup import reference_of
 from attractor.records.request import RunRequest
+from attractor.records.summary import place_of
 from attractor.records.transcript import TRANSCRIPT
 from attractor.worlds.sessions import (
     FILE,
@@ -65,6 +68,7 @@ from attractor.worlds.sessions import (
     help="Work with this backend, such as codex or claude.",
 )
 @sandbox_option()
+@place_option
 @permission_options
 @click.option(
     "--in",
@@ -100,14 +104,13 @@ def agent(
     provider: str,
     agent_name: str,
     backend: str,
-    sandbox: str,
-    permissions: CallPermissions | None,
     dimension: str,
     continues: bool,
     reference: str,
     is_fresh: bool,
     budgets: Budgets,
     as_json: bool,
+    **flags: Any,
 ) -> ExitCode:
     """Let one coding agent work on TASK in the project folder.
 
@@ -122,10 +125,11 @@ def agent(
         model=model,
         provider=provider,
         workspace=dimension,
-        sandbox=sandbox,
+        sandbox=flags["sandbox"],
         budgets=budgets,
         evaluate=False,
-        permissions=permissions,
+        permissions=flags["permissions"],
+        place=flags["place"],
     )
     runs_dir = invocation.configuration.settings.runs_dir
     session = find_session(reference, runs_dir) if continues or reference else None
@@ -196,6 +200,7 @@ def _continue(
         began = session.request
         place = {"folder": began.folder, "dimension": began.dimension}
         request = replace(request, workspace=began.workspace, **place)
+    request = replace(request, place=request.place or session.request.place)
     request = keep_model(request, session)
     tell = partial(show, err=True)
     result, project = work(
@@ -210,10 +215,12 @@ def _continue(
 
 
 def _summary(result: RunResult, folder: Path, runs_dir: Path) -> list[str]:
+    place = visible(place_of(read_manifest(RunDirectory(result.directory))))
     ended = result.outcome.value if result.outcome else "not ended"
     reason = f": {result.reason}" if result.reason else ""
     lines = [
         f"{ended}{reason}",
+        *([f"place: {place}"] if place else []),
         f"used: {describe_usage(result.usage)}",
         f"transcript: {folder / TRANSCRIPT}",
     ]

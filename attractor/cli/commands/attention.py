@@ -46,11 +46,11 @@ def attention(invocation: Invocation, next_: str | None, watch: bool, as_json: b
     """List what needs a person in all projects of the state folder, the oldest first.
 
     These are questions and decisions of runs, runs that do not go on by themselves, actors that
-    failed, answered, or lost their process, plans of growth, drafted desires, apps that went down,
-    stuck queues of promotions, runs that one gave back, pull requests that wait for you here, and
-    automations that could start no run. Failed tasks of one cause are one row. Each row has the
-    command that settles it; what is settled anywhere is gone here. If something cannot be read, the
-    exit status is 3.
+    failed, answered, or lost their process, plans of growth, drafted desires, drafts of suites,
+    apps that went down, stuck queues of promotions, runs that one gave back, pull requests that
+    wait for you here, and automations that could start no run. Failed tasks of one cause are one
+    row. Each row has the command that settles it; what is settled anywhere is gone here. If
+    something cannot be read, the exit status is 3.
     'attractor attention next' shows one after the other, and takes the answer. With --json, it
     prints the first row, or null, and takes none.
     """

@@ -25,6 +25,7 @@ from attractor.engine.run_folder.result import RunResult
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operations.start import start_run
+from attractor.factory.operations.submission import FILE as SUBMITTED
 from attractor.factory.operator_process import Scope
 from attractor.records.lookup import reference_of
 from attractor.records.request import RunRequest, TypedCommand
@@ -38,7 +39,6 @@ from attractor.worlds.judging import (
     read_verdict,
     request_of,
 )
-from attractor.worlds.submit import FILE as SUBMITTED
 
 
 def _file_option(name: str, words: str) -> Callable[[F], F]:

@@ -25,7 +25,9 @@ from attractor.cli.runs.setup import (
     node_model_options,
     opened_of,
     permission_options,
+    place_option,
     read_inputs,
+    refuse_on_pool,
     sandbox_option,
     turn_of,
 )
@@ -85,6 +87,7 @@ from attractor.records.request import RunRequest
     help="Include uncommitted changes in the workspace.",
 )
 @sandbox_option()
+@place_option
 @permission_options
 @interviewer_option
 @click.option("--auto-approve", is_flag=True, help="Short for --interviewer auto_approve.")
@@ -135,7 +138,6 @@ def run(
     provider: str,
     outcomes: Path | None,
     workspace: str,
-    sandbox: str,
     interviewer: str,
     answers: tuple[str, ...],
     budgets: Budgets,
@@ -165,7 +167,7 @@ def run(
         provider=provider,
         workspace=workspace,
         include_dirty=flags["include_dirty"],
-        sandbox=sandbox,
+        sandbox=flags["sandbox"],
         interviewer=_interviewer(invocation, interviewer, flags["auto_approve"], answers),
         answers=answers,
         outcomes=open_outcomes(outcomes) if outcomes else None,
@@ -176,7 +178,8 @@ def run(
         waits_for_limits=not flags["no_wait_for_limits"],
         permissions=flags["permissions"],
     )
-    request = with_test_command(replace(request, gallery=gallery), opened.project)
+    request = replace(request, gallery=gallery, place=flags["place"])
+    request = with_test_command(request, opened.project)
     earlier = find_run(name, opened.project.runs_dir) if (name := flags["feedback"]) else None
     if flags["only_checks"]:
         return _check(request, opened, earlier, as_json=as_json)
@@ -195,6 +198,7 @@ def _run_on(
     as_json: bool,
 ) -> ExitCode:
     """Let a worker of the fleet execute a run."""
+    refuse_on_pool(request.place)
     # Imported here, because only the fleet needs a database.
     from attractor.cli.runs.dispatch import run_on
 

@@ -194,7 +194,7 @@ def _table(found: Sequence[RunOverview], now: datetime, projects: Projects) -> l
                 format_age(now - run.started),
                 describe_plain(plain_status(run)),
                 visible(run.outcome) or "-",
-                visible(shorten(run.pipeline, _LONGEST_NAME)) or "-",
+                visible(shorten(run.drawn_in, _LONGEST_NAME)) or "-",
                 _cost(run.usage),
                 visible(shorten(run.subject if run.about else run.goal, _LONGEST_GOAL)),
             )

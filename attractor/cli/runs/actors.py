@@ -61,6 +61,7 @@ def describe_program(actor: Actor) -> str:
     words = [f"works with {actor.backend}"]
     words += [f"model {actor.model}"] if actor.model else []
     words += [f"arguments {shlex.join(actor.arguments)}"] if actor.arguments else []
+    words += [f"place {actor.place}"] if actor.place else []
     words += ["asks before its tool calls"] if actor.permissions.asks else []
     words += [f"leads others ({actor.leads})"] if actor.leads else []
     return visible(", ".join(words))
@@ -175,11 +176,12 @@ def actor_table(views: Sequence[ActorView], projects: Mapping[str, str]) -> list
     for view in views:
         names = [visible(projects[view.folder.project.project_id])] if projects else []
         goal = view.task.message.text if view.task else ""
+        place = view.history.actor.place
         if not goal and view.history.last:
             goal = view.history.last.message.text
         rows.append(
             (
-                visible(view.name),
+                visible(f"{view.name} in {place}" if place else view.name),
                 *names,
                 format_age(now - view.since),
                 f"{describe_plain(view.plain)}{_cause(view)}",

@@ -283,6 +283,24 @@ def sandbox_option(purpose: str = "Run tools") -> Wrap:
     return click.option("--sandbox", default="auto", show_default=True, help=words)
 
 
+place_option = click.option(
+    "--place",
+    default="",
+    metavar="NAME",
+    help="Let stages work in this place of the settings, such as a host over SSH; this machine "
+    "judges (default: this machine).",
+)
+
+
+def refuse_on_pool(place: str) -> None:
+    """Refuse a place for a run of the fleet, whose workers have places of their own."""
+    if place:
+        raise UsageError(
+            "--place cannot be combined with a pool: workers of the fleet do not know your places",
+            hint="remove one of both",
+        )
+
+
 def judge_options(suite: str, profile: str) -> Wrap:
     """Return a decorator that adds `--suite` and `--profile` with these help texts."""
     judged = click.option(

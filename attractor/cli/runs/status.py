@@ -31,6 +31,7 @@ def as_text(status: RunStatusView, now: datetime, *, proposed: str = "") -> str:
         ("run", run.run_id),
         ("pipeline", run.pipeline),
         ("about", run.about),
+        ("place", run.place),
         ("goal", run.goal),
         ("started", _time(run.started)),
         ("status", describe_plain(plain_status(run))),

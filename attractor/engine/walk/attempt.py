@@ -59,6 +59,7 @@ from attractor.engine.truncation import LONGEST_RESPONSE, shorten
 from attractor.engine.walk.saved_conversations import rebuild_parked
 from attractor.engine.walk.waits import AttemptWaits
 from attractor.engine.walk.walk import Walk
+from attractor.environments.errors import PlaceRefused
 from attractor.language.graph.branches import FAN_IN, FORKS
 from attractor.language.graph.graph import Node
 
@@ -347,13 +348,13 @@ class Attempt:
         limits = TimeLimits(stall, run.clock)
         stage = self._stage(files, emitter, inheritance, limits, changed_files)
         started, began = run.clock.now(), run.clock.monotonic()
-        unavailable: Unavailable | None = None
+        refused: Unavailable | PlaceRefused | None = None
         try:
             with walk.waits.at_work(stage.id, limits):
                 async with self._environment():
                     outcome = await execute(handler, stage, stall=stall)
-        except Unavailable as error:
-            unavailable, outcome = error, failure_of(error)
+        except (Unavailable, PlaceRefused) as error:
+            refused, outcome = error, failure_of(error)
         finally:
             emitter.close()
             files.close()
@@ -374,8 +375,8 @@ class Attempt:
             left = await self._snapshot() if self._leaves_files else ""
             ended = describe_end(outcome, emitter.last_call, emitter.refusal)
             result = AttemptResult(outcome, seconds, left=left, ended=ended)
-        elif unavailable:
-            raise Suspended(f"stage {self.node.id}: {outcome.failure_reason}") from unavailable
+        elif isinstance(refused, Unavailable):
+            raise Suspended(f"stage {self.node.id}: {outcome.failure_reason}") from refused
         else:
             visit = changed(
                 visit,

@@ -42,7 +42,7 @@ from attractor.environments.sandbox.bubblewrap import (
     SandboxSettings,
     make_mount_points,
 )
-from attractor.environments.sandbox.process import CommandExit, Job, Sandbox
+from attractor.environments.sandbox.process import GRACE_S, CommandExit, Job, Sandbox
 from attractor.environments.sandbox.sockets import (
     LOOPBACK,
     Address,
@@ -76,10 +76,10 @@ def watch_service(
     """Return the background service for a command that was started."""
     watching = asyncio.create_task(_see_end(job, out, backlog))
 
-    async def end() -> int:
+    async def end(at_once: bool) -> int:
         if not watching.done():
             with suppress(SandboxLost):
-                await sandbox.end(job)
+                await sandbox.end(job, 0.0 if at_once else GRACE_S)
         return await asyncio.shield(watching)
 
     return CommandWithBacklog(backlog, end)

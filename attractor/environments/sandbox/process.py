@@ -185,11 +185,11 @@ class Sandbox:
             await self._send({"id": number, **request}, out, err, *input_file)
         return Job(number, answer)
 
-    async def end(self, job: Job) -> CommandExit:
-        """Stop a command and its group: SIGTERM, then SIGKILL after a grace period."""
-        await self._send({"do": "end", "job": job.number, "grace": GRACE_S})
+    async def end(self, job: Job, grace: float = GRACE_S) -> CommandExit:
+        """Stop a command and its group: SIGTERM if there is a grace period, then SIGKILL."""
+        await self._send({"do": "end", "job": job.number, "grace": grace})
         try:
-            async with asyncio.timeout(GRACE_S + _END_S):
+            async with asyncio.timeout(grace + _END_S):
                 return await job.wait()
         except TimeoutError as cause:
             raise MachineryError(

@@ -19,7 +19,7 @@ Connect = Callable[[], Awaitable[socket.socket]]
 LOOPBACK = "127.0.0.1"
 
 _PIECE = 64 * 1024
-_RESET = struct.pack("ii", 1, 0)
+RESET = struct.pack("ii", 1, 0)
 # Time for a file descriptor to become free.
 _RETRY_S = 0.05
 
@@ -152,7 +152,7 @@ async def _forward(near: socket.socket, connect: Connect) -> None:
             far = await connect()
         except (OSError, AttractorError, UnicodeError):
             # Nothing listens there, the sandbox is gone, or the name is no host: signal a reset.
-            near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             return
         with far:
             for end in (near, far):

@@ -12,7 +12,7 @@ from attractor.base.records import write_fields
 from attractor.engine.budgets import Budgets
 from attractor.engine.journal.reader import events_of
 from attractor.engine.outcome import NOTHING_USED, Usage
-from attractor.engine.run_folder.layout import RunDirectory
+from attractor.engine.run_folder.layout import Manifest, RunDirectory
 from attractor.engine.run_folder.open_run import OpenRun
 from attractor.engine.state.attempts import TreeId
 from attractor.engine.state.run_state import (
@@ -75,10 +75,11 @@ from attractor.factory.resources.versions import (
     registration_notes,
     split_pin,
 )
+from attractor.factory.specification import compare_specification
 from attractor.pipeline.plan.run_plan import BegunRun, RunPlan
 from attractor.records.lookup import is_run, reference_of
 from attractor.records.request import Submission, how_to_be_judged, read_request
-from attractor.records.summary import summarize_any
+from attractor.records.summary import place_of, summarize_any
 from attractor.scenarios.carried_paths import changed_since_registration, read_carried
 from attractor.scenarios.check import require_judgeable
 from attractor.scenarios.evaluation import (
@@ -294,8 +295,16 @@ class Evaluator:
             base_is_dirty=run.manifest.options.get("include_dirty") is True,
             replays=replays_of(entries, run.tree, seal),
             exposure=request.submission.exposure if request.submission else "",
+            place=self._place_of(run.manifest, request.submission),
             is_burned=_is_burned(seal, entries),
         )
+
+    def _place_of(self, manifest: Manifest, submission: Submission | None) -> str:
+        """Return the places in which a run, or the work that it submits, had no sandbox."""
+        runs_dir = self.opened.project.runs_dir
+        roots = [runs_dir / run_id for run_id in (submission.runs if submission else ())]
+        known = [summarize_any(root).place for root in roots if is_run(RunDirectory(root))]
+        return ", ".join(dict.fromkeys(filter(None, [place_of(manifest), *known])))
 
     def _attempts_of(self, races: Iterable[Race], run_ids: Iterable[str]) -> Mapping[str, str]:
         """Return the attempts of races that are among runs, or were restarted as them, by run."""
@@ -355,6 +364,14 @@ class Evaluator:
         words = f"{trees} evaluated with this version of the suite; the maximum is {most}.{trouble}"
         return words if count else ""
 
+    def attempts_left(self, pinned: str) -> int:
+        """Return how many more trees may be evaluated with a pinned suite; 0 without one."""
+        if (sealed := self.opened.suite(pinned)) is None:
+            return 0
+        pool = EvaluationPool(list(self.ledger.entries()), self.results)
+        most = sealed.suite.settings.gate.max_attempts_per_version
+        return max(0, most + 1 - pool.attempts(sealed.seal, ""))
+
     async def _evaluate(self, begun: BegunRun, sealed: SealedSuite) -> None:
         run = begun.run
         log = self._log(run)
@@ -370,8 +387,19 @@ class Evaluator:
         )
         downloads = [f"{name} downloads" for name in project.downloads]
         carried = CarriedPaths((*files.paths, *downloads), files.content)
+        listed = sealed.suite.requirements
         start = EvaluationStart(
-            evaluation_id, sealed.seal, _kept_promises(begun, self.ledger), protected, carried
+            evaluation_id,
+            sealed.seal,
+            _kept_promises(begun, self.ledger),
+            protected,
+            carried,
+            specification=await compare_specification(
+                listed,
+                begun.workspace,
+                evaluation_id.tree,
+                prefix=await _prefix_of_project(begun.plan) if listed.requirement else "",
+            ),
         )
         if elsewhere := self._other_machines(log):
             # First: `earlier` records the trials in flight as cut.

@@ -6,12 +6,14 @@ from dataclasses import field
 from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.factory.evaluation.failed_scenarios import (
+    FEWEST,
     can_tell_failures,
     count_failures,
     in_words,
 )
 from attractor.factory.evaluation.gate import gate
 from attractor.factory.gate_records import WEAK_SUITE, GateInput
+from attractor.scenarios.coverage import told_to_agents
 from attractor.scenarios.evaluation import count_trials
 
 FEEDBACK_FILE = "feedback.json"
@@ -38,6 +40,8 @@ class Feedback:
     tags: Mapping[str, TagCount]
     failures: Mapping[str, int] = field(default_factory=dict[str, int])
     """How many holdouts failed of each kind; empty where that would tell which ones."""
+    requirements: str = ""
+    """How many sentences are proved, of those that several holdouts prove."""
 
     def to_context(self) -> dict[str, Json]:
         """Return the values for the context of the next run."""
@@ -52,6 +56,7 @@ class Feedback:
             "feedback.rules": ", ".join(self.rules),
             "feedback.tags": "; ".join(failed),
             **({"feedback.failures": in_words(self.failures)} if self.failures else {}),
+            **({"feedback.requirements": self.requirements} if self.requirements else {}),
             "feedback.failed_scenarios": self.failed,
             "feedback.scenarios": self.scenarios,
         }
@@ -74,5 +79,10 @@ def feedback_on(run_id: str, judged: GateInput) -> Feedback:
         failed=len(failed),
         flaky=report.flaky,
         failures=count_failures(judged) if can_tell_failures(judged) else {},
+        requirements=told_to_agents(
+            judged.suite, {tally.scenario for tally in tallies if tally.passed}, FEWEST
+        )
+        if judged.suite
+        else "",
         tags={tag: TagCount(len(failed & {*ids}), len(ids)) for tag, ids in tagged.items()},
     )

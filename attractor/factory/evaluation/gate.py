@@ -7,7 +7,7 @@ apply pass. A failed trial can only make a figure worse, so no failure turns no-
 from attractor.base.amounts import number_of
 from attractor.base.errors import ChainBroken, VerificationError
 from attractor.engine.outcome import Culprit
-from attractor.factory.evaluation.judged import Judged, carried, distinct
+from attractor.factory.evaluation.judged import Judged, carried, distinct, specification_notes
 from attractor.factory.evaluation.trial_rules import TRIAL_RULES
 from attractor.factory.evaluation.trust_rules import NOT_EVALUATED, TRUST_RULES
 from attractor.factory.gate_records import (
@@ -54,7 +54,7 @@ def gate(judged: GateInput) -> GateReport:
         judged.replays,
         carried=carried(one.carried for one in judged.evaluations),
         setups=tuple(one.setup for one in judged.evaluations if one.setup),
-        suite_notes=judged.suite_notes,
+        suite_notes=(*judged.suite_notes, *specification_notes(judged.evaluations)),
         measured=judged.measured,
         reading=judged.reading,
         cost=judged.cost,
@@ -145,6 +145,7 @@ _OF_TRIALS = frozenset(
     {
         "unresolved_failure",
         "must",
+        "requirements",
         "satisfaction",
         "lower_bound",
         "breadth",

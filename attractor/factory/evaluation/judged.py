@@ -5,7 +5,13 @@ from functools import cached_property
 
 from attractor.base.dataclasses import dataclass
 from attractor.engine.outcome import Culprit
-from attractor.factory.gate_records import CarriedPaths, Domain, GateInput, RuleResult
+from attractor.factory.gate_records import (
+    CarriedPaths,
+    Domain,
+    EvaluationRecord,
+    GateInput,
+    RuleResult,
+)
 from attractor.factory.races import corrected_confidence
 from attractor.scenarios.evaluation import NoResult, TrialResult, count_trials
 from attractor.scenarios.satisfaction import ScenarioTally
@@ -95,6 +101,11 @@ FIX_SUITE = (
 def carried(found: Iterable[CarriedPaths]) -> tuple[str, ...]:
     """Return the carried paths, each once."""
     return tuple(dict.fromkeys(path for one in found for path in one.paths))
+
+
+def specification_notes(found: Iterable[EvaluationRecord]) -> tuple[str, ...]:
+    """Return how specifications differ from the list of requirements, each note once."""
+    return tuple(dict.fromkeys(note for one in found for note in one.specification))
 
 
 def none_allowed(

@@ -14,6 +14,7 @@ from attractor.factory.evaluation.judged import (
     none_allowed,
 )
 from attractor.factory.gate_records import RuleResult, idle
+from attractor.scenarios.coverage import proved
 from attractor.scenarios.evaluation import TrialResult, count_trials, count_troubles
 from attractor.scenarios.satisfaction import lower_bound, satisfaction
 
@@ -93,6 +94,28 @@ def _must(judged: Judged) -> RuleResult:
         threshold="0",
         words=f"{failed} of {len(musts)} scenarios that must pass did not pass" if failed else "",
         remedy=f"{judged.remedy}; these scenarios cannot be waived",
+    )
+
+
+def _requirements(judged: Judged) -> RuleResult:
+    listed = judged.suite.requirements.requirement
+    if not listed:
+        return idle("requirements", "the suite has no list of requirements")
+    # A waiver is not a proof.
+    tallies = count_trials(judged.suite.of_split("holdout"), judged.input.counting_results())
+    passed = {one.scenario for one in tallies if one.passed}
+    count, wants_all = (
+        len(proved(judged.suite, passed)),
+        judged.suite.settings.requirements.proved == "all",
+    )
+    words = f"{count} of {number_of(len(listed), 'sentence')} are proved"
+    return RuleResult(
+        "requirements",
+        passed=count == len(listed) or not wants_all,
+        figure=f"{count} of {len(listed)}",
+        threshold="all" if wants_all else "none set",
+        words=words,
+        remedy=f"{judged.remedy}, or see: attractor suite coverage",
     )
 
 
@@ -206,6 +229,7 @@ def _instability(judged: Judged) -> RuleResult:
 TRIAL_RULES: Mapping[str, Callable[[Judged], RuleResult]] = {
     "unresolved_failure": _unresolved_failure,
     "must": _must,
+    "requirements": _requirements,
     "satisfaction": _satisfaction,
     "lower_bound": _lower_bound,
     "breadth": _breadth,

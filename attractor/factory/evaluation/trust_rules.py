@@ -86,7 +86,15 @@ _NOT_ISOLATED = "isolation of the holdouts from agents and candidate is not veri
 
 def _isolation_unverified(judged: Judged) -> RuleResult:
     # Only evaluations of this run: agents of other runs made nothing that it promotes.
-    proved = all(evaluation.promises.guards_holdouts for evaluation in judged.input.evaluations)
+    given = judged.input
+    proved = all(evaluation.promises.guards_holdouts for evaluation in given.evaluations)
+    words, remedy = _NOT_ISOLATED, "run with a sandbox; see: attractor doctor"
+    if given.place:
+        words = f"stages worked in the place {given.place}, which isolates nothing"
+        remedy = "run without --place, or with a profile that allows isolation_unverified"
+    if given.exposure:
+        words = given.exposure
+        remedy = "keep the holdouts of the suite outside of the repository"
     return permitted(
         judged,
         RuleResult(
@@ -94,10 +102,8 @@ def _isolation_unverified(judged: Judged) -> RuleResult:
             passed=proved,
             figure="verified" if proved else "not verified",
             threshold="verified",
-            words="" if proved else judged.input.exposure or _NOT_ISOLATED,
-            remedy="keep the holdouts of the suite outside of the repository"
-            if judged.input.exposure
-            else "run with a sandbox; see: attractor doctor",
+            words="" if proved else words,
+            remedy=remedy,
             domain=Domain.BOOT,
             culprit=Culprit.MACHINERY,
         ),

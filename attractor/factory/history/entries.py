@@ -172,6 +172,11 @@ def _race_ended(fields: Fields) -> str:
     return f"{fields.text('race')}: {f'won by {winner}' if winner else 'no attempt has a go'}"
 
 
+def _mission_landed(fields: Fields) -> str:
+    after = fields.text("after")[:SHOWN_HASH]
+    return f"{fields.text('task')} of the mission {fields.text('mission')} at {after}"
+
+
 def _released(fields: Fields) -> str:
     return f"{fields.text('stage')} runs, sandbox: {fields.text('sandbox')}"
 
@@ -220,6 +225,7 @@ _WORDS: Mapping[str, Callable[[Fields], str]] = {
     LineKind.LEAKED: _leaked,
     LineKind.RACE_BEGUN: _race_begun,
     LineKind.RACE_ENDED: _race_ended,
+    LineKind.MISSION_LANDED: _mission_landed,
     LineKind.RELEASED: _released,
     LineKind.TASK_REMOVED: _task_removed,
     LineKind.PROFILE_REGISTERED: _version,

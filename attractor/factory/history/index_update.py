@@ -133,6 +133,7 @@ _STEPS: Mapping[str, str] = {
     "unpriced": _UNPRICED,
     "about": "UPDATE runs SET models = '';\n",
     "read_on": _READ_ON,
+    "place": "UPDATE runs SET models = '';\n",
 }
 """The migrations, by name: a new one is added at the end."""
 

@@ -158,6 +158,7 @@ class EvaluationStart:
     carried: CarriedPaths = NOTHING_CARRIED
     setup: SetupResult | None = None
     reading: ChangeReading | None = None
+    specification: tuple[str, ...] = ()
 
     def to_record(self) -> dict[str, Json]:
         """Return the data of a ledger line."""
@@ -170,6 +171,7 @@ class EvaluationStart:
             **({"carried": write_fields(self.carried)} if self.carried.paths else {}),
             **({"setup": write_fields(self.setup)} if self.setup else {}),
             **({"reading": write_fields(self.reading)} if self.reading else {}),
+            **({"specification": list(self.specification)} if self.specification else {}),
         }
 
 
@@ -304,6 +306,7 @@ class EvaluationPool:
             carried=_carried(fields),
             setup=fields.inner("setup").whole(SetupResult) if fields.has("setup") else None,
             reading=fields.inner("reading").whole(ChangeReading) if fields.has("reading") else None,
+            specification=fields.texts("specification") if fields.has("specification") else (),
         )
 
     @cached_property

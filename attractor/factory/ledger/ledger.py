@@ -198,7 +198,9 @@ class LineKind(StrEnum):
     """A run began: `manifest` (its hash), `pipeline`, `project`, `directory`, `trigger`."""
 
     EVALUATION_BEGUN = "evaluation_begun"
-    """`evaluation` (its number), `tree`, `suite_seal`, `promises`, `protected_paths`, `carried`."""
+    """`evaluation` (its number), `tree`, `suite_seal`, `promises`, `protected_paths`, `carried`,
+    `specification`.
+    """
 
     TRIAL_FAILED = "trial_failed"
     """`evaluation`, and the public record of the trial."""
@@ -250,6 +252,10 @@ class LineKind(StrEnum):
 
     RACE_ENDED = "race_ended"
     """All attempts of a `race` ended: its `results`, the `ranking` of their trees, the `winner`."""
+
+    MISSION_LANDED = "mission_landed"
+    """The work of a run entered the branch of a mission: `mission`, `project`, `task`, `branch`,
+    `tree`, `before`, `after`. This is no promotion."""
 
     PROPOSED = "proposed"
     """A pull request of the result: `forge`, `repository`, `number`, `url`, `branch`, `target`,

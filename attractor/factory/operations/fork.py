@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from attractor.base.errors import Refused
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.open_project import OpenProject
@@ -33,6 +34,11 @@ async def fork_run(
     run, point = find_fork(root, at)
     facts, project = read_candidate_run(root), opened.project
     # Suite and profile of the new run come from this manifest, and its progress from this journal.
+    if facts.drafts_suite:
+        raise Refused(
+            f"{facts.run_id} drafts a suite: a fork would show it to those whom it judges",
+            hint="draft again: attractor suite draft FOLDER --from SPEC.md",
+        )
     own = list(opened.ledger.entries(facts.run_id))
     require_manifest(opened, facts, own)
     require_journal(facts, own)

@@ -34,7 +34,7 @@ from attractor.scenarios.suite import (
 )
 from attractor.scenarios.suite_files import is_ignored, read_suite_file
 from attractor.scenarios.suite_lint import WALL_REMEDY, SuiteFault, runs_unit_tests
-from attractor.scenarios.suite_reader import references_of
+from attractor.scenarios.suite_reader import reference_of
 from attractor.workspaces.git.repository import Git
 
 _MOST_FILES = 200
@@ -206,7 +206,7 @@ class Cheats:
         Return also the sources that the reference changes, which no cheat keeps; without one, all.
         """
         workspace, names = self.trees.workspace, None
-        reference = references_of(self.sealed.folder).get(scenario.id)
+        reference = reference_of(self.sealed.folder, scenario.id)
         with tempfile.TemporaryDirectory() as kept:
             folder = Path(kept)
             await workspace.export(workspace.base.candidate, folder, repository=True)

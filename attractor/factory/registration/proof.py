@@ -29,7 +29,8 @@ from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import CommandStep, Scenario, ServiceStep
 from attractor.scenarios.suite_files import PATCH_END, PATCHES
 from attractor.scenarios.suite_lint import RUBRIC, SuiteFault, has_rubric
-from attractor.scenarios.suite_reader import references_of
+from attractor.scenarios.suite_reader import WHOLE, references_of
+from attractor.scenarios.verifier import hanging_probe
 from attractor.scenarios.wall.crossing import Crossed, Crossing, merged
 from attractor.workspaces.git.gitignore import IgnoreRules
 from attractor.workspaces.git.repository import run_git_as_owner
@@ -70,11 +71,13 @@ class SuiteProof:
     sealed: SealedSuite
     trees: KnownTrees
     crossing: dict[str, Crossed] = field(default_factory=dict[str, Crossed])
+    hanging: dict[str, str] = field(default_factory=dict[str, str])
 
     async def play(self, *, has_base: bool) -> ProofResult:
         """Play all trials; without a base, no baselines."""
         base = await self._baselines() if has_base else ProofResult()
         faults = [*base.faults, *await self._discrimination(), *await self._references()]
+        faults += self._hanging_probes()
         faults += [] if faults else self._unreferenced()
         return ProofResult(faults, base.gaps, self.crossing)
 
@@ -88,6 +91,16 @@ class SuiteProof:
                     f"add {PATCHES}/{one.id}{PATCH_END}",
                     one.id,
                 )
+
+    def _hanging_probes(self) -> Iterator[SuiteFault]:
+        """Yield the probes that hang on a known tree; later, that is the candidate's fault."""
+        for name, program in self.hanging.items():
+            yield SuiteFault(
+                "hanging_probe",
+                f"{name}: the probe {program} exceeded its time limit",
+                "give its requests a time limit below its own, or raise `timeout`",
+                name,
+            )
 
     async def _baselines(self) -> ProofResult:
         """Find the scenarios whose declared baseline differs from the result on the base tree."""
@@ -158,16 +171,23 @@ class SuiteProof:
         """Return the scenarios that a reference patch does not pass in all trials."""
         faults: list[SuiteFault] = []
         n = self.sealed.suite.settings.trials.n
-        for name, patch in references_of(self.sealed.folder).items():
-            scenarios = [unrated(one) for one in self.sealed.suite.scenarios if one.id == name]
+        references = references_of(self.sealed.folder)
+        for name, patch in references.items():
+            scenarios = [
+                unrated(one)
+                for one in self.sealed.suite.scenarios
+                if one.id == name or (name == WHOLE and one.id not in references)
+            ]
             change = partial(apply_patch, patch, self.trees.scope.project.machine.search_path)
             what = "a reference" if self.trees.hides_words else f"reference {name}"
             played = await self._play(scenarios, what, n=n, change=change)
-            if failed := [result for result in played.results if not result.satisfied]:
-                words = f"{patch.name} passes {n - len(failed)} of {n} trials of {name}"
-                reasons = reasons_of(failed[0])
-                remedy = "correct the patch, or the scenario"
-                faults.append(SuiteFault("reference", f"{words}: {reasons}", remedy, name))
+            for one in scenarios:
+                results = [result for result in played.results if result.key.scenario == one.id]
+                if failed := [result for result in results if not result.satisfied]:
+                    words = f"{patch.name} passes {n - len(failed)} of {n} trials of {one.id}"
+                    reasons = reasons_of(failed[0])
+                    remedy = "correct the patch, or the scenario"
+                    faults.append(SuiteFault("reference", f"{words}: {reasons}", remedy, one.id))
         return faults
 
     def _without_rubric(self) -> list[Scenario]:
@@ -187,8 +207,10 @@ class SuiteProof:
             return PlayedTree([])
         done = await self.trees.play(self.sealed, played, what, n=n, change=change)
         for result in done.results:
+            name = result.key.scenario
+            if programs := [*filter(None, map(hanging_probe, result.checks))]:
+                self.hanging[name] = programs[0]
             if result.satisfied and result.crossed:
-                name = result.key.scenario
                 self.crossing[name] = merged([self.crossing.get(name, {}), result.crossed])
         return done
 

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import field, replace
 from functools import partial
@@ -45,6 +45,7 @@ from attractor.factory.resources.versions import (
     Version,
     split_reference,
 )
+from attractor.factory.specification import moved_sentences
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.files import SHIPPED, list_pipeline_files
@@ -57,7 +58,8 @@ from attractor.scenarios.carried_paths import (
     read_carried,
 )
 from attractor.scenarios.check import require_judgeable
-from attractor.scenarios.errors import InvalidSuite
+from attractor.scenarios.errors import InvalidSuite, SuiteChanged
+from attractor.scenarios.requirements import Sentence
 from attractor.scenarios.sealed_suite import SealedSuite, seal_suite
 from attractor.scenarios.suite import Suite
 from attractor.scenarios.suite_files import LOCK_FILE
@@ -92,6 +94,10 @@ async def _lint(folder: Path, opened: OpenProject) -> tuple[Suite, list[SuiteFau
     faults += carry_hints(suite, _preparation(opened), project.root)
     faults += _unknown_pipelines(suite, opened)
     faults += [*unknown_cheats(suite), *await _visible_folder(folder, project)]
+    faults += [
+        *await moved_sentences(suite.requirements, project),
+        *_fewer_sentences(suite, opened),
+    ]
     return suite, faults
 
 
@@ -104,6 +110,18 @@ def _carried_hints(
         words = changed_since_registration(changes, most=_MOST_CHANGES)
         remedy = "if they are as they should be, register the suite again"
         yield SuiteFault("carried_changed", words, remedy, is_hint=True)
+
+
+def _fewer_sentences(suite: Suite, opened: OpenProject) -> Iterator[SuiteFault]:
+    """Yield a hint if the latest version of a suite lists requirements that this one lacks."""
+    versions = opened.suites.versions.versions(suite.settings.name)
+    before: Mapping[str, Sentence] = {}
+    # What is wrong with a sealed copy is told where it judges.
+    with suppress(SuiteChanged):
+        before = opened.suites.open(versions[-1]).suite.requirements.by_id if versions else {}
+    if lost := sorted(before.keys() - suite.requirements.by_id.keys()):
+        words = f"{versions[-1]} lists {number_of(len(lost), 'sentence')} more: {', '.join(lost)}"
+        yield SuiteFault("fewer_sentences", words, "list them, unless they are gone", is_hint=True)
 
 
 async def register_suite(
@@ -181,7 +199,8 @@ def _wanted_trials(
     return trials if trials.proves or trials.measures or trials.tries else None
 
 
-def _scope(opened: OpenProject) -> RunScope:
+def scope_of(opened: OpenProject) -> RunScope:
+    """Return the scope in which known trees are played, with the additions of the profile."""
     profile = opened.profile(opened.pin_profile(opened.project.profile))
     return policy_of_profile(profile, opened.project).scope_in(opened.project)
 
@@ -195,7 +214,7 @@ async def _read_carried(suite: Suite, opened: OpenProject) -> CarriedFiles:
 def _preparation(opened: OpenProject) -> Preparation:
     """Return the preparation of workspaces, with the paths of the profile if it is registered."""
     with suppress(UnknownName):
-        return _scope(opened).preparation
+        return scope_of(opened).preparation
     return opened.project.preparation
 
 
@@ -248,7 +267,7 @@ class _Trials:
         )
         base = self._base(project)
         async with known_trees(
-            _scope(opened), sandbox=sandbox, commit=base or HEAD, hides_words=self.hides_words
+            scope_of(opened), sandbox=sandbox, commit=base or HEAD, hides_words=self.hides_words
         ) as trees:
             found, measured, cheats = await self._results(trees, opened, has_base=bool(base))
             commit = trees.commit if base else ""

@@ -11,7 +11,7 @@ from attractor.base.json import Json
 from attractor.factory.evaluation.known_trees import KnownTrees, apply_patch, keep
 from attractor.scenarios.sealed_suite import SealedSuite
 from attractor.scenarios.suite import Scenario
-from attractor.scenarios.suite_reader import references_of
+from attractor.scenarios.suite_reader import reference_of
 
 _ROUNDS = 20
 """The maximum number of trials: a broken wall hides the tests after it."""
@@ -63,7 +63,7 @@ async def find_tests_at_wall(
     sealed: SealedSuite, scenario: Scenario, trees: KnownTrees
 ) -> TestsAtWall:
     """Play a scenario without its wall and behind it, with its reference if it has one."""
-    reference = references_of(sealed.folder).get(scenario.id)
+    reference = reference_of(sealed.folder, scenario.id)
     search_path = trees.scope.project.machine.search_path
     change = partial(apply_patch, reference, search_path) if reference else keep
     play = partial(trees.play_once, sealed, change=change, watches=True)

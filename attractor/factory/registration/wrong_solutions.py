@@ -6,6 +6,7 @@ changes to leave out are those of the reference patches. Rubrics are not judged.
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -60,20 +61,38 @@ class WrongOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class WrongResult:
-    """The outcome of a wrong solution: the scenario that noticed it, and why."""
+    """The outcome of a wrong solution: the scenario that noticed it, and why.
+
+    Of one that `breaks` a requirement, `passed` are the holdouts that prove it and did not notice.
+    """
 
     id: str
     outcome: WrongOutcome
     scenario: str = ""
     reason: str = ""
+    breaks: str = ""
+    passed: tuple[str, ...] = ()
 
     def to_record(self) -> JsonObject:
         """Return the JSON record of the outcome."""
-        return {**vars(self), "outcome": self.outcome.value}
+        record: JsonObject = {
+            "id": self.id,
+            "outcome": self.outcome.value,
+            "scenario": self.scenario,
+            "reason": self.reason,
+        }
+        return (
+            {**record, "breaks": self.breaks, "passed": [*self.passed]} if self.breaks else record
+        )
 
     def __str__(self) -> str:
         by = f" by {self.scenario}" if self.scenario else ""
         return f"{self.id}: {self.outcome}{by}{': ' * bool(self.reason)}{self.reason}"
+
+    @property
+    def says_something(self) -> bool:
+        """Whether it was played, and is no program that does not start."""
+        return self.outcome not in (WrongOutcome.UNUSABLE, WrongOutcome.SILENT)
 
     @property
     def warning(self) -> str:
@@ -128,7 +147,25 @@ class SuiteMeasurement:
     @property
     def faults(self) -> list[SuiteFault]:
         """The reasons to refuse the suite."""
-        return [fault for one in self.wrong if (fault := one.fault)]
+        return [fault for one in self.wrong if (fault := one.fault)] + self.false_proofs()
+
+    def false_proofs(self) -> list[SuiteFault]:
+        """Return the faults of holdouts that no solution fails that breaks what they prove."""
+        passed: dict[tuple[str, str], int] = Counter()
+        played = Counter(one.breaks for one in self.wrong if one.says_something)
+        for one in self.wrong:
+            passed.update((one.breaks, scenario) for scenario in one.passed)
+        return [
+            SuiteFault(
+                "proves_nothing",
+                f"{scenario} names the requirement {id_}, and passes with each of "
+                f"{number_of(count, 'wrong solution')} without it",
+                "add a check of what the sentence says, or remove it from `proves`",
+                scenario,
+            )
+            for (id_, scenario), count in passed.items()
+            if count == played[id_]
+        ]
 
     def warnings(self) -> list[str]:
         """Return the warnings about wrong solutions and changes."""
@@ -256,13 +293,14 @@ class WrongSolutions:
         failed: TrialResult | None = None
         played: dict[str, bool] = {}
         for one in (*named, *others):
+            if failed and not (wrong.breaks and one in named):
+                break
             result = await play(one)
             played[one.id] = result.satisfied
-            if not result.satisfied:
-                failed = result
-                break
+            failed = failed or (None if result.satisfied else result)
+        passed = tuple(one.id for one in named if wrong.breaks and played[one.id])
         if failed is None:
-            return WrongResult(wrong.id, WrongOutcome.ESCAPED)
+            return WrongResult(wrong.id, WrongOutcome.ESCAPED, breaks=wrong.breaks, passed=passed)
         is_named = failed.key.scenario in wrong.noticed_by
         outcome = WrongOutcome.NOTICED if is_named else WrongOutcome.ELSEWHERE
         # A patch that breaks what the commit passes says something, whatever else fails.
@@ -270,7 +308,10 @@ class WrongSolutions:
         has_several = len(self._failed_by_base) > 1
         if not is_broken and has_several and await self._fails_all(played, play):
             outcome = WrongOutcome.SILENT
-        return WrongResult(wrong.id, outcome, failed.key.scenario, first_reason_of(failed))
+        reason = first_reason_of(failed)
+        return WrongResult(
+            wrong.id, outcome, failed.key.scenario, reason, breaks=wrong.breaks, passed=passed
+        )
 
     async def _fails_all(self, played: dict[str, bool], play: PlayOnce) -> bool:
         """Return whether each holdout fails that the base fails."""

@@ -23,6 +23,27 @@ def shared_touches(first: Iterable[str], second: Sequence[str]) -> Sequence[str]
     return [one for one in first if any(_may_meet(_parts(one), _parts(other)) for other in second)]
 
 
+def is_within(pattern: str, others: Iterable[str]) -> bool:
+    """Return whether one of the other patterns matches each path that a pattern matches.
+
+    If that is not plain, as of `a*b` and `*b`, it is denied.
+    """
+    parts = _parts(pattern)
+    return ".." not in parts and any(_covers(_parts(other), parts) for other in others)
+
+
+def _covers(wide: Sequence[str], narrow: Sequence[str]) -> bool:
+    if not wide:
+        return not narrow
+    if wide[0] == _ANY_FOLDERS:
+        return _covers(wide[1:], narrow) or (bool(narrow) and _covers(wide, narrow[1:]))
+    if not narrow or narrow[0] == _ANY_FOLDERS:
+        return False
+    is_plain = not any(sign in narrow[0] for sign in "*?[")
+    is_covered = wide[0] in ("*", narrow[0]) or (is_plain and fnmatchcase(narrow[0], wide[0]))
+    return is_covered and _covers(wide[1:], narrow[1:])
+
+
 def _parts(pattern: str) -> Sequence[str]:
     parts = pattern.removeprefix("./").strip("/").split("/")
     # A folder means all files in it.

@@ -181,7 +181,7 @@ def outside_parts(
             defaults=ModelDefaults(request.model, request.provider),
             settings=project.backends,
             asks=bool(request.permissions and request.permissions.asks and not request.person),
-            is_sandboxed=request.sandbox != "none",
+            is_sandboxed=request.sandbox != "none" or bool(request.place),
             is_model_asked=is_model_asked,
             prompt_folders=(scope.agents_folder / PROFILES,),
             accounts=accounts_of(request, project),
@@ -191,6 +191,7 @@ def outside_parts(
             feedback=request.feedback,
             has_person=bool(request.person),
             terminal=project.console.terminal,
+            place=request.place,
         ),
         team=project.console.team if request.task else None,
     )

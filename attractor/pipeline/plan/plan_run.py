@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from attractor.environments.environment import Promises
 from attractor.environments.selection import require_promised
 from attractor.pipeline.plan.origins import Origin
 from attractor.pipeline.plan.run_plan import UNGOVERNED, RunPlan, RunRules
@@ -45,9 +46,12 @@ async def plan_run(origin: Origin, project: Project, rules: RunRules = UNGOVERNE
         )
     else:
         sandbox = await choose_sandbox(request, scope, run_id=run_id)
-        report = PreflightReport(origin.pipeline_name, request, (), sandbox)
+        promises = Promises() if request.place else sandbox.promises
+        report = PreflightReport(origin.pipeline_name, request, (), sandbox, promises=promises)
     if report.sandbox and not report.faults:
-        require_promised(origin.promises, report.sandbox)
+        # Those of a place are known if stages work there.
+        if not request.place or origin.walks:
+            require_promised(origin.promises, replace(report.sandbox, promises=report.promises))
         if policy.needs_ports:
             report.sandbox.require_ports()
     return RunPlan(

@@ -18,6 +18,7 @@ from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.accept_change import PlannedChange
 from attractor.pipeline.source.read import PipelineSource
+from attractor.pipeline.workspace.place import choose_place
 from attractor.records.request import RunRequest
 
 
@@ -124,7 +125,13 @@ class RunPlan:
 
     @property
     def sandbox_of_stages(self) -> EnvironmentChoice:
-        """The sandbox of the stages, which a command may open; that of trials stays closed."""
+        """The sandbox of the stages, which a command may open, or their place.
+
+        Trials have the closed sandbox of this machine.
+        """
+        if self.request.place:
+            self.report.require_ok()
+            return choose_place(self.request, self.scope.project, self.run_id, self.report.promises)
         command = self.request.command
         return with_network(self.sandbox) if command and command.opens_network else self.sandbox
 

@@ -3,7 +3,7 @@
 import os
 from collections import ChainMap
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import replace
+from dataclasses import field, replace
 from io import StringIO
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, cast
@@ -16,7 +16,9 @@ from attractor.engine.preflight import find_faults, find_secret_names, resolve_h
 from attractor.engine.prompts.inherited_context import ModelTask, model_task
 from attractor.engine.seams import Handler
 from attractor.engine.simulation.outcomes import read_outcomes
+from attractor.environments.environment import Promises
 from attractor.environments.errors import NO_PORTS, PORTS_HINT
+from attractor.environments.places.registry import place_registry
 from attractor.environments.selection import EnvironmentChoice
 from attractor.handlers.registry import handler_registry
 from attractor.interviewers.registry import InterviewerParts, build_interviewer
@@ -27,8 +29,8 @@ from attractor.pipeline.components.backends import AGENT, SIMULATE, backend_of
 from attractor.pipeline.components.run_components import preset_answers
 from attractor.pipeline.preflight.child_pipelines import find_child_pipelines
 from attractor.pipeline.preflight.requirements import (
+    check_where_stages_work,
     find_missing_here,
-    find_missing_in_sandbox,
     find_secret_input_faults,
     find_secrets_in_pipeline,
     find_secrets_in_request,
@@ -370,7 +372,8 @@ class PreflightReport:
 
     `request` contains the chosen default model; `notices` are sentences for a person. The first
     stage begins only if the `providers` answer. With `is_machine_at_fault`, all errors are missing
-    models, programs and variables, with which the same run can begin later.
+    models, programs and variables, with which the same run can begin later. `promises` are those of
+    the stages.
     """
 
     pipeline: str
@@ -380,6 +383,7 @@ class PreflightReport:
     notices: Sequence[str] = ()
     providers: tuple[str, ...] = ()
     is_machine_at_fault: bool = True
+    promises: Promises = field(default_factory=Promises)
 
     def require_ok(self) -> EnvironmentChoice:
         """Return the sandbox, or raise one exception with all errors, each with its fix."""
@@ -433,23 +437,39 @@ async def preflight(
         report = PreflightReport(name, request, faults, notices=notices)
         return replace(report, is_machine_at_fault=not of_run)
     programs = [*_program_backends(graphs, request, scope)]
-    notices = [
-        *notices,
-        *(line for backend, nodes in programs for line in backend.find_unmetered(nodes)),
-    ]
+    notices = [*notices, *_notices_about(programs, request, project)]
     read = [path for backend, _ in programs for path in backend.readable_paths()]
+    there = [word for backend, _ in programs for word in backend.needed_there()]
+    place = project.places.get(request.place)
+    if place and any(backend.needs_ports() for backend, _ in programs):
+        there += place_registry()[place.kind].needed_by_ports
     sandbox = await choose_sandbox(request, scope, run_id=run_id, read=read)
-    missing = [
-        *await find_missing_in_sandbox(required, sandbox, project),
-        *_find_missing_ports(graphs, request, scope, sandbox),
-    ]
+    checked = await check_where_stages_work(required, request, sandbox, project, there)
+    missing = (*checked.faults, *_find_missing_ports(graphs, request, scope, sandbox))
     providers: tuple[str, ...] = ()
     if asking := _agent_nodes(graphs, request, scope):
         # Models and agents are slow to import.
         from attractor.pipeline.preflight.models import list_providers
 
         providers = list_providers(asking, request, scope)
-    return PreflightReport(name, request, tuple(missing), sandbox, notices, providers)
+    report = PreflightReport(name, request, missing, sandbox, notices, providers)
+    return replace(report, promises=checked.promises)
+
+
+def _notices_about(
+    programs: Sequence[tuple[NeedsProgram, Sequence[Node]]], request: RunRequest, project: Project
+) -> Iterator[str]:
+    """Yield sentences about uncounted model calls, and about variables that leave this machine."""
+    for backend, nodes in programs:
+        yield from backend.find_unmetered(nodes)
+    if not (request.place and project.agent):
+        return
+    for name, server in project.agent.mcp.items():
+        if server.command and server.env:
+            yield (
+                f"The MCP server {name} of agents starts in the place {request.place}, and its "
+                f"variables go there: {', '.join(server.env)}."
+            )
 
 
 def _find_missing_ports(
@@ -457,7 +477,7 @@ def _find_missing_ports(
 ) -> Iterator[Diagnostic]:
     """Yield a fault for each node whose program cannot reach its models in the sandbox."""
     for backend, nodes in _program_backends(graphs, request, scope):
-        if not sandbox.has_ports and backend.needs_ports():
+        if not request.place and not sandbox.has_ports and backend.needs_ports():
             name = backend_of(nodes[0], _backend_of_run(request, scope))
             yield error(
                 f"node {nodes[0].id}: backend={name}: {NO_PORTS}, so programs cannot reach their "

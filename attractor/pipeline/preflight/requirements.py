@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from attractor.base.amounts import number_of
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
 from attractor.engine.receipts import RECEIPT, receipt_command
 from attractor.engine.stage.toolchain import PATIENCE_MS, find_version, version_question
 from attractor.engine.storage.secrets import (
@@ -16,7 +17,7 @@ from attractor.engine.storage.secrets import (
     is_secret_name,
     is_unusable,
 )
-from attractor.environments.environment import ExecutionEnvironment
+from attractor.environments.environment import ExecutionEnvironment, Promises
 from attractor.environments.local import LocalExecutionEnvironment
 from attractor.environments.selection import EnvironmentChoice
 from attractor.language.declarations.inputs import (
@@ -39,6 +40,12 @@ from attractor.language.source.text import span_within
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
 from attractor.pipeline.source.read import PipelineSource
+from attractor.pipeline.workspace.place import (
+    connect_for_check,
+    examine,
+    find_place,
+    require_placeable,
+)
 from attractor.records.request import GOAL, INPUT_PREFIX, RunRequest
 from attractor.workspaces.folders import borrowed_folder, prepare_workspaces_folder
 
@@ -260,7 +267,11 @@ async def look_for(
 async def find_missing_here(
     required: Sequence[Required], request: RunRequest, project: Project
 ) -> Sequence[Diagnostic]:
-    """Return an error for each requirement that the shell of the operator does not meet."""
+    """Return an error for each requirement that the shell of the operator does not meet.
+
+    Programs of stages that work in a place are needed there only.
+    """
+    required = [one for one in required if not (request.place and one.need.is_program)]
     if not required:
         return ()
     folder = request.file.parent
@@ -274,13 +285,29 @@ async def find_missing_here(
     return [one.diagnostic for one in checks if one.fault]
 
 
-async def find_missing_in_sandbox(
-    required: Sequence[Required], sandbox: EnvironmentChoice, project: Project
-) -> Sequence[Diagnostic]:
-    """Return an error for each required program that is missing in the sandbox."""
+@dataclass(frozen=True)
+class CheckedPlace:
+    """Where stages work: the errors there, and the promises that were proved."""
+
+    faults: Sequence[Diagnostic]
+    promises: Promises
+
+
+async def check_where_stages_work(
+    required: Sequence[Required],
+    request: RunRequest,
+    sandbox: EnvironmentChoice,
+    project: Project,
+    there: Sequence[str] = (),
+) -> CheckedPlace:
+    """Look for each required program in the sandbox, or in the place of the run, and check the
+    place; `there` are the programs of backends.
+    """
     programs = [one for one in required if one.need.is_program]
+    if request.place:
+        return await _check_place(programs, request, project, there)
     if not programs or sandbox.kind == "none":
-        return ()
+        return CheckedPlace((), sandbox.promises)
     # The state folder was prepared, with its report, when the sandbox was chosen.
     place = prepare_workspaces_folder(
         project.machine.state_dir, shared=project.workspaces_dir, tell=lambda sentence: None
@@ -292,13 +319,41 @@ async def find_missing_in_sandbox(
             checks = await look_for(programs, environment, {})
         finally:
             await environment.cleanup()
-    return [
+    missing = [
         replace(
             one, fault=f"in the sandbox {one.fault}", remedy=f"{one.remedy} {_SANDBOX_REMEDY}"
         ).diagnostic
         for one in checks
         if one.fault
     ]
+    return CheckedPlace(missing, sandbox.promises)
+
+
+async def _check_place(
+    programs: Sequence[Required], request: RunRequest, project: Project, there: Sequence[str]
+) -> CheckedPlace:
+    try:
+        require_placeable(request.workspace, request.place)
+        place = find_place(request.place, project)
+        environment = connect_for_check(place, project)
+        try:
+            await environment.initialize()
+            report = await examine(environment, place, project, there)
+            checks = await look_for(programs, environment, {})
+        finally:
+            await environment.cleanup()
+    except AttractorError as fault:
+        missing = error(f"--place {request.place}: {fault.message}", fix=fault.hint)
+        return CheckedPlace([missing], Promises())
+    faults = [
+        *(error(one.message, fix=one.fix) for one in report.faults),
+        *(
+            replace(one, fault=f"in the place {place.name} {one.fault}").diagnostic
+            for one in checks
+            if one.fault
+        ),
+    ]
+    return CheckedPlace(faults, report.promises)
 
 
 def _required(graph: Graph) -> Iterator[Required]:

@@ -14,7 +14,9 @@ from attractor.config.logins import AllowedLogins
 from attractor.config.projects import AGENTS
 from attractor.config.settings import (
     CachesSettings,
+    MissionsSettings,
     NotifySettings,
+    PlaceSettings,
     PullRequestSettings,
     Settings,
     WorkspaceSettings,
@@ -79,8 +81,8 @@ class Project:
     downloads a sandbox shows; `readable` are more paths that it shows, and `sandbox_env` the
     variables that it adds. `suite` and `profile`
     judge runs that name none. After `max_same_cause` task runs that stopped for one cause, a person
-    is asked. `secrets` are values in the settings, in addition to the variables
-    whose names indicate secrets.
+    is asked. `places` are those in which runs can work, by name. `secrets` are values in the
+    settings, in addition to the variables whose names indicate secrets.
     """
 
     machine: Machine
@@ -106,10 +108,12 @@ class Project:
     agent: "CodingAgentSettings | None" = None
     growth: "GrowthSettings | None" = None
     worlds: WorldsSettings = WorldsSettings()
+    missions: MissionsSettings = MissionsSettings()
     suite: str = ""
     profile: str = ""
     max_same_cause: int = 0
     pull_request: PullRequestSettings = PullRequestSettings()
+    places: Mapping[str, PlaceSettings] = field(default_factory=dict[str, PlaceSettings])
     secrets: tuple[str, ...] = ()
 
     @property
@@ -168,10 +172,12 @@ def project_from(
         agent=settings.agent,
         growth=settings.growth,
         worlds=settings.worlds,
+        missions=settings.missions,
         suite=settings.factory.suite,
         profile=settings.factory.profile,
         max_same_cause=settings.factory.max_same_cause,
         pull_request=settings.pull_request,
+        places=settings.places,
         secrets=(*_secrets(settings), *AllowedLogins(machine.state_dir).secrets(machine.environ)),
     )
 

@@ -62,7 +62,7 @@ def write_pipeline_file(project: Path, name: str, text: str, *, known: str) -> P
     place, content = find_place(project, name), text.encode()
     place.parent.mkdir(parents=True, exist_ok=True)
     # Of two callers that know the same content, only one may write.
-    with _locked(place.parent):
+    with locked(place.parent):
         now = content_hash(place.read_bytes()) if place.is_file() else ""
         if now != known:
             raise Refused(
@@ -74,7 +74,7 @@ def write_pipeline_file(project: Path, name: str, text: str, *, known: str) -> P
 
 
 @contextmanager
-def _locked(folder: Path) -> Generator[None]:
+def locked(folder: Path) -> Generator[None]:
     """Hold a folder itself, so that no lock file appears in the project."""
     at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

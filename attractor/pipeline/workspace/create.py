@@ -2,9 +2,10 @@
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -49,6 +50,7 @@ from attractor.workspaces.folders import (
 from attractor.workspaces.git.gitignore import escape_pattern
 from attractor.workspaces.git.object_store import Author
 from attractor.workspaces.git.repository import Repository, find_git_dir, open_repository
+from attractor.workspaces.placed_environment import PlacedEnvironment
 from attractor.workspaces.preparation import Preparation
 from attractor.workspaces.result_tree import EXCLUDED
 from attractor.workspaces.run_store import STORES, SUBMISSIONS, read_record, recorded_folders
@@ -323,7 +325,17 @@ def _make_environments(
     ports = ports_of(owner, project)
     if kind.only_reads:
         return lambda at: ReadOnlyExecutionEnvironment(make(at), variables=ports)
-    return (lambda at: EnvironmentWrapper(make(at), variables=ports)) if ports else make
+    return partial(_make_with, make, ports) if ports else make
+
+
+def _make_with(
+    make: EnvironmentFactory, variables: Mapping[str, str], folder: Path
+) -> ExecutionEnvironment:
+    made = make(folder)
+    if isinstance(made, PlacedEnvironment):
+        made.add_variables(variables)
+        return made
+    return EnvironmentWrapper(made, variables=variables)
 
 
 def _complete(

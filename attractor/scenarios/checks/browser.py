@@ -4,13 +4,14 @@ import asyncio
 import importlib.util
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
 from attractor.base.errors import UsageError
 from attractor.base.json import content_hash
 from attractor.engine.truncation import one_line
+from attractor.scenarios.accessibility import find_barriers, has_axe
 from attractor.scenarios.check import (
     CheckOptions,
     CheckPhase,
@@ -29,6 +30,7 @@ _POLL_INTERVAL_S = 0.1
 # For the last action to report its own timeout.
 _GRACE_S = 2.0
 _LONGEST_REASON = 300
+_WIDTH, _HEIGHT, _MOST_BARRIERS = 1280, 720, 5
 
 
 class BrowserAction(SuiteTable):
@@ -74,15 +76,27 @@ class BrowserCheck(TextExpectation, CheckOptions):
     selector: str | None = Field(
         default=None, description="an element that must become visible, as CSS or `text=Add`"
     )
+    viewports: tuple[Annotated[int, Field(ge=200, le=4000)], ...] = Field(
+        default=(),
+        max_length=10,
+        description="widths of the page in pixels, such as `[390, 768, 1440]`: the actions are "
+        "repeated in a new page at each (default: one page of 1280)",
+    )
+    accessible: bool = Field(
+        default=False,
+        description="whether a serious or critical barrier that axe finds at the end fails the "
+        "check, also one in a frame",
+    )
     timeout: Duration = Field(
         default=timedelta(seconds=20), description="the time limit of each action and of the result"
     )
 
     @model_validator(mode="after")
     def _expects_something(self) -> "BrowserCheck":
-        if self.selector is None and not self.is_given:
+        if self.selector is None and not self.is_given and not self.accessible:
             raise ValueError(
-                "set selector, or one of equals, contains, lacks, matches and lacks_match"
+                "set selector, accessible, or one of equals, contains, lacks, matches and "
+                "lacks_match"
             )
         return self
 
@@ -93,6 +107,7 @@ class BrowserCheck(TextExpectation, CheckOptions):
         return explain_missing(
             has_playwright=importlib.util.find_spec("playwright") is not None,
             chromium=find_chromium(environ.get("PATH", "")),
+            has_axe=has_axe() or not self.accessible,
         )
 
     async def judge(self, observed: Observation) -> CheckResult:
@@ -106,14 +121,20 @@ class BrowserCheck(TextExpectation, CheckOptions):
             environment.offer(self.port, address),
             open_chromium(environment, self.port) as browser,
         ):
-            return await self._visit(browser, observed.edition)
+            first, *others = self.viewports or (_WIDTH,)
+            result = await self._visit(browser, observed.edition, first)
+            for width in others:
+                if result.passed:
+                    result = await self._visit(browser, observed.edition, width)
+            return result
 
-    async def _visit(self, browser: "Browser", edition: int) -> CheckResult:
+    async def _visit(self, browser: "Browser", edition: int, width: int) -> CheckResult:
         # Only suites with this check need Playwright.
         from playwright.async_api import Error
 
         seconds, at = self.timeout.total_seconds(), f"open = {self.path!r}"
-        page = await browser.new_page()
+        where = f"at {width} pixels: " if self.viewports else ""
+        page = await browser.new_page(viewport={"width": width, "height": _HEIGHT})
         page.set_default_timeout(seconds * 1000)
         origin = f"http://127.0.0.1:{self.port}"
         try:
@@ -124,12 +145,14 @@ class BrowserCheck(TextExpectation, CheckOptions):
                     await action.perform(page, origin)
                 at = f"selector {self.selector!r}" if self.selector else "the page"
                 text, lack = await self._look(page, edition)
+                if self.accessible and not lack and (barriers := await find_barriers(page)):
+                    lack = f"has barriers: {'; '.join(barriers[:_MOST_BARRIERS])}"
                 shown = content_hash(await page.screenshot())
         except (Error, TimeoutError) as error:
             words = one_line(str(error) or f"no end within {seconds:g} s", _LONGEST_REASON)
-            reason = f"{at}: {words}"
+            reason = f"{where}{at}: {words}"
             return check_result("browser", passed=False, reason=reason, evidence=reason)
-        reason = f"{at} {lack or 'is as expected'}"
+        reason = f"{where}{at} {lack or 'is as expected'}"
         evidence = f"{page.url}\n{shown}\n{text}"
         return check_result("browser", passed=not lack, reason=reason, evidence=evidence)
 

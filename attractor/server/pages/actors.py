@@ -16,6 +16,7 @@ from attractor.worlds.care import change, clone, rename, unarchive
 from attractor.worlds.orders import dimension_of, mark_seen, send
 from attractor.worlds.records import open_messages
 from attractor.worlds.remarks import Remarks
+from attractor.worlds.started import funds_of
 from attractor.worlds.status import read_actor
 
 part = PageRouter()
@@ -48,6 +49,7 @@ def show_actor(
         "address": address_of(project, name),
         "open": open_messages(view),
         "answers": [*reversed(view.history.answers)][:MAX_ANSWERS],
+        "funds": funds_of(view.history, service.opened),
         "tails": partial(read_tails, view),
         "reviewed": partial(read_reviewed, service, view.history.actor.dimension),
         "remarked": remark,

@@ -10,6 +10,7 @@ from attractor.base.errors import AttractorError
 from attractor.factory.evaluation.evaluate import Evaluator
 from attractor.factory.evaluation.suite_history import suite_history
 from attractor.factory.registration.register_suite import register_suite
+from attractor.factory.registration.taking import views_of
 from attractor.factory.resources.versions import ARCHIVED, BURNED
 from attractor.pipeline.source.files import path_in
 from attractor.scenarios.satisfaction import failures_allowed
@@ -53,7 +54,8 @@ def _list(request: Request, service: Service, refusal: Refusal) -> Response:
     project = service.project.root
     found = sorted(project.glob(f"scenarios/*/{SUITE_FILE}"))
     folders = [str(one.parent.relative_to(project)) for one in found]
-    values = {"suites": suites, "folders": folders, "refusal": refusal}
+    drafts = [one.to_record(project) for one in views_of(service.opened)]
+    values = {"suites": suites, "folders": folders, "drafts": drafts, "refusal": refusal}
     return render(request, "suites.html.j2", values, status=409 if refusal.error else 200)
 
 

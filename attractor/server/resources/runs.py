@@ -67,6 +67,7 @@ class RunAnswer(AnswerModel):
     landed_on: str
     actor: str
     about: str = Field(description="The issue or ticket, and the round of the pull request.")
+    place: str = Field(description="The place in which the stages work, or an empty text.")
     seconds: float
     cost_usd: float
     input_tokens: int

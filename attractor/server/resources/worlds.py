@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field, JsonValue, StrictBool, StrictFloat
 
 from attractor.base.errors import Refused, UnknownName
+from attractor.base.names import name_after
 from attractor.base.records import write_fields
 from attractor.config.checks import LONGEST_NEW_NAME, NAME_PATTERN
 from attractor.engine.questions.call_rules import PermissionMode, require_permissions
@@ -40,13 +41,12 @@ from attractor.worlds.orders import (
     archive,
     last_answer,
     mark_seen,
-    name_after,
     remove_with_actors,
     send,
     spawn,
     stop,
 )
-from attractor.worlds.records import actor_record, message_records, world_record
+from attractor.worlds.records import actor_record, message_records, shown_record, world_record
 from attractor.worlds.status import ActorStatus, read_actor, read_actors
 
 part = APIRouter(tags=["worlds"], responses=problem_statuses(400, 404, 409))
@@ -78,6 +78,8 @@ class ActorAnswer(AnswerModel):
     arguments: list[str] = Field(description="Further arguments of its program.")
     permissions: PermissionMode = Field(description="What limits its tool calls.")
     leads: str = Field(description="Its rights over other actors, such as `to=test-* hourly=20`.")
+    touches: str = Field(description="Patterns of the files that it is expected to change.")
+    place: str = Field(description="The place in which it works; empty: this machine.")
     spawner: str = Field(description="Who spawned it: a person, or another actor.")
     pipeline: str
     run: str = Field(description="The run of the task at work; empty without one.")
@@ -87,6 +89,13 @@ class ActorAnswer(AnswerModel):
     cost_usd: float
     unpriced_tokens: int = Field(description="The tokens of calls whose cost is unknown.")
     reason: str
+
+
+class ShownActor(ActorAnswer):
+    """An actor, with what it gave to the actors that it started."""
+
+    given_usd: dict[str, float] = Field(description="What each of these may cost, or did.")
+    left_usd: float = Field(description="What it may still give to others.")
 
 
 class RulesAnswer(AnswerModel):
@@ -382,9 +391,10 @@ def _refused_if_not_runnable() -> Generator[None]:
 
 
 @part.get("/api/v1/actors/{project}/{name}", dependencies=[READ])
-def show_actor(service: PathProjectService, name: str) -> ActorAnswer:
-    """Return an actor."""
-    return answer_of(actor_of(service, name))
+def show_actor(service: PathProjectService, name: str) -> ShownActor:
+    """Return an actor, with what it gave to the actors that it started."""
+    view = read_actor(actor_of(service, name))
+    return ShownActor.model_validate(shown_record(view, service.opened))
 
 
 @part.get("/api/v1/actors/{project}/{name}/messages", dependencies=[READ])

@@ -12,10 +12,19 @@ def test_shipped_agents_and_those_of_the_project_are_listed(tmp_path: Path) -> N
     (own / "prompt.md.j2").write_text("Review.")
     shown = attractor("agents", folder=tmp_path).stdout.splitlines()
     assert [line.split()[0] for line in shown] == [
-        *("coder", "compiler", "historian", "judge", "planner", "researcher", "reviewer"),
+        *(
+            "coder",
+            "compiler",
+            "historian",
+            "judge",
+            "planner",
+            "requirements",
+            "researcher",
+            "reviewer",
+        ),
         *("safety", "surface", "tester", "toolsmith"),
     ]
-    assert "reviewer    workspace  Ours." in shown
+    assert "reviewer      workspace  Ours." in shown
     listed = json.loads(attractor("agents", "--json", folder=tmp_path).stdout)
     [ours] = [one for one in listed if one["folder"] == str(own)]
     assert (ours["name"], ours["tools"], ours["limits"]["cost_usd"]) == ("reviewer", None, 1.5)

@@ -43,6 +43,7 @@ def test_feedback_has_rules_tags_and_counts(tmp_path: Path) -> None:
         "flaky": 0,
         # Each of the three was to be achieved.
         "failures": {},
+        "requirements": "",
         "tags": {
             "gifts": {"failed": 3, "scenarios": 3},
             "land": {"failed": 2, "scenarios": 2},

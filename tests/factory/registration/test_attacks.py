@@ -61,6 +61,11 @@ VERIFIER = """#!/usr/bin/env python3
 import json, os, pathlib, sys
 sys.exit(json.loads(pathlib.Path(os.environ["CANDIDATE"], "out.json").read_text()) != {"half": 3.5})
 """
+PROBE = """#!/usr/bin/env python3
+import json, os, sys, urllib.request
+said = json.load(urllib.request.urlopen(os.environ["BASE_URL"], timeout=5))
+sys.exit(said != {"half": 3.5})
+"""
 CASE = '{"call": "half", "args": [7], "equals": 3.5}\n'
 PORT = free_port()
 STEP = '[[steps]]\nname = "go"\nrun = "{}"\n'
@@ -92,6 +97,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "json": (GO, 'file = "out.json"\npath = "$.half"\nequals = 3.5'),
     "http": (SERVED, 'step = "ask"\ncontains = "3.5"'),
     "command": (GO, 'program = "is-half"'),
+    "probe": (SERVED, 'program = "asks"'),
     "cases": (GO, 'cases = "half.jsonl"\nmodule = "calc"'),
     "twin": (GO, 'twin = "todo-api"\nmethod = "POST"\nbody = { "$.title" = "3.5" }\ncount = 1'),
     "tree": (GO, f'only = ["out.json"]\n{SAYS}'),
@@ -136,6 +142,7 @@ def test_no_cheat_is_believed_by_a_check_of_any_kind(tmp_path: Path, sandbox: st
     files = {
         "fixtures/calc_test.py": TEST,
         "checks/is-half": VERIFIER,
+        "checks/asks": PROBE,
         "checks/half.jsonl": CASE,
     }
     opened = write(tmp_path, holdouts, files)

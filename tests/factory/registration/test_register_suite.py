@@ -33,6 +33,7 @@ from attractor.workspaces.preparation import NO_PREPARATION
 from tests.environments.places import skipping_without_sandbox
 from tests.needs import needs_kind, needs_sandbox
 from tests.pipeline.projects import LINEAR, adjusted, git, make_project, open_project, simulated
+from tests.ports import free_port
 from tests.scenarios.suites import TWIN, write_files, write_suite
 
 SUITE = 'name = "todo"\npipeline = "linear"\n'
@@ -77,6 +78,32 @@ def faults(opened: Project, folder: Path) -> list[tuple[str, str]]:
         register(opened, folder)
     assert not OpenProject(opened).suites.versions.names()
     return [(one.rule, one.scenario) for one in caught.value.faults]
+
+
+PROBED = """
+id = "greets"
+title = "The port"
+story = "Ann asks."
+
+[[steps]]
+name = "serve"
+service = "python3 -m http.server --bind 127.0.0.1 {port}"
+port = {port}
+
+[[checks]]
+kind = "probe"
+program = "look"
+timeout = "300ms"
+"""
+
+
+def test_a_probe_that_hangs_at_registration_is_the_suites_fault(
+    opened: Project, tmp_path: Path
+) -> None:
+    folder = write_suite(tmp_path / "suite", suite=SUITE, greets=PROBED.format(port=free_port()))
+    write_files(folder, {"checks/look": "#!/bin/sh\nsleep 30\n"})
+    # On the last commit it fails as it should: only its time limit tells that it says nothing.
+    assert faults(opened, folder) == [("hanging_probe", "greets")]
 
 
 def test_a_good_suite_is_registered_with_progress_and_leaves_no_traces(

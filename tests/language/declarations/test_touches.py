@@ -2,8 +2,9 @@
 
 import pytest
 
-from attractor.language.declarations.touches import declared_touches, shared_touches
+from attractor.language.declarations.touches import declared_touches, is_within, shared_touches
 from attractor.language.reading import parse
+from tests.tables import table
 
 
 def test_declared_patterns_are_split_at_commas() -> None:
@@ -31,3 +32,24 @@ def test_declared_patterns_are_split_at_commas() -> None:
 def test_patterns_meet_if_a_path_may_match_both(first: str, second: str, meet: bool) -> None:
     assert shared_touches([first], [second]) == ([first] if meet else [])
     assert shared_touches([second], [first]) == ([second] if meet else [])
+
+
+@table(
+    "narrow, wide, expected",
+    [
+        ("src/api/users.py", "src/**", True),
+        ("src/api/", "src/", True),
+        ("src/**", "**", True),
+        ("src/*.py", "src/*", True),
+        ("src/**/a.py", "src/**", True),
+        ("src/**", "src/*", False),
+        ("src", "src/api", False),
+        ("src/a*", "src/*.py", False),
+        ("src/../x", "src/**", False),
+        ("**", "src/**", False),
+    ],
+)
+def test_pattern_is_within_another_if_that_matches_all_of_its_paths(
+    narrow: str, wide: str, expected: bool
+) -> None:
+    assert is_within(narrow, ["docs/*", wide]) is expected

@@ -12,6 +12,7 @@ import pytest
 from httpcore._backends.anyio import AnyIOStream
 
 from attractor.base.json import Json
+from attractor.base.listening import accept_no_more
 from attractor.llm import (
     AdapterTimeout,
     Client,
@@ -130,6 +131,8 @@ async def serving(
         scene = Scene(adapter)
         yield scene
         await adapter.close()
+        # A client that gave up may have been accepted only now.
+        await accept_no_more([server])
         await asyncio.gather(*answering)
 
 

@@ -15,7 +15,7 @@ def test_the_parts_are_known_by_name(tmp_path: Path) -> None:
 
 
 CREW = {"compiler", "historian", "safety", "surface", "toolsmith"}
-SHIPPED = {"coder", "judge", "planner", "researcher", "reviewer", "tester", *CREW}
+SHIPPED = {"coder", "judge", "planner", "requirements", "researcher", "reviewer", "tester", *CREW}
 
 
 def test_agents_are_the_shipped_ones_and_those_of_the_project(tmp_path: Path) -> None:

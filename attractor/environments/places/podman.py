@@ -1,0 +1,5 @@
+"""Containers of Podman on this machine."""
+
+from attractor.environments.places.containers import container_kind
+
+part = container_kind("podman")

@@ -1,0 +1,1 @@
+"""Missions: names for runs with an aim and a plan, which work without a person."""

@@ -1,0 +1,120 @@
+"""Values that requests of a trial take from responses, and cookies, for the steps after them."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import field
+from http.cookies import CookieError, Morsel, SimpleCookie
+from typing import cast
+from urllib.parse import quote
+
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json
+from attractor.scenarios._search import LinearPattern
+from attractor.scenarios.http_request import HttpAnswer
+from attractor.scenarios.suite import COOKIE, HEADER, PATTERN, RequestStep
+from attractor.twins.recordings.json_diff import JsonPath
+
+_LONGEST = 4096
+_MOST_COOKIES = 50
+_VALUE = re.compile(r"\$\{(\w+)\}")
+
+
+class NothingTaken(Exception):
+    """A response has not what a request takes from it."""
+
+
+@dataclass(frozen=True)
+class Captures:
+    """What was taken in a trial so far: `values` by name, and the cookies of each jar."""
+
+    values: dict[str, str] = field(default_factory=dict[str, str])
+    jars: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+
+    def fill(self, step: RequestStep) -> RequestStep:
+        """Return a request with the values in place of `${NAME}`, and with its cookies."""
+        headers = {name: self._filled(value) for name, value in step.headers.items()}
+        if jar := self.jars.get(step.cookies):
+            headers["cookie"] = "; ".join(f"{name}={value}" for name, value in jar.items())
+        changed = {
+            "path": _VALUE.sub(lambda found: quote(self._value(found), safe=""), step.path),
+            "headers": headers,
+            "body": self._filled(step.body),
+            "json_": self._filled_json(step.json_),
+        }
+        return step.model_copy(update=changed)
+
+    def take(self, step: RequestStep, answer: HttpAnswer) -> None:
+        """Take what a request wants from its response, or raise NothingTaken."""
+        if step.cookies:
+            jar = self.jars.setdefault(step.cookies, {})
+            for name, value in _cookies(answer):
+                if value or name in jar:
+                    jar[name] = value
+            for name in [*jar][:-_MOST_COOKIES]:
+                del jar[name]
+        for name, source in step.take.items():
+            found = _find(source, answer)
+            if found is None:
+                raise NothingTaken(f"the response has no {source} to take as {name}")
+            if len(found) > _LONGEST:
+                raise NothingTaken(f"{source} is longer than {_LONGEST} characters")
+            self.values[name] = found
+
+    def _value(self, found: re.Match[str]) -> str:
+        # What no step takes stands for itself.
+        return self.values.get(found[1], found[0])
+
+    def _filled(self, text: str) -> str:
+        return _VALUE.sub(self._value, text)
+
+    def _filled_json(self, value: object) -> object:
+        match value:
+            case str():
+                return self._filled(value)
+            case list():
+                return [self._filled_json(one) for one in cast("list[object]", value)]
+            case dict():
+                members = cast("dict[str, object]", value)
+                return {key: self._filled_json(one) for key, one in members.items()}
+            case _:
+                return value
+
+
+def _find(source: str, answer: HttpAnswer) -> str | None:
+    """Return the text at a place of a response, or None."""
+    if source.startswith(HEADER):
+        return answer.headers.get(source.removeprefix(HEADER).lower())
+    if source.startswith(COOKIE):
+        return dict(_cookies(answer)).get(source.removeprefix(COOKIE))
+    if source.startswith(PATTERN):
+        return LinearPattern(source.removeprefix(PATTERN)).first(answer.body)
+    try:
+        values = JsonPath(source).find(cast("Json", json.loads(answer.body)))
+    except (ValueError, RecursionError):
+        return None
+    match values[:1]:
+        case [str() as text]:
+            return text
+        case [bool() | int() | float() as value]:
+            return json.dumps(value)
+        case _:
+            return None
+
+
+def _cookies(answer: HttpAnswer) -> Iterator[tuple[str, str]]:
+    """Yield the cookies that a response sets; one that it removes is empty."""
+    for line in answer.cookies:
+        try:
+            parsed = SimpleCookie(line)
+        except CookieError:
+            continue
+        for name, one in parsed.items():
+            yield name, "" if _is_removed(one) else one.coded_value
+
+
+def _is_removed(cookie: Morsel[str]) -> bool:
+    """Return whether a response removes a cookie: by its age, or by a year long ago."""
+    if age := str(cookie["max-age"]).strip():
+        return age.startswith("-") or not age.strip("0")
+    return bool(re.search(r"\b(19\d\d|200\d)\b", str(cookie["expires"])))
