@@ -108,7 +108,9 @@ class Services:
     async def _readiness_failure(self, step: ServiceStep) -> str:
         """Return the reason why a service is not ready, or ""."""
         if step.health is None:
-            return "" if await self._is_open(step.port) else _unready(step)
+            # A slow forwarder keeps a connection open for a moment, also without a server.
+            is_ready = await self._is_open(step.port) and await self._has_listener(step.port)
+            return "" if is_ready else _unready(step)
         request = RequestStep(name=step.name, port=step.port, path=step.health.path)
         try:
             answer = await send_request(request, self.environment, step.ready)

@@ -189,6 +189,14 @@ POLICY = "<meta http-equiv=Content-Security-Policy content=\"script-src 'none'\"
 FRAME = """<iframe title=inner srcdoc='<html lang=en><title>x</title><main><button></button>
 </main></html>'></iframe>"""
 APART = FRAME.replace("<iframe", "<iframe sandbox=allow-scripts")
+SILENT = FRAME.replace("<iframe", "<iframe sandbox")
+BARE = "<iframe title=inner srcdoc='<p>words'></iframe>"
+CLOSED = """<p id=host></p><script>
+host.attachShadow({ mode: "closed" }).innerHTML = "<button></button>"
+</script>"""
+CLOSED_INSIDE = f'<iframe title=inner srcdoc="{CLOSED.replace(chr(34), "&quot;")}"></iframe>'
+CONFUSING = "<form><input name=matches aria-label=match><button></button></form>"
+HIDING = CONFUSING.replace("matches", "childNodes")
 NARROW = """<style>@media (max-width: 500px) { h1 { display: none } }</style>"""
 
 
@@ -202,8 +210,17 @@ NARROW = """<style>@media (max-width: 500px) { h1 { display: none } }</style>"""
         (BARRIER.replace("<main>", f"{POLICY}<main>"), "button-name at button"),
         (GOOD.replace("</main>", f"{FRAME}</main>"), "button-name at button"),
         (GOOD.replace("</main>", f"{APART}</main>"), "button-name at button"),
+        (GOOD.replace("</main>", f"{SILENT}</main>"), "button-name at button"),
+        (GOOD.replace("</main>", f"{BARE}</main>"), ""),
+        (GOOD.replace("</main>", f"{CLOSED}</main>"), "button-name at #host"),
+        (GOOD.replace("</main>", f"{CLOSED_INSIDE}</main>"), "button-name at #host"),
+        (GOOD.replace("</main>", f"{CONFUSING}</main>"), "axe failed: TypeError: "),
+        (GOOD.replace("</main>", f"{HIDING}</main>"), "childNodes of input hides a form"),
     ],
-    ids=["good", "barrier", "hides", "policy", "frame", "frame apart"],
+    ids=[
+        *("good", "barrier", "hides", "policy", "frame", "frame apart", "frame without scripts"),
+        *("bare frame", "closed root", "closed root in a frame", "name of the DOM", "hidden"),
+    ],
 )
 def test_barrier_is_found_whatever_the_page_does(
     tmp_path: Path, outsider: Outsider, page: str, words: str

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from attractor.engine.outcome import Culprit
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.sandbox.bubblewrap import SandboxBounds
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
+from attractor.environments.sandbox.sockets import Address, forwarded, listen
 from attractor.scenarios.evaluation import TrialTrouble
 from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.played import PlayedScenario
@@ -115,6 +118,7 @@ def play(
     *,
     programs: Mapping[str, str] = {"look": PROBE},
     within: float = 40.0,
+    environment: type[SandboxedExecutionEnvironment] = SandboxedExecutionEnvironment,
 ) -> PlayedScenario:
     """Play a scenario in sandboxes; it ends in time, and leaves no file, port or process."""
     suite = write_files(
@@ -128,7 +132,7 @@ def play(
     def make(folder: Path) -> ExecutionEnvironment:
         bounds = SandboxBounds(max_processes=64)
         walls = replace(make_walls("bubblewrap", hide=[suite]), bounds=bounds)
-        return SandboxedExecutionEnvironment(folder, walls)
+        return environment(folder, walls)
 
     player, began = ScenarioPlayer(settings, suite, make, SystemClock()), time.monotonic()
     before = processes()
@@ -240,6 +244,28 @@ def test_a_service_that_misbehaves_fails_in_time(
     steps = [serve(*wrong, ready="5s"), book, {"name": "again", "kill": "serve"}]
     played = play(tmp_path, steps, [PROBED], within=15)
     assert words in reasons(played)
+
+
+class SlowlyReached(SandboxedExecutionEnvironment):
+    """A sandbox whose ports are connected late, as on a machine with much work."""
+
+    @asynccontextmanager
+    async def reach(self, port: int) -> AsyncGenerator[str]:
+        async with super().reach(port) as address:
+
+            async def connect() -> socket.socket:
+                await asyncio.sleep(0.3)
+                return await Address.parse(address).connect()
+
+            listener = listen(socket.socket(), 0)
+            async with forwarded(listener, connect):
+                yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_service_is_ready_when_it_listens_also_if_connections_are_slow(tmp_path: Path) -> None:
+    late = serve(service="sleep 1; exec /usr/bin/python3 service.py")
+    played = play(tmp_path, [late, LOOK], environment=SlowlyReached)
+    assert not reasons(played)
 
 
 def test_a_service_that_ended_before_it_is_killed_is_named(tmp_path: Path) -> None:
