@@ -1,8 +1,8 @@
-"""Values that requests of a trial take from responses, and cookies, for the steps after them."""
+"""Values that steps of a trial take from responses and letters, and cookies, for later steps."""
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import field
 from http.cookies import CookieError, Morsel, SimpleCookie
 from typing import cast
@@ -12,7 +12,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.base.json import Json
 from attractor.scenarios._search import LinearPattern
 from attractor.scenarios.http_request import HttpAnswer
-from attractor.scenarios.suite import COOKIE, HEADER, PATTERN, RequestStep
+from attractor.scenarios.suite import COOKIE, HEADER, PATTERN, ReceivedStep, RequestStep
 from attractor.twins.recordings.json_diff import JsonPath
 
 _LONGEST = 4096
@@ -54,12 +54,24 @@ class Captures:
             for name in [*jar][:-_MOST_COOKIES]:
                 del jar[name]
         for name, source in step.take.items():
-            found = _find(source, answer)
-            if found is None:
-                raise NothingTaken(f"the response has no {source} to take as {name}")
-            if len(found) > _LONGEST:
-                raise NothingTaken(f"{source} is longer than {_LONGEST} characters")
-            self.values[name] = found
+            self._keep(name, source, _find(source, answer), "response")
+
+    def take_received(self, step: ReceivedStep, body: Json) -> None:
+        """Take what a step wants from a request to a twin, or raise NothingTaken."""
+        for name, source in step.take.items():
+            if source.startswith(PATTERN):
+                pattern = LinearPattern(source.removeprefix(PATTERN))
+                found = next(filter(None, map(pattern.first, _texts(body))), None)
+            else:
+                found = _plain(JsonPath(source).find(body))
+            self._keep(name, source, found, "request")
+
+    def _keep(self, name: str, source: str, found: str | None, what: str) -> None:
+        if found is None:
+            raise NothingTaken(f"the {what} has no {source} to take as {name}")
+        if len(found) > _LONGEST:
+            raise NothingTaken(f"{source} is longer than {_LONGEST} characters")
+        self.values[name] = found
 
     def _value(self, found: re.Match[str]) -> str:
         # What no step takes stands for itself.
@@ -90,9 +102,13 @@ def _find(source: str, answer: HttpAnswer) -> str | None:
     if source.startswith(PATTERN):
         return LinearPattern(source.removeprefix(PATTERN)).first(answer.body)
     try:
-        values = JsonPath(source).find(cast("Json", json.loads(answer.body)))
+        return _plain(JsonPath(source).find(cast("Json", json.loads(answer.body))))
     except (ValueError, RecursionError):
         return None
+
+
+def _plain(values: Sequence[Json]) -> str | None:
+    """Return the first value as text, if it is a text, number or boolean."""
     match values[:1]:
         case [str() as text]:
             return text
@@ -100,6 +116,18 @@ def _find(source: str, answer: HttpAnswer) -> str | None:
             return json.dumps(value)
         case _:
             return None
+
+
+def _texts(value: Json) -> Iterator[str]:
+    """Yield all texts in a value."""
+    match value:
+        case str():
+            yield value
+        case list() | dict():
+            for one in value.values() if isinstance(value, dict) else value:
+                yield from _texts(one)
+        case _:
+            pass
 
 
 def _cookies(answer: HttpAnswer) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import field, replace
 from datetime import timedelta
 from enum import IntEnum
+from fnmatch import fnmatchcase
+from http import HTTPStatus
 from pathlib import Path
 from typing import ClassVar, Protocol, cast, runtime_checkable
 
@@ -28,6 +30,8 @@ from attractor.scenarios.suite import (
     CommandStep,
     KillStep,
     ProbeStep,
+    ReceivedStep,
+    RequestPattern,
     RequestStep,
     RestartStep,
     Scenario,
@@ -148,8 +152,10 @@ async def no_judge(_: JudgeQuestion) -> JudgeVerdict:
     )
 
 
-TwinRequests = Callable[[], Sequence[Mapping[str, Json]]]
-"""Type of a function that returns the requests that a twin received, as in its control API."""
+SeenRequest = Mapping[str, Json]
+"""A request that a twin received, as in its control API."""
+TwinRequests = Callable[[], Sequence[SeenRequest]]
+"""Type of a function that returns the requests that a twin received."""
 
 
 @dataclass(frozen=True)
@@ -313,6 +319,23 @@ def check_result(
     return CheckResult(kind, passed, float(passed) if score is None else score, reason, digest)
 
 
+def meets(request: SeenRequest, pattern: RequestPattern) -> bool:
+    """Return whether a request meets all conditions of a pattern."""
+    return (
+        fnmatchcase(str(request["method"]), pattern.method)
+        and fnmatchcase(str(request["path"]), pattern.path)
+        and all(
+            any(same_json(value, cast("Json", expected)) for value in path.find(request["body"]))
+            for path, expected in pattern.body.items()
+        )
+    )
+
+
+def is_accepted(request: SeenRequest) -> bool:
+    """Return whether a twin accepted a request."""
+    return cast("int", request["status"]) < HTTPStatus.BAD_REQUEST
+
+
 def step_record(observed: Observation, kind: str, step: str) -> StepRecord | CheckResult:
     """Return the record of a step; if the step failed or did not run, return a failed result."""
     record = observed.steps.get(step)
@@ -459,6 +482,7 @@ _STEP_NOUNS: Mapping[type[SuiteTable], str] = {
     ProbeStep: "a probe",
     RestartStep: "a restart",
     KillStep: "a kill",
+    ReceivedStep: "a request to a twin",
 }
 _NOUNS = {
     "step": "step",

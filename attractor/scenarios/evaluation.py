@@ -524,23 +524,27 @@ async def evaluate(
     before_trial: Callable[[], None] = do_nothing,
     tell: Callable[[str], None] = do_nothing,
 ) -> list[TrialResult]:
-    """Return the results of all trials; at most `settings.concurrency` are played at once.
+    """Return the results of all trials; at most `settings.at_once` are played at once.
 
-    A worker records the result of its trial before it starts another trial. After an error or the
-    first cancellation no trial starts, and those in flight end; the second cancellation cuts them.
-    `before_trial` is called before each trial; its error ends the evaluation like any other.
-    At the end the judge of each unjudged trial is asked once more.
+    Scenarios that are played alone come last. A worker records the result of its trial before it
+    starts another trial. After an error or the first cancellation no trial starts, and those in
+    flight end; the second cancellation cuts them. `before_trial` is called before each trial; its
+    error ends the evaluation like any other. At the end the judge of each unjudged trial is asked
+    once more.
     """
     before, numbers = earlier or EarlierTrials(), range(1, settings.n + 1)
     trials = [(one, TrialKey(one.id, number)) for one in scenarios for number in numbers]
     known = {key: before.results[key] for _, key in trials if key in before.results}
-    waiting = deque(one for one in trials if one[1] not in known)
-    running = _Evaluation(
-        play_trial, log, settings, before, known, waiting, len(trials), before_trial
-    )
-    count = min(settings.concurrency, len(running.waiting))
-    if workers := [asyncio.create_task(running.work()) for _ in range(count)]:
-        await _end(workers, partial(running.stop, tell))
+    running = _Evaluation(play_trial, log, settings, before, known, len(trials), before_trial)
+    for is_alone, at_once in ((False, settings.at_once), (True, 1)):
+        waiting = deque(
+            one
+            for one in trials
+            if one[1] not in known and one[0].is_played_alone is is_alone and not running.is_stopped
+        )
+        count = min(at_once, len(waiting))
+        if workers := [asyncio.create_task(running.work(waiting)) for _ in range(count)]:
+            await _end(workers, partial(running.stop, tell))
     for scenario, key in trials if judge_again else ():
         result = running.results[key]
         if judge_again and result.kept and (judged := await judge_again(scenario, result)):
@@ -550,24 +554,24 @@ async def evaluate(
 
 @dataclass
 class _Evaluation:
-    """The results of a running evaluation, and the trials that wait for a worker."""
+    """The results of a running evaluation."""
 
     play_trial: PlayTrial
     log: TrialLog
     settings: TrialSettings
     before: EarlierTrials
     results: dict[TrialKey, TrialResult]
-    waiting: deque[tuple[Scenario, TrialKey]]
     count: int
     before_trial: Callable[[], None]
     in_flight: int = 0
+    is_stopped: bool = False
 
-    async def work(self) -> None:
+    async def work(self, waiting: deque[tuple[Scenario, TrialKey]]) -> None:
         """Play waiting trials, one after another; an error stops the other workers too."""
         try:
-            while self.waiting:
+            while waiting and not self.is_stopped:
                 self.before_trial()
-                scenario, key = self.waiting.popleft()
+                scenario, key = waiting.popleft()
                 troubles = [*self.before.troubles.get(key, ())]
                 self.in_flight += 1
                 self.record(
@@ -575,7 +579,7 @@ class _Evaluation:
                 )
                 self.in_flight -= 1
         except Exception:
-            self.waiting.clear()
+            self.is_stopped = True
             raise
 
     def record(self, result: TrialResult) -> None:
@@ -583,12 +587,12 @@ class _Evaluation:
         self.results[result.key] = result
         finished, trials = len(self.results), self.count
         mean_ms = sum(one.duration_ms for one in self.results.values()) / finished
-        rounds = -(-(trials - finished) // self.settings.concurrency)
+        rounds = -(-(trials - finished) // self.settings.at_once)
         self.log.completed(result, Progress(finished, trials, round(rounds * mean_ms / 1000)))
 
     def stop(self, tell: Callable[[str], None]) -> None:
         """Start no further trial."""
-        self.waiting.clear()
+        self.is_stopped = True
         tell(
             f"Interrupted: no further trial starts, and {number_of(self.in_flight, 'trial')} in "
             "flight will end. A second interruption cuts them: they will have no result."

@@ -1,10 +1,11 @@
 """Plays scenarios in environments of their own: fixtures, setup, steps and checks."""
 
+import asyncio
 import os
 import shlex
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -26,10 +27,13 @@ from attractor.scenarios.check import (
     Probe,
     StepRecord,
     TrialUsage,
+    TwinRequests,
     build_checks,
     check_registry,
     check_result,
+    is_accepted,
     judge_phase,
+    meets,
     no_change,
     no_judge,
 )
@@ -42,6 +46,7 @@ from attractor.scenarios.suite import (
     CommandStep,
     KillStep,
     ProbeStep,
+    ReceivedStep,
     RequestStep,
     RestartStep,
     Scenario,
@@ -64,6 +69,8 @@ from attractor.scenarios.wall.unit_tests import UnitTests
 from attractor.scenarios.wall.wall import Wall
 from attractor.workspaces.folders import borrowed_folder
 from attractor.workspaces.git.files import in_thread
+
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,7 @@ class ScenarioPlayer:
             async with twins as running, AsyncExitStack() as ending:
                 variables = {**variables_of_trials(self.carried), **running.variables}
                 wall = await ending.enter_async_context(self._wall(scenario, folder, environment))
-                candidate = self._steps(folder, environment, variables, ending)
+                candidate = self._steps(folder, environment, variables, running.requests, ending)
                 steps = replace(candidate, environment=wall.tests, wall=wall) if wall else candidate
                 failure = await self._prepare(scenario, steps, candidate, attribution)
                 is_compared = any(check.compares_tree for check in checks)
@@ -171,12 +178,13 @@ class ScenarioPlayer:
         folder: Path,
         environment: ExecutionEnvironment,
         variables: Mapping[str, str],
+        twins: Mapping[str, TwinRequests],
         ending: AsyncExitStack,
     ) -> "_Steps":
         timeout, make = self.settings.trials.timeout, self.make_environment
         captures, services = Captures(), Services(environment, ending)
         probe = make_probe(folder, self.suite_folder, make, timeout, services, captures.values)
-        return _Steps(environment, variables, timeout, services, probe, captures)
+        return _Steps(environment, variables, timeout, services, probe, captures, twins)
 
     @asynccontextmanager
     async def _wall(
@@ -292,7 +300,10 @@ class _Steps:
     services: Services
     probe: Probe
     captures: Captures
+    twins: Mapping[str, TwinRequests]
     wall: Wall | None = None
+    received: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
+    """The requests of twins that steps have awaited."""
 
     async def run(self, steps: Sequence[Step]) -> dict[str, StepRecord]:
         """Run steps up to the first failure; return the records of the steps."""
@@ -318,6 +329,8 @@ class _Steps:
                 return await self._run_probe(step)
             case RequestStep():
                 return await self._send_request(step)
+            case ReceivedStep():
+                return await self._await_request(step)
 
     async def execute(
         self,
@@ -397,6 +410,26 @@ class _Steps:
             body=answer.body,
             trouble=trouble,
         )
+
+    async def _await_request(self, step: ReceivedStep) -> StepRecord:
+        """Await the first request of a twin that matches, and that no step has awaited."""
+        now = asyncio.get_running_loop().time
+        latest = now() + step.timeout.total_seconds()
+        while True:
+            for number, request in enumerate(self.twins[step.received]()):
+                is_known = (step.received, number) in self.received
+                if is_known or not is_accepted(request) or not meets(request, step):
+                    continue
+                self.received.add((step.received, number))
+                trouble = ""
+                try:
+                    self.captures.take_received(step, request["body"])
+                except NothingTaken as error:
+                    trouble = str(error)
+                return StepRecord(step.name, trouble=trouble)
+            if now() >= latest:
+                return StepRecord(step.name, trouble=f"{step.received} received no request {step}")
+            await asyncio.sleep(_POLL_S)
 
 
 def _ready(step: str, trouble: str) -> StepRecord:

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from attractor.base.capacity import works_at_once
 from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration, NotCanonical
 from attractor.base.json import Json, canonical_json
@@ -30,7 +31,7 @@ from attractor.config.schema import child, keys_at
 from attractor.config.tables import Name, RelativePath, StrictTable
 from attractor.scenarios._search import LinearPattern
 from attractor.scenarios.requirements import RequirementList, RequirementSettings
-from attractor.twins.recordings.json_diff import JsonPath
+from attractor.twins.recordings.json_diff import JsonPath, JsonPathField
 
 EDITION = 2
 """The edition of new suites: the meaning of patterns and paths in their checks.
@@ -41,6 +42,7 @@ A suite that was sealed without an edition has edition 1.
 MOST_TRIALS = 1000
 """The maximum number of trials of a scenario."""
 
+_KB_OF_A_TRIAL = 1024 * 1024
 _FRACTION = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18}|/[0-9]{1,18})?")
 
 
@@ -166,8 +168,10 @@ class TrialSettings(SuiteTable):
         default=timedelta(seconds=60),
         description="the time limit of a step without `timeout`, and of each check",
     )
-    concurrency: int = Field(
-        default=1, ge=1, le=64, description="the number of trials that are played at once"
+    concurrency: Literal["cores"] | Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1,
+        description='the number of trials that are played at once; `"cores"`: one for each core, '
+        "where the machine has 1 GiB of free memory for each",
     )
     infra_retries: int = Field(
         default=1,
@@ -179,6 +183,11 @@ class TrialSettings(SuiteTable):
         description="the [carried paths](#carried-paths) that trials get (default: folders of "
         "dependencies)",
     )
+
+    @property
+    def at_once(self) -> int:
+        """The number of trials that are played at once on this machine."""
+        return works_at_once(_KB_OF_A_TRIAL) if self.concurrency == "cores" else self.concurrency
 
     @field_validator("n")
     @classmethod
@@ -370,6 +379,42 @@ class RequestStep(SuiteTable):
         return self
 
 
+class RequestPattern(SuiteTable):
+    """Conditions on a request; `*` in the path is any text, `body` maps JSON paths to values."""
+
+    method: str = Field(default="*", description="the method; `*` is any text")
+    path: str = Field(default="*", description="the path without the query; `*` is any text")
+    body: dict[JsonPathField, JsonValue] = Field(
+        default_factory=dict[JsonPathField, JsonValue],
+        description="for each JSON path, such as `$.amount`, the value in the body",
+    )
+
+    def __str__(self) -> str:
+        conditions = "".join(f" {path}={json.dumps(value)}" for path, value in self.body.items())
+        return f"{self.method} {self.path}{conditions}"
+
+
+class ReceivedStep(RequestPattern):
+    """Awaits a request or a letter that a twin receives, and takes values from it."""
+
+    name: Name = Field(description="the name of the step")
+    received: Name = Field(description="a twin of the suite")
+    take: dict[VariableName, TakenFrom] = Field(
+        default_factory=dict[str, str],
+        description="values of its body for later steps, by name: see [captures](#captures)",
+    )
+    timeout: Duration = Field(
+        default=timedelta(seconds=10), description="the time until the request must be received"
+    )
+
+    @field_validator("take")
+    @classmethod
+    def _is_in_the_body(cls, take: dict[str, str]) -> dict[str, str]:
+        if any(one.startswith((HEADER, COOKIE)) for one in take.values()):
+            raise ValueError('write "$.link" or "pattern:code=(.+)"')
+        return take
+
+
 class ProbeStep(SuiteTable):
     """A program in `checks/` that talks to the services from a sandbox of its own."""
 
@@ -412,6 +457,7 @@ STEP_KINDS: Mapping[str, type[SuiteTable]] = {
     "a restart step": RestartStep,
     "a kill step": KillStep,
     "a request step": RequestStep,
+    "a received step": ReceivedStep,
 }
 """The kinds of steps by internal name; the names contain blanks, so that no key equals a name."""
 
@@ -423,6 +469,7 @@ _KINDS_BY_KEY = {
     "restart": "a restart step",
     "kill": "a kill step",
     "port": "a request step",
+    "received": "a received step",
 }
 
 
@@ -440,11 +487,12 @@ Step = Annotated[
     | Annotated[ProbeStep, Tag("a probe step")]
     | Annotated[RestartStep, Tag("a restart step")]
     | Annotated[KillStep, Tag("a kill step")]
-    | Annotated[RequestStep, Tag("a request step")],
+    | Annotated[RequestStep, Tag("a request step")]
+    | Annotated[ReceivedStep, Tag("a received step")],
     Discriminator(
         _kind_of_step,
         custom_error_type="step_kind",
-        custom_error_message="a step needs run, service, port, probe, restart or kill",
+        custom_error_message="a step needs run, service, port, received, probe, restart or kill",
     ),
 ]
 
@@ -567,6 +615,11 @@ class Scenario(SuiteTable):
         return self
 
     @property
+    def is_played_alone(self) -> bool:
+        """Whether other trials beside it would change what it measures."""
+        return any(isinstance(one, RequestStep) and one.at_once > 1 for one in self.steps)
+
+    @property
     def services(self) -> Mapping[str, int]:
         """The ports of the services by the names of their steps, in order."""
         return {one.name: one.port for one in self.steps if isinstance(one, ServiceStep)}
@@ -593,10 +646,11 @@ class Scenario(SuiteTable):
 
     @model_validator(mode="after")
     def _uses_what_was_taken(self) -> "Scenario":
-        requests = [one for one in self.steps if isinstance(one, RequestStep)]
+        takers = [one for one in self.steps if isinstance(one, RequestStep | ReceivedStep)]
         taken: set[str] = set()
-        for step in requests if any(one.take for one in requests) else ():
-            if unknown := {*re.findall(r"\$\{(\w+)\}", step.texts)} - taken:
+        for step in takers if any(one.take for one in takers) else ():
+            texts = step.texts if isinstance(step, RequestStep) else ""
+            if unknown := {*re.findall(r"\$\{(\w+)\}", texts)} - taken:
                 raise ValueError(f"step {step.name}: no step before takes {min(unknown)!r}")
             taken |= step.take.keys()
         return self

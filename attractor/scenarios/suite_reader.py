@@ -1,6 +1,6 @@
 """Reads and validates the suite in a folder."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -29,6 +29,7 @@ from attractor.scenarios.patches import same_changes, windows_line
 from attractor.scenarios.requirements import RequirementList, folded
 from attractor.scenarios.suite import (
     EDITION,
+    ReceivedStep,
     Scenario,
     Suite,
     SuiteSettings,
@@ -168,6 +169,11 @@ def _mistake(path: KeyPath, message: str, hint: str) -> TomlMistake:
     return TomlMistake(path, f"{dotted(path)}: {message}", hint)
 
 
+def _unknown_twin(path: KeyPath, name: str, known: Collection[str]) -> TomlMistake:
+    hint = did_you_mean(name, known) or "name it in a [[twins]] of suite.toml"
+    return _mistake(path, f"unknown twin {name!r}", hint)
+
+
 @dataclass
 class _ScenarioReader:
     """Reads the scenarios of a suite one by one, and remembers ids and stories."""
@@ -199,6 +205,7 @@ class _ScenarioReader:
             *_unknown_requirements(scenario.proves, self.listed, ("proves",)),
             *self._missing_fixtures(scenario),
             *self._invalid_seeds(scenario),
+            *self._unknown_twins(scenario),
             *self._duplicates(scenario, file.path),
             *self._misplaced_canary(source.text, split),
         ]
@@ -218,11 +225,16 @@ class _ScenarioReader:
         seeds = {twin.name: twin.seed for twin in self.settings.twins}
         for name, seed in scenario.seed.items():
             if name not in seeds:
-                hint = did_you_mean(name, seeds) or "name it in a [[twins]] of suite.toml"
-                yield _mistake(("seed", name), f"unknown twin {name!r}", hint)
+                yield _unknown_twin(("seed", name), name, seeds)
             elif name in self.twins:
                 seeded = {**seeds[name], **seed}
                 yield from _seed_mistakes(self.twins[name], seeded, ("seed", name))
+
+    def _unknown_twins(self, scenario: Scenario) -> Iterator[TomlMistake]:
+        known = [twin.name for twin in self.settings.twins]
+        for number, step in enumerate(scenario.steps):
+            if isinstance(step, ReceivedStep) and step.received not in known:
+                yield _unknown_twin(("steps", number, "received"), step.received, known)
 
     def _misplaced_canary(self, text: str, split: str) -> Iterator[TomlMistake]:
         canary = self.settings.isolation.canary

@@ -7,9 +7,10 @@ import pytest
 from pydantic import ValidationError
 
 from attractor.scenarios.check import Observation
+from attractor.scenarios.suite import SuiteSettings
 from tests.ports import free_port
 from tests.scenarios.suites import write_files
-from tests.scenarios.test_play import played, scenario
+from tests.scenarios.test_play import play, played, scenario
 
 SERVICE = """\
 import json, os, sys, uuid
@@ -127,3 +128,95 @@ def test_a_mistake_is_found_at_registration(steps: list[dict[str, Any]], words: 
     named = [{"name": f"r{number}", "port": 80, **one} for number, one in enumerate(steps)]
     with pytest.raises(ValidationError, match=words):
         scenario(named)
+
+
+MAILING = """\
+import json, os, smtplib, sys, threading, time, uuid
+from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+CODES = {}
+
+
+def mail(user, code):
+    time.sleep(0.2)
+    letter = EmailMessage()
+    letter["From"], letter["To"], letter["Subject"] = "app@x.example", user, "Your code"
+    letter.set_content(f"Hello,\\nyour code is {code}.\\n")
+    with smtplib.SMTP("127.0.0.1", int(os.environ["MAIL_SMTP_PORT"])) as post:
+        post.send_message(letter)
+
+
+class Service(BaseHTTPRequestHandler):
+    def do_POST(self):
+        user, code = self.path[1:], uuid.uuid4().hex
+        CODES[code] = user
+        if "silent" not in sys.argv:
+            threading.Thread(target=mail, args=(user, code)).start()
+        self.answer("")
+
+    def do_GET(self):
+        self.answer(CODES.pop(self.path[1:], "nobody"))
+
+    def answer(self, text):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Service).serve_forever()
+"""
+MAIL = """
+name = "mail"
+smtp = "/letters"
+[environ]
+MAIL_SMTP_PORT = "{{ smtp_port }}"
+[state]
+letters = []
+[[routes]]
+method = "POST"
+path = "/letters"
+kind = "create"
+collection = "letters"
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "step", "trouble"),
+    [
+        ("", {}, ""),
+        ("", {"body": {"$.to": ["Ann@x.example"]}}, ""),
+        ("", {"take": {"code": "pattern:code is (w+)"}}, "the request has no pattern:code is (w+)"),
+        ("silent", {"timeout": "300ms"}, "mail received no request POST /letters"),
+    ],
+)
+def test_step_takes_a_value_from_a_letter_that_the_service_sends(
+    tmp_path: Path, words: str, step: dict[str, Any], trouble: str
+) -> None:
+    """Each letter is taken once: the second code is that of the second letter."""
+    port = free_port()
+    suite = write_files(tmp_path / "suite", {"_twins/mail/twin.toml": MAIL})
+    tree = write_files(tmp_path / "tree", {"service.py": MAILING})
+    settings = SuiteSettings.model_validate(
+        {"name": "s", "pipeline": "p", "twins": [{"name": "mail"}]}
+    )
+    steps: list[dict[str, Any]] = [
+        {"name": "serve", "service": f"python3 service.py {port} {words}", "port": port}
+    ]
+    letter = {"received": "mail", "method": "POST", "path": "/letters"}
+    taken = {"take": {"code": r"pattern:code is (\w+)"}}
+    for number in (1, 2):
+        steps += [
+            {"name": f"ask{number}", "port": port, "method": "POST", "path": "/Ann@x.example"},
+            {"name": f"letter{number}", **letter, **taken, **step},
+            {"name": f"enter{number}", "port": port, "path": "/${code}"},
+        ]
+    found = play(tree, scenario(steps), suite=suite, settings=settings).observation
+    assert trouble in found.failure if trouble else not found.failure
+    if not trouble:
+        assert [found.steps[f"enter{number}"].body for number in (1, 2)] == ["Ann@x.example"] * 2
+
+
+def test_step_takes_nothing_from_the_headers_of_what_a_twin_received() -> None:
+    with pytest.raises(ValidationError, match="pattern:code"):
+        scenario([{"name": "letter", "received": "mail", "take": {"a": "header:b"}}])

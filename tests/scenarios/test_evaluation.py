@@ -31,7 +31,7 @@ from attractor.scenarios.evaluation import (
     is_satisfied,
     trouble_of,
 )
-from attractor.scenarios.suite import CheckSpec, CommandStep, Scenario, TrialSettings
+from attractor.scenarios.suite import CheckSpec, CommandStep, RequestStep, Scenario, TrialSettings
 from tests.tables import table
 
 
@@ -198,6 +198,24 @@ def test_at_most_so_many_trials_run_at_once_and_each_is_recorded_before_another_
     for line in log.lines:
         running.append(running[-1] + (1 if line.startswith("started") else -1))
     assert max(running) == min(concurrency, 8)
+
+
+def test_scenario_with_simultaneous_requests_is_played_alone() -> None:
+    statuses = {"200": 9}
+    rush = RequestStep(name="rush", port=80, repeat=9, at_once=9, statuses=statuses)
+    alone = scenario("a").model_copy(update={"steps": (rush,)})
+    log, running = Log(), Counter[str]()
+
+    async def play_trial(scenario: Scenario, key: TrialKey) -> TrialResult:
+        running[key.scenario] += 1
+        assert key.scenario == "b" or running == {"a": 1, "b": 0}
+        await asyncio.sleep(0.01)
+        running[key.scenario] -= 1
+        return TrialResult(key, True, (), 1)
+
+    settings = TrialSettings(n=3, concurrency=3)
+    asyncio.run(evaluate([alone, scenario("b")], play_trial, log, settings))
+    assert [line for line in log.lines if line.startswith("completed a")] == log.lines[-5::2]
 
 
 @table("error", [VerificationError("changed suite"), NotSupported("no ports")])

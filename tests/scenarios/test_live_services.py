@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -18,13 +19,15 @@ from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.sandbox.bubblewrap import SandboxBounds
 from attractor.environments.sandbox.environment import SandboxedExecutionEnvironment
 from attractor.environments.sandbox.sockets import Address, forwarded, listen
-from attractor.scenarios.evaluation import TrialTrouble
+from attractor.scenarios.evaluation import TrialKey, TrialResult, TrialTrouble, evaluate
 from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.played import PlayedScenario
-from attractor.scenarios.suite import SuiteSettings
+from attractor.scenarios.suite import Scenario, SuiteSettings, TrialSettings
+from tests.counts import count
 from tests.environments.places import make_walls
 from tests.needs import needs_sandbox
 from tests.scenarios.suites import write_files
+from tests.scenarios.test_evaluation import Log
 from tests.scenarios.test_play import scenario
 
 pytestmark = needs_sandbox
@@ -121,10 +124,26 @@ def play(
     environment: type[SandboxedExecutionEnvironment] = SandboxedExecutionEnvironment,
 ) -> PlayedScenario:
     """Play a scenario in sandboxes; it ends in time, and leaves no file, port or process."""
+    copy = write_files(tmp_path / "copies" / "copy", {"service.py": SERVICE})
+    player = make_player(tmp_path, programs, environment)
+    began = time.monotonic()
+    before = processes()
+    try:
+        return asyncio.run(player.play(scenario(steps, checks), copy))
+    finally:
+        assert time.monotonic() - began < within
+        assert [one.name for one in copy.parent.iterdir()] == ["copy"]
+        assert processes() <= before
+
+
+def make_player(
+    tmp_path: Path,
+    programs: Mapping[str, str] = {"look": PROBE},
+    environment: type[SandboxedExecutionEnvironment] = SandboxedExecutionEnvironment,
+) -> ScenarioPlayer:
     suite = write_files(
         tmp_path / "suite", {f"checks/{name}": text for name, text in programs.items()}
     )
-    copy = write_files(tmp_path / "copies" / "copy", {"service.py": SERVICE})
     settings = SuiteSettings.model_validate(
         {"name": "s", "pipeline": "p", "trials": {"timeout": "20s"}}
     )
@@ -134,14 +153,7 @@ def play(
         walls = replace(make_walls("bubblewrap", hide=[suite]), bounds=bounds)
         return environment(folder, walls)
 
-    player, began = ScenarioPlayer(settings, suite, make, SystemClock()), time.monotonic()
-    before = processes()
-    try:
-        return asyncio.run(player.play(scenario(steps, checks), copy))
-    finally:
-        assert time.monotonic() - began < within
-        assert [one.name for one in copy.parent.iterdir()] == ["copy"]
-        assert processes() <= before
+    return ScenarioPlayer(settings, suite, make, SystemClock())
 
 
 def processes() -> set[str]:
@@ -294,6 +306,32 @@ def test_one_of_fifty_simultaneous_requests_gets_the_place(
         assert not found.endswith(", 1 with 201")
     else:
         assert words in found if words else not found, found
+
+
+def test_trials_side_by_side_have_the_verdicts_of_one_after_the_other(tmp_path: Path) -> None:
+    wrongs = ["", "races", "", "breaks", "forgets", ""]
+    steps = [BOOK, {"name": "again", "kill": "serve"}, LOOK]
+    scenarios = [
+        scenario([serve(wrong), *steps], [BOOKED, PROBED]).model_copy(update={"id": f"s{number}"})
+        for number, wrong in enumerate(wrongs)
+    ]
+    player = make_player(tmp_path)
+
+    async def play_trial(scenario: Scenario, key: TrialKey) -> TrialResult:
+        with TemporaryDirectory(dir=tmp_path) as folder:
+            copy = write_files(Path(folder) / "copy", {"service.py": SERVICE})
+            played = await player.play(scenario, copy)
+            return TrialResult(key, all(one.passed for one in played.checks), (), 1)
+
+    def verdicts(at_once: int) -> list[bool]:
+        settings = TrialSettings(concurrency=at_once)
+        results = asyncio.run(evaluate(scenarios, play_trial, Log(), settings))
+        return [one.satisfied for one in results]
+
+    expected = verdicts(1)
+    assert expected == [wrong != "forgets" for wrong in wrongs]
+    for _ in range(count(ci=1, full=100)):
+        assert verdicts(4) == expected
 
 
 @pytest.mark.parametrize(

@@ -303,6 +303,16 @@ def test_files_and_twins_are_named_and_there(
             "add",
         ),
         ('kind = "twin"\ntwin = "todo"\ncount = 1', "checks[1].twin: unknown twin", "name it in"),
+        (
+            'kind = "exit"\nstep = "add"\n[[steps]]\nname = "letter"\nreceived = "todo"',
+            "steps[3].received: unknown twin 'todo'",
+            "name it in",
+        ),
+        (
+            'kind = "http"\nstep = "letter"\n[[steps]]\nname = "letter"\nreceived = "todo"',
+            "checks[1].step: step 'letter' is a request to a twin",
+            "",
+        ),
         ('kind = "command"\nprogram = "verfy"', "unknown file in checks/ 'verfy'", "verify?"),
         ('kind = "command"\nprogram = "data"', "checks/data is not executable", "chmod +x"),
         ('kind = "json"\nstep = "add"\nfile = "a"', "set exactly one of step and file", ""),

@@ -173,7 +173,7 @@ class KnownTrees:
         """Return the number of trials of a suite that are played at once, at least `least`."""
         # Without network namespaces, parallel trials would share their ports.
         is_alone = not self.sandbox.promises.own_network
-        return 1 if is_alone else max(least, sealed.suite.settings.trials.concurrency)
+        return 1 if is_alone else max(least, sealed.suite.settings.trials.at_once)
 
     async def _played(
         self,

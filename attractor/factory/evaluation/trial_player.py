@@ -86,7 +86,7 @@ async def play_holdouts(
     # From inside, a trial looks like a stage, so its folder is a repository.
     export = partial(begun.workspace.export, begun.run.progress.tree, repository=True)
     settings, tell = suite.settings.trials, scope.project.console.tell
-    if settings.concurrency > 1 and not sandbox.promises.own_network:
+    if settings.at_once > 1 and not sandbox.promises.own_network:
         tell("Trials are played one at a time: without a sandbox, they would share their ports.")
         settings = settings.model_copy(update={"concurrency": 1})
     if len(earlier.results) == len(trial_keys(suite)):

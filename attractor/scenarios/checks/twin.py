@@ -1,54 +1,21 @@
 """Checks the requests that a twin received."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
-from typing import cast
+from collections.abc import Iterator, Sequence
 
 from pydantic import Field, model_validator
 
 from attractor.base.amounts import number_of
-from attractor.base.json import Json
 from attractor.config.tables import Name
 from attractor.scenarios.check import (
     CheckOptions,
     CheckResult,
     Observation,
+    SeenRequest,
     check_result,
-    same_json,
+    meets,
 )
-from attractor.scenarios.suite import JsonValue, SuiteTable
-from attractor.twins.recordings.json_diff import JsonPathField
-
-SeenRequest = Mapping[str, Json]
-
-
-class RequestPattern(SuiteTable):
-    """Conditions on a request; `*` in the path is any text, `body` maps JSON paths to values."""
-
-    method: str = Field(default="*", description="the method; `*` is any text")
-    path: str = Field(default="*", description="the path without the query; `*` is any text")
-    body: dict[JsonPathField, JsonValue] = Field(
-        default_factory=dict[JsonPathField, JsonValue],
-        description="for each JSON path, such as `$.amount`, the value in the body",
-    )
-
-    def matches(self, request: SeenRequest) -> bool:
-        """Return whether a request meets all conditions."""
-        return (
-            fnmatchcase(str(request["method"]), self.method)
-            and fnmatchcase(str(request["path"]), self.path)
-            and all(
-                any(
-                    same_json(value, cast("Json", expected)) for value in path.find(request["body"])
-                )
-                for path, expected in self.body.items()
-            )
-        )
-
-    def __str__(self) -> str:
-        conditions = "".join(f" {path}={json.dumps(value)}" for path, value in self.body.items())
-        return f"{self.method} {self.path}{conditions}"
+from attractor.scenarios.suite import RequestPattern
 
 
 class TwinCheck(RequestPattern, CheckOptions):
@@ -78,7 +45,7 @@ class TwinCheck(RequestPattern, CheckOptions):
     async def judge(self, observed: Observation) -> CheckResult:
         """Count the matching requests, and search the ordered ones."""
         requests = observed.twins[self.twin]()
-        matching = [request for request in requests if self.matches(request)]
+        matching = [request for request in requests if meets(request, self)]
         mismatch = next(self._mismatches(matching), "")
         reason = f"the twin {self.twin} {mismatch or 'received the expected requests'}"
         evidence = json.dumps([dict(request) for request in requests])
@@ -95,7 +62,7 @@ class TwinCheck(RequestPattern, CheckOptions):
         rest = iter(matching)
         for number, pattern in enumerate(self.in_order):
             # The search for each pattern starts behind the request of the pattern before.
-            if not any(pattern.matches(one) for one in rest):
+            if not any(meets(one, pattern) for one in rest):
                 yield f"received no request {pattern} after {number} of in_order"
 
 
