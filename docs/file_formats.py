@@ -568,6 +568,9 @@ class EvaluationBegun(Record):
     promises: Promises
     protected_paths: list[str]
     carried: Carried | None = Field(default=None, description="absent if trials got no paths")
+    of_tree: int = Field(
+        default=1, description="the number of the evaluation among those of its tree and suite"
+    )
 
 
 class Evaluated(EvaluationBegun):

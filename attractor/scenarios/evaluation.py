@@ -77,8 +77,25 @@ class TrialKey:
         The candidate does not see it: the seeds of train trials are known to agents, so another
         seed would reveal a holdout.
         """
-        words = {"seed": suite_seed, "scenario": self.scenario, "trial": self.number}
-        return int(content_hash(canonical_json(words).encode())[:_SEED_DIGITS], 16)
+        return _seed({"seed": suite_seed, "scenario": self.scenario, "trial": self.number})
+
+
+def _seed(words: JsonObject) -> int:
+    return int(content_hash(canonical_json(words).encode())[:_SEED_DIGITS], 16)
+
+
+def seeded_suite(suite: Suite, number: int) -> Suite:
+    """Return the suite with the seed for the nth evaluation of a tree; the first has its own.
+
+    With equal seeds, another evaluation would repeat the same trials, and count them twice.
+    """
+    if number == 1:
+        return suite
+    trials, settings = suite.settings.trials, suite.settings
+    seed = _seed({"seed": trials.seed, "evaluation": number})
+    trials = trials.model_copy(update={"seed": seed})
+    settings = settings.model_copy(update={"trials": trials})
+    return suite.model_copy(update={"settings": settings})
 
 
 @dataclass(frozen=True)

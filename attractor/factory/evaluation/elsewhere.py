@@ -32,6 +32,7 @@ from attractor.scenarios.evaluation import (
     TrialTrouble,
     Trouble,
     cut_trial,
+    seeded_suite,
     trial_keys,
 )
 from attractor.scenarios.sealed_suite import SealedSuite
@@ -58,7 +59,8 @@ class SentTrials:
 
     `results` and `troubles` are those of trials that were played before, and `setup` is that of the
     suite. The evaluations of the run took `seconds` so far. The sandbox there must keep these
-    `promises`. `crossing` is what may cross the walls of the suite.
+    `promises`. `crossing` is what may cross the walls of the suite. It is the evaluation with the
+    number `of_tree` of the tree.
     """
 
     seal: str
@@ -68,10 +70,15 @@ class SentTrials:
     troubles: tuple[EarlierTroubles, ...] = ()
     setup: SetupResult | None = None
     crossing: Json = None
+    of_tree: int = 1
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""
         return canonical_json(write_record(self)).encode()
+
+    def seeded(self, sealed: SealedSuite) -> SealedSuite:
+        """Return a suite with the seed of the evaluation."""
+        return replace(sealed, suite=seeded_suite(sealed.suite, self.of_tree))
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "SentTrials":
@@ -145,6 +152,7 @@ async def play_elsewhere(
         ),
         setup=log.setup(),
         crossing=None if sealed.crossing is None else write_crossing(sealed.crossing),
+        of_tree=log.of_tree,
     )
     # Before it is known elsewhere: the next process asks for it.
     log.send(name, await elsewhere.fleet_id())

@@ -87,6 +87,7 @@ from attractor.scenarios.evaluation import (
     NoResult,
     TrialResult,
     count_troubles,
+    seeded_suite,
     trial_keys,
 )
 from attractor.scenarios.findings import ChangeReading
@@ -420,7 +421,7 @@ class Evaluator:
             ):
                 recorded = replace(recorded, have_changed=True)
             start = replace(start, carried=recorded)
-        start = replace(start, setup=log.setup())
+        start = replace(start, setup=log.setup(), of_tree=log.of_tree)
         if results:
             start = replace(start, reading=await self._read(begun, sealed, start))
         trials = [self.results.public_record(evaluation_id, trial) for trial in results]
@@ -483,6 +484,7 @@ class Evaluator:
         if elsewhere:
             return await self._play_elsewhere(elsewhere, begun, sealed, kept.log, earlier)
         time, log = Budgets(duration=begun.plan.budgets.duration), kept.log
+        sealed = replace(sealed, suite=seeded_suite(suite, log.of_tree))
 
         def require_time() -> None:
             time.require_remaining(run, evaluated_seconds=log.seconds())
@@ -555,6 +557,9 @@ class Evaluator:
                 # A person may order a second one.
                 reason = _why_known(judged, run.manifest.rebased_from)
             if not reason:
+                pool = EvaluationPool(list(self.ledger.entries()), self.results)
+                number = pool.next_of_tree(begun.suite_seal, begun.evaluation_id.tree)
+                begun = replace(begun, of_tree=number)
                 self.ledger.append(
                     LineKind.EVALUATION_BEGUN, run_id, begun.to_record(), now=run.clock.now()
                 )

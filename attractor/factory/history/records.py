@@ -29,7 +29,7 @@ from attractor.factory.gate_records import (
     Replay,
     Waiver,
 )
-from attractor.factory.history.trials import EvaluationId, TrialStore
+from attractor.factory.history.trials import OF_TREE, EvaluationId, TrialStore
 from attractor.factory.ledger.ledger import COPIED, Ledger, LedgerEntry, LineKind
 from attractor.factory.races import races_in
 from attractor.scenarios.evaluation import TrialKey, TrialResult, Trouble, troubles_of
@@ -147,8 +147,9 @@ def unsearched_of(entries: Iterable[LedgerEntry]) -> str:
 class EvaluationStart:
     """The start of an evaluation: suite, promises, protected and carried paths.
 
-    At its end it has the result of the suite's setup, if that was executed once, and the reading of
-    the change, if the suite has a judge.
+    It has the number `of_tree` among the evaluations of the tree with the suite. At its end it has
+    the result of the suite's setup, if that was executed once, and the reading of the change, if
+    the suite has a judge.
     """
 
     evaluation_id: EvaluationId
@@ -159,6 +160,7 @@ class EvaluationStart:
     setup: SetupResult | None = None
     reading: ChangeReading | None = None
     specification: tuple[str, ...] = ()
+    of_tree: int = 1
 
     def to_record(self) -> dict[str, Json]:
         """Return the data of a ledger line."""
@@ -172,6 +174,7 @@ class EvaluationStart:
             **({"setup": write_fields(self.setup)} if self.setup else {}),
             **({"reading": write_fields(self.reading)} if self.reading else {}),
             **({"specification": list(self.specification)} if self.specification else {}),
+            **({OF_TREE: self.of_tree} if self.of_tree > 1 else {}),
         }
 
 
@@ -253,6 +256,12 @@ class EvaluationPool:
         known = [by_run[run_id] for run_id in run_ids if run_id in by_run]
         known += [by_tree[tree]] if tree in by_tree else []
         return min(known, default=count + 1)
+
+    def next_of_tree(self, suite_seal: str, tree: str) -> int:
+        """Return the number of a further evaluation of a tree with a version of a suite."""
+        begun = [one.data for one in self.entries if one.kind == LineKind.EVALUATION_BEGUN]
+        judged = (tree, suite_seal)
+        return 1 + sum((one["tree"], one["suite_seal"]) == judged for one in begun)
 
     def troubles(self, suite_seal: str) -> list[Trouble]:
         """Return the troubles in the trials of finished evaluations with a version of a suite."""

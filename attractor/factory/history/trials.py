@@ -20,6 +20,7 @@ from attractor.base.json import Json, JsonObject, canonical_json, parse_json
 from attractor.base.records import read_fields, read_record, write_fields, write_record
 from attractor.engine.journal.reader import events_of
 from attractor.engine.run_folder.open_run import OpenRun
+from attractor.engine.storage.json_files import Fields
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.scenarios.evaluation import (
     CRASHED,
@@ -33,6 +34,7 @@ from attractor.scenarios.evaluation import (
     cut_trial,
     no_result_record,
     processor_record,
+    seeded_suite,
     trial_keys,
     troubles_record,
     unpriced_record,
@@ -44,6 +46,9 @@ from attractor.scenarios.unjudged import KeptTrial
 OWNER_ONLY = 0o600
 NAME_LENGTH = 16
 _RESTORE = "restore it from a backup"
+
+OF_TREE = "of_tree"
+"""The member with the number of an evaluation among those of its tree; absent for the first."""
 
 
 @dataclass(frozen=True)
@@ -284,6 +289,16 @@ class TrialLog:
         """The time of the first use, minus the seconds of evaluations in earlier processes."""
         return self.run.clock.monotonic() - self.recorded_seconds()
 
+    @property
+    def of_tree(self) -> int:
+        """The number of the evaluation among those of its tree, as the ledger has it."""
+        for entry in self.results.ledger.entries(self.evaluation_id.run_id):
+            is_begin = entry.kind == LineKind.EVALUATION_BEGUN
+            if is_begin and entry.data["evaluation"] == self.evaluation_id.number:
+                fields = Fields(entry.data, f"ledger: {entry.kind}")
+                return fields.number(OF_TREE) if fields.has(OF_TREE) else 1
+        return 1
+
     def recorded_seconds(self) -> float:
         """Return the seconds of evaluations that the journal knows."""
         seconds = 0.0
@@ -423,7 +438,8 @@ class TrialLog:
                     self._write(COMPLETED, record)
                     self.results.forget(self.evaluation_id, key)
             elif kind in (STARTED, CUT, UNJUDGED):
-                cut = cut_trial(key, CRASHED, suite.settings.trials.seed)
+                seed = seeded_suite(suite, self.of_tree).settings.trials.seed
+                cut = cut_trial(key, CRASHED, seed)
                 results[key] = self._with_kept(stored.get(name, cut))
                 if kind == STARTED:
                     self.completed(results[key])

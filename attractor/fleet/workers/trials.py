@@ -38,7 +38,7 @@ def find_trials(place: MachinePlace, channel: WorkerChannel) -> Finish | None:
     from attractor.scenarios.wall.crossing import read_crossing
 
     sent = SentTrials.from_bytes(read_regular(folder / SENT))
-    sealed = open_sealed(folder / SUITES, sent.seal)
+    sealed = sent.seeded(open_sealed(folder / SUITES, sent.seal))
     if isinstance(sent.crossing, dict):
         sealed = replace(sealed, crossing=read_crossing(sent.crossing))
     return partial(_play, place, channel, sent, sealed)

@@ -23,9 +23,15 @@ from attractor.factory.evaluation.elsewhere import (
     read_lines,
 )
 from attractor.factory.evaluation.trial_player import play_holdouts
+from attractor.factory.history.trials import EvaluationId
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject, TrialsElsewhere
-from attractor.factory.operations.evaluate import ask_gate, judge_again, replay_cut
+from attractor.factory.operations.evaluate import (
+    ask_gate,
+    judge_again,
+    replay_cut,
+    request_evaluation,
+)
 from attractor.factory.operations.race import orders_to
 from attractor.pipeline.plan.run_plan import BegunRun
 from attractor.scenarios.evaluation import TrialKey
@@ -82,6 +88,7 @@ class Another:
                 raise Died("the process of the trials died")
 
         sent = SentTrials.from_bytes(self.sent)
+        sealed = sent.seeded(sealed)
         log = TrialLines(self.file, sent, sealed.suite.settings, SystemClock(), keep)
         set_up = partial(log.keep_setup, self.folder)
         earlier = log.earlier()
@@ -118,6 +125,38 @@ def evaluate(flow: Flow, result: RunResult) -> RunResult:
 def happened(result: RunResult) -> Counter[str]:
     types = [event.type for event in read_events(result.directory)]
     return Counter(type_ for type_ in types if type_.startswith("Trial"))
+
+
+def test_further_evaluation_of_a_tree_has_seeds_of_its_own_here_and_elsewhere(
+    tmp_path: Path,
+) -> None:
+    flow = make_flow(tmp_path, suite=f"{SUITE}[gate]\nmax_evaluations = 4\n")
+    alone = flow.launch()
+    [first] = seeds(flow, alone)
+    assert first == TrialKey("made", 1).seed(0)
+    [second] = seeds(flow, flow.launch())
+    # Its process dies in the trial, which a person lets it play again.
+    result = flow.launch(evaluate=False)
+    another = with_another(flow, tmp_path / "another", dies_after=1)
+    evaluate(another, result)
+    [cut] = seeds(flow, result)
+    replay_cut(result.directory, another.opened, by="ann", rationale="It died.")
+    (tmp_path / "another" / "trials.jsonl").unlink()
+    evaluate(another, result)
+    [third] = seeds(flow, result)
+    assert cut == third
+    assert len({first, second, third}) == 3
+    request_evaluation(alone.directory, flow.opened, by="ann")
+    flow.resume(alone)
+    [fourth] = seeds(flow, alone, number=2)
+    assert fourth not in (first, second, third)
+    lines = [one.data for one in flow.opened.ledger.entries() if one.kind == "evaluated"]
+    assert [one.get("of_tree") for one in lines] == [None, 2, 3, 4]
+
+
+def seeds(flow: Flow, result: RunResult, number: int = 1) -> list[int]:
+    evaluation = EvaluationId(result.run_id, number, result.tree)
+    return [one.seed for one in flow.evaluator.results.all_of(evaluation)]
 
 
 @pytest.mark.parametrize("dies_after", range(1, LINES + 1))
