@@ -571,6 +571,9 @@ class EvaluationBegun(Record):
     of_tree: int = Field(
         default=1, description="the number of the evaluation among those of its tree and suite"
     )
+    base: str = Field(
+        default="", description="the tree before the change, if scenarios of the suite need it"
+    )
 
 
 class Evaluated(EvaluationBegun):

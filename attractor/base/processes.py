@@ -546,3 +546,20 @@ class _Child:
             signal_group(self._popen.pid, signal.SIGKILL)
         if cancelled:
             raise asyncio.CancelledError
+
+
+_MEMORY = Path("/proc/meminfo")
+_AVAILABLE = "MemAvailable:"
+
+
+def works_at_once(kilobytes_each: int) -> int:
+    """Return how many processes that compute and use much memory run well at once: 1 or more."""
+    cores = os.cpu_count() or 1
+    # Not every system has it; only a process with fewer cores than the machine differs.
+    with suppress(AttributeError):
+        cores = len(os.sched_getaffinity(0))
+    with suppress(OSError):
+        for line in _MEMORY.read_text("ascii").splitlines():
+            if line.startswith(_AVAILABLE):
+                return max(1, min(cores, int(line.split()[1]) // kilobytes_each))
+    return cores

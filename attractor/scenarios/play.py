@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import MachineryError
 from attractor.base.processes import ExecResult
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.errors import FileUnusable
@@ -41,6 +42,7 @@ from attractor.scenarios.evaluation import Attribution
 from attractor.scenarios.http_request import RequestFailed, send_request, send_several
 from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.services import Services
+from attractor.scenarios.stored_state import copy_state, failed_base
 from attractor.scenarios.suite import (
     EDITION,
     CommandStep,
@@ -53,6 +55,7 @@ from attractor.scenarios.suite import (
     ServiceStep,
     Step,
     SuiteSettings,
+    is_of_base,
 )
 from attractor.scenarios.suite_files import CHECKS, FIXTURES, list_suite_files, read_suite_file
 from attractor.scenarios.suite_setup import last_line, run_commands, run_suite_setup
@@ -81,7 +84,8 @@ class ScenarioPlayer:
     (default: as `make_environment`). Verifiers and pages have none of them. The setup in `settings`
     is executed first. `failed_setup` is the reason why it failed for all trials. `carry` copies
     carried paths into the folder of tests behind a wall, and `crossing` is what may cross it. With
-    `watches`, it is noted how unit tests end, also without a wall.
+    `watches`, it is noted how unit tests end, also without a wall. `base` writes the tree before
+    the change into an empty folder.
     """
 
     settings: SuiteSettings
@@ -95,6 +99,7 @@ class ScenarioPlayer:
     carry: Callable[[Path], Awaitable[None]] | None = None
     crossing: Crossing | None = None
     watches: bool = False
+    base: Callable[[Path], Awaitable[None]] | None = None
 
     async def play(
         self,
@@ -121,50 +126,43 @@ class ScenarioPlayer:
         attribution: Attribution,
     ) -> PlayedScenario:
         checks = build_checks(scenario, check_registry())
-        timeout, make = self.settings.trials.timeout, self.make_environment
-        environment = (self.make_showing or make)(folder)
-        await environment.initialize()
-        try:
-            twins = start_twins(
-                self.settings.twins, scenario.seed, self.suite_folder, environment, seed=seed
+        timeout, make, captures = self.settings.trials.timeout, self.make_environment, Captures()
+        async with AsyncExitStack() as ending:
+            enter = ending.enter_async_context
+            older = None
+            if scenario.needs_base:
+                older = await enter(self._older(scenario, folder, seed, captures))
+            candidate = await enter(self._begun(scenario, folder, seed, captures, older))
+            environment = candidate.environment
+            wall = await enter(self._wall(scenario, folder, environment))
+            steps = replace(candidate, environment=wall.tests, wall=wall) if wall else candidate
+            failure = await self._prepare(scenario, steps, candidate, attribution)
+            is_compared = any(check.compares_tree for check in checks)
+            changed = await _watch(folder, timeout, self.edition) if is_compared else no_change
+            began = self.clock.monotonic()
+            records = {} if failure else await steps.run(scenario.steps)
+            failure = failure or _failure_of(records, wall)
+            observed = Observation(
+                steps=records,
+                environment=environment,
+                failure=failure,
+                changed=changed,
+                twins=candidate.twins,
+                usage=TrialUsage(self.clock.monotonic() - began),
+                suite_folder=self.suite_folder,
+                edition=self.edition,
+                seed=seed,
+                crossed=wall.crossed if wall else {},
+                unit_tests=wall.unit_tests if wall else UnitTests(),
+                timeout=timeout,
+                variables=candidate.variables,
+                ask_judge=ask_judge,
+                probe=candidate.probe,
+                verify=make_verify(folder, self.suite_folder, make, timeout, without=self.carried),
+                separate=partial(separate_environment, folder, make),
             )
-            async with twins as running, AsyncExitStack() as ending:
-                variables = {**variables_of_trials(self.carried), **running.variables}
-                wall = await ending.enter_async_context(self._wall(scenario, folder, environment))
-                candidate = self._steps(folder, environment, variables, running.requests, ending)
-                steps = replace(candidate, environment=wall.tests, wall=wall) if wall else candidate
-                failure = await self._prepare(scenario, steps, candidate, attribution)
-                is_compared = any(check.compares_tree for check in checks)
-                changed = await _watch(folder, timeout, self.edition) if is_compared else no_change
-                began = self.clock.monotonic()
-                records = {} if failure else await steps.run(scenario.steps)
-                failure = failure or _failure_of(records, wall)
-                observed = Observation(
-                    steps=records,
-                    environment=environment,
-                    failure=failure,
-                    changed=changed,
-                    twins=running.requests,
-                    usage=TrialUsage(self.clock.monotonic() - began),
-                    suite_folder=self.suite_folder,
-                    edition=self.edition,
-                    seed=seed,
-                    crossed=wall.crossed if wall else {},
-                    unit_tests=wall.unit_tests if wall else UnitTests(),
-                    timeout=timeout,
-                    variables=variables,
-                    ask_judge=ask_judge,
-                    probe=candidate.probe,
-                    verify=make_verify(
-                        folder, self.suite_folder, make, timeout, without=self.carried
-                    ),
-                    separate=partial(separate_environment, folder, make),
-                )
-                judge = partial(judge_phase, scenario, checks, observed, timeout)
-                results = await judge(CheckPhase.RUNNING)
-            running.require_sound()
-        finally:
-            await environment.cleanup()
+            judge = partial(judge_phase, scenario, checks, observed, timeout)
+            results = await judge(CheckPhase.RUNNING)
         for phase in (CheckPhase.STOPPED, CheckPhase.LAST):
             results |= await judge(phase)
         in_order = [results[number] for number in sorted(results)]
@@ -173,18 +171,45 @@ class ScenarioPlayer:
             in_order.append(_ended_early(failure))
         return PlayedScenario(scenario, observed, tuple(in_order))
 
-    def _steps(
+    @asynccontextmanager
+    async def _begun(
         self,
+        scenario: Scenario,
         folder: Path,
-        environment: ExecutionEnvironment,
-        variables: Mapping[str, str],
-        twins: Mapping[str, TwinRequests],
-        ending: AsyncExitStack,
-    ) -> "_Steps":
-        timeout, make = self.settings.trials.timeout, self.make_environment
-        captures, services = Captures(), Services(environment, ending)
-        probe = make_probe(folder, self.suite_folder, make, timeout, services, captures.values)
-        return _Steps(environment, variables, timeout, services, probe, captures, twins)
+        seed: int,
+        captures: Captures,
+        older: "_Steps | None" = None,
+    ) -> AsyncGenerator["_Steps"]:
+        """Yield what runs steps in a folder, in an environment and with twins of its own."""
+        make, timeout = self.make_environment, self.settings.trials.timeout
+        async with started((self.make_showing or make)(folder)) as environment:
+            twins = start_twins(
+                self.settings.twins, scenario.seed, self.suite_folder, environment, seed=seed
+            )
+            async with twins as running, AsyncExitStack() as ending:
+                services = Services(environment, ending)
+                reached = (services, older.services) if older else (services,)
+                variables = {**variables_of_trials(self.carried), **running.variables}
+                taken, requests = captures.values, running.requests
+                probe = make_probe(folder, self.suite_folder, make, timeout, reached, taken)
+                yield _Steps(
+                    environment, variables, timeout, services, probe, captures, requests, older
+                )
+            running.require_sound()
+
+    @asynccontextmanager
+    async def _older(
+        self, scenario: Scenario, folder: Path, seed: int, captures: Captures
+    ) -> AsyncGenerator["_Steps"]:
+        """Yield what runs steps of the tree before the change."""
+        if self.base is None:
+            raise MachineryError("no tree before the change")
+        with borrowed_folder(folder.parent) as beside:
+            await self.base(beside)
+            async with self._begun(scenario, beside, seed, captures) as steps:
+                if failure := await self._prepare(scenario, steps, steps, Attribution()):
+                    raise failed_base(failure)
+                yield steps
 
     @asynccontextmanager
     async def _wall(
@@ -301,6 +326,8 @@ class _Steps:
     probe: Probe
     captures: Captures
     twins: Mapping[str, TwinRequests]
+    older: "_Steps | None" = None
+    """Runs the steps of the tree before the change."""
     wall: Wall | None = None
     received: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
     """The requests of twins that steps have awaited."""
@@ -309,8 +336,11 @@ class _Steps:
         """Run steps up to the first failure; return the records of the steps."""
         records: dict[str, StepRecord] = {}
         for step in steps:
-            records[step.name] = await self._run(step)
-            if records[step.name].trouble:
+            older = self.older if is_of_base(step) else None
+            records[step.name] = found = await (older or self)._run(step)
+            if found.trouble and older:
+                raise failed_base(f"step {step.name}: {found.trouble}")
+            if found.trouble:
                 break
         return records
 
@@ -319,8 +349,7 @@ class _Steps:
             case CommandStep():
                 return await self._run_command(step)
             case ServiceStep():
-                variables = {**self.variables, **self.captures.values, **step.env}
-                return _ready(step.name, await self.services.start(step, variables))
+                return _ready(step.name, await self._start(step))
             case RestartStep():
                 return _ready(step.name, await self.services.restart(step.service))
             case KillStep():
@@ -349,6 +378,16 @@ class _Steps:
             env_vars={**self.variables, **(env or {})},
             stdin=stdin,
         )
+
+    async def _start(self, step: ServiceStep) -> str:
+        """Start a service, if wanted on the state of the older one; return a failure, or ""."""
+        if self.older and step.from_:
+            await self.older.services.stop()
+            older = self.older.environment
+            if failure := await copy_state(older, self.environment, step.state):
+                return failure
+        variables = {**self.variables, **self.captures.values, **step.env}
+        return await self.services.start(step, variables)
 
     async def _run_command(self, step: CommandStep) -> StepRecord:
         env = {**self.variables, **self.captures.values, **step.env}

@@ -70,6 +70,11 @@ class Services:
             failure += f" after the service {_ended(0)}" if left_daemon else ""
         return ": ".join(filter(None, (failure, service.last_line))) if failure else ""
 
+    async def stop(self) -> None:
+        """Stop all services."""
+        for one in self._started.values():
+            await one.service.stop()
+
     async def restart(self, name: str, *, killed: bool = False) -> str:
         """Stop a service and start it again; return the reason of a failure, or "".
 

@@ -22,10 +22,10 @@ from pydantic import (
     model_validator,
 )
 
-from attractor.base.capacity import works_at_once
 from attractor.base.durations import parse_duration
 from attractor.base.errors import InvalidDuration, NotCanonical
 from attractor.base.json import Json, canonical_json
+from attractor.base.processes import works_at_once
 from attractor.base.toml import Fault, KeyPath, TomlMistake, explain_faults
 from attractor.config.schema import child, keys_at
 from attractor.config.tables import Name, RelativePath, StrictTable
@@ -282,6 +282,10 @@ class CommandStep(SuiteTable):
 
     name: Name = Field(description="the name of the step")
     run: str = Field(description="a command line for bash")
+    of: Literal["candidate", "base"] = Field(
+        default="candidate",
+        description="the tree; `base` is that before the change: see [two versions](#two-versions)",
+    )
     env: Variables = Field(default_factory=dict[str, str], description="more environment variables")
     stdin: str = Field(default="", description="the standard input")
     cwd: RelativePath = Field(
@@ -309,6 +313,10 @@ class ServiceStep(SuiteTable):
 
     name: Name = Field(description="the name of the step")
     service: str = Field(description="a command line for bash, which runs in the background")
+    of: Literal["candidate", "base"] = Field(
+        default="candidate",
+        description="the tree; `base` is that before the change: see [two versions](#two-versions)",
+    )
     port: int = Field(ge=1, le=65535, description="the port of the service")
     env: Variables = Field(default_factory=dict[str, str], description="more environment variables")
     health: HealthCheck | None = Field(
@@ -319,6 +327,22 @@ class ServiceStep(SuiteTable):
     ready: Duration = Field(
         default=timedelta(seconds=10), description="the time until the service must be ready"
     )
+    from_: Literal["base"] | None = Field(
+        default=None,
+        alias="from",
+        description="stops the services of the base, and gives the candidate the paths `state`",
+    )
+    state: tuple[RelativePath, ...] = Field(
+        default=(), description="files and folders that the services of the base wrote"
+    )
+
+    @model_validator(mode="after")
+    def _takes_what_the_base_wrote(self) -> "ServiceStep":
+        if bool(self.from_) is not bool(self.state) or (self.from_ and self.of == "base"):
+            raise ValueError(
+                'from = "base" and state belong together, at a service of the candidate'
+            )
+        return self
 
 
 class RequestStep(SuiteTable):
@@ -326,6 +350,10 @@ class RequestStep(SuiteTable):
 
     name: Name = Field(description="the name of the step")
     port: int = Field(ge=1, le=65535, description="the port of a service in the sandbox")
+    of: Literal["candidate", "base"] = Field(
+        default="candidate",
+        description="the tree; `base` is that before the change: see [two versions](#two-versions)",
+    )
     path: UrlPath = Field(default="/", description="the path with the query")
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = Field(
         default="GET", description="the method"
@@ -612,7 +640,14 @@ class Scenario(SuiteTable):
             raise ValueError("behind a wall, each step is a command")
         if self.wall_without and not self.wall:
             raise ValueError("wall_without needs wall")
+        if self.wall and self.needs_base:
+            raise ValueError("behind a wall, no step is of the base")
         return self
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether a step needs the tree before the change."""
+        return any(is_of_base(one) or getattr(one, "from_", None) for one in self.steps)
 
     @property
     def is_played_alone(self) -> bool:
@@ -627,14 +662,17 @@ class Scenario(SuiteTable):
     @model_validator(mode="after")
     def _starts_services_first(self) -> "Scenario":
         started: dict[str, str] = {}
+        own: set[str] = set()
         for step in self.steps:
             match step:
                 case ServiceStep():
                     variable = base_url_variable(step.name)
                     if (other := started.setdefault(variable, step.name)) != step.name:
                         raise ValueError(f"{other} and {step.name} are both {variable} in probes")
-                case RestartStep() | KillStep() if step.service not in started.values():
+                    own |= {step.name} if step.of == "candidate" else set()
+                case RestartStep() | KillStep() if step.service not in own:
                     lack = f"step {step.name}: no step before starts a service {step.service!r}"
+                    lack += " of the candidate"
                     raise ValueError(lack)
                 case ProbeStep() if not started:
                     raise ValueError(f"step {step.name}: no step before starts a service")
@@ -654,6 +692,11 @@ class Scenario(SuiteTable):
                 raise ValueError(f"step {step.name}: no step before takes {min(unknown)!r}")
             taken |= step.take.keys()
         return self
+
+
+def is_of_base(step: Step) -> bool:
+    """Return whether a step is of the tree before the change."""
+    return isinstance(step, CommandStep | ServiceStep | RequestStep) and step.of == "base"
 
 
 def base_url_variable(service: str) -> str:

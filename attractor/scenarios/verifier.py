@@ -13,10 +13,11 @@ they are started in, because a verifier may enter the copy.
 import asyncio
 import secrets
 import shutil
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from attractor.base.patterns import late_pattern
@@ -75,10 +76,10 @@ def make_probe(
     suite_folder: Path,
     make_environment: Callable[[Path], ExecutionEnvironment],
     trial_timeout: timedelta,
-    services: Services,
+    services: Sequence[Services],
     variables: Mapping[str, str],
 ) -> Probe:
-    """Return a function that runs a command beside services.
+    """Return a function that runs a command beside services: the candidate's, and others.
 
     `variables` has what requests have taken so far.
     """
@@ -88,9 +89,10 @@ def make_probe(
             own = secrets.token_hex(8)
             await asyncio.to_thread(shutil.copytree, suite_folder / CHECKS, folder / own / CHECKS)
             async with started(make_environment(folder)) as room, AsyncExitStack() as ports:
-                for port in {*services.ports.values()}:
-                    address = await ports.enter_async_context(services.environment.reach(port))
-                    await ports.enter_async_context(room.offer(port, address))
+                found = _ports(services)
+                for inside, (environment, port) in dict(found.values()).items():
+                    address = await ports.enter_async_context(environment.reach(port))
+                    await ports.enter_async_context(room.offer(inside, address))
                 return await room.exec_command(
                     command,
                     timeout_ms=round((timeout or trial_timeout).total_seconds() * 1000),
@@ -98,11 +100,27 @@ def make_probe(
                     env_vars={
                         **variables,
                         **_variables(room.working_directory(), folder / own),
-                        **_base_urls(services.ports),
+                        **_base_urls({name: inside for name, (inside, _) in found.items()}),
                     },
                 )
 
     return probe
+
+
+def _ports(
+    services: Sequence[Services],
+) -> dict[str, tuple[int, tuple[ExecutionEnvironment, int]]]:
+    """Return the port of each service in the sandbox of a probe, and where it is outside.
+
+    Two versions may listen on one port, each in its sandbox: the later one gets the next free port.
+    """
+    found: dict[str, tuple[int, tuple[ExecutionEnvironment, int]]] = {}
+    for one in services:
+        taken = {port for port, _ in found.values()}
+        for name, port in one.ports.items():
+            inside = next(number for number in count(port) if number not in taken)
+            found[name] = (inside, (one.environment, port))
+    return found
 
 
 def _base_urls(services: Mapping[str, int]) -> dict[str, str]:

@@ -132,8 +132,14 @@ def test_a_mistake_in_the_suite_names_file_and_key(
         (("title", f"deep = {'[' * 5000}{']' * 5000}\ntitle"), "nested too deeply"),
         (("title", f"long = 1{'0' * 5000}\ntitle"), "integer"),
         (("[[checks]]", '[[steps]]\nname = "add"\nrun = "b"\n[[checks]]'), "duplicate step name"),
-        (('run = "echo milk"', 'kill = "a"'), "step add: no step before starts a service 'a'$"),
-        (('run = "echo milk"', 'restart = "add"'), "no step before starts a service 'add'$"),
+        (
+            ('run = "echo milk"', 'kill = "a"'),
+            "starts a service 'a' of the candidate$",
+        ),
+        (
+            ('run = "echo milk"', 'restart = "add"'),
+            "starts a service 'add' of the",
+        ),
         (('run = "echo milk"', 'probe = "look"'), "step add: no step before starts a service$"),
         (('kind = "exit"', 'kind = "probe"'), "a check of kind probe needs a step with a service"),
         (

@@ -248,13 +248,13 @@ class Evaluator:
         pool = EvaluationPool(entries, self.results)
         require_manifest(self.opened, run, own)
         require_journal(run, own)
-        seal = sealed.seal if sealed else ""
-        request = read_request(run.manifest)
+        seal, request = sealed.seal if sealed else "", read_request(run.manifest)
         version = self.opened.suites.versions.of_pin(run.manifest.suite) if sealed else None
         named = sealed.suite.settings.pipeline if sealed and not request.is_work_of_any else ()
         evaluations = tuple(pool.of_run(run.run_id))
         races = races_in(entries)
-        others = tuple(pool.by_other_runs(run.run_id, run.tree, seal))
+        base = _compared_base(run.manifest, sealed)
+        others = tuple(pool.by_other_runs(run.run_id, run.tree, seal, base))
         attempts = self._attempts_of(races, [record.run_id for record in others])
         # Of equal trees, one evaluation is that of all.
         played = [*evaluations, *(record for record in others if record.run_id in attempts)]
@@ -395,6 +395,7 @@ class Evaluator:
             _kept_promises(begun, self.ledger),
             protected,
             carried,
+            base=_compared_base(run.manifest, sealed),
             specification=await compare_specification(
                 listed,
                 begun.workspace,
@@ -564,6 +565,12 @@ class Evaluator:
                     LineKind.EVALUATION_BEGUN, run_id, begun.to_record(), now=run.clock.now()
                 )
             return reason
+
+
+def _compared_base(manifest: Manifest, sealed: SealedSuite | None) -> str:
+    """Return the tree before the change, if scenarios of a suite need it, or ""."""
+    needs_base = sealed and any(one.needs_base for one in sealed.suite.scenarios)
+    return manifest.base.candidate if needs_base else ""
 
 
 def _number(run: OpenRun) -> int:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -246,12 +247,13 @@ class KnownTrees:
         # The player imports httpx, which only trials need.
         from attractor.factory.evaluation.trial_player import trial_player
 
+        base = partial(self.workspace.export, self.workspace.base.candidate, repository=True)
+
         async def export(to: Path) -> None:
-            tree = self.workspace.base.candidate
-            await self.workspace.export(tree, to, repository=True)
+            await base(to)
             await change(to)
 
-        return trial_player(export, self.sandbox, sealed, self.scope)
+        return trial_player(export, self.sandbox, sealed, self.scope, base=base)
 
     def _refuse_trouble(self, result: TrialResult) -> None:
         """Refuse a trial with an error that is not the candidate's."""

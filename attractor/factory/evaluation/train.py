@@ -28,9 +28,10 @@ async def play_train(
     from attractor.factory.evaluation.trial_player import judge_of, trial_player
 
     export = partial(workspace.export, tree, repository=True)
+    base = partial(workspace.export, workspace.base.candidate, repository=True)
     async with (
         judge_of(sealed.suite, scope) as ask_judge,
-        trial_player(export, plan.sandbox, sealed, scope) as player,
+        trial_player(export, plan.sandbox, sealed, scope, base=base) as player,
     ):
         player = replace(player, ask_judge=ask_judge)
         for scenario in chosen:

@@ -4,7 +4,7 @@ import asyncio
 import resource
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from attractor.base.callables import do_nothing
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import UsageError
 from attractor.engine.outcome import Culprit
 from attractor.environments.environment import ExecutionEnvironment
 from attractor.environments.selection import EnvironmentChoice
@@ -42,6 +43,7 @@ from attractor.scenarios.evaluation import (
 from attractor.scenarios.play import ScenarioPlayer
 from attractor.scenarios.played import PlayedScenario
 from attractor.scenarios.sealed_suite import SealedSuite
+from attractor.scenarios.stored_state import failed_base
 from attractor.scenarios.suite import Scenario, Suite
 from attractor.scenarios.suite_setup import (
     SetupResult,
@@ -85,6 +87,7 @@ async def play_holdouts(
     suite, scope, sandbox = sealed.suite, begun.plan.scope, begun.plan.sandbox
     # From inside, a trial looks like a stage, so its folder is a repository.
     export = partial(begun.workspace.export, begun.run.progress.tree, repository=True)
+    base = partial(begun.workspace.export, begun.workspace.base.candidate, repository=True)
     settings, tell = suite.settings.trials, scope.project.console.tell
     if settings.at_once > 1 and not sandbox.promises.own_network:
         tell("Trials are played one at a time: without a sandbox, they would share their ports.")
@@ -96,7 +99,7 @@ async def play_holdouts(
         before_trial()
     async with (
         judge_of(suite, scope) as ask_judge,
-        trial_player(export, sandbox, sealed, scope, keep=keep) as player,
+        trial_player(export, sandbox, sealed, scope, base=base, keep=keep) as player,
     ):
         player = replace(player, ask_judge=ask_judge)
         return await evaluate(
@@ -133,13 +136,37 @@ async def trial_player(
     sealed: SealedSuite,
     scope: RunScope,
     *,
+    base: Export | None = None,
     keep: KeepSetup | None = None,
 ) -> AsyncGenerator["TrialPlayer"]:
     """Yield the player of trials on a tree, each with the carried files that the suite lists.
 
     The files come from the project, not from the workspace, where agents can change them. `keep`
-    keeps what the setup of the suite left (default: until the block ends).
+    keeps what the setup of the suite left (default: until the block ends). `base` exports the tree
+    before the change, if scenarios need it.
     """
+    async with AsyncExitStack() as stack:
+        if base and any(one.needs_base for one in sealed.suite.scenarios):
+            if not sandbox.promises.own_network:
+                raise UsageError(
+                    "two versions side by side need a sandbox with a network of its own",
+                    hint="choose a profile with one; see what yours promises: attractor doctor",
+                )
+            older = await stack.enter_async_context(trial_player(base, sandbox, sealed, scope))
+            base = older.export_whole
+        player = _trial_player(export, sandbox, sealed, scope, keep=keep)
+        yield replace(await stack.enter_async_context(player), base=base)
+
+
+@asynccontextmanager
+async def _trial_player(
+    export: Export,
+    sandbox: EnvironmentChoice,
+    sealed: SealedSuite,
+    scope: RunScope,
+    *,
+    keep: KeepSetup | None,
+) -> AsyncGenerator["TrialPlayer"]:
     project = scope.project
     copies, listed = (
         workspaces_folder(project.machine.state_dir),
@@ -238,10 +265,10 @@ class TrialPlayer:
     """Plays trials of a suite on a tree, with or without a run.
 
     `export` writes the tree into an empty folder below `copies`. `suite_folder` is the folder of
-    the suite, usually the sealed copy. `make_showing`, `carried`, `carry`, `crossing` and `watches`
-    are those of `ScenarioPlayer`. The first failed check of a trial with a failed step also gives
-    `advice`. `setup` is the result of the suite's setup if it was executed once, and `failed_setup`
-    its failure.
+    the suite, usually the sealed copy. `make_showing`, `carried`, `carry`, `crossing`, `watches`
+    and `base` are those of `ScenarioPlayer`. The first failed check of a trial with a failed step
+    also gives `advice`. `setup` is the result of the suite's setup if it was executed once, and
+    `failed_setup` its failure.
     """
 
     export: Export
@@ -256,6 +283,7 @@ class TrialPlayer:
     carry: Export | None = None
     crossing: Crossing | None = None
     watches: bool = False
+    base: Export | None = None
     advice: str = ""
     failed_setup: str = ""
     setup: SetupResult | None = None
@@ -284,6 +312,12 @@ class TrialPlayer:
                 return await keep_left(folder, kept, setup)
         except TrialTrouble as trouble:
             return SetupResult(failure=trouble.message)
+
+    async def export_whole(self, folder: Path) -> None:
+        """Write the tree with what the setup of the suite left."""
+        if self.failed_setup:
+            raise failed_base(self.failed_setup)
+        await self.export(folder)
 
     async def play_trial(self, scenario: Scenario, key: TrialKey) -> TrialResult:
         """Play a trial."""
@@ -351,6 +385,7 @@ class TrialPlayer:
             carry=self.carry,
             crossing=self.crossing,
             watches=self.watches,
+            base=self.base,
             failed_setup=self.failed_setup,
             edition=self.suite.edition,
         )

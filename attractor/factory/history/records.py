@@ -147,7 +147,8 @@ def unsearched_of(entries: Iterable[LedgerEntry]) -> str:
 class EvaluationStart:
     """The start of an evaluation: suite, promises, protected and carried paths.
 
-    It has the number `of_tree` among the evaluations of the tree with the suite. At its end it has
+    It has the number `of_tree` among the evaluations of the tree with the suite. `base` is the tree
+    before the change, if scenarios need it. At its end it has
     the result of the suite's setup, if that was executed once, and the reading of the change, if
     the suite has a judge.
     """
@@ -161,6 +162,7 @@ class EvaluationStart:
     reading: ChangeReading | None = None
     specification: tuple[str, ...] = ()
     of_tree: int = 1
+    base: str = ""
 
     def to_record(self) -> dict[str, Json]:
         """Return the data of a ledger line."""
@@ -175,6 +177,7 @@ class EvaluationStart:
             **({"reading": write_fields(self.reading)} if self.reading else {}),
             **({"specification": list(self.specification)} if self.specification else {}),
             **({OF_TREE: self.of_tree} if self.of_tree > 1 else {}),
+            **({"base": self.base} if self.base else {}),
         }
 
 
@@ -273,10 +276,13 @@ class EvaluationPool:
             for trouble in troubles_of(trial)
         ]
 
-    def by_other_runs(self, run_id: str, tree: str, suite_seal: str) -> list[EvaluationRecord]:
+    def by_other_runs(
+        self, run_id: str, tree: str, suite_seal: str, base: str = ""
+    ) -> list[EvaluationRecord]:
         """Return evaluations of the same tree with the same suite in other runs.
 
-        Leave out a canceled evaluation of which no trial began: it has revealed nothing.
+        If the suite compares with the tree `base` before the change, that is the same too. Leave
+        out a canceled evaluation of which no trial began: it has revealed nothing.
         """
         canceled = {entry.run_id for entry in self.entries if entry.kind == LineKind.ENDED}
         return [
@@ -284,6 +290,7 @@ class EvaluationPool:
             for one in self._last()
             if one.run_id != run_id
             and (one.data["tree"], one.data["suite_seal"]) == (tree, suite_seal)
+            and one.data.get("base", "") == base
             if (record := self._read(one)).results
             or record.is_finished
             or one.run_id not in canceled

@@ -199,7 +199,7 @@ class LineKind(StrEnum):
 
     EVALUATION_BEGUN = "evaluation_begun"
     """`evaluation` (its number), `tree`, `suite_seal`, `promises`, `protected_paths`, `carried`,
-    `specification`, `of_tree`.
+    `specification`, `of_tree`, `base`.
     """
 
     TRIAL_FAILED = "trial_failed"

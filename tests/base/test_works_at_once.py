@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.base import capacity
+from attractor.base import processes
 from tests.tables import table
 
 
@@ -21,12 +21,12 @@ def test_works_at_once_are_as_many_as_cores_and_memory_allow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, available: str, each: int, most: int
 ) -> None:
     (tmp_path / "meminfo").write_text(f"MemTotal: 9000 kB\n{available}\n")
-    monkeypatch.setattr(capacity, "_MEMORY", tmp_path / "meminfo")
+    monkeypatch.setattr(processes, "_MEMORY", tmp_path / "meminfo")
     monkeypatch.setattr(os, "sched_getaffinity", four_cores)
-    assert capacity.works_at_once(each) == most
+    assert processes.works_at_once(each) == most
 
 
 def test_one_work_is_always_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "meminfo").write_text("MemAvailable: 10 kB\n")
-    monkeypatch.setattr(capacity, "_MEMORY", tmp_path / "meminfo")
-    assert capacity.works_at_once(1000) == 1
+    monkeypatch.setattr(processes, "_MEMORY", tmp_path / "meminfo")
+    assert processes.works_at_once(1000) == 1
