@@ -27,6 +27,8 @@ _REQUIRED = ("sh", "setsid", "tar", "find", "stat", "xargs")
 _OPTIONAL = ("bash", "git", "python3")
 _LEAST_FREE_MB = 64
 _CLOCK_S = 120
+# Not `\d`, which takes digits of all scripts; int() of a long number is costly.
+_NUMBER = re.compile("[0-9]{1,15}")
 _HOW = "in attractor.toml: [places.{name}] with kind, and with host or image"
 
 
@@ -224,12 +226,13 @@ async def examine(
     required = dict.fromkeys([*_REQUIRED, *needed])
     names = tuple(dict.fromkeys([*required, *_OPTIONAL]))
     said = await environment.call("examine", *names, seconds=60)
-    now, free, *paths = said.decode("utf-8", "replace").splitlines() or ["", ""]
-    if not (now.isdigit() and free.isdigit() and len(paths) == len(names)):
+    lines = said.decode("utf-8", "replace").splitlines()
+    if len(lines) != 2 + len(names) or not all(map(_NUMBER.fullmatch, lines[:2])):
         raise PlaceRefused(
             f"the place {place.name} answers {said[:80]!r}",
             hint="its shell must print nothing by itself: look at its start-up files",
         )
+    now, free, *paths = lines
     programs = list(zip(names, paths, strict=True))
     lacking = [name for name, path in programs if name in required and not path]
     where = f"the image {place.image}" if place.image else f"the place {place.name}"

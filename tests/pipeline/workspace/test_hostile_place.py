@@ -1,15 +1,21 @@
 """A place whose programs lie: none of its answers changes a file outside of the workspace here."""
 
+import asyncio
 import os
 import re
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from attractor.engine.outcome import StageStatus
+from attractor.environments.errors import PlaceRefused
 from attractor.language.diagnostics import NotRunnable
 from attractor.pipeline.project.project import Project
+from attractor.pipeline.workspace.place import check_place
 from tests.counts import count
 from tests.environments.remotes import ssh_server
 from tests.pipeline.projects import make_project, open_project
@@ -117,7 +123,9 @@ def outcome_of(opened: Project) -> str:
     return "" if result.outcome is StageStatus.SUCCESS else result.reason
 
 
-def test_answers_of_a_hostile_place_are_refused_or_harmless(tmp_path: Path) -> None:
+@contextmanager
+def hostile_place(tmp_path: Path) -> Generator[Project]:
+    """Yield a project whose place answers what files in `programs` and `later` contain."""
     later, programs, keys, outside = (
         tmp_path / name for name in ("later", "programs", "sshd", "outside")
     )
@@ -131,10 +139,15 @@ def test_answers_of_a_hostile_place_are_refused_or_harmless(tmp_path: Path) -> N
     text = PIPELINE.replace("LATER", str(later)).replace("PROGRAMS", str(programs))
     with ssh_server(keys, search_path=f"{programs}:/usr/bin:/bin") as server:
         opened = open_project(make_project(tmp_path / "project", text))
-        opened = replace(opened, places={"box": place_of(server, tmp_path / "there")})
+        yield replace(opened, places={"box": place_of(server, tmp_path / "there")})
+
+
+def test_answers_of_a_hostile_place_are_refused_or_harmless(tmp_path: Path) -> None:
+    later, programs, outside = (tmp_path / name for name in ("later", "programs", "outside"))
+    with hostile_place(tmp_path) as opened:
         assert outcome_of(opened) == ""
         before, cases = state_outside(tmp_path), [*hostile_answers(outside), *noisy_answers()]
-        for title, begins, answers in cases[:: count(ci=14, full=1)]:
+        for title, begins, answers in cases[:: count(ci=13, full=1)]:
             for old in (*later.iterdir(), *programs.glob("*.answer")):
                 old.unlink()
             for name, content in answers.items():
@@ -142,3 +155,21 @@ def test_answers_of_a_hostile_place_are_refused_or_harmless(tmp_path: Path) -> N
             fault = outcome_of(opened)
             assert (state_outside(tmp_path), Path("/etc/x").exists()) == (before, False), title
             assert not fault or re.match(REFUSED, fault), (title, fault)
+
+
+PATHS = "/bin/true\n" * 9
+
+
+def test_examination_accepts_only_its_own_form(tmp_path: Path) -> None:
+    """Too few or too many lines, digits of other scripts, and numbers that are costly to read."""
+    with hostile_place(tmp_path) as opened:
+        answer = tmp_path / "programs" / "sh.answer"
+        for said in (
+            *("", "noise\n", f"1\n999999\n{PATHS}more\n", f"1\n{PATHS}", f"-1\n999999\n{PATHS}"),
+            *(f"1\n{free}\n{PATHS}" for free in ("\u0663", "\u00b2", "9" * 16, "9" * 5000, "")),
+        ):
+            answer.write_text(f"examine 0 {said}")
+            with pytest.raises(PlaceRefused, match="the place box answers"):
+                asyncio.run(check_place("box", opened))
+        answer.write_text(f"examine 0 1\n999999\n{PATHS}")
+        assert asyncio.run(check_place("box", opened)).free_mb == 976
