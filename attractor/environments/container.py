@@ -25,7 +25,7 @@ from attractor.environments.environment import Promises
 from attractor.environments.errors import ContainerNotStarted, RemoteLost
 from attractor.environments.isolation_check import SYSTEM_PLACES, check_isolation
 from attractor.environments.orphan_processes import find_process
-from attractor.environments.remote import WORKSPACE, kill_process, start_program
+from attractor.environments.remote import WORKSPACE, await_connection, kill_process, start_program
 
 _RUN, _MACHINE = "attractor.run", "attractor.machine"
 _USER, _HOME = 10001, "/home/agent"
@@ -232,9 +232,8 @@ class Container:
         """Start the shell whose end is the end of the container."""
         argv = [self.daemon.program, "start", "--attach", "--interactive", self.name]
         main = self._main = await start_program(argv, self.daemon.environ)
-        assert main.stdout
         assert main.stderr
-        if not await main.stdout.read(1):
+        if not await await_connection(main, self.name):
             raise self._not_started((await main.stderr.read()).decode("utf-8", "replace"))
 
     def _not_started(self, said: str) -> ContainerNotStarted:

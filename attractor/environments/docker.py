@@ -38,6 +38,11 @@ class DockerExecutionEnvironment(RemoteExecutionEnvironment):
         self._program_name = program
         self._container = container
 
+    @property
+    def target(self) -> str:
+        """The container."""
+        return self._container
+
     def offer(self, port: int, address: str) -> AbstractAsyncContextManager[None]:
         """Forward connections from a port of the container to an address here."""
         connect = Address.parse(address).connect

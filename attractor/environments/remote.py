@@ -22,7 +22,7 @@ import signal
 import socket
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -83,6 +83,9 @@ _PIECE = 64 * 1024
 _LONGEST_MARK = 200
 _MOST_ERROR = 64 * 1024
 _MOST_SAID = 64 << 20
+ANSWER_S = 60.0
+"""The time limit of an answer that needs no work: the first one, and the end of processes."""
+
 # The other side kills a command after two seconds; the rest is for the connection.
 _STOP_S = 10.0
 _MAX_DEPTH = 200
@@ -103,7 +106,7 @@ class MarkedOutput:
         """Pass the output on, and return the word of the mark, or None without a mark."""
         try:
             return await self._read(stream)
-        except AttractorError:
+        except (AttractorError, asyncio.CancelledError):
             # Otherwise the full pipe of the killed program would stay open.
             self._rest = asyncio.create_task(_discard(stream))
             raise
@@ -134,6 +137,7 @@ class _Call:
         stdin: bytes,
         out: MarkedOutput,
         err: MarkedOutput,
+        target: str,
     ) -> None:
         assert process.stdin
         assert process.stdout
@@ -141,8 +145,10 @@ class _Call:
         self._process = process
         self._stdin = process.stdin
         self._err = err
+        self._target = target
         self._feeding = asyncio.create_task(self._feed(stdin))
-        self._reading = asyncio.gather(out.read(process.stdout), err.read(process.stderr))
+        reads = out.read(process.stdout), err.read(process.stderr)
+        self._reading = asyncio.create_task(_both(*reads))
         self.timed_out = False
 
     async def end(self, seconds: float | None = None) -> str:
@@ -158,6 +164,8 @@ class _Call:
         finally:
             self._hang_up()
             await kill_process(self._process)
+        if self._reading.cancelled():
+            raise _silent(self._target)
         words = await self._reading
         if words[0] is None or words[1] is None:
             reason = " ".join(self._err.last.decode("utf-8", "replace").split())
@@ -173,6 +181,9 @@ class _Call:
         done, _ = await asyncio.wait({self._reading}, timeout=_STOP_S)
         if not done:
             await kill_process(self._process)
+            # The connection of ssh holds the outputs of its killed program open.
+            self._reading.cancel()
+            await asyncio.wait({self._reading})
 
     async def _feed(self, stdin: bytes) -> None:
         with suppress(ConnectionError):
@@ -190,6 +201,24 @@ def not_connected() -> UsageError:
     return UsageError(
         "the environment is not connected", hint="initialize() comes first, cleanup() last"
     )
+
+
+def _silent(target: str) -> RemoteLost:
+    """Return the error of a call that is not answered within its time limit."""
+    return RemoteLost(
+        f"{target} does not answer",
+        hint="look at its load, and at the start-up files of its shell; then try again",
+    )
+
+
+async def await_connection(process: asyncio.subprocess.Process, target: str) -> bool:
+    """Wait for the first output of a program; return False if it ended without any."""
+    assert process.stdout
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            return bool(await process.stdout.read(1))
+    except TimeoutError as cause:
+        raise _silent(target) from cause
 
 
 async def kill_process(process: asyncio.subprocess.Process) -> None:
@@ -277,6 +306,11 @@ class RemoteExecutionEnvironment(ABC):
         self._known: _Host | None = None
         self._services: list[CommandWithBacklog] = []
 
+    @property
+    @abstractmethod
+    def target(self) -> str:
+        """The host or the container."""
+
     @abstractmethod
     def _argv(self, *command: str) -> Sequence[str]:
         """Return the program, with its arguments, that runs a command at the other side."""
@@ -293,7 +327,9 @@ class RemoteExecutionEnvironment(ABC):
         """Check the folder and the programs at the other side."""
         if self._known is None:
             words = ("describe", self._top)
-            said = await self._do("enter", self._folder, *words, root=self._folder)
+            said = await self._do(
+                "enter", self._folder, *words, root=self._folder, seconds=ANSWER_S
+            )
             lines = said.decode("utf-8", "replace").splitlines()
             if len(lines) != len(fields(_Host)):
                 raise PlaceRefused(
@@ -321,7 +357,7 @@ class RemoteExecutionEnvironment(ABC):
             await asyncio.gather(*(service.stop() for service in services))
         finally:
             if self._known is not None:
-                await self._do("clean up", ".", "kill_marked", self._mark)
+                await self.call("kill_marked", self._mark, seconds=ANSWER_S)
 
     async def release(self) -> None:
         """Remove what `cleanup` keeps for later stages of a run."""
@@ -334,7 +370,7 @@ class RemoteExecutionEnvironment(ABC):
 
     async def end_earlier(self) -> None:
         """Kill the processes that environments with the same mark left over."""
-        await self._do("clean up", ".", "kill_marked", self._earlier)
+        await self.call("kill_marked", self._earlier, seconds=ANSWER_S)
 
     async def call(
         self,
@@ -597,7 +633,11 @@ class RemoteExecutionEnvironment(ABC):
         line = script.replace("\\", "\\\\").replace("\n", "\\n") + "\n"
         process = await self._program(self._argv(*_SHELL))
         return _Call(
-            process, os.fsencode(line) + stdin, MarkedOutput(token, out), MarkedOutput(token, err)
+            process,
+            os.fsencode(line) + stdin,
+            MarkedOutput(token, out),
+            MarkedOutput(token, err),
+            self.target,
         )
 
     async def _program(
@@ -609,6 +649,13 @@ class RemoteExecutionEnvironment(ABC):
         stderr: int = _PIPE,
     ) -> asyncio.subprocess.Process:
         return await start_program(argv, self._environ, stdin=stdin, stdout=stdout, stderr=stderr)
+
+
+async def _both(
+    out: Awaitable[str | None], err: Awaitable[str | None]
+) -> tuple[str | None, str | None]:
+    """Return both results; unlike `gather`, it is canceled when it is canceled."""
+    return await asyncio.gather(out, err)
 
 
 async def _discard(stream: asyncio.StreamReader) -> None:

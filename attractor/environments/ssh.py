@@ -15,7 +15,12 @@ from pathlib import Path
 
 from attractor.base.processes import OutputLimit
 from attractor.environments.errors import PortUnusable, RemoteLost
-from attractor.environments.remote import RemoteExecutionEnvironment, kill_process, not_connected
+from attractor.environments.remote import (
+    RemoteExecutionEnvironment,
+    await_connection,
+    kill_process,
+    not_connected,
+)
 from attractor.environments.sandbox.sockets import LOOPBACK, Address
 
 # Commands must not use the operator's keys (by an agent of ssh) or display.
@@ -53,6 +58,11 @@ class SshExecutionEnvironment(RemoteExecutionEnvironment):
         self._own: Path | None = None
         self._connection: asyncio.subprocess.Process | None = None
         self._offers: set[int] = set()
+
+    @property
+    def target(self) -> str:
+        """The host."""
+        return self._address
 
     async def initialize(self) -> None:
         """Connect, and check the folder and the programs of the machine."""
@@ -123,8 +133,7 @@ class SshExecutionEnvironment(RemoteExecutionEnvironment):
                 [*self._ssh("-M", "-oControlPersist=no", _NO_FORWARDS), _STAY],
                 stderr=said.fileno(),
             )
-        assert self._connection.stdout
-        if not await self._connection.stdout.read(1):
+        if not await await_connection(self._connection, self._address):
             reason = " ".join(log.read_text("utf-8", "replace").split())
             raise _refused(reason, self._address)
 

@@ -252,13 +252,17 @@ class PlacedEnvironment(EnvironmentWrapper):
         """Connect, and send the files."""
         if self._is_open:
             return
-        await self._connect()
         try:
-            await self._folder.open(self._place)
-        except BaseException:
-            with suppress(AttractorError):
-                await self._place.cleanup()
-            raise
+            await self._connect()
+            try:
+                await self._folder.open(self._place)
+            except BaseException:
+                with suppress(AttractorError):
+                    await self._place.cleanup()
+                raise
+        except RemoteLost as cause:
+            name = self._title.partition(":")[0]
+            raise RemoteLost(f"the place {name}: {cause.message}", hint=cause.hint) from cause
         self._is_open = True
 
     async def cleanup(self) -> None:

@@ -15,7 +15,7 @@ from attractor.environments.container import ContainerBounds
 from attractor.environments.environment import ExecutionEnvironment, Promises
 from attractor.environments.errors import PlaceRefused
 from attractor.environments.places.registry import PlaceKind, WorkPlace, place_registry
-from attractor.environments.remote import RemoteExecutionEnvironment
+from attractor.environments.remote import ANSWER_S, RemoteExecutionEnvironment
 from attractor.environments.selection import EnvironmentChoice, describe_lacks
 from attractor.pipeline.project.project import Project
 from attractor.records.request import RunRequest
@@ -225,7 +225,7 @@ async def examine(
     """
     required = dict.fromkeys([*_REQUIRED, *needed])
     names = tuple(dict.fromkeys([*required, *_OPTIONAL]))
-    said = await environment.call("examine", *names, seconds=60)
+    said = await environment.call("examine", *names, seconds=ANSWER_S)
     lines = said.decode("utf-8", "replace").splitlines()
     if len(lines) != 2 + len(names) or not all(map(_NUMBER.fullmatch, lines[:2])):
         raise PlaceRefused(

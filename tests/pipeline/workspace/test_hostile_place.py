@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from attractor.engine.outcome import StageStatus
-from attractor.environments.errors import PlaceRefused
+from attractor.environments import remote
+from attractor.environments.errors import PlaceRefused, RemoteLost
 from attractor.language.diagnostics import NotRunnable
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.workspace.place import check_place
@@ -36,17 +37,26 @@ exec /usr/bin/NAME "$@"
 """
 # It knows the mark, so it can answer each call of the harness.
 SHELL = r"""#!/usr/bin/python3 -IS
-import os, re, sys
+import os, re, sys, time
 
 answer = sys.argv[0] + ".answer"
-if not sys.argv[2].startswith("IFS=") or not os.path.exists(answer):
+def be_silent():
+    while os.path.exists(answer):
+        time.sleep(0.1)
+if not os.path.exists(answer):
+    os.execv("/bin/sh", sys.argv)
+function, word, said = open(answer, "rb").read().split(b" ", 2)
+if sys.argv[2].startswith("echo;") and function == b"connect":
+    be_silent()
+if not sys.argv[2].startswith("IFS="):
     os.execv("/bin/sh", sys.argv)
 line = b""
 while not line.endswith(b"\n"):
     line += os.read(0, 1) or sys.exit(1)
 script = re.sub(r"\\(.)", lambda one: one[1].replace("n", "\n"), line[:-1].decode())
-function, word, said = open(answer, "rb").read().split(b" ", 2)
 if script.rpartition("\n}\n")[2].split()[0] == function.decode():
+    if word == b"silent":
+        be_silent()
     mark = b"\0" + script[6:38].encode() + b" " + word + b"\n"
     os.write(1, said + mark)
     os.write(2, said + mark)
@@ -124,7 +134,7 @@ def outcome_of(opened: Project) -> str:
 
 
 @contextmanager
-def hostile_place(tmp_path: Path) -> Generator[Project]:
+def hostile_place(tmp_path: Path, text: str = PIPELINE) -> Generator[Project]:
     """Yield a project whose place answers what files in `programs` and `later` contain."""
     later, programs, keys, outside = (
         tmp_path / name for name in ("later", "programs", "sshd", "outside")
@@ -136,7 +146,7 @@ def hostile_place(tmp_path: Path) -> Generator[Project]:
     (programs / "sh").write_text(SHELL)
     for one in programs.iterdir():
         one.chmod(0o755)
-    text = PIPELINE.replace("LATER", str(later)).replace("PROGRAMS", str(programs))
+    text = text.replace("LATER", str(later)).replace("PROGRAMS", str(programs))
     with ssh_server(keys, search_path=f"{programs}:/usr/bin:/bin") as server:
         opened = open_project(make_project(tmp_path / "project", text))
         yield replace(opened, places={"box": place_of(server, tmp_path / "there")})
@@ -173,3 +183,23 @@ def test_examination_accepts_only_its_own_form(tmp_path: Path) -> None:
                 asyncio.run(check_place("box", opened))
         answer.write_text(f"examine 0 1\n999999\n{PATHS}")
         assert asyncio.run(check_place("box", opened)).free_mb == 976
+
+
+LAST = PIPELINE.replace("-> exit", "-> last -> exit; last [shape=parallelogram, tool_command=true]")
+SILENT = "127.0.0.1 does not answer"
+
+
+def test_silent_place_is_given_up_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "ANSWER_S", 3.0)
+    monkeypatch.setattr(remote, "_STOP_S", 0.5)
+    with hostile_place(tmp_path, LAST) as opened:
+        for function in ("connect", "describe", "kill_marked"):
+            (tmp_path / "programs" / "sh.answer").write_text(f"{function} silent ")
+            with pytest.raises(RemoteLost, match=SILENT) as caught:
+                asyncio.run(check_place("box", opened))
+            assert "start-up files" in caught.value.hint
+        (tmp_path / "programs" / "sh.answer").rename(tmp_path / "later" / "sh.answer")
+        (tmp_path / "later" / "sh.answer").write_text("describe silent ")
+        parked = run_in(opened, "box")
+        assert (parked.outcome, f"the place box: {SILENT}" in parked.reason) == (None, True)
+        (tmp_path / "programs" / "sh.answer").unlink()
