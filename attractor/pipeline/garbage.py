@@ -35,8 +35,16 @@ from attractor.environments.orphan_processes import (
 from attractor.language.source.text import visible
 from attractor.pipeline.project.project import Project
 from attractor.pipeline.project.run_scope import RunScope
-from attractor.pipeline.workspace.place import find_placed, placed_run_ids, remove_placed
-from attractor.records.lookup import outermost_run_id, reference_of
+from attractor.pipeline.workspace.place import (
+    find_placed,
+    last_exchange,
+    name_of,
+    placed_dimensions,
+    placed_owners,
+    remove_placed,
+)
+from attractor.records.lookup import list_folders, outermost_run_id, reference_of
+from attractor.records.request import read_request
 from attractor.records.summary import RESULT_LANDED, find_branch_moves
 from attractor.workspaces.cleanup import (
     DiskUsage,
@@ -356,6 +364,7 @@ class Collector:
     """Goes through the runs in a state folder; requests the facts of each run only when needed.
 
     `run_ids` are the recorded runs, also those without a store. `old_runs` are removed whole.
+    `dimensions` are those of the project (default: the files of none are removed from places).
     `confirm` asks a person a question.
     """
 
@@ -364,6 +373,7 @@ class Collector:
     rules: Rules
     run_ids: Collection[str] = ()
     old_runs: Mapping[str, OldRun] = field(default_factory=dict[str, OldRun])
+    dimensions: Collection[str] | None = None
     is_dry: bool = False
     confirm: Callable[[str], bool] | None = None
 
@@ -383,9 +393,11 @@ class Collector:
                 await self._judge(run_id, self._free_run)
         for run_id, old in self.old_runs.items():
             await self._judge_old(run_id, old)
-        for run_id in placed_run_ids(self.project):
+        for run_id in placed_owners(self.project):
             if self.where(run_id).is_known:
                 await self._judge(run_id, self._free_placed)
+        if self.dimensions is not None:
+            await self._free_removed_dimensions(self.dimensions)
         await self._judge_refs()
         await self._free_left_behind()
         self._free_drawings()
@@ -546,16 +558,37 @@ class Collector:
         self._sweep.freed.append(freed)
         return True
 
-    async def _free_placed(self, run_id: str, why: str) -> None:
-        """Remove the files of a run from its place, if it can be reached."""
-        where = find_placed(run_id, self.project)
+    async def _free_placed(self, owner: str, why: str) -> None:
+        """Remove the files of a run or dimension from its place, if it can be reached."""
+        where = find_placed(owner, self.project)
         try:
             if not self.is_dry:
-                await remove_placed(run_id, self.project)
-            self._sweep.freed.append(Freed(run_id, PLACED, where, 0, why))
+                await remove_placed(owner, self.project)
+            self._sweep.freed.append(Freed(name_of(owner), PLACED, where, 0, why))
         except AttractorError as trouble:
             why = f"its files are left in the place {where}: {trouble.in_one_line}"
-            self._sweep.kept[run_id] = why
+            self._sweep.kept[name_of(owner)] = why
+
+    async def _free_removed_dimensions(self, dimensions: Collection[str]) -> None:
+        """Remove the files of removed dimensions from places, unless a run still works there."""
+        owners = placed_dimensions(self.project)
+        gone = [owner for owner in owners if name_of(owner) not in dimensions]
+        used = self._dimensions_in_use() if gone else ()
+        for owner in gone:
+            age = self.rules.now - last_exchange(owner, self.project)
+            need = _by_age("the dimension was removed", age, self.rules.older_than)
+            if name_of(owner) in used:
+                self._sweep.kept[name_of(owner)] = "a process is running in it"
+            elif need.is_needed:
+                self._sweep.kept[name_of(owner)] = need.why
+            else:
+                await self._free_placed(owner, need.why)
+
+    def _dimensions_in_use(self) -> Collection[str]:
+        """Return the dimensions in which runs of this project work now."""
+        found = map(RunDirectory, list_folders(self.project.runs_dir))
+        held = [directory for directory in found if is_held(directory.lock)]
+        return {read_request(read_manifest(directory)).dimension for directory in held}
 
     async def _free_branch(self, repository: Path, run_id: str, why: str) -> None:
         """Remove the branch of a run, unless it is checked out or a person committed on it."""

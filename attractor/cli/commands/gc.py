@@ -3,24 +3,26 @@
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 
 import click
 
 from attractor.base.amounts import format_size
 from attractor.base.durations import parse_duration
-from attractor.base.errors import ExitCode
+from attractor.base.errors import AttractorError, ExitCode
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json, show_result
 from attractor.cli.runs.setup import project_of
 from attractor.factory.decisions.run_locations import RunLocations
+from attractor.factory.dimensions import DimensionRecords
 from attractor.factory.ledger.ledger import Ledger
 from attractor.factory.open_project import OpenProject, open_project
 from attractor.factory.project import ProjectFolder
 from attractor.language.source.text import visible
 from attractor.pipeline.disk_use import DiskUse, read_disk_use
 from attractor.pipeline.garbage import YET, Collector, Freed, Rules, Sweep, name_processes
+from attractor.pipeline.project.project import Project
 from attractor.worlds.actors import list_actors
 from attractor.worlds.old_runs import old_runs
 from attractor.worlds.status import read_actors
@@ -57,15 +59,15 @@ def gc(
     run directory is missing. Final means failed, canceled, rejected, or approved and promoted;
     landed means that another branch has its changes, also after a squash or a rebase by hand, and
     did not revert them. If an approved run landed without a promotion, or was rolled back, ask
-    first; without a terminal, keep it. Workspaces of parallel branches are included. Print why the
-    others are kept. Of an actor, only the last 20 runs stay, and those of submitted work: the run
-    directories of the others are removed too. Also remove temporary files of killed processes,
-    drawings that the server keeps, and copies of agents that no run needs. All runs in the state
-    folder are checked, including runs of other projects. Other run directories, the ledger, live
-    runs, and branches with commits of a person are never removed. A run whose workspace and
-    snapshots were removed cannot be forked or rewound. With --usage, only measure the runs folder
-    of this project, and the workspaces, snapshots and records in the state folder, which all
-    projects share.
+    first; without a terminal, keep it. Workspaces of parallel branches are included, and files in
+    places, there also those of removed dimensions of this project. Print why the others are kept.
+    Of an actor, only the last 20 runs stay, and those of submitted work: the run directories of the
+    others are removed too. Also remove temporary files of killed processes, drawings that the
+    server keeps, and copies of agents that no run needs. All runs in the state folder are checked,
+    including runs of other projects. Other run directories, the ledger, live runs, and branches
+    with commits of a person are never removed. A run whose workspace and snapshots were removed
+    cannot be forked or rewound. With --usage, only measure the runs folder of this project, and the
+    workspaces, snapshots and records in the state folder, which all projects share.
     """
     project = project_of(invocation)
     if usage:
@@ -84,6 +86,7 @@ def gc(
         rules,
         places.run_ids,
         old_runs=old_runs(actors, ledger.entries(), partial(_open, invocation)),
+        dimensions=_dimensions(project, troubles.append),
         is_dry=dry_run,
         confirm=confirm,
     )
@@ -96,6 +99,14 @@ def gc(
 def _open(invocation: Invocation, project: ProjectFolder) -> OpenProject:
     state = str(invocation.configuration.settings.state_dir)
     return open_project(project.root, {**invocation.environ, "ATTRACTOR_STATE_DIR": state})
+
+
+def _dimensions(project: Project, trouble: Callable[[str], None]) -> Collection[str] | None:
+    try:
+        return {one.name for one in DimensionRecords.of(OpenProject(project)).all()}
+    except AttractorError as fault:
+        trouble(f"dimensions: {fault}")
+        return None
 
 
 def _confirm(question: str) -> bool:

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
@@ -22,7 +23,7 @@ from attractor.records.request import RunRequest
 from attractor.workspaces.create.registry import workspace_registry
 from attractor.workspaces.placed_environment import PlacedEnvironment, PlacedFolder
 
-_STATE, _WHERE = "places", "where"
+_STATE, _WHERE, _SEPARATOR = "places", "where", "+"
 _REQUIRED = ("sh", "setsid", "tar", "find", "stat", "xargs")
 _OPTIONAL = ("bash", "git", "python3")
 _LEAST_FREE_MB = 64
@@ -86,13 +87,15 @@ def choose_place(
     """
     place = find_place(request.place, project)
     kind = kind_of(place)
-    owner = request.dimension or run_id
+    # The state folder is that of many projects, and a dimension may work in many places.
+    parts = (_project_name(project), place.name, request.dimension)
+    owner = _SEPARATOR.join(parts) if request.dimension else run_id
     state, folders = _records(project, owner), dict[Path, PlacedFolder]()
     # The setup is repeated where its files vanished.
     only = "" if kind.files_stay else f"#{secrets.token_hex(6)}"
 
     def make(folder: Path) -> ExecutionEnvironment:
-        names = (_project_name(project), owner, folder.name)
+        names = (_project_name(project), name_of(owner), folder.name)
         at = place.folder(*names)
         key = hashlib.sha256("\0".join((place.target, at)).encode()).hexdigest()[:32]
         environment = kind.connect(place, at, _environ(project), key)
@@ -107,45 +110,62 @@ def choose_place(
 
 
 def _records(project: Project, owner: str) -> Path:
-    """Return the folder with what is known about the files of a run in a place."""
+    """Return the folder with what is known about the files of a run or dimension in a place."""
     return project.machine.state_dir.resolve() / _STATE / owner
 
 
 def _where(place: WorkPlace, project: Project, owner: str) -> str:
-    return f"{place.name}\n{place.target}:{place.folder(_project_name(project), owner)}\n"
+    at = place.folder(_project_name(project), name_of(owner))
+    return f"{place.name}\n{place.target}:{at}\n"
 
 
-def placed_run_ids(project: Project) -> Sequence[str]:
-    """Return the runs and dimensions of which files may be in a place."""
+def name_of(owner: str) -> str:
+    """Return the name of the run or dimension that owns files in a place."""
+    return owner.rpartition(_SEPARATOR)[2]
+
+
+def placed_owners(project: Project) -> Sequence[str]:
+    """Return the runs, and the dimensions in their places, of which files may be in a place."""
     found = _records(project, "").glob(f"*/{_WHERE}")
     return sorted(file.parent.name for file in found)
 
 
-def find_placed(run_id: str, project: Project) -> str:
-    """Return where the files of a run are in a place, for people."""
-    name, where = (_records(project, run_id) / _WHERE).read_text().splitlines()
+def placed_dimensions(project: Project) -> Sequence[str]:
+    """Return the dimensions of this project among the owners."""
+    begin = f"{_project_name(project)}{_SEPARATOR}"
+    return [owner for owner in placed_owners(project) if owner.startswith(begin)]
+
+
+def last_exchange(owner: str, project: Project) -> datetime:
+    """Return when files were last exchanged with a place."""
+    return datetime.fromtimestamp(_records(project, owner).stat().st_mtime, UTC)
+
+
+def find_placed(owner: str, project: Project) -> str:
+    """Return where the files of a run or dimension are in a place, for people."""
+    name, where = (_records(project, owner) / _WHERE).read_text().splitlines()
     return f"{name} ({where})"
 
 
-async def remove_placed(run_id: str, project: Project) -> None:
-    """Remove the files of a run from its place, and what is known about them here."""
-    known = (_records(project, run_id) / _WHERE).read_text()
+async def remove_placed(owner: str, project: Project) -> None:
+    """Remove the files of a run or dimension from its place, and what is known about them here."""
+    known = (_records(project, owner) / _WHERE).read_text()
     place = find_place(known.partition("\n")[0], project)
-    if known != _where(place, project, run_id):
+    if known != _where(place, project, owner):
         raise Refused(
             f"the place {place.name} of this project is another one",
-            hint="type the command in the project of the run, or remove the files there",
+            hint="type the command in their project, or remove the files there",
         )
     if kind_of(place).files_stay:
         at = place.folder(_project_name(project))
         environment = kind_of(place).connect(place, at, _environ(project), "")
         try:
             await environment.initialize()
-            names = b"./%s\0" % run_id.encode()
+            names = b"./%s\0" % name_of(owner).encode()
             await environment.call("remove_paths", str(len(names)), stdin=names, seconds=600)
         finally:
             await environment.cleanup()
-    shutil.rmtree(_records(project, run_id))
+    shutil.rmtree(_records(project, owner))
 
 
 def _sentence(place: WorkPlace, promises: Promises) -> str:

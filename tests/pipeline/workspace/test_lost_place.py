@@ -21,11 +21,13 @@ from attractor.records.lookup import find_run
 from attractor.records.request import RunRequest
 from tests.cli.running import attractor
 from tests.counts import count
-from tests.environments.remotes import Server, ssh_server, sshd
+from tests.environments.remotes import Server, server, ssh_server, sshd
 from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git, make_project, open_project, simulated, start
 from tests.pipeline.workspace.test_place import place_of
 from tests.prepared import begin_prepared
+
+__all__ = ["server"]
 
 PIPELINE = """
 digraph changes {
@@ -246,3 +248,31 @@ def test_gc_removes_the_folder_of_a_run_when_it_can_reach_the_place(tmp_path: Pa
         assert (code, "folder in a place" in said) == (0, True), said
     assert (len([*records.iterdir()]), len([*there.glob("*/*/*")])) == (1, 1)
     assert (project_there / "of a person").exists()
+
+
+def test_gc_removes_the_folder_of_a_removed_dimension(tmp_path: Path, server: Server) -> None:
+    project, there = placed_project(tmp_path, server, MANY), tmp_path / "there"
+
+    def freed(*words: str) -> list[tuple[str, str]]:
+        code, said = project.call("gc", "--older-than", "0s", "--json", *words)
+        assert code == 0, said
+        found = json.loads(said)["freed"]
+        return [(one["run_id"], one["path"]) for one in found if "place" in one["what"]]
+
+    for name in ("one", "two"):
+        assert project.call("dimension", "add", name)[0] == 0
+        code, said = project.call(*RUN, "--workspace", name)
+        assert code == 0, said
+    assert freed() == []
+    code, said = project.call("dimension", "remove", "one", "--force")
+    assert code == 0, said
+    code, said = project.call("gc", "--dry-run")
+    assert "kept one: the dimension was removed, less than 7d ago" in said, said
+    [(name, path)] = freed("--dry-run")
+    [at] = there.glob("*/one")
+    assert (name, path) == ("one", f"box ({server.host}:{at})")
+    code, said = project.call("gc", "--older-than", "0s", "--dry-run")
+    assert "folder in a place (the dimension was removed)" in said, said
+    assert freed() == [("one", path)]
+    assert [one.name for one in there.glob("*/*") if one.name in ("one", "two")] == ["two"]
+    assert freed() == []
