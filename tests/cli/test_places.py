@@ -17,10 +17,14 @@ RUN = ("run", "pipeline.dot", "--backend", "simulate", "--place", "box", "--suit
 
 def flow_in(tmp_path: Path, server: Server) -> Flow:
     """Return a project with a suite, whose settings name the place `box`."""
-    options = json.dumps([*server.options])
-    place = f'host = "{server.host}"\nroot = "{tmp_path}/there"\noptions = {options}\n'
+    place = ssh_settings(server, tmp_path / "there")
     hub = '[agent.mcp.hub]\ncommand = "hub"\nenv = { HUB_TOKEN = "canary-4711" }\n'
     return flow_with(tmp_path, place + hub)
+
+
+def ssh_settings(server: Server, root: Path) -> str:
+    options = json.dumps([*server.options])
+    return f'host = "{server.host}"\nroot = "{root}"\noptions = {options}\n'
 
 
 def flow_with(tmp_path: Path, place: str) -> Flow:

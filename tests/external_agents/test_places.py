@@ -15,7 +15,7 @@ from tests.environments.remotes import ssh_server
 from tests.external_agents.test_approvals import one_by_one
 from tests.external_agents.test_backends import PROGRAMS, REPORT, ROUTING, Outside, each_program
 from tests.pipeline.projects import git
-from tests.worlds.test_placed_actors import INSIDE, hidden_in, tell_story
+from tests.worlds.test_placed_actors import INSIDE, ContainerPlace, hidden_in, tell_story
 
 pytestmark = pytest.mark.agents
 LOOK = """
@@ -91,4 +91,5 @@ def test_program_asks_is_killed_and_goes_on_in_a_container(
 ) -> None:
     [one] = [one for one in PROGRAMS if one.program == program]
     one.require()
-    tell_story(tmp_path, one_by_one(one) if program == "codex" else one, program, with_podman)
+    one = one_by_one(one) if program == "codex" else one
+    tell_story(tmp_path, one, program, ContainerPlace(with_podman))
