@@ -44,7 +44,7 @@ class Times:
         self.floors.append(floor)
         self.taken.append(taken)
 
-    def figure(self, name: str, bound: float) -> Figure:
+    def figure(self, name: str, bound: float | None) -> Figure:
         """Return the medians."""
         return Figure.paired(name, zip(self.floors, self.taken, strict=True), bound)
 
@@ -66,12 +66,12 @@ def rows() -> Iterator[Row]:
     yield measured.snapshot.least("20,000 files: snapshot of 1 change", SNAPSHOT_S)
 
 
-def make_project(folder: Path) -> None:
+def make_project(folder: Path, files: int = FILES) -> None:
     """Make a repository of one commit, with no work tree."""
     folder.mkdir()
     _git(folder, "init", "--quiet", "--initial-branch=main")
     lines = [b"commit refs/heads/main\ncommitter A <a@localhost> 1 +0000\ndata 0\n"]
-    for number in range(FILES):
+    for number in range(files):
         content = content_of(number)
         path = f"src/{number % FOLDERS}/file_{number}.py".encode()
         lines.append(b"M 644 inline %s\ndata %d\n%s\n" % (path, len(content), content))
