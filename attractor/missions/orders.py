@@ -15,6 +15,7 @@ from attractor.missions.records import (
     Act,
     Acted,
     Begun,
+    Canceled,
     Cause,
     Closed,
     Ended,
@@ -72,6 +73,7 @@ class Do(StrEnum):
     """Record how a run ended."""
     START = "start"
     """Start a process for a run that has none."""
+    CANCEL = "cancel"
     PLAN = "plan"
     TRY = "try"
     """Play the checks of the plan before any work."""
@@ -120,8 +122,16 @@ def next_orders(history: History, facts: Facts) -> Sequence[Order]:
     last = history.last_word
     if last and last.said is Said.PAUSED:
         resume = f"attractor mission resume {history.mission.name}"
-        return gone or [_wait(f"paused by {last.by}", resume)]
+        first = [*_cancels(history)] if last.now else gone
+        return first or [_wait(f"paused by {last.by}", resume)]
     return gone or [*_go_on(history, facts)]
+
+
+def _cancels(history: History) -> Iterator[Order]:
+    known = {line.run_id for line in history.all(Canceled)}
+    for one in history.open_runs:
+        if one.run_id not in known:
+            yield Order(Do.CANCEL, one.run_id)
 
 
 def reason_of(history: History, facts: Facts) -> Order | None:
@@ -213,7 +223,9 @@ def _wanted(history: History, landing: Begun) -> list[str]:
 def _trial(history: History) -> Ended | None:
     """Return the trial of the last plan, if it has ended."""
     for line in history.since(Planned):
-        if isinstance(line, Ended) and history.begun[line.run_id].role is Role.TRIAL:
+        if not isinstance(line, Ended) or line.run_id in history.canceled:
+            continue
+        if history.begun[line.run_id].role is Role.TRIAL:
             return line
     return None
 

@@ -145,12 +145,17 @@ def say(
     opened: OpenProject,
     by: str,
     changes: Mapping[str, float | None] | None = None,
+    *,
+    now: bool = False,
 ) -> None:
-    """Pause, resume or stop a mission; a resumed one may get other limits."""
+    """Pause, resume or stop a mission; a resumed one may get other limits.
+
+    A pause `now` cancels the runs that work; otherwise they end.
+    """
     history = _open_history(folder)
     if changes:
         folder.record(replace(history.mission, **changes))
-    folder.record(Word(said, by, opened.now()))
+    folder.record(Word(said, by, opened.now(), now))
     wake(folder, opened)
 
 

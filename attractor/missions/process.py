@@ -31,6 +31,7 @@ from attractor.missions.landing import NotMerged, merge_work, move_tip, reposito
 from attractor.missions.orders import Do, Facts, Order, RunNow, next_orders
 from attractor.missions.records import (
     Begun,
+    Canceled,
     Closed,
     Ended,
     History,
@@ -39,6 +40,7 @@ from attractor.missions.records import (
     Planned,
     Returned,
     Role,
+    Said,
     find_mission,
 )
 from attractor.missions.runs import due_run, look, read_end, read_planned, wants_evaluation
@@ -90,7 +92,7 @@ class MissionPlace(Protocol):
         ...
 
     def cancel(self, begun: Begun, history: History) -> None:
-        """Cancel an open run of a mission that has ended."""
+        """Cancel an open run of a mission that has ended or is paused."""
         ...
 
 
@@ -107,6 +109,9 @@ def carry(order: Order, folder: MissionFolder, history: History, place: MissionP
         is_read = order.do is Do.READ
         ended = history.ended[order.run_id] if is_read else place.read_end(begun, history)
         folder.record(place.read_planned(begun, ended, history) if is_read else ended)
+    elif order.do is Do.CANCEL:
+        place.cancel(history.begun[order.run_id], history)
+        folder.record(Canceled(order.run_id, place.facts(history).now))
     elif order.do is Do.MOVE:
         folder.record(_moved(history.begun[order.run_id], history, place))
     elif order.do is Do.LAND:
@@ -280,11 +285,16 @@ class ThisMachine:
         return "\n".join(f"{name}: {value}" for name, value in found.items())
 
     def cancel(self, begun: Begun, history: History) -> None:
-        """Cancel the run, if it has begun."""
-        for root in find_restarts(begun.run_id, self.opened)[:1]:
+        """Cancel the run, if it has begun; one whose process is about to begin it begins first."""
+        lock, last = self.folder.run_lock(begun.run_id), history.last_word
+        while not (roots := find_restarts(begun.run_id, self.opened)) and FileLock.is_held(lock):
+            time.sleep(_POLL_S)
+        for root in roots[:1]:
             if not read_candidate_run(root).state.status.is_final:
-                why = f"mission {self.folder.name} has ended"
-                cancel_here(root, self.opened, history.mission.by, why)
+                is_paused = last and last.said is Said.PAUSED
+                why = f"mission {self.folder.name} {'is paused' if is_paused else 'has ended'}"
+                by = last.by if last and is_paused else history.mission.by
+                cancel_here(root, self.opened, by, why)
 
 
 def words_for(folder: MissionFolder, run_id: str = "") -> list[str]:

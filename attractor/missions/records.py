@@ -223,10 +223,19 @@ class Said(StrEnum):
 
 @dataclass(frozen=True)
 class Word:
-    """A person paused, resumed or stopped the mission."""
+    """A person paused, resumed or stopped the mission; `now` cancels what runs in a pause."""
 
     said: Said
     by: str
+    at: datetime
+    now: bool = False
+
+
+@dataclass(frozen=True)
+class Canceled:
+    """A pause canceled a run, whose work the mission does anew."""
+
+    run_id: str
     at: datetime
 
 
@@ -240,7 +249,19 @@ class Closed:
     run_id: str = ""
 
 
-Line = Mission | Begun | Ended | Planned | Accepted | Returned | Landed | Acted | Word | Closed
+Line = (
+    Mission
+    | Begun
+    | Ended
+    | Planned
+    | Accepted
+    | Returned
+    | Landed
+    | Acted
+    | Word
+    | Canceled
+    | Closed
+)
 L = TypeVar("L")
 _KINDS: Mapping[str, type[Line]] = {
     "mission": Mission,
@@ -252,6 +273,7 @@ _KINDS: Mapping[str, type[Line]] = {
     "landed": Landed,
     "acted": Acted,
     "word": Word,
+    "canceled": Canceled,
     "closed": Closed,
 }
 _NAMES = {type_: name for name, type_ in _KINDS.items()}
@@ -293,10 +315,21 @@ class History:
         return [line for line in self.all(Begun) if line.run_id not in self.ended]
 
     def runs_of(self, role: Role) -> Iterator[tuple[Begun, Ended]]:
-        """Yield the ended runs of a role."""
+        """Yield the ended runs of a role, without those that a pause canceled."""
         for line in self.all(Begun):
-            if line.role is role and line.run_id in self.ended:
+            is_known = line.run_id in self.ended and line.run_id not in self.canceled
+            if line.role is role and is_known:
                 yield line, self.ended[line.run_id]
+
+    @cached_property
+    def canceled(self) -> frozenset[str]:
+        """The runs that a pause canceled before they had a result."""
+        found = {line.run_id for line in self.all(Canceled)} & self.ended.keys()
+        return frozenset(run_id for run_id in found if not self._has_result(run_id))
+
+    def _has_result(self, run_id: str) -> bool:
+        begun, ended = self.begun[run_id], self.ended[run_id]
+        return bool(ended.verdict) if begun.role is Role.JUDGE else ended.succeeded
 
     @cached_property
     def plan(self) -> Planned | None:

@@ -116,13 +116,15 @@ class SimulatedPlace:
         ended = Ended(
             begun.run_id,
             self.now,
-            model.kind not in ("endless", "down"),
+            model.kind not in ("endless", "down", "canceled"),
             "completed",
             cost_usd=_cost(begun, cost),
         )
         if begun.role is Role.WORKER:
             return replace(ended, tree=asyncio.run(self._made(begun, model, history)))
         files = asyncio.run(self.files_of(begun.commit))
+        if model.kind == "canceled":
+            return ended
         if begun.role is Role.JUDGE:
             self.attempts -= 1
             is_whole = all(holds(task, files) for task in history.tasks.values())
@@ -205,7 +207,9 @@ class SimulatedPlace:
         return f"{run_id}: no-go"
 
     def cancel(self, begun: Begun, history: History) -> None:
-        self.runs.pop(begun.run_id, None)
+        model = self.runs.get(begun.run_id)
+        if model and model.ends > self.now:
+            model.ends, model.kind = self.now, "canceled"
 
     def advance(self) -> None:
         """Let the time pass until the next run ends, or an hour."""
@@ -324,6 +328,7 @@ def live(folder: DyingFolder, place: SimulatedPlace) -> str:
         steps += 1
         if steps > MOST_STEPS:
             raise Stalled
+        _interrupt(folder, place)
         place.advance()
 
     while True:
@@ -341,6 +346,12 @@ def live(folder: DyingFolder, place: SimulatedPlace) -> str:
             return f"waits: {waits.words}"
         place.now += timedelta(minutes=5)
         MissionFolder.record(folder, _answer(waits, place.now))
+
+
+def _interrupt(folder: DyingFolder, place: SimulatedPlace) -> None:
+    """Let a person pause the mission now and then, which cancels what runs."""
+    if place.random.random() < 0.02:
+        MissionFolder.record(folder, Word(Said.PAUSED, "ann", place.now, now=True))
 
 
 def _answer(waits: Order, now: datetime) -> Line:

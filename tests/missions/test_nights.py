@@ -158,6 +158,23 @@ def test_run_that_asks_is_the_reason_and_is_canceled_with_the_mission(desk: Miss
     assert not json.loads(desk.do("attention", "--json").stdout)
 
 
+def test_pause_now_cancels_what_works_and_a_resume_does_it_anew(desk: MissionDesk) -> None:
+    once = f"test -e {desk.folder}/again || {{ touch {desk.folder}/again; sleep 600; }}"
+    desk.begin_project(hello=f"{once}; echo hello > hello.txt")
+    desk.start("--hands-off")
+    wait_until((desk.folder / "again").exists)
+    desk.do("mission", "pause", NAME, "--now")
+    found = desk.wait()
+    assert found["waits_for"].startswith("paused by ")
+    cut = [one["data"]["run_id"] for one in desk.journal() if one["kind"] == "canceled"]
+    shown = json.loads(desk.do("status", cut[0], "--json").stdout)
+    assert shown["status"] == "canceled"
+    desk.do("mission", "resume", NAME)
+    found = desk.wait()
+    assert found["waits_for"] == "all tasks are landed"
+    assert not [one for one in desk.journal() if one["kind"] == "returned"]
+
+
 def test_work_on_files_that_a_task_does_not_name_is_returned(desk: MissionDesk) -> None:
     desk.begin_project(hello="echo hello > hello.txt; echo x > other.txt")
     desk.start("--hands-off")

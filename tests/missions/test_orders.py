@@ -14,6 +14,7 @@ from attractor.missions.records import (
     Act,
     Acted,
     Begun,
+    Canceled,
     Cause,
     Closed,
     Ended,
@@ -242,6 +243,32 @@ def test_pause_and_stop_let_runs_end_and_nothing_begin() -> None:
     assert orders(*lines, worker, stopped) == []
     [closed] = orders(*lines, stopped)
     assert isinstance(closed.line, Closed)
+
+
+def test_pause_now_cancels_each_open_run_once_and_a_resume_does_its_work_anew() -> None:
+    trial, worker = run(Role.TRIAL), run(Role.WORKER, "one")
+    paused, resumed = Word(Said.PAUSED, "ann", NOW, now=True), Word(Said.RESUMED, "ann", NOW)
+    cut = Canceled(worker.run_id, NOW)
+    lines = [*planned(ONE), worker, paused]
+    assert does(orders(*lines)) == [("cancel", "")]
+    [waits] = orders(*lines, cut)
+    assert waits.command == "attractor mission resume m"
+    failed = end(worker, succeeded=False)
+    assert does(orders(*lines, cut, failed, resumed)) == [("work", "one")]
+    # A result that was there first counts.
+    assert does(orders(*lines, cut, end(worker), resumed)) == [("land", "one")]
+    landing = run(Role.LANDING, "one", commit="c1", worker=worker.run_id)
+    begun = [*planned(ONE), worker, end(worker), landing, paused, Canceled(landing.run_id, NOW)]
+    assert does(orders(*begun, end(landing, succeeded=False), resumed)) == [("land", "one")]
+    tried = [MISSION, Planned(NOW, "a", [ONE]), trial, paused, Canceled(trial.run_id, NOW)]
+    assert does(orders(*tried, end(trial, succeeded=False), resumed)) == [("try", "")]
+    judged = replace(MISSION, suite="s@1#a")
+    judge, landed = run(Role.JUDGE, commit="c1"), Landed("one", "w", "t", "c0", "c1", NOW)
+    lines = [*planned(ONE, mission=judged), landed, judge, paused, Canceled(judge.run_id, NOW)]
+    history = History([*lines, end(judge), resumed])
+    assert does([*next_orders(history, replace(facts(history, {}), attempts_left=2))]) == [
+        ("judge", "")
+    ]
 
 
 def test_asking_run_is_the_reason_only_if_no_other_run_works() -> None:

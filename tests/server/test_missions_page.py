@@ -75,11 +75,13 @@ def test_orders_of_a_person_are_recorded_by_name(tmp_path: Path) -> None:
         paused = client.post("/api/v1/missions/hotel/pause", json={})
         assert paused.status_code == 200, paused.text
         assert paused.json()["waits_for"].startswith("paused by ")
+        client.post("/api/v1/missions/hotel/pause", json={"now": True})
         client.post("/api/v1/missions/hotel/stop", json={})
         lines = [
-            json.loads(one) for one in (folder.root / "journal.jsonl").read_text().split("\n")[2:4]
+            json.loads(one) for one in (folder.root / "journal.jsonl").read_text().split("\n")[2:5]
         ]
-        assert [one["data"]["said"] for one in lines] == ["paused", "stopped"]
+        assert [one["data"]["said"] for one in lines] == ["paused", "paused", "stopped"]
+        assert [one["data"].get("now") for one in lines] == [None, True, None]
         refused = client.post("/api/v1/missions", json={"intent": "x", "hands_off": True})
         assert refused.status_code == 422
         assert client.post("/api/v1/missions", json={"intent": " "}).status_code == 400

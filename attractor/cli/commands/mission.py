@@ -241,11 +241,12 @@ def plan(
 
 @mission.command()
 @click.argument("name")
+@click.option("--now", is_flag=True, help="Cancel the runs that work; a resume does them anew.")
 @json_option
 @click.pass_obj
-def pause(invocation: Invocation, name: str, as_json: bool) -> ExitCode:
+def pause(invocation: Invocation, name: str, now: bool, as_json: bool) -> ExitCode:
     """Let no more runs of a mission begin; those that work end."""
-    return _say(Said.PAUSED, name, invocation, as_json=as_json)
+    return _say(Said.PAUSED, name, invocation, as_json=as_json, now=now)
 
 
 @mission.command()
@@ -286,11 +287,12 @@ def _say(
     changes: Mapping[str, float | None] | None = None,
     *,
     as_json: bool,
+    now: bool = False,
 ) -> ExitCode:
     by, opened = operator_name(invocation, Scope.OPERATE), opened_of(invocation)
     opened.refuse_in_run(f"'attractor mission {said}'")
     folder = find_mission(name, opened)
-    say(said, folder, opened, by, changes)
+    say(said, folder, opened, by, changes, now=now)
     return _show(report_of(folder, opened), as_json=as_json)
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
-from pydantic import Field, StrictFloat, StrictInt
+from pydantic import Field, StrictBool, StrictFloat, StrictInt
 
 from attractor.base.names import name_after
 from attractor.missions.people import accept_plan, say, start_mission
@@ -48,10 +48,11 @@ class StartMissionBody(Body):
 
 
 class ChangeMissionBody(Body):
-    """The limits with which a mission goes on."""
+    """The limits with which a mission goes on, or whether a pause cancels what runs."""
 
     max_cost_usd: StrictFloat | None = Field(default=None, gt=0, allow_inf_nan=False)
     hours: StrictFloat | None = Field(default=None, gt=0, allow_inf_nan=False)
+    now: StrictBool = Field(default=False, description="Cancel the runs that work (pause).")
 
 
 class MissionPlanAnswer(AnswerModel):
@@ -137,5 +138,7 @@ def order(
     if change == "accept":
         accept_plan(folder, opened, by)
         return
-    changes = body.model_dump(exclude_none=True) if body and change == "resume" else {}
-    say(_SAID[change], folder, opened, by, changes)
+    limits = body.model_dump(exclude_none=True, exclude={"now"}) if body else {}
+    changes = limits if change == "resume" else {}
+    now = bool(body and body.now and change == "pause")
+    say(_SAID[change], folder, opened, by, changes, now=now)
