@@ -126,7 +126,8 @@ def _after(history: History) -> str:
 
 
 def _cost_of(role: Role, history: History) -> float:
-    return sum(ended.cost_usd for _, ended in history.runs_of(role))
+    ended = history.ended.values()
+    return sum(one.cost_usd for one in ended if history.begun[one.run_id].role is role)
 
 
 def _task_report(id_: str, history: History) -> TaskReport:

@@ -41,7 +41,7 @@ from attractor.missions.records import (
     Role,
 )
 from attractor.pipeline.plan.run_plan import RunPlan
-from attractor.records.request import RunRequest, Submission
+from attractor.records.request import MissionWork, RunRequest, Submission
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.repository import find_prefix
 from attractor.workspaces.run_store import open_store
@@ -82,6 +82,7 @@ async def _plan(begun: Begun, history: History, opened: OpenProject) -> RunPlan:
         sandbox=mission.sandbox,
         budgets=Budgets(cost_usd=begun.reserved_usd, duration=_time_left(begun, mission)),
         evaluate=False,
+        mission=MissionWork(mission.name, begun.role, begun.task),
     )
     if begun.role is Role.JUDGE:
         return await _plan_judge(begun, request, history, opened)

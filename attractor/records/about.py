@@ -1,4 +1,4 @@
-"""Says what a run is about: the issue or the ticket, and the round of a pull request."""
+"""Says what a run is about: issue or ticket, round of a pull request, or work of a mission."""
 
 from collections.abc import Iterator, Mapping
 
@@ -19,8 +19,8 @@ _LONGEST = 200
 def about_of(manifest: Manifest) -> str:
     """Return what a run is about besides its goal, such as `issue #7: Totals are wrong`, or ""."""
     options = manifest.options
-    feedback, trigger, inputs = (_object(options, name) for name in _OPTIONS)
-    return "; ".join([*_occurrence(trigger, inputs), *_round(feedback)])
+    feedback, trigger, inputs, mission = (_object(options, name) for name in _OPTIONS)
+    return "; ".join([*_occurrence(trigger, inputs), *_round(feedback), *_mission(mission)])
 
 
 def given_of(manifest: Manifest) -> Mapping[str, str]:
@@ -28,7 +28,7 @@ def given_of(manifest: Manifest) -> Mapping[str, str]:
     return fenced_in(str(_object(manifest.options, "feedback").get("feedback.pull_request", "")))
 
 
-_OPTIONS = ("feedback", "trigger", "inputs")
+_OPTIONS = ("feedback", "trigger", "inputs", "mission")
 
 
 def _object(record: JsonObject, name: str) -> JsonObject:
@@ -44,6 +44,12 @@ def _occurrence(trigger: JsonObject, inputs: JsonObject) -> Iterator[str]:
     if kind in ("issue", "ticket"):
         title = one_line(unfenced(str(inputs.get("title", ""))), _LONGEST)
         yield one_line(f"{kind} {name}", _LONGEST) + (f": {title}" if title else "")
+
+
+def _mission(work: JsonObject) -> Iterator[str]:
+    if work:
+        task = f" on {work['task']}" if work.get("task") else ""
+        yield f"{work.get('role')}{task} of the mission {work.get('mission')}"
 
 
 def _round(feedback: JsonObject) -> Iterator[str]:

@@ -69,6 +69,15 @@ class Trigger:
 
 
 @dataclass(frozen=True)
+class MissionWork:
+    """The mission for which a run works, its role there, and the id of its task, if it has one."""
+
+    mission: str
+    role: str
+    task: str = ""
+
+
+@dataclass(frozen=True)
 class Submission:
     """The files that a run only evaluates: their tree, and the base commit.
 
@@ -116,7 +125,8 @@ class RunRequest:
     occurrence for which an automation started the run. The `command` of a person does the work,
     if there is one; or the `person` does it, in the terminal of the program that the backend names.
     `permissions` say whether people are asked about tool calls. With a `place`, the stages work
-    there (`attractor/environments/places`), and this machine judges.
+    there (`attractor/environments/places`), and this machine judges. `mission` is the work of a
+    mission that the run does.
     """
 
     file: Path
@@ -153,6 +163,7 @@ class RunRequest:
     person: str = ""
     permissions: CallPermissions | None = None
     place: str = ""
+    mission: MissionWork | None = None
 
     @property
     def is_work_of_any(self) -> bool:
@@ -168,7 +179,8 @@ class RunRequest:
 
         Suite and profile are stored in other fields of the manifest.
         """
-        record = write_fields(self, suite="", profile="", **_KEYS)
+        left_out = {} if self.mission else {"mission": ""}
+        record = write_fields(self, suite="", profile="", **left_out, **_KEYS)
         return {**record, "budgets": budgets_to_record(self.budgets)}
 
     def redacted_record(self, redactor: Redactor) -> dict[str, Json]:
@@ -194,6 +206,7 @@ _NEWER = (
     "person",
     "permissions",
     "place",
+    "mission",
 )
 """The fields that a manifest, or one of an earlier version, does not have among the options."""
 

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,22 @@ def test_mission_lands_its_tasks_on_a_branch_of_its_own(desk: MissionDesk) -> No
     assert [one.data["task"] for one in desk.landed()][2] == "both"
     assert desk.landed()[-1].data["after"] == git(desk.project, "rev-parse", BRANCH).strip()
     assert found["requirements"] == {"greet": ["hello"], "part": ["bye"]}
+    require_count_of_manifests(desk, found)
+
+
+def require_count_of_manifests(desk: MissionDesk, found: Any) -> None:
+    """Require the figures of a report as they are counted from manifests and runs alone."""
+    costs, tasks = Counter[str](), Counter[str]()
+    runs = json.loads(desk.do("runs", "--limit", "99", "--json").stdout)
+    for one in runs:
+        manifest = json.loads((desk.project / "runs" / one["run_id"] / "manifest.json").read_text())
+        work = manifest["options"]["mission"]
+        assert work["mission"] == NAME
+        costs[work["role"]] += one["cost_usd"]
+        tasks[work["task"]] += work["role"] == "worker"
+    assert len(runs) == found["runs"]
+    assert {role: cost for role, cost in found["cost_by_role"].items() if role in costs} == costs
+    assert all(tasks[one["id"]] == one["runs"] for one in found["tasks"])
 
 
 def test_go_of_the_suite_ends_a_mission_and_a_person_promotes_it(desk: MissionDesk) -> None:
