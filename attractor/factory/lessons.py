@@ -1,0 +1,42 @@
+"""The memory of a project, for its runs and its people."""
+
+from pathlib import Path
+
+from attractor.base.json import texts_in
+from attractor.base.secret_search import SecretSearch
+from attractor.factory.open_project import OpenProject
+from attractor.factory.project import project_folder
+from attractor.memory.records import MEMORY, words_in
+
+_SHARED_WORDS = 4
+
+
+def memory_of(opened: OpenProject) -> Path:
+    """Return the journal of the lessons of a project; it may not exist yet."""
+    state = opened.project.machine.state_dir
+    return project_folder(state, opened.identity.project_id() or "none") / MEMORY
+
+
+def find_fault(opened: OpenProject, text: str) -> str:
+    """Return what a text would reveal to agents: a secret, or words of a holdout; "" for neither.
+
+    Words are of a holdout if four of them follow each other in it.
+    """
+    if opened.project.redactor.finds(text):
+        return "a secret"
+    words, versions = words_in(text), opened.suites.versions
+    phrases = {" ".join(words[at : at + _SHARED_WORDS]) for at in range(len(words))}
+    for name in versions.names():
+        sealed = opened.suites.open(versions.find(name))
+        if SecretSearch([sealed.canary]).may_find(text):
+            return "the canary of a suite"
+        for holdout in sealed.suite.of_split("holdout"):
+            for hidden in texts_in(holdout.model_dump(mode="json")):
+                found = words_in(hidden)
+                theirs = (
+                    " ".join(found[at : at + _SHARED_WORDS])
+                    for at in range(len(found) - _SHARED_WORDS + 1)
+                )
+                if not phrases.isdisjoint(theirs):
+                    return "words of a holdout"
+    return ""

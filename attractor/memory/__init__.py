@@ -1,0 +1,1 @@
+"""Lessons of a project: agents propose them, people take them, and prompts quote them."""
