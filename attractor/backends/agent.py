@@ -48,6 +48,7 @@ from attractor.backends.agent_report import (
 )
 from attractor.backends.approvals import continue_after_wait
 from attractor.backends.cut_answers import CutAnswers
+from attractor.backends.lessons import lesson_tools
 from attractor.backends.limit_texts import Limit, limit_of_error
 from attractor.backends.models import AgentParts, account_of, choose_agent, choose_model
 from attractor.backends.pricing import Meter, Pricing
@@ -348,7 +349,11 @@ class Agent:
             write_tail(stage.files) as live,
             mcp_tools(servers, place) as more_tools,
         ):
-            more_tools = [*more_tools, *team_tools(stage, self._parts.team)]
+            more_tools = [
+                *more_tools,
+                *team_tools(stage, self._parts.team),
+                *lesson_tools(stage, self._parts.memory),
+            ]
             work = open_session(stage, parts, file, self._pricing, live, more_tools)
             self._at_work[stage.id] = work.session
             async with work.session:

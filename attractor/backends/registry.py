@@ -13,7 +13,7 @@ from attractor.base.json import Json, JsonObject
 from attractor.base.registry import Registry, count_parameters
 from attractor.engine.context import Context
 from attractor.engine.outcome import FailureClass, Outcome, failure
-from attractor.engine.seams import Backend, ModelAnswer, Stage
+from attractor.engine.seams import Backend, ModelAnswer, Stage, StageMemory
 from attractor.engine.simulation.outcomes import NO_OUTCOMES, SimulatedOutcomes
 from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
@@ -70,6 +70,7 @@ class BackendParts:
     agent: "AgentParts | None" = None
     outside: OutsideParts | None = None
     team: "Team | None" = None
+    memory: StageMemory | None = None
 
 
 class BuiltBackend(Backend, Protocol):

@@ -184,11 +184,13 @@ PURPOSES = {
         "init new gallery validate fmt render diff rules simulate test estimate convert lsp"
     ),
     "Run pipelines": "run race agent automation exec resume fork rewind answer steer pause cancel",
-    "Let agents stay": "actor mission dimension comment message attention snooze tui up world",
+    "Let agents stay": (
+        "actor mission memory dimension comment message attention snooze tui up world"
+    ),
     "Run on many machines": "worker fleet universe",
     "Watch runs": "overview serve runs status logs diagnose",
     "Judge results": "judge evaluate gate suite pipeline profile token",
-    "Decide and promote": "decide amend promote queue pr rebase rollback history audit report memory",
+    "Decide and promote": "decide amend promote queue pr rebase rollback history audit report",
     "Grow apps": "spec grow",
     "Replace and choose models": "models agents twin",
     "Set up and clean up": "doctor places login completion skill mcp gc help",

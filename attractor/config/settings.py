@@ -199,6 +199,24 @@ class MissionsSettings(Section):
     )
 
 
+class MemorySettings(Section):
+    """The lessons that prompts quote."""
+
+    lessons: int = setting(
+        default=5,
+        ge=0,
+        le=50,
+        description="Quote at most this many lessons in the prompt of a stage; with 0, agents "
+        "propose none either.",
+    )
+    bytes: int = setting(
+        default=2000,
+        ge=0,
+        le=100_000,
+        description="Quote lessons of at most this size in the prompt of a stage.",
+    )
+
+
 class PlaceSettings(Section):
     """A place in which the stages of runs can work."""
 
@@ -577,6 +595,7 @@ class Settings(Section):
     sandbox: SandboxLimitSettings = SandboxLimitSettings()
     worlds: WorldsSettings = WorldsSettings()
     missions: MissionsSettings = MissionsSettings()
+    memory: MemorySettings = MemorySettings()
     places: Mapping[Annotated[str, require_name], PlaceSettings] = setting(
         default_factory=dict[str, PlaceSettings],
         description="Places in which runs with `--place NAME` work, by name.",

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from attractor.base.clock import Clock, SystemClock
 from attractor.base.dataclasses import dataclass
-from attractor.base.json import Json
+from attractor.base.json import Json, JsonObject
 from attractor.engine.context import Context
 from attractor.engine.outcome import NOTHING_USED, Outcome, StageStatus, Usage
 from attractor.engine.prompts.inherited_context import NOTHING_INHERITED, InheritedContext
@@ -348,6 +348,18 @@ class Backend(Protocol):
         ...
 
 
+class StageMemory(Protocol):
+    """The lessons of the project, as a stage may use them."""
+
+    def recall(self, stage: Stage, prompt: str) -> str:
+        """Return a paragraph of lessons for a prompt: the same one for each start of a visit."""
+        ...
+
+    def propose(self, stage: Stage, arguments: JsonObject) -> str:
+        """Record the lesson that an agent proposes, and return an answer for the agent."""
+        ...
+
+
 class Halted(Exception):
     """The walk halts without an outcome; a resume repeats the current stage."""
 
@@ -438,7 +450,7 @@ class Parts:
     Values of `secrets` must not appear in prompts. `project` is the folder of the project, not the
     workspace of the run. `task_note` ends the prompt of each task for an agent. `search_path` is
     the PATH of the operator. `takes_receipts` returns whether an agent does the work of a node;
-    simulations and callbacks do not take receipts.
+    simulations and callbacks do not take receipts. The `memory` has the lessons of the project.
     """
 
     backend: Backend
@@ -450,6 +462,7 @@ class Parts:
     task_note: str = ""
     search_path: str = ""
     takes_receipts: Callable[[Node], bool] = _takes_none
+    memory: StageMemory | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The memory of a project, for its runs and its people."""
 
+from functools import partial
 from pathlib import Path
 
 from attractor.base.json import texts_in
@@ -7,6 +8,7 @@ from attractor.base.secret_search import SecretSearch
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import project_folder
 from attractor.memory.records import MEMORY, words_in
+from attractor.memory.stages import ProjectMemory
 
 _SHARED_WORDS = 4
 
@@ -15,6 +17,20 @@ def memory_of(opened: OpenProject) -> Path:
     """Return the journal of the lessons of a project; it may not exist yet."""
     state = opened.project.machine.state_dir
     return project_folder(state, opened.identity.project_id() or "none") / MEMORY
+
+
+def memory_for_runs(opened: OpenProject) -> ProjectMemory | None:
+    """Return the memory for the stages of runs; None if the settings turn it off."""
+    project, settings = opened.project, opened.project.memory
+    if not settings.lessons:
+        return None
+    return ProjectMemory(
+        partial(memory_of, opened),
+        project.runs_dir,
+        project.machine.clock,
+        most=settings.lessons,
+        most_bytes=settings.bytes,
+    )
 
 
 def find_fault(opened: OpenProject, text: str) -> str:

@@ -37,16 +37,18 @@ class Codergen:
         A success of a stage with a `receipt` needs the command to end with 0.
         """
         try:
-            prompt = write_prompt(stage, self.parts.inputs)
+            asked = write_prompt(stage, self.parts.inputs)
         except TemplateFailed as error:
             return failure(str(error), FailureClass.PIPELINE)
-        prompt = prepend_preamble(stage.inherited.preamble, prompt)
+        prompt = prepend_preamble(stage.inherited.preamble, asked)
         if command := receipt_command(stage.node):
             takes_receipt = self.parts.takes_receipts(stage.node)
             # Before the agent is paid: its command gets the inputs as variables.
             if takes_receipt and (fault := find_input_fault(self.parts.inputs)):
                 return failure(fault, FailureClass.PIPELINE)
             prompt = add_receipt_note(prompt, command)
+        if self.parts.memory and (lessons := self.parts.memory.recall(stage, asked)):
+            prompt = f"{prompt}\n\n{lessons}"
         prompt = f"{prompt}\n\n{self.parts.task_note}" if self.parts.task_note else prompt
         stage.files.write("prompt.md", prompt)
         result = await self.parts.backend.run(stage, prompt)

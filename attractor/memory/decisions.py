@@ -8,6 +8,7 @@ from attractor.base.errors import Refused, UsageError
 from attractor.base.files import make_private_folder
 from attractor.base.ids import is_run_id
 from attractor.base.names import find_named
+from attractor.engine.journal.reader import find_position
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.memory.records import (
     Lesson,
@@ -47,8 +48,10 @@ def _require_evidence(lesson: Lesson, runs_dir: Path) -> None:
         if not (is_run_id(cite.run_id) and RunDirectory(runs_dir / cite.run_id).events.is_file()):
             hint = "leave `cites` out, to cite your own run"
             raise UsageError(f"unknown run {cite.run_id[:40]!r}", hint=hint)
-        if cite.seq < 1:
-            raise UsageError(f"invalid event number {cite.seq}", hint="events begin at 1")
+        journal = RunDirectory(runs_dir / cite.run_id).events
+        if cite.seq < 1 or find_position(journal, cite.seq).before.seq != cite.seq:
+            hint = "leave `cites` out, to cite your own run"
+            raise UsageError(f"run {cite.run_id} has no event {cite.seq}", hint=hint)
     if len(lesson.cites) > _MOST_CITES or len(lesson.files) > _MOST_FILES:
         raise UsageError(f"more than {_MOST_CITES} cites or files", hint="name fewer")
     for file in lesson.files:

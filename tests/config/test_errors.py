@@ -113,8 +113,8 @@ def mistake(
             "zzz = 1",
             "attractor.toml:1: unknown setting zzz",
             "known: state_dir, runs_dir, workspaces_dir, output, doctor, workspace, caches, "
-            "sandbox, worlds, missions, places, tracing, notify, llm, backends, agent, factory, "
-            "pull_request, growth, fleet, server, rules",
+            "sandbox, worlds, missions, memory, places, tracing, notify, llm, backends, agent, "
+            "factory, pull_request, growth, fleet, server, rules",
         ),
     ],
 )

@@ -54,6 +54,8 @@ def test_entries_are_every_setting_with_its_value_and_origin_in_order(project: P
         ("missions.same_again", "give_up", "default"),
         ("missions.returned_often", "give_up", "default"),
         ("missions.dear", "ask", "default"),
+        ("memory.lessons", 5, "default"),
+        ("memory.bytes", 2000, "default"),
         ("places", {}, "default"),
         ("tracing.enabled", "auto", "default"),
         ("notify.command", "", "default"),

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from attractor.base.clock import SystemClock
 from attractor.base.errors import AttractorError, Refused, UnknownName, VerificationError
+from attractor.engine.journal.events import EventLog
+from attractor.engine.storage.secrets import Redactor
 from attractor.factory.lessons import memory_of
 from attractor.factory.open_project import OpenProject
 from attractor.memory.decisions import drop, find_gone, propose, require_lesson, take
@@ -62,7 +65,10 @@ def opened(tmp_path: Path) -> OpenProject:
 def add_run(opened: OpenProject, run_id: str) -> Path:
     root = opened.project.runs_dir / run_id
     root.mkdir(parents=True)
-    (root / "events.jsonl").write_text("")
+    log = EventLog(root / "events.jsonl", run_id=run_id, clock=SystemClock(), redactor=Redactor())
+    for _ in range(20):
+        log.append("Noted", {})
+    log.close()
     return root
 
 
@@ -89,7 +95,8 @@ def memory(opened: OpenProject, *words: str, **variables: str) -> CompletedProce
         (other("well", files=["x"] * 11), "more than 10"),
         (replace(LOCK, cites=[LessonCite("01BX5ZZKBKACTAV9WEVGEMMVRZ", 1)]), "unknown run"),
         (replace(LOCK, cites=[LessonCite("../../etc", 1)]), "unknown run"),
-        (replace(LOCK, cites=[LessonCite(RUN, 0)]), "invalid event number"),
+        (replace(LOCK, cites=[LessonCite(RUN, 0)]), "no event 0"),
+        (replace(LOCK, cites=[LessonCite(RUN, 99)]), "no event 99"),
     ],
 )
 def test_invalid_lesson_is_refused(tmp_path: Path, lesson: Lesson, words: str) -> None:

@@ -464,6 +464,15 @@ ACTOR_SPAWNED = "ActorSpawned"
 TEAM_REFUSED = "TeamRefused"
 """The event type of an agent that was refused to write to another actor, or to start one."""
 
+LESSONS_GIVEN = "LessonsGiven"
+"""The event type of a stage whose prompt quotes lessons: their ids, and the text."""
+
+LESSON_PROPOSED = "LessonProposed"
+"""The event type of an agent that proposed a lesson."""
+
+LESSON_REFUSED = "LessonRefused"
+"""The event type of an agent that was refused to propose a lesson."""
+
 THREAD_CONTINUED = "ThreadContinued"
 """The event type of a stage that continues a conversation."""
 

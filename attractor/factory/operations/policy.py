@@ -14,6 +14,7 @@ from attractor.base.errors import UsageError
 from attractor.engine.seams import PlayedTrain, PlayTrain, TrainChoice, Workspace
 from attractor.engine.state.attempts import TreeId
 from attractor.factory.decisions.run_end import record_end, report_torn_line
+from attractor.factory.lessons import memory_for_runs
 from attractor.factory.open_project import OpenProject
 from attractor.factory.register import end_without_suite, record_begin
 from attractor.factory.registration.rules import (
@@ -84,6 +85,7 @@ class _Policies:
             task_note=describe_protected_paths(paths.protected_paths, paths.unprotected_paths)
             if suite
             else "",
+            memory=memory_for_runs(opened),
             admit=self._admission(origin, suite),
             begin=self._begin,
             finish=self._finish if finishes else None,

@@ -194,6 +194,7 @@ def outside_parts(
             place=request.place,
         ),
         team=project.console.team if request.task else None,
+        memory=scope.memory,
     )
 
 

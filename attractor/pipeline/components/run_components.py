@@ -118,6 +118,7 @@ async def build_components(
         task_note=task_note,
         search_path=project.machine.search_path,
         takes_receipts=lambda node: takes_receipts(node, request, custom_parts),
+        memory=scope.memory,
     )
     registry = handler_registry()
     used = {

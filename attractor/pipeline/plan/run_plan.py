@@ -9,7 +9,7 @@ from attractor.base.dataclasses import dataclass
 from attractor.engine.budgets import NO_BUDGETS, Budgets, read_budgets
 from attractor.engine.questions.call_rules import SANDBOX_LIMITS, CallPermissions
 from attractor.engine.run_folder.open_run import BeforeEnd, OpenRun
-from attractor.engine.seams import PlayTrain, Workspace
+from attractor.engine.seams import PlayTrain, StageMemory, Workspace
 from attractor.environments.selection import EnvironmentChoice, with_network
 from attractor.language.preparation.prepare import Transform
 from attractor.pipeline.plan.origins import Origin
@@ -32,7 +32,7 @@ class Policy:
     providers of the run answer. Without `delivers`, another process delivers the result. `notices`
     are sentences for a person. With `needs_ports`, the suite judges only in a sandbox with ports.
     `task_note` ends the prompt of each task for an agent. `permissions` are at least those of each
-    run.
+    run. The `memory` has the lessons of the project.
 
     `admit` refuses a pipeline before a run exists. `begin` is called before the first stage, and
     `finish` after a successful walk; without `finish`, the run keeps waiting for its evaluation.
@@ -53,6 +53,7 @@ class Policy:
     needs_ports: bool = False
     task_note: str = ""
     permissions: CallPermissions = SANDBOX_LIMITS
+    memory: StageMemory | None = None
     admit: Callable[[PipelineSource, Path], None] = do_nothing
     begin: Callable[["BegunRun"], None] = do_nothing
     finish: Callable[["BegunRun"], Awaitable[None]] | None = None
@@ -68,6 +69,7 @@ class Policy:
             readable=(*project.readable, *self.readable),
             passed_variables=self.passed_variables,
             sandbox_env={**project.sandbox_env, **self.sandbox_env},
+            memory=self.memory,
         )
 
 

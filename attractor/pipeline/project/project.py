@@ -14,6 +14,7 @@ from attractor.config.logins import AllowedLogins
 from attractor.config.projects import AGENTS
 from attractor.config.settings import (
     CachesSettings,
+    MemorySettings,
     MissionsSettings,
     NotifySettings,
     PlaceSettings,
@@ -109,6 +110,7 @@ class Project:
     growth: "GrowthSettings | None" = None
     worlds: WorldsSettings = WorldsSettings()
     missions: MissionsSettings = MissionsSettings()
+    memory: MemorySettings = MemorySettings()
     suite: str = ""
     profile: str = ""
     max_same_cause: int = 0
@@ -173,6 +175,7 @@ def project_from(
         growth=settings.growth,
         worlds=settings.worlds,
         missions=settings.missions,
+        memory=settings.memory,
         suite=settings.factory.suite,
         profile=settings.factory.profile,
         max_same_cause=settings.factory.max_same_cause,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.config.user_folders import OPERATOR_VARIABLE, STARTED_BY_VARIABLE
+from attractor.engine.seams import StageMemory
 from attractor.engine.storage.secrets import Redactor
 from attractor.language.declarations.inputs import is_of_input
 from attractor.pipeline.project.custom_parts import CustomParts
@@ -21,7 +22,7 @@ class RunScope:
     of the run passed. `parts` are those of the project, with the transforms of the policy.
     `readable` are paths, and `passed_variables` the names of variables, that the sandbox shows;
     `sandbox_env` are variables that it adds. `agents_folder` contains the agents of the project, or
-    those that the run began with.
+    those that the run began with. The `memory` has the lessons of the project.
     """
 
     project: Project
@@ -32,6 +33,7 @@ class RunScope:
     readable: Sequence[Path]
     sandbox_env: Mapping[str, str]
     passed_variables: Sequence[str] = ()
+    memory: StageMemory | None = None
 
     @classmethod
     def of(cls, project: Project, secrets: Iterable[str] = ()) -> "RunScope":
