@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -13,7 +14,7 @@ from attractor.base.clock import SystemClock
 from attractor.base.errors import AttractorError, Refused, UnknownName, VerificationError
 from attractor.engine.journal.events import EventLog
 from attractor.engine.storage.secrets import Redactor
-from attractor.factory.lessons import memory_of
+from attractor.factory.lessons import find_fault, memory_of
 from attractor.factory.open_project import OpenProject
 from attractor.memory.decisions import drop, find_gone, propose, require_lesson, take
 from attractor.memory.records import (
@@ -25,6 +26,8 @@ from attractor.memory.records import (
     read_memory,
 )
 from tests.cli.running import run_here
+from tests.factory.flows import make_flow
+from tests.scenarios.suites import SUITE
 from tests.tables import table
 from tests.worlds.flows import open_at
 
@@ -205,3 +208,18 @@ def test_commands_are_refused_in_a_run(opened: OpenProject) -> None:
         assert done.returncode == 4
         assert "only for the operator" in done.stderr
     assert len(read_memory(memory_of(opened)).open) == 1
+
+
+def test_lesson_with_words_of_a_holdout_or_the_canary_is_not_taken(tmp_path: Path) -> None:
+    opened = make_flow(tmp_path, suite=SUITE).opened
+    [name] = opened.suites.versions.names()
+    canary = opened.suites.open(opened.suites.versions.find(name)).canary
+    place = memory_of(opened)
+    for at, what in enumerate((f"Write {canary}", "ANN looks into the file, so write it")):
+        lesson = other(what, at + 1)
+        propose(lesson, place, NOW)
+        with pytest.raises(Refused, match=r"contains (the canary|words of a holdout)"):
+            take(lesson.id, place, "ann", NOW, partial(find_fault, opened))
+    propose(LOCK, place, NOW)
+    take(LOCK.id, place, "ann", NOW, partial(find_fault, opened))
+    assert [one.lesson.id for one in read_memory(place).taken] == [LOCK.id]
