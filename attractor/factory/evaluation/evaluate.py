@@ -365,6 +365,14 @@ class Evaluator:
         words = f"{trees} evaluated with this version of the suite; the maximum is {most}.{trouble}"
         return words if count else ""
 
+    def count_attempts(self, pinned: str) -> int:
+        """Return the number of trees that were evaluated with a pinned suite."""
+        if (sealed := self.opened.suite(pinned)) is None:
+            return 0
+        return (
+            EvaluationPool(list(self.ledger.entries()), self.results).attempts(sealed.seal, "") - 1
+        )
+
     def attempts_left(self, pinned: str) -> int:
         """Return how many more trees may be evaluated with a pinned suite; 0 without one."""
         if (sealed := self.opened.suite(pinned)) is None:

@@ -261,6 +261,11 @@ class RunIndex:
         with self.opened() as index:
             return index.runs(folder, query)
 
+    def count(self, folder: Path, query: RunQuery) -> int:
+        """Return the number of runs in a folder that a query finds."""
+        with self.opened() as index:
+            return index.count(folder, query)
+
     def everywhere(self, folders: Iterable[Path], query: RunQuery) -> list[RunOverview]:
         """Return the runs in several folders that a query finds, newest first."""
         with self.opened() as index:
@@ -410,6 +415,16 @@ class OpenIndex:
             return self.select(folder, query)
         found = (one for one in _in_parts(self, folder, query) if query.finds(one))
         return list(islice(found, query.limit if query.limit >= 0 else None))
+
+    def count(self, folder: Path, query: RunQuery) -> int:
+        """Return the number of runs in a folder that a query finds, whatever its limit."""
+        if not query.is_indexed:
+            return len(self.runs(folder, replace(query, limit=-1)))
+        self.update(folder)
+        where, values = query.where(folder)
+        self._update.refresh(f"NOT is_settled AND NOT is_unsure AND {where}", values)
+        [[found]] = self._db.execute(f"SELECT count(*) FROM runs WHERE {where}", values)
+        return int(found)
 
     def select(self, folder: Path, query: RunQuery) -> list[RunOverview]:
         """Return the runs that a query finds, after comparing them with their files."""

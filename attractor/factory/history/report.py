@@ -235,7 +235,7 @@ _DAYS = """
 WITH found AS (
     SELECT run_id, substr(started, 1, 10) AS day, pipeline, models, cost_usd, tokens,
         unpriced
-    FROM runs WHERE folder = :folder AND started >= :since
+    FROM runs WHERE folder = :folder AND started >= :since AND run_id <> :without
 ), judged AS (
     SELECT run_id, sum(json_extract(trial.value, '$.cost_usd')) AS cost_usd,
         sum(json_extract(trial.value, '$.tokens')) AS tokens,
@@ -256,13 +256,17 @@ FROM found LEFT JOIN judged USING (run_id) GROUP BY day, pipeline, models ORDER 
 
 _LINKED = """
 SELECT substr(started, 1, 10), pipeline, models, summary
-FROM runs WHERE folder = :folder AND started >= :since AND parent <> ''
+FROM runs WHERE folder = :folder AND started >= :since AND run_id <> :without AND parent <> ''
 """
 
 
-def read_costs(index: RunIndex, folder: Path, since: str) -> list[DayCosts]:
-    """Return the costs of the runs of a folder since a time, by day, pipeline and models."""
-    values = {"folder": str(folder), "since": since, "evaluated": LineKind.EVALUATED}
+def read_costs(index: RunIndex, folder: Path, since: str, *, without: str = "") -> list[DayCosts]:
+    """Return the costs of the runs of a folder since a time, by day, pipeline and models.
+
+    `without` is the id of a run that is left out.
+    """
+    values = {"folder": str(folder), "since": since, "without": without}
+    values["evaluated"] = LineKind.EVALUATED
     with index.reading(folder) as db:
         costs = [DayCosts(*row) for row in db.execute(_DAYS, values)]
         inherited: dict[tuple[str, ...], Usage] = {}
