@@ -170,6 +170,20 @@ def tool_call(task: str, name: str, step: int = 0, first: int | None = None, **g
     )
 
 
+def answered(question: str) -> Rule:
+    """Return the answer to the question of *Ask about your factory*: true, false, and a guess."""
+    failed = {"name": "runs_by_state", "state": "failed"}
+    queued = {"name": "queue_length", "branch": "main"}
+    statements = [
+        {"text": "1 run failed.", "figures": [{"value": 1, "query": failed}]},
+        {"text": "7 runs wait to land on main.", "figures": [{"value": 7, "query": queued}]},
+        {"text": "The tests look fragile."},
+    ]
+    call = {"name": "answer", "arguments": {"statements": statements}}
+    answer, when = {"tool_calls": [call]}, {"first_user": question, "step": 0}
+    return Rule.model_validate({"when": when, "answer": answer})
+
+
 @pytest.fixture(scope="module")
 def models() -> Iterator[Mapping[str, str]]:
     """Serve a model that breaks the program of the README once, and is ready otherwise."""
@@ -181,6 +195,7 @@ def models() -> Iterator[Mapping[str, str]]:
         tool_call("add the command count", "shell", command=COUNT),
         tool_call("Review this change", "report_outcome", outcome="success"),
         tool_call("Draft a suite from", "shell", command=writing(HOTEL)),
+        answered("why is nothing moving?"),
         Rule(answer=Answer(text="ready")),
     )
     with in_background(ProviderTwin(Script(rules=rules))) as twin:

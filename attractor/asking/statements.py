@@ -176,17 +176,21 @@ _IN_WORDS = late_pattern(rf"\b(?:{'|'.join(_COUNTS)})\b", re.IGNORECASE)
 def find_unproved(
     text: str, figures: Sequence[CheckedFigure], cites: Sequence[CheckedCite]
 ) -> Iterator[str]:
-    """Yield the numbers of a text that are no right figure, and in no quote that stands."""
+    """Yield the numbers of a text that are no figure, and in no quote that stands.
+
+    A false figure is struck out for itself.
+    """
     text = unicodedata.normalize("NFKC", text)
     for one in cites:
         if not one.fault:
             text = text.replace(one.cite.quote, " ")
     text = _RUN_ID.sub(" ", text)
     right = [one.right for one in figures if one.right and one.mark is ProofMark.CHECKED]
-    seqs = {one.cite.seq for one in cites if not one.fault}
+    known = {one.cite.seq for one in cites if not one.fault}
+    known = {*known, *(one.stated.value for one in figures if one.mark is ProofMark.STRUCK)}
     for found in (*_NUMBER.finditer(text), *_IN_WORDS.finditer(text)):
         value = _value_of(found[0])
-        if value is None or not (value in seqs or any(one.agrees(value) for one in right)):
+        if value is None or not (value in known or any(one.agrees(value) for one in right)):
             yield found[0]
 
 

@@ -19,6 +19,7 @@ from attractor.language.diagnostics import Diagnostic
 from attractor.language.graph.graph import Node
 
 if TYPE_CHECKING:
+    from attractor.agent.tool_calls.tool import RegisteredTool
     from attractor.backends.accounts import Accounts
     from attractor.backends.models import AgentParts, ModelDefaults
     from attractor.backends.team import Team
@@ -64,13 +65,17 @@ CLOSED = "was closed with the terminal in which a person worked"
 
 @dataclass(frozen=True, kw_only=True)
 class BackendParts:
-    """The parts that backends need, by kind of backend; and the agents that an agent may lead."""
+    """The parts that backends need, by kind of backend; and the agents that an agent may lead.
+
+    The `tools` are offered to the built-in agent, besides its own.
+    """
 
     simulate: SimulatedOutcomes = NO_OUTCOMES
     agent: "AgentParts | None" = None
     outside: OutsideParts | None = None
     team: "Team | None" = None
     memory: StageMemory | None = None
+    tools: "Sequence[RegisteredTool]" = ()
 
 
 class BuiltBackend(Backend, Protocol):

@@ -188,7 +188,7 @@ PURPOSES = {
         "actor mission memory dimension comment message attention snooze tui up world"
     ),
     "Run on many machines": "worker fleet universe",
-    "Watch runs": "overview serve runs status logs diagnose",
+    "Watch runs": "overview serve runs status logs diagnose ask",
     "Judge results": "judge evaluate gate suite pipeline profile token",
     "Decide and promote": "decide amend promote queue pr rebase rollback history audit report",
     "Grow apps": "spec grow",
@@ -202,6 +202,7 @@ OPERATOR_COMMANDS = (
     "agent",
     "amend",
     "answer",
+    "ask",
     "attention",
     "audit.clock",
     "automation",

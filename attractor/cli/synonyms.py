@@ -29,7 +29,7 @@ COMMANDS: Mapping[str, str] = {
     **dict.fromkeys(("undo", "revert"), "attractor rollback RUN"),
     **dict.fromkeys(("create", "generate"), "attractor new TASK"),
     **dict.fromkeys(("setup", "install"), "attractor init"),
-    **dict.fromkeys(("chat", "ask"), "attractor agent TASK"),
+    "chat": "attractor agent TASK",
     **dict.fromkeys(("cost", "stats"), "attractor report"),
     **dict.fromkeys(("inbox", "todo", "notifications"), "attractor attention"),
     **dict.fromkeys(("cron", "schedule", "trigger"), "attractor automation create"),

@@ -13,7 +13,17 @@ from attractor.config.settings import McpServerSettings
 from tests.tables import table
 
 CREW = ("compiler", "historian", "safety", "surface", "toolsmith")
-SHIPPED = ("coder", "judge", "planner", "requirements", "researcher", "reviewer", "tester", *CREW)
+SHIPPED = (
+    "coder",
+    "guide",
+    "judge",
+    "planner",
+    "requirements",
+    "researcher",
+    "reviewer",
+    "tester",
+    *CREW,
+)
 WHOLE = """
 description = "Looks for holes."
 model = "claude-opus-4-6"

@@ -57,13 +57,13 @@ def make_state(folder: Path, seed: int, runs: int = 12) -> KnownState:
         ending = chance.choice(("failed", "canceled", "evaluating"))
         reason = f"{chance.randrange(2, 90)} of {chance.randrange(100, 900)} tests failed"
         made = manifest(GRAPH, run_id=id_)
-        _make_run(state, replace(made, started=began), usage, ending, reason)
+        make_run(state, replace(made, started=began), usage, ending, reason)
         state.runs.append(KnownRun(id_, ending, usage, reason))
     _queue(state, chance.randrange(2, 7))
     return state
 
 
-def _make_run(state: KnownState, made: Manifest, usage: Usage, ending: str, reason: str) -> None:
+def make_run(state: KnownState, made: Manifest, usage: Usage, ending: str, reason: str) -> None:
     root = state.flow.runs_dir / made.run_id
     create_run_directory(root, made, "digraph Test {}\n")
     status = StageStatus.FAIL if ending == "failed" else StageStatus.SUCCESS

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.asking.figures import FIGURES, PARAMETERS, compute
+from attractor.asking.figures import FIGURES, compute, read_table
 from attractor.base.errors import UnknownName, UsageError
 from attractor.factory.decisions.decide import DecisionKind
 from tests.asking.states import KnownState, make_state
@@ -80,5 +80,8 @@ def test_invalid_query_is_refused(state: KnownState, query: dict[str, str]) -> N
 
 
 def test_each_parameter_is_described(tmp_path: Path) -> None:
-    assert {name for row in FIGURES.values() for name in row.parameters} == PARAMETERS.keys()
+    table = read_table()
+    assert table.figures.keys() == FIGURES.keys()
+    named = {name for row in table.figures.values() for name in row.parameters}
+    assert named == table.parameters.keys()
     assert len(FIGURES) <= 20

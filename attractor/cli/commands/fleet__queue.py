@@ -11,8 +11,7 @@ from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show_result, table
 from attractor.cli.runs.fleet import in_fleet
 from attractor.cli.runs.universes import reached_projects
-from attractor.fleet.records import FleetRun
-from attractor.fleet.views.overview import OPEN, ExplainedRun, explain
+from attractor.fleet.views.overview import ExplainedRun, read_open
 
 if TYPE_CHECKING:
     from attractor.fleet.fleet import Fleet
@@ -36,24 +35,10 @@ def fleet_queue(
     """
 
     reached = reached_projects(invocation)
-    is_whole = is_whole or bool(reached)
 
     async def read(fleet: "Fleet") -> tuple[Sequence[ExplainedRun], int]:
-        runs = list[FleetRun]()
-        for state in OPEN:
-            limit = 0 if is_whole else _SHOWN - len(runs)
-            if is_whole or limit:
-                runs += await fleet.table.runs(
-                    states=(state,), universe=universe, pool=pool, limit=limit
-                )
-        if reached:
-            return await explain(fleet, [run for run in runs if run.project in reached]), 0
-        total = sum(
-            count.number
-            for count in await fleet.table.counts(OPEN)
-            if universe in ("", count.universe) and pool in ("", count.pool)
-        )
-        return await explain(fleet, runs), max(0, total - len(runs))
+        most = 0 if is_whole else _SHOWN
+        return await read_open(fleet, universe=universe, pool=pool, projects=reached, most=most)
 
     runs, more = in_fleet(invocation, read)
     rows = [("run", "universe", "pool", "state", "since", "why")]

@@ -1,7 +1,7 @@
 """What a fleet does now, for people: runs with the reasons why they wait, workers and pools."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -104,6 +104,36 @@ async def explain(fleet: "Fleet", runs: Sequence[FleetRun]) -> Sequence[Explaine
         for run in runs
         for place in [places.get(run.run_id, QueuePlace())]
     ]
+
+
+async def read_open(
+    fleet: "Fleet",
+    *,
+    universe: str = "",
+    pool: str = "",
+    projects: Collection[str] = (),
+    most: int = 0,
+) -> tuple[Sequence[ExplainedRun], int]:
+    """Return the runs that have not ended, and how many more there are than `most` (0: all).
+
+    With `projects`, the runs of these projects only.
+    """
+    most = 0 if projects else most
+    runs = list[FleetRun]()
+    for state in OPEN:
+        limit = most - len(runs) if most else 0
+        if limit or not most:
+            runs += await fleet.table.runs(
+                states=(state,), universe=universe, pool=pool, limit=limit
+            )
+    if projects:
+        return await explain(fleet, [run for run in runs if run.project in projects]), 0
+    total = sum(
+        count.number
+        for count in await fleet.table.counts(OPEN)
+        if universe in ("", count.universe) and pool in ("", count.pool)
+    )
+    return await explain(fleet, runs), max(0, total - len(runs))
 
 
 async def find_row(fleet: "Fleet", run_id: str) -> FleetRun | None:

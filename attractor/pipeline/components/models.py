@@ -195,6 +195,7 @@ def outside_parts(
         ),
         team=project.console.team if request.task else None,
         memory=scope.memory,
+        tools=project.console.tools,
     )
 
 

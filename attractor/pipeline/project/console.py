@@ -1,7 +1,7 @@
 """The console of a process: its terminal, and its callbacks for messages and events."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field
 from typing import TYPE_CHECKING, TextIO
@@ -12,6 +12,7 @@ from attractor.base.events import Event
 from attractor.engine.journal.events import EventLog
 
 if TYPE_CHECKING:
+    from attractor.agent.tool_calls.tool import RegisteredTool
     from attractor.backends.team import Team
     from attractor.environments.terminal import PersonTerminal
 
@@ -57,7 +58,7 @@ class Console:
     showed before; "" removes it. During `quiet`, nothing else is printed to the terminal,
     so that a person can answer there. `interviewer` names the interviewer of runs that name none.
     In the `terminal`, a person works with the program of a run. The `team` are the other agents
-    that the agent of a run may write to, and start.
+    that the agent of a run may write to, and start. The `tools` are offered to the built-in agent.
     """
 
     input: TextIO
@@ -69,4 +70,5 @@ class Console:
     observer: Observer | None = None
     terminal: "PersonTerminal | None" = None
     team: "Team | None" = None
+    tools: "Sequence[RegisteredTool]" = ()
     subscriptions: ObserverSubscriptions = field(default_factory=ObserverSubscriptions)

@@ -15,6 +15,7 @@ def test_shipped_agents_and_those_of_the_project_are_listed(tmp_path: Path) -> N
         *(
             "coder",
             "compiler",
+            "guide",
             "historian",
             "judge",
             "planner",

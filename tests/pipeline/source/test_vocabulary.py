@@ -15,7 +15,17 @@ def test_the_parts_are_known_by_name(tmp_path: Path) -> None:
 
 
 CREW = {"compiler", "historian", "safety", "surface", "toolsmith"}
-SHIPPED = {"coder", "judge", "planner", "requirements", "researcher", "reviewer", "tester", *CREW}
+SHIPPED = {
+    "coder",
+    "guide",
+    "judge",
+    "planner",
+    "requirements",
+    "researcher",
+    "reviewer",
+    "tester",
+    *CREW,
+}
 
 
 def test_agents_are_the_shipped_ones_and_those_of_the_project(tmp_path: Path) -> None:
