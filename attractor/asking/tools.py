@@ -18,7 +18,7 @@ from attractor.engine.truncation import shorten
 from attractor.factory.evaluation.failed_scenarios import verdict_record
 from attractor.factory.history.entries import line_words
 from attractor.factory.history.index import LineQuery, RunQuery
-from attractor.factory.history.report import read_groups
+from attractor.factory.history.report import read_costs
 from attractor.factory.operations.evaluate import ask_gate
 from attractor.factory.promotion_queue import PromotionQueues
 from attractor.missions.records import find_mission, missions_of_project
@@ -88,8 +88,8 @@ def _messages(inquiry: Inquiry, given: Given) -> Json:
 
 def _costs(inquiry: Inquiry, given: Given) -> Json:
     began = parse_since(given["since"], inquiry.now, name="since").isoformat()
-    groups = read_groups(inquiry.index, inquiry.runs_dir, began)
-    return [{**group.to_record(), "flaky": len(group.flaky)} for group in groups[:MOST]]
+    days = read_costs(inquiry.index, inquiry.runs_dir, began, without=inquiry.run_id)
+    return [day.to_record() for day in days[-MOST:]]
 
 
 def _decisions(inquiry: Inquiry, given: Given) -> Json:
@@ -153,7 +153,7 @@ TOOLS: Mapping[str, ReadTool] = {
         "List the actors, or the messages of one.", _messages, {"actor": "Its name."}
     ),
     "costs": ReadTool(
-        "Report cost, time and results by pipeline and models.",
+        "Report runs, cost and tokens by day, pipeline and models.",
         _costs,
         {"since": "A time, or a duration before now such as 7d."},
         ("since",),
