@@ -15,7 +15,7 @@ modules = cache(layers.read_modules)
 
 
 def test_table_is_complete() -> None:
-    assert len(TABLE) == 29
+    assert len(TABLE) == 30
     assert TABLE["base"] == layers.Room("base", 0, ())
     assert TABLE["scenarios"].needs == ("pipeline", "twins", "workspaces")
 

@@ -52,7 +52,7 @@ EARLY_END = "steps"
 class StepRecord:
     """The result of one step of a scenario: a command, a service or a request.
 
-    The middle of a very long output is omitted.
+    The middle of a very long output is omitted. `seconds` are the times of repeated requests.
     """
 
     name: str
@@ -67,6 +67,7 @@ class StepRecord:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: str = ""
     trouble: str = ""
+    seconds: tuple[float, ...] = ()
 
 
 @dataclass
@@ -288,9 +289,9 @@ class JudgedCheck(Check, Protocol):
 class CheckOptions(SuiteTable):
     """The base of every kind of check.
 
-    An option named `step`, `twin`, `program`, `cases` or `rubric` is the name of a step of the
-    scenario, of a twin of the suite, or of a file in `checks/` or `rubrics/`. An option `steps` is
-    a list of steps.
+    An option named `step`, `than`, `twin`, `program`, `cases` or `rubric` is the name of a step of
+    the scenario, of a twin of the suite, or of a file in `checks/` or `rubrics/`. An option `steps`
+    is a list of steps.
     """
 
     phase: ClassVar[CheckPhase] = CheckPhase.STOPPED
@@ -298,6 +299,8 @@ class CheckOptions(SuiteTable):
     needs_judge: ClassVar[bool] = False
     step_kinds: ClassVar[tuple[type[SuiteTable], ...]] = (CommandStep, RequestStep)
     """The kinds of steps that `step` can name."""
+    is_of_repeated: ClassVar[bool] = False
+    """Whether `step` names a repeated request, which has no one response."""
 
     hard: bool = Field(
         default=True,
@@ -486,12 +489,14 @@ _STEP_NOUNS: Mapping[type[SuiteTable], str] = {
 }
 _NOUNS = {
     "step": "step",
+    "than": "step",
     "steps": "step",
     "twin": "twin",
     **{key: f"file in {one}/" for key, one in _FOLDERS.items()},
 }
 _REMEDIES = {
     "step": "add a step of the right kind",
+    "than": "add a step of the right kind",
     "steps": "add a step of the right kind",
     "twin": "name it in a [[twins]] of suite.toml",
     **{key: f"add it to {folder}/" for key, folder in _FOLDERS.items()},
@@ -519,17 +524,18 @@ def _references(
 ) -> Iterator[tuple[str, str, Collection[str]]]:
     """Yield each option that names something else: the option, the name, and the known names."""
     kinds = getattr(check, "step_kinds", ())
-    # A repeated request has no one response; its step says which ones are allowed.
+    is_of_repeated = getattr(check, "is_of_repeated", False)
     steps = [
         step.name
         for step in scenario.steps
-        if isinstance(step, kinds) and not (isinstance(step, RequestStep) and step.repeat > 1)
+        if isinstance(step, kinds)
+        and (isinstance(step, RequestStep) and step.repeat > 1) is is_of_repeated
     ]
-    known: dict[str, Collection[str]] = {"step": steps, "twin": twins}
+    known: dict[str, Collection[str]] = {"step": steps, "than": steps, "twin": twins}
     for key, folder in _FOLDERS.items():
         known[key] = _files_in(folder, files)
     for key, names in known.items():
-        if isinstance(named := getattr(check, key, None), str):
+        if (named := getattr(check, key, None)) and isinstance(named, str):
             yield key, named, names
     for named in getattr(check, "steps", ()):
         yield "steps", named, steps

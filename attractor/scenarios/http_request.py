@@ -7,6 +7,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from time import monotonic
 
 import httpx
 
@@ -80,21 +81,23 @@ async def send_request(
 
 async def send_several(
     step: RequestStep, environment: ExecutionEnvironment, timeout: timedelta
-) -> str:
-    """Send a repeated request, and return what differs from the wanted statuses, or ""."""
-    gate = asyncio.Semaphore(step.at_once)
+) -> tuple[str, tuple[float, ...]]:
+    """Send a repeated request; return how the statuses differ, or "", and the times."""
+    gate, seconds = asyncio.Semaphore(step.at_once), list[float]()
 
     async def send() -> str:
         async with gate:
+            began = monotonic()
             try:
                 return str((await send_request(step, environment, timeout)).status)
             except RequestFailed as error:
                 return f"no response ({error})"
+            finally:
+                seconds.append(monotonic() - began)
 
     counts = Counter(await asyncio.gather(*(send() for _ in range(step.repeat))))
-    if counts == step.statuses:
-        return ""
-    return ", ".join(f"{count} with {status}" for status, count in counts.most_common())
+    found = (f"{count} with {status}" for status, count in counts.most_common())
+    return "" if counts == step.statuses else ", ".join(found), tuple(seconds)
 
 
 async def _read_text(answer: httpx.Response, most: int) -> str:

@@ -431,9 +431,11 @@ class _Steps:
     async def _send_request(self, step: RequestStep) -> StepRecord:
         filled, trouble = self.captures.fill(step), ""
         if step.repeat > 1:
-            differs = await send_several(filled, self.environment, step.timeout or self.timeout)
+            timeout = step.timeout or self.timeout
+            differs, seconds = await send_several(filled, self.environment, timeout)
             asked = f"{step.repeat} times {step.method} {step.path}"
-            return StepRecord(step.name, trouble=f"{asked}: {differs}" if differs else "")
+            trouble = f"{asked}: {differs}" if differs else ""
+            return StepRecord(step.name, seconds=seconds, trouble=trouble)
         try:
             answer = await send_request(filled, self.environment, step.timeout or self.timeout)
         except RequestFailed as error:

@@ -123,6 +123,8 @@ CASES = "cases"
 """The kind of check that calls functions: it needs no step."""
 PROBE = "probe"
 """The kind of check that talks to running services."""
+LATENCY = "latency"
+"""The kind of check that measures times of a repeated request."""
 ALL_PIPELINES = "*"
 """Stands for all pipelines of a project."""
 
@@ -652,7 +654,9 @@ class Scenario(SuiteTable):
     @property
     def is_played_alone(self) -> bool:
         """Whether other trials beside it would change what it measures."""
-        return any(isinstance(one, RequestStep) and one.at_once > 1 for one in self.steps)
+        return any(check.kind == LATENCY for check in self.checks) or any(
+            isinstance(one, RequestStep) and one.at_once > 1 for one in self.steps
+        )
 
     @property
     def services(self) -> Mapping[str, int]:

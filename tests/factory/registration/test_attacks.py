@@ -106,6 +106,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
 EMPTY = {
     "browser": "Chromium is slow; tests/scenarios/test_browser.py",
     **dict.fromkeys(("identity", "migration", "divergence"), "of grown apps; tests/growth"),
+    "latency": "a time, which is soft; tests/scenarios/test_latency.py",
     "rubric": "an opinion: a holdout needs another check beside it, and register judges none",
 }
 
