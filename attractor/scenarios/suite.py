@@ -279,15 +279,20 @@ class JudgeSettings(SuiteTable):
     )
 
 
+Version = Annotated[
+    Literal["candidate", "base"],
+    Field(
+        description="the tree; `base` is that before the change: see [two versions](#two-versions)"
+    ),
+]
+
+
 class CommandStep(SuiteTable):
     """A shell command in the folder of the candidate, or in the folder `cwd` below."""
 
     name: Name = Field(description="the name of the step")
     run: str = Field(description="a command line for bash")
-    of: Literal["candidate", "base"] = Field(
-        default="candidate",
-        description="the tree; `base` is that before the change: see [two versions](#two-versions)",
-    )
+    of: Version = "candidate"
     env: Variables = Field(default_factory=dict[str, str], description="more environment variables")
     stdin: str = Field(default="", description="the standard input")
     cwd: RelativePath = Field(
@@ -315,10 +320,7 @@ class ServiceStep(SuiteTable):
 
     name: Name = Field(description="the name of the step")
     service: str = Field(description="a command line for bash, which runs in the background")
-    of: Literal["candidate", "base"] = Field(
-        default="candidate",
-        description="the tree; `base` is that before the change: see [two versions](#two-versions)",
-    )
+    of: Version = "candidate"
     port: int = Field(ge=1, le=65535, description="the port of the service")
     env: Variables = Field(default_factory=dict[str, str], description="more environment variables")
     health: HealthCheck | None = Field(
@@ -352,10 +354,7 @@ class RequestStep(SuiteTable):
 
     name: Name = Field(description="the name of the step")
     port: int = Field(ge=1, le=65535, description="the port of a service in the sandbox")
-    of: Literal["candidate", "base"] = Field(
-        default="candidate",
-        description="the tree; `base` is that before the change: see [two versions](#two-versions)",
-    )
+    of: Version = "candidate"
     path: UrlPath = Field(default="/", description="the path with the query")
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = Field(
         default="GET", description="the method"
@@ -429,6 +428,7 @@ class ReceivedStep(RequestPattern):
 
     name: Name = Field(description="the name of the step")
     received: Name = Field(description="a twin of the suite")
+    of: Version = "candidate"
     take: dict[VariableName, TakenFrom] = Field(
         default_factory=dict[str, str],
         description="values of its body for later steps, by name: see [captures](#captures)",
@@ -700,7 +700,7 @@ class Scenario(SuiteTable):
 
 def is_of_base(step: Step) -> bool:
     """Return whether a step is of the tree before the change."""
-    return isinstance(step, CommandStep | ServiceStep | RequestStep) and step.of == "base"
+    return getattr(step, "of", "") == "base"
 
 
 def base_url_variable(service: str) -> str:
