@@ -91,7 +91,7 @@ SHELL = re.compile(
 LONG = ROOT / "docs" / "tutorial" / "living-app.md"
 """A page that deploys an app four times, played at full counts only."""
 
-NEEDED = {"curl": r"^\$ .*\bcurl ", "bubblewrap": r"^\$ attractor exec "}
+NEEDED = {"curl": r"^\$ .*\bcurl ", "bubblewrap": r"^\$ attractor (exec|judge --suite booking) "}
 """Programs that examples need, and that may be missing, with a pattern of their examples."""
 
 OFFLINE = {
