@@ -91,7 +91,7 @@ _STOP_S = 10.0
 _MAX_DEPTH = 200
 _FILES = ("-mindepth", "1", "-name", ".git", "-prune", "-o", "-type", "f")
 _GREP = {GrepOutput.CONTENT: "-n", GrepOutput.FILES: "-l", GrepOutput.COUNT: "-c"}
-_FOUND = re.compile(r"^([0-9a-f]+) (\d+) (.+?) \./(.*)$", re.MULTILINE)
+_FOUND = re.compile(r"^([0-9a-f]+) ([0-9]{1,15}) (.+?) \./(.*)$", re.MULTILINE)
 
 
 class MarkedOutput:
