@@ -63,18 +63,18 @@ FILES = {
     "attractor.toml": '[backends.command]\nrun = "sh agent.sh"\n',
     "scenarios/greeting/suite.toml": 'name = "greeting"\npipeline = "*"\n',
     "scenarios/greeting/holdout/both.scenario.toml": """id = "both"
-title = "It greets and parts"
-story = "Ann reads the greeting."
+title = "It greets and parts, and says what is out of reach"
+story = "Ann reads the greeting, and the note about the moon."
 baseline = "fail"
 
 [[steps]]
 name = "read"
-run = "cat greeting.txt"
+run = "cat greeting.txt NOTE.md"
 
 [[checks]]
 kind = "stdout"
 step = "read"
-equals = "hello\\ngoodbye\\n"
+equals = "hello\\ngoodbye\\nThe moon is out of reach.\\n"
 """,
 }
 

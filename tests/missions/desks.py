@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,11 @@ echo '{"outcome": "success"}' > $ATTRACTOR_STATUS_FILE
 """
 
 
+@dataclass
 class MissionDesk(GitDesk):
-    """A project with missions."""
+    """A project with missions, of which tests look at one."""
+
+    name: str = NAME
 
     @property
     def environ(self) -> Mapping[str, str]:  # type: ignore[override]
@@ -114,13 +118,13 @@ class MissionDesk(GitDesk):
         return json.loads(done.stdout)
 
     def wait(self) -> Any:
-        done = self.do("mission", "show", NAME, "--wait", "--json")
+        done = self.do("mission", "show", self.name, "--wait", "--json")
         assert done.stdout, done.stderr
         return json.loads(done.stdout)
 
     @property
     def mission(self) -> Path:
-        [place] = self.state.glob(f"projects/*/missions/{NAME}")
+        [place] = self.state.glob(f"projects/*/missions/{self.name}")
         return place
 
     def journal(self) -> Sequence[Any]:
