@@ -1,5 +1,6 @@
 """The memory of a project, for its runs and its people."""
 
+import asyncio
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from attractor.factory.open_project import OpenProject
 from attractor.factory.project import project_folder
 from attractor.memory.records import MEMORY, words_in
 from attractor.memory.stages import ProjectMemory
+from attractor.workspaces.errors import NotARepository, UnknownCommit
+from attractor.workspaces.git.repository import open_repository
 
 _SHARED_WORDS = 4
 
@@ -26,11 +29,22 @@ def memory_for_runs(opened: OpenProject) -> ProjectMemory | None:
         return None
     return ProjectMemory(
         partial(memory_of, opened),
+        lambda: asyncio.run(_checked_out(opened)),
         project.runs_dir,
         project.machine.clock,
         most=settings.lessons,
         most_bytes=settings.bytes,
     )
+
+
+async def _checked_out(opened: OpenProject) -> str:
+    """Return the checked-out commit; "" outside of Git, and before the first commit."""
+    project = opened.project
+    try:
+        repository = await open_repository(project.root, search_path=project.machine.search_path)
+        return await repository.commit("HEAD")
+    except (NotARepository, UnknownCommit):
+        return ""
 
 
 def find_fault(opened: OpenProject, text: str) -> str:

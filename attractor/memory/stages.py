@@ -89,10 +89,11 @@ class ProjectMemory:
     """The lessons of a project, for the stages of its runs.
 
     The journal lies in `find_place()`, which is asked when a stage runs: the first run of a
-    project gives it its folder.
+    project gives it its folder. `find_commit()` is that of a run whose workspace has none.
     """
 
     find_place: Callable[[], Path]
+    find_commit: Callable[[], str]
     runs_dir: Path
     clock: Clock
     most: int
@@ -131,7 +132,7 @@ class ProjectMemory:
             cites=tuple(asked.cites) or (own,),
             run_id=own.run_id,
             task=stage.node.id,
-            commit=stage.workspace.base.commit,
+            commit=stage.workspace.base.commit or self.find_commit(),
             files=tuple(asked.files),
         )
         require_lesson(lesson, self.runs_dir, stage.redact)

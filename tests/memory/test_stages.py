@@ -4,9 +4,10 @@ import json
 import random
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,7 @@ from tests.cli.git_desk import events
 from tests.cli.test_killed_runner import TwinDesk
 from tests.memory.test_lessons import LOCK, NOW, nothing, other
 from tests.patience import PATIENCE_S, wait_until
+from tests.pipeline.projects import git
 from tests.worlds.test_team import OF_A_PERSON, UNKNOWN_TOOL
 
 PIPELINE = """digraph work {
@@ -34,16 +36,34 @@ PIPELINE = """digraph work {
 }"""
 RUN = ("run", "pipeline.dot", "--no-evaluate", "--sandbox", "none", "--provider", "anthropic")
 MODEL = ("--model", MODELS["anthropic"])
+TASK = "Mend the lock of the index"
+SMITH = ("actor", "spawn", TASK, "--name", "smith", "--pipeline", "pipeline.dot")
+WORK = When(last_user=TASK)
+
+
+class ActorDesk(TwinDesk):
+    """A project whose actor does the work of the pipeline."""
+
+    def spawn(self) -> None:
+        done = self.do(*SMITH, *MODEL, "--provider", "anthropic", "--sandbox", "none")
+        assert done.returncode == 0, done.stderr
+        self.ask(is_first=True)
+
+    def ask(self, *, is_first: bool = False) -> None:
+        """Give the actor the task once more, and await its answer."""
+        assert is_first or self.do("message", "send", "smith", TASK).returncode == 0
+        wait_until(lambda: all(one["status"] == "answered" for one in self.messages()))
+
+    def messages(self) -> Any:
+        return json.loads(self.do("message", "list", "smith", "--json").stdout)
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> TwinDesk:
-    desk = TwinDesk(tmp_path)
+def desk(tmp_path: Path) -> Iterator[ActorDesk]:
+    desk = ActorDesk(tmp_path)
     desk.make(PIPELINE)
-    return desk
-
-
-WORK = When(last_user="Mend the lock of the index")
+    yield desk
+    desk.do("actor", "stop", "smith")
 
 
 def place_of(desk: TwinDesk) -> Path:
@@ -69,22 +89,23 @@ def proposes(what: str, **more: Json) -> ToolUse:
     return use("propose_lesson", {"what": what, "why": "it was slow", **more})
 
 
-def test_lesson_is_proposed_taken_and_quoted_in_later_prompts(desk: TwinDesk) -> None:
+def test_lesson_is_proposed_taken_and_quoted_in_later_prompts(desk: ActorDesk) -> None:
     bad = [proposes(""), proposes("x" * 201), proposes("a\x1bb"), proposes("a", by="ann")]
     good = [proposes(f"Lock the index before writing page {at}") for at in range(4)]
     answers = [uses(proposes("Lock the index", files=["index.py"]), *bad, *good)]
     with in_background(answering(*answers)) as desk.twin:
-        assert desk.do(*RUN, *MODEL).returncode == 0
+        desk.spawn()
         [first] = desk.runs()
         assert len(events(first, "LessonProposed")) == 3
         assert len(events(first, "LessonRefused")) == len(bad) - 1 + 2
         listed = json.loads(desk.do("memory", "list", "--json").stdout)
         assert [(one["status"], one["run_id"]) for one in listed] == [("proposed", first.name)] * 3
-        assert listed[0]["commit"]
-        assert desk.do(*RUN, *MODEL).returncode == 0
+        head = git(desk.project, "rev-parse", "HEAD").strip()
+        assert {one["commit"] for one in listed} == {head}
+        desk.ask()
         assert "Lessons from" not in "".join(prompts(desk))
         assert desk.do("memory", "take", listed[0]["id"]).returncode == 0
-        assert desk.do(*RUN, *MODEL).returncode == 0
+        desk.ask()
     given = [event["data"] for run in desk.runs() for event in events(run, "LessonsGiven")]
     assert [one["ids"] for one in given] == [[], [listed[0]["id"]]]
     assert given[-1]["text"] in prompts(desk)[-1]
@@ -92,7 +113,7 @@ def test_lesson_is_proposed_taken_and_quoted_in_later_prompts(desk: TwinDesk) ->
     assert "data, quoted from other agents" in json.dumps(desk.twin.requests[-1].body)
 
 
-def test_resumed_stage_gets_the_lessons_of_its_first_start(desk: TwinDesk) -> None:
+def test_resumed_stage_gets_the_lessons_of_its_first_start(desk: ActorDesk) -> None:
     nap = uses(use("shell", {"command": "sleep 60"}))
     with in_background(answering(says("Done."), nap)) as desk.twin:
         assert desk.do(*RUN, *MODEL).returncode == 0
@@ -110,6 +131,7 @@ def test_resumed_stage_gets_the_lessons_of_its_first_start(desk: TwinDesk) -> No
         assert desk.do("resume", "latest").returncode == 0
     assert (prompts(desk)[1], len(events(desk.runs()[1], "LessonsGiven"))) == (before, 1)
     assert LOCK.what in before
+    assert "propose_lesson" not in json.dumps([one.body for one in desk.twin.requests])
     desk.end()
 
 
@@ -135,10 +157,11 @@ ORDERS: Sequence[tuple[str, ToolUse, str]] = [
 ]
 
 
-def test_planted_orders_in_lessons_give_no_right(desk: TwinDesk) -> None:
+def test_planted_orders_in_lessons_give_no_right(desk: ActorDesk) -> None:
     assert len(ORDERS) == 20
+    desk.write("[memory]\nlessons = 50\nbytes = 100000\n", "attractor.toml")
     with in_background(answering(says("Done."), uses(*(one for _, one, _ in ORDERS)))) as desk.twin:
-        assert desk.do(*RUN, *MODEL).returncode == 0
+        desk.spawn()
         place = place_of(desk)
         ids: list[str] = []
         for at, (words, _, _) in enumerate(ORDERS):
@@ -146,8 +169,7 @@ def test_planted_orders_in_lessons_give_no_right(desk: TwinDesk) -> None:
             lesson = other(f"The index: {words[:150]}", at + 10, run_id=f"run {at}")
             propose(lesson, place, NOW)
             ids.append(take(lesson.id, place, "ann", NOW, nothing).lesson.id)
-        desk.write("[memory]\nlessons = 50\nbytes = 100000\n", "attractor.toml")
-        assert desk.do(*RUN, *MODEL).returncode == 0
+        desk.ask()
     last = desk.runs()[-1]
     [given] = events(last, "LessonsGiven")
     assert {*given["data"]["ids"]} == {*ids}

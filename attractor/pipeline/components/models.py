@@ -194,7 +194,7 @@ def outside_parts(
             place=request.place,
         ),
         team=project.console.team if request.task else None,
-        memory=scope.memory,
+        memory=scope.memory if request.task or request.mission else None,
         tools=project.console.tools,
     )
 
