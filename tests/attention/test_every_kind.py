@@ -18,6 +18,7 @@ from attractor.attention.fleet_needs import FleetNeed, FleetNeeds, publish_needs
 from attractor.attention.source import sources
 from attractor.automations.store import create_automation
 from attractor.base.clock import SystemClock
+from attractor.factory.lessons import memory_of
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operator_process import Scope
 from attractor.factory.promotion_queue import PromotionQueues, QueuedRun
@@ -28,6 +29,7 @@ from attractor.growth.deployment.draft_store import DraftStore
 from attractor.growth.deployment.start import start_release
 from attractor.growth.deployment.targets import local
 from attractor.growth.plans.plan import read_proposal
+from attractor.memory.decisions import propose
 from attractor.missions.records import Mission, Said, Word, create_mission
 from attractor.server.service import Service
 from attractor.worlds.actors import ActorFolder, LeadStopped, list_actors
@@ -44,6 +46,7 @@ from tests.growth.app import PROPOSAL
 from tests.growth.deployment.living import Living, make_released
 from tests.growth.deployment.test_draft_store import IDS, said, told
 from tests.growth.deployment.test_start import kill_all
+from tests.memory.test_lessons import LOCK
 from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git
 from tests.scenarios.suites import write_suite
@@ -230,6 +233,12 @@ def paused_mission(folder: Path) -> World:
     return world
 
 
+def learnt(folder: Path) -> World:
+    world = plain(folder)
+    propose(LOCK, memory_of(world.opened), world.opened.now())
+    return world
+
+
 Make = Callable[[Path], World]
 Effect = Callable[[World, httpx.Client], object]
 
@@ -306,6 +315,7 @@ UNSETTLED = [
     ("pull_requests", proposed, "pull request"),
     ("suite_drafts", drafted_suite, "suite drafts"),
     ("missions", paused_mission, "mission"),
+    ("lessons", learnt, "lessons"),
     ("queues", queued, "queue"),
     ("automations", automated, "automation"),
     ("fleet", needed_by_fleet, "fleet"),
