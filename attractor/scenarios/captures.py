@@ -17,6 +17,8 @@ from attractor.twins.recordings.json_diff import JsonPath
 
 _LONGEST = 4096
 _MOST_COOKIES = 50
+# Otherwise a program of the suite with such a variable would not start.
+_UNUSABLE = re.compile(r"[\0\ud800-\udfff]")
 _VALUE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -71,6 +73,8 @@ class Captures:
             raise NothingTaken(f"the {what} has no {source} to take as {name}")
         if len(found) > _LONGEST:
             raise NothingTaken(f"{source} is longer than {_LONGEST} characters")
+        if _UNUSABLE.search(found):
+            raise NothingTaken(f"{source} has a character that no variable can have")
         self.values[name] = found
 
     def _value(self, found: re.Match[str]) -> str:

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from attractor.scenarios.captures import Captures, NothingTaken
 from attractor.scenarios.check import Observation
-from attractor.scenarios.suite import SuiteSettings
+from attractor.scenarios.http_request import HttpAnswer
+from attractor.scenarios.suite import RequestStep, SuiteSettings
 from tests.ports import free_port
 from tests.scenarios.suites import write_files
 from tests.scenarios.test_play import play, played, scenario
@@ -106,6 +108,15 @@ def test_a_capture_that_finds_nothing_ends_the_trial(tmp_path: Path, source: str
     found = observed(tmp_path, {**LOGIN, "take": {"one": source}}, {"path": "/${one}"})
     assert found.failure == f"step r0: the response has no {source} to take as one"
     assert "r1" not in found.steps
+
+
+@pytest.mark.parametrize("said", ["a\\u0000b", "\\ud800"])
+def test_a_value_that_no_program_can_have_as_a_variable_is_the_fault_of_the_candidate(
+    said: str,
+) -> None:
+    step = RequestStep(name="login", port=80, take={"token": "$.token"})
+    with pytest.raises(NothingTaken, match=r"\$.token has a character"):
+        Captures().take(step, HttpAnswer(200, {}, f'{{"token": "{said}"}}'))
 
 
 @pytest.mark.parametrize(
