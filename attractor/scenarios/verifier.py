@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Seque
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
-from itertools import count
+from itertools import chain
 from pathlib import Path
 
 from attractor.base.patterns import late_pattern
@@ -34,6 +34,7 @@ from attractor.workspaces.git.files import in_thread
 
 CANDIDATE_VARIABLE = "CANDIDATE"
 """The variable with the path of the copy of the candidate's tree."""
+_FIRST_FREE_PORT, _LAST_PORT = 1024, 65535
 
 
 def make_verify(
@@ -89,8 +90,8 @@ def make_probe(
             own = secrets.token_hex(8)
             await asyncio.to_thread(shutil.copytree, suite_folder / CHECKS, folder / own / CHECKS)
             async with started(make_environment(folder)) as room, AsyncExitStack() as ports:
-                found = _ports(services)
-                for inside, (environment, port) in dict(found.values()).items():
+                found, behind = _ports(services)
+                for inside, (environment, port) in behind.items():
                     address = await ports.enter_async_context(environment.reach(port))
                     await ports.enter_async_context(room.offer(inside, address))
                 return await room.exec_command(
@@ -100,7 +101,7 @@ def make_probe(
                     env_vars={
                         **variables,
                         **_variables(room.working_directory(), folder / own),
-                        **_base_urls({name: inside for name, (inside, _) in found.items()}),
+                        **_base_urls(found),
                     },
                 )
 
@@ -109,18 +110,21 @@ def make_probe(
 
 def _ports(
     services: Sequence[Services],
-) -> dict[str, tuple[int, tuple[ExecutionEnvironment, int]]]:
-    """Return the port of each service in the sandbox of a probe, and where it is outside.
+) -> tuple[dict[str, int], dict[int, tuple[ExecutionEnvironment, int]]]:
+    """Return the port of each service in the sandbox of a probe, and what is behind each port.
 
     Two versions may listen on one port, each in its sandbox: the later one gets the next free port.
     """
-    found: dict[str, tuple[int, tuple[ExecutionEnvironment, int]]] = {}
+    found: dict[str, int] = {}
+    behind: dict[int, tuple[ExecutionEnvironment, int]] = {}
     for one in services:
-        taken = {port for port, _ in found.values()}
         for name, port in one.ports.items():
-            inside = next(number for number in count(port) if number not in taken)
-            found[name] = (inside, (one.environment, port))
-    return found
+            place = (one.environment, port)
+            free = chain(range(port, _LAST_PORT + 1), range(_FIRST_FREE_PORT, port))
+            found[name] = next(
+                number for number in free if behind.setdefault(number, place) == place
+            )
+    return found, behind
 
 
 def _base_urls(services: Mapping[str, int]) -> dict[str, str]:

@@ -87,6 +87,7 @@ def judge(
     check: dict[str, Any],
     *,
     base: str = SERVICE,
+    program: str = COMPARE,
 ) -> str:
     """Judge a candidate beside a base; return why it failed, or ""."""
     older = write_files(tmp_path / "older", {"service.py": base})
@@ -97,7 +98,7 @@ def judge(
     async def write_base(to: Path) -> None:
         shutil.copytree(older, to, dirs_exist_ok=True)
 
-    player = replace(make_player(tmp_path, {"compare": COMPARE}), base=write_base)
+    player = replace(make_player(tmp_path, {"compare": program}), base=write_base)
     try:
         return reasons(asyncio.run(player.play(scenario(steps, [check]), copy)))
     finally:
@@ -124,6 +125,31 @@ def test_a_probe_compares_the_two_versions_which_do_not_see_each_other(
         SAME,
     )
     assert words in found if words else not found, found
+
+
+NAMES = """#!/usr/bin/env python3
+import os, urllib.request
+for name in ("a", "b", "new"):
+    with urllib.request.urlopen(os.environ[f"BASE_URL_{name}"] + "/name", timeout=10) as answer:
+        assert answer.read().decode().strip() == name, name
+"""
+
+
+@pytest.mark.parametrize("ports", [(8000, 8001, 8000), (65534, 65535, 65534)])
+def test_a_probe_reaches_each_service_of_both_versions_by_its_name(
+    tmp_path: Path, ports: tuple[int, int, int]
+) -> None:
+    steps: list[dict[str, Any]] = []
+    for name, port in zip(("a", "b", "new"), ports, strict=True):
+        version = "candidate" if name == "new" else "base"
+        start = f"exec python3 -m http.server --bind 127.0.0.1 --directory {name} {port}"
+        steps += [
+            {"name": f"{name}-file", "run": f"mkdir {name}; echo {name} >{name}/name"},
+            {"name": name, "service": start, "port": port, "ready": "20s"},
+        ]
+        for step in steps[-2:]:
+            step["of"] = version
+    assert not judge(tmp_path, SERVICE, steps, SAME, program=NAMES)
 
 
 @pytest.mark.parametrize(
