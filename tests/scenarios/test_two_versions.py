@@ -179,6 +179,36 @@ def test_a_base_that_fails_is_no_fault_of_the_candidate(
     assert caught.value.culprit is Culprit.SUITE
 
 
+def copy_data(tmp_path: Path, command: str, expected: str) -> str:
+    """Let the base write `data` by a command; return what is wrong with the candidate's, or ""."""
+    write = {"name": "write", "run": command, "of": "base"}
+    start = {**NEW, "from": "base", "state": ["data"]}
+    look = {"name": "look", "run": "find data -printf '%y %p\\n' | sort"}
+    listed = {"kind": "stdout", "step": "look", "equals": expected}
+    return judge(tmp_path, SERVICE.replace("data", "own"), [write, start, look], listed)
+
+
+def test_the_candidate_gets_files_and_empty_folders_but_no_links_or_sockets(tmp_path: Path) -> None:
+    bind = "import socket; socket.socket(socket.AF_UNIX).bind('socket')"
+    command = f'mkdir -p data/queue; cd data; touch file; python3 -c "{bind}"; ln -s /etc folder'
+    expected = "d data\nd data/queue\nf data/file"
+    assert not copy_data(tmp_path, f"{command}; mkfifo pipe; ln -s file link", expected)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("mkdir data; truncate -s 67108865 data/large", "more than 1000 files"),
+        ("truncate -s 67108865 data", "more than 1000 files"),
+        ("mkdir data; cd data; mkdir $(seq 1000)", "more than 1000 files"),
+        ("mkdir -p data/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16", "more than 15 folders"),
+    ],
+)
+def test_state_is_copied_whole_or_not_at_all(tmp_path: Path, command: str, words: str) -> None:
+    with pytest.raises(TrialTrouble, match=words):
+        copy_data(tmp_path, command, "")
+
+
 @pytest.mark.parametrize(
     ("steps", "fault"),
     [
