@@ -687,6 +687,20 @@ class Scenario(SuiteTable):
         return self
 
     @model_validator(mode="after")
+    def _measures_the_base_first(self) -> "Scenario":
+        compared = [one.options.get("than") for one in self.checks if one.kind == LATENCY]
+        candidate_runs = False
+        for step in self.steps:
+            if not is_of_base(step):
+                candidate_runs |= isinstance(step, CommandStep | ServiceStep)
+            elif candidate_runs and step.name in compared:
+                raise ValueError(
+                    f"step {step.name}: measure the base before the first command or service of "
+                    "the candidate, which could slow it down"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _uses_what_was_taken(self) -> "Scenario":
         takers = [one for one in self.steps if isinstance(one, RequestStep | ReceivedStep)]
         taken: set[str] = set()

@@ -11,6 +11,7 @@ from attractor.scenarios.check import Observation, StepRecord
 from attractor.scenarios.checks.latency import LatencyCheck
 from attractor.scenarios.suite import RequestStep
 from tests.scenarios.test_live_services import RUSH, play, serve
+from tests.scenarios.test_play import scenario
 from tests.tables import table
 
 FAST = tuple(0.001 * number for number in range(1, 201))
@@ -40,6 +41,15 @@ def test_time_is_compared_with_a_limit_or_with_another_step(
 def test_check_is_soft_and_has_one_limit(given: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=r"exactly one of|soft"):
         LatencyCheck.model_validate({"step": "many", **given})
+
+
+def test_base_is_measured_before_a_candidate_runs_that_could_slow_it_down() -> None:
+    old = [serve(name="old", of="base"), {**RUSH, "of": "base"}]
+    new = [serve(), {**RUSH, "name": "new"}]
+    check = {"kind": "latency", "step": "new", "than": "rush"}
+    assert scenario([*old, *new], [check]).needs_base
+    with pytest.raises(ValidationError, match="step rush: measure the base before"):
+        scenario([old[0], *new, old[1]], [check])
 
 
 def test_repeated_request_is_measured(tmp_path: Any) -> None:

@@ -28,7 +28,9 @@ class LatencyCheck(CheckOptions):
         default=None, description="the time within which 99 of 100 responses come"
     )
     than: str = Field(
-        default="", description='another step with `repeat`, such as one with `of = "base"`'
+        default="",
+        description="another step with `repeat`; one of the base comes before the first command or "
+        "service of the candidate, which could slow it down",
     )
     ratio: float = Field(
         default=1.5, gt=0, le=1000, description="how many times as long as that of `than` it may be"
