@@ -36,6 +36,7 @@ from attractor.scenarios.suite import (
     RestartStep,
     Scenario,
     ServiceStep,
+    Step,
     Suite,
     SuiteSettings,
     SuiteTable,
@@ -444,7 +445,7 @@ def check_mistakes(
                     step for step in scenario.steps if key.startswith("step") and step.name == named
                 ]
                 if steps:
-                    unknown = f"step {named!r} is {_STEP_NOUNS[type(steps[0])]}"
+                    unknown = f"step {named!r} is {_noun_of(steps[0])}"
                 else:
                     unknown = f"unknown {_NOUNS[key]} {named!r}"
                 message = f"{dotted((*at, key))}: {unknown}"
@@ -487,6 +488,15 @@ _STEP_NOUNS: Mapping[type[SuiteTable], str] = {
     KillStep: "a kill",
     ReceivedStep: "a request to a twin",
 }
+
+
+def _noun_of(step: Step) -> str:
+    noun = _STEP_NOUNS[type(step)]
+    if not isinstance(step, RequestStep):
+        return noun
+    return f"{noun} with repeat" if step.repeat > 1 else f"{noun} without repeat"
+
+
 _NOUNS = {
     "step": "step",
     "than": "step",

@@ -304,6 +304,11 @@ def test_files_and_twins_are_named_and_there(
         ('kind = "http"\nstep = "add"', "checks[1].step: step 'add' is a command", "known: ask"),
         ('kind = "exit"\nstep = "ask"', "checks[1].step: step 'ask' is an HTTP request", "add"),
         (
+            'kind = "latency"\nstep = "ask"\np99 = "1s"',
+            "step 'ask' is an HTTP request without repeat",
+            "add",
+        ),
+        (
             'kind = "stdout"\nstep = "serve"\nequals = ""',
             "step 'serve' is a background service",
             "add",
