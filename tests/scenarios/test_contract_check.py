@@ -121,6 +121,9 @@ CASES = {
     "stdout": Case({"step": "go", "contains": "größe"}, SAID, replace(SAID, stdout="\ufffd")),
     "stderr": Case({"step": "go", "equals": "größe 🐍"}, SAID, replace(SAID, stderr="")),
     "http": Case({"step": "go", "matches": "^größe"}, ANSWERED, replace(ANSWERED, http_status=500)),
+    "latency": Case(
+        {"step": "go", "p99": "1s"}, replace(SAID, seconds=(0.5,)), replace(SAID, seconds=(2.0,))
+    ),
     "file": Case({"path": "a/b.txt", "contains": "größe"}, SAID, SAID),
 }
 kinds = pytest.mark.parametrize("kind", list(CASES))

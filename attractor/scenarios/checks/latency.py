@@ -49,8 +49,11 @@ class LatencyCheck(CheckOptions):
         times: list[float] = []
         for name in filter(None, (self.step, self.than)):
             match step_record(observed, LATENCY, name):
-                case StepRecord() as record:
-                    times.append(p99_of(record.seconds))
+                case StepRecord(seconds=()):
+                    reason = f"step {name} sent no repeated request"
+                    return check_result(LATENCY, passed=False, reason=reason, evidence="")
+                case StepRecord(seconds=seconds):
+                    times.append(p99_of(seconds))
                 case failed:
                     return failed
         took = times[0]
