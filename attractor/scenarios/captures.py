@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import field
-from http.cookies import CookieError, Morsel, SimpleCookie
 from typing import cast
 from urllib.parse import quote
 
@@ -135,18 +134,21 @@ def _texts(value: Json) -> Iterator[str]:
 
 
 def _cookies(answer: HttpAnswer) -> Iterator[tuple[str, str]]:
-    """Yield the cookies that a response sets; one that it removes is empty."""
+    """Yield the cookies that a response sets, as a browser reads them; a removed one is empty.
+
+    `http.cookies` needs many seconds for a hostile line.
+    """
     for line in answer.cookies:
-        try:
-            parsed = SimpleCookie(line)
-        except CookieError:
-            continue
-        for name, one in parsed.items():
-            yield name, "" if _is_removed(one) else one.coded_value
+        pair, *attributes = line.split(";")
+        name, sign, value = (one.strip() for one in pair.partition("="))
+        if name and sign:
+            yield name, "" if _is_removed(attributes) else value
 
 
-def _is_removed(cookie: Morsel[str]) -> bool:
+def _is_removed(attributes: Sequence[str]) -> bool:
     """Return whether a response removes a cookie: by its age, or by a year long ago."""
-    if age := str(cookie["max-age"]).strip():
+    pairs = (one.partition("=") for one in attributes)
+    given = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    if age := given.get("max-age"):
         return age.startswith("-") or not age.strip("0")
-    return bool(re.search(r"\b(19\d\d|200\d)\b", str(cookie["expires"])))
+    return bool(re.search(r"\b(19\d\d|200\d)\b", given.get("expires", "")))

@@ -1,5 +1,6 @@
 """Values and cookies that a trial takes from responses, at a real service with a login."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,29 @@ def test_each_jar_keeps_its_own_cookies(tmp_path: Path) -> None:
     )
     statuses = [found.steps[f"r{number}"].http_status for number in range(5)]
     assert statuses == [200, 200, 401, 200, 401]
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("id=two", "two"),
+        (' id = "t=w;o" ; Path=/', '"t=w'),
+        ("id=two; MAX-AGE = 0", None),
+        ("id=two; Max-Age=-1; Expires=Wed, 09 Jun 2100 10:18:14 GMT", None),
+        ("id=two; expires=Thu, 01 Jan 1970 00:00:00 GMT", None),
+        ("id=two; expires=Thu, 01-Jan-2100 00:00:00 GMT; Max-Age=", "two"),
+        ("id", "one"),
+        ("=two", "one"),
+        (f'other="{chr(92) * 100_000}"', "one"),
+    ],
+)
+def test_a_jar_keeps_cookies_as_a_browser_does_and_in_no_time(line: str, kept: str | None) -> None:
+    captures, step = Captures(), RequestStep(name="r", port=80, cookies="jar")
+    captures.take(step, HttpAnswer(200, {}, "", ("id=one",)))
+    began = time.process_time()
+    captures.take(step, HttpAnswer(200, {}, "", (line,)))
+    assert time.process_time() - began < 1
+    assert (captures.jars["jar"]["id"] or None) == kept
 
 
 @pytest.mark.parametrize(
