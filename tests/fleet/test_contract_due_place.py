@@ -34,6 +34,8 @@ from attractor.fleet.dispatch.dispatch import Dispatch, Where
 from attractor.fleet.dispatch.in_pool import InPool
 from attractor.fleet.fleet import Addresses, open_fleet
 from attractor.fleet.records import FleetRun
+from attractor.missions.records import Begun, Mission, Planned, PlannedTask, Role, create_mission
+from attractor.missions.runs import due_run as run_of_mission
 from attractor.pipeline.execute import resume
 from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.records.lookup import is_run
@@ -52,6 +54,7 @@ from tests.factory.pulls.test_rounds import flow_on, propose, sync
 from tests.factory.queues import approve, approved, enqueue, process, queue_of, subjects
 from tests.fleet.rigs import sqlite_template as sqlite_template
 from tests.forges import hub
+from tests.missions.simulation import ModelPlace
 from tests.pipeline.dying_restart import PARENT
 from tests.pipeline.families import tool
 from tests.pipeline.projects import (
@@ -126,7 +129,23 @@ def by_race(folder: Path) -> Made:
     return Made(opened, race.attempts[0].run_id, work)
 
 
-MAKERS = (by_automation, by_actor, by_race)
+def by_mission(folder: Path) -> Made:
+    opened = make_opened(folder / "project")
+    now, base = opened.now(), git(opened.project.root, "rev-parse", "HEAD").strip()
+    mission = create_mission(
+        Mission(name="m", intent="Greet", by="ann", created=now, base=base, sandbox="none"), opened
+    )
+    mission.record(Planned(now, "ann", [PlannedTask("t", "Greet", check="true")]))
+    begun = Begun(opened.project.machine.new_run_id(), Role.TRIAL, now, base, tasks=["t"])
+    mission.record(begun)
+
+    def work(place: DuePlace) -> None:
+        asyncio.run(carry_out(run_of_mission(begun, mission, opened), place))
+
+    return Made(opened, begun.run_id, work)
+
+
+MAKERS = (by_automation, by_actor, by_race, by_mission)
 
 
 def pool_of(made: Made) -> InPool:
@@ -219,33 +238,39 @@ def kill_before_the_first_event(tmp_path: Path, make: Callable[[Path], Work]) ->
         work.require_once()
 
 
-@pytest.mark.parametrize("in_pool", [False, True], ids=["here", "pool"])
+@pytest.mark.parametrize("kind", ["here", "pool", "model"])
 @pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.__name__)
 def test_due_run_begins_and_ends_once_over_kills(
-    tmp_path: Path, sqlite_template: Path, maker: Callable[[Path], Made], *, in_pool: bool
+    tmp_path: Path, sqlite_template: Path, maker: Callable[[Path], Made], kind: str
 ) -> None:
     def make(folder: Path) -> Work:
         (folder / "state" / "fleet").mkdir(parents=True)
         shutil.copy(sqlite_template, folder / "state" / "fleet" / "fleet.sqlite")
         made = maker(folder)
+        model = ModelPlace(made.opened, folder / "model")
+        model.folder.mkdir()
+        places = {"here": Here(made.opened), "pool": pool_of(made), "model": model}
         root = made.opened.project.runs_dir / made.run_id
         return Work(
-            partial(made.work, pool_of(made) if in_pool else Here(made.opened)),
+            partial(made.work, places[kind]),
             has_id=lambda: True,
             # In a pool, the last operations add its row.
-            has_begun=lambda: not in_pool and has_event(root),
-            require_once=partial(require_once, made, in_pool=in_pool),
+            has_begun=lambda: kind == "here" and has_event(root),
+            require_once=partial(require_once, made, places[kind]),
         )
 
     kill_before_the_first_event(tmp_path, make)
 
 
-def require_once(made: Made, *, in_pool: bool) -> None:
-    """Require one run with the id, which ended once, or waits for a worker."""
+def require_once(made: Made, place: DuePlace) -> None:
+    """Require one run with the id, which ended once, waits for a worker, or began in the model."""
+    if isinstance(place, ModelPlace):
+        assert [one.name for one in place.folder.iterdir()] == [made.run_id]
+        return
     assert len(find_restarts(made.run_id, made.opened)) == 1
     names = [root.name for root in made.opened.project.runs_dir.iterdir() if root.is_dir()]
     assert names == [made.run_id]
-    if in_pool:
+    if isinstance(place, InPool):
         row = row_of(made)
         assert row
         assert (row.state, row.attempt) == ("queued", 1)

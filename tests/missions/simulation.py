@@ -16,6 +16,8 @@ from random import Random
 
 from attractor.base.dataclasses import dataclass
 from attractor.factory.ledger.ledger import Ledger, LineKind
+from attractor.factory.open_project import OpenProject, open_project
+from attractor.factory.operations.due import DueRun, carry_out
 from attractor.factory.project import ProjectFolder
 from attractor.missions.landing import MadeWork, NotMerged, candidate_of, merge_into
 from attractor.missions.orders import Facts, Order, RunNow
@@ -35,6 +37,7 @@ from attractor.missions.records import (
     Said,
     Word,
 )
+from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.workspaces.git.object_store import Author, ObjectStore, bring_commit, write_commit
 from attractor.workspaces.git.objects import FILE, TreeEntry, write_tree
 from attractor.workspaces.git.repository import Repository, open_repository
@@ -61,7 +64,34 @@ class RunModel:
     ends: datetime
     kind: str
     tree: str = ""
-    starts: int = 0
+
+
+@dataclass(frozen=True)
+class ModelPlace:
+    """The `DuePlace` of a night: each run that began is a folder, with a line for each start."""
+
+    opened: OpenProject
+    folder: Path
+
+    async def find(self, run_id: str) -> Path | None:
+        root = self.folder / run_id
+        return root if root.exists() else None
+
+    async def begin(self, due: DueRun) -> None:
+        (self.folder / due.run_id).mkdir()
+        await self.go_on(self.folder / due.run_id, due)
+
+    async def go_on(self, root: Path, due: DueRun) -> None:
+        with (root / "starts").open("a") as file:
+            file.write("started\n")
+        due.begun()
+
+    def starts(self, run_id: str) -> int:
+        return len((self.folder / run_id / "starts").read_text().splitlines())
+
+
+async def no_plan() -> RunPlan:
+    raise AssertionError("a run of the model has no plan")
 
 
 @dataclass
@@ -73,12 +103,15 @@ class SimulatedPlace:
     store: ObjectStore
     ledger: Ledger
     plan: list[PlannedTask]
+    due: ModelPlace
     now: datetime = NIGHT
     runs: dict[str, RunModel] = field(default_factory=dict[str, RunModel])
     numbers: int = 0
     attempts: int = 4
     nonsense: int = 0
     down: tuple[datetime, datetime] = (NIGHT, NIGHT)
+    story: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """What the workers of each task do, instead of what chance says."""
 
     def facts(self, history: History) -> Facts:
         branch = asyncio.run(self.repository.ref(f"refs/heads/{history.mission.branch}"))
@@ -87,7 +120,7 @@ class SimulatedPlace:
 
     def _look(self, run_id: str) -> RunNow:
         model = self.runs.get(run_id)
-        if model is None or (model.kind == "lost" and model.starts == 1):
+        if model is None or (model.kind == "lost" and self.due.starts(run_id) == 1):
             return RunNow.GONE
         return RunNow.ENDED if self.now >= model.ends else RunNow.WORKING
 
@@ -97,18 +130,20 @@ class SimulatedPlace:
 
     def start(self, begun: Begun) -> None:
         """Begin a run, once: a second start continues it."""
-        kinds = ["right"] * 12 + ["wrong", "wrong", "empty", "foreign", "endless", "lost", "undo"]
-        model = self.runs.get(begun.run_id)
-        if model is None:
-            kind = self.random.choice(kinds)
-            if self.down[0] <= self.now < self.down[1]:
-                kind = "down"
+        asyncio.run(carry_out(DueRun(begun.run_id, no_plan), self.due))
+        if begun.run_id not in self.runs:
+            kind = self._kind(begun)
             minutes = (
                 90 if kind == "endless" else 1 if kind == "down" else self.random.randint(2, 40)
             )
-            model = RunModel(self.now + timedelta(minutes=minutes), kind)
-            self.runs[begun.run_id] = model
-        model.starts += 1
+            self.runs[begun.run_id] = RunModel(self.now + timedelta(minutes=minutes), kind)
+
+    def _kind(self, begun: Begun) -> str:
+        if self.story:
+            return self.story[begun.task].pop(0) if begun.role is Role.WORKER else "right"
+        kinds = ["right"] * 12 + ["wrong", "wrong", "empty", "foreign", "endless", "lost", "undo"]
+        kind = self.random.choice(kinds)
+        return "down" if self.down[0] <= self.now < self.down[1] else kind
 
     def read_end(self, begun: Begun, history: History) -> Ended:
         model = self.runs[begun.run_id]
@@ -268,8 +303,10 @@ def make_plan(random: Random) -> list[PlannedTask]:
 def make_night(seed: int, folder: Path) -> tuple[DyingFolder, SimulatedPlace]:
     random = Random(seed)
     repository, store, base = asyncio.run(_make_repository(folder / "repository"))
-    (folder / "state").mkdir()
-    ledger = Ledger(folder / "state")
+    for name in ("state", "begun"):
+        (folder / name).mkdir()
+    environ = {"PATH": PATH, "HOME": str(folder), "ATTRACTOR_STATE_DIR": str(folder / "state")}
+    opened = open_project(folder / "repository", environ)
     mission = Mission(
         name="night",
         intent="All of it",
@@ -293,8 +330,9 @@ def make_night(seed: int, folder: Path) -> tuple[DyingFolder, SimulatedPlace]:
         random,
         repository,
         store,
-        ledger,
+        opened.ledger,
         make_plan(random),
+        ModelPlace(opened, folder / "begun"),
         nonsense=random.choice([0, 0, 0, 1, 4]),
         down=(hour, hour + timedelta(hours=1)) if is_down else (NIGHT, NIGHT),
     )
