@@ -282,3 +282,26 @@ def test_same_work_is_not_started_twice(desk: MissionDesk) -> None:
     assert f"the mission {NAME} works on that already" in done.stderr
     desk.do("mission", "stop", NAME)
     assert desk.wait()["waits_for"].startswith("stopped by ")
+
+
+def test_second_mission_over_the_same_files_is_asked_about_and_has_its_own_branch(
+    desk: MissionDesk,
+) -> None:
+    desk.begin_project()
+    desk.write("Greet and part.", "SPEC.md")
+    git(desk.project, "add", "SPEC.md")
+    git(desk.project, "commit", "-qm", "Specify")
+    words = ("--from", "SPEC.md", "--with", "command", "--sandbox", "none", "--hands-off")
+    assert desk.do("mission", "start", *words, "--name", "one").returncode == 0
+    refused = desk.do("mission", "start", *words)
+    assert refused.returncode != 0
+    assert "the mission one works on that already" in refused.stderr
+    assert desk.do("mission", "start", *words, "--name", "two").returncode == 0
+    head = git(desk.project, "rev-parse", "HEAD").strip()
+    for name in ("one", "two"):
+        found = json.loads(desk.do("mission", "show", name, "--wait", "--json").stdout)
+        assert found["waits_for"] == "all tasks are landed"
+        landed = [one.data["after"] for one in desk.landed() if one.data["mission"] == name]
+        commits = git(desk.project, "rev-list", "--reverse", f"{head}..attractor/mission/{name}")
+        assert commits.split() == landed
+        assert len(landed) == len(PLAN.split("[[task]]")) - 1

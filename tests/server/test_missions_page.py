@@ -89,7 +89,7 @@ def test_orders_of_a_person_are_recorded_by_name(tmp_path: Path) -> None:
 
 def test_page_fits_a_phone_and_a_desk_in_light_and_dark(tmp_path: Path) -> None:
     flow = make_flow(tmp_path)
-    planned(flow, is_accepted=True)
+    folder = planned(flow, is_accepted=True)
     with served(flow) as server, chromium() as screen:
         page = screen.page
         page.goto(f"{server.url}/login?code={server.service.access.codes.create()}&here=1")
@@ -98,5 +98,10 @@ def test_page_fits_a_phone_and_a_desk_in_light_and_dark(tmp_path: Path) -> None:
         page.get_by_role("link", name="hotel").click()
         page.get_by_text("it is far away").wait_for()
         assert look_at(page, "mission", page.url) == []
-        page.get_by_role("button", name="Pause").click()
+        page.get_by_role("button", name="Pause", exact=True).click()
         page.get_by_text("No more runs begin").wait_for()
+        page.get_by_role("button", name="Pause now").click()
+        page.get_by_text("The runs that work are canceled").wait_for()
+    said = folder.read().last_word
+    assert said
+    assert said.now

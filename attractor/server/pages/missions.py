@@ -1,6 +1,7 @@
 """The pages of missions: the list, and one with its plan drawn, its tasks and its verdict."""
 
 import asyncio
+from typing import Literal
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -13,7 +14,7 @@ from attractor.missions.records import MISSIONS, find_mission, missions_of_proje
 from attractor.missions.report import MissionReport, plan_dot, report_of
 from attractor.server.html.rendering import PageRouter, after, in_address, render
 from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, ProjectService
-from attractor.server.resources.missions import Change, order
+from attractor.server.resources.missions import Change, ChangeMissionBody, order
 from attractor.server.service import Service
 
 
@@ -33,9 +34,11 @@ LOOKS = {
     "ended": "done",
     "working": "executing",
 }
-_DONE: dict[Change, str] = {
+_Button = Change | Literal["pause-now"]
+_DONE: dict[_Button, str] = {
     "accept": "The plan is accepted.",
     "pause": "No more runs begin; those that work end.",
+    "pause-now": "The runs that work are canceled; a resume does them anew.",
     "resume": "The mission goes on.",
     "stop": "The mission ends after the runs that work.",
 }
@@ -73,13 +76,18 @@ def show_mission(request: Request, service: ProjectService, name: str) -> Respon
 
 
 @part.post("/missions/{name}/{change}", dependencies=[OPERATE, IN_TURN])
-def change_mission(service: ProjectService, caller: Calling, name: str, change: Change) -> Response:
+def change_mission(
+    service: ProjectService, caller: Calling, name: str, change: _Button
+) -> Response:
     """Accept the plan of a mission, pause, resume or stop it."""
     folder = find_mission(name, service.opened)
     address = f"/missions/{in_address(folder.name)}{service.here}"
 
     def act() -> tuple[str, str]:
-        order(change, folder, service, caller.name)
+        if change == "pause-now":
+            order("pause", folder, service, caller.name, ChangeMissionBody(now=True))
+        else:
+            order(change, folder, service, caller.name)
         return address, _DONE[change]
 
     return after(act, address)
