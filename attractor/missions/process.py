@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import AttractorError, LockHeld, ProcessNotStarted, is_not_now, words_of
 from attractor.base.interrupts import run_in_process
 from attractor.base.locks import FileLock
-from attractor.config.user_folders import without_token
+from attractor.config.load import load_configuration
+from attractor.config.user_folders import user_config_file, without_token
 from attractor.factory.candidate_run import read_candidate_run
 from attractor.factory.evaluation.evaluate import Evaluator, read_feedback
 from attractor.factory.open_project import OpenProject, open_project
@@ -36,6 +37,7 @@ from attractor.missions.records import (
     Ended,
     History,
     Landed,
+    Mission,
     MissionFolder,
     Planned,
     Returned,
@@ -47,6 +49,9 @@ from attractor.missions.runs import due_run, look, read_end, read_planned, wants
 from attractor.records.diagnosis.failures import budget_option
 from attractor.records.lookup import mark_of
 from attractor.supervision.process import begin_process
+
+if TYPE_CHECKING:
+    from attractor.fleet.dispatch.in_pool import InPool
 
 MODULE = "attractor.missions.process"
 _POLL_S = 0.2
@@ -294,7 +299,7 @@ class ThisMachine:
                 is_paused = last and last.said is Said.PAUSED
                 why = f"mission {self.folder.name} {'is paused' if is_paused else 'has ended'}"
                 by = last.by if last and is_paused else history.mission.by
-                cancel_here(root, self.opened, by, why)
+                _cancel(begun, root, history.mission, self.opened, by, why)
 
 
 def words_for(folder: MissionFolder, run_id: str = "") -> list[str]:
@@ -329,11 +334,13 @@ def wake(folder: MissionFolder, opened: OpenProject) -> None:
 
 def _work_on_run(run_id: str, folder: MissionFolder, opened: OpenProject) -> None:
     """Begin or continue one run, in a process of its own."""
-    begun = folder.read().begun[run_id]
+    history = folder.read()
+    begun, mission = history.begun[run_id], history.mission
     purpose = f"run {run_id} of the mission {folder.name}"
     with FileLock(folder.run_lock(run_id)).acquire(wait=_LOCK_PATIENCE_S, purpose=purpose):
         try:
-            run_in_process(carry_out(due_run(begun, folder, opened), Here(opened)))
+            place = _pool_of(begun, mission, opened) or Here(opened)
+            run_in_process(carry_out(due_run(begun, folder, opened), place))
         except AttractorError as fault:
             if is_not_now(fault) or find_restarts(run_id, opened):
                 raise
@@ -346,14 +353,37 @@ def _work_on_run(run_id: str, folder: MissionFolder, opened: OpenProject) -> Non
         root = next(iter(find_restarts(run_id, opened)), None)
         if root and budget_option(read_candidate_run(root).state.stopped):
             # Its share of the budget is spent: a resume by a person would not get more.
-            cancel_here(
-                root, opened, folder.read().mission.by, f"mission {folder.name}: its share is spent"
-            )
+            why = f"mission {folder.name}: its share is spent"
+            _cancel(begun, root, mission, opened, mission.by, why)
         while root and wants_evaluation(begun, root, opened):
             request_evaluation(root, opened, by=f"the mission {folder.name}")
             run_in_process(carry_out(due_run(begun, folder, opened), Here(opened)))
         if begun.role is Role.JUDGE:
             _cancel_earlier(begun, folder, opened)
+
+
+def _pool_of(begun: Begun, mission: Mission, opened: OpenProject) -> "InPool | None":
+    """Return the pool in which a run is executed; None for one of this machine."""
+    if not (mission.pool and begun.role is Role.WORKER):
+        return None
+    # They load the database, which takes a second, and belongs to an extra.
+    from attractor.fleet.dispatch.race_attempt import attempts_in
+    from attractor.fleet.fleet import Addresses
+
+    folder, environ = opened.project.root, opened.project.machine.environ
+    settings = load_configuration(
+        start=folder, cwd=folder, environ=environ, user_file=user_config_file()
+    ).settings
+    return attempts_in(mission.pool, Addresses.of_settings(settings), opened)
+
+
+def _cancel(
+    begun: Begun, root: Path, mission: Mission, opened: OpenProject, by: str, why: str
+) -> None:
+    """Cancel a run where it is executed."""
+    pool = _pool_of(begun, mission, opened)
+    cancel = pool.cancel if pool else cancel_here
+    cancel(root, opened, by, why)
 
 
 def _cancel_earlier(begun: Begun, folder: MissionFolder, opened: OpenProject) -> None:

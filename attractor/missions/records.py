@@ -64,7 +64,8 @@ class Mission:
     """A mission as a person started it; the last record counts, since the limits may change.
 
     `requirements` are the sentences to prove, by their ids. Work begins at the commit `base`.
-    `pipeline` executes the tasks (default: one agent, then the check).
+    `pipeline` executes the tasks (default: one agent, then the check), here or, with a `pool`, by
+    workers of the fleet.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Mission:
     model: str = ""
     provider: str = ""
     sandbox: str = "auto"
+    pool: str = ""
     rules: Mapping[str, str] = field(default_factory=dict[str, str])
     """What rules of the governor do, by their names, where it is not the default."""
 

@@ -12,6 +12,7 @@ from attractor.base.errors import ExitCode, UsageError
 from attractor.base.names import name_after
 from attractor.cli.invocation import Invocation, json_option
 from attractor.cli.output.streams import show, show_json
+from attractor.cli.runs.fleet import require_extra
 from attractor.cli.runs.orders import operator_name
 from attractor.cli.runs.setup import (
     Amount,
@@ -87,6 +88,13 @@ def mission(ctx: click.Context, as_json: bool) -> ExitCode:
     help="Run this pipeline of the project for each task, with the task as its goal and the "
     "command that shows it as the input `check`.",
 )
+@click.option(
+    "--on",
+    "pool",
+    default="",
+    metavar="POOL",
+    help="Let workers of this pool of the fleet carry out the tasks; this machine does the rest.",
+)
 @sandbox_option()
 @json_option
 @click.pass_obj
@@ -106,6 +114,8 @@ def start(
     if flags["hands_off"] and invocation.environ.get(TOKEN_VARIABLE):
         hint = "remove it; or type the command yourself, without ATTRACTOR_TOKEN"
         raise UsageError("--hands-off is the word of a person, and not of a token", hint=hint)
+    if flags["pool"]:
+        require_extra()
     intent = " ".join(words)
     asked = Mission(
         name=name or name_after(intent or (spec.stem if spec else ""), []),

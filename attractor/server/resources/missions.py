@@ -16,6 +16,7 @@ from attractor.missions.records import (
     missions_of_project,
 )
 from attractor.missions.report import report_of
+from attractor.server.fleet.connection import no_fleet
 from attractor.server.http.problems import problem_statuses
 from attractor.server.http.records import AnswerModel, JsonRecord
 from attractor.server.http.scopes import IN_TURN, OPERATE, READ, Calling, ProjectService
@@ -45,6 +46,7 @@ class StartMissionBody(Body):
     model: Word = ""
     provider: Word = ""
     sandbox: Word = "auto"
+    pool: Word = Field(default="", description="Let workers of this pool carry out the tasks.")
 
 
 class ChangeMissionBody(Body):
@@ -73,6 +75,8 @@ def list_missions(service: ProjectService) -> list[JsonRecord]:
 def start(service: ProjectService, caller: Calling, body: StartMissionBody) -> JsonRecord:
     """Start a mission, whose plan a person accepts."""
     opened = service.opened
+    if body.pool and not service.fleet.takes_runs:
+        raise no_fleet()
     mission = Mission(
         name=body.name or name_after(body.intent or body.spec, []),
         intent=body.intent,
@@ -89,6 +93,7 @@ def start(service: ProjectService, caller: Calling, body: StartMissionBody) -> J
         model=body.model,
         provider=body.provider,
         sandbox=body.sandbox,
+        pool=body.pool,
     )
     folder = start_mission(mission, opened, is_named=bool(body.name))
     return report_of(folder, opened).to_record()
