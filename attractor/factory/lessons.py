@@ -1,14 +1,17 @@
 """The memory of a project, for its runs and its people."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from attractor.base.json import texts_in
+from attractor.base.dataclasses import dataclass
+from attractor.base.json import Json, texts_in
 from attractor.base.secret_search import SecretSearch
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import project_folder
-from attractor.memory.records import MEMORY, words_in
+from attractor.memory.decisions import drop, find_gone, take
+from attractor.memory.records import MEMORY, LessonStatus, LessonView, read_memory, words_in
 from attractor.memory.stages import ProjectMemory
 from attractor.workspaces.errors import NotARepository, UnknownCommit
 from attractor.workspaces.git.repository import open_repository
@@ -35,6 +38,43 @@ def memory_for_runs(opened: OpenProject) -> ProjectMemory | None:
         most=settings.lessons,
         most_bytes=settings.bytes,
     )
+
+
+@dataclass(frozen=True)
+class ShownLesson:
+    """A lesson with which of its runs and files are gone, and the dropped ones that resemble it."""
+
+    view: LessonView
+    gone: Sequence[str]
+    dropped_before: Sequence[LessonView]
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the JSON record of the lesson."""
+        dropped: list[Json] = [one.to_record() for one in self.dropped_before]
+        return {**self.view.to_record(), "gone": [*self.gone], "dropped_before": dropped}
+
+
+def lessons_shown(opened: OpenProject) -> Sequence[ShownLesson]:
+    """Return the proposed lessons of a project, and then the taken ones."""
+    history, project = read_memory(memory_of(opened)), opened.project
+    return [
+        ShownLesson(
+            view,
+            find_gone(view.lesson, project.runs_dir, project.root),
+            history.resembling(view.lesson) if view.status is LessonStatus.PROPOSED else (),
+        )
+        for view in (*history.open, *history.taken)
+    ]
+
+
+def take_lesson(reference: str, opened: OpenProject, by: str) -> LessonView:
+    """Let prompts of matching tasks quote a lesson from now on."""
+    return take(reference, memory_of(opened), by, opened.now(), partial(find_fault, opened))
+
+
+def drop_lesson(reference: str, opened: OpenProject, by: str) -> LessonView:
+    """Let no prompt quote a lesson, and show none with the same words or evidence again."""
+    return drop(reference, memory_of(opened), by, opened.now())
 
 
 async def _checked_out(opened: OpenProject) -> str:
