@@ -1,18 +1,27 @@
 """The memory of a project, for its runs and its people."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
+from attractor.base.errors import AttractorError
 from attractor.base.json import Json, texts_in
+from attractor.base.records import write_record
 from attractor.base.secret_search import SecretSearch
+from attractor.engine.journal.events import LESSONS_GIVEN
+from attractor.engine.journal.reader import events_of
+from attractor.engine.outcome import StageStatus
+from attractor.engine.run_folder.layout import RunDirectory, read_manifest
+from attractor.engine.storage.json_files import Fields
 from attractor.factory.open_project import OpenProject
 from attractor.factory.project import project_folder
 from attractor.memory.decisions import drop, find_gone, take
-from attractor.memory.records import MEMORY, LessonStatus, LessonView, read_memory, words_in
+from attractor.memory.records import MEMORY, Lesson, LessonStatus, LessonView, read_memory, words_in
 from attractor.memory.stages import ProjectMemory
+from attractor.records.summary import RunOverview
 from attractor.workspaces.errors import NotARepository, UnknownCommit
 from attractor.workspaces.git.repository import open_repository
 
@@ -75,6 +84,69 @@ def take_lesson(reference: str, opened: OpenProject, by: str) -> LessonView:
 def drop_lesson(reference: str, opened: OpenProject, by: str) -> LessonView:
     """Let no prompt quote a lesson, and show none with the same words or evidence again."""
     return drop(reference, memory_of(opened), by, opened.now())
+
+
+@dataclass(frozen=True)
+class TaskCount:
+    """The number of tasks, and of those that succeeded."""
+
+    tasks: int
+    succeeded: int
+
+    def __str__(self) -> str:
+        return f"{self.tasks} ({self.succeeded} succeeded)"
+
+
+@dataclass(frozen=True)
+class LessonTasks:
+    """The tasks of actors and missions whose prompts quoted a lesson, and the others.
+
+    The others are those that began after a person took it.
+    """
+
+    lesson: Lesson
+    quoted: TaskCount
+    others: TaskCount
+
+    def to_record(self) -> dict[str, Json]:
+        """Return the counts as a JSON object."""
+        counts = {"with": write_record(self.quoted), "without": write_record(self.others)}
+        return {"id": self.lesson.id, "what": self.lesson.what, **counts}
+
+
+def count_tasks(opened: OpenProject, runs: Sequence[RunOverview]) -> Sequence[LessonTasks]:
+    """Count the tasks among some runs with and without each taken lesson."""
+    tasks = [(run, _lessons_in(run)) for run in runs if _is_task(run)]
+    return [
+        LessonTasks(
+            view.lesson,
+            _count(run for run, ids in tasks if view.lesson.id in ids),
+            _count(
+                run for run, ids in tasks if view.lesson.id not in ids and run.started >= view.at
+            ),
+        )
+        for view in read_memory(memory_of(opened)).taken
+    ]
+
+
+def _is_task(run: RunOverview) -> bool:
+    with suppress(AttractorError):
+        options = read_manifest(RunDirectory(run.directory)).options
+        mission = options.get("mission")
+        return "task" in options or (isinstance(mission, dict) and bool(mission.get("task")))
+    return False
+
+
+def _lessons_in(run: RunOverview) -> set[str]:
+    """Return the ids of the lessons that prompts of a run and of its children quoted."""
+    journals = run.directory.rglob(RunDirectory(run.directory).events.name)
+    events = (event for one in journals for event in events_of(one, (LESSONS_GIVEN,)))
+    return {id_ for event in events for id_ in Fields(event.data, event.type).texts("ids")}
+
+
+def _count(runs: Iterable[RunOverview]) -> TaskCount:
+    succeeded = [run.outcome == StageStatus.SUCCESS for run in runs]
+    return TaskCount(len(succeeded), sum(succeeded))
 
 
 async def _checked_out(opened: OpenProject) -> str:

@@ -21,7 +21,7 @@ from attractor.engine.outcome import format_usage_cost
 from attractor.engine.run_folder.layout import RunDirectory, read_manifest
 from attractor.factory.decisions.figures import FEWEST, HASTY_S, Spread, read_decisions
 from attractor.factory.evaluation.evaluate import Evaluator
-from attractor.factory.history.index import RunIndex
+from attractor.factory.history.index import RunIndex, RunQuery
 from attractor.factory.history.report import (
     DayCosts,
     GroupFigures,
@@ -33,6 +33,7 @@ from attractor.factory.history.report import (
     trials_in,
     verdict_cost,
 )
+from attractor.factory.lessons import LessonTasks, count_tasks
 from attractor.factory.open_project import OpenProject
 from attractor.language.source.text import visible
 from attractor.records.lookup import find_run
@@ -51,6 +52,7 @@ from attractor.records.lookup import find_run
 @click.option(
     "--decisions", is_flag=True, help="Report how persons decided, and how often wrongly."
 )
+@click.option("--lessons", is_flag=True, help="Count the tasks with and without each lesson.")
 @click.option(
     "--html",
     "html",
@@ -67,6 +69,7 @@ def report(
     since: str,
     daily: bool,
     decisions: bool,
+    lessons: bool,
     html: Path | None,
     to_operator: bool,
     as_json: bool,
@@ -80,12 +83,15 @@ def report(
     by pipeline and models. With --decisions: the time from the last evaluation to the decision, and
     from the first sight of the page; who decided; waivers, approvals that were rolled back,
     those that 'attractor amend --defect' marked as wrong, and how often persons agreed with
-    findings of the reader of the change. With RUN and --html: write the run with its graph,
-    timeline, stages, changes, events and context to a file, for a pull request or an archive.
+    findings of the reader of the change. With --lessons: the tasks of actors and missions whose
+    prompts quoted each taken lesson, and the others since it was taken. With RUN and --html:
+    write the run with its graph, timeline, stages, changes, events and context to a file, for a
+    pull request or an archive.
     """
     opened = opened_of(invocation)
-    if decisions and (daily or reference):
-        raise UsageError("--decisions is about all runs", hint="leave RUN and --daily out")
+    if (decisions or lessons) and (daily or reference):
+        about = "--decisions" if decisions else "--lessons"
+        raise UsageError(f"{about} is about all runs", hint="leave RUN and --daily out")
     if html:
         return _write_page(opened, reference, html, as_json=as_json)
     if reference:
@@ -95,6 +101,9 @@ def report(
         return _report_decisions(opened, began, as_json=as_json)
     index = RunIndex(opened.project.machine.state_dir, on_progress=show_indexing)
     runs_dir, moment = opened.project.runs_dir, began.isoformat()
+    if lessons:
+        found = count_tasks(opened, index.runs(runs_dir, RunQuery(since=moment)))
+        return _report_lessons(found, moment, as_json=as_json)
     if daily:
         return _report_days(read_costs(index, runs_dir, moment), moment, as_json=as_json)
     groups = read_groups(index, runs_dir, moment)
@@ -157,6 +166,15 @@ def _report_decisions(opened: OpenProject, began: datetime, *, as_json: bool) ->
     else:
         show(f"No run was decided since {began:%Y-%m-%d %H:%M} UTC.")
     return ExitCode.DONE
+
+
+def _report_lessons(found: Sequence[LessonTasks], began: str, *, as_json: bool) -> ExitCode:
+    rows = [("lesson", "tasks with it", "tasks without it", "what")]
+    rows += [(one.lesson.id, str(one.quoted), str(one.others), one.lesson.what) for one in found]
+    note = "These are counts, and show no effect: a task with a lesson is one that matches it."
+    records = [one.to_record() for one in found]
+    text = "\n".join([*_aligned(rows), note]) if found else "No lesson is taken."
+    return show_result({"since": began, "lessons": records}, text, as_json=as_json)
 
 
 def _spread(found: Spread) -> str:
