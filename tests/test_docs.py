@@ -162,6 +162,12 @@ HOTEL = {
 """What the agent of *Begin with a specification* writes."""
 
 
+LESSON = {
+    "what": "Sort notes by name, not by date",
+    "why": "two notes of one day changed places",
+}
+
+
 def tool_call(task: str, name: str, step: int = 0, first: int | None = None, **given: str) -> Rule:
     call = {"name": name, "arguments": given}
     answer = {"tool_calls": [call]}
@@ -196,6 +202,7 @@ def models() -> Iterator[Mapping[str, str]]:
         tool_call("Review this change", "report_outcome", outcome="success"),
         tool_call("Draft a suite from", "shell", command=writing(HOTEL)),
         answered("why is nothing moving?"),
+        tool_call("Sort the notes", "propose_lesson", 0, 1, **LESSON),
         Rule(answer=Answer(text="ready")),
     )
     with in_background(ProviderTwin(Script(rules=rules))) as twin:
