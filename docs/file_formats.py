@@ -744,6 +744,20 @@ class MissionLanded(Record):
     after: str = Field(description="a commit")
 
 
+class ProposalApplied(Record):
+    """Data of `proposal_applied`: a person applied a proposal of an agent; no promotion."""
+
+    proposal: str
+    project: str
+    run: str = Field(description="the run that the proposal is about")
+    branch: str
+    before: str = Field(description="a commit")
+    after: str = Field(description="a commit")
+    files: list[str]
+    by: str
+    proof: str
+
+
 class RaceOfDecision(Record):
     """The race of an approved attempt."""
 
@@ -1052,6 +1066,7 @@ _LINES: Mapping[str, type[Record]] = {
     LineKind.RACE_BEGUN: RaceBegun,
     LineKind.RACE_ENDED: RaceEnded,
     LineKind.MISSION_LANDED: MissionLanded,
+    LineKind.PROPOSAL_APPLIED: ProposalApplied,
     LineKind.RELEASED: Released,
     LineKind.TASK_REMOVED: TaskRemoved,
     LineKind.DECIDED: Decided,

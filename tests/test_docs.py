@@ -190,6 +190,26 @@ def answered(question: str) -> Rule:
     return Rule.model_validate({"when": when, "answer": answer})
 
 
+def repaired() -> Iterator[Rule]:
+    """Yield the proposal of *Ask about your factory*, with a quote of the start of the run."""
+    pipeline = (ROOT / "docs/how-to/ask-about-your-factory.md").read_text("utf-8")
+    text = pipeline.partition('title="pipeline.dot"\n')[2].partition("```")[0]
+    arguments = {
+        "reason": "The test looks for a word that nobody wrote.",
+        "cites": [{"run": "latest", "seq": 1, "quote": "booting"}],
+        "files": [{"path": "pipeline.dot", "content": text.replace("grep -q bye", "grep -q Ann")}],
+    }
+    statements = [{"text": "The test looks for a word that nobody wrote."}]
+    for step, call in enumerate(
+        [
+            {"name": "propose", "arguments": arguments},
+            {"name": "answer", "arguments": {"statements": statements}},
+        ]
+    ):
+        when = {"first_user": "Find out why run", "step": step}
+        yield Rule.model_validate({"when": when, "answer": {"tool_calls": [call]}})
+
+
 @pytest.fixture(scope="module")
 def models() -> Iterator[Mapping[str, str]]:
     """Serve a model that breaks the program of the README once, and is ready otherwise."""
@@ -203,6 +223,7 @@ def models() -> Iterator[Mapping[str, str]]:
         tool_call("Draft a suite from", "shell", command=writing(HOTEL)),
         answered("why is nothing moving?"),
         tool_call("Sort the notes", "propose_lesson", 0, 1, **LESSON),
+        *repaired(),
         Rule(answer=Answer(text="ready")),
     )
     with in_background(ProviderTwin(Script(rules=rules))) as twin:

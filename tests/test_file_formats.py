@@ -274,6 +274,7 @@ def test_our_own_files_satisfy_their_schemas(ours: list[Found]) -> None:
     rare |= {LineKind.TRIAL_UNJUDGED, LineKind.UNFINISHED, LineKind.TRIALS_REPLAYED}
     rare |= {LineKind.TASK_REMOVED, LineKind.SUITE_MEASURED, LineKind.RELEASED}
     rare |= {LineKind.RACE_BEGUN, LineKind.RACE_ENDED, LineKind.MISSION_LANDED}
+    rare |= {LineKind.PROPOSAL_APPLIED}
     rare |= {LineKind.PROPOSED, LineKind.PULL_REQUEST_READ, LineKind.PROPOSAL_ENDED}
     rare |= {LineKind.AUTOMATION_CREATED, LineKind.AUTOMATION_REMOVED}
     assert {*LineKind} - lines == rare

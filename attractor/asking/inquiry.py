@@ -17,9 +17,10 @@ from attractor.engine.journal.reader import JournalReader, find_position
 from attractor.engine.run_folder.layout import RunDirectory
 from attractor.engine.storage.secrets import Redactor, is_common
 from attractor.engine.truncation import shorten
-from attractor.factory.history.index import RunIndex
+from attractor.factory.history.index import RunIndex, RunQuery
 from attractor.factory.open_project import OpenProject
 from attractor.fleet.views.overview import ExplainedRun
+from attractor.records.lookup import LATEST
 from attractor.records.summary import RunOverview
 
 _REFERENCE = re.compile(r"[0-9A-Za-z][\w:@.-]*", re.ASCII)
@@ -68,8 +69,14 @@ class Inquiry:
         )
 
     def find(self, reference: str) -> Path:
-        """Return the directory of a run of the project, by its id; refuse any path."""
+        """Return the directory of a run of the project, by its id; refuse any path.
+
+        The latest run is the newest one before the run that answers.
+        """
         shown = shorten(reference, _LONGEST_SHOWN)
+        if reference == LATEST:
+            newest = self.index.runs(self.runs_dir, RunQuery(before=self.run_id, limit=1))
+            reference = newest[0].run_id if newest else reference
         if not _REFERENCE.fullmatch(reference):
             raise UnknownName("run", shown, [])
         root = self.opened.find(reference)

@@ -30,7 +30,7 @@ NAME, AGENT, STAGE = "ask", "guide", "answer"
 
 LONGEST_QUESTION = 10_000
 _MOST = 30
-_LONGEST_TEXT = 1000
+LONGEST_TEXT = 1000
 _PIPELINE = (
     f"digraph {NAME} {{\n  start [shape=Mdiamond]; done [shape=Msquare]\n"
     f'  {STAGE} [prompt="$goal", agent={AGENT}, auto_status=true]\n'
@@ -78,19 +78,30 @@ class AnswerTool:
 
 def _schema() -> dict[str, Json]:
     """Return the JSON schema of statements."""
-    text: dict[str, Json] = {"type": "string", "maxLength": _LONGEST_TEXT}
-    figure = _object({"value": {"type": "number"}, "query": query_schema()}, "value")
-    cite = _object({"run": text, "seq": {"type": "integer"}, "quote": text}, "run", "seq", "quote")
-    several: dict[str, Json] = {"type": "array", "maxItems": _MOST}
+    text: dict[str, Json] = {"type": "string", "maxLength": LONGEST_TEXT}
+    figure = object_schema({"value": {"type": "number"}, "query": query_schema()}, "value")
     parts: dict[str, Json] = {
         "text": text,
-        "figures": {**several, "items": figure},
-        "cites": {**several, "items": cite},
+        "figures": list_schema(figure, least=0),
+        "cites": cites_schema(least=0),
     }
-    return {**several, "minItems": 1, "items": _object(parts, "text")}
+    return list_schema(object_schema(parts, "text"))
 
 
-def _object(properties: dict[str, Json], *required: str) -> dict[str, Json]:
+def cites_schema(*, least: int = 1) -> dict[str, Json]:
+    """Return the JSON schema of cites."""
+    text: dict[str, Json] = {"type": "string", "maxLength": LONGEST_TEXT}
+    parts: dict[str, Json] = {"run": text, "seq": {"type": "integer"}, "quote": text}
+    return list_schema(object_schema(parts, *parts), least=least)
+
+
+def list_schema(items: dict[str, Json], *, least: int = 1, most: int = _MOST) -> dict[str, Json]:
+    """Return the JSON schema of a list."""
+    return {"type": "array", "minItems": least, "maxItems": most, "items": items}
+
+
+def object_schema(properties: dict[str, Json], *required: str) -> dict[str, Json]:
+    """Return the JSON schema of an object with these properties alone."""
     needed: list[Json] = [*required]
     return {
         "type": "object",
@@ -115,7 +126,10 @@ def require_question(question: str) -> str:
 
 
 class AskedQuestion:
-    """A question of a person who may reach some projects, or all if none is named."""
+    """A question of a person who may reach some projects, or all if none is named.
+
+    `tools_of` returns more tools than those that read.
+    """
 
     def __init__(
         self,
@@ -123,6 +137,7 @@ class AskedQuestion:
         opened: OpenProject,
         reached: Collection[str],
         fleet: Callable[[], Sequence[ExplainedRun]],
+        tools_of: Callable[[Inquiry], Sequence[RegisteredTool]] = lambda inquiry: (),
     ) -> None:
         if (opened.project.agents_folder / AGENT).exists():
             raise Refused(
@@ -134,7 +149,7 @@ class AskedQuestion:
         run_id = new_run_id(now, opened.project.machine.randomness)
         inquiry = Inquiry(opened, run_id, now, reached, fleet)
         self._request, self._run_id, self._taken = request, run_id, AnswerTool(inquiry)
-        tools = [*read_tools(inquiry), self._taken.registered()]
+        tools = [*read_tools(inquiry), *tools_of(inquiry), self._taken.registered()]
         console = replace(opened.project.console, tools=tools)
         project = opened.project.with_texts({str(request.file): _PIPELINE})
         self._opened = OpenProject(replace(project, suite="", console=console))
@@ -149,13 +164,11 @@ class AskedQuestion:
         return self._taken.statements or [self._taken.check(Statement(said))] * bool(said)
 
 
-def request_of(
-    question: str, folder: Path, model: str, provider: str, budgets: Budgets
-) -> RunRequest:
+def request_of(goal: str, folder: Path, model: str, provider: str, budgets: Budgets) -> RunRequest:
     """Return the request of a question, whose stage works in an empty folder."""
     return RunRequest(
         file=folder / f"{NAME}.dot",
-        goal=require_question(question),
+        goal=goal,
         model=model,
         provider=provider,
         workspace="none",

@@ -3,15 +3,11 @@
 Landing is no promotion: no decision is asked for, and no other branch moves.
 """
 
-import tempfile
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
-from attractor.base.files import make_private_folder
 from attractor.engine.seams import Base
 from attractor.factory.ledger.ledger import LineKind
 from attractor.factory.open_project import OpenProject
@@ -25,7 +21,7 @@ from attractor.workspaces.git.objects import text_of, write_tree
 from attractor.workspaces.git.repository import Repository, open_repository
 from attractor.workspaces.merge import merge_trees
 from attractor.workspaces.result_tree import candidate_files, excluded_in, result_trees
-from attractor.workspaces.run_store import SUBMISSIONS, open_store
+from attractor.workspaces.run_store import open_store, store_for_a_moment
 
 _MOST_PATHS = 10
 
@@ -36,25 +32,6 @@ class NotMerged:
 
     cause: Cause
     words: str
-
-
-@asynccontextmanager
-async def store_for_a_moment(
-    repository: Repository, opened: OpenProject
-) -> AsyncGenerator[ObjectStore]:
-    """Yield a store for a moment, which borrows the objects of the repository."""
-    machine = opened.project.machine
-    made = machine.state_dir / SUBMISSIONS
-    make_private_folder(made)
-    # As stores of submissions, which a later one removes after a kill.
-    with tempfile.TemporaryDirectory(dir=made, suffix=".git") as folder:
-        store = ObjectStore(
-            Path(folder, "store"),
-            object_format=repository.object_format,
-            search_path=machine.search_path,
-        )
-        await store.create(borrow_from=repository.objects)
-        yield store
 
 
 async def candidate_of(commit: str, store: ObjectStore, repository: Repository) -> str:
@@ -93,7 +70,7 @@ async def merge_work(
         borrow_from=repository.objects,
     )
     made = MadeWork(run_id, task, store, tree, record.base.candidate)
-    async with store_for_a_moment(repository, opened) as into:
+    async with store_for_a_moment(repository, machine.state_dir) as into:
         return await merge_into(into, made, history, repository, now=opened.now())
 
 
@@ -156,7 +133,7 @@ async def move_tip(
     A repeated call finishes what a killed one began.
     """
     repository, mission = await repository_of(opened), history.mission
-    async with store_for_a_moment(repository, opened) as store:
+    async with store_for_a_moment(repository, opened.project.machine.state_dir) as store:
         await move_branch(repository, store, branch=mission.branch, old=history.tip, new=commit)
     tree = await repository.tree(commit)
     data = {

@@ -27,7 +27,7 @@ from attractor.factory.operations.start import plan_start
 from attractor.factory.operations.submission import FILE as JUDGED, plan_submission
 from attractor.factory.register import find_restarts
 from attractor.factory.resources.versions import split_pin
-from attractor.missions.landing import candidate_of, repository_of, store_for_a_moment
+from attractor.missions.landing import candidate_of, repository_of
 from attractor.missions.orders import RunNow
 from attractor.missions.plan import PLAN_FILE, find_faults, read_plan
 from attractor.missions.records import (
@@ -44,7 +44,7 @@ from attractor.pipeline.plan.run_plan import RunPlan
 from attractor.records.request import MissionWork, RunRequest, Submission
 from attractor.workspaces.git.object_store import ObjectStore
 from attractor.workspaces.git.repository import find_prefix
-from attractor.workspaces.run_store import open_store
+from attractor.workspaces.run_store import open_store, store_for_a_moment
 
 TRAIN = "train"
 _PLANNED = "TrainScenarioPlayed"
@@ -142,7 +142,7 @@ async def _files_of(
     commit: str, base: str, opened: OpenProject
 ) -> AsyncGenerator[tuple[ObjectStore, str, str]]:
     repository = await repository_of(opened)
-    async with store_for_a_moment(repository, opened) as store:
+    async with store_for_a_moment(repository, opened.project.machine.state_dir) as store:
         yield store, await candidate_of(commit, store, repository), base
 
 

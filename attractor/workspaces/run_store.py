@@ -2,8 +2,9 @@
 
 import hashlib
 import shutil
-from collections.abc import Collection
-from contextlib import suppress
+import tempfile
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
@@ -23,6 +24,7 @@ from attractor.workspaces.folders import remove_folder
 from attractor.workspaces.git.files import in_thread
 from attractor.workspaces.git.object_store import Author, ObjectStore, create_agent_repository
 from attractor.workspaces.git.objects import Materials
+from attractor.workspaces.git.repository import Repository
 from attractor.workspaces.preparation import PreparedState, prepared_state_from_record
 from attractor.workspaces.snapshot import StatCache, filesystem_time, write_out
 
@@ -232,6 +234,22 @@ def read_record(store: Path) -> WorkspaceRecord | None:
 STORES = "stores"
 SUBMISSIONS = "submissions"
 """The folder of the files of submissions, until their runs have begun."""
+
+
+@asynccontextmanager
+async def store_for_a_moment(repository: Repository, state: Path) -> AsyncGenerator[ObjectStore]:
+    """Yield a store for a moment, which borrows the objects of the repository."""
+    made = state / SUBMISSIONS
+    make_private_folder(made)
+    # As stores of submissions, which a later one removes after a kill.
+    with tempfile.TemporaryDirectory(dir=made, suffix=".git") as folder:
+        store = ObjectStore(
+            Path(folder, "store"),
+            object_format=repository.object_format,
+            search_path=repository.git.search_path,
+        )
+        await store.create(borrow_from=repository.objects)
+        yield store
 
 
 async def create_store(

@@ -3,7 +3,6 @@
 It is unknown what their author read. Settings and suites are those of the base, never theirs.
 """
 
-import tempfile
 from collections.abc import AsyncGenerator, Container, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,7 +11,6 @@ from pathlib import Path
 
 from attractor.base.dataclasses import dataclass
 from attractor.base.errors import Refused, UsageError
-from attractor.base.files import make_private_folder
 from attractor.config.projects import PROJECT_FILE
 from attractor.engine.run_folder.result import RunResult
 from attractor.factory.decisions.promotion import HEADS
@@ -28,7 +26,7 @@ from attractor.workspaces.git.object_store import Author, ObjectStore
 from attractor.workspaces.git.objects import object_id, text_of, write_tree
 from attractor.workspaces.git.repository import Repository, open_repository, run_git_as_owner
 from attractor.workspaces.result_tree import candidate_files, excluded_in
-from attractor.workspaces.run_store import SUBMISSIONS
+from attractor.workspaces.run_store import store_for_a_moment
 from attractor.workspaces.uncommitted import WorkTree, commit_uncommitted
 
 HEAD = "HEAD"
@@ -83,7 +81,7 @@ async def submit_change(change: NamedChange, opened: OpenProject, asked: RunRequ
     base = await _commit(change.base, repository)
     suite = asked.suite or project.suite
     exposure = await _exposure(suite, repository, opened) if suite else ""
-    async with _store_of(repository, opened) as store:
+    async with store_for_a_moment(repository, opened.project.machine.state_dir) as store:
         await _require_own_rules(base, store, repository, opened)
         whole = await _tree_of(change, store, repository, opened)
         hidden = await _hidden_changes(await repository.tree(base), whole, store, repository)
@@ -126,23 +124,6 @@ async def _tracked(store: ObjectStore, opened: OpenProject) -> Container[bytes]:
         if found.exit_code:
             raise GitFailed(f"git ls-files in {project.root} failed: {found.stderr.strip()}")
         return {*paths.read_bytes().split(b"\0")}
-
-
-@asynccontextmanager
-async def _store_of(repository: Repository, opened: OpenProject) -> AsyncGenerator[ObjectStore]:
-    """Yield a store for a moment, which borrows the objects of the repository."""
-    machine = opened.project.machine
-    made = machine.state_dir / SUBMISSIONS
-    make_private_folder(made)
-    # As stores of submissions, which a later one removes after a kill.
-    with tempfile.TemporaryDirectory(dir=made, suffix=".git") as folder:
-        store = ObjectStore(
-            Path(folder, "store"),
-            object_format=repository.object_format,
-            search_path=machine.search_path,
-        )
-        await store.create(borrow_from=repository.objects)
-        yield store
 
 
 async def _tree_of(

@@ -22,6 +22,7 @@ from attractor.factory.lessons import memory_of
 from attractor.factory.open_project import OpenProject
 from attractor.factory.operator_process import Scope
 from attractor.factory.promotion_queue import PromotionQueues, QueuedRun
+from attractor.factory.proposals import Proposals, ProposedChange
 from attractor.factory.pulls.readings import PullReadings
 from attractor.factory.registration.drafts import drafts_folder
 from attractor.growth.api.plans import plan_proposal
@@ -239,6 +240,14 @@ def learnt(folder: Path) -> World:
     return world
 
 
+def with_proposal(folder: Path) -> World:
+    world = plain(folder)
+    now = world.opened.now()
+    change = ProposedChange("R1", "R2", "A typo.", [], "main", "c", {"a.dot": "x"}, [], now)
+    Proposals.of(world.opened).write(change)
+    return world
+
+
 Make = Callable[[Path], World]
 Effect = Callable[[World, httpx.Client], object]
 
@@ -316,6 +325,7 @@ UNSETTLED = [
     ("suite_drafts", drafted_suite, "suite drafts"),
     ("missions", paused_mission, "mission"),
     ("lessons", learnt, "lessons"),
+    ("proposals", with_proposal, "proposal"),
     ("queues", queued, "queue"),
     ("automations", automated, "automation"),
     ("fleet", needed_by_fleet, "fleet"),

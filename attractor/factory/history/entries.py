@@ -177,6 +177,11 @@ def _mission_landed(fields: Fields) -> str:
     return f"{fields.text('task')} of the mission {fields.text('mission')} at {after}"
 
 
+def _proposal_applied(fields: Fields) -> str:
+    after = fields.text("after")[:SHOWN_HASH]
+    return f"{fields.text('proposal')} to {fields.text('branch')} as {after}"
+
+
 def _released(fields: Fields) -> str:
     return f"{fields.text('stage')} runs, sandbox: {fields.text('sandbox')}"
 
@@ -226,6 +231,7 @@ _WORDS: Mapping[str, Callable[[Fields], str]] = {
     LineKind.RACE_BEGUN: _race_begun,
     LineKind.RACE_ENDED: _race_ended,
     LineKind.MISSION_LANDED: _mission_landed,
+    LineKind.PROPOSAL_APPLIED: _proposal_applied,
     LineKind.RELEASED: _released,
     LineKind.TASK_REMOVED: _task_removed,
     LineKind.PROFILE_REGISTERED: _version,

@@ -257,6 +257,10 @@ class LineKind(StrEnum):
     """The work of a run entered the branch of a mission: `mission`, `project`, `task`, `branch`,
     `tree`, `before`, `after`. This is no promotion."""
 
+    PROPOSAL_APPLIED = "proposal_applied"
+    """A person applied a proposal of an agent to pipelines, agents or train scenarios: `proposal`,
+    `project`, `run` (what it is about), `branch`, `before`, `after`, `files`, `by`, `proof`."""
+
     PROPOSED = "proposed"
     """A pull request of the result: `forge`, `repository`, `number`, `url`, `branch`, `target`,
     `base`, `commit`, `decision`, and the ids of the `remarks` that the run was given."""

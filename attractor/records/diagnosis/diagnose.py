@@ -246,7 +246,9 @@ def _failed(case: Case) -> Finding:
     end = case.progress.end
     if end is None or end.status.is_success:
         return Finding(case.state.reason or "it failed", (), ())
-    return explain_failure(case, end)
+    found = explain_failure(case, end)
+    propose = Remedy("let an agent propose a change", case.command("ask --propose"))
+    return replace(found, remedies=(*found.remedies, propose))
 
 
 _SITUATIONS: Mapping[StatusWord, Callable[[Case], Finding]] = {

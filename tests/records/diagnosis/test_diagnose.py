@@ -54,7 +54,8 @@ def test_failed_stage_is_explained(tmp_path: Path) -> None:
     assert "a -> exit [outcome=success]: its condition is false" in causes(one)
     assert "no retry_target" in causes(one)
     assert "attractor rewind RUN a" in commands(one)
-    assert commands(one)[-1].startswith("attractor rewind RUN a --graph /")
+    assert commands(one)[-2].startswith("attractor rewind RUN a --graph /")
+    assert commands(one)[-1] == "attractor ask --propose RUN"
     assert str(one.case.run.directory.root / "a") in one.finding.remedies[0].what
 
 
