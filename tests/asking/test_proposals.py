@@ -12,17 +12,21 @@ from attractor.agent.errors import ToolError
 from attractor.asking.inquiry import Inquiry
 from attractor.asking.proposing import ProposeTool, read_subject
 from attractor.base.clock import SystemClock
+from attractor.base.errors import Refused
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.open_project import open_project
+from attractor.factory.proposals import apply_proposal, keep_proposal
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.places import finish, local
 from tests.agent.twinned import MODELS, model_requests, says, use, uses
 from tests.cli.plain_desk import WORDS, PlainDesk
-from tests.pipeline.projects import git
+from tests.factory.flows import HOLDOUT, make_flow
+from tests.pipeline.projects import LINEAR, git
 from tests.repositories import begin_repository
+from tests.scenarios.suites import write_suite
 
 MODEL = ("--model", MODELS["openai"], "--provider", "openai")
 FILE = "pipelines/bug_fix.dot"
@@ -144,6 +148,7 @@ def test_failing_pipeline_is_repaired_by_a_proposal(desk: ProposalDesk) -> None:
     assert "was applied already, by ann-decide" in again.stderr
     assert desk.json("proposal", "list") == []
     assert "proposal applied" in desk.do("history", "--all").stdout
+    assert desk.do("audit", "verify").returncode == 0
 
 
 def test_moved_base_is_refused(desk: ProposalDesk) -> None:
@@ -199,6 +204,53 @@ def test_refused_proposals(desk: ProposalDesk) -> None:
         with pytest.raises(ToolError, match=words):
             finish(tool.execute(told, local(desk.place)))
     assert taken.proposal is None
+
+
+TRAIN = "scenarios/shop/train/shown.scenario.toml"
+SHOWN = """id = "shown"
+title = "It is shown"
+story = "Bob reads."
+[[steps]]
+name = "read"
+run = "cat readme.txt"
+[[checks]]
+kind = "stdout"
+step = "read"
+contains = "{word}"
+"""
+
+
+def test_train_scenario_is_played_before_and_after_and_no_holdout_is_applied(
+    tmp_path: Path,
+) -> None:
+    flow = make_flow(tmp_path)
+    write_suite(flow.project / "scenarios/shop", made=HOLDOUT.format(wanted="made"))
+    (flow.project / TRAIN).parent.mkdir()
+    (flow.project / TRAIN).write_text(SHOWN.format(word="goodbye"))
+    git(flow.project, "add", "--all")
+    git(flow.project, "commit", "--quiet", "--message", "Add a suite")
+    flow.launch(evaluate=False)
+    inquiry = Inquiry(flow.opened, "", flow.opened.now(), (), lambda: ())
+    taken = ProposeTool(asyncio.run(read_subject("latest", inquiry)))
+    [tool] = taken.tools(inquiry)
+    leak = f"{LINEAR}// Ann looks into the file.\n"
+    files = {TRAIN: SHOWN.format(word="hello"), "pipeline.dot": leak}
+    told: dict[str, Any] = {
+        "reason": "Nobody says goodbye.",
+        "cites": [{"run": "latest", "seq": 1, "quote": "booting"}],
+        "files": [{"path": path, "content": text} for path, text in files.items()],
+    }
+    # The tool does not tell the model that it wrote words of a holdout.
+    assert "holdout" not in finish(tool.execute(told, local(flow.project)))
+    assert taken.proposal
+    [check] = [one for one in taken.proposal.checks if one.kind == "train"]
+    if "not played" not in check.after:
+        assert "NOT satisfied" in check.before
+    assert "NOT satisfied" not in check.after
+    kept = finish(keep_proposal(taken.proposal, flow.opened))
+    with pytest.raises(Refused, match="contains words of a holdout, in pipeline.dot"):
+        finish(apply_proposal(kept.name, flow.opened, by="ann", proof="token"))
+    assert (flow.project / "pipeline.dot").read_text() == LINEAR
 
 
 GOOD = GALLERY.read_text()
