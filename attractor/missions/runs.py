@@ -47,7 +47,7 @@ from attractor.workspaces.git.repository import find_prefix
 from attractor.workspaces.run_store import open_store, store_for_a_moment
 
 TRAIN = "train"
-_PLANNED = "TrainScenarioPlayed"
+_TRAIN_PLAYED = "TrainScenarioPlayed"
 _CHECK, _CHECK_LIMIT = "check", "2m"
 _MOST_WORDS = 600
 _MOST_TRIES = 3
@@ -86,7 +86,7 @@ async def _plan(begun: Begun, history: History, opened: OpenProject) -> RunPlan:
     )
     if begun.role is Role.JUDGE:
         return await _plan_judge(begun, request, history, opened)
-    request, text = _asked(begun, request, history)
+    request, text = _asked(begun, request, history, _train_suite(mission, opened))
     # No suite judges these runs, whatever the settings name.
     project = replace(opened.project, suite="")
     if text:
@@ -101,8 +101,19 @@ def _time_left(begun: Begun, mission: Mission) -> timedelta | None:
     return None if begun.role is Role.JUDGE else max(_LEAST_TIME, end - begun.at)
 
 
-def _asked(begun: Begun, request: RunRequest, history: History) -> tuple[RunRequest, str]:
-    """Return the request of a run and the text of its pipeline; "" for one of the project."""
+def _train_suite(mission: Mission, opened: OpenProject) -> str:
+    """Return the suite of a mission, if it has train scenarios, or ""."""
+    sealed = opened.suite(mission.suite) if mission.suite else None
+    return split_pin(mission.suite)[0] if sealed and sealed.suite.of_split("train") else ""
+
+
+def _asked(
+    begun: Begun, request: RunRequest, history: History, suite: str
+) -> tuple[RunRequest, str]:
+    """Return the request of a run and the text of its pipeline; "" for one of the project.
+
+    Trials and landings play the train scenarios of `suite`.
+    """
     mission = history.mission
     if begun.role is Role.PLANNER:
         goal = _planner_goal(begun, history)
@@ -115,7 +126,7 @@ def _asked(begun: Begun, request: RunRequest, history: History) -> tuple[RunRequ
             return replace(request, file=file, inputs={"check": task.check}), ""
         return request, _task_pipeline(task)
     tasks = [history.tasks[id_] for id_ in begun.tasks]
-    return request, checks_pipeline(tasks, split_pin(mission.suite)[0] if begun.words else "")
+    return request, checks_pipeline(tasks, suite)
 
 
 async def _plan_judge(
@@ -293,7 +304,7 @@ def _with_checks(ended: Ended, begun: Begun, result: RunResult, opened: OpenProj
             results[task] = record.outcome.is_success
             if not results[task]:
                 said[task] = _output_of(directory.stage(_node(at)), opened)
-    for event in events_of(directory.events, (_PLANNED,)):
+    for event in events_of(directory.events, (_TRAIN_PLAYED,)):
         name = f"{TRAIN}:{event.data['scenario']}"
         results[name] = bool(event.data["satisfied"])
         if not results[name]:

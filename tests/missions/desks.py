@@ -57,6 +57,17 @@ touches = ["both.txt"]
 needs = ["hello", "bye"]
 check = "cmp both.txt - <<END\\nhello\\nbye\\nEND"
 """
+TRAIN = """
+id = "holds"
+title = "It holds"
+story = "Ann looks."
+[[steps]]
+name = "look"
+run = '{run}'
+[[checks]]
+kind = "exit"
+step = "look"
+"""
 AGENT = """asked=$(cat)
 printf '%s\\n' "$asked" >> ASKED
 case $asked in
@@ -95,16 +106,19 @@ class MissionDesk(GitDesk):
             **{"agent.sh": agent, "attractor.toml": SETTINGS},
         )
 
-    def register_suite(self, wanted: str = "hello", gate: str = "") -> None:
-        """Register a suite whose holdout reads hello.txt, and a profile for no sandbox."""
+    def register_suite(self, wanted: str = "hello", gate: str = "", train: str = "") -> None:
+        """Register a suite whose holdout reads hello.txt, and a profile for no sandbox.
+
+        `train` is the command of a train scenario, whose exit status must be 0.
+        """
         opened = open_project(self.project, self.environ)
         look = HOLDOUT.format(wanted=wanted).replace("cat made.txt", "cat hello.txt")
         suite = SUITE.replace('"linear"', '"*"') + f"\n[gate]\n{gate}\n"
-        register(
-            opened.suites,
-            write_suite(self.folder / "suite", suite=suite, made=look),
-            now=opened.now(),
-        )
+        folder = write_suite(self.folder / "suite", suite=suite, made=look)
+        if train:
+            (folder / "train").mkdir()
+            (folder / "train" / "holds.scenario.toml").write_text(TRAIN.format(run=train))
+        register(opened.suites, folder, now=opened.now())
         profile = make_profile("lenient", ("isolation_unverified",))
         opened.profiles.create(profile, by="ann", now=opened.now())
         sealed = opened.suite(opened.pin_suite("todo"))

@@ -134,6 +134,19 @@ def test_work_that_does_not_hold_is_returned_with_its_reason_and_given_up(
     assert [one.data["task"] for one in desk.landed()] == ["bye"]
 
 
+def test_train_scenario_that_held_before_must_hold_on_the_merged_tree(desk: MissionDesk) -> None:
+    desk.begin_project()
+    desk.register_suite(train="test ! -e hello.txt || test ! -e bye.txt")
+    desk.start("--hands-off", "--suite", "todo", "--profile", "lenient")
+    desk.wait()
+    [first] = [one.data["task"] for one in desk.landed()]
+    returned = [one["data"] for one in desk.journal() if one["kind"] == "returned"]
+    assert {(one["task"], one["cause"]) for one in returned} == {
+        ("bye" if first == "hello" else "hello", "broken")
+    }
+    assert "train:holds: it does not hold" in returned[0]["words"]
+
+
 def test_run_that_works_on_after_the_hours_is_canceled_and_the_mission_ends(
     desk: MissionDesk,
 ) -> None:
