@@ -26,7 +26,15 @@ from attractor.memory.records import (
     words_in,
 )
 
-_SHORTEST_WORD = 3
+_SHORTEST_WORD = 4
+# Most prompts contain them, so that they would let each lesson match.
+_EVERYWHERE = frozenset(
+    words_in(
+        "about after again also before been both done each from have into make more must only "
+        "should some than that their them then there these they this those until when where which "
+        "will with work would your"
+    )
+)
 # FTS5 refuses deeper expressions.
 _MOST_WORDS = 200
 _HEADING = (
@@ -39,7 +47,9 @@ def choose_lessons(
     history: LessonHistory, prompt: str, *, most: int, most_bytes: int
 ) -> Sequence[LessonView]:
     """Return the taken lessons that match a prompt best, at most `most` in `most_bytes`."""
-    words = dict.fromkeys(word for word in words_in(prompt) if len(word) >= _SHORTEST_WORD)
+    words = dict.fromkeys(
+        word for word in words_in(prompt) if len(word) >= _SHORTEST_WORD and word not in _EVERYWHERE
+    )
     # Quoted, so that no word is an operator of FTS5.
     query = " OR ".join(f'"{word}"' for word in [*words][:_MOST_WORDS])
     if not (history.taken and query):

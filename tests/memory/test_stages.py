@@ -190,6 +190,22 @@ WORDS = [
 ]
 
 
+def test_words_of_every_prompt_let_no_lesson_match(tmp_path: Path) -> None:
+    place = tmp_path / "memory.jsonl"
+    for at, what in enumerate(["Make it work with the lock", "Check these before you merge"]):
+        propose(other(what, at + 1), place, NOW)
+    for one in [*read_memory(place).views]:
+        take(one, place, "ann", NOW, nothing)
+    chosen = [
+        [
+            view.lesson.what
+            for view in choose_lessons(read_memory(place), prompt, most=9, most_bytes=9999)
+        ]
+        for prompt in ("Make this work with the parser, after that", "Mend the lock")
+    ]
+    assert chosen == [[], ["Make it work with the lock"]]
+
+
 @pytest.mark.parametrize(
     ("lessons", "tasks"), [(40, 100), pytest.param(300, 2000, marks=pytest.mark.slow)]
 )
