@@ -9,6 +9,8 @@ from attractor.base.errors import Refused, UsageError
 from attractor.base.names import name_after
 from attractor.factory.open_project import OpenProject
 from attractor.factory.specification import read_committed
+from attractor.language.declarations.inputs import declared_inputs
+from attractor.language.reading import parse
 from attractor.missions.governor import RULES
 from attractor.missions.landing import repository_of
 from attractor.missions.process import wake
@@ -24,7 +26,7 @@ from attractor.missions.records import (
     missions_of_project,
     require_mission_name,
 )
-from attractor.missions.runs import planned_by
+from attractor.missions.runs import CHECK, planned_by
 from attractor.workspaces.errors import UnknownCommit
 
 _LARGEST = 1 << 20
@@ -37,9 +39,8 @@ def start_mission(asked: Mission, opened: OpenProject, *, is_named: bool) -> Mis
     """
     opened.refuse_in_run("'attractor mission start'")
     require_mission_name(asked.name)
-    if asked.pipeline and not (opened.project.root / asked.pipeline).is_file():
-        hint = "name a file of the project; or leave it out: one agent works on each task"
-        raise UsageError(f"no pipeline {asked.pipeline} for the tasks", hint=hint)
+    if asked.pipeline:
+        _require_pipeline(asked.pipeline, opened)
     if asked.hours <= 0:
         raise UsageError(f"no time for a mission: {asked.hours:g} hours", hint="pass --hours 8")
     missions = missions_of_project(opened)
@@ -59,6 +60,18 @@ def start_mission(asked: Mission, opened: OpenProject, *, is_named: bool) -> Mis
     folder = create_mission(mission, opened)
     wake(folder, opened)
     return folder
+
+
+def _require_pipeline(name: str, opened: OpenProject) -> None:
+    """Refuse a pipeline for tasks that is no file, or that does not take the check of a task."""
+    file = opened.project.root / name
+    if not file.is_file():
+        hint = "name a file of the project; or leave it out: one agent works on each task"
+        raise UsageError(f"no pipeline {name} for the tasks", hint=hint)
+    graph = parse(file.read_text("utf-8"), file=name)
+    if CHECK not in {one.name for one in declared_inputs(graph)}:
+        hint = f'declare it in the graph: inputs="{CHECK}"'
+        raise UsageError(f"{name} has no input {CHECK}, the check of a task", hint=hint)
 
 
 def _refuse_twin(asked: Mission, others: list[History]) -> None:

@@ -48,7 +48,7 @@ from attractor.workspaces.run_store import open_store, store_for_a_moment
 
 TRAIN = "train"
 _TRAIN_PLAYED = "TrainScenarioPlayed"
-_CHECK, _CHECK_LIMIT = "check", "2m"
+CHECK, _CHECK_LIMIT = "check", "2m"
 _MOST_WORDS = 600
 _MOST_TRIES = 3
 _LEAST_TIME = timedelta(seconds=1)
@@ -123,7 +123,7 @@ def _asked(
         request = replace(request, goal=_worker_goal(task, begun, history))
         if mission.pipeline:
             file = request.file.with_name(mission.pipeline)
-            return replace(request, file=file, inputs={"check": task.check}), ""
+            return replace(request, file=file, inputs={CHECK: task.check}), ""
         return request, _task_pipeline(task)
     tasks = [history.tasks[id_] for id_ in begun.tasks]
     return request, checks_pipeline(tasks, suite)
@@ -174,10 +174,10 @@ def _task_pipeline(task: PlannedTask) -> str:
         "digraph mission_task {\n"
         "  start [shape=Mdiamond]; done [shape=Msquare]\n"
         f'  work [prompt="$goal", auto_status=true, max_visits={_MOST_TRIES}]\n'
-        f"  {_CHECK} [shape=parallelogram, tool_command={check}, timeout={_CHECK_LIMIT}]\n"
-        f"  start -> work -> {_CHECK}\n"
-        f'  {_CHECK} -> done [condition="outcome=success"]\n'
-        f'  {_CHECK} -> work [condition="outcome!=success"]\n'
+        f"  {CHECK} [shape=parallelogram, tool_command={check}, timeout={_CHECK_LIMIT}]\n"
+        f"  start -> work -> {CHECK}\n"
+        f'  {CHECK} -> done [condition="outcome=success"]\n'
+        f'  {CHECK} -> work [condition="outcome!=success"]\n'
         "}\n"
     )
 
@@ -287,7 +287,7 @@ def read_end(begun: Begun, history: History, opened: OpenProject) -> Ended:
     if begun.role in (Role.TRIAL, Role.LANDING):
         return _with_checks(ended, begun, result, opened)
     if begun.role is Role.WORKER and not ended.succeeded:
-        return replace(ended, said={begun.task: _output_of(directory.stage(_CHECK), opened)})
+        return replace(ended, said={begun.task: _output_of(directory.stage(CHECK), opened)})
     if begun.role is Role.JUDGE:
         _, judged = ask_gate(root, opened)
         return replace(ended, verdict=gate(judged).verdict if judged.evaluations else "")

@@ -269,6 +269,7 @@ def test_faulty_plan_is_sent_back_and_a_person_can_write_one(desk: MissionDesk) 
         ((), "a mission needs an intent"),
         (("Greet", "--hours", "0"), "no time for a mission"),
         (("Greet", "--pipeline", "gone.dot"), "no pipeline gone.dot for the tasks"),
+        (("Greet", "--pipeline", "pipeline.dot"), "pipeline.dot has no input check"),
         (("--from", "pipeline.dot", "--name", "a b"), "invalid name"),
     ],
 )
