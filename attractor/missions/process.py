@@ -406,16 +406,20 @@ def main(arguments: list[str]) -> None:
     if len(arguments) > 1:
         _work_on_run(arguments[1], folder, opened)
         return
-    try:
-        lock = FileLock(folder.lock).acquire(wait=0.5, purpose=f"mission {folder.name}")
-    except LockHeld:
-        return
-    with lock:
+    before = 0
+    # A word that came while `work` was ending found the lock held, and started no other process.
+    while (count := len(folder.read().lines)) != before:
+        before = count
         try:
-            work(folder, ThisMachine(folder, opened, {}), lambda: time.sleep(_POLL_S))
-        except (AttractorError, OSError) as fault:
-            sys.stderr.write(f"{words_of(fault)}\n")
-            raise SystemExit(1) from fault
+            lock = FileLock(folder.lock).acquire(wait=0.5, purpose=f"mission {folder.name}")
+        except LockHeld:
+            return
+        with lock:
+            try:
+                work(folder, ThisMachine(folder, opened, {}), lambda: time.sleep(_POLL_S))
+            except (AttractorError, OSError) as fault:
+                sys.stderr.write(f"{words_of(fault)}\n")
+                raise SystemExit(1) from fault
 
 
 if __name__ == "__main__":

@@ -3,11 +3,15 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from attractor.factory.ledger.ledger import LineKind
+from attractor.missions import process
+from attractor.missions.orders import Order
+from attractor.missions.records import MissionFolder, Said, Word
 from tests.counts import count
 from tests.missions.desks import BRANCH, NAME, PLAN, MissionDesk
 from tests.patience import wait_until
@@ -186,6 +190,28 @@ def test_run_that_asks_is_the_reason_and_is_canceled_with_the_mission(desk: Miss
     shown = json.loads(desk.do("status", asking, "--json").stdout)
     assert shown["status"] == "canceled"
     assert not json.loads(desk.do("attention", "--json").stdout)
+
+
+def test_word_that_comes_while_the_process_ends_is_heard(
+    desk: MissionDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.begin_project()
+    desk.start()
+    assert desk.wait()["waits_for"].startswith("its plan")
+    really, stops = process.work, [Word(Said.STOPPED, "ann", datetime.now(UTC))]
+
+    def work(folder: MissionFolder, *given: Any) -> Order | None:
+        waits = really(folder, *given)
+        while stops:
+            folder.record(stops.pop())
+        return waits
+
+    monkeypatch.setattr(process, "work", work)
+    monkeypatch.chdir(desk.project)
+    for name, value in desk.environ.items():
+        monkeypatch.setenv(name, value)
+    process.main([NAME])
+    assert desk.wait()["waits_for"].startswith("stopped by ann")
 
 
 def test_pause_now_cancels_what_works_and_a_resume_does_it_anew(desk: MissionDesk) -> None:
