@@ -19,8 +19,8 @@ _KEPT_OUTPUT = 4096
 _LEFT_S = 2.0
 _LOOK_MS = 10_000
 # Only words of the shell itself, which no file of the candidate replaces. A process that closes
-# each connection would seem to be gone if one asked its port. Some sandboxes show no table, although
-# `[ -r` says so.
+# each connection would seem to be gone if one asked its port. Some sandboxes show no table,
+# although `[ -r` says so.
 _LISTENING = """\
 { read -r _; } 2>/dev/null </proc/net/tcp || exit 3
 for table in /proc/net/tcp /proc/net/tcp6; do

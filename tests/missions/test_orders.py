@@ -190,6 +190,13 @@ def test_commit_by_hand_on_the_branch_is_a_wait_with_its_command() -> None:
     assert waits.command == ("git branch -f attractor/mission/m c0 && attractor mission resume m")
 
 
+def test_branch_that_a_landing_has_just_moved_is_no_commit_by_hand() -> None:
+    worker = run(Role.WORKER, "one")
+    landing = run(Role.LANDING, "one", commit="c1", worker=worker.run_id)
+    lines = [*planned(ONE), worker, end(worker), landing]
+    assert not [one for one in orders(*lines, branch="c1") if one.do is Do.WAIT]
+
+
 def test_open_runs_hold_shares_of_the_budget_and_a_spent_one_waits() -> None:
     dear = replace(MISSION, max_cost_usd=3.0)
     lines = planned(ONE, TWO, mission=dear)
