@@ -32,6 +32,9 @@ from attractor.scenarios.suite_lint import has_rubric
 
 _MOST_FAULTS = 10
 
+Result = tuple[bool | None, str]
+"""Whether a check passed, None if it was not made, and its words."""
+
 
 @dataclass(frozen=True)
 class CheckedTrees:
@@ -89,7 +92,7 @@ def _shown(fault: Diagnostic) -> str:
     return f"line {fault.span.line}: {fault.message} ({fault.rule})"
 
 
-async def _result(work: Awaitable[tuple[bool, str]]) -> tuple[bool, str]:
+async def _result(work: Awaitable[Result]) -> Result:
     """Return a result in words; an error is a failure."""
     try:
         return await work
@@ -97,7 +100,7 @@ async def _result(work: Awaitable[tuple[bool, str]]) -> tuple[bool, str]:
         return False, words_of(fault)
 
 
-async def _simulate(file: Path) -> tuple[bool, str]:
+async def _simulate(file: Path) -> Result:
     if not file.is_file():
         return False, ""
     walk = await simulate(open_pipeline(str(file)).graph, Script())
@@ -107,7 +110,7 @@ async def _simulate(file: Path) -> tuple[bool, str]:
     return False, f"{path}: {end.status if end else 'no end'}{f', {end.reason}' if end else ''}"
 
 
-async def _test(file: Path) -> tuple[bool, str]:
+async def _test(file: Path) -> Result:
     if not file.is_file():
         return False, ""
     results = await run_tests(open_tests(file.with_name(f"{file.stem}{SUFFIX}")))
@@ -129,13 +132,13 @@ def _compare(old: Path, new: Path) -> str:
 async def _check_train(path: str, base: str, trees: CheckedTrees) -> ProposalCheck:
     """Play a train scenario on the base commit, as it was and as it is proposed."""
     new = await _play(path, base, trees.after, trees.opened)
-    old = (True, "")
+    old: Result = (True, "")
     if (trees.before / path).is_file():
         old = await _result(_play(path, base, trees.before, trees.opened))
     return ProposalCheck("train", path, *new, old[1])
 
 
-async def _play(path: str, base: str, root: Path, opened: OpenProject) -> tuple[bool, str]:
+async def _play(path: str, base: str, root: Path, opened: OpenProject) -> Result:
     file = root / path
     folder = file.parent.parent
     with TemporaryDirectory() as store:
@@ -144,12 +147,12 @@ async def _play(path: str, base: str, root: Path, opened: OpenProject) -> tuple[
         [scenario] = choose_train(sealed.suite, TrainChoice(ids=(id_,)))
         by_hand = f"play it yourself: attractor suite try {folder.relative_to(root)} {id_}"
         if has_rubric(scenario):
-            return True, f"not played, because a model judges it; {by_hand}"
+            return None, f"not played, because a model judges it; {by_hand}"
         console = replace(opened.project.console, tell=do_nothing, progress=do_nothing)
         quiet = OpenProject(replace(opened.project, console=console))
         async with known_trees(scope_of(quiet), sandbox="auto", commit=base) as known:
             # A model wrote its commands.
             if not known.sandbox.promises.guards_holdouts:
-                return True, f"not played without a sandbox; {by_hand}"
+                return None, f"not played without a sandbox; {by_hand}"
             played = await known.play_once(sealed, scenario)
     return played.is_satisfied, "\n".join(played.lines())

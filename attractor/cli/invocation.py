@@ -190,7 +190,9 @@ PURPOSES = {
     "Run on many machines": "worker fleet universe",
     "Watch runs": "overview serve runs status logs diagnose ask",
     "Judge results": "judge evaluate gate suite pipeline profile token",
-    "Decide and promote": "decide amend promote queue pr rebase rollback history audit report",
+    "Decide and promote": (
+        "decide amend promote proposal queue pr rebase rollback history audit report"
+    ),
     "Grow apps": "spec grow",
     "Replace and choose models": "models agents twin",
     "Set up and clean up": "doctor places login completion skill mcp gc help",
@@ -231,6 +233,7 @@ OPERATOR_COMMANDS = (
     "pr",
     "profile",
     "promote",
+    "proposal",
     "race",
     "queue",
     "rebase",

@@ -95,19 +95,22 @@ class ProposalCite:
 
 @dataclass(frozen=True)
 class ProposalCheck:
-    """The result of a check of a file, and what it was at the base commit."""
+    """The result of a check of a file, None if it was not made, and what it was at the base."""
 
     kind: str
     path: str
-    is_passed: bool
+    is_passed: bool | None
     after: str
     before: str = ""
+
+
+_RESULTS = {True: "passed", False: "failed", None: "not played"}
 
 
 def check_lines(checks: Sequence[ProposalCheck]) -> Iterator[str]:
     """Yield the checks of a proposal as lines."""
     for one in checks:
-        yield f"[{'passed' if one.is_passed else 'failed'}] {one.kind} {one.path}"
+        yield f"[{_RESULTS[one.is_passed]}] {one.kind} {one.path}"
         for label, words in (("before: ", one.before), ("", one.after)):
             yield from (f"    {label}{line}" for line in words.splitlines())
 
@@ -145,7 +148,7 @@ class ProposedChange:
     @property
     def failed(self) -> Sequence[ProposalCheck]:
         """The checks that failed."""
-        return [check for check in self.checks if not check.is_passed]
+        return [check for check in self.checks if check.is_passed is False]
 
     def to_record(self) -> dict[str, Json]:
         """Return the JSON record."""

@@ -16,7 +16,7 @@ from attractor.base.errors import Refused
 from attractor.factory.ledger.ledger import Ledger, LineKind
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.factory.open_project import open_project
-from attractor.factory.proposals import apply_proposal, keep_proposal
+from attractor.factory.proposals import apply_proposal, check_lines, keep_proposal
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
 from attractor.twins.server.provider_twin import ProviderTwin
@@ -244,7 +244,10 @@ def test_train_scenario_is_played_before_and_after_and_no_holdout_is_applied(
     assert "holdout" not in finish(tool.execute(told, local(flow.project)))
     assert taken.proposal
     [check] = [one for one in taken.proposal.checks if one.kind == "train"]
-    if "not played" not in check.after:
+    is_played = "not played" not in check.after
+    assert check.is_passed is (True if is_played else None)
+    assert next(check_lines([check])).startswith("[passed]" if is_played else "[not played]")
+    if is_played:
         assert "NOT satisfied" in check.before
     assert "NOT satisfied" not in check.after
     kept = finish(keep_proposal(taken.proposal, flow.opened))
