@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import field
 from pathlib import Path
+from threading import Lock
 
 from attractor.base.clock import Clock
 from attractor.base.dataclasses import dataclass
@@ -108,6 +109,7 @@ class ProjectMemory:
     clock: Clock
     most: int
     most_bytes: int
+    _proposing: Lock = field(default_factory=Lock)
 
     def recall(self, stage: Stage, prompt: str) -> str:
         """Return the paragraph of lessons for a prompt, and pin it for the visit of the node."""
@@ -134,6 +136,11 @@ class ProjectMemory:
             asked = read_record(_Proposal, arguments)
         except AttractorError as cause:
             raise UsageError(f"invalid arguments: {cause.message}", hint="see the tool") from cause
+        # Of calls side by side, each has an event of its own as its evidence.
+        with self._proposing:
+            return self._propose(stage, asked)
+
+    def _propose(self, stage: Stage, asked: "_Proposal") -> str:
         run = _outermost(stage.logs_root)
         own = LessonCite(read_manifest(run).run_id, _last_seq(run.events))
         lesson = Lesson(

@@ -1,5 +1,6 @@
 """The memory of stages (`StageMemory`): prompts quote taken lessons, and agents propose some."""
 
+import asyncio
 import json
 import random
 import re
@@ -11,11 +12,15 @@ from typing import Any
 
 import pytest
 
+from attractor.base.clock import SystemClock
+from attractor.base.errors import Refused
 from attractor.base.json import Json
+from attractor.engine.outcome import Outcome, success
+from attractor.engine.seams import Stage
 from attractor.factory.ledger.tokens import TokenStore
 from attractor.memory.decisions import drop, propose, take
 from attractor.memory.records import Lesson, LessonHistory, read_memory
-from attractor.memory.stages import choose_lessons, quote_lesson
+from attractor.memory.stages import ProjectMemory, choose_lessons, quote_lesson
 from attractor.twins.exchange.answer import Answer, ToolUse
 from attractor.twins.script.script import Rule, Script, When
 from attractor.twins.server.hosting import in_background
@@ -23,6 +28,8 @@ from attractor.twins.server.provider_twin import ProviderTwin
 from tests.agent.twinned import MODELS, says, use, uses
 from tests.cli.git_desk import events
 from tests.cli.test_killed_runner import TwinDesk
+from tests.engine.graphs import line
+from tests.engine.runs import RUN_ID, Workplace
 from tests.memory.test_lessons import LOCK, NOW, nothing, other
 from tests.patience import PATIENCE_S, wait_until
 from tests.pipeline.projects import git
@@ -111,6 +118,32 @@ def test_lesson_is_proposed_taken_and_quoted_in_later_prompts(desk: ActorDesk) -
     assert given[-1]["text"] in prompts(desk)[-1]
     assert f"from run {first.name}, taken by " in prompts(desk)[-1]
     assert "data, quoted from other agents" in json.dumps(desk.twin.requests[-1].body)
+
+
+def test_proposals_side_by_side_have_evidence_of_their_own(tmp_path: Path) -> None:
+    """An agent proposes several in one answer; none is refused as if it were another one."""
+    said = list[str]()
+    memory = ProjectMemory(
+        lambda: tmp_path / "memory.jsonl",
+        lambda: "c0",
+        tmp_path,
+        SystemClock(),
+        most=5,
+        most_bytes=99,
+    )
+
+    async def work(stage: Stage) -> Outcome:
+        def propose(at: int) -> None:
+            try:
+                memory.propose(stage, {"what": f"Lock page {at}", "why": "it was slow"})
+            except Refused as refused:
+                said.append(refused.message)
+
+        await asyncio.gather(*(asyncio.to_thread(propose, at) for at in range(8)))
+        return success()
+
+    Workplace(tmp_path / RUN_ID, line("a"), {"a": work}).run()
+    assert said == ["this run proposed 3 lessons already"] * 5
 
 
 def test_resumed_stage_gets_the_lessons_of_its_first_start(desk: ActorDesk) -> None:
