@@ -352,7 +352,8 @@ class Agent:
             more_tools = [
                 *more_tools,
                 *team_tools(stage, self._parts.team),
-                *(self._parts.tools or lesson_tools(stage, self._parts.memory)),
+                *lesson_tools(stage, self._parts.memory),
+                *self._parts.tools,
             ]
             work = open_session(stage, parts, file, self._pricing, live, more_tools)
             self._at_work[stage.id] = work.session

@@ -649,7 +649,9 @@ class Scenario(SuiteTable):
     @property
     def needs_base(self) -> bool:
         """Whether a step needs the tree before the change."""
-        return any(is_of_base(one) or getattr(one, "from_", None) for one in self.steps)
+        return any(
+            is_of_base(one) or (isinstance(one, ServiceStep) and one.from_) for one in self.steps
+        )
 
     @property
     def is_played_alone(self) -> bool:
@@ -714,7 +716,11 @@ class Scenario(SuiteTable):
 
 def is_of_base(step: Step) -> bool:
     """Return whether a step is of the tree before the change."""
-    return getattr(step, "of", "") == "base"
+    match step:
+        case CommandStep() | ServiceStep() | RequestStep() | ReceivedStep():
+            return step.of == "base"
+        case _:
+            return False
 
 
 def base_url_variable(service: str) -> str:

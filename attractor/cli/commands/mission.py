@@ -116,7 +116,7 @@ def start(
         raise UsageError("--hands-off is the word of a person, and not of a token", hint=hint)
     if flags["pool"]:
         require_extra()
-    intent = " ".join(words)
+    intent, flags["suite"] = " ".join(words), flags["suite"] or opened.project.suite
     asked = Mission(
         name=name or name_after(intent or (spec.stem if spec else ""), []),
         intent=intent,
@@ -124,7 +124,7 @@ def start(
         created=opened.now(),
         base="",
         spec=relative_spec(spec, opened) if spec else "",
-        **{**flags, "suite": flags["suite"] or opened.project.suite},  # type: ignore
+        **flags,
     )
     folder = start_mission(asked, opened, is_named=bool(name))
     if as_json:
