@@ -182,7 +182,7 @@ class ProposeTool:
 
 
 def _require_evidence(stated: StatedProposal, inquiry: Inquiry) -> None:
-    """Refuse a proposal without a cite, or with one that does not stand in its event."""
+    """Refuse a proposal without a cite, or with one whose words its event does not have."""
     if not stated.reason.strip() or not stated.cites:
         hint = "cite words of an event, as the tool `journal` prints it"
         raise UsageError("the proposal has no reason, or no evidence", hint=hint)
